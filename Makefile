@@ -1,0 +1,56 @@
+# make demo: the whole road on the digits.  make test: everything that must pass.
+# The first target that needs them makes .venv and installs the packages; later ones start at once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RESULTS := benchmarks/results
+CODE := src tests docs benchmarks
+
+.PHONY: help demo test check bench docs clean
+
+help:
+	@echo "make demo    the whole road on the digits, in under a minute (report in fewlabel-demo/)"
+	@echo "make test    lint, types, layers, docstrings, docs, tests and doctests"
+	@echo "make check   lint, types and layers only"
+	@echo "make bench   the accuracy table of the README into $(RESULTS)/ (about an hour)"
+	@echo "make docs    write the command-line reference anew and check every page"
+	@echo "make clean   remove $(VENV) and what the tools cached"
+
+# Installed anew when what is installed changes. Running venv on an existing one mends it.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,backbones]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/fewlabel demo
+
+check: $(STAMP)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: check
+	$(BIN)/python -m pytest
+
+bench: $(STAMP)
+	$(BIN)/fewlabel bench fashion-mnist --labels 20,50,100,500,2000 --seeds 0,1,2 \
+		--selection representatives --out $(RESULTS)/fashion-mnist.jsonl
+	$(BIN)/fewlabel bench fashion-mnist --labels 20,50,100,500,2000 --seeds 0,1,2 \
+		--selection random --out $(RESULTS)/fashion-mnist.jsonl
+	$(BIN)/fewlabel bench mnist --labels 10,20,50,100 --seeds 0,1,2 \
+		--selection representatives --out $(RESULTS)/mnist.jsonl
+	$(BIN)/fewlabel bench mnist --labels 10,20,50,100 --seeds 0,1,2 \
+		--selection random --out $(RESULTS)/mnist.jsonl
+
+docs: $(STAMP)
+	$(BIN)/python docs/make_reference.py
+	$(BIN)/python -m pytest tests/test_docs.py tests/test_docstrings.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,7 @@
+"""The command line: ``fewlabel COMMAND``. It parses, calls the pipeline and prints; no logic."""
+
+from __future__ import annotations
+
+from fewlabel.cli.app import app, main
+
+__all__ = ["app", "main"]

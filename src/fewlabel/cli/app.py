@@ -1,0 +1,97 @@
+"""The commands in the order of the work, and the entry point."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Annotated
+
+import typer
+
+from fewlabel import __version__
+from fewlabel.cli import bench, data, demo, doctor, evaluate, fit, predict, select
+from fewlabel.cli.console import note, say
+from fewlabel.cli.failures import PIPE_CLOSED, CommandGroup, catch_signals, drop_closed_pipes
+
+HELP = """From a folder of images and a handful of labels to a classifier you can trust.
+
+The road: `select` says which images to label, a person labels them, `fit` learns from those
+labels and from all the other images, and `predict` labels new ones. `demo` walks it all.
+
+\b
+  fewlabel select photos --budget 50 --out picks.csv
+  (fill in the column `label` of picks.csv)
+  fewlabel fit photos --labels picks.csv --out run
+  fewlabel predict run more-photos --out predictions.csv
+
+IMAGES is a folder of any depth, a folder with one folder a class, a .npz file with X (and y),
+an idx file, a CSV manifest with a column `path`, or a benchmark (`fewlabel data list`).
+"""
+
+app = typer.Typer(
+    name="fewlabel",
+    cls=CommandGroup,
+    help=HELP,
+    # Plain help is quick, the same in every version of Typer, and survives a pipe.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        say(f"fewlabel {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _fewlabel(
+    ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    if ctx.invoked_subcommand is None:
+        say(ctx.get_help())
+
+
+for _module in (demo, select, fit, predict, evaluate, bench):
+    app.command(help=_module.HELP)(getattr(_module, _module.__name__.rpartition(".")[2]))
+app.add_typer(data.app)
+app.command(help=doctor.HELP)(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    catch_signals()
+    for stream in (sys.stdout, sys.stderr):
+        # A file name that the terminal cannot spell must not end the work.
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    code: int | str | None = 0
+    try:
+        app(prog_name="fewlabel")
+    except SystemExit as end:
+        code = end.code
+    except KeyboardInterrupt:
+        # Before the command began: while Python was still loading it.
+        note("interrupted: nothing was written")
+        code = 130
+    sys.exit(_flushed(code))
+
+
+def _flushed(code: int | str | None) -> int | str | None:
+    """Print what is left; the last lines of a full pipe or disk fail only here."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        drop_closed_pipes()
+        return PIPE_CLOSED
+    except OSError as error:
+        drop_closed_pipes()
+        note(f"error: the output cannot be written: {error.strerror}.")
+        return 1
+    return code

@@ -1,0 +1,214 @@
+"""``fewlabel bench``: accuracy, seconds and memory on a benchmark."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fewlabel.cli.console import (
+    ProgressBars,
+    note,
+    one_line,
+    say,
+    show_json,
+    show_table,
+    warnings_as_lines,
+)
+from fewlabel.cli.inputs import check_place
+from fewlabel.cli.options import (
+    MAX_SEED,
+    Device,
+    DeviceOption,
+    FeaturesOption,
+    JsonOption,
+    Method,
+    SelectMethod,
+    WeightsOption,
+    at_least,
+    whole_numbers,
+)
+from fewlabel.errors import FewLabelError, UsageError
+
+HELP = """Measure accuracy, seconds and memory on a benchmark.
+
+Makes one run for each number of labels and each seed: labels are chosen among the training
+images and looked up, the rest stays unlabelled, and the test images are never seen before the
+end. Each run has a process of its own, so that its peak of memory is its own. With --json, one
+JSON object a run is printed as it ends; otherwise a table of means and standard deviations
+over the seeds.
+
+\b
+Examples:
+  fewlabel bench digits --labels 20,50,100 --seeds 0,1,2
+  fewlabel bench fashion-mnist --labels 500 --selection random --json
+  fewlabel bench mnist --labels 100 --images 10000 --out results.jsonl
+"""
+
+_FIGURES = ("accuracy", "supervised_accuracy")
+
+
+def bench(
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET", help="Name from `fewlabel data list`.", show_default=False
+        ),
+    ],
+    labels: Annotated[
+        str,
+        typer.Option(
+            "--labels",
+            metavar="N[,N...]",
+            help="Numbers of labelled images.",
+            show_default=False,
+        ),
+    ],
+    seeds: Annotated[str, typer.Option("--seeds", metavar="N[,N...]", help="Seeds.")] = "0,1,2",
+    selection: Annotated[
+        SelectMethod, typer.Option("--selection", help="How the labelled images are chosen.")
+    ] = SelectMethod.representatives,
+    method: Annotated[Method, typer.Option("--method", help="How to learn.")] = Method.auto,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            "--images",
+            metavar="N",
+            parser=at_least(2),
+            help="Use only so many training images.",
+            show_default=False,
+        ),
+    ] = None,
+    features: FeaturesOption = "auto",
+    weights: WeightsOption = None,
+    device: DeviceOption = Device.auto,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Append each run to this file, one JSON object a line.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the benchmark and print the records."""
+    settings = {
+        "selection": selection.value,
+        "method": method.value,
+        "n_images": images,
+        "features": features,
+        "weights": weights,
+        "device": device.value,
+    }
+    runs = [
+        settings | {"n_labeled": n_labeled, "seed": seed}
+        for n_labeled in whole_numbers(labels, least=1, option="--labels")
+        for seed in whole_numbers(seeds, most=MAX_SEED, option="--seeds")
+    ]
+    if out is not None:
+        _check_results(out)
+    records = []
+    try:
+        with ProgressBars(enabled=not as_json) as progress:
+            for record in _records(dataset, runs, progress):
+                records.append(record)
+                if out is not None:
+                    _append(out, record)
+                if as_json:
+                    show_json(record, indent=None)
+    except KeyboardInterrupt as stop:
+        if out is not None and records:
+            stop.add_note(f"{len(records)} of {len(runs)} runs ended and are in {out}.")
+        raise
+    if not as_json:
+        _tell(records, out)
+
+
+def _check_results(out: str) -> None:
+    if Path(out).is_dir():
+        raise UsageError(f"{out} is a folder: give the name of a file with --out.")
+    check_place(Path(out))
+
+
+def _records(
+    dataset: str, runs: list[dict[str, Any]], progress: ProgressBars
+) -> Iterator[dict[str, Any]]:
+    """Run one after the other, each in a fresh process."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    context = multiprocessing.get_context("spawn")
+    for number, settings in enumerate(runs):
+        progress(f"{dataset}: runs", number, len(runs))
+        with ProcessPoolExecutor(1, mp_context=context, initializer=_leave_signals) as pool:
+            try:
+                record = pool.submit(_one_run, dataset, settings).result()
+            except BrokenProcessPool as error:
+                raise FewLabelError(
+                    f"The run with {settings['n_labeled']} labels and seed {settings['seed']} was "
+                    "killed, most likely since memory ran out: try --images with fewer images."
+                ) from error
+            except KeyboardInterrupt:
+                for process in multiprocessing.active_children():
+                    process.terminate()
+                raise
+        yield record
+
+
+def _leave_signals() -> None:
+    import signal
+
+    # Ctrl-C reaches every process of the terminal; the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _one_run(dataset: str, settings: dict[str, Any]) -> dict[str, Any]:
+    from fewlabel.bench import run_bench
+
+    with warnings_as_lines():
+        return run_bench(dataset, **settings)
+
+
+def _append(out: str, record: dict[str, Any]) -> None:
+    """Append one line in one write, so that two benchmarks may share a file."""
+    path = Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = (json.dumps(record, allow_nan=False) + "\n").encode()
+    with path.open("ab", buffering=0) as file:
+        file.write(line)
+        os.fsync(file.fileno())
+
+
+def _tell(records: list[dict[str, Any]], out: str | None) -> None:
+    import statistics
+
+    rows = []
+    for n_labeled in dict.fromkeys(record["n_labeled"] for record in records):
+        group = [record for record in records if record["n_labeled"] == n_labeled]
+        cells = [_spread([100 * record[name] for record in group]) for name in _FIGURES]
+        total = statistics.mean(record["seconds"]["total"] for record in group)
+        memory = max(record["peak_rss_mb"] for record in group)
+        rows.append((f"{n_labeled:,}", *cells, f"{total:.1f}", f"{memory:,.0f}"))
+    first = records[0]
+    say(
+        f"{first['dataset']}, labels chosen by {first['selection']}, method {first['method']}, "
+        f"{len({record['seed'] for record in records})} seeds (mean ± sd):"
+    )
+    headings = ("labels", "accuracy %", "supervised only %", "seconds", "peak MB")
+    show_table(headings, rows, right=range(len(headings)))
+    if out is not None:
+        note(f"{len(records)} records were appended to {one_line(out)}.")
+
+
+def _spread(values: list[float]) -> str:
+    import statistics
+
+    mean = f"{statistics.mean(values):.1f}"
+    return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean

@@ -1,0 +1,212 @@
+"""What a command says: results on stdout, everything else on stderr, progress on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+import typer
+
+PROGRESS_AFTER_S = 2.0
+"""Work shorter than this shows no progress bar."""
+
+_QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+
+
+def one_line(text: str) -> str:
+    """Make a text safe to print as one line.
+
+    File names come from anywhere: a line break would split the message, and an escape
+    sequence would reach the terminal.
+    """
+    text = " ".join(part.strip() for part in text.splitlines() if part.strip())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(text: str = "") -> None:
+    """Print a line of the result on stdout."""
+    typer.echo(text)
+
+
+def note(text: str) -> None:
+    """Print a line beside the result, on stderr, above a progress bar if there is one."""
+    bars = ProgressBars.current
+    if bars is not None:
+        bars.print(text)
+    else:
+        typer.echo(text, err=True)
+
+
+def show_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print a value as JSON on stdout; NaN and infinity become null."""
+    typer.echo(json.dumps(_plain(value), indent=indent, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, PurePath):
+        return str(value)
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def show_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+) -> None:
+    """Print a table on stdout.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Headings; none are shown if all are blank.
+    rows : sequence of sequence of str
+        Cells.
+    right : sequence of int
+        Columns that hold numbers and are set to the right.
+    """
+    # Rich takes a while to import, and `--help` does without.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=any(columns), pad_edge=False, padding=(0, 2, 0, 0))
+    for number, column in enumerate(columns):
+        justify = "right" if number in right else "left"
+        table.add_column(Text(column), justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        # As Text, so that a class called [red] is printed and not obeyed.
+        table.add_row(*(Text(one_line(cell)) for cell in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # A file has no width: wrapping at 80 columns would only break the cells.
+        console = Console(highlight=False, width=200)
+    with console.capture() as capture:
+        console.print(table)
+    typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Show each Python warning once, as one line ``warning: …`` on stderr."""
+    shown: set[str] = set()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        text = one_line(str(message))
+        if text not in shown:
+            shown.add(text)
+            note(f"warning: {text}")
+
+    with warnings.catch_warnings():
+        # Who asks for other filters with -W or PYTHONWARNINGS keeps them.
+        if not sys.warnoptions:
+            warnings.simplefilter("default")
+            for category in _QUIET:
+                warnings.simplefilter("ignore", category)
+        warnings.showwarning = show
+        yield
+
+
+class ProgressBars:
+    """One bar a stage on stderr, shown once the work has taken two seconds.
+
+    Nothing is shown where stderr is not a terminal or the result is asked for as JSON.
+
+    Parameters
+    ----------
+    enabled : bool
+        False for ``--json``.
+    delay : float
+        Seconds before the bars appear.
+
+    Examples
+    --------
+    >>> with ProgressBars(enabled=False) as progress:
+    ...     progress("features", 1, 10)
+    """
+
+    current: ProgressBars | None = None
+
+    def __init__(self, *, enabled: bool = True, delay: float = PROGRESS_AFTER_S) -> None:
+        self.enabled = enabled and sys.stderr is not None and sys.stderr.isatty()
+        self.delay = delay
+        self._tasks: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        if self.enabled:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+            from rich.progress import MofNCompleteColumn as Count
+
+            self._progress = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                Count(),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._ended = False
+            self._timer = threading.Timer(self.delay, self._show)
+            # A timer that has not fired must not hold the process after Ctrl-C.
+            self._timer.daemon = True
+            self._timer.start()
+            ProgressBars.current = self
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.enabled:
+            ProgressBars.current = None
+            self._timer.cancel()
+            with self._lock:
+                self._ended = True
+                self._progress.stop()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Say how far a stage is; ``total`` is 0 where that is unknown."""
+        if not self.enabled:
+            return
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(one_line(stage), total=total or None)
+        self._progress.update(self._tasks[stage], completed=done, total=total or None)
+
+    def stage(self, name: str) -> Any:
+        """Give the ``progress(done, total)`` of one stage."""
+        return lambda done, total: self(name, done, total)
+
+    def print(self, text: str) -> None:
+        """Print a line above the bars."""
+        from rich.text import Text
+
+        self._progress.console.print(Text(text), soft_wrap=True)
+
+    def _show(self) -> None:
+        with self._lock:
+            if not self._ended:
+                self._progress.start()

@@ -1,0 +1,210 @@
+"""``fewlabel doctor``: what this machine can do, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from fewlabel import __version__
+from fewlabel.cli.console import say, show_json, show_table
+from fewlabel.cli.options import JsonOption
+
+HELP = """Say what this machine can do, what is missing and how to get it.
+
+Measures the rate of matrix products (two seconds), and lists the processor's instruction sets,
+the devices, the packages, the benchmark data and the free room. Put its output into a bug
+report.
+
+\b
+Examples:
+  fewlabel doctor
+  fewlabel doctor --json
+"""
+
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "Pillow", "pyarrow", "matplotlib")
+_INSTRUCTION_SETS = {
+    "AMX (bfloat16)": "_is_amx_tile_supported",
+    "AVX512-BF16": "_is_avx512_bf16_supported",
+    "AVX512": "_is_avx512_supported",
+    "AVX2": "_is_avx2_supported",
+}
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Look at the machine and print what was found."""
+    found = examine()
+    if as_json:
+        show_json(found)
+        return
+    show_table(("", ""), list(_lines(found)))
+    for advice in found["advice"]:
+        say()
+        say(advice)
+
+
+def examine() -> dict[str, Any]:
+    """Look at this machine.
+
+    Returns
+    -------
+    dict
+        What ``--json`` prints: versions, processor, devices, packages, data, room, and
+        ``advice``, a list of sentences on what to do.
+    """
+    found = {
+        "fewlabel": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "devices": _devices(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "optional": _optional(),
+        "data": _data(),
+        "room": _room(),
+    }
+    return found | {"advice": _advice(found)}
+
+
+def _processor() -> dict[str, Any]:
+    import torch
+
+    from fewlabel.compute import gemm_rates, matmul_dtype
+    from fewlabel.data.parallel import worker_count
+
+    rates = gemm_rates()
+    sets = {name: getattr(torch.cpu, test, None) for name, test in _INSTRUCTION_SETS.items()}
+    return {
+        "model": _processor_name(),
+        "cores": os.cpu_count(),
+        "usable_cores": worker_count(),
+        "torch_threads": torch.get_num_threads(),
+        "instruction_sets": [name for name, test in sets.items() if test is not None and test()],
+        "gflop_per_s": {name: round(rate, 1) for name, rate in rates.items()},
+        "matmul_dtype": str(matmul_dtype("cpu")).removeprefix("torch."),
+    }
+
+
+def _processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _devices() -> dict[str, Any]:
+    import torch
+
+    from fewlabel.compute import pick_device
+
+    cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "auto": str(pick_device("auto")),
+        "cuda": cuda,
+        "mps": bool(torch.backends.mps.is_available()),
+    }
+
+
+def _version(package: str) -> str | None:
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _optional() -> dict[str, dict[str, str | None]]:
+    from fewlabel.extras import EXTRA_OF, is_installed
+
+    return {
+        package: {
+            "version": (_version(package) or "unknown") if is_installed(package) else None,
+            "install": f"pip install 'fewlabel[{extra}]'",
+        }
+        for package, extra in EXTRA_OF.items()
+    }
+
+
+def _data() -> dict[str, Any]:
+    from fewlabel.data import cache_folder, list_benchmarks
+
+    return {
+        "FEWLABEL_DATA": os.environ.get("FEWLABEL_DATA"),
+        "cache": str(cache_folder()),
+        "benchmarks": {
+            info.name: None if info.where is None else str(info.where)
+            for info in list_benchmarks()
+        },
+    }
+
+
+def _room() -> dict[str, float | None]:
+    return {
+        "free_disk_gb": round(shutil.disk_usage(Path.cwd()).free / 1e9, 1),
+        **_memory(),
+    }
+
+
+def _memory() -> dict[str, float | None]:
+    """Memory in all and available; only Linux tells the latter without a package."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        lines = []
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines if ":" in line}
+    total = kilobytes.get("MemTotal")
+    if total is None and hasattr(os, "sysconf") and sys.platform != "win32":
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+    free = kilobytes.get("MemAvailable")
+    return {
+        "memory_gb": None if total is None else round(total * 1024 / 1e9, 1),
+        "free_memory_gb": None if free is None else round(free * 1024 / 1e9, 1),
+    }
+
+
+def _advice(found: dict[str, Any]) -> list[str]:
+    advice = [
+        f"{package} is not installed: run `{what['install']}` to use it."
+        for package, what in found["optional"].items()
+        if what["version"] is None
+    ]
+    own = found["data"]["FEWLABEL_DATA"]
+    if own is not None and not Path(own).expanduser().is_dir():
+        advice.append(f"FEWLABEL_DATA names {own}, which is not a folder.")
+    if (found["room"]["free_memory_gb"] or 4) < 3:
+        advice.append("Less than 3 GB of memory is free: close something before a large fit.")
+    if found["room"]["free_disk_gb"] < 1:
+        advice.append("Less than 1 GB of disk is free in this folder.")
+    return advice
+
+
+def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
+    processor, devices, room, data = (found[k] for k in ("processor", "devices", "room", "data"))
+    rates = ", ".join(f"{name} {rate:,.0f}" for name, rate in processor["gflop_per_s"].items())
+    cuda = ", ".join(devices["cuda"]) or "none"
+    memory = "unknown" if room["memory_gb"] is None else f"{room['memory_gb']} GB"
+    if room["free_memory_gb"] is not None:
+        memory += f", {room['free_memory_gb']} GB of it free"
+    lines = [
+        ("fewlabel", f"{found['fewlabel']} on Python {found['python']}, {found['system']}"),
+        ("processor", f"{processor['model']}, {processor['usable_cores']} usable cores"),
+        ("instruction sets", ", ".join(processor["instruction_sets"]) or "none of note"),
+        ("matrix products", f"{rates} GFLOP/s; {processor['matmul_dtype']} is used"),
+        ("devices", f"{devices['auto']} is used; CUDA: {cuda}"),
+        ("memory", memory),
+        ("free disk here", f"{room['free_disk_gb']} GB"),
+        ("packages", ", ".join(f"{n} {v}" for n, v in found["packages"].items())),
+    ]
+    for package, what in found["optional"].items():
+        lines.append((f"{package} (optional)", what["version"] or f"missing: {what['install']}"))
+    lines.append(("FEWLABEL_DATA", data["FEWLABEL_DATA"] or "not set"))
+    lines.append(("downloads go to", data["cache"]))
+    for name, where in data["benchmarks"].items():
+        lines.append((f"data {name}", where or f"missing: fewlabel data get {name}"))
+    return lines

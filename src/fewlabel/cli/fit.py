@@ -1,0 +1,101 @@
+"""``fewlabel fit``: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fewlabel.cli.console import ProgressBars, note, one_line, say, show_json, show_table
+from fewlabel.cli.failures import command_of
+from fewlabel.cli.inputs import check_labels_exist, check_place, open_images, open_labels
+from fewlabel.cli.options import (
+    Device,
+    DeviceOption,
+    FeaturesOption,
+    ImagesArgument,
+    JsonOption,
+    Method,
+    ProbabilitiesOption,
+    SeedOption,
+    WeightsOption,
+)
+from fewlabel.files import check_new_folder
+
+HELP = """Learn from a few labels and all the other images.
+
+Computes features, spreads the labels over the images that look alike, trains a classifier on
+the labels and on what was spread with confidence, and keeps whichever model does best on
+labels that it was not shown; a model trained on the labels alone is always among them. The
+folder RUN gets predictions.csv, report.html, metrics.json, ledger.parquet (every label that
+was assumed), skipped.csv and model/. It is written whole or not at all.
+
+\b
+Examples:
+  fewlabel fit photos --labels labels.csv --out run
+  fewlabel fit photos --labels labels.csv --out run --features mobilenetv2_100
+  fewlabel fit sorted-photos --labels folders --out run
+"""
+
+
+def fit(
+    ctx: typer.Context,
+    images: ImagesArgument,
+    labels: Annotated[
+        str,
+        typer.Option(
+            "--labels",
+            metavar="FILE",
+            help="Table `path,label` (`index,label` for arrays), blank where unlabelled; or the "
+            "word `folders`: the labels that the images carry, such as one folder a class.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        str,
+        typer.Option("--out", metavar="RUN", help="Folder to write.", show_default=False),
+    ],
+    method: Annotated[
+        Method,
+        typer.Option("--method", help="How to learn; auto tries all and keeps the best."),
+    ] = Method.auto,
+    features: FeaturesOption = "auto",
+    weights: WeightsOption = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = Device.auto,
+    probabilities: ProbabilitiesOption = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing run.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit and write the run folder."""
+    check_new_folder(out, force=force)
+    check_place(Path(out))
+    check_labels_exist(labels)
+    from fewlabel.pipeline import FitSettings, fit_images, save_run
+
+    settings = FitSettings(
+        method=method.value, features=features, weights=weights, seed=seed, device=device.value
+    )
+    with ProgressBars(enabled=not as_json) as progress:
+        image_set = open_images(images, progress)
+        table = open_labels(labels, image_set)
+        result = fit_images(image_set, table, settings, progress=progress)
+        run = save_run(
+            result,
+            image_set,
+            out,
+            force=force,
+            command=command_of(ctx),
+            probabilities=probabilities,
+        )
+    summary = result.summary() | {"run": str(run), "report": str(run / "report.html")}
+    if as_json:
+        show_json(summary)
+    else:
+        tell_fit(summary)
+
+
+def tell_fit(summary: dict[str, Any]) -> None:
+    """Print the result of a fit as a short table."""
+    say(str(summary))

@@ -1,0 +1,97 @@
+"""Opening what the user names, and refusing outputs that would destroy something."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fewlabel.cli.console import ProgressBars, note, one_line
+from fewlabel.errors import LabelError, UsageError
+
+if TYPE_CHECKING:
+    from fewlabel.data import ImageSet, Labels
+
+FOLDERS = "folders"
+_NAMED = 3
+
+
+def open_images(source: str, progress: ProgressBars) -> ImageSet:
+    """Open images, and say on stderr which files cannot be read."""
+    from fewlabel.data import load_images
+
+    images = load_images(source, progress=progress.stage("reading images"))
+    if images.skipped:
+        named = "; ".join(f"{s.path}: {s.reason}" for s in images.skipped[:_NAMED])
+        more = f"; and {len(images.skipped) - _NAMED} more" if len(images.skipped) > _NAMED else ""
+        n_files = len(images.skipped)
+        note(
+            f"warning: {n_files:,} {'file' if n_files == 1 else 'files'} of {one_line(source)} "
+            f"cannot be read and {'is' if n_files == 1 else 'are'} left out: "
+            f"{one_line(named)}{more}."
+        )
+    return images
+
+
+def open_labels(
+    table: str, images: ImageSet, *, classes: Sequence[str] | None = None, min_classes: int = 2
+) -> Labels:
+    """Read a label table, or take the labels that the images carry (``folders``)."""
+    from fewlabel.data import labels_from_truth, read_labels
+
+    if table == FOLDERS:
+        return labels_from_truth(images, classes)
+    return read_labels(table, images, classes=classes, min_classes=min_classes)
+
+
+def check_labels_exist(table: str) -> None:
+    """Refuse a label table that is not there, before the images are looked at."""
+    if table != FOLDERS and not Path(table).exists():
+        raise LabelError(
+            f"{table} does not exist: make it with `fewlabel select`, or give --labels {FOLDERS} "
+            "where the images lie in one folder a class."
+        )
+
+
+def check_new_file(path: str, *, force: bool, holds: str) -> None:
+    """Refuse an output file that exists, before any work is done for it.
+
+    Parameters
+    ----------
+    path : str
+        File to write.
+    force : bool
+        Accept an existing file.
+    holds : str
+        What an existing file may hold, for the message.
+
+    Raises
+    ------
+    UsageError
+        If it exists and ``force`` is false, if it is not a file, or if its folder cannot be
+        written to.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise UsageError(f"{path} is a folder: give the name of a file with --out.")
+    if target.exists() and not target.is_file():
+        raise UsageError(f"{path} is not an ordinary file: give another name with --out.")
+    if target.exists() and not force:
+        raise UsageError(
+            f"{path} exists already and may hold {holds}: give another name with --out, "
+            "or --force to replace it."
+        )
+    check_place(target)
+
+
+def check_place(target: Path) -> None:
+    """Refuse an output where no file can be made, before any work is done for it."""
+    above = next(p for p in target.absolute().parents if p.exists())
+    if not above.is_dir():
+        raise UsageError(f"{target} cannot be written: {above} is not a folder.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{target} cannot be written: there is no permission to write in {above}; "
+            "give another place with --out."
+        )

@@ -1,0 +1,106 @@
+"""``fewlabel predict``: labels for new images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewlabel.cli.console import ProgressBars, one_line, say, show_json, show_table
+from fewlabel.cli.inputs import check_new_file, open_images
+from fewlabel.cli.options import ImagesArgument, JsonOption, ProbabilitiesOption, RunArgument
+
+if TYPE_CHECKING:
+    from fewlabel.data import ImageSet
+    from fewlabel.pipeline import Prediction
+
+HELP = """Label new images with a model that `fewlabel fit` made.
+
+Writes a table `path,label,confidence` with one row an image. The confidence is a calibrated
+probability: of the images with confidence 0.9, about nine in ten should be right.
+
+\b
+Examples:
+  fewlabel predict run new-photos --out predictions.csv
+  fewlabel predict run new-photos --out predictions.csv --probabilities
+"""
+
+
+def predict(
+    run: RunArgument,
+    images: ImagesArgument,
+    out: Annotated[
+        str,
+        typer.Option("--out", metavar="FILE", help="CSV table to write.", show_default=False),
+    ],
+    probabilities: ProbabilitiesOption = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing table.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict and write the table."""
+    check_new_file(out, force=force, holds="labels or predictions")
+    from fewlabel.data.tables import write_table
+    from fewlabel.pipeline import load_run
+
+    model = load_run(run)
+    start = time.perf_counter()
+    with ProgressBars(enabled=not as_json) as progress:
+        image_set = open_images(images, progress)
+        prediction = model.predict(image_set, progress=progress)
+    header = ["index" if image_set.by_index else "path", "label", "confidence"]
+    if probabilities:
+        header += [f"p({name})" for name in prediction.classes]
+    write_table(out, header, _rows(prediction, image_set, probabilities=probabilities))
+    found = _as_dict(prediction, image_set, out, time.perf_counter() - start)
+    if as_json:
+        show_json(found)
+    else:
+        _tell(found)
+
+
+def _rows(
+    prediction: Prediction, images: ImageSet, *, probabilities: bool
+) -> Iterator[tuple[str, ...]]:
+    for i, name in enumerate(images.names):
+        label = prediction.classes[prediction.label[i]]
+        row = (name, label, f"{prediction.confidence[i]:.4f}")
+        yield (*row, *(f"{p:.6g}" for p in prediction.proba[i])) if probabilities else row
+
+
+def _as_dict(
+    prediction: Prediction, images: ImageSet, out: str, seconds: float
+) -> dict[str, object]:
+    import numpy as np
+
+    counts = np.bincount(prediction.label, minlength=len(prediction.classes))
+    return {
+        "out": out,
+        "n_images": len(images),
+        "n_skipped": len(images.skipped),
+        "seconds": seconds,
+        "mean_confidence": float(prediction.confidence.mean()),
+        "classes": {
+            name: {
+                "n_images": int(counts[k]),
+                "mean_confidence": float(prediction.confidence[prediction.label == k].mean())
+                if counts[k]
+                else None,
+            }
+            for k, name in enumerate(prediction.classes)
+        },
+    }
+
+
+def _tell(found: dict) -> None:
+    n, seconds = found["n_images"], found["seconds"]
+    say(f"Labelled {n:,} images in {seconds:.1f} s; mean confidence {found['mean_confidence']:.0%}.")
+    say()
+    rows = [
+        (name, f"{c['n_images']:,}", "" if not c["n_images"] else f"{c['mean_confidence']:.0%}")
+        for name, c in found["classes"].items()
+    ]
+    show_table(("label", "images", "mean confidence"), rows, right=(1, 2))
+    say()
+    say(f"Written to {one_line(found['out'])}.")

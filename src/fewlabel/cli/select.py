@@ -1,0 +1,156 @@
+"""``fewlabel select``: which images to label first."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewlabel.cli.console import ProgressBars, note, one_line, say, show_json
+from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_images, open_labels
+from fewlabel.cli.options import (
+    Device,
+    DeviceOption,
+    FeaturesOption,
+    ImagesArgument,
+    JsonOption,
+    SeedOption,
+    SelectMethod,
+    WeightsOption,
+    at_least,
+)
+
+if TYPE_CHECKING:
+    from fewlabel.data import ImageSet
+    from fewlabel.pipeline import Selection
+
+HELP = """Choose the images that are worth labelling first.
+
+Writes a table `path,label,purpose,cluster_size` with one row for each image to label: fill in
+the column `label` and give the table to `fewlabel fit`. By default the images represent groups
+of similar ones, so that few labels cover many images. Such images are not a random sample:
+`--audit N` adds N random ones, which are never trained on and give an unbiased accuracy.
+
+\b
+Examples:
+  fewlabel select photos --budget 50 --out picks.csv
+  fewlabel select photos --budget 50 --audit 30 --out picks.csv
+  fewlabel select photos --budget 20 --labels picks.csv --out more-picks.csv
+"""
+
+
+def select(
+    ctx: typer.Context,
+    images: ImagesArgument,
+    budget: Annotated[
+        int,
+        typer.Option(
+            "--budget",
+            metavar="N",
+            parser=at_least(1),
+            help="How many images to choose for training.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        str,
+        typer.Option("--out", metavar="FILE", help="CSV table to write.", show_default=False),
+    ],
+    method: Annotated[
+        SelectMethod, typer.Option("--method", help="How to choose them.")
+    ] = SelectMethod.representatives,
+    audit: Annotated[
+        int,
+        typer.Option(
+            "--audit",
+            metavar="N",
+            parser=at_least(0),
+            help="Random images to add for an unbiased accuracy.",
+        ),
+    ] = 0,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels",
+            metavar="FILE",
+            help="Labels that exist already: these images are not chosen again.",
+            show_default=False,
+        ),
+    ] = None,
+    features: FeaturesOption = "auto",
+    weights: WeightsOption = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = Device.auto,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing table and the labels in it.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose images and write the table."""
+    check_new_file(out, force=force, holds="labels that were typed in")
+    if labels is not None:
+        check_labels_exist(labels)
+    from fewlabel.pipeline import select_images, write_picks
+
+    with ProgressBars(enabled=not as_json) as progress:
+        image_set = open_images(images, progress)
+        known = None if labels is None else open_labels(labels, image_set, min_classes=0)
+        selection = select_images(
+            image_set,
+            budget,
+            method=method.value,
+            audit=audit,
+            labels=known,
+            features=features,
+            weights=weights,
+            seed=seed,
+            device=device.value,
+            progress=progress,
+        )
+        write_picks(selection, image_set, out)
+    for warning in selection.warnings:
+        note(f"warning: {one_line(warning)}")
+    if as_json:
+        show_json(_as_dict(selection, image_set, out))
+    else:
+        _tell(selection, image_set, source=images, out=out)
+
+
+def _as_dict(selection: Selection, images: ImageSet, out: str) -> dict[str, object]:
+    chosen = zip(selection.indices, selection.purpose, selection.cluster_size, strict=True)
+    key = "index" if images.by_index else "path"
+    return {
+        "out": out,
+        "n_images": len(images),
+        "method": selection.method,
+        "features": selection.feature_reason,
+        "chosen": [
+            {key: images.names[i], "purpose": purpose, "cluster_size": int(size)}
+            for i, purpose, size in chosen
+        ],
+        "seconds": selection.seconds,
+        "warnings": selection.warnings,
+    }
+
+
+def _tell(selection: Selection, images: ImageSet, *, source: str, out: str) -> None:
+    n_audit = int((selection.purpose == "audit").sum())
+    n_train = len(selection.indices) - n_audit
+    seconds = sum(selection.seconds.values())
+    say(f"Chose {n_train:,} of {len(images):,} images ({selection.method}) in {seconds:.1f} s.")
+    if n_audit:
+        say(f"Added {n_audit:,} random images for the audit; they are not trained on.")
+    sizes = selection.cluster_size[selection.purpose == "train"]
+    if sizes.any():
+        say(
+            f"Each stands for a group of similar images, of {int(sizes.min()):,} to "
+            f"{int(sizes.max()):,}; the largest come first."
+            if (sizes[:-1] >= sizes[1:]).all()
+            else f"Each stands for a group of {int(sizes.min()):,} to {int(sizes.max()):,} images."
+        )
+    say(f"Features: {one_line(selection.feature_reason)}")
+    say(f"Written to {one_line(out)}.")
+    say()
+    say(f"Next: fill in the column `label` of {one_line(out)} (a blank one is left out), then run")
+    say(f"  fewlabel fit {shlex.quote(source)} --labels {shlex.quote(out)} --out run")

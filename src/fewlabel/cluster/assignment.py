@@ -1,0 +1,301 @@
+"""Exact nearest centers of a fixed set of rows, for centers that move a little each round.
+
+Two facts make a round of k-means cheaper than the full product of rows and centers.
+
+*Projection.* Write ``p`` for the leading principal directions and ``r`` for the length of what
+they leave over. Then ``|x - c|² ≥ |p(x) - p(c)|² + (r(x) - r(c))²``, and the right-hand side is
+one product of rows with ``m + 1`` columns instead of ``d``. Only the centers whose bound lies
+below the distance to the row's present center are looked at in full, about two a row.
+
+*Unmoved centers.* If a row's own center did not move away from it, a center that did not move
+at all cannot have become nearer. Such rows are compared with the moved centers alone.
+
+Neither drops a nearest center: bounds carry a margin for rounding, and every distance that
+decides is a float32 sum of squared differences in full space.
+"""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from fewlabel.cluster.topk import ScoreBuffer
+from fewlabel.compute import matmul_dtype
+
+_PAIRS_AT_ONCE = 256
+"""Rows gathered together for direct distances: two such blocks stay in the second-level cache."""
+
+_PAIRS_A_THREAD = 2_048
+"""Fewer pairs than this are not worth a second thread."""
+
+_ROWS_AT_ONCE = 16_384
+_SCORES_AT_ONCE = 4_194_304
+
+_MIN_ROWS, _MIN_CENTERS, _MIN_FEATURES = 8_192, 256, 192
+"""Below these sizes the full product costs less than finding the principal directions."""
+
+
+def squared_distances(
+    X: np.ndarray, rows: np.ndarray, centers: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Squared Euclidean distances of given pairs, by direct differences.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Rows, float32.
+    rows : ndarray of shape (p,)
+        Index into ``X`` for each pair.
+    centers : ndarray of shape (k, d)
+        Centers, float32.
+    labels : ndarray of shape (p,)
+        Index into ``centers`` for each pair.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+        Squared distances, float32; exactly 0 where the two are equal.
+
+    Examples
+    --------
+    >>> X = np.eye(2, dtype=np.float32)
+    >>> squared_distances(X, np.array([0, 0]), X, np.array([0, 1])).tolist()
+    [0.0, 2.0]
+    """
+    squared = np.empty(len(rows), dtype=np.float32)
+    n_parts = min(torch.get_num_threads(), max(1, len(rows) // _PAIRS_A_THREAD))
+    bounds = np.linspace(0, len(rows), n_parts + 1).astype(int)
+    parts = [slice(*pair) for pair in itertools.pairwise(bounds)]
+
+    def fill(part: slice) -> None:
+        _fill_squared(X, rows[part], centers, labels[part], squared[part])
+
+    if n_parts == 1:
+        fill(parts[0])
+        return squared
+    with ThreadPoolExecutor(n_parts) as pool:
+        list(pool.map(fill, parts))
+    return squared
+
+
+def _fill_squared(
+    X: np.ndarray, rows: np.ndarray, centers: np.ndarray, labels: np.ndarray, out: np.ndarray
+) -> None:
+    size = min(len(rows), _PAIRS_AT_ONCE)
+    left_room, right_room = np.empty((2, size, X.shape[1]), dtype=np.float32)
+    for start in range(0, len(rows), _PAIRS_AT_ONCE):
+        chunk = slice(start, start + _PAIRS_AT_ONCE)
+        n_pairs = len(rows[chunk])
+        left, right = left_room[:n_pairs], right_room[:n_pairs]
+        # mode="clip" lets take write straight into the room; "raise" would copy through its own.
+        np.take(X, rows[chunk], axis=0, out=left, mode="clip")
+        np.take(centers, labels[chunk], axis=0, out=right, mode="clip")
+        left -= right
+        np.einsum("ij,ij->i", left, left, out=out[chunk])
+
+
+class CenterSearch:
+    """Keeps rows in the form in which their nearest centers are found fastest.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Rows, float32, C-contiguous and finite. Kept, not copied.
+    n_clusters : int
+        Number of centers that will be asked about.
+
+    Attributes
+    ----------
+    basis : ndarray of shape (d, m) or None
+        Leading principal directions, or None where the full product is used.
+    mean_variance : float
+        Mean variance of a feature, over at most 8,192 rows.
+
+    Examples
+    --------
+    >>> X = np.array([[0.0], [1.0], [5.0]], dtype=np.float32)
+    >>> search = CenterSearch(X, n_clusters=2)
+    >>> labels, squared = search.nearest(np.array([[0.0], [4.0]], dtype=np.float32))
+    >>> labels.tolist(), squared.tolist()
+    ([0, 0, 1], [0.0, 1.0, 1.0])
+    """
+
+    def __init__(self, X: np.ndarray, n_clusters: int) -> None:
+        self._X = X
+        mean = X.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.basis = None
+        if len(X) >= _MIN_ROWS and n_clusters >= _MIN_CENTERS and X.shape[1] >= _MIN_FEATURES:
+            self.basis = _leading_directions(X, mean)
+        variance = float(((X[:: max(1, len(X) // 4096)] - mean) ** 2).sum(axis=1).mean())
+        # Centering shrinks the rounding margin; without an offset to remove it only costs a copy.
+        if self.basis is None and float(mean @ mean) <= variance:
+            mean = np.zeros_like(mean)
+        self._mean = mean
+        self.mean_variance = variance / X.shape[1]
+        self._rows, self._norms = self._represent(X, keep=not mean.any())
+        columns = self._rows.shape[1]
+        exact_product = matmul_dtype("cpu") is torch.float32
+        # Rounding of a dot product of unit vectors: random-walk growth, eightfold for safety.
+        self._rounding = 6e-8 * 8 * columns**0.5 if exact_product else 2.0**-8
+        self._buffer = ScoreBuffer()
+
+    def nearest(self, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find the nearest center of every row from scratch.
+
+        Parameters
+        ----------
+        centers : ndarray of shape (k, d)
+            Centers, float32.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+            Index of the nearest center, int64.
+        squared : ndarray of shape (n,)
+            Squared Euclidean distance to it, float32.
+        """
+        labels = np.full(len(self._X), -1, dtype=np.int64)
+        squared = np.full(len(self._X), np.inf, dtype=np.float32)
+        self.update(labels, squared, centers, np.ones(len(centers), dtype=bool))
+        return labels, squared
+
+    def update(
+        self, labels: np.ndarray, squared: np.ndarray, centers: np.ndarray, moved: np.ndarray
+    ) -> None:
+        """Bring nearest centers up to date after some centers moved.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n,)
+            Nearest centers before the move, changed in place; -1 for a row that has none yet.
+        squared : ndarray of shape (n,)
+            Squared distances to them, changed in place.
+        centers : ndarray of shape (k, d)
+            Centers after the move, float32.
+        moved : ndarray of shape (k,)
+            Which centers are not where they were, bool.
+        """
+        new = labels < 0
+        stale = np.flatnonzero(~new & moved[labels])
+        before = squared[stale]
+        squared[stale] = squared_distances(self._X, stale, centers, labels[stale])
+        open_to_all = new
+        open_to_all[stale[squared[stale] > before]] = True
+        columns = np.flatnonzero(moved)
+        # Gathering rows costs about as much as a quarter of the columns saves.
+        if len(columns) * 4 >= len(centers) * 3:
+            open_to_all[:] = True
+        form, norms = self._represent(centers, keep=False)
+        everything = np.arange(len(centers))
+        self._improve(
+            np.flatnonzero(open_to_all), everything, form, norms, centers, labels, squared
+        )
+        if len(columns):
+            rest = np.flatnonzero(~open_to_all)
+            self._improve(rest, columns, form, norms, centers, labels, squared)
+
+    def _improve(
+        self,
+        rows: np.ndarray,
+        columns: np.ndarray,
+        form: torch.Tensor,
+        norms: np.ndarray,
+        centers: np.ndarray,
+        labels: np.ndarray,
+        squared: np.ndarray,
+    ) -> None:
+        """Give ``rows`` a nearer center among ``columns`` where there is one."""
+        factor = form[torch.from_numpy(columns)].T.contiguous()
+        halves = torch.from_numpy(norms[columns] / 2)
+        position = np.full(len(centers), -1, dtype=np.int64)
+        position[columns] = np.arange(len(columns))
+        margin = self._rounding * float(norms.max(initial=0.0))
+        step = max(64, min(_ROWS_AT_ONCE, _SCORES_AT_ONCE // max(1, len(columns))))
+        whole = len(rows) == len(self._X)
+        for start in range(0, len(rows), step):
+            chunk = rows[start : start + step]
+            block = (
+                self._rows[start : start + step] if whole else self._rows[torch.from_numpy(chunk)]
+            )
+            scores = self._buffer.product(block, factor, bias=halves)
+            self._label_new(scores, chunk, centers, labels, squared)
+            own = position[labels[chunk]]
+            inside = np.flatnonzero(own >= 0)
+            scores.numpy()[inside, own[inside]] = -np.inf
+            floor = (self._norms[chunk] - squared[chunk]) / 2
+            floor -= self._rounding * self._norms[chunk] + margin
+            at, column = self._buffer.above(torch.from_numpy(floor))
+            self._settle(chunk, at, columns[column], centers, labels, squared)
+
+    def _label_new(
+        self,
+        scores: torch.Tensor,
+        chunk: np.ndarray,
+        centers: np.ndarray,
+        labels: np.ndarray,
+        squared: np.ndarray,
+    ) -> None:
+        """Give rows that have no center yet the one with the highest score."""
+        if labels[chunk[0]] >= 0:
+            return
+        labels[chunk] = scores.numpy().argmax(axis=1)
+        squared[chunk] = squared_distances(self._X, chunk, centers, labels[chunk])
+
+    def _settle(
+        self,
+        chunk: np.ndarray,
+        at: np.ndarray,
+        candidates: np.ndarray,
+        centers: np.ndarray,
+        labels: np.ndarray,
+        squared: np.ndarray,
+    ) -> None:
+        """Compare candidates with the present centers by their true distances."""
+        if not len(at):
+            return
+        found = squared_distances(self._X, chunk[at], centers, candidates)
+        first = np.flatnonzero(np.diff(at, prepend=-1))
+        best = np.minimum.reduceat(found, first)
+        # The first candidate that attains the minimum, so that ties take the lowest index.
+        attains = np.flatnonzero(found == np.repeat(best, np.diff(first, append=len(at))))
+        winner = attains[np.unique(at[attains], return_index=True)[1]]
+        row = chunk[at[first]]
+        nearer = best < squared[row]
+        labels[row[nearer]] = candidates[winner[nearer]]
+        squared[row[nearer]] = best[nearer]
+
+    def _represent(self, points: np.ndarray, *, keep: bool) -> tuple[torch.Tensor, np.ndarray]:
+        """Points as the product sees them, and their squared distances to the mean."""
+        if self.basis is None:
+            centered = points if keep else points - self._mean
+            norms = np.einsum("ij,ij->i", centered, centered)
+            return torch.from_numpy(centered), norms
+        n_directions = self.basis.shape[1]
+        form = np.empty((len(points), n_directions + 1), dtype=np.float32)
+        norms = np.empty(len(points), dtype=np.float32)
+        basis = torch.from_numpy(self.basis)
+        for start in range(0, len(points), 4096):
+            part = slice(start, start + 4096)
+            centered = points[part] - self._mean
+            norms[part] = np.einsum("ij,ij->i", centered, centered)
+            form[part, :n_directions] = (torch.from_numpy(centered) @ basis).numpy()
+            inside = np.einsum("ij,ij->i", form[part, :-1], form[part, :-1])
+            # Rounding must not make the remainder too short: a longer one only weakens the bound.
+            form[part, -1] = np.sqrt(np.maximum(norms[part] - inside, 0) + 4e-6 * norms[part])
+        return torch.from_numpy(form), norms
+
+
+def _leading_directions(X: np.ndarray, mean: np.ndarray) -> np.ndarray | None:
+    """Principal directions that leave under a tenth of the variance, or None if they are many."""
+    sample = torch.from_numpy(X[:: max(1, len(X) // 8192)] - mean)
+    covariance = (sample.T @ sample).double().numpy()
+    values, vectors = np.linalg.eigh(covariance)
+    left = 1 - np.cumsum(values[::-1]) / max(float(values.sum()), np.finfo(float).tiny)
+    n_directions = int(np.searchsorted(-left, -0.08)) + 1
+    n_directions = -(-n_directions // 16) * 16 - 1
+    if n_directions > X.shape[1] // 2:
+        return None
+    return np.ascontiguousarray(vectors[:, ::-1][:, :n_directions], dtype=np.float32)

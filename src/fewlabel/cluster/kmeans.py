@@ -1,0 +1,231 @@
+"""k-means as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fewlabel.cluster.assignment import CenterSearch
+from fewlabel.cluster.lloyd import lloyd, unit_rows
+from fewlabel.cluster.seeding import kmeans_plus_plus
+from fewlabel.compute import as_generator
+from fewlabel.errors import UsageError
+
+
+class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
+    """k-means clustering with exact float32 assignments, made for thousands of clusters.
+
+    Parameters
+    ----------
+    n_clusters : int
+        Number of clusters.
+    init : {"k-means++", "random"} or ndarray of shape (n_clusters, d)
+        How to choose the first centers, or the centers themselves.
+    n_init : int
+        Starts to try; the one with the lowest inertia is kept. An array of centers is started
+        from once.
+    max_iter : int
+        Most Lloyd iterations of one start.
+    tol : float
+        Stop when the squared moves of all centers sum to at most ``tol`` times the mean
+        variance of a feature.
+    spherical : bool
+        Cluster directions: rows and centers are scaled to unit length. A row of zeros has no
+        direction and stays at the origin.
+    random_state : int, RandomState or None
+        Seed of the first centers.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray of shape (n_clusters, d)
+        Centers, float32.
+    labels_ : ndarray of shape (n,)
+        Cluster of each training row, int64.
+    inertia_ : float
+        Sum of squared distances to the nearest center.
+    n_iter_ : int
+        Iterations run.
+    n_features_in_ : int
+        Features seen by `fit`.
+
+    Examples
+    --------
+    >>> X = np.array([[0.0, 0], [0, 1], [9, 9], [9, 8]])
+    >>> model = KMeans(n_clusters=2, random_state=0).fit(X)
+    >>> bool(model.labels_[0] == model.labels_[1] != model.labels_[2])
+    True
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: str | np.ndarray = "k-means++",
+        n_init: int = 1,
+        max_iter: int = 100,
+        tol: float = 1e-4,
+        spherical: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.spherical = spherical
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> KMeans:
+        """Find the clusters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows; computed with as float32.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        KMeans
+            This estimator.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range or there are fewer rows than clusters.
+        ValueError
+            If ``X`` is not a finite numeric matrix.
+        """
+        self._check_parameters()
+        X = self._rows(X, reset=True)
+        if len(X) < self.n_clusters:
+            raise UsageError(
+                f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}: "
+                "ask for fewer clusters or give more rows."
+            )
+        rng = as_generator(self.random_state)
+        best = None
+        for _ in range(1 if not isinstance(self.init, str) else self.n_init):
+            result = lloyd(
+                X,
+                self._first_centers(X, rng),
+                max_iter=self.max_iter,
+                tol=self.tol,
+                spherical=self.spherical,
+            )
+            if best is None or result[2] < best[2]:
+                best = result
+        assert best is not None
+        self.cluster_centers_, self.labels_, self.inertia_, self.n_iter_ = best
+        self._n_features_out = len(self.cluster_centers_)
+        self._warn_of_empty()
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Give each row its nearest cluster.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Index of the nearest center, int64.
+        """
+        check_is_fitted(self)
+        X = self._rows(X, reset=False)
+        return CenterSearch(X, len(self.cluster_centers_)).nearest(self.cluster_centers_)[0]
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Measure the Euclidean distances to all centers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows; with ``spherical`` they are scaled to unit length first.
+
+        Returns
+        -------
+        ndarray of shape (n, n_clusters)
+            Distances, float32.
+        """
+        check_is_fitted(self)
+        X = self._rows(X, reset=False)
+        centers = self.cluster_centers_
+        offset = centers.mean(axis=0)
+        centers = centers - offset
+        distances = np.empty((len(X), len(centers)), dtype=np.float32)
+        for start in range(0, len(X), 4096):
+            rows = X[start : start + 4096] - offset
+            block = rows @ centers.T
+            block *= -2
+            block += np.einsum("ij,ij->i", rows, rows)[:, None]
+            block += np.einsum("ij,ij->i", centers, centers)
+            np.sqrt(np.maximum(block, 0, out=block), out=distances[start : start + 4096])
+        return distances
+
+    def _rows(self, X: Any, *, reset: bool) -> np.ndarray:
+        X = validate_data(self, X, reset=reset, dtype=np.float32, order="C", accept_sparse=False)
+        return unit_rows(X) if self.spherical else X
+
+    def _first_centers(self, X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        if not isinstance(self.init, str):
+            return np.asarray(self.init, dtype=np.float32)
+        if self.init == "random":
+            return X[rng.choice(len(X), self.n_clusters, replace=False)]
+        return X[kmeans_plus_plus(X, self.n_clusters, rng)]
+
+    def _check_parameters(self) -> None:
+        for name, least in (("n_clusters", 1), ("n_init", 1), ("max_iter", 1)):
+            value: Any = getattr(self, name)
+            if not isinstance(value, numbers.Integral) or value < least:
+                raise UsageError(
+                    f"The {name!r} parameter of KMeans must be an int of at least {least}. "
+                    f"Got {value!r} instead."
+                )
+        tol: Any = self.tol
+        if not isinstance(tol, numbers.Real) or not float(tol) >= 0:
+            raise UsageError(
+                f"The 'tol' parameter of KMeans must be a number of at least 0. "
+                f"Got {tol!r} instead."
+            )
+        if isinstance(self.init, str):
+            if self.init not in ("k-means++", "random"):
+                raise UsageError(
+                    "The 'init' parameter of KMeans must be 'k-means++', 'random' or an array of "
+                    f"centers. Got {self.init!r} instead."
+                )
+        elif len(np.asarray(self.init)) != self.n_clusters:
+            raise UsageError(
+                f"The 'init' parameter of KMeans must have n_clusters={self.n_clusters} rows. "
+                f"Got {len(np.asarray(self.init))} instead."
+            )
+
+    def _warn_of_empty(self) -> None:
+        n_used = len(np.unique(self.labels_))
+        if n_used < self.n_clusters:
+            warnings.warn(
+                f"Only {n_used} of {self.n_clusters} clusters have members: X has too few "
+                "different rows. Ask for fewer clusters.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

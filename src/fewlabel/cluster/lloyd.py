@@ -1,0 +1,199 @@
+"""Lloyd's iterations of k-means over exact nearest centers."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from fewlabel.cluster.assignment import CenterSearch
+from fewlabel.errors import UsageError
+
+_SUM_ROWS = 4_096
+
+
+def lloyd(
+    X: np.ndarray,
+    centers: np.ndarray,
+    *,
+    max_iter: int = 100,
+    tol: float = 1e-4,
+    spherical: bool = False,
+    sample_weight: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, float, int]:
+    """Run Lloyd's iterations from given centers.
+
+    Every assignment is exact in float32; see `fewlabel.cluster.assignment` for how it avoids
+    most of the work. A cluster that loses all its rows is given the row that lies farthest
+    from its center. The result depends on the arguments alone: nothing is drawn at random.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Rows, finite. With ``spherical`` they should have unit length.
+    centers : ndarray of shape (k, d)
+        Where to start; not changed.
+    max_iter : int
+        Most iterations.
+    tol : float
+        Stop when the squared moves of all centers sum to at most ``tol`` times the mean
+        variance of a feature. 0 runs until no label changes.
+    spherical : bool
+        Scale centers to unit length after each iteration, which is k-means under the cosine.
+    sample_weight : ndarray of shape (n,), optional
+        Weight of each row, at least 0.
+
+    Returns
+    -------
+    centers : ndarray of shape (k, d)
+        Final centers, float32.
+    labels : ndarray of shape (n,)
+        Index of the nearest final center, int64.
+    inertia : float
+        Weighted sum of squared distances to it.
+    n_iter : int
+        Iterations run.
+
+    Raises
+    ------
+    UsageError
+        If there are more centers than rows, the widths differ or a weight is negative.
+
+    Examples
+    --------
+    >>> X = np.array([[0.0], [1.0], [9.0], [10.0]], dtype=np.float32)
+    >>> centers, labels, inertia, n_iter = lloyd(X, X[:2])
+    >>> centers.ravel().tolist(), labels.tolist(), inertia
+    ([0.5, 9.5], [0, 0, 1, 1], 1.0)
+    """
+    X = np.ascontiguousarray(X, dtype=np.float32)
+    centers = np.array(centers, dtype=np.float32, order="C")
+    _check_sizes(X, centers)
+    if spherical:
+        centers = unit_rows(centers)
+    search = CenterSearch(X, len(centers))
+    members = _Members(X, len(centers), sample_weight)
+    threshold = tol * search.mean_variance
+    labels = np.full(len(X), -1, dtype=np.int64)
+    squared = np.full(len(X), np.inf, dtype=np.float32)
+    moved = np.ones(len(centers), dtype=bool)
+    n_iter = 0
+    while n_iter < max_iter:
+        n_iter += 1
+        search.update(labels, squared, centers, moved)
+        members.fill_empty(labels, squared)
+        before = centers
+        centers = members.means(labels, before)
+        if spherical:
+            centers = unit_rows(centers)
+        moved = (centers != before).any(axis=1)
+        shift = float(((centers - before).astype(np.float64) ** 2).sum())
+        if not moved.any() or shift <= threshold:
+            break
+    if moved.any():
+        search.update(labels, squared, centers, moved)
+    inertia = float(squared.astype(np.float64) @ members.weights)
+    return centers, labels, inertia, n_iter
+
+
+class _Members:
+    """Sums of the rows of each cluster, kept up to date by the rows that changed cluster."""
+
+    def __init__(self, X: np.ndarray, n_clusters: int, sample_weight: np.ndarray | None) -> None:
+        self._X = X
+        self.weights = np.ones(len(X))
+        if sample_weight is not None:
+            self.weights = _check_weights(sample_weight, len(X))
+        self._labels = np.full(len(X), -1, dtype=np.int64)
+        # float64 sums make an incremental update as good as summing afresh.
+        self._sums = np.zeros((n_clusters, X.shape[1]))
+
+    def means(self, labels: np.ndarray, centers: np.ndarray) -> np.ndarray:
+        """Mean of each cluster; the old center, bit for bit, where no member changed."""
+        changed = np.flatnonzero(labels != self._labels)
+        touched = np.zeros(len(centers), dtype=bool)
+        touched[labels[changed]] = True
+        left = self._labels[changed]
+        touched[left[left >= 0]] = True
+        for start in range(0, len(changed), _SUM_ROWS):
+            self._move(changed[start : start + _SUM_ROWS], labels)
+        self._labels[changed] = labels[changed]
+        totals = np.bincount(labels, self.weights, minlength=len(centers))
+        touched &= totals > 0
+        means = centers.copy()
+        means[touched] = self._sums[touched] / totals[touched, None]
+        return means
+
+    def _move(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        left = self._labels[rows]
+        known = left >= 0
+        weight = self.weights[rows]
+        cluster = np.concatenate([labels[rows], left[known]])
+        column = np.concatenate([np.arange(len(rows)), np.flatnonzero(known)])
+        data = np.concatenate([weight, -weight[known]])
+        touched, position = np.unique(cluster, return_inverse=True)
+        share = csr_matrix((data, (position, column)), shape=(len(touched), len(rows)))
+        self._sums[touched] += share @ self._X[rows].astype(np.float64)
+
+    def fill_empty(self, labels: np.ndarray, squared: np.ndarray) -> None:
+        """Give each empty cluster the row farthest from its center, in place."""
+        counts = np.bincount(labels[self.weights > 0], minlength=len(self._sums))
+        empty = np.flatnonzero(counts == 0)
+        if not len(empty):
+            return
+        far = np.argsort(-np.where(self.weights > 0, squared, 0), kind="stable")
+        given = 0
+        for row in far:
+            if given == len(empty) or squared[row] <= 0:
+                break
+            # Taking the only member of a cluster would empty that one.
+            if self.weights[row] <= 0 or counts[labels[row]] <= 1:
+                continue
+            counts[labels[row]] -= 1
+            labels[row], squared[row] = empty[given], 0
+            counts[empty[given]] = 1
+            given += 1
+
+
+def _check_sizes(X: np.ndarray, centers: np.ndarray) -> None:
+    if X.ndim != 2 or centers.ndim != 2 or X.shape[1] != centers.shape[1]:
+        raise UsageError(
+            f"The centers must be rows as wide as X. Got centers of shape {centers.shape} "
+            f"for X of shape {X.shape} instead."
+        )
+    if len(centers) > len(X):
+        raise UsageError(
+            f"n_samples={len(X)} should be >= n_clusters={len(centers)}: "
+            "ask for fewer clusters or give more rows."
+        )
+
+
+def _check_weights(sample_weight: np.ndarray, n_rows: int) -> np.ndarray:
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (n_rows,) or not (weights >= 0).all() or not np.isfinite(weights).all():
+        raise UsageError(
+            f"The 'sample_weight' parameter must be {n_rows} finite numbers of at least 0, one a "
+            f"row. Got an array of shape {weights.shape} instead, or one with other numbers."
+        )
+    return weights
+
+
+def unit_rows(rows: np.ndarray) -> np.ndarray:
+    """Scale rows to unit length; rows of zeros stay as they are.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        Rows, float32.
+
+    Returns
+    -------
+    ndarray of shape (n, d)
+        Scaled rows.
+
+    Examples
+    --------
+    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(lengths > 0, lengths, 1)

@@ -1,0 +1,318 @@
+"""Nearest neighbors among up to hundreds of thousands of rows: a graph, or an index to query."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_array
+
+from fewlabel.cluster.cells import Cells
+from fewlabel.cluster.descent import Descent
+from fewlabel.cluster.exhaustive import exhaustive_search
+from fewlabel.compute import as_generator, matmul_dtype
+from fewlabel.errors import UsageError
+from fewlabel.extras import is_installed
+
+METRICS = ("cosine", "euclidean")
+METHODS = ("auto", "exact", "cells", "pynndescent")
+
+_EXACT_UP_TO = 10_000
+_CELLS_UP_TO = 200_000
+
+
+def nearest_neighbors(
+    X: Any,
+    k: int,
+    *,
+    queries: Any = None,
+    metric: str = "cosine",
+    method: str = "auto",
+    recall: float = 0.99,
+    random_state: int | np.random.RandomState | None = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the k nearest rows of every row, or of every query.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d)
+        Rows to search, finite; computed with as float32.
+    k : int
+        Neighbors of each row.
+    queries : array-like of shape (m, d), optional
+        Rows whose neighbors are wanted. By default the rows of ``X``, of which none is its own
+        neighbor; an equal row elsewhere in ``X`` is.
+    metric : {"cosine", "euclidean"}
+        Cosine distance (1 - cosine) or Euclidean distance. A row of zeros has no direction:
+        its cosine distance to every row is 1.
+    method : {"auto", "exact", "cells", "pynndescent"}
+        ``"exact"`` compares all pairs. ``"cells"`` looks into the nearest of about ``sqrt(n)``
+        cells, as many as ``recall`` takes. ``"auto"`` is exact up to 10,000 rows, then cells,
+        and above 200,000 rows pynndescent where it is installed.
+    recall : float
+        Share of true neighbors that ``"cells"`` should find, in (0, 1].
+    random_state : int, RandomState or None
+        Seed of the cells, or of pynndescent.
+
+    Returns
+    -------
+    indices : ndarray of shape (n or m, k)
+        Neighbors, nearest first, int64.
+    distances : ndarray of shape (n or m, k)
+        Distances to them, float32, by direct differences: 0 between equal rows.
+
+    Raises
+    ------
+    UsageError
+        If a parameter is out of range or ``X`` has too few rows for ``k``.
+    ValueError
+        If ``X`` or ``queries`` is not a finite numeric matrix.
+
+    See Also
+    --------
+    NeighborIndex : The same with an index that is kept for further queries.
+
+    Examples
+    --------
+    >>> indices, distances = nearest_neighbors([[0.0], [1.0], [3.0]], 1, metric="euclidean")
+    >>> indices.ravel().tolist(), distances.ravel().tolist()
+    ([1, 0, 1], [1.0, 1.0, 2.0])
+    """
+    index = NeighborIndex(X, metric, method=method, recall=recall, random_state=random_state)
+    return index.graph(k) if queries is None else index.query(queries, k)
+
+
+class NeighborIndex:
+    """Rows prepared for nearest-neighbor search.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d)
+        Rows to search, finite; computed with as float32.
+    metric : {"cosine", "euclidean"}
+        Distance; see `nearest_neighbors`.
+    method : {"auto", "exact", "cells", "pynndescent"}
+        How to search; see `nearest_neighbors`.
+    recall : float
+        Share of true neighbors that ``"cells"`` should find, in (0, 1].
+    random_state : int, RandomState or None
+        Seed of the cells, or of pynndescent.
+
+    Attributes
+    ----------
+    method : {"exact", "cells", "pynndescent"}
+        What ``"auto"`` came to.
+
+    Raises
+    ------
+    UsageError
+        If a parameter is out of range.
+    ValueError
+        If ``X`` is not a finite numeric matrix.
+
+    Examples
+    --------
+    >>> index = NeighborIndex([[0.0], [1.0], [3.0]], "euclidean")
+    >>> indices, distances = index.query([[2.8]], k=2)
+    >>> indices.tolist()
+    [[2, 1]]
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        metric: str = "cosine",
+        *,
+        method: str = "auto",
+        recall: float = 0.99,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        _check_choice("metric", metric, METRICS)
+        _check_choice("method", method, METHODS)
+        _check_recall(recall)
+        self.metric = metric
+        self.recall = recall
+        rows = check_array(X, dtype=np.float32, order="C", input_name="X")
+        # Distances do not change with the origin, but products round less near it.
+        self._origin = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self._rows, self._zero = self._prepare(rows)
+        self._bias = None
+        if metric == "euclidean":
+            self._bias = np.einsum("ij,ij->i", self._rows, self._rows) / 2
+        self.method = _choose_method(method, len(rows))
+        self._rng = as_generator(random_state)
+        self._n_probes: dict[int, int] = {}
+        self._cells = None
+        if self.method == "cells":
+            self._cells = Cells(self._rows, self._bias, spherical=metric == "cosine", rng=self._rng)
+        self._descent: Descent | None = None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def graph(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find the nearest other rows of every stored row.
+
+        Parameters
+        ----------
+        k : int
+            Neighbors of each row, below the number of rows.
+
+        Returns
+        -------
+        indices : ndarray of shape (n, k)
+            Neighbors, nearest first, int64.
+        distances : ndarray of shape (n, k)
+            Distances to them, float32.
+
+        Raises
+        ------
+        UsageError
+            If there are not more than ``k`` rows.
+        """
+        _check_k(k, len(self) - 1, "other rows")
+        return self._find(self._rows, self._zero, k, np.arange(len(self)))
+
+    def query(self, queries: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find the nearest stored rows of new rows.
+
+        Parameters
+        ----------
+        queries : array-like of shape (m, d)
+            New rows.
+        k : int
+            Neighbors of each, at most the number of stored rows.
+
+        Returns
+        -------
+        indices : ndarray of shape (m, k)
+            Stored rows, nearest first, int64.
+        distances : ndarray of shape (m, k)
+            Distances to them, float32.
+
+        Raises
+        ------
+        UsageError
+            If there are fewer than ``k`` stored rows, or the widths differ.
+        ValueError
+            If ``queries`` is not a finite numeric matrix.
+        """
+        _check_k(k, len(self), "stored rows")
+        rows = check_array(queries, dtype=np.float32, order="C", input_name="queries")
+        if rows.shape[1] != self._rows.shape[1]:
+            raise UsageError(
+                f"The queries must have {self._rows.shape[1]} features like the stored rows. "
+                f"Got {rows.shape[1]} instead."
+            )
+        return self._find(*self._prepare(rows), k, None)
+
+    def _prepare(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows in the form in which they are compared, and which of them are zero."""
+        if self.metric == "euclidean":
+            return rows - self._origin, np.zeros(len(rows), dtype=bool)
+        # Scaling by the largest entry first keeps tiny and huge rows from under- or overflowing.
+        peak = np.maximum(rows.max(axis=1), -rows.min(axis=1))
+        zero = peak == 0
+        scaled = rows / np.where(zero, 1, peak)[:, None]
+        lengths = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+        scaled /= np.where(zero, 1, lengths)[:, None]
+        return scaled, zero
+
+    def _find(
+        self, queries: np.ndarray, zero: np.ndarray, k: int, own: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        limit = len(self) - (own is not None)
+        # bfloat16 products order neighbors roughly: take more of them and order those exactly.
+        wanted = k if matmul_dtype("cpu") is torch.float32 else min(2 * k + 16, limit)
+        if self.method == "pynndescent":
+            ids = self._descend(queries, k, own)
+        else:
+            ids = self._search(queries, wanted, own)
+        return self._rank(queries, zero, ids, k)
+
+    def _search(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
+        """Neighbors by cells, or by comparing all pairs."""
+        if self._cells is None:
+            return self._exhaustive(queries, k, own)
+        if k not in self._n_probes:
+            sample = self._cells.sample
+            rows = self._rows[sample]
+            limit = min(k, len(self) - 1)
+            truth = self._exhaustive(rows, limit, sample)
+            self._n_probes[k] = self._cells.needed(rows, truth, self.recall)[0]
+        n_probes = self._n_probes[k]
+        if n_probes * 2 > self._cells.n_cells:
+            return self._exhaustive(queries, k, own)
+        ids = self._cells.search(queries, k, n_probes, own).ids
+        short = np.flatnonzero(ids[:, -1] < 0)
+        if len(short):
+            ids[short] = self._exhaustive(queries[short], k, None if own is None else own[short])
+        return ids
+
+    def _exhaustive(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
+        return exhaustive_search(self._rows, self._bias, queries, k, own)
+
+    def _descend(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
+        """Neighbors by pynndescent, those that it misses by comparing all pairs."""
+        if self._descent is None:
+            seed = int(self._rng.integers(2**31 - 1))
+            self._descent = Descent(self._rows, self.metric, k, seed)
+        found = self._descent.search(queries, k, own)
+        short = np.flatnonzero((found < 0).any(axis=1))
+        if len(short):
+            found[short] = self._exhaustive(queries[short], k, None if own is None else own[short])
+        return found
+
+    def _rank(
+        self, queries: np.ndarray, zero: np.ndarray, ids: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Order neighbors by their true distances, ties by index, and keep k."""
+        distances = np.empty(ids.shape, dtype=np.float32)
+        step = max(1, 512 // ids.shape[1])
+        for start in range(0, len(ids), step):
+            part = slice(start, start + step)
+            difference = self._rows[ids[part]]
+            difference -= queries[part, None]
+            np.einsum("ijk,ijk->ij", difference, difference, out=distances[part])
+        if self.metric == "euclidean":
+            np.sqrt(distances, out=distances)
+        else:
+            distances /= 2
+            distances[zero] = 1
+            distances[self._zero[ids]] = 1
+        order = np.lexsort((ids, distances), axis=1)[:, :k]
+        return np.take_along_axis(ids, order, 1), np.take_along_axis(distances, order, 1)
+
+
+def _choose_method(method: str, n_rows: int) -> str:
+    if method != "auto":
+        return method
+    if n_rows <= _EXACT_UP_TO:
+        return "exact"
+    if n_rows <= _CELLS_UP_TO or not is_installed("pynndescent"):
+        return "cells"
+    return "pynndescent"
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(
+            f"The {name!r} parameter must be one of {', '.join(choices)}. Got {value!r} instead."
+        )
+
+
+def _check_recall(recall: Any) -> None:
+    if not isinstance(recall, numbers.Real) or not 0 < float(recall) <= 1:
+        raise UsageError(f"The 'recall' parameter must be in (0, 1]. Got {recall!r} instead.")
+
+
+def _check_k(k: Any, available: int, what: str) -> None:
+    if not isinstance(k, numbers.Integral) or int(k) < 1:
+        raise UsageError(f"The 'k' parameter must be an int of at least 1. Got {k!r} instead.")
+    if int(k) > available:
+        raise UsageError(
+            f"k={k} neighbors were asked for, but there are only {available} {what}: "
+            "ask for fewer neighbors or give more rows."
+        )

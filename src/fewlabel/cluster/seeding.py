@@ -1,0 +1,90 @@
+"""Starting centers for k-means: k-means++ whose cost does not grow with the data set."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_SAMPLE_PER_CLUSTER = 12
+_SAMPLE_AT_LEAST = 20_000
+_SKETCH_FEATURES = 64
+
+
+def kmeans_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
+    """Choose rows that lie far from each other, at random in proportion to squared distance.
+
+    Greedy k-means++ [1]_: each new center is the best of ``2 + log(n_clusters)`` draws. On large
+    data it looks at a random sample of rows, and at their projections onto 64 principal
+    directions of the sample; Lloyd's iterations then correct what little that loses.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Rows, float32.
+    n_clusters : int
+        Number of centers, at most n.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray of shape (n_clusters,)
+        Indices of distinct rows, int64. Equal rows are chosen twice only when no different
+        row is left.
+
+    References
+    ----------
+    .. [1] D. Arthur, S. Vassilvitskii: k-means++, the advantages of careful seeding. SODA 2007.
+
+    Examples
+    --------
+    >>> X = np.array([[0.0], [0.0], [9.0]], dtype=np.float32)
+    >>> sorted(X[kmeans_plus_plus(X, 2, np.random.default_rng(0))].ravel().tolist())
+    [0.0, 9.0]
+    """
+    size = max(_SAMPLE_AT_LEAST, _SAMPLE_PER_CLUSTER * n_clusters)
+    sample = np.arange(len(X))
+    if size < len(X):
+        sample = np.sort(rng.choice(len(X), size, replace=False))
+    points = _sketch(X[sample])
+    n_trials = 2 + int(np.log(n_clusters))
+    norms = np.einsum("ij,ij->i", points, points)
+    # Equal rows come out of the product at a distance of rounding size: it counts as none.
+    noise = 2e-6 * float(norms.max(initial=0.0))
+    chosen = np.empty(n_clusters, dtype=np.int64)
+    chosen[0] = rng.integers(len(points))
+    nearest = _distances(points, norms, chosen[:1], noise)[0]
+    for i in range(1, n_clusters):
+        cumulative = np.cumsum(nearest, dtype=np.float64)
+        if cumulative[-1] <= 0:
+            left = np.setdiff1d(np.arange(len(points)), chosen[:i])
+            chosen[i:] = rng.choice(left, n_clusters - i, replace=False)
+            break
+        draws = np.searchsorted(cumulative, rng.random(n_trials) * cumulative[-1], side="right")
+        draws = np.minimum(draws, len(points) - 1)
+        trial = np.minimum(_distances(points, norms, draws, noise), nearest)
+        best = int(trial.sum(axis=1, dtype=np.float64).argmin())
+        chosen[i], nearest = draws[best], trial[best]
+        nearest[chosen[i]] = 0
+    return sample[chosen]
+
+
+def _distances(
+    points: np.ndarray, norms: np.ndarray, picks: np.ndarray, noise: float
+) -> np.ndarray:
+    """Squared distances of all points to a few of them, (n_picks, n)."""
+    squared = points[picks] @ points.T
+    squared *= -2
+    squared += norms
+    squared += norms[picks, None]
+    squared[squared <= noise] = 0
+    return squared
+
+
+def _sketch(points: np.ndarray) -> np.ndarray:
+    """Centered points, in 64 principal directions where they have more features."""
+    points = points - points.mean(axis=0)
+    if points.shape[1] <= 2 * _SKETCH_FEATURES:
+        return points
+    part = points[:: max(1, len(points) // 4096)]
+    _, vectors = np.linalg.eigh((part.T @ part).astype(np.float64))
+    return points @ vectors[:, -_SKETCH_FEATURES:].astype(np.float32)

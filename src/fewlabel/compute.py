@@ -1,0 +1,228 @@
+"""What this machine computes fastest with: device, threads, matrix-product type, memory."""
+
+from __future__ import annotations
+
+import functools
+import os
+import resource
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from fewlabel.errors import UsageError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """Turn a device name into a torch device that is present.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda", "mps"}
+        ``"auto"`` takes CUDA, then MPS, then the CPU.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    UsageError
+        If the name is unknown or the device is not present.
+
+    Examples
+    --------
+    >>> pick_device("cpu")
+    device(type='cpu')
+    """
+    if device not in DEVICES:
+        raise UsageError(f"The device must be one of {', '.join(DEVICES)}. Got {device!r} instead.")
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if present[name]))
+    if not present[device]:
+        raise UsageError(
+            f"The device {device!r} is not present here; use --device auto, or see `fewlabel doctor`."
+        )
+    return torch.device(device)
+
+
+def _gemm_seconds(dtype: torch.dtype, size: int) -> float:
+    a = torch.ones(size, size, dtype=dtype)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        a @ a
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def _has_bf16_matrix_units() -> bool:
+    flags = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    avx512 = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool((flags and flags()) or (avx512 and avx512()))
+
+
+@functools.cache
+def matmul_dtype(device_type: str = "cpu") -> torch.dtype:
+    """Type in which this device multiplies matrices fastest at adequate precision.
+
+    A CPU is asked by its instruction set: bfloat16 with AMX or AVX512-BF16 (several times
+    float32), else float32 (where bfloat16 is emulated, about fifty times slower). The answer
+    does not depend on a timing, so that two runs on one machine agree to the last bit.
+    ``FEWLABEL_MATMUL=float32|bfloat16`` overrides it.
+
+    Parameters
+    ----------
+    device_type : {"cpu", "cuda", "mps"}
+        Type of the device.
+
+    Returns
+    -------
+    torch.dtype
+        ``torch.bfloat16`` or ``torch.float32``. Sums are float32 either way.
+
+    Raises
+    ------
+    UsageError
+        If ``FEWLABEL_MATMUL`` names another type.
+
+    Examples
+    --------
+    >>> matmul_dtype("cpu") in (torch.float32, torch.bfloat16)
+    True
+    """
+    forced = os.environ.get("FEWLABEL_MATMUL")
+    if forced is not None:
+        if forced not in ("float32", "bfloat16"):
+            raise UsageError(f"FEWLABEL_MATMUL must be float32 or bfloat16. Got {forced!r} instead.")
+        return torch.float32 if forced == "float32" else torch.bfloat16
+    if device_type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    if device_type == "cpu" and _has_bf16_matrix_units():
+        return torch.bfloat16
+    return torch.float32
+
+
+def matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Matrix product in ``matmul_dtype``, returned as float32.
+
+    Parameters
+    ----------
+    a : Tensor of shape (m, d)
+        Left factor, float32.
+    b : Tensor of shape (d, n)
+        Right factor, float32.
+
+    Returns
+    -------
+    Tensor of shape (m, n)
+        Product, float32.
+
+    Examples
+    --------
+    >>> matmul(torch.eye(2), torch.ones(2, 3)).shape
+    torch.Size([2, 3])
+    """
+    dtype = matmul_dtype(a.device.type)
+    if dtype is torch.float32:
+        return a @ b
+    return (a.to(dtype) @ b.to(dtype)).float()
+
+
+def gemm_rates(size: int = 1024) -> dict[str, float]:
+    """Measure matrix-product rates of the CPU, in GFLOP/s, for ``fewlabel doctor``.
+
+    Parameters
+    ----------
+    size : int
+        Side of the square matrices.
+
+    Returns
+    -------
+    dict of str to float
+        Rate for ``"float32"`` and ``"bfloat16"``.
+    """
+    flops = 2.0 * size**3
+    rates = {"float32": flops / _gemm_seconds(torch.float32, size) / 1e9}
+    # Emulated bfloat16 would take seconds at full size: a smaller product shows it as well.
+    small = size if _has_bf16_matrix_units() else min(size, 256)
+    rates["bfloat16"] = 2.0 * small**3 / _gemm_seconds(torch.bfloat16, small) / 1e9
+    return rates
+
+
+def peak_rss_mb() -> float:
+    """Peak resident memory of this process so far.
+
+    Returns
+    -------
+    float
+        Megabytes (10^6 bytes).
+
+    Examples
+    --------
+    >>> peak_rss_mb() > 1
+    True
+    """
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def as_generator(seed: int | np.random.RandomState | None) -> np.random.Generator:
+    """Turn any ``random_state`` into a numpy generator.
+
+    Parameters
+    ----------
+    seed : int, RandomState or None
+        What scikit-learn accepts as ``random_state``.
+
+    Returns
+    -------
+    numpy.random.Generator
+        A generator; the same for the same integer.
+
+    Examples
+    --------
+    >>> int(as_generator(0).integers(10))
+    8
+    """
+    if isinstance(seed, np.random.RandomState):
+        return np.random.default_rng(int(seed.randint(2**31 - 1)))
+    if seed is None:
+        return np.random.default_rng(int(np.random.mtrand._rand.randint(2**31 - 1)))
+    return np.random.default_rng(seed)
+
+
+def to_tensor(array: Any, device: torch.device | None = None) -> torch.Tensor:
+    """Float32 tensor of an array, without a copy where none is needed.
+
+    Parameters
+    ----------
+    array : array-like
+        Numbers.
+    device : torch.device, optional
+        Where to put it; the CPU by default.
+
+    Returns
+    -------
+    Tensor
+        Float32.
+
+    Examples
+    --------
+    >>> to_tensor([1, 2]).dtype
+    torch.float32
+    """
+    contiguous = np.ascontiguousarray(array, dtype=np.float32)
+    if not contiguous.flags.writeable:
+        contiguous = contiguous.copy()
+    return torch.from_numpy(contiguous).to(device or torch.device("cpu"))

@@ -1,0 +1,34 @@
+"""Images and labels: every input form to one ``ImageSet``, label tables, splits, benchmarks."""
+
+from __future__ import annotations
+
+from fewlabel.data.arrays import image_set_from_array
+from fewlabel.data.benchmarks import (
+    cache_folder,
+    get_benchmark,
+    list_benchmarks,
+    load_benchmark,
+)
+from fewlabel.data.catalogue import BenchmarkInfo
+from fewlabel.data.images import ImageSet, Skipped, load_images
+from fewlabel.data.labels import Labels, labels_from_truth, read_labels, write_labels
+from fewlabel.data.splits import group_folds, random_labels, stratified_split
+
+__all__ = [
+    "BenchmarkInfo",
+    "ImageSet",
+    "Labels",
+    "Skipped",
+    "cache_folder",
+    "get_benchmark",
+    "group_folds",
+    "image_set_from_array",
+    "labels_from_truth",
+    "list_benchmarks",
+    "load_benchmark",
+    "load_images",
+    "random_labels",
+    "read_labels",
+    "stratified_split",
+    "write_labels",
+]

@@ -1,0 +1,234 @@
+"""Benchmark data sets by name: where they are, where they come from, how they are read."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from fewlabel.data import grocery
+from fewlabel.data.arrays import image_set_from_array
+from fewlabel.data.catalogue import (
+    BENCHMARKS,
+    DIGITS_TEST,
+    IDX_NAMES,
+    NAMES,
+    Benchmark,
+    BenchmarkInfo,
+)
+from fewlabel.data.download import fetch
+from fewlabel.data.folder import from_folder
+from fewlabel.data.formats import IDX_PREFIX, from_idx_folder, idx_file
+from fewlabel.data.imageset import ImageSet
+from fewlabel.data.parallel import Progress
+from fewlabel.data.splits import stratified_split
+from fewlabel.errors import DataError, DownloadError
+
+
+def cache_folder() -> Path:
+    """Folder that downloads go to: ``FEWLABEL_CACHE``, or the user's cache folder.
+
+    Returns
+    -------
+    Path
+        The folder, which need not exist yet.
+    """
+    if chosen := os.environ.get("FEWLABEL_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "fewlabel"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/fewlabel"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewlabel"
+
+
+def list_benchmarks() -> list[BenchmarkInfo]:
+    """Tell what benchmark data sets there are, and which are on this machine.
+
+    Returns
+    -------
+    list of BenchmarkInfo
+        One a data set.
+
+    Examples
+    --------
+    >>> [info.name for info in list_benchmarks()]
+    ['digits', 'fashion-mnist', 'mnist', 'letters', 'grocery']
+    >>> list_benchmarks()[0].where
+    'built in'
+    """
+    return [
+        BenchmarkInfo(**{**vars(b.info), "where": "built in" if name == "digits" else _find(name)})
+        for name, b in BENCHMARKS.items()
+    ]
+
+
+def load_benchmark(
+    name: str, split: str | None = None, *, progress: Progress | None = None
+) -> ImageSet:
+    """Open a benchmark data set.
+
+    Parameters
+    ----------
+    name : str
+        One of ``NAMES``.
+    split : {"train", "test"}, optional
+        Part of it (``grocery`` has ``"val"`` too). By default all parts, training images
+        first. Images of arrays are numbered from 0 in what is asked for.
+    progress : callable, optional
+        Called as ``progress(done, total)`` while photos are looked at.
+
+    Returns
+    -------
+    ImageSet
+        Images with ``truth``.
+
+    Raises
+    ------
+    DataError
+        If there is no such data set or split, or it is not on this machine.
+
+    Examples
+    --------
+    >>> len(load_benchmark("digits", "train")), len(load_benchmark("digits", "test"))
+    (1297, 500)
+    """
+    benchmark = _benchmark(name)
+    splits = tuple(grocery.COUNTS) if name == "grocery" else tuple(IDX_PREFIX)
+    if split is not None and split not in splits:
+        raise DataError(f"{name} has the splits {', '.join(splits)}. Got {split!r} instead.")
+    if name == "digits":
+        return _load_digits(split)
+    folder = _find(name)
+    if folder is None:
+        raise DataError(
+            f"The benchmark {name} is not on this machine: run `fewlabel data get {name}`, or put "
+            "its files into a folder of that name and set FEWLABEL_DATA to the folder above it."
+        )
+    source = name if split is None else f"{name}:{split}"
+    if name == "grocery":
+        images = from_folder(folder, split=split, progress=progress)
+        images.source = source
+        return images
+    return from_idx_folder(folder, split, source=source, class_names=benchmark.class_names)
+
+
+def get_benchmark(name: str, *, progress: Progress | None = None) -> Path:
+    """Find a benchmark data set, or download it into the cache folder.
+
+    Parameters
+    ----------
+    name : str
+        One of ``NAMES``.
+    progress : callable, optional
+        Called as ``progress(bytes_done, bytes_in_all)``, the latter 0 if unknown.
+
+    Returns
+    -------
+    Path
+        Folder that holds it. ``digits`` is in scikit-learn's own folder.
+
+    Raises
+    ------
+    DataError
+        If there is no such data set.
+    DownloadError
+        If it cannot be fetched; the message says how to put the files in place by hand.
+    """
+    benchmark = _benchmark(name)
+    if name == "digits":
+        import sklearn.datasets
+
+        return Path(sklearn.datasets.__file__).parent / "data"
+    found = _find(name)
+    if found is not None:
+        return found
+    folder = cache_folder() / name
+    if not benchmark.mirrors:
+        raise DownloadError(f"{name} cannot be downloaded. {benchmark.by_hand}{_by_hand(name)}")
+    try:
+        if name == "grocery":
+            _get_grocery(benchmark, folder, progress)
+        else:
+            _get_idx(benchmark, folder, progress)
+    except DownloadError as error:
+        raise DownloadError(f"{error} {_by_hand(name)}") from error
+    return folder
+
+
+def _benchmark(name: str) -> Benchmark:
+    if name not in BENCHMARKS:
+        raise DataError(f"There is no benchmark {name!r}: choose among {', '.join(NAMES)}.")
+    return BENCHMARKS[name]
+
+
+def _find(name: str) -> Path | None:
+    """Folder of a data set that is complete: the user's own before the cache."""
+    own = os.environ.get("FEWLABEL_DATA")
+    for above in ([Path(own).expanduser()] if own else []) + [cache_folder()]:
+        folder = above / name
+        if name == "grocery":
+            complete = all((folder / split).is_dir() for split in grocery.COUNTS)
+        else:
+            complete = all(
+                idx_file(folder, split, kind)
+                for split in IDX_PREFIX
+                for kind in ("images", "labels")
+            )
+        if complete:
+            return folder
+    return None
+
+
+def _load_digits(split: str | None) -> ImageSet:
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    # Sixteen levels to 0..255.
+    pixels = np.rint(X.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    if split is not None:
+        rng = np.random.default_rng(0)
+        parts = stratified_split(y, None, DIGITS_TEST / len(y), rng)
+        chosen = parts[0] if split == "train" else parts[1]
+        pixels, y = pixels[chosen], y[chosen]
+    source = "digits" if split is None else f"digits:{split}"
+    return image_set_from_array(pixels, y, source=source)
+
+
+def _get_idx(benchmark: Benchmark, folder: Path, progress: Progress | None) -> None:
+    total = sum(file.max_bytes for file in benchmark.files)
+    before = 0
+    for file in benchmark.files:
+        if not (folder / file.name).is_file():
+
+            def report(done: int, _: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + done, total)
+
+            fetch(file, [m + file.name for m in benchmark.mirrors], folder, progress=report)
+        before += file.max_bytes
+
+
+def _get_grocery(benchmark: Benchmark, folder: Path, progress: Progress | None) -> None:
+    (file,) = benchmark.files
+    archive = fetch(file, benchmark.mirrors, folder.parent, progress=progress)
+    try:
+        grocery.extract_grocery(archive, folder)
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def _by_hand(name: str) -> str:
+    files = (
+        "the folders train, val and test, each with one folder a class,"
+        if name == "grocery"
+        else f"the files {', '.join(IDX_NAMES)}"
+    )
+    mirrors = BENCHMARKS[name].mirrors
+    origin = f" (from {mirrors[0]})" if mirrors else ""
+    return (
+        f"To put it in place by hand, make a folder {name} with {files}{origin}, and set "
+        "FEWLABEL_DATA to the folder above it."
+    )

@@ -1,0 +1,244 @@
+"""One image file to uint8 pixels: every mode Pillow knows, bounded in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from fewlabel.data.modes import (
+    UnreadableImageError,
+    has_equal_channels,
+    on_white,
+    resize_cover,
+    standard_mode,
+)
+
+MAX_PIXELS = 100_000_000
+"""Images whose header promises more pixels are refused without being decoded."""
+
+MAX_FILE_BYTES = 1 << 30
+"""Files larger than this (1 GiB) are refused without being read."""
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
+    | {".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif"}
+)
+"""Suffixes of the files that are taken for images, in lower case."""
+
+FOREIGN_SUFFIXES = frozenset(
+    {".heic", ".heif", ".hif", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"}
+    | {".psd", ".svg", ".jxl"}
+)
+"""Suffixes of images that Pillow cannot read: set aside with a reason, not overlooked."""
+
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
+# Above this many pixels one image is decoded at a time, so that memory does not grow with
+# the number of threads.
+_LARGE = 12_000_000
+_large_image = threading.Lock()
+_ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_QUARTER_TURNS = (5, 6, 7, 8)
+
+
+class FileInfo(NamedTuple):
+    """What the first look at an image file found."""
+
+    height: int
+    width: int
+    is_grey: bool
+    peak: int
+    digest: bytes
+
+
+@contextlib.contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Silence Pillow's warnings: what they tell is checked here, or harmless.
+
+    Filters are shared by all threads, so this goes around a whole batch of files, in the
+    thread that starts it.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\..*")
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+def inspect_file(path: Path) -> FileInfo:
+    """Decode a file once at reduced size, to know that it can be read and what it holds.
+
+    Parameters
+    ----------
+    path : Path
+        Image file.
+
+    Returns
+    -------
+    FileInfo
+        Size after EXIF rotation; whether all pixels are grey; largest value of a 16-bit
+        image (0 for others); hash of the file's bytes.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the file is empty, too large, truncated or not an image.
+    """
+    with _opened(path) as (stream, image):
+        size = image.size
+        reduced = image.draft(None, (64, 64)) is not None
+        with _memory_turn(image):
+            _load(image)
+            peak = int(np.asarray(image).max()) if image.mode.startswith("I") else 0
+            # A 16-bit image is grey, whatever its values are scaled by.
+            is_grey = peak > 0 or has_equal_channels(_reduced(standard_mode(image, 65535)))
+        # Some plugins turn the image themselves while loading; only then does its size count.
+        width, height = size if reduced else image.size
+        if _orientation(image) in _QUARTER_TURNS:
+            width, height = height, width
+        stream.seek(0)
+        digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).digest()
+    return FileInfo(height, width, is_grey, peak, digest)
+
+
+def decode_file(
+    path: Path, *, size: tuple[int, int] | None, channels: int, white: int = 65535
+) -> np.ndarray:
+    """Read a file as uint8 pixels.
+
+    Transparency is laid on white, EXIF rotation is applied, and of an animation the first
+    frame is taken.
+
+    Parameters
+    ----------
+    path : Path
+        Image file.
+    size : (int, int) or None
+        Height and width to scale and centre-crop to; None keeps the size.
+    channels : {1, 3}
+        Grey or RGB.
+    white : int
+        Value of a 16-bit image that becomes 255; see ``white_level``.
+
+    Returns
+    -------
+    ndarray of shape (H, W, channels), dtype uint8
+        Pixels.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the file cannot be decoded.
+    """
+    with _opened(path) as (_, image):
+        if size is not None:
+            side = 2 * max(size)
+            image.draft(None, (side, side))
+        with _memory_turn(image):
+            _load(image)
+            standard = standard_mode(image, white)
+            turn = _orientation(image)
+            if size is not None:
+                standard = resize_cover(standard, size[::-1] if turn in _QUARTER_TURNS else size)
+        if turn in _TURNS:
+            standard = standard.transpose(_TURNS[turn])
+        plain = on_white(standard).convert("L" if channels == 1 else "RGB")
+        return np.asarray(plain).reshape(plain.height, plain.width, channels)
+
+
+@cache
+def _known_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple]:
+    """Open a file and read its header; every failure becomes an UnreadableImageError."""
+    try:
+        with path.open("rb") as stream:
+            n_bytes = path.stat().st_size
+            if n_bytes == 0:
+                raise UnreadableImageError("the file is empty (0 bytes)")
+            if n_bytes > MAX_FILE_BYTES:
+                raise UnreadableImageError(
+                    f"the file has {n_bytes / 1e9:.1f} GB, more than {MAX_FILE_BYTES / 1e9:.1f} GB"
+                )
+            with Image.open(stream, formats=_known_formats()) as image:
+                _check_pixels(image.width * image.height)
+                yield stream, image
+    except UnreadableImageError:
+        raise
+    except UnidentifiedImageError:
+        raise UnreadableImageError("the content is not an image of a known format") from None
+    except Image.DecompressionBombError as error:
+        found = re.search(r"\((\d+) pixels\)", str(error))
+        _check_pixels(int(found[1]) if found else MAX_PIXELS + 1)
+        raise UnreadableImageError("the image is too large") from error
+    except MemoryError:
+        raise UnreadableImageError("there is not enough memory to decode it") from None
+    except Exception as error:
+        # Pillow's plugins raise nearly anything on damaged data: struct.error, zlib.error,
+        # IndexError, SyntaxError. One damaged photo must not end the work on the others.
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UnreadableImageError(f"it cannot be decoded: {reason}") from error
+
+
+def _check_pixels(pixels: int) -> None:
+    if pixels > MAX_PIXELS:
+        raise UnreadableImageError(
+            f"the image has {pixels / 1e6:,.0f} megapixels, "
+            f"more than the {MAX_PIXELS / 1e6:.0f} that are read"
+        )
+    if pixels <= 0:
+        raise UnreadableImageError("the image has no pixels")
+
+
+def _memory_turn(image: Image.Image) -> contextlib.AbstractContextManager:
+    return _large_image if image.width * image.height > _LARGE else contextlib.nullcontext()
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    """Shrink a large image: a check of its colours must not need several copies of it."""
+    factor = math.ceil(math.sqrt(image.width * image.height / _LARGE))
+    return image.reduce(factor) if factor > 1 else image
+
+
+def _load(image: Image.Image) -> None:
+    try:
+        image.load()
+    except OSError as error:
+        if "truncated" in str(error) or "broken data stream" in str(error):
+            raise UnreadableImageError(f"the file is damaged or truncated ({error})") from error
+        raise
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:
+        # Damaged EXIF data says nothing about the pixels.
+        return 1

@@ -1,0 +1,303 @@
+"""Manifests, ``.npz`` and idx files as image sets."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from fewlabel.data.arrays import image_set_from_array
+from fewlabel.data.folder import link_problem, open_files
+from fewlabel.data.idx import labels_file_of, read_idx
+from fewlabel.data.imageset import ImageSet, Skipped
+from fewlabel.data.parallel import Progress
+from fewlabel.data.tables import read_table
+from fewlabel.errors import DataError
+
+IDX_PREFIX = {"train": "train", "test": "t10k"}
+"""How the official names of idx files begin, by split."""
+
+_DAMAGE = (OSError, EOFError, ValueError, MemoryError, RuntimeError, zlib.error, zipfile.BadZipFile)
+
+
+def from_manifest(
+    path: str | Path, *, progress: Progress | None = None, white_level: int | None = None
+) -> ImageSet:
+    """Read the images that a CSV table lists.
+
+    Parameters
+    ----------
+    path : str or Path
+        Table with a column ``path``, relative to the table's folder and not leading out of
+        it, and optionally a column ``label``.
+    progress : callable, optional
+        Called as ``progress(done, total)``.
+    white_level : int, optional
+        Value of 16-bit pixels that becomes 255.
+
+    Returns
+    -------
+    ImageSet
+        Images in the order of the table. Files that are missing are in ``skipped``.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read, a path is absolute or leads out of the folder, a path
+        has two labels, or no image can be read.
+    """
+    path = Path(path)
+    columns, rows = read_table(path, required=["path"], what="manifest", error=DataError)
+    labels: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for row in rows:
+        name = _manifest_name(row.cells["path"], f"{path}, line {row.line}")
+        label = row.cells.get("label", "").strip()
+        if labels.setdefault(name, label) != label:
+            raise DataError(
+                f"{path}, line {row.line}: {name} is labelled {label!r}, but {labels[name]!r} "
+                f"on line {lines[name]}: keep one of them."
+            )
+        lines.setdefault(name, row.line)
+    files, skipped = {}, []
+    for name in labels:
+        file = path.parent / name
+        reason = link_problem(file, path.parent.resolve())
+        if not file.is_file():
+            reason = reason or f"the file does not exist ({path.name}, line {lines[name]})"
+        if reason:
+            skipped.append(Skipped(name, reason))
+        else:
+            files[name] = file
+    images = open_files(files, skipped, str(path), progress=progress, white_level=white_level)
+    if "label" in columns:
+        truth = np.empty(len(images), dtype=object)
+        truth[:] = [labels[name] for name in images.names]
+        images.truth = truth
+    return images
+
+
+def from_npz(path: str | Path, *, white_level: int | None = None) -> ImageSet:
+    """Read a ``.npz`` file with an array ``X`` and optionally ``y``.
+
+    Parameters
+    ----------
+    path : str or Path
+        File written by ``numpy.savez`` or ``numpy.savez_compressed``, without pickles.
+    white_level : int, optional
+        Value of 16-bit pixels that becomes 255.
+
+    Returns
+    -------
+    ImageSet
+        Images by index; see ``image_set_from_array`` for the shapes and values of X.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, has no ``X``, or holds Python objects.
+    """
+    path = Path(path)
+    if not zipfile.is_zipfile(path):
+        raise DataError(
+            f"{path} is not a .npz file, or is damaged: write it with numpy.savez(path, X=X, y=y)."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            _check_npz_sizes(path)
+            if "X" not in arrays:
+                raise DataError(
+                    f"{path} has no array X; it holds {', '.join(arrays.files) or 'nothing'}. "
+                    "Write it with numpy.savez(path, X=X, y=y)."
+                )
+            X = arrays["X"]
+            y = arrays.get("y")
+    except _DAMAGE as error:
+        if isinstance(error, DataError):
+            raise
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"{path} holds Python objects, which are not loaded since they can run code: "
+                "save numbers or strings instead (for example y.astype(str))."
+            ) from error
+        raise DataError(f"{path} cannot be read as a .npz file: {error}.") from error
+    return image_set_from_array(X, y, source=str(path), white=white_level)
+
+
+def from_idx(path: str | Path, *, white_level: int | None = None) -> ImageSet:
+    """Read an idx file of images, and the labels of the official name beside it.
+
+    Parameters
+    ----------
+    path : str or Path
+        File such as ``train-images-idx3-ubyte.gz``.
+    white_level : int, optional
+        Value of 16-bit pixels that becomes 255.
+
+    Returns
+    -------
+    ImageSet
+        Images by index.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged or does not hold images, or its labels do not fit.
+    """
+    path = Path(path)
+    X = read_idx(path)
+    if X.ndim < 3:
+        raise DataError(
+            f"{path} has shape {X.shape}, which is not that of images: "
+            "give the file of images (its labels are found beside it)."
+        )
+    labels = labels_file_of(path)
+    y = None if labels is None else read_idx(labels)
+    if y is not None and y.shape != (len(X),):
+        raise DataError(f"{labels} has shape {y.shape}, but {path.name} holds {len(X):,} images.")
+    return image_set_from_array(X, y, source=str(path), white=white_level)
+
+
+def is_idx_folder(folder: Path) -> bool:
+    """Tell whether a folder holds idx files under the official names.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder.
+
+    Returns
+    -------
+    bool
+        True if images of some split are there.
+    """
+    return any(idx_file(folder, split, "images") for split in IDX_PREFIX)
+
+
+def from_idx_folder(
+    folder: Path,
+    split: str | None,
+    *,
+    source: str,
+    class_names: tuple[str, ...] = (),
+) -> ImageSet:
+    """Read idx files with the official names (``train-images-idx3-ubyte.gz``, …).
+
+    Parameters
+    ----------
+    folder : Path
+        Folder with the files, gzipped or not.
+    split : {"train", "test"} or None
+        Which pair of files; None for all that are there, training images first.
+    source : str
+        What to call the data in messages.
+    class_names : tuple of str
+        Names of the labels 0, 1, …; by default the numbers themselves.
+
+    Returns
+    -------
+    ImageSet
+        Images by index; ``truth`` if the files of labels are there.
+
+    Raises
+    ------
+    DataError
+        If files are missing or damaged, or do not fit together.
+    """
+    if split not in (None, *IDX_PREFIX):
+        raise DataError(f"{folder} has the splits train and test. Got {split!r} instead.")
+    wanted = [s for s in IDX_PREFIX if split in (None, s)]
+    present = [s for s in wanted if idx_file(folder, s, "images")]
+    if not present:
+        raise DataError(f"{folder} has no file {IDX_PREFIX[wanted[0]]}-images-idx3-ubyte.gz.")
+    pairs = [_read_pair(folder, s) for s in present]
+    X = np.concatenate([images for images, _ in pairs]) if len(pairs) > 1 else pairs[0][0]
+    labels = [y for _, y in pairs if y is not None]
+    y = np.concatenate(labels).astype(np.int64) if len(labels) == len(pairs) else None
+    if y is None or not class_names:
+        return image_set_from_array(X, y, source=source)
+    if y.min() < 0 or y.max() >= len(class_names):
+        raise DataError(
+            f"{folder} has labels from {y.min()} to {y.max()}; {source} has "
+            f"{len(class_names)} classes: fetch it again."
+        )
+    return image_set_from_array(X, np.array(class_names)[y], source=source)
+
+
+def idx_file(folder: Path, split: str, kind: str) -> Path | None:
+    """Find one of the official idx files.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder.
+    split : {"train", "test"}
+        Which split.
+    kind : {"images", "labels"}
+        Which of its two files.
+
+    Returns
+    -------
+    Path or None
+        The file, gzipped or not, if it is there.
+    """
+    axes = 3 if kind == "images" else 1
+    name = f"{IDX_PREFIX[split]}-{kind}-idx{axes}-ubyte"
+    return next((f for f in (folder / f"{name}.gz", folder / name) if f.is_file()), None)
+
+
+def _manifest_name(text: str, where: str) -> str:
+    name = text.strip()
+    if "://" in name:
+        raise DataError(f"{where}: {name} is an address: fetch the images first.")
+    if not name:
+        raise DataError(f"{where}: the path is blank.")
+    name = name.replace("\\", "/")
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or name[1:2] == ":":
+        raise DataError(
+            f"{where}: {name} is an absolute path: write it relative to the manifest's folder."
+        )
+    if ".." in parts:
+        raise DataError(
+            f"{where}: {name} leads out of the manifest's folder: "
+            "put the manifest into a folder above all its images."
+        )
+    return PurePosixPath(name).as_posix()
+
+
+def _check_npz_sizes(path: Path) -> None:
+    """Compare what each array's header promises with what the archive holds for it."""
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.filename not in ("X.npy", "y.npy"):
+                continue
+            with archive.open(member) as stream:
+                shape, _, dtype = readers[np.lib.format.read_magic(stream)](stream)
+            promised = math.prod(shape) * dtype.itemsize
+            if not dtype.hasobject and promised > member.file_size:
+                raise DataError(
+                    f"{path} is damaged: {member.filename} promises {promised:,} bytes and has "
+                    f"{member.file_size:,}."
+                )
+
+
+def _read_pair(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray | None]:
+    images_file, labels_file = (idx_file(folder, split, kind) for kind in ("images", "labels"))
+    assert images_file is not None  # the caller has looked
+    X = read_idx(images_file)
+    y = None if labels_file is None else read_idx(labels_file)
+    if X.ndim < 3 or (y is not None and y.shape != (len(X),)):
+        raise DataError(
+            f"{images_file} has shape {X.shape}"
+            + (f" and its labels {y.shape}" if y is not None else "")
+            + "; expected (n, height, width) and (n,): fetch them again."
+        )
+    return X, y

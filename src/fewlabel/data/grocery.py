@@ -1,0 +1,106 @@
+"""The Grocery Store Dataset: from its archive to ``SPLIT/CLASS/*.jpg``."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from collections import Counter
+from pathlib import Path
+
+from fewlabel.data.parallel import Progress
+from fewlabel.errors import DownloadError, RunFolderError
+from fewlabel.files import atomic_folder
+
+COUNTS = {"train": 2640, "val": 296, "test": 2485}
+"""Photos in each split."""
+
+_MAX_FILE = 20_000_000
+_MAX_TOTAL = 2_000_000_000
+# .../dataset/train/Fruit/Apple/Golden-Delicious/Golden-Delicious_004.jpg: the coarse class
+# is the folder below Fruit, Packages or Vegetables. Only names that match are written, so
+# none can lead out of the folder.
+_MEMBER = re.compile(
+    r"[^/]+/dataset/(?P<split>train|val|test)/(?:Fruit|Packages|Vegetables)/"
+    r"(?P<label>\w[\w-]*)/(?:[\w-]+/)?(?P<file>\w[\w-]*\.jpg)"
+)
+
+
+def extract_grocery(
+    archive: str | Path,
+    folder: str | Path,
+    *,
+    counts: dict[str, int] | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Unpack the archive of the data set, one folder a coarse class.
+
+    Parameters
+    ----------
+    archive : str or Path
+        Zip archive of the repository.
+    folder : str or Path
+        Folder to make; whole or absent.
+    counts : dict of str to int, optional
+        Photos that each split must have; those of the published data set by default.
+    progress : callable, optional
+        Called as ``progress(done, total)``.
+
+    Raises
+    ------
+    DownloadError
+        If the archive is damaged, holds other photos than expected, or unpacks to more than
+        2 GB.
+    StorageError
+        If the disk is full.
+    """
+    archive, folder = Path(archive), Path(folder)
+    expected = COUNTS if counts is None else counts
+    try:
+        with zipfile.ZipFile(archive) as bundle, atomic_folder(folder) as temporary:
+            found = _unpack(bundle, temporary, archive, progress)
+            if found != expected:
+                raise DownloadError(
+                    f"{archive} holds {_listed(found)} photos instead of {_listed(expected)}: "
+                    "fetch it again, or report that the data set has changed."
+                )
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise DownloadError(f"{archive} is damaged ({error}): fetch it again.") from error
+    except RunFolderError as error:
+        raise DownloadError(
+            f"{folder} exists but is not complete: remove it and fetch again."
+        ) from error
+
+
+def _unpack(
+    bundle: zipfile.ZipFile, folder: Path, archive: Path, progress: Progress | None
+) -> dict[str, int]:
+    wanted = [(info, found) for info in bundle.infolist() if (found := _match(info))]
+    found_in: Counter[str] = Counter()
+    written = 0
+    for done, (info, match) in enumerate(wanted, 1):
+        with bundle.open(info) as stream:
+            # The size in the directory of the archive may lie.
+            data = stream.read(_MAX_FILE + 1)
+        written += len(data)
+        if len(data) > _MAX_FILE or written > _MAX_TOTAL:
+            raise DownloadError(
+                f"{archive}: {info.filename} unpacks to more than a photo can be; it is not used."
+            )
+        target = folder / match["split"] / match["label"] / match["file"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            raise DownloadError(f"{archive} holds {match['file']} twice; it is not used.")
+        target.write_bytes(data)
+        found_in[match["split"]] += 1
+        if progress is not None:
+            progress(done, len(wanted))
+    return dict(found_in)
+
+
+def _match(info: zipfile.ZipInfo) -> re.Match[str] | None:
+    return _MEMBER.fullmatch(info.filename)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n:,} {split}" for split, n in sorted(counts.items())) or "no"

@@ -1,0 +1,102 @@
+"""``load_images``: every input form to one ``ImageSet``."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from fewlabel.data import formats
+from fewlabel.data.benchmarks import load_benchmark
+from fewlabel.data.catalogue import NAMES
+from fewlabel.data.decode import SUFFIXES
+from fewlabel.data.folder import from_files, from_folder
+from fewlabel.data.idx import is_idx
+from fewlabel.data.imageset import ImageSet, Skipped
+from fewlabel.data.parallel import Progress
+from fewlabel.errors import DataError
+
+__all__ = ["ImageSet", "Skipped", "load_images"]
+
+
+def load_images(
+    source: str | Path,
+    *,
+    split: str | None = None,
+    progress: Progress | None = None,
+    white_level: int | None = None,
+) -> ImageSet:
+    """Open images in any form that fewlabel takes.
+
+    Parameters
+    ----------
+    source : str or Path
+        A folder of any depth; a tree with one folder a class, or ``SPLIT/CLASS`` folders
+        (the class is then ``truth``); a ``.npz`` file with ``X`` and optionally ``y``; an
+        idx file; a CSV manifest with a ``path`` column; one image file; or the name of a
+        benchmark, also as ``NAME:SPLIT``. A path that exists comes before a benchmark of
+        the same name.
+    split : str, optional
+        ``"train"`` or ``"test"`` of a benchmark, or the first-level folder of a
+        ``SPLIT/CLASS`` tree. By default all splits.
+    progress : callable, optional
+        Called as ``progress(done, total)`` while files are looked at: each is decoded once,
+        at reduced size, so that what cannot be read is known before the work starts.
+    white_level : int, optional
+        Value of 16-bit pixels that becomes 255. By default the largest value of 8, 10, 12,
+        14 or 16 bits that holds every pixel of the source; pass the ``white_level`` of the
+        training images to read new ones alike.
+
+    Returns
+    -------
+    ImageSet
+        The images; files that cannot be read are in ``skipped``.
+
+    Raises
+    ------
+    DataError
+        If the source does not exist or is of no known form, or holds nothing readable.
+
+    Examples
+    --------
+    >>> load_images("digits")
+    <ImageSet of 1,797 images from digits>
+    """
+    path = Path(source).expanduser()
+    try:
+        exists = path.exists()
+    except (OSError, ValueError):
+        exists = False
+    if not exists:
+        return _load_benchmark(str(source), split)
+    if path.is_dir() and not formats.is_idx_folder(path):
+        return from_folder(path, split=split, progress=progress, white_level=white_level)
+    if path.is_dir():
+        return formats.from_idx_folder(path, split, source=str(source))
+    if split is not None:
+        raise DataError(f"{source} is one file and has no split {split!r}: leave the split out.")
+    return _load_file(path, progress, white_level)
+
+
+def _load_benchmark(source: str, split: str | None) -> ImageSet:
+    name, _, suffix = source.partition(":")
+    if name in NAMES and not (suffix and split):
+        return load_benchmark(name, suffix or split)
+    close = difflib.get_close_matches(source.lower(), NAMES, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "check the path."
+    raise DataError(f"{source} does not exist, and the benchmarks are {', '.join(NAMES)}: {hint}")
+
+
+def _load_file(path: Path, progress: Progress | None, white_level: int | None) -> ImageSet:
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".tsv"):
+        return formats.from_manifest(path, progress=progress, white_level=white_level)
+    if suffix == ".npz":
+        return formats.from_npz(path, white_level=white_level)
+    if suffix in SUFFIXES:
+        return from_files([path], progress=progress, white_level=white_level)
+    if is_idx(path):
+        return formats.from_idx(path, white_level=white_level)
+    raise DataError(
+        f"{path} is of no known form: give a folder, a .npz, idx or .csv file, an image, or one "
+        f"of the benchmarks {', '.join(NAMES)}."
+    )

@@ -1,0 +1,276 @@
+"""``ImageSet``: the images of one source, read in blocks and never all decoded at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fewlabel.data.stores import ArrayStore, FileStore
+from fewlabel.errors import DataError
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was set aside, and why.
+
+    Parameters
+    ----------
+    path : str
+        Name as it would stand in ``ImageSet.names``.
+    reason : str
+        Why it cannot be used.
+
+    Examples
+    --------
+    >>> Skipped("a.jpg", "the file is empty (0 bytes)").reason
+    'the file is empty (0 bytes)'
+    """
+
+    path: str
+    reason: str
+
+
+class ImageSet:
+    """The images of one source: their names, and their pixels on demand.
+
+    Made by ``load_images``, or by ``image_set_from_array`` for pixels in memory.
+
+    Parameters
+    ----------
+    store : ArrayStore or FileStore
+        Where pixels come from.
+    names : sequence of str
+        One name an image: paths, or ``"0"``, ``"1"``, … for arrays.
+    source : str
+        What the user gave, for messages.
+    by_index : bool
+        True where label tables say ``index,label`` instead of ``path,label``.
+    skipped : sequence of Skipped
+        Files that were set aside.
+    truth : sequence of str, optional
+        Labels that the source carries, ``""`` where blank.
+    rows : ndarray of int, optional
+        Rows of the store that the images are; all by default.
+
+    Attributes
+    ----------
+    names : tuple of str
+        One name an image.
+    by_index : bool
+        Whether names are indices.
+    source : str
+        What the user gave.
+    skipped : tuple of Skipped
+        Files that were set aside.
+    truth : ndarray of object, shape (n,), or None
+        Labels that the source carries.
+
+    Examples
+    --------
+    >>> from fewlabel.data import load_images
+    >>> images = load_images("digits", split="test")
+    >>> len(images), images.native_shape, images.truth[0]
+    (500, (8, 8, 1), '1')
+    >>> images.read([0, 1], size=(16, 16), channels=3).shape
+    (2, 16, 16, 3)
+    """
+
+    def __init__(
+        self,
+        store: ArrayStore | FileStore,
+        *,
+        names: Sequence[str],
+        source: str,
+        by_index: bool,
+        skipped: Sequence[Skipped] = (),
+        truth: Sequence[str] | np.ndarray | None = None,
+        rows: np.ndarray | None = None,
+    ) -> None:
+        self._store = store
+        self._rows = np.arange(len(store)) if rows is None else np.asarray(rows, dtype=np.int64)
+        self.names = tuple(names)
+        self.source = source
+        self.by_index = by_index
+        self.skipped = tuple(skipped)
+        self.truth = None if truth is None else _object_array(truth)
+        self._groups: np.ndarray | None = None
+        if len(self.names) != len(self._rows):
+            raise ValueError(f"{len(self.names)} names were given for {len(self._rows)} images.")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __repr__(self) -> str:
+        return f"<ImageSet of {len(self):,} images from {self.source}>"
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether all images of the source are grey; a subset answers as the whole does."""
+        return self._store.is_grey
+
+    @property
+    def native_shape(self) -> tuple[int, int, int] | None:
+        """Height, width and channels (1 or 3) if all images share them, else None."""
+        size = self._store.common_size(self._rows)
+        return None if size is None else (*size, 1 if self.is_grey else 3)
+
+    @property
+    def white_level(self) -> int:
+        """Value of 16-bit pixels that becomes 255 (see ``load_images``); 255 without any."""
+        return self._store.white
+
+    def path(self, index: int) -> Path | None:
+        """Give the file of one image.
+
+        Parameters
+        ----------
+        index : int
+            Position in this set.
+
+        Returns
+        -------
+        Path or None
+            The file; None for images that come from an array.
+        """
+        return self._store.path(int(self._rows[index]))
+
+    def read(
+        self,
+        indices: Sequence[int] | np.ndarray | slice,
+        *,
+        size: tuple[int, int] | None = None,
+        channels: int | None = None,
+    ) -> np.ndarray:
+        """Decode some images.
+
+        Parameters
+        ----------
+        indices : sequence of int, ndarray or slice
+            Which images.
+        size : (int, int), optional
+            Height and width. Each image is scaled until it covers them, keeping its aspect,
+            and its centre is cropped. By default the native size.
+        channels : {1, 3}, optional
+            Grey or RGB; by default RGB, or grey if the whole source is grey.
+
+        Returns
+        -------
+        ndarray of shape (b, H, W, channels), dtype uint8
+            Pixels.
+
+        Raises
+        ------
+        DataError
+            If no size is given and the images differ in size, or if a file cannot be read
+            any more.
+        """
+        rows = self._rows[indices if isinstance(indices, slice) else np.asarray(indices, int)]
+        if channels not in (None, 1, 3):
+            raise DataError(f"The parameter channels must be 1, 3 or None. Got {channels!r}.")
+        target = self._store.common_size(self._rows) if size is None else size
+        if target is None:
+            raise DataError(
+                f"The images of {self.source} differ in size: give a size to read them at."
+            )
+        if min(target) < 1:
+            raise DataError(f"The parameter size must be two positive integers. Got {size!r}.")
+        return self._store.read(rows, target, channels or (1 if self.is_grey else 3))
+
+    def blocks(
+        self,
+        block_size: int = 512,
+        *,
+        size: tuple[int, int] | None = None,
+        channels: int | None = None,
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Decode all images, some at a time.
+
+        Parameters
+        ----------
+        block_size : int
+            Images in a block.
+        size : (int, int), optional
+            As in ``read``.
+        channels : {1, 3}, optional
+            As in ``read``.
+
+        Yields
+        ------
+        where : slice
+            Which images the block holds.
+        pixels : ndarray of shape (b, H, W, channels), dtype uint8
+            Their pixels.
+
+        Examples
+        --------
+        >>> from fewlabel.data import load_images
+        >>> sum(len(block) for _, block in load_images("digits").blocks(1000))
+        1797
+        """
+        for start in range(0, len(self), block_size):
+            where = slice(start, min(start + block_size, len(self)))
+            yield where, self.read(where, size=size, channels=channels)
+
+    def content_groups(self) -> np.ndarray:
+        """Give each image the number of its content: exact duplicates share one.
+
+        Files are compared by their bytes, arrays by their pixels.
+
+        Returns
+        -------
+        ndarray of shape (n,), dtype int64
+            Group of each image, numbered from 0 in order of first appearance.
+
+        Examples
+        --------
+        >>> from fewlabel.data import image_set_from_array
+        >>> image_set_from_array(np.array([[[1]], [[2]], [[1]]], np.uint8)).content_groups()
+        array([0, 1, 0])
+        """
+        if self._groups is None:
+            numbers: dict[bytes, int] = {}
+            self._groups = np.fromiter(
+                (numbers.setdefault(d, len(numbers)) for d in self._store.digests(self._rows)),
+                dtype=np.int64,
+                count=len(self),
+            )
+        return self._groups.copy()
+
+    def subset(self, indices: Sequence[int] | np.ndarray) -> ImageSet:
+        """Take some of the images, as a set that keeps their names.
+
+        Parameters
+        ----------
+        indices : sequence of int or ndarray
+            Which images, in which order.
+
+        Returns
+        -------
+        ImageSet
+            The subset; it decodes nothing.
+
+        Examples
+        --------
+        >>> from fewlabel.data import load_images
+        >>> load_images("digits").subset([7, 3]).names
+        ('7', '3')
+        """
+        chosen = np.asarray(indices, dtype=np.int64)
+        return ImageSet(
+            self._store,
+            names=[self.names[i] for i in chosen],
+            source=self.source,
+            by_index=self.by_index,
+            skipped=self.skipped,
+            truth=None if self.truth is None else self.truth[chosen],
+            rows=self._rows[chosen],
+        )
+
+
+def _object_array(values: Sequence[str] | np.ndarray) -> np.ndarray:
+    out = np.empty(len(values), dtype=object)
+    out[:] = [str(value) for value in values]
+    return out

@@ -1,0 +1,315 @@
+"""Label tables: ``path,label`` or ``index,label``, one label an image."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from fewlabel.data.imageset import ImageSet
+from fewlabel.data.tables import Row, read_table, write_table
+from fewlabel.errors import LabelError
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of an image set, as integers.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), dtype int64
+        Position in ``classes`` of each image's label; -1 where unlabelled.
+    classes : tuple of str
+        Names of the classes, sorted.
+
+    Examples
+    --------
+    >>> Labels(np.array([1, -1, 0]), ("cat", "dog")).names()
+    ['dog', '', 'cat']
+    """
+
+    y: np.ndarray
+    classes: tuple[str, ...]
+
+    @property
+    def labeled(self) -> np.ndarray:
+        """Indices of the labelled images, ascending; shape (n_labeled,), dtype int64."""
+        return np.flatnonzero(self.y >= 0)
+
+    @property
+    def n_labeled(self) -> int:
+        """How many images are labelled."""
+        return int((self.y >= 0).sum())
+
+    def names(self) -> list[str]:
+        """Give the labels as text.
+
+        Returns
+        -------
+        list of str
+            Name of each image's class; ``""`` where unlabelled.
+        """
+        return [self.classes[i] if i >= 0 else "" for i in self.y.tolist()]
+
+
+def read_labels(
+    path: str | Path,
+    images: ImageSet,
+    *,
+    min_classes: int = 2,
+    classes: Sequence[str] | None = None,
+) -> Labels:
+    """Read a label table and line it up with the images.
+
+    The table is CSV with a header: columns ``path`` and ``label``, or ``index`` and ``label``
+    for images from arrays; other columns are ignored. A blank label means unlabelled. Paths
+    are those of ``images.names``; backslashes and a leading ``./`` are understood. Blanks
+    around a label are dropped. Labels of files that were set aside as unreadable are dropped
+    with a UserWarning.
+
+    Parameters
+    ----------
+    path : str or Path
+        The table.
+    images : ImageSet
+        What is labelled.
+    min_classes : int
+        Fewest classes that make sense: 2 to train, 1 to evaluate, 0 to accept an empty table.
+    classes : sequence of str, optional
+        The only labels that may appear, as a trained model knows them. By default those that
+        the table holds, sorted.
+
+    Returns
+    -------
+    Labels
+        One label an image, -1 where the table gives none.
+
+    Raises
+    ------
+    LabelError
+        If the table cannot be read, names an image that is not there, labels one image in
+        two ways, gives one image several labels, holds too few classes, or a label that
+        ``classes`` lacks. The message names the file and the line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fewlabel.data import image_set_from_array
+    >>> images = image_set_from_array(np.zeros((3, 4, 4)))
+    >>> table = Path(tempfile.mkdtemp()) / "labels.csv"
+    >>> write_labels(table, ["2", "0"], ["dog", "cat"], by_index=True)
+    >>> read_labels(table, images)
+    Labels(y=array([ 0, -1,  1]), classes=('cat', 'dog'))
+    """
+    path = Path(path)
+    _check_kind(path, images)
+    key = "index" if images.by_index else "path"
+    _, rows = read_table(path, required=[key, "label"], what="label table", error=LabelError)
+    given, lines, dropped = _collect(path, rows, images, key)
+    if dropped:
+        warnings.warn(
+            f"{path}: {len(dropped)} label(s) are not used, since the image was set aside as "
+            f"unreadable: {', '.join(dropped[:5])}{', …' if len(dropped) > 5 else ''}.",
+            UserWarning,
+            stacklevel=2,
+        )
+    found = tuple(sorted(set(given.values())))
+    _check_classes(path, found, given, lines, min_classes)
+    known = found if classes is None else tuple(classes)
+    position = {name: i for i, name in enumerate(known)}
+    y = np.full(len(images), -1, dtype=np.int64)
+    for index, label in given.items():
+        if label not in position:
+            raise LabelError(
+                f"{path}, line {lines[index]}: the label {label!r} is not among the classes "
+                f"{_listed(known)}{_meant(label, known)}"
+            )
+        y[index] = position[label]
+    return Labels(y, known)
+
+
+def labels_from_truth(images: ImageSet, classes: Sequence[str] | None = None) -> Labels:
+    """Use the labels that the source of the images carries.
+
+    Parameters
+    ----------
+    images : ImageSet
+        Images with ``truth``.
+    classes : sequence of str, optional
+        The only labels that may appear; by default those that do, sorted.
+
+    Returns
+    -------
+    Labels
+        One label an image, -1 where the source gives none.
+
+    Raises
+    ------
+    LabelError
+        If the source carries no labels, or one that ``classes`` lacks.
+
+    Examples
+    --------
+    >>> from fewlabel.data import load_images
+    >>> labels_from_truth(load_images("digits")).classes
+    ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
+    """
+    truth = images.truth
+    if truth is None or not any(truth):
+        raise LabelError(
+            f"{images.source} carries no labels: give a label table with --labels, "
+            "or sort the images into one folder a class."
+        )
+    known = tuple(classes) if classes is not None else tuple(sorted({t for t in truth if t}))
+    position = {name: i for i, name in enumerate(known)} | {"": -1}
+    unknown = next((i for i, label in enumerate(truth) if label not in position), None)
+    if unknown is not None:
+        raise LabelError(
+            f"{images.source}: {images.names[unknown]} is of the class {truth[unknown]!r}, which "
+            f"is not among the classes {_listed(known)}{_meant(truth[unknown], known)}"
+        )
+    return Labels(np.array([position[label] for label in truth], dtype=np.int64), known)
+
+
+def write_labels(
+    path: str | Path, names: Sequence[str], labels: Sequence[str], *, by_index: bool
+) -> None:
+    """Write a label table, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        File; its folder is made if missing.
+    names : sequence of str
+        Images, as in ``ImageSet.names``.
+    labels : sequence of str
+        Label of each; ``""`` for unlabelled.
+    by_index : bool
+        Whether the header is ``index,label`` instead of ``path,label``.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    ValueError
+        If there are not as many labels as names.
+    """
+    rows = list(zip(names, labels, strict=True))
+    write_table(path, ("index" if by_index else "path", "label"), rows)
+
+
+def _check_kind(path: Path, images: ImageSet) -> None:
+    if path.is_dir():
+        raise LabelError(
+            f"{path} is a folder: give a label table, a CSV file with the columns "
+            f"{'index' if images.by_index else 'path'},label."
+        )
+
+
+def _collect(
+    path: Path, rows: Sequence[Row], images: ImageSet, key: str
+) -> tuple[dict[int, str], dict[int, int], list[str]]:
+    """Match rows to images: label and line of each labelled image, and names not used."""
+    index_of = {name: i for i, name in enumerate(images.names)}
+    plain_of = {_plain(name): i for i, name in enumerate(images.names)}
+    aside = {_plain(skipped.path) for skipped in images.skipped}
+    given: dict[int, str] = {}
+    lines: dict[int, int] = {}
+    dropped: list[str] = []
+    for row in rows:
+        name, label = row.cells[key], row.cells["label"].strip()
+        where = f"{path}, line {row.line}"
+        index = index_of.get(name, plain_of.get(_plain(name)))
+        if images.by_index:
+            index = index_of.get(_index_text(name, where))
+        if index is None and _plain(name) in aside:
+            if label:
+                dropped.append(f"{name.strip()} (line {row.line})")
+            continue
+        if index is None:
+            raise LabelError(_unknown_image(where, name.strip(), images))
+        if not label:
+            continue
+        if "|" in label:
+            raise LabelError(
+                f"{where}: {name.strip()} has several labels ({label!r}), but one label an image "
+                "is expected: multi-label tables are not supported by this command yet."
+            )
+        if given.setdefault(index, label) != label:
+            raise LabelError(
+                f"{where}: {name.strip()} is labelled {label!r}, but {given[index]!r} on line "
+                f"{lines[index]}: keep one of them."
+            )
+        lines.setdefault(index, row.line)
+    return given, lines, dropped
+
+
+def _plain(name: str) -> str:
+    """Bring a path to one spelling: slashes, no ``./``, composed accents (macOS splits them)."""
+    text = unicodedata.normalize("NFC", name.strip().replace("\\", "/"))
+    return PurePosixPath(text).as_posix()
+
+
+def _index_text(text: str, where: str) -> str:
+    try:
+        # "7.0" is what a spreadsheet makes of 7.
+        number = float(text)
+        if number != int(number):
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise LabelError(f"{where}: the index {text.strip()!r} is not a whole number.") from None
+    return str(int(number))
+
+
+def _unknown_image(where: str, name: str, images: ImageSet) -> str:
+    if images.by_index:
+        return (
+            f"{where}: the index {name} is out of range; {images.source} has the images "
+            f"{images.names[0]} to {images.names[-1]}."
+        )
+    if not name:
+        return f"{where}: the path is blank."
+    file_name = PurePosixPath(_plain(name)).name
+    same_file = [n for n in images.names if n.rsplit("/", 1)[-1] == file_name]
+    close = same_file[:1] or difflib.get_close_matches(name, images.names[:20_000], n=1)
+    hint = (
+        f"did you mean {close[0]}?"
+        if close
+        else f"paths are relative to it, such as {images.names[0]}."
+    )
+    return f"{where}: {name} is not among the {len(images):,} images of {images.source}; {hint}"
+
+
+def _check_classes(
+    path: Path,
+    found: tuple[str, ...],
+    given: dict[int, str],
+    lines: dict[int, int],
+    min_classes: int,
+) -> None:
+    if len(found) >= min_classes:
+        return
+    if not found:
+        raise LabelError(
+            f"{path} labels no image: fill in the column `label` of some rows "
+            "(a blank one means unlabelled)."
+        )
+    raise LabelError(
+        f"{path}, line {min(lines.values())}: all {len(given)} labels are {_listed(found)}, but at "
+        f"least {min_classes} classes are needed: label images of the other classes too."
+    )
+
+
+def _listed(classes: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in classes[:10])
+    return shown + (f", … ({len(classes)} in all)" if len(classes) > 10 else "")
+
+
+def _meant(label: str, classes: Sequence[str]) -> str:
+    close = difflib.get_close_matches(label, classes, n=1)
+    return f": did you mean {close[0]!r}?" if close else "."

@@ -1,0 +1,177 @@
+"""Pillow's modes to plain pixels: 16-bit, float, palette, transparent, any size."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+_WHITE_LEVELS = (255, 1023, 4095, 16383, 65535)
+
+
+class UnreadableImageError(Exception):
+    """A file that cannot be used as an image; the text is the reason."""
+
+
+def standard_mode(image: Image.Image, white: int) -> Image.Image:
+    """Convert an image of any mode to L, RGB or RGBA.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Loaded image.
+    white : int
+        Value of a 16-bit image that becomes 255.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Image in mode L, RGB, or RGBA where some of it is transparent.
+
+    Raises
+    ------
+    UnreadableImageError
+        If it holds floats that are not finite.
+
+    Examples
+    --------
+    >>> standard_mode(Image.new("CMYK", (2, 2)), 65535).mode
+    'RGB'
+    """
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_scaled(np.asarray(image), white))
+    if image.mode in ("L", "RGB", "RGBA") and "transparency" not in image.info:
+        return image
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """Lay a transparent image on white.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Image in mode L, RGB or RGBA.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Image in mode L or RGB.
+
+    Examples
+    --------
+    >>> on_white(Image.new("RGBA", (1, 1), (9, 9, 9, 0))).getpixel((0, 0))
+    (255, 255, 255)
+    """
+    if image.mode != "RGBA":
+        return image
+    ground = Image.new("RGB", image.size, (255, 255, 255))
+    ground.paste(image, mask=image.getchannel("A"))
+    return ground
+
+
+def has_equal_channels(image: Image.Image) -> bool:
+    """Tell whether an image is grey, whatever its mode.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Image in mode L, RGB or RGBA.
+
+    Returns
+    -------
+    bool
+        True if red, green and blue agree everywhere.
+
+    Examples
+    --------
+    >>> has_equal_channels(Image.new("RGB", (2, 2), (7, 7, 7)))
+    True
+    """
+    if image.mode == "L":
+        return True
+    pixels = np.asarray(on_white(image))
+    return bool(
+        np.array_equal(pixels[..., 0], pixels[..., 1])
+        and np.array_equal(pixels[..., 0], pixels[..., 2])
+    )
+
+
+def resize_cover(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Scale an image so that it covers a size, and crop the centre.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Image in mode L, RGB or RGBA.
+    size : (int, int)
+        Height and width.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Image of that size, scaled by bicubic interpolation with antialiasing.
+
+    Examples
+    --------
+    >>> resize_cover(Image.new("L", (40, 20)), (5, 8)).size
+    (8, 5)
+    """
+    height, width = size
+    if image.size == (width, height):
+        return image
+    scale = min(image.width / width, image.height / height)
+    left = max(0.0, (image.width - width * scale) / 2)
+    top = max(0.0, (image.height - height * scale) / 2)
+    right = min(float(image.width), left + width * scale)
+    bottom = min(float(image.height), top + height * scale)
+    return image.resize(
+        (width, height),
+        Image.Resampling.BICUBIC,
+        box=(left, top, right, bottom),
+        reducing_gap=3.0,
+    )
+
+
+def white_level(peak: int) -> int:
+    """Value that counts as white in 16-bit images whose largest value is ``peak``.
+
+    Cameras store 10, 12 or 14 bits in 16: dividing those by 65,535 would leave them black.
+
+    Parameters
+    ----------
+    peak : int
+        Largest value of the whole collection.
+
+    Returns
+    -------
+    int
+        Largest value of 8, 10, 12, 14 or 16 bits, the smallest that holds the peak.
+
+    Examples
+    --------
+    >>> white_level(4000), white_level(40_000)
+    (4095, 65535)
+    """
+    return next((level for level in _WHITE_LEVELS if peak <= level), _WHITE_LEVELS[-1])
+
+
+def _scaled(values: np.ndarray, white: int) -> np.ndarray:
+    """Bring 16-bit, 32-bit and float greys to 0..255.
+
+    Floats keep their meaning where they lie in [0, 1] or [0, 255]; other ranges, and integers
+    above 16 bits, are stretched from their own minimum to their own maximum.
+    """
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise UnreadableImageError("it holds pixels that are NaN or infinite")
+    low, high = float(values.min()), float(values.max())
+    if values.dtype.kind == "f" and low >= 0 and high <= 255:
+        low, high = 0.0, 1.0 if high <= 1 else 255.0
+    elif values.dtype.kind != "f" and low >= 0 and high <= 65535:
+        low, high = 0.0, float(white)
+    span = high - low if high > low else 1.0
+    scaled = np.subtract(values, low, dtype=np.float32)
+    scaled *= 255.0 / span
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)

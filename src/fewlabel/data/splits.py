@@ -1,0 +1,205 @@
+"""Splits that keep exact duplicates on one side and classes in proportion."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fewlabel.errors import DataError, LabelError
+
+
+def stratified_split(
+    y: np.ndarray,
+    groups: np.ndarray | None,
+    test_fraction: float,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hold out a share of every class, with no group on both sides.
+
+    The number of test images is as near to ``test_fraction * n`` as whole groups allow. A
+    class with a single group stays in the training part.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), dtype int64
+        Class of each image; -1 (unlabelled) counts as a class of its own.
+    groups : ndarray of shape (n,), dtype int64, or None
+        Group of each image, as from ``ImageSet.content_groups``; None if all differ. A group
+        with several classes counts for its smallest.
+    test_fraction : float
+        Share to hold out, between 0 and 1.
+    rng : numpy.random.Generator
+        Source of the shuffling.
+
+    Returns
+    -------
+    train : ndarray of int64
+        Indices to train on, ascending.
+    test : ndarray of int64
+        Indices held out, ascending.
+
+    Raises
+    ------
+    DataError
+        If ``test_fraction`` is not between 0 and 1, or nothing would be on one side.
+
+    Examples
+    --------
+    >>> y = np.repeat([0, 1], 8)
+    >>> train, test = stratified_split(y, None, 0.25, np.random.default_rng(0))
+    >>> np.bincount(y[test])
+    array([2, 2])
+    """
+    if not 0 < test_fraction < 1:
+        raise DataError(
+            f"The parameter test_fraction must lie between 0 and 1. Got {test_fraction}."
+        )
+    y, group = _checked(y, groups)
+    sizes = np.bincount(group)
+    class_of = _class_of_groups(y, group)
+    target = _shares(class_of, sizes, test_fraction)
+    in_test = np.zeros(len(sizes), dtype=bool)
+    for label, share in target.items():
+        members = rng.permutation(np.flatnonzero(class_of == label))
+        if len(members) < 2:
+            continue
+        filled = 0
+        # The first of the shuffled groups stays in training, so that no class is lost there.
+        for member in members[1:]:
+            if filled + sizes[member] <= share:
+                in_test[member] = True
+                filled += int(sizes[member])
+    test = in_test[group]
+    if not test.any() or test.all():
+        raise DataError(
+            f"{len(y)} images are too few to hold out {test_fraction:.0%} of them: "
+            "give more images, or a larger test_fraction."
+        )
+    return np.flatnonzero(~test), np.flatnonzero(test)
+
+
+def random_labels(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw images to label at random, from those whose label is known.
+
+    Parameters
+    ----------
+    y : ndarray of shape (m,), dtype int64
+        Class of each image; -1 where it is unknown.
+    n : int
+        How many to draw.
+    rng : numpy.random.Generator
+        Source of the draw.
+
+    Returns
+    -------
+    ndarray of shape (n,), dtype int64
+        Indices, ascending. Nothing ensures that every class is among them.
+
+    Raises
+    ------
+    LabelError
+        If fewer than ``n`` labels are known.
+
+    Examples
+    --------
+    >>> len(random_labels(np.array([0, 1, -1, 1]), 2, np.random.default_rng(0)))
+    2
+    """
+    known = np.flatnonzero(np.asarray(y) >= 0)
+    if not 0 <= n <= len(known):
+        raise LabelError(f"{n} labels were asked for, and {len(known)} are known: ask for fewer.")
+    return np.sort(rng.choice(known, size=n, replace=False))
+
+
+def group_folds(
+    y: np.ndarray, groups: np.ndarray | None, n_folds: int, rng: np.random.Generator
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Deal images to folds: classes in proportion, groups whole.
+
+    Every index is in the test part of one fold. A class with a single group is therefore
+    missing from the training part of the fold that tests it.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), dtype int64
+        Class of each image; -1 counts as a class of its own.
+    groups : ndarray of shape (n,), dtype int64, or None
+        Group of each image; None if all differ.
+    n_folds : int
+        Number of folds, at least 2; with fewer groups, one fold a group.
+    rng : numpy.random.Generator
+        Source of the shuffling.
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        Training and test indices of each fold, ascending, neither empty.
+
+    Raises
+    ------
+    DataError
+        If ``n_folds`` is less than 2, or there are fewer than two groups.
+
+    Examples
+    --------
+    >>> folds = group_folds(np.array([0, 0, 1, 1]), None, 2, np.random.default_rng(0))
+    >>> [np.bincount(np.array([0, 0, 1, 1])[test]).tolist() for _, test in folds]
+    [[1, 1], [1, 1]]
+    """
+    if n_folds < 2:
+        raise DataError(f"The parameter n_folds must be at least 2. Got {n_folds}.")
+    y, group = _checked(y, groups)
+    sizes = np.bincount(group)
+    if len(sizes) < 2:
+        raise DataError(
+            f"Folds need two different images at least; {len(y)} images, all alike, were given."
+        )
+    n_folds = min(n_folds, len(sizes))
+    class_of = _class_of_groups(y, group)
+    fold_of = np.empty(len(sizes), dtype=np.int64)
+    total = np.zeros(n_folds, dtype=np.int64)
+    for label in np.unique(class_of):
+        members = rng.permutation(np.flatnonzero(class_of == label))
+        in_class = np.zeros(n_folds, dtype=np.int64)
+        for member in members[np.argsort(-sizes[members], kind="stable")]:
+            # The fold with fewest of this class, and among those the one with fewest images.
+            fold = int(np.lexsort((total, in_class))[0])
+            fold_of[member] = fold
+            in_class[fold] += sizes[member]
+            total[fold] += sizes[member]
+    test_of = fold_of[group]
+    return [
+        (np.flatnonzero(test_of != fold), np.flatnonzero(test_of == fold))
+        for fold in np.unique(fold_of).tolist()
+    ]
+
+
+def _checked(y: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    y = np.asarray(y)
+    if y.ndim != 1 or len(y) == 0:
+        raise DataError(f"The parameter y must have shape (n,) with n at least 1. Got {y.shape}.")
+    if groups is None:
+        return y, np.arange(len(y))
+    if np.shape(groups) != y.shape:
+        raise DataError(
+            "The parameters y and groups must have one shape. "
+            f"Got {y.shape} and {np.shape(groups)}."
+        )
+    return y, np.unique(np.asarray(groups), return_inverse=True)[1]
+
+
+def _class_of_groups(y: np.ndarray, group: np.ndarray) -> np.ndarray:
+    class_of = np.full(int(group.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(class_of, group, y)
+    return class_of
+
+
+def _shares(class_of: np.ndarray, sizes: np.ndarray, fraction: float) -> dict[int, int]:
+    """Test images of each class: proportional, summing to the whole (largest remainders)."""
+    labels = np.unique(class_of)
+    counts = np.array([sizes[class_of == label].sum() for label in labels])
+    exact = counts * fraction
+    share = np.floor(exact).astype(np.int64)
+    missing = round(float(exact.sum())) - int(share.sum())
+    order = np.argsort(share - exact, kind="stable")
+    share[order[:missing]] += 1
+    return dict(zip(labels.tolist(), share.tolist(), strict=True))

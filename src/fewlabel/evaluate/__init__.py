@@ -1,0 +1,58 @@
+"""How good a model is, said from few labels: measures, calibration, cross-fitting."""
+
+from __future__ import annotations
+
+from fewlabel.evaluate.calibrate import apply_temperature, fit_temperature
+from fewlabel.evaluate.candidates import CandidateScore, Choice, choose_candidate
+from fewlabel.evaluate.crossfit import LabelFolds, cross_fit, label_folds
+from fewlabel.evaluate.estimates import AccuracyEstimate, audit_estimate, estimate_accuracy
+from fewlabel.evaluate.metrics import (
+    ClassTable,
+    accuracy,
+    balanced_accuracy,
+    brier_score,
+    confusion_matrix,
+    log_loss,
+    per_class,
+    wilson_interval,
+)
+from fewlabel.evaluate.reliability import (
+    CoverageAtAccuracy,
+    CoverageCurve,
+    ReliabilityCurve,
+    coverage_accuracy_curve,
+    coverage_at_accuracy,
+    expected_calibration_error,
+    reliability_curve,
+    top_label,
+)
+
+__all__ = [
+    "AccuracyEstimate",
+    "CandidateScore",
+    "Choice",
+    "ClassTable",
+    "CoverageAtAccuracy",
+    "CoverageCurve",
+    "LabelFolds",
+    "ReliabilityCurve",
+    "accuracy",
+    "apply_temperature",
+    "audit_estimate",
+    "balanced_accuracy",
+    "brier_score",
+    "choose_candidate",
+    "confusion_matrix",
+    "coverage_accuracy_curve",
+    "coverage_at_accuracy",
+    "cross_fit",
+    "estimate_accuracy",
+    "expected_calibration_error",
+    "fit_temperature",
+    "label_folds",
+    "log_loss",
+    "per_class",
+    "reliability_curve",
+    "top_label",
+    "wilson_interval",
+]

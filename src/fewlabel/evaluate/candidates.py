@@ -1,0 +1,196 @@
+"""The choice between methods, made on cross-fitted predictions of the labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fewlabel.errors import UsageError
+from fewlabel.evaluate.calibrate import apply_temperature, fit_temperature
+from fewlabel.evaluate.checks import check_classes, check_proba, check_same_length, check_weights
+
+LOSS_TIE = 1e-6
+"""Log losses closer than this are a tie."""
+
+
+@dataclass(frozen=True)
+class CandidateScore:
+    """How one candidate did.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    accuracy : float
+        Cross-fitted accuracy.
+    se : float
+        Standard error of the difference in accuracy from the most accurate candidate, image by
+        image; 0 for that candidate itself.
+    log_loss : float
+        Cross-fitted log loss at its own temperature, in nats.
+    temperature : float
+        That temperature.
+    chosen : bool
+        Whether it was chosen.
+    why : str
+        The reason, in words.
+    """
+
+    name: str
+    accuracy: float
+    se: float
+    log_loss: float
+    temperature: float
+    chosen: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen candidate and how all of them did.
+
+    Attributes
+    ----------
+    name : str
+        Name of the chosen candidate.
+    table : tuple of CandidateScore
+        One row a candidate, in the order they were given.
+    """
+
+    name: str
+    table: tuple[CandidateScore, ...]
+
+
+def choose_candidate(
+    candidates: Mapping[str, Any],
+    y_true: Any,
+    *,
+    prefer: Sequence[str] = (),
+    unseen: Any = None,
+    weights: Any = None,
+) -> Choice:
+    """Choose the method with the best cross-fitted predictions.
+
+    With few labels the most accurate candidate is often so by luck. So:
+
+    1. Kept are the most accurate candidate and all that are within one standard error of it;
+       the error is that of the paired difference, image by image.
+    2. Among those, the least log loss wins. It says more per label than right or wrong does.
+       Each candidate is first given its own temperature on the same predictions, since the
+       winner will be calibrated too: a graph that is right but timid is not to lose for it.
+    3. Equal log losses (within 1e-6): the one that stands first in ``prefer``, then the one
+       that was given first.
+
+    Parameters
+    ----------
+    candidates : mapping of str to array-like of shape (n_labeled, K)
+        Cross-fitted class probabilities by name, at least one.
+    y_true : array-like of shape (n_labeled,), int
+        Classes of the labelled images.
+    prefer : sequence of str
+        Names in the order of preference for ties.
+    unseen : array-like of shape (n_labeled,), bool, optional
+        Labels to leave out, which no candidate could predict (``LabelFolds.unseen``). They are
+        used all the same where no other label is left.
+    weights : array-like of shape (n_labeled,), optional
+        Weights of the images above 0, such as cluster sizes.
+
+    Returns
+    -------
+    Choice
+        The name, and a table with the reason for each candidate.
+
+    Raises
+    ------
+    UsageError
+        If there is no candidate, or the arrays do not fit together.
+
+    Examples
+    --------
+    >>> y = np.array([0, 1, 0, 1])
+    >>> graph = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.1, 0.9]])
+    >>> choice = choose_candidate({"baseline": np.full((4, 2), 0.5), "graph": graph}, y)
+    >>> choice.name
+    'graph'
+    >>> choice.table[1].why
+    'most accurate'
+    """
+    y_true, w, probas = _check_candidates(candidates, y_true, unseen, weights)
+    correct = {name: (p.argmax(axis=1) == y_true).astype(float) for name, p in probas.items()}
+    accuracy = {name: float(np.average(c, weights=w)) for name, c in correct.items()}
+    temperature = {name: fit_temperature(p, y_true, weights=w) for name, p in probas.items()}
+    loss = {
+        name: _mean_log_loss(apply_temperature(p, temperature[name]), y_true, w)
+        for name, p in probas.items()
+    }
+    # The most accurate one; of several, that with the least loss, to be the same in any order.
+    best = min(probas, key=lambda name: (-accuracy[name], loss[name]))
+    se = {name: _paired_se(correct[best] - c, w) for name, c in correct.items()}
+    near = [name for name in probas if accuracy[best] - accuracy[name] <= se[name] + 1e-12]
+    least = min(loss[name] for name in near)
+    tied = [name for name in near if loss[name] <= least + LOSS_TIE]
+    rank = {name: i for i, name in reversed(list(enumerate(prefer)))}
+    chosen = min(tied, key=lambda name: rank.get(name, len(prefer)))
+    table = tuple(
+        CandidateScore(
+            name,
+            accuracy[name],
+            se[name],
+            loss[name],
+            temperature[name],
+            name == chosen,
+            _reason(name, chosen, best, near, tied),
+        )
+        for name in probas
+    )
+    return Choice(chosen, table)
+
+
+def _check_candidates(
+    candidates: Mapping[str, Any], y_true: Any, unseen: Any, weights: Any
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    if not candidates:
+        raise UsageError("The 'candidates' parameter must name at least one candidate.")
+    probas = {name: check_proba(p, f"candidates[{name!r}]") for name, p in candidates.items()}
+    if len({p.shape for p in probas.values()}) > 1:
+        shapes = ", ".join(f"{name} {p.shape}" for name, p in probas.items())
+        raise UsageError(f"The candidates must be of one shape. Got {shapes} instead.")
+    first = next(iter(probas.values()))
+    y_true = check_classes(y_true, "y_true", first.shape[1])
+    check_same_length(y_true=y_true, candidates=first)
+    w = check_weights(weights, len(y_true))
+    kept = np.ones(len(y_true), bool) if unseen is None else ~np.asarray(unseen, dtype=bool)
+    check_same_length(y_true=y_true, unseen=kept)
+    if not kept.any():
+        kept[:] = True
+    return y_true[kept], w[kept], {name: p[kept] for name, p in probas.items()}
+
+
+def _mean_log_loss(proba: np.ndarray, y_true: np.ndarray, w: np.ndarray) -> float:
+    return float(np.average(-np.log(proba[np.arange(len(y_true)), y_true]), weights=w))
+
+
+def _paired_se(difference: np.ndarray, w: np.ndarray) -> float:
+    """Give the standard error of a weighted mean; with equal weights, of the ordinary one."""
+    n = len(difference)
+    if n < 2:
+        return 0.0
+    deviation = difference - np.average(difference, weights=w)
+    return float(np.sqrt(np.sum((w * deviation) ** 2) * n / (n - 1)) / w.sum())
+
+
+def _reason(name: str, chosen: str, best: str, near: list[str], tied: list[str]) -> str:
+    if name == chosen:
+        if len(near) == 1:
+            return "most accurate"
+        if len(tied) > 1:
+            return "tied in accuracy and log loss; first in the order of preference"
+        return f"least log loss of the {len(near)} within one standard error of the most accurate"
+    if name not in near:
+        return f"less accurate than {best} by more than one standard error"
+    if name in tied:
+        return f"tied with {chosen}, which is preferred"
+    return f"within one standard error of the most accurate, but a higher log loss than {chosen}"

@@ -1,0 +1,201 @@
+"""The checks on labels and probabilities that every measure starts with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fewlabel.errors import UsageError
+
+ROW_SUM_TOLERANCE = 1e-3
+"""How far a row of probabilities may be from 1 in sum; float16 rows of many classes are."""
+
+
+def check_classes(y: Any, name: str, n_classes: int | None = None) -> np.ndarray:
+    """Check class numbers and give them as int64.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Whole numbers from 0 on.
+    name : str
+        What to call them in a message.
+    n_classes : int, optional
+        Number of classes K; the numbers must be below it.
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
+        The class numbers.
+
+    Raises
+    ------
+    UsageError
+        If there are none, or one is not a whole number from 0 to K-1.
+
+    Examples
+    --------
+    >>> check_classes([0, 2], "y_true")
+    array([0, 2])
+    """
+    array = np.asarray(y)
+    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
+        raise UsageError(
+            f"The '{name}' parameter must be a one-dimensional array of whole numbers, at least "
+            f"one. Got an array of shape {array.shape} and type {array.dtype} instead."
+        )
+    if array.min() < 0:
+        raise UsageError(
+            f"The '{name}' parameter must hold no negative class. Got {array.min()} instead: "
+            "leave out the unlabelled images first (y >= 0)."
+        )
+    if n_classes is not None and array.max() >= n_classes:
+        raise UsageError(
+            f"The '{name}' parameter must hold classes from 0 to {n_classes - 1}. "
+            f"Got {array.max()} instead: give all classes in n_classes or in the probabilities."
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def check_proba(proba: Any, name: str = "proba") -> np.ndarray:
+    """Check class probabilities and give them as float64 rows that sum to 1.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n, K)
+        Class probabilities, K at least 2; rows sum to 1 within 0.001.
+    name : str
+        What to call them in a message.
+
+    Returns
+    -------
+    ndarray of shape (n, K), float64
+        A new array; each row divided by its sum.
+
+    Raises
+    ------
+    UsageError
+        If the shape is wrong, or a value is NaN, infinite or negative, or a row does not sum
+        to 1.
+
+    Examples
+    --------
+    >>> check_proba([[0.25, 0.75]])
+    array([[0.25, 0.75]])
+    """
+    array = np.array(proba, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] < 2:
+        raise UsageError(
+            f"The '{name}' parameter must have the shape (images, classes) with two classes or "
+            f"more. Got {array.shape} instead."
+        )
+    sums = array.sum(axis=1)
+    # Written so that NaN fails it.
+    sound = (np.abs(sums - 1) <= ROW_SUM_TOLERANCE) & (array >= 0).all(axis=1)
+    if not sound.all():
+        row = int(np.flatnonzero(~sound)[0])
+        raise UsageError(
+            f"The '{name}' parameter must hold probabilities: finite, not negative, each row "
+            f"summing to 1. Row {row} has the least value {array[row].min():.4g} and the sum "
+            f"{sums[row]:.4g}."
+        )
+    array /= sums[:, None]
+    return array
+
+
+def check_correct(correct: Any) -> np.ndarray:
+    """Check which predictions are right and give them as float64.
+
+    Parameters
+    ----------
+    correct : array-like of shape (n,)
+        True or 1 where right, False or 0 where wrong.
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+        1 where right, else 0.
+
+    Raises
+    ------
+    UsageError
+        If there are none, or one is neither right nor wrong.
+
+    Examples
+    --------
+    >>> check_correct([True, False])
+    array([1., 0.])
+    """
+    array = np.asarray(correct)
+    if array.ndim != 1 or array.size == 0 or not np.isin(array, (0, 1)).all():
+        raise UsageError(
+            "The 'correct' parameter must be a one-dimensional array of True and False, at "
+            f"least one. Got an array of shape {array.shape} and type {array.dtype} instead."
+        )
+    return array.astype(np.float64)
+
+
+def check_same_length(**arrays: np.ndarray) -> None:
+    """Refuse arrays that do not describe the same images.
+
+    Parameters
+    ----------
+    **arrays : ndarray
+        Arrays by the name to call them in a message.
+
+    Raises
+    ------
+    UsageError
+        If their first sides differ.
+
+    Examples
+    --------
+    >>> check_same_length(y_true=np.zeros(2), y_pred=np.zeros(3))
+    Traceback (most recent call last):
+    fewlabel.errors.UsageError: 'y_true' and 'y_pred' must ... Got 2 and 3 instead.
+    """
+    lengths = [len(array) for array in arrays.values()]
+    if len(set(lengths)) > 1:
+        names = " and ".join(f"'{name}'" for name in arrays)
+        raise UsageError(
+            f"{names} must describe the same images, one entry each. "
+            f"Got {' and '.join(map(str, lengths))} instead."
+        )
+
+
+def check_weights(weights: Any, n: int) -> np.ndarray:
+    """Check the weights of images, all 1 by default.
+
+    Parameters
+    ----------
+    weights : array-like of shape (n,) or None
+        Weights above 0.
+    n : int
+        Number of images.
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+        The weights.
+
+    Raises
+    ------
+    UsageError
+        If their number is not n, or one is not a finite number above 0.
+
+    Examples
+    --------
+    >>> check_weights(None, 2)
+    array([1., 1.])
+    """
+    if weights is None:
+        return np.ones(n)
+    array = np.asarray(weights, dtype=np.float64)
+    if array.shape != (n,) or not np.isfinite(array).all() or not (array > 0).all():
+        raise UsageError(
+            f"The 'weights' parameter must hold {n} finite numbers above 0, one an image. "
+            f"Got an array of shape {array.shape} instead"
+            + (f" with the least value {array.min():.4g}." if array.size else ".")
+        )
+    return array

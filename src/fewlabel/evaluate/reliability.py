@@ -1,0 +1,294 @@
+"""Whether a confidence of 90 % means right in 90 %: calibration and coverage.
+
+All functions take what ``top_label`` gives: for each image, whether its predicted class is
+right, and the confidence, which is the probability of the predicted class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fewlabel.errors import UsageError
+from fewlabel.evaluate.checks import check_classes, check_correct, check_proba, check_same_length
+
+BIN_STRATEGIES = ("equal_mass", "equal_width")
+
+
+def top_label(y_true: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Reduce class probabilities to the predicted class: right or wrong, and how confident.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,), int
+        Classes from 0 to K-1.
+    proba : array-like of shape (n, K)
+        Class probabilities.
+
+    Returns
+    -------
+    correct : ndarray of shape (n,), bool
+        Whether the most probable class is the right one.
+    confidence : ndarray of shape (n,), float64
+        Its probability.
+
+    Raises
+    ------
+    UsageError
+        If the arrays do not fit together or ``proba`` holds no probabilities.
+
+    Examples
+    --------
+    >>> top_label([0, 0], [[0.75, 0.25], [0.5, 0.5]])
+    (array([ True,  True]), array([0.75, 0.5 ]))
+    """
+    proba = check_proba(proba)
+    y_true = check_classes(y_true, "y_true", proba.shape[1])
+    check_same_length(y_true=y_true, proba=proba)
+    return proba.argmax(axis=1) == y_true, proba.max(axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class ReliabilityCurve:
+    """Bins of images by confidence; empty bins are left out.
+
+    Attributes
+    ----------
+    confidence : ndarray of shape (b,), float64
+        Mean confidence in each bin, increasing.
+    accuracy : ndarray of shape (b,), float64
+        Share of right predictions in it.
+    count : ndarray of shape (b,), int64
+        Number of images in it.
+    """
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    count: np.ndarray
+
+
+def reliability_curve(
+    correct: Any, confidence: Any, *, n_bins: int = 15, strategy: str = "equal_mass"
+) -> ReliabilityCurve:
+    """Compare confidence with accuracy, bin by bin.
+
+    Parameters
+    ----------
+    correct : array-like of shape (n,), bool
+        Whether each prediction is right.
+    confidence : array-like of shape (n,)
+        Its confidence, from 0 to 1.
+    n_bins : int
+        Number of bins; images with equal confidence share one, so there may be fewer.
+    strategy : {"equal_mass", "equal_width"}
+        Bins with about as many images each, or of the same width of confidence.
+
+    Returns
+    -------
+    ReliabilityCurve
+        Mean confidence, accuracy and count of each bin.
+
+    Raises
+    ------
+    UsageError
+        If the arrays do not fit together or a parameter is out of range.
+
+    Examples
+    --------
+    >>> curve = reliability_curve([0, 1, 1, 1], [0.5, 0.7, 0.8, 0.9], n_bins=2)
+    >>> curve.accuracy, curve.count
+    (array([0.5, 1. ]), array([2, 2]))
+    """
+    # sklearn.calibration.calibration_curve gives no counts, and is for two classes.
+    correct, confidence = _check_correct(correct, confidence)
+    if n_bins < 1:
+        raise UsageError(f"The 'n_bins' parameter must be at least 1. Got {n_bins} instead.")
+    if strategy not in BIN_STRATEGIES:
+        raise UsageError(
+            f"The 'strategy' parameter must be one of {', '.join(BIN_STRATEGIES)}. "
+            f"Got {strategy!r} instead."
+        )
+    if strategy == "equal_mass":
+        inner_edges = np.quantile(confidence, np.arange(1, n_bins) / n_bins)
+    else:
+        inner_edges = np.arange(1, n_bins) / n_bins
+    bins = np.searchsorted(inner_edges, confidence, side="left")
+    count = np.bincount(bins, minlength=n_bins)
+    filled = count > 0
+    count = count[filled]
+    return ReliabilityCurve(
+        np.bincount(bins, confidence, minlength=n_bins)[filled] / count,
+        np.bincount(bins, correct, minlength=n_bins)[filled] / count,
+        count,
+    )
+
+
+def expected_calibration_error(
+    correct: Any, confidence: Any, *, n_bins: int = 15, strategy: str = "equal_mass"
+) -> float:
+    """Mean gap between confidence and accuracy over bins of confidence.
+
+    The measure of Naeini et al. (2015). With few images it is too high even for a perfectly
+    calibrated model, since each bin's accuracy is noisy.
+
+    Parameters
+    ----------
+    correct : array-like of shape (n,), bool
+        Whether each prediction is right.
+    confidence : array-like of shape (n,)
+        Its confidence, from 0 to 1.
+    n_bins : int
+        Number of bins.
+    strategy : {"equal_mass", "equal_width"}
+        Bins with about as many images each, or of the same width of confidence.
+
+    Returns
+    -------
+    float
+        From 0 (calibrated) to 1.
+
+    Raises
+    ------
+    UsageError
+        If the arrays do not fit together or a parameter is out of range.
+
+    Examples
+    --------
+    >>> round(expected_calibration_error([0, 1, 1, 1], [0.9, 0.9, 0.9, 0.9]), 3)
+    0.15
+    """
+    curve = reliability_curve(correct, confidence, n_bins=n_bins, strategy=strategy)
+    gap = np.abs(curve.accuracy - curve.confidence)
+    return float(np.average(gap, weights=curve.count))
+
+
+class CoverageCurve(NamedTuple):
+    """Accuracy of the most confident images, from the few surest to all.
+
+    Attributes
+    ----------
+    coverage : ndarray of shape (m,), float64
+        Share of the images whose confidence is at least the threshold, increasing to 1.
+    accuracy : ndarray of shape (m,), float64
+        Share of right predictions among them.
+    threshold : ndarray of shape (m,), float64
+        The distinct confidences, decreasing.
+    """
+
+    coverage: np.ndarray
+    accuracy: np.ndarray
+    threshold: np.ndarray
+
+
+def coverage_accuracy_curve(correct: Any, confidence: Any) -> CoverageCurve:
+    """Trace the accuracy of the images that are left when the unsure ones are set aside.
+
+    Parameters
+    ----------
+    correct : array-like of shape (n,), bool
+        Whether each prediction is right.
+    confidence : array-like of shape (n,)
+        Its confidence, from 0 to 1.
+
+    Returns
+    -------
+    CoverageCurve
+        One point for each distinct confidence: images with the same one cannot be told apart
+        by a threshold.
+
+    Raises
+    ------
+    UsageError
+        If the arrays do not fit together.
+
+    Examples
+    --------
+    >>> curve = coverage_accuracy_curve([1, 1, 0, 1], [0.9, 0.8, 0.6, 0.6])
+    >>> curve.coverage, curve.accuracy
+    (array([0.25, 0.5 , 1.  ]), array([1.  , 1.  , 0.75]))
+    """
+    correct, confidence = _check_correct(correct, confidence)
+    order = np.argsort(-confidence, kind="stable")
+    confidence = confidence[order]
+    last_of_tie = np.append(confidence[:-1] != confidence[1:], True)
+    kept = np.arange(1, len(order) + 1)[last_of_tie]
+    return CoverageCurve(
+        kept / len(order), np.cumsum(correct[order])[last_of_tie] / kept, confidence[last_of_tie]
+    )
+
+
+class CoverageAtAccuracy(NamedTuple):
+    """The largest share of the images that reaches a wanted accuracy.
+
+    Attributes
+    ----------
+    coverage : float
+        That share; 0 where no threshold reaches the accuracy.
+    threshold : float or None
+        Least confidence among them; None where there are none.
+    accuracy : float or None
+        Accuracy of them; None where there are none.
+    """
+
+    coverage: float
+    threshold: float | None
+    accuracy: float | None
+
+
+def coverage_at_accuracy(correct: Any, confidence: Any, target: float) -> CoverageAtAccuracy:
+    """Find how many images can be taken as they are when an accuracy is demanded.
+
+    The threshold is the best on these very images, so on new ones the accuracy is a little
+    lower; with few images, much lower.
+
+    Parameters
+    ----------
+    correct : array-like of shape (n,), bool
+        Whether each prediction is right.
+    confidence : array-like of shape (n,)
+        Its confidence, from 0 to 1.
+    target : float
+        Accuracy to reach, above 0 and at most 1.
+
+    Returns
+    -------
+    CoverageAtAccuracy
+        Coverage, confidence threshold and accuracy reached.
+
+    Raises
+    ------
+    UsageError
+        If the arrays do not fit together or ``target`` is out of range.
+
+    Examples
+    --------
+    >>> coverage_at_accuracy([1, 1, 0, 1], [0.9, 0.8, 0.7, 0.6], 0.7)
+    CoverageAtAccuracy(coverage=1.0, threshold=0.6, accuracy=0.75)
+    """
+    if not 0 < target <= 1:
+        raise UsageError(
+            f"The 'target' parameter must be above 0 and at most 1. Got {target} instead."
+        )
+    curve = coverage_accuracy_curve(correct, confidence)
+    reached = np.flatnonzero(curve.accuracy >= target)
+    if not len(reached):
+        return CoverageAtAccuracy(0.0, None, None)
+    last = reached[-1]
+    return CoverageAtAccuracy(
+        float(curve.coverage[last]), float(curve.threshold[last]), float(curve.accuracy[last])
+    )
+
+
+def _check_correct(correct: Any, confidence: Any) -> tuple[np.ndarray, np.ndarray]:
+    correct = check_correct(correct)
+    confidence = np.asarray(confidence, dtype=np.float64)
+    # Written so that NaN fails it; a sum of probabilities may be a hair over 1.
+    sound = (confidence >= 0) & (confidence <= 1 + 1e-9)
+    if confidence.shape != correct.shape or not sound.all():
+        raise UsageError(
+            f"The 'confidence' parameter must hold {len(correct)} numbers from 0 to 1, one an "
+            f"image. Got shape {confidence.shape}, {int((~sound).sum())} of them out of range."
+        )
+    return correct, confidence

@@ -1,0 +1,109 @@
+"""Optional packages: which extra brings them, one error text, and the torchvision guard."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+from types import ModuleType
+from typing import Any
+
+from fewlabel.errors import MissingExtraError
+
+EXTRA_OF: dict[str, str] = {
+    "timm": "backbones",
+    "pynndescent": "scale",
+}
+"""Import name of each optional package and the extra that installs it."""
+
+
+def is_installed(package: str) -> bool:
+    """Tell whether an optional package can be imported, without importing it.
+
+    Parameters
+    ----------
+    package : str
+        Import name.
+
+    Returns
+    -------
+    bool
+        True if the package is found.
+
+    Examples
+    --------
+    >>> is_installed("numpy")
+    True
+    """
+    return importlib.util.find_spec(package) is not None
+
+
+def require(package: str, purpose: str) -> ModuleType:
+    """Import an optional package, or say how to install it.
+
+    Parameters
+    ----------
+    package : str
+        Import name; a key of ``EXTRA_OF``.
+    purpose : str
+        What needs the package, as the subject of a sentence.
+
+    Returns
+    -------
+    module
+        The imported package.
+
+    Raises
+    ------
+    MissingExtraError
+        If the package is not installed.
+
+    Examples
+    --------
+    >>> require("timm", "A pretrained backbone").__name__
+    'timm'
+    """
+    if not is_installed(package):
+        extra = EXTRA_OF[package]
+        raise MissingExtraError(
+            f"{purpose} needs the package {package!r}, which is not installed: "
+            f"run `pip install 'fewlabel[{extra}]'`."
+        )
+    if package == "timm":
+        _declare_torchvision_operators()
+    return importlib.import_module(package)
+
+
+_OPERATOR_LIBRARIES: list[Any] = []
+
+
+def _declare_torchvision_operators() -> None:
+    """Declare the operators that torchvision registers at import, where they are missing.
+
+    timm imports torchvision, which registers fake kernels for ``torchvision::nms``. Where its
+    compiled library does not match torch (a CPU torch beside the registry's CUDA torchvision),
+    the operator does not exist and the import dies, though timm never calls it. Declaring the
+    schemas first lets the import pass. A torchvision that matches defines them itself, and a
+    second definition would be an error, so the import is tried first.
+    """
+    import sys
+
+    if not is_installed("torchvision") or "torchvision" in sys.modules:
+        return
+    try:
+        importlib.import_module("torchvision")
+        return
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+    for name in [m for m in sys.modules if m.split(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define(
+        "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+    )
+    # The library object owns the declarations: they vanish with it.
+    _OPERATOR_LIBRARIES.append(library)

@@ -1,0 +1,245 @@
+"""Patch filters: learnt without labels, applied as one matrix product a block of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fewlabel.cluster.kmeans import KMeans
+from fewlabel.compute import matmul_dtype, to_tensor
+
+VARIANCE_FLOOR = 1e-3
+"""Added to a patch's variance before its contrast is normalised (pixels in [0, 1])."""
+
+WHITENING_FLOOR = 0.1
+"""Added to the eigenvalues of the patch covariance before whitening."""
+
+_VALUES_A_BLOCK = 1_000_000
+"""Responses held at once: about the second-level caches of two cores, in float32."""
+
+
+@dataclass(frozen=True)
+class PatchFilters:
+    """A dictionary of patches with its whitening folded in.
+
+    The response of filter ``j`` to a patch ``p`` is ``(p / std(p)) @ weight[:, j] + bias[j]``,
+    which equals the filter's product with the contrast-normalised, whitened patch.
+
+    Attributes
+    ----------
+    weight : ndarray of shape (C * p * p, n_filters)
+        Filters, float32; each column sums to zero, so that a patch's mean drops out.
+    bias : ndarray of shape (n_filters,)
+        Responses' offsets, float32.
+    threshold : float
+        Soft threshold on the responses.
+    patch_size : int
+        Side ``p`` of a patch, in pixels.
+    stride : int
+        Pixels from one patch to the next.
+    pad : int
+        Pixels of zeros around the image.
+    grid : int
+        Responses are averaged over ``grid`` × ``grid`` cells.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    threshold: float
+    patch_size: int
+    stride: int
+    pad: int
+    grid: int
+
+    @property
+    def n_values(self) -> int:
+        """Values of one image: cells × filters × two signs."""
+        return 2 * self.grid**2 * len(self.bias)
+
+
+def sample_patches(
+    images: np.ndarray, n_patches: int, patch_size: int, pad: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Cut patches at random places out of random images.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, H, W, C)
+        Pixels in [0, 1], float32.
+    n_patches : int
+        How many to cut.
+    patch_size : int
+        Their side in pixels.
+    pad : int
+        Zeros around the images.
+    rng : numpy.random.Generator
+        Source of the places.
+
+    Returns
+    -------
+    ndarray of shape (n_patches, C * patch_size * patch_size)
+        Flattened patches, channel by channel, float32.
+
+    Examples
+    --------
+    >>> images = np.zeros((2, 8, 8, 3), np.float32)
+    >>> sample_patches(images, 5, 3, 1, np.random.default_rng(0)).shape
+    (5, 27)
+    """
+    padded = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (patch_size, patch_size), (1, 2))
+    which = rng.integers(windows.shape[0], size=n_patches)
+    row = rng.integers(windows.shape[1], size=n_patches)
+    column = rng.integers(windows.shape[2], size=n_patches)
+    return np.ascontiguousarray(windows[which, row, column]).reshape(n_patches, -1)
+
+
+def learn_filters(
+    patches: np.ndarray,
+    n_filters: int,
+    *,
+    threshold: float,
+    patch_size: int,
+    stride: int,
+    pad: int,
+    grid: int,
+    rng: np.random.Generator,
+) -> PatchFilters:
+    """Learn a dictionary: normalise contrast, whiten (ZCA), cluster on the sphere.
+
+    Parameters
+    ----------
+    patches : ndarray of shape (m, d)
+        Flattened patches, float32.
+    n_filters : int
+        Size of the dictionary; fewer if there are fewer distinct patches.
+    threshold : float
+        Soft threshold in standard deviations of the responses.
+    patch_size, stride, pad, grid : int
+        See `PatchFilters`.
+    rng : numpy.random.Generator
+        Seed of the clustering.
+
+    Returns
+    -------
+    PatchFilters
+        The dictionary, whitening folded in.
+
+    References
+    ----------
+    Coates, Lee and Ng, "An analysis of single-layer networks in unsupervised feature
+    learning", AISTATS 2011; Coates and Ng, "Learning feature representations with k-means",
+    2012.
+    """
+    centered = patches - patches.mean(axis=1, keepdims=True)
+    scale = np.sqrt(centered.var(axis=1, keepdims=True) + VARIANCE_FLOOR)
+    normalized = centered / scale
+    contrast = np.flatnonzero((centered**2).sum(axis=1) > 1e-8)
+    # A blank patch says nothing, and blank borders are most of many images.
+    if len(contrast) >= 2:
+        normalized = normalized[contrast]
+    mean = normalized.mean(axis=0, dtype=np.float64)
+    covariance = np.cov(normalized, rowvar=False, dtype=np.float64).reshape(len(mean), -1)
+    values, vectors = np.linalg.eigh(covariance)
+    whitening = (vectors / np.sqrt(np.maximum(values, 0) + WHITENING_FLOOR)) @ vectors.T
+    whitened = ((normalized - mean) @ whitening).astype(np.float32)
+    norms = np.linalg.norm(whitened, axis=1, keepdims=True)
+    directions = whitened / np.maximum(norms, 1e-6)
+    distinct = len(np.unique(directions.round(5), axis=0)) if len(directions) < 2_000 else n_filters
+    kmeans = KMeans(
+        min(n_filters, distinct),
+        spherical=True,
+        max_iter=15,
+        tol=0,
+        random_state=int(rng.integers(2**31)),
+    )
+    filters = kmeans.fit(directions).cluster_centers_.astype(np.float64)
+    spread = float((whitened[:20_000] @ filters.T.astype(np.float32)).std())
+    weight = whitening @ filters.T
+    bias = -(mean @ weight)
+    weight -= weight.mean(axis=0, keepdims=True)
+    return PatchFilters(
+        weight=weight.astype(np.float32),
+        bias=bias.astype(np.float32),
+        threshold=threshold * spread,
+        patch_size=patch_size,
+        stride=stride,
+        pad=pad,
+        grid=grid,
+    )
+
+
+def pooled_responses(images: np.ndarray, filters: PatchFilters) -> np.ndarray:
+    """Respond to every patch, threshold both signs, average on a grid, take the square root.
+
+    Works through a few images at a time, so that the full-size response maps stay in the
+    processor's cache: the maps are some hundred times larger than their averages.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, H, W, C)
+        Pixels, uint8, or floats in [0, 1].
+    filters : PatchFilters
+        The dictionary.
+
+    Returns
+    -------
+    ndarray of shape (n, 2 * grid**2 * n_filters)
+        Non-negative features, float32.
+    """
+    dtype = matmul_dtype("cpu")
+    weight = to_tensor(filters.weight).to(dtype)
+    bias = to_tensor(filters.bias).to(dtype)
+    out = torch.empty(len(images), filters.n_values)
+    height, width = _map_shape(images.shape, filters)
+    step = max(1, _VALUES_A_BLOCK // (height * width * len(filters.bias)))
+    for start in range(0, len(images), step):
+        block = torch.from_numpy(np.array(images[start : start + step], np.float32))
+        if images.dtype == np.uint8:
+            block /= 255
+        patches = _unit_contrast(block.permute(0, 3, 1, 2), filters)
+        responses = torch.addmm(bias, patches.to(dtype), weight)
+        responses = responses.view(len(block), height, width, -1)
+        out[start : start + step] = _pool_both_signs(responses, filters)
+    return out.sqrt_().numpy()
+
+
+def _map_shape(shape: tuple[int, ...], filters: PatchFilters) -> tuple[int, int]:
+    return tuple(  # type: ignore[return-value]
+        (side + 2 * filters.pad - filters.patch_size) // filters.stride + 1 for side in shape[1:3]
+    )
+
+
+def _unit_contrast(images: torch.Tensor, filters: PatchFilters) -> torch.Tensor:
+    """Flatten all patches of (b, C, H, W) images, each divided by its standard deviation."""
+    padded = torch.nn.functional.pad(images, (filters.pad,) * 4)
+    size, stride = filters.patch_size, filters.stride
+    # The moments of every window by box filters: cheaper than from the unfolded patches.
+    box = torch.nn.functional.avg_pool2d
+    mean = box(padded.mean(1, keepdim=True), size, stride)
+    variance = box(padded.square().mean(1, keepdim=True), size, stride) - mean.square()
+    scale = (variance.clamp_min_(0) + VARIANCE_FLOOR).rsqrt_()
+    windows = padded.unfold(2, size, stride).unfold(3, size, stride)
+    patches = windows.permute(0, 2, 3, 1, 4, 5).reshape(-1, filters.weight.shape[0])
+    return patches.mul_(scale.reshape(-1, 1))
+
+
+def _pool_both_signs(responses: torch.Tensor, filters: PatchFilters) -> torch.Tensor:
+    """Average max(r - t, 0) and max(-r - t, 0) over the cells of the grid."""
+    positive = (responses - filters.threshold).clamp_min_(0)
+    negative = responses.neg_().sub_(filters.threshold).clamp_min_(0)
+    pooled = [_pool(part, filters.grid).float().flatten(1) for part in (positive, negative)]
+    return torch.cat(pooled, dim=1)
+
+
+def _pool(maps: torch.Tensor, grid: int) -> torch.Tensor:
+    """Average (b, h, w, f) maps over grid × grid cells; cells differ by a row at most."""
+    _, height, width, _ = maps.shape
+    rows = np.linspace(0, height, grid + 1).round().astype(int)
+    columns = np.linspace(0, width, grid + 1).round().astype(int)
+    by_row = torch.stack([maps[:, a:b].mean(1) for a, b in zip(rows, rows[1:], strict=False)], 1)
+    return torch.stack(
+        [by_row[:, :, a:b].mean(2) for a, b in zip(columns, columns[1:], strict=False)], 2
+    )

@@ -1,0 +1,251 @@
+"""The patch dictionary: image features learnt without labels or pretrained weights."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fewlabel.compute import as_generator
+from fewlabel.errors import UsageError
+from fewlabel.features.filters import (
+    PatchFilters,
+    learn_filters,
+    pooled_responses,
+    sample_patches,
+)
+from fewlabel.features.reduce import DampedPCA
+
+_BLOCK = 1_024
+
+
+class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Features of images from a dictionary of whitened patches.
+
+    Patches are contrast-normalised and whitened, a dictionary of filters is learnt from them
+    by spherical k-means, and an image is described by how strongly each filter responds, with
+    either sign, in each cell of a grid: two-sided soft threshold, mean over the cell, square
+    root. PCA with damped eigenvalues shortens the description. No label is looked at.
+
+    Parameters
+    ----------
+    n_filters : int
+        Size of the dictionary.
+    patch_size : int
+        Side of a patch in pixels; a third of the image's shorter side at most.
+    stride : int or None
+        Pixels from patch to patch; None takes about 28 steps across the image.
+    grid : int
+        Cells a side over which responses are averaged.
+    threshold : float
+        Soft threshold, in standard deviations of the responses.
+    n_components : int or None
+        Dimensions after PCA; None keeps the pooled responses.
+    power : float
+        Each component is divided by its eigenvalue to this power: 0 is plain PCA, 0.5 whitens.
+    n_patches : int
+        Patches that the dictionary is learnt from.
+    n_pca_samples : int
+        Images that the PCA is learnt from.
+    image_shape : tuple of int or None
+        ``(H, W)`` or ``(H, W, C)`` of the images in the rows of a two-dimensional ``X``. By
+        default such a row is taken for a square grey image, or a strip one pixel high.
+    random_state : int, RandomState or None
+        Seed of every random choice.
+
+    Attributes
+    ----------
+    filters_ : PatchFilters
+        The dictionary.
+    reducer_ : DampedPCA or None
+        The fitted PCA.
+    image_shape_ : tuple of int
+        ``(H, W, C)`` of the images seen in ``fit``.
+    n_features_in_ : int
+        Width of a two-dimensional ``X``; otherwise the height of the images.
+
+    References
+    ----------
+    Coates, Lee and Ng, "An analysis of single-layer networks in unsupervised feature
+    learning", AISTATS 2011. Coates and Ng, "Learning feature representations with k-means",
+    Neural Networks: Tricks of the Trade, 2012.
+
+    Examples
+    --------
+    >>> from fewlabel.data import load_images
+    >>> X = load_images("digits").read(slice(0, 200))
+    >>> PatchDictionary(16, n_components=10, random_state=0).fit_transform(X).shape
+    (200, 10)
+    """
+
+    def __init__(
+        self,
+        n_filters: int = 120,
+        *,
+        patch_size: int = 7,
+        stride: int | None = None,
+        grid: int = 4,
+        threshold: float = 0.25,
+        n_components: int | None = 128,
+        power: float = 0.25,
+        n_patches: int = 100_000,
+        n_pca_samples: int = 10_000,
+        image_shape: tuple[int, ...] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_filters = n_filters
+        self.patch_size = patch_size
+        self.stride = stride
+        self.grid = grid
+        self.threshold = threshold
+        self.n_components = n_components
+        self.power = power
+        self.n_patches = n_patches
+        self.n_pca_samples = n_pca_samples
+        self.image_shape = image_shape
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> PatchDictionary:
+        """Learn the dictionary and the PCA from images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, H, W), (n, H, W, C) or (n, d)
+            Images: uint8, or floats, best in [0, 1].
+        y : None
+            Not used.
+
+        Returns
+        -------
+        PatchDictionary
+            Itself.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range or does not suit the images.
+        """
+        self._check_parameters()
+        images = self._as_images(X, reset=True)
+        rng = as_generator(self.random_state)
+        self.image_shape_ = images.shape[1:]
+        self.filters_ = self._learn(images, rng)
+        self.reducer_ = None
+        self._n_features_out = self.filters_.n_values
+        if self.n_components is not None:
+            rows = np.sort(rng.permutation(len(images))[: self.n_pca_samples])
+            sample = np.concatenate(
+                [pooled_responses(block, self.filters_) for block in _blocks(images[rows])]
+            )
+            self.reducer_ = DampedPCA(
+                self.n_components, power=self.power, random_state=int(rng.integers(2**31))
+            ).fit(sample)
+            self._n_features_out = self.reducer_.n_components_
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Describe images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, H, W), (n, H, W, C) or (n, d)
+            Images like those in ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n, n_features_out)
+            Features, float32.
+        """
+        check_is_fitted(self, "filters_")
+        images = self._as_images(X, reset=False)
+        if images.shape[1:] != self.image_shape_:
+            raise ValueError(
+                f"X has images of shape {images.shape[1:]}, but PatchDictionary was fitted on "
+                f"{self.image_shape_}."
+            )
+        return np.concatenate([self._describe(block) for block in _blocks(images)])
+
+    def _describe(self, images: np.ndarray) -> np.ndarray:
+        pooled = pooled_responses(images, self.filters_)
+        return pooled if self.reducer_ is None else self.reducer_.transform(pooled)
+
+    def _learn(self, images: np.ndarray, rng: np.random.Generator) -> PatchFilters:
+        shorter = min(images.shape[1:3])
+        size = min(self.patch_size, max(1, shorter // 3))
+        pad = size // 3
+        stride = self.stride or max(1, round(shorter / 28))
+        grid = max(1, min(self.grid, (shorter + 2 * pad - size) // stride + 1))
+        # A patch an image is plenty, and the images that are cut from must fit in memory.
+        pool = np.sort(rng.permutation(len(images))[:_most_images(images.shape)])
+        patches = sample_patches(_unit_range(images[pool]), self.n_patches, size, pad, rng)
+        return learn_filters(
+            patches,
+            self.n_filters,
+            threshold=self.threshold,
+            patch_size=size,
+            stride=stride,
+            pad=pad,
+            grid=grid,
+            rng=rng,
+        )
+
+    def _as_images(self, X: Any, *, reset: bool) -> np.ndarray:
+        given = np.asarray(X) if not hasattr(X, "sparse") else X
+        kept = [np.uint8] if getattr(given, "dtype", None) == np.uint8 else [np.float32]
+        array = validate_data(
+            self, X, reset=reset, allow_nd=True, dtype=kept, order="C", ensure_min_samples=1
+        )
+        if array.ndim == 2:
+            return array.reshape(len(array), *self._row_shape(array.shape[1]))
+        if array.ndim == 3:
+            return array[..., None]
+        if array.ndim != 4:
+            raise UsageError(f"X must have 2, 3 or 4 dimensions. Got {array.ndim} instead.")
+        return array
+
+    def _row_shape(self, width: int) -> tuple[int, int, int]:
+        if self.image_shape is None:
+            side = math.isqrt(width)
+            return (side, side, 1) if side * side == width else (1, width, 1)
+        height, breadth, channels = (*self.image_shape, 1)[:3]
+        if height * breadth * channels != width:
+            raise UsageError(
+                f"The 'image_shape' parameter of PatchDictionary must match the {width} columns "
+                f"of X. Got {self.image_shape} instead."
+            )
+        return height, breadth, channels
+
+    def _check_parameters(self) -> None:
+        for name in ("n_filters", "patch_size", "grid", "n_patches", "n_pca_samples"):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral) or value < 1:
+                raise UsageError(
+                    f"The '{name}' parameter of PatchDictionary must be an int of at least 1. "
+                    f"Got {value!r} instead."
+                )
+        for name in ("threshold", "power"):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Real) or not 0 <= value <= 10:
+                raise UsageError(
+                    f"The '{name}' parameter of PatchDictionary must be a float in [0, 10]. "
+                    f"Got {value!r} instead."
+                )
+
+
+def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(images), _BLOCK):
+        yield images[start : start + _BLOCK]
+
+
+def _most_images(shape: tuple[int, ...]) -> int:
+    return max(1, 30_000_000 // max(1, math.prod(shape[1:])))
+
+
+def _unit_range(images: np.ndarray) -> np.ndarray:
+    scale = 255 if images.dtype == np.uint8 else 1
+    return np.asarray(images, np.float32) / np.float32(scale)

@@ -1,0 +1,187 @@
+"""Outputs that are whole or absent: written under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from fewlabel.errors import RunFolderError, StorageError
+
+_OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; rename it there when the block ends well.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; its folder is made if missing.
+
+    Yields
+    ------
+    Path
+        Temporary path to write to. It is removed if the block fails.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder cannot be written to.
+
+    Examples
+    --------
+    >>> target = Path(tempfile.mkdtemp()) / "a.txt"
+    >>> with atomic_file(target) as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> target.read_text()
+    'whole'
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    with _storage_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(
+                prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
+            )
+            os.close(handle)
+            temporary = Path(name)
+            yield temporary
+            _sync(temporary)
+            # mkstemp makes private files; an output gets the user's ordinary mode.
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path, *, force: bool = False) -> Iterator[Path]:
+    """Give a temporary folder beside ``path``; rename it there when the block ends well.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder to make.
+    force : bool
+        Replace an existing folder. The old one stays until the new one is whole.
+
+    Yields
+    ------
+    Path
+        Temporary folder to fill. It is removed if the block fails.
+
+    Raises
+    ------
+    RunFolderError
+        If ``path`` exists and ``force`` is false.
+    StorageError
+        If the disk is full or the folder cannot be written to.
+    """
+    path = Path(path)
+    check_new_folder(path, force=force)
+    temporary: Path | None = None
+    with _storage_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    _sync(file)
+            temporary.chmod(0o777 & ~_umask())
+            _swap_in(temporary, path)
+        finally:
+            if temporary is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_new_folder(path: str | Path, *, force: bool = False) -> None:
+    """Refuse an output folder that exists, before any work is done for it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder to make.
+    force : bool
+        Accept an existing folder.
+
+    Raises
+    ------
+    RunFolderError
+        If it exists and ``force`` is false, or if it is a file, or if it is a folder that
+        fewlabel did not write (``--force`` must not delete somebody's photos).
+    """
+    path = Path(path)
+    if not path.exists() and not path.is_symlink():
+        return
+    if not path.is_dir() or path.is_symlink():
+        raise RunFolderError(f"{path} exists and is not a folder: give another name with --out.")
+    if not any(path.iterdir()):
+        return
+    if not force:
+        raise RunFolderError(
+            f"{path} exists already: give another name with --out, or --force to replace it."
+        )
+    if not (path / "metrics.json").is_file() and not (path / "manifest.json").is_file():
+        raise RunFolderError(
+            f"{path} exists and was not written by fewlabel, so --force does not replace it: "
+            "give another name with --out."
+        )
+
+
+def _swap_in(temporary: Path, path: Path) -> None:
+    """Rename ``temporary`` to ``path``, keeping the old folder until the new one stands."""
+    if not path.exists():
+        temporary.replace(path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    path.replace(old)
+    try:
+        temporary.replace(path)
+    except OSError:
+        old.replace(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(file: Path) -> None:
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+@contextlib.contextmanager
+def _storage_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        if error.errno in _OUT_OF_SPACE:
+            raise StorageError(
+                f"No room left on the disk to write {path}: nothing was written there. "
+                "Free some space, or give another place with --out."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM) and (
+            error.filename is None or str(path.parent) in str(error.filename)
+        ):
+            raise StorageError(
+                f"{path} cannot be written (no permission): give another place with --out."
+            ) from error
+        raise

@@ -1,0 +1,198 @@
+"""The 2-D map of the images: where the classes lie, which images are labelled, who is unsure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from fewlabel.report.svg import HALO, INK, draw, printable
+
+# Mid-tones: each stands out from a white page and from a dark one.
+PALETTE = (
+    "#3b82f6", "#f97316", "#1fa35b", "#e0445c", "#9467e8", "#a0704a", "#e06bb8", "#708096",
+    "#b0a30d", "#12a5b8", "#86b4f2", "#f2ab6d", "#7fcb95", "#f0949f", "#bda0f0", "#c9a183",
+    "#f0aad8", "#aeb9c8", "#d6cb58", "#74cfdb",
+)  # fmt: skip
+_WIDTH, _HEIGHT = 500.0, 460.0
+
+
+def class_color(index: int) -> str:
+    """Colour of a class; the twenty colours repeat.
+
+    Parameters
+    ----------
+    index : int
+        Number of the class.
+
+    Returns
+    -------
+    str
+        Hexadecimal colour.
+
+    Examples
+    --------
+    >>> class_color(0) == class_color(20)
+    True
+    """
+    return PALETTE[index % len(PALETTE)]
+
+
+def map_figure(
+    xy: NDArray[np.floating[Any]],
+    predictions: NDArray[np.integer[Any]],
+    confidence: NDArray[np.floating[Any]],
+    is_labeled: NDArray[np.bool_],
+    classes: Sequence[str],
+    *,
+    name: str = "map",
+) -> Markup:
+    """Draw images as points coloured by class, labelled ones as stars, unsure ones faint.
+
+    The points are one embedded picture at twice the screen's resolution, so that the size
+    does not grow with their number; the class names stay text.
+
+    Parameters
+    ----------
+    xy : ndarray of shape (m, 2), float
+        Places. Rows that are not finite are left out.
+    predictions : ndarray of shape (m,), int
+        Predicted classes.
+    confidence : ndarray of shape (m,), float
+        Probability of each prediction.
+    is_labeled : ndarray of shape (m,), bool
+        Which images have a label.
+    classes : sequence of str
+        Class names.
+    name : str
+        Prefix of the identifiers.
+
+    Returns
+    -------
+    markupsafe.Markup
+        Inline SVG.
+
+    Examples
+    --------
+    >>> svg = map_figure(np.eye(2), np.array([0, 1]), np.ones(2), np.array([True, False]),
+    ...                  ["cat", "dog"])
+    >>> "cat" in svg and "dog" in svg
+    True
+    """
+    finite = np.isfinite(xy).all(axis=1)
+    xy, predictions, confidence = xy[finite], predictions[finite], confidence[finite]
+    is_labeled = is_labeled[finite]
+
+    def paint(figure: Figure) -> None:
+        figure.set_layout_engine("none")
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        axes.set_axis_off()
+        _set_limits(axes, xy)
+        _points(axes, xy, predictions, confidence, is_labeled)
+        _class_names(axes, xy, predictions, classes)
+
+    counts = np.bincount(predictions, minlength=len(classes))
+    largest = ", ".join(printable(classes[c], limit=30) for c in np.argsort(-counts)[:3])
+    alt = (
+        f"Map of {len(xy):,} images as points coloured by predicted class, "
+        f"{int(is_labeled.sum()):,} labelled ones as stars. Most frequent: {largest}."
+    )
+    return draw(paint, width=_WIDTH, height=_HEIGHT, name=name, alt=alt)
+
+
+def _set_limits(axes: Axes, xy: NDArray[np.floating[Any]]) -> None:
+    if len(xy) == 0:
+        return
+    # A few far-off images must not press all others into a corner.
+    low, high = np.percentile(xy, [0.5, 99.5], axis=0)
+    margin = 0.12 * np.maximum(high - low, 1e-9)
+    low, high = np.maximum(low - margin, xy.min(0)), np.minimum(high + margin, xy.max(0))
+    pad = 0.04 * np.maximum(high - low, 1e-9)
+    axes.set_xlim(low[0] - pad[0], high[0] + pad[0])
+    axes.set_ylim(low[1] - pad[1], high[1] + pad[1])
+
+
+def _points(
+    axes: Axes,
+    xy: NDArray[np.floating[Any]],
+    predictions: NDArray[np.integer[Any]],
+    confidence: NDArray[np.floating[Any]],
+    is_labeled: NDArray[np.bool_],
+) -> None:
+    palette = np.array([to_rgb(color) for color in PALETTE])
+    rgb = palette[predictions % len(PALETTE)]
+    alpha = 0.35 + 0.55 * np.clip(np.nan_to_num(confidence), 0, 1)
+    rest = ~is_labeled
+    size = float(np.clip(24_000 / max(len(xy), 1), 7, 36))
+    x, y = xy[:, 0], xy[:, 1]
+    colors = np.column_stack([rgb, alpha])[rest]
+    axes.scatter(x[rest], y[rest], size, colors, linewidths=0, rasterized=True)
+    star = float(np.clip(18_000 / max(int(is_labeled.sum()), 1), 36, 150))
+    # A white rim around the black one keeps the stars apart from the points in dark mode too.
+    for scale, face, edge in ((1.9, "white", "white"), (1.0, None, "black")):
+        axes.scatter(
+            x[is_labeled],
+            y[is_labeled],
+            star * scale,
+            rgb[is_labeled] if face is None else face,
+            marker="*",
+            edgecolors=edge,
+            linewidths=0.7,
+            rasterized=True,
+        )
+
+
+def _class_names(
+    axes: Axes,
+    xy: NDArray[np.floating[Any]],
+    predictions: NDArray[np.integer[Any]],
+    classes: Sequence[str],
+) -> None:
+    """Write each class name at the median of its images, moved where two would overlap."""
+    size = 13.0 if len(classes) <= 12 else 11.0 if len(classes) <= 20 else 9.5
+    placed: list[tuple[float, float, float]] = []
+    counts = np.bincount(predictions, minlength=len(classes))
+    for k in np.argsort(-counts, kind="stable"):
+        if counts[k] == 0:
+            break
+        text = printable(classes[k], limit=22 if len(classes) <= 20 else 14)
+        middle = np.median(xy[predictions == k], axis=0)
+        x, y = np.asarray(axes.transAxes.inverted().transform(axes.transData.transform(middle)))
+        spot = _free_spot(float(x) * _WIDTH, float(y) * _HEIGHT, text, size, placed)
+        if spot is None:
+            continue
+        axes.text(
+            spot[0] / _WIDTH,
+            spot[1] / _HEIGHT,
+            text,
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            size=size,
+            weight="bold",
+            color=INK,
+            gid=HALO,
+        )
+
+
+def _free_spot(
+    x: float, y: float, text: str, size: float, placed: list[tuple[float, float, float]]
+) -> tuple[float, float] | None:
+    """Nearest place where a text overlaps no earlier one; None if there is none close by."""
+    half, line = 0.29 * size * len(text) + 3, 1.15 * size
+    x = float(np.clip(x, half, max(_WIDTH - half, half)))
+    for step in (0, 1, -1, 2, -2, 3, -3):
+        spot = (x, float(np.clip(y + step * line, line / 2, _HEIGHT - line / 2)))
+        if all(
+            abs(spot[0] - other_x) > half + other_half or abs(spot[1] - other_y) > 0.95 * line
+            for other_x, other_y, other_half in placed
+        ):
+            placed.append((*spot, half))
+            return spot
+    return None

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from fewlabel.data import image_set_from_array
+from fewlabel.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([0, 7, 255], np.uint8), [0, 7, 255]),
+        (np.array([0, 7, 255], np.int64), [0, 7, 255]),
+        (np.array([0, 2048, 4095], np.uint16), [0, 128, 255]),
+        (np.array([0, 65535 // 2, 65535], np.uint16), [0, 127, 255]),
+        (np.array([0.0, 0.5, 1.0], np.float32), [0, 128, 255]),
+        (np.array([0.0, 100.4, 255.0], np.float16), [0, 100, 255]),
+        (np.array([False, True, True]), [0, 255, 255]),
+    ],
+)
+def test_values_become_uint8(values: np.ndarray, expected: list[int]) -> None:
+    images = image_set_from_array(values.reshape(3, 1, 1))
+    assert images.read([0, 1, 2]).ravel().tolist() == expected
+    assert images.native_shape == (1, 1, 1)
+    assert images.names == ("0", "1", "2")
+    assert images.by_index
+
+
+def test_the_white_level_can_be_given() -> None:
+    dim = np.full((1, 2, 2), 1000, np.uint16)
+    assert image_set_from_array(dim).white_level == 1023
+    assert image_set_from_array(dim, white=65535).read([0]).max() == 4
+
+
+def test_alpha_is_laid_on_white() -> None:
+    rgba = np.array([[[[10, 20, 30, 255], [10, 20, 30, 0]]]], np.uint8)
+    pixels = image_set_from_array(rgba).read([0])
+    assert pixels[0, 0].tolist() == [[10, 20, 30], [255, 255, 255]]
+
+
+def test_channels_can_be_asked_for() -> None:
+    grey = image_set_from_array(np.full((1, 2, 2), 9, np.uint8))
+    assert grey.read([0], channels=3).tolist() == [[[[9] * 3] * 2] * 2]
+    colour = image_set_from_array(np.full((1, 2, 2, 3), (255, 0, 0), np.uint8))
+    assert not colour.is_grey
+    assert set(colour.read([0], channels=1).ravel()) == {76}
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.zeros((5, 784)), r"Got \(5, 784\): give the images their height and width"),
+        (np.zeros((5, 3, 8, 8)), r"channels last with X.transpose\(0, 2, 3, 1\)"),
+        (np.zeros((5, 8, 8, 7)), r"with C 1, 3 or 4. Got \(5, 8, 8, 7\)\."),
+        (np.zeros((0, 8, 8)), "holds no images"),
+        (np.full((1, 2, 2), -1), "values from 0 to 65535. Got -1 to -1"),
+        (np.full((1, 2, 2), 300.0), "values from 0 to 255, or from 0 to 1. Got 300 to 300"),
+        (np.array([[["a"]]]), "must hold numbers. Got dtype <U1"),
+        (np.full((1, 1, 1), None, dtype=object), "must hold numbers. Got dtype object"),
+    ],
+)
+def test_wrong_arrays_are_named(X: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        image_set_from_array(X)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_the_first_image_with_nan_is_named(bad: float) -> None:
+    X = np.zeros((6000, 2, 2), np.float32)
+    X[5123, 1, 0] = X[5500, 0, 0] = bad
+    with pytest.raises(DataError, match="first in image 5123"):
+        image_set_from_array(X)
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        ([3, -1], ["3", ""]),
+        ([3.0, np.nan], ["3", ""]),
+        ([" cat ", ""], ["cat", ""]),
+        ([b"cat", b"dog"], ["cat", "dog"]),
+        (np.array(["cat", None], dtype=object), ["cat", ""]),
+    ],
+)
+def test_labels_become_text(y, expected: list[str]) -> None:
+    truth = image_set_from_array(np.zeros((2, 2, 2), np.uint8), y).truth
+    assert truth is not None
+    assert truth.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [([1], r"must have shape \(2,\). Got \(1,\)"), ([0.5, 1], "must hold classes. Got fractions")],
+)
+def test_wrong_labels_are_named(y: list, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        image_set_from_array(np.zeros((2, 2, 2), np.uint8), y)
+
+
+def test_equal_pixels_share_a_group() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (5, 3, 3), dtype=np.uint8)
+    X[3] = X[1]
+    images = image_set_from_array(X)
+    assert images.content_groups().tolist() == [0, 1, 2, 1, 3]
+    assert images.subset([3, 4, 1]).content_groups().tolist() == [0, 1, 0]

@@ -1,0 +1,217 @@
+import gzip
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewlabel.data import (
+    benchmarks,
+    cache_folder,
+    catalogue,
+    get_benchmark,
+    list_benchmarks,
+    load_benchmark,
+)
+from fewlabel.data.download import RemoteFile
+from fewlabel.errors import DataError, DownloadError
+from tests.data.test_idx import idx_bytes
+
+needs_data = pytest.mark.skipif("FEWLABEL_DATA" not in os.environ, reason="needs FEWLABEL_DATA")
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch) -> Path:
+    """Point to an empty cache and no data."""
+    monkeypatch.delenv("FEWLABEL_DATA", raising=False)
+    monkeypatch.setenv("FEWLABEL_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def small_idx_files(n_train: int = 6, n_test: int = 3) -> dict[str, bytes]:
+    rng = np.random.default_rng(0)
+    files = {}
+    for prefix, n in (("train", n_train), ("t10k", n_test)):
+        pixels = rng.integers(0, 256, (n, 4, 4), dtype=np.uint8)
+        files[f"{prefix}-images-idx3-ubyte.gz"] = gzip.compress(idx_bytes(pixels))
+        labels = np.arange(n, dtype=np.uint8)
+        files[f"{prefix}-labels-idx1-ubyte.gz"] = gzip.compress(idx_bytes(labels))
+    return files
+
+
+def put(folder: Path, files: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+
+def test_digits_are_always_there(bare: Path) -> None:
+    train, test = load_benchmark("digits", "train"), load_benchmark("digits", "test")
+    assert (len(train), len(test)) == (1297, 500)
+    whole = load_benchmark("digits")
+    assert len(whole) == 1797
+    assert whole.read(slice(10)).max() == 255
+    assert whole.native_shape == (8, 8, 1)
+    assert train.truth is not None
+    assert test.truth is not None
+    assert whole.truth is not None
+    shares = [np.mean(images.truth == "3") for images in (train, test, whole)]
+    assert max(shares) - min(shares) < 0.002
+    seen = {image.tobytes() for image in train.read(slice(None))}
+    assert not seen & {image.tobytes() for image in test.read(slice(None))}
+    assert get_benchmark("digits").is_dir()
+
+
+def test_what_is_here_and_what_is_not(bare: Path, monkeypatch) -> None:
+    put(bare / "own" / "mnist", small_idx_files())
+    put(bare / "cache" / "letters", small_idx_files())
+    put(bare / "cache" / "fashion-mnist", dict(list(small_idx_files().items())[:3]))
+    monkeypatch.setenv("FEWLABEL_DATA", str(bare / "own"))
+    where = {info.name: info.where for info in list_benchmarks()}
+    assert where == {
+        "digits": "built in",
+        "fashion-mnist": None,
+        "mnist": bare / "own" / "mnist",
+        "letters": bare / "cache" / "letters",
+        "grocery": None,
+    }
+
+
+def test_own_files_come_before_the_cache(bare: Path, monkeypatch) -> None:
+    put(bare / "own" / "mnist", small_idx_files())
+    put(bare / "cache" / "mnist", small_idx_files(n_train=9))
+    assert len(load_benchmark("mnist", "train")) == 9
+    monkeypatch.setenv("FEWLABEL_DATA", str(bare / "own"))
+    assert len(load_benchmark("mnist", "train")) == 6
+    assert len(load_benchmark("mnist")) == 9
+    assert get_benchmark("mnist") == bare / "own" / "mnist"
+
+
+def test_labels_have_the_names_of_the_classes(bare: Path) -> None:
+    put(bare / "cache" / "fashion-mnist", small_idx_files())
+    images = load_benchmark("fashion-mnist", "test")
+    assert images.truth is not None
+    assert images.truth.tolist() == ["T-shirt/top", "Trouser", "Pullover"]
+    assert images.source == "fashion-mnist:test"
+
+
+def test_labels_that_no_class_has(bare: Path) -> None:
+    put(bare / "cache" / "mnist", small_idx_files(n_train=12))
+    with pytest.raises(DataError, match="labels from 0 to 11; mnist has 10 classes"):
+        load_benchmark("mnist")
+
+
+def test_grocery_is_a_tree(bare: Path, save_photo) -> None:
+    for name in ("train/Apple/a.jpg", "val/Pear/b.jpg", "test/Apple/c.jpg"):
+        save_photo(f"cache/grocery/{name}")
+    images = load_benchmark("grocery")
+    assert images.names == ("test/Apple/c.jpg", "train/Apple/a.jpg", "val/Pear/b.jpg")
+    assert images.truth is not None
+    assert images.truth.tolist() == ["Apple", "Apple", "Pear"]
+    assert images.source == "grocery"
+    assert load_benchmark("grocery", "val").names == ("val/Pear/b.jpg",)
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "message"),
+    [
+        ("mnist", None, r"mnist is not on this machine: run `fewlabel data get mnist`"),
+        ("nothing", None, "There is no benchmark 'nothing': choose among digits"),
+        ("mnist", "val", "mnist has the splits train, test. Got 'val'"),
+        ("grocery", "dev", "grocery has the splits train, val, test. Got 'dev'"),
+    ],
+)
+def test_what_cannot_be_loaded(bare: Path, name: str, split, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load_benchmark(name, split)
+
+
+def test_get_fetches_what_is_missing_into_the_cache(bare: Path, monkeypatch) -> None:
+    files = small_idx_files()
+    put(bare / "mirror", files)
+    put(bare / "cache" / "mnist", {name: files[name] for name in list(files)[:1]})
+    remote = tuple(
+        RemoteFile(name, len(data), hashlib.sha256(data).hexdigest())
+        for name, data in files.items()
+    )
+    address = (bare / "mirror").as_uri() + "/"
+    changed = {"files": remote, "mirrors": (address,)}
+    mnist = catalogue.Benchmark(**{**vars(catalogue.BENCHMARKS["mnist"]), **changed})
+    monkeypatch.setattr(benchmarks, "BENCHMARKS", {"mnist": mnist})
+    calls: list[tuple[int, int]] = []
+    folder = get_benchmark("mnist", progress=lambda *call: calls.append(call))
+    assert folder == cache_folder() / "mnist"
+    assert {f.name: f.read_bytes() for f in folder.iterdir()} == files
+    total = sum(map(len, files.values()))
+    assert calls[-1] == (total, total)
+    assert calls[0][0] > len(files["train-images-idx3-ubyte.gz"])
+
+
+def test_a_failed_download_says_what_to_do_by_hand(bare: Path, monkeypatch) -> None:
+    broken = catalogue.Benchmark(
+        **{**vars(catalogue.BENCHMARKS["mnist"]), "mirrors": ((bare / "none").as_uri() + "/",)}
+    )
+    monkeypatch.setattr(benchmarks, "BENCHMARKS", {"mnist": broken})
+    monkeypatch.setattr("fewlabel.data.download.time.sleep", lambda seconds: None)
+    with pytest.raises(DownloadError) as caught:
+        get_benchmark("mnist")
+    assert "train-images-idx3-ubyte.gz could not be fetched" in str(caught.value)
+    assert "make a folder mnist with the files train-images-idx3-ubyte.gz" in str(caught.value)
+    assert "set FEWLABEL_DATA to the folder above it" in str(caught.value)
+
+
+def test_letters_have_no_mirror(bare: Path) -> None:
+    with pytest.raises(DownloadError, match=r"no public mirror .* make a folder letters with"):
+        get_benchmark("letters")
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "mnist"])
+def test_every_remote_file_has_a_checksum_and_a_size(name: str) -> None:
+    files = catalogue.BENCHMARKS[name].files
+    assert [file.name for file in files] == list(catalogue.IDX_NAMES)
+    assert all(file.sha256 and len(file.sha256) == 64 for file in files)
+    assert all(4_000 < file.max_bytes < 30_000_000 for file in files)
+    assert len(catalogue.BENCHMARKS[name].mirrors) >= 2
+
+
+@pytest.mark.parametrize(
+    ("platform", "variables", "expected"),
+    [
+        ("linux", {"XDG_CACHE_HOME": "/x"}, Path("/x/fewlabel")),
+        ("linux", {}, Path("/home/me/.cache/fewlabel")),
+        ("darwin", {}, Path("/home/me/Library/Caches/fewlabel")),
+        ("win32", {"LOCALAPPDATA": "/local"}, Path("/local/fewlabel")),
+        ("linux", {"FEWLABEL_CACHE": "/mine"}, Path("/mine")),
+    ],
+)
+def test_cache_folder(monkeypatch, platform: str, variables: dict, expected: Path) -> None:
+    for name in ("FEWLABEL_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setattr("fewlabel.data.benchmarks.sys.platform", platform)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cache_folder() == expected
+
+
+@needs_data
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "mean"), [("fashion-mnist", 0.28604), ("mnist", 0.13066)])
+def test_real_idx_data(name: str, mean: float) -> None:
+    images = load_benchmark(name, "train")
+    assert len(images) == 60_000
+    assert images.truth is not None
+    assert len(set(images.truth)) == 10
+    assert abs(images.read(slice(None)).mean() / 255 - mean) < 1e-5
+
+
+@needs_data
+@pytest.mark.data
+def test_real_grocery_photos() -> None:
+    images = load_benchmark("grocery", "val")
+    assert len(images) == 296
+    assert images.truth is not None
+    assert len(set(images.truth)) == 37
+    assert images.skipped == ()
+    assert images.read(range(8), size=(32, 32)).shape == (8, 32, 32, 3)

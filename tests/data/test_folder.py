@@ -1,0 +1,184 @@
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fewlabel.data import load_images
+from fewlabel.data.folder import from_folder
+from fewlabel.errors import DataError
+
+
+def reasons(images) -> dict[str, str]:
+    return {skipped.path: skipped.reason for skipped in images.skipped}
+
+
+def test_a_messy_folder(save_photo, tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.png", "deep/er/c.jpeg", "spaces and ünïcode/d.webp"):
+        save_photo(name)
+    for name in (".hidden.jpg", ".git/e.jpg", "__MACOSX/f.jpg"):
+        save_photo(name)
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "no_suffix").write_text("x")
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"x")
+    (tmp_path / "folder.jpg").mkdir()
+    images = load_images(tmp_path)
+    assert images.names == ("a.png", "b.JPG", "deep/er/c.jpeg", "spaces and ünïcode/d.webp")
+    assert not images.by_index
+    assert images.truth is None
+    assert [s.path for s in images.skipped] == ["IMG_1.HEIC", "empty.jpg", "text.png"]
+    assert "convert it to JPEG or PNG" in reasons(images)["IMG_1.HEIC"]
+    assert images.native_shape == (30, 40, 3)
+
+
+def test_exact_duplicates_share_a_group(save_photo, tmp_path: Path) -> None:
+    first = save_photo("a.jpg", seed=1)
+    save_photo("b.jpg", seed=2)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "copy.jpg").write_bytes(first.read_bytes())
+    assert load_images(tmp_path).content_groups().tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("files", "classes"),
+    [
+        (["cat/a.png", "dog/b.png"], ["cat", "dog"]),
+        (["cat/x/a.png", "dog/y/b.png"], ["cat", "dog"]),
+        (["test/dog/b.png", "train/cat/a.png"], ["dog", "cat"]),
+        (["Train/cat/deep/a.png", "VAL/dog/b.png"], ["cat", "dog"]),
+        (["test/dog/b.png", "misc/cat/a.png"], ["misc", "test"]),
+        (["test/b.png", "train/a.png"], None),
+        (["a.png", "dog/b.png"], None),
+        (["a.png", "b.png"], None),
+    ],
+)
+def test_folders_are_classes(save_photo, tmp_path: Path, files, classes) -> None:
+    for name in files:
+        save_photo(name)
+    truth = load_images(tmp_path).truth
+    assert (None if truth is None else truth.tolist()) == classes
+
+
+def test_one_split_of_a_tree(save_photo, tmp_path: Path) -> None:
+    for name in ("fold1/cat/a.png", "fold1/dog/b.png", "fold2/cat/c.png"):
+        save_photo(name)
+    images = load_images(tmp_path, split="fold1")
+    assert images.names == ("fold1/cat/a.png", "fold1/dog/b.png")
+    assert images.truth is not None
+    assert images.truth.tolist() == ["cat", "dog"]
+    with pytest.raises(DataError, match="is not a folder; the splits there are fold1, fold2"):
+        load_images(tmp_path, split="fold3")
+    with pytest.raises(DataError, match="must be the name of a folder"):
+        load_images(tmp_path, split="../other")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_links_are_followed_only_inside(save_photo, tmp_path: Path) -> None:
+    outside = save_photo("outside/secret.png")
+    inside = save_photo("root/real.png")
+    root = tmp_path / "root"
+    (root / "again.png").symlink_to(inside)
+    (root / "escape.png").symlink_to(outside)
+    (root / "broken.png").symlink_to(root / "nothing.png")
+    (root / "folder").symlink_to(outside.parent)
+    (root / "loop").symlink_to(root)
+    images = load_images(root)
+    assert images.names == ("again.png", "real.png")
+    assert images.content_groups().tolist() == [0, 0]
+    assert reasons(images) == {
+        "broken.png": "a broken link",
+        "escape.png": "a link that leads out of the folder",
+        "folder": "a link to a folder; links are not followed",
+        "loop": "a link to a folder; links are not followed",
+    }
+    # The folder itself may be a link.
+    (tmp_path / "link").symlink_to(root)
+    assert load_images(tmp_path / "link").names == images.names
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such names")
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    image = Image.new("RGB", (4, 4))
+    image.save(tmp_path / "fine.png")
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Path(os.fsdecode(odd)).write_bytes((tmp_path / "fine.png").read_bytes())
+    images = load_images(tmp_path)
+    assert images.names == ("caf\\xe9.png", "fine.png")
+    "".join(images.names).encode("utf-8")
+    assert images.read([0]).shape == (1, 4, 4, 1)
+    image.save(tmp_path / "caf\\xe9.png")
+    assert list(reasons(load_images(tmp_path))) == ["caf\\xe9.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_does_not_block(save_photo, tmp_path: Path) -> None:
+    save_photo("a.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    assert reasons(load_images(tmp_path)) == {"pipe.png": "not a regular file"}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all")
+def test_a_closed_folder_is_set_aside(save_photo, tmp_path: Path) -> None:
+    save_photo("a.png")
+    save_photo("closed/b.png")
+    (tmp_path / "closed").chmod(0)
+    try:
+        assert "cannot be opened" in reasons(load_images(tmp_path))["closed"]
+    finally:
+        (tmp_path / "closed").chmod(0o755)
+
+
+def test_a_folder_that_cannot_be_listed_is_set_aside(save_photo, tmp_path, monkeypatch) -> None:
+    save_photo("a.png")
+    save_photo("closed/b.png")
+    scandir = os.scandir
+
+    def refuse(folder):
+        if Path(folder).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr("fewlabel.data.folder.os.scandir", refuse)
+    expected = {"closed": "the folder cannot be opened: Permission denied"}
+    assert reasons(load_images(tmp_path)) == expected
+
+
+def test_no_images(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DataError, match=r"holds no images: files with a suffix such as .jpg"):
+        load_images(tmp_path)
+
+
+def test_nothing_readable(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "b.jpg").write_text("x")
+    with pytest.raises(DataError, match=r"None of the 2 images of .* first is a\.jpg: the file is"):
+        load_images(tmp_path)
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nothing is not a folder"):
+        from_folder(tmp_path / "nothing")
+
+
+def test_progress_counts_files(save_photo, tmp_path: Path) -> None:
+    for number in range(3):
+        save_photo(f"{number}.png")
+    calls = []
+    load_images(tmp_path, progress=lambda *call: calls.append(call))
+    assert calls[-1] == (3, 3)
+
+
+def test_one_white_level_for_the_whole_collection(tmp_path: Path) -> None:
+    for name, value in (("dark.png", 500), ("light.png", 4000)):
+        Image.fromarray(np.full((4, 4), value, np.uint16)).save(tmp_path / name)
+    images = load_images(tmp_path)
+    assert images.white_level == 4095
+    assert images.is_grey
+    assert images.read([0, 1]).max(axis=(1, 2, 3)).tolist() == [31, 249]
+    given = load_images(tmp_path, white_level=65535)
+    assert given.read([0, 1]).max(axis=(1, 2, 3)).tolist() == [2, 16]

@@ -1,0 +1,170 @@
+import gzip
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewlabel.data import load_images
+from fewlabel.errors import DataError
+from tests.data.test_idx import idx_bytes
+
+PIXELS = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
+
+
+def manifest(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "list.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_manifest_with_labels(save_photo, tmp_path: Path) -> None:
+    for name in ("x/b.png", "a.png", "c.png"):
+        save_photo(name)
+    text = "label,path,note\ncat,x\\b.png,1\n,./a.png,2\ndog,c.png,3\ndog,c.png,4\n"
+    images = load_images(manifest(tmp_path, text))
+    assert images.names == ("x/b.png", "a.png", "c.png")
+    assert images.truth is not None
+    assert images.truth.tolist() == ["cat", "", "dog"]
+
+
+def test_manifest_sets_missing_and_unreadable_files_aside(save_photo, tmp_path: Path) -> None:
+    save_photo("a.png")
+    (tmp_path / "bad.png").touch()
+    images = load_images(manifest(tmp_path, "path\na.png\nnone.png\nbad.png\n"))
+    assert images.names == ("a.png",)
+    assert images.truth is None
+    assert [(s.path, s.reason) for s in images.skipped] == [
+        ("bad.png", "the file is empty (0 bytes)"),
+        ("none.png", "the file does not exist (list.csv, line 3)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path\na.png\n../up.png\n", r"list.csv, line 3: \.\./up.png leads out"),
+        ("path\nx\\..\\..\\up.png\n", "line 2: .* leads out"),
+        ("path\n/etc/a.png\n", "line 2: /etc/a.png is an absolute path"),
+        ("path\nC:\\a.png\n", "line 2: C:/a.png is an absolute path"),
+        ("path\nhttps://x/a.png\n", "line 2: https://x/a.png is an address"),
+        ('path,label\n"",cat\n', "line 2: the path is blank"),
+        ("path,label\na.png,cat\nb.png,cat\n./a.png,dog\n", "line 4: a.png is labelled 'dog', but"),
+        ("file,label\na.png,cat\n", "line 1: the header has no column `path`"),
+        ("", "is empty"),
+        ("path\nnone.png\n", "None of the 1 images of .* first is none.png: the file does not"),
+    ],
+)
+def test_wrong_manifests_are_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load_images(manifest(tmp_path, text))
+
+
+def test_manifest_does_not_follow_links_out(save_photo, tmp_path: Path) -> None:
+    save_photo("outside/a.png")
+    save_photo("root/b.png")
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "outside")
+    images = load_images(manifest(tmp_path / "root", "path\nlink/a.png\nb.png\n"))
+    assert images.names == ("b.png",)
+    assert images.skipped[0].reason == "a link that leads out of the folder"
+
+
+def test_npz(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, X=PIXELS, y=np.array(["cat", "dog"]))
+    images = load_images(path)
+    assert np.array_equal(images.read([0, 1])[..., 0], PIXELS)
+    assert images.truth is not None
+    assert images.truth.tolist() == ["cat", "dog"]
+    np.savez(path, X=PIXELS)
+    assert load_images(path).truth is None
+
+
+def test_npz_with_objects_is_refused_and_runs_nothing(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "ran",))
+
+    path = tmp_path / "a.npz"
+    np.savez(path, X=PIXELS, y=np.array([Bomb(), Bomb()], dtype=object))
+    with pytest.raises(DataError, match="holds Python objects, which are not loaded"):
+        load_images(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_npz_without_x(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=PIXELS)
+    with pytest.raises(DataError, match="has no array X; it holds images"):
+        load_images(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"PK\x03\x04rubbish"])
+def test_what_is_no_npz(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"is not a .npz file, or is damaged"):
+        load_images(tmp_path / "a.npz")
+
+
+def test_damaged_npz(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, X=np.zeros((50, 50, 50), np.uint8))
+    data = bytearray(path.read_bytes())
+    data[5000:5010] = b"0123456789"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"cannot be read as a .npz file"):
+        load_images(path)
+
+
+def test_npz_with_a_lying_header_takes_no_memory(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"shape": (10**7, 100, 100), "fortran_order": False, "descr": "|u1"}
+    )
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("X.npy", header.getvalue() + bytes(100))
+    with pytest.raises(DataError, match=r"X.npy promises 100,000,000,000 bytes"):
+        load_images(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_idx_with_its_labels(tmp_path: Path, packed: bool) -> None:
+    suffix = ".gz" if packed else ""
+    pack = gzip.compress if packed else bytes
+    path = tmp_path / f"train-images-idx3-ubyte{suffix}"
+    path.write_bytes(pack(idx_bytes(PIXELS)))
+    assert load_images(path).truth is None
+    labels = tmp_path / f"train-labels-idx1-ubyte{suffix}"
+    labels.write_bytes(pack(idx_bytes(np.array([7, 1], np.uint8))))
+    images = load_images(path)
+    assert images.native_shape == (4, 3, 1)
+    assert images.truth is not None
+    assert images.truth.tolist() == ["7", "1"]
+    labels.write_bytes(pack(idx_bytes(np.array([7], np.uint8))))
+    with pytest.raises(DataError, match=r"has shape \(1,\), but .* holds 2 images"):
+        load_images(path)
+
+
+def test_idx_of_labels_is_not_images(tmp_path: Path) -> None:
+    path = tmp_path / "t10k-labels-idx1-ubyte"
+    path.write_bytes(idx_bytes(np.array([7], np.uint8)))
+    with pytest.raises(DataError, match="give the file of images"):
+        load_images(path)
+
+
+def test_folder_of_idx_files(tmp_path: Path) -> None:
+    for split, pixels in (("train", PIXELS), ("t10k", PIXELS[:1] + 100)):
+        (tmp_path / f"{split}-images-idx3-ubyte").write_bytes(idx_bytes(pixels))
+        labels = np.arange(len(pixels), dtype=np.uint8)
+        (tmp_path / f"{split}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    pooled = load_images(tmp_path)
+    assert pooled.read(range(3))[:, 0, 0, 0].tolist() == [0, 12, 100]
+    assert pooled.truth is not None
+    assert pooled.truth.tolist() == ["0", "1", "0"]
+    assert len(load_images(tmp_path, split="test")) == 1
+    with pytest.raises(DataError, match=r"has the splits train and test. Got 'val'"):
+        load_images(tmp_path, split="val")
+    (tmp_path / "t10k-images-idx3-ubyte").unlink()
+    assert len(load_images(tmp_path)) == 2
+    with pytest.raises(DataError, match=r"has no file t10k-images-idx3-ubyte.gz"):
+        load_images(tmp_path, split="test")

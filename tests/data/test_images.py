@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewlabel.data import load_images
+from fewlabel.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("no/such/folder", "no/such/folder does not exist, and the benchmarks are digits"),
+        ("fashion_mnist", "did you mean 'fashion-mnist'"),
+        ("digits:val", "digits has the splits train, test. Got 'val'"),
+        ("nothing:train", "nothing:train does not exist"),
+        ("x" * 5000, "does not exist"),
+        ("nul\0byte", "does not exist"),
+    ],
+)
+def test_a_source_that_is_not_there(source: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load_images(source)
+
+
+def test_a_file_of_no_known_form(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(DataError, match=r"a.txt is of no known form: give a folder"):
+        load_images(tmp_path / "a.txt")
+
+
+def test_one_image(save_photo) -> None:
+    images = load_images(save_photo("deep/a.png"))
+    assert images.names == ("a.png",)
+    assert images.truth is None
+
+
+def test_one_file_has_no_split(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", X=np.zeros((1, 2, 2)))
+    with pytest.raises(DataError, match="is one file and has no split 'train'"):
+        load_images(tmp_path / "a.npz", split="train")
+
+
+def test_a_path_comes_before_a_benchmark(save_photo, tmp_path: Path, monkeypatch) -> None:
+    save_photo("digits/a.png")
+    monkeypatch.chdir(tmp_path)
+    assert load_images("digits").names == ("a.png",)
+
+
+def test_home_is_expanded(save_photo, tmp_path: Path, monkeypatch) -> None:
+    save_photo("pictures/a.png")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert load_images("~/pictures").names == ("a.png",)
+
+
+def test_a_split_after_the_name() -> None:
+    assert load_images("digits:test").source == "digits:test"
+    assert len(load_images("digits:test")) == 500

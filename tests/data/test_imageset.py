@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fewlabel.data import ImageSet, image_set_from_array, load_images
+from fewlabel.errors import DataError
+
+
+@pytest.fixture
+def mixed(save_photo, tmp_path: Path) -> ImageSet:
+    for number, size in enumerate([(40, 30), (30, 40), (64, 64)]):
+        save_photo(f"{number}.png", seed=number, size=size)
+    return load_images(tmp_path)
+
+
+def test_images_of_different_size_need_one(mixed: ImageSet) -> None:
+    assert mixed.native_shape is None
+    with pytest.raises(DataError, match="differ in size: give a size"):
+        mixed.read([0, 1])
+    assert mixed.read([0, 1], size=(8, 9)).shape == (2, 8, 9, 3)
+    assert mixed.subset([1]).native_shape == (40, 30, 3)
+    assert mixed.subset([1]).read([0]).shape == (1, 40, 30, 3)
+
+
+def test_blocks_are_what_read_gives(mixed: ImageSet) -> None:
+    blocks = list(mixed.blocks(2, size=(8, 8), channels=1))
+    assert [where for where, _ in blocks] == [slice(0, 2), slice(2, 3)]
+    whole = mixed.read(range(3), size=(8, 8), channels=1)
+    assert np.array_equal(np.concatenate([pixels for _, pixels in blocks]), whole)
+    assert whole.dtype == np.uint8
+
+
+def test_read_takes_any_order_and_repeats(mixed: ImageSet) -> None:
+    whole = mixed.read(slice(None), size=(6, 6))
+    assert np.array_equal(mixed.read([2, 0, 2], size=(6, 6)), whole[[2, 0, 2]])
+    assert mixed.read([], size=(6, 6)).shape == (0, 6, 6, 3)
+
+
+def test_a_subset_keeps_names_labels_and_channels(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "dog").mkdir()
+    Image.new("RGB", (4, 4), (200, 0, 0)).save(tmp_path / "cat" / "a.png")
+    Image.new("L", (4, 4), 7).save(tmp_path / "dog" / "b.png")
+    images = load_images(tmp_path)
+    grey = images.subset(np.array([1]))
+    assert grey.names == ("dog/b.png",)
+    assert grey.truth is not None
+    assert grey.truth.tolist() == ["dog"]
+    # As in the whole set: what is trained on part of it must fit the rest.
+    assert grey.native_shape == (4, 4, 3)
+    assert grey.path(0) == tmp_path / "dog" / "b.png"
+
+
+def test_a_file_that_vanishes_is_named(mixed: ImageSet, tmp_path: Path) -> None:
+    (tmp_path / "1.png").unlink()
+    with pytest.raises(DataError, match=r"1\.png could be read when the work began, but not now"):
+        mixed.read([0, 1, 2], size=(8, 8))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"channels": 2}, "channels must be 1, 3 or None. Got 2"), ({"size": (0, 5)}, "positive")],
+)
+def test_wrong_parameters_are_named(mixed: ImageSet, options: dict, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        mixed.read([0], **options)
+
+
+def test_names_must_fit() -> None:
+    images = image_set_from_array(np.zeros((2, 3, 3)))
+    with pytest.raises(ValueError, match="1 names were given for 2 images"):
+        ImageSet(images._store, names=["a"], source="x", by_index=False)
+
+
+def test_content_groups_cannot_be_changed_from_outside() -> None:
+    images = image_set_from_array(np.zeros((2, 3, 3)))
+    images.content_groups()[:] = 9
+    assert images.content_groups().tolist() == [0, 0]
+    assert images.path(0) is None
+
+
+def test_files_and_arrays_give_the_same_pixels(save_photo, tmp_path: Path) -> None:
+    for number in range(4):
+        save_photo(f"{number}.png", seed=number)
+    files = load_images(tmp_path)
+    arrays = image_set_from_array(files.read(range(4)))
+    for size in ((30, 40), (16, 16)):
+        difference = files.read(range(4), size=size).astype(int) - arrays.read(range(4), size=size)
+        assert np.abs(difference).max() <= 1

@@ -1,0 +1,208 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fewlabel.data import (
+    ImageSet,
+    Labels,
+    image_set_from_array,
+    labels_from_truth,
+    load_images,
+    read_labels,
+    write_labels,
+)
+from fewlabel.errors import LabelError
+
+
+@pytest.fixture
+def photos(save_photo, tmp_path: Path) -> ImageSet:
+    for name in ("a.png", "b.png", "sub/c.png", "sub/café.png"):
+        save_photo(f"photos/{name}")
+    (tmp_path / "photos" / "bad.png").touch()
+    return load_images(tmp_path / "photos")
+
+
+@pytest.fixture
+def arrays() -> ImageSet:
+    return image_set_from_array(np.zeros((5, 2, 2)), source="X.npz")
+
+
+def table(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "labels.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_labels_line_up_with_the_images(photos: ImageSet, tmp_path: Path) -> None:
+    labels = read_labels(
+        table(tmp_path, "path,label\nsub/c.png,dog\na.png, cat \nb.png,\n"), photos
+    )
+    assert labels.classes == ("cat", "dog")
+    assert dict(zip(photos.names, labels.names(), strict=True)) == {
+        "a.png": "cat",
+        "b.png": "",
+        "sub/c.png": "dog",
+        "sub/café.png": "",
+    }
+    assert labels.y.dtype == np.int64
+    assert labels.n_labeled == 2
+    assert labels.labeled.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("name", ["sub\\c.png", "./sub/c.png", " sub/c.png ", "sub//c.png"])
+def test_paths_may_be_spelled_differently(photos: ImageSet, tmp_path: Path, name: str) -> None:
+    labels = read_labels(table(tmp_path, f"path,label\n{name},dog\na.png,cat\n"), photos)
+    assert labels.y[photos.names.index("sub/c.png")] == 1
+
+
+def test_accents_may_be_decomposed(photos: ImageSet, tmp_path: Path) -> None:
+    labels = read_labels(table(tmp_path, "path,label\nsub/cafe\u0301.png,dog\na.png,cat\n"), photos)
+    assert labels.y[photos.names.index("sub/café.png")] == 1
+
+
+def test_the_same_label_twice_is_fine(photos: ImageSet, tmp_path: Path) -> None:
+    text = "path,label\na.png,cat\na.png,cat\na.png,\nb.png,dog\n"
+    assert read_labels(table(tmp_path, text), photos).n_labeled == 2
+
+
+def test_names_with_a_backslash_are_matched_as_they_are(save_photo, tmp_path: Path) -> None:
+    save_photo("p/a\\b.png")
+    save_photo("p/a/b.png")
+    images = load_images(tmp_path / "p")
+    labels = read_labels(table(tmp_path, "path,label\na\\b.png,cat\na/b.png,dog\n"), images)
+    assert dict(zip(images.names, labels.names(), strict=True)) == {
+        "a\\b.png": "cat",
+        "a/b.png": "dog",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,label\na.png,cat\nnone.png,dog\n", "line 3: none.png is not among the 4 images"),
+        ("path,label\na.png,cat\nc.png,dog\n", r"line 3: c.png .* did you mean sub/c.png\?"),
+        ("path,label\na.pgn,cat\n", r"line 2: a.pgn .* did you mean a.png\?"),
+        ("path,label\nzzz,cat\n", r"paths are relative to it, such as a.png"),
+        ("path,label\n,cat\n", "line 2: the path is blank"),
+        (
+            "path,label\na.png,cat\nb.png,dog\n./a.png,dog\n",
+            "line 4: ./a.png is labelled 'dog', but 'cat' on line 2: keep one of them",
+        ),
+        (
+            "path,label\nb.png,cat\na.png,cat\n",
+            "line 2: all 2 labels are 'cat', but at least 2 classes are needed",
+        ),
+        ("path,label\na.png,\n", "labels no image: fill in the column `label`"),
+        (
+            "path,label\na.png,cat|dog\n",
+            "line 2: a.png has several labels .* one label an image is expected",
+        ),
+        ("index,label\n0,cat\n", "line 1: the header has no column `path`"),
+        ("a.png,cat\n", "line 1: the header has no column `path`"),
+        ("", "is empty"),
+    ],
+)
+def test_wrong_tables_are_named(photos: ImageSet, tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(LabelError, match=rf"labels\.csv.*{message}"):
+        read_labels(table(tmp_path, text), photos)
+
+
+def test_a_folder_is_no_table(photos: ImageSet, tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match="is a folder: give a label table"):
+        read_labels(tmp_path, photos)
+
+
+def test_labels_of_unreadable_files_are_dropped_aloud(photos: ImageSet, tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label\nbad.png,cat\na.png,cat\nb.png,dog\n")
+    with pytest.warns(UserWarning, match=r"1 label\(s\) are not used.*bad.png \(line 2\)"):
+        labels = read_labels(path, photos)
+    assert labels.n_labeled == 2
+    read_labels(table(tmp_path, "path,label\nbad.png,\na.png,cat\nb.png,dog\n"), photos)
+
+
+def test_one_class_is_enough_to_evaluate(photos: ImageSet, tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label\na.png,dog\n")
+    assert read_labels(path, photos, min_classes=1).classes == ("dog",)
+    known = read_labels(path, photos, min_classes=1, classes=("cat", "dog"))
+    assert known.y[0] == 1
+    with pytest.raises(LabelError, match=r"line 2: the label 'dog' is not among .*'dig'"):
+        read_labels(path, photos, min_classes=1, classes=("dig", "cat"))
+    blank = table(tmp_path, "path,label\na.png,\n")
+    assert read_labels(blank, photos, min_classes=0).n_labeled == 0
+
+
+def test_indices(arrays: ImageSet, tmp_path: Path) -> None:
+    labels = read_labels(table(tmp_path, "index,label\n4,dog\n 0 ,cat\n2.0,dog\n"), arrays)
+    assert labels.y.tolist() == [0, -1, 1, -1, 1]
+
+
+def test_indices_of_a_subset_are_those_of_the_whole(arrays: ImageSet, tmp_path: Path) -> None:
+    subset = arrays.subset([4, 2])
+    labels = read_labels(table(tmp_path, "index,label\n2,dog\n4,cat\n"), subset)
+    assert labels.y.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("index,label\n0,cat\n5,dog\n", "line 3: the index 5 is out of range; X.npz has .* 0 to 4"),
+        ("index,label\n-1,cat\n", "line 2: the index -1 is out of range"),
+        ("index,label\n1.5,cat\n", "line 2: the index '1.5' is not a whole number"),
+        ("index,label\nx,cat\n", "line 2: the index 'x' is not a whole number"),
+        ("index,label\ninf,cat\n", "line 2: the index 'inf' is not a whole number"),
+        ("index,label\nnan,cat\n", "line 2: the index 'nan' is not a whole number"),
+        ("path,label\n1,cat\n", "line 1: the header has no column `index`"),
+        ("index,label\n1,cat\n1.0,dog\n", "line 3: 1.0 is labelled 'dog', but 'cat' on line 2"),
+    ],
+)
+def test_wrong_indices_are_named(arrays: ImageSet, tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(LabelError, match=message):
+        read_labels(table(tmp_path, text), arrays)
+
+
+NAME = st.text(st.characters(codec="utf-8", exclude_characters="\0/\\"), min_size=1, max_size=8)
+LABEL = st.sampled_from(["", "cat", 'a "b", c', "two\nlines", "x;y"])
+
+
+@given(st.dictionaries(NAME.map(lambda n: f"{n}.png"), LABEL, min_size=1, max_size=6))
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_round_trip(tmp_path: Path, given_labels: dict[str, str]) -> None:
+    store = image_set_from_array(np.zeros((len(given_labels), 1, 1)))._store
+    images = ImageSet(store, names=list(given_labels), source="x", by_index=False)
+    path = tmp_path / "labels.csv"
+    write_labels(path, images.names, list(given_labels.values()), by_index=False)
+    assert read_labels(path, images, min_classes=0).names() == list(given_labels.values())
+
+
+def test_writing_needs_as_many_labels_as_names(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        write_labels(tmp_path / "a.csv", ["a", "b"], ["x"], by_index=False)
+    assert not (tmp_path / "a.csv").exists()
+
+
+def test_truth_becomes_labels() -> None:
+    images = image_set_from_array(np.zeros((3, 2, 2)), ["b", "", "a"])
+    labels = labels_from_truth(images)
+    assert labels.classes == ("a", "b")
+    assert labels.y.tolist() == [1, -1, 0]
+    assert labels_from_truth(images, ["b", "z", "a"]).y.tolist() == [0, -1, 2]
+    with pytest.raises(LabelError, match="0 is of the class 'b', which is not among the classes"):
+        labels_from_truth(images, ["a"])
+
+
+@pytest.mark.parametrize("y", [None, ["", ""]])
+def test_no_truth(y) -> None:
+    images = image_set_from_array(np.zeros((2, 2, 2)), y, source="X.npz")
+    with pytest.raises(LabelError, match=r"X.npz carries no labels: give a label table"):
+        labels_from_truth(images)
+
+
+def test_labels_are_frozen() -> None:
+    labels = Labels(np.array([0]), ("a",))
+    with pytest.raises(AttributeError):
+        labels.classes = ("b",)  # type: ignore[misc]

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fewlabel.data.modes import (
+    UnreadableImageError,
+    has_equal_channels,
+    on_white,
+    resize_cover,
+    standard_mode,
+    white_level,
+)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        *[(mode, "L") for mode in ("1", "L", "I;16", "I;16B", "I", "F")],
+        *[(mode, "RGB") for mode in ("P", "RGB", "CMYK", "YCbCr", "HSV")],
+        *[(mode, "RGBA") for mode in ("RGBA", "LA", "PA")],
+    ],
+)
+def test_every_mode_becomes_plain(mode: str, expected: str) -> None:
+    assert standard_mode(Image.new(mode, (3, 2)), 65535).mode == expected
+
+
+def test_palette_with_transparency_becomes_rgba() -> None:
+    image = Image.new("P", (2, 1), 1)
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    image.info["transparency"] = 1
+    standard = standard_mode(image, 65535)
+    assert standard.mode == "RGBA"
+    assert on_white(standard).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_half_transparent_black_on_white_is_grey() -> None:
+    half = on_white(Image.new("RGBA", (1, 1), (0, 0, 0, 128))).getpixel((0, 0))
+    assert half == (127, 127, 127)
+
+
+@pytest.mark.parametrize(
+    ("values", "white", "expected"),
+    [
+        (np.array([[0, 32768, 65535]], np.uint16), 65535, [0, 128, 255]),
+        (np.array([[0, 2048, 4095]], np.uint16), 4095, [0, 128, 255]),
+        (np.array([[0.0, 0.5, 1.0]], np.float32), 65535, [0, 128, 255]),
+        (np.array([[0.0, 100.4, 255.0]], np.float32), 65535, [0, 100, 255]),
+        (np.array([[-10.0, 0.0, 10.0]], np.float32), 65535, [0, 128, 255]),
+        (np.array([[0, 600_000, 1_000_000]], np.int32), 65535, [0, 153, 255]),
+        (np.array([[-5, -5, -5]], np.int32), 65535, [0, 0, 0]),
+    ],
+)
+def test_deep_greys_are_scaled(values: np.ndarray, white: int, expected: list[int]) -> None:
+    assert np.asarray(standard_mode(Image.fromarray(values), white)).tolist() == [expected]
+
+
+def test_nan_pixels_are_refused() -> None:
+    image = Image.fromarray(np.array([[0.0, np.nan]], np.float32))
+    with pytest.raises(UnreadableImageError, match="NaN or infinite"):
+        standard_mode(image, 65535)
+
+
+@pytest.mark.parametrize(
+    ("peak", "level"),
+    [(0, 255), (255, 255), (256, 1023), (4095, 4095), (4096, 16383), (65535, 65535), (9**9, 65535)],
+)
+def test_white_level_is_the_smallest_depth_that_holds_the_peak(peak: int, level: int) -> None:
+    assert white_level(peak) == level
+
+
+def test_grey_is_told_by_pixels_not_by_mode() -> None:
+    assert has_equal_channels(Image.new("RGB", (2, 2), (5, 5, 5)))
+    assert not has_equal_channels(Image.new("RGB", (2, 2), (5, 5, 6)))
+    # Behind full transparency colour does not count.
+    assert has_equal_channels(Image.new("RGBA", (2, 2), (5, 5, 6, 0)))
+
+
+@given(*[st.integers(1, 60)] * 4)
+@settings(max_examples=60, deadline=None)
+def test_cover_gives_the_size_asked_for(height: int, width: int, out_h: int, out_w: int) -> None:
+    resized = resize_cover(Image.new("RGB", (width, height), (9, 99, 199)), (out_h, out_w))
+    assert resized.size == (out_w, out_h)
+    assert resized.getextrema() == ((9, 9), (99, 99), (199, 199))
+
+
+def test_cover_keeps_the_aspect_and_the_centre() -> None:
+    wide = np.zeros((20, 60), np.uint8)
+    wide[:, 20:40] = 255
+    middle = np.asarray(resize_cover(Image.fromarray(wide), (10, 10)))
+    assert middle[:, 1:-1].min() > 200

@@ -1,0 +1,114 @@
+"""Calibration and coverage, by hand and by simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fewlabel.errors import UsageError
+from fewlabel.evaluate import (
+    coverage_accuracy_curve,
+    coverage_at_accuracy,
+    expected_calibration_error,
+    reliability_curve,
+    top_label,
+)
+
+
+def simulated(n=20_000, shift=0.0, seed=0):
+    """Predictions that are right with a chance of their confidence minus ``shift``."""
+    rng = np.random.default_rng(seed)
+    confidence = rng.uniform(0.5, 1.0, n)
+    return rng.random(n) < confidence - shift, confidence
+
+
+def test_top_label():
+    correct, confidence = top_label([0, 1, 1], [[0.7, 0.3], [0.6, 0.4], [0.1, 0.9]])
+    np.testing.assert_array_equal(correct, [True, False, True])
+    np.testing.assert_allclose(confidence, [0.7, 0.6, 0.9])
+
+
+def test_equal_mass_bins_hold_equally_many():
+    correct, confidence = simulated()
+    curve = reliability_curve(correct, confidence)
+    assert len(curve.count) == 15
+    assert np.ptp(curve.count) <= 1
+    assert curve.count.sum() == len(correct)
+    assert (np.diff(curve.confidence) > 0).all()
+    np.testing.assert_allclose(curve.accuracy, curve.confidence, atol=0.04)
+
+
+def test_equal_width_bins_leave_out_the_empty_ones():
+    curve = reliability_curve([1, 0, 1], [0.05, 0.95, 1.0], n_bins=10, strategy="equal_width")
+    np.testing.assert_allclose(curve.confidence, [0.05, 0.975])
+    np.testing.assert_allclose(curve.accuracy, [1.0, 0.5])
+    np.testing.assert_array_equal(curve.count, [1, 2])
+
+
+@pytest.mark.parametrize("strategy", ["equal_mass", "equal_width"])
+def test_calibration_error_measures_the_shift(strategy):
+    right = expected_calibration_error(*simulated(), strategy=strategy)
+    wrong = expected_calibration_error(*simulated(shift=0.2), strategy=strategy)
+    assert right < 0.02
+    assert wrong == pytest.approx(0.2, abs=0.02)
+
+
+def test_equal_confidences_share_a_bin_whatever_their_order():
+    correct = np.array([1, 1, 0, 0, 1, 0])
+    confidence = np.array([0.8, 0.8, 0.8, 0.8, 0.6, 0.6])
+    expected = (4 * 0.3 + 2 * 0.1) / 6
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(6)
+        error = expected_calibration_error(correct[order], confidence[order])
+        assert error == pytest.approx(expected)
+
+
+def test_one_image_is_enough():
+    assert expected_calibration_error([True], [0.9]) == pytest.approx(0.1)
+
+
+def test_coverage_curve_by_hand_with_a_tie():
+    curve = coverage_accuracy_curve([0, 1, 1, 0, 1], [0.5, 0.9, 0.7, 0.7, 0.8])
+    np.testing.assert_allclose(curve.threshold, [0.9, 0.8, 0.7, 0.5])
+    np.testing.assert_allclose(curve.coverage, [0.2, 0.4, 0.8, 1.0])
+    np.testing.assert_allclose(curve.accuracy, [1, 1, 0.75, 0.6])
+
+
+def test_coverage_curve_means_what_its_threshold_says():
+    correct, confidence = simulated(500)
+    confidence = confidence.round(2)
+    curve = coverage_accuracy_curve(correct, confidence)
+    for coverage, share, threshold in zip(*curve, strict=True):
+        kept = confidence >= threshold
+        assert kept.mean() == pytest.approx(coverage)
+        assert correct[kept].mean() == pytest.approx(share)
+
+
+def test_coverage_at_accuracy_takes_the_largest():
+    # 100 %, then 50 %, then 67 %: the last point that reaches 60 % counts, not the first.
+    found = coverage_at_accuracy([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.6], 0.6)
+    assert found == (0.75, 0.7, pytest.approx(2 / 3))
+    assert coverage_at_accuracy([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.6], 1.0).coverage == 0.25
+
+
+def test_coverage_is_none_where_the_surest_are_wrong():
+    assert coverage_at_accuracy([0, 0], [0.9, 0.8], 0.5) == (0.0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: reliability_curve([], []), "'correct' parameter must be"),
+        (lambda: reliability_curve([2], [0.5]), "array of True and False"),
+        (lambda: reliability_curve([1, 0], [0.5]), "must hold 2 numbers from 0 to 1"),
+        (lambda: reliability_curve([1], 0.5), "must hold 1 numbers"),
+        (lambda: reliability_curve([1, 1], [1.5, np.nan]), "2 of them out of range"),
+        (lambda: reliability_curve([1], [0.5], n_bins=0), "'n_bins' parameter must be at least 1"),
+        (lambda: reliability_curve([1], [0.5], strategy="x"), "one of equal_mass, equal_width"),
+        (lambda: coverage_at_accuracy([1], [0.5], 95), "'target' parameter must be above 0"),
+        (lambda: top_label([0], [[0.5, 0.5]] * 2), "Got 1 and 2 instead"),
+    ],
+)
+def test_bad_input_is_named(call, text):
+    with pytest.raises(UsageError, match=text):
+        call()

@@ -1,0 +1,105 @@
+"""Arrays come back bit for bit, and a file that is not what was declared is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.persist.arrays import decode_arrays, describe_arrays, encode_arrays
+
+DTYPES = [
+    "f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", ">f4", ">i8",
+]  # fmt: skip
+
+any_array = st.sampled_from(DTYPES).flatmap(
+    lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0))
+)
+
+
+@given(st.dictionaries(st.text(min_size=1).filter("__metadata__".__ne__), any_array, max_size=4))
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_round_trip_is_bit_for_bit(tmp_path, arrays):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(encode_arrays(arrays))
+    back = decode_arrays(path, describe_arrays(arrays))
+    assert list(back) == list(arrays)
+    for name, array in arrays.items():
+        assert back[name].shape == array.shape
+        assert back[name].dtype == array.dtype.newbyteorder("=")
+        assert back[name].tobytes() == array.astype(array.dtype.newbyteorder("=")).tobytes()
+
+
+def test_arrays_that_are_not_contiguous_keep_their_order(tmp_path):
+    array = np.arange(24, dtype=np.int32).reshape(2, 3, 4)
+    arrays = {"t": array.T, "strided": array[:, ::2], "fortran": np.asfortranarray(array)}
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(encode_arrays(arrays))
+    for name, back in decode_arrays(path, describe_arrays(arrays)).items():
+        np.testing.assert_array_equal(back, arrays[name])
+
+
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (np.array(["a", "b"]), "'x' must be a numpy array .* Got <U1 instead"),
+        (np.array([{}], dtype=object), "Got object instead"),
+        (np.array([1j]), "Got complex128 instead"),
+        (np.array(["2020"], dtype="datetime64[Y]"), r"Got datetime64\[Y\] instead"),
+        ([1, 2], "Got list instead"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused(array, text):
+    with pytest.raises(UsageError, match=text):
+        encode_arrays({"x": array})
+
+
+@pytest.mark.parametrize("name", ["", "__metadata__", 3])
+def test_names_that_cannot_be_stored_are_refused(name):
+    with pytest.raises(UsageError, match="The name of an array must be text"):
+        encode_arrays({name: np.zeros(1)})
+
+
+@pytest.mark.parametrize(
+    ("declared", "text"),
+    [
+        ({}, "does not declare the array 'w'"),
+        ({"w": None, "b": None}, "declares the array 'b' and the file says otherwise"),
+        ({"w": {"dtype": "float64", "shape": [2, 3]}}, "must be float64 .* holds F32"),
+        ({"w": {"dtype": "float32", "shape": [3, 2]}}, r"shape \[3, 2\], and the file"),
+        ({"w": {"dtype": "object", "shape": [2, 3]}}, "dtype 'object' for the array 'w'"),
+        ({"w": {"dtype": ["float32"], "shape": [2, 3]}}, "is none of float16"),
+        ({"w": "float32"}, "dtype None"),
+        ({"w": {"dtype": "float32"}}, "of shape None"),
+    ],
+)
+def test_a_file_that_is_not_as_declared_is_refused(tmp_path, declared, text):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(encode_arrays({"w": np.zeros((2, 3), np.float32)}))
+    with pytest.raises(ModelFormatError, match=text):
+        decode_arrays(path, declared)
+
+
+def test_the_header_is_checked_before_any_array_is_built(tmp_path):
+    # A header that promises 8 TB and a file that does not hold them.
+    header = b'{"w":{"dtype":"F64","shape":[1000000000000],"data_offsets":[0,8000000000000]}}'
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ModelFormatError, match="is not a safetensors file"):
+        decode_arrays(path, {"w": {"dtype": "float64", "shape": [10**12]}})
+
+
+def test_a_dtype_that_fewlabel_does_not_write_is_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(safetensors.numpy.save({"w": np.zeros(2, np.complex64)}))
+    with pytest.raises(ModelFormatError, match="holds C64"):
+        decode_arrays(path, {"w": {"dtype": "float32", "shape": [2]}})

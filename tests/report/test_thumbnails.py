@@ -1,0 +1,60 @@
+"""Thumbnails: small, right, and of the shape that was given."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fewlabel.report.thumbnails import is_tiny, thumbnail_uri
+
+
+def decode(uri):
+    kind, data = uri.removeprefix("data:image/").split(";base64,")
+    picture = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert picture.format == kind.upper()
+    return np.asarray(picture), kind
+
+
+def smooth(height, width, channels=3):
+    ramp = np.add.outer(np.arange(height), np.arange(width)) * 255 / (height + width)
+    return np.repeat(ramp[:, :, None], channels, axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (28, 28, 3), (64, 40, 3)])
+def test_tiny_images_are_lossless(shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    decoded, kind = decode(thumbnail_uri(image))
+    assert kind == "png"
+    np.testing.assert_array_equal(decoded, image.squeeze())
+    assert is_tiny(image)
+
+
+def test_photos_are_reduced_and_keep_their_aspect():
+    decoded, _ = decode(thumbnail_uri(smooth(600, 300)))
+    assert decoded.shape == (160, 80, 3)
+    assert not is_tiny(smooth(65, 20))
+
+
+def test_the_smaller_format_is_taken():
+    noise = np.random.default_rng(0).integers(0, 256, (150, 150, 3), dtype=np.uint8)
+    assert decode(thumbnail_uri(noise))[1] == "jpeg"
+    flat = np.full((150, 150, 3), 7, np.uint8)
+    assert decode(thumbnail_uri(flat))[1] == "png"
+
+
+def test_non_contiguous_views():
+    image = smooth(28, 28)[::-1, ::-1]
+    decoded, _ = decode(thumbnail_uri(image))
+    np.testing.assert_array_equal(decoded, image)
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros(4, np.uint8)]
+)
+def test_other_arrays_are_refused(image):
+    with pytest.raises(ValueError, match=r"must be a uint8 array of shape \(H, W\).*Got"):
+        thumbnail_uri(image)

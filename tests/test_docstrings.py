@@ -1,0 +1,64 @@
+"""Every public name has a numpydoc docstring that agrees with its signature."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from numpydoc.validate import validate
+
+import fewlabel
+
+ROOT = Path(__file__).parent.parent
+CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["numpydoc_validation"]
+# The docstring of a command is its help text.
+SKIP = ("fewlabel.cli", "fewlabel.__main__")
+OBJECT_MEMBERS = (property, staticmethod, classmethod)
+
+
+def _modules() -> list[str]:
+    found = [m.name for m in pkgutil.walk_packages(fewlabel.__path__, "fewlabel.")]
+    return ["fewlabel", *(name for name in found if not name.startswith(SKIP))]
+
+
+def _is_documentable(member: Any) -> bool:
+    return inspect.isfunction(member) or isinstance(member, OBJECT_MEMBERS)
+
+
+def _names(module: ModuleType) -> Iterator[str]:
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
+            continue
+        if inspect.isfunction(value):
+            yield name
+        elif inspect.isclass(value):
+            yield name
+            for member_name, member in vars(value).items():
+                if not member_name.startswith("_") and _is_documentable(member):
+                    yield f"{name}.{member_name}"
+
+
+def _problems(full_name: str) -> list[str]:
+    found = validate(full_name)
+    # A dataclass may describe its fields as attributes: what it holds, not what it takes.
+    as_attributes = "\nAttributes\n" in (found["docstring"] or "")
+    return [
+        f"{full_name} ({found['file']}:{found['file_line']}): {code} {text}"
+        for code, text in found["errors"]
+        if code in CONFIG["checks"] and not (as_attributes and code == "PR01")
+    ]
+
+
+@pytest.mark.parametrize("module_name", _modules())
+def test_the_docstrings_of_a_module_are_whole(module_name: str) -> None:
+    module = importlib.import_module(module_name)
+    assert module.__doc__, f"{module_name} has no docstring"
+    problems = [p for name in _names(module) for p in _problems(f"{module_name}.{name}")]
+    assert not problems, "\n".join(problems)
