@@ -24,7 +24,7 @@ CONTENDERS = ["fewlabel", "fewlabel-exact", "faiss", "scikit-learn"]
 
 
 def features() -> np.ndarray:
-    """Unit rows of 128 damped principal components, (70000, 128) float32."""
+    """Make unit rows of 128 damped principal components, (70000, 128) float32."""
     X = contest.fashion_mnist("train", "t10k")
     X -= X[:60000].mean(axis=0)
     values, vectors = np.linalg.eigh(np.cov(X[:60000].T))

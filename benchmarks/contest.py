@@ -21,8 +21,10 @@ from typing import Any
 
 import numpy as np
 
+import fewlabel
+
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-PACKAGES = ("fewlabel", "numpy", "torch", "scikit-learn", "faiss-cpu")
+PACKAGES = ("numpy", "torch", "scikit-learn", "faiss-cpu")
 
 
 def fashion_mnist(*splits: str) -> np.ndarray:
@@ -40,7 +42,7 @@ def machine() -> dict[str, Any]:
     text = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
     names = [line.split(":")[1].strip() for line in text.splitlines() if "model name" in line]
     flags = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
-    versions = {}
+    versions = {"fewlabel": fewlabel.__version__}
     for package in PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)
@@ -55,15 +57,23 @@ def machine() -> dict[str, Any]:
     }
 
 
+def peak_mb() -> float:
+    """Peak resident memory of this process, in 10^6 bytes; not a number outside Linux.
+
+    ``getrusage`` would not do: Linux starts a child's peak at the peak of its parent.
+    """
+    if sys.platform != "linux":
+        return float("nan")
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM"))
+
+
 def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     """Run the work of a contender; seconds, and the peak memory of the process after it."""
-    import resource
-
     start = time.perf_counter()
     result = work()
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    return result, {"seconds": seconds, "peak_rss_mb": peak}
+    return result, {"seconds": seconds, "peak_rss_mb": peak_mb()}
 
 
 def contest(script: str, names: list[str], repeats: int, *args: str) -> dict[str, dict[str, Any]]:

@@ -2,11 +2,12 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from sklearn.cluster import KMeans as SklearnKMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fewlabel.cluster import assignment
+from fewlabel.cluster import assignment, topk
 from fewlabel.cluster.kmeans import KMeans
 from fewlabel.cluster.lloyd import lloyd
 from fewlabel.errors import UsageError
@@ -80,6 +81,27 @@ def test_projected_search_is_exact_in_every_round(monkeypatch):
         centers[some] += rng.normal(size=(20, 192)).astype(np.float32) * 0.1
         moved = (centers != before).any(axis=1)
         assert 0 < moved.sum() < 60
+
+
+@pytest.mark.parametrize("projected", [False, True])
+def test_bfloat16_products_change_nothing(monkeypatch, projected):
+    if projected:
+        for name in ("_MIN_ROWS", "_MIN_CENTERS", "_MIN_FEATURES"):
+            monkeypatch.setattr(assignment, name, 1)
+    scales = np.concatenate([np.full(6, 1.0), np.full(58, 0.05)])
+    X = (np.random.default_rng(1).normal(size=(400, 64)) * scales).astype(np.float32)
+    expected = lloyd(X, X[:20], max_iter=5, tol=0)
+    for module in (assignment, topk):
+        monkeypatch.setattr(module, "matmul_dtype", lambda device: torch.bfloat16)
+    found = lloyd(X, X[:20], max_iter=5, tol=0)
+    np.testing.assert_array_equal(found[1], expected[1])
+    np.testing.assert_array_equal(found[0], expected[0])
+
+
+def test_spherical_runs_end_when_nothing_changes():
+    X = blobs(4, 30, 5)
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    assert lloyd(X, X[::30], max_iter=200, tol=0, spherical=True)[3] < 50
 
 
 def test_a_basis_that_would_not_help_is_not_used(monkeypatch):

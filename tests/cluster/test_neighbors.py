@@ -3,9 +3,10 @@ import types
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.distance import cdist
 
-from fewlabel.cluster import descent, exhaustive, neighbors
+from fewlabel.cluster import descent, exhaustive, neighbors, topk
 from fewlabel.cluster.neighbors import NeighborIndex, nearest_neighbors
 from fewlabel.errors import UsageError
 
@@ -74,6 +75,17 @@ def test_cells_reach_the_recall_for_rows_and_queries(metric):
     assert (indices != np.arange(3000)[:, None]).all()
     indices, _ = index.query(Q, 10)
     assert recall(indices, truth(X, Q, metric)) >= 0.99
+
+
+@pytest.mark.parametrize("method", ["exact", "cells"])
+def test_bfloat16_products_are_ranked_again_in_float32(monkeypatch, method):
+    X = clustered(600, 12)
+    for module in (neighbors, topk):
+        monkeypatch.setattr(module, "matmul_dtype", lambda device: torch.bfloat16)
+    indices, distances = nearest_neighbors(X, 8, method=method, recall=1.0)
+    expected = truth(X)
+    assert recall(indices, expected) >= 0.995
+    np.testing.assert_allclose(distances, np.take_along_axis(expected, indices, 1), atol=2e-6)
 
 
 def test_cells_look_into_part_of_the_rows_only():

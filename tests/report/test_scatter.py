@@ -40,7 +40,7 @@ def placed(svg):
 
 def pictures(svg):
     data = re.findall(r'href="data:image/png;base64,([^"]*)"', svg)
-    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(d)))) for d in data]
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(d))).convert("RGBA")) for d in data]
 
 
 def test_class_names_stand_at_their_images():

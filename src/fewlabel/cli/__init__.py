@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fewlabel.cli.app import app, main
+from fewlabel.cli.commands import app, main
 
 __all__ = ["app", "main"]

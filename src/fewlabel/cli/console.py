@@ -47,18 +47,19 @@ def note(text: str) -> None:
 
 def show_json(value: Any, *, indent: int | None = 2) -> None:
     """Print a value as JSON on stdout; NaN and infinity become null."""
-    typer.echo(json.dumps(_plain(value), indent=indent, allow_nan=False))
+    typer.echo(json.dumps(plain(value), indent=indent, allow_nan=False))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Bring numpy values, paths and tuples to what JSON knows; NaN becomes None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, PurePath):
         return str(value)
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

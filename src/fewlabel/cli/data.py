@@ -22,8 +22,8 @@ Examples:
 
 LIST_HELP = """List the benchmark data sets and where they are.
 
-Prints their sizes and licences too. Their names can be given wherever a command takes IMAGES, also with a split as NAME:train and
-NAME:test.
+Prints their sizes and licences too. Their names can be given wherever a command takes IMAGES,
+also with a split as NAME:train and NAME:test.
 
 \b
 Examples:
@@ -83,9 +83,7 @@ def list_(as_json: JsonOption = False) -> None:
 def get(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME", help="Name from `fewlabel data list`.", show_default=False
-        ),
+        typer.Argument(metavar="NAME", help="Name from `fewlabel data list`.", show_default=False),
     ],
     as_json: JsonOption = False,
 ) -> None:

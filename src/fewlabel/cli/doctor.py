@@ -138,8 +138,7 @@ def _data() -> dict[str, Any]:
         "FEWLABEL_DATA": os.environ.get("FEWLABEL_DATA"),
         "cache": str(cache_folder()),
         "benchmarks": {
-            info.name: None if info.where is None else str(info.where)
-            for info in list_benchmarks()
+            info.name: None if info.where is None else str(info.where) for info in list_benchmarks()
         },
     }
 

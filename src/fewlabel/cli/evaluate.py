@@ -7,7 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from fewlabel.cli.console import ProgressBars, one_line, say, show_json, show_table
-from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_images, open_labels
+from fewlabel.cli.inputs import (
+    check_labels_exist,
+    check_new_file,
+    open_images,
+    open_labels,
+    tell_skipped,
+)
 from fewlabel.cli.options import ImagesArgument, JsonOption, RunArgument
 from fewlabel.files import atomic_file
 
@@ -54,6 +60,7 @@ def evaluate(
     model = load_run(run)
     with ProgressBars(enabled=not as_json) as progress:
         image_set = open_images(images, progress)
+        tell_skipped(image_set)
         truth = open_labels(labels, image_set, classes=model.classes, min_classes=1)
         evaluation = evaluate_run(model, image_set, truth, progress=progress)
     if out is not None:

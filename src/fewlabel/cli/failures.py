@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 import signal
@@ -32,6 +33,7 @@ NOTHING_WRITTEN = "nothing was written"
 PIPE_CLOSED = 141
 _COMMAND = "fewlabel.command"
 _AGAIN_AFTER_S = 2.0
+_OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 # Newer versions of Typer carry click inside, older ones import it: the class that both
 # raise for a mistake on the command line is reached through one that Typer exports.
@@ -94,6 +96,11 @@ def failures_as_lines() -> Iterator[None]:
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _OUT_OF_SPACE:
+            drop_closed_pipes()
+            where = f" to write {one_line(str(error.filename))}" if error.filename else ""
+            note(f"error: No room left on the disk{where}: free some space.")
+            raise typer.Exit(1) from error
         traceback.print_exc()
         note(
             "error: this is a fault of fewlabel, not of yours: please report it with the lines "
@@ -103,7 +110,7 @@ def failures_as_lines() -> Iterator[None]:
 
 
 def _usage_text(error: Any) -> str:
-    # Typer 0.27 and later put the name of the inner exception into the message.
+    # Some versions of Typer put the name of the inner exception into the message.
     text = one_line(error.format_message()).replace(": Value error, ", ": ").rstrip(".")
     ctx = getattr(error, "ctx", None)
     return f"{text}. See `{ctx.command_path if ctx else 'fewlabel'} --help`."

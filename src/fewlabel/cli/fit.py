@@ -72,14 +72,15 @@ def fit(
     check_new_folder(out, force=force)
     check_place(Path(out))
     check_labels_exist(labels)
-    from fewlabel.pipeline import FitSettings, fit_images, save_run
-
-    settings = FitSettings(
-        method=method.value, features=features, weights=weights, seed=seed, device=device.value
-    )
     with ProgressBars(enabled=not as_json) as progress:
         image_set = open_images(images, progress)
         table = open_labels(labels, image_set)
+        # Imported late: a mistake in the images is told before torch has been loaded.
+        from fewlabel.pipeline import FitSettings, fit_images, save_run
+
+        settings = FitSettings(
+            method=method.value, features=features, weights=weights, seed=seed, device=device.value
+        )
         result = fit_images(image_set, table, settings, progress=progress)
         run = save_run(
             result,
@@ -97,5 +98,55 @@ def fit(
 
 
 def tell_fit(summary: dict[str, Any]) -> None:
-    """Print the result of a fit as a short table."""
-    say(str(summary))
+    """Print what a fit found: accuracy, baseline, choice, warnings and where the report is."""
+    for warning in summary["warnings"]:
+        note(f"warning: {one_line(warning)}")
+    headings = ("", "accuracy", "95 % interval", "measured on")
+    show_table(headings, _accuracy_rows(summary), right=(1,))
+    say()
+    chosen = next((c for c in summary["candidates"] if c["chosen"]), None)
+    why = f": {chosen['why']}" if chosen and chosen["why"] else ""
+    say(f"Method: {summary['method']}{one_line(why)}")
+    say(f"Features: {one_line(summary['features'])}")
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in summary["seconds"].items())
+    say(
+        f"{summary['n_images']:,} images in {sum(summary['seconds'].values()):.1f} s ({stages}); "
+        f"peak memory {summary['peak_rss_mb']:,.0f} MB"
+    )
+    say()
+    say(f"Report: {one_line(summary['report'])}")
+
+
+def _accuracy_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
+    estimate, audit = summary["estimate"], summary["audit"]
+    n_labeled = summary["n_labeled"]
+    rows = [("estimate", *accuracy_cells(estimate), f"{n_labeled:,} labels, by cross-fitting")]
+    if audit is not None:
+        rows.append(("audit", *accuracy_cells(audit), f"{audit['n']:,} random labels"))
+    baseline = summary["supervised_accuracy"]
+    shown = "unknown" if baseline is None else f"{baseline:.1%}"
+    rows.append(("labels alone", shown, "", "the same labels, without the unlabelled images"))
+    return rows
+
+
+def accuracy_cells(estimate: dict[str, Any]) -> tuple[str, str]:
+    """Give an accuracy and its interval as text.
+
+    Parameters
+    ----------
+    estimate : dict
+        With ``value`` (None if unknown), ``low`` and ``high``.
+
+    Returns
+    -------
+    value, interval : str
+        Such as ``"91.2%"`` and ``"84.0% to 95.4%"``.
+
+    Examples
+    --------
+    >>> accuracy_cells({"value": 0.912, "low": 0.84, "high": 0.954})
+    ('91.2%', '84.0% to 95.4%')
+    """
+    value = estimate["value"]
+    shown = "unknown" if value is None else f"{value:.1%}"
+    return shown, f"{estimate['low']:.1%} to {estimate['high']:.1%}"

@@ -18,20 +18,20 @@ _NAMED = 3
 
 
 def open_images(source: str, progress: ProgressBars) -> ImageSet:
-    """Open images, and say on stderr which files cannot be read."""
+    """Open images, saying how far it is."""
     from fewlabel.data import load_images
 
-    images = load_images(source, progress=progress.stage("reading images"))
-    if images.skipped:
-        named = "; ".join(f"{s.path}: {s.reason}" for s in images.skipped[:_NAMED])
-        more = f"; and {len(images.skipped) - _NAMED} more" if len(images.skipped) > _NAMED else ""
-        n_files = len(images.skipped)
-        note(
-            f"warning: {n_files:,} {'file' if n_files == 1 else 'files'} of {one_line(source)} "
-            f"cannot be read and {'is' if n_files == 1 else 'are'} left out: "
-            f"{one_line(named)}{more}."
-        )
-    return images
+    return load_images(source, progress=progress.stage("reading images"))
+
+
+def tell_skipped(images: ImageSet) -> None:
+    """Say on stderr which files cannot be read, where no file of the result lists them."""
+    skipped = images.skipped
+    if not skipped:
+        return
+    named = "; ".join(f"{s.path}: {s.reason}" for s in skipped[:_NAMED])
+    more = f"; and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""
+    note(f"warning: {len(skipped):,} file(s) were set aside: {one_line(named)}{more}")
 
 
 def open_labels(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,7 +12,7 @@ import typer
 MAX_SEED = 2**32 - 1
 
 
-class Device(str, Enum):
+class Device(StrEnum):
     """Where to compute."""
 
     auto = "auto"
@@ -21,19 +21,21 @@ class Device(str, Enum):
     mps = "mps"
 
 
-class Method(str, Enum):
+class Method(StrEnum):
     """How ``fit`` learns."""
 
     auto = "auto"
     graph = "graph"
-    logistic = "logistic"
+    student = "student"
+    blend = "blend"
     supervised = "supervised"
 
 
-class SelectMethod(str, Enum):
+class SelectMethod(StrEnum):
     """How ``select`` chooses."""
 
     representatives = "representatives"
+    medoids = "medoids"
     typiclust = "typiclust"
     random = "random"
 
@@ -71,12 +73,18 @@ def whole_number(
     """
     text = str(text)
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
-        raise typer.BadParameter(f"expected a whole number such as {max(least, 1)}, got {text!r}", param_hint=option)
+        raise typer.BadParameter(
+            f"expected a whole number such as {max(least, 1)}, got {text!r}", param_hint=option
+        )
     number = int(text)
     if number < least:
-        raise typer.BadParameter(f"expected a whole number of at least {least}, got {number}", param_hint=option)
+        raise typer.BadParameter(
+            f"expected a whole number of at least {least}, got {number}", param_hint=option
+        )
     if most is not None and number > most:
-        raise typer.BadParameter(f"expected a whole number of at most {most}, got {number}", param_hint=option)
+        raise typer.BadParameter(
+            f"expected a whole number of at most {most}, got {number}", param_hint=option
+        )
     return number
 
 

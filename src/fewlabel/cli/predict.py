@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewlabel.cli.console import ProgressBars, one_line, say, show_json, show_table
-from fewlabel.cli.inputs import check_new_file, open_images
+from fewlabel.cli.inputs import check_new_file, open_images, tell_skipped
 from fewlabel.cli.options import ImagesArgument, JsonOption, ProbabilitiesOption, RunArgument
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def predict(
     start = time.perf_counter()
     with ProgressBars(enabled=not as_json) as progress:
         image_set = open_images(images, progress)
+        tell_skipped(image_set)
         prediction = model.predict(image_set, progress=progress)
     header = ["index" if image_set.by_index else "path", "label", "confidence"]
     if probabilities:
@@ -95,7 +96,9 @@ def _as_dict(
 
 def _tell(found: dict) -> None:
     n, seconds = found["n_images"], found["seconds"]
-    say(f"Labelled {n:,} images in {seconds:.1f} s; mean confidence {found['mean_confidence']:.0%}.")
+    say(
+        f"Labelled {n:,} images in {seconds:.1f} s; mean confidence {found['mean_confidence']:.0%}."
+    )
     say()
     rows = [
         (name, f"{c['n_images']:,}", "" if not c["n_images"] else f"{c['mean_confidence']:.0%}")

@@ -91,11 +91,12 @@ def select(
     check_new_file(out, force=force, holds="labels that were typed in")
     if labels is not None:
         check_labels_exist(labels)
-    from fewlabel.pipeline import select_images, write_picks
-
     with ProgressBars(enabled=not as_json) as progress:
         image_set = open_images(images, progress)
         known = None if labels is None else open_labels(labels, image_set, min_classes=0)
+        # Imported late: a mistake in the images is told before torch has been loaded.
+        from fewlabel.pipeline import select_images, write_picks
+
         selection = select_images(
             image_set,
             budget,
@@ -139,16 +140,14 @@ def _tell(selection: Selection, images: ImageSet, *, source: str, out: str) -> N
     n_train = len(selection.indices) - n_audit
     seconds = sum(selection.seconds.values())
     say(f"Chose {n_train:,} of {len(images):,} images ({selection.method}) in {seconds:.1f} s.")
-    if n_audit:
-        say(f"Added {n_audit:,} random images for the audit; they are not trained on.")
-    sizes = selection.cluster_size[selection.purpose == "train"]
+    sizes = selection.cluster_size[:n_train]
     if sizes.any():
         say(
             f"Each stands for a group of similar images, of {int(sizes.min()):,} to "
-            f"{int(sizes.max()):,}; the largest come first."
-            if (sizes[:-1] >= sizes[1:]).all()
-            else f"Each stands for a group of {int(sizes.min()):,} to {int(sizes.max()):,} images."
+            f"{int(sizes.max()):,}."
         )
+    if n_audit:
+        say(f"Added {n_audit:,} random images for the audit; they are not trained on.")
     say(f"Features: {one_line(selection.feature_reason)}")
     say(f"Written to {one_line(out)}.")
     say()

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -97,6 +98,15 @@ def _fill_squared(
         np.einsum("ij,ij->i", left, left, out=out[chunk])
 
 
+class _Centers(NamedTuple):
+    """Centers to compare with, and those ``columns`` of them as the product sees them."""
+
+    centers: np.ndarray
+    columns: np.ndarray
+    form: torch.Tensor
+    norms: np.ndarray
+
+
 class CenterSearch:
     """Keeps rows in the form in which their nearest centers are found fastest.
 
@@ -138,8 +148,9 @@ class CenterSearch:
         self._rows, self._norms = self._represent(X, keep=not mean.any())
         columns = self._rows.shape[1]
         exact_product = matmul_dtype("cpu") is torch.float32
-        # Rounding of a dot product of unit vectors: random-walk growth, eightfold for safety.
-        self._rounding = 6e-8 * 8 * columns**0.5 if exact_product else 2.0**-8
+        # Rounding of half a dot product of unit vectors: for float32 random-walk growth, several
+        # times over for safety; for bfloat16 the bound that holds for any two factors.
+        self._rounding = 6e-8 * 8 * columns**0.5 if exact_product else 2.0**-9 * 1.02
         self._buffer = ScoreBuffer()
 
     def nearest(self, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -189,83 +200,42 @@ class CenterSearch:
         if len(columns) * 4 >= len(centers) * 3:
             open_to_all[:] = True
         form, norms = self._represent(centers, keep=False)
-        everything = np.arange(len(centers))
-        self._improve(
-            np.flatnonzero(open_to_all), everything, form, norms, centers, labels, squared
-        )
+        target = _Centers(centers, np.arange(len(centers)), form, norms)
+        self._improve(np.flatnonzero(open_to_all), target, labels, squared)
         if len(columns):
-            rest = np.flatnonzero(~open_to_all)
-            self._improve(rest, columns, form, norms, centers, labels, squared)
+            target = _Centers(centers, columns, form[torch.from_numpy(columns)], norms[columns])
+            self._improve(np.flatnonzero(~open_to_all), target, labels, squared)
 
     def _improve(
-        self,
-        rows: np.ndarray,
-        columns: np.ndarray,
-        form: torch.Tensor,
-        norms: np.ndarray,
-        centers: np.ndarray,
-        labels: np.ndarray,
-        squared: np.ndarray,
+        self, rows: np.ndarray, target: _Centers, labels: np.ndarray, squared: np.ndarray
     ) -> None:
-        """Give ``rows`` a nearer center among ``columns`` where there is one."""
-        factor = form[torch.from_numpy(columns)].T.contiguous()
-        halves = torch.from_numpy(norms[columns] / 2)
-        position = np.full(len(centers), -1, dtype=np.int64)
-        position[columns] = np.arange(len(columns))
-        margin = self._rounding * float(norms.max(initial=0.0))
-        step = max(64, min(_ROWS_AT_ONCE, _SCORES_AT_ONCE // max(1, len(columns))))
+        """Give ``rows`` a nearer center among those of ``target`` where there is one."""
+        factor = target.form.T.contiguous()
+        halves = torch.from_numpy(target.norms / 2)
+        position = np.full(len(target.centers), -1, dtype=np.int64)
+        position[target.columns] = np.arange(len(target.columns))
+        margin = self._rounding * float(target.norms.max())
+        step = max(64, min(_ROWS_AT_ONCE, _SCORES_AT_ONCE // len(target.columns)))
         whole = len(rows) == len(self._X)
         for start in range(0, len(rows), step):
-            chunk = rows[start : start + step]
-            block = (
-                self._rows[start : start + step] if whole else self._rows[torch.from_numpy(chunk)]
-            )
+            part = slice(start, start + step)
+            chunk = rows[part]
+            block = self._rows[part] if whole else self._rows[torch.from_numpy(chunk)]
             scores = self._buffer.product(block, factor, bias=halves)
-            self._label_new(scores, chunk, centers, labels, squared)
+            if labels[chunk[0]] < 0:
+                labels[chunk] = scores.numpy().argmax(axis=1)
+                squared[chunk] = squared_distances(self._X, chunk, target.centers, labels[chunk])
             own = position[labels[chunk]]
             inside = np.flatnonzero(own >= 0)
             scores.numpy()[inside, own[inside]] = -np.inf
             floor = (self._norms[chunk] - squared[chunk]) / 2
             floor -= self._rounding * self._norms[chunk] + margin
             at, column = self._buffer.above(torch.from_numpy(floor))
-            self._settle(chunk, at, columns[column], centers, labels, squared)
-
-    def _label_new(
-        self,
-        scores: torch.Tensor,
-        chunk: np.ndarray,
-        centers: np.ndarray,
-        labels: np.ndarray,
-        squared: np.ndarray,
-    ) -> None:
-        """Give rows that have no center yet the one with the highest score."""
-        if labels[chunk[0]] >= 0:
-            return
-        labels[chunk] = scores.numpy().argmax(axis=1)
-        squared[chunk] = squared_distances(self._X, chunk, centers, labels[chunk])
-
-    def _settle(
-        self,
-        chunk: np.ndarray,
-        at: np.ndarray,
-        candidates: np.ndarray,
-        centers: np.ndarray,
-        labels: np.ndarray,
-        squared: np.ndarray,
-    ) -> None:
-        """Compare candidates with the present centers by their true distances."""
-        if not len(at):
-            return
-        found = squared_distances(self._X, chunk[at], centers, candidates)
-        first = np.flatnonzero(np.diff(at, prepend=-1))
-        best = np.minimum.reduceat(found, first)
-        # The first candidate that attains the minimum, so that ties take the lowest index.
-        attains = np.flatnonzero(found == np.repeat(best, np.diff(first, append=len(at))))
-        winner = attains[np.unique(at[attains], return_index=True)[1]]
-        row = chunk[at[first]]
-        nearer = best < squared[row]
-        labels[row[nearer]] = candidates[winner[nearer]]
-        squared[row[nearer]] = best[nearer]
+            if len(at):
+                found = squared_distances(
+                    self._X, chunk[at], target.centers, target.columns[column]
+                )
+                _settle(chunk, at, target.columns[column], found, labels, squared)
 
     def _represent(self, points: np.ndarray, *, keep: bool) -> tuple[torch.Tensor, np.ndarray]:
         """Points as the product sees them, and their squared distances to the mean."""
@@ -288,8 +258,31 @@ class CenterSearch:
         return torch.from_numpy(form), norms
 
 
+def _settle(
+    chunk: np.ndarray,
+    at: np.ndarray,
+    candidates: np.ndarray,
+    found: np.ndarray,
+    labels: np.ndarray,
+    squared: np.ndarray,
+) -> None:
+    """Move rows to the nearest of their candidates where it is nearer than their center.
+
+    ``found`` holds the squared distance of ``chunk[at[i]]`` to ``candidates[i]``; ``at`` ascends.
+    """
+    first = np.flatnonzero(np.diff(at, prepend=-1))
+    best = np.minimum.reduceat(found, first)
+    # The first candidate that attains the minimum, so that ties take the lowest index.
+    attains = np.flatnonzero(found == np.repeat(best, np.diff(first, append=len(at))))
+    winner = attains[np.unique(at[attains], return_index=True)[1]]
+    row = chunk[at[first]]
+    nearer = best < squared[row]
+    labels[row[nearer]] = candidates[winner[nearer]]
+    squared[row[nearer]] = best[nearer]
+
+
 def _leading_directions(X: np.ndarray, mean: np.ndarray) -> np.ndarray | None:
-    """Principal directions that leave under a tenth of the variance, or None if they are many."""
+    """Principal directions that leave 8 % of the variance, or None if they are too many."""
     sample = torch.from_numpy(X[:: max(1, len(X) // 8192)] - mean)
     covariance = (sample.T @ sample).double().numpy()
     values, vectors = np.linalg.eigh(covariance)

@@ -83,9 +83,11 @@ def lloyd(
         members.fill_empty(labels, squared)
         before = centers
         centers = members.means(labels, before)
-        if spherical:
-            centers = unit_rows(centers)
         moved = (centers != before).any(axis=1)
+        if spherical:
+            # Scaling a unit vector again could change its last bit: an unmoved center must stay.
+            centers[moved] = unit_rows(centers[moved])
+            moved = (centers != before).any(axis=1)
         shift = float(((centers - before).astype(np.float64) ** 2).sum())
         if not moved.any() or shift <= threshold:
             break

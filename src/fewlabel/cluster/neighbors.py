@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_array
 
+from fewlabel.cluster.assignment import squared_distances
 from fewlabel.cluster.cells import Cells
 from fewlabel.cluster.descent import Descent
 from fewlabel.cluster.exhaustive import exhaustive_search
@@ -269,13 +270,8 @@ class NeighborIndex:
         self, queries: np.ndarray, zero: np.ndarray, ids: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Order neighbors by their true distances, ties by index, and keep k."""
-        distances = np.empty(ids.shape, dtype=np.float32)
-        step = max(1, 512 // ids.shape[1])
-        for start in range(0, len(ids), step):
-            part = slice(start, start + step)
-            difference = self._rows[ids[part]]
-            difference -= queries[part, None]
-            np.einsum("ijk,ijk->ij", difference, difference, out=distances[part])
+        rows = np.repeat(np.arange(len(ids)), ids.shape[1])
+        distances = squared_distances(queries, rows, self._rows, ids.ravel()).reshape(ids.shape)
         if self.metric == "euclidean":
             np.sqrt(distances, out=distances)
         else:

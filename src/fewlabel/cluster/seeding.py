@@ -48,11 +48,9 @@ def kmeans_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -
     points = _sketch(X[sample])
     n_trials = 2 + int(np.log(n_clusters))
     norms = np.einsum("ij,ij->i", points, points)
-    # Equal rows come out of the product at a distance of rounding size: it counts as none.
-    noise = 2e-6 * float(norms.max(initial=0.0))
     chosen = np.empty(n_clusters, dtype=np.int64)
     chosen[0] = rng.integers(len(points))
-    nearest = _distances(points, norms, chosen[:1], noise)[0]
+    nearest = _distances(points, norms, chosen[:1])[0]
     for i in range(1, n_clusters):
         cumulative = np.cumsum(nearest, dtype=np.float64)
         if cumulative[-1] <= 0:
@@ -61,22 +59,22 @@ def kmeans_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -
             break
         draws = np.searchsorted(cumulative, rng.random(n_trials) * cumulative[-1], side="right")
         draws = np.minimum(draws, len(points) - 1)
-        trial = np.minimum(_distances(points, norms, draws, noise), nearest)
+        trial = np.minimum(_distances(points, norms, draws), nearest)
         best = int(trial.sum(axis=1, dtype=np.float64).argmin())
         chosen[i], nearest = draws[best], trial[best]
         nearest[chosen[i]] = 0
     return sample[chosen]
 
 
-def _distances(
-    points: np.ndarray, norms: np.ndarray, picks: np.ndarray, noise: float
-) -> np.ndarray:
+def _distances(points: np.ndarray, norms: np.ndarray, picks: np.ndarray) -> np.ndarray:
     """Squared distances of all points to a few of them, (n_picks, n)."""
     squared = points[picks] @ points.T
     squared *= -2
-    squared += norms
-    squared += norms[picks, None]
-    squared[squared <= noise] = 0
+    both = norms + norms[picks, None]
+    squared += both
+    # Equal rows come out of the product at a distance of rounding size: it counts as none.
+    both *= np.float32(2e-6)
+    squared[squared <= both] = 0
     return squared
 
 

@@ -16,6 +16,10 @@ from fewlabel.data.tables import Row, read_table, write_table
 from fewlabel.errors import LabelError
 
 
+PURPOSES = ("train", "random", "audit")
+"""What the column `purpose` of a table from ``fewlabel select`` may say."""
+
+
 @dataclass(frozen=True)
 class Labels:
     """Labels of an image set, as integers.
@@ -26,6 +30,11 @@ class Labels:
         Position in ``classes`` of each image's label; -1 where unlabelled.
     classes : tuple of str
         Names of the classes, sorted.
+    purpose : tuple of str
+        Why each image was chosen, as the column `purpose` of a table from ``fewlabel select``
+        says: ``"train"``, ``"random"`` (to train on, drawn at random), ``"audit"`` (drawn at
+        random to measure accuracy, never to train on) or ``""`` (not known). Empty if the
+        table has no such column.
 
     Examples
     --------
@@ -35,6 +44,26 @@ class Labels:
 
     y: np.ndarray
     classes: tuple[str, ...]
+    purpose: tuple[str, ...] = ()
+
+    @property
+    def audit(self) -> np.ndarray:
+        """Labelled images that are to measure accuracy; shape (n_audit,), dtype int64."""
+        marked = [i for i, purpose in enumerate(self.purpose) if purpose == "audit"]
+        return np.array([i for i in marked if self.y[i] >= 0], dtype=np.int64)
+
+    @property
+    def training_y(self) -> np.ndarray:
+        """``y`` with -1 at the images of the audit; shape (n,), dtype int64."""
+        y = self.y.copy()
+        y[self.audit] = -1
+        return y
+
+    @property
+    def is_random(self) -> bool:
+        """Whether every label to train on is known to be drawn at random."""
+        rows = np.flatnonzero(self.training_y >= 0).tolist()
+        return bool(self.purpose) and all(self.purpose[i] == "random" for i in rows)
 
     @property
     def labeled(self) -> np.ndarray:
@@ -67,9 +96,9 @@ def read_labels(
     """Read a label table and line it up with the images.
 
     The table is CSV with a header: columns ``path`` and ``label``, or ``index`` and ``label``
-    for images from arrays; other columns are ignored. A blank label means unlabelled. Paths
-    are those of ``images.names``; backslashes and a leading ``./`` are understood. Blanks
-    around a label are dropped. Labels of files that were set aside as unreadable are dropped
+    for images from arrays, and perhaps ``purpose``; other columns are ignored. A blank label
+    means unlabelled. Paths are those of ``images.names``; backslashes and a leading ``./`` are
+    understood. Blanks around a label are dropped. Labels of files that were set aside as unreadable are dropped
     with a UserWarning.
 
     Parameters
@@ -103,14 +132,14 @@ def read_labels(
     >>> images = image_set_from_array(np.zeros((3, 4, 4)))
     >>> table = Path(tempfile.mkdtemp()) / "labels.csv"
     >>> write_labels(table, ["2", "0"], ["dog", "cat"], by_index=True)
-    >>> read_labels(table, images)
-    Labels(y=array([ 0, -1,  1]), classes=('cat', 'dog'))
+    >>> read_labels(table, images).y.tolist()
+    [0, -1, 1]
     """
     path = Path(path)
     _check_kind(path, images)
     key = "index" if images.by_index else "path"
     _, rows = read_table(path, required=[key, "label"], what="label table", error=LabelError)
-    given, lines, dropped = _collect(path, rows, images, key)
+    given, lines, purposes, dropped = _collect(path, rows, images, key)
     if dropped:
         warnings.warn(
             f"{path}: {len(dropped)} label(s) are not used, since the image was set aside as "
@@ -130,7 +159,8 @@ def read_labels(
                 f"{_listed(known)}{_meant(label, known)}"
             )
         y[index] = position[label]
-    return Labels(y, known)
+    purpose = tuple(purposes.get(i, "") for i in range(len(images))) if purposes else ()
+    return Labels(y, known, purpose)
 
 
 def labels_from_truth(images: ImageSet, classes: Sequence[str] | None = None) -> Labels:
@@ -213,13 +243,14 @@ def _check_kind(path: Path, images: ImageSet) -> None:
 
 def _collect(
     path: Path, rows: Sequence[Row], images: ImageSet, key: str
-) -> tuple[dict[int, str], dict[int, int], list[str]]:
-    """Match rows to images: label and line of each labelled image, and names not used."""
+) -> tuple[dict[int, str], dict[int, int], dict[int, str], list[str]]:
+    """Match rows to images: label, line and purpose of each, and names not used."""
     index_of = {name: i for i, name in enumerate(images.names)}
     plain_of = {_plain(name): i for i, name in enumerate(images.names)}
     aside = {_plain(skipped.path) for skipped in images.skipped}
     given: dict[int, str] = {}
     lines: dict[int, int] = {}
+    purposes: dict[int, str] = {}
     dropped: list[str] = []
     for row in rows:
         name, label = row.cells[key], row.cells["label"].strip()
@@ -246,7 +277,19 @@ def _collect(
                 f"{lines[index]}: keep one of them."
             )
         lines.setdefault(index, row.line)
-    return given, lines, dropped
+        if row.cells.get("purpose"):
+            purposes[index] = _purpose(row.cells["purpose"], where)
+    return given, lines, purposes, dropped
+
+
+def _purpose(text: str, where: str) -> str:
+    purpose = text.strip().lower()
+    if purpose not in PURPOSES:
+        raise LabelError(
+            f"{where}: the purpose must be one of {', '.join(PURPOSES)}, or blank. "
+            f"Got {text!r} instead."
+        )
+    return purpose
 
 
 def _plain(name: str) -> str:

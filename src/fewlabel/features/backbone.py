@@ -1,0 +1,381 @@
+"""Features of a pretrained network: any timm model, from the hub or from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fewlabel.compute import matmul_dtype, pick_device
+from fewlabel.data import ImageSet
+from fewlabel.errors import DataError, ModelFormatError, UsageError
+from fewlabel.features.checkpoints import Recipe, name_from_weights
+from fewlabel.features.networks import Network, load_network
+from fewlabel.features.pixels import Progress, as_size
+from fewlabel.features.reduce import DampedPCA, check_reduction, reducer_from_state, sample_rows
+
+DEFAULT_MODEL = "mobilenetv2_100"
+"""The timm model that is taken where neither a name nor weights are given."""
+
+# On a CPU the maps of a layer must stay in the cache: eight images of 160 × 160 run twice as
+# fast as 64 at once.
+_CPU_PIXELS = 200_000
+
+
+class Backbone:
+    """Features of a pretrained timm network, before its classifier.
+
+    Images are read as RGB at one size, scaled from 0 to 1, and normalised as the network was
+    trained: by what is given here, else by the recipe of the weight file (see
+    `fewlabel.features.checkpoints.read_recipe`), else by what timm says.
+
+    Parameters
+    ----------
+    model : str or None
+        Name of a timm model, with or without the tag of its weights. None reads it from the
+        weights, or takes ``mobilenetv2_100``.
+    weights : str, Path or None
+        A ``.safetensors`` file with tensors under timm's names; None fetches the weights that
+        timm names from the hub.
+    pretrained : bool
+        False draws random weights where no file is given.
+    size : (int, int), int or None
+        Height and width to read images at; None takes the size that the network was trained
+        on.
+    mean, std : sequence of float or None
+        Mean of each colour and what it is divided by, on a scale from 0 to 1.
+    model_kwargs : mapping or None
+        More arguments of ``timm.create_model``.
+    normalize : bool
+        Scale each row of features to unit length.
+    n_components : int or None
+        Most principal components to reduce to; None keeps the features.
+    power : float
+        Each component is divided by its eigenvalue to this power, between 0 and 0.5.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where to compute.
+    batch_size : int
+        Images to decode at a time, and to compute at a time but on a CPU.
+    max_fit_samples : int
+        Images to learn the components from.
+    random_state : int
+        Seed of random weights, of the sample and of the reduction.
+
+    Attributes
+    ----------
+    network_ : Network
+        The network and what it wants to see.
+    reducer_ : DampedPCA or None
+        The fitted reduction.
+
+    Examples
+    --------
+    >>> from fewlabel.data import load_images
+    >>> images = load_images("digits").subset(range(5))
+    >>> backbone = Backbone("resnet18", pretrained=False, size=32).fit(images)
+    >>> backbone.transform(images).shape
+    (5, 512)
+    """
+
+    name = "backbone"
+
+    def __init__(
+        self,
+        model: str | None = None,
+        weights: str | Path | None = None,
+        *,
+        pretrained: bool = True,
+        size: tuple[int, int] | int | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        model_kwargs: Mapping[str, Any] | None = None,
+        normalize: bool = True,
+        n_components: int | None = None,
+        power: float = 0.25,
+        device: str = "auto",
+        batch_size: int = 64,
+        max_fit_samples: int = 20_000,
+        random_state: int = 0,
+    ) -> None:
+        self.model = model
+        self.weights = weights
+        self.pretrained = pretrained
+        self.size = size
+        self.mean = mean
+        self.std = std
+        self.model_kwargs = model_kwargs
+        self.normalize = normalize
+        self.n_components = n_components
+        self.power = power
+        self.device = device
+        self.batch_size = batch_size
+        self.max_fit_samples = max_fit_samples
+        self.random_state = random_state
+
+    def fit(self, images: ImageSet, *, progress: Progress | None = None) -> Backbone:
+        """Load the network, and learn the components if there are any.
+
+        Parameters
+        ----------
+        images : ImageSet
+            Images; looked at only if ``n_components`` is given, their labels never.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        Backbone
+            This extractor.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range, timm has no such model, or the weights are of a
+            format that can run code.
+        DataError
+            If the weights are damaged or belong to another model.
+        DownloadError
+            If the hub cannot be reached.
+        MissingExtraError
+            If timm is not installed.
+        """
+        self._load()
+        if self.n_components is not None:
+            sample = images.subset(
+                sample_rows(len(images), self.max_fit_samples, self.random_state)
+            )
+            self._fit_reducer(self._compute(sample, None, "learn components", progress))
+        return self
+
+    def transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
+        """Turn images into rows.
+
+        Parameters
+        ----------
+        images : ImageSet
+            Images of any size; grey ones are given three equal colours.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ndarray of shape (n, d), dtype float32
+            Features.
+
+        Raises
+        ------
+        UsageError
+            If the extractor is not fitted.
+        DataError
+            If an image cannot be read any more, or the network gives NaN or infinity.
+        """
+        self._check_fitted()
+        return self._compute(images, self.reducer_, "backbone", progress)
+
+    def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
+        """Do as `fit` and `transform` do, running the network once on each image.
+
+        Parameters
+        ----------
+        images : ImageSet
+            Images.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ndarray of shape (n, d), dtype float32
+            Features.
+        """
+        self._load()
+        features = self._compute(images, None, "backbone", progress)
+        if self.n_components is None:
+            return features
+        rows = sample_rows(len(images), self.max_fit_samples, self.random_state)
+        return self._fit_reducer(features[rows]).transform(features)
+
+    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Give what `from_state` needs, the weights among it: nothing is fetched again.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            Weights, as float16 where that loses nothing, and the reduction, if any.
+        meta : dict
+            Settings, for JSON.
+
+        Raises
+        ------
+        UsageError
+            If the extractor is not fitted.
+        """
+        self._check_fitted()
+        recipe = self.network_.recipe
+        meta: dict[str, Any] = {
+            "extractor": self.name,
+            "model": recipe.model,
+            "model_kwargs": dict(recipe.model_kwargs),
+            "weights": None if self.weights is None else Path(self.weights).name,
+            "size": list(self.network_.size),
+            "mean": [float(value) for value in recipe.mean or ()],
+            "std": [float(value) for value in recipe.std or ()],
+            "normalize": bool(self.normalize),
+            "reduce": None,
+        }
+        arrays = {f"weights.{k}": _compact(v) for k, v in self.network_.tensors.items()}
+        if self.reducer_ is not None:
+            reduction, meta["reduce"] = self.reducer_.to_state()
+            arrays |= {f"reduce.{name}": array for name, array in reduction.items()}
+        return arrays, meta
+
+    @classmethod
+    def from_state(
+        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], *, device: str = "auto"
+    ) -> Backbone:
+        """Rebuild a fitted extractor, without the hub and without the weight file.
+
+        Parameters
+        ----------
+        arrays : dict of str to ndarray
+            From `to_state`.
+        meta : dict
+            From `to_state`.
+        device : {"auto", "cpu", "cuda", "mps"}
+            Where to compute.
+
+        Returns
+        -------
+        Backbone
+            The extractor.
+
+        Raises
+        ------
+        ModelFormatError
+            If the state is not one of `Backbone`, or does not make a network.
+        MissingExtraError
+            If timm is not installed.
+        """
+        if meta.get("extractor") != cls.name:
+            raise ModelFormatError(
+                f"The saved features are {meta.get('extractor')!r}, not {cls.name!r}."
+            )
+        try:
+            settings = {k: meta[k] for k in ("model", "mean", "std", "model_kwargs", "normalize")}
+            extractor = cls(**settings, size=tuple(meta["size"]), device=device)
+            weights = {
+                name.removeprefix("weights."): torch.from_numpy(np.array(array)).float()
+                for name, array in arrays.items()
+                if name.startswith("weights.")
+            }
+            extractor._load(weights)
+            extractor.reducer_ = reducer_from_state(arrays, meta["reduce"])
+        except KeyError as error:
+            raise ModelFormatError(
+                f"The saved backbone lacks {error.args[0]!r}: the model is damaged; "
+                "save it again or copy it anew."
+            ) from error
+        except (UsageError, TypeError, AttributeError) as error:
+            raise ModelFormatError(f"The saved backbone cannot be rebuilt. {error}") from error
+        if extractor.reducer_ is not None:
+            extractor.n_components = extractor.reducer_.n_components
+            extractor.power = extractor.reducer_.power
+        return extractor
+
+    def _load(self, tensors: Mapping[str, torch.Tensor] | None = None) -> None:
+        if self.n_components is not None:
+            check_reduction(self.n_components, self.power, owner="Backbone")
+        if not isinstance(self.batch_size, int) or self.batch_size < 1:
+            raise UsageError(
+                "The 'batch_size' parameter of Backbone must be an int of at least 1. "
+                f"Got {self.batch_size!r} instead."
+            )
+        self._device = pick_device(self.device)
+        model = self.model
+        if model is None:
+            model = DEFAULT_MODEL if self.weights is None else name_from_weights(self.weights)
+        self.network_: Network = load_network(
+            Recipe(model, self.mean, self.std, dict(self.model_kwargs or {})),
+            weights=self.weights if tensors is None else tensors,
+            pretrained=self.pretrained,
+            size=None if self.size is None else as_size(self.size, owner="Backbone"),
+            seed=self.random_state,
+        )
+        module: Any = self.network_.module
+        module.to(self._device, memory_format=torch.channels_last)
+        self.reducer_: DampedPCA | None = None
+
+    def _fit_reducer(self, features: np.ndarray) -> DampedPCA:
+        assert self.n_components is not None
+        self.reducer_ = DampedPCA(
+            self.n_components, power=self.power, random_state=self.random_state
+        ).fit(features)
+        return self.reducer_
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "network_"):
+            raise UsageError("This Backbone is not fitted: call fit with images first.")
+
+    def _compute(
+        self,
+        images: ImageSet,
+        reducer: DampedPCA | None,
+        stage: str,
+        progress: Progress | None,
+    ) -> np.ndarray:
+        width = self.network_.n_features if reducer is None else reducer.n_components_
+        features = np.empty((len(images), width), dtype=np.float32)
+        blocks = images.blocks(self.batch_size, size=self.network_.size, channels=3)
+        for where, pixels in _prefetched(blocks):
+            rows = self._forward(pixels)
+            if not np.isfinite(rows).all():
+                raise DataError(
+                    f"The backbone {self.network_.recipe.model!r} gave NaN or infinity for one "
+                    f"of the images {images.names[where.start]} to "
+                    f"{images.names[where.stop - 1]}: check its weights, mean and std."
+                )
+            if self.normalize:
+                lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+                rows /= np.where(lengths > 0, lengths, 1)
+            features[where] = rows if reducer is None else reducer.transform(rows)
+            if progress is not None:
+                progress(stage, where.stop, len(images))
+        return features
+
+    @torch.inference_mode()
+    def _forward(self, pixels: np.ndarray) -> np.ndarray:
+        """Features of a block of uint8 pixels, (b, d) float32, not normalised."""
+        recipe, device = self.network_.recipe, self._device
+        height, width = self.network_.size
+        at_once = len(pixels)
+        if device.type == "cpu":
+            at_once = max(1, min(at_once, _CPU_PIXELS // (height * width)))
+        mean = torch.tensor(recipe.mean, device=device).view(1, 3, 1, 1) * 255
+        scale = 1 / (torch.tensor(recipe.std, device=device).view(1, 3, 1, 1) * 255)
+        reduced = matmul_dtype(device.type) is torch.bfloat16
+        rows = []
+        # (b, H, W, 3) seen as (b, 3, H, W) is channels_last already.
+        for part in torch.from_numpy(pixels).permute(0, 3, 1, 2).split(at_once):
+            batch = (part.to(device).float() - mean) * scale
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=reduced):
+                rows.append(self.network_.module(batch).float())
+        return torch.cat(rows).cpu().numpy()
+
+
+def _prefetched(
+    blocks: Iterator[tuple[slice, np.ndarray]],
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Decode the next block while the last one is worked on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="fewlabel-prefetch") as pool:
+        pending = pool.submit(next, blocks, None)
+        while (block := pending.result()) is not None:
+            pending = pool.submit(next, blocks, None)
+            yield block
+
+
+def _compact(tensor: torch.Tensor) -> np.ndarray:
+    half = tensor.half()
+    return (half if torch.equal(half.to(tensor.dtype), tensor) else tensor).cpu().numpy()

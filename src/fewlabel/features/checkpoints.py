@@ -1,0 +1,322 @@
+"""Weight files of backbones: what they need, how they are read, and what is refused."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from fewlabel.errors import DataError, UsageError
+from fewlabel.extras import require
+
+_PURPOSE = "A pretrained backbone"
+_LISTED = 4
+_SIDECAR_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a weight file needs besides its tensors.
+
+    Parameters
+    ----------
+    model : str
+        Name of the timm model that the tensors belong to.
+    mean : sequence of float, optional
+        Mean of each colour, on a scale from 0 to 1; None leaves it to timm.
+    std : sequence of float, optional
+        What each colour is divided by after that; None leaves it to timm.
+    model_kwargs : mapping
+        Arguments of ``timm.create_model``.
+
+    Examples
+    --------
+    >>> Recipe("resnet18").model_kwargs
+    {}
+    """
+
+    model: str
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+KNOWN_CHECKPOINTS: dict[tuple[int, str], Recipe] = {
+    (
+        7_101_024,
+        "2d3c0bbc6075f78e4610a24e30ea0f877b181cd08fbe097d08fa65f4782b0eb9",
+    ): Recipe(
+        "mobilenetv2_100",
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        model_kwargs={"pad_type": "same"},
+    ),
+}
+"""Recipes of files that say nothing about themselves, by size in bytes and SHA-256.
+
+The one entry is MobileNetV2 1.0 restored from the quantised TensorFlow release: it was trained
+on [-1, 1] with TensorFlow's padding, and neither can be told from its tensors.
+"""
+
+
+def check_model_name(name: str) -> str:
+    """Check that timm knows a model.
+
+    Parameters
+    ----------
+    name : str
+        Name, with or without the tag of its weights (``resnet18.a1_in1k``).
+
+    Returns
+    -------
+    str
+        The name.
+
+    Raises
+    ------
+    UsageError
+        If timm does not; the message suggests the nearest names.
+    MissingExtraError
+        If timm is not installed.
+
+    Examples
+    --------
+    >>> check_model_name("resnet18")
+    'resnet18'
+    """
+    timm = require("timm", _PURPOSE)
+    # `hf-hub:` and `local-dir:` names, which load what others have put there, are not models.
+    if isinstance(name, str) and timm.is_model(name):
+        return name
+    close = difflib.get_close_matches(str(name).split(".")[0].lower(), timm.list_models(), n=3)
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "see timm.list_models()."
+    raise UsageError(f"timm has no model {name!r}: {hint}")
+
+
+def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
+    """Read the tensors of a weight file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.safetensors`` file.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Tensors on the CPU; floating ones as float32.
+
+    Raises
+    ------
+    UsageError
+        If the file is of a format that can run code when it is loaded.
+    DataError
+        If it does not exist, is damaged, or holds numbers that are not finite.
+    """
+    path = Path(path).expanduser()
+    _check_format(path)
+    try:
+        loaded = safetensors.torch.load_file(path)
+    except safetensors.SafetensorError as error:
+        raise DataError(
+            f"{path} is not a whole safetensors file ({error}): fetch or convert it again."
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from error
+    tensors = {}
+    for name, tensor in loaded.items():
+        tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
+        if not torch.isfinite(tensors[name]).all():
+            raise DataError(
+                f"{path}: the tensor {name!r} holds NaN or infinity: the file is damaged; "
+                "fetch or convert it again."
+            )
+    return tensors
+
+
+def read_recipe(path: str | Path) -> Recipe | None:
+    """Find out what a weight file needs besides its tensors.
+
+    A file that is known by its checksum is looked up in ``KNOWN_CHECKPOINTS``. For any other,
+    a JSON file beside it is read: ``NAME.json`` for ``NAME.safetensors``, in the form in which
+    timm publishes ``config.json`` (``architecture``, ``model_args``, and ``pretrained_cfg`` with
+    ``mean`` and ``std``); ``config.json`` itself goes with ``model.safetensors``.
+
+    Parameters
+    ----------
+    path : str or Path
+        The weight file.
+
+    Returns
+    -------
+    Recipe or None
+        What it needs; None if nothing says so.
+
+    Raises
+    ------
+    DataError
+        If the weight file cannot be read, or the JSON file is not of that form.
+    """
+    path = Path(path).expanduser()
+    _check_format(path)
+    size = path.stat().st_size
+    if any(size == known for known, _ in KNOWN_CHECKPOINTS):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if (size, digest) in KNOWN_CHECKPOINTS:
+            return KNOWN_CHECKPOINTS[size, digest]
+    beside = [path.with_suffix(".json")]
+    if path.name == "model.safetensors":
+        beside.append(path.with_name("config.json"))
+    for sidecar in beside:
+        if sidecar.is_file():
+            return _recipe_from_json(sidecar)
+    return None
+
+
+def name_from_weights(path: str | Path) -> str:
+    """Tell which timm model a weight file belongs to.
+
+    Parameters
+    ----------
+    path : str or Path
+        The weight file. Its recipe is asked first (see `read_recipe`), then its name: the
+        longest timm name that it begins with, so that ``resnet18.a1_in1k.safetensors`` and
+        ``mobilenetv2_100_ra-b33bc2c4.safetensors`` are understood.
+
+    Returns
+    -------
+    str
+        Name of the model, with the tag of its weights where the file name has one.
+
+    Raises
+    ------
+    UsageError
+        If neither tells.
+    DataError
+        If the file cannot be read.
+    """
+    path = Path(path).expanduser()
+    recipe = read_recipe(path)
+    if recipe is not None:
+        return recipe.model
+    timm = require("timm", _PURPOSE)
+    stem = path.name.removesuffix(".safetensors")
+    if timm.is_model(stem) and stem in timm.list_pretrained():
+        return stem
+    for end in range(len(stem), 0, -1):
+        whole_word = end == len(stem) or not stem[end].isalnum()
+        if whole_word and timm.is_model(stem[:end]) and "." not in stem[:end]:
+            return stem[:end]
+    raise UsageError(
+        f"The name of {path} does not tell which timm model it belongs to: name the model with "
+        f"--features NAME, or call the file NAME.safetensors."
+    )
+
+
+def load_tensors(
+    model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], *, source: str
+) -> None:
+    """Put tensors into a model without its classifier, all of them or none.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Model made by timm with ``num_classes=0``; filled in place.
+    tensors : mapping of str to Tensor
+        Tensors under timm's names. Those of the classifier are left out.
+    source : str
+        Where they come from, for messages.
+
+    Raises
+    ------
+    DataError
+        If tensors are missing, unexpected or of another shape; the message lists the first.
+    """
+    expected = {k: v for k, v in model.state_dict().items() if not _is_counter(k)}
+    classifier = _classifier_prefixes(model)
+    given = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name in expected or not (_is_counter(name) or name.startswith(classifier))
+    }
+    shapes = [
+        f"{name} {tuple(given[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in given and given[name].shape != tensor.shape
+    ]
+    problems = {
+        "missing": [name for name in expected if name not in given],
+        "unexpected": [name for name in given if name not in expected],
+        "of another shape": shapes,
+    }
+    if any(problems.values()):
+        found = "; ".join(f"{len(n)} {kind}: {_first(n)}" for kind, n in problems.items() if n)
+        cfg = getattr(model, "pretrained_cfg", {})
+        raise DataError(
+            f"{source} does not fit the timm model {cfg.get('architecture', '?')!r} ({found}): "
+            "name the model it belongs to with --features NAME, or convert it to timm's names."
+        )
+    # Not strict: the counters of training batches, which files may lack, are never used.
+    model.load_state_dict(given, strict=False)
+
+
+def _check_format(path: Path) -> None:
+    if path.suffix.lower() != ".safetensors":
+        raise UsageError(
+            f"The weights {path} are not a .safetensors file, and other formats (pickles above "
+            "all: .pth, .pt, .bin, .ckpt) can run code when they are loaded. Convert them to "
+            "safetensors: safetensors.torch.save_file(torch.load(PATH, weights_only=True), "
+            "'NAME.safetensors')."
+        )
+    if not path.is_file():
+        raise DataError(f"The weights {path} do not exist or are not a file: check the path.")
+
+
+def _recipe_from_json(path: Path) -> Recipe:
+    try:
+        if path.stat().st_size > _SIDECAR_LIMIT:
+            raise ValueError("it is too large")
+        config = json.loads(path.read_text(encoding="utf-8"))
+        cfg = config.get("pretrained_cfg", config)
+        return Recipe(
+            config["architecture"],
+            mean=_colours(cfg.get("mean")),
+            std=_colours(cfg.get("std")),
+            model_kwargs=dict(config.get("model_args") or {}),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} does not describe weights as timm's config.json does "
+            f"({type(error).__name__}: {error}): correct it, or remove it and give the "
+            "preprocessing yourself."
+        ) from error
+
+
+def _colours(values: Any) -> tuple[float, ...] | None:
+    return None if values is None else tuple(float(value) for value in values)
+
+
+def _is_counter(name: str) -> bool:
+    return name.endswith("num_batches_tracked")
+
+
+def _classifier_prefixes(model: torch.nn.Module) -> tuple[str, ...]:
+    names = getattr(model, "pretrained_cfg", {}).get("classifier") or ()
+    names = (names,) if isinstance(names, str) else names
+    return tuple(f"{name}." for name in names)
+
+
+def _first(names: Iterable[str]) -> str:
+    # Names come from a file: control characters would reach the terminal.
+    shown = [re.sub(r"[^\x20-\x7e]", "?", name)[:80] for name in names]
+    return ", ".join(shown[:_LISTED]) + (", …" if len(shown) > _LISTED else "")

@@ -1,0 +1,76 @@
+"""Labels as the propagation methods take them: codes with -1 for unlabelled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+
+from fewlabel.errors import UsageError
+
+
+def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
+    """Number the classes of labels in which -1 means unlabelled.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels: numbers or texts; -1 (or ``"-1"`` among texts) is unlabelled.
+    who : str
+        Name of the estimator, for messages.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        The classes, sorted.
+    codes : ndarray of shape (n,), dtype int64
+        Position of each label in ``classes``; -1 where unlabelled.
+
+    Raises
+    ------
+    UsageError
+        If no row is labelled.
+    ValueError
+        If the labels are not classes, such as fractions.
+
+    Examples
+    --------
+    >>> encode_labels([5, -1, 3], "Example")
+    (array([3, 5]), array([ 1, -1,  0]))
+    """
+    y = np.asarray(y)
+    check_classification_targets(y)
+    labeled = y.astype(str) != "-1" if y.dtype.kind in "OUS" else y != -1
+    if not labeled.any():
+        raise UsageError(f"{who} needs at least one labelled row: every label is -1.")
+    classes, positions = np.unique(y[labeled], return_inverse=True)
+    codes = np.full(len(y), -1, dtype=np.int64)
+    codes[labeled] = positions
+    return classes, codes
+
+
+def one_hot(codes: np.ndarray, n_classes: int) -> np.ndarray:
+    """One row a code: 1 in its class's column; all zero where unlabelled.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n,)
+        Classes, -1 where unlabelled.
+    n_classes : int
+        Number of columns.
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes)
+        Float32.
+
+    Examples
+    --------
+    >>> one_hot(np.array([1, -1]), 2).tolist()
+    [[0.0, 1.0], [0.0, 0.0]]
+    """
+    rows = np.zeros((len(codes), n_classes), dtype=np.float32)
+    labeled = np.flatnonzero(codes >= 0)
+    rows[labeled, codes[labeled]] = 1
+    return rows

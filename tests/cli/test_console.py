@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import io
+import json
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewlabel.cli import console
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_one_line_joins_lines_and_disarms_escape_sequences() -> None:
+    assert console.one_line("a\n  b\r\nc é") == "a b c é"
+    assert console.one_line("\x1b[31mred") == "\\x1b[31mred"
+
+
+def test_json_has_no_nan_and_no_numpy(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {
+        "a": float("nan"),
+        "b": np.float32(0.5),
+        "c": np.array([1, 2]),
+        "d": (Path("x"), np.inf),
+        3: None,
+    }
+    console.show_json(value, indent=None)
+    assert json.loads(capsys.readouterr().out) == {
+        "a": None,
+        "b": 0.5,
+        "c": [1, 2],
+        "d": ["x", None],
+        "3": None,
+    }
+
+
+def test_a_table_prints_markup_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    console.show_table(("class", "n"), [("[red]x[/red]", "5"), ("b\nc", "10")], right=(1,))
+    assert capsys.readouterr().out == "class          n\n[red]x[/red]   5\nb c           10\n"
+
+
+def test_a_table_in_a_file_is_not_cut_at_eighty_columns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console.show_table(("", ""), [("a" * 70, "b" * 70)])
+    assert capsys.readouterr().out == f"{'a' * 70}  {'b' * 70}\n"
+
+
+def test_a_warning_is_one_line_and_comes_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.warnings_as_lines():
+        for _ in range(2):
+            warnings.warn("look\nhere", UserWarning, stacklevel=1)
+        warnings.warn("old name", DeprecationWarning, stacklevel=1)
+    seen = capsys.readouterr()
+    assert seen.err == "warning: look here\n"
+    assert seen.out == ""
+
+
+def test_progress_shows_only_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with console.ProgressBars() as progress:
+        progress("reading", 1, 10)
+    assert terminal.getvalue() == ""
+    with console.ProgressBars(delay=0.01) as progress:
+        progress.stage("read[ing")(3, 10)
+        time.sleep(0.3)
+        console.note("beside the bar")
+    assert "read[ing" in terminal.getvalue()
+    assert "3/10" in terminal.getvalue()
+    assert "beside the bar" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(("enabled", "stream"), [(False, Terminal()), (True, io.StringIO())])
+def test_no_progress_for_json_or_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, enabled: bool, stream: io.StringIO
+) -> None:
+    monkeypatch.setattr("sys.stderr", stream)
+    with console.ProgressBars(enabled=enabled, delay=0) as progress:
+        progress("reading", 1, 10)
+        time.sleep(0.05)
+    assert stream.getvalue() == ""

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+
+@pytest.fixture(autouse=True)
+def no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FEWLABEL_DATA", raising=False)
+    monkeypatch.setenv("FEWLABEL_CACHE", str(tmp_path / "cache"))
+
+
+def test_list_names_each_benchmark_and_how_to_get_it(run_cli: Callable[..., Result]) -> None:
+    result = run_cli("data", "list")
+    assert result.exit_code == 0
+    assert "built in" in result.stdout
+    assert "fewlabel data get grocery" in result.stdout
+    rows = json.loads(run_cli("data", "list", "--json").stdout)
+    assert [row["name"] for row in rows][:2] == ["digits", "fashion-mnist"]
+    assert rows[1]["where"] is None
+
+
+def test_get_prints_the_folder_alone_on_stdout(run_cli: Callable[..., Result]) -> None:
+    result = run_cli("data", "get", "digits")
+    assert result.exit_code == 0
+    assert Path(result.stdout.rstrip("\n")).is_dir()
+    assert "give its name as IMAGES" in result.stderr
+    found = json.loads(run_cli("data", "get", "digits", "--json").stdout)
+    assert found["name"] == "digits"
+
+
+def test_get_refuses_an_unknown_name(run_cli: Callable[..., Result]) -> None:
+    result = run_cli("data", "get", "cifar")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: There is no benchmark 'cifar': choose among digits")
+
+
+def test_an_interrupted_download_says_how_to_go_on(
+    run_cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(name: str, *, progress: Callable[[int, int], None]) -> Path:
+        progress(10, 100)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fewlabel.data.get_benchmark", interrupt)
+    result = run_cli("data", "get", "mnist")
+    assert result.exit_code == 130
+    assert result.stderr == (
+        "interrupted: what was fetched is kept; run the command again to go on.\n"
+    )
+
+
+def test_data_alone_prints_its_help(run_cli: Callable[..., Result]) -> None:
+    result = run_cli("data")
+    assert result.exit_code == 0
+    assert "list" in result.stdout

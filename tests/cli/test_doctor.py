@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from fewlabel.cli import doctor
+
+
+@pytest.fixture(autouse=True)
+def quick_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fewlabel.compute.gemm_rates", lambda: {"float32": 90.0, "bfloat16": 2.0})
+
+
+def test_doctor_prints_what_there_is(run_cli: Callable[..., Result]) -> None:
+    result = run_cli("doctor")
+    assert result.exit_code == 0, result.output
+    for text in ("usable cores", "float32 90, bfloat16 2 GFLOP/s", "torch", "data digits"):
+        assert text in result.stdout
+
+
+def test_doctor_json(run_cli: Callable[..., Result]) -> None:
+    found = json.loads(run_cli("doctor", "--json").stdout)
+    assert found["processor"]["gflop_per_s"] == {"float32": 90.0, "bfloat16": 2.0}
+    assert found["data"]["benchmarks"]["digits"] == "built in"
+    assert found["room"]["free_disk_gb"] >= 0
+
+
+def test_doctor_says_how_to_get_what_is_missing(
+    run_cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("fewlabel.extras.is_installed", lambda package: False)
+    monkeypatch.setenv("FEWLABEL_DATA", str(tmp_path / "gone"))
+    monkeypatch.setattr(
+        doctor,
+        "_room",
+        lambda: {
+            "free_disk_gb": 0.5,
+            "memory_gb": 8.0,
+            "free_memory_gb": 1.0,
+        },
+    )
+    result = run_cli("doctor")
+    assert "timm is not installed: run `pip install 'fewlabel[backbones]'`" in result.stdout
+    assert "gone, which is not a folder" in result.stdout
+    assert "Less than 3 GB of memory is free" in result.stdout
+    assert "Less than 1 GB of disk is free" in result.stdout
+
+
+def test_doctor_does_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, **options: str) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert doctor._memory()["free_memory_gb"] is None
+    assert doctor._processor_name()

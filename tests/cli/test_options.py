@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+import typer
+
+from fewlabel.classifier.estimator import METHODS
+from fewlabel.cli.options import (
+    Device,
+    Method,
+    SelectMethod,
+    at_least,
+    whole_number,
+    whole_numbers,
+)
+from fewlabel.cluster import representatives
+from fewlabel.compute import DEVICES
+
+
+def test_the_choices_are_those_of_the_code() -> None:
+    assert [device.value for device in Device] == list(DEVICES)
+    assert [method.value for method in Method] == list(METHODS)
+    assert [method.value for method in SelectMethod] == list(representatives.METHODS)
+
+
+@pytest.mark.parametrize("text", ["", " 5", "5.0", "1e3", "1_000", "٣", "five", "0x10", "--1"])
+def test_only_digits_are_a_number(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="expected a whole number such as 1, got"):
+        whole_number(text)
+
+
+def test_numbers_have_bounds() -> None:
+    assert at_least(1)("1") == 1
+    with pytest.raises(typer.BadParameter, match="at least 1, got 0"):
+        at_least(1)("0")
+    with pytest.raises(typer.BadParameter, match="at most 5, got 6"):
+        whole_number("6", most=5)
+
+
+def test_lists_keep_their_order() -> None:
+    assert whole_numbers("50, 20") == [50, 20]
+
+
+@pytest.mark.parametrize(
+    ("text", "match"), [("1,,2", "got ''"), ("1,2,", "got ''"), ("1,1", "1 is given twice")]
+)
+def test_lists_are_strict(text: str, match: str) -> None:
+    with pytest.raises(typer.BadParameter, match=match):
+        whole_numbers(text)

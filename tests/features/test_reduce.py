@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.features.pca import damped_pca, project
+from fewlabel.features.reduce import DampedPCA, sample_rows
+
+
+def spectrum(n, d, rank, seed=0, offset=0.0):
+    """Rows with a decaying spectrum, a mean of ``offset``, and a little noise."""
+    rng = np.random.default_rng(seed)
+    loadings = np.linalg.qr(rng.normal(size=(d, rank)))[0] * 0.85 ** np.arange(rank)
+    rows = rng.normal(size=(n, rank)) @ loadings.T + 1e-3 * rng.normal(size=(n, d))
+    return (rows + offset).astype(np.float32)
+
+
+@parametrize_with_checks([DampedPCA(), DampedPCA(2, power=0.5, random_state=0)])
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("d", [40, 560])
+@pytest.mark.parametrize("offset", [0.0, 50.0])
+def test_agrees_with_float64_pca(d, offset):
+    X = spectrum(1_200, d, 20, offset=offset)
+    reference = PCA(8, svd_solver="full").fit(X.astype(np.float64))
+    basis = damped_pca(X, 8, standardize=False)
+    variances = reference.explained_variance_ * (len(X) - 1) / len(X)
+    np.testing.assert_allclose(basis.eigenvalues, variances, rtol=2e-3)
+    overlap = np.abs((basis.components * reference.components_.T).sum(axis=0))
+    np.testing.assert_allclose(overlap, 1, atol=1e-3)
+    np.testing.assert_allclose(basis.components.T @ basis.components, np.eye(8), atol=1e-4)
+
+
+@pytest.mark.parametrize("power", [0, 0.25, 0.5])
+def test_power_damps_the_variances(power):
+    X = spectrum(3_000, 30, 10)
+    basis = damped_pca(X, 6)
+    variances = project(X, basis, power).var(axis=0)
+    np.testing.assert_allclose(variances, basis.eigenvalues ** (1 - 2 * power), rtol=1e-3)
+
+
+def test_is_the_formula():
+    X = spectrum(60, 12, 5, offset=3)
+    model = DampedPCA(4, power=0.3).fit(X)
+    basis = model.basis_
+    standard = (X.astype(np.float64) - basis.mean) / basis.scale
+    expected = standard @ basis.components / basis.eigenvalues.astype(np.float64) ** 0.3
+    np.testing.assert_allclose(model.transform(X), expected, rtol=1e-3, atol=1e-4)
+    assert model.transform(X).dtype == np.float32
+
+
+def test_standardizing_makes_the_units_irrelevant():
+    X = spectrum(500, 10, 4)
+    units = 10.0 ** np.arange(-3, 7)
+    one = DampedPCA(3).fit_transform(X)
+    two = DampedPCA(3).fit_transform(X * units.astype(np.float32))
+    np.testing.assert_allclose(one, two, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("X", "n_components"),
+    [
+        (np.random.default_rng(0).normal(size=(5, 30)), 4),
+        (np.random.default_rng(0).normal(size=(5, 900)), 4),
+        (np.random.default_rng(0).normal(size=(50, 3)), 3),
+        (np.random.default_rng(0).normal(size=(50, 2)) @ np.ones((2, 9)), 1),
+        (np.ones((20, 6)), 1),
+        (np.full((20, 600), 0.1), 1),
+        (np.arange(7.0)[None], 1),
+    ],
+    ids=["few-rows", "few-rows-wide", "few-features", "rank-1", "constant", "wide", "one-row"],
+)
+def test_fewer_components_where_there_are_fewer(X, n_components):
+    model = DampedPCA(64, random_state=0)
+    features = model.fit_transform(X)
+    assert features.shape == (len(X), n_components)
+    assert model.n_components_ == len(model.get_feature_names_out()) == n_components
+    assert np.isfinite(features).all()
+
+
+def test_constant_rows_become_zeros_and_constant_columns_do_no_harm():
+    np.testing.assert_array_equal(DampedPCA().fit_transform(np.full((9, 4), 0.1)), 0)
+    X = spectrum(200, 8, 3)
+    padded = np.hstack([X, np.full((200, 5), 1234.567, dtype=np.float32)])
+    np.testing.assert_allclose(
+        DampedPCA(3).fit_transform(X), DampedPCA(3).fit_transform(padded), atol=1e-4
+    )
+
+
+def test_deterministic_and_leaves_the_global_random_state_alone():
+    X = spectrum(300, 600, 12)
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    one, two = (DampedPCA(5, random_state=3).fit_transform(X) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    components = DampedPCA(5, random_state=4).fit(X).basis_.components
+    largest = np.abs(components).argmax(axis=0)
+    assert (components[largest, np.arange(5)] > 0).all()
+
+
+def test_state_round_trip():
+    X = spectrum(100, 20, 6)
+    model = DampedPCA(5, power=0.4, standardize=False, random_state=0).fit(X)
+    arrays, meta = model.to_state()
+    again = DampedPCA.from_state(arrays, meta)
+    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+    assert clone(again).get_params()["power"] == 0.4
+    with pytest.raises(ValueError, match="X has 19 features, but DampedPCA is expecting 20"):
+        again.transform(X[:, 1:])
+
+
+def test_damaged_state():
+    arrays, meta = DampedPCA(3).fit(spectrum(50, 6, 3)).to_state()
+    with pytest.raises(ModelFormatError, match="saved reducer lacks 'scale': the model is damaged"):
+        DampedPCA.from_state({k: v for k, v in arrays.items() if k != "scale"}, meta)
+    with pytest.raises(ModelFormatError, match="lacks 'power'"):
+        DampedPCA.from_state(arrays, {"n_components": 3})
+    with pytest.raises(
+        ModelFormatError, match=r"contradict each other: components of shape \(6, 3"
+    ):
+        DampedPCA.from_state(arrays | {"mean": np.zeros(5)}, meta)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_components": 0}, "'n_components' parameter of DampedPCA must be an int of at least 1"),
+        ({"n_components": 2.5}, r"an int of at least 1. Got 2.5 instead"),
+        ({"power": 0.6}, "'power' parameter of DampedPCA must be a number from 0 to 0.5. Got 0.6"),
+        ({"power": "big"}, "from 0 to 0.5. Got 'big' instead"),
+    ],
+)
+def test_bad_parameters(parameters, message):
+    with pytest.raises(UsageError, match=message):
+        DampedPCA(**parameters).fit(np.eye(4))
+
+
+def test_bad_rows():
+    X = np.eye(4)
+    X[2, 1] = np.nan
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        DampedPCA(2).fit(X)
+
+
+def test_sample_rows():
+    rows = sample_rows(1_000, 50, 0)
+    assert len(set(rows)) == 50
+    assert (np.diff(rows) > 0).all()
+    np.testing.assert_array_equal(rows, sample_rows(1_000, 50, 0))
+    assert not np.array_equal(rows, sample_rows(1_000, 50, 1))
+    np.testing.assert_array_equal(sample_rows(5, 5, 0), np.arange(5))

@@ -1,0 +1,193 @@
+"""The pages agree with the program: links, commands, help, and the bare install."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from fewlabel.cli import app
+from fewlabel.extras import EXTRA_OF
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+HEAVY = ("torch", "sklearn", "scipy", "numpy", "PIL", "pyarrow", "matplotlib", "jinja2")
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "make_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+COMMANDS: dict[str, Any] = _reference().commands()
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+def _shell_commands(page: Path) -> list[str]:
+    """The lines of a page's shell blocks that call fewlabel."""
+    blocks = _BLOCK.findall(page.read_text(encoding="utf-8"))
+    lines = "\n".join(body for kind, body in blocks if kind in ("sh", "bash"))
+    return [
+        line.split("#")[0].strip()
+        for line in lines.replace("\\\n", " ").splitlines()
+        if re.match(r"\s*(FEWLABEL_\w+=\S+ )?fewlabel ", line)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for link in _LINK.findall(page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", link):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            broken.append(link)
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_the_commands_of_a_page_exist_with_their_options(page: Path) -> None:
+    for line in _shell_commands(page):
+        words = [w for w in shlex.split(line) if not w.startswith("FEWLABEL_")]
+        name = next((n for n in sorted(COMMANDS, key=len)[::-1] if line_starts(words, n)), None)
+        assert name or words[1].startswith("-"), f"{line}: no such command"
+        if name is None:
+            continue
+        # In resilient mode nothing is run, but unknown options and wrong choices are found.
+        arguments = words[len(name.split()) :]
+        COMMANDS[name].make_context(name, arguments, help_option_names=["-h", "--help"])
+
+
+def line_starts(words: list[str], name: str) -> bool:
+    return words[: len(name.split())] == name.split()
+
+
+@pytest.mark.parametrize(
+    "target",
+    sorted(
+        set(
+            re.findall(
+                r"\bmake ([a-z]+)\b(?=[^a-z])",
+                "\n".join(
+                    code
+                    for page in PAGES
+                    for code in re.findall(
+                        r"`([^`]+)`|^```sh\n(.*?)^```",
+                        page.read_text(encoding="utf-8"),
+                        re.M | re.S,
+                    )
+                    for code in code
+                )
+                + "\n",
+            )
+        )
+    ),
+)
+def test_the_targets_that_the_pages_name_exist(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_reference_is_up_to_date() -> None:
+    written = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
+    assert written == _reference().page(), "run `make docs` and commit the page"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    command = COMMANDS[name]
+    summary, _, rest = command.help.partition("\n")
+    assert summary.endswith("."), "the first line is the summary of the list of commands"
+    assert "Examples:\n" in rest
+    assert f"{name} " in rest or f"{name}\n" in rest, "an example calls the command"
+    undescribed = [p.name for p in command.params if p.name != "help" and not p.help]
+    assert not undescribed
+    result = CliRunner().invoke(app, [*name.split()[1:], "--help"], prog_name="fewlabel")
+    assert result.exit_code == 0
+    assert summary in " ".join(result.stdout.split())
+
+
+def test_every_command_stands_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if name not in text] == []
+
+
+def test_every_exit_code_of_the_reference_is_an_integer() -> None:
+    page = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
+    table = page.split("## Exit codes")[1].split("## Environment")[0]
+    assert re.findall(r"^\| (\d+) \|", table, re.MULTILINE) == ["0", "1", "2", "130", "141"]
+
+
+def _python(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        check=False,
+    )
+
+
+HELP_OF_ALL = """
+import sys
+for name in {missing!r}:
+    sys.modules[name] = None  # an import of it fails
+import typer
+from typer.testing import CliRunner
+from fewlabel.cli import app
+for words in {commands!r}:
+    result = CliRunner().invoke(app, [*words, "--help"], prog_name="fewlabel")
+    assert result.exit_code == 0, (words, result.output)
+loaded = [name for name in {heavy!r} if sys.modules.get(name) is not None]
+assert not loaded, loaded
+"""
+
+
+def test_help_of_the_bare_install_imports_nothing_heavy() -> None:
+    commands = [[], *(name.split()[1:] for name in COMMANDS)]
+    code = HELP_OF_ALL.format(missing=list(EXTRA_OF), commands=commands, heavy=HEAVY)
+    result = _python(code)
+    assert result.returncode == 0, result.stderr
+
+
+def test_help_is_quick() -> None:
+    # The best of five: other work on the machine must not fail the test.
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        _python(
+            "import sys; sys.argv = ['fewlabel', '--help']; from fewlabel.cli import main; main()"
+        )
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.5
+
+
+def test_the_package_is_what_typer_serves() -> None:
+    assert isinstance(app, typer.Typer)
