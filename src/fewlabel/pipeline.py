@@ -52,6 +52,25 @@ class FitSettings:
 
 
 @dataclass(frozen=True, eq=False)
+class Features:
+    """Features of an image set, and what made them.
+
+    Attributes
+    ----------
+    extractor : FeatureExtractor
+        What turns images into features, fitted.
+    rows : ndarray of shape (n, d), dtype float32
+        One row an image.
+    reason : str
+        Which features, and why.
+    """
+
+    extractor: FeatureExtractor
+    rows: np.ndarray
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
 class Selection:
     """Images worth labelling.
 
@@ -179,6 +198,36 @@ class FitResult:
         }
 
 
+def extract_features(
+    images: ImageSet,
+    *,
+    features: str = "auto",
+    weights: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Features:
+    """Turn images into features, without a look at labels.
+
+    Parameters
+    ----------
+    images : ImageSet
+        The images.
+    features, weights, seed, device
+        As in `FitSettings`.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Features
+        One row an image, and the extractor for more images.
+    """
+    extractor, reason = choose_extractor(features, weights=weights, seed=seed, device=device)
+    rows = extractor.fit(images, progress=progress).transform(images, progress=progress)
+    return Features(extractor, rows, reason)
+
+
 def select_images(
     images: ImageSet,
     budget: int,
@@ -190,6 +239,7 @@ def select_images(
     weights: str | None = None,
     seed: int = 0,
     device: str = "auto",
+    prepared: Features | None = None,
     progress: Progress | None = None,
 ) -> Selection:
     """Choose which images to label first.
@@ -208,6 +258,8 @@ def select_images(
         Labels that exist: these images, and their like, are not chosen again.
     features, weights, seed, device
         As in `FitSettings`.
+    prepared : Features, optional
+        Features of ``images`` that have been computed already.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -237,10 +289,15 @@ def select_images(
     rows = np.zeros((len(images), 1), dtype=np.float32)
     if method != "random":
         with _timed(seconds, "features"):
-            extractor, reason = choose_extractor(
-                features, weights=weights, seed=seed, device=device
+            prepared = prepared or extract_features(
+                images,
+                features=features,
+                weights=weights,
+                seed=seed,
+                device=device,
+                progress=progress,
             )
-            rows = extractor.fit(images, progress=progress).transform(images, progress=progress)
+        rows, reason = prepared.rows, prepared.reason
     with _timed(seconds, "select", progress):
         picks = pick_representatives(
             rows,
@@ -297,6 +354,7 @@ def fit_images(
     labels: Labels,
     settings: FitSettings | None = None,
     *,
+    prepared: Features | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
     """Learn from a few labels and all the other images.
@@ -309,6 +367,8 @@ def fit_images(
         Their labels. Those marked for the audit are not trained on.
     settings : FitSettings, optional
         How to go about it.
+    prepared : Features, optional
+        Features of ``images`` that have been computed already.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -327,17 +387,18 @@ def fit_images(
     y = labels.training_y
     _check_trainable(labels, y)
     with _timed(seconds, "features"):
-        extractor, reason = choose_extractor(
-            settings.features,
+        prepared = prepared or extract_features(
+            images,
+            features=settings.features,
             weights=settings.weights,
             seed=settings.seed,
             device=settings.device,
+            progress=progress,
         )
-        features = extractor.fit(images, progress=progress).transform(images, progress=progress)
     with _timed(seconds, "fit", progress):
         groups = images.content_groups()
         classifier = FewLabelClassifier(method=settings.method, random_state=settings.seed)
-        classifier.fit(features, y, groups=groups)
+        classifier.fit(prepared.rows, y, groups=groups)
         proba = _all_classes(classifier.label_distributions_, classifier, labels)
     estimate, supervised = _estimates(classifier, labels, y)
     audited = labels.audit
@@ -348,8 +409,8 @@ def fit_images(
     origin[y >= 0] = "label"
     return FitResult(
         classifier=classifier,
-        extractor=extractor,
-        features=features,
+        extractor=prepared.extractor,
+        features=prepared.rows,
         labels=labels,
         classes=labels.classes,
         proba=proba,
@@ -357,7 +418,7 @@ def fit_images(
         estimate=estimate,
         audit=audit,
         supervised_accuracy=supervised,
-        feature_reason=reason,
+        feature_reason=prepared.reason,
         settings=settings,
         seconds=seconds,
         warnings=_fit_warnings(images, labels, classifier, groups, audit),

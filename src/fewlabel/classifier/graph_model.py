@@ -43,6 +43,28 @@ class GraphModel:
             self.neighbors, distances = self.index.graph(self.n_neighbors)
             self.graph = normalize_graph(affinity_graph(self.neighbors, chord(distances)))
 
+    @classmethod
+    def for_prediction(cls, rows: np.ndarray, n_neighbors: int) -> GraphModel:
+        """Make a model that only predicts: the neighbor search without the graph.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, d)
+            Features of the images in the graph.
+        n_neighbors : int
+            Neighbors to average.
+
+        Returns
+        -------
+        GraphModel
+            A model for ``predict``.
+        """
+        model = cls.__new__(cls)
+        model.index = NeighborIndex(rows, "cosine", random_state=0)
+        model.n_neighbors = min(n_neighbors, len(rows) - 1)
+        model.neighbors = model.graph = None
+        return model
+
     def solve(
         self, codes: np.ndarray, folds: LabelFolds, n_classes: int, alpha: float
     ) -> FoldScores:

@@ -213,7 +213,7 @@ def _convolutions_before_norms(model: nn.Module, probe: torch.Tensor) -> list[tu
 
 
 def _complete(asked: Recipe, found: Recipe | None) -> Recipe:
-    if found is None:
+    if found is None or found.model.split(".")[0] != asked.model.split(".")[0]:
         return asked
     return Recipe(
         asked.model,

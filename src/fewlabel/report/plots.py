@@ -30,7 +30,7 @@ from fewlabel.report.svg import (
 
 Floats = NDArray[np.floating[Any]]
 MAX_NUMBERED_CLASSES = 20
-_WIDTH, _HEIGHT = 430.0, 330.0
+_WIDTH, _HEIGHT = 390.0, 300.0
 _PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.0f} %")
 _THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
 

@@ -1,0 +1,162 @@
+"""One benchmark run: labels looked up for a few images, accuracy on images never seen."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from fewlabel import __version__
+from fewlabel.compute import as_generator, peak_rss_mb
+from fewlabel.data import ImageSet, Labels, labels_from_truth, load_benchmark, stratified_split
+from fewlabel.errors import UsageError
+from fewlabel.evaluate import accuracy
+from fewlabel.pipeline import (
+    Features,
+    FitResult,
+    FitSettings,
+    Progress,
+    extract_features,
+    fit_images,
+    select_images,
+)
+
+POOLED = ("grocery",)
+"""Data sets whose published splits are pooled, a stratified quarter being held out."""
+
+_HELD_OUT = 0.25
+
+
+def run_bench(
+    dataset: str,
+    *,
+    n_labeled: int,
+    selection: str = "representatives",
+    method: str = "auto",
+    seed: int = 0,
+    n_images: int | None = None,
+    features: str = "auto",
+    weights: str | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Choose labels, look them up, fit, and measure on the test images.
+
+    The labels of all other training images are hidden: the features, the selection and the fit
+    are never given them. The test images are read after the fit, to be predicted.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of a benchmark data set.
+    n_labeled : int
+        How many training images to label.
+    selection : {"representatives", "medoids", "typiclust", "random"}
+        How these are chosen.
+    method : str
+        How to learn; see `fewlabel.pipeline.FitSettings`.
+    seed : int
+        Seed of every random choice.
+    n_images : int, optional
+        Use only so many training images, drawn at random.
+    features, weights, device
+        As in `fewlabel.pipeline.FitSettings`.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    dict
+        ``dataset, n_labeled, selection, method, seed, accuracy, supervised_accuracy, seconds,
+        peak_rss_mb, version`` and, for the curious, ``n_images, n_test, chosen, estimate,
+        features``. Accuracies are shares of right predictions on the test images.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer training images than labels.
+    """
+    start = time.perf_counter()
+    train, test = _split(dataset, seed)
+    if n_images is not None and n_images < len(train):
+        rows = np.sort(as_generator(seed).choice(len(train), size=n_images, replace=False))
+        train = train.subset(rows)
+    if n_labeled > len(train):
+        raise UsageError(
+            f"{n_labeled:,} labels are asked for, but there are {len(train):,} training images."
+        )
+    truth = labels_from_truth(train)
+    begin = time.perf_counter()
+    prepared = extract_features(
+        train, features=features, weights=weights, seed=seed, device=device, progress=progress
+    )
+    seconds = {"features": time.perf_counter() - begin}
+    chosen = select_images(
+        train, n_labeled, method=selection, seed=seed, prepared=prepared, progress=progress
+    )
+    seconds["select"] = chosen.seconds["select"]
+    y = np.full(len(train), -1, dtype=np.int64)
+    y[chosen.indices] = truth.y[chosen.indices]
+    settings = FitSettings(
+        method=method, features=features, weights=weights, seed=seed, device=device
+    )
+    labels = Labels(y, truth.classes, _purposes(chosen.indices, selection, len(train)))
+    result = fit_images(train, labels, settings, prepared=prepared, progress=progress)
+    seconds["fit"] = result.seconds["fit"]
+    begin = time.perf_counter()
+    scores = _score(result, prepared, test, truth.classes, progress)
+    seconds["predict"] = time.perf_counter() - begin
+    seconds["total"] = time.perf_counter() - start
+    return {
+        "dataset": dataset,
+        "n_labeled": n_labeled,
+        "selection": selection,
+        "method": method,
+        "seed": seed,
+        **scores,
+        "seconds": {stage: round(value, 2) for stage, value in seconds.items()},
+        "peak_rss_mb": round(peak_rss_mb(), 1),
+        "version": __version__,
+        "n_images": len(train),
+        "n_test": len(test),
+        "n_classes_labeled": len(np.unique(y[y >= 0])),
+        "chosen": result.classifier.method_,
+        "chosen_settings": result.classifier.settings_,
+        "estimate": result.estimate.to_dict(),
+        "features": prepared.extractor.name,
+    }
+
+
+def _split(dataset: str, seed: int) -> tuple[ImageSet, ImageSet]:
+    if dataset not in POOLED:
+        return load_benchmark(dataset, "train"), load_benchmark(dataset, "test")
+    images = load_benchmark(dataset, None)
+    y = labels_from_truth(images).y
+    train, test = stratified_split(y, images.content_groups(), _HELD_OUT, as_generator(seed))
+    return images.subset(train), images.subset(test)
+
+
+def _purposes(chosen: np.ndarray, selection: str, n: int) -> tuple[str, ...]:
+    purposes = np.full(n, "", dtype=object)
+    purposes[chosen] = "random" if selection == "random" else "train"
+    return tuple(purposes.tolist())
+
+
+def _score(
+    result: FitResult,
+    prepared: Features,
+    test: ImageSet,
+    classes: tuple[str, ...],
+    progress: Progress | None,
+) -> dict[str, float]:
+    """Accuracy of the chosen model and of the supervised baseline on the test images."""
+    y = labels_from_truth(test, classes).y
+    rows = prepared.extractor.transform(test, progress=progress)
+    classifier = result.classifier
+    baseline = classifier._predictor.predict_proba(rows, "supervised")
+    known = np.asarray(classifier.classes_)
+    return {
+        "accuracy": accuracy(y, classifier.predict(rows)),
+        "supervised_accuracy": accuracy(y, known[baseline.argmax(axis=1)]),
+    }

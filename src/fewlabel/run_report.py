@@ -1,0 +1,354 @@
+"""What the reports of a run show: pictures, map, galleries and next steps."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from sklearn.manifold import TSNE
+
+from fewlabel import __version__
+from fewlabel.cluster.representatives import pick_representatives, typicality
+from fewlabel.data import ImageSet
+from fewlabel.evaluate import apply_temperature
+from fewlabel.pipeline import FitResult
+from fewlabel.report import (
+    EvaluationInputs,
+    Gallery,
+    GalleryItem,
+    LedgerRow,
+    ReportInputs,
+    render_evaluation,
+    render_report,
+)
+
+_THUMBNAIL = 96
+_GALLERY = 24
+_MAP_IMAGES = 1_200
+_UNSURE_POOL = 1_000
+
+
+def run_report(result: FitResult, images: ImageSet, *, command: str, created: str) -> str:
+    """Render the report of a fit.
+
+    Parameters
+    ----------
+    result : FitResult
+        The outcome of the fit.
+    images : ImageSet
+        The images.
+    command : str
+        The command that makes the run again.
+    created : str
+        Time in ISO form.
+
+    Returns
+    -------
+    str
+        One self-contained HTML page.
+    """
+    folds = result.classifier.folds_
+    choice = result.classifier.choice_
+    assert folds is not None
+    assert choice is not None
+    given = result.labels.training_y
+    tested = folds.labeled if folds.unseen.all() else folds.labeled[~folds.unseen]
+    rows = np.searchsorted(folds.labeled, tested)
+    cross_fitted = _widened(result, result.classifier.cross_fitted_[rows])
+    map_index, map_xy = _map(result)
+    audited = result.labels.audit
+    audit_fields: dict[str, Any] = {}
+    if len(audited):
+        audit_fields = {
+            "audit": result.audit,
+            "test_y": result.labels.y[audited],
+            "test_proba": result.proba[audited],
+        }
+    inputs = ReportInputs(
+        title=_title(images),
+        source=images.source,
+        created=created,
+        version=__version__,
+        n_images=len(images),
+        n_labeled=int((given >= 0).sum()),
+        classes=result.classes,
+        estimate=result.estimate,
+        labeled_y=given[tested],
+        labeled_proba=cross_fitted,
+        predictions=result.predicted,
+        confidence=result.confidence,
+        origin=result.origin,
+        candidates=choice.table,
+        supervised_name="supervised",
+        map_xy=map_xy,
+        map_index=map_index,
+        galleries=_galleries(result, images),
+        warnings=result.warnings,
+        skipped=[(skipped.path, skipped.reason) for skipped in images.skipped],
+        n_duplicates=result.n_duplicates,
+        ledger_summary=_ledger_summary(result),
+        next_steps=_next_steps(result, images),
+        settings=asdict(result.settings) | result.classifier.settings_,
+        seconds=result.seconds,
+        feature_reason=result.feature_reason,
+        peak_rss_mb=result.peak_rss_mb,
+        command=command,
+        **audit_fields,
+    )
+    return render_report(inputs)
+
+
+def evaluation_report(
+    run: Any,
+    images: ImageSet,
+    y: np.ndarray,
+    prediction: Any,
+    *,
+    command: str,
+    created: str,
+) -> str:
+    """Render the report of an evaluation.
+
+    Parameters
+    ----------
+    run : Run
+        The model.
+    images : ImageSet
+        Labelled images.
+    y : ndarray of shape (n,)
+        Their classes.
+    prediction : Prediction
+        What the model says.
+    command : str
+        The command that evaluates again.
+    created : str
+        Time in ISO form.
+
+    Returns
+    -------
+    str
+        One self-contained HTML page.
+    """
+    wrong = np.flatnonzero(prediction.label != y)
+    worst = wrong[np.argsort(-prediction.confidence[wrong], kind="stable")][:_GALLERY]
+    notes = [f"true: {run.classes[y[i]]}" for i in worst]
+    unsure = np.argsort(prediction.confidence, kind="stable")[:_GALLERY]
+    galleries = [
+        Gallery(
+            "Worst mistakes",
+            "Wrong and most confident: mislabelled images show up here first.",
+            _items(images, worst, prediction, run.classes, notes),
+        ),
+        Gallery(
+            "Least confident",
+            "Where the model hesitates, right or wrong.",
+            _items(images, unsure, prediction, run.classes, [f"true: {run.classes[y[i]]}" for i in unsure]),
+        ),
+    ]
+    inputs = EvaluationInputs(
+        title=_title(images),
+        source=images.source,
+        created=created,
+        version=__version__,
+        classes=run.classes,
+        y=y,
+        proba=prediction.proba,
+        names=images.names,
+        expected=run.expected,
+        galleries=galleries,
+        skipped=[(skipped.path, skipped.reason) for skipped in images.skipped],
+        seconds=prediction.seconds,
+        command=command,
+    )
+    return render_evaluation(inputs)
+
+
+def _title(images: ImageSet) -> str:
+    return images.source.rstrip("/\\").replace("\\", "/").split("/")[-1] or images.source
+
+
+def _widened(result: FitResult, proba: np.ndarray) -> np.ndarray:
+    wide = np.zeros((len(proba), len(result.classes)))
+    wide[:, result.classifier.classes_] = proba
+    return wide
+
+
+def _map(result: FitResult) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    """Lay a sample of the images out on a plane by t-SNE, the labelled ones among them."""
+    n = len(result.features)
+    if n < 5:
+        return None, None
+    rng = np.random.default_rng(result.settings.seed)
+    labeled = np.flatnonzero(result.labels.training_y >= 0)
+    if len(labeled) > _MAP_IMAGES // 3:
+        labeled = rng.choice(labeled, size=_MAP_IMAGES // 3, replace=False)
+    others = np.setdiff1d(rng.permutation(n)[:_MAP_IMAGES], labeled)
+    index = np.sort(np.concatenate([labeled, others[: _MAP_IMAGES - len(labeled)]]))
+    rows = result.features[index].astype(np.float64)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    # Identical rows would have no spread to scale by.
+    rows += rng.normal(scale=1e-6, size=rows.shape)
+    tsne = TSNE(
+        perplexity=min(30.0, (len(index) - 1) / 3),
+        init="pca" if min(rows.shape) >= 2 else "random",
+        max_iter=500,
+        random_state=result.settings.seed,
+    )
+    return index, tsne.fit_transform(rows)
+
+
+def _galleries(result: FitResult, images: ImageSet) -> list[Gallery]:
+    given = result.labels.training_y
+    unlabeled = np.flatnonzero(given < 0)
+    order = unlabeled[np.argsort(-result.confidence[unlabeled], kind="stable")]
+    labeled = np.flatnonzero(given >= 0)
+    typical = labeled
+    if len(labeled) > _GALLERY:
+        scores = typicality(result.features[labeled], random_state=result.settings.seed)
+        typical = labeled[np.argsort(-scores, kind="stable")[:_GALLERY]]
+    following, disagreeing = next_to_label(result), _disagreements(result)
+    student = _second_opinion(result)
+    return [
+        Gallery(
+            "What to label next",
+            "Images that the model is unsure about, spread over different kinds of images.",
+            _items(images, following, result, result.classes),
+        ),
+        Gallery(
+            "Labelled images",
+            "Some of the labels that everything rests on: is each of them right?",
+            _items(images, typical, result, result.classes),
+        ),
+        Gallery(
+            "Least confident",
+            "Predictions that are most likely wrong.",
+            _items(images, order[::-1][:_GALLERY], result, result.classes),
+        ),
+        Gallery(
+            "Most confident",
+            "Spread over the images that the model is surest of.",
+            _items(images, _spread_over(order), result, result.classes),
+        ),
+        Gallery(
+            "Graph and supervised model disagree",
+            "Spread by similarity the label is one thing, by the model trained on the labels "
+            "alone another: these pairs of classes are hard to tell apart.",
+            _items(
+                images,
+                disagreeing,
+                result,
+                result.classes,
+                [f"supervised: {result.classes[i]}" for i in student[disagreeing]],
+            ),
+        ),
+    ]
+
+
+def _spread_over(order: np.ndarray) -> np.ndarray:
+    """Take some of the most confident tenth, evenly: the very top is often one thing."""
+    top = order[: max(_GALLERY, len(order) // 10)]
+    return top[np.unique(np.linspace(0, len(top) - 1, _GALLERY).astype(int))] if len(top) else top
+
+
+def _second_opinion(result: FitResult) -> np.ndarray:
+    """Classes by the supervised baseline, for all images."""
+    proba = result.classifier._predictor.linear["supervised"].predict_proba(result.features)
+    return np.asarray(result.classifier.classes_)[proba.argmax(axis=1)]
+
+
+def _disagreements(result: FitResult) -> np.ndarray:
+    propagated = np.asarray(result.classifier.classes_)[result.classifier.propagated_.argmax(1)]
+    differ = (propagated != _second_opinion(result)) & (result.labels.training_y < 0)
+    rows = np.flatnonzero(differ)
+    strength = result.classifier.propagated_.max(axis=1)[rows]
+    return rows[np.argsort(-strength, kind="stable")[:_GALLERY]]
+
+
+def next_to_label(result: FitResult, n: int = 12) -> np.ndarray:
+    """Choose images whose labels would help most: unsure, and unlike each other.
+
+    Parameters
+    ----------
+    result : FitResult
+        The outcome of a fit.
+    n : int
+        How many to choose.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Images, fewer where fewer are unlabelled.
+    """
+    unlabeled = np.flatnonzero(result.labels.y < 0)
+    if len(unlabeled) <= n:
+        return unlabeled
+    top_two = np.sort(result.proba[unlabeled], axis=1)[:, -2:]
+    margin = top_two[:, 1] - top_two[:, 0]
+    pool_size = min(_UNSURE_POOL, max(n, len(unlabeled) // 5))
+    pool = unlabeled[np.argsort(margin, kind="stable")[:pool_size]]
+    picks = pick_representatives(
+        result.features[pool], n, method="medoids", random_state=result.settings.seed
+    )
+    return pool[picks.indices]
+
+
+def _items(
+    images: ImageSet,
+    rows: np.ndarray,
+    source: Any,
+    classes: tuple[str, ...],
+    notes: list[str] | None = None,
+) -> list[GalleryItem]:
+    if not len(rows):
+        return []
+    native = images.native_shape
+    small = native is not None and max(native[:2]) <= _THUMBNAIL
+    pixels = images.read(rows, size=None if small else (_THUMBNAIL, _THUMBNAIL))
+    labels = source.proba.argmax(axis=1)
+    return [
+        GalleryItem(
+            image=image,
+            name=images.names[row],
+            label=classes[labels[row]],
+            confidence=float(source.confidence[row]),
+            note=notes[i] if notes else "",
+        )
+        for i, (row, image) in enumerate(zip(rows.tolist(), pixels, strict=True))
+    ]
+
+
+def _ledger_summary(result: FitResult) -> list[LedgerRow]:
+    given = result.labels.training_y >= 0
+    spread = apply_temperature(result.classifier.propagated_, 1.0).max(axis=1)[~given]
+    rows: list[LedgerRow] = [
+        {"method": "given", "count": int(given.sum()), "mean_confidence": 1.0}
+    ]
+    if len(spread):
+        rows.append(
+            {
+                "method": "spread over the graph",
+                "count": len(spread),
+                "mean_confidence": float(spread.mean()),
+            }
+        )
+    return rows
+
+
+def _next_steps(result: FitResult, images: ImageSet) -> list[str]:
+    more = max(10, int((result.labels.training_y >= 0).sum()))
+    source = shlex.quote(images.source)
+    steps = []
+    if result.audit is None:
+        steps.append(
+            "Check the accuracy on a random sample: "
+            f"`fewlabel select {source} --budget 1 --audit 50 --labels labels.csv --out audit.csv`, "
+            "fill in the labels, and fit again with both tables joined."
+        )
+    steps.append(
+        "Label more where it helps: "
+        f"`fewlabel select {source} --budget {more} --labels labels.csv --out more.csv`."
+    )
+    steps.append("Use the model on new images: `fewlabel predict RUN IMAGES --out predictions.csv`.")
+    return steps
