@@ -1,5 +1,78 @@
-"""From a folder of images and a handful of labels to a classifier you can trust."""
+"""From a folder of images and a handful of labels to a classifier you can trust.
+
+The public names, loaded when they are first used: ``import fewlabel`` alone imports neither
+torch nor scikit-learn.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fewlabel.classifier import FewLabelClassifier
+    from fewlabel.cluster.kmeans import KMeans
+    from fewlabel.cluster.neighbors import NeighborIndex, nearest_neighbors
+    from fewlabel.cluster.representatives import Representatives
+    from fewlabel.data import load_images, read_labels
+    from fewlabel.features.distances import ClusterDistances
+    from fewlabel.features.patches import PatchDictionary
+    from fewlabel.features.reduce import DampedPCA
+    from fewlabel.pipeline import FitSettings, fit_images, select_images
+    from fewlabel.propagate import ClusterPropagation, GraphPropagation
+    from fewlabel.run_folder import evaluate_run, load_run, save_run
+
 __version__ = "0.1.0"
+
+_HOME = {
+    "ClusterDistances": "features.distances",
+    "ClusterPropagation": "propagate",
+    "DampedPCA": "features.reduce",
+    "FewLabelClassifier": "classifier",
+    "FitSettings": "pipeline",
+    "GraphPropagation": "propagate",
+    "KMeans": "cluster.kmeans",
+    "NeighborIndex": "cluster.neighbors",
+    "PatchDictionary": "features.patches",
+    "Representatives": "cluster.representatives",
+    "evaluate_run": "run_folder",
+    "fit_images": "pipeline",
+    "load_images": "data",
+    "load_run": "run_folder",
+    "nearest_neighbors": "cluster.neighbors",
+    "read_labels": "data",
+    "save_run": "run_folder",
+    "select_images": "pipeline",
+}
+
+__all__ = [
+    "ClusterDistances",
+    "ClusterPropagation",
+    "DampedPCA",
+    "FewLabelClassifier",
+    "FitSettings",
+    "GraphPropagation",
+    "KMeans",
+    "NeighborIndex",
+    "PatchDictionary",
+    "Representatives",
+    "__version__",
+    "evaluate_run",
+    "fit_images",
+    "load_images",
+    "load_run",
+    "nearest_neighbors",
+    "read_labels",
+    "save_run",
+    "select_images",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fewlabel' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"fewlabel.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -51,7 +51,8 @@ def pick_device(device: str = "auto") -> torch.device:
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if present[name]))
     if not present[device]:
         raise UsageError(
-            f"The device {device!r} is not present here; use --device auto, or see `fewlabel doctor`."
+            f"The device {device!r} is not present here: use --device auto, or see "
+            "`fewlabel doctor`."
         )
     return torch.device(device)
 
@@ -104,7 +105,9 @@ def matmul_dtype(device_type: str = "cpu") -> torch.dtype:
     forced = os.environ.get("FEWLABEL_MATMUL")
     if forced is not None:
         if forced not in ("float32", "bfloat16"):
-            raise UsageError(f"FEWLABEL_MATMUL must be float32 or bfloat16. Got {forced!r} instead.")
+            raise UsageError(
+                f"FEWLABEL_MATMUL must be float32 or bfloat16. Got {forced!r} instead."
+            )
         return torch.float32 if forced == "float32" else torch.bfloat16
     if device_type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32

@@ -102,8 +102,6 @@ def _declare_torchvision_operators() -> None:
 
     library = torch.library.Library("torchvision", "DEF")
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    library.define(
-        "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-    )
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     # The library object owns the declarations: they vanish with it.
     _OPERATOR_LIBRARIES.append(library)

@@ -444,9 +444,7 @@ def _estimates(
     return estimate, supervised
 
 
-def _all_classes(
-    proba: np.ndarray, classifier: FewLabelClassifier, labels: Labels
-) -> np.ndarray:
+def _all_classes(proba: np.ndarray, classifier: FewLabelClassifier, labels: Labels) -> np.ndarray:
     """Widen probabilities to all classes: one that only the audit holds gets none."""
     if proba.shape[1] == len(labels.classes):
         return proba

@@ -126,9 +126,7 @@ class Run:
         proba = np.zeros((len(images), len(self.classes)))
         proba[:, self.classifier.classes_] = self.classifier.predict_proba(features)
         seconds = {"features": middle - start, "predict": time.perf_counter() - middle}
-        return Prediction(
-            proba.argmax(axis=1), proba.max(axis=1), proba, self.classes, seconds
-        )
+        return Prediction(proba.argmax(axis=1), proba.max(axis=1), proba, self.classes, seconds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,9 +294,7 @@ def write_ledger(path: Path, result: FitResult, images: ImageSet) -> None:
             "confidence": pa.array(np.where(labeled, 1.0, spread.max(axis=1)), pa.float32()),
             "method": pa.array(np.where(labeled, "given", "graph").tolist(), pa.string()),
             "round": pa.array(np.where(labeled, 0, 1), pa.int32()),
-            "revoked_in_round": pa.array(
-                revoked, pa.int32(), mask=revoked < 0
-            ),
+            "revoked_in_round": pa.array(revoked, pa.int32(), mask=revoked < 0),
         }
     )
     pyarrow.parquet.write_table(table, path, compression="zstd")

@@ -135,6 +135,7 @@ def evaluation_report(
     worst = wrong[np.argsort(-prediction.confidence[wrong], kind="stable")][:_GALLERY]
     notes = [f"true: {run.classes[y[i]]}" for i in worst]
     unsure = np.argsort(prediction.confidence, kind="stable")[:_GALLERY]
+    doubts = [f"true: {run.classes[y[i]]}" for i in unsure]
     galleries = [
         Gallery(
             "Worst mistakes",
@@ -144,7 +145,7 @@ def evaluation_report(
         Gallery(
             "Least confident",
             "Where the model hesitates, right or wrong.",
-            _items(images, unsure, prediction, run.classes, [f"true: {run.classes[y[i]]}" for i in unsure]),
+            _items(images, unsure, prediction, run.classes, doubts),
         ),
     ]
     inputs = EvaluationInputs(
@@ -322,9 +323,7 @@ def _items(
 def _ledger_summary(result: FitResult) -> list[LedgerRow]:
     given = result.labels.training_y >= 0
     spread = apply_temperature(result.classifier.propagated_, 1.0).max(axis=1)[~given]
-    rows: list[LedgerRow] = [
-        {"method": "given", "count": int(given.sum()), "mean_confidence": 1.0}
-    ]
+    rows: list[LedgerRow] = [{"method": "given", "count": int(given.sum()), "mean_confidence": 1.0}]
     if len(spread):
         rows.append(
             {
@@ -343,12 +342,15 @@ def _next_steps(result: FitResult, images: ImageSet) -> list[str]:
     if result.audit is None:
         steps.append(
             "Check the accuracy on a random sample: "
-            f"`fewlabel select {source} --budget 1 --audit 50 --labels labels.csv --out audit.csv`, "
-            "fill in the labels, and fit again with both tables joined."
+            f"`fewlabel select {source} --budget 0 --audit 50 --labels labels.csv "
+            "--out audit.csv`, fill in the labels, and fit again with both tables: "
+            "`--labels labels.csv --labels audit.csv`."
         )
     steps.append(
         "Label more where it helps: "
         f"`fewlabel select {source} --budget {more} --labels labels.csv --out more.csv`."
     )
-    steps.append("Use the model on new images: `fewlabel predict RUN IMAGES --out predictions.csv`.")
+    steps.append(
+        "Use the model on new images: `fewlabel predict RUN IMAGES --out predictions.csv`."
+    )
     return steps

@@ -36,8 +36,10 @@ def float64_lloyd(X, centers, n_iter):
     return centers, labels, squared.min(axis=1).sum()
 
 
+@pytest.mark.parametrize("plain_below", [0, 64])
 @pytest.mark.parametrize("offset", [0.0, 300.0])
-def test_lloyd_agrees_with_float64(offset):
+def test_lloyd_agrees_with_float64(monkeypatch, offset, plain_below):
+    monkeypatch.setattr(assignment, "_PLAIN_BELOW", plain_below)
     X = blobs(12, 30, 6, spread=0.6) + np.float32(offset)
     start = X[::30].copy()
     centers, labels, inertia, n_iter = lloyd(X, start, max_iter=4, tol=0)
@@ -62,6 +64,7 @@ def test_projected_search_is_exact_in_every_round(monkeypatch):
         monkeypatch.setattr(assignment, name, 1)
     rng = np.random.default_rng(1)
     # Few strong directions and a tail, as in images: the projection leaves something over.
+    monkeypatch.setattr(assignment, "_PLAIN_BELOW", 0)
     scales = np.concatenate([np.full(12, 1.0), np.full(180, 0.06)])
     X = (rng.normal(size=(1500, 192)) * scales + 2).astype(np.float32)
     search = assignment.CenterSearch(X, 60)
@@ -85,6 +88,7 @@ def test_projected_search_is_exact_in_every_round(monkeypatch):
 
 @pytest.mark.parametrize("projected", [False, True])
 def test_bfloat16_products_change_nothing(monkeypatch, projected):
+    monkeypatch.setattr(assignment, "_PLAIN_BELOW", 0)
     if projected:
         for name in ("_MIN_ROWS", "_MIN_CENTERS", "_MIN_FEATURES"):
             monkeypatch.setattr(assignment, name, 1)
@@ -131,7 +135,9 @@ def test_labels_are_what_predict_says_and_transform_measures():
     assert model.inertia_ == pytest.approx(float((truth.min(axis=1) ** 2).sum()), rel=1e-4)
 
 
-def test_empty_clusters_take_the_farthest_rows():
+@pytest.mark.parametrize("plain_below", [0, 64])
+def test_empty_clusters_take_the_farthest_rows(monkeypatch, plain_below):
+    monkeypatch.setattr(assignment, "_PLAIN_BELOW", plain_below)
     X = np.concatenate([blobs(1, 50, 2), [[50, 50]], [[-80, 0]]]).astype(np.float32)
     start = np.concatenate([X[:1], np.full((2, 2), 1000.0)]).astype(np.float32)
     _, labels, _, _ = lloyd(X, start)
@@ -146,7 +152,9 @@ def test_reseeding_never_takes_the_only_member_of_a_cluster():
     assert inertia == 0.5
 
 
-def test_fewer_different_rows_than_clusters_warns_and_is_exact():
+@pytest.mark.parametrize("plain_below", [0, 64])
+def test_fewer_different_rows_than_clusters_warns_and_is_exact(monkeypatch, plain_below):
+    monkeypatch.setattr(assignment, "_PLAIN_BELOW", plain_below)
     X = np.repeat(np.eye(3, dtype=np.float32), 5, axis=0)
     with pytest.warns(ConvergenceWarning, match="Only 3 of 6 clusters have members"):
         model = KMeans(6, random_state=0).fit(X)

@@ -35,7 +35,7 @@ def test_a_clear_winner_wins_even_with_a_worse_log_loss():
     rows = {row.name: row for row in choice.table}
     assert rows["best"].why == "most accurate"
     assert rows["best"].se == 0
-    assert rows["modest"].why == "less accurate than best by more than one standard error"
+    assert rows["modest"].why == "less accurate than best by more than the error allows"
     assert [row.chosen for row in choice.table] == [False, True]
 
 
@@ -51,8 +51,8 @@ def test_a_near_tie_goes_to_the_least_log_loss():
     assert rows["lucky"].accuracy > rows["knows"].accuracy
     assert rows["knows"].log_loss < rows["lucky"].log_loss
     assert choice.name == "knows"
-    assert "least log loss of the 2" in rows["knows"].why
-    assert "higher log loss than knows" in rows["lucky"].why
+    assert "least log loss among the 2" in rows["knows"].why
+    assert "but knows comes first" in rows["lucky"].why
 
 
 def test_the_standard_error_is_of_the_paired_difference():
@@ -82,8 +82,15 @@ def test_a_full_tie_goes_to_the_preferred_then_to_the_first():
     assert choose_candidate(candidates, Y).name == "a"
     choice = choose_candidate(candidates, Y, prefer=["absent", "c", "b"])
     assert choice.name == "c"
-    assert choice.table[2].why.endswith("first in the order of preference")
-    assert choice.table[0].why == "tied with c, which is preferred"
+    assert choice.table[2].why == "preferred among the 3 that are as accurate within the error"
+    assert choice.table[0].why == "as accurate within the error, but c comes first"
+
+
+def test_preference_outweighs_a_difference_within_the_error_and_no_more():
+    better, worse = make_proba(Y, [0, 1]), make_proba(Y, [0, 2, 3, 4, 5])
+    candidates = {"better": better, "worse": worse}
+    assert choose_candidate(candidates, Y, prefer=["worse"]).name == "better"
+    assert choose_candidate(candidates, Y, prefer=["worse"], n_se=2.0).name == "worse"
 
 
 def test_the_order_of_the_candidates_does_not_matter_without_a_tie():

@@ -14,6 +14,9 @@ from fewlabel.propagate.graph_propagation import CLASS_PRIORS
 
 _STUDENT_SHARE = 0.5
 _STUDENT_MOST = 8_000
+_FEW_A_CLASS = 20
+_SETTING_ERRORS = 2.0
+"""Six settings are compared: by luck alone one of them is often a standard error ahead."""
 
 
 @dataclass
@@ -170,9 +173,7 @@ class Candidates:
         folds = self.folds
         if folds is None:
             labeled = np.flatnonzero(self.codes >= 0)
-            folds = LabelFolds(
-                ((labeled[:0], labeled),), labeled, np.zeros(len(labeled), bool), ()
-            )
+            folds = LabelFolds(((labeled[:0], labeled),), labeled, np.zeros(len(labeled), bool), ())
         alphas = alphas if self.folds is not None else alphas[:1]
         best: FoldScores | None = None
         cross_fitted: dict[str, np.ndarray] = {}
@@ -184,7 +185,13 @@ class Candidates:
                 break
             for prior in CLASS_PRIORS:
                 cross_fitted[f"{alpha:g} {prior}"] = scores.cross_fitted(prior)
-            choice = choose_candidate(cross_fitted, y_true, unseen=folds.unseen)
+            choice = choose_candidate(
+                cross_fitted,
+                y_true,
+                prefer=preferred_spread(len(y_true) / self.n_classes, alphas),
+                n_se=_SETTING_ERRORS,
+                unseen=folds.unseen,
+            )
             name = choice.name
             # Only the best spread so far is kept: each holds n × folds × K numbers.
             if best is None or name.startswith(f"{alpha:g} "):
@@ -241,6 +248,59 @@ class Candidates:
         return LinearModel.fit(
             self.X[rows], targets, self.n_classes, C=PENALTIES[0], sample_weight=weights
         )
+
+
+def preferred_methods(labels_per_class: float) -> tuple[str, ...]:
+    """Order the candidates by what is known beforehand.
+
+    With few labels a class the graph does best, since the baseline hardly has anything to
+    learn from; with more the two together do. See docs/decisions/0005.
+
+    Parameters
+    ----------
+    labels_per_class : float
+        Mean number of labels a class.
+
+    Returns
+    -------
+    tuple of str
+        Names, best first.
+
+    Examples
+    --------
+    >>> preferred_methods(2)[0], preferred_methods(50)[0]
+    ('graph', 'blend')
+    """
+    if labels_per_class <= _FEW_A_CLASS:
+        return ("graph", "blend", "student", "supervised")
+    return ("blend", "graph", "student", "supervised")
+
+
+def preferred_spread(labels_per_class: float, alphas: tuple[float, ...]) -> tuple[str, ...]:
+    """Order the settings of the spread by what is known beforehand.
+
+    The fewer labels, the farther each must reach, and the nearer to 1 ``alpha`` has to be.
+
+    Parameters
+    ----------
+    labels_per_class : float
+        Mean number of labels a class.
+    alphas : tuple of float
+        Values to choose from.
+
+    Returns
+    -------
+    tuple of str
+        Names as in ``Candidates``: ``"ALPHA PRIOR"``, best first.
+
+    Examples
+    --------
+    >>> preferred_spread(2, (0.9, 0.97, 0.99))[0]
+    '0.99 uniform'
+    """
+    wanted = 0.99 if labels_per_class <= 5 else 0.97 if labels_per_class <= _FEW_A_CLASS else 0.9
+    by_nearness = sorted(alphas, key=lambda alpha: abs(np.log((1 - alpha) / (1 - wanted))))
+    return tuple(f"{alpha:g} {prior}" for prior in CLASS_PRIORS for alpha in by_nearness)
 
 
 def blend(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fewlabel.classifier.candidates import Candidates, Fitted
+from fewlabel.classifier.candidates import Candidates, Fitted, preferred_methods
 from fewlabel.classifier.graph_model import GraphModel
 from fewlabel.compute import as_generator
 from fewlabel.errors import UsageError
@@ -175,7 +175,10 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         y_true = codes[self.folds_.labeled]
         seen = ~self.folds_.unseen
         self.choice_ = choose_candidate(
-            fitted.cross_fitted, y_true, prefer=Candidates.NAMES, unseen=self.folds_.unseen
+            fitted.cross_fitted,
+            y_true,
+            prefer=preferred_methods(len(y_true) / len(self.classes_)),
+            unseen=self.folds_.unseen,
         )
         if self.method == "auto":
             self.method_ = self.choice_.name

@@ -100,4 +100,12 @@ def _tell(found: dict[str, Any]) -> None:
 
 def _class_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     """Give the classes as rows, the worst recognised first."""
-    return []
+    table = sorted(found["per_class"], key=lambda row: (row["recall"] is None, row["recall"] or 0))
+    return [
+        (
+            row["class"],
+            f"{row['support']:,}",
+            *("" if row[k] is None else f"{row[k]:.1%}" for k in ("precision", "recall", "f1")),
+        )
+        for row in table
+    ]

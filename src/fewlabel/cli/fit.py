@@ -121,7 +121,9 @@ def tell_fit(summary: dict[str, Any]) -> None:
 def _accuracy_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     estimate, audit = summary["estimate"], summary["audit"]
     n_labeled = summary["n_labeled"]
-    rows = [("estimate", *accuracy_cells(estimate), f"{n_labeled:,} labels, by cross-fitting")]
+    rows: list[tuple[str, ...]] = [
+        ("estimate", *accuracy_cells(estimate), f"{n_labeled:,} labels, by cross-fitting")
+    ]
     if audit is not None:
         rows.append(("audit", *accuracy_cells(audit), f"{audit['n']:,} random labels"))
     baseline = summary["supervised_accuracy"]

@@ -1,0 +1,1 @@
+"""Clusters, the nearest-neighbor graph, and which images to label first."""

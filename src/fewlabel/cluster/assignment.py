@@ -35,6 +35,9 @@ _PAIRS_A_THREAD = 2_048
 _ROWS_AT_ONCE = 16_384
 _SCORES_AT_ONCE = 4_194_304
 
+_PLAIN_BELOW = 64
+"""With fewer centers the full product costs less than the bookkeeping that would avoid it."""
+
 _MIN_ROWS, _MIN_CENTERS, _MIN_FEATURES = 8_192, 256, 192
 """Below these sizes the full product costs less than finding the principal directions."""
 
@@ -171,6 +174,7 @@ class CenterSearch:
         labels = np.full(len(self._X), -1, dtype=np.int64)
         squared = np.full(len(self._X), np.inf, dtype=np.float32)
         self.update(labels, squared, centers, np.ones(len(centers), dtype=bool))
+        self.measure(labels, squared, centers)
         return labels, squared
 
     def update(
@@ -183,12 +187,16 @@ class CenterSearch:
         labels : ndarray of shape (n,)
             Nearest centers before the move, changed in place; -1 for a row that has none yet.
         squared : ndarray of shape (n,)
-            Squared distances to them, changed in place.
+            Squared distances to them, changed in place; rough for fewer than 64 centers, see
+            `measure`.
         centers : ndarray of shape (k, d)
             Centers after the move, float32.
         moved : ndarray of shape (k,)
             Which centers are not where they were, bool.
         """
+        if len(centers) < _PLAIN_BELOW:
+            self._assign_plainly(labels, squared, centers)
+            return
         new = labels < 0
         stale = np.flatnonzero(~new & moved[labels])
         before = squared[stale]
@@ -205,6 +213,34 @@ class CenterSearch:
         if len(columns):
             target = _Centers(centers, columns, form[torch.from_numpy(columns)], norms[columns])
             self._improve(np.flatnonzero(~open_to_all), target, labels, squared)
+
+    def _assign_plainly(self, labels: np.ndarray, squared: np.ndarray, centers: np.ndarray) -> None:
+        """Compare all rows with all centers."""
+        form, norms = self._represent(centers, keep=False)
+        factor, halves = form.T.contiguous(), torch.from_numpy(norms / 2)
+        for start in range(0, len(labels), _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            scores = self._buffer.product(self._rows[part], factor, bias=halves).numpy()
+            best = scores.argmax(axis=1)
+            labels[part] = best
+            rough = self._norms[part] - 2 * scores[np.arange(len(best)), best]
+            # What is left between equal points is rounding: it must not look like a distance.
+            squared[part] = np.where(rough > 4 * self._rounding * self._norms[part], rough, 0)
+
+    def measure(self, labels: np.ndarray, squared: np.ndarray, centers: np.ndarray) -> None:
+        """Replace rough distances, which `update` gives for few centers, by direct ones.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n,)
+            Center of each row.
+        squared : ndarray of shape (n,)
+            Squared distances to them, changed in place.
+        centers : ndarray of shape (k, d)
+            Centers, float32.
+        """
+        if len(centers) < _PLAIN_BELOW:
+            squared[:] = squared_distances(self._X, np.arange(len(labels)), centers, labels)
 
     def _improve(
         self, rows: np.ndarray, target: _Centers, labels: np.ndarray, squared: np.ndarray

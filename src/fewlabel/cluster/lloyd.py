@@ -93,6 +93,7 @@ def lloyd(
             break
     if moved.any():
         search.update(labels, squared, centers, moved)
+    search.measure(labels, squared, centers)
     inertia = float(squared.astype(np.float64) @ members.weights)
     return centers, labels, inertia, n_iter
 

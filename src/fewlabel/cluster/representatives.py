@@ -277,7 +277,7 @@ class Representatives(ClusterMixin, BaseEstimator):
         )
         self.indices_ = picks.indices
         self.cluster_sizes_ = picks.cluster_sizes
-        self.representatives_ = rows[self.indices_]
+        self.representatives_: np.ndarray = rows[self.indices_]
         self.labels_ = self._nearest(rows)
         return self
 

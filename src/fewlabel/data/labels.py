@@ -15,7 +15,6 @@ from fewlabel.data.imageset import ImageSet
 from fewlabel.data.tables import Row, read_table, write_table
 from fewlabel.errors import LabelError
 
-
 PURPOSES = ("train", "random", "audit")
 """What the column `purpose` of a table from ``fewlabel select`` may say."""
 
@@ -98,8 +97,8 @@ def read_labels(
     The table is CSV with a header: columns ``path`` and ``label``, or ``index`` and ``label``
     for images from arrays, and perhaps ``purpose``; other columns are ignored. A blank label
     means unlabelled. Paths are those of ``images.names``; backslashes and a leading ``./`` are
-    understood. Blanks around a label are dropped. Labels of files that were set aside as unreadable are dropped
-    with a UserWarning.
+    understood. Blanks around a label are dropped. Labels of files that were set aside as
+    unreadable are dropped with a UserWarning.
 
     Parameters
     ----------

@@ -12,9 +12,6 @@ from fewlabel.errors import UsageError
 from fewlabel.evaluate.calibrate import apply_temperature, fit_temperature
 from fewlabel.evaluate.checks import check_classes, check_proba, check_same_length, check_weights
 
-LOSS_TIE = 1e-6
-"""Log losses closer than this are a tie."""
-
 
 @dataclass(frozen=True)
 class CandidateScore:
@@ -69,6 +66,7 @@ def choose_candidate(
     y_true: Any,
     *,
     prefer: Sequence[str] = (),
+    n_se: float = 1.0,
     unseen: Any = None,
     weights: Any = None,
 ) -> Choice:
@@ -76,13 +74,13 @@ def choose_candidate(
 
     With few labels the most accurate candidate is often so by luck. So:
 
-    1. Kept are the most accurate candidate and all that are within one standard error of it;
-       the error is that of the paired difference, image by image.
-    2. Among those, the least log loss wins. It says more per label than right or wrong does.
-       Each candidate is first given its own temperature on the same predictions, since the
-       winner will be calibrated too: a graph that is right but timid is not to lose for it.
-    3. Equal log losses (within 1e-6): the one that stands first in ``prefer``, then the one
-       that was given first.
+    1. Kept are the most accurate candidate and all that are within ``n_se`` standard errors of
+       it; the error is that of the paired difference, image by image.
+    2. Among those, the one that stands first in ``prefer`` wins: what is known beforehand
+       weighs more than a difference that may be luck.
+    3. If none of them is in ``prefer``, the least log loss wins, then the one given first. Each
+       candidate is first given its own temperature on the same predictions, since the winner
+       will be calibrated too: a graph that is right but timid is not to lose for it.
 
     Parameters
     ----------
@@ -91,7 +89,9 @@ def choose_candidate(
     y_true : array-like of shape (n_labeled,), int
         Classes of the labelled images.
     prefer : sequence of str
-        Names in the order of preference for ties.
+        Names in the order of preference among the nearly equal.
+    n_se : float
+        How many standard errors still count as nearly equal.
     unseen : array-like of shape (n_labeled,), bool, optional
         Labels to leave out, which no candidate could predict (``LabelFolds.unseen``). They are
         used all the same where no other label is left.
@@ -129,11 +129,11 @@ def choose_candidate(
     # The most accurate one; of several, that with the least loss, to be the same in any order.
     best = min(probas, key=lambda name: (-accuracy[name], loss[name]))
     se = {name: _paired_se(correct[best] - c, w) for name, c in correct.items()}
-    near = [name for name in probas if accuracy[best] - accuracy[name] <= se[name] + 1e-12]
-    least = min(loss[name] for name in near)
-    tied = [name for name in near if loss[name] <= least + LOSS_TIE]
+    near = [n for n in probas if accuracy[best] - accuracy[n] <= n_se * se[n] + 1e-12]
     rank = {name: i for i, name in reversed(list(enumerate(prefer)))}
-    chosen = min(tied, key=lambda name: rank.get(name, len(prefer)))
+    first = min(rank.get(name, len(prefer)) for name in near)
+    level = [name for name in near if rank.get(name, len(prefer)) == first]
+    chosen = min(level, key=lambda name: loss[name])
     table = tuple(
         CandidateScore(
             name,
@@ -142,7 +142,7 @@ def choose_candidate(
             loss[name],
             temperature[name],
             name == chosen,
-            _reason(name, chosen, best, near, tied),
+            _reason(name, chosen, best, near, name in prefer),
         )
         for name in probas
     )
@@ -182,15 +182,12 @@ def _paired_se(difference: np.ndarray, w: np.ndarray) -> float:
     return float(np.sqrt(np.sum((w * deviation) ** 2) * n / (n - 1)) / w.sum())
 
 
-def _reason(name: str, chosen: str, best: str, near: list[str], tied: list[str]) -> str:
+def _reason(name: str, chosen: str, best: str, near: list[str], preferred: bool) -> str:
     if name == chosen:
         if len(near) == 1:
             return "most accurate"
-        if len(tied) > 1:
-            return "tied in accuracy and log loss; first in the order of preference"
-        return f"least log loss of the {len(near)} within one standard error of the most accurate"
+        rule = "preferred" if preferred else "least log loss"
+        return f"{rule} among the {len(near)} that are as accurate within the error"
     if name not in near:
-        return f"less accurate than {best} by more than one standard error"
-    if name in tied:
-        return f"tied with {chosen}, which is preferred"
-    return f"within one standard error of the most accurate, but a higher log loss than {chosen}"
+        return f"less accurate than {best} by more than the error allows"
+    return f"as accurate within the error, but {chosen} comes first"

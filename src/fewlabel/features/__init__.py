@@ -1,0 +1,1 @@
+"""Images as rows of numbers: patches, pixels, pretrained networks, distances to clusters."""

@@ -51,7 +51,8 @@ class Backbone:
     model_kwargs : mapping or None
         More arguments of ``timm.create_model``.
     normalize : bool
-        Scale each row of features to unit length.
+        Scale each row of ``d`` features to the length ``sqrt(d)``, so that the strengths of
+        regularisation that suit standardised features suit these.
     n_components : int or None
         Most principal components to reduce to; None keeps the features.
     power : float
@@ -339,7 +340,7 @@ class Backbone:
                 )
             if self.normalize:
                 lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-                rows /= np.where(lengths > 0, lengths, 1)
+                rows *= np.sqrt(rows.shape[1]) / np.where(lengths > 0, lengths, 1)
             features[where] = rows if reducer is None else reducer.transform(rows)
             if progress is not None:
                 progress(stage, where.stop, len(images))

@@ -88,11 +88,11 @@ def choose_extractor(
         return PatchFeatures(random_state=seed), reason
     from fewlabel.features.backbone import Backbone
 
-    if features == "auto":
-        backbone = Backbone.from_weights_file(weights, device=device)
-        return backbone, f"The network {backbone.model_name}, since its weights were given."
-    backbone = Backbone(features, weights=weights, device=device)
-    return backbone, f"The pretrained network {features}, as asked for."
+    name = None if features == "auto" else features
+    backbone = Backbone(name, weights, device=device, random_state=seed)
+    if name is None:
+        return backbone, "The network of the weights' name, since weights were given."
+    return backbone, f"The pretrained network {name}, as asked for."
 
 
 def extractor_from_state(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> FeatureExtractor:

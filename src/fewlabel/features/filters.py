@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -239,7 +240,5 @@ def _pool(maps: torch.Tensor, grid: int) -> torch.Tensor:
     _, height, width, _ = maps.shape
     rows = np.linspace(0, height, grid + 1).round().astype(int)
     columns = np.linspace(0, width, grid + 1).round().astype(int)
-    by_row = torch.stack([maps[:, a:b].mean(1) for a, b in zip(rows, rows[1:], strict=False)], 1)
-    return torch.stack(
-        [by_row[:, :, a:b].mean(2) for a, b in zip(columns, columns[1:], strict=False)], 2
-    )
+    by_row = torch.stack([maps[:, a:b].mean(1) for a, b in pairwise(rows)], 1)
+    return torch.stack([by_row[:, :, a:b].mean(2) for a, b in pairwise(columns)], 2)

@@ -122,6 +122,7 @@ class PatchFeatures:
         """
         if not hasattr(self, "dictionary_"):
             raise UsageError("This PatchFeatures extractor is not fitted: call fit first.")
+        assert self.dictionary_.reducer_ is not None
         width = self.dictionary_.reducer_.n_components_
         features = np.empty((len(images), width), dtype=np.float32)
         blocks = images.blocks(_BLOCK_SIZE, size=self.size_, channels=self.channels_)
@@ -143,6 +144,7 @@ class PatchFeatures:
         """
         filters = asdict(self.dictionary_.filters_)
         arrays = {name: filters.pop(name) for name in ("weight", "bias")}
+        assert self.dictionary_.reducer_ is not None
         reduced, reduce = self.dictionary_.reducer_.to_state()
         arrays |= {f"reduce.{name}": array for name, array in reduced.items()}
         meta = {
@@ -183,9 +185,7 @@ class PatchFeatures:
             )
             extractor.size_ = as_size(meta["size"], owner="PatchFeatures")
             extractor.channels_ = int(meta["channels"])
-            filters = PatchFilters(
-                weight=arrays["weight"], bias=arrays["bias"], **meta["filters"]
-            )
+            filters = PatchFilters(weight=arrays["weight"], bias=arrays["bias"], **meta["filters"])
         except (KeyError, TypeError) as error:
             raise ModelFormatError(
                 f"The saved patch features do not hold together ({error}): the model is "

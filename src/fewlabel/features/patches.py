@@ -181,7 +181,7 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         stride = self.stride or max(1, round(shorter / 28))
         grid = max(1, min(self.grid, (shorter + 2 * pad - size) // stride + 1))
         # A patch an image is plenty, and the images that are cut from must fit in memory.
-        pool = np.sort(rng.permutation(len(images))[:_most_images(images.shape)])
+        pool = np.sort(rng.permutation(len(images))[: _most_images(images.shape)])
         patches = sample_patches(_unit_range(images[pool]), self.n_patches, size, pad, rng)
         return learn_filters(
             patches,
@@ -230,7 +230,7 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 )
         for name in ("threshold", "power"):
             value = getattr(self, name)
-            if not isinstance(value, numbers.Real) or not 0 <= value <= 10:
+            if not isinstance(value, numbers.Real) or not 0 <= float(value) <= 10:
                 raise UsageError(
                     f"The '{name}' parameter of PatchDictionary must be a float in [0, 10]. "
                     f"Got {value!r} instead."

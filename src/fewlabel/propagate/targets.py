@@ -11,7 +11,7 @@ from fewlabel.errors import UsageError
 
 
 def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
-    """Number the classes of labels in which -1 means unlabelled.
+    """Turn labels, in which -1 means unlabelled, into class numbers.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def one_hot(codes: np.ndarray, n_classes: int) -> np.ndarray:
-    """One row a code: 1 in its class's column; all zero where unlabelled.
+    """Make one row a code: 1 in its class's column; all zero where unlabelled.
 
     Parameters
     ----------
