@@ -33,7 +33,7 @@ A mistake is one line `error: …` that names what is wrong and the next step. A
 |---|---|
 | `FEWLABEL_DATA` | folder with the benchmark data sets, looked into first |
 | `FEWLABEL_CACHE` | where `fewlabel data get` puts what it fetches |
-| `FEWLABEL_MATMUL` | type of matrix products, `float32` or `bfloat16`; by default what suits the processor |
+| `FEWLABEL_MATMUL` | type of matrix products, `float32` or `bfloat16`; unset: what suits the CPU |
 """
 
 

@@ -40,15 +40,20 @@ def _names(module: ModuleType) -> Iterator[str]:
             yield name
         elif inspect.isclass(value):
             yield name
+            if getattr(value, "_is_protocol", False):
+                continue
             for member_name, member in vars(value).items():
                 if not member_name.startswith("_") and _is_documentable(member):
                     yield f"{name}.{member_name}"
 
 
-def _problems(full_name: str) -> list[str]:
+def _problems(module: ModuleType, name: str) -> list[str]:
+    full_name = f"{module.__name__}.{name}"
     found = validate(full_name)
-    # A dataclass may describe its fields as attributes: what it holds, not what it takes.
+    # A dataclass may describe its fields as attributes: what it holds, not what it takes. A
+    # protocol takes nothing.
     as_attributes = "\nAttributes\n" in (found["docstring"] or "")
+    as_attributes |= getattr(getattr(module, name, None), "_is_protocol", False)
     return [
         f"{full_name} ({found['file']}:{found['file_line']}): {code} {text}"
         for code, text in found["errors"]
@@ -60,5 +65,5 @@ def _problems(full_name: str) -> list[str]:
 def test_the_docstrings_of_a_module_are_whole(module_name: str) -> None:
     module = importlib.import_module(module_name)
     assert module.__doc__, f"{module_name} has no docstring"
-    problems = [p for name in _names(module) for p in _problems(f"{module_name}.{name}")]
+    problems = [p for name in _names(module) for p in _problems(module, name)]
     assert not problems, "\n".join(problems)

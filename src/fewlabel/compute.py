@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import resource
@@ -10,11 +11,15 @@ import time
 from typing import Any
 
 import numpy as np
+import threadpoolctl
 import torch
 
 from fewlabel.errors import UsageError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+_SMALL_WORK = 1e8
+"""Operations of one call that a single thread is done with in a few milliseconds."""
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -140,6 +145,37 @@ def matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     if dtype is torch.float32:
         return a @ b
     return (a.to(dtype) @ b.to(dtype)).float()
+
+
+def threads_for(operations: float) -> contextlib.AbstractContextManager[Any]:
+    """Keep small products on one thread while the block runs.
+
+    Handing a product of a fraction of a millisecond to several threads costs more than it
+    saves, and on a busy machine, where each waits for the slowest, a hundred times more.
+
+    Parameters
+    ----------
+    operations : float
+        Floating-point operations of one call inside the block.
+
+    Returns
+    -------
+    context manager
+        Limits numpy, SciPy and scikit-learn to one thread if ``operations`` is below 10^8.
+
+    Examples
+    --------
+    >>> with threads_for(1e3):
+    ...     product = np.ones((2, 5)) @ np.ones((5, 2))
+    """
+    if operations >= _SMALL_WORK:
+        return contextlib.nullcontext()
+    return _thread_pools().limit(limits=1)
+
+
+@functools.cache
+def _thread_pools() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController()
 
 
 def gemm_rates(size: int = 1024) -> dict[str, float]:

@@ -4,17 +4,25 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner, Result
 
 from fewlabel.cli import app
 
 SRC = Path(__file__).parents[2] / "src"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Use one thread: on forty images, more only wait for each other."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture
@@ -41,7 +49,7 @@ def start_cli() -> Callable[..., subprocess.Popen]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(SRC)},
+            env=os.environ | {"PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1"},
             # A test suite in the background ignores SIGINT, and its children would too.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             **options,

@@ -285,7 +285,7 @@ def test_ctrl_c_while_images_are_read_leaves_nothing(
     assert _files(tmp_path) == before
 
 
-@pytest.mark.parametrize("stage", ["features", "fit"])
+@pytest.mark.parametrize("stage", ["pixels", "fit"])
 def test_ctrl_c_in_a_stage_of_fit_leaves_nothing(
     run_cli: Run,
     tmp_path: Path,

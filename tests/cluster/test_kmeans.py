@@ -86,9 +86,9 @@ def test_projected_search_is_exact_in_every_round(monkeypatch):
         assert 0 < moved.sum() < 60
 
 
-@pytest.mark.parametrize("projected", [False, True])
-def test_bfloat16_products_change_nothing(monkeypatch, projected):
-    monkeypatch.setattr(assignment, "_PLAIN_BELOW", 0)
+@pytest.mark.parametrize(("projected", "plain_below"), [(False, 64), (False, 0), (True, 0)])
+def test_bfloat16_products_change_nothing(monkeypatch, projected, plain_below):
+    monkeypatch.setattr(assignment, "_PLAIN_BELOW", plain_below)
     if projected:
         for name in ("_MIN_ROWS", "_MIN_CENTERS", "_MIN_FEATURES"):
             monkeypatch.setattr(assignment, name, 1)

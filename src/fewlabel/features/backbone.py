@@ -24,6 +24,8 @@ DEFAULT_MODEL = "mobilenetv2_100"
 # On a CPU the maps of a layer must stay in the cache: eight images of 160 × 160 run twice as
 # fast as 64 at once.
 _CPU_PIXELS = 200_000
+# The parameters that a saved model keeps as they are.
+_SAVED = ("model", "mean", "std", "model_kwargs", "normalize", "flip")
 
 
 class Backbone:
@@ -53,6 +55,8 @@ class Backbone:
     normalize : bool
         Scale each row of ``d`` features to the length ``sqrt(d)``, so that the strengths of
         regularisation that suit standardised features suit these.
+    flip : bool
+        Average the features of each image with those of its mirror image, for twice the time.
     n_components : int or None
         Most principal components to reduce to; None keeps the features.
     power : float
@@ -95,6 +99,7 @@ class Backbone:
         std: Sequence[float] | None = None,
         model_kwargs: Mapping[str, Any] | None = None,
         normalize: bool = True,
+        flip: bool = False,
         n_components: int | None = None,
         power: float = 0.25,
         device: str = "auto",
@@ -110,6 +115,7 @@ class Backbone:
         self.std = std
         self.model_kwargs = model_kwargs
         self.normalize = normalize
+        self.flip = flip
         self.n_components = n_components
         self.power = power
         self.device = device
@@ -225,6 +231,7 @@ class Backbone:
             "mean": [float(value) for value in recipe.mean or ()],
             "std": [float(value) for value in recipe.std or ()],
             "normalize": bool(self.normalize),
+            "flip": bool(self.flip),
             "reduce": None,
         }
         arrays = {f"weights.{k}": _compact(v) for k, v in self.network_.tensors.items()}
@@ -265,8 +272,9 @@ class Backbone:
                 f"The saved features are {meta.get('extractor')!r}, not {cls.name!r}."
             )
         try:
-            settings = {k: meta[k] for k in ("model", "mean", "std", "model_kwargs", "normalize")}
-            extractor = cls(**settings, size=tuple(meta["size"]), device=device)
+            extractor = cls(
+                **{name: meta[name] for name in _SAVED}, size=tuple(meta["size"]), device=device
+            )
             weights = {
                 name.removeprefix("weights."): torch.from_numpy(np.array(array)).float()
                 for name, array in arrays.items()
@@ -362,7 +370,10 @@ class Backbone:
         for part in torch.from_numpy(pixels).permute(0, 3, 1, 2).split(at_once):
             batch = (part.to(device).float() - mean) * scale
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=reduced):
-                rows.append(self.network_.module(batch).float())
+                features = self.network_.module(batch).float()
+                if self.flip:
+                    features = (features + self.network_.module(batch.flip(3)).float()) / 2
+            rows.append(features)
         return torch.cat(rows).cpu().numpy()
 
 

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from fewlabel.cli import bench
+
+Run = Callable[..., Result]
+
+
+def _record(n_labeled: int, seed: int, **others: Any) -> dict[str, Any]:
+    return {
+        "dataset": "digits",
+        "n_labeled": n_labeled,
+        "selection": "representatives",
+        "method": "auto",
+        "seed": seed,
+        "accuracy": 0.8 + 0.02 * seed,
+        "supervised_accuracy": 0.7,
+        "seconds": {"total": 2.0},
+        "peak_rss_mb": 500.0 + seed,
+        **others,
+    }
+
+
+@pytest.fixture
+def without_work(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Records at once, and a list of what was asked for."""
+    asked = []
+
+    def records(dataset: str, runs: list[dict[str, Any]], progress: Any) -> Iterator[dict]:
+        for settings in runs:
+            asked.append(settings)
+            yield _record(settings["n_labeled"], settings["seed"])
+
+    monkeypatch.setattr(bench, "_records", records)
+    return asked
+
+
+def test_a_run_in_its_own_process(run_cli: Run, tmp_path: Path) -> None:
+    quick = ("--images", 200, "--features", "pixels")
+    out = tmp_path / "results" / "digits.jsonl"
+    arguments = ("--labels", 20, "--seeds", 3, "--selection", "random", "--json", "--out", out)
+    result = run_cli("bench", "digits", *arguments, *quick)
+    assert result.exit_code == 0, result.output
+    record = json.loads(result.stdout)
+    assert {
+        "dataset": "digits", "n_labeled": 20, "selection": "random", "method": "auto", "seed": 3,
+        "n_images": 200,
+    }.items() <= record.items()  # fmt: skip
+    assert set(record["seconds"]) == {"features", "select", "fit", "predict", "total"}
+    assert 0.3 < record["supervised_accuracy"] <= 1
+    assert json.loads(out.read_text()) == record
+
+
+def test_a_mistake_in_the_other_process_is_one_line_here(run_cli: Run) -> None:
+    result = run_cli("bench", "cifar", "--labels", 20, "--seeds", 0)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: There is no benchmark 'cifar'")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_table_gives_mean_and_spread_over_the_seeds(
+    run_cli: Run, without_work: list[dict[str, Any]]
+) -> None:
+    result = run_cli("bench", "digits", "--labels", "50,20", "--seeds", "0,1,2")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert "3 seeds (mean ± sd)" in lines[0]
+    assert lines[2].split() == ["50", "82.0", "±", "2.0", "70.0", "±", "0.0", "2.0", "502"]
+    assert lines[3].split()[0] == "20"
+    assert [(s["n_labeled"], s["seed"]) for s in without_work] == [
+        (50, 0), (50, 1), (50, 2), (20, 0), (20, 1), (20, 2),
+    ]  # fmt: skip
+
+
+def test_json_prints_one_object_a_line_and_out_appends(
+    run_cli: Run, without_work: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    out = tmp_path / "x.jsonl"
+    out.write_text('{"earlier": 1}\n')
+    result = run_cli("bench", "digits", "--labels", 20, "--seeds", "0,1", "--json", "--out", out)
+    assert [json.loads(line)["seed"] for line in result.stdout.splitlines()] == [0, 1]
+    assert [json.loads(line).get("seed") for line in out.read_text().splitlines()] == [None, 0, 1]
+
+
+def test_an_interrupt_says_what_is_kept(
+    run_cli: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def records(dataset: str, runs: list[dict[str, Any]], progress: Any) -> Iterator[dict]:
+        yield _record(20, 0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "_records", records)
+    out = tmp_path / "x.jsonl"
+    result = run_cli("bench", "digits", "--labels", 20, "--out", out)
+    assert result.exit_code == 130
+    assert result.stderr == f"interrupted: 1 of 3 runs ended and are in {out}.\n"
+    assert len(out.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--labels", "0"), "Invalid value for --labels: expected a whole number of at least 1"),
+        (("--labels", "20;50"), "Invalid value for --labels: expected a whole number"),
+        (("--labels", "20", "--seeds", "a"), "Invalid value for --seeds: expected"),
+        (("--labels", "20", "--images", "1"), "Invalid value for '--images': expected"),
+        (("--labels", "20", "--method", "magic"), "Invalid value for '--method': 'magic'"),
+        (("--labels", "20", "--out", "."), ". is a folder"),
+        ((), "Missing option '--labels'"),
+    ],
+)
+def test_bad_options_are_one_line(run_cli: Run, arguments: tuple[str, ...], message: str) -> None:
+    result = run_cli("bench", "digits", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from fewlabel import pipeline
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def quick_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pixels instead of a dictionary of patches, and no map of the images."""
+    # The demo sets it for its own process, which is that of the tests here.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    quick = functools.partial(pipeline.extract_features, features="pixels")
+    monkeypatch.setattr(pipeline, "extract_features", quick)
+    monkeypatch.setattr("fewlabel.run_report._map", lambda result: (None, None))
+
+
+def test_the_demo_walks_the_whole_road(
+    run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run_cli("demo")
+    assert result.exit_code == 0, result.output
+    for text in (
+        "40 of 1,297 images",
+        "looked up in the data set; a person would type them",
+        "tested on 500 images that were never seen",
+        "with the labels alone",
+        "Report: fewlabel-demo/run/report.html",
+    ):
+        assert text in result.stdout
+    folder = tmp_path / "fewlabel-demo"
+    assert {p.name for p in folder.iterdir()} == {"picks.csv", "labels.csv", "metrics.json", "run"}
+    found = json.loads((folder / "metrics.json").read_text())
+    assert found["n_labeled"] == 40
+    assert found["test"]["n"] == 500
+    assert found["test"]["accuracy"] > 0.8
+    assert found["supervised_accuracy"] > 0.7
+    assert (folder / "run" / "report.html").is_file()
+    # Its own folder is replaced by the next demo, another one is not.
+    (folder / "picks.csv").write_text("old")
+    monkeypatch.setattr(pipeline, "extract_features", _stop)
+    assert run_cli("demo").exit_code == 130
+    assert (folder / "picks.csv").read_text() == "old"
+    other = run_cli("demo", "--out", folder / "run")
+    assert other.exit_code == 2
+    assert "exists already" in other.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fewlabel-demo"]
+
+
+def _stop(*args: object, **options: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_demo_does_not_replace_what_it_did_not_write(
+    run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fewlabel-demo").mkdir()
+    (tmp_path / "fewlabel-demo" / "photo.jpg").write_text("mine")
+    result = run_cli("demo")
+    assert result.exit_code == 2
+    assert "was not written by fewlabel" in result.stderr
+    assert (tmp_path / "fewlabel-demo" / "photo.jpg").read_text() == "mine"
