@@ -51,6 +51,8 @@ def machine() -> dict[str, Any]:
     return {
         "processor": names[0] if names else platform.machine(),
         "cores": os.cpu_count(),
+        # Above the number of cores, somebody else was computing too: trust ratios, not seconds.
+        "load_average_15_min": round(os.getloadavg()[2], 1),
         "instruction_sets": [flag for flag in FLAGS if flag in flags],
         "python": platform.python_version(),
         "versions": versions,

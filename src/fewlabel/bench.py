@@ -60,8 +60,12 @@ def run_bench(
         Seed of every random choice.
     n_images : int, optional
         Use only so many training images, drawn at random.
-    features, weights, device
-        As in `fewlabel.pipeline.FitSettings`.
+    features : str
+        Which features; see `fewlabel.pipeline.FitSettings`.
+    weights : str, optional
+        A ``.safetensors`` file for a network.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where a network runs.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -154,7 +158,7 @@ def _score(
     y = labels_from_truth(test, classes).y
     rows = prepared.extractor.transform(test, progress=progress)
     classifier = result.classifier
-    baseline = classifier._predictor.predict_proba(rows, "supervised")
+    baseline = classifier.supervised_proba(rows)
     known = np.asarray(classifier.classes_)
     return {
         "accuracy": accuracy(y, classifier.predict(rows)),

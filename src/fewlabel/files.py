@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from fewlabel.errors import RunFolderError, StorageError
 
 _OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_PERMISSION = {errno.EACCES, errno.EROFS, errno.EPERM}
+_IN_THE_WAY = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
 
 
 @contextlib.contextmanager
@@ -130,11 +134,26 @@ def check_new_folder(path: str | Path, *, force: bool = False) -> None:
         raise RunFolderError(
             f"{path} exists already: give another name with --out, or --force to replace it."
         )
-    if not (path / "metrics.json").is_file() and not (path / "manifest.json").is_file():
+    if not _is_ours(path):
         raise RunFolderError(
             f"{path} exists and was not written by fewlabel, so --force does not replace it: "
             "give another name with --out."
         )
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell run and model folders of fewlabel from those that only hold a file of that name."""
+    run = _json_object(path / "metrics.json")
+    model = _json_object(path / "manifest.json")
+    return "fewlabel_version" in run or model.get("format") == "fewlabel-model"
+
+
+def _json_object(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _swap_in(temporary: Path, path: Path) -> None:
@@ -143,13 +162,17 @@ def _swap_in(temporary: Path, path: Path) -> None:
         temporary.replace(path)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-    path.replace(old)
     try:
+        path.replace(old)
         temporary.replace(path)
-    except OSError:
-        old.replace(path)
+    except BaseException:
+        # Ctrl-C may come between the two renames: the old run must not stay hidden.
+        if not path.exists():
+            old.replace(path)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    finally:
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _sync(file: Path) -> None:
@@ -178,10 +201,14 @@ def _storage_errors(path: Path) -> Iterator[None]:
                 f"No room left on the disk to write {path}: nothing was written there. "
                 "Free some space, or give another place with --out."
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM) and (
-            error.filename is None or str(path.parent) in str(error.filename)
-        ):
+        about = error.filename2 or error.filename
+        if error.errno in _NO_PERMISSION and (about is None or str(path.parent) in str(about)):
             raise StorageError(
                 f"{path} cannot be written (no permission): give another place with --out."
+            ) from error
+        # Only what stands in the output's own place: an error about another file is a bug.
+        if error.errno in _IN_THE_WAY and about and Path(about) in (path, *path.parents):
+            raise StorageError(
+                f"{path} cannot be written ({about} is in the way): give another place with --out."
             ) from error
         raise

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.classifier import FewLabelClassifier
-from fewlabel.cluster.representatives import pick_representatives
+from fewlabel.cluster.representatives import Picks, pick_representatives
 from fewlabel.compute import as_generator, peak_rss_mb
 from fewlabel.data import ImageSet, Labels
 from fewlabel.data.tables import write_table
@@ -213,8 +213,14 @@ def extract_features(
     ----------
     images : ImageSet
         The images.
-    features, weights, seed, device
-        As in `FitSettings`.
+    features : str
+        Which features; see `FitSettings`.
+    weights : str, optional
+        A ``.safetensors`` file for a network.
+    seed : int
+        Seed of every random choice.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where a network runs.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -224,7 +230,7 @@ def extract_features(
         One row an image, and the extractor for more images.
     """
     extractor, reason = choose_extractor(features, weights=weights, seed=seed, device=device)
-    rows = extractor.fit(images, progress=progress).transform(images, progress=progress)
+    rows = extractor.fit_transform(images, progress=progress)
     return Features(extractor, rows, reason)
 
 
@@ -249,15 +255,21 @@ def select_images(
     images : ImageSet
         Images to choose from. Of exact copies only the first can be chosen.
     budget : int
-        How many to choose for training.
+        How many to choose for training; may be 0 where there is an audit.
     method : {"representatives", "medoids", "typiclust", "random"}
         How; see `fewlabel.cluster.representatives.pick_representatives`.
     audit : int
         How many more to draw at random, to measure accuracy and never to train on.
     labels : Labels, optional
         Labels that exist: these images, and their like, are not chosen again.
-    features, weights, seed, device
-        As in `FitSettings`.
+    features : str
+        Which features; see `FitSettings`.
+    weights : str, optional
+        A ``.safetensors`` file for a network.
+    seed : int
+        Seed of every random choice.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where a network runs.
     prepared : Features, optional
         Features of ``images`` that have been computed already.
     progress : callable, optional
@@ -277,7 +289,8 @@ def select_images(
     known = np.array([], np.int64) if labels is None else labels.labeled
     copies = _later_copies(images)
     barred = np.union1d(known, copies)
-    if not isinstance(budget, int) or not 1 <= budget <= len(images) - len(barred) - audit:
+    least = 0 if audit else 1
+    if not least <= budget <= len(images) - len(barred) - audit:
         raise UsageError(
             f"The budget of {budget} and an audit of {audit} do not fit {len(images):,} images, "
             f"of which {len(known):,} are labelled and {len(copies):,} are exact copies: lower it."
@@ -285,9 +298,9 @@ def select_images(
     rng = as_generator(seed)
     free = np.setdiff1d(np.arange(len(images)), barred)
     audited = np.sort(rng.choice(free, size=audit, replace=False))
-    reason = "None: a random draw looks at no image."
+    reason = "None: a random draw needs no features."
     rows = np.zeros((len(images), 1), dtype=np.float32)
-    if method != "random":
+    if method != "random" and budget:
         with _timed(seconds, "features"):
             prepared = prepared or extract_features(
                 images,
@@ -298,15 +311,17 @@ def select_images(
                 progress=progress,
             )
         rows, reason = prepared.rows, prepared.reason
+    picks = Picks(np.array([], np.int64), np.array([], np.int64))
     with _timed(seconds, "select", progress):
-        picks = pick_representatives(
-            rows,
-            budget,
-            method=method,
-            labeled=known,
-            exclude=np.union1d(barred, audited),
-            random_state=seed,
-        )
+        if budget:
+            picks = pick_representatives(
+                rows,
+                budget,
+                method=method,
+                labeled=known,
+                exclude=np.union1d(barred, audited),
+                random_state=seed,
+            )
     purpose = "random" if method == "random" else "train"
     return Selection(
         indices=np.concatenate([picks.indices, audited]),
@@ -319,7 +334,9 @@ def select_images(
     )
 
 
-def write_picks(selection: Selection, images: ImageSet, out: Any) -> None:
+def write_picks(
+    selection: Selection, images: ImageSet, out: Any, *, labels: Labels | None = None
+) -> None:
     """Write the chosen images as a label table to fill in.
 
     Parameters
@@ -330,6 +347,8 @@ def write_picks(selection: Selection, images: ImageSet, out: Any) -> None:
         The images it was made for.
     out : str or Path
         CSV file: ``path,label,purpose,cluster_size``, or ``index,…`` for arrays.
+    labels : Labels, optional
+        Labels that exist: they go first, so that the table is all that a fit needs.
 
     Raises
     ------
@@ -337,7 +356,11 @@ def write_picks(selection: Selection, images: ImageSet, out: Any) -> None:
         If the disk is full or the folder cannot be written to.
     """
     key = "index" if images.by_index else "path"
-    rows = [
+    rows = []
+    if labels is not None:
+        names, why = labels.names(), labels.purpose or ("",) * len(images)
+        rows = [(images.names[i], names[i], why[i], "") for i in labels.labeled.tolist()]
+    rows += [
         (images.names[index], "", purpose, str(size))
         for index, purpose, size in zip(
             selection.indices.tolist(),

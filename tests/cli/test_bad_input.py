@@ -185,7 +185,7 @@ def test_a_run_folder_that_exists(
 ) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    (run / "metrics.json").write_text("an earlier run")
+    (run / "metrics.json").write_text('{"fewlabel_version": "0.1"}')
     (run / "notes.txt").write_text("mine")
     # Refused before any work: the images are not even looked for.
     arguments = ("--labels", label_table, "--out", run, *QUICK)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from fewlabel.classifier.candidates import Candidates, Fitted, preferred_methods
 from fewlabel.classifier.graph_model import GraphModel
@@ -116,11 +116,18 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         UsageError
-            If a parameter is out of range or no row is labelled.
+            If a parameter is out of range or fewer than two classes are labelled.
         """
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=np.float32)
         self.classes_, codes = encode_labels(y, "FewLabelClassifier")
+        if len(self.classes_) < 2:
+            raise UsageError(
+                "FewLabelClassifier needs labels of at least two classes. Got 1 class instead: "
+                f"{self.classes_[0]!s}."
+            )
+        if groups is not None:
+            check_consistent_length(X, groups)
         rng = as_generator(self.random_state)
         graph = GraphModel(X, int(self.n_neighbors), int(rng.integers(2**31)))
         self.folds_ = _folds(codes, groups, rng)
@@ -148,6 +155,23 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, dtype=np.float32, reset=False)
         return apply_temperature(self._predictor.predict_proba(X, self.method_), self.temperature_)
 
+    def supervised_proba(self, X: Any) -> np.ndarray:
+        """Predict class probabilities by the baseline, trained on the labels alone.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (m, n_classes)
+            Rows that sum to 1, float64, not calibrated.
+        """
+        check_is_fitted(self, "method_")
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        return self._predictor.predict_proba(X, "supervised")
+
     def predict(self, X: Any) -> np.ndarray:
         """Predict classes.
 
@@ -161,7 +185,8 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (m,)
             Classes.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def _choose(self, fitted: Fitted, codes: np.ndarray) -> None:
         """Choose a candidate and its temperature by the cross-fitted predictions."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fewlabel import __version__
 from fewlabel.cli.console import ProgressBars, one_line, plain, say, show_json, show_table
 from fewlabel.cli.failures import command_of
 from fewlabel.cli.fit import accuracy_cells
@@ -63,7 +64,9 @@ def demo(
     with ProgressBars(enabled=not as_json) as progress, atomic_folder(out, force=force) as folder:
         found = _walk(folder, budget, seed, progress, command_of(ctx))
         found["seconds"] = time.perf_counter() - start
-        figures = json.dumps(plain(found), indent=1, allow_nan=False)
+        # The version marks the folder as one that --force may replace.
+        marked = {"fewlabel_version": __version__, **found}
+        figures = json.dumps(plain(marked), indent=1, allow_nan=False)
         (folder / "metrics.json").write_text(figures + "\n", encoding="utf-8")
     found |= {"out": out, "report": str(Path(out) / "run" / "report.html")}
     if as_json:

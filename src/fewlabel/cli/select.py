@@ -48,8 +48,8 @@ def select(
         typer.Option(
             "--budget",
             metavar="N",
-            parser=at_least(1),
-            help="How many images to choose for training.",
+            parser=at_least(0),
+            help="How many images to choose for training; 0 with --audit only.",
             show_default=False,
         ),
     ],
@@ -74,7 +74,8 @@ def select(
         typer.Option(
             "--labels",
             metavar="FILE",
-            help="Labels that exist already: these images are not chosen again.",
+            help="Labels that exist already: these images are not chosen again, and their rows are "
+            "copied to the new table.",
             show_default=False,
         ),
     ] = None,
@@ -109,7 +110,7 @@ def select(
             device=device.value,
             progress=progress,
         )
-        write_picks(selection, image_set, out)
+        write_picks(selection, image_set, out, labels=known)
     for warning in selection.warnings:
         note(f"warning: {one_line(warning)}")
     if as_json:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.kmeans import KMeans
@@ -168,7 +170,11 @@ def _cluster(
         n_init=5 if n_clusters <= _FEW_CLUSTERS else 1,
         max_iter=50,
         random_state=int(rng.integers(2**31)),
-    ).fit(unit)
+    )
+    with warnings.catch_warnings():
+        # Fewer different rows than clusters: some clusters then give several rows.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        kmeans.fit(unit)
     closeness = np.einsum("ij,ij->i", unit, kmeans.cluster_centers_[kmeans.labels_])
     return kmeans.labels_, closeness
 

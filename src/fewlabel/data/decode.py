@@ -61,7 +61,21 @@ _QUARTER_TURNS = (5, 6, 7, 8)
 
 
 class FileInfo(NamedTuple):
-    """What the first look at an image file found."""
+    """What the first look at an image file found.
+
+    Attributes
+    ----------
+    height : int
+        Height in pixels, as shown.
+    width : int
+        Width in pixels, as shown.
+    is_grey : bool
+        Whether it holds no colour.
+    peak : int
+        Largest value of a 16-bit image; 0 for others.
+    digest : bytes
+        Hash of the file's bytes.
+    """
 
     height: int
     width: int

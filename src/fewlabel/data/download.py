@@ -26,7 +26,17 @@ _PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 
 class RemoteFile(NamedTuple):
-    """A file to fetch: its name, its size in bytes at most, and its SHA-256 if it has one."""
+    """A file to fetch.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    max_bytes : int
+        Its size in bytes at most.
+    sha256 : str or None
+        Its checksum, if it has a stable one.
+    """
 
     name: str
     max_bytes: int

@@ -13,7 +13,15 @@ from fewlabel.files import atomic_file
 
 
 class Row(NamedTuple):
-    """One record of a table: the line it starts on (1 is the header) and its cells."""
+    """One record of a table.
+
+    Attributes
+    ----------
+    line : int
+        The line it starts on; 1 is the header.
+    cells : dict of str to str
+        Its cells by column.
+    """
 
     line: int
     cells: dict[str, str]

@@ -23,6 +23,9 @@ class FeatureExtractor(Protocol):
     def transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
         """Give one row an image, float32."""
 
+    def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
+        """Do both, computing nothing twice."""
+
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Give arrays and JSON that rebuild the extractor."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from fewlabel.cluster.kmeans import KMeans
 from fewlabel.compute import matmul_dtype, to_tensor
@@ -148,15 +150,7 @@ def learn_filters(
     whitened = ((normalized - mean) @ whitening).astype(np.float32)
     norms = np.linalg.norm(whitened, axis=1, keepdims=True)
     directions = whitened / np.maximum(norms, 1e-6)
-    distinct = len(np.unique(directions.round(5), axis=0)) if len(directions) < 2_000 else n_filters
-    kmeans = KMeans(
-        min(n_filters, distinct),
-        spherical=True,
-        max_iter=15,
-        tol=0,
-        random_state=int(rng.integers(2**31)),
-    )
-    filters = kmeans.fit(directions).cluster_centers_.astype(np.float64)
+    filters = _cluster(directions, n_filters, rng).astype(np.float64)
     spread = float((whitened[:20_000] @ filters.T.astype(np.float32)).std())
     weight = whitening @ filters.T
     bias = -(mean @ weight)
@@ -170,6 +164,21 @@ def learn_filters(
         pad=pad,
         grid=grid,
     )
+
+
+def _cluster(directions: np.ndarray, n_filters: int, rng: np.random.Generator) -> np.ndarray:
+    kmeans = KMeans(
+        min(n_filters, len(directions)),
+        spherical=True,
+        max_iter=15,
+        tol=0,
+        random_state=int(rng.integers(2**31)),
+    )
+    with warnings.catch_warnings():
+        # Plain images have few different patches: the clusters without any are left out.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        kmeans.fit(directions)
+    return kmeans.cluster_centers_[np.unique(kmeans.labels_)]
 
 
 def pooled_responses(images: np.ndarray, filters: PatchFilters) -> np.ndarray:
@@ -200,7 +209,9 @@ def pooled_responses(images: np.ndarray, filters: PatchFilters) -> np.ndarray:
         block = torch.from_numpy(np.array(images[start : start + step], np.float32))
         if images.dtype == np.uint8:
             block /= 255
-        patches = _unit_contrast(block.permute(0, 3, 1, 2), filters)
+        # Filters sum to zero, so a patch's mean drops out by itself, but not in bfloat16.
+        centered = dtype is not torch.float32
+        patches = _unit_contrast(block.permute(0, 3, 1, 2), filters, centered)
         responses = torch.addmm(bias, patches.to(dtype), weight)
         responses = responses.view(len(block), height, width, -1)
         out[start : start + step] = _pool_both_signs(responses, filters)
@@ -213,7 +224,7 @@ def _map_shape(shape: tuple[int, ...], filters: PatchFilters) -> tuple[int, int]
     )
 
 
-def _unit_contrast(images: torch.Tensor, filters: PatchFilters) -> torch.Tensor:
+def _unit_contrast(images: torch.Tensor, filters: PatchFilters, centered: bool) -> torch.Tensor:
     """Flatten all patches of (b, C, H, W) images, each divided by its standard deviation."""
     padded = torch.nn.functional.pad(images, (filters.pad,) * 4)
     size, stride = filters.patch_size, filters.stride
@@ -224,6 +235,8 @@ def _unit_contrast(images: torch.Tensor, filters: PatchFilters) -> torch.Tensor:
     scale = (variance.clamp_min_(0) + VARIANCE_FLOOR).rsqrt_()
     windows = padded.unfold(2, size, stride).unfold(3, size, stride)
     patches = windows.permute(0, 2, 3, 1, 4, 5).reshape(-1, filters.weight.shape[0])
+    if centered:
+        patches -= mean.reshape(-1, 1)
     return patches.mul_(scale.reshape(-1, 1))
 
 

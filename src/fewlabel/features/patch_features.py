@@ -12,7 +12,7 @@ from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.features.filters import PatchFilters
 from fewlabel.features.patches import PatchDictionary
 from fewlabel.features.pixels import Progress, as_size, reducer_from_state
-from fewlabel.features.reduce import sample_rows
+from fewlabel.features.reduce import DampedPCA, sample_rows
 
 _BLOCK_SIZE = 512
 _LARGEST_SIDE = 64
@@ -132,6 +132,23 @@ class PatchFeatures:
                 progress("features", where.stop, len(images))
         return features
 
+    def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
+        """Fit, then turn the same images into rows.
+
+        Parameters
+        ----------
+        images : ImageSet
+            Images; their labels are not looked at.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ndarray of shape (n, d), dtype float32
+            Features.
+        """
+        return self.fit(images, progress=progress).transform(images, progress=progress)
+
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Give what `from_state` needs.
 
@@ -186,21 +203,31 @@ class PatchFeatures:
             extractor.size_ = as_size(meta["size"], owner="PatchFeatures")
             extractor.channels_ = int(meta["channels"])
             filters = PatchFilters(weight=arrays["weight"], bias=arrays["bias"], **meta["filters"])
+            reducer = reducer_from_state(arrays, meta["reduce"])
         except (KeyError, TypeError) as error:
             raise ModelFormatError(
                 f"The saved patch features do not hold together ({error}): the model is "
                 "damaged; save it again or copy it anew."
             ) from error
-        expected = (filters.patch_size**2 * extractor.channels_, len(filters.bias))
-        if filters.weight.shape != expected:
-            raise ModelFormatError(
-                f"The saved filters have shape {filters.weight.shape}, expected {expected}: the "
-                "model is damaged; save it again or copy it anew."
-            )
+        _check_shapes(filters, reducer, extractor.channels_)
         dictionary = PatchDictionary(random_state=extractor.random_state)
         dictionary.filters_ = filters
-        dictionary.reducer_ = reducer_from_state(arrays, meta["reduce"])
+        dictionary.reducer_ = reducer
         dictionary.image_shape_ = (*extractor.size_, extractor.channels_)
         dictionary.n_features_in_ = extractor.size_[0]
         extractor.dictionary_ = dictionary
         return extractor
+
+
+def _check_shapes(filters: PatchFilters, reducer: DampedPCA | None, channels: int) -> None:
+    expected = (filters.patch_size**2 * channels, len(filters.bias))
+    if filters.weight.shape != expected or filters.bias.shape != expected[1:]:
+        raise ModelFormatError(
+            f"The saved filters have shape {filters.weight.shape}, expected {expected}: the "
+            "model is damaged; save it again or copy it anew."
+        )
+    if reducer is None or reducer.n_features_in_ != filters.n_values:
+        raise ModelFormatError(
+            "The saved components do not fit the filters: the model is damaged; save it again "
+            "or copy it anew."
+        )

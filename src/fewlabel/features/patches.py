@@ -228,6 +228,13 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                     f"The '{name}' parameter of PatchDictionary must be an int of at least 1. "
                     f"Got {value!r} instead."
                 )
+        if self.stride is not None and not (
+            isinstance(self.stride, numbers.Integral) and self.stride >= 1
+        ):
+            raise UsageError(
+                "The 'stride' parameter of PatchDictionary must be an int of at least 1, or None. "
+                f"Got {self.stride!r} instead."
+            )
         for name in ("threshold", "power"):
             value = getattr(self, name)
             if not isinstance(value, numbers.Real) or not 0 <= float(value) <= 10:
@@ -235,6 +242,11 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                     f"The '{name}' parameter of PatchDictionary must be a float in [0, 10]. "
                     f"Got {value!r} instead."
                 )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
 
 
 def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:

@@ -136,6 +136,23 @@ class Pixels:
         self._check_fitted()
         return self._read(images, self.reducer_, "pixels", progress)
 
+    def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
+        """Fit, then turn the same images into rows.
+
+        Parameters
+        ----------
+        images : ImageSet
+            Images; their labels are not looked at.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ndarray of shape (n, d), dtype float32
+            Features.
+        """
+        return self.fit(images, progress=progress).transform(images, progress=progress)
+
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Give what `from_state` needs.
 

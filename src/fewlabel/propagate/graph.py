@@ -6,9 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 _TINY = 1e-12
 _THREADS = 2
+_VALUES_A_SOLVE = 16_000_000
+"""Unknowns solved for at once: six arrays of them are held, in float32."""
+
+_SHIFT = 1 - 1e-5
+_LEAST = 1e-30
+"""Sums below this are as good as nothing, and near what float32 loses."""
 
 
 def affinity_graph(indices: np.ndarray, distances: np.ndarray) -> sparse.csr_array:
@@ -103,7 +110,8 @@ def spread(
     Returns
     -------
     ndarray of shape (n, m)
-        Non-negative scores, float32; 0 where no seed reaches.
+        Non-negative scores, float32. A row is all zero only in parts of the graph without
+        seeds.
 
     References
     ----------
@@ -116,8 +124,11 @@ def spread(
     >>> bool(scores[0] > scores[1] > scores[2] > 0)
     True
     """
+    # A numpy scalar would turn all float32 arrays into float64.
+    alpha = float(alpha)
     target = ((1 - alpha) * seeds).astype(np.float32)
-    return np.maximum(_solve(graph, target, alpha, tol, max_iter), 0)
+    scores = np.maximum(_solve(graph, target, alpha, tol, max_iter), 0)
+    return _reach_further(graph, scores, alpha)
 
 
 def poisson(
@@ -142,7 +153,8 @@ def poisson(
     Returns
     -------
     ndarray of shape (n, K)
-        Scores u, float32; 0 in parts of the graph that hold no label.
+        Scores u, float32; 0 in parts of the graph that hold no label. A part whose labels are
+        of one class has 1 - 1/K there and -1/K elsewhere.
 
     References
     ----------
@@ -156,14 +168,24 @@ def poisson(
     >>> u.argmax(axis=1)[[0, 2]].tolist()
     [0, 1]
     """
-    labeled = seeds.sum(axis=1) > 0
-    source = np.zeros(seeds.shape, dtype=np.float32)
-    source[labeled] = seeds[labeled] - seeds[labeled].mean(axis=0)
-    degree = np.asarray(graph.sum(axis=1)).ravel()
-    root = np.sqrt(np.maximum(degree, _TINY)).astype(np.float32)[:, None]
-    # In v = D^(1/2) u the matrix is I - S; the small shift removes its null space.
-    scores = _solve(normalize_graph(graph), source / root, 1 - 1e-5, tol, max_iter)
-    return scores / root * (degree > 0)[:, None]
+    n_parts, part = connected_components(graph, directed=False)
+    members = sparse.csr_array((np.ones(len(part)), (part, np.arange(len(part)))))
+    labels = seeds.astype(np.float64)
+    n_labels = (members @ labels).sum(axis=1, keepdims=True)
+    mean = (members @ labels) / np.maximum(n_labels, 1)
+    # A part has a solution only if its own sources sum to zero: each takes its own mean label.
+    source = np.where(labels.sum(axis=1, keepdims=True) > 0, labels - mean[part], 0)
+    degree = np.asarray(graph.sum(axis=1), dtype=np.float64).reshape(-1, 1)
+    root = np.sqrt(np.maximum(degree, _TINY))
+    # In v = D^(1/2) u the matrix is I - S; the small shift makes it definite.
+    v = _solve(normalize_graph(graph), (source / root).astype(np.float32), _SHIFT, tol, max_iter)
+    u = v / root * (degree > 0)
+    # Any constant could be added in a part; rounding has added one, and this takes it away.
+    u -= ((members @ (degree * u)) / np.maximum(members @ degree, _TINY))[part]
+    # Where all labels are of one class there is nothing to solve: the part is of that class.
+    decided = (mean == 1).any(axis=1)[part]
+    u[decided] = mean[part[decided]] - 1 / seeds.shape[1]
+    return u.astype(np.float32)
 
 
 def class_mass_normalize(scores: np.ndarray, prior: np.ndarray) -> np.ndarray:
@@ -201,27 +223,59 @@ def class_mass_normalize(scores: np.ndarray, prior: np.ndarray) -> np.ndarray:
 def _solve(
     graph: sparse.csr_array, target: np.ndarray, alpha: float, tol: float, max_iter: int
 ) -> np.ndarray:
-    """Solve ``(I - alpha S) X = target`` by conjugate gradients, all columns at once."""
-    solution = target.copy()
+    """Solve ``(I - alpha S) X = target`` by conjugate gradients, many columns at once."""
+    n, m = target.shape
+    width = max(1, _VALUES_A_SOLVE // n)
+    solution = np.empty_like(target)
     with ThreadPoolExecutor(_THREADS) as pool:
         product = _Product(graph, pool)
-        residual = target - (solution - alpha * product(solution))
-        direction = residual.copy()
-        squared = _column_dot(residual, residual)
-        goal = tol**2 * np.maximum(_column_dot(target, target), _TINY)
-        for _ in range(max_iter):
-            if (squared <= goal).all():
-                break
-            image = direction - alpha * product(direction)
-            step = squared / np.maximum(_column_dot(direction, image), 1e-30)
-            # A column that has arrived stays where it is.
-            step[squared <= goal] = 0
-            solution += step * direction
-            residual -= step * image
-            previous, squared = squared, _column_dot(residual, residual)
-            direction *= squared / np.maximum(previous, 1e-30)
-            direction += residual
+        for start in range(0, m, width):
+            columns = slice(start, start + width)
+            solution[:, columns] = _conjugate_gradients(
+                product, np.ascontiguousarray(target[:, columns]), alpha, tol, max_iter
+            )
     return solution
+
+
+def _conjugate_gradients(
+    product: _Product, target: np.ndarray, alpha: float, tol: float, max_iter: int
+) -> np.ndarray:
+    solution = target.copy()
+    residual = target - (solution - alpha * product(solution))
+    direction = residual.copy()
+    squared = _column_dot(residual, residual)
+    goal = tol**2 * _column_dot(target, target)
+    for _ in range(max_iter):
+        if (squared <= goal).all():
+            break
+        image = direction - alpha * product(direction)
+        # A column that has arrived stays where it is, and an empty one has nowhere to go.
+        active = squared > goal
+        step = np.where(active, squared / np.maximum(_column_dot(direction, image), _LEAST), 0)
+        solution += step * direction
+        residual -= step * image
+        previous, squared = squared, _column_dot(residual, residual)
+        direction *= squared / np.maximum(previous, _LEAST)
+        direction += residual
+    return solution
+
+
+def _reach_further(graph: sparse.csr_array, scores: np.ndarray, alpha: float) -> np.ndarray:
+    """Hand scores on to the rows that the solver, a step an iteration, has not come to.
+
+    Their true scores are below its tolerance, but it is the shares within a row that count.
+    """
+    empty = scores.sum(axis=1) <= 0
+    rows = np.flatnonzero(empty)
+    while len(rows):
+        handed = alpha * (graph[rows] @ scores)
+        mass = handed.sum(axis=1)
+        rows, handed, mass = rows[mass > 0], handed[mass > 0], mass[mass > 0]
+        scores[rows] = handed * np.maximum(1, _LEAST / mass)[:, None]
+        empty[rows] = False
+        around = np.unique(graph[rows].indices)
+        rows = around[empty[around]]
+    return scores
 
 
 class _Product:

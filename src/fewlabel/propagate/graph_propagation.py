@@ -6,6 +6,7 @@ import numbers
 from typing import Any
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -113,12 +114,11 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
         self._index = NeighborIndex(X, self.metric, random_state=self.random_state)
         seeds = one_hot(codes, len(self.classes_))
         k = min(self.n_neighbors, len(X) - 1)
-        if k < 1:
-            scores = seeds
-        else:
+        scores, part = seeds, np.arange(len(X))
+        if k >= 1:
             graph = affinity_graph(*self._euclidean(self._index.graph(k)))
-            scores = self._scores(graph, seeds)
-        self.unreached_ = scores.sum(axis=1) <= 0
+            scores, part = self._scores(graph, seeds), connected_components(graph)[1]
+        self.unreached_ = ~np.isin(part, part[codes >= 0])
         self.label_distributions_ = class_mass_normalize(scores, self._prior(codes))
         self.transduction_ = self.classes_[self.label_distributions_.argmax(axis=1)]
         return self
@@ -155,7 +155,8 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
         ndarray of shape (n,)
             Classes.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def _scores(self, graph: Any, seeds: np.ndarray) -> np.ndarray:
         if self.method == "spreading":
