@@ -118,9 +118,12 @@ def unit_rows(X: np.ndarray) -> np.ndarray:
     >>> unit_rows(np.array([[3.0, 4.0]])).round(2).tolist()
     [[0.8500000238418579, 1.1299999952316284]]
     """
-    norms = np.linalg.norm(X, axis=1, keepdims=True)
-    scale = np.where(norms > 0, np.sqrt(X.shape[1]) / np.maximum(norms, 1e-12), 0)
-    return (X * scale).astype(np.float32)
+    # Scaled by the largest entry first, huge rows do not overflow, and tiny ones are no zeros.
+    peak = np.maximum(X.max(axis=1, keepdims=True), -X.min(axis=1, keepdims=True))
+    scaled = X / np.where(peak > 0, peak, 1)
+    norms = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
+    scaled *= np.sqrt(X.shape[1]) / np.where(norms > 0, norms, 1)
+    return scaled.astype(np.float32, copy=False)
 
 
 def confident_targets(

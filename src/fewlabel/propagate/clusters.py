@@ -100,8 +100,8 @@ class ClusterPropagation(ClassifierMixin, BaseEstimator):
         Class of each cluster. A cluster without labelled rows has that of the nearest center
         whose cluster has some.
     transduction_ : ndarray of shape (n,)
-        Label of each row: as given where given, from its cluster within the percentile, -1 for
-        the others.
+        Label of each row: as given where given, from its cluster within the percentile, -1
+        (or ``"-1"`` among texts) for the others.
     label_distributions_ : ndarray of shape (n, n_classes)
         The same as 0 and 1; zero rows for the others.
     n_features_in_ : int
@@ -164,7 +164,7 @@ class ClusterPropagation(ClassifierMixin, BaseEstimator):
         handed = np.where(codes >= 0, codes, handed)
         self.cluster_classes_ = self.classes_[_fill_from_nearest(centers, of_cluster)]
         self.label_distributions_ = one_hot(handed, len(self.classes_)).astype(np.float64)
-        unlabeled = np.asarray(-1).astype(np.result_type(self.classes_, np.asarray(-1)))
+        unlabeled = np.asarray("-1" if isinstance(self.classes_[0], str) else -1)
         self.transduction_ = np.where(handed >= 0, self.classes_[handed], unlabeled)
         return self
 

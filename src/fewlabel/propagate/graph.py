@@ -49,10 +49,10 @@ def affinity_graph(indices: np.ndarray, distances: np.ndarray) -> sparse.csr_arr
     """
     n, k = indices.shape
     scale = np.maximum(distances.max(axis=1, keepdims=True), _TINY)
-    weights = np.exp(-4 * (distances / scale) ** 2).astype(np.float32)
+    half = (np.exp(-4 * (distances / scale) ** 2) / 2).astype(np.float32)
     ends = np.arange(0, n * k + 1, k)
-    graph = sparse.csr_array((weights.ravel(), indices.ravel(), ends), shape=(n, n))
-    return sparse.csr_array((graph + graph.T) / np.float32(2))
+    graph = sparse.csr_array((half.ravel(), indices.ravel(), ends), shape=(n, n))
+    return sparse.csr_array(graph + graph.T)
 
 
 def normalize_graph(graph: sparse.csr_array) -> sparse.csr_array:
@@ -168,7 +168,7 @@ def poisson(
     >>> u.argmax(axis=1)[[0, 2]].tolist()
     [0, 1]
     """
-    n_parts, part = connected_components(graph, directed=False)
+    _, part = connected_components(graph, directed=False)
     members = sparse.csr_array((np.ones(len(part)), (part, np.arange(len(part)))))
     labels = seeds.astype(np.float64)
     n_labels = (members @ labels).sum(axis=1, keepdims=True)

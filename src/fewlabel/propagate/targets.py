@@ -40,10 +40,10 @@ def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
     (array([3, 5]), array([ 1, -1,  0]))
     """
     y = np.asarray(y)
-    check_classification_targets(y)
     labeled = y.astype(str) != "-1" if y.dtype.kind in "OUS" else y != -1
     if not labeled.any():
         raise UsageError(f"{who} needs at least one labelled row: every label is -1.")
+    check_classification_targets(y[labeled])
     classes, positions = np.unique(y[labeled], return_inverse=True)
     codes = np.full(len(y), -1, dtype=np.int64)
     codes[labeled] = positions
