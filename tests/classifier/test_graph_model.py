@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from fewlabel.classifier import graph_model
 from fewlabel.classifier.graph_model import GraphModel
 from fewlabel.evaluate import label_folds
-from fewlabel.propagate import class_mass_normalize, one_hot
+from fewlabel.propagate import class_mass_normalize, one_hot, spread
 
 ALPHA = 0.9
 
@@ -34,7 +35,11 @@ def refitted_without(model, codes, held, n_classes, class_prior):
 
 @pytest.mark.parametrize("class_prior", ["uniform", "labels"])
 @pytest.mark.parametrize("n_folds", [3, 24])
-def test_one_solve_gives_what_refitting_without_each_fold_gives(class_prior, n_folds):
+@pytest.mark.parametrize(("tol", "atol"), [(1e-6, 1e-4), (1e-3, 0.02)])
+def test_one_solve_gives_what_refitting_without_each_fold_gives(
+    class_prior, n_folds, tol, atol, monkeypatch
+):
+    monkeypatch.setattr(graph_model, "spread", lambda *args: spread(*args, tol=tol))
     X, codes = problem()
     # A class with a single label: no prior is left for it when it is held out.
     codes[codes == 2] = -1
@@ -45,9 +50,9 @@ def test_one_solve_gives_what_refitting_without_each_fold_gives(class_prior, n_f
     cross_fitted = scores.cross_fitted(class_prior)
     for number, (_, held) in enumerate(folds.folds):
         exact = refitted_without(model, codes, held, 3, class_prior)
-        np.testing.assert_allclose(scores.without(number, class_prior), exact, atol=0.005)
+        np.testing.assert_allclose(scores.without(number, class_prior), exact, atol=atol)
         rows = np.searchsorted(folds.labeled, held)
-        np.testing.assert_allclose(cross_fitted[rows], exact[held], atol=0.005)
+        np.testing.assert_allclose(cross_fitted[rows], exact[held], atol=atol)
         # Where all rows are computed and where only the held ones are, it is the same.
         np.testing.assert_allclose(
             cross_fitted[rows], scores.without(number, class_prior)[held], atol=1e-5
@@ -61,7 +66,7 @@ def test_all_folds_together_give_the_full_prediction(class_prior):
     folds = label_folds(codes, None, 4, np.random.default_rng(0))
     full = model.solve(codes, folds, 3, ALPHA).full(class_prior)
     exact = refitted_without(model, codes, [], 3, class_prior)
-    np.testing.assert_allclose(full, exact, atol=0.005)
+    np.testing.assert_allclose(full, exact, atol=0.02)
     np.testing.assert_allclose(full.sum(axis=1), 1)
 
 

@@ -58,8 +58,13 @@ def test_select_as_json_leaves_out_what_is_labelled(
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert found["n_images"] == 40
-    assert [c["path"] for c in found["chosen"]] == [r["path"] for r in _table(tmp_path / "p.csv")]
-    assert not {c["path"] for c in found["chosen"]} & {f"{i:03}.png" for i in range(8)}
+    chosen = [c["path"] for c in found["chosen"]]
+    labelled = [row["path"] for row in _table(label_table)]
+    assert not set(chosen) & set(labelled)
+    # The new table holds what is labelled and what is to be: all that a fit needs.
+    table = _table(tmp_path / "p.csv")
+    assert [row["path"] for row in table] == sorted(labelled) + chosen
+    assert [row["label"] != "" for row in table] == [True] * len(labelled) + [False] * len(chosen)
 
 
 def test_select_replaces_a_table_with_force(run_cli: Run, photos: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.linalg import eigh, qr
@@ -87,12 +88,11 @@ def damped_pca(
     mean, deviation = _moments(X)
     scale = np.where(deviation > 0, deviation, 1) if standardize else np.ones_like(deviation)
     mean, scale = mean.astype(np.float32), scale.astype(np.float32)
-
-    def covariance_times(Q: np.ndarray | None) -> np.ndarray:
-        return _covariance_times(X, mean, scale, Q)
-
     eigenvalues, components = _leading(
-        covariance_times, X.shape[1], min(n_components, len(X)), as_generator(random_state)
+        partial(_covariance_times, X, mean, scale),
+        X.shape[1],
+        min(n_components, len(X)),
+        as_generator(random_state),
     )
     keep = eigenvalues > _RELATIVE_TOLERANCE * max(float(eigenvalues[0]), 0)
     if not (deviation > 0).any() or not keep.any():
