@@ -174,32 +174,31 @@ class Candidates:
         if folds is None:
             labeled = np.flatnonzero(self.codes >= 0)
             folds = LabelFolds(((labeled[:0], labeled),), labeled, np.zeros(len(labeled), bool), ())
-        alphas = alphas if self.folds is not None else alphas[:1]
-        best: FoldScores | None = None
+        if self.folds is None:
+            self.settings |= {"alpha": float(alphas[0]), "class_prior": CLASS_PRIORS[0]}
+            return self.graph.solve(self.codes, folds, self.n_classes, alphas[0])
+        names: dict[str, tuple[float, str]] = {}
         cross_fitted: dict[str, np.ndarray] = {}
         y_true = self.codes[folds.labeled]
+        prefer = preferred_spread(len(y_true) / self.n_classes, alphas)
+        # Only the best spread so far is kept: each holds n × folds × K numbers.
+        kept: tuple[float, FoldScores] | None = None
         for alpha in alphas:
             scores = self.graph.solve(self.codes, folds, self.n_classes, alpha)
-            if self.folds is None:
-                best, name = scores, f"{alpha:g} uniform"
-                break
             for prior in CLASS_PRIORS:
-                cross_fitted[f"{alpha:g} {prior}"] = scores.cross_fitted(prior)
+                names[_setting(alpha, prior)] = alpha, prior
+                cross_fitted[_setting(alpha, prior)] = scores.cross_fitted(prior)
             choice = choose_candidate(
-                cross_fitted,
-                y_true,
-                prefer=preferred_spread(len(y_true) / self.n_classes, alphas),
-                n_se=_SETTING_ERRORS,
-                unseen=folds.unseen,
+                cross_fitted, y_true, prefer=prefer, n_se=_SETTING_ERRORS, unseen=folds.unseen
             )
-            name = choice.name
-            # Only the best spread so far is kept: each holds n × folds × K numbers.
-            if best is None or name.startswith(f"{alpha:g} "):
-                best = scores
-        assert best is not None
-        chosen, prior = name.split()
+            chosen, prior = names[choice.name]
+            if chosen == alpha:
+                kept = alpha, scores
         self.settings |= {"alpha": float(chosen), "class_prior": prior}
-        return best
+        if kept is not None and kept[0] == chosen:
+            return kept[1]
+        # A later value has brought back an earlier one that had been dropped.
+        return self.graph.solve(self.codes, folds, self.n_classes, chosen)
 
     def _supervised(self) -> tuple[LinearModel, np.ndarray]:
         labeled = np.flatnonzero(self.codes >= 0)
@@ -300,7 +299,11 @@ def preferred_spread(labels_per_class: float, alphas: tuple[float, ...]) -> tupl
     """
     wanted = 0.99 if labels_per_class <= 5 else 0.97 if labels_per_class <= _FEW_A_CLASS else 0.9
     by_nearness = sorted(alphas, key=lambda alpha: abs(np.log((1 - alpha) / (1 - wanted))))
-    return tuple(f"{alpha:g} {prior}" for prior in CLASS_PRIORS for alpha in by_nearness)
+    return tuple(_setting(alpha, prior) for prior in CLASS_PRIORS for alpha in by_nearness)
+
+
+def _setting(alpha: float, prior: str) -> str:
+    return f"{float(alpha)} {prior}"
 
 
 def blend(a: np.ndarray, b: np.ndarray) -> np.ndarray:
