@@ -172,11 +172,7 @@ class Candidates:
         """Spread the labels with the ``alpha`` and the prior that cross-fitting favours."""
         folds = self.folds
         if folds is None:
-            labeled = np.flatnonzero(self.codes >= 0)
-            folds = LabelFolds(((labeled[:0], labeled),), labeled, np.zeros(len(labeled), bool), ())
-        if self.folds is None:
-            self.settings |= {"alpha": float(alphas[0]), "class_prior": CLASS_PRIORS[0]}
-            return self.graph.solve(self.codes, folds, self.n_classes, alphas[0])
+            return self._spread_as_one_fold(alphas[0])
         names: dict[str, tuple[float, str]] = {}
         cross_fitted: dict[str, np.ndarray] = {}
         y_true = self.codes[folds.labeled]
@@ -199,6 +195,13 @@ class Candidates:
             return kept[1]
         # A later value has brought back an earlier one that had been dropped.
         return self.graph.solve(self.codes, folds, self.n_classes, chosen)
+
+    def _spread_as_one_fold(self, alpha: float) -> FoldScores:
+        labeled = np.flatnonzero(self.codes >= 0)
+        unseen = np.zeros(len(labeled), dtype=bool)
+        folds = LabelFolds(((labeled[:0], labeled),), labeled, unseen, ())
+        self.settings |= {"alpha": float(alpha), "class_prior": CLASS_PRIORS[0]}
+        return self.graph.solve(self.codes, folds, self.n_classes, alpha)
 
     def _supervised(self) -> tuple[LinearModel, np.ndarray]:
         labeled = np.flatnonzero(self.codes >= 0)
