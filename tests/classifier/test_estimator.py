@@ -59,7 +59,7 @@ def test_fifty_labels_of_digits(digits, fitted):
 
 
 def test_cross_fitted_predictions_are_about_as_good_as_new_ones(digits, fitted):
-    X, y, truth = digits
+    _, y, truth = digits
     labeled = np.flatnonzero(y >= 0)
     np.testing.assert_array_equal(fitted.folds_.labeled, labeled)
     seen = ~fitted.folds_.unseen

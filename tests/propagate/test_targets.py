@@ -35,6 +35,11 @@ def test_fractions_are_not_classes():
         encode_labels([0.5, 1.25, -1], "Example")
 
 
+def test_one_label_of_many_classes_each_is_not_a_regression():
+    y = np.append(np.arange(43), [-1] * 5)
+    assert len(encode_labels(y, "Example")[0]) == 43
+
+
 def test_one_hot_rows():
     rows = one_hot(np.array([2, -1, 0]), 3)
     assert rows.dtype == np.float32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -234,7 +235,8 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
                 "The 'n_neighbors' parameter of FewLabelClassifier must be an int of at least 1. "
                 f"Got {self.n_neighbors!r} instead."
             )
-        if not self.alphas or not all(0 < alpha < 1 for alpha in self.alphas):
+        alphas: Any = list(self.alphas) if isinstance(self.alphas, Iterable) else []
+        if not alphas or not all(isinstance(a, numbers.Real) and 0 < a < 1 for a in alphas):
             raise UsageError(
                 "The 'alphas' parameter of FewLabelClassifier must hold floats in (0, 1). "
                 f"Got {self.alphas!r} instead."

@@ -72,6 +72,8 @@ class LinearModel:
         with threads_for(operations), warnings.catch_warnings():
             # A penalised model that stopped a little early predicts the same.
             warnings.simplefilter("ignore", ConvergenceWarning)
+            # Few labels of many classes are the point, and no sign of a regression.
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
             model.fit(unit_rows(X), codes, sample_weight=sample_weight)
         if len(present) == 2:
             coef[:, present[1]] = model.coef_[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,10 @@ def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
     labeled = y.astype(str) != "-1" if y.dtype.kind in "OUS" else y != -1
     if not labeled.any():
         raise UsageError(f"{who} needs at least one labelled row: every label is -1.")
-    check_classification_targets(y[labeled])
+    with warnings.catch_warnings():
+        # One label a class is few, and no sign of a regression.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        check_classification_targets(y[labeled])
     classes, positions = np.unique(y[labeled], return_inverse=True)
     codes = np.full(len(y), -1, dtype=np.int64)
     codes[labeled] = positions

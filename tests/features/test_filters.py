@@ -1,0 +1,231 @@
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+
+from fewlabel.compute import matmul_dtype
+from fewlabel.features import filters as filters_module
+from fewlabel.features.filters import (
+    VARIANCE_FLOOR,
+    WHITENING_FLOOR,
+    PatchFilters,
+    learn_filters,
+    pooled_responses,
+    sample_patches,
+)
+
+
+def natural(n, height, width, channels, seed=0):
+    """Images with smooth shapes and some noise, from 0 to 1."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:height, :width]
+    phase = rng.uniform(0, 6, size=(n, 1, 1, channels))
+    slope = rng.uniform(-0.8, 0.8, size=(2, n, 1, 1, 1))
+    wave = np.sin(slope[0] * rows[..., None] + slope[1] * columns[..., None] + phase)
+    images = 0.5 + 0.4 * wave + 0.1 * rng.normal(size=(n, height, width, channels))
+    return images.clip(0, 1).astype(np.float32)
+
+
+def learn(images, n_filters=6, *, patch_size=3, stride=1, pad=1, grid=2, n_patches=800):
+    rng = np.random.default_rng(0)
+    patches = sample_patches(images, n_patches, patch_size, pad, rng)
+    settings = {"patch_size": patch_size, "stride": stride, "pad": pad, "grid": grid}
+    return patches, learn_filters(patches, n_filters, threshold=0.25, rng=rng, **settings)
+
+
+def cells(length, grid):
+    bounds = np.linspace(0, length, grid + 1).round().astype(int)
+    return list(itertools.pairwise(bounds))
+
+
+def slow_responses(images, filters):
+    """The formula, patch by patch, in float64."""
+    pad, size, stride = filters.pad, filters.patch_size, filters.stride
+    padded = np.pad(images.astype(np.float64), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    weight, bias = filters.weight.astype(np.float64), filters.bias.astype(np.float64)
+    tops = range(0, padded.shape[1] - size + 1, stride)
+    lefts = range(0, padded.shape[2] - size + 1, stride)
+    out = []
+    for image in padded:
+        maps = np.empty((len(tops), len(lefts), 2, len(bias)))
+        for i, top in enumerate(tops):
+            for j, left in enumerate(lefts):
+                patch = image[top : top + size, left : left + size].transpose(2, 0, 1).ravel()
+                patch = (patch - patch.mean()) / np.sqrt(patch.var() + VARIANCE_FLOOR)
+                response = patch @ weight + bias
+                maps[i, j, 0] = np.maximum(response - filters.threshold, 0)
+                maps[i, j, 1] = np.maximum(-response - filters.threshold, 0)
+        pooled = [
+            maps[a:b, c:d, sign].mean(axis=(0, 1))
+            for sign in (0, 1)
+            for a, b in cells(len(tops), filters.grid)
+            for c, d in cells(len(lefts), filters.grid)
+        ]
+        out.append(np.sqrt(np.concatenate(pooled)))
+    return np.array(out)
+
+
+@pytest.fixture
+def forced(monkeypatch):
+    def force(name):
+        monkeypatch.setenv("FEWLABEL_MATMUL", name)
+        matmul_dtype.cache_clear()
+
+    yield force
+    monkeypatch.undo()
+    matmul_dtype.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings"),
+    [
+        ((12, 12, 1), {}),
+        ((12, 12, 3), {}),
+        ((11, 17, 1), {"patch_size": 5, "pad": 1, "grid": 3}),
+        ((13, 10, 3), {"stride": 2, "grid": 3}),
+        ((16, 16, 1), {"patch_size": 7, "pad": 2, "stride": 2, "grid": 4}),
+        ((9, 9, 3), {"patch_size": 3, "pad": 0, "stride": 3, "grid": 1}),
+        ((5, 4, 3), {"patch_size": 1, "pad": 0, "grid": 2}),
+    ],
+)
+def test_responses_follow_the_formula(shape, settings, forced):
+    forced("float32")
+    images = natural(6, *shape)
+    _, filters = learn(images, **settings)
+    fast = pooled_responses(images, filters)
+    assert fast.dtype == np.float32
+    assert fast.shape == (6, filters.n_values)
+    assert fast.max() > 0.1
+    # The square root magnifies what is rounded near zero.
+    np.testing.assert_allclose(fast**2, slow_responses(images, filters) ** 2, atol=2e-5)
+
+
+def test_whitening_is_folded_into_the_filters():
+    """A response is the filter's product with the normalised, whitened patch."""
+    patches, filters = learn(natural(20, 14, 14, 1))
+    normalized = patches - patches.mean(axis=1, keepdims=True)
+    normalized /= np.sqrt(normalized.var(axis=1, keepdims=True) + VARIANCE_FLOOR)
+    mean = normalized.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.cov(normalized, rowvar=False))
+    whitening = (vectors / np.sqrt(np.maximum(values, 0) + WHITENING_FLOOR)) @ vectors.T
+    dictionary = np.linalg.lstsq(whitening, filters.weight, rcond=None)[0]
+    # The filters are directions: of length 1, but for the mean that was taken out.
+    np.testing.assert_allclose(np.linalg.norm(dictionary, axis=0), 1, atol=0.01)
+    folded = normalized @ filters.weight + filters.bias
+    np.testing.assert_allclose(folded, (normalized - mean) @ whitening @ dictionary, atol=1e-3)
+    np.testing.assert_allclose(filters.weight.sum(axis=0), 0, atol=1e-5)
+    spread = ((normalized - mean) @ whitening @ dictionary).std()
+    assert filters.threshold == pytest.approx(0.25 * spread, rel=0.01)
+
+
+def test_bytes_and_fractions_of_255_are_the_same():
+    images = (natural(4, 10, 10, 3) * 255).round().astype(np.uint8)
+    _, filters = learn(images.astype(np.float32) / 255)
+    np.testing.assert_allclose(
+        pooled_responses(images, filters),
+        pooled_responses(images.astype(np.float32) / 255, filters),
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("values", [1, 5_000, 10**9])
+def test_the_size_of_a_block_does_not_matter(values, monkeypatch):
+    images = natural(23, 15, 15, 1)
+    _, filters = learn(images)
+    expected = pooled_responses(images, filters)
+    monkeypatch.setattr(filters_module, "_VALUES_A_BLOCK", values)
+    np.testing.assert_allclose(pooled_responses(images, filters), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("brightness", [0.0, 0.7])
+def test_bfloat16_is_near_float32_on_dark_and_bright_images(brightness, forced):
+    # Of bright patches with little contrast the mean is a hundred times what matters.
+    images = brightness + (1 - brightness) * natural(10, 14, 14, 1)
+    _, filters = learn(images, 10)
+    forced("float32")
+    exact = pooled_responses(images, filters)
+    forced("bfloat16")
+    rough = pooled_responses(images, filters)
+    error = np.linalg.norm(rough - exact) / np.linalg.norm(exact - exact.mean(axis=0))
+    assert 0 < error < 0.02
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_brightness_and_contrast_hardly_matter(channels):
+    images = natural(6, 14, 14, channels)
+    _, filters = learn(images, pad=0)
+    expected = pooled_responses(images, filters)
+    changed = pooled_responses(0.3 + 0.5 * images, filters)
+    assert np.corrcoef(expected.ravel(), changed.ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_constant_images_have_finite_features(level):
+    images = np.full((30, 9, 9, 3), level, np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, filters = learn(images, 8, pad=0)
+        features = pooled_responses(images, filters)
+    assert np.isfinite(features).all()
+    assert np.isfinite(filters.weight).all()
+    # All patches are alike: there is one direction to learn, not eight.
+    assert len(filters.bias) == 1
+    np.testing.assert_allclose(features, features[:1].repeat(30, axis=0), atol=1e-5)
+
+
+def test_a_blank_patch_responds_like_any_other_blank_patch():
+    _, filters = learn(natural(10, 12, 12, 1), pad=0)
+    levels = np.array([0.0, 0.3, 1.0]).reshape(3, 1, 1, 1)
+    features = pooled_responses(np.broadcast_to(levels, (3, 12, 12, 1)), filters)
+    np.testing.assert_allclose(features[1:], features[:1].repeat(2, axis=0), atol=0.02)
+
+
+def test_images_of_one_pixel():
+    images = np.random.default_rng(0).random((12, 1, 1, 3)).astype(np.float32)
+    _, filters = learn(images, 4, patch_size=1, pad=0, grid=1)
+    features = pooled_responses(images, filters)
+    assert features.shape == (12, 2 * len(filters.bias))
+    assert np.isfinite(features).all()
+    assert features.std() > 0
+
+
+def test_fewer_different_patches_than_filters():
+    images = np.zeros((10, 6, 6, 1), np.float32)
+    images[:, 3:] = 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, filters = learn(images, 50, pad=0, n_patches=3_000)
+    # An edge at one of two heights: all other patches are blank.
+    assert len(filters.bias) == 2
+
+
+def test_patches_are_cut_from_the_images_channel_by_channel():
+    images = np.arange(2 * 6 * 5 * 3, dtype=np.float32).reshape(2, 6, 5, 3)
+    patches = sample_patches(images, 200, 2, 0, np.random.default_rng(0))
+    assert patches.shape == (200, 12)
+    for patch in patches:
+        start = int(patch[0])
+        n, row, column, channel = np.unravel_index(start, images.shape)
+        assert channel == 0
+        window = images[n, row : row + 2, column : column + 2]
+        np.testing.assert_array_equal(patch, window.transpose(2, 0, 1).ravel())
+    assert len(np.unique(patches[:, 0])) > 30
+
+
+def test_patches_reach_into_the_padding():
+    patches = sample_patches(np.ones((1, 4, 4, 1), np.float32), 300, 3, 2, np.random.default_rng(0))
+    assert patches.min() == 0
+    assert patches.sum(axis=1).min() == 1
+
+
+def test_the_same_generator_gives_the_same_filters():
+    images = natural(10, 12, 12, 1)
+    a, b = (learn(images)[1] for _ in range(2))
+    np.testing.assert_array_equal(a.weight, b.weight)
+    assert a.threshold == b.threshold
+
+
+def test_the_number_of_values():
+    filters = PatchFilters(np.zeros((9, 5)), np.zeros(5), 0.1, 3, 1, 1, 4)
+    assert filters.n_values == 2 * 16 * 5
