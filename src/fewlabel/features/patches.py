@@ -22,6 +22,8 @@ from fewlabel.features.filters import (
 from fewlabel.features.reduce import DampedPCA
 
 _BLOCK = 1_024
+_POOL_VALUES = 30_000_000
+"""Pixels of the images that patches are cut from, in float32."""
 
 
 class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -255,7 +257,7 @@ def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _most_images(shape: tuple[int, ...]) -> int:
-    return max(1, 30_000_000 // max(1, math.prod(shape[1:])))
+    return max(1, _POOL_VALUES // max(1, math.prod(shape[1:])))
 
 
 def _unit_range(images: np.ndarray) -> np.ndarray:
