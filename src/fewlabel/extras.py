@@ -60,8 +60,8 @@ def require(package: str, purpose: str) -> ModuleType:
 
     Examples
     --------
-    >>> require("timm", "A pretrained backbone").__name__
-    'timm'
+    >>> require("numpy", "This example").__name__
+    'numpy'
     """
     if not is_installed(package):
         extra = EXTRA_OF[package]

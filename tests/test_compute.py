@@ -1,0 +1,168 @@
+import resource
+import sys
+
+import numpy as np
+import pytest
+import threadpoolctl
+import torch
+
+from fewlabel import compute
+from fewlabel.compute import (
+    as_generator,
+    gemm_rates,
+    matmul,
+    matmul_dtype,
+    peak_rss_mb,
+    pick_device,
+    threads_for,
+    to_tensor,
+)
+from fewlabel.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def forget_the_type(monkeypatch):
+    monkeypatch.delenv("FEWLABEL_MATMUL", raising=False)
+    matmul_dtype.cache_clear()
+    yield
+    monkeypatch.undo()
+    matmul_dtype.cache_clear()
+
+
+# pick_device
+
+
+def test_auto_takes_the_best_device_that_is_present(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert pick_device() == torch.device("cpu")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device() == torch.device("mps")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device() == torch.device("cuda")
+    assert pick_device("cpu") == torch.device("cpu")
+
+
+def test_a_device_that_is_not_present(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UsageError, match=r"'cuda' is not present here: use --device auto, or see"):
+        pick_device("cuda")
+
+
+def test_a_device_that_nobody_knows():
+    with pytest.raises(UsageError, match=r"one of auto, cpu, cuda, mps. Got 'tpu' instead"):
+        pick_device("tpu")
+
+
+# matmul
+
+
+@pytest.mark.parametrize("has_units", [True, False])
+def test_the_type_follows_the_processor(has_units, monkeypatch):
+    monkeypatch.setattr(compute, "_has_bf16_matrix_units", lambda: has_units)
+    assert matmul_dtype() is (torch.bfloat16 if has_units else torch.float32)
+    assert matmul_dtype("mps") is torch.float32
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_the_type_of_a_gpu(supported, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    assert matmul_dtype("cuda") is (torch.bfloat16 if supported else torch.float32)
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16"])
+@pytest.mark.parametrize("device_type", ["cpu", "cuda"])
+def test_the_environment_decides(name, device_type, monkeypatch):
+    monkeypatch.setenv("FEWLABEL_MATMUL", name)
+    assert matmul_dtype(device_type) is getattr(torch, name)
+
+
+@pytest.mark.parametrize("name", ["float16", "", "BFLOAT16"])
+def test_a_type_that_is_not_offered(name, monkeypatch):
+    monkeypatch.setenv("FEWLABEL_MATMUL", name)
+    with pytest.raises(UsageError, match=f"must be float32 or bfloat16. Got '{name}' instead"):
+        matmul_dtype()
+
+
+@pytest.mark.parametrize(("name", "atol"), [("float32", 1e-5), ("bfloat16", 0.2)])
+def test_products_are_float32(name, atol, monkeypatch):
+    monkeypatch.setenv("FEWLABEL_MATMUL", name)
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(7, 20)), rng.normal(size=(20, 5))
+    product = matmul(to_tensor(a), to_tensor(b))
+    assert product.dtype is torch.float32
+    np.testing.assert_allclose(product.numpy(), a @ b, atol=atol)
+    exact = name == "float32"
+    assert np.allclose(product.numpy(), a @ b, atol=1e-5) == exact
+
+
+def test_matrix_units_are_asked_for_in_any_torch(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
+    assert compute._has_bf16_matrix_units() is False
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    assert compute._has_bf16_matrix_units() is True
+
+
+def test_rates_are_measured():
+    rates = gemm_rates(64)
+    assert set(rates) == {"float32", "bfloat16"}
+    assert min(rates.values()) > 0
+
+
+# threads_for
+
+
+def test_small_work_stays_on_one_thread_and_the_number_is_given_back():
+    before = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+    with threads_for(1e6):
+        inside = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+    after = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+    assert set(inside) == {1}
+    assert before == after
+    with threads_for(1e12):
+        large = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+    assert large == before
+
+
+# peak_rss_mb
+
+
+@pytest.mark.parametrize(("platform", "expected"), [("linux", 2.048), ("darwin", 0.002)])
+def test_the_unit_of_the_peak_follows_the_platform(platform, expected, monkeypatch):
+    class Usage:
+        ru_maxrss = 2_000
+
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(resource, "getrusage", lambda who: Usage)
+    assert peak_rss_mb() == pytest.approx(expected)
+
+
+# as_generator, to_tensor
+
+
+def test_generators_follow_the_seed():
+    assert as_generator(3).integers(1_000_000) == as_generator(3).integers(1_000_000)
+    assert as_generator(3).integers(1_000_000) != as_generator(4).integers(1_000_000)
+    state = np.random.RandomState(0)
+    first, second = as_generator(state).random(), as_generator(state).random()
+    assert first != second
+    assert as_generator(np.random.RandomState(0)).random() == first
+
+
+def test_without_a_seed_numpys_global_state_decides():
+    np.random.seed(5)  # noqa: NPY002
+    first = as_generator(None).random()
+    np.random.seed(5)  # noqa: NPY002
+    assert as_generator(None).random() == first
+    assert as_generator(None).random() != first
+
+
+def test_tensors_share_memory_where_they_can():
+    array = np.ones((2, 3), dtype=np.float32)
+    assert to_tensor(array).data_ptr() == array.ctypes.data
+    array.setflags(write=False)
+    copy = to_tensor(array)
+    copy += 1
+    assert (array == 1).all()
+    assert to_tensor(np.arange(6).reshape(2, 3).T).tolist() == [[0, 3], [1, 4], [2, 5]]
