@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from fewlabel.classifier.candidates import Candidates, Fitted, preferred_methods
 from fewlabel.classifier.graph_model import GraphModel
 from fewlabel.compute import as_generator
+from fewlabel.data.targets import encode_labels
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import (
     LabelFolds,
@@ -21,7 +22,6 @@ from fewlabel.evaluate import (
     fit_temperature,
     label_folds,
 )
-from fewlabel.propagate.targets import encode_labels
 
 METHODS = ("auto", "graph", "student", "blend", "supervised")
 

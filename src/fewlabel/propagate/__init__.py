@@ -1,5 +1,6 @@
 """Spread a handful of labels over the unlabelled rest."""
 
+from fewlabel.data.targets import encode_labels, one_hot
 from fewlabel.propagate.clusters import ClusterPropagation, label_clusters, spread_to_percentile
 from fewlabel.propagate.graph import (
     affinity_graph,
@@ -9,7 +10,6 @@ from fewlabel.propagate.graph import (
     spread,
 )
 from fewlabel.propagate.graph_propagation import GraphPropagation, chord, neighbor_average
-from fewlabel.propagate.targets import encode_labels, one_hot
 
 __all__ = [
     "ClusterPropagation",

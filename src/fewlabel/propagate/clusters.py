@@ -10,8 +10,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.kmeans import KMeans
+from fewlabel.data.targets import encode_labels, one_hot
 from fewlabel.errors import UsageError
-from fewlabel.propagate.targets import encode_labels, one_hot
 
 
 def label_clusters(clusters: np.ndarray, codes: np.ndarray, n_clusters: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.neighbors import NeighborIndex
+from fewlabel.data.targets import encode_labels, one_hot
 from fewlabel.errors import UsageError
 from fewlabel.propagate.graph import (
     affinity_graph,
@@ -19,7 +20,6 @@ from fewlabel.propagate.graph import (
     poisson,
     spread,
 )
-from fewlabel.propagate.targets import encode_labels, one_hot
 
 METHODS = ("spreading", "poisson")
 CLASS_PRIORS = ("uniform", "labels")

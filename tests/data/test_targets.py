@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from fewlabel.data.targets import encode_labels, one_hot
 from fewlabel.errors import UsageError
-from fewlabel.propagate.targets import encode_labels, one_hot
 
 
 @pytest.mark.parametrize(
