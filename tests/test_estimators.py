@@ -22,6 +22,7 @@ from fewlabel import (
     FewLabelClassifier,
     GraphPropagation,
     KMeans,
+    NetworkClassifier,
     PatchDictionary,
     Representatives,
 )
@@ -40,10 +41,20 @@ ESTIMATORS = [
     GraphPropagation(),
     GraphPropagation(method="poisson"),
     FewLabelClassifier(alphas=(0.9,)),
+    NetworkClassifier(options={"widths": (32, 16)}, n_epochs=5, min_steps=60),
 ]
 
 
+WEIGHTS = dict.fromkeys(
+    ("check_sample_weight_equivalence_on_dense_data", "check_sample_weights_invariance"),
+    "which rows share a batch depends on their number, so a weight of 2 and a row that stands "
+    "twice train differently",
+)
+
+
 def expected_failed_checks(estimator):
+    if isinstance(estimator, NetworkClassifier):
+        return MINUS_ONE | WEIGHTS
     semi_supervised = (ClusterPropagation, GraphPropagation, FewLabelClassifier)
     return MINUS_ONE if isinstance(estimator, semi_supervised) else {}
 

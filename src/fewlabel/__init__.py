@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from fewlabel.features.distances import ClusterDistances
     from fewlabel.features.patches import PatchDictionary
     from fewlabel.features.reduce import DampedPCA
-    from fewlabel.pipeline import FitSettings, fit_images, select_images
+    from fewlabel.nets import NetworkClassifier
+    from fewlabel.pipeline import FitSettings, extract_features, fit_images, select_images
     from fewlabel.propagate import ClusterPropagation, GraphPropagation
     from fewlabel.run_folder import evaluate_run, load_run, save_run
 
@@ -33,9 +34,11 @@ _HOME = {
     "GraphPropagation": "propagate",
     "KMeans": "cluster.kmeans",
     "NeighborIndex": "cluster.neighbors",
+    "NetworkClassifier": "nets",
     "PatchDictionary": "features.patches",
     "Representatives": "cluster.representatives",
     "evaluate_run": "run_folder",
+    "extract_features": "pipeline",
     "fit_images": "pipeline",
     "load_images": "data",
     "load_run": "run_folder",
@@ -54,10 +57,12 @@ __all__ = [
     "GraphPropagation",
     "KMeans",
     "NeighborIndex",
+    "NetworkClassifier",
     "PatchDictionary",
     "Representatives",
     "__version__",
     "evaluate_run",
+    "extract_features",
     "fit_images",
     "load_images",
     "load_run",

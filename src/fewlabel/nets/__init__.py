@@ -1,0 +1,27 @@
+"""Networks and their training loop. Here alone callers see torch."""
+
+from __future__ import annotations
+
+from fewlabel.nets.architectures import ARCHITECTURES, Network, NetworkSpec, build_network
+from fewlabel.nets.batches import Batch, TrainingSet
+from fewlabel.nets.ema import MovingAverage
+from fewlabel.nets.estimator import NetworkClassifier
+from fewlabel.nets.loop import Trainer, predict_logits
+from fewlabel.nets.losses import smooth_targets, soft_cross_entropy
+from fewlabel.nets.settings import TrainSettings
+
+__all__ = [
+    "ARCHITECTURES",
+    "Batch",
+    "MovingAverage",
+    "Network",
+    "NetworkClassifier",
+    "NetworkSpec",
+    "TrainSettings",
+    "Trainer",
+    "TrainingSet",
+    "build_network",
+    "predict_logits",
+    "smooth_targets",
+    "soft_cross_entropy",
+]

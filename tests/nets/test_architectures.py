@@ -1,0 +1,57 @@
+"""Networks of every architecture: shapes, layers, refusals."""
+
+import pytest
+import torch
+from torch import nn
+
+from fewlabel.errors import UsageError
+from fewlabel.nets import ARCHITECTURES, NetworkSpec, build_network
+
+
+@pytest.mark.parametrize("name", list(ARCHITECTURES))
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 8, 8), (3, 5, 7), (1, 64, 64)])
+def test_images_of_any_size_give_one_row_of_logits_each(name, shape):
+    network = build_network(NetworkSpec(name, shape, 7)).eval()
+    images = torch.rand(4, *shape)
+    assert network(images).shape == (4, 7)
+    assert network.embed(images).shape == (4, network.head.in_features)
+
+
+def test_the_fully_connected_network_has_seven_layers_with_normalisation_and_dropout():
+    network = build_network(NetworkSpec("mlp", (784,), 10))
+    counts = {
+        kind: sum(isinstance(layer, kind) for layer in network.modules())
+        for kind in (nn.Linear, nn.BatchNorm1d, nn.Dropout)
+    }
+    assert counts == {nn.Linear: 7, nn.BatchNorm1d: 6, nn.Dropout: 6}
+
+
+def test_options_reach_the_network():
+    spec = NetworkSpec("resnet", (1, 28, 28), 10, {"widths": [4, 6], "blocks": 2})
+    network = build_network(spec)
+    assert network.head.in_features == 6
+    assert sum(type(layer).__name__ == "ResidualBlock" for layer in network.modules()) == 4
+
+
+def test_the_inputs_are_standardized():
+    network = build_network(NetworkSpec("mlp", (2,), 2)).eval()
+    before = network(torch.tensor([[1.0, 2.0]]))
+    network.standardize.mean.fill_(10)
+    network.standardize.scale.fill_(5)
+    after = network(torch.tensor([[15.0, 20.0]]))
+    torch.testing.assert_close(before, after)
+
+
+def test_an_unknown_architecture_names_the_nearest():
+    with pytest.raises(UsageError, match=r"Got 'resnett' instead\. Did you mean 'resnet'\?"):
+        build_network(NetworkSpec("resnett", (1, 8, 8), 2))
+
+
+def test_rows_are_refused_by_networks_for_images():
+    with pytest.raises(UsageError, match="'cnn' takes images"):
+        build_network(NetworkSpec("cnn", (64,), 2))
+
+
+def test_an_unknown_option_is_named():
+    with pytest.raises(UsageError, match="depth"):
+        build_network(NetworkSpec("mlp", (4,), 2, {"depth": 3}))

@@ -1,0 +1,75 @@
+"""Rows, targets and weights as tensors."""
+
+import numpy as np
+import pytest
+import torch
+
+from fewlabel.errors import UsageError
+from fewlabel.nets.batches import TrainingSet, as_inputs, epoch_rows, n_batches, to_network
+
+CPU = torch.device("cpu")
+
+
+def test_images_share_their_memory_and_stay_bytes():
+    images = np.zeros((3, 4, 4), dtype=np.uint8)
+    inputs = as_inputs(images)
+    images[1, 2, 3] = 9
+    assert inputs.dtype == torch.uint8
+    assert inputs[1, 2, 3] == 9
+
+
+def test_rows_become_floats_even_when_they_are_bytes():
+    assert as_inputs(np.full((2, 3), 7, dtype=np.uint8)).tolist() == [[7.0] * 3] * 2
+
+
+def test_a_read_only_array_is_copied():
+    rows = np.ones((2, 2), dtype=np.float32)
+    rows.flags.writeable = False
+    inputs = as_inputs(rows)
+    inputs[0, 0] = 5
+    assert rows[0, 0] == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((2, 5, 6), (2, 1, 5, 6)), ((2, 5, 6, 3), (2, 3, 5, 6))]
+)
+def test_images_reach_the_network_channels_first_from_0_to_1(shape, expected):
+    batch = to_network(as_inputs(np.full(shape, 255, dtype=np.uint8)), CPU)
+    assert batch.shape == expected
+    assert batch.unique().tolist() == [1.0]
+
+
+def test_every_row_is_visited_once_in_an_order_of_its_own():
+    def rows(seed, epoch):
+        return torch.cat(list(epoch_rows(100, 32, seed, epoch))).tolist()
+
+    assert sorted(rows(0, 0)) == list(range(100))
+    assert rows(0, 0) == rows(0, 0)
+    assert len({tuple(rows(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 33])
+@pytest.mark.parametrize("batch_size", [1, 2, 32])
+def test_no_batch_holds_a_single_row(n, batch_size):
+    sizes = [len(rows) for rows in epoch_rows(n, batch_size, 0, 0)]
+    assert min(sizes) >= 2
+    assert len(sizes) == n_batches(n, batch_size)
+
+
+def test_lengths_must_agree():
+    with pytest.raises(UsageError, match="Got 3 rows and 2 targets"):
+        TrainingSet.of(np.zeros((3, 2)), np.eye(2))
+
+
+def test_the_digest_sees_every_part():
+    X, targets = np.arange(6.0).reshape(3, 2), np.eye(3)
+    other = X.copy()
+    other[2, 1] += 1e-3
+    digests = [
+        TrainingSet.of(X, targets).digest(),
+        TrainingSet.of(other, targets).digest(),
+        TrainingSet.of(X, targets[::-1]).digest(),
+        TrainingSet.of(X, targets, np.ones(3)).digest(),
+    ]
+    assert len(set(digests)) == 4
+    assert TrainingSet.of(X, targets).digest() == digests[0]

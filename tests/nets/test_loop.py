@@ -1,0 +1,227 @@
+"""The training loop: it learns, stops early, survives an interruption, and notices divergence."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from fewlabel.errors import TrainingError
+from fewlabel.nets import (
+    NetworkSpec,
+    Trainer,
+    TrainingSet,
+    TrainSettings,
+    build_network,
+    predict_logits,
+)
+from fewlabel.nets.batches import as_inputs
+
+CPU = torch.device("cpu")
+SETTINGS = TrainSettings(n_epochs=6, batch_size=32, learning_rate=5e-3, checkpoint_seconds=0.0)
+
+
+def blobs(seed=0, n=240):
+    rng = np.random.default_rng(seed)
+    classes = rng.integers(3, size=n)
+    X = rng.normal(size=(n, 5)) + 3 * np.eye(3, 5)[classes]
+    return X.astype(np.float32), classes
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return build_network(NetworkSpec("mlp", (5,), 3, {"widths": [16, 8], "dropout": 0.3}))
+
+
+def training_set(seed=0):
+    X, classes = blobs(seed)
+    return TrainingSet.of(X, np.eye(3)[classes])
+
+
+def weights(trained):
+    return {name: tensor.numpy() for name, tensor in trained.state_dict().items()}
+
+
+def assert_same_weights(first, second):
+    for name, array in weights(first).items():
+        np.testing.assert_array_equal(array, weights(second)[name], err_msg=name)
+
+
+class StopError(Exception):
+    """Stands for a kill between two epochs."""
+
+
+class Interrupted(Trainer):
+    """Ends abruptly in the middle of the fourth epoch."""
+
+    def train_step(self, step, batch):
+        if step == 3 * self.steps_per_epoch + 2:
+            raise StopError
+        return super().train_step(step, batch)
+
+
+def test_it_learns():
+    X, classes = blobs(1)
+    trainer = Trainer(network(), SETTINGS, device=CPU)
+    trained = trainer.fit(training_set())
+    predicted = predict_logits(trained, as_inputs(X), CPU).argmax(1)
+    assert np.mean(predicted == classes) > 0.9
+    assert trainer.history[-1]["loss"] < trainer.history[0]["loss"]
+    assert [record["epoch"] for record in trainer.history] == list(range(6))
+
+
+def test_soft_targets_and_weights_are_learned_from():
+    X, classes = blobs()
+    wrong = (classes + 1) % 3
+    # Doubtful rows with wrong labels weigh next to nothing.
+    data = TrainingSet.of(
+        np.concatenate([X, X]),
+        np.concatenate([np.eye(3)[classes] * 0.8 + 0.2 / 3, np.eye(3)[wrong]]),
+        np.concatenate([np.ones(len(X)), np.full(len(X), 0.01)]),
+    )
+    trained = Trainer(network(), SETTINGS, device=CPU).fit(data)
+    assert np.mean(predict_logits(trained, as_inputs(X), CPU).argmax(1) == classes) > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_the_global_generator():
+    first = Trainer(network(), SETTINGS, device=CPU).fit(training_set())
+    second_network = network()
+    torch.manual_seed(99)
+    before = torch.random.get_rng_state()
+    second = Trainer(second_network, SETTINGS, device=CPU).fit(training_set())
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert_same_weights(first, second)
+    other = dataclasses.replace(SETTINGS, seed=1)
+    third = Trainer(network(), other, device=CPU).fit(training_set())
+    assert not np.array_equal(weights(first)["head.weight"], weights(third)["head.weight"])
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path):
+    file = tmp_path / "checkpoint.safetensors"
+    whole = Trainer(network(), SETTINGS, device=CPU).fit(training_set())
+    with pytest.raises(StopError):
+        Interrupted(network(), SETTINGS, device=CPU, checkpoint=file).fit(training_set())
+    assert file.exists()
+    # The fingerprint names the class of the trainer, so the same one goes on.
+    resumed = Interrupted(network(), SETTINGS, device=CPU, checkpoint=file)
+    resumed.train_step = lambda step, batch: Trainer.train_step(resumed, step, batch)
+    assert_same_weights(whole, resumed.fit(training_set()))
+    assert [record["epoch"] for record in resumed.history] == list(range(6))
+    assert not file.exists()
+
+
+def test_a_checkpoint_of_other_data_is_not_taken_up(tmp_path):
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(StopError):
+        Interrupted(network(), SETTINGS, device=CPU, checkpoint=file).fit(training_set(0))
+    fresh = Trainer(network(), SETTINGS, device=CPU).fit(training_set(1))
+    trainer = Trainer(network(), SETTINGS, device=CPU, checkpoint=file)
+    assert_same_weights(fresh, trainer.fit(training_set(1)))
+
+
+def test_a_damaged_checkpoint_is_not_taken_up(tmp_path):
+    file = tmp_path / "checkpoint.safetensors"
+    file.write_bytes(b"not a checkpoint")
+    fresh = Trainer(network(), SETTINGS, device=CPU).fit(training_set())
+    trainer = Trainer(network(), SETTINGS, device=CPU, checkpoint=file)
+    assert_same_weights(fresh, trainer.fit(training_set()))
+
+
+KILLED = """
+import os, signal, sys
+from tests.nets.test_loop import *
+
+class Killed(Trainer):
+    def train_step(self, step, batch):
+        if sys.argv[2] == "kill" and step == 3 * self.steps_per_epoch + 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().train_step(step, batch)
+
+trained = Killed(network(), SETTINGS, device=CPU, checkpoint=sys.argv[1]).fit(training_set())
+print(json.dumps(trained.head.weight.tolist()))
+"""
+
+
+def test_a_run_killed_outright_goes_on_to_the_same_weights(tmp_path, request):
+    root = request.config.rootpath
+
+    def run(how, file):
+        return subprocess.run(
+            [sys.executable, "-c", KILLED, str(file), how],
+            cwd=root,
+            env=os.environ | {"PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    killed = run("kill", tmp_path / "a")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = run("go on", tmp_path / "a")
+    whole = Trainer(network(), SETTINGS, device=CPU).fit(training_set())
+    assert json.loads(resumed.stdout) == whole.head.weight.tolist()
+
+
+def test_the_best_weights_on_validation_data_are_kept_and_training_stops():
+    X, classes = blobs(2)
+    settings = dataclasses.replace(SETTINGS, n_epochs=60, patience=3)
+    trainer = Trainer(network(), settings, device=CPU)
+    trained = trainer.fit(training_set(), (as_inputs(X), classes))
+    reached = [record["validation_accuracy"] for record in trainer.history]
+    best = int(np.argmax(reached))
+    assert len(reached) == best + 1 + 3 < 60
+    predicted = predict_logits(trained, as_inputs(X), CPU).argmax(1)
+    assert np.mean(predicted == classes) == max(reached)
+
+
+def test_a_loss_that_is_no_number_stops_with_the_step_and_keeps_the_checkpoint(tmp_path):
+    class Diverging(Trainer):
+        def loss(self, batch):
+            loss = super().loss(batch)
+            return loss * float("nan") if self.optimizer.state and self.steps > 20 else loss
+
+        steps = 0
+
+        def train_step(self, step, batch):
+            self.steps = step
+            return super().train_step(step, batch)
+
+    file = tmp_path / "checkpoint.safetensors"
+    trainer = Diverging(network(), SETTINGS, device=CPU, checkpoint=file)
+    with pytest.raises(TrainingError, match=r"became nan at step 22 of 48: lower the learning"):
+        trainer.fit(training_set())
+    assert file.exists()
+
+
+def test_every_step_is_reported():
+    seen = []
+    trainer = Trainer(network(), SETTINGS, device=CPU, progress=lambda *step: seen.append(step))
+    trainer.fit(training_set())
+    assert seen == [("train", step, 48) for step in range(1, 49)]
+
+
+def test_augmentation_draws_from_the_epochs_own_generator():
+    drawn = []
+
+    def augment(inputs, generator):
+        drawn.append(float(torch.rand((), generator=generator)))
+        return inputs
+
+    for _ in range(2):
+        Trainer(network(), SETTINGS, device=CPU, augment=augment).fit(training_set())
+    assert drawn[:48] == drawn[48:]
+    assert len(set(drawn[:48])) == 48
+
+
+def test_embeddings_are_what_the_head_sees():
+    net = network().eval()
+    X, _ = blobs()
+    embedded = predict_logits(net, as_inputs(X), CPU, embed=True, batch_size=50)
+    logits = predict_logits(net, as_inputs(X), CPU, batch_size=1_000)
+    head = net.head(torch.from_numpy(embedded)).detach().numpy()
+    np.testing.assert_allclose(head, logits, rtol=1e-4, atol=1e-5)
