@@ -12,6 +12,8 @@ from fewlabel.errors import MissingExtraError
 
 EXTRA_OF: dict[str, str] = {
     "timm": "backbones",
+    "captum": "explain",
+    "skimage": "explain",
     "pynndescent": "scale",
 }
 """Import name of each optional package and the extra that installs it."""

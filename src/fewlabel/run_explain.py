@@ -1,0 +1,238 @@
+"""What a run looked at in one image."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from fewlabel.data import ImageSet, image_set_from_array
+from fewlabel.errors import UsageError
+from fewlabel.explain.explanation import Explanation, explain_image
+from fewlabel.explain.perturb import PredictProba
+from fewlabel.pipeline import Progress
+
+_DISPLAY_SIDE = 256
+_FALLBACK_SIDE = 128
+
+
+class Model(Protocol):
+    """What is explained: a `Run`, or a fit that is not saved yet."""
+
+    extractor: Any
+    classes: tuple[str, ...]
+
+    def predict(self, images: ImageSet, *, progress: Progress | None = None) -> Any:
+        """Give a prediction with ``proba``, one row an image."""
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """An explained prediction of an image set.
+
+    Attributes
+    ----------
+    explanation : Explanation
+        The explanation.
+    name : str
+        Path or index of the image.
+    kind : str
+        ``"right"``, ``"wrong"``, ``"sure"`` or ``"unsure"``; blank if it was not chosen.
+    truth : int
+        True class, -1 where unknown.
+    """
+
+    explanation: Explanation
+    name: str
+    kind: str = ""
+    truth: int = -1
+
+
+def predict_arrays(model: Model) -> PredictProba:
+    """Let a model predict pixels in memory.
+
+    Parameters
+    ----------
+    model : Model
+        A run.
+
+    Returns
+    -------
+    callable
+        From images of shape (b, H, W, C), uint8, to class probabilities of shape (b, K).
+    """
+    return lambda pixels: model.predict(image_set_from_array(pixels)).proba
+
+
+def model_size(model: Model, images: ImageSet) -> tuple[int, int]:
+    """Tell at which size a model looks at images.
+
+    Parameters
+    ----------
+    model : Model
+        A run.
+    images : ImageSet
+        Images, whose own size counts where the model takes any.
+
+    Returns
+    -------
+    (int, int)
+        Height and width.
+    """
+    for holder in (model.extractor, getattr(model.extractor, "network_", None)):
+        for name in ("size_", "size"):
+            size = getattr(holder, name, None)
+            if isinstance(size, tuple | list) and len(size) == 2:
+                return int(size[0]), int(size[1])
+    native = images.native_shape
+    if native is not None and max(native[:2]) <= _FALLBACK_SIDE:
+        return native[:2]
+    return _FALLBACK_SIDE, _FALLBACK_SIDE
+
+
+def class_position(name: str, classes: Sequence[str]) -> int:
+    """Find a class by its name.
+
+    Parameters
+    ----------
+    name : str
+        Name of a class.
+    classes : sequence of str
+        The classes of the model.
+
+    Returns
+    -------
+    int
+        Its position.
+
+    Raises
+    ------
+    UsageError
+        If the model knows no such class; the message suggests the closest one.
+
+    Examples
+    --------
+    >>> class_position("coat", ["bag", "coat"])
+    1
+    """
+    if name in classes:
+        return list(classes).index(name)
+    lower = {label.lower(): label for label in classes}
+    close = difflib.get_close_matches(name.lower(), lower, n=1)
+    named = ", ".join(classes[:12]) + (", …" if len(classes) > 12 else "")
+    hint = f"did you mean {lower[close[0]]!r}?" if close else f"the classes are {named}."
+    raise UsageError(f"The model knows no class {name!r}: {hint}")
+
+
+def image_position(images: ImageSet, name: str | None = None) -> int:
+    """Find one image of a set.
+
+    Parameters
+    ----------
+    images : ImageSet
+        Images.
+    name : str, optional
+        Path or index of one; may be left out where there is only one.
+
+    Returns
+    -------
+    int
+        Its position.
+
+    Raises
+    ------
+    UsageError
+        If there are several and none is named, or none has this name.
+
+    Examples
+    --------
+    >>> from fewlabel.data import load_images
+    >>> image_position(load_images("digits"), "17")
+    17
+    """
+    if name is None and len(images) == 1:
+        return 0
+    if name is None:
+        raise UsageError(
+            f"{images.source} holds {len(images):,} images: add --grid 12 for a sheet, or "
+            f"--name {images.names[0]} for one of them."
+        )
+    if name in images.names:
+        return images.names.index(name)
+    close = difflib.get_close_matches(name, images.names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]}?" if close else f"the first one is {images.names[0]}."
+    raise UsageError(f"{images.source} holds no image called {name}: {hint}")
+
+
+def explain_one(
+    model: Model,
+    images: ImageSet,
+    index: int = 0,
+    *,
+    target: int | None = None,
+    n_samples: int = 1000,
+    repeats: int = 3,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Explained:
+    """Explain what a model says of one image.
+
+    The image is divided and changed at the size at which the model looks at it; pictures show
+    it finer where it is.
+
+    Parameters
+    ----------
+    model : Model
+        A run.
+    images : ImageSet
+        Images.
+    index : int
+        Which of them.
+    target : int, optional
+        The class to explain; by default the predicted one.
+    n_samples : int
+        Samples of each repeat.
+    repeats : int
+        How often LIME is run.
+    seed : int
+        Seed of the samples.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Explained
+        The explanation.
+
+    Raises
+    ------
+    DataError
+        If the image cannot be read any more, or has one pixel.
+    MissingExtraError
+        If Captum is not installed.
+    """
+    size = model_size(model, images)
+    pixels = images.read([index], size=size)[0]
+    explanation = explain_image(
+        predict_arrays(model),
+        pixels,
+        target=target,
+        n_samples=n_samples,
+        repeats=repeats,
+        seed=seed,
+        display=_display(images, index, size),
+        progress=progress,
+    )
+    return Explained(explanation, images.names[index])
+
+
+def _display(images: ImageSet, index: int, size: tuple[int, int]) -> np.ndarray | None:
+    """Read an image finer than the model does, for pictures, where it is finer."""
+    native = images.subset([index]).native_shape
+    fine = round(_DISPLAY_SIDE / max(size))
+    if native is None or fine < 2 or min(native[0] / size[0], native[1] / size[1]) <= 1:
+        return None
+    return images.read([index], size=(fine * size[0], fine * size[1]))[0]

@@ -1,0 +1,335 @@
+"""Sheets of explained predictions: right, wrong and unsure ones, for a picture or a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fewlabel.compute import as_generator
+from fewlabel.data import ImageSet
+from fewlabel.explain.examples import choose_examples
+from fewlabel.explain.figure import (
+    SheetItem,
+    original_pixels,
+    overlay_pixels,
+    percent,
+    sheet_png,
+)
+from fewlabel.extras import is_installed
+from fewlabel.pipeline import FitResult, Progress
+from fewlabel.report import Gallery, GalleryItem
+from fewlabel.run_explain import Explained, Model, explain_one, model_size
+
+_SMALL_SIDE = 64
+
+MAX_POOL = 2000
+"""A sheet is chosen among at most so many images, drawn at random."""
+
+KINDS = {
+    "right": "Right, and the surest",
+    "wrong": "Wrong, and the surest",
+    "sure": "The surest",
+    "unsure": "Unsure: two classes are close",
+}
+"""What the groups of a sheet are called."""
+
+
+def explain_sheet(
+    model: Model,
+    images: ImageSet,
+    n: int = 12,
+    *,
+    y: np.ndarray | None = None,
+    proba: np.ndarray | None = None,
+    target: int | None = None,
+    n_samples: int = 300,
+    repeats: int = 3,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Explained]:
+    """Explain right, wrong and unsure predictions, of as many classes as possible.
+
+    Parameters
+    ----------
+    model : Model
+        A run.
+    images : ImageSet
+        Images to choose from; where there are very many, a random sample of them is used.
+    n : int
+        How many to explain.
+    y : ndarray of shape (len(images),), optional
+        True classes, -1 where unknown. Without them, sure and unsure predictions are chosen.
+    proba : ndarray of shape (len(images), K), optional
+        Probabilities to choose by, such as cross-fitted ones; by default the model's own.
+    target : int, optional
+        One class to explain in all images; by default what is predicted for each.
+    n_samples : int
+        Samples of each repeat.
+    repeats : int
+        How often LIME is run.
+    seed : int
+        Seed of the samples.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    list of Explained
+        The explained predictions, kind by kind.
+
+    Raises
+    ------
+    UsageError
+        If ``n`` is below 1, or no true class is known in ``y``.
+    MissingExtraError
+        If Captum is not installed.
+    """
+    pool = np.arange(len(images)) if y is None else np.flatnonzero(np.asarray(y) >= 0)
+    if len(pool) > MAX_POOL:
+        pool = np.sort(as_generator(seed).choice(pool, size=MAX_POOL, replace=False))
+    images = images.subset(pool)
+    y = None if y is None else np.asarray(y)[pool]
+    known = model.predict(images, progress=progress).proba if proba is None else proba[pool]
+    chosen = [
+        (kind, int(row)) for kind, rows in choose_examples(known, n, y).items() for row in rows
+    ]
+    found = []
+    for done, (kind, row) in enumerate(chosen):
+        explained = explain_one(
+            model,
+            images,
+            row,
+            # What was predicted without a look at the label, which the model may know.
+            target=int(known[row].argmax()) if target is None else target,
+            n_samples=n_samples,
+            repeats=repeats,
+            seed=seed,
+        )
+        truth = -1 if y is None else int(y[row])
+        found.append(Explained(explained.explanation, explained.name, kind, truth))
+        if progress is not None:
+            progress("explain", done + 1, len(chosen))
+    return found
+
+
+def draw_sheet(explained: Sequence[Explained], classes: Sequence[str], *, title: str = "") -> bytes:
+    """Draw explained predictions, each beside its original, group by group.
+
+    Parameters
+    ----------
+    explained : sequence of Explained
+        From `explain_sheet`.
+    classes : sequence of str
+        Names of the classes.
+    title : str
+        A line above all.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
+    groups = [
+        (
+            heading,
+            [
+                SheetItem(e.explanation, _heading(e, classes), _note(e, classes), e.name)
+                for e in explained
+                if e.kind == kind
+            ],
+        )
+        for kind, heading in KINDS.items()
+    ]
+    return sheet_png(groups, title=title)
+
+
+def explained_galleries(
+    explained: Sequence[Explained], classes: Sequence[str], captions: dict[str, str] | None = None
+) -> list[Gallery]:
+    """Give explained predictions as galleries of a report.
+
+    Parameters
+    ----------
+    explained : sequence of Explained
+        From `explain_sheet`.
+    classes : sequence of str
+        Names of the classes.
+    captions : dict of str to str, optional
+        Captions of the kinds.
+
+    Returns
+    -------
+    list of Gallery
+        One gallery a kind; each picture has its explanation beside it.
+    """
+    galleries = []
+    for kind, heading in KINDS.items():
+        items = [
+            GalleryItem(
+                image=original_pixels(e.explanation),
+                beside=overlay_pixels(e.explanation),
+                name=e.name,
+                label=classes[e.explanation.target],
+                confidence=float(e.explanation.proba[e.explanation.target]),
+                note=", ".join(
+                    filter(None, (_note(e, classes), f"stability {e.explanation.stability:.2f}"))
+                ),
+            )
+            for e in explained
+            if e.kind == kind
+        ]
+        if items:
+            galleries.append(Gallery(heading, (captions or {}).get(kind, ""), items))
+    return galleries
+
+
+class FittedModel:
+    """A fit as a model that predicts images, before it is saved.
+
+    Parameters
+    ----------
+    result : FitResult
+        The outcome of the fit.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Names of the classes.
+    extractor : FeatureExtractor
+        What turns images into features.
+    """
+
+    def __init__(self, result: FitResult) -> None:
+        self.extractor = result.extractor
+        self.classes = result.classes
+        self._classifier = result.classifier
+
+    def predict(self, images: ImageSet, *, progress: Progress | None = None) -> FittedPrediction:
+        """Predict images as the saved run will.
+
+        Parameters
+        ----------
+        images : ImageSet
+            Any images.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        FittedPrediction
+            Class probabilities.
+        """
+        features = self.extractor.transform(images, progress=progress)
+        proba = np.zeros((len(images), len(self.classes)))
+        proba[:, self._classifier.classes_] = self._classifier.predict_proba(features)
+        return FittedPrediction(proba)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedPrediction:
+    """What a `FittedModel` says.
+
+    Attributes
+    ----------
+    proba : ndarray of shape (n, K)
+        Class probabilities.
+    """
+
+    proba: np.ndarray
+
+
+def explain_fit(
+    result: FitResult,
+    images: ImageSet,
+    n: int = 6,
+    *,
+    n_samples: int | None = None,
+    repeats: int = 2,
+    progress: Progress | None = None,
+) -> list[Gallery]:
+    """Explain right, wrong and unsure predictions of a fit, for its report.
+
+    Images of the audit, whose labels the model never saw, come first. Without an audit,
+    labelled images are chosen by what cross-fitting said of them, that is by models that did
+    not see their labels; what is explained is the final model.
+
+    Parameters
+    ----------
+    result : FitResult
+        The outcome of the fit.
+    images : ImageSet
+        Its images.
+    n : int
+        How many to explain.
+    n_samples : int, optional
+        Samples of each repeat; by default 500, and 150 where the model looks at images of more
+        than 64 pixels, as networks for photos do: a report must not take longer than the fit.
+    repeats : int
+        How often LIME is run.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    list of Gallery
+        One gallery a kind; none where Captum is not installed.
+    """
+    if not is_installed("captum"):
+        return []
+    y, proba, where = _known(result)
+    model = FittedModel(result)
+    small = max(model_size(model, images)) <= _SMALL_SIDE
+    explained = explain_sheet(
+        model,
+        images,
+        n,
+        y=y,
+        proba=proba,
+        n_samples=n_samples or (500 if small else 150),
+        repeats=repeats,
+        seed=result.settings.seed,
+        progress=progress,
+    )
+    captions = {
+        "right": f"{where} Does the model look at the thing itself, or at what lies around it?",
+        "wrong": f"{where} Green is what misled the model.",
+        "unsure": f"{where} What speaks for the first of the two classes, and what against it.",
+    }
+    return explained_galleries(explained, result.classes, captions)
+
+
+def _known(result: FitResult) -> tuple[np.ndarray, np.ndarray, str]:
+    """Give true classes that were not trained on, what was predicted then, and it in words."""
+    y = np.full(len(result.proba), -1)
+    audited = result.labels.audit
+    if len(audited):
+        y[audited] = result.labels.y[audited]
+        return y, result.proba, "Images of the audit."
+    folds = result.classifier.folds_
+    assert folds is not None
+    proba = result.proba.copy()
+    proba[folds.labeled] = 0
+    proba[np.ix_(folds.labeled, result.classifier.classes_)] = result.classifier.cross_fitted_
+    tested = folds.labeled[~folds.unseen] if not folds.unseen.all() else folds.labeled
+    y[tested] = result.labels.training_y[tested]
+    return y, proba, "Labelled images, by what models said that did not see their labels."
+
+
+def _heading(explained: Explained, classes: Sequence[str]) -> str:
+    explanation = explained.explanation
+    return f"{classes[explanation.target]} {percent(explanation.proba[explanation.target])}"
+
+
+def _note(explained: Explained, classes: Sequence[str]) -> str:
+    explanation = explained.explanation
+    if explained.kind == "unsure" and len(explanation.proba) > 1:
+        others = explanation.proba.copy()
+        others[explanation.target] = -1
+        rival = int(others.argmax())
+        also = f"or {classes[rival]} {percent(others[rival])}"
+        return f"{also}, true: {classes[explained.truth]}" if explained.truth >= 0 else also
+    if explained.truth >= 0 and explained.truth != explanation.target:
+        return f"true: {classes[explained.truth]}"
+    return ""

@@ -1,0 +1,78 @@
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fewlabel.explain.explanation import explain_image
+from fewlabel.explain.figure import (
+    SheetItem,
+    explanation_png,
+    occlusion_pixels,
+    original_pixels,
+    overlay_pixels,
+    sheet_png,
+)
+
+
+def left_or_right(images):
+    left = images[:, :, :14].mean(axis=(1, 2, 3)) / 255
+    right = images[:, :, 14:].mean(axis=(1, 2, 3)) / 255
+    return np.stack([0.5 + (left - right) / 2, 0.5 + (right - left) / 2], axis=1)
+
+
+@pytest.fixture(scope="module")
+def explanation():
+    image = np.full((28, 28, 1), 200, np.uint8)
+    return explain_image(left_or_right, image, target=0, n_samples=300, repeats=2, fill="grey")
+
+
+def decode(png):
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize("tint", [overlay_pixels, occlusion_pixels])
+def test_green_is_for_and_red_is_against(explanation, tint):
+    red, green, _ = np.moveaxis(tint(explanation).astype(int), 2, 0)
+    assert (green[:, :8] > red[:, :8]).mean() > 0.9
+    assert (red[:, -8:] > green[:, -8:]).mean() > 0.9
+
+
+def test_no_weight_is_no_tint(explanation):
+    nothing = replace(explanation, weights=0 * explanation.weights)
+    pixels = overlay_pixels(nothing)
+    assert (pixels == pixels[..., :1]).all()
+
+
+def test_a_finer_image_is_shown_where_there_is_one(explanation):
+    fine = np.random.default_rng(0).integers(0, 256, (84, 84, 3)).astype(np.uint8)
+    finer = replace(explanation, display=fine)
+    np.testing.assert_array_equal(original_pixels(finer), fine)
+    assert overlay_pixels(finer).shape == (84, 84, 3)
+    assert original_pixels(explanation).shape == (28, 28, 3)
+
+
+def test_the_picture_holds_the_original_and_both_colours(explanation):
+    pixels = decode(explanation_png(explanation, ["left", "$right$"], name="a\nb \u65e5.png"))
+    height, width, _ = pixels.shape
+    assert width > 2 * height
+    red, green, _ = np.moveaxis(pixels, 2, 0)
+    assert (green - red > 60).mean() > 0.03
+    assert (red - green > 60).mean() > 0.03
+    assert (pixels == 200).all(axis=2).mean() > 0.05
+    assert explanation_png(explanation, ["left", "right"]) == explanation_png(
+        explanation, ["left", "right"]
+    )
+
+
+def test_a_sheet_grows_with_its_items(explanation):
+    def sheet(*counts):
+        item = SheetItem(explanation, "left 93 %", "true: right", "17")
+        return decode(sheet_png([(f"group {i}", [item] * n) for i, n in enumerate(counts)]))
+
+    assert sheet(4, 4).shape[1] == sheet(4).shape[1] > sheet(2).shape[1]
+    assert sheet(4, 4).shape[0] > sheet(4).shape[0] == sheet(4, 0).shape[0]
+    assert sheet(5).shape[0] > sheet(4).shape[0]
+    with pytest.raises(ValueError, match="at least one explained image"):
+        sheet_png([("empty", [])])
