@@ -270,3 +270,16 @@ def test_size_of_a_large_report():
         )
     )  # fmt: skip
     assert len(text.encode()) < 4_000_000
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_explained_predictions_have_a_section_of_their_own():
+    beside = np.full((28, 28, 3), 7, np.uint8)
+    explained = gallery(n=2, beside=beside, note="true: Coat, stability 0.90")
+    page = render_report(report_inputs(explained=[explained], galleries=[]))
+    section = page.split('<h2 id="why">')[1].split("<h2")[0]
+    assert section.count('<div class="pair">') == 2
+    assert section.count("<img") == 4
+    assert "stability 0.90" in section
+    assert '<a href="#why">Why it decided so</a>' in page
+    assert 'id="why"' not in render_report(report_inputs())

@@ -131,3 +131,12 @@ def test_time_rows():
     assert [row["name"] for row in rows] == ["fit", "features", "total"]
     assert [row["share"] for row in rows] == [0.25, 1.0, None]
     assert time_rows({}) == []
+
+
+def test_an_explanation_stands_beside_its_image():
+    other = np.full((28, 28, 3), 7, np.uint8)
+    pair, plain = gallery_views([gallery(beside=other), gallery()])
+    assert (pair["paired"], plain["paired"]) == (True, False)
+    assert pair["items"][0]["beside"].startswith("data:image/png")
+    assert pair["items"][0]["beside"] != pair["items"][0]["uri"]
+    assert plain["items"][0]["beside"] == ""

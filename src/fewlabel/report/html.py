@@ -100,6 +100,7 @@ def render_report(inputs: ReportInputs) -> str:
         ("next", "What to do next"),
         ("good", "How good is it?"),
         ("images", "Images"),
+        *([("why", "Why it decided so")] if inputs.explained else []),
         ("predicted", "Predictions"),
         ("made", "How it was made"),
     ]
@@ -112,6 +113,7 @@ def render_report(inputs: ReportInputs) -> str:
         duel=duel_view(inputs),
         map=map_view(inputs),
         galleries=gallery_views(inputs.galleries),
+        explained=gallery_views(inputs.explained),
         scored_on=scored_on,
         scored_name=name,
         confusion=confusion_view(scored, inputs.classes),

@@ -38,6 +38,8 @@ class GalleryItem:
         Probability of that label, between 0 and 1.
     note : str
         A few words more, such as ``"propagated: coat"``.
+    beside : ndarray of shape (H, W) or (H, W, C), uint8, optional
+        A second image beside the first, such as an explanation of it.
     """
 
     image: NDArray[np.uint8]
@@ -45,6 +47,7 @@ class GalleryItem:
     label: str
     confidence: float | None = None
     note: str = ""
+    beside: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ class ReportInputs:
         Which images they are.
     galleries : sequence of Gallery
         Pictures to look at.
+    explained : sequence of Gallery
+        Explained predictions, each picture with its explanation beside it.
     warnings : sequence of str
         What the user must know.
     skipped : sequence of (str, str)
@@ -162,6 +167,7 @@ class ReportInputs:
     map_xy: NDArray[np.floating[Any]] | None = None
     map_index: NDArray[np.integer[Any]] | None = None
     galleries: Sequence[Gallery] = ()
+    explained: Sequence[Gallery] = ()
     warnings: Sequence[str] = ()
     skipped: Sequence[tuple[str, str]] = ()
     n_duplicates: int = 0

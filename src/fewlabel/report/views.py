@@ -168,13 +168,15 @@ def gallery_views(galleries: Sequence[Gallery]) -> list[View]:
     Returns
     -------
     list of dict
-        ``title``, ``caption``, ``tiny`` and ``items`` (uri, alt, label, confidence, note, name).
+        ``title``, ``caption``, ``tiny``, ``paired`` and ``items`` (uri, beside, alt, label,
+        confidence, note, name).
     """
     views = []
     for gallery in galleries:
         items = [
             {
                 "uri": thumbnail_uri(item.image),
+                "beside": "" if item.beside is None else thumbnail_uri(item.beside),
                 "alt": f"{printable(item.name, limit=80)}: {printable(item.label, limit=60)}",
                 "label": printable(item.label, limit=60),
                 "confidence": item.confidence,
@@ -187,7 +189,13 @@ def gallery_views(galleries: Sequence[Gallery]) -> list[View]:
         if items:
             tiny = all(is_tiny(item.image) for item in gallery.items)
             views.append(
-                {"title": gallery.title, "caption": gallery.caption, "tiny": tiny, "items": items}
+                {
+                    "title": gallery.title,
+                    "caption": gallery.caption,
+                    "tiny": tiny,
+                    "paired": any(item["beside"] for item in items),
+                    "items": items,
+                }
             )
     return views
 
