@@ -33,6 +33,29 @@ def test_options_reach_the_network():
     assert sum(type(layer).__name__ == "ResidualBlock" for layer in network.modules()) == 4
 
 
+@pytest.mark.parametrize(("depth", "widen"), [(10, 1), (16, 2)])
+def test_a_wide_resnet_has_the_depth_and_width_asked_for(depth, widen):
+    spec = NetworkSpec("wide-resnet", (3, 32, 32), 10, {"depth": depth, "widen": widen})
+    network = build_network(spec)
+    long = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
+    # The head is the last of the layers that depth counts; shortcuts are 1×1.
+    assert len(long) == depth - 3
+    assert network.head.in_features == 64 * widen
+    maps = network.body[:-4](torch.zeros(1, 3, 64, 64))
+    assert maps.shape == (1, 64 * widen, 16, 16)
+
+
+def test_a_wide_resnet_has_the_published_number_of_weights():
+    network = build_network(NetworkSpec("wide-resnet", (3, 32, 32), 10, {"depth": 28}))
+    # WRN-28-2 of FixMatch and its followers: 1.47 million.
+    assert round(sum(p.numel() for p in network.parameters()) / 1e6, 2) == 1.47
+
+
+def test_a_depth_that_no_wide_resnet_has():
+    with pytest.raises(UsageError, match=r"'depth' option of wide-resnet must be .* Got 12"):
+        build_network(NetworkSpec("wide-resnet", (3, 32, 32), 10, {"depth": 12}))
+
+
 def test_the_inputs_are_standardized():
     network = build_network(NetworkSpec("mlp", (2,), 2)).eval()
     before = network(torch.tensor([[1.0, 2.0]]))
@@ -45,6 +68,11 @@ def test_the_inputs_are_standardized():
 def test_an_unknown_architecture_names_the_nearest():
     with pytest.raises(UsageError, match=r"Got 'resnett' instead\. Did you mean 'resnet'\?"):
         build_network(NetworkSpec("resnett", (1, 8, 8), 2))
+
+
+def test_a_network_of_timm_is_recognised_without_its_prefix():
+    with pytest.raises(UsageError, match=r"or timm/NAME\. Got 'resnet50' .* 'timm/resnet50'\?"):
+        build_network(NetworkSpec("resnet50", (3, 8, 8), 2))
 
 
 def test_rows_are_refused_by_networks_for_images():

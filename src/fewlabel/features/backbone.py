@@ -13,13 +13,10 @@ import torch
 from fewlabel.compute import matmul_dtype, pick_device
 from fewlabel.data import ImageSet
 from fewlabel.errors import DataError, ModelFormatError, UsageError
-from fewlabel.features.checkpoints import Recipe, name_from_weights
 from fewlabel.features.networks import Network, load_network
 from fewlabel.features.pixels import Progress, as_size
 from fewlabel.features.reduce import DampedPCA, check_reduction, reducer_from_state, sample_rows
-
-DEFAULT_MODEL = "mobilenetv2_100"
-"""The timm model that is taken where neither a name nor weights are given."""
+from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, name_from_weights
 
 # On a CPU the maps of a layer must stay in the cache: eight images of 160 × 160 run twice as
 # fast as 64 at once.
@@ -33,7 +30,7 @@ class Backbone:
 
     Images are read as RGB at one size, scaled from 0 to 1, and normalised as the network was
     trained: by what is given here, else by the recipe of the weight file (see
-    `fewlabel.features.checkpoints.read_recipe`), else by what timm says.
+    `fewlabel.nets.pretrained.read_recipe`), else by what timm says.
 
     Parameters
     ----------

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,31 +12,9 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from fewlabel.errors import DownloadError, UsageError
-from fewlabel.extras import require
-from fewlabel.features.checkpoints import (
-    Recipe,
-    check_model_name,
-    load_tensors,
-    read_checkpoint,
-    read_recipe,
-)
+from fewlabel.nets.pretrained import Recipe
+from fewlabel.nets.timm_models import make_timm_model, try_model
 
-# timm would load a file (a pickle, too) or change what the tensors are checked against.
-_RESERVED_KWARGS = frozenset(
-    {
-        "cache_dir",
-        "checkpoint_path",
-        "features_only",
-        "in_chans",
-        "num_classes",
-        "pretrained",
-        "pretrained_cfg",
-        "pretrained_cfg_overlay",
-        "pretrained_strict",
-        "scriptable",
-    }
-)
 _FOLDING_TOLERANCE = 1e-3
 
 
@@ -113,22 +90,12 @@ def load_network(
     >>> network.n_features, network.recipe.mean
     (512, (0.485, 0.456, 0.406))
     """
-    check_model_name(recipe.model)
-    if isinstance(weights, str | Path):
-        recipe = _complete(recipe, read_recipe(weights))
-        source, weights = str(weights), read_checkpoint(weights)
-    else:
-        source = "The saved file of weights"
-    _check_kwargs(recipe)
-    model = _create(recipe, pretrained=weights is None and pretrained, seed=seed)
-    if weights is not None:
-        load_tensors(model, weights, source=source)
-    tensors = {k: v for k, v in model.state_dict().items() if "num_batches_tracked" not in k}
-    recipe, size = _settle_input(model, recipe, size)
-    model.eval().requires_grad_(False)
-    probe = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    features = _probe(model, probe, recipe.model)
-    return Network(fold_batch_norms(model, probe), tensors, recipe, size, features.shape[1])
+    made = make_timm_model(recipe, weights=weights, pretrained=pretrained, size=size, seed=seed)
+    model = made.module.eval().requires_grad_(False)
+    probe = torch.rand(2, 3, *made.size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    n_features = try_model(model, probe, recipe.model).shape[1]
+    folded = fold_batch_norms(model, probe)
+    return Network(folded, made.tensors, made.recipe, made.size, n_features)
 
 
 def fold_batch_norms(model: nn.Module, probe: torch.Tensor) -> nn.Module:
@@ -210,124 +177,3 @@ def _convolutions_before_norms(model: nn.Module, probe: torch.Tensor) -> list[tu
         for handle in handles:
             handle.remove()
     return [pair for pair in pairs if runs[pair[0]] == runs[pair[1]] == 1]
-
-
-def _complete(asked: Recipe, found: Recipe | None) -> Recipe:
-    if found is None or found.model.split(".")[0] != asked.model.split(".")[0]:
-        return asked
-    return Recipe(
-        asked.model,
-        mean=found.mean if asked.mean is None else asked.mean,
-        std=found.std if asked.std is None else asked.std,
-        model_kwargs={**found.model_kwargs, **asked.model_kwargs},
-    )
-
-
-def _check_kwargs(recipe: Recipe) -> None:
-    for name, value in recipe.model_kwargs.items():
-        items = value if isinstance(value, list | tuple) else [value]
-        plain = all(item is None or isinstance(item, bool | int | float | str) for item in items)
-        if name in _RESERVED_KWARGS or not plain:
-            raise UsageError(
-                f"The argument {name}={str(value)[:80]!r} cannot be given to a backbone: leave "
-                f"out {', '.join(sorted(_RESERVED_KWARGS))}, and give numbers, text or lists."
-            )
-
-
-def _create(recipe: Recipe, *, pretrained: bool, seed: int) -> Any:
-    timm = require("timm", "A pretrained backbone")
-    arguments = {"num_classes": 0, **recipe.model_kwargs}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        try:
-            model = timm.create_model(recipe.model, pretrained=False, **arguments)
-        except (TypeError, ValueError, AssertionError, KeyError, RuntimeError) as error:
-            raise UsageError(
-                f"timm cannot make {recipe.model!r} with {dict(recipe.model_kwargs)}: {error}"
-            ) from error
-        if not pretrained:
-            return model
-        try:
-            return timm.create_model(recipe.model, pretrained=True, **arguments)
-        except Exception as error:
-            # Whatever the hub's client raises on its way: its classes change between versions.
-            raise _hub_error(recipe.model, error) from error
-
-
-def _hub_error(name: str, error: Exception) -> UsageError | DownloadError:
-    no_weights = ("No pretrained weights exist", "Invalid pretrained tag")
-    if isinstance(error, RuntimeError) and str(error).startswith(no_weights):
-        return UsageError(
-            f"timm has no pretrained weights for {name!r}: choose one of "
-            "timm.list_pretrained(), or give a file with --weights PATH."
-        )
-    return DownloadError(
-        f"The weights of {name!r} could not be fetched from the hub "
-        f"({type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}): "
-        "check the connection, or fetch model.safetensors of this model on another machine and "
-        "give it with --weights PATH."
-    )
-
-
-def _settle_input(
-    model: Any, recipe: Recipe, size: tuple[int, int] | None
-) -> tuple[Recipe, tuple[int, int]]:
-    """Fill in mean, std and size from timm, and set the size where a model has to be told."""
-    from timm.data import resolve_model_data_config
-
-    config = resolve_model_data_config(model)
-    native = tuple(config["input_size"][1:])
-    recipe = Recipe(
-        recipe.model,
-        mean=_colours("mean", config["mean"] if recipe.mean is None else recipe.mean),
-        std=_colours("std", config["std"] if recipe.std is None else recipe.std),
-        model_kwargs=dict(recipe.model_kwargs),
-    )
-    if size is None or size == native:
-        return recipe, native
-    if model.pretrained_cfg.get("fixed_input_size"):
-        if not hasattr(model, "set_input_size"):
-            raise UsageError(
-                f"The backbone {recipe.model!r} takes images of {native[0]} × {native[1]} only. "
-                f"Got size {size[0]} × {size[1]} instead: leave the size out."
-            )
-        try:
-            model.set_input_size(img_size=size)
-        except (AssertionError, ValueError, RuntimeError, TypeError) as error:
-            raise _size_error(recipe.model, size, error) from error
-    return recipe, size
-
-
-def _colours(name: str, values: Sequence[float]) -> tuple[float, ...]:
-    try:
-        colours = tuple(float(value) for value in values)
-    except (TypeError, ValueError):
-        colours = ()
-    least = 0.0 if name == "std" else -math.inf
-    if len(colours) != 3 or not all(least < value < math.inf for value in colours):
-        raise UsageError(
-            f"The {name!r} parameter of Backbone must be three numbers"
-            f"{' above 0' if name == 'std' else ''}, one for each colour. Got {values!r} instead."
-        )
-    return colours
-
-
-def _probe(model: nn.Module, probe: torch.Tensor, name: str) -> torch.Tensor:
-    try:
-        with torch.inference_mode():
-            features = model(probe)
-    except (RuntimeError, AssertionError, ValueError) as error:
-        raise _size_error(name, tuple(probe.shape[2:]), error) from error
-    if not isinstance(features, torch.Tensor) or features.ndim != 2:
-        raise UsageError(
-            f"The timm model {name!r} does not give one row of features an image: choose a "
-            "classification model, and leave global_pool alone."
-        )
-    return features
-
-
-def _size_error(name: str, size: tuple[int, ...], error: Exception) -> UsageError:
-    return UsageError(
-        f"The backbone {name!r} cannot take images of {size[0]} × {size[1]} ({error}): "
-        "leave the size out, or give another."
-    )

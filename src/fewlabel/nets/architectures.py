@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,130 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from fewlabel.errors import UsageError
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """What a network is made of; enough to build it again before its weights are loaded.
-
-    Attributes
-    ----------
-    name : str
-        Architecture: a key of `ARCHITECTURES`.
-    input_shape : tuple of int
-        ``(d,)`` for vectors, ``(C, H, W)`` for images.
-    n_outputs : int
-        Number of classes.
-    options : dict
-        Settings of the architecture, such as ``{"dropout": 0.2}``.
-    """
-
-    name: str
-    input_shape: tuple[int, ...]
-    n_outputs: int
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the description as JSON types.
-
-        Returns
-        -------
-        dict
-            The fields by name.
-        """
-        return {
-            "name": self.name,
-            "input_shape": list(self.input_shape),
-            "n_outputs": self.n_outputs,
-            "options": dict(self.options),
-        }
-
-
-class Standardize(nn.Module):
-    """Subtract a mean and divide by a scale, both kept with the weights.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of one mean, such as ``(d,)`` or ``(C, 1, 1)``.
-    """
-
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(shape))
-        self.register_buffer("scale", torch.ones(shape))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Standardize a batch.
-
-        Parameters
-        ----------
-        x : Tensor of shape (b, ...)
-            Rows or images.
-
-        Returns
-        -------
-        Tensor
-            The same shape.
-        """
-        return (x - self.mean) / self.scale
-
-
-class Network(nn.Module):
-    """A body that turns a batch into embeddings, and a linear head.
-
-    Parameters
-    ----------
-    spec : NetworkSpec
-        What it is.
-    body : Module
-        From ``(b, *input_shape)`` to ``(b, width)``.
-    width : int
-        Length of an embedding.
-    """
-
-    def __init__(self, spec: NetworkSpec, body: nn.Module, width: int) -> None:
-        super().__init__()
-        self.spec = spec
-        shape = spec.input_shape
-        self.standardize = Standardize(shape if len(shape) == 1 else (shape[0], 1, 1))
-        self.body = body
-        self.head = nn.Linear(width, spec.n_outputs)
-
-    def embed(self, x: Tensor) -> Tensor:
-        """Compute embeddings.
-
-        Parameters
-        ----------
-        x : Tensor of shape (b, ...)
-            Float batch, not standardized.
-
-        Returns
-        -------
-        Tensor of shape (b, width)
-            What the head sees.
-        """
-        embedding: Tensor = self.body(self.standardize(x))
-        return embedding
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute logits.
-
-        Parameters
-        ----------
-        x : Tensor of shape (b, ...)
-            Float batch, not standardized.
-
-        Returns
-        -------
-        Tensor of shape (b, n_outputs)
-            Logits.
-        """
-        logits: Tensor = self.head(self.embed(x))
-        return logits
+from fewlabel.extras import is_installed, require
+from fewlabel.nets.network import Network, NetworkSpec
+from fewlabel.nets.timm_network import PREFIX, timm_network
+from fewlabel.nets.wide_resnet import wide_resnet
 
 
 def fully_connected(
@@ -289,8 +168,12 @@ ARCHITECTURES: dict[str, Callable[..., Network]] = {
     "mlp": fully_connected,
     "cnn": small_cnn,
     "resnet": small_resnet,
+    "wide-resnet": wide_resnet,
 }
-"""Architectures by name; ``"mlp"`` takes vectors and images, the others images."""
+"""Architectures by name; ``"mlp"`` takes vectors and images, the others images.
+
+Beside them, ``"timm/NAME"`` is any network of timm.
+"""
 
 
 def build_network(spec: NetworkSpec) -> Network:
@@ -310,6 +193,8 @@ def build_network(spec: NetworkSpec) -> Network:
     ------
     UsageError
         If the architecture is unknown, does not take such inputs, or has no such option.
+    MissingExtraError
+        If it is one of timm and timm is not installed.
 
     Examples
     --------
@@ -317,23 +202,30 @@ def build_network(spec: NetworkSpec) -> Network:
     >>> sum(isinstance(layer, nn.Linear) for layer in network.modules())
     7
     """
-    if spec.name not in ARCHITECTURES:
-        near = get_close_matches(spec.name, ARCHITECTURES, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+    from_timm = spec.name.startswith(PREFIX)
+    if not from_timm and spec.name not in ARCHITECTURES:
         raise UsageError(
-            f"The architecture must be one of {', '.join(ARCHITECTURES)}. "
-            f"Got {spec.name!r} instead.{hint}"
+            f"The architecture must be one of {', '.join(ARCHITECTURES)} or {PREFIX}NAME. "
+            f"Got {spec.name!r} instead.{_suggestion(spec.name)}"
         )
     if spec.name != "mlp" and len(spec.input_shape) != 3:
         raise UsageError(
             f"The architecture {spec.name!r} takes images, (n, H, W) or (n, H, W, C); for rows "
             "of features use 'mlp'."
         )
-    options = {
+    options: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in spec.options.items()
     }
+    make: Callable[..., Network] = timm_network if from_timm else ARCHITECTURES[spec.name]
     try:
-        return ARCHITECTURES[spec.name](spec, **options)
+        return make(spec, **options)
     except TypeError as error:
         raise UsageError(f"The architecture {spec.name!r} cannot be built: {error}.") from error
+
+
+def _suggestion(name: str) -> str:
+    if is_installed("timm") and require("timm", "A network of timm").is_model(name):
+        return f" Did you mean {PREFIX + name!r}?"
+    near = get_close_matches(name, ARCHITECTURES, n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""

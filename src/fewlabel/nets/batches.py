@@ -126,6 +126,41 @@ class Batch:
     targets: Tensor
     weights: Tensor | None
 
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def split(self, n_parts: int) -> list[Batch]:
+        """Cut the batch into parts of nearly equal size, without copying.
+
+        Parameters
+        ----------
+        n_parts : int
+            How many, at most one for each row.
+
+        Returns
+        -------
+        list of Batch
+            The parts.
+
+        Examples
+        --------
+        >>> batch = Batch(torch.zeros(5, 2), torch.zeros(5, 3), None)
+        >>> [len(part) for part in batch.split(2)]
+        [3, 2]
+        """
+        if n_parts == 1:
+            return [self]
+        weights = [None] * n_parts if self.weights is None else self.weights.tensor_split(n_parts)
+        return [
+            Batch(*part)
+            for part in zip(
+                self.inputs.tensor_split(n_parts),
+                self.targets.tensor_split(n_parts),
+                weights,
+                strict=True,
+            )
+        ]
+
 
 def as_inputs(X: Any) -> Tensor:
     """Share an array with torch: uint8 images as they are, all else as float32.

@@ -30,6 +30,7 @@ from fewlabel.nets.checkpoint import (
 )
 from fewlabel.nets.ema import MovingAverage
 from fewlabel.nets.losses import smooth_targets, soft_cross_entropy
+from fewlabel.nets.memory import is_out_of_memory, warn_halved
 from fewlabel.nets.precision import autocast, place_network
 from fewlabel.nets.settings import TrainSettings, learning_rate_at
 
@@ -90,6 +91,7 @@ class Trainer:
         self.best_accuracy = -1.0
         self.epochs_since_best = 0
         self.generator = torch.Generator()
+        self.n_parts = 1
 
     def make_optimizer(self) -> torch.optim.Optimizer:
         """Make the optimizer: AdamW, with weight decay on matrices and filters only.
@@ -235,16 +237,56 @@ class Trainer:
         rate = learning_rate_at(step, self.n_steps, self.settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("rate_scale", 1.0)
-        with autocast(self.device):
-            loss = self.loss(batch)
-        value = float(loss.detach())
+        value = self.backward(batch)
         if not np.isfinite(value):
             raise self._diverged(step, value)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
         self.optimizer.step()
         self.average.update(self.network)
         return value
+
+    def backward(self, batch: Batch) -> float:
+        """Compute the gradient of a batch: at once, or in parts after memory ran out.
+
+        Parameters
+        ----------
+        batch : Batch
+            Rows on the device.
+
+        Returns
+        -------
+        float
+            Loss.
+
+        Raises
+        ------
+        TrainingError
+            If memory does not suffice for the smallest part.
+        """
+        while True:
+            self.optimizer.zero_grad(set_to_none=True)
+            try:
+                parts = batch.split(max(1, min(self.n_parts, len(batch) // 2)))
+                return sum(self._backward_part(part, len(part) / len(batch)) for part in parts)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._use_smaller_parts(len(batch), error)
+
+    def _backward_part(self, part: Batch, share: float) -> float:
+        with autocast(self.device):
+            loss = self.loss(part) * share
+        loss.backward()
+        return float(loss.detach())
+
+    def _use_smaller_parts(self, n_rows: int, error: BaseException) -> None:
+        # Batch normalisation needs two rows.
+        if n_rows < 4 * self.n_parts:
+            raise TrainingError(
+                f"Memory ran out with {-(-n_rows // self.n_parts)} rows at once: choose a smaller "
+                "network or smaller images, or another device."
+            ) from error
+        self.n_parts *= 2
+        warn_halved(-(-n_rows // self.n_parts), self.device)
 
     def loss(self, batch: Batch) -> Tensor:
         """Compute the loss of a batch.
@@ -307,8 +349,12 @@ class Trainer:
 
     def _fingerprint(self, data: TrainingSet, validation: Validation | None) -> str:
         state = hashlib.blake2b(digest_size=16)
-        about = [self.network.spec.to_dict(), asdict(self.settings), data.digest()]
+        about: list[Any] = [self.network.spec.to_dict(), asdict(self.settings), data.digest()]
         about += [type(self).__name__, self.device.type]
+        about += [
+            [len(group["params"]), group.get("rate_scale", 1.0), group["weight_decay"]]
+            for group in self.optimizer.param_groups
+        ]
         state.update(json.dumps(about, sort_keys=True, default=str).encode())
         for tensor in self.network.state_dict().values():
             state.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
@@ -385,7 +431,7 @@ def predict_logits(
     device : torch.device
         Where the network is.
     batch_size : int
-        Rows at a time.
+        Rows at a time; fewer after memory ran out.
     embed : bool
         Give what the head sees in place of the logits.
 
@@ -395,9 +441,19 @@ def predict_logits(
         Logits or embeddings, float32.
     """
     run: Any = network.embed if embed else network
-    out = []
-    for start in range(0, len(inputs), batch_size):
-        with autocast(device):
-            part = run(to_network(inputs[start : start + batch_size], device))
-        out.append(part.float().cpu().numpy())
+    out: list[np.ndarray] = []
+    start = 0
+    while start < len(inputs):
+        rows = inputs[start : start + batch_size]
+        try:
+            with autocast(device):
+                part = run(to_network(rows, device))
+            out.append(part.float().cpu().numpy())
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or len(rows) == 1:
+                raise
+            batch_size = -(-len(rows) // 2)
+            warn_halved(batch_size, device)
+            continue
+        start += len(rows)
     return np.concatenate(out)

@@ -18,6 +18,9 @@ import torch
 from fewlabel.errors import DataError, UsageError
 from fewlabel.extras import require
 
+DEFAULT_MODEL = "mobilenetv2_100"
+"""The timm model that is taken where neither a name nor weights are given."""
+
 _PURPOSE = "A pretrained backbone"
 _LISTED = 4
 _SIDECAR_LIMIT = 1_000_000

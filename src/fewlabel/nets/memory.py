@@ -1,0 +1,51 @@
+"""What happens when memory runs out: half as many rows at once, and a warning."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+
+# CUDA, MPS and the CPU's allocator have classes and words of their own.
+_SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception means that memory ran out.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+
+    Returns
+    -------
+    bool
+        True if fewer rows at once may help.
+
+    Examples
+    --------
+    >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    True
+    """
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _SIGNS)
+
+
+def warn_halved(rows: int, device: torch.device) -> None:
+    """Free what can be freed, and say how many rows are worked on at once from now on.
+
+    Parameters
+    ----------
+    rows : int
+        Rows at once from now on.
+    device : torch.device
+        Where memory ran out.
+    """
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    warnings.warn(
+        f"Memory ran out on {device}: from now on at most {rows} rows are worked on at once, "
+        "half as many as before. A training step still counts all its rows.",
+        RuntimeWarning,
+        stacklevel=3,
+    )

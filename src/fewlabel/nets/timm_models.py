@@ -1,0 +1,267 @@
+"""timm models without their classifier: made, filled with weights, told their input size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from fewlabel.errors import DownloadError, UsageError
+from fewlabel.extras import require
+from fewlabel.nets.pretrained import (
+    Recipe,
+    check_model_name,
+    load_tensors,
+    read_checkpoint,
+    read_recipe,
+)
+
+# timm would load a file (a pickle, too) or change what the tensors are checked against.
+_RESERVED_KWARGS = frozenset(
+    {
+        "cache_dir",
+        "checkpoint_path",
+        "features_only",
+        "in_chans",
+        "num_classes",
+        "pretrained",
+        "pretrained_cfg",
+        "pretrained_cfg_overlay",
+        "pretrained_strict",
+        "scriptable",
+    }
+)
+
+
+@dataclass(frozen=True)
+class TimmModel:
+    """A timm model and what it wants to see.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        Maps (b, 3, H, W) float32 to (b, n_features).
+    tensors : dict of str to Tensor
+        Its weights under timm's names, before it was told another input size.
+    recipe : Recipe
+        Name, arguments, mean and standard deviation of its input.
+    size : (int, int)
+        Height and width of its input.
+    """
+
+    module: nn.Module
+    tensors: dict[str, torch.Tensor]
+    recipe: Recipe
+    size: tuple[int, int]
+
+
+def make_timm_model(
+    recipe: Recipe,
+    *,
+    weights: str | Path | Mapping[str, torch.Tensor] | None = None,
+    pretrained: bool = True,
+    size: tuple[int, int] | None = None,
+    seed: int | None = 0,
+) -> TimmModel:
+    """Make a timm model without its classifier.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Which model. What it leaves open is taken from the recipe of the weight file, then from
+        timm.
+    weights : str, Path or mapping of str to Tensor, optional
+        A ``.safetensors`` file, or tensors.
+    pretrained : bool
+        Without ``weights``: fetch those that timm names from the hub. Otherwise the weights
+        are drawn at random.
+    size : (int, int), optional
+        Height and width of its input; by default what it was trained on.
+    seed : int or None
+        Seed of random weights; the global random state is then left alone. None draws them
+        from torch's global generator.
+
+    Returns
+    -------
+    TimmModel
+        The model on the CPU.
+
+    Raises
+    ------
+    UsageError
+        If timm has no such model, or the model does not take such arguments or sizes.
+    DataError
+        If the weights are damaged or belong to another model.
+    DownloadError
+        If the hub cannot be reached.
+    MissingExtraError
+        If timm is not installed.
+
+    Examples
+    --------
+    >>> made = make_timm_model(Recipe("resnet18"), pretrained=False)
+    >>> made.size, made.recipe.mean
+    ((224, 224), (0.485, 0.456, 0.406))
+    """
+    check_model_name(recipe.model)
+    if isinstance(weights, str | Path):
+        recipe = _complete(recipe, read_recipe(weights))
+        source, weights = str(weights), read_checkpoint(weights)
+    else:
+        source = "The saved file of weights"
+    _check_kwargs(recipe)
+    model = _create(recipe, pretrained=weights is None and pretrained, seed=seed)
+    if weights is not None:
+        load_tensors(model, weights, source=source)
+    tensors = {k: v for k, v in model.state_dict().items() if "num_batches_tracked" not in k}
+    recipe, size = _settle_input(model, recipe, size)
+    return TimmModel(model, tensors, recipe, size)
+
+
+def try_model(model: nn.Module, probe: torch.Tensor, name: str) -> torch.Tensor:
+    """Run a model once, to see that it takes such images and gives rows of features.
+
+    Parameters
+    ----------
+    model : Module
+        In evaluation mode.
+    probe : Tensor of shape (b, 3, H, W)
+        Images.
+    name : str
+        Name of the model, for messages.
+
+    Returns
+    -------
+    Tensor of shape (b, n_features)
+        Features.
+
+    Raises
+    ------
+    UsageError
+        If it does not.
+    """
+    try:
+        # What a model keeps from this run must still take part in training afterwards.
+        with torch.no_grad():
+            features = model(probe)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise _size_error(name, tuple(probe.shape[2:]), error) from error
+    if not isinstance(features, torch.Tensor) or features.ndim != 2:
+        raise UsageError(
+            f"The timm model {name!r} does not give one row of features an image: choose a "
+            "classification model, and leave global_pool alone."
+        )
+    return features
+
+
+def _complete(asked: Recipe, found: Recipe | None) -> Recipe:
+    if found is None or found.model.split(".")[0] != asked.model.split(".")[0]:
+        return asked
+    return Recipe(
+        asked.model,
+        mean=found.mean if asked.mean is None else asked.mean,
+        std=found.std if asked.std is None else asked.std,
+        model_kwargs={**found.model_kwargs, **asked.model_kwargs},
+    )
+
+
+def _check_kwargs(recipe: Recipe) -> None:
+    for name, value in recipe.model_kwargs.items():
+        items = value if isinstance(value, list | tuple) else [value]
+        plain = all(item is None or isinstance(item, bool | int | float | str) for item in items)
+        if name in _RESERVED_KWARGS or not plain:
+            raise UsageError(
+                f"The argument {name}={str(value)[:80]!r} cannot be given to a backbone: leave "
+                f"out {', '.join(sorted(_RESERVED_KWARGS))}, and give numbers, text or lists."
+            )
+
+
+def _create(recipe: Recipe, *, pretrained: bool, seed: int | None) -> Any:
+    timm = require("timm", "A network of timm")
+    arguments = {"num_classes": 0, **recipe.model_kwargs}
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        try:
+            model = timm.create_model(recipe.model, pretrained=False, **arguments)
+        except (TypeError, ValueError, AssertionError, KeyError, RuntimeError) as error:
+            raise UsageError(
+                f"timm cannot make {recipe.model!r} with {dict(recipe.model_kwargs)}: {error}"
+            ) from error
+        if not pretrained:
+            return model
+        try:
+            return timm.create_model(recipe.model, pretrained=True, **arguments)
+        except Exception as error:
+            # Whatever the hub's client raises on its way: its classes change between versions.
+            raise _hub_error(recipe.model, error) from error
+
+
+def _hub_error(name: str, error: Exception) -> UsageError | DownloadError:
+    no_weights = ("No pretrained weights exist", "Invalid pretrained tag")
+    if isinstance(error, RuntimeError) and str(error).startswith(no_weights):
+        return UsageError(
+            f"timm has no pretrained weights for {name!r}: choose one of "
+            "timm.list_pretrained(), or give a file with --weights PATH."
+        )
+    return DownloadError(
+        f"The weights of {name!r} could not be fetched from the hub "
+        f"({type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}): "
+        "check the connection, or fetch model.safetensors of this model on another machine and "
+        "give it with --weights PATH."
+    )
+
+
+def _settle_input(
+    model: Any, recipe: Recipe, size: tuple[int, int] | None
+) -> tuple[Recipe, tuple[int, int]]:
+    """Fill in mean, std and size from timm, and set the size where a model has to be told."""
+    from timm.data import resolve_model_data_config
+
+    config = resolve_model_data_config(model)
+    native = tuple(config["input_size"][1:])
+    recipe = Recipe(
+        recipe.model,
+        mean=_colours("mean", config["mean"] if recipe.mean is None else recipe.mean),
+        std=_colours("std", config["std"] if recipe.std is None else recipe.std),
+        model_kwargs=dict(recipe.model_kwargs),
+    )
+    if size is None or size == native:
+        return recipe, native
+    if model.pretrained_cfg.get("fixed_input_size"):
+        if not hasattr(model, "set_input_size"):
+            raise UsageError(
+                f"The backbone {recipe.model!r} takes images of {native[0]} × {native[1]} only. "
+                f"Got size {size[0]} × {size[1]} instead: leave the size out."
+            )
+        try:
+            model.set_input_size(img_size=size)
+        except (AssertionError, ValueError, RuntimeError, TypeError) as error:
+            raise _size_error(recipe.model, size, error) from error
+    return recipe, size
+
+
+def _colours(name: str, values: Sequence[float]) -> tuple[float, ...]:
+    try:
+        colours = tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        colours = ()
+    least = 0.0 if name == "std" else -math.inf
+    if len(colours) != 3 or not all(least < value < math.inf for value in colours):
+        raise UsageError(
+            f"The {name!r} parameter of Backbone must be three numbers"
+            f"{' above 0' if name == 'std' else ''}, one for each colour. Got {values!r} instead."
+        )
+    return colours
+
+
+def _size_error(name: str, size: tuple[int, ...], error: Exception) -> UsageError:
+    return UsageError(
+        f"The backbone {name!r} cannot take images of {size[0]} × {size[1]} ({error}): "
+        "leave the size out, or give another."
+    )
