@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fewlabel.data import Labels, image_set_from_array, labels_from_truth, load_images
-from fewlabel.errors import LabelError, UsageError
-from fewlabel.pipeline import FitSettings, extract_features, fit_images, select_images
+from fewlabel.errors import LabelError
+from fewlabel.pipeline import FitSettings, extract_features, fit_images
 
 SETTINGS = FitSettings(features="pixels")
 
@@ -65,21 +65,3 @@ def test_copies_with_different_labels_are_named():
     result = fit_images(images, Labels(y, ("a", "b")), SETTINGS)
     assert any("2 and 7 are the same image, labelled 'a' and 'b'" in w for w in result.warnings)
     assert result.n_duplicates == 1
-
-
-def test_selection_leaves_out_labels_and_copies_and_draws_the_audit(digits):
-    images, truth, prepared = digits
-    labels = _few(truth, range(20))
-    chosen = select_images(images, 15, audit=10, labels=labels, prepared=prepared)
-    assert len(set(chosen.indices.tolist())) == 25
-    assert chosen.indices.min() >= 20
-    assert chosen.purpose.tolist() == ["train"] * 15 + ["audit"] * 10
-    assert (chosen.cluster_size[:15] > 0).all()
-
-
-def test_a_budget_that_does_not_fit_is_refused(digits):
-    images, _, prepared = digits
-    with pytest.raises(UsageError, match=r"The budget of 401 and an audit of 0 do not fit 400"):
-        select_images(images, 401, prepared=prepared)
-    with pytest.raises(UsageError, match="budget of 0"):
-        select_images(images, 0, prepared=prepared)

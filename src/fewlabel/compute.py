@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -265,3 +266,42 @@ def to_tensor(array: Any, device: torch.device | None = None) -> torch.Tensor:
     if not contiguous.flags.writeable:
         contiguous = contiguous.copy()
     return torch.from_numpy(contiguous).to(device or torch.device("cpu"))
+
+
+@contextlib.contextmanager
+def timed_stage(
+    seconds: dict[str, float],
+    stage: str,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Iterator[None]:
+    """Note how long a stage takes, and tell of its start and its end.
+
+    Parameters
+    ----------
+    seconds : dict of str to float
+        Gets the time under the name of the stage.
+    stage : str
+        Its name.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Yields
+    ------
+    None
+        Nothing: the work is done inside the ``with``.
+
+    Examples
+    --------
+    >>> seconds = {}
+    >>> with timed_stage(seconds, "rest"):
+    ...     pass
+    >>> list(seconds)
+    ['rest']
+    """
+    start = time.perf_counter()
+    if progress is not None:
+        progress(stage, 0, 1)
+    yield
+    if progress is not None:
+        progress(stage, 1, 1)
+    seconds[stage] = time.perf_counter() - start

@@ -6,24 +6,31 @@ and reporting are next door, in `fewlabel.run_folder` and `fewlabel.run_report`.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from fewlabel.classifier import FewLabelClassifier
-from fewlabel.cluster.representatives import Picks, pick_representatives
-from fewlabel.compute import as_generator, peak_rss_mb
+from fewlabel.compute import peak_rss_mb, timed_stage
 from fewlabel.data import ImageSet, Labels
-from fewlabel.data.tables import write_table
-from fewlabel.errors import LabelError, UsageError
+from fewlabel.errors import LabelError
 from fewlabel.evaluate import AccuracyEstimate, accuracy, audit_estimate, estimate_accuracy
-from fewlabel.features.choose import FeatureExtractor, choose_extractor
+from fewlabel.features.choose import FeatureExtractor
+from fewlabel.features.extract import Features, Progress, extract_features
+from fewlabel.selection import Selection, select_images, write_picks
 
-Progress = Callable[[str, int, int], None]
+__all__ = [
+    "Features",
+    "FitResult",
+    "FitSettings",
+    "Progress",
+    "Selection",
+    "extract_features",
+    "fit_images",
+    "select_images",
+    "write_picks",
+]
 
 
 @dataclass(frozen=True)
@@ -49,56 +56,6 @@ class FitSettings:
     weights: str | None = None
     seed: int = 0
     device: str = "auto"
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """Features of an image set, and what made them.
-
-    Attributes
-    ----------
-    extractor : FeatureExtractor
-        What turns images into features, fitted.
-    rows : ndarray of shape (n, d), dtype float32
-        One row an image.
-    reason : str
-        Which features, and why.
-    """
-
-    extractor: FeatureExtractor
-    rows: np.ndarray
-    reason: str
-
-
-@dataclass(frozen=True, eq=False)
-class Selection:
-    """Images worth labelling.
-
-    Attributes
-    ----------
-    indices : ndarray of shape (n_picks,), dtype int64
-        Images, the most useful first; those for the audit last.
-    purpose : ndarray of shape (n_picks,), dtype object
-        ``"train"``, ``"random"`` (to train on, drawn at random) or ``"audit"``.
-    cluster_size : ndarray of shape (n_picks,), dtype int64
-        How many images each one stands for; 0 for random ones.
-    method : str
-        How they were chosen.
-    feature_reason : str
-        Which features were used, and why.
-    seconds : dict of str to float
-        Time of each stage.
-    warnings : list of str
-        What the user must know.
-    """
-
-    indices: np.ndarray
-    purpose: np.ndarray
-    cluster_size: np.ndarray
-    method: str
-    feature_reason: str
-    seconds: dict[str, float]
-    warnings: list[str]
 
 
 @dataclass(eq=False)
@@ -198,180 +155,6 @@ class FitResult:
         }
 
 
-def extract_features(
-    images: ImageSet,
-    *,
-    features: str = "auto",
-    weights: str | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    progress: Progress | None = None,
-) -> Features:
-    """Turn images into features, without a look at labels.
-
-    Parameters
-    ----------
-    images : ImageSet
-        The images.
-    features : str
-        Which features; see `FitSettings`.
-    weights : str, optional
-        A ``.safetensors`` file for a network.
-    seed : int
-        Seed of every random choice.
-    device : {"auto", "cpu", "cuda", "mps"}
-        Where a network runs.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
-
-    Returns
-    -------
-    Features
-        One row an image, and the extractor for more images.
-    """
-    extractor, reason = choose_extractor(features, weights=weights, seed=seed, device=device)
-    rows = extractor.fit_transform(images, progress=progress)
-    return Features(extractor, rows, reason)
-
-
-def select_images(
-    images: ImageSet,
-    budget: int,
-    *,
-    method: str = "representatives",
-    audit: int = 0,
-    labels: Labels | None = None,
-    features: str = "auto",
-    weights: str | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    prepared: Features | None = None,
-    progress: Progress | None = None,
-) -> Selection:
-    """Choose which images to label first.
-
-    Parameters
-    ----------
-    images : ImageSet
-        Images to choose from. Of exact copies only the first can be chosen.
-    budget : int
-        How many to choose for training; may be 0 where there is an audit.
-    method : {"representatives", "medoids", "typiclust", "random"}
-        How; see `fewlabel.cluster.representatives.pick_representatives`.
-    audit : int
-        How many more to draw at random, to measure accuracy and never to train on.
-    labels : Labels, optional
-        Labels that exist: these images, and their like, are not chosen again.
-    features : str
-        Which features; see `FitSettings`.
-    weights : str, optional
-        A ``.safetensors`` file for a network.
-    seed : int
-        Seed of every random choice.
-    device : {"auto", "cpu", "cuda", "mps"}
-        Where a network runs.
-    prepared : Features, optional
-        Features of ``images`` that have been computed already.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
-
-    Returns
-    -------
-    Selection
-        The images, most useful first.
-
-    Raises
-    ------
-    UsageError
-        If the budget is larger than the images allow, or the method is unknown.
-    """
-    seconds: dict[str, float] = {}
-    known = np.array([], np.int64) if labels is None else labels.labeled
-    copies = _later_copies(images)
-    barred = np.union1d(known, copies)
-    least = 0 if audit else 1
-    if not least <= budget <= len(images) - len(barred) - audit:
-        raise UsageError(
-            f"The budget of {budget} and an audit of {audit} do not fit {len(images):,} images, "
-            f"of which {len(known):,} are labelled and {len(copies):,} are exact copies: lower it."
-        )
-    rng = as_generator(seed)
-    free = np.setdiff1d(np.arange(len(images)), barred)
-    audited = np.sort(rng.choice(free, size=audit, replace=False))
-    reason = "None: a random draw needs no features."
-    rows = np.zeros((len(images), 1), dtype=np.float32)
-    if method != "random" and budget:
-        with _timed(seconds, "features"):
-            prepared = prepared or extract_features(
-                images,
-                features=features,
-                weights=weights,
-                seed=seed,
-                device=device,
-                progress=progress,
-            )
-        rows, reason = prepared.rows, prepared.reason
-    picks = Picks(np.array([], np.int64), np.array([], np.int64))
-    with _timed(seconds, "select", progress):
-        if budget:
-            picks = pick_representatives(
-                rows,
-                budget,
-                method=method,
-                labeled=known,
-                exclude=np.union1d(barred, audited),
-                random_state=seed,
-            )
-    purpose = "random" if method == "random" else "train"
-    return Selection(
-        indices=np.concatenate([picks.indices, audited]),
-        purpose=np.array([purpose] * budget + ["audit"] * audit, dtype=object),
-        cluster_size=np.concatenate([picks.cluster_sizes, np.zeros(audit, np.int64)]),
-        method=method,
-        feature_reason=reason,
-        seconds=seconds,
-        warnings=_selection_warnings(images, copies),
-    )
-
-
-def write_picks(
-    selection: Selection, images: ImageSet, out: Any, *, labels: Labels | None = None
-) -> None:
-    """Write the chosen images as a label table to fill in.
-
-    Parameters
-    ----------
-    selection : Selection
-        From `select_images`.
-    images : ImageSet
-        The images it was made for.
-    out : str or Path
-        CSV file: ``path,label,purpose,cluster_size``, or ``index,…`` for arrays.
-    labels : Labels, optional
-        Labels that exist: they go first, so that the table is all that a fit needs.
-
-    Raises
-    ------
-    StorageError
-        If the disk is full or the folder cannot be written to.
-    """
-    key = "index" if images.by_index else "path"
-    rows = []
-    if labels is not None:
-        names, why = labels.names(), labels.purpose or ("",) * len(images)
-        rows = [(images.names[i], names[i], why[i], "") for i in labels.labeled.tolist()]
-    rows += [
-        (images.names[index], "", purpose, str(size))
-        for index, purpose, size in zip(
-            selection.indices.tolist(),
-            selection.purpose.tolist(),
-            selection.cluster_size.tolist(),
-            strict=True,
-        )
-    ]
-    write_table(out, (key, "label", "purpose", "cluster_size"), rows)
-
-
 def fit_images(
     images: ImageSet,
     labels: Labels,
@@ -409,7 +192,7 @@ def fit_images(
     seconds: dict[str, float] = {}
     y = labels.training_y
     _check_trainable(labels, y)
-    with _timed(seconds, "features"):
+    with timed_stage(seconds, "features"):
         prepared = prepared or extract_features(
             images,
             features=settings.features,
@@ -418,7 +201,7 @@ def fit_images(
             device=settings.device,
             progress=progress,
         )
-    with _timed(seconds, "fit", progress):
+    with timed_stage(seconds, "fit", progress):
         groups = images.content_groups()
         classifier = FewLabelClassifier(method=settings.method, random_state=settings.seed)
         classifier.fit(prepared.rows, y, groups=groups)
@@ -540,41 +323,9 @@ def _conflicts(images: ImageSet, labels: Labels, groups: np.ndarray) -> list[str
     return []
 
 
-def _selection_warnings(images: ImageSet, copies: np.ndarray) -> list[str]:
-    warnings = []
-    if images.skipped:
-        first = images.skipped[0]
-        warnings.append(
-            f"{len(images.skipped)} file(s) cannot be used, such as {first.path}: {first.reason}"
-        )
-    if len(copies):
-        warnings.append(
-            f"{len(copies)} image(s) are exact copies of others and are not chosen, such as "
-            f"{images.names[copies[0]]}."
-        )
-    return warnings
-
-
-def _later_copies(images: ImageSet) -> np.ndarray:
-    groups = images.content_groups()
-    _, first = np.unique(groups, return_index=True)
-    return np.setdiff1d(np.arange(len(images)), first)
-
-
 def _listed(names: list[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str, progress: Progress | None = None) -> Any:
-    start = time.perf_counter()
-    if progress is not None:
-        progress(stage, 0, 1)
-    yield
-    if progress is not None:
-        progress(stage, 1, 1)
-    seconds[stage] = time.perf_counter() - start

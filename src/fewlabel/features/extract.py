@@ -1,0 +1,66 @@
+"""Features of an image set, in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fewlabel.data import ImageSet
+from fewlabel.features.choose import FeatureExtractor, choose_extractor
+from fewlabel.features.pixels import Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Features of an image set, and what made them.
+
+    Attributes
+    ----------
+    extractor : FeatureExtractor
+        What turns images into features, fitted.
+    rows : ndarray of shape (n, d), dtype float32
+        One row an image.
+    reason : str
+        Which features, and why.
+    """
+
+    extractor: FeatureExtractor
+    rows: np.ndarray
+    reason: str
+
+
+def extract_features(
+    images: ImageSet,
+    *,
+    features: str = "auto",
+    weights: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Features:
+    """Turn images into features, without a look at labels.
+
+    Parameters
+    ----------
+    images : ImageSet
+        The images.
+    features : str
+        Which features; see `FitSettings`.
+    weights : str, optional
+        A ``.safetensors`` file for a network.
+    seed : int
+        Seed of every random choice.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where a network runs.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Features
+        One row an image, and the extractor for more images.
+    """
+    extractor, reason = choose_extractor(features, weights=weights, seed=seed, device=device)
+    rows = extractor.fit_transform(images, progress=progress)
+    return Features(extractor, rows, reason)

@@ -1,0 +1,205 @@
+"""Which images to label first: the first half of the main job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fewlabel.cluster.representatives import Picks, pick_representatives
+from fewlabel.compute import as_generator, timed_stage
+from fewlabel.data import ImageSet, Labels
+from fewlabel.data.tables import write_table
+from fewlabel.errors import UsageError
+from fewlabel.features.extract import Features, Progress, extract_features
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Images worth labelling.
+
+    Attributes
+    ----------
+    indices : ndarray of shape (n_picks,), dtype int64
+        Images, the most useful first; those for the audit last.
+    purpose : ndarray of shape (n_picks,), dtype object
+        ``"train"``, ``"random"`` (to train on, drawn at random) or ``"audit"``.
+    cluster_size : ndarray of shape (n_picks,), dtype int64
+        How many images each one stands for; 0 for random ones.
+    method : str
+        How they were chosen.
+    feature_reason : str
+        Which features were used, and why.
+    seconds : dict of str to float
+        Time of each stage.
+    warnings : list of str
+        What the user must know.
+    """
+
+    indices: np.ndarray
+    purpose: np.ndarray
+    cluster_size: np.ndarray
+    method: str
+    feature_reason: str
+    seconds: dict[str, float]
+    warnings: list[str]
+
+
+def select_images(
+    images: ImageSet,
+    budget: int,
+    *,
+    method: str = "representatives",
+    audit: int = 0,
+    labels: Labels | None = None,
+    features: str = "auto",
+    weights: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    prepared: Features | None = None,
+    progress: Progress | None = None,
+) -> Selection:
+    """Choose which images to label first.
+
+    Parameters
+    ----------
+    images : ImageSet
+        Images to choose from. Of exact copies only the first can be chosen.
+    budget : int
+        How many to choose for training; may be 0 where there is an audit.
+    method : {"representatives", "medoids", "typiclust", "random"}
+        How; see `fewlabel.cluster.representatives.pick_representatives`.
+    audit : int
+        How many more to draw at random, to measure accuracy and never to train on.
+    labels : Labels, optional
+        Labels that exist: these images, and their like, are not chosen again.
+    features : str
+        Which features; see `FitSettings`.
+    weights : str, optional
+        A ``.safetensors`` file for a network.
+    seed : int
+        Seed of every random choice.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where a network runs.
+    prepared : Features, optional
+        Features of ``images`` that have been computed already.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Selection
+        The images, most useful first.
+
+    Raises
+    ------
+    UsageError
+        If the budget is larger than the images allow, or the method is unknown.
+    """
+    seconds: dict[str, float] = {}
+    known = np.array([], np.int64) if labels is None else labels.labeled
+    copies = _later_copies(images)
+    barred = np.union1d(known, copies)
+    least = 0 if audit else 1
+    if not least <= budget <= len(images) - len(barred) - audit:
+        raise UsageError(
+            f"The budget of {budget} and an audit of {audit} do not fit {len(images):,} images, "
+            f"of which {len(known):,} are labelled and {len(copies):,} are exact copies: lower it."
+        )
+    rng = as_generator(seed)
+    free = np.setdiff1d(np.arange(len(images)), barred)
+    audited = np.sort(rng.choice(free, size=audit, replace=False))
+    reason = "None: a random draw needs no features."
+    rows = np.zeros((len(images), 1), dtype=np.float32)
+    if method != "random" and budget:
+        with timed_stage(seconds, "features"):
+            prepared = prepared or extract_features(
+                images,
+                features=features,
+                weights=weights,
+                seed=seed,
+                device=device,
+                progress=progress,
+            )
+        rows, reason = prepared.rows, prepared.reason
+    picks = Picks(np.array([], np.int64), np.array([], np.int64))
+    with timed_stage(seconds, "select", progress):
+        if budget:
+            picks = pick_representatives(
+                rows,
+                budget,
+                method=method,
+                labeled=known,
+                exclude=np.union1d(barred, audited),
+                random_state=seed,
+            )
+    purpose = "random" if method == "random" else "train"
+    return Selection(
+        indices=np.concatenate([picks.indices, audited]),
+        purpose=np.array([purpose] * budget + ["audit"] * audit, dtype=object),
+        cluster_size=np.concatenate([picks.cluster_sizes, np.zeros(audit, np.int64)]),
+        method=method,
+        feature_reason=reason,
+        seconds=seconds,
+        warnings=_selection_warnings(images, copies),
+    )
+
+
+def write_picks(
+    selection: Selection, images: ImageSet, out: Any, *, labels: Labels | None = None
+) -> None:
+    """Write the chosen images as a label table to fill in.
+
+    Parameters
+    ----------
+    selection : Selection
+        From `select_images`.
+    images : ImageSet
+        The images it was made for.
+    out : str or Path
+        CSV file: ``path,label,purpose,cluster_size``, or ``index,…`` for arrays.
+    labels : Labels, optional
+        Labels that exist: they go first, so that the table is all that a fit needs.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder cannot be written to.
+    """
+    key = "index" if images.by_index else "path"
+    rows = []
+    if labels is not None:
+        names, why = labels.names(), labels.purpose or ("",) * len(images)
+        rows = [(images.names[i], names[i], why[i], "") for i in labels.labeled.tolist()]
+    rows += [
+        (images.names[index], "", purpose, str(size))
+        for index, purpose, size in zip(
+            selection.indices.tolist(),
+            selection.purpose.tolist(),
+            selection.cluster_size.tolist(),
+            strict=True,
+        )
+    ]
+    write_table(out, (key, "label", "purpose", "cluster_size"), rows)
+
+
+def _selection_warnings(images: ImageSet, copies: np.ndarray) -> list[str]:
+    warnings = []
+    if images.skipped:
+        first = images.skipped[0]
+        warnings.append(
+            f"{len(images.skipped)} file(s) cannot be used, such as {first.path}: {first.reason}"
+        )
+    if len(copies):
+        warnings.append(
+            f"{len(copies)} image(s) are exact copies of others and are not chosen, such as "
+            f"{images.names[copies[0]]}."
+        )
+    return warnings
+
+
+def _later_copies(images: ImageSet) -> np.ndarray:
+    groups = images.content_groups()
+    _, first = np.unique(groups, return_index=True)
+    return np.setdiff1d(np.arange(len(images)), first)
