@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RESULTS := benchmarks/results
-CODE := src tests docs benchmarks
+CODE := src tests docs benchmarks experiments
 
 .PHONY: help demo test check bench docs clean
 
@@ -15,7 +15,7 @@ help:
 	@echo "make test    lint, types, layers, docstrings, docs, tests and doctests"
 	@echo "make check   lint, types and layers only"
 	@echo "make bench   the accuracy table of the README into $(RESULTS)/ (about an hour)"
-	@echo "make docs    write the command-line reference anew and check every page"
+	@echo "make docs    write the command-line reference and the studies' pages anew and check every page"
 	@echo "make clean   remove $(VENV) and what the tools cached"
 
 # Installed anew when what is installed changes. Running venv on an existing one mends it.
@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,backbones]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,backbones,explain]'
 	@touch $@
 
 demo: $(STAMP)
@@ -50,6 +50,7 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/make_reference.py
+	$(BIN)/python docs/make_studies.py
 	$(BIN)/python -m pytest tests/test_docs.py tests/test_docstrings.py
 
 clean:

@@ -1,0 +1,106 @@
+"""Write what was measured into the pages of ``docs/studies``: ``make docs``.
+
+The figures of a page come from the study's ``ours.csv`` and from nowhere else. After a full run
+copy that file from the run's folder::
+
+    fewlabel reproduce clusters-a --out run
+    cp run/ours.csv experiments/clusters_a/
+    make docs
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from fewlabel.studies import load_studies
+
+DOCS = Path(__file__).parent
+BEGIN = "<!-- Written by `make docs` from ours.csv: do not change it here. -->"
+END = "<!-- End of what `make docs` writes. -->"
+
+
+def page_of(name: str) -> Path:
+    """Give the page of a study.
+
+    Parameters
+    ----------
+    name : str
+        Name of the study.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    return DOCS / "studies" / f"{name}.md"
+
+
+def measured(name: str) -> str:
+    """Write the tables and sentences of a study.
+
+    Parameters
+    ----------
+    name : str
+        Name of the study.
+
+    Returns
+    -------
+    str
+        Markdown, between the two marks.
+    """
+    study = load_studies("registry").find_study(name)
+    rows = study.rows(study.config(load_studies("protocol").Settings()))
+    summaries = load_studies("summary").read_ours(study, rows)
+    text = load_studies("tables").page(summaries, study.sentences(summaries))
+    return f"{BEGIN}\n\n{text}\n{END}"
+
+
+def draw(name: str, folder: Path) -> list[Path]:
+    """Draw the figures of a study.
+
+    Parameters
+    ----------
+    name : str
+        Name of the study.
+    folder : Path
+        Where to put them.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    """
+    study = load_studies("registry").find_study(name)
+    rows = study.rows(study.config(load_studies("protocol").Settings()))
+    drawn: list[Path] = study.figures(load_studies("summary").read_ours(study, rows), folder)
+    return drawn
+
+
+def renewed(text: str, block: str) -> str:
+    """Put a new block in place of the old one.
+
+    Parameters
+    ----------
+    text : str
+        The page.
+    block : str
+        From `measured`.
+
+    Returns
+    -------
+    str
+        The page with the new block.
+    """
+    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    return pattern.sub(lambda _: block, text)
+
+
+if __name__ == "__main__":
+    for name in load_studies("registry").STUDIES:
+        page = page_of(name)
+        page.write_text(renewed(page.read_text("utf-8"), measured(name)), encoding="utf-8")
+        for file in draw(name, DOCS / "images"):
+            sys.stdout.write(f"wrote {file}\n")
+        sys.stdout.write(f"wrote {page}\n")

@@ -1,0 +1,153 @@
+"""The rows that both clustering studies are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import learners
+from .clusterings import ClusterSession, TrainingSet, check_data, n_training_images
+from .learners import DEFAULT, LR, NET
+from .models import ModelStore
+from .protocol import Outcome, Progress, Row, Session, Settings, Study
+
+_SHORT = {LR: "lr", NET: "network"}
+_LEARN = {LR: learners.logistic, NET: learners.network}
+
+
+class ClusterStudy(Study):
+    """A study on k-means, with rows that name what was labelled and how labels were spread."""
+
+    def open(
+        self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
+    ) -> Session:
+        """Load the images.
+
+        Parameters
+        ----------
+        config : dict
+            Settings of the study.
+        settings : Settings
+            What the user asks.
+        seed : int
+            The seed.
+        progress : callable
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ClusterSession
+            Images, clusterings and models.
+        """
+        return ClusterSession(config, settings, seed, progress)
+
+    def check(self, config: dict[str, Any], settings: Settings) -> None:
+        """Refuse data that are missing or too few, and folders that hold no models.
+
+        Parameters
+        ----------
+        config : dict
+            Settings of the study.
+        settings : Settings
+            What the user asks.
+        """
+        check_data(config, max(config.get("budgets", []) + config.get("clusters", [])))
+        ModelStore(settings.save_models, settings.from_models)
+
+    def on_all(self, config: dict[str, Any], model: str) -> Row:
+        """Train on all labels."""
+        name = f"{_SHORT[model]}-all"
+        n = n_training_images(config)
+        setting = f"all {n:,} labels"
+        return self._row(name, setting, model, n, ClusterSession.all_labels, name)
+
+    def on_random(self, model: str, n: int) -> Row:
+        """Train on random labels."""
+        name = f"{_SHORT[model]}-{n}-random"
+        return self._row(name, f"{n:,} random labels", model, n, lambda s: s.random(n), name)
+
+    def on_medoids(self, model: str, n: int) -> Row:
+        """Train on the image nearest to each center."""
+        return self._row(
+            f"{_SHORT[model]}-{n}-medoids",
+            f"representatives of {n:,} clusters: the medoids",
+            model,
+            n,
+            lambda s: s.at_medoids(n),
+            f"{_SHORT[model]}-{n}-representatives",
+        )
+
+    def on_centroids(self, model: str, n: int) -> Row:
+        """Train on the centers themselves."""
+        return self._row(
+            f"{_SHORT[model]}-{n}-centroids",
+            f"representatives of {n:,} clusters: the centroids",
+            model,
+            n,
+            lambda s: s.at_centroids(n),
+            f"{_SHORT[model]}-{n}-representatives",
+        )
+
+    def on_spread(self, model: str, n: int, percentile: float) -> Row:
+        """Train on what the labels were spread to."""
+        part = "whole" if percentile == 100 else f"nearest{percentile:g}"
+        where = "the whole cluster" if percentile == 100 else f"the nearest {percentile:g} %"
+        name = f"{_SHORT[model]}-{n}-{part}"
+        setting = f"{n:,} clusters, label spread to {where}"
+        return self._row(name, setting, model, n, lambda s: s.spread(n, percentile), name)
+
+    def on_distances(self, config: dict[str, Any], n: int) -> Row:
+        """Train on distances to the centers, with all labels."""
+        name = f"lr-{n}-distances"
+
+        def compute(session: ClusterSession) -> Outcome:
+            return learners.logistic_on_distances(session, name, n)
+
+        setting = f"distances to {n:,} clusters, all labels"
+        n_images = n_training_images(config)
+        return Row(name, setting, LR, n_images, compute, self._known(name))
+
+    def with_default(self, n: int) -> Row:
+        """Let fewlabel choose and learn."""
+        name = f"default-{n}"
+
+        def compute(session: ClusterSession) -> Outcome:
+            return learners.default(session, name, n)
+
+        return Row(name, f"{n:,} labels that it chose", DEFAULT, n, compute, beyond=True)
+
+    def is_saved(self, settings: Settings, row: Row, seed: int) -> bool:
+        """Tell whether the model of a row is saved, or need not be.
+
+        Parameters
+        ----------
+        settings : Settings
+            What the user asks.
+        row : Row
+            The row.
+        seed : int
+            The seed.
+
+        Returns
+        -------
+        bool
+            False if it is still to be saved.
+        """
+        return ModelStore(settings.save_models).is_saved(f"{row.id}-seed{seed}")
+
+    def _row(
+        self,
+        name: str,
+        setting: str,
+        model: str,
+        n_labeled: int,
+        rows: Callable[[ClusterSession], TrainingSet],
+        published: str,
+    ) -> Row:
+        def compute(session: ClusterSession) -> Outcome:
+            return _LEARN[model](session, name, lambda: rows(session))
+
+        return Row(name, setting, model, n_labeled, compute, self._known(published))
+
+    def _known(self, name: str) -> str | None:
+        return name if name in self.published else None

@@ -1,0 +1,188 @@
+"""Figures of the studies: curves of accuracy, as SVG or PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from fewlabel.files import atomic_file
+
+from .summary import RowSummary
+
+# Paul Tol's bright scheme, which colour-blind readers can tell apart.
+BLUE, RED, GREEN, YELLOW, PURPLE, GREY = (
+    "#4477aa",
+    "#ee6677",
+    "#228833",
+    "#b8860b",
+    "#aa3377",
+    "#777777",
+)
+_STYLE: Any = {
+    "svg.fonttype": "path",
+    "svg.hashsalt": "fewlabel",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": False,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One curve of a figure.
+
+    Attributes
+    ----------
+    label : str
+        Name in the legend.
+    points : list of (float, float, float)
+        Position, accuracy in percent, and its spread (0 for none).
+    color : str
+        Colour.
+    published : bool
+        Drawn dashed, with open marks.
+    """
+
+    label: str
+    points: list[tuple[float, float, float]]
+    color: str
+    published: bool = False
+
+
+def measured(
+    label: str,
+    summaries: Iterable[RowSummary],
+    ids: Mapping[str, float],
+    color: str,
+    *,
+    published: bool = False,
+) -> Curve:
+    """Make a curve of rows: their measured accuracy, or the published one.
+
+    Parameters
+    ----------
+    label : str
+        Name in the legend.
+    summaries : iterable of RowSummary
+        What was measured.
+    ids : mapping of str to float
+        Rows to take, and where they stand.
+    color : str
+        Colour.
+    published : bool
+        Take the published figures.
+
+    Returns
+    -------
+    Curve
+        Its points in order; rows without a figure are left out.
+    """
+    points = []
+    for s in summaries:
+        value = s.published if published else s.mean
+        if s.row.id in ids and value is not None:
+            points.append((ids[s.row.id], value, 0.0 if published else s.sd or 0.0))
+    return Curve(label, sorted(points), color, published)
+
+
+def draw(
+    path: Path,
+    curves: Sequence[Curve],
+    *,
+    xlabel: str,
+    logarithmic: bool = False,
+    levels: Sequence[tuple[float, str]] = (),
+) -> Path:
+    """Draw curves of accuracy into a file.
+
+    Parameters
+    ----------
+    path : Path
+        File to write; its ending, ``.svg`` or ``.png``, says how.
+    curves : sequence of Curve
+        Curves; those without points are left out.
+    xlabel : str
+        What the horizontal axis shows.
+    logarithmic : bool
+        Whether it is logarithmic.
+    levels : sequence of (float, str)
+        Horizontal lines and what they mean.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+
+    def paint(axes: Axes) -> None:
+        positions = sorted({x for curve in curves for x, _, _ in curve.points})
+        for curve in curves:
+            if curve.points:
+                _plot(axes, curve)
+        for level, text in levels:
+            axes.axhline(level, color=GREY, linewidth=1.0, linestyle=":")
+            axes.annotate(
+                text,
+                (0.0, level),
+                xycoords=("axes fraction", "data"),
+                xytext=(4, 3),
+                textcoords="offset points",
+                ha="left",
+                size=8.5,
+                color="#444444",
+            )
+        if logarithmic:
+            axes.set_xscale("log")
+        axes.xaxis.set_major_locator(FixedLocator(positions))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel("accuracy on the test images, %")
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+    _save(path, paint)
+    return path
+
+
+def _plot(axes: Axes, curve: Curve) -> None:
+    x, y, spread = zip(*curve.points, strict=True)
+    axes.errorbar(
+        x,
+        y,
+        yerr=None if not any(spread) else spread,
+        label=curve.label,
+        color=curve.color,
+        linestyle="--" if curve.published else "-",
+        marker="o",
+        markerfacecolor="white" if curve.published else curve.color,
+        capsize=2,
+    )
+
+
+def _save(path: Path, paint: Callable[[Axes], None]) -> None:
+    # No pyplot: it would keep the figure, and open a window where there is a screen.
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(8.6, 4.6), layout="constrained")
+        FigureCanvasSVG(figure)
+        paint(figure.add_subplot())
+        with atomic_file(path) as temporary:
+            # Without a date, so that the same figures give the same file.
+            dates: Any = {"Date": None} if path.suffix == ".svg" else {}
+            figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=dates)

@@ -1,0 +1,278 @@
+"""What a study is: named rows, each computed once a seed, beside published figures."""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .measure import SharedWork
+
+if TYPE_CHECKING:
+    from .summary import RowSummary
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asks of a study.
+
+    Attributes
+    ----------
+    quick : bool
+        A short run on fewer images, to see that everything works.
+    seeds : tuple of int
+        Seeds; empty for those of the study.
+    data : str or None
+        Other data than the study's own; published figures are then not shown.
+    save_models : Path or None
+        Folder to save every model into.
+    from_models : Path or None
+        Folder with saved models, which are loaded in place of training.
+    """
+
+    quick: bool = False
+    seeds: tuple[int, ...] = ()
+    data: str | None = None
+    save_models: Path | None = None
+    from_models: Path | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published figure.
+
+    Attributes
+    ----------
+    setting : str
+        The setting in words.
+    model : str
+        What was trained.
+    accuracy : float
+        Share of right test predictions, in percent.
+    source : str
+        Where it was published.
+    """
+
+    setting: str
+    model: str
+    accuracy: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a row measured with one seed.
+
+    Attributes
+    ----------
+    accuracy : float
+        Share of right test predictions, between 0 and 1.
+    extra : dict of str to float
+        Other numbers, averaged over the seeds into columns of their own.
+    """
+
+    accuracy: float
+    extra: dict[str, float] = field(default_factory=dict)
+
+
+class Session:
+    """What the rows of one seed share: the data, and pieces that are made once.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of every random choice.
+    progress : callable
+        Called as ``progress(stage, done, total)``.
+    """
+
+    def __init__(self, seed: int, progress: Progress) -> None:
+        self.seed = seed
+        self.progress = progress
+        self.work = SharedWork()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a study.
+
+    Attributes
+    ----------
+    id : str
+        Short plain name, the same in every table.
+    setting : str
+        The setting in words.
+    model : str
+        What is trained.
+    n_labeled : int
+        How many true labels the row uses.
+    compute : callable
+        Takes the `Session` of a seed and gives an `Outcome`.
+    published : str or None
+        Row of ``published.csv`` that it repeats.
+    beyond : bool
+        True for fewlabel's own default at the same number of labels.
+    """
+
+    id: str
+    setting: str
+    model: str
+    n_labeled: int
+    compute: Callable[[Any], Outcome]
+    published: str | None = None
+    beyond: bool = False
+
+
+class Study(ABC):
+    """A published study: its rows, what was published, and what to draw and say.
+
+    Parameters
+    ----------
+    name : str
+        Name on the command line.
+    title : str
+        One line that says what it is.
+    folder : Path
+        Folder with ``config.toml`` and ``published.csv``.
+    """
+
+    def __init__(self, name: str, title: str, folder: Path) -> None:
+        self.name = name
+        self.title = title
+        self.folder = folder
+
+    @cached_property
+    def published(self) -> dict[str, Published]:
+        """Published figures by the name of their row."""
+        with (self.folder / "published.csv").open(encoding="utf-8", newline="") as file:
+            return {
+                line["row"]: Published(
+                    line["setting"], line["model"], float(line["accuracy"]), line["source"]
+                )
+                for line in csv.DictReader(file)
+            }
+
+    def config(self, settings: Settings) -> dict[str, Any]:
+        """Give the settings of a run: those of the study, then those of a quick run.
+
+        Parameters
+        ----------
+        settings : Settings
+            What the user asks.
+
+        Returns
+        -------
+        dict
+            Values of ``[full]``, overlaid by ``[quick]`` and the user's data.
+        """
+        tables = tomllib.loads((self.folder / "config.toml").read_text(encoding="utf-8"))
+        config = tables["full"] | (tables["quick"] if settings.quick else {})
+        return config | ({"data": settings.data} if settings.data is not None else {})
+
+    @abstractmethod
+    def rows(self, config: dict[str, Any]) -> list[Row]:
+        """Give the rows in the order of the table.
+
+        Parameters
+        ----------
+        config : dict
+            From `config`.
+
+        Returns
+        -------
+        list of Row
+            The rows.
+        """
+
+    @abstractmethod
+    def open(
+        self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
+    ) -> Session:
+        """Load what the rows of a seed need.
+
+        Parameters
+        ----------
+        config : dict
+            From `config`.
+        settings : Settings
+            What the user asks.
+        seed : int
+            The seed.
+        progress : callable
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        Session
+            What `Row.compute` is given.
+        """
+
+    def check(self, config: dict[str, Any], settings: Settings) -> None:
+        """Refuse what cannot be run, before anything is written; nothing by default.
+
+        Parameters
+        ----------
+        config : dict
+            From `config`.
+        settings : Settings
+            What the user asks.
+        """
+        return
+
+    def is_saved(self, settings: Settings, row: Row, seed: int) -> bool:
+        """Tell whether a row that has a record may be passed over.
+
+        Parameters
+        ----------
+        settings : Settings
+            What the user asks.
+        row : Row
+            The row.
+        seed : int
+            The seed.
+
+        Returns
+        -------
+        bool
+            False if its model is still to be saved; true by default.
+        """
+        return True
+
+    def figures(self, summaries: Sequence[RowSummary], folder: Path) -> list[Path]:
+        """Draw the figures of a study.
+
+        Parameters
+        ----------
+        summaries : sequence of RowSummary
+            What was measured.
+        folder : Path
+            Where to put them.
+
+        Returns
+        -------
+        list of Path
+            The files; none by default.
+        """
+        return []
+
+    def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
+        """Say what the comparison shows, computed from the figures.
+
+        Parameters
+        ----------
+        summaries : sequence of RowSummary
+            What was measured.
+
+        Returns
+        -------
+        list of str
+            Sentences; none by default.
+        """
+        return []

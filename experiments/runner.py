@@ -1,0 +1,220 @@
+"""Runs a study: every row and seed that has no record yet, then tables and figures."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fewlabel
+from fewlabel.errors import UsageError
+from fewlabel.files import atomic_file
+
+from . import tables
+from .protocol import Progress, Row, Session, Settings, Study
+from .records import RecordStore
+from .summary import RowSummary, summarise, total_seconds, write_ours
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A finished run of a study.
+
+    Attributes
+    ----------
+    study : Study
+        The study.
+    summaries : list of RowSummary
+        Published beside ours, row by row.
+    sentences : list of str
+        What the comparison shows.
+    records : list of dict
+        One a row and seed.
+    seconds : float
+        What all of it took, added up over interruptions.
+    files : list of Path
+        Tables and figures that were written.
+    """
+
+    study: Study
+    summaries: list[RowSummary]
+    sentences: list[str]
+    records: list[dict[str, Any]]
+    seconds: float
+    files: list[Path]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the result in a form that JSON takes.
+
+        Returns
+        -------
+        dict
+            Study, rows, sentences, seconds and files.
+        """
+        rows = [
+            {
+                "row": s.row.id,
+                "setting": s.row.setting,
+                "model": s.row.model,
+                "n_labeled": s.row.n_labeled,
+                "published": s.published,
+                "accuracy_mean": s.mean,
+                "accuracy_sd": s.sd,
+                "difference": s.difference,
+                "seeds": list(s.seeds),
+                "seconds": s.seconds,
+                "shared_seconds": s.shared_seconds,
+                "peak_mb": s.peak_mb,
+                "commit": s.commit,
+                **s.extra,
+            }
+            for s in self.summaries
+        ]
+        return {
+            "study": self.study.name,
+            "rows": rows,
+            "sentences": self.sentences,
+            "seconds": self.seconds,
+            "files": [str(file) for file in self.files],
+        }
+
+
+def run_study(
+    study: Study,
+    settings: Settings,
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+) -> StudyResult:
+    """Run a study, or go on with it.
+
+    Parameters
+    ----------
+    study : Study
+        From `fewlabel_experiments.registry.find_study`.
+    settings : Settings
+        What the user asks.
+    out : Path
+        Folder for records, tables and figures. Rows whose records are there are not run again.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+    tell : callable, optional
+        Called with a line of text as each row ends.
+
+    Returns
+    -------
+    StudyResult
+        Summaries, sentences and files.
+
+    Raises
+    ------
+    UsageError
+        If ``out`` holds another run, or models are to be both saved and loaded.
+    """
+    if settings.save_models is not None and settings.from_models is not None:
+        raise UsageError("Models are either saved or loaded: give --save-models or --from-models.")
+    config = study.config(settings)
+    seeds = settings.seeds or tuple(config["seeds"])
+    rows = study.rows(config)
+    study.check(config, settings)
+    store = RecordStore(out, _made_with(study, settings, config))
+    progress = progress or (lambda stage, done, total: None)
+    for seed in seeds:
+        _run_seed(study, settings, config, seed, rows, store, progress, tell or (lambda text: None))
+    records = [record for record in store.records if record["seed"] in seeds]
+    summaries = summarise(study, rows, records, comparable=settings.data is None)
+    # A quick run is compared with nothing: what it would say of the study is not so.
+    sentences = [] if settings.quick else study.sentences(summaries)
+    files = _write(study, summaries, sentences, out)
+    return StudyResult(study, summaries, sentences, records, total_seconds(records), files)
+
+
+def _made_with(study: Study, settings: Settings, config: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in config.items() if key != "seeds"}
+    return {
+        "study": study.name,
+        "version": fewlabel.__version__,
+        "quick": settings.quick,
+        "from_models": settings.from_models is not None,
+        "config": kept,
+    }
+
+
+def _run_seed(
+    study: Study,
+    settings: Settings,
+    config: dict[str, Any],
+    seed: int,
+    rows: list[Row],
+    store: RecordStore,
+    progress: Progress,
+    tell: Tell,
+) -> None:
+    """Run the rows of one seed that have no record; the data are loaded if there is one."""
+    session: Session | None = None
+    measured = commit()
+    stage = f"{study.name}, seed {seed}"
+    for number, row in enumerate(rows):
+        progress(stage, number, len(rows))
+        if store.find(row.id, seed) is not None and study.is_saved(settings, row, seed):
+            continue
+        session = session or study.open(config, settings, seed, progress)
+        with session.work.row() as cost:
+            outcome = row.compute(session)
+        store.append(
+            {
+                "study": study.name,
+                "row": row.id,
+                "seed": seed,
+                "accuracy": round(outcome.accuracy, 6),
+                "extra": {name: float(value) for name, value in outcome.extra.items()},
+                "seconds": round(cost.seconds, 3),
+                "shared": {name: round(value, 3) for name, value in cost.shared.items()},
+                "peak_mb": round(cost.peak_mb, 1),
+                "commit": measured,
+            }
+        )
+        tell(f"{stage}: {row.id} {100 * outcome.accuracy:.2f} % ({cost.seconds:.1f} s)")
+    progress(stage, len(rows), len(rows))
+
+
+def _write(
+    study: Study, summaries: list[RowSummary], sentences: list[str], out: Path
+) -> list[Path]:
+    ours, page = out / "ours.csv", out / "tables.md"
+    write_ours(ours, summaries)
+    with atomic_file(page) as temporary:
+        text = f"# {study.title}\n\n{tables.page(summaries, sentences)}"
+        temporary.write_text(text, encoding="utf-8")
+    return [ours, page, *study.figures(summaries, out)]
+
+
+def commit() -> str:
+    """Say what is being measured.
+
+    Returns
+    -------
+    str
+        The commit of the clone that fewlabel runs from, with a ``+`` if its code was changed
+        since; fewlabel's version outside a clone.
+    """
+    root = Path(__file__).resolve().parent.parent
+    version = f"v{fewlabel.__version__}"
+    if not (root / ".git").exists():
+        return version
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(root), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        name = git("rev-parse", "--short=10", "HEAD")
+        changed = git("status", "--porcelain", "--", "src", "experiments")
+    except (OSError, subprocess.CalledProcessError):
+        return version
+    return f"{name}+" if changed else name

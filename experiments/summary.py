@@ -1,0 +1,244 @@
+"""Means and spreads over the seeds: from records, and to and from ``ours.csv``."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fewlabel.files import atomic_file
+
+from .protocol import Row, Study
+
+COLUMNS = (
+    "row",
+    "setting",
+    "model",
+    "n_labeled",
+    "published",
+    "accuracy_mean",
+    "accuracy_sd",
+    "accuracy_min",
+    "seeds",
+    "seconds",
+    "shared_seconds",
+    "peak_mb",
+    "commit",
+)
+"""Columns of ``ours.csv``; those of a study's own numbers follow."""
+
+_FIXED = set(COLUMNS)
+
+
+@dataclass(frozen=True)
+class RowSummary:
+    """A row over its seeds.
+
+    Attributes
+    ----------
+    row : Row
+        The row.
+    published : float or None
+        Published accuracy in percent.
+    mean, sd, least : float or None
+        Mean, standard deviation (None with one seed) and minimum of the accuracy, in percent;
+        None where nothing was measured.
+    seeds : tuple of int
+        Seeds that were measured.
+    seconds : float
+        Mean time of the row itself.
+    shared_seconds : float
+        Mean time of the pieces that it shares with other rows.
+    peak_mb : float
+        Highest memory.
+    commit : str
+        What was measured.
+    extra : dict of str to float
+        Means of the study's own numbers.
+    """
+
+    row: Row
+    published: float | None
+    mean: float | None = None
+    sd: float | None = None
+    least: float | None = None
+    seeds: tuple[int, ...] = ()
+    seconds: float = 0.0
+    shared_seconds: float = 0.0
+    peak_mb: float = 0.0
+    commit: str = ""
+    extra: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def difference(self) -> float | None:
+        """Our accuracy less the published one, in points."""
+        if self.mean is None or self.published is None:
+            return None
+        return self.mean - self.published
+
+
+def summarise(
+    study: Study,
+    rows: Sequence[Row],
+    records: Sequence[Mapping[str, Any]],
+    *,
+    comparable: bool = True,
+) -> list[RowSummary]:
+    """Average the records of each row.
+
+    Parameters
+    ----------
+    study : Study
+        The study, for its published figures.
+    rows : sequence of Row
+        Rows in the order of the table.
+    records : sequence of mapping
+        Records; of several of one row and seed the last counts.
+    comparable : bool
+        False on other data than the study's: no published figures then.
+
+    Returns
+    -------
+    list of RowSummary
+        One a row; without a mean where there is no record.
+    """
+    latest = {(record["row"], record["seed"]): record for record in records}
+    summaries = []
+    for row in rows:
+        own = [record for (name, _), record in sorted(latest.items()) if name == row.id]
+        published = _published(study, row) if comparable else None
+        summaries.append(_summary(row, published, own))
+    return summaries
+
+
+def write_ours(path: Path, summaries: Sequence[RowSummary]) -> None:
+    """Write ``ours.csv``.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    summaries : sequence of RowSummary
+        What was measured; rows without a measurement are left out.
+    """
+    extra = list(dict.fromkeys(name for s in summaries for name in s.extra))
+    with (
+        atomic_file(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*COLUMNS, *extra])
+        for s in summaries:
+            if s.mean is None:
+                continue
+            fixed = [s.row.id, s.row.setting, s.row.model, s.row.n_labeled, _cell(s.published)]
+            fixed += [_cell(s.mean), _cell(s.sd), _cell(s.least), " ".join(map(str, s.seeds))]
+            fixed += [f"{s.seconds:.2f}", f"{s.shared_seconds:.2f}", f"{s.peak_mb:.0f}", s.commit]
+            writer.writerow([*fixed, *(_number(s.extra.get(name)) for name in extra)])
+
+
+def read_ours(study: Study, rows: Sequence[Row]) -> list[RowSummary]:
+    """Read the last full measurement of a study.
+
+    Parameters
+    ----------
+    study : Study
+        The study; ``ours.csv`` lies in its folder.
+    rows : sequence of Row
+        Rows in the order of the table.
+
+    Returns
+    -------
+    list of RowSummary
+        One a row; without a mean where the file has none.
+    """
+    path = study.folder / "ours.csv"
+    lines: dict[str, dict[str, str]] = {}
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = {line["row"]: line for line in csv.DictReader(file)}
+    summaries = []
+    for row in rows:
+        published, line = _published(study, row), lines.get(row.id)
+        if line is None:
+            summaries.append(RowSummary(row, published))
+            continue
+        summaries.append(
+            RowSummary(
+                row,
+                published,
+                mean=float(line["accuracy_mean"]),
+                sd=float(line["accuracy_sd"]) if line["accuracy_sd"] else None,
+                least=float(line["accuracy_min"]),
+                seeds=tuple(int(seed) for seed in line["seeds"].split()),
+                seconds=float(line["seconds"]),
+                shared_seconds=float(line["shared_seconds"]),
+                peak_mb=float(line["peak_mb"]),
+                commit=line["commit"],
+                extra={k: float(v) for k, v in line.items() if k not in _FIXED and v},
+            )
+        )
+    return summaries
+
+
+def total_seconds(records: Sequence[Mapping[str, Any]]) -> float:
+    """Add up what a run took: every row, and every shared piece once a seed.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        Records of the run.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    latest = {(record["row"], record["seed"]): record for record in records}
+    shared: dict[tuple[int, str], float] = {}
+    for record in latest.values():
+        for name, seconds in record["shared"].items():
+            # A run that went on made the piece twice; both times were spent, the longer counts.
+            key = (record["seed"], name)
+            shared[key] = max(seconds, shared.get(key, 0.0))
+    return sum(record["seconds"] for record in latest.values()) + sum(shared.values())
+
+
+def _published(study: Study, row: Row) -> float | None:
+    return None if row.published is None else study.published[row.published].accuracy
+
+
+def _summary(row: Row, published: float | None, records: list[Mapping[str, Any]]) -> RowSummary:
+    if not records:
+        return RowSummary(row, published)
+    accuracies = [100 * record["accuracy"] for record in records]
+    names = list(dict.fromkeys(name for record in records for name in record["extra"]))
+    return RowSummary(
+        row,
+        published,
+        mean=statistics.mean(accuracies),
+        sd=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+        least=min(accuracies),
+        seeds=tuple(record["seed"] for record in records),
+        seconds=statistics.mean(record["seconds"] for record in records),
+        shared_seconds=statistics.mean(sum(record["shared"].values()) for record in records),
+        peak_mb=max(record["peak_mb"] for record in records),
+        commit=" ".join(dict.fromkeys(record["commit"] for record in records)),
+        extra={
+            name: statistics.mean(
+                record["extra"][name] for record in records if name in record["extra"]
+            )
+            for name in names
+        },
+    )
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

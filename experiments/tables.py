@@ -1,0 +1,184 @@
+"""Published beside ours, as cells, as Markdown and for the console."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .summary import RowSummary
+
+HEADINGS = (
+    "setting",
+    "model",
+    "labels",
+    "published %",
+    "fewlabel %",
+    "difference",
+    "default, same labels %",
+)
+COSTS = ("setting", "model", "seconds", "shared s", "peak MB", "right labels %", "trained on")
+BEYOND = ("labels", "fewlabel's default %", "labels alone %", "seconds")
+NONE = "–"
+
+Cells = list[tuple[str, ...]]
+
+
+def comparison(summaries: Sequence[RowSummary]) -> Cells:
+    """Set published figures beside measured ones.
+
+    Parameters
+    ----------
+    summaries : sequence of RowSummary
+        What was measured.
+
+    Returns
+    -------
+    list of tuple of str
+        Cells under ``HEADINGS``, one line a row; fewlabel's default has a column.
+    """
+    default = {s.row.n_labeled: s for s in summaries if s.row.beyond}
+    lines: Cells = []
+    for s in summaries:
+        if s.row.beyond:
+            continue
+        beyond = default.get(s.row.n_labeled)
+        lines.append(
+            (
+                s.row.setting,
+                s.row.model,
+                f"{s.row.n_labeled:,}",
+                NONE if s.published is None else f"{s.published:g}",
+                spread(s),
+                NONE if s.difference is None else f"{s.difference:+.1f}",
+                NONE if beyond is None else spread(beyond),
+            )
+        )
+    return lines
+
+
+def costs(summaries: Sequence[RowSummary]) -> Cells:
+    """Set out what each row took, and how many of its training labels were right.
+
+    Parameters
+    ----------
+    summaries : sequence of RowSummary
+        What was measured.
+
+    Returns
+    -------
+    list of tuple of str
+        Cells under ``COSTS``.
+    """
+    lines: Cells = []
+    for s in summaries:
+        if s.mean is None:
+            continue
+        right, size = s.extra.get("label_precision"), s.extra.get("n_train")
+        lines.append(
+            (
+                s.row.setting,
+                s.row.model,
+                f"{s.seconds:.1f}",
+                f"{s.shared_seconds:.1f}",
+                f"{s.peak_mb:,.0f}",
+                NONE if right is None else f"{100 * right:.1f}",
+                NONE if size is None else f"{size:,.0f}",
+            )
+        )
+    return lines
+
+
+def beyond(summaries: Sequence[RowSummary]) -> Cells:
+    """Set out fewlabel's default, beside a model that had the labels alone.
+
+    Parameters
+    ----------
+    summaries : sequence of RowSummary
+        What was measured.
+
+    Returns
+    -------
+    list of tuple of str
+        Cells under ``BEYOND``.
+    """
+    lines: Cells = []
+    for s in summaries:
+        if not s.row.beyond:
+            continue
+        alone = s.extra.get("labels_alone")
+        seconds = NONE if s.mean is None else f"{s.seconds + s.shared_seconds:.0f}"
+        alone_cell = NONE if alone is None else f"{100 * alone:.1f}"
+        lines.append((f"{s.row.n_labeled:,}", spread(s), alone_cell, seconds))
+    return lines
+
+
+def spread(summary: RowSummary) -> str:
+    """Write mean and standard deviation.
+
+    Parameters
+    ----------
+    summary : RowSummary
+        A row.
+
+    Returns
+    -------
+    str
+        ``"76.1 ± 0.4"``; without the spread for one seed, a dash for none.
+    """
+    if summary.mean is None:
+        return NONE
+    return f"{summary.mean:.1f}" + ("" if summary.sd is None else f" ± {summary.sd:.1f}")
+
+
+def markdown(headings: Sequence[str], lines: Cells) -> str:
+    r"""Write a table in Markdown.
+
+    Parameters
+    ----------
+    headings : sequence of str
+        One a column.
+    lines : list of tuple of str
+        Cells.
+
+    Returns
+    -------
+    str
+        The table, ending in a line break.
+
+    Examples
+    --------
+    >>> print(markdown(("a", "b"), [("1", "x|y")]), end="")
+    | a | b |
+    |---|---|
+    | 1 | x\|y |
+    """
+    rows = [tuple(headings), *lines]
+    text = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    text.insert(1, "|---" * len(headings) + "|")
+    return "\n".join(text) + "\n"
+
+
+def page(summaries: Sequence[RowSummary], sentences: Sequence[str]) -> str:
+    """Write all tables and sentences of a study in Markdown.
+
+    Parameters
+    ----------
+    summaries : sequence of RowSummary
+        What was measured.
+    sentences : sequence of str
+        What the comparison shows.
+
+    Returns
+    -------
+    str
+        Markdown without a title.
+    """
+    parts = [markdown(HEADINGS, comparison(summaries))]
+    default = beyond(summaries)
+    if default:
+        parts.append(markdown(BEYOND, default))
+    if sentences:
+        parts.append("".join(f"- {sentence}\n" for sentence in sentences))
+    spent = costs(summaries)
+    if spent:
+        parts.append(markdown(COSTS, spent))
+    return "\n".join(parts)

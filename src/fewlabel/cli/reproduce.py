@@ -1,0 +1,131 @@
+"""``fewlabel reproduce``: a published study again, what was published beside what is measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fewlabel.cli.console import ProgressBars, note, one_line, say, show_json, show_table
+from fewlabel.cli.inputs import check_place
+from fewlabel.cli.options import MAX_SEED, JsonOption, whole_numbers
+from fewlabel.studies import load_studies
+
+HELP = """Run a published study again and print published beside ours.
+
+STUDY is clusters-a (k-means with 50 to 300 clusters as the pre-step of logistic regression) or
+clusters-b (up to 2,000 clusters, and a seven-layer network); both use Fashion-MNIST. The folder
+gets a record a row, the tables as tables.md and ours.csv, and the figures. A run that was
+stopped goes on where it was when the command is given again. --quick takes 6,000 images and one
+seed: less than two minutes, and less accurate.
+
+\b
+Examples:
+  fewlabel reproduce clusters-a
+  fewlabel reproduce clusters-b --quick
+  fewlabel reproduce clusters-b --seeds 0,1,2 --out study-b --save-models study-b-models
+  fewlabel reproduce clusters-b --from-models study-b-models
+"""
+
+
+def reproduce(
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="Name of the study.", show_default=False)
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Folder for records, tables and figures; fewlabel-STUDY by default.",
+            show_default=False,
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A short run: 6,000 training images, one seed.")
+    ] = False,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            "--seeds",
+            metavar="N[,N...]",
+            help="Seeds; by default those of the study, 0,1,2, and 0 with --quick.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="NAME",
+            help="Other data than the study's own: a benchmark, for the clustering studies. "
+            "Published figures are not shown then.",
+            show_default=False,
+        ),
+    ] = None,
+    save_models: Annotated[
+        str | None,
+        typer.Option(
+            "--save-models",
+            metavar="FOLDER",
+            help="Save every model, one folder a model.",
+            show_default=False,
+        ),
+    ] = None,
+    from_models: Annotated[
+        str | None,
+        typer.Option(
+            "--from-models",
+            metavar="FOLDER",
+            help="Load saved models in place of training.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the study and print its tables."""
+    chosen = load_studies("registry").find_study(study)
+    settings = load_studies("protocol").Settings(
+        quick=quick,
+        seeds=() if seeds is None else tuple(whole_numbers(seeds, most=MAX_SEED, option="--seeds")),
+        data=data,
+        save_models=None if save_models is None else Path(save_models),
+        from_models=None if from_models is None else Path(from_models),
+    )
+    folder = Path(out or _default_folder(study, quick, from_models is not None))
+    check_place(folder / "x")
+    runner = load_studies("runner")
+    try:
+        with ProgressBars(enabled=not as_json) as progress:
+            result = runner.run_study(chosen, settings, folder, progress=progress, tell=note)
+    except KeyboardInterrupt as stop:
+        stop.add_note(f"the rows that ended are in {folder}; the same command goes on from there.")
+        raise
+    if as_json:
+        show_json(result.to_dict())
+    else:
+        _tell(result, quick)
+
+
+def _default_folder(study: str, quick: bool, loaded: bool) -> str:
+    return f"fewlabel-{study}" + ("-quick" if quick else "") + ("-from-models" if loaded else "")
+
+
+def _tell(result: Any, quick: bool) -> None:
+    tables = load_studies("tables")
+    say(f"{result.study.title} ({result.study.name})")
+    if quick:
+        say("A quick run: fewer images and one seed. The published figures are of whole runs.")
+    say()
+    show_table(tables.HEADINGS, tables.comparison(result.summaries), right=range(2, 7))
+    default = tables.beyond(result.summaries)
+    if default:
+        say()
+        show_table(tables.BEYOND, default, right=range(4))
+    say()
+    for sentence in result.sentences:
+        say(sentence)
+    say(f"Computing took {result.seconds / 60:.1f} minutes.")
+    for file in result.files:
+        note(f"wrote {one_line(str(file))}")

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from fewlabel.studies import load_studies
+from tests.experiments.examples import Coin
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def coin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Coin:
+    """A study that takes no time, whatever name is asked for."""
+    study = Coin(tmp_path / "coin")
+    monkeypatch.setattr(load_studies("registry"), "find_study", lambda name: study)
+    return study
+
+
+def test_the_table_sets_published_beside_ours(run_cli: Run, coin: Coin, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = run_cli("reproduce", "coin", "--out", out)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "A coin (coin)"
+    row = next(line for line in lines if line.startswith("setting one"))
+    assert row.split()[2:] == ["coin", "100", "50", "51.0", "±", "1.4", "+1.0", "91.0", "±", "1.4"]
+    assert "3 rows." in lines
+    assert lines[-1].startswith("Computing took 0.0 minutes")
+    assert f"wrote {out / 'tables.md'}" in result.stderr
+    assert "coin, seed 1: two 62.00 %" in result.stderr
+
+
+def test_json_is_all_that_stdout_gets(run_cli: Run, coin: Coin, tmp_path: Path) -> None:
+    result = run_cli("reproduce", "coin", "--quick", "--json", "--out", tmp_path / "run")
+    found = json.loads(result.stdout)
+    assert found["study"] == "coin"
+    assert [row["row"] for row in found["rows"]] == ["one", "two", "default-100"]
+    assert found["rows"][0]["accuracy_mean"] == pytest.approx(50)
+    assert found["rows"][0]["seeds"] == [0]
+    assert str(tmp_path / "run" / "ours.csv") in found["files"]
+
+
+def test_the_folder_is_named_after_the_study(
+    run_cli: Run, coin: Coin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_cli("reproduce", "coin", "--seeds", "3")
+    run_cli("reproduce", "coin", "--quick")
+    assert (tmp_path / "fewlabel-coin" / "tables.md").is_file()
+    assert (tmp_path / "fewlabel-coin-quick" / "tables.md").is_file()
+
+
+def test_ctrl_c_says_what_is_kept(run_cli: Run, coin: Coin, tmp_path: Path) -> None:
+    coin.fail_at = ("two", 0)
+    out = tmp_path / "run"
+    result = run_cli("reproduce", "coin", "--out", out)
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == (
+        f"interrupted: the rows that ended are in {out}; the same command goes on from there."
+    )
+    coin.fail_at = None
+    assert run_cli("reproduce", "coin", "--out", out).exit_code == 0
+    assert coin.computed.count(("one", 0)) == 1
+
+
+def test_an_unknown_study_is_answered_with_names(run_cli: Run) -> None:
+    result = run_cli("reproduce", "clusters")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: There is no study 'clusters': choose among clusters-a")
+    assert "Did you mean clusters-" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--seeds", "x"), "Invalid value for --seeds: expected a whole number"),
+        (("--seeds", "1,1"), "1 is given twice"),
+        (("--data", "cifar"), "There is no benchmark 'cifar'"),
+        (("--data", "digits", "--from-models", "no"), "no holds no saved models"),
+        (("--from-models", "a", "--save-models", "b"), "give --save-models or --from-models"),
+    ],
+)
+def test_mistakes_are_one_line(
+    run_cli: Run,
+    arguments: tuple[str, ...],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run_cli("reproduce", "clusters-a", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_other_files_is_left_alone(run_cli: Run, coin: Coin, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_text("mine")
+    result = run_cli("reproduce", "coin", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "holds other files" in result.stderr

@@ -1,0 +1,59 @@
+"""A study without data, for the tests of what all studies share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fewlabel.studies import load_studies
+
+protocol = load_studies("protocol")
+
+CONFIG = """
+[full]
+data = "none"
+seeds = [0, 1]
+
+[quick]
+seeds = [0]
+"""
+PUBLISHED = """row,setting,model,accuracy,source
+one,the first,coin,50,a paper
+"""
+
+
+class Coin(protocol.Study):  # type: ignore[name-defined, misc]
+    """Rows whose accuracies are known beforehand; ``computed`` lists what was run."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "config.toml").write_text(CONFIG)
+        (folder / "published.csv").write_text(PUBLISHED)
+        super().__init__("coin", "A coin", folder)
+        self.computed: list[tuple[str, int]] = []
+        self.opened: list[int] = []
+        self.fail_at: tuple[str, int] | None = None
+
+    def rows(self, config: dict[str, Any]) -> list[Any]:
+        def row(name: str, published: str | None, accuracy: float, **more: Any) -> Any:
+            def compute(session: Any) -> Any:
+                if self.fail_at == (name, session.seed):
+                    raise KeyboardInterrupt
+                self.computed.append((name, session.seed))
+                session.work.get("coin", lambda: "a coin")
+                return protocol.Outcome(accuracy + 0.02 * session.seed, {"flips": 10.0})
+
+            return protocol.Row(name, f"setting {name}", "coin", 100, compute, published, **more)
+
+        return [
+            row("one", "one", 0.5),
+            row("two", None, 0.6),
+            row("default-100", None, 0.9, beyond=True),
+        ]
+
+    def open(self, config: Any, settings: Any, seed: int, progress: Any) -> Any:
+        self.opened.append(seed)
+        return protocol.Session(seed, progress)
+
+    def sentences(self, summaries: Any) -> list[str]:
+        return [f"{len(summaries)} rows."]

@@ -1,0 +1,41 @@
+"""``fewlabel reproduce clusters-b --quick``: within honest noise of what it should give."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from fewlabel.studies import load_studies
+
+pytestmark = [
+    pytest.mark.data,
+    pytest.mark.skipif("FEWLABEL_DATA" not in os.environ, reason="FEWLABEL_DATA is not set"),
+]
+
+
+@pytest.fixture(scope="module")
+def means(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    study = load_studies("registry").find_study("clusters-b")
+    settings = load_studies("protocol").Settings(quick=True)
+    out = tmp_path_factory.mktemp("clusters-b") / "run"
+    result: Any = load_studies("runner").run_study(study, settings, out)
+    assert all(path.is_file() for path in result.files)
+    return {s.row.id: s.mean for s in result.summaries}
+
+
+@pytest.mark.parametrize(
+    ("row", "least", "most"),
+    [
+        ("lr-all", 80.5, 83.5),
+    ],
+)
+def test_a_row_is_where_it_should_be(
+    means: dict[str, float], row: str, least: float, most: float
+) -> None:
+    assert least < means[row] < most
+
+
+def test_no_network_collapses(means: dict[str, float]) -> None:
+    assert min(mean for row, mean in means.items() if row.startswith("network")) > 60

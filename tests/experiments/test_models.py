@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from fewlabel import KMeans, NetworkClassifier
+from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.studies import load_studies
+
+models = load_studies("models")
+X, Y = (array[:400] for array in load_digits(return_X_y=True))
+X = X.astype(np.float32) / 16
+
+
+def test_logistic_regression_comes_back_as_it_was(tmp_path: Path) -> None:
+    model = LogisticRegression(C=0.5, max_iter=200).fit(X[:300], Y[:300])
+    models.save_logistic(model, tmp_path / "lr")
+    again = models.load_logistic(tmp_path / "lr")
+    np.testing.assert_array_equal(again.predict_proba(X[300:]), model.predict_proba(X[300:]))
+    assert (again.C, again.max_iter, again.n_features_in_) == (0.5, 200, 64)
+
+
+def test_kmeans_comes_back_as_it_was(tmp_path: Path) -> None:
+    with threadpool_limits(1):
+        model = KMeans(12, random_state=3).fit(X)
+        models.save_kmeans(model, tmp_path / "kmeans")
+        again = models.load_kmeans(tmp_path / "kmeans")
+        np.testing.assert_array_equal(again.transform(X), model.transform(X))
+        np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    np.testing.assert_array_equal(again.labels_, model.labels_)
+    assert (again.inertia_, again.n_iter_) == (model.inertia_, model.n_iter_)
+    assert again.get_params() == model.get_params()
+    assert list(again.get_feature_names_out()) == list(model.get_feature_names_out())
+
+
+def test_a_network_comes_back_as_it_was(tmp_path: Path) -> None:
+    model = NetworkClassifier(n_epochs=1, min_steps=3, random_state=0).fit(X, Y)
+    models.save_network(model, tmp_path / "network")
+    again = models.load_network(tmp_path / "network")
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
+def test_no_pickle_is_written(tmp_path: Path) -> None:
+    models.save_logistic(LogisticRegression().fit(X, Y), tmp_path / "lr")
+    found = sorted(file.name for file in (tmp_path / "lr").iterdir())
+    assert found == ["arrays.safetensors", "manifest.json"]
+
+
+def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
+    models.save_kmeans(KMeans(3, random_state=0).fit(X), tmp_path / "m")
+    with pytest.raises(ModelFormatError, match="holds a model of the kind 'kmeans'"):
+        models.load_logistic(tmp_path / "m")
+
+
+def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    model = LogisticRegression().fit(X, Y)
+    model.intercept_ = model.intercept_[:3]
+    models.save_logistic(model, tmp_path / "lr")
+    with pytest.raises(ModelFormatError, match="shapes of the arrays do not fit"):
+        models.load_logistic(tmp_path / "lr")
+
+
+def test_models_are_found_under_their_names(tmp_path: Path) -> None:
+    model = LogisticRegression().fit(X, Y)
+    store = models.ModelStore(save_to=tmp_path / "models")
+    assert not store.is_saved("lr-all-seed0")
+    store.save("lr-all-seed0", models.LOGISTIC, model, accuracy=0.5)
+    assert models.ModelStore(save_to=tmp_path / "models").is_saved("lr-all-seed0")
+    again, about = models.ModelStore(load_from=tmp_path / "models").load(
+        "lr-all-seed0", models.LOGISTIC
+    )
+    np.testing.assert_array_equal(again.coef_, model.coef_)
+    assert about == {"kind": "logistic regression", "accuracy": 0.5}
+
+
+def test_nothing_is_written_where_nothing_is_to_be_saved(tmp_path: Path) -> None:
+    store = models.ModelStore()
+    store.save("x", models.LOGISTIC, object())
+    assert store.is_saved("x")
+    assert not store.loading
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "is damaged"), ("[]", "is not a list of models"), ('{"a": 1}', "is not a list")],
+)
+def test_a_damaged_list_is_named(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "models.json").write_text(content)
+    with pytest.raises(ModelFormatError, match=message):
+        models.ModelStore(load_from=tmp_path)
+
+
+def test_wrong_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds no saved models \(models.json is missing\)"):
+        models.ModelStore(load_from=tmp_path)
+    (tmp_path / "photo.jpg").write_text("mine")
+    with pytest.raises(UsageError, match="holds no models of a study"):
+        models.ModelStore(save_to=tmp_path)
+    (tmp_path / "models.json").write_text(json.dumps({}))
+    with pytest.raises(UsageError, match=r"holds no model 'lr-all-seed0': save it"):
+        models.ModelStore(load_from=tmp_path).load("lr-all-seed0", models.LOGISTIC)

@@ -1,0 +1,58 @@
+"""The studies use fewlabel as anybody could: through public names alone."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+import fewlabel
+
+ROOT = Path(__file__).parents[2] / "experiments"
+FILES = sorted(ROOT.rglob("*.py"))
+SUBPACKAGES = ("data", "evaluate", "persist", "propagate")
+MODULES = ("errors", "files")
+
+
+def _imports(file: Path) -> list[tuple[str, str]]:
+    found = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [("", alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found += [(node.module or "", alias.name) for alias in node.names]
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found += [("fewlabel", node.attr)] if node.value.id == "fewlabel" else []
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.relative_to(ROOT).as_posix())
+def test_only_public_names_are_used(file: Path) -> None:
+    for module, name in _imports(file):
+        if module.split(".")[0] != "fewlabel":
+            assert not name.startswith("fewlabel."), f"import {name}"
+            continue
+        part = module.removeprefix("fewlabel").removeprefix(".")
+        if part in SUBPACKAGES:
+            assert name in importlib.import_module(module).__all__
+        elif part in MODULES:
+            assert not name.startswith("_")
+        else:
+            assert part == "", f"{module} is not a public module"
+            assert name in fewlabel.__all__
+
+
+def test_the_check_finds_what_is_private(tmp_path: Path) -> None:
+    file = tmp_path / "x.py"
+    file.write_text("from fewlabel.cluster.lloyd import lloyd\nimport fewlabel\nfewlabel.run_x()")
+    assert _imports(file) == [
+        ("fewlabel.cluster.lloyd", "lloyd"), ("", "fewlabel"), ("fewlabel", "run_x"),
+    ]  # fmt: skip
+
+
+def test_all_modules_are_looked_at() -> None:
+    assert {"runner.py", "clusters_a/study.py", "clusters_b/study.py"} <= {
+        file.relative_to(ROOT).as_posix() for file in FILES
+    }

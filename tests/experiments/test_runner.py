@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fewlabel.errors import UsageError
+from fewlabel.studies import load_studies
+from tests.experiments.examples import Coin
+
+runner = load_studies("runner")
+Settings = load_studies("protocol").Settings
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def coin(tmp_path: Path) -> Coin:
+    return Coin(tmp_path / "coin")
+
+
+def test_every_row_is_run_once_a_seed(coin: Coin, tmp_path: Path) -> None:
+    told: list[str] = []
+    result = runner.run_study(coin, Settings(), tmp_path / "run", tell=told.append)
+    names = ("one", "two", "default-100")
+    assert coin.computed == [(name, seed) for seed in (0, 1) for name in names]
+    assert told[0].startswith("coin, seed 0: one 50.00 %")
+    assert result.sentences == ["3 rows."]
+    lines = list(csv.DictReader((tmp_path / "run" / "ours.csv").read_text().splitlines()))
+    assert [line["row"] for line in lines] == list(names)
+    assert (lines[0]["accuracy_mean"], lines[0]["accuracy_sd"]) == ("51.00", "1.41")
+    assert (lines[0]["published"], lines[0]["seeds"], lines[0]["flips"]) == ("50.00", "0 1", "10")
+    assert float(lines[0]["peak_mb"]) > 10
+    page = (tmp_path / "run" / "tables.md").read_text()
+    assert "| setting one | coin | 100 | 50 | 51.0 ± 1.4 | +1.0 | 91.0 ± 1.4 |" in page
+
+
+def test_a_quick_run_takes_its_own_settings_and_claims_nothing(coin: Coin, tmp_path: Path) -> None:
+    result = runner.run_study(coin, Settings(quick=True), tmp_path / "run")
+    assert {seed for _, seed in coin.computed} == {0}
+    assert result.sentences == []
+
+
+def test_an_interrupted_run_goes_on_where_it_was(coin: Coin, tmp_path: Path) -> None:
+    coin.fail_at = ("two", 1)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run_study(coin, Settings(), tmp_path / "run")
+    coin.fail_at, before = None, list(coin.computed)
+    coin.computed.clear()
+    runner.run_study(coin, Settings(), tmp_path / "run")
+    assert before == [("one", 0), ("two", 0), ("default-100", 0), ("one", 1)]
+    assert coin.computed == [("two", 1), ("default-100", 1)]
+
+
+def test_a_finished_run_loads_no_data_again(coin: Coin, tmp_path: Path) -> None:
+    first = runner.run_study(coin, Settings(), tmp_path / "run")
+    coin.opened.clear()
+    again = runner.run_study(coin, Settings(), tmp_path / "run")
+    assert coin.opened == []
+    assert again.to_dict() == first.to_dict()
+
+
+def test_more_seeds_are_added_to_a_run(coin: Coin, tmp_path: Path) -> None:
+    runner.run_study(coin, Settings(seeds=(0,)), tmp_path / "run")
+    coin.computed.clear()
+    result = runner.run_study(coin, Settings(seeds=(0, 5)), tmp_path / "run")
+    assert {seed for _, seed in coin.computed} == {5}
+    assert result.summaries[0].seeds == (0, 5)
+
+
+def test_quick_and_whole_runs_do_not_share_a_folder(coin: Coin, tmp_path: Path) -> None:
+    runner.run_study(coin, Settings(quick=True), tmp_path / "run")
+    with pytest.raises(UsageError, match="quick is True there and False here"):
+        runner.run_study(coin, Settings(), tmp_path / "run")
+
+
+def test_models_are_not_saved_and_loaded_at_once(coin: Coin, tmp_path: Path) -> None:
+    settings = Settings(save_models=tmp_path / "m", from_models=tmp_path / "m")
+    with pytest.raises(UsageError, match="give --save-models or --from-models"):
+        runner.run_study(coin, settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_commit_is_that_of_the_clone() -> None:
+    assert re.fullmatch(r"[0-9a-f]{10}\+?|v\d+\.\d+\.\d+", runner.commit())
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from fewlabel.studies import load_studies
+from tests.experiments.examples import Coin
+
+folder = Path(sys.argv[1])
+coin = Coin(folder / "coin")
+tell = lambda text: os.kill(os.getpid(), signal.SIGKILL) if "seed 1: two" in text else None
+load_studies("runner").run_study(
+    coin, load_studies("protocol").Settings(), folder / "run", tell=tell
+)
+"""
+
+
+def test_kill_9_loses_no_row_that_ended(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    code = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path)], env=environment, check=False
+    ).returncode
+    assert code == -signal.SIGKILL
+    lines = (tmp_path / "run" / "records.jsonl").read_text().splitlines()
+    assert [(json.loads(line)["row"], json.loads(line)["seed"]) for line in lines][-1] == ("two", 1)
+    coin = Coin(tmp_path / "again")
+    runner.run_study(coin, Settings(), tmp_path / "run")
+    assert coin.computed == [("default-100", 1)]

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fewlabel.studies import load_studies
+from tests.experiments.examples import Coin
+
+summary = load_studies("summary")
+tables = load_studies("tables")
+
+
+def _record(row: str, seed: int, accuracy: float, **others: Any) -> dict[str, Any]:
+    return {
+        "row": row, "seed": seed, "accuracy": accuracy, "seconds": 2.0, "peak_mb": 100.0 + seed,
+        "shared": {"kmeans": 10.0}, "commit": "abc", "extra": {"n_train": 50.0}, **others,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def coin(tmp_path: Path) -> Coin:
+    return Coin(tmp_path / "coin")
+
+
+def test_means_and_spreads_over_the_seeds(coin: Coin) -> None:
+    runs = [_record("one", seed, 0.5 + 0.01 * seed) for seed in (0, 1, 2)]
+    one, two, _ = summary.summarise(coin, coin.rows({}), runs)
+    assert (one.published, round(one.mean, 6), round(one.sd, 6)) == (50, 51, 1)
+    assert (one.least, one.seeds, one.peak_mb) == (50, (0, 1, 2), 102)
+    assert (one.seconds, one.shared_seconds, one.extra) == (2, 10, {"n_train": 50})
+    assert one.difference == pytest.approx(1)
+    assert (two.published, two.mean, two.difference) == (None, None, None)
+
+
+def test_of_two_records_of_a_seed_the_later_counts(coin: Coin) -> None:
+    runs = [_record("one", 0, 0.1), _record("one", 0, 0.7)]
+    assert summary.summarise(coin, coin.rows({}), runs)[0].mean == pytest.approx(70)
+
+
+def test_other_data_are_not_compared_with_what_was_published(coin: Coin) -> None:
+    runs = [_record("one", 0, 0.5)]
+    one = summary.summarise(coin, coin.rows({}), runs, comparable=False)[0]
+    assert (one.published, one.difference) == (None, None)
+
+
+def test_ours_csv_holds_all_that_the_tables_need(coin: Coin) -> None:
+    rows = coin.rows({})
+    runs = [_record("one", seed, 0.5 + 0.01 * seed, commit=f"c{seed}") for seed in (0, 1)]
+    runs.append(_record("default-100", 0, 0.9, extra={"labels_alone": 0.8}))
+    before = summary.summarise(coin, rows, runs)
+    summary.write_ours(coin.folder / "ours.csv", before)
+    after = summary.read_ours(coin, rows)
+    assert [s.row.id for s in after if s.mean is not None] == ["one", "default-100"]
+    assert after[0].commit == "c0 c1"
+    assert tables.page(after, []) == tables.page(before, [])
+
+
+def test_without_ours_csv_nothing_is_measured(coin: Coin) -> None:
+    assert [s.mean for s in summary.read_ours(coin, coin.rows({}))] == [None] * 3
+
+
+def test_shared_work_is_counted_once_a_seed() -> None:
+    runs = [_record(row, seed, 0.5) for row in ("one", "two") for seed in (0, 1)]
+    assert summary.total_seconds(runs) == 4 * 2 + 2 * 10
+
+
+def test_the_table_sets_published_beside_ours_and_the_default(coin: Coin) -> None:
+    runs = [_record("one", seed, 0.5 + 0.01 * seed) for seed in (0, 1)]
+    runs.append(_record("default-100", 0, 0.9, extra={"labels_alone": 0.8}))
+    summaries = summary.summarise(coin, coin.rows({}), runs)
+    assert tables.comparison(summaries) == [
+        ("setting one", "coin", "100", "50", "50.5 ± 0.7", "+0.5", "90.0"),
+        ("setting two", "coin", "100", "–", "–", "–", "90.0"),
+    ]
+    assert tables.beyond(summaries) == [("100", "90.0", "80.0", "12")]
+    assert tables.costs(summaries)[0] == (
+        "setting one", "coin", "2.0", "10.0", "101", "–", "50",
+    )  # fmt: skip
