@@ -140,3 +140,45 @@ def test_a_parameter_out_of_range_is_named(digits):
         NetworkClassifier(validation_fraction=1).fit(X, y)
     with pytest.raises(UsageError, match="'n_epochs' parameter of NetworkClassifier"):
         NetworkClassifier(n_epochs=0).fit(X, y)
+
+
+def test_soft_targets_of_a_teacher_are_learnt_from(fitted, digits):
+    X, y = digits
+    names = np.array(list("abcdefghij"))
+    soft = np.full((900, 10), 0.02, np.float32)
+    soft[np.arange(900), y[:900]] = 0.82
+    model = NetworkClassifier(options=SMALL, random_state=0)
+    model.fit_soft(X[:900], soft, np.ones(900), classes=names)
+    assert np.mean(model.predict(X[900:]) == names[y[900:]]) > 0.88
+    # It is no surer than it was taught to be.
+    assert model.predict_proba(X[:900]).max() < 0.9 < fitted.predict_proba(X[:900]).max()
+
+
+def test_hard_targets_given_as_soft_ones_train_the_same_network(digits):
+    X, y = digits
+    model = NetworkClassifier(options=SMALL, n_epochs=3, random_state=0)
+    hard = model.fit(X[:300], y[:300]).predict_proba(X[:9])
+    soft = model.fit_soft(X[:300], np.eye(10)[y[:300]]).predict_proba(X[:9])
+    np.testing.assert_array_equal(hard, soft)
+
+
+@pytest.mark.parametrize(
+    ("targets", "classes", "message"),
+    [
+        (np.eye(3), ["a", "b"], r"class for each of the K columns. Got \(3, 3\) and 2 classes"),
+        (np.full((3, 2), np.nan), None, "must be probabilities, from 0 to 1"),
+        (-np.eye(3), None, "must be probabilities, from 0 to 1"),
+        (np.eye(2), None, "Got 3 rows and 2 targets"),
+    ],
+)
+def test_targets_that_are_no_probabilities_are_refused(targets, classes, message):
+    with pytest.raises(UsageError, match=message):
+        NetworkClassifier().fit_soft(np.zeros((3, 4)), targets, classes=classes)
+
+
+def test_a_network_of_timm_is_an_architecture(digits):
+    images = np.kron(digits[0].reshape(-1, 8, 8)[:60], np.ones((4, 4))).astype(np.uint8)
+    model = NetworkClassifier("timm/mobilenetv3_small_050", n_epochs=1, min_steps=1)
+    model.fit(images, digits[1][:60])
+    again = NetworkClassifier.from_state(*model.to_state())
+    np.testing.assert_array_equal(again.predict_proba(images), model.predict_proba(images))

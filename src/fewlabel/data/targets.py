@@ -78,3 +78,47 @@ def one_hot(codes: np.ndarray, n_classes: int) -> np.ndarray:
     labeled = np.flatnonzero(codes >= 0)
     rows[labeled, codes[labeled]] = 1
     return rows
+
+
+def check_soft_targets(targets: Any, classes: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
+    """Refuse targets that are no class probabilities.
+
+    Parameters
+    ----------
+    targets : array-like of shape (n, K)
+        Class probabilities.
+    classes : array-like of shape (K,), optional
+        Class of each column; by default their numbers.
+    who : str
+        Name of the estimator, for messages.
+
+    Returns
+    -------
+    targets : ndarray of shape (n, K)
+        Float32.
+    classes : ndarray of shape (K,)
+        Class of each column.
+
+    Raises
+    ------
+    UsageError
+        If the shapes do not agree, or the targets do not lie between 0 and 1.
+
+    Examples
+    --------
+    >>> check_soft_targets([[0.25, 0.75]], ["cat", "dog"], "Example")[0].tolist()
+    [[0.25, 0.75]]
+    """
+    soft = np.asarray(targets, dtype=np.float32)
+    names = np.arange(soft.shape[-1]) if classes is None else np.asarray(classes)
+    if soft.ndim != 2 or not len(soft) or names.shape != soft.shape[1:]:
+        raise UsageError(
+            f"{who} needs targets of shape (n, K) and a class for each of the K columns. "
+            f"Got {soft.shape} and {len(names)} classes instead."
+        )
+    # Comparisons with NaN are false.
+    if not ((soft >= 0) & (soft <= 1 + 1e-3)).all():
+        raise UsageError(
+            f"The targets of {who} must be probabilities, from 0 to 1: one of them is not."
+        )
+    return soft, names

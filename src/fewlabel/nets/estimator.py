@@ -16,13 +16,14 @@ from sklearn.utils.validation import (
 )
 
 from fewlabel.compute import as_generator, pick_device
-from fewlabel.data.targets import encode_labels, one_hot
-from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.data.targets import check_soft_targets, encode_labels, one_hot
+from fewlabel.errors import UsageError
 from fewlabel.nets.architectures import Network, NetworkSpec, build_network
 from fewlabel.nets.batches import TrainingSet, as_inputs
 from fewlabel.nets.loop import Progress, Trainer, Validation, predict_logits
-from fewlabel.nets.precision import place_network
 from fewlabel.nets.settings import TrainSettings
+from fewlabel.nets.state import network_from_state, network_to_state
+from fewlabel.nets.timm_network import PREFIX
 
 _SMALLEST_SCALE = 1e-6
 
@@ -35,9 +36,10 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    architecture : {"mlp", "cnn", "resnet"}
+    architecture : {"mlp", "cnn", "resnet", "wide-resnet"} or str
         A fully connected network of seven layers, for rows and images; a plain convolutional
-        one; a small residual one.
+        one; a small residual one; a wide one. Or ``"timm/NAME"``: any network of timm, with
+        random weights (for pretrained ones see `fewlabel.nets.FineTuning`).
     options : dict, optional
         Settings of the architecture, such as ``{"dropout": 0.3}``.
     n_epochs : int
@@ -172,17 +174,60 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         if held_out is None and self.early_stopping:
             train, tested = _hold_out(codes, self.validation_fraction, rng)
             held_out = as_inputs(X[tested]), codes[tested]
-        device = pick_device(self.device)
-        network = self._build(X[train], settings.seed)
-        data = TrainingSet.of(
-            X[train],
-            one_hot(codes[train], len(self.classes_)),
-            None if weights is None else weights[train],
-        )
+        targets = one_hot(codes[train], len(self.classes_))
+        weights = None if weights is None else weights[train]
+        return self._train(X[train], targets, weights, settings, held_out)
+
+    def fit_soft(
+        self, X: Any, targets: Any, sample_weight: Any = None, classes: Any = None
+    ) -> NetworkClassifier:
+        """Train on class probabilities, such as those of another model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or (n, H, W) or (n, H, W, C)
+            Rows of numbers, or uint8 images.
+        targets : array-like of shape (n, K)
+            Class probabilities.
+        sample_weight : array-like of shape (n,), optional
+            Weight of each row.
+        classes : array-like of shape (K,), optional
+            Class of each column; by default their numbers.
+
+        Returns
+        -------
+        NetworkClassifier
+            Itself.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range, or the targets are not probabilities.
+        TrainingError
+            If the loss is no longer a number.
+        """
+        seed = int(as_generator(self.random_state).integers(2**31))
+        settings = self._settings(seed, stops=False)
+        X = self._validate(X, reset=True)
+        soft, self.classes_ = check_soft_targets(targets, classes, "NetworkClassifier")
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float32)
+        return self._train(X, soft, weights, settings, None)
+
+    def _train(
+        self,
+        X: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+        settings: TrainSettings,
+        held_out: Validation | None,
+    ) -> NetworkClassifier:
+        data = TrainingSet.of(X, targets, weights)
         trainer = Trainer(
-            network,
+            self._build(X, settings.seed),
             settings,
-            device=device,
+            device=pick_device(self.device),
             progress=self.progress,
             checkpoint=self.checkpoint,
         )
@@ -250,9 +295,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             The network's description and the classes, for JSON.
         """
         check_is_fitted(self, "network_")
-        state = self.network_.state_dict()
-        arrays = {name: tensor.cpu().numpy() for name, tensor in state.items()}
-        return arrays, {"network": self.network_.spec.to_dict(), "classes": self.classes_.tolist()}
+        return network_to_state(self.network_, self.classes_)
 
     @classmethod
     def from_state(
@@ -279,33 +322,12 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         ModelFormatError
             If weights and description do not fit together.
         """
-        try:
-            about = meta["network"]
-            spec = NetworkSpec(
-                str(about["name"]),
-                tuple(int(n) for n in about["input_shape"]),
-                int(about["n_outputs"]),
-                dict(about["options"]),
-            )
-            classes = np.asarray(meta["classes"])
-            # Built without memory first, so that a forged description cannot ask for much.
-            with torch.device("meta"):
-                network = build_network(spec)
-            tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-            network.load_state_dict(tensors, assign=True)
-            if len(classes) != spec.n_outputs:
-                raise ValueError(f"{len(classes)} classes for {spec.n_outputs} outputs")
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise ModelFormatError(
-                f"The saved network does not fit its description ({reason}): save it again."
-            ) from error
+        network, classes = network_from_state(arrays, meta, pick_device(device))
+        spec = network.spec
         model = cls(spec.name, options=dict(spec.options), device=device)
-        model.classes_ = classes
+        model.network_, model.classes_ = network, classes
         if len(spec.input_shape) == 1:
             model.n_features_in_ = spec.input_shape[0]
-        place = pick_device(device)
-        model.network_ = place_network(network.eval(), place)
         return model
 
     def _settings(self, seed: int, *, stops: bool) -> TrainSettings:
@@ -367,6 +389,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build_network(spec)
+        if self.architecture.startswith(PREFIX):
+            # It comes with the normalisation of its configuration.
+            return network
         mean, scale = _statistics(X)
         network.standardize.mean.copy_(torch.from_numpy(mean))
         network.standardize.scale.copy_(torch.from_numpy(scale))

@@ -1,0 +1,102 @@
+"""Trained networks as arrays and JSON, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from fewlabel.errors import ModelFormatError
+from fewlabel.nets.architectures import build_network
+from fewlabel.nets.network import Network, NetworkSpec
+from fewlabel.nets.precision import place_network
+
+
+def network_to_state(
+    network: Network, classes: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Give what predicting needs, for `fewlabel.persist.save_bundle`.
+
+    Parameters
+    ----------
+    network : Network
+        The trained network.
+    classes : ndarray of shape (K,)
+        Class of each output.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        Weights and statistics.
+    meta : dict
+        The network's description and the classes, for JSON.
+    """
+    arrays = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
+    return arrays, {"network": network.spec.to_dict(), "classes": classes.tolist()}
+
+
+def network_from_state(
+    arrays: dict[str, np.ndarray], meta: dict[str, Any], device: torch.device
+) -> tuple[Network, np.ndarray]:
+    """Rebuild a network that computes as the saved one did.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+        From `network_to_state`.
+    meta : dict
+        From `network_to_state`.
+    device : torch.device
+        Where to put it.
+
+    Returns
+    -------
+    network : Network
+        In evaluation mode.
+    classes : ndarray of shape (K,)
+        Class of each output.
+
+    Raises
+    ------
+    ModelFormatError
+        If weights and description do not fit together.
+
+    Examples
+    --------
+    >>> network = build_network(NetworkSpec("mlp", (4,), 2, {"widths": [3]}))
+    >>> state = network_to_state(network, np.array(["cat", "dog"]))
+    >>> network_from_state(*state, torch.device("cpu"))[1].tolist()
+    ['cat', 'dog']
+    """
+    try:
+        about = meta["network"]
+        spec = NetworkSpec(
+            str(about["name"]),
+            tuple(int(n) for n in about["input_shape"]),
+            int(about["n_outputs"]),
+            dict(about["options"]),
+        )
+        classes = np.asarray(meta["classes"])
+        if len(classes) != spec.n_outputs:
+            raise ValueError(f"{len(classes)} classes for {spec.n_outputs} outputs")
+        network = _filled(spec, arrays)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelFormatError(
+            f"The saved network does not fit its description ({reason}): save it again."
+        ) from error
+    return place_network(network.eval(), device), classes
+
+
+def _filled(spec: NetworkSpec, arrays: dict[str, np.ndarray]) -> Network:
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    # Built without memory first, so that a forged description cannot ask for much.
+    with torch.device("meta"):
+        network = build_network(spec)
+    network.load_state_dict(tensors, assign=True)
+    if any(buffer.is_meta for buffer in network.buffers()):
+        # Some models of timm compute tables when they are built, and do not store them.
+        network = build_network(spec)
+        network.load_state_dict(tensors, assign=True)
+    return network
