@@ -40,11 +40,14 @@ class TrainingSet:
         The labels that the model is given.
     truth : ndarray of shape (m,), dtype int64
         The true ones, to say how many of ``y`` are right.
+    is_spread : bool
+        Whether the labels were handed on within clusters, so that some are wrong.
     """
 
     X: np.ndarray
     y: np.ndarray
     truth: np.ndarray
+    is_spread: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +187,7 @@ class ClusterSession(Session):
             clustering.clusters, clustering.distances, of_cluster, percentile
         )
         chosen = np.flatnonzero(handed >= 0)
-        return TrainingSet(self.X[chosen], handed[chosen], self.y[chosen])
+        return TrainingSet(self.X[chosen], handed[chosen], self.y[chosen], is_spread=True)
 
     def score(
         self,

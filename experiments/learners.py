@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from fewlabel import (
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 LR = "logistic regression"
 NET = "7-layer network"
 DEFAULT = "fewlabel's default"
+
+_MANY = 5_000
 
 Rows = Callable[[], TrainingSet]
 
@@ -80,7 +83,7 @@ def logistic_on_distances(session: ClusterSession, name: str, n_clusters: int) -
         return TrainingSet(kmeans.transform(session.X), session.y, session.y)
 
     X_test = kmeans.transform(session.X_test)
-    return session.score(name, LOGISTIC, _fit_logistic(session.config), rows, X_test)
+    return session.score(name, LOGISTIC, _fit_scaled(session.config), rows, X_test)
 
 
 def network(session: ClusterSession, name: str, rows: Rows) -> Outcome:
@@ -170,15 +173,39 @@ def _fit_logistic(config: dict[str, Any]) -> Callable[[TrainingSet], LogisticReg
     return fit
 
 
+def _fit_scaled(config: dict[str, Any]) -> Callable[[TrainingSet], LogisticRegression]:
+    """Train on standardized columns, and put the scaling into the weights.
+
+    Distances are alike and far from 0: on them as they are the solver is still far from its
+    goal when its iterations are used up.
+    """
+
+    def fit(rows: TrainingSet) -> LogisticRegression:
+        scaler = StandardScaler().fit(rows.X)
+        scaled = TrainingSet(scaler.transform(rows.X), rows.y, rows.truth)
+        settings = config | {"logistic_max_iter": config["distances_max_iter"]}
+        model = _fit_logistic(settings)(scaled)
+        model.coef_ = model.coef_ / scaler.scale_
+        model.intercept_ = model.intercept_ - model.coef_ @ scaler.mean_
+        return model
+
+    return fit
+
+
 def _fit_network(session: ClusterSession) -> Callable[[TrainingSet], NetworkClassifier]:
     # Here and not above, so that study A needs no torch for its own rows.
     from fewlabel import NetworkClassifier
 
     def fit(rows: TrainingSet) -> NetworkClassifier:
+        n_epochs = session.config["network_spread_epochs" if rows.is_spread else "network_epochs"]
         model = NetworkClassifier(
             architecture="mlp",
-            n_epochs=session.config["network_epochs"],
+            options={"dropout": session.config["network_dropout"]},
+            n_epochs=n_epochs,
             min_steps=session.config["network_min_steps"],
+            batch_size=session.config["network_batch"] if len(rows.y) >= _MANY else 128,
+            learning_rate=session.config["network_rate"],
+            weight_decay=session.config["network_decay"],
             progress=session.progress,
             random_state=session.seed,
         )
