@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from fewlabel import __version__
-from fewlabel.cli import bench, data, demo, doctor, evaluate, fit, predict, select
+from fewlabel.cli import (
+    bench,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    fit,
+    predict,
+    reproduce,
+    select,
+)
 from fewlabel.cli.console import note, say
 from fewlabel.cli.failures import PIPE_CLOSED, CommandGroup, catch_signals, drop_closed_pipes
 
@@ -57,7 +68,7 @@ def _fewlabel(
         say(ctx.get_help())
 
 
-for _module in (demo, select, fit, predict, evaluate, bench):
+for _module in (demo, select, fit, predict, evaluate, explain, bench, reproduce):
     app.command(help=_module.HELP)(getattr(_module, _module.__name__.rpartition(".")[2]))
 app.add_typer(data.app)
 app.command(help=doctor.HELP)(doctor.doctor)
