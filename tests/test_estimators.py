@@ -25,6 +25,7 @@ from fewlabel import (
     NetworkClassifier,
     PatchDictionary,
     Representatives,
+    SelfTraining,
 )
 
 MINUS_ONE = {
@@ -42,6 +43,7 @@ ESTIMATORS = [
     GraphPropagation(method="poisson"),
     FewLabelClassifier(alphas=(0.9,)),
     NetworkClassifier(options={"widths": (32, 16)}, n_epochs=5, min_steps=60),
+    SelfTraining(max_rounds=1, n_folds=2),
 ]
 
 
@@ -55,7 +57,7 @@ WEIGHTS = dict.fromkeys(
 def expected_failed_checks(estimator):
     if isinstance(estimator, NetworkClassifier):
         return MINUS_ONE | WEIGHTS
-    semi_supervised = (ClusterPropagation, GraphPropagation, FewLabelClassifier)
+    semi_supervised = (ClusterPropagation, GraphPropagation, FewLabelClassifier, SelfTraining)
     return MINUS_ONE if isinstance(estimator, semi_supervised) else {}
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fewlabel.pipeline import FitSettings, extract_features, fit_images, select_images
     from fewlabel.propagate import ClusterPropagation, GraphPropagation
     from fewlabel.run_folder import evaluate_run, load_run, save_run
+    from fewlabel.selftrain import SelfTraining
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ _HOME = {
     "NetworkClassifier": "nets",
     "PatchDictionary": "features.patches",
     "Representatives": "cluster.representatives",
+    "SelfTraining": "selftrain",
     "evaluate_run": "run_folder",
     "extract_features": "pipeline",
     "fit_images": "pipeline",
@@ -60,6 +62,7 @@ __all__ = [
     "NetworkClassifier",
     "PatchDictionary",
     "Representatives",
+    "SelfTraining",
     "__version__",
     "evaluate_run",
     "extract_features",

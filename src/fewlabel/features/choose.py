@@ -138,6 +138,10 @@ def extractor_from_state(arrays: dict[str, np.ndarray], meta: dict[str, Any]) ->
         from fewlabel.features.backbone import Backbone
 
         return Backbone.from_state(arrays, meta)
+    if name == "joined":
+        from fewlabel.features.joined import JoinedFeatures
+
+        return JoinedFeatures.from_state(arrays, meta)
     raise ModelFormatError(
         f"The saved features {name!r} are not known to this version of fewlabel: upgrade it."
     )

@@ -1,0 +1,246 @@
+"""Features joined with what trained networks see: one row an image for the graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fewlabel.data import ImageSet
+from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.features.choose import FeatureExtractor
+from fewlabel.features.pixels import Progress
+from fewlabel.nets import NetworkClassifier
+
+_BLOCK_SIZE = 1_024
+
+
+class JoinedFeatures:
+    """Rows of another extractor beside the embeddings of trained networks.
+
+    Each part is scaled to a length of its own, so that the share of the networks in every inner
+    product is what it is said to be, whatever their scale. Embeddings are centered first:
+    those behind a rectifier all point the same way.
+
+    Parameters
+    ----------
+    base : FeatureExtractor
+        A fitted extractor.
+    networks : list of NetworkClassifier
+        Trained networks that take images.
+    share : float
+        Share of all networks together, in (0, 1).
+
+    Attributes
+    ----------
+    centers_ : list of ndarray of shape (width,)
+        Mean embedding of each network over the images of `fit`.
+
+    Examples
+    --------
+    >>> from fewlabel.data import load_images
+    >>> from fewlabel.features.pixels import Pixels
+    >>> images = load_images("digits").subset(range(200))
+    >>> network = NetworkClassifier(n_epochs=1, min_steps=1, random_state=0)
+    >>> network = network.fit(images.read(range(200))[..., 0], np.arange(200) % 2)
+    >>> joined = JoinedFeatures(Pixels(random_state=0).fit(images), [network]).fit(images)
+    >>> joined.transform(images).shape
+    (200, 192)
+    """
+
+    name = "joined"
+
+    def __init__(
+        self, base: FeatureExtractor, networks: list[NetworkClassifier], *, share: float = 0.5
+    ) -> None:
+        if not 0 < share < 1:
+            raise UsageError(
+                f"The 'share' parameter of JoinedFeatures must be in (0, 1). Got {share!r} instead."
+            )
+        self.base = base
+        self.networks = networks
+        self.share = share
+
+    def fit(self, images: ImageSet, *, progress: Progress | None = None) -> JoinedFeatures:
+        """Find the centers of the embeddings.
+
+        Parameters
+        ----------
+        images : ImageSet
+            Images; their labels are not looked at.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        JoinedFeatures
+            This extractor.
+        """
+        embedded = self._embed(images, progress)
+        self.centers_ = [rows.mean(axis=0) for rows in embedded]
+        return self
+
+    def transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
+        """Turn images into rows.
+
+        Parameters
+        ----------
+        images : ImageSet
+            Images.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ndarray of shape (n, d), dtype float32
+            Rows of unit length.
+        """
+        return self.join(self.base.transform(images, progress=progress), images, progress=progress)
+
+    def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
+        """Find the centers, then turn the same images into rows.
+
+        Parameters
+        ----------
+        images : ImageSet
+            Images.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ndarray of shape (n, d), dtype float32
+            Rows of unit length.
+        """
+        return self.fit(images, progress=progress).transform(images, progress=progress)
+
+    def join(
+        self, rows: np.ndarray, images: ImageSet, *, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Join rows of the base extractor, which are at hand, with the embeddings.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, d)
+            Rows of the images by the base extractor.
+        images : ImageSet
+            The images.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ndarray of shape (n, d + widths), dtype float32
+            Rows of unit length.
+        """
+        embedded = self._embed(images, progress)
+        if not hasattr(self, "centers_"):
+            self.centers_ = [part.mean(axis=0) for part in embedded]
+        part_share = self.share / len(self.networks)
+        parts = [_unit(rows) * np.float32(np.sqrt(1 - self.share))]
+        parts += [
+            _unit(part - center) * np.float32(np.sqrt(part_share))
+            for part, center in zip(embedded, self.centers_, strict=True)
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Give what `from_state` needs.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            Those of the base, the networks and the centers.
+        meta : dict
+            Settings, for JSON.
+        """
+        arrays, about = self.base.to_state()
+        arrays = {f"base.{name}": array for name, array in arrays.items()}
+        networks = []
+        for number, network in enumerate(self.networks):
+            weights, description = network.to_state()
+            arrays |= {f"network{number}.{name}": array for name, array in weights.items()}
+            arrays[f"center{number}"] = self.centers_[number].astype(np.float32)
+            networks.append(description)
+        meta = {"extractor": self.name, "base": about, "networks": networks, "share": self.share}
+        return arrays, meta
+
+    @classmethod
+    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> JoinedFeatures:
+        """Rebuild a fitted extractor.
+
+        Parameters
+        ----------
+        arrays : dict of str to ndarray
+            From `to_state`.
+        meta : dict
+            From `to_state`.
+
+        Returns
+        -------
+        JoinedFeatures
+            The extractor; it transforms as the saved one did.
+
+        Raises
+        ------
+        ModelFormatError
+            If something is missing or does not fit together.
+        """
+        # choose.py makes every kind of extractor, this one too.
+        from fewlabel.features.choose import extractor_from_state
+
+        try:
+            if meta["base"]["extractor"] == cls.name:
+                raise ValueError("joined features within joined features")
+            base = extractor_from_state(_part(arrays, "base."), meta["base"])
+            networks = [
+                NetworkClassifier.from_state(_part(arrays, f"network{number}."), about)
+                for number, about in enumerate(meta["networks"])
+            ]
+            joined = cls(base, networks, share=float(meta["share"]))
+            joined.centers_ = [arrays[f"center{number}"] for number in range(len(networks))]
+            widths = [network.network_.head.in_features for network in networks]
+            if [len(center) for center in joined.centers_] != widths or not networks:
+                raise ValueError("centers of another width than the networks")
+        except ModelFormatError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelFormatError(
+                f"The saved joined features do not hold together ({error}): the model is damaged; "
+                "save it again or copy it anew."
+            ) from error
+        return joined
+
+    def _embed(self, images: ImageSet, progress: Progress | None) -> list[np.ndarray]:
+        """Run every network over the images, block by block."""
+        shapes = {network.network_.spec.input_shape for network in self.networks}
+        out = [
+            np.empty((len(images), network.network_.head.in_features), dtype=np.float32)
+            for network in self.networks
+        ]
+        for shape in shapes:
+            channels, height, width = shape
+            blocks = images.blocks(_BLOCK_SIZE, size=(height, width), channels=channels)
+            for where, pixels in blocks:
+                batch = pixels[..., 0] if channels == 1 else pixels
+                for network, rows in zip(self.networks, out, strict=True):
+                    if network.network_.spec.input_shape == shape:
+                        rows[where] = network.embed(batch)
+                if progress is not None:
+                    progress("embeddings", where.stop, len(images))
+        return out
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    """Scale rows to unit length; a row of zeros stays."""
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    scaled: np.ndarray = (rows / np.where(norms > 0, norms, 1)).astype(np.float32)
+    return scaled
+
+
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,8 @@
+"""Train on labels and on what the model itself believes of the unlabelled rows."""
+
+from __future__ import annotations
+
+from fewlabel.selftrain.ledger import PseudoLabelLedger
+from fewlabel.selftrain.pseudo import SelfTraining
+
+__all__ = ["PseudoLabelLedger", "SelfTraining"]

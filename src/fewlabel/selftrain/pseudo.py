@@ -1,0 +1,337 @@
+"""Self-training: a classifier's confident predictions become labels, and are judged again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import numbers
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fewlabel.compute import as_generator
+from fewlabel.data.targets import encode_labels
+from fewlabel.errors import UsageError
+from fewlabel.evaluate import label_folds
+from fewlabel.selftrain.rounds import SELECTIONS, AcceptanceRule, RoundRecord, RoundStore, Track
+from fewlabel.selftrain.soft_fit import class_probabilities, fit_soft
+
+Progress = Callable[[str, int, int], None]
+
+
+class SelfTraining(ClassifierMixin, BaseEstimator):
+    """Train on labels, then in rounds on the model's own confident predictions as well.
+
+    Every round judges every unlabelled row again: a pseudo-label that no longer holds is
+    revoked, unlike in scikit-learn's ``SelfTrainingClassifier``, where it stays for good. The
+    number of rounds is the one with the best cross-fitted accuracy on the labels; if no round
+    beats training on the labels alone, that model is kept and ``helped_`` is false.
+
+    Parameters
+    ----------
+    estimator : classifier, optional
+        With ``fit(X, y, sample_weight)`` and ``predict_proba``, or with ``fit_soft``. Logistic
+        regression by default.
+    selection : {"adaptive", "threshold", "top-k", "curriculum"}
+        FreeMatch's self-adaptive thresholds (Wang et al. 2023); a fixed threshold (Lee 2013);
+        the ``k`` most confident predictions of each class times the round; a share of all that
+        grows by ``share`` a round (Cascante-Bonilla et al. 2021).
+    threshold : float
+        Least confidence for ``"threshold"``.
+    k : int
+        Rows of each class that a round adds for ``"top-k"``.
+    share : float
+        Share of the unlabelled rows that a round adds for ``"curriculum"``.
+    soft : bool
+        Train on probabilities in place of the likeliest class. A linear model learns next to
+        nothing from its own probabilities, which it fits already.
+    align : bool
+        Align predictions with the class shares among the labels, against the collapse into a
+        few classes (Berthelot et al. 2020). For labels that do not show these shares, such as
+        one image of each class, turn it off.
+    pseudo_weight : float
+        Weight of a pseudo-label beside a label's 1.
+    max_rounds : int
+        Most rounds.
+    patience : int
+        Rounds without a better cross-fitted accuracy after which to stop.
+    n_folds : int
+        Folds of the labels for cross-fitting.
+    checkpoint : str or Path, optional
+        Folder for the state of a run, to go on from after an interruption; emptied at the end.
+    progress : callable, optional
+        Called as ``progress("self-training", trainings_done, trainings_at_most)``.
+    random_state : int, RandomState or None
+        Seed of the folds and of the estimator.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes.
+    estimator_ : classifier
+        The final model.
+    n_rounds_ : int
+        Rounds that it was trained for; 0 is training on the labels alone.
+    helped_ : bool
+        Whether self-training beat training on the labels alone.
+    cross_fitted_accuracy_ : ndarray of shape (rounds tried + 1,)
+        Accuracy on labels that were left out, by round.
+    cross_fitted_ : ndarray of shape (n_labeled, n_classes)
+        Predictions of each labelled row without its own fold, in the chosen round.
+    folds_ : LabelFolds
+        The folds.
+    rounds_ : list of RoundRecord
+        What each round of the final model accepted and revoked.
+    ledger_ : PseudoLabelLedger
+        Every pseudo-label of the final model, with its round and perhaps its revocation.
+    transduction_ : ndarray of shape (n,)
+        Given labels, and predictions for the other rows.
+    n_features_in_ : int
+        Number of features seen in ``fit``; for rows only.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> few = np.full(len(y), -1)
+    >>> few[:100] = y[:100]
+    >>> model = SelfTraining(random_state=0).fit(X / 16, few)
+    >>> bool(model.score(X[100:] / 16, y[100:]) > 0.85)
+    True
+    """
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        selection: str = "adaptive",
+        threshold: float = 0.95,
+        k: int = 20,
+        share: float = 0.2,
+        soft: bool = False,
+        align: bool = True,
+        pseudo_weight: float = 0.5,
+        max_rounds: int = 6,
+        patience: int = 2,
+        n_folds: int = 5,
+        checkpoint: str | Path | None = None,
+        progress: Progress | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.selection = selection
+        self.threshold = threshold
+        self.k = k
+        self.share = share
+        self.soft = soft
+        self.align = align
+        self.pseudo_weight = pseudo_weight
+        self.max_rounds = max_rounds
+        self.patience = patience
+        self.n_folds = n_folds
+        self.checkpoint = checkpoint
+        self.progress = progress
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None) -> SelfTraining:
+        """Train in rounds.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or uint8 images that the estimator takes
+            Labelled and unlabelled rows.
+        y : array-like of shape (n,)
+            Labels; -1 where unlabelled.
+        groups : array-like of shape (n,), optional
+            The same number for exact duplicates, which then share a fold.
+
+        Returns
+        -------
+        SelfTraining
+            Itself.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range or fewer than two classes are labelled.
+        """
+        self._check_parameters()
+        X, y = self._validate(X, y)
+        self.classes_, codes = encode_labels(y, "SelfTraining")
+        if len(self.classes_) < 2:
+            raise UsageError(
+                "SelfTraining needs labels of at least two classes. Got 1 class instead: "
+                f"{self.classes_[0]!s}."
+            )
+        rng = as_generator(self.random_state)
+        seed = int(rng.integers(2**31))
+        self.folds_ = label_folds(codes, groups, int(self.n_folds), rng)
+        self._store = RoundStore(self.checkpoint, self._about(X, codes, seed))
+        self._n_trained = 0
+        self._choose_rounds(X, codes, seed)
+        self._train_final(X, codes, seed)
+        self._store.clear()
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d), or uint8 images
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (m, n_classes)
+            Rows that sum to 1, float64.
+        """
+        check_is_fitted(self, "estimator_")
+        if not _are_images(X):
+            X = validate_data(self, X, dtype=np.float32, reset=False)
+        return class_probabilities(self.estimator_, X, self.classes_)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d), or uint8 images
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            Classes.
+        """
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def _choose_rounds(self, X: np.ndarray, codes: np.ndarray, seed: int) -> None:
+        """Run all folds in step, and find the round that predicts left-out labels best."""
+        tracks = []
+        for number, (train, _) in enumerate(self.folds_.folds):
+            known = np.full(len(codes), -1, dtype=np.int64)
+            known[train] = codes[train]
+            tracks.append(self._track(f"fold-{number}", X, known, seed))
+        position = {row: place for place, row in enumerate(self.folds_.labeled.tolist())}
+        truth = codes[self.folds_.labeled]
+        seen = ~self.folds_.unseen
+        reached: list[float] = []
+        best = np.empty((0, 0))
+        for number in range(self.max_rounds + 1):
+            left_out = np.empty((len(truth), len(self.classes_)))
+            for track, (_, held) in zip(tracks, self.folds_.folds, strict=True):
+                track.run_round(number)
+                left_out[[position[row] for row in held.tolist()]] = track.proba[held]
+            right = left_out.argmax(axis=1) == truth
+            reached.append(float(right[seen].mean()) if seen.any() else 0.0)
+            if reached[-1] > max(reached[:-1], default=-1.0):
+                best, self.n_rounds_ = left_out, number
+            if number - self.n_rounds_ >= self.patience:
+                break
+        self.cross_fitted_accuracy_ = np.array(reached)
+        self.cross_fitted_ = best
+        self.helped_ = self.n_rounds_ > 0
+
+    def _train_final(self, X: np.ndarray, codes: np.ndarray, seed: int) -> None:
+        track = self._track("final", X, codes, seed)
+        self.rounds_: list[RoundRecord] = [
+            track.run_round(number) for number in range(self.n_rounds_ + 1)
+        ]
+        self.ledger_ = track.ledger
+        labels = track.proba.argmax(axis=1)
+        labels[codes >= 0] = codes[codes >= 0]
+        self.transduction_ = self.classes_[labels]
+
+    def _track(self, name: str, X: np.ndarray, codes: np.ndarray, seed: int) -> Track:
+        last = f"final-round-{getattr(self, 'n_rounds_', -1)}"
+
+        def train(
+            step: str, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray
+        ) -> np.ndarray:
+            kept = None if step == last else self._store.get(step)
+            if kept is None:
+                model = self._new_estimator(step, seed)
+                fit_soft(model, X[rows], targets, weights, self.classes_)
+                kept = class_probabilities(model, X, self.classes_)
+                self._store.put(step, kept)
+                if name == "final":
+                    self.estimator_ = model
+            self._n_trained += 1
+            if self.progress is not None:
+                most = (len(self.folds_.folds) + 1) * (self.max_rounds + 1)
+                self.progress("self-training", min(self._n_trained, most), most)
+            return kept
+
+        rule = AcceptanceRule(
+            self.selection, self.threshold, int(self.k), self.share, self.soft, self.align
+        )
+        return Track(name, codes, len(self.classes_), rule, self.pseudo_weight, train)
+
+    def _new_estimator(self, step: str, seed: int) -> Any:
+        base = LogisticRegression(max_iter=200) if self.estimator is None else self.estimator
+        model = clone(base)
+        known = model.get_params()
+        if "random_state" in known:
+            digest = hashlib.blake2b(f"{seed} {step}".encode(), digest_size=4)
+            model.set_params(random_state=int.from_bytes(digest.digest(), "big") % 2**31)
+        state = self._store.file(f"{step}-training")
+        if "checkpoint" in known and state is not None:
+            model.set_params(checkpoint=state)
+        return model
+
+    def _about(self, X: np.ndarray, codes: np.ndarray, seed: int) -> Any:
+        """Name the data and the settings that a kept round belongs to."""
+        if self.checkpoint is None:
+            return None
+        digest = hashlib.blake2b(np.ascontiguousarray(X).data, digest_size=16)
+        digest.update(np.ascontiguousarray(codes).data)
+        settings = {
+            name: repr(value)
+            for name, value in self.get_params(deep=False).items()
+            if name not in ("checkpoint", "progress", "max_rounds", "patience")
+        }
+        return [digest.hexdigest(), json.dumps(settings, sort_keys=True), seed]
+
+    def _validate(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        if not _are_images(X):
+            checked: tuple[np.ndarray, np.ndarray] = validate_data(self, X, y, dtype=np.float32)
+            return checked
+        y = np.asarray(y)
+        if y.ndim != 1 or len(y) != len(X):
+            raise UsageError(
+                f"SelfTraining needs one label an image. Got labels of shape {y.shape} for "
+                f"{len(X)} images instead."
+            )
+        return X, y
+
+    def _check_parameters(self) -> None:
+        _demand(self.selection in SELECTIONS, "selection", f"one of {', '.join(SELECTIONS)}", self)
+        for name in ("threshold", "share"):
+            value = getattr(self, name)
+            fine = isinstance(value, numbers.Real) and 0 < float(value) <= 1
+            _demand(fine, name, "a float in (0, 1]", self)
+        for name, least in (("k", 1), ("max_rounds", 0), ("patience", 1), ("n_folds", 2)):
+            value = getattr(self, name)
+            fine = isinstance(value, numbers.Integral) and int(value) >= least
+            _demand(fine, name, f"an int of at least {least}", self)
+        fine = isinstance(self.pseudo_weight, numbers.Real) and float(self.pseudo_weight) > 0
+        _demand(fine, "pseudo_weight", "a float above 0", self)
+
+
+def _demand(fine: bool, name: str, expected: str, estimator: SelfTraining) -> None:
+    if not fine:
+        raise UsageError(
+            f"The '{name}' parameter of SelfTraining must be {expected}. "
+            f"Got {getattr(estimator, name)!r} instead."
+        )
+
+
+def _are_images(X: Any) -> bool:
+    return isinstance(X, np.ndarray) and X.dtype == np.uint8 and X.ndim in (3, 4)
