@@ -1,0 +1,86 @@
+"""Features joined with the embeddings of trained networks."""
+
+import numpy as np
+import pytest
+
+from fewlabel import NetworkClassifier
+from fewlabel.data import load_images
+from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.features.choose import extractor_from_state
+from fewlabel.features.joined import JoinedFeatures
+from fewlabel.features.pixels import Pixels
+
+
+@pytest.fixture(scope="module")
+def images():
+    return load_images("digits").subset(range(120))
+
+
+@pytest.fixture(scope="module")
+def networks(images):
+    pixels = images.read(range(120))[..., 0]
+    y = np.array([int(name) for name in images.truth])
+    options = {"widths": (16, 8)}
+    return [
+        NetworkClassifier(options=options, n_epochs=2, min_steps=5, random_state=seed).fit(
+            pixels, y
+        )
+        for seed in (0, 1)
+    ]
+
+
+@pytest.fixture(scope="module")
+def joined(images, networks):
+    return JoinedFeatures(Pixels(random_state=0).fit(images), networks, share=0.4).fit(images)
+
+
+def test_each_part_has_its_share_of_the_length(joined, images):
+    rows = joined.transform(images)
+    assert rows.shape == (120, 64 + 8 + 8)
+    lengths = [
+        np.square(rows[:, part]).sum(1) for part in (slice(64), slice(64, 72), slice(72, 80))
+    ]
+    np.testing.assert_allclose(lengths[0], 0.6, rtol=1e-5)
+    np.testing.assert_allclose(lengths[1], 0.2, rtol=1e-5)
+    np.testing.assert_allclose(lengths[2], 0.2, rtol=1e-5)
+
+
+def test_rows_that_are_at_hand_are_joined_as_transform_does(joined, images):
+    rows = joined.base.transform(images)
+    np.testing.assert_array_equal(joined.join(rows, images), joined.transform(images))
+
+
+def test_other_images_are_centered_as_the_fitted_ones(joined, images):
+    np.testing.assert_allclose(
+        joined.transform(images.subset([3, 4])), joined.transform(images)[3:5], atol=1e-5
+    )
+
+
+def test_a_saved_extractor_gives_the_same_rows(joined, images):
+    again = extractor_from_state(*joined.to_state())
+    assert isinstance(again, JoinedFeatures)
+    np.testing.assert_allclose(again.transform(images), joined.transform(images), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda arrays, meta: arrays.pop("center1"),
+        lambda arrays, meta: arrays.update(center0=np.zeros(3, np.float32)),
+        lambda arrays, meta: meta.update(networks=[]),
+        lambda arrays, meta: meta.update(share=2.0),
+        lambda arrays, meta: meta.pop("base"),
+        lambda arrays, meta: meta.update(base={"extractor": "joined"}),
+        lambda arrays, meta: arrays.pop("network0.head.weight"),
+    ],
+)
+def test_a_damaged_extractor_is_refused(joined, forge):
+    arrays, meta = joined.to_state()
+    forge(arrays, meta)
+    with pytest.raises(ModelFormatError):
+        extractor_from_state(arrays, meta)
+
+
+def test_a_share_out_of_range_is_refused(networks):
+    with pytest.raises(UsageError, match="'share' parameter of JoinedFeatures"):
+        JoinedFeatures(Pixels(), networks, share=1)
