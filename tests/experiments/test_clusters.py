@@ -18,7 +18,7 @@ Settings = load_studies("protocol").Settings
 SMALL_A = {"random": [40], "clusters": [20, 40], "spread_clusters": 40, "default": []}
 SMALL_B = {
     "distances": [20], "budgets": [40], "percentiles": [20], "default": [],
-    "network_epochs": 1, "network_min_steps": 5,
+    "network_epochs": 1, "network_spread_epochs": 1, "network_min_steps": 5,
 }  # fmt: skip
 
 

@@ -29,6 +29,23 @@ def means(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     ("row", "least", "most"),
     [
         ("lr-all", 80.5, 83.5),
+        ("lr-100-distances", 77, 84),
+        ("lr-300-distances", 78, 85),
+        ("lr-500-random", 74, 80),
+        ("lr-2000-random", 78.5, 83),
+        ("lr-2000-medoids", 77.5, 82),
+        ("lr-2000-whole", 77.5, 82),
+        ("lr-2000-nearest25", 77.5, 82),
+        ("network-all", 83, 88),
+        ("network-500-random", 72, 81),
+        ("network-2000-random", 79.5, 85),
+        ("network-500-medoids", 73, 82),
+        ("network-2000-medoids", 79.5, 85),
+        ("network-2000-centroids", 79, 85),
+        ("network-2000-whole", 79, 85),
+        ("network-2000-nearest25", 79, 85),
+        ("default-500", 84, 89),
+        ("default-2000", 87, 91),
     ],
 )
 def test_a_row_is_where_it_should_be(
