@@ -182,3 +182,24 @@ def test_a_network_of_timm_is_an_architecture(digits):
     model.fit(images, digits[1][:60])
     again = NetworkClassifier.from_state(*model.to_state())
     np.testing.assert_array_equal(again.predict_proba(images), model.predict_proba(images))
+
+
+def test_a_network_trained_on_shifted_images_does_not_mind_a_shift(digits):
+    X, y = digits
+    images = (X.reshape(-1, 8, 8) * 15).astype(np.uint8)
+    shifted = np.roll(images[900:], 1, axis=2)
+    reached = {}
+    for augment in (None, "weak"):
+        model = NetworkClassifier(
+            "cnn", options={"widths": (8, 16)}, augment=augment, min_steps=100, random_state=0
+        )
+        reached[augment] = model.fit(images[:300], y[:300]).score(shifted, y[900:])
+    assert reached["weak"] > reached[None] + 0.03
+
+
+def test_augmentation_is_for_images_alone(digits):
+    X, y = digits
+    with pytest.raises(UsageError, match="augment='weak' with rows of features: leave it out"):
+        NetworkClassifier(augment="weak").fit(X[:50], y[:50])
+    with pytest.raises(UsageError, match="must be one of none, weak, mild, strong"):
+        NetworkClassifier(augment="wild").fit(X[:50], y[:50])

@@ -20,6 +20,7 @@ from fewlabel.nets import (
     build_network,
     predict_logits,
 )
+from fewlabel.nets.augment import make_augmentation
 from fewlabel.nets.batches import as_inputs
 
 CPU = torch.device("cpu")
@@ -225,3 +226,60 @@ def test_embeddings_are_what_the_head_sees():
     logits = predict_logits(net, as_inputs(X), CPU, batch_size=1_000)
     head = net.head(torch.from_numpy(embedded)).detach().numpy()
     np.testing.assert_allclose(head, logits, rtol=1e-4, atol=1e-5)
+
+
+class Counting(Interrupted):
+    """Carries a number from epoch to epoch beside the weights, and changes the loss by it."""
+
+    total = 0.0
+
+    def loss(self, batch):
+        loss = super().loss(batch)
+        self.total = 0.9 * self.total + float(loss.detach())
+        return loss * (1 + 0.1 * self.total)
+
+    def epoch_figures(self):
+        return {"total": self.total}
+
+    def extra_state(self):
+        return {"total": torch.tensor(self.total, dtype=torch.float64)}
+
+    def load_extra_state(self, state):
+        self.total = float(state["total"])
+
+
+def unhurt(trainer):
+    """Let a trainer of the same class, and so of the same fingerprint, go to the end."""
+    trainer.train_step = lambda step, batch: Trainer.train_step(trainer, step, batch)
+    return trainer
+
+
+def test_what_a_subclass_carries_stands_in_the_checkpoint(tmp_path):
+    file = tmp_path / "checkpoint.safetensors"
+    whole = unhurt(Counting(network(), SETTINGS, device=CPU))
+    expected = whole.fit(training_set())
+    with pytest.raises(StopError):
+        Counting(network(), SETTINGS, device=CPU, checkpoint=file).fit(training_set())
+    resumed = unhurt(Counting(network(), SETTINGS, device=CPU, checkpoint=file))
+    assert_same_weights(expected, resumed.fit(training_set()))
+    totals = [[record["total"] for record in trainer.history] for trainer in (whole, resumed)]
+    assert totals[0] == totals[1]
+
+
+def test_a_checkpoint_of_another_augmentation_is_not_taken_up(tmp_path):
+    file = tmp_path / "checkpoint.safetensors"
+    images = np.random.default_rng(0).integers(0, 256, (60, 6, 6), dtype=np.uint8)
+    data = TrainingSet.of(images, np.eye(3)[np.arange(60) % 3])
+    settings = dataclasses.replace(SETTINGS, batch_size=10)
+
+    def trainer(name, checkpoint=None):
+        torch.manual_seed(0)
+        net = build_network(NetworkSpec("mlp", (1, 6, 6), 3, {"widths": [8]}))
+        augment = make_augmentation(name)
+        return Interrupted(net, settings, device=CPU, augment=augment, checkpoint=checkpoint)
+
+    expected = unhurt(trainer("mild")).fit(data)
+    with pytest.raises(StopError):
+        trainer("weak", file).fit(data)
+    assert file.exists()
+    assert_same_weights(expected, unhurt(trainer("mild", file)).fit(data))

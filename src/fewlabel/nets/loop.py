@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -199,20 +199,80 @@ class Trainer:
         # Dropout draws from the global generator, which belongs to the caller.
         with torch.random.fork_rng(devices=self._cuda_devices()):
             torch.manual_seed(seed)
-            rows = epoch_rows(len(data), self.settings.batch_size, self.settings.seed, epoch)
-            for number, chosen in enumerate(rows):
+            for number, batch in enumerate(self.batches(epoch, data)):
                 step = epoch * self.steps_per_epoch + number
-                total += self.train_step(step, data.take(chosen, self.device))
+                total += self.train_step(step, batch)
                 if self.progress is not None:
                     self.progress(self.stage, step + 1, self.n_steps)
         record: dict[str, Any] = {
             "epoch": epoch,
             "loss": total / self.steps_per_epoch,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
-        }
+        } | self.epoch_figures()
         if validation is not None:
             record["validation_accuracy"] = self.validate(validation)
         return record | {"seconds": time.perf_counter() - start}
+
+    def batches(self, epoch: int, data: TrainingSet) -> Iterator[Batch]:
+        """Give the batches of an epoch, in an order that the seed and the epoch alone decide.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch, from 0.
+        data : TrainingSet
+            What to learn from.
+
+        Yields
+        ------
+        Batch
+            As many as `count_steps` says.
+        """
+        seed = self.settings.seed
+        for rows in epoch_rows(len(data), self.settings.batch_size, seed, epoch):
+            yield data.take(rows, self.device)
+
+    def epoch_figures(self) -> dict[str, Any]:
+        """Give what a subclass measured in the epoch that ends, for the history.
+
+        Returns
+        -------
+        dict
+            Figures by name, as JSON types; here none.
+        """
+        return {}
+
+    def extra_state(self) -> dict[str, Tensor]:
+        """Give what a subclass carries from epoch to epoch beside the weights.
+
+        Returns
+        -------
+        dict of str to Tensor
+            Tensors by name; they stand in every checkpoint. Here none.
+        """
+        return {}
+
+    def load_extra_state(self, state: dict[str, Tensor]) -> None:
+        """Take up what `extra_state` gave.
+
+        Parameters
+        ----------
+        state : dict of str to Tensor
+            From a checkpoint, on the CPU.
+        """
+
+    def identity(self) -> list[Any]:
+        """Say what makes this training another one, beside data, network and settings.
+
+        Returns
+        -------
+        list
+            JSON types; a checkpoint of a training with another list is not taken up.
+        """
+        augment: Any = self.augment
+        if is_dataclass(augment) and not isinstance(augment, type):
+            return [asdict(augment)]
+        return []
 
     def train_step(self, step: int, batch: Batch) -> float:
         """Change the weights by one batch.
@@ -350,7 +410,7 @@ class Trainer:
     def _fingerprint(self, data: TrainingSet, validation: Validation | None) -> str:
         state = hashlib.blake2b(digest_size=16)
         about: list[Any] = [self.network.spec.to_dict(), asdict(self.settings), data.digest()]
-        about += [type(self).__name__, self.device.type]
+        about += [type(self).__name__, self.device.type, *self.identity()]
         about += [
             [len(group["params"]), group.get("rate_scale", 1.0), group["weight_decay"]]
             for group in self.optimizer.param_groups
@@ -368,6 +428,7 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self.average.network.state_dict(),
             "best": self.best,
+            "extra": self.extra_state(),
         }
         tensors = {
             f"{part}.{name}": tensor
@@ -395,7 +456,9 @@ class Trainer:
             return 0
         if found.meta.get("fingerprint") != fingerprint:
             return 0
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "best": {}}
+        parts: dict[str, dict[str, Tensor]] = {
+            part: {} for part in ("network", "average", "best", "extra")
+        }
         for full, tensor in found.tensors.items():
             part, _, name = full.partition(".")
             if part in parts:
@@ -403,6 +466,7 @@ class Trainer:
         self.network.load_state_dict(parts["network"])
         self.average.network.load_state_dict(parts["average"])
         self.best = {name: tensor.to(self.device) for name, tensor in parts["best"].items()}
+        self.load_extra_state(parts["extra"])
         restore_optimizer(self.optimizer, found.tensors)
         self.average.n_updates = int(found.meta["n_updates"])
         self.best_accuracy = float(found.meta["best_accuracy"])
