@@ -1,0 +1,45 @@
+"""Food-11's own layout."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fewlabel.data import load_food11
+from fewlabel.errors import DataError
+
+
+def write(folder, *names):
+    for number, name in enumerate(names):
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), (number, 0, 0)).save(file)
+
+
+def test_the_class_stands_before_the_underscore(tmp_path):
+    write(tmp_path, "training/0_12.jpg", "training/10_3.jpg", "validation/3_7.jpg")
+    images = load_food11(tmp_path)
+    labels = dict(zip(images.names, images.truth, strict=True))
+    assert labels == {
+        "training/0_12.jpg": "Bread",
+        "training/10_3.jpg": "Vegetable-Fruit",
+        "validation/3_7.jpg": "Egg",
+    }
+    assert images.subset([1]).truth.tolist() == [images.truth[1]]
+
+
+def test_a_single_split_may_be_given(tmp_path):
+    write(tmp_path, "0_12.jpg", "5_3.jpg")
+    assert sorted(load_food11(tmp_path).truth) == ["Bread", "Meat"]
+
+
+def test_files_with_other_names_are_left_out(tmp_path):
+    write(tmp_path, "training/0_1.jpg", "training/cover.jpg", "training/11_2.jpg")
+    images = load_food11(tmp_path)
+    assert images.names == ("training/0_1.jpg",)
+    assert np.asarray(images.read([0])).shape == (1, 30, 40, 3)
+
+
+def test_another_layout_is_refused(tmp_path):
+    write(tmp_path, "cats/a.jpg", "dogs/b.jpg")
+    with pytest.raises(DataError, match="no file named as those of Food-11"):
+        load_food11(tmp_path)
