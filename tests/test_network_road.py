@@ -47,13 +47,18 @@ def test_it_predicts_images_that_it_never_saw(road, digits):
     assert road.classifier.score(rows, labels_from_truth(test).y) > 0.92
 
 
-def test_the_held_out_labels_are_those_of_one_fold_and_are_scored_apart(road, main):
+def test_the_estimate_rests_on_the_labels_of_one_fold(road, main):
     y, _, _, classifier = main
     held = classifier.folds_.folds[0][1]
-    assert road.held.tolist() == held.tolist()
-    predicted = classifier.classes_[road.held_proba.argmax(1)]
-    assert road.accuracy == pytest.approx(np.mean(predicted == y[held]))
-    assert 0.8 < road.main_accuracy <= 1
+    assert road.classifier.folds_.labeled.tolist() == held.tolist()
+    predicted = classifier.classes_[road.classifier.cross_fitted_.argmax(1)]
+    scores = {row.name: row.accuracy for row in road.choice.table}
+    assert scores["network"] == pytest.approx(np.mean(predicted == y[held]))
+    position = np.searchsorted(classifier.folds_.labeled, held)
+    alone = classifier.classes_[classifier.cross_fitted_[position].argmax(1)]
+    assert scores[classifier.method_] == pytest.approx(np.mean(alone == y[held]))
+    assert road.helped == (scores["network"] >= scores[classifier.method_])
+    assert road.classifier.supervised_cross_fitted_.shape == (len(held), 10)
 
 
 def test_held_out_labels_never_reach_a_network(digits, main, monkeypatch):

@@ -18,13 +18,22 @@ import numpy as np
 
 from fewlabel.classifier import FewLabelClassifier
 from fewlabel.data import ImageSet
-from fewlabel.evaluate import apply_temperature, fit_temperature
+from fewlabel.evaluate import (
+    Choice,
+    LabelFolds,
+    apply_temperature,
+    choose_candidate,
+    fit_temperature,
+)
 from fewlabel.features.choose import FeatureExtractor
 from fewlabel.features.joined import JoinedFeatures
 from fewlabel.nets import NetworkClassifier
 from fewlabel.selftrain.graph_student import StudentSettings, train_student
 
 Progress = Callable[[str, int, int], None]
+
+NAME = "network"
+"""Name of the road among the candidates."""
 
 LARGEST_SIDE = 64
 """Larger images are read at this size: the small networks are made for it."""
@@ -40,21 +49,16 @@ class NetworkRoad:
     Attributes
     ----------
     classifier : FewLabelClassifier
-        Fitted on the joined rows.
+        Fitted on the joined rows. Its folds, cross-fitted predictions and temperature are those
+        of the held-out labels.
     extractor : JoinedFeatures
         Turns images into such rows.
     rows : ndarray of shape (n, d)
         Rows of the images.
     n_rounds : int
         Networks trained in turn.
-    accuracy : float
-        Share of right predictions among held-out labels.
-    main_accuracy : float
-        That of the main job on the same labels.
-    held : ndarray of shape (m,)
-        The held-out labelled images.
-    held_proba : ndarray of shape (m, K)
-        Their predictions by models that had not seen their labels.
+    choice : Choice
+        The road beside the main job, on the held-out labels.
     seconds : float
         Time of the whole road.
     history : list of dict
@@ -65,12 +69,14 @@ class NetworkRoad:
     extractor: JoinedFeatures
     rows: np.ndarray
     n_rounds: int
-    accuracy: float
-    main_accuracy: float
-    held: np.ndarray
-    held_proba: np.ndarray
+    choice: Choice
     seconds: float
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def helped(self) -> bool:
+        """Whether the road does at least as well as the main job on the held-out labels."""
+        return self.choice.name == NAME
 
 
 @dataclass(frozen=True)
@@ -188,21 +194,29 @@ def follow_network_road(
     n_rounds = 1 + int(np.argmax([record["accuracy"] for record in tested.history]))
     final = _run_rounds(problem, y, "final", float("inf"), most=n_rounds, proba=main.propagated_)
     position = np.searchsorted(folds.labeled, held)
-    main_right = main.cross_fitted_[position].argmax(1) == np.searchsorted(main.classes_, y[held])
     held_proba = tested.held_proba[n_rounds - 1]
+    codes = np.searchsorted(main.classes_, y[held])
+    choice = choose_candidate(
+        {NAME: held_proba, main.method_: main.cross_fitted_[position]},
+        codes,
+        prefer=(NAME,),
+        n_se=0.0,
+    )
     classifier = final.classifier
-    codes = np.searchsorted(classifier.classes_, y[held])
-    # Its own folds were seen by the network: only the held-out labels give an honest temperature.
     _calibrate(classifier, y, fit_temperature(held_proba, codes))
+    # What was cross-fitted on joined rows has seen the labels that it predicts: the held-out
+    # ones alone tell how good the road is.
+    unseen = np.zeros(len(held), dtype=bool)
+    classifier.folds_ = LabelFolds(((np.flatnonzero(known >= 0), held),), held, unseen, ())
+    classifier.cross_fitted_ = apply_temperature(held_proba, classifier.temperature_)
+    classifier.supervised_cross_fitted_ = main.supervised_cross_fitted_[position]
+    classifier.choice_ = choice
     return NetworkRoad(
         classifier=classifier,
         extractor=final.extractor,
         rows=final.rows,
         n_rounds=n_rounds,
-        accuracy=float(np.mean(held_proba.argmax(1) == codes)),
-        main_accuracy=float(main_right.mean()),
-        held=held,
-        held_proba=apply_temperature(held_proba, classifier.temperature_),
+        choice=choice,
         seconds=time.perf_counter() - start,
         history=tested.history,
     )
