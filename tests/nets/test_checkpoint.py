@@ -54,3 +54,26 @@ def test_a_restored_optimizer_takes_the_same_steps():
     second.param_groups[0]["params"][0].data.copy_(first.param_groups[0]["params"][0].data)
     restore_optimizer(second, optimizer_tensors(first))
     assert step(second, [-2.0, 0.5]) == step(first, [-2.0, 0.5])
+
+
+def test_averages_of_a_filter_keep_the_order_that_the_filter_has_in_memory():
+    def optimizer():
+        generator = torch.Generator().manual_seed(0)
+        filters = torch.randn(4, 3, 5, 5, generator=generator)
+        parameter = torch.nn.Parameter(filters.contiguous(memory_format=torch.channels_last))
+        return parameter, torch.optim.AdamW([parameter], lr=0.1, fused=True)
+
+    def step(parameter, optimizer, seed):
+        generator = torch.Generator().manual_seed(seed)
+        gradient = torch.randn(4, 3, 5, 5, generator=generator)
+        parameter.grad = gradient.contiguous(memory_format=torch.channels_last)
+        optimizer.step()
+
+    first, second = optimizer(), optimizer()
+    step(*first, seed=1)
+    second[0].data.copy_(first[0].data)
+    written = {name: tensor.contiguous() for name, tensor in optimizer_tensors(first[1]).items()}
+    restore_optimizer(second[1], written)
+    step(*first, seed=2)
+    step(*second, seed=2)
+    assert torch.equal(first[0], second[0])

@@ -140,10 +140,15 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
     tensors : mapping of str to Tensor
         From a checkpoint; names of other parts are passed over.
     """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for full, tensor in tensors.items():
-        if full.startswith("optimizer."):
-            _, number, name = full.split(".", 2)
-            # load_state_dict keeps the very tensors that it is given.
-            state.setdefault(int(number), {})[name] = tensor.clone()
+        if not full.startswith("optimizer."):
+            continue
+        _, number, name = full.split(".", 2)
+        like = parameters[int(number)]
+        # The fused step walks weights and averages side by side in memory: a filter in
+        # channels_last needs averages in that order. load_state_dict keeps what it is given.
+        kept = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else None
+        state.setdefault(int(number), {})[name] = tensor.clone() if kept is None else kept
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
