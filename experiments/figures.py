@@ -109,6 +109,7 @@ def draw(
     xlabel: str,
     logarithmic: bool = False,
     levels: Sequence[tuple[float, str]] = (),
+    bottom: float | None = None,
 ) -> Path:
     """Draw curves of accuracy into a file.
 
@@ -124,6 +125,8 @@ def draw(
         Whether it is logarithmic.
     levels : sequence of (float, str)
         Horizontal lines and what they mean.
+    bottom : float, optional
+        Where the vertical axis begins; points below are arrows with their figures.
 
     Returns
     -------
@@ -136,6 +139,7 @@ def draw(
         for curve in curves:
             if curve.points:
                 _plot(axes, curve)
+                _point_down(axes, curve, bottom)
         for level, text in levels:
             axes.axhline(level, color=GREY, linewidth=1.0, linestyle=":")
             axes.annotate(
@@ -148,6 +152,8 @@ def draw(
                 size=8.5,
                 color="#444444",
             )
+        if bottom is not None:
+            axes.set_ylim(bottom=bottom)
         if logarithmic:
             axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator(positions))
@@ -174,6 +180,22 @@ def _plot(axes: Axes, curve: Curve) -> None:
         markerfacecolor="white" if curve.published else curve.color,
         capsize=2,
     )
+
+
+def _point_down(axes: Axes, curve: Curve, bottom: float | None) -> None:
+    """Say where a point lies that is below the axis."""
+    for x, y, _ in curve.points:
+        if bottom is not None and y < bottom:
+            axes.annotate(
+                f"{y:.0f} %",
+                (x, 0.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 24),
+                ha="center",
+                textcoords="offset points",
+                color=curve.color,
+                arrowprops={"arrowstyle": "->", "color": curve.color},
+            )
 
 
 def _save(path: Path, paint: Callable[[Axes], None]) -> None:
