@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from fewlabel.selftrain.accepted_precision import AcceptedPrecision
+from fewlabel.selftrain.consistency import ConsistencyTraining
 from fewlabel.selftrain.ledger import PseudoLabelLedger
 from fewlabel.selftrain.pseudo import SelfTraining
 
-__all__ = ["PseudoLabelLedger", "SelfTraining"]
+__all__ = ["AcceptedPrecision", "ConsistencyTraining", "PseudoLabelLedger", "SelfTraining"]

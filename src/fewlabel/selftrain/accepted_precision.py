@@ -1,0 +1,83 @@
+"""How many of the believed pseudo-labels are right, where the truth is known."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class PseudoLabelCallback(Protocol):
+    """Watches the pseudo-labels of a training; nothing that it does is trained on."""
+
+    def on_pseudo_labels(self, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
+        """See the pseudo-labels of one step.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (b,)
+            Which images of ``X`` they are for.
+        labels : ndarray of shape (b,)
+            Their classes.
+        weights : ndarray of shape (b,)
+            How far they are believed, from 0 to 1.
+        """
+
+    def on_epoch_end(self) -> dict[str, float]:
+        """Give figures for the history.
+
+        Returns
+        -------
+        dict of str to float
+            Figures by name.
+        """
+
+
+class AcceptedPrecision:
+    """Measure the share of believed pseudo-labels that is right, for a curve to look at.
+
+    Parameters
+    ----------
+    truth : array-like of shape (n,)
+        True class of every image; -1 where it is not known.
+
+    Examples
+    --------
+    >>> watch = AcceptedPrecision([0, 1, 1])
+    >>> watch.on_pseudo_labels(np.array([0, 2]), np.array([0, 0]), np.array([1.0, 0.25]))
+    >>> watch.on_epoch_end()
+    {'accepted_precision': 0.8}
+    """
+
+    def __init__(self, truth: Any) -> None:
+        self.truth = np.asarray(truth)
+        self._known = self.truth.astype(str) != "-1"
+        self._right = self._believed = 0.0
+
+    def on_pseudo_labels(self, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
+        """Compare the pseudo-labels of one step with the truth.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (b,)
+            Which images they are for.
+        labels : ndarray of shape (b,)
+            Their classes.
+        weights : ndarray of shape (b,)
+            How far they are believed; each counts by its weight.
+        """
+        counted = weights * self._known[rows]
+        self._believed += float(counted.sum())
+        self._right += float(counted[labels == self.truth[rows]].sum())
+
+    def on_epoch_end(self) -> dict[str, float]:
+        """Give the precision of the epoch, and count anew.
+
+        Returns
+        -------
+        dict of str to float
+            ``accepted_precision``; nothing if no pseudo-label was believed.
+        """
+        believed, right = self._believed, self._right
+        self._right = self._believed = 0.0
+        return {"accepted_precision": right / believed} if believed else {}
