@@ -65,3 +65,29 @@ def test_copies_with_different_labels_are_named():
     result = fit_images(images, Labels(y, ("a", "b")), SETTINGS)
     assert any("2 and 7 are the same image, labelled 'a' and 'b'" in w for w in result.warnings)
     assert result.n_duplicates == 1
+
+
+def test_what_more_labels_would_bring_is_told_or_why_not(digits):
+    images, truth, prepared = digits
+    result = fit_images(images, _few(truth, range(60)), SETTINGS, prepared=prepared)
+    found = result.summary()["learning_curve"]
+    assert found["n_now"] == 60
+    assert found["next_n"] == 120
+    assert found["shift"] > 0
+    assert result.seconds["curve"] > 0
+    few = fit_images(images, _few(truth, range(14)), SETTINGS, prepared=prepared)
+    assert few.summary()["learning_curve"] is None
+    assert "from 20 testable labels on" in few.summary()["no_learning_curve"]
+
+
+def test_a_random_sample_and_an_audit_are_taken_at_their_word(digits):
+    images, truth, prepared = digits
+    drawn = _few(truth, range(60), ("random",) * 60 + ("",) * 340)
+    curve = fit_images(images, drawn, SETTINGS, prepared=prepared).curve
+    assert curve.shift == 0
+    rows = np.arange(160)
+    audited = _few(truth, rows, ("train",) * 60 + ("audit",) * 100 + ("",) * 240)
+    result = fit_images(images, audited, SETTINGS, prepared=prepared)
+    assert result.curve.n_now == 60
+    assert result.curve.now.low - 0.05 < result.audit.value < result.curve.now.high + 0.05
+    assert not np.allclose(result.curve.weights, result.curve.weights[0])

@@ -12,10 +12,19 @@ from typing import Any
 import numpy as np
 
 from fewlabel.classifier import FewLabelClassifier
+from fewlabel.classifier.fewer_labels import measure_fewer_labels
 from fewlabel.compute import peak_rss_mb, timed_stage
 from fewlabel.data import ImageSet, Labels
 from fewlabel.errors import LabelError
-from fewlabel.evaluate import AccuracyEstimate, accuracy, audit_estimate, estimate_accuracy
+from fewlabel.evaluate import (
+    AccuracyEstimate,
+    LearningCurve,
+    accuracy,
+    audit_estimate,
+    estimate_accuracy,
+    fit_learning_curve,
+    why_no_curve,
+)
 from fewlabel.features.choose import FeatureExtractor
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.selection import Selection, select_images, write_picks
@@ -94,6 +103,14 @@ class FitResult:
         What the user must know.
     n_duplicates : int
         Exact copies among the images.
+    n_skipped : int
+        Files that were set aside.
+    peak_rss_mb : float
+        Peak memory in megabytes.
+    curve : LearningCurve or None
+        What more labels would bring.
+    no_curve : str
+        Why there is no ``curve``; empty if there is.
     """
 
     classifier: FewLabelClassifier
@@ -113,6 +130,8 @@ class FitResult:
     n_duplicates: int
     n_skipped: int = 0
     peak_rss_mb: float = field(default_factory=peak_rss_mb)
+    curve: LearningCurve | None = None
+    no_curve: str = ""
 
     @property
     def predicted(self) -> np.ndarray:
@@ -143,6 +162,8 @@ class FitResult:
             "estimate": self.estimate.to_dict(),
             "audit": None if self.audit is None else self.audit.to_dict(),
             "supervised_accuracy": _number(self.supervised_accuracy),
+            "learning_curve": None if self.curve is None else self.curve.to_dict(),
+            "no_learning_curve": self.no_curve,
             "method": self.classifier.method_,
             "candidates": [] if choice is None else [asdict(row) for row in choice.table],
             "chosen_settings": self.classifier.settings_,
@@ -209,6 +230,8 @@ def fit_images(
     estimate, supervised = _estimates(classifier, labels, y)
     audited = labels.audit
     audit = audit_estimate(labels.y[audited], proba[audited].argmax(1)) if len(audited) else None
+    with timed_stage(seconds, "curve", progress):
+        curve, no_curve = _learning_curve(classifier, prepared.rows, labels, groups, audit)
     origin = np.full(len(images), "model", dtype=object)
     if classifier.method_ in ("graph", "blend"):
         origin[:] = "propagated"
@@ -230,6 +253,8 @@ def fit_images(
         warnings=_fit_warnings(images, labels, classifier, groups, audit),
         n_duplicates=len(images) - len(np.unique(groups)),
         n_skipped=len(images.skipped),
+        curve=curve,
+        no_curve=no_curve,
     )
 
 
@@ -248,6 +273,34 @@ def _estimates(
     baseline = codes[classifier.supervised_cross_fitted_.argmax(axis=1)]
     supervised = accuracy(truth[seen], baseline[seen]) if seen.any() else float("nan")
     return estimate, supervised
+
+
+def _learning_curve(
+    classifier: FewLabelClassifier,
+    features: np.ndarray,
+    labels: Labels,
+    groups: np.ndarray,
+    audit: AccuracyEstimate | None,
+) -> tuple[LearningCurve | None, str]:
+    """Learn what more labels would bring, or why it cannot be told."""
+    folds = classifier.folds_
+    assert folds is not None
+    tested = folds.labeled[~folds.unseen]
+    _, first = np.unique(groups[tested], return_index=True)
+    reason = why_no_curve(labels.y[tested[first]])
+    if reason:
+        return None, reason
+    points = measure_fewer_labels(classifier, features)
+    curve = fit_learning_curve(
+        points.n_labeled,
+        points.right,
+        n_now=len(folds.labeled),
+        n_classes=len(classifier.classes_),
+        is_random_sample=labels.is_random,
+        unlabeled_share=1 - len(folds.labeled) / len(features),
+        audit=None if audit is None else (round(audit.value * audit.n), audit.n),
+    )
+    return curve, ""
 
 
 def _all_classes(proba: np.ndarray, classifier: FewLabelClassifier, labels: Labels) -> np.ndarray:

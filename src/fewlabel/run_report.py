@@ -96,6 +96,8 @@ def run_report(result: FitResult, images: ImageSet, *, command: str, created: st
         feature_reason=result.feature_reason,
         peak_rss_mb=result.peak_rss_mb,
         command=command,
+        curve=result.curve,
+        no_curve=result.no_curve,
         **audit_fields,
     )
     return render_report(inputs)

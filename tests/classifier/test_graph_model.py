@@ -106,7 +106,9 @@ def test_the_prior_of_a_fold_is_that_of_the_other_folds():
     scores = GraphModel(X, 8, seed=0).solve(codes, folds, 3, ALPHA)
     for number, (train, _) in enumerate(folds.folds):
         counts = np.bincount(codes[train], minlength=3)
-        np.testing.assert_allclose(scores._prior("labels", number), counts / counts.sum())
+        others = np.setdiff1d(np.arange(4), [number])
+        prior = scores.at_labels.prior(others, "labels")
+        np.testing.assert_allclose(prior, counts / counts.sum())
 
 
 def test_one_row_has_no_graph():
@@ -130,5 +132,5 @@ def test_a_model_for_prediction_predicts_the_same():
     X, _ = problem(seed=5)
     model = GraphModel(X, 5, seed=0)
     proba = np.random.default_rng(0).dirichlet(np.ones(3), size=len(X))
-    again = GraphModel.for_prediction(X, 5)
+    again = GraphModel.for_prediction(X, 5, 0)
     np.testing.assert_allclose(again.predict(X[:10], proba), model.predict(X[:10], proba))

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fewlabel.cli import app
+from fewlabel.cli.fit import advice
 from tests.cli.conftest import draw
 
 Run = Callable[..., Result]
@@ -88,6 +89,7 @@ def test_fit_writes_the_run_and_says_how_good_it_is(world: Path) -> None:
     said = (world / "fit.txt").read_text()
     for text in ("estimate", "labels alone", "95 % interval", "Method: ", "Features: Pixels"):
         assert text in said
+    assert "can be told from 20 testable labels on; there are 8." in said
     assert f"Report: {world}/run/report.html" in said
     command = json.loads((world / "run" / "metrics.json").read_text())["command"]
     assert command.startswith(f"fewlabel fit {world}/photos --labels ")
@@ -96,6 +98,24 @@ def test_fit_writes_the_run_and_says_how_good_it_is(world: Path) -> None:
         for r in _table(world / "run" / "predictions.csv")
     ]
     assert sum(right) == 40
+
+
+@pytest.mark.parametrize(
+    ("worth_it", "end"), [(True, "a gain of 2.1 points"), (False, "points is hardly worth it")]
+)
+def test_fit_says_what_twice_the_labels_would_bring(worth_it: bool, end: str) -> None:
+    curve = {
+        "next_n": 2000,
+        "expected": 0.861,
+        "low": 0.849,
+        "high": 0.872,
+        "now": {"expected": 0.84},
+        "gain": {"expected": 0.021},
+        "worth_it": worth_it,
+    }
+    said = advice({"learning_curve": curve, "no_learning_curve": ""})
+    assert said.startswith("2x labels (2,000): about 86.1% (84.9% to 87.2%), now 84.0%: ")
+    assert said.endswith(end)
 
 
 def test_fit_takes_labels_from_folders_and_prints_json(run_cli: Run, tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from fewlabel.classifier.graph_model import FoldScores, GraphModel
+from fewlabel.classifier.fold_scores import FoldScores, LabelScores
+from fewlabel.classifier.graph_model import GraphModel
 from fewlabel.classifier.linear_model import PENALTIES, LinearModel, confident_targets
 from fewlabel.evaluate import LabelFolds, choose_candidate, cross_fit
 from fewlabel.propagate.graph_propagation import CLASS_PRIORS
@@ -98,12 +99,18 @@ class Fitted:
         The graph's probabilities of all rows.
     settings : dict
         Chosen settings.
+    scores : FoldScores
+        The spread that ``propagated`` comes from, by fold.
+    label_scores : dict of float to LabelScores
+        By ``alpha``, the spread at the labelled images.
     """
 
     predictor: Predictor
     cross_fitted: dict[str, np.ndarray]
     propagated: np.ndarray
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any]
+    scores: FoldScores
+    label_scores: dict[float, LabelScores]
 
 
 class Candidates:
@@ -139,6 +146,7 @@ class Candidates:
         self.graph = graph
         self.folds = folds
         self.settings: dict[str, Any] = {}
+        self.label_scores: dict[float, LabelScores] = {}
 
     def fit(self, names: tuple[str, ...], alphas: tuple[float, ...]) -> Fitted:
         """Fit the named candidates.
@@ -166,7 +174,7 @@ class Candidates:
             linear["student"], cross_fitted["student"] = self._student(scores, propagated)
         kept = {name: cross_fitted[name] for name in names if name in cross_fitted}
         predictor = Predictor(self.graph, propagated, linear)
-        return Fitted(predictor, kept, propagated, self.settings)
+        return Fitted(predictor, kept, propagated, self.settings, scores, self.label_scores)
 
     def _spread(self, alphas: tuple[float, ...]) -> FoldScores:
         """Spread the labels with the ``alpha`` and the prior that cross-fitting favours."""
@@ -181,9 +189,10 @@ class Candidates:
         kept: tuple[float, FoldScores] | None = None
         for alpha in alphas:
             scores = self.graph.solve(self.codes, folds, self.n_classes, alpha)
+            self.label_scores[float(alpha)] = scores.at_labels
             for prior in CLASS_PRIORS:
-                names[_setting(alpha, prior)] = alpha, prior
-                cross_fitted[_setting(alpha, prior)] = scores.cross_fitted(prior)
+                names[setting_name(alpha, prior)] = alpha, prior
+                cross_fitted[setting_name(alpha, prior)] = scores.cross_fitted(prior)
             choice = choose_candidate(
                 cross_fitted, y_true, prefer=prefer, n_se=_SETTING_ERRORS, unseen=folds.unseen
             )
@@ -302,10 +311,29 @@ def preferred_spread(labels_per_class: float, alphas: tuple[float, ...]) -> tupl
     """
     wanted = 0.99 if labels_per_class <= 5 else 0.97 if labels_per_class <= _FEW_A_CLASS else 0.9
     by_nearness = sorted(alphas, key=lambda alpha: abs(np.log((1 - alpha) / (1 - wanted))))
-    return tuple(_setting(alpha, prior) for prior in CLASS_PRIORS for alpha in by_nearness)
+    return tuple(setting_name(alpha, prior) for prior in CLASS_PRIORS for alpha in by_nearness)
 
 
-def _setting(alpha: float, prior: str) -> str:
+def setting_name(alpha: float, prior: str) -> str:
+    """Name a setting of the spread.
+
+    Parameters
+    ----------
+    alpha : float
+        How much a row takes from its neighbors.
+    prior : str
+        What class-mass normalisation aims at.
+
+    Returns
+    -------
+    str
+        ``"ALPHA PRIOR"``.
+
+    Examples
+    --------
+    >>> setting_name(0.99, "uniform")
+    '0.99 uniform'
+    """
     return f"{float(alpha)} {prior}"
 
 

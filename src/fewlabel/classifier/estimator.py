@@ -215,6 +215,9 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
 
     def _finish(self, fitted: Fitted, codes: np.ndarray, X: np.ndarray) -> None:
         self._predictor = fitted.predictor
+        # For the learning curve; the student alone needs the scores of all rows for it.
+        self._label_scores = fitted.label_scores
+        self._fold_scores = fitted.scores if self.method_ == "student" else None
         self.settings_ = fitted.settings
         self.propagated_ = fitted.propagated
         proba = fitted.predictor.transduce(X, self.method_)

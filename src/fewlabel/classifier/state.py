@@ -56,6 +56,7 @@ def classifier_state(
         "temperature": float(classifier.temperature_),
         "n_features": int(classifier.n_features_in_),
         "n_neighbors": int(classifier.n_neighbors),
+        "seed": 0 if predictor.graph is None else predictor.graph.seed,
     }
     return arrays, meta
 
@@ -97,12 +98,15 @@ def classifier_from_state(
         classifier.classes_ = np.array(meta["classes"], dtype=np.int64)
         classifier.temperature_ = float(meta["temperature"])
         classifier.n_features_in_ = int(meta["n_features"])
+        seed = int(meta["seed"])
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFormatError(
             f"The saved classifier lacks {error}: the model is damaged; fit again, or copy it anew."
         ) from error
     _check_shapes(models, rows, probabilities, classifier)
-    graph = None if rows is None else GraphModel.for_prediction(rows, classifier.n_neighbors)
+    graph = None
+    if rows is not None:
+        graph = GraphModel.for_prediction(rows, classifier.n_neighbors, seed)
     classifier._predictor = Predictor(graph, probabilities, models)
     classifier.method_ = method
     return classifier

@@ -105,6 +105,7 @@ def tell_fit(summary: dict[str, Any]) -> None:
     headings = ("", "accuracy", "95 % interval", "measured on")
     show_table(headings, _accuracy_rows(summary), right=(1,))
     say()
+    say(advice(summary))
     chosen = next((c for c in summary["candidates"] if c["chosen"]), None)
     why = f": {chosen['why']}" if chosen and chosen["why"] else ""
     say(f"Method: {summary['method']}{one_line(why)}")
@@ -116,6 +117,30 @@ def tell_fit(summary: dict[str, Any]) -> None:
     )
     say()
     say(f"Report: {one_line(summary['report'])}")
+
+
+def advice(summary: dict[str, Any]) -> str:
+    """Say what twice the labels would bring, or why that cannot be told.
+
+    Parameters
+    ----------
+    summary : dict
+        With ``learning_curve`` (None if there is none) and ``no_learning_curve``.
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    curve = summary["learning_curve"]
+    if curve is None:
+        return str(summary["no_learning_curve"])
+    gain = f"a gain of {100 * curve['gain']['expected']:.1f} points"
+    return (
+        f"2x labels ({curve['next_n']:,}): about {curve['expected']:.1%} "
+        f"({curve['low']:.1%} to {curve['high']:.1%}), now {curve['now']['expected']:.1%}: "
+        + (gain if curve["worth_it"] else f"{gain} is hardly worth it")
+    )
 
 
 def _accuracy_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -6,6 +6,12 @@ from fewlabel.evaluate.calibrate import apply_temperature, fit_temperature
 from fewlabel.evaluate.candidates import CandidateScore, Choice, choose_candidate
 from fewlabel.evaluate.crossfit import LabelFolds, cross_fit, label_folds
 from fewlabel.evaluate.estimates import AccuracyEstimate, audit_estimate, estimate_accuracy
+from fewlabel.evaluate.learning_curve import (
+    CurveValue,
+    LearningCurve,
+    fit_learning_curve,
+    why_no_curve,
+)
 from fewlabel.evaluate.metrics import (
     ClassTable,
     accuracy,
@@ -34,7 +40,9 @@ __all__ = [
     "ClassTable",
     "CoverageAtAccuracy",
     "CoverageCurve",
+    "CurveValue",
     "LabelFolds",
+    "LearningCurve",
     "ReliabilityCurve",
     "accuracy",
     "apply_temperature",
@@ -48,11 +56,13 @@ __all__ = [
     "cross_fit",
     "estimate_accuracy",
     "expected_calibration_error",
+    "fit_learning_curve",
     "fit_temperature",
     "label_folds",
     "log_loss",
     "per_class",
     "reliability_curve",
     "top_label",
+    "why_no_curve",
     "wilson_interval",
 ]

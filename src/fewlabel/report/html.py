@@ -19,6 +19,7 @@ from fewlabel.report.inputs import (
     LedgerRow,
     ReportInputs,
 )
+from fewlabel.report.learning import learning_view
 from fewlabel.report.scoring import (
     Scored,
     View,
@@ -120,6 +121,7 @@ def render_report(inputs: ReportInputs) -> str:
         reliability=reliability_view(scored),
         coverage=coverage_view(scored, inputs.confidence[inputs.origin != "label"]),
         candidates_svg=candidates_svg(inputs),
+        learning=learning_view(inputs.curve, inputs.no_curve),
         confidence=confidence_view(inputs),
         class_rows=class_rows(inputs, scored),
         time_rows=time_rows(inputs.seconds),

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from fewlabel.evaluate import AccuracyEstimate, CandidateScore
+from fewlabel.evaluate import AccuracyEstimate, CandidateScore, LearningCurve
 
 SOURCES = ("label", "propagated", "model")
 
@@ -139,6 +139,10 @@ class ReportInputs:
         Peak memory in megabytes.
     command : str
         The command that makes this run again.
+    curve : LearningCurve, optional
+        What more labels would bring.
+    no_curve : str
+        Why there is no ``curve``.
 
     Raises
     ------
@@ -178,6 +182,8 @@ class ReportInputs:
     feature_reason: str = ""
     peak_rss_mb: float | None = None
     command: str = ""
+    curve: LearningCurve | None = None
+    no_curve: str = ""
 
     def __post_init__(self) -> None:
         """Check that the arrays fit together."""
