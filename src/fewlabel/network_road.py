@@ -38,7 +38,12 @@ NAME = "network"
 LARGEST_SIDE = 64
 """Larger images are read at this size: the small networks are made for it."""
 
-_FEWEST_HELD_OUT = 30
+LEAST_SECONDS = 300.0
+"""Less time than this is not enough for a network and a test of it."""
+
+FEWEST_LABELS = 150
+"""With fewer labels a fifth of them tells nothing."""
+
 _MOST_ROUNDS = 4
 
 
@@ -171,7 +176,7 @@ def follow_network_road(
     """
     start = time.perf_counter()
     folds = main.folds_
-    if folds is None or len(folds.labeled) < 5 * _FEWEST_HELD_OUT:
+    if folds is None or len(folds.labeled) < FEWEST_LABELS:
         return None
     problem = _Problem(
         images,
@@ -197,7 +202,11 @@ def follow_network_road(
     held_proba = tested.held_proba[n_rounds - 1]
     codes = np.searchsorted(main.classes_, y[held])
     choice = choose_candidate(
-        {NAME: held_proba, main.method_: main.cross_fitted_[position]},
+        {
+            NAME: held_proba,
+            "supervised": main.supervised_cross_fitted_[position],
+            main.method_: main.cross_fitted_[position],
+        },
         codes,
         prefer=(NAME,),
         n_se=0.0,
@@ -262,7 +271,7 @@ def _run_rounds(
     name: str,
     seconds: float,
     *,
-    most: int = _MOST_ROUNDS,
+    most: int | None = None,
     held: np.ndarray | None = None,
     truth: np.ndarray | None = None,
     proba: np.ndarray | None = None,
@@ -275,7 +284,7 @@ def _run_rounds(
     networks: list[NetworkClassifier] = []
     history: list[dict[str, Any]] = []
     held_proba: list[np.ndarray] = []
-    for number in range(1, most + 1):
+    for number in range(1, (most or _MOST_ROUNDS) + 1):
         begin = time.perf_counter()
         networks.append(problem.student(proba, codes, f"{name}-{number}", number))
         extractor = JoinedFeatures(problem.base, list(networks))

@@ -6,11 +6,13 @@ and reporting are next door, in `fewlabel.run_folder` and `fewlabel.run_report`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fewlabel import network_road
 from fewlabel.classifier import FewLabelClassifier
 from fewlabel.classifier.fewer_labels import measure_fewer_labels
 from fewlabel.compute import peak_rss_mb, timed_stage
@@ -27,7 +29,9 @@ from fewlabel.evaluate import (
 )
 from fewlabel.features.choose import FeatureExtractor
 from fewlabel.features.extract import Features, Progress, extract_features
+from fewlabel.network_road import NetworkRoad, follow_network_road
 from fewlabel.selection import Selection, select_images, write_picks
+from fewlabel.selftrain.graph_student import StudentSettings
 
 __all__ = [
     "Features",
@@ -48,8 +52,9 @@ class FitSettings:
 
     Attributes
     ----------
-    method : {"auto", "graph", "student", "blend", "supervised"}
-        How to learn; ``"auto"`` lets cross-fitting choose.
+    method : {"auto", "graph", "student", "blend", "supervised", "network"}
+        How to learn; ``"auto"`` lets cross-fitting choose, ``"network"`` lets graph and network
+        teach each other whatever the time.
     features : str
         ``"auto"``, ``"patches"``, ``"pixels"`` or the timm name of a network.
     weights : str or None
@@ -58,6 +63,11 @@ class FitSettings:
         Seed of every random choice.
     device : {"auto", "cpu", "cuda", "mps"}
         Where a network runs.
+    time_budget : float or None
+        Seconds to spend. From five minutes on, ``"auto"`` lets graph and network teach each other
+        as well, and keeps that where held-out labels favour it; None stays with the main job.
+    checkpoint : Path or None
+        Folder for the state of networks in training, to go on from after an interruption.
     """
 
     method: str = "auto"
@@ -65,6 +75,8 @@ class FitSettings:
     weights: str | None = None
     seed: int = 0
     device: str = "auto"
+    time_budget: float | None = None
+    checkpoint: Path | None = None
 
 
 @dataclass(eq=False)
@@ -111,6 +123,8 @@ class FitResult:
         What more labels would bring.
     no_curve : str
         Why there is no ``curve``; empty if there is.
+    n_networks : int
+        Networks that graph and labels have taught, whose embeddings are among the features.
     """
 
     classifier: FewLabelClassifier
@@ -132,6 +146,7 @@ class FitResult:
     peak_rss_mb: float = field(default_factory=peak_rss_mb)
     curve: LearningCurve | None = None
     no_curve: str = ""
+    n_networks: int = 0
 
     @property
     def predicted(self) -> np.ndarray:
@@ -164,12 +179,13 @@ class FitResult:
             "supervised_accuracy": _number(self.supervised_accuracy),
             "learning_curve": None if self.curve is None else self.curve.to_dict(),
             "no_learning_curve": self.no_curve,
-            "method": self.classifier.method_,
+            "method": network_road.NAME if self.n_networks else self.classifier.method_,
+            "n_networks": self.n_networks,
             "candidates": [] if choice is None else [asdict(row) for row in choice.table],
             "chosen_settings": self.classifier.settings_,
             "temperature": self.classifier.temperature_,
             "features": self.feature_reason,
-            "settings": asdict(self.settings),
+            "settings": asdict(replace(self.settings, checkpoint=None)),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "peak_rss_mb": round(self.peak_rss_mb, 1),
             "warnings": self.warnings,
@@ -224,14 +240,23 @@ def fit_images(
         )
     with timed_stage(seconds, "fit", progress):
         groups = images.content_groups()
-        classifier = FewLabelClassifier(method=settings.method, random_state=settings.seed)
-        classifier.fit(prepared.rows, y, groups=groups)
-        proba = _all_classes(classifier.label_distributions_, classifier, labels)
+        method = "auto" if settings.method == network_road.NAME else settings.method
+        main = FewLabelClassifier(method=method, random_state=settings.seed)
+        classifier = main.fit(prepared.rows, y, groups=groups)
+        main_rows = prepared.rows
+    with timed_stage(seconds, "networks", progress):
+        spent = seconds["features"] + seconds["fit"]
+        road, told = _longer_road(images, y, main, prepared, groups, settings, spent, progress)
+        if road is not None:
+            classifier = road.classifier
+            reason = f"{prepared.reason} Joined with what {road.n_rounds} network(s) see."
+            prepared = Features(road.extractor, road.rows, reason)
+    proba = _all_classes(classifier.label_distributions_, classifier, labels)
     estimate, supervised = _estimates(classifier, labels, y)
     audited = labels.audit
     audit = audit_estimate(labels.y[audited], proba[audited].argmax(1)) if len(audited) else None
     with timed_stage(seconds, "curve", progress):
-        curve, no_curve = _learning_curve(classifier, prepared.rows, labels, groups, audit)
+        curve, no_curve = _learning_curve(main, main_rows, labels, groups, audit)
     origin = np.full(len(images), "model", dtype=object)
     if classifier.method_ in ("graph", "blend"):
         origin[:] = "propagated"
@@ -250,11 +275,12 @@ def fit_images(
         feature_reason=prepared.reason,
         settings=settings,
         seconds=seconds,
-        warnings=_fit_warnings(images, labels, classifier, groups, audit),
+        warnings=[*_fit_warnings(images, labels, main, groups, audit), *told],
         n_duplicates=len(images) - len(np.unique(groups)),
         n_skipped=len(images.skipped),
         curve=curve,
         no_curve=no_curve,
+        n_networks=0 if road is None else road.n_rounds,
     )
 
 
@@ -273,6 +299,54 @@ def _estimates(
     baseline = codes[classifier.supervised_cross_fitted_.argmax(axis=1)]
     supervised = accuracy(truth[seen], baseline[seen]) if seen.any() else float("nan")
     return estimate, supervised
+
+
+def _longer_road(
+    images: ImageSet,
+    y: np.ndarray,
+    main: FewLabelClassifier,
+    prepared: Features,
+    groups: np.ndarray,
+    settings: FitSettings,
+    spent: float,
+    progress: Progress | None,
+) -> tuple[NetworkRoad | None, list[str]]:
+    """Let graph and network teach each other where time allows; say so where that is no help."""
+    asked = settings.method == network_road.NAME
+    left = (settings.time_budget or 0.0) - spent
+    if not asked and (settings.method != "auto" or left < network_road.LEAST_SECONDS):
+        return None, []
+    if not asked and prepared.extractor.name == "backbone":
+        return None, []
+    road = follow_network_road(
+        images,
+        y,
+        main,
+        prepared.extractor,
+        prepared.rows,
+        groups=groups,
+        time_budget=max(left, 0.0),
+        seed=settings.seed,
+        settings=StudentSettings(device=settings.device),
+        checkpoint=settings.checkpoint,
+        progress=progress,
+    )
+    if road is None:
+        return None, [
+            f"Networks were not tried: fewer than {network_road.FEWEST_LABELS} labels are too few "
+            "to hold some out and see whether they help."
+        ]
+    scores = {row.name: row.accuracy for row in road.choice.table}
+    by_networks = scores.pop(network_road.NAME)
+    told = (
+        f"On {len(road.classifier.cross_fitted_)} held-out labels the networks have "
+        f"{by_networks:.1%} and the main job {max(scores.values()):.1%}"
+    )
+    if road.helped:
+        return road, []
+    if asked:
+        return road, [f"{told}: they are kept since you asked for them."]
+    return None, [f"{told}: the main job's model is kept."]
 
 
 def _learning_curve(

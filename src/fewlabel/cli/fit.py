@@ -19,6 +19,7 @@ from fewlabel.cli.options import (
     Method,
     ProbabilitiesOption,
     SeedOption,
+    TimeOption,
     WeightsOption,
 )
 from fewlabel.files import check_new_folder
@@ -35,6 +36,7 @@ was assumed), skipped.csv and model/. It is written whole or not at all.
 Examples:
   fewlabel fit photos --labels labels.csv --out run
   fewlabel fit photos --labels labels.csv --out run --features mobilenetv2_100
+  fewlabel fit scans --labels labels.csv --out run --time 30m
   fewlabel fit sorted-photos --labels folders --out run
 """
 
@@ -64,6 +66,7 @@ def fit(
     weights: WeightsOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = Device.auto,
+    time: TimeOption = None,
     probabilities: ProbabilitiesOption = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing run.")] = False,
     as_json: JsonOption = False,
@@ -80,7 +83,12 @@ def fit(
         from fewlabel.run_folder import save_run
 
         settings = FitSettings(
-            method=method.value, features=features, weights=weights, seed=seed, device=device.value
+            method=method.value,
+            features=features,
+            weights=weights,
+            seed=seed,
+            device=device.value,
+            time_budget=time,
         )
         result = fit_images(image_set, table, settings, progress=progress)
         run = save_run(

@@ -29,6 +29,7 @@ class Method(StrEnum):
     student = "student"
     blend = "blend"
     supervised = "supervised"
+    network = "network"
 
 
 class SelectMethod(StrEnum):
@@ -129,6 +130,17 @@ def whole_numbers(
     return numbers
 
 
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration(text: str) -> float:
+    """Read a time such as ``90s``, ``30m`` or ``2h`` as seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip().lower())
+    if match is None or not 0 < float(match[1]) < 1e6:
+        raise typer.BadParameter(f"{text!r} is not a time: give 90s, 30m or 2h.")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
 def at_least(least: int) -> Callable[[str], int]:
     """Give a parser of whole numbers that are not below ``least``."""
     return lambda text: whole_number(text, least=least)
@@ -157,6 +169,17 @@ FeaturesOption = Annotated[
         metavar="NAME",
         help="auto, patches, pixels, or a pretrained backbone by its timm name "
         "(needs the extra `backbones`).",
+    ),
+]
+TimeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--time",
+        metavar="TIME",
+        parser=duration,
+        help="Time to spend, such as 5m, 30m or 2h: with ten minutes or more, --method auto also "
+        "trains networks that graph and labels teach, and keeps them if they do better.",
+        show_default=False,
     ),
 ]
 WeightsOption = Annotated[

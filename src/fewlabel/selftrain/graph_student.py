@@ -20,7 +20,9 @@ class StudentSettings:
     architecture : str
         Network for images; see `fewlabel.NetworkClassifier`.
     n_steps : int
-        Steps of one training.
+        Steps of one training, as far as ``max_epochs`` allows.
+    max_epochs : int
+        Passes over the images, at most: few images do not bear many steps.
     batch_size : int
         Images in a step.
     learning_rate : float
@@ -37,6 +39,7 @@ class StudentSettings:
 
     architecture: str = "resnet"
     n_steps: int = 1_200
+    max_epochs: int = 60
     batch_size: int = 320
     learning_rate: float = 3e-3
     augment: str = "mild"
@@ -117,6 +120,7 @@ def train_student(
     """
     targets, weights = student_targets(proba, codes, settings.sharpen)
     n_epochs = max(1, round(settings.n_steps * settings.batch_size / len(pixels)))
+    n_epochs = min(n_epochs, settings.max_epochs)
     network = NetworkClassifier(
         settings.architecture,
         n_epochs=n_epochs,

@@ -1,0 +1,77 @@
+"""The longer road within the main job: when it is taken, and what is kept of it."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from fewlabel import pipeline
+from fewlabel.data import Labels, labels_from_truth, load_images
+from fewlabel.pipeline import FitSettings, extract_features, fit_images
+from fewlabel.run_folder import load_run, save_run
+from fewlabel.selftrain.graph_student import StudentSettings
+
+QUICK = functools.partial(StudentSettings, "cnn", n_steps=45, batch_size=64, augment="weak")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(pipeline, "StudentSettings", lambda device: QUICK(device=device))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    images = load_images("digits")
+    train, test = images.subset(range(900)), images.subset(range(900, 1797))
+    truth = labels_from_truth(train)
+    y = np.where(np.arange(900) % 5 == 0, truth.y, -1)
+    labels = Labels(y, truth.classes, ("random",) * 900)
+    return train, test, labels, extract_features(train, features="pixels")
+
+
+def fit(digits, **settings):
+    train, _, labels, prepared = digits
+    settings = FitSettings(features="pixels", **settings)
+    return fit_images(train, labels, settings, prepared=prepared)
+
+
+def test_networks_that_were_asked_for_are_saved_and_predict_new_images(digits, tmp_path):
+    train, test, _, _ = digits
+    result = fit(digits, method="network")
+    summary = result.summary()
+    assert summary["method"] == "network"
+    assert summary["n_networks"] >= 1
+    assert {row["name"] for row in summary["candidates"]} > {"network"}
+    # Only the labels that the networks were not shown speak for them.
+    assert result.estimate.n == 36
+    run = load_run(save_run(result, train, tmp_path / "run"))
+    predicted = run.predict(test)
+    truth = labels_from_truth(test, run.classes).y
+    assert np.mean(predicted.label == truth) > 0.9
+    again = run.predict(train)
+    np.testing.assert_allclose(again.proba.sum(1), 1, rtol=1e-5)
+    unlabeled = result.origin != "label"
+    assert np.mean(again.label[unlabeled] == result.predicted[unlabeled]) > 0.95
+
+
+def test_time_opens_the_longer_road_and_the_better_one_is_kept(digits, monkeypatch):
+    result = fit(digits, time_budget=400.0)
+    said = " ".join(result.warnings)
+    assert (result.n_networks > 0) == ("main job's model is kept" not in said)
+    assert result.seconds["networks"] > 0.5
+
+
+def test_without_time_it_stays_with_the_main_job(digits):
+    for settings in ({}, {"time_budget": 30.0}, {"method": "graph", "time_budget": 900.0}):
+        result = fit(digits, **settings)
+        assert result.n_networks == 0
+        assert result.summary()["method"] != "network"
+
+
+def test_too_few_labels_are_told(digits):
+    train, _, labels, prepared = digits
+    few = Labels(np.where(np.cumsum(labels.y >= 0) <= 60, labels.y, -1), labels.classes)
+    settings = FitSettings(features="pixels", method="network")
+    result = fit_images(train, few, settings, prepared=prepared)
+    assert result.n_networks == 0
+    assert "fewer than 150 labels are too few" in result.warnings[-1]
