@@ -163,6 +163,7 @@ def save_run(
     force: bool = False,
     command: str = "",
     probabilities: bool = False,
+    n_explained: int = 0,
 ) -> Path:
     """Write a run folder, whole or not at all.
 
@@ -180,6 +181,8 @@ def save_run(
         The command that makes this run again, for the report.
     probabilities : bool
         Write one column a class into predictions.csv.
+    n_explained : int
+        How many predictions the report explains by LIME (needs the extra ``explain``).
 
     Returns
     -------
@@ -214,7 +217,13 @@ def save_run(
         summary = {"fewlabel_version": __version__, "created": now(), "command": command}
         summary |= result.summary()
         (folder / "metrics.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
-        html = run_report(result, images, command=command, created=summary["created"])
+        html = run_report(
+            result,
+            images,
+            command=command,
+            created=summary["created"],
+            n_explained=n_explained,
+        )
         (folder / "report.html").write_text(html, encoding="utf-8")
     return out
 

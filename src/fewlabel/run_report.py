@@ -24,6 +24,7 @@ from fewlabel.report import (
     render_evaluation,
     render_report,
 )
+from fewlabel.run_sheet import explain_fit
 
 _THUMBNAIL = 96
 _GALLERY = 24
@@ -31,7 +32,9 @@ _MAP_IMAGES = 1_200
 _UNSURE_POOL = 1_000
 
 
-def run_report(result: FitResult, images: ImageSet, *, command: str, created: str) -> str:
+def run_report(
+    result: FitResult, images: ImageSet, *, command: str, created: str, n_explained: int = 0
+) -> str:
     """Render the report of a fit.
 
     Parameters
@@ -44,6 +47,8 @@ def run_report(result: FitResult, images: ImageSet, *, command: str, created: st
         The command that makes the run again.
     created : str
         Time in ISO form.
+    n_explained : int
+        How many predictions to explain; each takes from a second to some ten.
 
     Returns
     -------
@@ -68,6 +73,7 @@ def run_report(result: FitResult, images: ImageSet, *, command: str, created: st
             "test_proba": result.proba[audited],
         }
     inputs = ReportInputs(
+        explained=explain_fit(result, images, n_explained) if n_explained else [],
         title=_title(images),
         source=images.source,
         created=created,

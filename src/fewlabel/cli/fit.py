@@ -21,6 +21,7 @@ from fewlabel.cli.options import (
     SeedOption,
     TimeOption,
     WeightsOption,
+    at_least,
 )
 from fewlabel.files import check_new_folder
 
@@ -68,6 +69,16 @@ def fit(
     device: DeviceOption = Device.auto,
     time: TimeOption = None,
     probabilities: ProbabilitiesOption = False,
+    explain: Annotated[
+        int,
+        typer.Option(
+            "--explain",
+            metavar="N",
+            parser=at_least(0),
+            help="Explain so many predictions in the report (needs the extra `explain`; a second "
+            "to some ten each).",
+        ),
+    ] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing run.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -98,6 +109,7 @@ def fit(
             force=force,
             command=command_of(ctx),
             probabilities=probabilities,
+            n_explained=explain,
         )
     summary = result.summary() | {"run": str(run), "report": str(run / "report.html")}
     if as_json:
