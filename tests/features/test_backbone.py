@@ -1,12 +1,14 @@
 import json
 import os
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 from torch import nn
 
 from fewlabel.data import image_set_from_array, load_images
@@ -86,6 +88,20 @@ def test_flip_averages_with_the_mirror_image(images, weights):
     np.testing.assert_allclose(features, mean, atol=1e-4 * np.abs(mean).max())
     again = Backbone.from_state(*flipped.to_state())
     np.testing.assert_array_equal(again.transform(images), features)
+
+
+def test_fewer_images_at_once_after_memory_ran_out(images, weights):
+    backbone = Backbone(weights=weights, size=40).fit(images)
+    expected = backbone.transform(images)
+    module = backbone.network_.module
+
+    def check(_, given):
+        if len(given[0]) > 3:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    module.register_forward_pre_hook(check)
+    with pytest.warns(RuntimeWarning, match="at most 3 rows are worked on at once"):
+        np.testing.assert_allclose(backbone.transform(images), expected, atol=1e-4)
 
 
 def test_mean_and_std_can_be_given(images, weights, tensors):
@@ -318,3 +334,23 @@ def test_the_given_weights_need_no_settings():
     np.fill_diagonal(similar, -1)
     nearest = y[chosen][similar.argmax(axis=1)]
     assert np.mean(nearest == y[chosen]) > 0.85
+
+
+def test_a_tiny_photo_is_enlarged_and_a_giant_one_is_set_aside(tmp_path, weights):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    tiny = Image.fromarray(noise(1, side=8)[0])
+    tiny.save(folder / "tiny.png")
+    # A header that promises 12,000 × 9,000 pixels: it is refused before it is decoded.
+    whole = (folder / "tiny.png").read_bytes()
+    header = struct.pack(">4sIIBBBBB", b"IHDR", 12_000, 9_000, 8, 2, 0, 0, 0)
+    crc = struct.pack(">I", zlib.crc32(header))
+    (folder / "giant.png").write_bytes(whole[:12] + header + crc + whole[33:])
+    photos = load_images(folder)
+    assert photos.names == ("tiny.png",)
+    [giant] = photos.skipped
+    assert (giant.path, "the image has 108 megapixels" in giant.reason) == ("giant.png", True)
+    features = Backbone(weights=weights, size=64).fit_transform(photos)
+    enlarged = image_set_from_array(np.asarray(tiny)[None]).read([0], size=(64, 64))
+    expected = Backbone(weights=weights, size=64).fit_transform(image_set_from_array(enlarged))
+    assert np.corrcoef(features[0], expected[0])[0, 1] > 0.99

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,6 +239,27 @@ class ImageSet:
                 count=len(self),
             )
         return self._groups.copy()
+
+    def digest(self) -> str:
+        """Fingerprint of all that the pixels depend on, in order; names are not part of it.
+
+        Returns
+        -------
+        str
+            Hexadecimal digits.
+
+        Examples
+        --------
+        >>> from fewlabel.data import load_images
+        >>> images = load_images("digits")
+        >>> images.subset([1, 2]).digest() == images.subset([2, 1]).digest()
+        False
+        """
+        state = hashlib.blake2b(digest_size=16)
+        state.update(f"{self.is_grey} {self.white_level} {self.native_shape}".encode())
+        for content in self._store.digests(self._rows):
+            state.update(content)
+        return state.hexdigest()
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> ImageSet:
         """Take some of the images, as a set that keeps their names.

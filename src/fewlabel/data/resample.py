@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
+from typing import Any
+
 import numpy as np
+
+from fewlabel.errors import UsageError
 
 _BLOCK = 1024
 
@@ -43,6 +48,45 @@ def resize_arrays(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
             down = np.clip(np.rint(np.matmul(rows, across)), 0, 255)
             out[start : start + _BLOCK, :, :, channel] = down
     return out
+
+
+def as_size(size: Any, *, owner: str) -> tuple[int, int]:
+    """Turn a size parameter into height and width.
+
+    Parameters
+    ----------
+    size : object
+        A positive int, or two of them.
+    owner : str
+        Class to name in the message.
+
+    Returns
+    -------
+    (int, int)
+        Height and width.
+
+    Raises
+    ------
+    UsageError
+        If it is something else.
+
+    Examples
+    --------
+    >>> as_size(32, owner="Pixels")
+    (32, 32)
+    """
+    sides = (size, size) if isinstance(size, numbers.Integral) else size
+    if (
+        not isinstance(sides, tuple | list)
+        or len(sides) != 2
+        or not all(isinstance(s, numbers.Integral) and not isinstance(s, bool) for s in sides)
+        or min(sides) < 1
+    ):
+        raise UsageError(
+            f"The 'size' parameter of {owner} must be a positive int or (height, width). "
+            f"Got {size!r} instead."
+        )
+    return int(sides[0]), int(sides[1])
 
 
 def _weights(n_in: int, n_out: int, scale: float) -> np.ndarray:

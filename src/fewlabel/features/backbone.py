@@ -12,10 +12,12 @@ import torch
 
 from fewlabel.compute import matmul_dtype, pick_device
 from fewlabel.data import ImageSet
+from fewlabel.data.resample import as_size
 from fewlabel.errors import DataError, ModelFormatError, UsageError
 from fewlabel.features.networks import Network, load_network
-from fewlabel.features.pixels import Progress, as_size
+from fewlabel.features.pixels import Progress
 from fewlabel.features.reduce import DampedPCA, check_reduction, reducer_from_state, sample_rows
+from fewlabel.nets.memory import is_out_of_memory, warn_halved
 from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, name_from_weights
 
 # On a CPU the maps of a layer must stay in the cache: eight images of 160 × 160 run twice as
@@ -119,6 +121,11 @@ class Backbone:
         self.batch_size = batch_size
         self.max_fit_samples = max_fit_samples
         self.random_state = random_state
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the weights alone decide the features, and fitting looks at no image."""
+        return self.n_components is None
 
     def fit(self, images: ImageSet, *, progress: Progress | None = None) -> Backbone:
         """Load the network, and learn the components if there are any.
@@ -312,6 +319,9 @@ class Backbone:
         )
         module: Any = self.network_.module
         module.to(self._device, memory_format=torch.channels_last)
+        height, width = self.network_.size
+        on_cpu = self._device.type == "cpu"
+        self._at_once = max(1, _CPU_PIXELS // (height * width)) if on_cpu else self.batch_size
         self.reducer_: DampedPCA | None = None
 
     def _fit_reducer(self, features: np.ndarray) -> DampedPCA:
@@ -351,20 +361,26 @@ class Backbone:
                 progress(stage, where.stop, len(images))
         return features
 
-    @torch.inference_mode()
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
         """Features of a block of uint8 pixels, (b, d) float32, not normalised."""
+        while True:
+            try:
+                return self._forward_parts(pixels)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or self._at_once == 1:
+                    raise
+            self._at_once = -(-min(self._at_once, len(pixels)) // 2)
+            warn_halved(self._at_once, self._device)
+
+    @torch.inference_mode()
+    def _forward_parts(self, pixels: np.ndarray) -> np.ndarray:
         recipe, device = self.network_.recipe, self._device
-        height, width = self.network_.size
-        at_once = len(pixels)
-        if device.type == "cpu":
-            at_once = max(1, min(at_once, _CPU_PIXELS // (height * width)))
         mean = torch.tensor(recipe.mean, device=device).view(1, 3, 1, 1) * 255
         scale = 1 / (torch.tensor(recipe.std, device=device).view(1, 3, 1, 1) * 255)
         reduced = matmul_dtype(device.type) is torch.bfloat16
         rows = []
         # (b, H, W, 3) seen as (b, 3, H, W) is channels_last already.
-        for part in torch.from_numpy(pixels).permute(0, 3, 1, 2).split(at_once):
+        for part in torch.from_numpy(pixels).permute(0, 3, 1, 2).split(self._at_once):
             batch = (part.to(device).float() - mean) * scale
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=reduced):
                 features = self.network_.module(batch).float()

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet
+from fewlabel.data.resample import as_size
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.features.filters import PatchFilters
 from fewlabel.features.patches import PatchDictionary
-from fewlabel.features.pixels import Progress, as_size, reducer_from_state
+from fewlabel.features.pixels import Progress, reducer_from_state
 from fewlabel.features.reduce import DampedPCA, sample_rows
 
 _BLOCK_SIZE = 512

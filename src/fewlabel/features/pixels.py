@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fewlabel.data import ImageSet
+from fewlabel.data.resample import as_size
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.features.reduce import DampedPCA, check_reduction, reducer_from_state, sample_rows
 
@@ -251,45 +251,6 @@ class Pixels:
             if progress is not None:
                 progress(stage, where.stop, len(images))
         return features
-
-
-def as_size(size: Any, *, owner: str) -> tuple[int, int]:
-    """Turn a size parameter into height and width.
-
-    Parameters
-    ----------
-    size : object
-        A positive int, or two of them.
-    owner : str
-        Class to name in the message.
-
-    Returns
-    -------
-    (int, int)
-        Height and width.
-
-    Raises
-    ------
-    UsageError
-        If it is something else.
-
-    Examples
-    --------
-    >>> as_size(32, owner="Pixels")
-    (32, 32)
-    """
-    sides = (size, size) if isinstance(size, numbers.Integral) else size
-    if (
-        not isinstance(sides, tuple | list)
-        or len(sides) != 2
-        or not all(isinstance(s, numbers.Integral) and not isinstance(s, bool) for s in sides)
-        or min(sides) < 1
-    ):
-        raise UsageError(
-            f"The 'size' parameter of {owner} must be a positive int or (height, width). "
-            f"Got {size!r} instead."
-        )
-    return int(sides[0]), int(sides[1])
 
 
 def _size_of(images: ImageSet) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from fewlabel.nets.architectures import ARCHITECTURES, Network, NetworkSpec, bui
 from fewlabel.nets.batches import Batch, TrainingSet
 from fewlabel.nets.ema import MovingAverage
 from fewlabel.nets.estimator import NetworkClassifier
+from fewlabel.nets.fine_tuning import FineTuning
 from fewlabel.nets.loop import Trainer, predict_logits
 from fewlabel.nets.losses import smooth_targets, soft_cross_entropy
 from fewlabel.nets.settings import TrainSettings
@@ -13,6 +14,7 @@ from fewlabel.nets.settings import TrainSettings
 __all__ = [
     "ARCHITECTURES",
     "Batch",
+    "FineTuning",
     "MovingAverage",
     "Network",
     "NetworkClassifier",

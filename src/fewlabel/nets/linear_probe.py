@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from fewlabel.compute import threads_for
 
 _MAX_ITER = 200
-_TOLERANCE = 1e-4
+_TOLERANCE = 1e-5
 
 
 def fit_linear_probe(

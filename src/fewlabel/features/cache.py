@@ -1,0 +1,267 @@
+"""Features kept on disk, so that a second run on the same images starts at once.
+
+An entry belongs to one set of images and one way of computing: its name is a hash of the contents
+of the images, the extractor's settings, its weights, and the code and the packages that compute.
+So nothing has to be thrown away by hand, and a changed image is never answered with old features.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+import fewlabel
+from fewlabel.compute import matmul_dtype, pick_device
+from fewlabel.data import ImageSet, cache_folder
+from fewlabel.errors import FewLabelError, StorageError
+from fewlabel.features.choose import FeatureExtractor
+from fewlabel.features.pixels import Progress
+from fewlabel.files import atomic_file
+from fewlabel.nets.pretrained import read_recipe
+
+MAX_BYTES = 4_000_000_000
+"""Size of the cache on disk, at most; what was not used for the longest time goes first."""
+
+LEAST_SECONDS = 1.0
+"""Features that are computed faster than this are not worth a place."""
+
+_VERSION = "1"
+_KEY = "fewlabel-features"
+_PACKAGES = ("numpy", "torch", "timm", "Pillow")
+
+
+def cached_transform(
+    extractor: FeatureExtractor,
+    images: ImageSet,
+    *,
+    progress: Progress | None = None,
+    folder: Path | None = None,
+) -> tuple[FeatureExtractor, np.ndarray]:
+    """Fit an extractor and transform the images, or take up what an earlier run has kept.
+
+    A damaged entry is thrown away and computed anew; a disk that is full or cannot be written
+    to costs nothing but the time.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+        Not fitted yet.
+    images : ImageSet
+        The images.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+    folder : Path, optional
+        Where to keep features; by default ``features`` in ``FEWLABEL_CACHE`` or the user's
+        cache folder.
+
+    Returns
+    -------
+    extractor : FeatureExtractor
+        The fitted extractor: the one that was given, or its equal from the cache.
+    rows : ndarray of shape (n, d), dtype float32
+        Features.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fewlabel.data import load_images
+    >>> from fewlabel.features.pixels import Pixels
+    >>> images = load_images("digits").subset(range(20))
+    >>> cached_transform(Pixels(), images, folder=Path(tempfile.mkdtemp()))[1].shape
+    (20, 64)
+    """
+    folder = cache_folder() / "features" if folder is None else folder
+    key = cache_key(extractor, images)
+    file = folder / f"{key}.safetensors"
+    found = _read(file, key, extractor, images)
+    if found is not None:
+        if progress is not None:
+            progress("features of an earlier run", len(images), len(images))
+        return found
+    start = time.perf_counter()
+    rows = extractor.fit_transform(images, progress=progress)
+    if time.perf_counter() - start >= LEAST_SECONDS:
+        _write(file, key, extractor, rows)
+    return extractor, rows
+
+
+def cache_key(extractor: FeatureExtractor, images: ImageSet) -> str:
+    """Name what features depend on.
+
+    Parameters
+    ----------
+    extractor : FeatureExtractor
+        Not fitted, or fitted.
+    images : ImageSet
+        The images.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+
+    Examples
+    --------
+    >>> from fewlabel.data import load_images
+    >>> from fewlabel.features.pixels import Pixels
+    >>> images = load_images("digits").subset(range(20))
+    >>> cache_key(Pixels(), images) == cache_key(Pixels(n_components=8), images)
+    False
+    """
+    about = [
+        _VERSION,
+        images.digest(),
+        _settings(extractor),
+        {package: _package_version(package) for package in _PACKAGES},
+        _source_digest(),
+    ]
+    text = json.dumps(about, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _settings(extractor: Any) -> dict[str, Any]:
+    """Give what an extractor was made with; of a weight file its content, not its place."""
+    settings: dict[str, Any] = {"class": type(extractor).__qualname__}
+    for name in inspect.signature(type(extractor).__init__).parameters:
+        value: Any = getattr(extractor, name, None)
+        if name == "device":
+            device = pick_device(value).type
+            value = [device, str(matmul_dtype(device))]
+        elif name == "weights" and value is not None:
+            value = _weights_identity(Path(value).expanduser())
+        elif hasattr(value, "fit_transform"):
+            value = _settings(value)
+        elif isinstance(value, list | tuple):
+            value = [_settings(v) if hasattr(v, "fit_transform") else v for v in value]
+        settings[name] = value
+    return settings
+
+
+def _weights_identity(path: Path) -> list[Any]:
+    if not path.is_file():
+        # The extractor says what is wrong with it.
+        return [str(path)]
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    # The name may tell the model, and a file beside it how images are normalised.
+    with contextlib.suppress(FewLabelError):
+        return [path.name, digest, str(read_recipe(path))]
+    return [path.name, digest]
+
+
+def _package_version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+@functools.cache
+def _source_digest() -> str:
+    """Fingerprint of the code that reads images and computes features."""
+    state = hashlib.blake2b(digest_size=16)
+    home = Path(fewlabel.__file__).parent
+    for part in ("compute.py", "data", "features", "nets"):
+        place = home / part
+        for file in sorted(place.glob("*.py")) if place.is_dir() else [place]:
+            state.update(file.read_bytes())
+    return state.hexdigest()
+
+
+def _is_frozen(extractor: FeatureExtractor) -> bool:
+    return bool(getattr(extractor, "is_frozen", False))
+
+
+def _read(
+    file: Path, key: str, extractor: FeatureExtractor, images: ImageSet
+) -> tuple[FeatureExtractor, np.ndarray] | None:
+    if not file.is_file():
+        return None
+    try:
+        arrays, header = _load(file)
+        rows = arrays.pop("rows")
+        if header["key"] != key or rows.shape[:1] != (len(images),) or rows.dtype != np.float32:
+            raise ValueError("another entry")
+        with contextlib.suppress(OSError):
+            os.utime(file)
+        if not _is_frozen(extractor):
+            extractor = _rebuild(extractor, arrays, header["state"])
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError):
+            file.unlink()
+        return None
+    if _is_frozen(extractor):
+        # Loads the network, and looks at no image.
+        extractor.fit(images)
+    return extractor, rows
+
+
+def _rebuild(
+    extractor: FeatureExtractor, arrays: dict[str, np.ndarray], meta: dict[str, Any]
+) -> FeatureExtractor:
+    make: Any = type(extractor).from_state  # type: ignore[attr-defined]
+    settings = {}
+    if "device" in inspect.signature(make).parameters:
+        settings["device"] = getattr(extractor, "device", "auto")
+    rebuilt: FeatureExtractor = make(arrays, meta, **settings)
+    return rebuilt
+
+
+def _load(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    with safetensors.safe_open(str(file), framework="numpy") as opened:
+        header = json.loads((opened.metadata() or {})[_KEY])
+        arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    if header["digest"] != _digest(arrays):
+        raise ValueError("the content does not match its checksum")
+    return arrays, header
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    state = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        state.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        state.update(arrays[name].tobytes() if not arrays[name].ndim else arrays[name].data)
+    return state.hexdigest()
+
+
+def _write(file: Path, key: str, extractor: FeatureExtractor, rows: np.ndarray) -> None:
+    arrays, meta = ({}, {}) if _is_frozen(extractor) else extractor.to_state()
+    held = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    held["rows"] = np.asarray(rows, order="C")
+    needed = sum(array.nbytes for array in held.values())
+    if needed > MAX_BYTES / 2:
+        return
+    header = json.dumps({"key": key, "state": meta, "digest": _digest(held)})
+    with contextlib.suppress(StorageError, OSError):
+        _make_room(file.parent, needed)
+        with atomic_file(file) as temporary:
+            safetensors.numpy.save_file(held, temporary, metadata={_KEY: header})
+
+
+def _make_room(folder: Path, needed: int) -> None:
+    """Delete what was not used for the longest time, until the new entry fits."""
+    entries = []
+    for file in folder.glob("*.safetensors"):
+        # Another run may delete at the same time.
+        with contextlib.suppress(OSError):
+            status = file.stat()
+            entries.append((status.st_mtime_ns, status.st_size, file))
+    total = needed + sum(size for _, size, _ in entries)
+    for _, size, file in sorted(entries, key=lambda entry: entry[0]):
+        if total <= MAX_BYTES:
+            break
+        file.unlink(missing_ok=True)
+        total -= size

@@ -1,0 +1,216 @@
+"""The cache of features: what hits, what misses, what is thrown away."""
+
+import itertools
+import os
+
+import numpy as np
+import pytest
+import safetensors.torch
+
+from fewlabel.data import image_set_from_array, load_images
+from fewlabel.errors import DataError
+from fewlabel.extras import require
+from fewlabel.features import cache
+from fewlabel.features.backbone import Backbone
+from fewlabel.features.cache import cache_key, cached_transform
+from fewlabel.features.patch_features import PatchFeatures
+from fewlabel.features.pixels import Pixels
+
+SMALL = "mobilenetv3_small_050"
+
+
+@pytest.fixture(autouse=True)
+def everything_is_worth_a_place(monkeypatch):
+    monkeypatch.setattr(cache, "LEAST_SECONDS", 0.0)
+
+
+@pytest.fixture
+def images():
+    return load_images("digits").subset(range(150))
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / f"{SMALL}.safetensors"
+    model = require("timm", "This test").create_model(SMALL)
+    safetensors.torch.save_file(model.state_dict(), path)
+    return path
+
+
+class Counted:
+    """Count what is computed."""
+
+    def __init__(self, monkeypatch, kind):
+        self.n_computed = 0
+        compute = kind.fit_transform
+
+        def counting(extractor, images, **kwargs):
+            self.n_computed += 1
+            return compute(extractor, images, **kwargs)
+
+        monkeypatch.setattr(kind, "fit_transform", counting)
+
+
+def run(extractor, images, folder):
+    return cached_transform(extractor, images, folder=folder)
+
+
+def entries(folder):
+    return sorted(folder.glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (Pixels, {"n_components": 8}),
+        (PatchFeatures, {"max_fit_samples": 100}),
+        (Backbone, {"pretrained": False, "model": SMALL, "size": 32}),
+        (Backbone, {"pretrained": False, "model": SMALL, "size": 32, "n_components": 4}),
+    ],
+)
+def test_the_second_run_computes_nothing_and_gives_the_same(
+    kind, settings, images, tmp_path, monkeypatch
+):
+    images = images.subset(range(40)) if kind is Backbone else images
+    counted = Counted(monkeypatch, kind)
+    first, rows = run(kind(**settings), images, tmp_path)
+    second, again = run(kind(**settings), images, tmp_path)
+    assert counted.n_computed == 1
+    np.testing.assert_array_equal(rows, again)
+    new = load_images("digits").subset(range(200, 220))
+    np.testing.assert_array_equal(first.transform(new), second.transform(new))
+    assert second.to_state()[1] == first.to_state()[1]
+
+
+def test_weights_count_by_content_and_not_by_place(images, weights, tmp_path, monkeypatch):
+    counted = Counted(monkeypatch, Backbone)
+    images = images.subset(range(4))
+    folder = tmp_path / "cache"
+    run(Backbone(weights=weights, size=32), images, folder)
+    elsewhere = tmp_path / "moved" / weights.name
+    elsewhere.parent.mkdir()
+    weights.rename(elsewhere)
+    run(Backbone(weights=elsewhere, size=32), images, folder)
+    assert counted.n_computed == 1
+    tensors = safetensors.torch.load_file(elsewhere)
+    tensors["conv_stem.weight"][0, 0, 0, 0] += 0.1
+    safetensors.torch.save_file(tensors, elsewhere)
+    run(Backbone(weights=elsewhere, size=32), images, folder)
+    assert counted.n_computed == 2
+    # A file beside the weights says how images are normalised.
+    sidecar = elsewhere.with_suffix(".json")
+    sidecar.write_text(f'{{"architecture": "{SMALL}", "mean": [0.1, 0.2, 0.3]}}')
+    run(Backbone(weights=elsewhere, size=32), images, folder)
+    assert counted.n_computed == 3
+    # Frozen features need no second copy of the weights.
+    assert all(file.stat().st_size < 100_000 for file in entries(folder))
+
+
+def test_everything_that_changes_the_features_changes_the_key(images):
+    pixels = images.read(range(150))
+    changed = pixels.copy()
+    changed[7, 0, 0, 0] ^= 1
+    keys = [
+        cache_key(extractor, image_set)
+        for extractor, image_set in [
+            (Pixels(), images),
+            (Pixels(size=4), images),
+            (Pixels(random_state=1), images),
+            (PatchFeatures(), images),
+            (Backbone(SMALL), images),
+            (Backbone(SMALL, flip=True), images),
+            (Backbone("resnet18"), images),
+            (Pixels(), images.subset(range(149))),
+            (Pixels(), images.subset(range(149, -1, -1))),
+            (Pixels(), image_set_from_array(changed)),
+            (Pixels(), image_set_from_array(pixels.reshape(150, 4, 16, 1))),
+        ]
+    ]
+    assert len(set(keys)) == len(keys)
+    assert cache_key(Pixels(), image_set_from_array(pixels)) == keys[0]
+
+
+def test_a_version_of_a_package_changes_the_key(images, monkeypatch):
+    before = cache_key(Pixels(), images)
+    monkeypatch.setattr(cache, "_package_version", lambda name: "99")
+    assert cache_key(Pixels(), images) != before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:-100],
+        lambda data: b"",
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+        lambda data: data.replace(b"fewlabel-features", b"fewlabel-futures!"),
+        lambda data: b"\xff" * len(data),
+    ],
+)
+def test_a_damaged_entry_is_computed_anew(damage, images, tmp_path, monkeypatch):
+    counted = Counted(monkeypatch, Pixels)
+    rows = run(Pixels(), images, tmp_path)[1]
+    [file] = entries(tmp_path)
+    file.write_bytes(damage(file.read_bytes()))
+    np.testing.assert_array_equal(run(Pixels(), images, tmp_path)[1], rows)
+    assert counted.n_computed == 2
+    run(Pixels(), images, tmp_path)
+    assert counted.n_computed == 2
+
+
+def test_an_entry_under_a_wrong_name_is_not_used(images, tmp_path, monkeypatch):
+    counted = Counted(monkeypatch, Pixels)
+    other = images.subset(range(149, -1, -1))
+    run(Pixels(), images, tmp_path)
+    [file] = entries(tmp_path)
+    file.rename(tmp_path / f"{cache_key(Pixels(), other)}.safetensors")
+    run(Pixels(), other, tmp_path)
+    assert counted.n_computed == 2
+
+
+def test_what_was_not_used_for_the_longest_time_goes_first(images, tmp_path, monkeypatch):
+    clock = itertools.count(1_000_000_000, 60)
+
+    def use(n):
+        run(Pixels(), images.subset(range(n)), tmp_path)
+        file = tmp_path / f"{cache_key(Pixels(), images.subset(range(n)))}.safetensors"
+        os.utime(file, (now := next(clock), now))
+        return file
+
+    files = {n: use(n) for n in (100, 101, 102)}
+    use(100)
+    room = sum(file.stat().st_size for file in files.values())
+    monkeypatch.setattr(cache, "MAX_BYTES", room + 2_000)
+    files[103] = use(103)
+    assert {n for n, file in files.items() if file.exists()} == {100, 102, 103}
+
+
+def test_what_takes_half_the_cache_is_not_kept(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "MAX_BYTES", 2 * 150 * 64 * 4 - 2)
+    run(Pixels(), images, tmp_path)
+    assert not entries(tmp_path)
+
+
+def test_quick_features_are_not_kept(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "LEAST_SECONDS", 60.0)
+    run(Pixels(), images, tmp_path)
+    assert not entries(tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_the_time(images, tmp_path):
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("not a folder")
+    assert run(Pixels(), images, in_the_way)[1].shape == (150, 64)
+
+
+def test_the_folder_is_that_of_the_user(images, tmp_path, monkeypatch):
+    monkeypatch.setenv("FEWLABEL_CACHE", str(tmp_path))
+    seen = []
+    for _ in range(2):
+        cached_transform(Pixels(), images, progress=lambda *step: seen.append(step))
+    assert len(entries(tmp_path / "features")) == 1
+    assert seen[-1] == ("features of an earlier run", 150, 150)
+
+
+def test_a_mistake_is_reported_as_without_a_cache(images, tmp_path):
+    with pytest.raises(DataError, match=r"none.safetensors do not exist"):
+        run(Backbone(weights=tmp_path / "none.safetensors"), images, tmp_path)

@@ -1,0 +1,240 @@
+"""Fine-tuning: which layers change, how fast, from what, and what is refused."""
+
+import itertools
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from fewlabel.data import image_set_from_array
+from fewlabel.errors import DataError, DownloadError, UsageError
+from fewlabel.extras import require
+from fewlabel.nets import FineTuning, photos
+from fewlabel.persist import load_bundle, save_bundle
+
+SMALL = "mobilenetv3_small_050"
+
+
+def coloured(n=60, side=32, seed=0):
+    """Noise with a tint: red, green or blue is the class."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 3
+    images = rng.integers(0, 130, (n, side, side, 3))
+    images[np.arange(n), :, :, y] += 120
+    return images.astype(np.uint8), np.array(["red", "green", "blue"])[y]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Weights with the statistics of a network that has seen images."""
+    path = tmp_path_factory.mktemp("weights") / f"{SMALL}.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = require("timm", "This test").create_model(SMALL)
+        for _ in range(8):
+            model(torch.randn(8, 3, 32, 32))
+    safetensors.torch.save_file(model.state_dict(), path)
+    return path
+
+
+def tuned(weights, **parameters):
+    defaults = {"n_epochs": 2, "min_steps": 4, "batch_size": 16, "augment": None}
+    model = FineTuning(weights=weights, random_state=0, **(defaults | parameters))
+    return model.fit(*coloured())
+
+
+def changes(weights, model):
+    """Change of each weight and statistic of the body."""
+    before = safetensors.torch.load_file(weights)
+    after = model.network_.body.model.state_dict()
+    shared = [name for name in after if "num_batches" not in name]
+    return {name: float((after[name] - before[name]).abs().max()) for name in shared}
+
+
+def is_statistic(name):
+    return "running" in name
+
+
+def test_a_head_alone_is_the_best_linear_one_on_frozen_features(weights):
+    model = tuned(weights, depth="head")
+    assert model.history_ == []
+    assert set(changes(weights, model).values()) == {0.0}
+    images, y = coloured()
+    new, truth = coloured(seed=1)
+    linear = LogisticRegression(max_iter=1_000, tol=1e-6).fit(model.embed(images), y)
+    np.testing.assert_allclose(
+        model.predict_proba(new), linear.predict_proba(model.embed(new)), atol=5e-3
+    )
+    assert model.score(new, truth) == linear.score(model.embed(new), truth) > 0.8
+
+
+def test_a_head_is_trained_on_changed_photos_too(weights):
+    model = tuned(weights, depth="head", augment="mild")
+    assert len(model.history_) == 2
+    assert set(changes(weights, model).values()) == {0.0}
+
+
+def test_partial_fine_tuning_leaves_the_lower_layers_alone(weights):
+    moved = changes(weights, tuned(weights, depth="partial"))
+    changed = {name.split(".")[0] for name, change in moved.items() if change > 0}
+    assert changed == {"blocks", "conv_head"}
+    stages = {name.split(".")[1] for name, change in moved.items() if change > 0} & set("012345")
+    assert stages == {"4", "5"}
+
+
+def test_full_fine_tuning_changes_every_layer_the_lower_ones_less(weights):
+    moved = changes(weights, tuned(weights, layer_decay=0.5))
+    trained = {name: change for name, change in moved.items() if not is_statistic(name)}
+    assert min(trained.values()) > 0
+    stem, top = trained["conv_stem.weight"], trained["conv_head.weight"]
+    # Adam moves all weights by about the rate: half as much for each of the seven stages.
+    assert 2**5 < top / stem < 2**9
+
+
+def test_normalisation_keeps_the_statistics_that_came_with_the_weights(weights):
+    moved = changes(weights, tuned(weights))
+    assert {change for name, change in moved.items() if is_statistic(name)} == {0.0}
+    images, y = coloured(24)
+    scratch = FineTuning(SMALL, pretrained=False, n_epochs=1, min_steps=2, random_state=0)
+    body = scratch.fit(images, y).network_.body.model
+    assert all((m != 0).any() for name, m in body.named_buffers() if "running_mean" in name)
+
+
+def test_it_fits_photos_that_a_head_alone_does_not_separate(weights):
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    y = rng.permutation(np.arange(24) % 2)
+    settings = {"n_epochs": 25, "min_steps": 0, "learning_rate": 5e-4, "label_smoothing": 0.0}
+    model = FineTuning(weights=weights, augment=None, random_state=0, **settings).fit(images, y)
+    losses = [record["loss"] for record in model.history_]
+    assert losses[-1] < 0.7 * losses[0]
+    assert model.score(images, y) == 1
+
+
+def test_parts_that_fit_the_cache_change_nothing(weights, monkeypatch):
+    whole = tuned(weights).predict_proba(coloured(seed=1)[0])
+    monkeypatch.setattr(photos, "_CPU_PIXELS", 3 * 32 * 32)
+    parts = tuned(weights).predict_proba(coloured(seed=1)[0])
+    # The same gradients but for rounding, which Adam's first steps blow up.
+    np.testing.assert_allclose(parts, whole, atol=0.02)
+
+
+def test_unlabelled_photos_of_an_image_set_are_left_out(weights):
+    images, y = coloured()
+    some = np.where(np.arange(len(y)) < 30, y, "-1")
+    model = FineTuning(weights=weights, depth="head", augment=None)
+    from_set = model.fit(image_set_from_array(images), some).predict_proba(images)
+    alone = model.fit(images[:30], y[:30]).predict_proba(image_set_from_array(images))
+    np.testing.assert_array_equal(from_set, alone)
+
+
+def test_soft_targets(weights):
+    images, y = coloured()
+    classes, codes = np.unique(y, return_inverse=True)
+    soft = 0.1 + 0.7 * np.eye(3)[codes]
+    model = FineTuning(weights=weights, depth="head", augment=None)
+    model.fit_soft(images, soft, np.ones(len(y)), classes=classes)
+    assert model.score(*coloured(seed=1)) > 0.8
+    assert model.predict_proba(images).max() < 0.98
+
+
+def test_weights_of_photos_count(weights):
+    images, y = coloured()
+    weight = np.where(y == "red", 1.0, 0.0)
+    model = FineTuning(weights=weights, depth="head", augment=None).fit(images, y, weight)
+    assert set(model.predict(images)) == {"red"}
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "b", "c", "c"], ["a"] * 5])
+def test_a_class_with_one_label_and_a_single_class(weights, labels):
+    images = coloured(5)[0]
+    model = FineTuning(weights=weights, n_epochs=1, min_steps=2).fit(images, np.array(labels))
+    assert model.predict_proba(images).shape == (5, len(set(labels)))
+    assert set(model.predict(images)) <= set(labels)
+
+
+def test_grey_photos_and_photos_of_another_size(weights):
+    images, y = coloured()
+    model = tuned(weights, depth="head")
+    small = model.predict_proba(images[:5, ::2, ::2])
+    assert small.shape == (5, 3)
+    assert model.predict_proba(images[:5, :, :, 0]).shape == (5, 3)
+    grey = FineTuning(weights=weights, depth="head", augment=None, size=40)
+    grey.fit(images[:, :, :, 0], y)
+    assert grey.network_.spec.input_shape == (1, 40, 40)
+
+
+def test_the_weights_of_the_best_epoch_are_kept(weights):
+    images, y = coloured()
+    model = FineTuning(weights=weights, n_epochs=3, min_steps=6, augment=None, random_state=0)
+    model.fit(images, y, validation=coloured(30, seed=2))
+    reached = [record["validation_accuracy"] for record in model.history_]
+    assert len(reached) == 3
+    assert model.score(*coloured(30, seed=2)) == pytest.approx(max(reached))
+
+
+def test_a_saved_network_predicts_the_same_without_the_file(weights, tmp_path):
+    model = tuned(weights)
+    arrays, meta = model.to_state()
+    save_bundle(tmp_path / "model", kind="network", arrays=arrays, meta=meta)
+    bundle = load_bundle(tmp_path / "model", kind="network")
+    again = FineTuning.from_state(bundle.arrays, bundle.meta)
+    images = coloured(seed=1)[0]
+    np.testing.assert_array_equal(again.predict_proba(images), model.predict_proba(images))
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights(weights, tmp_path, monkeypatch):
+    # Every look at the clock is ten minutes after the last: each epoch ends with a checkpoint.
+    clock = itertools.count(step=600)
+    monkeypatch.setattr("fewlabel.nets.loop.time.monotonic", lambda: float(next(clock)))
+
+    def interrupt(stage, done, total):
+        if done == 6:
+            raise KeyboardInterrupt
+
+    settings = {"n_epochs": 3, "augment": "mild", "checkpoint": tmp_path / "checkpoint"}
+    with pytest.raises(KeyboardInterrupt):
+        tuned(weights, progress=interrupt, **settings)
+    assert (tmp_path / "checkpoint").exists()
+    resumed = tuned(weights, **settings)
+    whole = tuned(weights, **settings | {"checkpoint": None})
+    assert len(resumed.history_) == 3
+    images = coloured(seed=1)[0]
+    np.testing.assert_array_equal(resumed.predict_proba(images), whole.predict_proba(images))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"depth": "deep"}, "'depth' parameter of FineTuning must be one of head, partial, full"),
+        ({"layer_decay": 0}, r"'layer_decay' parameter of FineTuning must be a float in \(0, 1\]"),
+        ({"n_epochs": 0}, "'n_epochs' parameter of FineTuning must be an int of at least 1"),
+        ({"size": 0}, "'size' parameter of FineTuning must be a positive int"),
+        ({"backbone": "resnet_18"}, r"timm has no model 'resnet_18': did you mean .*'resnet18'"),
+        ({"backbone": "resnet18"}, r"does not fit the timm model 'resnet18' \(.* missing"),
+    ],
+)
+def test_bad_parameters(weights, parameters, message):
+    with pytest.raises(UsageError, match=message):
+        tuned(weights, **parameters)
+
+
+def test_an_unreachable_hub_names_the_way_out(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(DownloadError, match=r"'resnet18' could not be fetched .* --weights PATH"):
+        FineTuning("resnet18").fit(*coloured(6))
+
+
+def test_photos_that_do_not_fit_in_memory(weights, monkeypatch):
+    monkeypatch.setattr(photos, "MAX_BYTES", 100_000)
+    with pytest.raises(DataError, match=r"60 photos at 32 × 32 take 0.0 GB .* a smaller size"):
+        tuned(weights)
+
+
+def test_one_label_an_image(weights):
+    with pytest.raises(UsageError, match="Got 3 for 6 images"):
+        FineTuning(weights=weights).fit(coloured(6)[0], ["a", "b", "a"])
