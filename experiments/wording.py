@@ -91,18 +91,22 @@ def spreads(summaries: Sequence[RowSummary]) -> list[str]:
         Sentences.
     """
     mean = {s.row.id: s.mean for s in summaries if s.mean is not None}
-    sentences = []
+    gains: dict[str, list[str]] = {}
     for s in summaries:
-        base = mean.get(s.row.id.rpartition("-")[0] + "-medoids")
-        right = s.extra.get("label_precision")
+        start, _, part = s.row.id.rpartition("-")
+        base, right = mean.get(f"{start}-medoids"), s.extra.get("label_precision")
         is_spread = "label spread to" in s.row.setting
         if s.mean is None or base is None or right is None or not is_spread:
             continue
-        sentences.append(
-            f"{s.row.setting}, {s.row.model}: {s.mean - base:+.1f} points over the medoids alone; "
-            f"{100 * right:.1f} % of the labels it was trained on are right."
+        share = "whole" if part == "whole" else f"{part.removeprefix('nearest')} %"
+        gains.setdefault(s.row.model, []).append(
+            f"{s.row.n_labeled:,} clusters, {share}: {s.mean - base:+.1f} ({100 * right:.0f} %)"
         )
-    return sentences
+    return [
+        f"Spread labels less the medoids alone, points of {model} (share of right labels): "
+        f"{'; '.join(listed)}."
+        for model, listed in gains.items()
+    ]
 
 
 def collapse(summaries: Sequence[RowSummary], name: str) -> list[str]:
