@@ -38,8 +38,11 @@ def test_odd_curves_are_drawn_too(shares):
 
 def test_the_caption_explains_the_shift_of_chosen_images():
     assert "Chosen images" not in learning_view(curve(), "")["caption"]
-    caption = learning_view(curve(random=False), "")["caption"]
-    assert "With 200 labels, twice as many" in caption
+    view = learning_view(curve(random=False), "")
+    assert "With 200 labels, twice as many" in view["sentence"]
+    assert [row["n"] for row in view["rows"]] == [100, 200]
+    assert view["rows"][0]["value"].expected < view["rows"][1]["value"].expected
+    caption = view["caption"]
     assert "points below what the labels alone say" in caption
     assert "90 % interval" in caption
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from fewlabel.evaluate import LearningCurve
+from fewlabel.evaluate import CurveValue, LearningCurve
 from fewlabel.report.scoring import View
 from fewlabel.report.svg import ACCENT, ACCENT_2, HALO, MUTED, draw
 
@@ -30,14 +30,14 @@ def learning_view(curve: LearningCurve | None, reason: str) -> View | None:
     Returns
     -------
     dict or None
-        ``caption`` and ``svg``, which is None where there is no curve; None where there is
-        nothing to say.
+        ``sentence``, ``caption``, ``rows``, ``level``, ``note`` and ``svg``; where there is no
+        curve, the reason as the sentence and None as ``svg``; None where there is nothing to say.
     """
     if curve is None:
-        return {"caption": reason, "svg": None} if reason else None
+        return {"sentence": reason, "svg": None} if reason else None
     caption = (
-        f"{curve.in_words()} Points: models trained on a part of the labels and tested on the "
-        f"others, with a standard error. Band: {100 * curve.level:.0f} % interval."
+        "Points: models trained on a part of the labels and tested on the others, with a standard "
+        f"error. Band: {100 * curve.level:.0f} % interval."
     )
     if abs(curve.shift) >= 0.0005:
         side = "below" if curve.shift > 0 else "above"
@@ -45,7 +45,18 @@ def learning_view(curve: LearningCurve | None, reason: str) -> View | None:
             f" Chosen images are not like the others: all is drawn {100 * abs(curve.shift):.1f} "
             f"points {side} what the labels alone say."
         )
-    return {"caption": caption, "svg": learning_curve_figure(curve)}
+    after = CurveValue(curve.expected, curve.low, curve.high)
+    return {
+        "sentence": curve.in_words(),
+        "caption": caption,
+        "rows": [
+            {"name": "now", "n": curve.n_now, "value": curve.now},
+            {"name": "twice the labels", "n": curve.next_n, "value": after},
+        ],
+        "level": curve.level,
+        "note": "Both are likely off to the same side: the gain is known better than either.",
+        "svg": learning_curve_figure(curve),
+    }
 
 
 def learning_curve_figure(curve: LearningCurve, *, name: str = "learning") -> Markup:
