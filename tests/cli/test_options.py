@@ -3,12 +3,14 @@ from __future__ import annotations
 import pytest
 import typer
 
+from fewlabel import network_road
 from fewlabel.classifier.estimator import METHODS
 from fewlabel.cli.options import (
     Device,
     Method,
     SelectMethod,
     at_least,
+    duration,
     whole_number,
     whole_numbers,
 )
@@ -18,8 +20,21 @@ from fewlabel.compute import DEVICES
 
 def test_the_choices_are_those_of_the_code() -> None:
     assert [device.value for device in Device] == list(DEVICES)
-    assert [method.value for method in Method] == list(METHODS)
+    assert [method.value for method in Method] == [*METHODS, network_road.NAME]
     assert [method.value for method in SelectMethod] == list(representatives.METHODS)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1_800), ("2h", 7_200), (" 1.5H ", 5_400)]
+)
+def test_times_have_a_unit(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["30", "m", "-5m", "0m", "5 days", "1e3s", "99999999h"])
+def test_other_times_are_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is not a time: give 90s, 30m or 2h"):
+        duration(text)
 
 
 @pytest.mark.parametrize("text", ["", " 5", "5.0", "1e3", "1_000", "٣", "five", "0x10", "--1"])
