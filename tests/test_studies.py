@@ -56,6 +56,8 @@ def test_where_they_are_not_installed_it_is_said(
 ) -> None:
     _forget(monkeypatch)
     monkeypatch.setattr(studies, "_CLONE", tmp_path)
+    # An editable install brings a copy of the studies, as a wheel does.
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match="published studies are not installed"):
         studies.load_studies("registry")
 
@@ -65,6 +67,8 @@ def test_a_folder_called_experiments_elsewhere_is_not_taken(
 ) -> None:
     _forget(monkeypatch)
     monkeypatch.setattr(studies, "_CLONE", tmp_path)
+    # An editable install brings a copy of the studies, as a wheel does.
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "__init__.py").write_text("raise SystemError")
     with pytest.raises(UsageError, match="not installed"):
