@@ -46,6 +46,12 @@ __all__ = [
 ]
 
 
+_NO_CURVE_OF_NETWORKS = (
+    "What more labels would bring is not told where networks were kept: training them on parts "
+    "of the labels would take several times as long."
+)
+
+
 @dataclass(frozen=True)
 class FitSettings:
     """What a fit can be told.
@@ -243,7 +249,6 @@ def fit_images(
         method = "auto" if settings.method == network_road.NAME else settings.method
         main = FewLabelClassifier(method=method, random_state=settings.seed)
         classifier = main.fit(prepared.rows, y, groups=groups)
-        main_rows = prepared.rows
     with timed_stage(seconds, "networks", progress):
         spent = seconds["features"] + seconds["fit"]
         road, told = _longer_road(images, y, main, prepared, groups, settings, spent, progress)
@@ -255,8 +260,10 @@ def fit_images(
     estimate, supervised = _estimates(classifier, labels, y)
     audited = labels.audit
     audit = audit_estimate(labels.y[audited], proba[audited].argmax(1)) if len(audited) else None
-    with timed_stage(seconds, "curve", progress):
-        curve, no_curve = _learning_curve(main, main_rows, labels, groups, audit)
+    curve, no_curve = None, _NO_CURVE_OF_NETWORKS
+    if road is None:
+        with timed_stage(seconds, "curve", progress):
+            curve, no_curve = _learning_curve(main, prepared.rows, labels, groups, audit)
     origin = np.full(len(images), "model", dtype=object)
     if classifier.method_ in ("graph", "blend"):
         origin[:] = "propagated"
