@@ -32,6 +32,7 @@ from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.network_road import NetworkRoad, follow_network_road
 from fewlabel.selection import Selection, select_images, write_picks
 from fewlabel.selftrain.graph_student import StudentSettings
+from fewlabel.selftrain.training_log import TrainingLog
 
 __all__ = [
     "Features",
@@ -131,6 +132,8 @@ class FitResult:
         Why there is no ``curve``; empty if there is.
     n_networks : int
         Networks that graph and labels have taught, whose embeddings are among the features.
+    training : TrainingLog or None
+        Losses and pseudo-labels of the networks that were trained; None where there were none.
     """
 
     classifier: FewLabelClassifier
@@ -153,6 +156,7 @@ class FitResult:
     curve: LearningCurve | None = None
     no_curve: str = ""
     n_networks: int = 0
+    training: TrainingLog | None = None
 
     @property
     def predicted(self) -> np.ndarray:

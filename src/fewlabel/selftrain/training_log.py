@@ -1,0 +1,91 @@
+"""What happened in training: losses by epoch, pseudo-labels by round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class AcceptedLabels:
+    """The pseudo-labels that a round trained on.
+
+    Attributes
+    ----------
+    network : str
+        Name of the training that they were used in.
+    round : int
+        Number of the round.
+    rows : ndarray of shape (m,), dtype int64
+        Positions of the images.
+    codes : ndarray of shape (m,), dtype int64
+        Class of each.
+    confidence : ndarray of shape (m,)
+        Confidence of each, in [0, 1].
+    """
+
+    network: str
+    round: int
+    rows: np.ndarray
+    codes: np.ndarray
+    confidence: np.ndarray
+
+
+@dataclass(eq=False)
+class TrainingLog:
+    """Curves and rounds of all networks that a fit trained.
+
+    Attributes
+    ----------
+    epochs : list of dict
+        One an epoch: ``network``, ``epoch`` (from 1), and what its history holds: ``loss``,
+        ``labeled_loss``, ``unlabeled_loss``, ``accepted``, ``precision``, ``learning_rate``,
+        ``seconds``, whichever are known.
+    rounds : list of dict
+        One a round: ``network``, ``round``, and whichever are known of ``n_accepted``,
+        ``n_new``, ``n_revoked``, ``mean_confidence``, ``accuracy`` (on held-out labels),
+        ``precision`` (where the truth was given) and ``seconds``.
+    accepted : list of AcceptedLabels
+        Pseudo-labels of each round, for the galleries.
+
+    Examples
+    --------
+    >>> log = TrainingLog()
+    >>> log.add_history("final-1", [{"loss": 0.7}, {"loss": 0.4}])
+    >>> log.epochs[1]
+    {'network': 'final-1', 'epoch': 2, 'loss': 0.4}
+    """
+
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+    accepted: list[AcceptedLabels] = field(default_factory=list)
+
+    def add_history(self, network: str, history: Iterable[Mapping[str, Any]]) -> None:
+        """Add the epochs of a training.
+
+        Parameters
+        ----------
+        network : str
+            Name of the training.
+        history : iterable of mapping
+            One an epoch, such as the ``history_`` of `fewlabel.NetworkClassifier`.
+        """
+        for number, epoch in enumerate(history, start=1):
+            self.epochs.append({"network": network, "epoch": number} | dict(epoch))
+
+    def add_round(self, network: str, number: int, **values: Any) -> None:
+        """Add what a round did.
+
+        Parameters
+        ----------
+        network : str
+            Name of the training.
+        number : int
+            Number of the round.
+        **values
+            Whatever is known; see ``rounds``.
+        """
+        self.rounds.append({"network": network, "round": number} | values)
