@@ -16,7 +16,7 @@ QUICK = functools.partial(StudentSettings, "cnn", n_steps=45, batch_size=64, aug
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(pipeline, "StudentSettings", lambda device: QUICK(device=device))
+    monkeypatch.setattr(pipeline, "student_settings", lambda base, device: QUICK(device=device))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def fit(digits, **settings):
 
 def test_networks_that_were_asked_for_are_saved_and_predict_new_images(digits, tmp_path):
     train, test, _, _ = digits
-    result = fit(digits, method="network")
+    result = fit(digits, method="network", time_budget=1.0)
     summary = result.summary()
     assert summary["method"] == "network"
     assert summary["n_networks"] >= 1
@@ -70,8 +70,8 @@ def test_without_time_it_stays_with_the_main_job(digits):
 
 def test_too_few_labels_are_told(digits):
     train, _, labels, prepared = digits
-    few = Labels(np.where(np.cumsum(labels.y >= 0) <= 60, labels.y, -1), labels.classes)
-    settings = FitSettings(features="pixels", method="network")
+    few = Labels(np.where(np.cumsum(labels.y >= 0) <= 45, labels.y, -1), labels.classes)
+    settings = FitSettings(features="pixels", method="network", time_budget=1.0)
     result = fit_images(train, few, settings, prepared=prepared)
     assert result.n_networks == 0
-    assert "fewer than 150 labels are too few" in result.warnings[-1]
+    assert "fewer than 50 labels are too few" in result.warnings[-1]

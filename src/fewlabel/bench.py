@@ -39,6 +39,7 @@ def run_bench(
     features: str = "auto",
     weights: str | None = None,
     device: str = "auto",
+    time_budget: float | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Choose labels, look them up, fit, and measure on the test images.
@@ -66,6 +67,8 @@ def run_bench(
         A ``.safetensors`` file for a network.
     device : {"auto", "cpu", "cuda", "mps"}
         Where a network runs.
+    time_budget : float, optional
+        Seconds that the fit may take; see `fewlabel.pipeline.FitSettings`.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -73,8 +76,9 @@ def run_bench(
     -------
     dict
         ``dataset, n_labeled, selection, method, seed, accuracy, supervised_accuracy, seconds,
-        peak_rss_mb, version`` and, for the curious, ``n_images, n_test, chosen, estimate,
-        features``. Accuracies are shares of right predictions on the test images.
+        peak_rss_mb, version``, ``main_accuracy`` (without networks) and, for the curious,
+        ``n_images, n_test, chosen, n_networks, estimate, features``. Accuracies are shares of
+        right predictions on the test images.
 
     Raises
     ------
@@ -103,11 +107,16 @@ def run_bench(
     y = np.full(len(train), -1, dtype=np.int64)
     y[chosen.indices] = truth.y[chosen.indices]
     settings = FitSettings(
-        method=method, features=features, weights=weights, seed=seed, device=device
+        method=method,
+        features=features,
+        weights=weights,
+        seed=seed,
+        device=device,
+        time_budget=time_budget,
     )
     labels = Labels(y, truth.classes, _purposes(chosen.indices, selection, len(train)))
     result = fit_images(train, labels, settings, prepared=prepared, progress=progress)
-    seconds["fit"] = result.seconds["fit"]
+    seconds |= {stage: result.seconds[stage] for stage in ("fit", "networks")}
     begin = time.perf_counter()
     scores = _score(result, prepared, test, truth.classes, progress)
     seconds["predict"] = time.perf_counter() - begin
@@ -125,7 +134,9 @@ def run_bench(
         "n_images": len(train),
         "n_test": len(test),
         "n_classes_labeled": len(np.unique(y[y >= 0])),
-        "chosen": result.classifier.method_,
+        "chosen": result.way or result.classifier.method_,
+        "n_networks": result.n_networks,
+        "time_budget": time_budget,
         "chosen_settings": result.classifier.settings_,
         "estimate": result.estimate.to_dict(),
         "features": prepared.extractor.name,
@@ -154,13 +165,18 @@ def _score(
     classes: tuple[str, ...],
     progress: Progress | None,
 ) -> dict[str, float]:
-    """Accuracy of the chosen model and of the supervised baseline on the test images."""
+    """Accuracy on the test images: of what was kept, of the main job, and of the baseline."""
     y = labels_from_truth(test, classes).y
     rows = prepared.extractor.transform(test, progress=progress)
-    classifier = result.classifier
-    baseline = classifier.supervised_proba(rows)
-    known = np.asarray(classifier.classes_)
+    main = result.main
+    baseline = np.asarray(main.classes_)[main.supervised_proba(rows).argmax(axis=1)]
+    of_main = accuracy(y, main.predict(rows))
+    of_kept = of_main
+    if result.n_networks:
+        joined = result.extractor.transform(test, progress=progress)
+        of_kept = accuracy(y, result.classifier.predict(joined))
     return {
-        "accuracy": accuracy(y, classifier.predict(rows)),
-        "supervised_accuracy": accuracy(y, known[baseline.argmax(axis=1)]),
+        "accuracy": of_kept,
+        "supervised_accuracy": accuracy(y, baseline),
+        "main_accuracy": of_main,
     }

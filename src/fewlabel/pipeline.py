@@ -29,9 +29,8 @@ from fewlabel.evaluate import (
 )
 from fewlabel.features.choose import FeatureExtractor
 from fewlabel.features.extract import Features, Progress, extract_features
-from fewlabel.network_road import NetworkRoad, follow_network_road
+from fewlabel.network_road import NetworkRoad, follow_network_road, student_settings
 from fewlabel.selection import Selection, select_images, write_picks
-from fewlabel.selftrain.graph_student import StudentSettings
 from fewlabel.selftrain.training_log import TrainingLog
 
 __all__ = [
@@ -59,9 +58,11 @@ class FitSettings:
 
     Attributes
     ----------
-    method : {"auto", "graph", "student", "blend", "supervised", "network"}
-        How to learn; ``"auto"`` lets cross-fitting choose, ``"network"`` lets graph and network
-        teach each other whatever the time.
+    method : str
+        How to learn: ``"auto"`` lets cross-fitting choose; ``"graph"``, ``"blend"``,
+        ``"student"`` and ``"supervised"`` are the main job's candidates; ``"network"`` (graph
+        and networks teach each other), ``"self-training"``, ``"consistency"`` and
+        ``"fine-tuning"`` train networks, by default for half an hour.
     features : str
         ``"auto"``, ``"patches"``, ``"pixels"`` or the timm name of a network.
     weights : str or None
@@ -71,8 +72,8 @@ class FitSettings:
     device : {"auto", "cpu", "cuda", "mps"}
         Where a network runs.
     time_budget : float or None
-        Seconds to spend. From five minutes on, ``"auto"`` lets graph and network teach each other
-        as well, and keeps that where held-out labels favour it; None stays with the main job.
+        Seconds to spend. From five minutes on, ``"auto"`` tries networks as well, and keeps them
+        where held-out labels favour it; None stays with the main job.
     checkpoint : Path or None
         Folder for the state of networks in training, to go on from after an interruption.
     """
@@ -94,6 +95,9 @@ class FitResult:
     ----------
     classifier : FewLabelClassifier
         The trained classifier, on features; its classes are positions in ``classes``.
+    main : FewLabelClassifier
+        The main job's classifier, on features that no network was trained for; the same as
+        ``classifier`` where no networks were kept.
     extractor : FeatureExtractor
         What turns images into features.
     features : ndarray of shape (n, d), dtype float32
@@ -131,12 +135,15 @@ class FitResult:
     no_curve : str
         Why there is no ``curve``; empty if there is.
     n_networks : int
-        Networks that graph and labels have taught, whose embeddings are among the features.
+        Networks that were trained one after the other, whose embeddings are among the features.
+    way : str
+        How they were trained, see `fewlabel.network_road`; empty where there are none.
     training : TrainingLog or None
         Losses and pseudo-labels of the networks that were trained; None where there were none.
     """
 
     classifier: FewLabelClassifier
+    main: FewLabelClassifier
     extractor: FeatureExtractor
     features: np.ndarray
     labels: Labels
@@ -156,6 +163,7 @@ class FitResult:
     curve: LearningCurve | None = None
     no_curve: str = ""
     n_networks: int = 0
+    way: str = ""
     training: TrainingLog | None = None
 
     @property
@@ -189,7 +197,7 @@ class FitResult:
             "supervised_accuracy": _number(self.supervised_accuracy),
             "learning_curve": None if self.curve is None else self.curve.to_dict(),
             "no_learning_curve": self.no_curve,
-            "method": network_road.NAME if self.n_networks else self.classifier.method_,
+            "method": self.way or self.classifier.method_,
             "n_networks": self.n_networks,
             "candidates": [] if choice is None else [asdict(row) for row in choice.table],
             "chosen_settings": self.classifier.settings_,
@@ -250,12 +258,15 @@ def fit_images(
         )
     with timed_stage(seconds, "fit", progress):
         groups = images.content_groups()
-        method = "auto" if settings.method == network_road.NAME else settings.method
+        method = "auto" if settings.method in network_road.METHODS else settings.method
         main = FewLabelClassifier(method=method, random_state=settings.seed)
         classifier = main.fit(prepared.rows, y, groups=groups)
     with timed_stage(seconds, "networks", progress):
         spent = seconds["features"] + seconds["fit"]
         road, told = _longer_road(images, y, main, prepared, groups, settings, spent, progress)
+        training = None if road is None else road.training
+        if road is not None and not road.helped and settings.method == "auto":
+            road = None
         if road is not None:
             classifier = road.classifier
             reason = f"{prepared.reason} Joined with what {road.n_rounds} network(s) see."
@@ -274,6 +285,7 @@ def fit_images(
     origin[y >= 0] = "label"
     return FitResult(
         classifier=classifier,
+        main=main,
         extractor=prepared.extractor,
         features=prepared.rows,
         labels=labels,
@@ -292,6 +304,8 @@ def fit_images(
         curve=curve,
         no_curve=no_curve,
         n_networks=0 if road is None else road.n_rounds,
+        way="" if road is None else road.name,
+        training=training,
     )
 
 
@@ -322,12 +336,13 @@ def _longer_road(
     spent: float,
     progress: Progress | None,
 ) -> tuple[NetworkRoad | None, list[str]]:
-    """Let graph and network teach each other where time allows; say so where that is no help."""
-    asked = settings.method == network_road.NAME
-    left = (settings.time_budget or 0.0) - spent
+    """Train networks where time allows; say so where that is no help."""
+    asked = settings.method in network_road.METHODS
+    total = settings.time_budget
+    if total is None and asked:
+        total = network_road.DEFAULT_SECONDS
+    left = (total or 0.0) - spent
     if not asked and (settings.method != "auto" or left < network_road.LEAST_SECONDS):
-        return None, []
-    if not asked and prepared.extractor.name == "backbone":
         return None, []
     road = follow_network_road(
         images,
@@ -337,27 +352,29 @@ def _longer_road(
         prepared.rows,
         groups=groups,
         time_budget=max(left, 0.0),
+        method=settings.method,
         seed=settings.seed,
-        settings=StudentSettings(device=settings.device),
+        settings=student_settings(prepared.extractor, settings.device),
         checkpoint=settings.checkpoint,
         progress=progress,
     )
     if road is None:
+        few = len(np.flatnonzero(y >= 0)) < network_road.FEWEST_LABELS
         return None, [
             f"Networks were not tried: fewer than {network_road.FEWEST_LABELS} labels are too few "
             "to hold some out and see whether they help."
+            if few
+            else "Networks were not tried: on this machine they need more time than --time gives."
         ]
     scores = {row.name: row.accuracy for row in road.choice.table}
-    by_networks = scores.pop(network_road.NAME)
-    told = (
-        f"On {len(road.classifier.cross_fitted_)} held-out labels the networks have "
-        f"{by_networks:.1%} and the main job {max(scores.values()):.1%}"
+    told = f"On {len(road.classifier.cross_fitted_)} held-out labels: " + ", ".join(
+        f"{name} {value:.1%}" for name, value in scores.items()
     )
     if road.helped:
         return road, []
     if asked:
-        return road, [f"{told}: they are kept since you asked for them."]
-    return None, [f"{told}: the main job's model is kept."]
+        return road, [f"{told}. The networks are kept since you asked for them."]
+    return road, [f"{told}. The main job's model is kept."]
 
 
 def _learning_curve(

@@ -20,7 +20,7 @@ from fewlabel.compute import DEVICES
 
 def test_the_choices_are_those_of_the_code() -> None:
     assert [device.value for device in Device] == list(DEVICES)
-    assert [method.value for method in Method] == [*METHODS, network_road.NAME]
+    assert [method.value for method in Method] == [*METHODS, *network_road.METHODS]
     assert [method.value for method in SelectMethod] == list(representatives.METHODS)
 
 

@@ -28,6 +28,7 @@ from fewlabel.cli.options import (
     JsonOption,
     Method,
     SelectMethod,
+    TimeOption,
     WeightsOption,
     at_least,
     whole_numbers,
@@ -86,6 +87,7 @@ def bench(
     features: FeaturesOption = "auto",
     weights: WeightsOption = None,
     device: DeviceOption = Device.auto,
+    time: TimeOption = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -105,6 +107,7 @@ def bench(
         "features": features,
         "weights": weights,
         "device": device.value,
+        "time_budget": time,
     }
     runs = [
         settings | {"n_labeled": n_labeled, "seed": seed}

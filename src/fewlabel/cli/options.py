@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 MAX_SEED = 2**32 - 1
+AUTO = "auto"
 
 
 class Device(StrEnum):
@@ -30,6 +31,9 @@ class Method(StrEnum):
     blend = "blend"
     supervised = "supervised"
     network = "network"
+    self_training = "self-training"
+    consistency = "consistency"
+    fine_tuning = "fine-tuning"
 
 
 class SelectMethod(StrEnum):
@@ -146,6 +150,11 @@ def at_least(least: int) -> Callable[[str], int]:
     return lambda text: whole_number(text, least=least)
 
 
+def auto_or_number(text: str) -> int | None:
+    """Read a whole number; ``auto`` is None."""
+    return None if text == AUTO else whole_number(text)
+
+
 def _seed(text: str) -> int:
     return whole_number(text, most=MAX_SEED)
 
@@ -166,6 +175,7 @@ FeaturesOption = Annotated[
     str,
     typer.Option(
         "--features",
+        "--backbone",
         metavar="NAME",
         help="auto, patches, pixels, or a pretrained backbone by its timm name "
         "(needs the extra `backbones`).",
@@ -177,8 +187,8 @@ TimeOption = Annotated[
         "--time",
         metavar="TIME",
         parser=duration,
-        help="Time to spend, such as 5m, 30m or 2h: with ten minutes or more, --method auto also "
-        "trains networks that graph and labels teach, and keeps them if they do better.",
+        help="Time to spend, such as 5m, 30m or 2h: from five minutes on, --method auto also "
+        "trains networks, as far as the time allows, and keeps them if they do as well.",
         show_default=False,
     ),
 ]

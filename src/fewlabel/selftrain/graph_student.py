@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from fewlabel.nets import NetworkClassifier
+from fewlabel.nets import FineTuning, NetworkClassifier
 from fewlabel.nets.loop import Progress
+
+Student = NetworkClassifier | FineTuning
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class StudentSettings:
         Power that the propagated probabilities are raised to.
     device : {"auto", "cpu", "cuda", "mps"}
         Where to train.
+    backbone : str or None
+        Name of a timm model: its pretrained weights are fine-tuned in place of a small network
+        that is trained from scratch.
+    weights : str or None
+        A ``.safetensors`` file with its weights.
     """
 
     architecture: str = "resnet"
@@ -46,6 +54,8 @@ class StudentSettings:
     flip: bool | str = "auto"
     sharpen: float = 2.0
     device: str = "auto"
+    backbone: str | None = None
+    weights: str | None = None
 
 
 def student_targets(
@@ -84,6 +94,57 @@ def student_targets(
     return targets, targets.max(axis=1)
 
 
+def new_student(
+    n_rows: int,
+    settings: StudentSettings,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> Student:
+    """Make a network that is not trained yet.
+
+    Parameters
+    ----------
+    n_rows : int
+        Images that it will be trained on: they decide how many passes the steps make.
+    settings : StudentSettings
+        How to train.
+    seed : int
+        Seed of the training.
+    checkpoint : Path, optional
+        File that training goes on from after an interruption.
+    progress : callable, optional
+        Called as ``progress("train", steps_done, n_steps)``.
+
+    Returns
+    -------
+    NetworkClassifier or FineTuning
+        The network.
+
+    Examples
+    --------
+    >>> new_student(60_000, StudentSettings(), seed=0).n_epochs
+    6
+    """
+    n_epochs = max(1, round(settings.n_steps * settings.batch_size / n_rows))
+    common: dict[str, Any] = {
+        "n_epochs": min(n_epochs, settings.max_epochs),
+        "min_steps": 0,
+        "batch_size": settings.batch_size,
+        "learning_rate": settings.learning_rate,
+        "augment": settings.augment,
+        "flip": settings.flip,
+        "device": settings.device,
+        "checkpoint": checkpoint,
+        "progress": progress,
+        "random_state": seed,
+    }
+    if settings.backbone is None:
+        return NetworkClassifier(settings.architecture, **common)
+    return FineTuning(settings.backbone, weights=settings.weights, **common)
+
+
 def train_student(
     pixels: np.ndarray,
     proba: np.ndarray,
@@ -93,7 +154,7 @@ def train_student(
     seed: int,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
-) -> NetworkClassifier:
+) -> Student:
     """Train a network on labels and on what the graph says of all other images.
 
     Parameters
@@ -115,24 +176,12 @@ def train_student(
 
     Returns
     -------
-    NetworkClassifier
+    NetworkClassifier or FineTuning
         The trained network, with the classes 0 to K - 1.
     """
     targets, weights = student_targets(proba, codes, settings.sharpen)
-    n_epochs = max(1, round(settings.n_steps * settings.batch_size / len(pixels)))
-    n_epochs = min(n_epochs, settings.max_epochs)
-    network = NetworkClassifier(
-        settings.architecture,
-        n_epochs=n_epochs,
-        min_steps=0,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        augment=settings.augment,
-        flip=settings.flip,
-        device=settings.device,
-        checkpoint=checkpoint,
-        progress=progress,
-        random_state=seed,
+    network = new_student(
+        len(pixels), settings, seed=seed, checkpoint=checkpoint, progress=progress
     )
     return network.fit_soft(
         pixels, targets, sample_weight=weights, classes=np.arange(proba.shape[1])

@@ -1,0 +1,269 @@
+"""The ways to train a network on labelled and unlabelled images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from fewlabel.data.targets import one_hot
+from fewlabel.network_road.kept import Trained
+from fewlabel.network_road.problem import Problem
+from fewlabel.selftrain import ConsistencyTraining
+from fewlabel.selftrain.graph_student import new_student, train_student
+from fewlabel.selftrain.ledger import PseudoLabelLedger
+from fewlabel.selftrain.rounds import AcceptanceRule
+
+
+@dataclass
+class Lesson:
+    """What the next network can learn from.
+
+    Attributes
+    ----------
+    name : str
+        Name of the training.
+    number : int
+        Number of the round, from 1.
+    codes : ndarray of shape (n,)
+        Given classes, -1 where unlabelled.
+    proba : ndarray of shape (n, K)
+        What the graph says so far.
+    networks : list
+        Networks that have been trained so far.
+    accepted : tuple of ndarray
+        Rows, classes and confidence of the pseudo-labels that a round used; set in training.
+    ledger : PseudoLabelLedger
+        Every pseudo-label up to here.
+    n_new, n_revoked : int
+        Pseudo-labels of this round that the one before did not have, and the other way round.
+    """
+
+    name: str
+    number: int
+    codes: np.ndarray
+    proba: np.ndarray
+    networks: list[Trained]
+    ledger: PseudoLabelLedger
+    accepted: tuple[np.ndarray, np.ndarray, np.ndarray] = field(
+        default_factory=lambda: (np.empty(0, int), np.empty(0, int), np.empty(0))
+    )
+    n_new: int = 0
+    n_revoked: int = 0
+
+    def judge(self, rows: np.ndarray, codes: np.ndarray, confidence: np.ndarray) -> None:
+        """Enter the pseudo-labels that this round trains on.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (m,)
+            Rows.
+        codes : ndarray of shape (m,)
+            Class of each.
+        confidence : ndarray of shape (m,)
+            Confidence of each.
+        """
+        self.accepted = rows, codes, confidence
+        self.n_new, self.n_revoked = self.ledger.judge(self.number, rows, codes, confidence)
+
+
+class Way(Protocol):
+    """A way to train networks in turn."""
+
+    name: str
+    most_rounds: int
+    rounds_with_all: int
+    joins_all: bool
+
+    def prepare(self, problem: Problem, lesson: Lesson) -> None:
+        """Judge the pseudo-labels of the next round."""
+
+    def train(self, problem: Problem, lesson: Lesson) -> Trained:
+        """Train the network of the next round."""
+
+
+class GraphTaught:
+    """The graph teaches a network, whose features make a better graph, and so on."""
+
+    name = "network"
+    most_rounds = 4
+    rounds_with_all = 0
+    joins_all = True
+
+    def prepare(self, problem: Problem, lesson: Lesson) -> None:
+        """Enter what the graph says of the unlabelled images.
+
+        Parameters
+        ----------
+        problem : Problem
+            The images.
+        lesson : Lesson
+            What there is to learn from.
+        """
+        rows = np.flatnonzero(lesson.codes < 0)
+        proba = lesson.proba[rows]
+        lesson.judge(rows, proba.argmax(axis=1), proba.max(axis=1))
+
+    def train(self, problem: Problem, lesson: Lesson) -> Trained:
+        """Train on propagated labels, weighted by their confidence.
+
+        Parameters
+        ----------
+        problem : Problem
+            The images.
+        lesson : Lesson
+            What there is to learn from.
+
+        Returns
+        -------
+        NetworkClassifier or FineTuning
+            The network.
+        """
+        return train_student(
+            problem.pixels,
+            lesson.proba,
+            lesson.codes,
+            problem.settings,
+            **problem.training(lesson.name, lesson.number),
+        )
+
+
+class SelfTaught:
+    """A network trains on the labels, then on what it is sure of itself, judged anew each round.
+
+    Parameters
+    ----------
+    name : {"self-training", "fine-tuning"}
+        The latter stops after the labels.
+    """
+
+    rounds_with_all = 1
+    joins_all = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.most_rounds = 1 if name == "fine-tuning" else 4
+
+    def prepare(self, problem: Problem, lesson: Lesson) -> None:
+        """Judge the pseudo-labels anew; the first network has none.
+
+        Parameters
+        ----------
+        problem : Problem
+            The images.
+        lesson : Lesson
+            What there is to learn from.
+        """
+        if lesson.networks and self.name == "self-training":
+            pool = np.flatnonzero(lesson.codes < 0)
+            labeled = lesson.codes[lesson.codes >= 0]
+            n_classes = lesson.proba.shape[1]
+            prior = (np.bincount(labeled, minlength=n_classes) + 1) / (len(labeled) + n_classes)
+            rule = AcceptanceRule("adaptive", 0.95, 1, 0.2, soft=False, align=True)
+            proba = lesson.networks[-1].predict_proba(problem.pixels[pool])
+            accepted, targets = rule.judge(proba, prior, lesson.number)
+            codes = targets[accepted].argmax(axis=1)
+            lesson.judge(pool[accepted], codes, proba[accepted, codes])
+
+    def train(self, problem: Problem, lesson: Lesson) -> Trained:
+        """Train on the labels and on the accepted pseudo-labels.
+
+        Parameters
+        ----------
+        problem : Problem
+            The images.
+        lesson : Lesson
+            What there is to learn from.
+
+        Returns
+        -------
+        NetworkClassifier or FineTuning
+            The network.
+        """
+        labeled = np.flatnonzero(lesson.codes >= 0)
+        rows = np.concatenate([labeled, lesson.accepted[0]])
+        codes = np.concatenate([lesson.codes[labeled], lesson.accepted[1]])
+        n_classes = lesson.proba.shape[1]
+        network = new_student(
+            len(rows), problem.settings, **problem.training(lesson.name, lesson.number)
+        )
+        targets = one_hot(codes, n_classes)
+        return network.fit_soft(problem.pixels[rows], targets, classes=np.arange(n_classes))
+
+
+class Consistent:
+    """One network that must name an image alike however it is changed; the graph starts it off."""
+
+    name = "consistency"
+    most_rounds = 1
+    rounds_with_all = 0
+    joins_all = True
+
+    def prepare(self, problem: Problem, lesson: Lesson) -> None:
+        """Do nothing: this network believes and doubts image by image, within its training.
+
+        Parameters
+        ----------
+        problem : Problem
+            The images.
+        lesson : Lesson
+            What there is to learn from.
+        """
+
+    def train(self, problem: Problem, lesson: Lesson) -> Trained:
+        """Train by SoftMatch, starting from propagated labels.
+
+        Parameters
+        ----------
+        problem : Problem
+            The images.
+        lesson : Lesson
+            What there is to learn from.
+
+        Returns
+        -------
+        ConsistencyTraining
+            The network.
+        """
+        told = problem.training(lesson.name, lesson.number)
+        settings = problem.settings
+        network = ConsistencyTraining(
+            settings.architecture,
+            n_steps=settings.n_steps,
+            steps_per_epoch=min(100, settings.n_steps),
+            batch_size=max(2, settings.batch_size // 5),
+            flip=settings.flip,
+            device=settings.device,
+            checkpoint=told["checkpoint"],
+            progress=told["progress"],
+            random_state=told["seed"],
+        )
+        return network.fit(problem.pixels, lesson.codes, propagated=lesson.proba)
+
+
+def ways_for(method: str, *, has_backbone: bool) -> list[Way]:
+    """Name the ways that a method tries, in the order of preference.
+
+    Parameters
+    ----------
+    method : str
+        ``"auto"``, or the name of one way.
+    has_backbone : bool
+        Whether a pretrained network is fine-tuned.
+
+    Returns
+    -------
+    list of Way
+        One or more.
+
+    Examples
+    --------
+    >>> [way.name for way in ways_for("auto", has_backbone=True)]
+    ['network', 'self-training']
+    """
+    if method == "auto":
+        return [GraphTaught(), SelfTaught("self-training") if has_backbone else Consistent()]
+    if method in ("self-training", "fine-tuning"):
+        return [SelfTaught(method)]
+    return [GraphTaught() if method == "network" else Consistent()]
