@@ -6,6 +6,9 @@ copy that file from the run's folder::
     fewlabel reproduce clusters-a --out run
     cp run/ours.csv experiments/clusters_a/
     make docs
+
+The study of photos has curves and pictures besides: ``cp run/training.csv experiments/photos/``
+and ``cp run/photos-*.jpg docs/images/``.
 """
 
 from __future__ import annotations

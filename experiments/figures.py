@@ -163,8 +163,7 @@ def draw(
         axes.set_ylabel("accuracy on the test images, %")
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
 
-    _save(path, paint)
-    return path
+    return save(path, lambda axes: paint(axes[0]))
 
 
 def _plot(axes: Axes, curve: Curve) -> None:
@@ -198,13 +197,38 @@ def _point_down(axes: Axes, curve: Curve, bottom: float | None) -> None:
             )
 
 
-def _save(path: Path, paint: Callable[[Axes], None]) -> None:
+def save(
+    path: Path,
+    paint: Callable[[Sequence[Axes]], None],
+    *,
+    n_panels: int = 1,
+    size: tuple[float, float] = (8.6, 4.6),
+) -> Path:
+    """Draw a figure into a file.
+
+    Parameters
+    ----------
+    path : Path
+        File to write; its ending, ``.svg`` or ``.png``, says how.
+    paint : callable
+        Draws on the axes that it is given.
+    n_panels : int
+        How many axes, side by side.
+    size : (float, float)
+        Width and height in inches.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
     # No pyplot: it would keep the figure, and open a window where there is a screen.
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(8.6, 4.6), layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
-        paint(figure.add_subplot())
+        paint([figure.add_subplot(1, n_panels, k + 1) for k in range(n_panels)])
         with atomic_file(path) as temporary:
             # Without a date, so that the same figures give the same file.
             dates: Any = {"Date": None} if path.suffix == ".svg" else {}
             figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=dates)
+    return path

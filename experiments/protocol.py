@@ -76,10 +76,13 @@ class Outcome:
         Share of right test predictions, between 0 and 1.
     extra : dict of str to float
         Other numbers, averaged over the seeds into columns of their own.
+    files : dict of str to bytes
+        Files for the folder of the run by name, such as pictures.
     """
 
     accuracy: float
     extra: dict[str, float] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
 
 
 class Session:
@@ -141,7 +144,14 @@ class Study(ABC):
         One line that says what it is.
     folder : Path
         Folder with ``config.toml`` and ``published.csv``.
+
+    Attributes
+    ----------
+    pictures : tuple of str
+        Files of a run that its page shows, besides the figures that are drawn of numbers.
     """
+
+    pictures: tuple[str, ...] = ()
 
     def __init__(self, name: str, title: str, folder: Path) -> None:
         self.name = name
@@ -213,6 +223,22 @@ class Study(ABC):
         Session
             What `Row.compute` is given.
         """
+
+    def is_comparable(self, settings: Settings) -> bool:
+        """Tell whether a run has the data of the published figures.
+
+        Parameters
+        ----------
+        settings : Settings
+            What the user asks.
+
+        Returns
+        -------
+        bool
+            False if no published figure shall stand beside what is measured; by default that is
+            so on other data than the study's own.
+        """
+        return settings.data is None
 
     def check(self, config: dict[str, Any], settings: Settings) -> None:
         """Refuse what cannot be run, before anything is written; nothing by default.

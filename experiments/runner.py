@@ -127,7 +127,7 @@ def run_study(
     for seed in seeds:
         _run_seed(study, settings, config, seed, rows, store, progress, tell or (lambda text: None))
     records = [record for record in store.records if record["seed"] in seeds]
-    summaries = summarise(study, rows, records, comparable=settings.data is None)
+    summaries = summarise(study, rows, records, comparable=study.is_comparable(settings))
     # A quick run is compared with nothing: what it would say of the study is not so.
     sentences = [] if settings.quick else study.sentences(summaries)
     files = _write(study, summaries, sentences, out)
@@ -166,6 +166,9 @@ def _run_seed(
         session = session or study.open(config, settings, seed, progress)
         with session.work.row() as cost:
             outcome = row.compute(session)
+        for name, content in outcome.files.items():
+            with atomic_file(store.folder / name) as temporary:
+                temporary.write_bytes(content)
         store.append(
             {
                 "study": study.name,
@@ -191,7 +194,8 @@ def _write(
     with atomic_file(page) as temporary:
         text = f"# {study.title}\n\n{tables.page(summaries, sentences)}"
         temporary.write_text(text, encoding="utf-8")
-    return [ours, page, *study.figures(summaries, out)]
+    pictures = [out / name for name in study.pictures if (out / name).is_file()]
+    return [ours, page, *study.figures(summaries, out), *pictures]
 
 
 def commit() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from fewlabel.files import atomic_file
 
-from .protocol import Row, Study
+from .protocol import Row, Settings, Study
 
 COLUMNS = (
     "row",
@@ -161,8 +161,10 @@ def read_ours(study: Study, rows: Sequence[Row]) -> list[RowSummary]:
         with path.open(encoding="utf-8", newline="") as file:
             lines = {line["row"]: line for line in csv.DictReader(file)}
     summaries = []
+    comparable = study.is_comparable(Settings())
     for row in rows:
-        published, line = _published(study, row), lines.get(row.id)
+        published = _published(study, row) if comparable else None
+        line = lines.get(row.id)
         if line is None:
             summaries.append(RowSummary(row, published))
             continue

@@ -111,6 +111,32 @@ def beyond(summaries: Sequence[RowSummary]) -> Cells:
     return lines
 
 
+def filled(headings: Sequence[str], lines: Cells) -> tuple[tuple[str, ...], Cells]:
+    """Leave out the columns that hold nothing.
+
+    Parameters
+    ----------
+    headings : sequence of str
+        One a column.
+    lines : list of tuple of str
+        Cells.
+
+    Returns
+    -------
+    headings : tuple of str
+        Those of the columns that are left.
+    lines : list of tuple of str
+        Their cells.
+
+    Examples
+    --------
+    >>> filled(("a", "b", "c"), [("1", "–", "–"), ("2", "–", "3")])
+    (('a', 'c'), [('1', '–'), ('2', '3')])
+    """
+    kept = [k for k in range(len(headings)) if any(line[k] != NONE for line in lines)]
+    return tuple(headings[k] for k in kept), [tuple(line[k] for k in kept) for line in lines]
+
+
 def spread(summary: RowSummary) -> str:
     """Write mean and standard deviation.
 
@@ -172,7 +198,7 @@ def page(summaries: Sequence[RowSummary], sentences: Sequence[str]) -> str:
     str
         Markdown without a title.
     """
-    parts = [markdown(HEADINGS, comparison(summaries))]
+    parts = [markdown(*filled(HEADINGS, comparison(summaries)))]
     default = beyond(summaries)
     if default:
         parts.append(markdown(BEYOND, default))
@@ -180,5 +206,5 @@ def page(summaries: Sequence[RowSummary], sentences: Sequence[str]) -> str:
         parts.append("".join(f"- {sentence}\n" for sentence in sentences))
     spent = costs(summaries)
     if spent:
-        parts.append(markdown(COSTS, spent))
+        parts.append(markdown(*filled(COSTS, spent)))
     return "\n".join(parts)

@@ -14,11 +14,12 @@ from fewlabel.studies import load_studies
 
 HELP = """Run a published study again and print published beside ours.
 
-STUDY is clusters-a (k-means with 50 to 300 clusters as the pre-step of logistic regression) or
-clusters-b (up to 2,000 clusters, and a seven-layer network); both use Fashion-MNIST. The folder
-gets a record a row, the tables as tables.md and ours.csv, and the figures. A run that was
-stopped goes on where it was when the command is given again. --quick takes 6,000 images and one
-seed: less than two minutes, and less accurate.
+STUDY is clusters-a (k-means with 50 to 300 clusters as the pre-step of logistic regression),
+clusters-b (up to 2,000 clusters, and a seven-layer network), both on Fashion-MNIST, or photos (a
+pretrained network, self-training and selection on the Grocery photos; a folder of Food-11 by
+--data). The folder gets a record a row, the tables as tables.md and ours.csv, and the figures. A
+run that was stopped goes on where it was when the command is given again. --quick takes few
+images and one seed: less than two minutes, and less accurate.
 
 \b
 Examples:
@@ -26,6 +27,7 @@ Examples:
   fewlabel reproduce clusters-b --quick
   fewlabel reproduce clusters-b --seeds 0,1,2 --out study-b --save-models study-b-models
   fewlabel reproduce clusters-b --from-models study-b-models
+  fewlabel reproduce photos --data food11/
 """
 
 
@@ -43,7 +45,7 @@ def reproduce(
         ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A short run: 6,000 training images, one seed.")
+        bool, typer.Option("--quick", help="A short run: few images, one seed.")
     ] = False,
     seeds: Annotated[
         str | None,
@@ -59,8 +61,8 @@ def reproduce(
         typer.Option(
             "--data",
             metavar="NAME",
-            help="Other data than the study's own: a benchmark, for the clustering studies. "
-            "Published figures are not shown then.",
+            help="Other data than the study's own: a benchmark for the clustering studies, whose "
+            "published figures are not shown then; a folder of Food-11 for photos.",
             show_default=False,
         ),
     ] = None,
@@ -118,7 +120,8 @@ def _tell(result: Any, quick: bool) -> None:
     if quick:
         say("A quick run: fewer images and one seed. The published figures are of whole runs.")
     say()
-    show_table(tables.HEADINGS, tables.comparison(result.summaries), right=range(2, 7))
+    headings, lines = tables.filled(tables.HEADINGS, tables.comparison(result.summaries))
+    show_table(headings, lines, right=range(2, len(headings)))
     default = tables.beyond(result.summaries)
     if default:
         say()

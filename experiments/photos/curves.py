@@ -1,0 +1,170 @@
+"""What happened in training, by epoch and by round: kept in files of their own, and drawn."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fewlabel.files import atomic_file
+
+if TYPE_CHECKING:
+    from fewlabel import SelfTraining
+
+FILE = "training.csv"
+"""All curves of a run; also the name of the last full measurement in the study's folder."""
+
+COLUMNS = ("row", "seed", "measure", "step", "value")
+
+LOSS, SHARE, PRECISION, CROSS_FITTED = "loss", "share", "precision", "cross-fitted"
+"""Loss by epoch; by round the accepted share, how many are right, and accuracy on labels."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a curve.
+
+    Attributes
+    ----------
+    measure : str
+        What was measured.
+    step : int
+        Epoch from 1, or round from 0.
+    value : float
+        What came out.
+    """
+
+    measure: str
+    step: int
+    value: float
+
+
+def epochs(history: Sequence[dict[str, Any]]) -> list[Point]:
+    """Give the loss by epoch.
+
+    Parameters
+    ----------
+    history : sequence of dict
+        From a network: one an epoch, with ``loss``.
+
+    Returns
+    -------
+    list of Point
+        The curve.
+    """
+    return [Point(LOSS, k, float(epoch["loss"])) for k, epoch in enumerate(history, start=1)]
+
+
+def rounds(model: SelfTraining, truth: np.ndarray) -> list[Point]:
+    """Give what each round of self-training accepted, and how much of it is right.
+
+    Parameters
+    ----------
+    model : SelfTraining
+        Fitted.
+    truth : ndarray of shape (n,)
+        Classes of all rows, looked at now and never in training.
+
+    Returns
+    -------
+    list of Point
+        The curves.
+    """
+    entries = model.ledger_.columns()
+    unlabeled = len(truth) - len(model.folds_.labeled)
+    points = [Point(CROSS_FITTED, k, float(a)) for k, a in enumerate(model.cross_fitted_accuracy_)]
+    for number in range(1, model.n_rounds_ + 1):
+        held = (entries["revoked"] < 0) | (entries["revoked"] > number)
+        stood = (entries["round"] <= number) & held
+        labels = model.classes_[entries["label"][stood]]
+        points.append(Point(SHARE, number, stood.sum() / unlabeled))
+        if stood.any():
+            right = float(np.mean(labels == truth[entries["row"][stood]]))
+            points.append(Point(PRECISION, number, right))
+    return points
+
+
+def to_csv(row: str, seed: int, points: Sequence[Point]) -> bytes:
+    """Write the curves of one row and seed.
+
+    Parameters
+    ----------
+    row : str
+        Name of the row.
+    seed : int
+        The seed.
+    points : sequence of Point
+        Its curves.
+
+    Returns
+    -------
+    bytes
+        A CSV file with the columns ``COLUMNS``.
+    """
+    return _table([(row, seed, p.measure, p.step, f"{p.value:.6g}") for p in points])
+
+
+def gather(folder: Path) -> Path | None:
+    """Put the curves of all rows and seeds of a run into one file.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run.
+
+    Returns
+    -------
+    Path or None
+        The file ``training.csv`` there; None where no row has a curve.
+    """
+    lines: list[tuple[Any, ...]] = []
+    for file in sorted(folder.glob("training-*-seed*.csv")):
+        lines += [tuple(line) for line in csv.reader(io.StringIO(file.read_text("utf-8")))][1:]
+    if not lines:
+        return None
+    with atomic_file(folder / FILE) as temporary:
+        temporary.write_bytes(_table(lines))
+    return folder / FILE
+
+
+def read_means(file: Path, measure: str) -> dict[str, list[tuple[float, float]]]:
+    """Average a curve over the seeds.
+
+    Parameters
+    ----------
+    file : Path
+        From `gather`; it need not be there.
+    measure : str
+        What was measured.
+
+    Returns
+    -------
+    dict of str to list of (float, float)
+        For each row its steps and their means, over the seeds that came so far.
+    """
+    if not file.is_file():
+        return {}
+    values: dict[str, dict[int, list[float]]] = {}
+    with file.open(encoding="utf-8", newline="") as opened:
+        for line in csv.DictReader(opened):
+            if line["measure"] == measure:
+                steps = values.setdefault(line["row"], {})
+                steps.setdefault(int(line["step"]), []).append(float(line["value"]))
+    return {
+        row: [(float(step), statistics.mean(found)) for step, found in sorted(steps.items())]
+        for row, steps in values.items()
+    }
+
+
+def _table(lines: Sequence[tuple[Any, ...]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(lines)
+    return text.getvalue().encode()

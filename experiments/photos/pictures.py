@@ -1,0 +1,185 @@
+"""Pictures of a self-trained network: the pseudo-labels that it accepted, and what it looks at."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from fewlabel.data import ImageSet
+from fewlabel.run_sheet import draw_sheet, explain_sheet
+
+from .. import figures
+
+if TYPE_CHECKING:
+    from fewlabel import SelfTraining
+
+    from .session import PhotoSession
+
+ACCEPTED = "photos-accepted.jpg"
+EXPLAINED = "photos-explained.jpg"
+FILES = (ACCEPTED, EXPLAINED)
+"""The pictures of a run."""
+
+_NONE = "No pseudo-label was kept: with this seed self-training did not help."
+_COLUMNS, _ROWS = 8, 2
+_WIDTH = 1000
+_QUALITY = 70
+
+
+def draw(session: PhotoSession, model: SelfTraining) -> dict[str, bytes]:
+    """Draw the pictures of a run.
+
+    Parameters
+    ----------
+    session : PhotoSession
+        The photos.
+    model : SelfTraining
+        Trained on them.
+
+    Returns
+    -------
+    dict of str to bytes
+        Files by name.
+    """
+    return {ACCEPTED: accepted(session, model), EXPLAINED: explained(session, model)}
+
+
+def accepted(session: PhotoSession, model: SelfTraining) -> bytes:
+    """Show pseudo-labels of each round, from the surest to the least sure that was accepted.
+
+    Parameters
+    ----------
+    session : PhotoSession
+        The photos.
+    model : SelfTraining
+        Trained on them.
+
+    Returns
+    -------
+    bytes
+        A JPEG file; a red frame is a wrong pseudo-label. One line of text where the labels
+        alone were as good, and no pseudo-label was kept.
+    """
+    if not len(model.ledger_):
+        figure = Figure(figsize=(1.2 * _COLUMNS, 0.5), facecolor="white")
+        FigureCanvasAgg(figure)
+        figure.text(0.02, 0.5, _NONE, va="center", fontsize=9)
+        return _jpeg(figure)
+    entries = model.ledger_.columns()
+    numbers = np.unique(entries["round"]).tolist()
+    height = 1.38 * _ROWS * len(numbers) + 0.34 * len(numbers)
+    figure = Figure(figsize=(1.2 * _COLUMNS, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    parts = figure.subfigures(len(numbers), 1, squeeze=False).ravel()
+    for part, number in zip(parts.tolist(), numbers, strict=True):
+        mine = np.flatnonzero(entries["round"] == number)
+        part.suptitle(f"Round {number}: {len(mine):,} new pseudo-labels", fontsize=9)
+        order = mine[np.argsort(-entries["confidence"][mine], kind="stable")]
+        shown = order[np.linspace(0, len(order) - 1, min(len(order), _COLUMNS * _ROWS)).astype(int)]
+        grid = part.subplots(_ROWS, _COLUMNS).ravel()
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, entry in zip(grid, shown.tolist(), strict=False):
+            _show(axes, session, model, {name: entries[name][entry] for name in entries})
+    return _jpeg(figure)
+
+
+def explained(session: PhotoSession, model: SelfTraining) -> bytes:
+    """Explain right, wrong and unsure predictions of held-out photos by LIME.
+
+    Parameters
+    ----------
+    session : PhotoSession
+        The photos.
+    model : SelfTraining
+        What predicts them.
+
+    Returns
+    -------
+    bytes
+        A JPEG file.
+    """
+    sheet = explain_sheet(
+        _Explainable(session, model),
+        session.test,
+        session.config["sheet_photos"],
+        y=session.y_test,
+        n_samples=session.config["sheet_samples"],
+        repeats=2,
+        seed=session.seed,
+        progress=session.progress,
+    )
+    return _small(draw_sheet(sheet, session.classes, title="Held-out photos, explained by LIME"))
+
+
+@dataclass(frozen=True)
+class _Size:
+    """At which size the network looks at photos."""
+
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """Class probabilities, one row a photo."""
+
+    proba: np.ndarray
+
+
+class _Explainable:
+    """A self-trained network as the explanations want a model."""
+
+    def __init__(self, session: PhotoSession, model: SelfTraining) -> None:
+        self.extractor = _Size((session.config["size"], session.config["size"]))
+        self.classes = session.classes
+        self._model = model
+
+    def predict(self, images: ImageSet, *, progress: Any = None) -> _Prediction:
+        """Predict photos of the network's size."""
+        pixels = images.read(slice(None), size=self.extractor.size, channels=3)
+        # A class without a label is never predicted, and has its column all the same.
+        proba = np.zeros((len(pixels), len(self.classes)))
+        proba[:, self._model.classes_] = self._model.predict_proba(pixels)
+        return _Prediction(proba)
+
+
+def _show(axes: Any, session: PhotoSession, model: SelfTraining, entry: dict[str, Any]) -> None:
+    """Show a photo with its pseudo-label, its confidence and whether it was right."""
+    label, truth = model.classes_[entry["label"]], session.y[entry["row"]]
+    name = f"{session.classes[label]} {100 * entry['confidence']:.0f} %"
+    is_right = label == truth
+    axes.set_axis_on()
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.imshow(session.photos[entry["row"]])
+    colour = figures.GREEN if is_right else figures.RED
+    for side in axes.spines.values():
+        side.set(color=colour, linewidth=2)
+    below = "" if is_right else f"true: {session.classes[truth]}"
+    if entry["revoked"] >= 0:
+        below = f"{below}, revoked" if below else "revoked"
+    axes.set_title(name, fontsize=6, pad=2, parse_math=False)
+    axes.set_xlabel(below, fontsize=6, labelpad=1, parse_math=False)
+
+
+def _jpeg(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=125)
+    return _small(buffer.getvalue())
+
+
+def _small(png: bytes) -> bytes:
+    """Turn a picture into a small one for a page."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    if picture.width > _WIDTH:
+        height = round(picture.height * _WIDTH / picture.width)
+        picture = picture.resize((_WIDTH, height), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,295 @@
+"""The photos, labels and features that the rows of one seed share."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewlabel import extract_features, select_images
+from fewlabel.data import (
+    ImageSet,
+    Labels,
+    image_set_from_array,
+    labels_from_truth,
+    list_benchmarks,
+    load_benchmark,
+    load_food11,
+    stratified_split,
+)
+from fewlabel.errors import UsageError
+
+from ..protocol import Progress, Session, Settings
+
+GROCERY = "grocery"
+RANDOM, SELECTED = "random", "selected"
+"""The two ways to choose which photos are labelled."""
+
+_EVALUATION = "evaluation/"
+_FEWEST_PHOTOS = 40
+
+
+class PhotoSession(Session):
+    """The photos of one seed, all read at one size, and what is made of them once.
+
+    Parameters
+    ----------
+    config : dict
+        Settings of the study.
+    settings : Settings
+        What the user asks.
+    seed : int
+        Seed of every random choice.
+    progress : callable
+        Called as ``progress(stage, done, total)``.
+
+    Attributes
+    ----------
+    photos, test_photos : ndarray of shape (n, H, W, 3), dtype uint8
+        Pixels of the training and the held-out photos.
+    train, test : ImageSet
+        The same as image sets.
+    y, y_test : ndarray of shape (n,), dtype int64
+        Their classes. Those of training photos that are not labelled are used for nothing but
+        to say how many pseudo-labels are right.
+    classes : tuple of str
+        Names of the classes.
+    n_labeled : int
+        How many training photos are labelled.
+    weights : str or None
+        Weights of the pretrained network; None fetches them.
+    draws : bool
+        Whether pictures are made with this seed: with the first.
+    """
+
+    def __init__(
+        self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
+    ) -> None:
+        super().__init__(seed, progress)
+        self.config = config
+        self.weights = weights_file(config)
+        self.draws = seed == (settings.seeds or config["seeds"])[0]
+        images = chosen_photos(load_photos(config["data"]), config)
+        labels = labels_from_truth(images)
+        self.classes = labels.classes
+        self.n_labeled = n_labeled(config, len(images))
+        rng = np.random.default_rng(seed)
+        rows, held = stratified_split(labels.y, images.content_groups(), config["test_share"], rng)
+        self.y, self.y_test = labels.y[rows], labels.y[held]
+        size = (config["size"], config["size"])
+        self.photos = images.subset(rows).read(slice(None), size=size, channels=3)
+        self.test_photos = images.subset(held).read(slice(None), size=size, channels=3)
+        self.train = image_set_from_array(self.photos, source="the training photos")
+        self.test = image_set_from_array(self.test_photos, source="the held-out photos")
+
+    def features(self) -> Any:
+        """Give the frozen features of the training photos, computed once.
+
+        Returns
+        -------
+        Features
+            Rows and extractor.
+        """
+        return self.work.get(
+            "features",
+            lambda: extract_features(
+                self.train,
+                features=self.config["backbone"],
+                weights=self.weights,
+                seed=self.seed,
+                progress=self.progress,
+            ),
+        )
+
+    def test_features(self) -> np.ndarray:
+        """Give the frozen features of the held-out photos, computed once.
+
+        Returns
+        -------
+        ndarray of shape (n_test, d), dtype float32
+            One row a photo.
+        """
+        extractor = self.features().extractor
+        return self.work.get("test features", lambda: extractor.transform(self.test))
+
+    def labels(self, how: str) -> Labels:
+        """Give the labels of the photos that were chosen, and of no other.
+
+        Parameters
+        ----------
+        how : {"random", "selected"}
+            How the photos to label are chosen.
+
+        Returns
+        -------
+        Labels
+            As many as ``n_labeled``.
+        """
+        if how == RANDOM:
+            chosen = self.work.get(
+                "random labels",
+                lambda: select_images(self.train, self.n_labeled, method="random", seed=self.seed),
+            )
+        else:
+            features = self.features()
+            chosen = self.work.get(
+                "selection",
+                lambda: select_images(
+                    self.train, self.n_labeled, seed=self.seed, prepared=features
+                ),
+            )
+        y = np.full(len(self.y), -1, dtype=np.int64)
+        y[chosen.indices] = self.y[chosen.indices]
+        purposes = np.full(len(y), "", dtype=object)
+        purposes[chosen.indices] = chosen.purpose
+        return Labels(y, self.classes, tuple(purposes.tolist()))
+
+
+@lru_cache(maxsize=1)
+def load_photos(data: str) -> ImageSet:
+    """Open the photos of the study, all published splits pooled.
+
+    Parameters
+    ----------
+    data : str
+        ``"grocery"``, or a folder in Food-11's own layout. Its folder ``evaluation``, which
+        the published project left alone, is left alone too.
+
+    Returns
+    -------
+    ImageSet
+        Photos with ``truth``.
+
+    Raises
+    ------
+    UsageError
+        If there is no such folder, or it holds too few photos.
+    DataError
+        If the benchmark is not on this machine, or the folder's files have other names.
+    """
+    if data == GROCERY:
+        return load_benchmark(GROCERY)
+    if not Path(data).is_dir():
+        known = any(info.name == data for info in list_benchmarks())
+        found = "a benchmark of another kind" if known else "no folder"
+        raise UsageError(
+            f"{data} is {found}: give --data the folder of Food-11 (training/0_12.jpg), or leave "
+            "it out for the Grocery photos."
+        )
+    images = load_food11(data)
+    kept = [k for k, name in enumerate(images.names) if not name.startswith(_EVALUATION)]
+    images = images.subset(kept) if kept else images
+    if len(images) < _FEWEST_PHOTOS:
+        raise UsageError(
+            f"{data} holds {len(images)} photos named as those of Food-11 are: the study needs at "
+            f"least {_FEWEST_PHOTOS}."
+        )
+    return images
+
+
+def chosen_photos(images: ImageSet, config: dict[str, Any]) -> ImageSet:
+    """Take the photos of a quick run: a few of each of the most frequent classes.
+
+    Parameters
+    ----------
+    images : ImageSet
+        All photos.
+    config : dict
+        Settings of the study: ``n_classes`` and ``per_class``, 0 for all.
+
+    Returns
+    -------
+    ImageSet
+        Photos, drawn with a fixed seed.
+    """
+    y = labels_from_truth(images).y
+    sizes = np.bincount(y)
+    frequent = np.argsort(-sizes, kind="stable")[: config["n_classes"] or len(sizes)]
+    rng = np.random.default_rng(0)
+    kept = []
+    for label in frequent.tolist():
+        rows = rng.permutation(np.flatnonzero(y == label))
+        kept.append(rows[: config["per_class"] or len(rows)])
+    return images.subset(np.sort(np.concatenate(kept)))
+
+
+def n_photos(config: dict[str, Any]) -> int:
+    """Say how many photos a run uses, at most.
+
+    Parameters
+    ----------
+    config : dict
+        Settings of the study.
+
+    Returns
+    -------
+    int
+        Training and held-out photos.
+    """
+    most = config["n_classes"] * config["per_class"]
+    return min(config["n_images"], most) if most else int(config["n_images"])
+
+
+def n_labeled(config: dict[str, Any], n: int) -> int:
+    """Say how many photos are labelled.
+
+    Parameters
+    ----------
+    config : dict
+        Settings of the study: ``label_share`` and ``most_labels``.
+    n : int
+        How many photos there are.
+
+    Returns
+    -------
+    int
+        Labels.
+    """
+    return min(round(config["label_share"] * n), int(config["most_labels"]))
+
+
+def weights_file(config: dict[str, Any]) -> str | None:
+    """Find the weights of the pretrained network.
+
+    Parameters
+    ----------
+    config : dict
+        Settings of the study: ``weights``, the name of the file.
+
+    Returns
+    -------
+    str or None
+        The file in the folder ``models`` beside that of ``FEWLABEL_DATA``; None without one.
+    """
+    data = os.environ.get("FEWLABEL_DATA")
+    if data is None:
+        return None
+    file = Path(data).expanduser().resolve().parent / "models" / config["weights"]
+    return str(file) if file.is_file() else None
+
+
+def check_photos(config: dict[str, Any]) -> None:
+    """Refuse what cannot be run: photos or weights that cannot be had.
+
+    Parameters
+    ----------
+    config : dict
+        Settings of the study.
+
+    Raises
+    ------
+    UsageError
+        If the folder cannot be used.
+    DataError
+        If the benchmark is not on this machine.
+    DownloadError
+        If the weights are not here and the hub cannot be reached.
+    """
+    load_photos(config["data"])
+    if weights_file(config) is None:
+        # Fetches them, or says what to do: better now than after the first row.
+        one = image_set_from_array(np.zeros((1, 32, 32, 3), np.uint8))
+        extract_features(one, features=config["backbone"])

@@ -1,0 +1,187 @@
+"""The study of photos: what a pretrained network, self-training and selection bring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fewlabel.errors import UsageError
+
+from ..protocol import Outcome, Progress, Row, Session, Settings, Study
+from ..summary import RowSummary
+from . import curves, drawing, learners, pictures, sentences
+from .session import (
+    RANDOM,
+    SELECTED,
+    PhotoSession,
+    check_photos,
+    load_photos,
+    n_labeled,
+    n_photos,
+)
+
+
+class Photos(Study):
+    """The study of photos with 5 % of the labels."""
+
+    pictures = pictures.FILES
+
+    def config(self, settings: Settings) -> dict[str, Any]:
+        """Give the settings of a run; the photos of a folder are counted.
+
+        Parameters
+        ----------
+        settings : Settings
+            What the user asks.
+
+        Returns
+        -------
+        dict
+            Settings of the study.
+        """
+        config = super().config(settings)
+        if settings.data is not None:
+            config["n_images"] = len(load_photos(config["data"]))
+        return config
+
+    def rows(self, config: dict[str, Any]) -> list[Row]:
+        """Give the rows in the order of the table.
+
+        Parameters
+        ----------
+        config : dict
+            Settings of the study.
+
+        Returns
+        -------
+        list of Row
+            Networks on random labels, the same on selected ones, then fewlabel's own methods.
+        """
+        n = n_labeled(config, n_photos(config))
+        share = f"{100 * config['label_share']:g} %"
+        words = {RANDOM: f"{share} random labels", SELECTED: f"{share} labels that it selected"}
+
+        def row(name: str, model: str, how: str, learn: Callable[[Any], Outcome]) -> Row:
+            known = name.removesuffix(f"-{RANDOM}")
+            published = known if known in self.published else None
+            return Row(name, words[how], model, n, learn, published)
+
+        rows = [
+            row("scratch", "network from scratch", RANDOM, learners.scratch),
+            row("probe", "linear probe", RANDOM, learners.probe),
+        ]
+        for how in (RANDOM, SELECTED):
+            tuned, trained = f"fine-tuned-{how}", f"self-training-{how}"
+            learn = partial(learners.fine_tuned, name=tuned, how=how)
+            rows.append(row(tuned, "fine-tuned network", how, learn))
+            learn = partial(learners.self_trained, name=trained, how=how)
+            rows.append(row(trained, "network with self-training", how, learn))
+        for how in (RANDOM, SELECTED):
+            learn = partial(learners.default, how=how)
+            rows.append(row(f"default-{how}", "fewlabel's default", how, learn))
+        learn = partial(learners.best, how=SELECTED)
+        return [*rows, row(f"best-{SELECTED}", "fewlabel's best", SELECTED, learn)]
+
+    def open(
+        self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
+    ) -> Session:
+        """Read the photos.
+
+        Parameters
+        ----------
+        config : dict
+            Settings of the study.
+        settings : Settings
+            What the user asks.
+        seed : int
+            The seed.
+        progress : callable
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        PhotoSession
+            Photos, labels and features.
+        """
+        return PhotoSession(config, settings, seed, progress)
+
+    def is_comparable(self, settings: Settings) -> bool:
+        """Tell whether a run has the data of the published figures, which are on Food-11.
+
+        Parameters
+        ----------
+        settings : Settings
+            What the user asks.
+
+        Returns
+        -------
+        bool
+            True with a folder of Food-11.
+        """
+        return settings.data is not None
+
+    def check(self, config: dict[str, Any], settings: Settings) -> None:
+        """Refuse photos or weights that cannot be had, and folders of models.
+
+        Parameters
+        ----------
+        config : dict
+            Settings of the study.
+        settings : Settings
+            What the user asks.
+        """
+        if settings.save_models is not None or settings.from_models is not None:
+            raise UsageError(
+                "The study of photos saves and loads no models: leave out --save-models and "
+                "--from-models. A model of your own is saved by `fewlabel fit`."
+            )
+        check_photos(config)
+
+    def figures(self, summaries: Sequence[RowSummary], folder: Path) -> list[Path]:
+        """Draw the rows as bars, and the curves of training.
+
+        Parameters
+        ----------
+        summaries : sequence of RowSummary
+            What was measured.
+        folder : Path
+            Where to put the figures; of a run, with its curves.
+
+        Returns
+        -------
+        list of Path
+            The files.
+        """
+        # Outside of a run, the curves of the last full measurement.
+        file = curves.gather(folder) or self.folder / curves.FILE
+        return [
+            drawing.draw_rows(folder / "photos-rows.svg", summaries),
+            drawing.draw_curves(folder / "photos-curves.svg", file),
+        ]
+
+    def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
+        """Say what the comparison shows.
+
+        Parameters
+        ----------
+        summaries : sequence of RowSummary
+            What was measured.
+
+        Returns
+        -------
+        list of str
+            Sentences, each computed from the figures.
+        """
+        return [
+            *sentences.failure(summaries),
+            *sentences.pretrained(summaries),
+            *sentences.self_training(summaries),
+            *sentences.selection(summaries),
+            *sentences.goals(summaries),
+            *sentences.published(summaries, self.published),
+        ]
+
+
+STUDY = Photos("photos", "Photos with 5 % of the labels", Path(__file__).parent)

@@ -1,0 +1,237 @@
+"""The study of photos: its settings and pictures, and ``--quick`` on Grocery and on Food-11."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fewlabel.errors import UsageError
+from fewlabel.selftrain import PseudoLabelLedger
+from fewlabel.studies import load_studies
+
+registry = load_studies("registry")
+summary = load_studies("summary")
+curves = load_studies("photos.curves")
+pictures = load_studies("photos.pictures")
+session = load_studies("photos.session")
+sentences = load_studies("photos.sentences")
+Settings = load_studies("protocol").Settings
+STUDY = registry.find_study("photos")
+ROWS = STUDY.rows(STUDY.config(Settings()))
+
+DATA = os.environ.get("FEWLABEL_DATA")
+CONFIG = STUDY.config(Settings(quick=True))
+
+
+def _summaries(comparable: bool = False, **accuracies: float) -> list[Any]:
+    """Summaries with these accuracies in percent; underscores stand for hyphens."""
+    extra = {
+        "majority": 0.06, "final_loss": 3.5, "helped": 1.0, "accepted": 2000.0,
+        "accepted_right": 1800.0, "revoked": 40.0,
+    }  # fmt: skip
+    records = [
+        {
+            "row": name.replace("_", "-"), "seed": seed, "accuracy": value / 100, "seconds": 1.0,
+            "shared": {}, "peak_mb": 1.0, "commit": "x", "extra": extra,
+        }
+        for name, value in accuracies.items()
+        for seed in (0, 1, 2)
+    ]  # fmt: skip
+    return summary.summarise(STUDY, ROWS, records, comparable=comparable)  # type: ignore[no-any-return]
+
+
+def test_five_per_cent_of_the_grocery_photos_are_labelled() -> None:
+    assert {row.n_labeled for row in ROWS} == {271}
+    assert [row.id for row in ROWS if row.published] == [
+        "fine-tuned-random", "self-training-random",
+    ]  # fmt: skip
+
+
+def test_published_figures_stand_beside_food_11_alone(photo_folder: Path) -> None:
+    assert not STUDY.is_comparable(Settings())
+    assert STUDY.is_comparable(Settings(data=str(photo_folder)))
+    measured = summary.read_ours(STUDY, ROWS)
+    assert {s.published for s in measured} == {None}
+
+
+def test_a_folder_of_food_11_is_counted_without_its_evaluation(photo_folder: Path) -> None:
+    config = STUDY.config(Settings(data=str(photo_folder)))
+    assert config["n_images"] == 44
+    assert {row.n_labeled for row in STUDY.rows(config)} == {2}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("digits", "digits is a benchmark of another kind: give --data the folder of Food-11"),
+        ("no-such", "no-such is no folder: give --data the folder of Food-11"),
+    ],
+)
+def test_other_data_are_refused(data: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        STUDY.config(Settings(data=data))
+
+
+def test_too_few_photos_are_refused(photo_folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds 4 photos .* the study needs at least 40"):
+        STUDY.config(Settings(data=str(photo_folder / "validation")))
+
+
+def test_models_are_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="saves and loads no models: leave out --save-models"):
+        STUDY.check(CONFIG, Settings(save_models=tmp_path))
+
+
+def test_the_most_frequent_classes_are_taken_for_a_quick_run(photo_folder: Path) -> None:
+    images = session.load_photos(str(photo_folder))
+    few = session.chosen_photos(images, {"n_classes": 1, "per_class": 5})
+    assert len(few) == 5
+    assert set(few.truth) == {"Bread"}
+
+
+def test_a_failure_is_told_from_learning() -> None:
+    (failed,) = sentences.failure(_summaries(scratch=8))
+    assert "does not learn: 8.0 %" in failed
+    assert "right for 6.0 %; its training loss ends at 3.50" in failed
+    (learnt,) = sentences.failure(_summaries(scratch=40))
+    assert "learns something" in learnt
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [(67.5, "+2.5 points over the same"), (66.0, "+1.0 points over the same")],
+)
+def test_the_gain_of_self_training_is_said_plainly(after: float, told: str) -> None:
+    found = _summaries(fine_tuned_random=65, self_training_random=after)
+    (sentence,) = sentences.self_training(found)
+    assert told in sentence
+    assert f"goal of 2 points is {'reached' if after > 67 else 'not reached'}." in sentence
+    assert "kept it with 3 of 3 seed(s)" in sentence
+    assert "2,000 pseudo-labels on average, of which 90 % are right, and 40 had been" in sentence
+
+
+def test_goals_and_published_figures_are_told_of_their_own_photos() -> None:
+    means = {"fine_tuned_random": 65.0, "default_random": 74.0, "best_selected": 71.0}
+    assert sentences.goals(_summaries(**means)) == [
+        "The goal of 66 % with random labels is reached: fewlabel's default has 74.0 %.",
+        "The goal of 72 % with selected labels is not reached: fewlabel's best has 71.0 %.",
+    ]
+    (told,) = sentences.published(_summaries(**means), STUDY.published)
+    assert "Food-11 with 11 classes" in told
+    assert "fine-tuned network 68 %; network with self-training 70 %" in told
+    on_food = _summaries(comparable=True, **means)
+    assert sentences.goals(on_food) == []
+    assert sentences.published(on_food, STUDY.published) == []
+
+
+def test_nothing_is_claimed_without_a_measurement() -> None:
+    assert STUDY.sentences(_summaries()) == []
+
+
+def _model(n_rounds: int) -> Any:
+    """Self-training that accepted all photos but 2, then took back photo 0."""
+    ledger = PseudoLabelLedger(8)
+    if n_rounds:
+        ledger.judge(1, np.arange(2, 8), np.array([0, 0, 1, 1, 1, 0]), np.linspace(0.9, 0.5, 6))
+        ledger.judge(2, np.arange(3, 8), np.array([0, 1, 1, 1, 0]), np.linspace(0.9, 0.5, 5))
+    return SimpleNamespace(
+        ledger_=ledger,
+        n_rounds_=n_rounds,
+        classes_=np.array([3, 5]),
+        folds_=SimpleNamespace(labeled=np.array([0, 1])),
+        cross_fitted_accuracy_=np.array([0.5, 0.7]),
+    )
+
+
+TRUTH = np.array([3, 5, 5, 3, 5, 5, 5, 5])
+
+
+def test_rounds_say_what_was_accepted_and_how_much_of_it_is_right() -> None:
+    points = {(p.measure, p.step): p.value for p in curves.rounds(_model(2), TRUTH)}
+    assert points[("cross-fitted", 1)] == 0.7
+    assert (points[("share", 1)], points[("share", 2)]) == (1.0, pytest.approx(5 / 6))
+    assert points[("precision", 1)] == pytest.approx(4 / 6)
+    assert points[("precision", 2)] == pytest.approx(4 / 5)
+
+
+def test_curves_of_all_seeds_are_gathered_and_averaged(tmp_path: Path) -> None:
+    assert curves.gather(tmp_path) is None
+    for seed, loss in ((0, 2.0), (1, 4.0)):
+        text = curves.to_csv("scratch", seed, curves.epochs([{"loss": loss}, {"loss": 1.0}]))
+        (tmp_path / f"training-scratch-seed{seed}.csv").write_bytes(text)
+    file = curves.gather(tmp_path)
+    assert curves.read_means(file, "loss") == {"scratch": [(1.0, 3.0), (2.0, 1.0)]}
+    assert curves.gather(tmp_path) == file
+    assert curves.read_means(file, "loss") == {"scratch": [(1.0, 3.0), (2.0, 1.0)]}
+    drawn = STUDY.figures(_summaries(scratch=8), tmp_path)
+    first = [path.read_bytes() for path in drawn]
+    assert [path.read_bytes() for path in STUDY.figures(_summaries(scratch=8), tmp_path)] == first
+
+
+@pytest.mark.parametrize("n_rounds", [0, 2])
+def test_the_gallery_is_a_small_jpeg(n_rounds: int) -> None:
+    photos = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+    fake = SimpleNamespace(photos=photos, y=TRUTH, classes=tuple("ABC$_$EF"))
+    content = pictures.accepted(fake, _model(n_rounds))
+    picture = Image.open(io.BytesIO(content))
+    assert (picture.format, picture.width) == ("JPEG", 1000)
+    assert (picture.height > 300) == bool(n_rounds)
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Path:
+    """44 photos of two classes in Food-11's layout, and two that are not to be read."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "food11"
+    names = [f"training/{k % 2}_{k}.jpg" for k in range(40)]
+    names += [f"validation/0_{k}.jpg" for k in range(4)]
+    for name in [*names, "evaluation/0_0.jpg", "evaluation/1_0.jpg"]:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(file)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    if DATA is None or session.weights_file(CONFIG) is None:
+        pytest.skip("FEWLABEL_DATA is not set, or no weights are in the folder models beside it")
+    out = tmp_path_factory.mktemp("photos") / "run"
+    return load_studies("runner").run_study(STUDY, Settings(quick=True), out)
+
+
+# Twenty photos are held out: a photo is five points.
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("row", "least", "most"),
+    [
+        ("scratch", 0, 55),
+        ("probe", 40, 100),
+        ("fine-tuned-random", 40, 100),
+        ("self-training-random", 40, 100),
+        ("fine-tuned-selected", 40, 100),
+        ("self-training-selected", 40, 100),
+        ("default-random", 30, 100),
+        ("default-selected", 40, 100),
+        ("best-selected", 40, 100),
+    ],
+)
+def test_a_row_is_where_it_should_be(result: Any, row: str, least: float, most: float) -> None:
+    means = {s.row.id: s.mean for s in result.summaries}
+    assert least <= means[row] <= most
+
+
+@pytest.mark.data
+def test_a_run_leaves_its_pictures_and_curves(result: Any) -> None:
+    names = {file.name for file in result.files}
+    assert {"photos-rows.svg", "photos-curves.svg", *pictures.FILES} <= names
+    assert all(file.is_file() for file in result.files)
+    folder = result.files[0].parent
+    assert curves.read_means(folder / "training.csv", "loss").keys() >= {"scratch"}
