@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fewlabel
 from fewlabel import (
+    BinaryExperts,
     ClusterDistances,
     ClusterPropagation,
     DampedPCA,
@@ -44,6 +45,12 @@ ESTIMATORS = [
     FewLabelClassifier(alphas=(0.9,)),
     NetworkClassifier(options={"widths": (32, 16)}, n_epochs=5, min_steps=60),
     SelfTraining(max_rounds=1, n_folds=2),
+    BinaryExperts(
+        NetworkClassifier(options={"widths": (32, 16)}, n_epochs=5, min_steps=60),
+        max_rounds=1,
+        retrain_steps=20,
+        expert_epochs=1,
+    ),
 ]
 
 
@@ -57,7 +64,13 @@ WEIGHTS = dict.fromkeys(
 def expected_failed_checks(estimator):
     if isinstance(estimator, NetworkClassifier):
         return MINUS_ONE | WEIGHTS
-    semi_supervised = (ClusterPropagation, GraphPropagation, FewLabelClassifier, SelfTraining)
+    semi_supervised = (
+        BinaryExperts,
+        ClusterPropagation,
+        GraphPropagation,
+        FewLabelClassifier,
+        SelfTraining,
+    )
     return MINUS_ONE if isinstance(estimator, semi_supervised) else {}
 
 

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from fewlabel.pipeline import FitSettings, extract_features, fit_images, select_images
     from fewlabel.propagate import ClusterPropagation, GraphPropagation
     from fewlabel.run_folder import evaluate_run, load_run, save_run
-    from fewlabel.selftrain import SelfTraining
+    from fewlabel.selftrain import BinaryExperts, SelfTraining
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "BinaryExperts": "selftrain",
     "ClusterDistances": "features.distances",
     "ClusterPropagation": "propagate",
     "DampedPCA": "features.reduce",
@@ -51,6 +52,7 @@ _HOME = {
 }
 
 __all__ = [
+    "BinaryExperts",
     "ClusterDistances",
     "ClusterPropagation",
     "DampedPCA",

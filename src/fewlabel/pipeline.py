@@ -61,8 +61,8 @@ class FitSettings:
     method : str
         How to learn: ``"auto"`` lets cross-fitting choose; ``"graph"``, ``"blend"``,
         ``"student"`` and ``"supervised"`` are the main job's candidates; ``"network"`` (graph
-        and networks teach each other), ``"self-training"``, ``"consistency"`` and
-        ``"fine-tuning"`` train networks, by default for half an hour.
+        and networks teach each other), ``"self-training"``, ``"consistency"``,
+        ``"fine-tuning"`` and ``"experts"`` train networks, by default for half an hour.
     features : str
         ``"auto"``, ``"patches"``, ``"pixels"`` or the timm name of a network.
     weights : str or None
@@ -371,9 +371,9 @@ def _longer_road(
         f"{name} {value:.1%}" for name, value in scores.items()
     )
     if road.helped:
-        return road, []
+        return road, road.notes
     if asked:
-        return road, [f"{told}. The networks are kept since you asked for them."]
+        return road, [*road.notes, f"{told}. The networks are kept since you asked for them."]
     return road, [f"{told}. The main job's model is kept."]
 
 

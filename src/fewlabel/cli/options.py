@@ -34,6 +34,7 @@ class Method(StrEnum):
     self_training = "self-training"
     consistency = "consistency"
     fine_tuning = "fine-tuning"
+    experts = "experts"
 
 
 class SelectMethod(StrEnum):

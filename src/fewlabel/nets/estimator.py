@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from fewlabel.errors import UsageError
 from fewlabel.nets.augment import Augmentation, augmentation_for
 from fewlabel.nets.batches import TrainingSet, as_inputs
 from fewlabel.nets.loop import Progress, Trainer, Validation
-from fewlabel.nets.predictor import NetworkPredictor
+from fewlabel.nets.network import Network
+from fewlabel.nets.predictor import NetworkPredictor, input_shape
 from fewlabel.nets.settings import TrainSettings
 
 
@@ -57,6 +59,8 @@ class NetworkClassifier(NetworkPredictor):
         That share.
     patience : int
         Epochs to wait.
+    warm_start : bool
+        Go on from the weights of the last ``fit``, on inputs and classes that must be the same.
     device : {"auto", "cpu", "cuda", "mps"}
         Where to train and predict.
     checkpoint : str or Path, optional
@@ -107,6 +111,7 @@ class NetworkClassifier(NetworkPredictor):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 5,
+        warm_start: bool = False,
         device: str = "auto",
         checkpoint: str | Path | None = None,
         progress: Progress | None = None,
@@ -125,6 +130,7 @@ class NetworkClassifier(NetworkPredictor):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.warm_start = warm_start
         self.device = device
         self.checkpoint = checkpoint
         self.progress = progress
@@ -225,7 +231,7 @@ class NetworkClassifier(NetworkPredictor):
     ) -> NetworkClassifier:
         data = TrainingSet.of(X, targets, weights)
         trainer = Trainer(
-            self._build(X, settings.seed),
+            self._start(X, settings.seed),
             settings,
             device=pick_device(self.device),
             augment=augmentation_for(X, self.augment, self.flip, "NetworkClassifier"),
@@ -235,6 +241,18 @@ class NetworkClassifier(NetworkPredictor):
         self.network_ = trainer.fit(data, held_out)
         self.history_ = trainer.history
         return self
+
+    def _start(self, X: np.ndarray, seed: int) -> Network:
+        if not (self.warm_start and hasattr(self, "network_")):
+            return self._build(X, seed)
+        spec = self.network_.spec
+        if spec.input_shape != input_shape(X) or spec.n_outputs != len(self.classes_):
+            raise UsageError(
+                f"NetworkClassifier goes on from a network for inputs of shape "
+                f"{spec.input_shape} and {spec.n_outputs} classes, but got {input_shape(X)} and "
+                f"{len(self.classes_)}: set warm_start=False to begin anew."
+            )
+        return copy.deepcopy(self.network_).requires_grad_(True)
 
     def _settings(self, seed: int, *, stops: bool) -> TrainSettings:
         settings = TrainSettings(

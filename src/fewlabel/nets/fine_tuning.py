@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ class FineTuning(ClassifierMixin, BaseEstimator):
         ``augment(inputs, generator)``. None trains on them as they are.
     flip : bool or "auto"
         Whether ``augment`` mirrors photos; ``"auto"`` mirrors those in colour.
+    warm_start : bool
+        Go on from the weights of the last ``fit``, for the same classes.
     device : {"auto", "cpu", "cuda", "mps"}
         Where to train and predict.
     checkpoint : str or Path, optional
@@ -119,6 +122,7 @@ class FineTuning(ClassifierMixin, BaseEstimator):
         label_smoothing: float = 0.1,
         augment: str | Augmentation | Augment | None = "mild",
         flip: bool | str = "auto",
+        warm_start: bool = False,
         device: str = "auto",
         checkpoint: str | Path | None = None,
         progress: Progress | None = None,
@@ -138,6 +142,7 @@ class FineTuning(ClassifierMixin, BaseEstimator):
         self.label_smoothing = label_smoothing
         self.augment = augment
         self.flip = flip
+        self.warm_start = warm_start
         self.device = device
         self.checkpoint = checkpoint
         self.progress = progress
@@ -324,11 +329,15 @@ class FineTuning(ClassifierMixin, BaseEstimator):
     ) -> FineTuning:
         settings = self._settings(int(as_generator(self.random_state).integers(2**31)))
         device = pick_device(self.device)
-        network = place_network(self._build(images, len(classes), settings.seed), device)
+        goes_on = self.warm_start and hasattr(self, "network_")
+        network = (
+            self._former(classes) if goes_on else self._build(images, len(classes), settings.seed)
+        )
+        network = place_network(network, device)
         data = TrainingSet.of(read_photos(images, network), targets, weights)
         is_trained = self.pretrained or self.weights is not None
         self.classes_, self.history_ = classes, []
-        if is_trained:
+        if is_trained and not goes_on:
             _solve_head(network, data, device)
         if self.depth == "head" and self.augment is None and is_trained:
             self.network_ = network.eval()
@@ -350,6 +359,14 @@ class FineTuning(ClassifierMixin, BaseEstimator):
         self.network_ = trainer.fit(data, self._held_out(network, validation))
         self.history_ = trainer.history
         return self
+
+    def _former(self, classes: np.ndarray) -> Network:
+        if self.network_.spec.n_outputs != len(classes):
+            raise UsageError(
+                f"FineTuning goes on from a network for {self.network_.spec.n_outputs} classes, "
+                f"but got {len(classes)}: set warm_start=False to begin anew."
+            )
+        return copy.deepcopy(self.network_).requires_grad_(True)
 
     def _settings(self, seed: int) -> TrainSettings:
         settings = TrainSettings(

@@ -151,11 +151,9 @@ class NetworkPredictor(ClassifierMixin, BaseEstimator):
 
     def _build(self, X: np.ndarray, seed: int) -> Network:
         """Build the network with seeded weights and the statistics of the training rows."""
-        if X.ndim == 2:
-            shape: tuple[int, ...] = (X.shape[1],)
-        else:
-            shape = (1 if X.ndim == 3 else X.shape[3], X.shape[1], X.shape[2])
-        spec = NetworkSpec(self.architecture, shape, len(self.classes_), dict(self.options or {}))
+        spec = NetworkSpec(
+            self.architecture, input_shape(X), len(self.classes_), dict(self.options or {})
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build_network(spec)
@@ -170,17 +168,37 @@ class NetworkPredictor(ClassifierMixin, BaseEstimator):
     def _run(self, X: Any, *, embed: bool) -> np.ndarray:
         check_is_fitted(self, "network_")
         X = self._validate(X, reset=False)
-        expected = self.network_.spec.input_shape
-        got = X.shape[1:] if X.ndim == 2 else (*X.shape[3:], *X.shape[1:3])
-        if X.ndim == 3:
-            got = (1, *X.shape[1:3])
-        if tuple(got) != tuple(expected):
+        expected, got = tuple(self.network_.spec.input_shape), input_shape(X)
+        if got != expected:
             raise UsageError(
-                f"{type(self).__name__} was fitted on inputs of shape {tuple(expected)} and got "
-                f"{tuple(got)}: give inputs of the same size."
+                f"{type(self).__name__} was fitted on inputs of shape {expected} and got {got}: "
+                "give inputs of the same size."
             )
         device = next(self.network_.parameters()).device
         return predict_logits(self.network_, as_inputs(X), device, embed=embed)
+
+
+def input_shape(X: np.ndarray) -> tuple[int, ...]:
+    """Give the shape of one input as networks name it.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d), or (n, H, W) or (n, H, W, C)
+        Rows or images.
+
+    Returns
+    -------
+    tuple of int
+        ``(d,)`` or ``(C, H, W)``.
+
+    Examples
+    --------
+    >>> input_shape(np.zeros((5, 28, 28), np.uint8))
+    (1, 28, 28)
+    """
+    if X.ndim == 2:
+        return (X.shape[1],)
+    return (1 if X.ndim == 3 else X.shape[3], X.shape[1], X.shape[2])
 
 
 def _statistics(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

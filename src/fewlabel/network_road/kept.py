@@ -16,6 +16,9 @@ from fewlabel.selftrain import ConsistencyTraining
 
 Trained = NetworkClassifier | FineTuning | ConsistencyTraining
 
+ROUNDS = "rounds"
+"""Folder of the networks of every round, in the run folder as in that of an open training."""
+
 _KIND = "network-of-a-road"
 _CLASSES: dict[str, Any] = {
     kind.__name__: kind for kind in (NetworkClassifier, FineTuning, ConsistencyTraining)
@@ -61,6 +64,16 @@ class KeptNetworks:
             return None
         self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder / f"{self._road}-{name}.training.safetensors"
+
+    def rounds_folder(self) -> Path | None:
+        """Name the folder for the networks of every round, which go into the run folder.
+
+        Returns
+        -------
+        Path or None
+            The folder; None where nothing is kept.
+        """
+        return None if self.folder is None else self.folder / ROUNDS
 
     def get(self, name: str, device: str = "auto") -> Trained | None:
         """Give a finished network.

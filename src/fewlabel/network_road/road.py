@@ -36,7 +36,7 @@ from fewlabel.network_road.ways import Way, ways_for
 from fewlabel.selftrain.graph_student import StudentSettings
 from fewlabel.selftrain.training_log import AcceptedLabels, TrainingLog
 
-METHODS = ("network", "self-training", "consistency", "fine-tuning")
+METHODS = ("network", "self-training", "consistency", "fine-tuning", "experts")
 """The ways by their names on the command line."""
 
 DEFAULT_SECONDS = 1_800.0
@@ -76,6 +76,8 @@ class NetworkRoad:
         Curves, rounds and pseudo-labels.
     n_steps : int
         Steps that each network was trained for, at most.
+    notes : list of str
+        What the user must know of the trainings.
     """
 
     name: str
@@ -87,6 +89,7 @@ class NetworkRoad:
     seconds: float
     training: TrainingLog = field(default_factory=TrainingLog)
     n_steps: int = 0
+    notes: list[str] = field(default_factory=list)
 
     @property
     def helped(self) -> bool:
@@ -132,8 +135,8 @@ def follow_network_road(
         The same number for exact duplicates.
     time_budget : float
         Seconds to stay within, as far as the first steps let it be foreseen.
-    method : {"auto", "network", "self-training", "consistency", "fine-tuning"}
-        One way alone, whatever the time; ``"auto"`` tries those that suit.
+    method : str
+        One of ``METHODS``, whatever the time; ``"auto"`` tries those that suit.
     settings : StudentSettings, optional
         How each network is trained.
     seed : int
@@ -205,6 +208,7 @@ def follow_network_road(
         choice=choice,
         seconds=time.perf_counter() - start,
         training=_log(final, trials),
+        notes=[note for lesson in final.lessons for note in lesson.notes],
         n_steps=n_steps,
     )
 
@@ -320,11 +324,11 @@ def _log(final: Rounds, trials: list[Rounds]) -> TrainingLog:
     log = TrainingLog()
     for record, lesson, network in zip(final.history, final.lessons, final.networks, strict=True):
         log.add_history(f"{final.way.name} {record['round']}", network.history_)
-        _add_round(log, final.way.name, record)
-        rows, codes, confidence = lesson.accepted
-        if len(rows):
-            accepted = AcceptedLabels(final.way.name, lesson.number, rows, codes, confidence)
-            log.accepted.append(accepted)
+        for figures, (rows, codes, confidence) in lesson.inner or [(record, lesson.accepted)]:
+            _add_round(log, final.way.name, figures)
+            if len(rows):
+                number = figures["round"]
+                log.accepted.append(AcceptedLabels(final.way.name, number, rows, codes, confidence))
     for trial in trials:
         if trial.way.name != final.way.name:
             for record in trial.history:

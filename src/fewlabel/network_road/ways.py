@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
 from fewlabel.data.targets import one_hot
 from fewlabel.network_road.kept import Trained
 from fewlabel.network_road.problem import Problem
-from fewlabel.selftrain import ConsistencyTraining
+from fewlabel.selftrain import BinaryExperts, ConsistencyTraining
 from fewlabel.selftrain.graph_student import new_student, train_student
 from fewlabel.selftrain.ledger import PseudoLabelLedger
 from fewlabel.selftrain.rounds import AcceptanceRule
+
+Accepted = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass
@@ -38,6 +40,10 @@ class Lesson:
         Every pseudo-label up to here.
     n_new, n_revoked : int
         Pseudo-labels of this round that the one before did not have, and the other way round.
+    inner : list of (dict, tuple)
+        Rounds within the training, each with its figures and its ``accepted``.
+    notes : list of str
+        What the user must know of the training.
     """
 
     name: str
@@ -46,11 +52,13 @@ class Lesson:
     proba: np.ndarray
     networks: list[Trained]
     ledger: PseudoLabelLedger
-    accepted: tuple[np.ndarray, np.ndarray, np.ndarray] = field(
+    accepted: Accepted = field(
         default_factory=lambda: (np.empty(0, int), np.empty(0, int), np.empty(0))
     )
     n_new: int = 0
     n_revoked: int = 0
+    inner: list[tuple[dict[str, Any], Accepted]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def judge(self, rows: np.ndarray, codes: np.ndarray, confidence: np.ndarray) -> None:
         """Enter the pseudo-labels that this round trains on.
@@ -242,6 +250,61 @@ class Consistent:
         return network.fit(problem.pixels, lesson.codes, propagated=lesson.proba)
 
 
+class ExpertTaught:
+    """Binary experts label what they agree on; see `fewlabel.BinaryExperts`."""
+
+    name = "experts"
+    most_rounds = 1
+    rounds_with_all = 0
+    joins_all = True
+
+    def prepare(self, problem: Problem, lesson: Lesson) -> None:
+        """Do nothing: the experts judge within their training.
+
+        Parameters
+        ----------
+        problem : Problem
+            The images.
+        lesson : Lesson
+            What there is to learn from.
+        """
+
+    def train(self, problem: Problem, lesson: Lesson) -> Trained:
+        """Run the rounds of the experts.
+
+        Parameters
+        ----------
+        problem : Problem
+            The images.
+        lesson : Lesson
+            What there is to learn from.
+
+        Returns
+        -------
+        NetworkClassifier or FineTuning
+            The multi-class network.
+        """
+        told = problem.training(lesson.name, lesson.number)
+        n_labeled = int((lesson.codes >= 0).sum())
+        template = new_student(n_labeled, problem.settings, seed=0)
+        template.set_params(min_steps=problem.settings.n_steps // 3, n_epochs=1, random_state=None)
+        model = BinaryExperts(
+            template,
+            retrain_steps=problem.settings.n_steps // 3,
+            checkpoint=problem.kept.rounds_folder(),
+            progress=told["progress"],
+            random_state=told["seed"],
+        ).fit(problem.pixels, lesson.codes)
+        lesson.ledger = model.ledger_
+        lesson.accepted = model.accepted_[model.n_rounds_]
+        lesson.inner = [
+            (asdict(record), accepted)
+            for record, accepted in zip(model.rounds_, model.accepted_, strict=True)
+        ]
+        lesson.notes = model.notes_
+        return model.multiclass_
+
+
 def ways_for(method: str, *, has_backbone: bool) -> list[Way]:
     """Name the ways that a method tries, in the order of preference.
 
@@ -266,4 +329,6 @@ def ways_for(method: str, *, has_backbone: bool) -> list[Way]:
         return [GraphTaught(), SelfTaught("self-training") if has_backbone else Consistent()]
     if method in ("self-training", "fine-tuning"):
         return [SelfTaught(method)]
+    if method == "experts":
+        return [ExpertTaught()]
     return [GraphTaught() if method == "network" else Consistent()]

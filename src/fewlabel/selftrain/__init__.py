@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from fewlabel.selftrain.accepted_precision import AcceptedPrecision
 from fewlabel.selftrain.consistency import ConsistencyTraining
+from fewlabel.selftrain.experts import BinaryExperts
 from fewlabel.selftrain.ledger import PseudoLabelLedger
 from fewlabel.selftrain.pseudo import SelfTraining
 
-__all__ = ["AcceptedPrecision", "ConsistencyTraining", "PseudoLabelLedger", "SelfTraining"]
+__all__ = [
+    "AcceptedPrecision",
+    "BinaryExperts",
+    "ConsistencyTraining",
+    "PseudoLabelLedger",
+    "SelfTraining",
+]

@@ -1,0 +1,148 @@
+"""What a row is measured by: accuracy, pseudo-labels, time, operations and bytes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import balanced_accuracy_score, recall_score
+from torch.utils.flop_counter import FlopCounterMode
+
+from fewlabel.nets import Network
+
+from ..protocol import Outcome
+from .session import Task
+
+
+@dataclass
+class Meter:
+    """Counts what training and predicting cost.
+
+    Attributes
+    ----------
+    seconds : float
+        Time of training and of giving pseudo-labels.
+    n_trained, n_predicted : int
+        Images that went forward and backward through a network, and those that went forward.
+    n_bytes : int
+        Size of all weights that the method keeps.
+    """
+
+    seconds: float = 0.0
+    n_trained: int = 0
+    n_predicted: int = 0
+    n_bytes: int = 0
+    networks: list[Any] = field(default_factory=list)
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Measure the time of a block."""
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start
+
+    def trained(self, model: Any, n_rows: int) -> None:
+        """Count a training by its steps.
+
+        Parameters
+        ----------
+        model : NetworkClassifier
+            Trained.
+        n_rows : int
+            Rows of its training set.
+        """
+        batch = min(model.batch_size, n_rows)
+        steps = len(model.history_) * max(1, n_rows // batch)
+        self.n_trained += steps * batch
+
+    def keep(self, network: Network) -> None:
+        """Count the weights of a network that the method keeps.
+
+        Parameters
+        ----------
+        network : Network
+            The network.
+        """
+        self.networks.append(network)
+        self.n_bytes += sum(t.numel() * t.element_size() for t in network.state_dict().values())
+
+    def operations(self) -> float:
+        """Give the floating-point operations of all passes; backward counts as two forward.
+
+        Returns
+        -------
+        float
+            Operations; 0 without a network.
+        """
+        if not self.networks:
+            return 0.0
+        network = self.networks[0].eval()
+        counter = FlopCounterMode(display=False)
+        with counter, torch.no_grad():
+            network(torch.zeros(8, *network.spec.input_shape))
+        each = counter.get_total_flops() / 8
+        return float(each * (3 * self.n_trained + self.n_predicted))
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """Pseudo-labels of the unlabelled images, sure and unsure ones.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (m,)
+        Class of each unlabelled image.
+    confidence : ndarray of shape (m,)
+        How sure the method is.
+    accepted : ndarray of shape (m,), dtype bool
+        What it trains on.
+    """
+
+    codes: np.ndarray
+    confidence: np.ndarray
+    accepted: np.ndarray
+
+
+def measure(
+    task: Task, predicted: np.ndarray, pseudo: PseudoLabels, meter: Meter, coverage: float
+) -> Outcome:
+    """Compare a method's predictions and pseudo-labels with the truth.
+
+    Parameters
+    ----------
+    task : Task
+        The images.
+    predicted : ndarray of shape (m,)
+        Classes of the test images.
+    pseudo : PseudoLabels
+        Pseudo-labels of the unlabelled images.
+    meter : Meter
+        What it cost.
+    coverage : float
+        Share of the unlabelled images for the precision that is compared.
+
+    Returns
+    -------
+    Outcome
+        Accuracy and, in percent, balanced accuracy, recall of the worst class, precision of the
+        accepted pseudo-labels and of the surest ones.
+    """
+    right = pseudo.codes == task.truth[task.pool]
+    surest = np.argsort(-pseudo.confidence, kind="stable")[: round(coverage * len(right))]
+    recalls = recall_score(task.test_y, predicted, average=None, zero_division=0.0)
+    extra = {
+        "balanced": 100 * float(balanced_accuracy_score(task.test_y, predicted)),
+        "worst_class": 100 * float(recalls.min()),
+        "accepted": float(pseudo.accepted.sum()),
+        "precision": 100 * float(right[pseudo.accepted].mean()) if pseudo.accepted.any() else 0.0,
+        "precision_covered": 100 * float(right[surest].mean()),
+        "train_seconds": meter.seconds,
+        "gigaflop": meter.operations() / 1e9,
+        "kilobytes": meter.n_bytes / 1e3,
+    }
+    return Outcome(float(np.mean(predicted == task.test_y)), extra)

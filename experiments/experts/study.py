@@ -1,0 +1,208 @@
+"""The study of binary experts: one network that becomes many, beside many networks."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fewlabel.errors import UsageError
+
+from ..protocol import Outcome, Progress, Published, Row, Session, Settings, Study
+from ..summary import RowSummary
+from . import drawing, learners, verdicts
+from .session import ExpertsSession, Task
+
+METHODS: dict[str, tuple[str, Callable[[Any, Task], Outcome]]] = {
+    "supervised": ("labels alone", learners.supervised),
+    "ova": ("one-versus-all", partial(learners.one_versus_all, sampling="plain")),
+    "ova-over": (
+        "one-versus-all, over-sampling",
+        partial(learners.one_versus_all, sampling="over-sampling"),
+    ),
+    "ova-under": (
+        "one-versus-all, under-sampling",
+        partial(learners.one_versus_all, sampling="under-sampling"),
+    ),
+    "own": ("the network's own predictions", learners.own_predictions),
+    "experts-1": ("binary experts, one round", partial(learners.experts, max_rounds=1)),
+    "experts": ("binary experts, to convergence", learners.experts),
+    "default": ("fewlabel's default", partial(learners.default, name="balanced")),
+}
+"""The rows of the comparison: name in tables, and what computes it."""
+
+ABLATION: dict[str, tuple[str, Callable[[Any, Task], Outcome]]] = {
+    "veto": ("agreement: veto", partial(learners.experts, agreement="veto")),
+    "margin": ("agreement: margin", partial(learners.experts, agreement="margin")),
+    "over-sampling": ("experts over-sampled", partial(learners.experts, balance="over-sampling")),
+    "under-sampling": (
+        "experts under-sampled",
+        partial(learners.experts, balance="under-sampling"),
+    ),
+    "no-balance": ("experts not balanced", partial(learners.experts, balance="none")),
+    "frozen": ("frozen trunk", partial(learners.experts, trunk="frozen")),
+    "from-graph": ("started from propagated labels", learners.experts_of_the_graph),
+}
+"""What the ablation changes; the row `experts` is what it changes from."""
+
+IMBALANCED = ("supervised", "ova", "own", "experts-1", "default")
+
+
+class Experts(Study):
+    """The study of binary experts."""
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """What the published project claims, by name; it gives no figures."""
+        with (self.folder / "published.csv").open(encoding="utf-8", newline="") as file:
+            return {line["claim"]: line["text"] for line in csv.DictReader(file)}
+
+    @property
+    def published(self) -> dict[str, Published]:
+        """No figures: the published project is compared by its claims."""
+        return {}
+
+    def rows(self, config: dict[str, Any]) -> list[Row]:
+        """Give the rows in the order of the table.
+
+        Parameters
+        ----------
+        config : dict
+            Settings of the study.
+
+        Returns
+        -------
+        list of Row
+            The comparison by data and labels, the ablation, and the imbalanced set.
+        """
+        rows = []
+        for data in config["data"]:
+            for n in config["budgets"]:
+                setting = f"{data}, {n:,} labels"
+                rows += [
+                    _row(f"{data}-{n}-{name}", setting, data, n, name, METHODS) for name in METHODS
+                ]
+        n, data = config["ablation"], config["data"][-1]
+        if n:
+            setting = f"{data}, {n:,} labels"
+            rows += [
+                _row(f"ablation-{name}", setting, data, n, name, ABLATION) for name in ABLATION
+            ]
+            times = config["imbalance"]
+            setting = f"{data}, {n:,} labels, classes from 1 to 1/{times}"
+            rows += [
+                _row(f"imbalanced-{name}", setting, data, n, name, METHODS, imbalance=times)
+                for name in IMBALANCED
+            ]
+        return rows
+
+    def open(
+        self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
+    ) -> Session:
+        """Prepare a seed; images are read when the first row asks for them.
+
+        Parameters
+        ----------
+        config : dict
+            Settings of the study.
+        settings : Settings
+            What the user asks.
+        seed : int
+            The seed.
+        progress : callable
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ExpertsSession
+            Data sets and settings.
+        """
+        return ExpertsSession(config, seed, progress)
+
+    def config(self, settings: Settings) -> dict[str, Any]:
+        """Give the settings of a run; other data stand for both sets.
+
+        Parameters
+        ----------
+        settings : Settings
+            What the user asks.
+
+        Returns
+        -------
+        dict
+            Settings of the study.
+        """
+        config = super().config(settings)
+        data = config["data"]
+        return config | {"data": [data] if isinstance(data, str) else data}
+
+    def check(self, config: dict[str, Any], settings: Settings) -> None:
+        """Refuse folders of models.
+
+        Parameters
+        ----------
+        config : dict
+            Settings of the study.
+        settings : Settings
+            What the user asks.
+        """
+        if settings.save_models is not None or settings.from_models is not None:
+            raise UsageError(
+                "The study of experts saves and loads no models: leave out --save-models and "
+                "--from-models. The networks of every round are saved by "
+                "`fewlabel fit --method experts`."
+            )
+
+    def figures(self, summaries: Sequence[RowSummary], folder: Path) -> list[Path]:
+        """Draw accuracy and precision by the number of labels.
+
+        Parameters
+        ----------
+        summaries : sequence of RowSummary
+            What was measured.
+        folder : Path
+            Where to put the figures.
+
+        Returns
+        -------
+        list of Path
+            The files.
+        """
+        return drawing.draw(summaries, folder, list(METHODS))
+
+    def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
+        """Say of each published claim whether it held.
+
+        Parameters
+        ----------
+        summaries : sequence of RowSummary
+            What was measured.
+
+        Returns
+        -------
+        list of str
+            Sentences, each computed from the figures.
+        """
+        return verdicts.sentences(summaries, self.claims)
+
+
+def _row(
+    name: str,
+    setting: str,
+    data: str,
+    n: int,
+    method: str,
+    methods: dict[str, tuple[str, Callable[[Any, Task], Outcome]]],
+    imbalance: float = 1.0,
+) -> Row:
+    words, learn = methods[method]
+
+    def compute(session: ExpertsSession) -> Outcome:
+        return learn(session, session.task(data, n, imbalance))
+
+    return Row(name, setting, words, n, compute)
+
+
+STUDY = Experts("experts", "Binary experts", Path(__file__).parent)

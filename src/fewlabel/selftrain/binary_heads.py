@@ -1,0 +1,343 @@
+"""One binary head a class on a shared trunk: a single product gives what all of them say."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from fewlabel.data.targets import one_hot
+from fewlabel.nets import Network, TrainingSet, TrainSettings, predict_logits
+from fewlabel.nets.batches import Batch, as_inputs
+from fewlabel.nets.layerwise import LayerwiseTrainer, open_layers
+
+BALANCES = ("loss", "over-sampling", "under-sampling", "none")
+"""How an expert's few images of its class are made to count beside all the others."""
+
+TRUNKS = ("fine-tuned", "frozen")
+"""Whether the last block of the trunk learns with the heads."""
+
+HEADS_AT_ONCE = 128
+"""Heads that are solved together, so that memory stays bounded with many classes."""
+
+_DECAY = 1e-3
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """How experts are made of a network.
+
+    Attributes
+    ----------
+    trunk : {"fine-tuned", "frozen"}
+        After the heads, train the last third of the trunk with them at a small rate, or not.
+    balance : {"loss", "over-sampling", "under-sampling", "none"}
+        Weigh the two sides of each head's loss alike; draw the few again; leave out most of the
+        many; or nothing.
+    n_epochs : int
+        Passes over the labelled rows for the last block.
+    learning_rate : float
+        Peak rate for it.
+    batch_size : int
+        Rows in a step.
+    """
+
+    trunk: str = "fine-tuned"
+    balance: str = "loss"
+    n_epochs: int = 10
+    learning_rate: float = 3e-4
+    batch_size: int = 128
+
+
+def balance_weights(
+    codes: np.ndarray, n_classes: int, balance: str, rng: np.random.Generator
+) -> np.ndarray:
+    """Weigh every row for every head.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n,)
+        Classes.
+    n_classes : int
+        Number of heads, K.
+    balance : str
+        One of `BALANCES`.
+    rng : Generator
+        For what is drawn.
+
+    Returns
+    -------
+    ndarray of shape (n, K), dtype float32
+        Weights with a mean near 1 in every column; 0 leaves a row out.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> balance_weights(np.array([0, 1, 1, 1]), 2, "loss", rng)[:, 0].round(2).tolist()
+    [2.0, 0.67, 0.67, 0.67]
+    """
+    mine = one_hot(codes, n_classes).astype(bool)
+    n = len(codes)
+    n_mine = np.maximum(mine.sum(axis=0), 1)
+    n_others = np.maximum(n - n_mine, 1)
+    if balance == "none":
+        return np.ones((n, n_classes), dtype=np.float32)
+    if balance == "loss":
+        return np.where(mine, n / (2 * n_mine), n / (2 * n_others)).astype(np.float32)
+    weights = np.zeros((n, n_classes))
+    for head in range(n_classes):
+        own, others = np.flatnonzero(mine[:, head]), np.flatnonzero(~mine[:, head])
+        few, many = sorted((own, others), key=len)
+        if balance == "over-sampling":
+            drawn = rng.choice(few, size=len(many)) if len(few) else few
+            weights[many, head] = 1
+            np.add.at(weights[:, head], drawn, 1)
+        else:
+            weights[few, head] = 1
+            weights[rng.choice(many, size=min(len(few), len(many)), replace=False), head] = 1
+    return (weights / np.maximum(weights.mean(axis=0), 1e-12)).astype(np.float32)
+
+
+def solve_heads(
+    rows: np.ndarray, targets: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the best linear heads on features as they are, as convex problems.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        Features.
+    targets : ndarray of shape (n, K)
+        1 where a row is of the head's class, else 0.
+    weights : ndarray of shape (n, K)
+        Weight of each row for each head.
+
+    Returns
+    -------
+    coef : ndarray of shape (K, d), dtype float32
+        Weights of the heads.
+    intercept : ndarray of shape (K,), dtype float32
+        Their offsets.
+    """
+    mean, scale = rows.mean(axis=0), rows.std(axis=0)
+    scale = np.where(scale > 1e-6, scale, 1.0)
+    standard = ((rows - mean) / scale).astype(np.float64)
+    coef = np.empty((targets.shape[1], rows.shape[1]))
+    intercept = np.empty(targets.shape[1])
+    for start in range(0, targets.shape[1], HEADS_AT_ONCE):
+        some = slice(start, start + HEADS_AT_ONCE)
+        coef[some], intercept[some] = _solve(standard, targets[:, some], weights[:, some])
+    coef /= scale
+    intercept -= coef @ mean
+    return coef.astype(np.float32), intercept.astype(np.float32)
+
+
+def _solve(
+    rows: np.ndarray, targets: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Solve some heads together: their losses are added, so none disturbs another."""
+    n, d = rows.shape
+    n_heads = targets.shape[1]
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        coef, intercept = flat[:-n_heads].reshape(n_heads, d), flat[-n_heads:]
+        logits = rows @ coef.T + intercept
+        losses = np.logaddexp(0, logits) - targets * logits
+        slope = weights * (expit(logits) - targets) / n
+        value = float((weights * losses).sum() / n + 0.5 * _DECAY * (coef**2).sum())
+        gradient = np.concatenate([(slope.T @ rows + _DECAY * coef).ravel(), slope.sum(axis=0)])
+        return value, gradient
+
+    start = np.zeros(n_heads * (d + 1))
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    return found[:-n_heads].reshape(n_heads, d), found[-n_heads:]
+
+
+class HeadsTrainer(LayerwiseTrainer):
+    """Trains heads and the open layers of their trunk on all binary losses at once.
+
+    The targets of its training set have 2 K columns: what each head should say, and how much
+    the row counts for it.
+    """
+
+    stage = "experts"
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Compute the mean of all binary losses of a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+            Rows on the device.
+
+        Returns
+        -------
+        Tensor
+            Scalar.
+        """
+        targets, weights = batch.targets.chunk(2, dim=1)
+        inputs = batch.inputs
+        if self.augment is not None:
+            inputs = self.augment(inputs, self.generator)
+        logits = self.network(inputs).float()
+        return binary_cross_entropy_with_logits(logits, targets, weights)
+
+
+def make_experts(
+    network: Network,
+    X: np.ndarray,
+    codes: np.ndarray,
+    settings: HeadSettings,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+) -> Network:
+    """Turn a multi-class network into one with a binary head for each class.
+
+    Parameters
+    ----------
+    network : Network
+        Trained; it is not changed.
+    X : ndarray of shape (n, d), or (n, H, W) or (n, H, W, C)
+        Labelled rows or images, at the size of the network.
+    codes : ndarray of shape (n,)
+        Their classes, each below the number of the network's outputs.
+    settings : HeadSettings
+        How.
+    seed : int
+        Seed of order and resampling.
+    checkpoint : Path, optional
+        File that training goes on from after an interruption.
+
+    Returns
+    -------
+    Network
+        Its outputs are logits, one for each class against all others.
+    """
+    device = next(network.parameters()).device
+    experts = copy.deepcopy(network)
+    inputs = as_inputs(X)
+    targets = one_hot(codes, network.spec.n_outputs)
+    rng = np.random.default_rng([seed, 5])
+    weights = balance_weights(codes, network.spec.n_outputs, settings.balance, rng)
+    rows = predict_logits(experts.eval(), inputs, device, embed=True)
+    coef, intercept = solve_heads(rows, targets, weights)
+    with torch.no_grad():
+        experts.head.weight.copy_(torch.from_numpy(coef))
+        experts.head.bias.copy_(torch.from_numpy(intercept))
+    if settings.trunk == "frozen" or settings.n_epochs == 0:
+        return experts
+    open_layers(experts, "partial")
+    trainer = HeadsTrainer(
+        experts,
+        TrainSettings(
+            n_epochs=settings.n_epochs,
+            batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            seed=seed,
+        ),
+        device=device,
+        checkpoint=checkpoint,
+        layer_decay=0.5,
+    )
+    both = np.concatenate([targets, weights], axis=1)
+    trained = trainer.fit(TrainingSet.of(X, both)).eval()
+    trained.requires_grad_(True)
+    return trained
+
+
+@dataclass(frozen=True)
+class ClaimScale:
+    """Turns logits of balanced heads into calibrated probabilities.
+
+    A head that was trained with both sides weighing alike claims far too much where its class
+    is one of many. Its share among the labels is put back, then one slope and one offset for
+    all heads are fitted on labels that no head was trained on (Platt 1999).
+
+    Attributes
+    ----------
+    log_odds : ndarray of shape (K,)
+        Log odds of each class among the labels; zeros where the heads were not balanced.
+    slope, offset : float
+        Fitted on held-out labels.
+    """
+
+    log_odds: np.ndarray
+    slope: float = 1.0
+    offset: float = 0.0
+
+    @classmethod
+    def fit(
+        cls, logits: np.ndarray, codes: np.ndarray, shares: np.ndarray, *, balanced: bool
+    ) -> ClaimScale:
+        """Fit slope and offset.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (m, K)
+            Logits of held-out rows; none leaves slope and offset as they are.
+        codes : ndarray of shape (m,)
+            Their classes.
+        shares : ndarray of shape (K,)
+            Shares of the classes among the labels that the heads were trained on.
+        balanced : bool
+            Whether the heads were.
+
+        Returns
+        -------
+        ClaimScale
+            The scale.
+        """
+        shares = np.clip(shares, 1e-4, 1 - 1e-4)
+        log_odds = np.log(shares / (1 - shares)) if balanced else np.zeros(len(shares))
+        if len(codes) < _FEWEST_TO_SCALE:
+            return cls(log_odds)
+        shifted = (logits + log_odds).reshape(-1, 1)
+        claimed = one_hot(codes, logits.shape[1]).ravel() > 0
+        model = LogisticRegression(C=1.0, max_iter=200).fit(shifted, claimed)
+        slope = float(model.coef_[0, 0])
+        if slope <= 0:
+            return cls(log_odds)
+        return cls(log_odds, slope, float(model.intercept_[0]))
+
+    def __call__(self, logits: np.ndarray) -> np.ndarray:
+        """Give calibrated probabilities.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n, K)
+            From the heads.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Probability that the row is of the class, by each head alone; rows need not sum to 1.
+        """
+        claims: np.ndarray = expit(self.slope * (logits + self.log_odds) + self.offset)
+        return claims
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the numbers as JSON types.
+
+        Returns
+        -------
+        dict
+            ``log_odds``, ``slope`` and ``offset``.
+        """
+        return {
+            "log_odds": self.log_odds.tolist(),
+            "slope": self.slope,
+            "offset": self.offset,
+        }
+
+
+_FEWEST_TO_SCALE = 10

@@ -1,0 +1,219 @@
+"""Binary experts: pseudo-labels, rounds, what is kept and what is told."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, make_blobs
+
+from fewlabel import BinaryExperts, NetworkClassifier
+from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.selftrain import expert_rounds
+from fewlabel.selftrain.expert_rounds import load_experts
+
+NETWORK = NetworkClassifier(options={"widths": (64, 32)}, min_steps=120)
+QUICK = {"retrain_steps": 80, "expert_epochs": 3, "max_rounds": 2, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, truth = load_digits(return_X_y=True)
+    X = (X / 16).astype(np.float32)
+    y = np.where(np.arange(1_200) < 150, truth[:1_200], -1)
+    return X[:1_200], y, truth, X[1_200:]
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    X, y, _, _ = digits
+    return BinaryExperts(NETWORK, **QUICK).fit(X, y)
+
+
+def test_it_does_no_worse_than_the_network_alone(model, digits):
+    X, y, truth, test = digits
+    labeled = y >= 0
+    alone = NetworkClassifier(options={"widths": (64, 32)}, min_steps=120, random_state=0)
+    alone.fit(X[labeled], y[labeled])
+    assert model.score(test, truth[1_200:]) > alone.score(test, truth[1_200:]) - 0.02
+    assert model.predict_proba(test).shape == (597, 10)
+
+
+def test_pseudo_labels_are_mostly_right_and_never_given_to_labels(model, digits):
+    _, y, truth, _ = digits
+    rows, codes, confidence = model.accepted_[1]
+    assert len(rows) > 200
+    assert (truth[rows] == codes).mean() > 0.9
+    assert confidence.min() >= 0.9
+    assert (y[rows] == -1).all()
+
+
+def test_the_rounds_add_up(model):
+    first, *rounds = model.rounds_
+    assert first.round == 0
+    assert first.n_accepted == 0
+    n_pool = first.n_rejected
+    accepted = 0
+    for record in rounds:
+        assert record.n_accepted + record.n_rejected == n_pool
+        assert sum(record.accepted_by_class) == record.n_accepted
+        assert sum(record.revoked_by_class) == record.n_revoked
+        assert record.n_accepted == accepted + record.n_new - record.n_revoked
+        accepted = record.n_accepted
+    assert len(model.held_out_accuracy_) == len(model.rounds_)
+    reached = model.held_out_accuracy_
+    assert reached[model.n_rounds_] > reached.max() - 0.1
+    assert model.helped_ == (model.n_rounds_ > 0)
+
+
+def test_claims_are_probabilities_of_one_class_each(digits):
+    X, y, truth, test = digits
+    model = BinaryExperts(NETWORK, **QUICK | {"max_rounds": 1, "n_folds": 0}).fit(X, y)
+    claims = model.claims(test)
+    assert claims.shape == (597, 10)
+    right = claims[np.arange(597), truth[1_200:]]
+    assert right.mean() > 5 * claims.mean(axis=1).mean() - right.mean()
+    assert len(model.held_out_accuracy_) == 0
+
+
+def test_held_out_labels_train_nothing_but_the_last_network(digits, monkeypatch):
+    X, y, _, _ = digits
+    seen = []
+    fit = expert_rounds.ExpertRounds._fit
+
+    def watched(self, network, rows, targets, weights):
+        seen.append(set(rows.tolist()))
+        return fit(self, network, rows, targets, weights)
+
+    monkeypatch.setattr(expert_rounds.ExpertRounds, "_fit", watched)
+    model = BinaryExperts(NETWORK, **QUICK).fit(X, y)
+    held = set(model.folds_.folds[0][1].tolist())
+    assert held
+    for rows in seen[:-1]:
+        assert not rows & held
+    assert held <= seen[-1]
+
+
+def test_a_killed_run_goes_on_to_the_same_result(digits, model, tmp_path, monkeypatch):
+    X, y, _, test = digits
+    stopped = BinaryExperts(NETWORK, **QUICK, checkpoint=tmp_path)
+    run = expert_rounds.ExpertRounds.run
+    monkeypatch.setattr(
+        expert_rounds.ExpertRounds,
+        "run",
+        lambda self, number: run(self, number) if number < 2 else 1 / 0,
+    )
+    with pytest.raises(ZeroDivisionError):
+        stopped.fit(X, y)
+    monkeypatch.undo()
+    found = []
+    get = expert_rounds.RoundFolder.get
+
+    def watched(self, number, template):
+        state = get(self, number, template)
+        if self.folder is not None:
+            found.append((number, state is not None))
+        return state
+
+    monkeypatch.setattr(expert_rounds.RoundFolder, "get", watched)
+    again = BinaryExperts(NETWORK, **QUICK, checkpoint=tmp_path).fit(X, y)
+    assert found[:3] == [(0, True), (1, True), (2, False)]
+    np.testing.assert_allclose(again.predict_proba(test), model.predict_proba(test), atol=1e-5)
+    assert [r.n_accepted for r in again.rounds_] == [r.n_accepted for r in model.rounds_]
+    assert again.ledger_.row == model.ledger_.row
+    # Other labels: nothing of it is taken.
+    found.clear()
+    other = BinaryExperts(NETWORK, **QUICK | {"max_rounds": 0}, checkpoint=tmp_path)
+    other.fit(X, np.where(np.arange(len(y)) < 140, y, -1))
+    assert found == [(0, False)]
+
+
+def test_the_networks_of_a_round_can_be_loaded_alone(digits, tmp_path):
+    X, y, _, _ = digits
+    model = BinaryExperts(NETWORK, **QUICK | {"max_rounds": 1}, checkpoint=tmp_path).fit(X, y)
+    network, scale = load_experts(tmp_path / "round-1" / "experts")
+    assert network.spec.n_outputs == 10
+    assert scale.slope > 0
+    if model.n_rounds_ == 1:
+        assert scale == model.scale_ or np.allclose(scale.log_odds, model.scale_.log_odds)
+    with pytest.raises(ModelFormatError):
+        load_experts(tmp_path / "round-1" / "multiclass")
+
+
+def test_images(digits):
+    images = (load_digits().images * 15).astype(np.uint8)
+    _, y, truth, _ = digits
+    network = NetworkClassifier("cnn", options={"widths": (8, 16)}, min_steps=100)
+    model = BinaryExperts(network, **QUICK | {"max_rounds": 1}).fit(images[:1_200], y)
+    assert model.score(images[1_200:], truth[1_200:]) > 0.75
+    with pytest.raises(UsageError, match="one label an image"):
+        BinaryExperts(network).fit(images, y)
+
+
+def test_two_classes_need_one_expert_and_it_says_so():
+    X, y = make_blobs(200, centers=2, random_state=0)
+    known = np.where(np.arange(200) < 40, y, -1)
+    network = NetworkClassifier(options={"widths": (16,)}, min_steps=40)
+    model = BinaryExperts(network, **QUICK).fit(X, known)
+    assert "one expert suffices" in model.notes_[0]
+    assert model.score(X, y) > 0.95
+
+
+def test_a_class_without_labels_is_refused_by_name(digits):
+    X, y, _, _ = digits
+    known = np.where(y == 3, -1, y)
+    with pytest.raises(UsageError, match="No row is labelled 3"):
+        BinaryExperts(NETWORK, **QUICK).fit(X, known, classes=range(10))
+
+
+def test_experts_that_claim_nothing_stop_and_say_so(digits):
+    _, y, _, _ = digits
+    # Noise: what is learnt of it by heart calibrates to next to nothing.
+    noise = np.random.default_rng(0).normal(size=(len(y), 16)).astype(np.float32)
+    model = BinaryExperts(NETWORK, **QUICK | {"threshold": 0.99}).fit(noise, y)
+    assert model.n_rounds_ == 0
+    assert any("agreed on nothing" in note for note in model.notes_)
+    assert model.rounds_[-1].outcome == "no claims"
+    assert not model.helped_
+
+
+def test_a_collapse_is_rolled_back_and_told(digits, monkeypatch):
+    X, y, _, test = digits
+
+    def all_to_one(self, claims, proba):
+        n = len(claims)
+        return np.ones(n, bool), np.zeros(n, int), np.ones(n)
+
+    monkeypatch.setattr(expert_rounds.AgreementRule, "judge", all_to_one)
+    model = BinaryExperts(NETWORK, **QUICK).fit(X, y)
+    assert model.rounds_[-1].outcome == "collapsed"
+    assert any("was rolled back" in note for note in model.notes_)
+    assert len(np.unique(model.predict(test))) > 5
+
+
+def test_many_classes_stay_within_bounds():
+    rng = np.random.default_rng(0)
+    centers = rng.normal(0, 10, (300, 16))
+    y = np.tile(np.arange(300), 4)
+    X = (centers[y] + rng.normal(0, 1, (1_200, 16))).astype(np.float32)
+    known = np.where(np.arange(1_200) < 600, y, -1)
+    network = NetworkClassifier(options={"widths": (64,)}, min_steps=200, learning_rate=1e-2)
+    settings = QUICK | {"max_rounds": 1, "threshold": 0.5, "trunk": "frozen"}
+    model = BinaryExperts(network, **settings).fit(X, known)
+    assert model.predict_proba(X[:5]).shape == (5, 300)
+    assert model.rounds_[1].n_accepted > 100
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"agreement": "all"}, "'agreement' parameter"),
+        ({"trunk": "open"}, "'trunk' parameter of BinaryExperts must be one of fine-tuned"),
+        ({"balance": "smote"}, "'balance' parameter"),
+        ({"pseudo_weight": 0}, "'pseudo_weight' parameter"),
+        ({"labeled_share": 1.0}, "'labeled_share' parameter"),
+        ({"n_folds": 6}, "'n_folds' parameter"),
+        ({"max_rounds": -1}, "'max_rounds' parameter"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(settings, message, digits):
+    X, y, _, _ = digits
+    with pytest.raises(UsageError, match=message):
+        BinaryExperts(NETWORK, **settings).fit(X, y)
