@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+_RENAMED = {"accepted_precision": "precision"}
+_DIGITS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +26,7 @@ class AcceptedLabels:
     rows : ndarray of shape (m,), dtype int64
         Positions of the images.
     codes : ndarray of shape (m,), dtype int64
-        Class of each.
+        Class of each, as a column of the classifier's probabilities.
     confidence : ndarray of shape (m,)
         Confidence of each, in [0, 1].
     """
@@ -71,10 +75,13 @@ class TrainingLog:
         network : str
             Name of the training.
         history : iterable of mapping
-            One an epoch, such as the ``history_`` of `fewlabel.NetworkClassifier`.
+            One an epoch, such as the ``history_`` of `fewlabel.NetworkClassifier`. Its own
+            numbers are not kept: some trainers count from 0, and each phase anew.
         """
         for number, epoch in enumerate(history, start=1):
-            self.epochs.append({"network": network, "epoch": number} | dict(epoch))
+            known = {_RENAMED.get(key, key): value for key, value in epoch.items()}
+            known.pop("epoch", None)
+            self.epochs.append({"network": network, "epoch": number} | known)
 
     def add_round(self, network: str, number: int, **values: Any) -> None:
         """Add what a round did.
@@ -89,3 +96,32 @@ class TrainingLog:
             Whatever is known; see ``rounds``.
         """
         self.rounds.append({"network": network, "round": number} | values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give epochs and rounds in a form that JSON takes.
+
+        Returns
+        -------
+        dict
+            ``epochs`` and ``rounds``, numbers to six digits, None where one is not finite.
+
+        Examples
+        --------
+        >>> log = TrainingLog()
+        >>> log.add_round("final", 1, n_accepted=np.int64(3), accuracy=float("nan"))
+        >>> log.to_dict()["rounds"]
+        [{'network': 'final', 'round': 1, 'n_accepted': 3, 'accuracy': None}]
+        """
+        return {
+            name: [{key: _plain(value) for key, value in record.items()} for record in records]
+            for name, records in (("epochs", self.epochs), ("rounds", self.rounds))
+        }
+
+
+def _plain(value: Any) -> Any:
+    """Bring a number of numpy or torch to one that JSON knows."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+    return value
