@@ -30,6 +30,7 @@ from fewlabel.report.scoring import (
     quality_rows,
     reliability_view,
 )
+from fewlabel.report.training import training_view
 from fewlabel.report.views import (
     candidates_svg,
     class_rows,
@@ -97,12 +98,14 @@ def render_report(inputs: ReportInputs) -> str:
             f"Measured on {len(scored.y):,} test images with known labels, "
             "which the method never saw."
         )
+    training, accepted = training_view(inputs.training), gallery_views(inputs.accepted)
     sections = [
         ("next", "What to do next"),
         ("good", "How good is it?"),
         ("images", "Images"),
         *([("why", "Why it decided so")] if inputs.explained else []),
         ("predicted", "Predictions"),
+        *([("training", "Training")] if training or accepted else []),
         ("made", "How it was made"),
     ]
     return _render(
@@ -122,6 +125,8 @@ def render_report(inputs: ReportInputs) -> str:
         coverage=coverage_view(scored, inputs.confidence[inputs.origin != "label"]),
         candidates_svg=candidates_svg(inputs),
         learning=learning_view(inputs.curve, inputs.no_curve),
+        training=training,
+        accepted=accepted,
         confidence=confidence_view(inputs),
         class_rows=class_rows(inputs, scored),
         time_rows=time_rows(inputs.seconds),

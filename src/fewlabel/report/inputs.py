@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabel.evaluate import AccuracyEstimate, CandidateScore, LearningCurve
+from fewlabel.selftrain.training_log import TrainingLog
 
 SOURCES = ("label", "propagated", "model")
 
@@ -143,6 +144,10 @@ class ReportInputs:
         What more labels would bring.
     no_curve : str
         Why there is no ``curve``.
+    training : TrainingLog, optional
+        What happened while networks were trained.
+    accepted : sequence of Gallery
+        Pseudo-labels that they were trained on, round by round.
 
     Raises
     ------
@@ -184,6 +189,8 @@ class ReportInputs:
     command: str = ""
     curve: LearningCurve | None = None
     no_curve: str = ""
+    training: TrainingLog | None = None
+    accepted: Sequence[Gallery] = ()
 
     def __post_init__(self) -> None:
         """Check that the arrays fit together."""

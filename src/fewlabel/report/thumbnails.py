@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fewlabel.data import ImageSet
+
 MAX_SIDE = 160
 _TINY_SIDE = 64
+_READ_SIDE = 96
 
 
 def thumbnail_uri(image: NDArray[np.uint8], *, max_side: int = MAX_SIDE) -> str:
@@ -78,6 +82,32 @@ def is_tiny(image: NDArray[np.uint8]) -> bool:
     True
     """
     return max(image.shape[:2]) <= _TINY_SIDE
+
+
+def read_thumbnails(images: ImageSet, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Read images at the size of thumbnails; small ones as they are.
+
+    Parameters
+    ----------
+    images : ImageSet
+        Images.
+    rows : sequence of int
+        Which of them, at least one.
+
+    Returns
+    -------
+    ndarray of shape (len(rows), H, W, C), uint8
+        Pixels.
+
+    Examples
+    --------
+    >>> from fewlabel.data import load_images
+    >>> read_thumbnails(load_images("digits"), [3]).shape
+    (1, 8, 8, 1)
+    """
+    native = images.native_shape
+    small = native is not None and max(native[:2]) <= _READ_SIDE
+    return images.read(rows, size=None if small else (_READ_SIDE, _READ_SIDE))
 
 
 def _encode(picture: Image.Image, kind: str, **options: object) -> bytes:
