@@ -15,6 +15,7 @@ EXTRA_OF: dict[str, str] = {
     "captum": "explain",
     "skimage": "explain",
     "pynndescent": "scale",
+    "tensorboard": "tensorboard",
 }
 """Import name of each optional package and the extra that installs it."""
 
@@ -38,6 +39,33 @@ def is_installed(package: str) -> bool:
     True
     """
     return importlib.util.find_spec(package) is not None
+
+
+def check_installed(package: str, purpose: str) -> None:
+    """Say how to install an optional package where it is missing, without importing it.
+
+    Parameters
+    ----------
+    package : str
+        Import name; a key of ``EXTRA_OF``.
+    purpose : str
+        What needs the package, as the subject of a sentence.
+
+    Raises
+    ------
+    MissingExtraError
+        If the package is not installed.
+
+    Examples
+    --------
+    >>> check_installed("numpy", "This example")
+    """
+    if not is_installed(package):
+        extra = EXTRA_OF[package]
+        raise MissingExtraError(
+            f"{purpose} needs the package {package!r}, which is not installed: "
+            f"run `pip install 'fewlabel[{extra}]'`."
+        )
 
 
 def require(package: str, purpose: str) -> ModuleType:
@@ -65,12 +93,7 @@ def require(package: str, purpose: str) -> ModuleType:
     >>> require("numpy", "This example").__name__
     'numpy'
     """
-    if not is_installed(package):
-        extra = EXTRA_OF[package]
-        raise MissingExtraError(
-            f"{purpose} needs the package {package!r}, which is not installed: "
-            f"run `pip install 'fewlabel[{extra}]'`."
-        )
+    check_installed(package, purpose)
     if package == "timm":
         _declare_torchvision_operators()
     return importlib.import_module(package)

@@ -1,0 +1,86 @@
+"""The curves of trained networks as event files, which TensorBoard shows."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fewlabel import __version__
+from fewlabel.extras import require
+from fewlabel.files import atomic_folder
+from fewlabel.selftrain.training_log import TrainingLog
+
+_NO_CURVES = ("network", "epoch", "round")
+
+
+def write_events(log: TrainingLog, out: str | Path, *, force: bool = False) -> Path:
+    """Write a folder of event files, whole or not at all; ``tensorboard --logdir`` shows it.
+
+    Each network gets a folder of its own, so that its curves lie over those of the others:
+    ``epoch/loss`` and the like by epoch, ``round/accuracy`` and the like by round. A file
+    ``metrics.json`` marks the folder as one that may be replaced.
+
+    Parameters
+    ----------
+    log : TrainingLog
+        What happened in training.
+    out : str or Path
+        Folder to make.
+    force : bool
+        Replace an earlier one.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    MissingExtraError
+        If TensorBoard is not installed.
+    RunFolderError
+        If the folder exists and ``force`` is false.
+    StorageError
+        If the disk is full or cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> log = TrainingLog()
+    >>> log.add_history("network 1", [{"loss": 0.9}, {"loss": 0.4}])
+    >>> folder = write_events(log, Path(tempfile.mkdtemp()) / "run")
+    >>> sorted(path.name for path in folder.iterdir())
+    ['metrics.json', 'network-1']
+    """
+    require("tensorboard", "The folder for TensorBoard")
+    out = Path(out)
+    with atomic_folder(out, force=force) as folder:
+        for network in dict.fromkeys(r["network"] for r in [*log.epochs, *log.rounds]):
+            _write_network(log, network, folder)
+        mark = {"fewlabel_version": __version__, "kind": "tensorboard"}
+        (folder / "metrics.json").write_text(json.dumps(mark) + "\n", encoding="utf-8")
+    return out
+
+
+def _write_network(log: TrainingLog, network: str, folder: Path) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    place = folder / (re.sub(r"[^\w.-]+", "-", network).strip("-.") or "network")
+    with SummaryWriter(log_dir=str(place)) as writer:
+        for step, records in (("epoch", log.epochs), ("round", log.rounds)):
+            for record in records:
+                if record["network"] == network:
+                    for name, value in _curves(record).items():
+                        writer.add_scalar(f"{step}/{name}", value, int(record[step]))
+
+
+def _curves(record: Mapping[str, Any]) -> dict[str, float]:
+    """Give what can be drawn; a loss that is not a number stays one, which TensorBoard marks."""
+    return {
+        name: float(value)
+        for name, value in record.items()
+        if name not in _NO_CURVES and value is not None
+    }
