@@ -13,6 +13,7 @@ from fewlabel.run_sheet import (
     explain_fit,
     explain_sheet,
     explained_galleries,
+    how_many_explained,
 )
 
 QUICK = {"n_samples": 20, "repeats": 2}
@@ -114,3 +115,13 @@ def test_the_report_explains_the_audit_first(images, truth):
 def test_without_captum_the_report_has_no_explanations(result, images, monkeypatch):
     monkeypatch.setattr(run_sheet, "is_installed", lambda name: False)
     assert explain_fit(result, images) == []
+
+
+@pytest.mark.parametrize(("size", "n"), [((8, 8), 6), ((64, 64), 6), ((65, 40), 3)])
+def test_fewer_predictions_are_explained_where_each_takes_long(
+    size, n, result, images, monkeypatch
+):
+    monkeypatch.setattr(run_sheet, "model_size", lambda model, images: size)
+    assert how_many_explained(result, images) == n
+    monkeypatch.setattr(run_sheet, "is_installed", lambda name: False)
+    assert how_many_explained(result, images) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -163,7 +164,8 @@ def save_run(
     force: bool = False,
     command: str = "",
     probabilities: bool = False,
-    n_explained: int = 0,
+    n_explained: int | None = 0,
+    progress: Progress | None = None,
 ) -> Path:
     """Write a run folder, whole or not at all.
 
@@ -181,8 +183,11 @@ def save_run(
         The command that makes this run again, for the report.
     probabilities : bool
         Write one column a class into predictions.csv.
-    n_explained : int
-        How many predictions the report explains by LIME (needs the extra ``explain``).
+    n_explained : int or None
+        How many predictions the report explains by LIME (needs the extra ``explain``); None
+        explains a few where that takes seconds, see `fewlabel.run_sheet.how_many_explained`.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
 
     Returns
     -------
@@ -214,8 +219,13 @@ def save_run(
             [(skipped.path, skipped.reason) for skipped in images.skipped],
         )
         _save_model(result, images, folder / "model")
-        summary = {"fewlabel_version": __version__, "created": now(), "command": command}
+        summary: dict[str, Any] = {
+            "fewlabel_version": __version__,
+            "created": now(),
+            "command": command,
+        }
         summary |= result.summary()
+        summary["training"] = None if result.training is None else result.training.to_dict()
         (folder / "metrics.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
         html = run_report(
             result,
@@ -223,8 +233,11 @@ def save_run(
             command=command,
             created=summary["created"],
             n_explained=n_explained,
+            progress=progress,
         )
         (folder / "report.html").write_text(html, encoding="utf-8")
+    if result.settings.checkpoint is not None:
+        shutil.rmtree(result.settings.checkpoint, ignore_errors=True)
     return out
 
 

@@ -14,7 +14,7 @@ from fewlabel.cluster.representatives import pick_representatives, typicality
 from fewlabel.compute import threads_for
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import apply_temperature
-from fewlabel.pipeline import FitResult
+from fewlabel.pipeline import FitResult, Progress
 from fewlabel.report import (
     EvaluationInputs,
     Gallery,
@@ -24,16 +24,23 @@ from fewlabel.report import (
     render_evaluation,
     render_report,
 )
-from fewlabel.run_sheet import explain_fit
+from fewlabel.report.accepted import accepted_galleries
+from fewlabel.report.thumbnails import read_thumbnails
+from fewlabel.run_sheet import explain_fit, how_many_explained
 
-_THUMBNAIL = 96
 _GALLERY = 24
 _MAP_IMAGES = 1_200
 _UNSURE_POOL = 1_000
 
 
 def run_report(
-    result: FitResult, images: ImageSet, *, command: str, created: str, n_explained: int = 0
+    result: FitResult,
+    images: ImageSet,
+    *,
+    command: str,
+    created: str,
+    n_explained: int | None = 0,
+    progress: Progress | None = None,
 ) -> str:
     """Render the report of a fit.
 
@@ -47,8 +54,11 @@ def run_report(
         The command that makes the run again.
     created : str
         Time in ISO form.
-    n_explained : int
-        How many predictions to explain; each takes from a second to some ten.
+    n_explained : int or None
+        How many predictions to explain; each takes from a second to some ten. None explains a
+        few, see `fewlabel.run_sheet.how_many_explained`.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
 
     Returns
     -------
@@ -64,6 +74,8 @@ def run_report(
     rows = np.searchsorted(folds.labeled, tested)
     cross_fitted = _widened(result, result.classifier.cross_fitted_[rows])
     map_index, map_xy = _map(result)
+    if n_explained is None:
+        n_explained = how_many_explained(result, images)
     audited = result.labels.audit
     audit_fields: dict[str, Any] = {}
     if len(audited):
@@ -73,7 +85,9 @@ def run_report(
             "test_proba": result.proba[audited],
         }
     inputs = ReportInputs(
-        explained=explain_fit(result, images, n_explained) if n_explained else [],
+        explained=explain_fit(result, images, n_explained, progress=progress)
+        if n_explained
+        else [],
         title=_title(images),
         source=images.source,
         created=created,
@@ -104,6 +118,8 @@ def run_report(
         command=command,
         curve=result.curve,
         no_curve=result.no_curve,
+        training=result.training,
+        accepted=_accepted(result, images),
         **audit_fields,
     )
     return render_report(inputs)
@@ -258,6 +274,15 @@ def _galleries(result: FitResult, images: ImageSet) -> list[Gallery]:
     ]
 
 
+def _accepted(result: FitResult, images: ImageSet) -> list[Gallery]:
+    """Show what the networks believed of unlabelled images."""
+    if result.training is None:
+        return []
+    classes = [result.classes[code] for code in np.asarray(result.classifier.classes_).tolist()]
+    predicted = [result.classes[code] for code in result.predicted.tolist()]
+    return accepted_galleries(result.training, images, classes, predicted)
+
+
 def _spread_over(order: np.ndarray) -> np.ndarray:
     """Take some of the most confident tenth, evenly: the very top is often one thing."""
     top = order[: max(_GALLERY, len(order) // 10)]
@@ -315,9 +340,7 @@ def _items(
 ) -> list[GalleryItem]:
     if not len(rows):
         return []
-    native = images.native_shape
-    small = native is not None and max(native[:2]) <= _THUMBNAIL
-    pixels = images.read(rows, size=None if small else (_THUMBNAIL, _THUMBNAIL))
+    pixels = read_thumbnails(images, rows)
     labels = source.proba.argmax(axis=1)
     return [
         GalleryItem(

@@ -300,6 +300,28 @@ def explain_fit(
     return explained_galleries(explained, result.classes, captions)
 
 
+def how_many_explained(result: FitResult, images: ImageSet) -> int:
+    """Say how many predictions a report explains where nobody asked for a number.
+
+    Parameters
+    ----------
+    result : FitResult
+        The outcome of the fit.
+    images : ImageSet
+        Its images.
+
+    Returns
+    -------
+    int
+        Six, two of each kind; three where the model looks at images of more than 64 pixels,
+        where each takes several seconds; none where Captum is not installed.
+    """
+    if not is_installed("captum"):
+        return 0
+    small = max(model_size(FittedModel(result), images)) <= _SMALL_SIDE
+    return 6 if small else 3
+
+
 def _known(result: FitResult) -> tuple[np.ndarray, np.ndarray, str]:
     """Give true classes that were not trained on, what was predicted then, and it in words."""
     y = np.full(len(result.proba), -1)

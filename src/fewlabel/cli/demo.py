@@ -89,7 +89,16 @@ def _walk(
     labels = _label(train, budget, seed, folder, features)
     settings = FitSettings(seed=seed)
     result = fit_images(train, labels, settings, prepared=features, progress=progress)
-    run = load_run(save_run(result, train, folder / "run", command=command))
+    run = load_run(
+        save_run(
+            result,
+            train,
+            folder / "run",
+            command=command,
+            n_explained=None,
+            progress=progress,
+        )
+    )
     truth = labels_from_truth(test, run.classes)
     tested = evaluate_run(run, test, truth, progress=progress).to_dict()
     # The same labels without the unlabelled images: what those are worth.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,9 +21,13 @@ from fewlabel.cli.options import (
     SeedOption,
     TimeOption,
     WeightsOption,
-    at_least,
+    auto_or_number,
 )
+from fewlabel.extras import check_installed
 from fewlabel.files import check_new_folder
+
+if TYPE_CHECKING:
+    from fewlabel.selftrain.training_log import TrainingLog
 
 HELP = """Learn from a few labels and all the other images.
 
@@ -70,21 +74,35 @@ def fit(
     time: TimeOption = None,
     probabilities: ProbabilitiesOption = False,
     explain: Annotated[
-        int,
+        Any,
         typer.Option(
             "--explain",
             metavar="N",
-            parser=at_least(0),
-            help="Explain so many predictions in the report (needs the extra `explain`; a second "
-            "to some ten each).",
+            parser=auto_or_number,
+            help="Explain so many predictions in the report (a second to some ten each; needs the "
+            "extra `explain`). auto: six, three of images larger than 64 pixels, none without "
+            "the extra.",
         ),
-    ] = 0,
+    ] = "auto",
+    tensorboard: Annotated[
+        str | None,
+        typer.Option(
+            "--tensorboard",
+            metavar="DIR",
+            help="Write the curves of trained networks for TensorBoard too, into DIR/RUN (needs "
+            "the extra `tensorboard`).",
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing run.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fit and write the run folder."""
     check_new_folder(out, force=force)
     check_place(Path(out))
+    events = None if tensorboard is None else _check_tensorboard(tensorboard, out, force=force)
+    if explain:
+        check_installed("captum", "--explain")
     check_labels_exist(labels)
     with ProgressBars(enabled=not as_json) as progress:
         image_set = open_images(images, progress)
@@ -100,6 +118,7 @@ def fit(
             seed=seed,
             device=device.value,
             time_budget=time,
+            checkpoint=Path(out).with_name(f".{Path(out).name}.training"),
         )
         result = fit_images(image_set, table, settings, progress=progress)
         run = save_run(
@@ -110,12 +129,34 @@ def fit(
             command=command_of(ctx),
             probabilities=probabilities,
             n_explained=explain,
+            progress=progress,
         )
+        if events is not None:
+            _write_tensorboard(result.training, events, force=force)
     summary = result.summary() | {"run": str(run), "report": str(run / "report.html")}
     if as_json:
         show_json(summary)
     else:
         tell_fit(summary)
+
+
+def _check_tensorboard(folder: str, out: str, *, force: bool) -> Path:
+    """Refuse what would fail after the fit; give the place of the event files."""
+    check_installed("tensorboard", "--tensorboard")
+    events = Path(folder) / Path(out).resolve().name
+    check_new_folder(events, force=force)
+    check_place(events)
+    return events
+
+
+def _write_tensorboard(training: TrainingLog | None, events: Path, *, force: bool) -> None:
+    from fewlabel.report.tensorboard import write_events
+
+    if training is None:
+        note("warning: no network was trained, so there are no curves for --tensorboard.")
+        return
+    write_events(training, events, force=force)
+    note(f"For TensorBoard: {one_line(str(events))}")
 
 
 def tell_fit(summary: dict[str, Any]) -> None:
