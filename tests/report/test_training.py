@@ -218,6 +218,9 @@ def test_galleries_of_some_rounds_say_what_changed():
     assert first[0].label == "no"
     assert galleries[0].caption == "All 2 of this round."
     assert accepted_galleries(None, images, [], []) == []
+    sure = AcceptedLabels("n", 1, np.arange(30), np.zeros(30, int), np.r_[0.57, np.full(29, 0.996)])
+    (gallery,) = accepted_galleries(TrainingLog(accepted=[sure]), images, ["no"], ["no"] * 40)
+    assert "30 images, half of them at least 99 % sure, all at least 57 %." in gallery.caption
 
 
 def test_the_log_becomes_strict_json():

@@ -122,10 +122,11 @@ def _caption(confidence: np.ndarray) -> str:
     count = len(confidence)
     if count <= MAX_IMAGES:
         return f"All {count} of this round." if count > 1 else "The only one of this round."
-    low, middle = np.quantile(confidence, [0.0, 0.5])
+    # Rounded down: "at least 100 % sure" would promise more than 99.6 % does.
+    low, middle = np.floor(100 * np.quantile(confidence, [0.0, 0.5]) + 1e-9)
     half = MAX_IMAGES // 2
     return (
-        f"{count:,} images, half of them at least {100 * middle:.0f} % sure, all at least "
-        f"{100 * low:.0f} %. First {MAX_IMAGES - half} of the surest, of as many classes as "
+        f"{count:,} images, half of them at least {middle:.0f} % sure, all at least "
+        f"{low:.0f} %. First {MAX_IMAGES - half} of the surest, of as many classes as "
         f"possible, then the {half} least sure: mistakes show up there."
     )
