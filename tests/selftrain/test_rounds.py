@@ -56,7 +56,7 @@ def test_a_track_trains_on_labels_and_accepted_rows_with_their_weights():
     assert seen["fold-0-round-0"] == ([0, 1], [0, 1], [1, 1])
     assert seen["fold-0-round-1"] == ([0, 1, 2, 3], [0, 1, 0, 1], [1, 1, 0.25, 0.25])
     assert (first.n_accepted, second.n_accepted, second.n_new) == (0, 2, 2)
-    assert second.mean_confidence == 1
+    assert second.mean_confidence == PROBA[:2].max(axis=1).mean()
 
 
 def test_a_pseudo_label_is_revoked_when_the_model_changes_its_mind():

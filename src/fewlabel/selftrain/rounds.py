@@ -242,7 +242,8 @@ class Track:
         if number:
             accepted, aligned = self.rule.judge(self.proba[self.pool], self.prior, number)
             rows, targets = self.pool[accepted], aligned[accepted]
-            confidence = targets.max(axis=1)
+            # Of the prediction: that of a hard target would be 1.
+            confidence = self.proba[rows, targets.argmax(axis=1)]
         new, revoked = self.ledger.judge(number, rows, targets.argmax(axis=1), confidence)
         self.proba = self.train(
             f"{self.name}-round-{number}",
