@@ -15,15 +15,15 @@ import numpy as np
 from fewlabel.files import atomic_file
 
 if TYPE_CHECKING:
-    from fewlabel import SelfTraining
+    from .rounds import SelfTrained
 
 FILE = "training.csv"
 """All curves of a run; also the name of the last full measurement in the study's folder."""
 
 COLUMNS = ("row", "seed", "measure", "step", "value")
 
-LOSS, SHARE, PRECISION, CROSS_FITTED = "loss", "share", "precision", "cross-fitted"
-"""Loss by epoch; by round the accepted share, how many are right, and accuracy on labels."""
+LOSS, SHARE, PRECISION = "loss", "share", "precision"
+"""Loss by epoch; by round the share of unlabelled photos that is accepted, and is right."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ def epochs(history: Sequence[dict[str, Any]]) -> list[Point]:
     return [Point(LOSS, k, float(epoch["loss"])) for k, epoch in enumerate(history, start=1)]
 
 
-def rounds(model: SelfTraining, truth: np.ndarray) -> list[Point]:
+def rounds(trained: SelfTrained, truth: np.ndarray) -> list[Point]:
     """Give what each round of self-training accepted, and how much of it is right.
 
     Parameters
     ----------
-    model : SelfTraining
-        Fitted.
+    trained : SelfTrained
+        From `rounds.run_rounds`.
     truth : ndarray of shape (n,)
         Classes of all rows, looked at now and never in training.
 
@@ -76,17 +76,16 @@ def rounds(model: SelfTraining, truth: np.ndarray) -> list[Point]:
     list of Point
         The curves.
     """
-    entries = model.ledger_.columns()
-    unlabeled = len(truth) - len(model.folds_.labeled)
-    points = [Point(CROSS_FITTED, k, float(a)) for k, a in enumerate(model.cross_fitted_accuracy_)]
-    for number in range(1, model.n_rounds_ + 1):
-        held = (entries["revoked"] < 0) | (entries["revoked"] > number)
-        stood = (entries["round"] <= number) & held
-        labels = model.classes_[entries["label"][stood]]
-        points.append(Point(SHARE, number, stood.sum() / unlabeled))
+    entries = trained.ledger.columns()
+    points = []
+    for record in trained.records[1:]:
+        held = (entries["revoked"] < 0) | (entries["revoked"] > record.round)
+        stood = (entries["round"] <= record.round) & held
+        points.append(Point(SHARE, record.round, float(stood.sum() / trained.n_unlabeled)))
         if stood.any():
+            labels = trained.classes[entries["label"][stood]]
             right = float(np.mean(labels == truth[entries["row"][stood]]))
-            points.append(Point(PRECISION, number, right))
+            points.append(Point(PRECISION, record.round, right))
     return points
 
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel import FitSettings, SelfTraining, fit_images
+from fewlabel import FitSettings, fit_images
 from fewlabel.evaluate import accuracy
 from fewlabel.nets import FineTuning
 
 from ..protocol import Outcome
 from . import pictures
-from .curves import Point, epochs, rounds, to_csv
+from .curves import PRECISION, Point, epochs, rounds, to_csv
+from .rounds import run_rounds
 from .session import RANDOM, PhotoSession
 
 
@@ -85,10 +86,9 @@ def fine_tuned(session: PhotoSession, name: str, how: str) -> Outcome:
     Outcome
         Accuracy on the held-out photos.
     """
-    y = session.labels(how).y
-    model = _network(session, progress=session.progress, random_state=session.seed)
-    model.fit(session.photos, y)
-    return _tested(session, name, model, {"n_train": float((y >= 0).sum())}, epochs(model.history_))
+    model = _fine_tuned(session, how)
+    extra = {"n_train": float(session.n_labeled)}
+    return _tested(session, name, model, extra, epochs(model.history_))
 
 
 def self_trained(session: PhotoSession, name: str, how: str) -> Outcome:
@@ -107,36 +107,25 @@ def self_trained(session: PhotoSession, name: str, how: str) -> Outcome:
     -------
     Outcome
         Accuracy on the held-out photos; how many pseudo-labels the final network was trained
-        on, and how many of these are right; and with random labels the pictures.
+        on, how many of these are right, and how many were revoked on the way; with random
+        labels the pictures as well.
     """
-    config, y = session.config, session.labels(how).y
-    model = SelfTraining(
-        _network(session),
-        selection=config["selection"],
-        # Labels that were chosen to show every kind of photo do not show how frequent each is.
-        align=how == RANDOM,
-        pseudo_weight=config["pseudo_weight"],
-        max_rounds=config["max_rounds"],
-        n_folds=config["n_folds"],
-        progress=session.progress,
-        random_state=session.seed,
-    ).fit(session.photos, y)
-    points = rounds(model, session.y)
-    at_the_end = {p.measure: p.value for p in points if p.step == model.n_rounds_}
-    n_labels, n_accepted = float((y >= 0).sum()), float(model.rounds_[-1].n_accepted)
-    right = at_the_end.get("precision", 0.0)
+    trained = run_rounds(session, how, _fine_tuned(session, how), _network(session))
+    points = rounds(trained, session.y)
+    at_the_end = {p.measure: p.value for p in points if p.step == len(trained.records) - 1}
+    n_accepted = float(trained.records[-1].n_accepted)
+    right = n_accepted * at_the_end.get(PRECISION, 0.0)
+    n_train = session.n_labeled + n_accepted
     extra = {
-        "n_train": n_labels + n_accepted,
-        "label_precision": (n_labels + n_accepted * right) / (n_labels + n_accepted),
-        "rounds": float(model.n_rounds_),
-        "helped": float(model.helped_),
+        "n_train": n_train,
+        "label_precision": (session.n_labeled + right) / n_train,
         "accepted": n_accepted,
-        "accepted_right": n_accepted * right,
-        "revoked": float(sum(record.n_revoked for record in model.rounds_)),
+        "accepted_right": right,
+        "revoked": float(sum(record.n_revoked for record in trained.records)),
     }
-    outcome = _tested(session, name, model, extra, points)
+    outcome = _tested(session, name, trained.network, extra, points)
     if session.draws and how == RANDOM:
-        outcome.files.update(session.work.get("pictures", lambda: pictures.draw(session, model)))
+        outcome.files.update(session.work.get("pictures", lambda: pictures.draw(session, trained)))
     return outcome
 
 
@@ -202,6 +191,17 @@ def _fitted(session: PhotoSession, how: str, settings: FitSettings) -> Outcome:
         extra["labels_alone"] = accuracy(session.y_test, codes[alone.argmax(axis=1)])
     reached = accuracy(session.y_test, result.classifier.predict(test_rows))
     return Outcome(reached, extra)
+
+
+def _fine_tuned(session: PhotoSession, how: str) -> FineTuning:
+    """Fine-tune on the labels alone, once: self-training goes on from there."""
+    y = session.labels(how).y
+
+    def train() -> FineTuning:
+        model = _network(session, progress=session.progress, random_state=session.seed)
+        return model.fit(session.photos, y)
+
+    return session.work.get(f"fine-tuned-{how}", train)
 
 
 def _network(session: PhotoSession, **changed: Any) -> FineTuning:

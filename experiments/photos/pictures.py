@@ -17,8 +17,9 @@ from fewlabel.run_sheet import draw_sheet, explain_sheet
 from .. import figures
 
 if TYPE_CHECKING:
-    from fewlabel import SelfTraining
+    from fewlabel.nets import FineTuning
 
+    from .rounds import SelfTrained
     from .session import PhotoSession
 
 ACCEPTED = "photos-accepted.jpg"
@@ -26,20 +27,20 @@ EXPLAINED = "photos-explained.jpg"
 FILES = (ACCEPTED, EXPLAINED)
 """The pictures of a run."""
 
-_NONE = "No pseudo-label was kept: with this seed self-training did not help."
+_NONE = "No pseudo-label was accepted."
 _COLUMNS, _ROWS = 8, 2
 _WIDTH = 1000
 _QUALITY = 70
 
 
-def draw(session: PhotoSession, model: SelfTraining) -> dict[str, bytes]:
+def draw(session: PhotoSession, trained: SelfTrained) -> dict[str, bytes]:
     """Draw the pictures of a run.
 
     Parameters
     ----------
     session : PhotoSession
         The photos.
-    model : SelfTraining
+    trained : SelfTrained
         Trained on them.
 
     Returns
@@ -47,31 +48,31 @@ def draw(session: PhotoSession, model: SelfTraining) -> dict[str, bytes]:
     dict of str to bytes
         Files by name.
     """
-    return {ACCEPTED: accepted(session, model), EXPLAINED: explained(session, model)}
+    return {ACCEPTED: accepted(session, trained), EXPLAINED: explained(session, trained)}
 
 
-def accepted(session: PhotoSession, model: SelfTraining) -> bytes:
+def accepted(session: PhotoSession, trained: SelfTrained) -> bytes:
     """Show pseudo-labels of each round, from the surest to the least sure that was accepted.
 
     Parameters
     ----------
     session : PhotoSession
         The photos.
-    model : SelfTraining
+    trained : SelfTrained
         Trained on them.
 
     Returns
     -------
     bytes
-        A JPEG file; a red frame is a wrong pseudo-label. One line of text where the labels
-        alone were as good, and no pseudo-label was kept.
+        A JPEG file; a red frame is a wrong pseudo-label. One line of text where none
+        was accepted.
     """
-    if not len(model.ledger_):
+    if not len(trained.ledger):
         figure = Figure(figsize=(1.2 * _COLUMNS, 0.5), facecolor="white")
         FigureCanvasAgg(figure)
         figure.text(0.02, 0.5, _NONE, va="center", fontsize=9)
         return _jpeg(figure)
-    entries = model.ledger_.columns()
+    entries = trained.ledger.columns()
     numbers = np.unique(entries["round"]).tolist()
     height = 1.38 * _ROWS * len(numbers) + 0.34 * len(numbers)
     figure = Figure(figsize=(1.2 * _COLUMNS, height), layout="constrained", facecolor="white")
@@ -86,18 +87,18 @@ def accepted(session: PhotoSession, model: SelfTraining) -> bytes:
         for axes in grid:
             axes.set_axis_off()
         for axes, entry in zip(grid, shown.tolist(), strict=False):
-            _show(axes, session, model, {name: entries[name][entry] for name in entries})
+            _show(axes, session, trained, {name: entries[name][entry] for name in entries})
     return _jpeg(figure)
 
 
-def explained(session: PhotoSession, model: SelfTraining) -> bytes:
+def explained(session: PhotoSession, trained: SelfTrained) -> bytes:
     """Explain right, wrong and unsure predictions of held-out photos by LIME.
 
     Parameters
     ----------
     session : PhotoSession
         The photos.
-    model : SelfTraining
+    trained : SelfTrained
         What predicts them.
 
     Returns
@@ -106,7 +107,7 @@ def explained(session: PhotoSession, model: SelfTraining) -> bytes:
         A JPEG file.
     """
     sheet = explain_sheet(
-        _Explainable(session, model),
+        _Explainable(session, trained.network),
         session.test,
         session.config["sheet_photos"],
         y=session.y_test,
@@ -135,23 +136,23 @@ class _Prediction:
 class _Explainable:
     """A self-trained network as the explanations want a model."""
 
-    def __init__(self, session: PhotoSession, model: SelfTraining) -> None:
+    def __init__(self, session: PhotoSession, network: FineTuning) -> None:
         self.extractor = _Size((session.config["size"], session.config["size"]))
         self.classes = session.classes
-        self._model = model
+        self._network = network
 
     def predict(self, images: ImageSet, *, progress: Any = None) -> _Prediction:
         """Predict photos of the network's size."""
         pixels = images.read(slice(None), size=self.extractor.size, channels=3)
         # A class without a label is never predicted, and has its column all the same.
         proba = np.zeros((len(pixels), len(self.classes)))
-        proba[:, self._model.classes_] = self._model.predict_proba(pixels)
+        proba[:, self._network.classes_] = self._network.predict_proba(pixels)
         return _Prediction(proba)
 
 
-def _show(axes: Any, session: PhotoSession, model: SelfTraining, entry: dict[str, Any]) -> None:
+def _show(axes: Any, session: PhotoSession, trained: SelfTrained, entry: dict[str, Any]) -> None:
     """Show a photo with its pseudo-label, its confidence and whether it was right."""
-    label, truth = model.classes_[entry["label"]], session.y[entry["row"]]
+    label, truth = trained.classes[entry["label"]], session.y[entry["row"]]
     name = f"{session.classes[label]} {100 * entry['confidence']:.0f} %"
     is_right = label == truth
     axes.set_axis_on()

@@ -84,11 +84,9 @@ def self_training(summaries: Sequence[RowSummary]) -> list[str]:
             continue
         gain = s.mean - before.mean
         reached = "reached" if gain >= GAIN else "not reached"
-        kept = round(s.extra["helped"] * len(s.seeds))
         text = (
             f"Self-training with {how} labels: {gain:+.1f} points over the same network without "
-            f"it, mean of {len(s.seeds)} seed(s); the goal of {GAIN:g} points is {reached}. "
-            f"Cross-fitting on the labels kept it with {kept} of {len(s.seeds)} seed(s)"
+            f"it, mean of {len(s.seeds)} seed(s); the goal of {GAIN:g} points is {reached}"
         )
         if s.extra["accepted"]:
             right = s.extra["accepted_right"] / s.extra["accepted"]

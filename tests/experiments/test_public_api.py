@@ -12,8 +12,8 @@ import fewlabel
 
 ROOT = Path(__file__).parents[2] / "experiments"
 FILES = sorted(ROOT.rglob("*.py"))
-SUBPACKAGES = ("data", "evaluate", "nets", "persist", "propagate")
-MODULES = ("errors", "files", "run_sheet")
+SUBPACKAGES = ("data", "evaluate", "nets", "persist", "propagate", "selftrain")
+MODULES = ("errors", "files", "run_sheet", "selftrain.rounds")
 
 
 def _imports(file: Path) -> list[tuple[str, str]]:
