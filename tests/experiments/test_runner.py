@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,18 @@ def test_every_row_is_run_once_a_seed(coin: Coin, tmp_path: Path) -> None:
     assert float(lines[0]["peak_mb"]) > 10
     page = (tmp_path / "run" / "tables.md").read_text()
     assert "| setting one | coin | 100 | 50 | 51.0 ± 1.4 | +1.0 | 91.0 ± 1.4 |" in page
+
+
+def test_files_of_a_row_lie_in_the_folder(
+    coin: Coin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    outcome = load_studies("protocol").Outcome(0.5, files={"heads.txt": b"heads"})
+    row = replace(coin.rows({})[0], compute=lambda session: outcome)
+    monkeypatch.setattr(coin, "rows", lambda config: [row])
+    monkeypatch.setattr(coin, "pictures", ("heads.txt", "tails.txt"))
+    result = runner.run_study(coin, Settings(), tmp_path / "run")
+    assert (tmp_path / "run" / "heads.txt").read_bytes() == b"heads"
+    assert [file.name for file in result.files] == ["ours.csv", "tables.md", "heads.txt"]
 
 
 def test_a_quick_run_takes_its_own_settings_and_claims_nothing(coin: Coin, tmp_path: Path) -> None:

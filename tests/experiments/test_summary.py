@@ -45,6 +45,19 @@ def test_other_data_are_not_compared_with_what_was_published(coin: Coin) -> None
     assert (one.published, one.difference) == (None, None)
 
 
+def test_figures_of_other_data_stand_on_no_page(
+    coin: Coin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert summary.read_ours(coin, coin.rows({}))[0].published == 50
+    monkeypatch.setattr(coin, "is_comparable", lambda settings: False)
+    assert summary.read_ours(coin, coin.rows({}))[0].published is None
+
+
+def test_columns_that_hold_nothing_are_left_out() -> None:
+    lines = [("1", "–", "–"), ("2", "–", "3")]
+    assert tables.filled(("a", "b", "c"), lines) == (("a", "c"), [("1", "–"), ("2", "3")])
+
+
 def test_ours_csv_holds_all_that_the_tables_need(coin: Coin) -> None:
     rows = coin.rows({})
     runs = [_record("one", seed, 0.5 + 0.01 * seed, commit=f"c{seed}") for seed in (0, 1)]
