@@ -98,7 +98,8 @@ class ExpertsSession(Session):
         labels = _draw(truth[kept], shares, n_labeled, rng)
         y = np.full(len(kept), -1)
         y[labels] = truth[kept][labels]
-        return Task(images[kept], y, truth[kept], test_images, test_y)
+        tested = slice(self.config["n_test"] or None)
+        return Task(images[kept], y, truth[kept], test_images[tested], test_y[tested])
 
     def network(self, n_rows: int, seed: int, **settings: Any) -> NetworkClassifier:
         """Make a network that is not trained yet.

@@ -82,7 +82,9 @@ class Experts(Study):
             for n in config["budgets"]:
                 setting = f"{data}, {n:,} labels"
                 rows += [
-                    _row(f"{data}-{n}-{name}", setting, data, n, name, METHODS) for name in METHODS
+                    _row(f"{data}-{n}-{name}", setting, data, n, name, METHODS)
+                    for name in METHODS
+                    if n in config["one_versus_all"] or not name.startswith("ova")
                 ]
         n, data = config["ablation"], config["data"][-1]
         if n:
