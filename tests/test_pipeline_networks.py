@@ -1,14 +1,17 @@
 """The longer road within the main job: when it is taken, and what is kept of it."""
 
 import functools
+import json
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 
 from fewlabel import pipeline
 from fewlabel.data import Labels, labels_from_truth, load_images
 from fewlabel.pipeline import FitSettings, extract_features, fit_images
 from fewlabel.run_folder import load_run, save_run
+from fewlabel.selftrain.expert_rounds import load_experts
 from fewlabel.selftrain.graph_student import StudentSettings
 
 QUICK = functools.partial(StudentSettings, "cnn", n_steps=45, batch_size=64, augment="weak")
@@ -75,3 +78,24 @@ def test_too_few_labels_are_told(digits):
     result = fit_images(train, few, settings, prepared=prepared)
     assert result.n_networks == 0
     assert "fewer than 50 labels are too few" in result.warnings[-1]
+
+
+def test_experts_leave_their_rounds_and_their_ledger_in_the_run_folder(digits, tmp_path):
+    train, test, _, _ = digits
+    checkpoint = tmp_path / ".run.training"
+    result = fit(digits, method="experts", time_budget=1.0, checkpoint=checkpoint)
+    assert result.way == "experts"
+    folder = save_run(result, train, tmp_path / "run")
+    assert not checkpoint.exists()
+    assert {file.name for file in (folder / "rounds" / "round-0").iterdir()} == {"multiclass"}
+    network, scale = load_experts(folder / "rounds" / "round-1" / "experts")
+    assert network.spec.n_outputs == len(scale.log_odds) == 10
+    ledger = pyarrow.parquet.read_table(folder / "ledger.parquet").to_pydict()
+    assert set(ledger["method"]) == {"given", "graph", "experts"}
+    rounds = json.loads((folder / "metrics.json").read_text())["training"]["rounds"]
+    assert [record["round"] for record in rounds] == list(range(len(rounds)))
+    by_experts = [
+        r for m, r in zip(ledger["method"], ledger["round"], strict=True) if m == "experts"
+    ]
+    assert len(by_experts) == sum(record["n_new"] for record in rounds)
+    assert np.mean(load_run(folder).predict(test).label == labels_from_truth(test).y) > 0.85

@@ -77,8 +77,8 @@ def run_bench(
     dict
         ``dataset, n_labeled, selection, method, seed, accuracy, supervised_accuracy, seconds,
         peak_rss_mb, version``, ``main_accuracy`` (without networks) and, for the curious,
-        ``n_images, n_test, chosen, n_networks, estimate, features``. Accuracies are shares of
-        right predictions on the test images.
+        ``n_images, n_test, chosen, n_networks, rounds, estimate,
+        features``. Accuracies are shares of right predictions on the test images.
 
     Raises
     ------
@@ -121,6 +121,12 @@ def run_bench(
     scores = _score(result, prepared, test, truth.classes, progress)
     seconds["predict"] = time.perf_counter() - begin
     seconds["total"] = time.perf_counter() - start
+    rounds = []
+    if result.training is not None:
+        columns = np.full(len(truth.classes), -1)
+        columns[result.classifier.classes_] = np.arange(len(result.classifier.classes_))
+        result.training.measure_precision(columns[truth.y])
+        rounds = result.training.to_dict()["rounds"]
     return {
         "dataset": dataset,
         "n_labeled": n_labeled,
@@ -136,6 +142,7 @@ def run_bench(
         "n_classes_labeled": len(np.unique(y[y >= 0])),
         "chosen": result.way or result.classifier.method_,
         "n_networks": result.n_networks,
+        "rounds": rounds,
         "time_budget": time_budget,
         "chosen_settings": result.classifier.settings_,
         "estimate": result.estimate.to_dict(),

@@ -31,6 +31,7 @@ from fewlabel.features.choose import FeatureExtractor
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.network_road import NetworkRoad, follow_network_road, student_settings
 from fewlabel.selection import Selection, select_images, write_picks
+from fewlabel.selftrain import PseudoLabelLedger
 from fewlabel.selftrain.training_log import TrainingLog
 
 __all__ = [
@@ -74,6 +75,8 @@ class FitSettings:
     time_budget : float or None
         Seconds to spend. From five minutes on, ``"auto"`` tries networks as well, and keeps them
         where held-out labels favour it; None stays with the main job.
+    cache : bool
+        Take features of an earlier run on the same images from the disk, and keep new ones.
     checkpoint : Path or None
         Folder for the state of networks in training, to go on from after an interruption.
     """
@@ -84,6 +87,7 @@ class FitSettings:
     seed: int = 0
     device: str = "auto"
     time_budget: float | None = None
+    cache: bool = False
     checkpoint: Path | None = None
 
 
@@ -140,6 +144,9 @@ class FitResult:
         How they were trained, see `fewlabel.network_road`; empty where there are none.
     training : TrainingLog or None
         Losses and pseudo-labels of the networks that were trained; None where there were none.
+    ledger : PseudoLabelLedger or None
+        Pseudo-labels of networks that are kept, with round and revocation; classes are
+        positions in ``classifier.classes_``.
     """
 
     classifier: FewLabelClassifier
@@ -165,6 +172,7 @@ class FitResult:
     n_networks: int = 0
     way: str = ""
     training: TrainingLog | None = None
+    ledger: PseudoLabelLedger | None = None
 
     @property
     def predicted(self) -> np.ndarray:
@@ -254,6 +262,7 @@ def fit_images(
             weights=settings.weights,
             seed=settings.seed,
             device=settings.device,
+            cache=settings.cache,
             progress=progress,
         )
     with timed_stage(seconds, "fit", progress):
@@ -306,6 +315,7 @@ def fit_images(
         n_networks=0 if road is None else road.n_rounds,
         way="" if road is None else road.name,
         training=training,
+        ledger=None if road is None else road.ledger,
     )
 
 

@@ -34,6 +34,7 @@ from fewlabel.evaluate import (
 )
 from fewlabel.features.choose import FeatureExtractor, extractor_from_state
 from fewlabel.files import atomic_folder
+from fewlabel.network_road.kept import ROUNDS
 from fewlabel.persist import load_bundle, save_bundle
 from fewlabel.pipeline import FitResult, Progress
 
@@ -236,9 +237,18 @@ def save_run(
             progress=progress,
         )
         (folder / "report.html").write_text(html, encoding="utf-8")
+        _keep_rounds(result.settings.checkpoint, folder)
     if result.settings.checkpoint is not None:
         shutil.rmtree(result.settings.checkpoint, ignore_errors=True)
     return out
+
+
+def _keep_rounds(checkpoint: Path | None, folder: Path) -> None:
+    """Copy the networks of every round, where the training has left any."""
+    rounds = None if checkpoint is None else checkpoint / ROUNDS
+    if rounds is not None and rounds.is_dir():
+        unfinished = shutil.ignore_patterns("*.training.safetensors")
+        shutil.copytree(rounds, folder / ROUNDS, ignore=unfinished)
 
 
 def write_predictions(
@@ -288,9 +298,10 @@ def write_predictions(
 def write_ledger(path: Path, result: FitResult, images: ImageSet) -> None:
     """Write every label that was ever assumed, as a Parquet table.
 
-    Columns: ``image``, ``label``, ``confidence``, ``method`` (``"given"``, ``"graph"``,
-    ``"student"``), ``round``, and ``revoked_in_round`` (null where the label still holds). A
-    spread label that the final model does not share counts as revoked.
+    Columns: ``image``, ``label``, ``confidence``, ``method`` (``"given"``, ``"graph"``, or the way
+    in which networks were trained, such as ``"experts"``), ``round``, and ``revoked_in_round``
+    (null where the label still holds). A spread label that the final model does not share counts
+    as revoked.
 
     Parameters
     ----------
@@ -308,14 +319,29 @@ def write_ledger(path: Path, result: FitResult, images: ImageSet) -> None:
     labeled = given >= 0
     label = np.where(labeled, given, assumed)
     final = result.predicted
-    revoked = np.where(~labeled & (final != label), 1, -1)
+    parts = [
+        {
+            "row": np.arange(len(images)),
+            "label": label,
+            "confidence": np.where(labeled, 1.0, spread.max(axis=1)),
+            "method": np.where(labeled, "given", "graph"),
+            "round": np.where(labeled, 0, 1),
+            "revoked": np.where(~labeled & (final != label), 1, -1),
+        }
+    ]
+    if result.ledger is not None and len(result.ledger):
+        entries = result.ledger.columns()
+        entries["label"] = known[entries["label"]]
+        parts.append(entries | {"method": np.full(len(result.ledger), result.way)})
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    revoked = columns["revoked"]
     table = pa.table(
         {
-            "image": pa.array(images.names, pa.string()),
-            "label": pa.array([result.classes[i] for i in label.tolist()], pa.string()),
-            "confidence": pa.array(np.where(labeled, 1.0, spread.max(axis=1)), pa.float32()),
-            "method": pa.array(np.where(labeled, "given", "graph").tolist(), pa.string()),
-            "round": pa.array(np.where(labeled, 0, 1), pa.int32()),
+            "image": pa.array([images.names[row] for row in columns["row"].tolist()], pa.string()),
+            "label": pa.array([result.classes[i] for i in columns["label"].tolist()], pa.string()),
+            "confidence": pa.array(columns["confidence"], pa.float32()),
+            "method": pa.array(columns["method"].tolist(), pa.string()),
+            "round": pa.array(columns["round"], pa.int32()),
             "revoked_in_round": pa.array(revoked, pa.int32(), mask=revoked < 0),
         }
     )

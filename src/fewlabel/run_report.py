@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -111,7 +111,7 @@ def run_report(
         n_duplicates=result.n_duplicates,
         ledger_summary=_ledger_summary(result),
         next_steps=_next_steps(result, images),
-        settings=asdict(result.settings) | result.classifier.settings_,
+        settings=asdict(replace(result.settings, checkpoint=None)) | result.classifier.settings_,
         seconds=result.seconds,
         feature_reason=result.feature_reason,
         peak_rss_mb=result.peak_rss_mb,

@@ -57,6 +57,7 @@ def select_images(
     weights: str | None = None,
     seed: int = 0,
     device: str = "auto",
+    cache: bool = False,
     prepared: Features | None = None,
     progress: Progress | None = None,
 ) -> Selection:
@@ -82,6 +83,8 @@ def select_images(
         Seed of every random choice.
     device : {"auto", "cpu", "cuda", "mps"}
         Where a network runs.
+    cache : bool
+        Take features of an earlier run from the disk, and keep new ones.
     prepared : Features, optional
         Features of ``images`` that have been computed already.
     progress : callable, optional
@@ -120,6 +123,7 @@ def select_images(
                 weights=weights,
                 seed=seed,
                 device=device,
+                cache=cache,
                 progress=progress,
             )
         rows, reason = prepared.rows, prepared.reason

@@ -11,6 +11,7 @@ from fewlabel.cli.console import ProgressBars, note, one_line, say, show_json, s
 from fewlabel.cli.failures import command_of
 from fewlabel.cli.inputs import check_labels_exist, check_place, open_images, open_labels
 from fewlabel.cli.options import (
+    CacheOption,
     Device,
     DeviceOption,
     FeaturesOption,
@@ -71,6 +72,7 @@ def fit(
     weights: WeightsOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = Device.auto,
+    cache: CacheOption = True,
     time: TimeOption = None,
     probabilities: ProbabilitiesOption = False,
     explain: Annotated[
@@ -118,6 +120,7 @@ def fit(
             seed=seed,
             device=device.value,
             time_budget=time,
+            cache=cache,
             checkpoint=Path(out).with_name(f".{Path(out).name}.training"),
         )
         result = fit_images(image_set, table, settings, progress=progress)

@@ -207,6 +207,13 @@ SeedOption = Annotated[
     typer.Option("--seed", metavar="N", parser=_seed, help="Seed of every random choice."),
 ]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
+CacheOption = Annotated[
+    bool,
+    typer.Option(
+        "--cache/--no-cache",
+        help="Keep features on disk, so that the next run on the same images starts at once.",
+    ),
+]
 ProbabilitiesOption = Annotated[
     bool,
     typer.Option("--probabilities", help="Add one column of probabilities a class."),

@@ -10,6 +10,7 @@ import typer
 from fewlabel.cli.console import ProgressBars, note, one_line, say, show_json
 from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_images, open_labels
 from fewlabel.cli.options import (
+    CacheOption,
     Device,
     DeviceOption,
     FeaturesOption,
@@ -83,6 +84,7 @@ def select(
     weights: WeightsOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = Device.auto,
+    cache: CacheOption = True,
     force: Annotated[
         bool, typer.Option("--force", help="Replace an existing table and the labels in it.")
     ] = False,
@@ -108,6 +110,7 @@ def select(
             weights=weights,
             seed=seed,
             device=device.value,
+            cache=cache,
             progress=progress,
         )
         write_picks(selection, image_set, out, labels=known)

@@ -37,6 +37,7 @@ def extract_features(
     weights: str | None = None,
     seed: int = 0,
     device: str = "auto",
+    cache: bool = False,
     progress: Progress | None = None,
 ) -> Features:
     """Turn images into features, without a look at labels.
@@ -53,6 +54,9 @@ def extract_features(
         Seed of every random choice.
     device : {"auto", "cpu", "cuda", "mps"}
         Where a network runs.
+    cache : bool
+        Take features of an earlier run on the same images from the disk, and keep new ones; see
+        `fewlabel.features.cache`.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -62,5 +66,11 @@ def extract_features(
         One row an image, and the extractor for more images.
     """
     extractor, reason = choose_extractor(features, weights=weights, seed=seed, device=device)
-    rows = extractor.fit_transform(images, progress=progress)
+    if cache:
+        # Imported late: it reads all code that computes features.
+        from fewlabel.features.cache import cached_transform
+
+        extractor, rows = cached_transform(extractor, images, progress=progress)
+    else:
+        rows = extractor.fit_transform(images, progress=progress)
     return Features(extractor, rows, reason)

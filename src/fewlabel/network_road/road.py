@@ -34,6 +34,7 @@ from fewlabel.network_road.rounds import (
 )
 from fewlabel.network_road.ways import Way, ways_for
 from fewlabel.selftrain.graph_student import StudentSettings
+from fewlabel.selftrain.ledger import PseudoLabelLedger
 from fewlabel.selftrain.training_log import AcceptedLabels, TrainingLog
 
 METHODS = ("network", "self-training", "consistency", "fine-tuning", "experts")
@@ -78,6 +79,9 @@ class NetworkRoad:
         Steps that each network was trained for, at most.
     notes : list of str
         What the user must know of the trainings.
+    ledger : PseudoLabelLedger or None
+        Pseudo-labels that the networks gave each other, with their rounds; classes are
+        positions in ``classifier.classes_``.
     """
 
     name: str
@@ -90,6 +94,7 @@ class NetworkRoad:
     training: TrainingLog = field(default_factory=TrainingLog)
     n_steps: int = 0
     notes: list[str] = field(default_factory=list)
+    ledger: PseudoLabelLedger | None = None
 
     @property
     def helped(self) -> bool:
@@ -208,6 +213,7 @@ def follow_network_road(
         choice=choice,
         seconds=time.perf_counter() - start,
         training=_log(final, trials),
+        ledger=final.lessons[-1].ledger,
         notes=[note for lesson in final.lessons for note in lesson.notes],
         n_steps=n_steps,
     )

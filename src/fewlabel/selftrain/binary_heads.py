@@ -167,6 +167,17 @@ class HeadsTrainer(LayerwiseTrainer):
 
     The targets of its training set have 2 K columns: what each head should say, and how much
     the row counts for it.
+
+    Parameters
+    ----------
+    network : Network
+        Its weights are changed in place.
+    *args : Any
+        As for `fewlabel.nets.Trainer`.
+    layer_decay : float
+        Rate of a stage as a share of that of the stage above it.
+    **kwargs : Any
+        As for `fewlabel.nets.Trainer`.
     """
 
     stage = "experts"

@@ -97,6 +97,36 @@ class TrainingLog:
         """
         self.rounds.append({"network": network, "round": number} | values)
 
+    def measure_precision(self, truth: np.ndarray) -> None:
+        """Enter the precision of the accepted pseudo-labels, where the truth is known later.
+
+        Parameters
+        ----------
+        truth : ndarray of shape (n,)
+            True class of every image as a column of the classifier's probabilities, -1 where it
+            is not known. No training sees it.
+
+        Examples
+        --------
+        >>> log = TrainingLog()
+        >>> log.add_round("a", 1)
+        >>> pair = np.array([0, 2]), np.array([1, 1]), np.array([0.9, 0.8])
+        >>> log.accepted.append(AcceptedLabels("a", 1, *pair))
+        >>> log.measure_precision(np.array([1, 0, 0]))
+        >>> log.rounds[0]["precision"]
+        0.5
+        """
+        right = {}
+        for part in self.accepted:
+            known = truth[part.rows] >= 0
+            if known.any():
+                hits = part.codes[known] == truth[part.rows[known]]
+                right[part.network, part.round] = float(hits.mean())
+        for record in self.rounds:
+            key = record["network"], record["round"]
+            if key in right:
+                record["precision"] = right[key]
+
     def to_dict(self) -> dict[str, Any]:
         """Give epochs and rounds in a form that JSON takes.
 
