@@ -149,7 +149,7 @@ def default(session: PhotoSession, how: str) -> Outcome:
 
 
 def best(session: PhotoSession, how: str) -> Outcome:
-    """Let fewlabel choose among all its methods by held-out labels, within a time.
+    """Let fewlabel spend more time, on the method that the settings name.
 
     Parameters
     ----------
