@@ -29,7 +29,7 @@ from fewlabel.evaluate import (
 )
 from fewlabel.features.choose import FeatureExtractor
 from fewlabel.features.extract import Features, Progress, extract_features
-from fewlabel.network_road import NetworkRoad, follow_network_road, student_settings
+from fewlabel.network_road import NetworkRoad, RoadClosed, follow_network_road, student_settings
 from fewlabel.selection import Selection, select_images, write_picks
 from fewlabel.selftrain import PseudoLabelLedger
 from fewlabel.selftrain.training_log import TrainingLog
@@ -368,14 +368,8 @@ def _longer_road(
         checkpoint=settings.checkpoint,
         progress=progress,
     )
-    if road is None:
-        few = len(np.flatnonzero(y >= 0)) < network_road.FEWEST_LABELS
-        return None, [
-            f"Networks were not tried: fewer than {network_road.FEWEST_LABELS} labels are too few "
-            "to hold some out and see whether they help."
-            if few
-            else "Networks were not tried: on this machine they need more time than --time gives."
-        ]
+    if isinstance(road, RoadClosed):
+        return None, [road.reason]
     scores = {row.name: row.accuracy for row in road.choice.table}
     told = f"On {len(road.classifier.cross_fitted_)} held-out labels: " + ", ".join(
         f"{name} {value:.1%}" for name, value in scores.items()

@@ -1,5 +1,7 @@
 """The longer road of graph and network."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,13 @@ from fewlabel.classifier import FewLabelClassifier
 from fewlabel.data import labels_from_truth, load_images
 from fewlabel.errors import UsageError
 from fewlabel.features.pixels import Pixels
-from fewlabel.network_road import follow_network_road, read_pixels, student_settings, ways
+from fewlabel.network_road import (
+    RoadClosed,
+    follow_network_road,
+    read_pixels,
+    student_settings,
+    ways,
+)
 from fewlabel.network_road.kept import KeptNetworks
 from fewlabel.selftrain.graph_student import StudentSettings
 
@@ -136,9 +144,11 @@ def test_pseudo_labels_are_judged_anew_in_every_round(digits, main):
     assert (main[0][road.training.accepted[-1].rows] == -1).all()
 
 
-def test_too_little_time_is_told_by_none(digits, main):
+def test_too_little_time_is_told_with_how_much_is_needed(digits, main):
     slow = StudentSettings("resnet", n_steps=10_000, batch_size=64, augment="weak")
-    assert follow(digits, main, method="auto", settings=slow, time_budget=0.01) is None
+    closed = follow(digits, main, method="auto", settings=slow, time_budget=0.01)
+    assert isinstance(closed, RoadClosed)
+    assert re.search(r"need more time. Give --time \d+m or more", closed.reason)
 
 
 def test_finished_networks_are_not_trained_again(digits, main, tmp_path, monkeypatch):
@@ -176,10 +186,11 @@ def test_too_few_labels_to_hold_some_out(digits, main):
     few = np.where(np.cumsum(y >= 0) <= 45, y, -1)
     classifier = FewLabelClassifier(random_state=0).fit(rows, few)
     groups = np.arange(len(images))
-    road = follow_network_road(
+    closed = follow_network_road(
         images, few, classifier, base, rows, groups=groups, time_budget=1.0, settings=QUICK
     )
-    assert road is None
+    assert isinstance(closed, RoadClosed)
+    assert "fewer than 50 labels" in closed.reason
 
 
 def test_given_labels_stay_certain(road, main):

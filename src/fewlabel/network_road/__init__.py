@@ -15,6 +15,7 @@ from fewlabel.network_road.road import (
     LEAST_SECONDS,
     METHODS,
     NetworkRoad,
+    RoadClosed,
     follow_network_road,
     student_settings,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "LEAST_SECONDS",
     "METHODS",
     "NetworkRoad",
+    "RoadClosed",
     "follow_network_road",
     "read_pixels",
     "student_settings",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,15 +13,29 @@ from fewlabel.selftrain.graph_student import new_student
 LEAST_STEPS = 200
 """A network that is trained for fewer steps than this has seen too little."""
 
-_STEPS = 12
-_WARM_UP = 4
-
-
+_STEPS = 6
+_WARM_UP = 2
 _FEW, _MANY = 3.3, 6.0
 _ENOUGH_STEPS = 800
 
 
-def affordable_steps(problem: Problem, seconds: float, *, asked: bool) -> int | None:
+@dataclass(frozen=True)
+class Pace:
+    """How long a network can be trained.
+
+    Attributes
+    ----------
+    n_steps : int
+        Steps of one training; 0 where the time does not suffice.
+    least_seconds : float
+        Time that three of the shortest trainings take.
+    """
+
+    n_steps: int
+    least_seconds: float
+
+
+def find_pace(problem: Problem, seconds: float, *, asked: bool) -> Pace:
     """Say how long a network can be trained: first three networks, then longer, then more.
 
     Parameters
@@ -34,17 +49,19 @@ def affordable_steps(problem: Problem, seconds: float, *, asked: bool) -> int | 
 
     Returns
     -------
-    int or None
-        Steps; None where the time does not suffice for `LEAST_STEPS`.
+    Pace
+        Steps of one training.
     """
     wanted = problem.settings.n_steps
     if wanted <= LEAST_STEPS:
-        return wanted
-    in_all = seconds / seconds_per_step(problem)
+        return Pace(wanted, 0.0)
+    each = seconds_per_step(problem)
+    in_all = seconds / each
     steps = int(max(min(in_all / _FEW, _ENOUGH_STEPS), in_all / _MANY))
-    if steps >= min(wanted, LEAST_STEPS):
-        return min(wanted, steps)
-    return min(wanted, LEAST_STEPS) if asked else None
+    least = LEAST_STEPS * _FEW * each
+    if steps < LEAST_STEPS:
+        return Pace(LEAST_STEPS if asked else 0, least)
+    return Pace(min(wanted, steps), least)
 
 
 def seconds_per_step(problem: Problem) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from fewlabel.features.backbone import Backbone
 from fewlabel.features.choose import FeatureExtractor
 from fewlabel.features.joined import JoinedFeatures
 from fewlabel.network_road.kept import KeptNetworks
-from fewlabel.network_road.pace import affordable_steps
+from fewlabel.network_road.pace import find_pace
 from fewlabel.network_road.problem import Problem, Progress
 from fewlabel.network_road.rounds import (
     HeldOut,
@@ -102,6 +103,19 @@ class NetworkRoad:
         return self.choice.name == self.name
 
 
+@dataclass(frozen=True)
+class RoadClosed:
+    """Why no network was trained.
+
+    Attributes
+    ----------
+    reason : str
+        One or two sentences, with the next step.
+    """
+
+    reason: str
+
+
 def follow_network_road(
     images: ImageSet,
     y: np.ndarray,
@@ -116,7 +130,7 @@ def follow_network_road(
     seed: int = 0,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
-) -> NetworkRoad | None:
+) -> NetworkRoad | RoadClosed:
     """Train networks on labelled and unlabelled images, and say how good they are.
 
     A fifth of the labels is held out first, and the ways are tried without them, each as far as
@@ -154,8 +168,8 @@ def follow_network_road(
 
     Returns
     -------
-    NetworkRoad or None
-        None where there are too few labels to hold some out, or too little time.
+    NetworkRoad or RoadClosed
+        The latter where there are too few labels to hold some out, or too little time.
 
     Raises
     ------
@@ -165,7 +179,10 @@ def follow_network_road(
     start = time.perf_counter()
     folds = main.folds_
     if folds is None or len(folds.labeled) < FEWEST_LABELS:
-        return None
+        return RoadClosed(
+            f"Networks were not tried: fewer than {FEWEST_LABELS} labels are too few to hold some "
+            "out and see whether they help."
+        )
     settings = settings or student_settings(base)
     if method == "fine-tuning" and settings.backbone is None:
         raise UsageError(
@@ -185,10 +202,14 @@ def follow_network_road(
         progress,
     )
     ways = ways_for(method, has_backbone=settings.backbone is not None)
-    n_steps = affordable_steps(problem, time_budget, asked=method != "auto")
-    if n_steps is None:
-        return None
-    problem = replace(problem, settings=replace(settings, n_steps=n_steps))
+    pace = find_pace(problem, time_budget, asked=method != "auto")
+    if not pace.n_steps:
+        minutes = math.ceil(pace.least_seconds / 60) + 1
+        return RoadClosed(
+            f"Networks were not tried: on this machine they need more time. Give --time {minutes}m "
+            "or more."
+        )
+    problem = replace(problem, settings=replace(settings, n_steps=pace.n_steps))
     end = start + time_budget
     _, held = folds.folds[0]
     # A class with a single label cannot be recognised without it, by whatever method.
@@ -215,7 +236,7 @@ def follow_network_road(
         training=_log(final, trials),
         ledger=final.lessons[-1].ledger,
         notes=[note for lesson in final.lessons for note in lesson.notes],
-        n_steps=n_steps,
+        n_steps=pace.n_steps,
     )
 
 
