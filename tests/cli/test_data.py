@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
+
+BENCHMARKS = os.environ.get("FEWLABEL_DATA")
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +61,42 @@ def test_data_alone_prints_its_help(run_cli: Callable[..., Result]) -> None:
     result = run_cli("data")
     assert result.exit_code == 0
     assert "list" in result.stdout
+
+
+def test_make_needs_the_benchmarks(run_cli: Callable[..., Result], tmp_path: Path) -> None:
+    result = run_cli("data", "make", "combo", "--out", tmp_path / "combo")
+    assert result.exit_code == 2
+    assert "fewlabel data get mnist" in result.stderr
+    assert not (tmp_path / "combo").exists()
+
+
+def test_make_refuses_an_existing_folder_and_a_bad_count(
+    run_cli: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "photo.jpg").touch()
+    result = run_cli("data", "make", "combo", "--out", tmp_path, "--force")
+    assert result.exit_code == 2
+    assert "was not written by fewlabel" in result.stderr
+    result = run_cli("data", "make", "combo", "--out", tmp_path / "new", "--labelled", "0")
+    assert result.exit_code == 2
+    assert "at least 1" in result.stderr
+
+
+@pytest.mark.data
+def test_make_writes_the_folder_and_prints_it(
+    run_cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if BENCHMARKS is None:
+        pytest.skip("FEWLABEL_DATA is not set")
+    monkeypatch.setenv("FEWLABEL_DATA", BENCHMARKS)
+    sizes = ("--labelled", 3, "--unlabelled", 2, "--test", 1)
+    result = run_cli("data", "make", "combo", *sizes, "--out", tmp_path / "combo")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{tmp_path / 'combo'}\n"
+    assert (tmp_path / "combo" / "labels.csv").is_file()
+    found = json.loads(
+        run_cli(
+            "data", "make", "combo", *sizes, "--out", tmp_path / "combo", "--force", "--json"
+        ).stdout
+    )
+    assert found["labelled"] == 3

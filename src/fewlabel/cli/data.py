@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fewlabel.cli.console import ProgressBars, note, say, show_json, show_table
-from fewlabel.cli.options import JsonOption
+from fewlabel.cli.inputs import check_place
+from fewlabel.cli.options import JsonOption, SeedOption, at_least
+from fewlabel.files import check_new_folder
 
 HELP = """Find and fetch the benchmark data sets.
 
@@ -18,6 +22,7 @@ or to FEWLABEL_CACHE.
 Examples:
   fewlabel data list
   fewlabel data get fashion-mnist
+  fewlabel data make combo --out combo
 """
 
 LIST_HELP = """List the benchmark data sets and where they are.
@@ -41,6 +46,27 @@ Examples:
   fewlabel data get mnist
   FEWLABEL_CACHE=/big/disk fewlabel data get grocery
 """
+
+MAKE_HELP = """Make a data set from benchmarks, and print the folder that holds it.
+
+The only one is combo: a handwritten digit and a letter in one noisy grey image of 56x56 pixels,
+36 labels of which two are on. It needs the benchmarks mnist and letters. The folder gets
+images.npz (labelled images first) with labels.csv, and test.npz with test-labels.csv; its
+README.md says more. No handwriting is in two of the parts. The same seed makes the same images,
+and more of one part change neither its first ones nor the other parts.
+
+\b
+Examples:
+  fewlabel data make combo --out combo
+  fewlabel data make combo --labelled 1000 --unlabelled 3000 --test 1000 --out small --seed 1
+"""
+
+
+class Made(StrEnum):
+    """Data sets that can be made."""
+
+    combo = "combo"
+
 
 app = typer.Typer(name="data", help=HELP, rich_markup_mode=None)
 
@@ -101,3 +127,53 @@ def get(
         return
     note(f"{name} is in this folder; give its name as IMAGES to use it:")
     say(str(folder))
+
+
+@app.command("make", help=MAKE_HELP)
+def make(
+    name: Annotated[
+        Made, typer.Argument(metavar="NAME", help="What to make: combo.", show_default=False)
+    ],
+    out: Annotated[
+        str, typer.Option("--out", metavar="FOLDER", help="Folder to write.", show_default=False)
+    ],
+    labelled: Annotated[
+        int,
+        typer.Option("--labelled", metavar="N", parser=at_least(1), help="Images with labels."),
+    ] = 30_000,
+    unlabelled: Annotated[
+        int,
+        typer.Option("--unlabelled", metavar="N", parser=at_least(0), help="Images without."),
+    ] = 30_000,
+    test: Annotated[
+        int,
+        typer.Option("--test", metavar="N", parser=at_least(0), help="Images to test on."),
+    ] = 10_000,
+    seed: SeedOption = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a folder that fewlabel wrote.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make one data set."""
+    check_new_folder(out, force=force)
+    check_place(Path(out))
+    from fewlabel.multilabel import ComboSettings, make_combo, write_combo
+
+    settings = ComboSettings()
+    with ProgressBars(enabled=not as_json) as progress:
+        made = make_combo(
+            labelled,
+            unlabelled,
+            test,
+            seed=seed,
+            settings=settings,
+            progress=progress.stage("images"),
+        )
+        write_combo(made, out, seed=seed, settings=settings, force=force)
+    if as_json:
+        sizes = {"labelled": labelled, "unlabelled": unlabelled, "test": test}
+        show_json({"name": name.value, "folder": out, "seed": seed, **sizes})
+        return
+    note(f"{name.value} is in this folder: images.npz with labels.csv, and test.npz:")
+    say(out)

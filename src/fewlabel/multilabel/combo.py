@@ -1,0 +1,176 @@
+"""A digit and a letter in one noisy image: the data of the multi-label study, made from glyphs.
+
+The competition that the study comes from does not publish its images. These are made in the same
+form (56×56 grey pixels, 36 labels of which two are on), from public glyphs, by rules that stand
+here. Each image is a function of the seed, its split and its number: more images of one split
+change neither the first ones nor another split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewlabel.errors import UsageError
+from fewlabel.multilabel.combo_settings import SIDE, ComboSettings
+from fewlabel.multilabel.compose import add_noise, place, write
+from fewlabel.multilabel.glyphs import LABELS, SPLITS, Glyphs, GlyphSplits, load_glyphs
+
+_BLOCK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class ComboSplit:
+    """Images of one split and what they show.
+
+    Attributes
+    ----------
+    images : ndarray of shape (n, 56, 56), dtype uint8
+        Grey pixels.
+    targets : ndarray of shape (n, 36), dtype int8
+        1 in the columns of the digit and the letter, else 0; columns as in `LABELS`.
+    """
+
+    images: NDArray[np.uint8]
+    targets: NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False)
+class Combo:
+    """The three splits. Their glyphs are disjoint.
+
+    Attributes
+    ----------
+    labeled : ComboSplit
+        To train on with targets.
+    unlabeled : ComboSplit
+        To train on without: the targets are there to measure pseudo-labels, not to learn from.
+    test : ComboSplit
+        To measure on; the letters are by writers that are in no other split.
+    """
+
+    labeled: ComboSplit
+    unlabeled: ComboSplit
+    test: ComboSplit
+
+
+def make_combo(
+    n_labeled: int,
+    n_unlabeled: int,
+    n_test: int,
+    *,
+    seed: int = 0,
+    settings: ComboSettings | None = None,
+    glyphs: GlyphSplits | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Combo:
+    """Make the data set.
+
+    Parameters
+    ----------
+    n_labeled, n_unlabeled, n_test : int
+        Images of each split.
+    seed : int
+        Seed of every random choice.
+    settings : ComboSettings, optional
+        How images look.
+    glyphs : mapping of str to (Glyphs, Glyphs), optional
+        Digits and letters of each split; by default those of `load_glyphs`.
+    progress : callable, optional
+        Called as ``progress(done, total)`` with images.
+
+    Returns
+    -------
+    Combo
+        The splits.
+
+    Raises
+    ------
+    DataError
+        If the glyphs are not on this machine.
+    UsageError
+        If a number is negative.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> digits = Glyphs(rng.integers(0, 256, (10, 28, 28), dtype=np.uint8), np.arange(10))
+    >>> letters = Glyphs(rng.integers(0, 256, (26, 28, 28), dtype=np.uint8), np.arange(10, 36))
+    >>> made = make_combo(5, 0, 2, glyphs={s: (digits, letters) for s in SPLITS})
+    >>> made.labeled.images.shape, made.test.targets.sum(axis=1).tolist()
+    ((5, 56, 56), [2, 2])
+    """
+    sizes = dict(zip(SPLITS, (n_labeled, n_unlabeled, n_test), strict=True))
+    for name, n in sizes.items():
+        if n < 0:
+            raise UsageError(f"The number of {name} images must be at least 0. Got {n}.")
+    settings = settings or ComboSettings()
+    glyphs = load_glyphs(seed) if glyphs is None else glyphs
+    made, done = {}, 0
+    for number, (name, n) in enumerate(sizes.items()):
+        images = np.empty((n, SIDE, SIDE), dtype=np.uint8)
+        targets = np.zeros((n, len(LABELS)), dtype=np.int8)
+        for start in range(0, n, _BLOCK):
+            # A whole block is drawn even where fewer are asked for: the first are the same then.
+            rng = np.random.default_rng([seed, number, start // _BLOCK])
+            block, on = compose(*glyphs[name], _BLOCK, rng, settings)
+            rows = slice(start, min(start + _BLOCK, n))
+            images[rows] = block[: n - start]
+            targets[rows] = on[: n - start]
+            done += len(images[rows])
+            if progress is not None:
+                progress(done, sum(sizes.values()))
+        made[name] = ComboSplit(images, targets)
+    return Combo(**made)
+
+
+def compose(
+    digits: Glyphs,
+    letters: Glyphs,
+    n: int,
+    rng: np.random.Generator,
+    settings: ComboSettings,
+) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
+    """Compose images of a digit and a letter each.
+
+    Classes are drawn uniformly, then one of the glyphs of the class.
+
+    Parameters
+    ----------
+    digits, letters : Glyphs
+        Characters to draw from.
+    n : int
+        Images to make.
+    rng : numpy.random.Generator
+        Source of every random choice.
+    settings : ComboSettings
+        How images look.
+
+    Returns
+    -------
+    images : ndarray of shape (n, 56, 56), dtype uint8
+        Grey pixels.
+    targets : ndarray of shape (n, 36), dtype int8
+        1 for the digit and the letter, else 0.
+    """
+    targets = np.zeros((n, len(LABELS)), dtype=np.int8)
+    patches = []
+    for glyphs in (digits, letters):
+        rows = _draw_rows(glyphs.labels, n, rng)
+        targets[np.arange(n), glyphs.labels[rows]] = 1
+        patches.append(write(glyphs.pixels[rows], settings.layout, rng))
+    swapped = (rng.random(n) < 0.5)[:, None, None]
+    left = np.where(swapped, patches[1], patches[0])
+    right = np.where(swapped, patches[0], patches[1])
+    return add_noise(place(left, right, settings.layout, rng), settings.noise, rng), targets
+
+
+def _draw_rows(labels: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    order = np.argsort(labels, kind="stable")
+    found, first, counts = np.unique(labels[order], return_index=True, return_counts=True)
+    chosen = rng.integers(0, len(found), n)
+    within = (rng.random(n) * counts[chosen]).astype(np.int64)
+    return np.asarray(order[first[chosen] + within])

@@ -1,0 +1,57 @@
+import json
+
+import numpy as np
+import pytest
+
+from fewlabel.data import load_images
+from fewlabel.errors import RunFolderError
+from fewlabel.multilabel import combo_files
+from fewlabel.multilabel.combo import make_combo
+from fewlabel.multilabel.combo_settings import ComboSettings
+
+
+@pytest.fixture
+def combo(glyphs):
+    return make_combo(3, 2, 2, glyphs=glyphs)
+
+
+def test_the_folder_is_what_load_images_takes(combo, tmp_path):
+    out = combo_files.write_combo(combo, tmp_path / "c", seed=0, settings=ComboSettings())
+    images = load_images(out / "images.npz")
+    np.testing.assert_array_equal(images.read([3])[0, ..., 0], combo.unlabeled.images[0])
+    assert len(images) == 5
+    texts = combo_files.targets_to_texts(combo.unlabeled.targets)
+    assert (out / "unlabelled-truth.csv").read_text() == (
+        f"index,label\n3,{texts[0]}\n4,{texts[1]}\n"
+    )
+    assert (out / "labels.csv").read_text().startswith("index,label\n0,")
+    assert len((out / "test-labels.csv").read_text().splitlines()) == 3
+    assert json.loads((out / "metrics.json").read_text())["noise"]["gradient"] == 0.15
+    assert "3 labelled images" in (out / "README.md").read_text()
+    with np.load(out / "test.npz", allow_pickle=False) as file:
+        np.testing.assert_array_equal(file["X"], combo.test.images)
+
+
+def test_parts_without_images_leave_no_file(glyphs, tmp_path):
+    combo = make_combo(2, 0, 0, glyphs=glyphs)
+    out = combo_files.write_combo(combo, tmp_path / "c", seed=0, settings=ComboSettings())
+    assert not {"test.npz", "unlabelled-truth.csv"} & {file.name for file in out.iterdir()}
+
+
+def test_a_folder_is_replaced_only_when_asked_for(combo, tmp_path):
+    for force in (False, True):
+        combo_files.write_combo(
+            combo, tmp_path / "c", seed=0, settings=ComboSettings(), force=force
+        )
+    with pytest.raises(RunFolderError, match="exists already"):
+        combo_files.write_combo(combo, tmp_path / "c", seed=0, settings=ComboSettings())
+
+
+def test_nothing_is_left_of_a_write_that_fails(combo, tmp_path, monkeypatch):
+    def fail(*_args, **_kwargs):
+        raise OSError("no")
+
+    monkeypatch.setattr(combo_files, "write_labels", fail)
+    with pytest.raises(OSError, match="no"):
+        combo_files.write_combo(combo, tmp_path / "c", seed=0, settings=ComboSettings())
+    assert list(tmp_path.iterdir()) == []

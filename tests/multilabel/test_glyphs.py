@@ -1,0 +1,68 @@
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from fewlabel.errors import DataError
+from fewlabel.multilabel.glyphs import LABELS, SPLITS, Glyphs, load_glyphs
+
+
+def _write_idx(file, array):
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    file.write_bytes(gzip.compress(header + array.tobytes()))
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Benchmarks of 8 training glyphs a class, of which two are the same, and one test glyph."""
+    rng = np.random.default_rng(0)
+    for name, n_classes in (("mnist", 10), ("letters", 26)):
+        folder = tmp_path / name
+        folder.mkdir()
+        for split, each in (("train", 8), ("t10k", 1)):
+            pixels = rng.integers(0, 256, (n_classes * each, 28, 28), dtype=np.uint8)
+            labels = np.tile(np.arange(n_classes, dtype=np.uint8), each)
+            if split == "train":
+                pixels[n_classes : 2 * n_classes] = pixels[:n_classes]
+            _write_idx(folder / f"{split}-images-idx3-ubyte.gz", pixels)
+            _write_idx(folder / f"{split}-labels-idx1-ubyte.gz", labels)
+    monkeypatch.setenv("FEWLABEL_DATA", str(tmp_path))
+
+
+def test_no_glyph_is_in_two_splits(data):
+    dealt = load_glyphs(3)
+    assert tuple(dealt) == SPLITS
+    for kind, count in ((0, 10), (1, 26)):
+        parts = [{g.tobytes() for g in dealt[split][kind].pixels} for split in SPLITS]
+        assert len(set.union(*parts)) == sum(len(part) for part in parts) == count * 8
+        for split in SPLITS:
+            labels = dealt[split][kind].labels
+            assert sorted(set(labels.tolist())) == list(range(10 * kind, 10 * kind + count))
+    assert LABELS[dealt["test"][1].labels[2]] == "C"
+
+
+def test_the_seed_deals_anew(data):
+    first, again, other = (load_glyphs(seed)["labeled"][0].pixels for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert first.tobytes() != other.tobytes()
+
+
+def test_says_how_to_get_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("FEWLABEL_DATA", str(tmp_path))
+    monkeypatch.setenv("FEWLABEL_CACHE", str(tmp_path))
+    with pytest.raises(DataError, match=r"run `fewlabel data get mnist`"):
+        load_glyphs()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "labels", "message"),
+    [
+        (np.zeros((2, 28, 28)), np.zeros(2, int), r"\(m, H, W\) uint8, and at least one. Got"),
+        (np.zeros((0, 28, 28), np.uint8), np.zeros(0, int), "at least one"),
+        (np.zeros((2, 28, 28), np.uint8), np.zeros(3, int), "2 glyphs need as many labels"),
+    ],
+)
+def test_refuses_what_are_no_glyphs(pixels, labels, message):
+    with pytest.raises(DataError, match=message):
+        Glyphs(pixels, labels)
