@@ -343,6 +343,33 @@ class ExpertRounds:
         self.states.append(state)
         return state
 
+    def with_all_labels(self, codes: np.ndarray) -> ExpertRounds:
+        """Prepare the same rounds with other labels, none held out, that are kept nowhere.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n,)
+            Classes, -1 where unlabelled.
+
+        Returns
+        -------
+        ExpertRounds
+            Rounds.
+        """
+        none = np.empty(0, dtype=np.int64)
+        return ExpertRounds(
+            self.X,
+            codes,
+            self.n_classes,
+            none,
+            none,
+            self.template,
+            self.settings,
+            self.seed,
+            RoundFolder(None, ""),
+            self.progress,
+        )
+
     def retrain(self, state: RoundState, codes: np.ndarray, name: str) -> Multiclass:
         """Train the network of a round further, on labels and its accepted pseudo-labels.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from fewlabel.compute import as_generator
 from fewlabel.data.targets import encode_labels
@@ -29,6 +29,7 @@ from fewlabel.selftrain.expert_rounds import (
     RoundFolder,
     RoundState,
 )
+from fewlabel.selftrain.inputs import check_rows, check_rows_and_labels, demand
 
 Progress = Callable[[str, int, int], None]
 
@@ -195,7 +196,7 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
             If a loss is no longer a number.
         """
         self._check_parameters()
-        X, y = self._validate(X, y)
+        X, y = check_rows_and_labels(self, X, y)
         self.classes_, codes = encode_labels(y, "BinaryExperts")
         _check_classes(self.classes_, classes)
         rng = as_generator(self.random_state)
@@ -231,7 +232,7 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
             Rows that sum to 1, float64.
         """
         check_is_fitted(self, "multiclass_")
-        return self.multiclass_.predict_proba(self._rows(X))
+        return self.multiclass_.predict_proba(check_rows(self, X))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict classes by the multi-class network.
@@ -274,7 +275,7 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
                 "This BinaryExperts has no experts: no round was kept. Predict with the "
                 "multi-class network, or give more labels."
             )
-        return self.scale_(_logits(self.experts_, self._rows(X)))
+        return self.scale_(_logits(self.experts_, check_rows(self, X)))
 
     def _rounds(
         self, X: np.ndarray, codes: np.ndarray, fold: int | None, seed: int
@@ -364,8 +365,7 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
         if self.n_rounds_:
             self.multiclass_ = run.retrain(state, codes, "final")
         elif len(run.held):
-            everything = replace_codes(run, codes)
-            self.multiclass_ = everything.run(0).multiclass
+            self.multiclass_ = run.with_all_labels(codes).run(0).multiclass
         else:
             self.multiclass_ = state.multiclass
         self.accepted_ = [(kept.rows, kept.codes, kept.confidence) for kept in run.states]
@@ -389,67 +389,22 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
     def _rule(self) -> AgreementRule:
         return AgreementRule(self.agreement, self.threshold, self.margin)
 
-    def _rows(self, X: Any) -> Any:
-        return X if _are_images(X) else validate_data(self, X, dtype=np.float32, reset=False)
-
-    def _validate(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        if not _are_images(X):
-            checked: tuple[np.ndarray, np.ndarray] = validate_data(self, X, y, dtype=np.float32)
-            return checked
-        y = np.asarray(y)
-        if y.ndim != 1 or len(y) != len(X):
-            raise UsageError(
-                f"BinaryExperts needs one label an image. Got labels of shape {y.shape} for "
-                f"{len(X)} images instead."
-            )
-        return X, y
-
     def _check_parameters(self) -> None:
         self._rule().check("BinaryExperts")
         for name, allowed in (("trunk", TRUNKS), ("balance", BALANCES)):
             value = getattr(self, name)
-            _demand(value in allowed, name, f"one of {', '.join(allowed)}", self)
+            demand(value in allowed, name, f"one of {', '.join(allowed)}", self)
         for name in ("pseudo_weight", "labeled_share"):
             value = getattr(self, name)
             fine = isinstance(value, numbers.Real) and 0 < float(value) <= 1
-            _demand(fine, name, "a float in (0, 1]", self)
-        _demand(self.labeled_share < 1, "labeled_share", "below 1", self)
+            demand(fine, name, "a float in (0, 1]", self)
+        demand(self.labeled_share < 1, "labeled_share", "below 1", self)
         least = {"expert_epochs": 0, "retrain_steps": 1, "max_rounds": 0, "patience": 1}
         for name, smallest in (least | {"n_folds": 0}).items():
             value = getattr(self, name)
             fine = isinstance(value, numbers.Integral) and int(value) >= smallest
-            _demand(fine, name, f"an int of at least {smallest}", self)
-        _demand(self.n_folds <= _OF_FOLDS, "n_folds", f"an int of at most {_OF_FOLDS}", self)
-
-
-def replace_codes(run: ExpertRounds, codes: np.ndarray) -> ExpertRounds:
-    """Prepare the same rounds with other labels, and none held out.
-
-    Parameters
-    ----------
-    run : ExpertRounds
-        Rounds.
-    codes : ndarray of shape (n,)
-        Classes, -1 where unlabelled.
-
-    Returns
-    -------
-    ExpertRounds
-        Rounds that are kept nowhere.
-    """
-    none = np.empty(0, dtype=np.int64)
-    return ExpertRounds(
-        run.X,
-        codes,
-        run.n_classes,
-        none,
-        none,
-        run.template,
-        run.settings,
-        run.seed,
-        RoundFolder(None, ""),
-        run.progress,
-    )
+            demand(fine, name, f"an int of at least {smallest}", self)
+        demand(self.n_folds <= _OF_FOLDS, "n_folds", f"an int of at most {_OF_FOLDS}", self)
 
 
 def _logits(network: Network, X: np.ndarray) -> np.ndarray:
@@ -477,15 +432,3 @@ def _digest(*parts: Any) -> str:
         else:
             digest.update(json.dumps(part, default=str, sort_keys=True).encode())
     return digest.hexdigest()
-
-
-def _demand(fine: bool, name: str, expected: str, estimator: BinaryExperts) -> None:
-    if not fine:
-        raise UsageError(
-            f"The '{name}' parameter of BinaryExperts must be {expected}. "
-            f"Got {getattr(estimator, name)!r} instead."
-        )
-
-
-def _are_images(X: Any) -> bool:
-    return isinstance(X, np.ndarray) and X.dtype == np.uint8 and X.ndim in (3, 4)

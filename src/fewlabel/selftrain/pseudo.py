@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from fewlabel.compute import as_generator
 from fewlabel.data.targets import encode_labels
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import label_folds
+from fewlabel.selftrain.inputs import check_rows, check_rows_and_labels, demand
 from fewlabel.selftrain.rounds import SELECTIONS, AcceptanceRule, RoundRecord, RoundStore, Track
 from fewlabel.selftrain.soft_fit import class_probabilities, fit_soft
 
@@ -161,7 +162,7 @@ class SelfTraining(ClassifierMixin, BaseEstimator):
             If a parameter is out of range or fewer than two classes are labelled.
         """
         self._check_parameters()
-        X, y = self._validate(X, y)
+        X, y = check_rows_and_labels(self, X, y)
         self.classes_, codes = encode_labels(y, "SelfTraining")
         if len(self.classes_) < 2:
             raise UsageError(
@@ -192,9 +193,7 @@ class SelfTraining(ClassifierMixin, BaseEstimator):
             Rows that sum to 1, float64.
         """
         check_is_fitted(self, "estimator_")
-        if not _are_images(X):
-            X = validate_data(self, X, dtype=np.float32, reset=False)
-        return class_probabilities(self.estimator_, X, self.classes_)
+        return class_probabilities(self.estimator_, check_rows(self, X), self.classes_)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict classes.
@@ -299,39 +298,15 @@ class SelfTraining(ClassifierMixin, BaseEstimator):
         }
         return [digest.hexdigest(), json.dumps(settings, sort_keys=True), seed]
 
-    def _validate(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        if not _are_images(X):
-            checked: tuple[np.ndarray, np.ndarray] = validate_data(self, X, y, dtype=np.float32)
-            return checked
-        y = np.asarray(y)
-        if y.ndim != 1 or len(y) != len(X):
-            raise UsageError(
-                f"SelfTraining needs one label an image. Got labels of shape {y.shape} for "
-                f"{len(X)} images instead."
-            )
-        return X, y
-
     def _check_parameters(self) -> None:
-        _demand(self.selection in SELECTIONS, "selection", f"one of {', '.join(SELECTIONS)}", self)
+        demand(self.selection in SELECTIONS, "selection", f"one of {', '.join(SELECTIONS)}", self)
         for name in ("threshold", "share"):
             value = getattr(self, name)
             fine = isinstance(value, numbers.Real) and 0 < float(value) <= 1
-            _demand(fine, name, "a float in (0, 1]", self)
+            demand(fine, name, "a float in (0, 1]", self)
         for name, least in (("k", 1), ("max_rounds", 0), ("patience", 1), ("n_folds", 2)):
             value = getattr(self, name)
             fine = isinstance(value, numbers.Integral) and int(value) >= least
-            _demand(fine, name, f"an int of at least {least}", self)
+            demand(fine, name, f"an int of at least {least}", self)
         fine = isinstance(self.pseudo_weight, numbers.Real) and float(self.pseudo_weight) > 0
-        _demand(fine, "pseudo_weight", "a float above 0", self)
-
-
-def _demand(fine: bool, name: str, expected: str, estimator: SelfTraining) -> None:
-    if not fine:
-        raise UsageError(
-            f"The '{name}' parameter of SelfTraining must be {expected}. "
-            f"Got {getattr(estimator, name)!r} instead."
-        )
-
-
-def _are_images(X: Any) -> bool:
-    return isinstance(X, np.ndarray) and X.dtype == np.uint8 and X.ndim in (3, 4)
+        demand(fine, "pseudo_weight", "a float above 0", self)
