@@ -25,6 +25,9 @@ from fewlabel.evaluate import (
 
 METHODS = ("auto", "graph", "student", "blend", "supervised")
 
+_CHOICE_ERRORS = 2.0
+"""Chosen labels are typical of their clusters: linear models predict them better than others."""
+
 
 class FewLabelClassifier(ClassifierMixin, BaseEstimator):
     """Learn from a few labels and many unlabelled rows, and keep what cross-fitting favours.
@@ -204,6 +207,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
             fitted.cross_fitted,
             y_true,
             prefer=preferred_methods(len(y_true) / len(self.classes_)),
+            n_se=_CHOICE_ERRORS,
             unseen=self.folds_.unseen,
         )
         if self.method == "auto":
