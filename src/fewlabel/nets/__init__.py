@@ -8,7 +8,16 @@ from fewlabel.nets.ema import MovingAverage
 from fewlabel.nets.estimator import NetworkClassifier
 from fewlabel.nets.fine_tuning import FineTuning
 from fewlabel.nets.loop import Trainer, predict_logits
-from fewlabel.nets.losses import smooth_targets, soft_cross_entropy
+from fewlabel.nets.losses import (
+    masked_asymmetric_loss,
+    masked_binary_cross_entropy,
+    masked_group_cross_entropy,
+    smooth_targets,
+    soft_cross_entropy,
+)
+from fewlabel.nets.multilabel import MultiLabelNetwork
+from fewlabel.nets.multilabel_targets import most_likely_labels
+from fewlabel.nets.multilabel_trainer import MultiLabelTrainer
 from fewlabel.nets.settings import TrainSettings
 
 __all__ = [
@@ -16,6 +25,8 @@ __all__ = [
     "Batch",
     "FineTuning",
     "MovingAverage",
+    "MultiLabelNetwork",
+    "MultiLabelTrainer",
     "Network",
     "NetworkClassifier",
     "NetworkSpec",
@@ -23,6 +34,10 @@ __all__ = [
     "Trainer",
     "TrainingSet",
     "build_network",
+    "masked_asymmetric_loss",
+    "masked_binary_cross_entropy",
+    "masked_group_cross_entropy",
+    "most_likely_labels",
     "predict_logits",
     "smooth_targets",
     "soft_cross_entropy",
