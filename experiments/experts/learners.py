@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel import BinaryExperts, FewLabelClassifier
+from fewlabel import (
+    BinaryExperts,
+    FewLabelClassifier,
+    GraphPropagation,
+    NetworkClassifier,
+    extract_features,
+)
 from fewlabel.data import image_set_from_array
-from fewlabel.data.targets import one_hot
-from fewlabel.nets import NetworkClassifier, predict_logits
-from fewlabel.nets.batches import as_inputs
-from fewlabel.pipeline import extract_features
-from fewlabel.propagate import GraphPropagation
 from fewlabel.selftrain.agreement import AgreementRule
 
 from ..protocol import Outcome
@@ -111,7 +112,7 @@ def own_predictions(session: ExpertsSession, task: Task) -> Outcome:
     copies = max(1, round(len(rows) / 3 / len(task.labeled)))
     labeled = np.tile(task.labeled, copies)
     taken = np.concatenate([labeled, rows])
-    targets = one_hot(np.concatenate([task.y[labeled], codes]), task.n_classes)
+    targets = np.eye(task.n_classes)[np.concatenate([task.y[labeled], codes])]
     weights = np.concatenate([np.ones(len(labeled)), np.full(len(rows), 0.7)])
     with meter.timed():
         further = _further(session, model, len(taken))
@@ -284,7 +285,7 @@ def _fit_binary(
     mine: np.ndarray,
     meter: Meter,
 ) -> NetworkClassifier:
-    targets = one_hot(mine[rows].astype(int), 2)
+    targets = np.eye(2)[mine[rows].astype(int)]
     fitted = model.fit_soft(images[rows], targets, classes=np.arange(2))
     meter.trained(fitted, len(rows))
     return fitted
@@ -304,12 +305,7 @@ def _further(session: ExpertsSession, model: NetworkClassifier, n_rows: int) -> 
 
 def _claims(models: list[NetworkClassifier], images: np.ndarray) -> np.ndarray:
     """Let every network run over all images, one after the other."""
-    columns = []
-    for model in models:
-        device = next(model.network_.parameters()).device
-        logits = predict_logits(model.network_, as_inputs(images), device)
-        columns.append(1 / (1 + np.exp(logits[:, 0] - logits[:, 1])))
-    return np.stack(columns, axis=1)
+    return np.stack([model.predict_proba(images)[:, 1] for model in models], axis=1)
 
 
 def _outcome(

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fewlabel import NetworkClassifier
 from fewlabel.data import labels_from_truth, load_benchmark
-from fewlabel.nets import NetworkClassifier
 
 from ..protocol import Progress, Session
 

@@ -1,0 +1,123 @@
+"""The study of binary experts: its rows, what it says, and ``--quick``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewlabel.errors import UsageError
+from fewlabel.studies import load_studies
+
+registry = load_studies("registry")
+summary = load_studies("summary")
+learners = load_studies("experts.learners")
+measured = load_studies("experts.measured")
+session = load_studies("experts.session")
+Settings = load_studies("protocol").Settings
+STUDY = registry.find_study("experts")
+ROWS = STUDY.rows(STUDY.config(Settings()))
+
+DATA = os.environ.get("FEWLABEL_DATA")
+
+
+def _summaries(**rows: dict[str, float]) -> list[Any]:
+    records = [
+        {
+            "row": name.replace("_", "-"), "seed": 0, "accuracy": values["accuracy"] / 100,
+            "seconds": 1.0, "shared": {}, "peak_mb": 1.0, "commit": "x", "extra": values,
+        }
+        for name, values in rows.items()
+    ]  # fmt: skip
+    return summary.summarise(STUDY, ROWS, records)  # type: ignore[no-any-return]
+
+
+def _row(accuracy: float, precision: float, seconds: float, size: float) -> dict[str, float]:
+    return {
+        "accuracy": accuracy, "precision_covered": precision, "train_seconds": seconds,
+        "kilobytes": size, "balanced": accuracy, "worst_class": 1.0,
+    }  # fmt: skip
+
+
+def test_every_budget_has_every_method_and_ten_networks_are_trained_where_they_fit() -> None:
+    ids = {row.id for row in ROWS}
+    for data in ("mnist", "fashion-mnist"):
+        for n in (100, 500, 1000, 2000):
+            assert {f"{data}-{n}-{name}" for name in ("own", "experts-1", "experts")} <= ids
+        assert {f"{data}-500-ova", f"{data}-500-ova-over", f"{data}-500-ova-under"} <= ids
+    assert {"ablation-veto", "ablation-frozen", "imbalanced-experts-1"} <= ids
+
+
+def test_claims_are_judged_by_the_figures() -> None:
+    found = _summaries(
+        mnist_500_supervised=_row(90, 95, 1, 100),
+        mnist_500_ova=_row(89, 96, 50, 1_000),
+        mnist_500_experts_1=_row(92, 97, 10, 200),
+        mnist_500_experts=_row(93, 97, 30, 200),
+    )
+    text = "\n".join(STUDY.sentences(found))
+    assert "surest half): **held**: 97.0 % of the experts' are right, and 96.0 %" in text
+    assert (
+        "Less training time than ten networks (mnist, 500 labels, one round): **held**: 1/5.0"
+        in (text)
+    )
+    assert "1/5.0 of theirs (goal 1/5: reached)" in text
+    assert "93.0 % against 90.0 % by the labels alone (+3.0 points)" in text
+    worse = _summaries(
+        mnist_500_supervised=_row(94, 95, 1, 100),
+        mnist_500_ova=_row(89, 98, 15, 1_000),
+        mnist_500_experts_1=_row(92, 97, 10, 250),
+        mnist_500_experts=_row(93, 97, 30, 250),
+    )
+    text = "\n".join(STUDY.sentences(worse))
+    assert "surest half): **did not hold**" in text
+    assert "1/1.5 of theirs (goal 1/4: not reached)" in text
+    assert "1/4.0 of theirs (goal 1/5: not reached)" in text
+    assert "**did not hold**: 93.0 % against 94.0 %" in text
+
+
+def test_models_are_not_saved() -> None:
+    with pytest.raises(UsageError, match="leave out --save-models"):
+        STUDY.check({}, Settings(save_models=Path("x")))
+
+
+def test_imbalanced_classes_keep_two_images_at_least() -> None:
+    y = np.repeat(np.arange(10), 600)
+    shares = 50.0 ** (-np.arange(10) / 9)
+    rows = session._draw(y, shares, 500, np.random.default_rng(0))
+    counts = np.bincount(y[rows])
+    assert counts[0] > 40 * counts[-1]
+    assert counts.min() >= 2
+    assert (np.diff(counts) <= 0).all()
+
+
+def test_resampling_gives_both_sides_the_same_number() -> None:
+    rows, mine = np.arange(100), np.arange(100) < 10
+    rng = np.random.default_rng(0)
+    over = learners._sampled(rows, mine, "over-sampling", rng)
+    under = learners._sampled(rows, mine, "under-sampling", rng)
+    assert (over < 10).sum() == (over >= 10).sum() == 90
+    assert (under < 10).sum() == (under >= 10).sum() == 10
+    assert sorted(learners._sampled(rows, mine, "plain", rng)) == rows.tolist()
+
+
+@pytest.mark.data
+@pytest.mark.skipif(DATA is None, reason="FEWLABEL_DATA is not set")
+def test_a_quick_run(tmp_path: Path) -> None:
+    settings = Settings(quick=True)
+    result = load_studies("runner").run_study(STUDY, settings, tmp_path)
+    found = {s.row.id.removeprefix("fashion-mnist-200-"): s for s in result.summaries}
+    assert set(found) == {
+        "supervised", "ova", "ova-over", "ova-under", "own", "experts-1", "experts", "default",
+    }  # fmt: skip
+    assert 72 < found["default"].mean < 90
+    for name in ("supervised", "ova-over", "own", "experts"):
+        assert 40 < found[name].mean < 85
+    experts, ova = found["experts-1"].extra, found["ova"].extra
+    assert ova["kilobytes"] > 4.99 * experts["kilobytes"]
+    assert ova["train_seconds"] > 2 * experts["train_seconds"]
+    assert experts["precision_covered"] > 70
+    assert (tmp_path / "experts-fashion-mnist.svg").is_file()
