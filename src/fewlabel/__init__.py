@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from fewlabel.features.distances import ClusterDistances
     from fewlabel.features.patches import PatchDictionary
     from fewlabel.features.reduce import DampedPCA
-    from fewlabel.nets import NetworkClassifier
+    from fewlabel.nets import MultiLabelNetwork, NetworkClassifier
     from fewlabel.pipeline import FitSettings, extract_features, fit_images, select_images
     from fewlabel.propagate import ClusterPropagation, GraphPropagation
     from fewlabel.run_folder import evaluate_run, load_run, save_run
-    from fewlabel.selftrain import BinaryExperts, SelfTraining
+    from fewlabel.selftrain import BinaryExperts, SelfTraining, TeacherStudent
 
 __version__ = "0.1.0"
 
@@ -35,11 +35,13 @@ _HOME = {
     "FitSettings": "pipeline",
     "GraphPropagation": "propagate",
     "KMeans": "cluster.kmeans",
+    "MultiLabelNetwork": "nets",
     "NeighborIndex": "cluster.neighbors",
     "NetworkClassifier": "nets",
     "PatchDictionary": "features.patches",
     "Representatives": "cluster.representatives",
     "SelfTraining": "selftrain",
+    "TeacherStudent": "selftrain",
     "evaluate_run": "run_folder",
     "extract_features": "pipeline",
     "fit_images": "pipeline",
@@ -60,11 +62,13 @@ __all__ = [
     "FitSettings",
     "GraphPropagation",
     "KMeans",
+    "MultiLabelNetwork",
     "NeighborIndex",
     "NetworkClassifier",
     "PatchDictionary",
     "Representatives",
     "SelfTraining",
+    "TeacherStudent",
     "__version__",
     "evaluate_run",
     "extract_features",

@@ -152,14 +152,14 @@ class MultiLabelNetwork(NetworkPredictor):
         tags.target_tags.two_d_labels = True
         return tags
 
-    def fit(self, X: Any, Y: Any, sample_weight: Any = None) -> MultiLabelNetwork:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MultiLabelNetwork:
         """Train on the rows of which a label is known.
 
         Parameters
         ----------
         X : array-like of shape (n, d), or (n, H, W) or (n, H, W, C)
             Rows of numbers, or uint8 images.
-        Y : array-like of shape (n, L)
+        y : array-like of shape (n, L)
             1 present, 0 absent, -1 not known. A row of zeros is an image with none of the
             labels.
         sample_weight : array-like of shape (n,), optional
@@ -184,7 +184,7 @@ class MultiLabelNetwork(NetworkPredictor):
             If a label is always absent or never known; it is named.
         """
         X = self._check_inputs(X)
-        table = check_label_table(Y, len(X), _ME)
+        table = check_label_table(y, len(X), _ME)
         known = table >= 0
         rows = np.flatnonzero(known.any(axis=1))
         if not len(rows):
@@ -281,7 +281,7 @@ class MultiLabelNetwork(NetworkPredictor):
 
         Returns
         -------
-        ndarray of shape (m, L), int8
+        ndarray of shape (m, L), int64
             1 where the probability is at least one half, and for the likeliest label of a group
             of ``structure``; else 0.
         """

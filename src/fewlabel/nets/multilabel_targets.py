@@ -41,6 +41,8 @@ def check_label_table(Y: Any, n: int, who: str) -> np.ndarray:
     >>> check_label_table([[1, 0], [-1, 1]], 2, "Example").tolist()
     [[1, 0], [-1, 1]]
     """
+    if Y is None:
+        raise UsageError(f"{who} requires y to be passed, but the target y is None.")
     table = np.asarray(Y)
     if table.ndim != 2 or not table.shape[1] or len(table) != n:
         raise UsageError(
@@ -80,7 +82,11 @@ def useless_columns(table: np.ndarray, names: Sequence[Any]) -> list[str]:
     absent = ~unknown & ~(table == 1).any(axis=0)
     found = []
     for which, text, why in (
-        (absent, "No image has the label {} (always 0).", "No image has any of the labels {}."),
+        (
+            absent,
+            "No image has the label {} (always 0).",
+            "No image has any of the labels {} (always 0).",
+        ),
         (
             unknown,
             "The label {} is never known (always -1).",
@@ -220,7 +226,7 @@ def most_likely_labels(proba: np.ndarray, structure: Structure | None = None) ->
 
     Returns
     -------
-    ndarray of shape (n, L), int8
+    ndarray of shape (n, L), int64
         1 present, 0 absent.
 
     Examples
@@ -228,7 +234,7 @@ def most_likely_labels(proba: np.ndarray, structure: Structure | None = None) ->
     >>> most_likely_labels(np.array([[0.4, 0.3, 0.3, 0.2]]), ((0, 3),)).tolist()
     [[1, 0, 0, 0]]
     """
-    present = (proba >= 0.5).astype(np.int8)
+    present = (proba >= 0.5).astype(np.int64)
     for start, stop in structure or ():
         present[:, start:stop] = 0
         best = start + proba[:, start:stop].argmax(axis=1)

@@ -7,6 +7,7 @@ from fewlabel.selftrain.consistency import ConsistencyTraining
 from fewlabel.selftrain.experts import BinaryExperts
 from fewlabel.selftrain.ledger import PseudoLabelLedger
 from fewlabel.selftrain.pseudo import SelfTraining
+from fewlabel.selftrain.teacher import TeacherStudent
 
 __all__ = [
     "AcceptedPrecision",
@@ -14,4 +15,5 @@ __all__ = [
     "ConsistencyTraining",
     "PseudoLabelLedger",
     "SelfTraining",
+    "TeacherStudent",
 ]
