@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+
+from fewlabel.errors import DataError, UsageError
+from fewlabel.multilabel.combo import make_combo
+from fewlabel.multilabel.combo_settings import ComboLayout, ComboNoise, ComboSettings
+from fewlabel.multilabel.preprocess import (
+    HOWS,
+    PreprocessSettings,
+    preprocess_images,
+    preprocessing_steps,
+    recompose,
+)
+
+QUIET = ComboNoise(gaussian=(0.02, 0.05), salt_pepper=(0.0, 0.02), contrast=(0.6, 0.75))
+
+
+@pytest.fixture(scope="module")
+def images(glyphs):
+    settings = ComboSettings(noise=QUIET)
+    return make_combo(60, 0, 0, glyphs=glyphs, settings=settings).labeled.images
+
+
+def test_both_characters_come_to_their_places(images):
+    done = preprocess_images(images)
+    assert done.images.shape == images.shape
+    assert done.images.dtype == np.uint8
+    assert done.counts["failed"] <= 3
+    assert sum(done.counts.values()) == len(images)
+    found = done.images[done.how > 0] > 60
+    for half in (found[:, :, :28], found[:, :, 28:]):
+        rows, columns = half.any(axis=2), half.any(axis=1)
+        assert rows.any(axis=1).mean() > 0.95
+        assert not rows[:, :12].any()
+        assert not rows[:, 44:].any()
+        assert not columns[:, 0].any()
+
+
+def test_touching_characters_are_cut(glyphs):
+    settings = ComboSettings(layout=ComboLayout(touching=1.0, lines=2.0), noise=QUIET)
+    images = make_combo(40, 0, 0, glyphs=glyphs, settings=settings).labeled.images
+    cut = preprocess_images(images).counts
+    assert cut["eroded"] + cut["cut"] > 10
+    assert cut["failed"] <= 2
+    uncut = preprocess_images(images, PreprocessSettings(cut=False, second_look=False))
+    assert uncut.counts["failed"] > 10
+    np.testing.assert_array_equal(uncut.images[uncut.how == 0], images[uncut.how == 0])
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_empty_images_go_on_as_they_are_and_are_counted(value):
+    images = np.full((3, 56, 56), value, dtype=np.uint8)
+    done = preprocess_images(images)
+    np.testing.assert_array_equal(done.images, images)
+    assert done.counts == {"failed": 3, "apart": 0, "merged": 0, "eroded": 0, "cut": 0}
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "uniform", "specks"])
+def test_images_of_noise_alone_go_through(kind):
+    rng = np.random.default_rng(0)
+    noise = {
+        "gaussian": np.clip(rng.normal(100, 30, (8, 56, 56)), 0, 255),
+        "uniform": rng.integers(0, 256, (8, 56, 56)),
+        "specks": 255 * (rng.random((8, 56, 56)) < 0.05),
+    }[kind].astype(np.uint8)
+    done = preprocess_images(noise)
+    assert done.images.shape == noise.shape
+    assert sum(done.counts.values()) == 8
+    np.testing.assert_array_equal(done.images[done.how == 0], noise[done.how == 0])
+
+
+def test_every_step_can_be_left_out(images):
+    base = preprocess_images(images[:8]).images
+    for change in ({"specks": False}, {"sigma": 0.0}, {"opening": 2}, {"compose": False}):
+        done = preprocess_images(images[:8], PreprocessSettings(**change))
+        assert (done.images != base).any(), change
+    largest = preprocess_images(images[:8], PreprocessSettings(merge=False))
+    assert largest.counts["merged"] == 0
+
+
+def test_a_faint_character_is_found_at_the_second_look():
+    image = np.full((1, 56, 56), 20, dtype=np.uint8)
+    image[0, 10:30, 5:15] = 220
+    image[0, 10:30, 35:45] = 55
+    blind = PreprocessSettings(second_look=False)
+    assert HOWS[preprocessing_steps(image, blind).how[0]] == "failed"
+    steps = preprocessing_steps(image)
+    assert HOWS[steps.how[0]] == "apart"
+    assert np.unique(steps.parts[0, 15:25, 37:43]).tolist() == [2]
+
+
+def test_no_images_are_no_error():
+    assert preprocess_images(np.zeros((0, 56, 56), dtype=np.uint8)).counts["failed"] == 0
+
+
+def test_recomposed_characters_keep_their_shape():
+    images = np.full((1, 56, 56), 200, dtype=np.uint8)
+    parts = np.zeros((1, 56, 56), dtype=np.int8)
+    parts[0, 2:20, 3:12] = 1
+    parts[0, 30:36, 30:48] = 2
+    ink = recompose(images, parts)[0] > 100
+    for half, ratio in ((ink[:, :28], 20 / 11), (ink[:, 28:], 8 / 20)):
+        height, width = half.any(axis=1).sum(), half.any(axis=0).sum()
+        assert height / width == pytest.approx(ratio, rel=0.15)
+        assert 23 <= max(height, width) <= 26
+
+
+def test_progress_counts_images(images):
+    seen = []
+    preprocess_images(images[:5], progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(5, 5)]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 56, 56, 3), np.uint8), "make colours grey first"),
+        (np.zeros((2, 56, 56)), r"\(n, H, W\) uint8. Got \(2, 56, 56\) float64"),
+        (np.zeros((2, 0, 56), np.uint8), r"Got \(2, 0, 56\)"),
+    ],
+)
+def test_refuses_other_images(images, message):
+    with pytest.raises(DataError, match=message):
+        preprocess_images(images)
+
+
+def test_refuses_settings_out_of_range():
+    with pytest.raises(UsageError, match=r"sigma from 0 to 10 and an opening from 1 to 9\. Got -1"):
+        PreprocessSettings(sigma=-1)
