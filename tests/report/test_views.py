@@ -22,24 +22,24 @@ from .examples import candidates, gallery, report_inputs
 @pytest.mark.parametrize(
     ("graph", "supervised", "chosen", "se", "sentence"),
     [
-        (0.8, 0.7, "graph", 0.05, "Yes: they add 10.0 points of accuracy."),
+        (0.8, 0.7, "graph", 0.02, "Yes: they add 10.0 points of accuracy."),
         (
-            0.72, 0.7, "graph", 0.05,
-            "Yes: they add 2.0 points of accuracy. That may be luck: it is within one standard "
-            "error.",
+            0.72, 0.7, "graph", 0.02,
+            "Yes: they add 2.0 points of accuracy. That may be luck: it is within two standard "
+            "errors.",
         ),
         (
-            0.6, 0.7, "supervised", 0.05,
+            0.6, 0.7, "supervised", 0.02,
             "No: the supervised baseline, on the labels alone, wins by 10.0 points. "
             "The baseline was kept.",
         ),
         (
-            0.68, 0.7, "graph", 0.05,
+            0.68, 0.7, "graph", 0.02,
             "No: the supervised baseline, on the labels alone, wins by 2.0 points. That may be "
-            "luck: it is within one standard error. See below why the other method was kept all "
+            "luck: it is within two standard errors. See below why the other method was kept all "
             "the same.",
         ),
-        (0.7, 0.7, "graph", 0.05, "No: with and without them, the accuracy is the same."),
+        (0.7, 0.7, "graph", 0.02, "No: with and without them, the accuracy is the same."),
     ],
 )  # fmt: skip
 def test_verdict(graph, supervised, chosen, se, sentence):

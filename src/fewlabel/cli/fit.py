@@ -209,10 +209,10 @@ def advice(summary: dict[str, Any]) -> str:
 
 def _accuracy_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     estimate, audit = summary["estimate"], summary["audit"]
-    n_labeled = summary["n_labeled"]
-    rows: list[tuple[str, ...]] = [
-        ("estimate", *accuracy_cells(estimate), f"{n_labeled:,} labels, by cross-fitting")
-    ]
+    where = f"{summary['n_labeled']:,} labels, by cross-fitting"
+    if summary["n_networks"]:
+        where = f"{estimate['n']:,} labels that the networks were not shown"
+    rows: list[tuple[str, ...]] = [("estimate", *accuracy_cells(estimate), where)]
     if audit is not None:
         rows.append(("audit", *accuracy_cells(audit), f"{audit['n']:,} random labels"))
     baseline = summary["supervised_accuracy"]

@@ -250,7 +250,7 @@ def candidates_figure(
 ) -> Markup:
     """Draw the cross-fitted accuracy of each candidate, and which are as good as the best.
 
-    A bar to the right is one standard error of the difference from the most accurate
+    A bar to the right is two standard errors of the difference from the most accurate
     candidate: where it reaches the dashed line, the difference may be luck.
 
     Parameters
@@ -276,7 +276,7 @@ def candidates_figure(
     """
     rows = list(reversed(candidates))
     accuracy = np.array([row.accuracy for row in rows], dtype=float)
-    reach = accuracy + np.nan_to_num([row.se for row in rows])
+    reach = accuracy + 2 * np.nan_to_num([row.se for row in rows])
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()

@@ -58,9 +58,9 @@ def _verdict(baseline: CandidateScore, rival: CandidateScore) -> str:
     else:
         text = f"No: the supervised baseline, on the labels alone, wins by {-gain:.1f} points."
     # The errors are of the difference from the most accurate, which has none itself.
-    noise = 100 * max(baseline.se, rival.se)
+    noise = 200 * max(baseline.se, rival.se)
     if 0.05 <= abs(gain) <= noise:
-        text += " That may be luck: it is within one standard error."
+        text += " That may be luck: it is within two standard errors."
     if baseline.chosen:
         return text + " The baseline was kept."
     if gain < -0.05 and rival.chosen:
