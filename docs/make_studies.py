@@ -56,7 +56,8 @@ def measured(name: str) -> str:
     study = load_studies("registry").find_study(name)
     rows = study.rows(study.config(load_studies("protocol").Settings()))
     summaries = load_studies("summary").read_ours(study, rows)
-    text = load_studies("tables").page(summaries, study.sentences(summaries))
+    tables = load_studies("tables")
+    text = tables.page(summaries, study.sentences(summaries), study.measures)
     return f"{BEGIN}\n\n{text}\n{END}"
 
 

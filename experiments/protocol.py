@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import tomllib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .measure import SharedWork
@@ -149,9 +150,12 @@ class Study(ABC):
     ----------
     pictures : tuple of str
         Files of a run that its page shows, besides the figures that are drawn of numbers.
+    measures : mapping of str to str
+        Numbers of an outcome that its page shows beside the accuracy, with their headings.
     """
 
     pictures: tuple[str, ...] = ()
+    measures: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, name: str, title: str, folder: Path) -> None:
         self.name = name

@@ -192,7 +192,7 @@ def _write(
     ours, page = out / "ours.csv", out / "tables.md"
     write_ours(ours, summaries)
     with atomic_file(page) as temporary:
-        text = f"# {study.title}\n\n{tables.page(summaries, sentences)}"
+        text = f"# {study.title}\n\n{tables.page(summaries, sentences, study.measures)}"
         temporary.write_text(text, encoding="utf-8")
     pictures = [out / name for name in study.pictures if (out / name).is_file()]
     return [ours, page, *study.figures(summaries, out), *pictures]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .summary import RowSummary
 
@@ -85,6 +85,35 @@ def costs(summaries: Sequence[RowSummary]) -> Cells:
             )
         )
     return lines
+
+
+def measures(summaries: Sequence[RowSummary], names: Mapping[str, str]) -> Cells:
+    """Set out the numbers that a study measures besides accuracy.
+
+    Parameters
+    ----------
+    summaries : sequence of RowSummary
+        What was measured.
+    names : mapping of str to str
+        Heading of each number.
+
+    Returns
+    -------
+    list of tuple of str
+        Setting, model and a cell for each number; rows without any are left out.
+    """
+    lines: Cells = []
+    for s in summaries:
+        values = [s.extra.get(name) for name in names]
+        if any(value is not None for value in values):
+            lines.append((s.row.setting, s.row.model, *map(_number, values)))
+    return lines
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.1f}"
 
 
 def beyond(summaries: Sequence[RowSummary]) -> Cells:
@@ -183,7 +212,11 @@ def markdown(headings: Sequence[str], lines: Cells) -> str:
     return "\n".join(text) + "\n"
 
 
-def page(summaries: Sequence[RowSummary], sentences: Sequence[str]) -> str:
+def page(
+    summaries: Sequence[RowSummary],
+    sentences: Sequence[str],
+    names: Mapping[str, str] | None = None,
+) -> str:
     """Write all tables and sentences of a study in Markdown.
 
     Parameters
@@ -192,6 +225,8 @@ def page(summaries: Sequence[RowSummary], sentences: Sequence[str]) -> str:
         What was measured.
     sentences : sequence of str
         What the comparison shows.
+    names : mapping of str to str, optional
+        Numbers to show beside the accuracy, with their headings.
 
     Returns
     -------
@@ -204,6 +239,10 @@ def page(summaries: Sequence[RowSummary], sentences: Sequence[str]) -> str:
         parts.append(markdown(BEYOND, default))
     if sentences:
         parts.append("".join(f"- {sentence}\n" for sentence in sentences))
+    measured = measures(summaries, names or {})
+    if measured:
+        headings = ("setting", "model", *(names or {}).values())
+        parts.append(markdown(*filled(headings, measured)))
     spent = costs(summaries)
     if spent:
         parts.append(markdown(*filled(COSTS, spent)))

@@ -50,8 +50,23 @@ ABLATION: dict[str, tuple[str, Callable[[Any, Task], Outcome]]] = {
 IMBALANCED = ("supervised", "ova", "own", "experts-1", "default")
 
 
+MEASURES = {
+    "precision_covered": "right of the surest half %",
+    "accepted": "accepted",
+    "precision": "right of them %",
+    "balanced": "balanced accuracy %",
+    "worst_class": "worst class %",
+    "train_seconds": "train s",
+    "gigaflop": "gigaflop",
+    "kilobytes": "kB",
+}
+"""What a row measures beside accuracy."""
+
+
 class Experts(Study):
     """The study of binary experts."""
+
+    measures = MEASURES
 
     @property
     def claims(self) -> dict[str, str]:

@@ -121,3 +121,15 @@ def test_a_quick_run(tmp_path: Path) -> None:
     assert ova["train_seconds"] > 2 * experts["train_seconds"]
     assert experts["precision_covered"] > 70
     assert (tmp_path / "experts-fashion-mnist.svg").is_file()
+
+
+def test_the_page_shows_what_is_measured_beside_accuracy() -> None:
+    found = _summaries(mnist_500_experts_1=_row(92, 97.25, 10, 2_000))
+    tables = load_studies("tables")
+    text = tables.page(found, [], STUDY.measures)
+    assert "| right of the surest half % | balanced accuracy % |" in text
+    assert (
+        "| mnist, 500 labels | binary experts, one round | 97.2 | 92.0 | 1.0 | 10.0 | 2,000 |"
+        in (text)
+    )
+    assert tables.page(found, []) == tables.page(found, [], {})
