@@ -139,10 +139,11 @@ def measure(
         "balanced": 100 * float(balanced_accuracy_score(task.test_y, predicted)),
         "worst_class": 100 * float(recalls.min()),
         "accepted": float(pseudo.accepted.sum()),
-        "precision": 100 * float(right[pseudo.accepted].mean()) if pseudo.accepted.any() else 0.0,
         "precision_covered": 100 * float(right[surest].mean()),
         "train_seconds": meter.seconds,
         "gigaflop": meter.operations() / 1e9,
         "kilobytes": meter.n_bytes / 1e3,
     }
+    if pseudo.accepted.any():
+        extra["precision"] = 100 * float(right[pseudo.accepted].mean())
     return Outcome(float(np.mean(predicted == task.test_y)), extra)

@@ -61,7 +61,7 @@ def test_claims_are_judged_by_the_figures() -> None:
     text = "\n".join(STUDY.sentences(found))
     assert "surest half): **held**: 97.0 % of the experts' are right, and 96.0 %" in text
     assert (
-        "Less training time than ten networks (mnist, 500 labels, one round): **held**: 1/5.0"
+        "Less training time than ten networks, one round (mnist, 500 labels): **held**: 1/5.0"
         in (text)
     )
     assert "1/5.0 of theirs (goal 1/5: reached)" in text
