@@ -94,7 +94,7 @@ def line_starts(words: list[str], name: str) -> bool:
     sorted(
         set(
             re.findall(
-                r"\bmake ([a-z]+)\b(?=[^a-z])",
+                r"(?<!data )\bmake ([a-z]+)\b(?=[^a-z])",
                 "\n".join(
                     code
                     for page in PAGES

@@ -53,7 +53,8 @@ def test_a_run_in_its_own_process(run_cli: Run, tmp_path: Path) -> None:
         "dataset": "digits", "n_labeled": 20, "selection": "random", "method": "auto", "seed": 3,
         "n_images": 200,
     }.items() <= record.items()  # fmt: skip
-    assert set(record["seconds"]) == {"features", "select", "fit", "predict", "total"}
+    stages = {"features", "select", "fit", "networks", "predict", "total"}
+    assert set(record["seconds"]) == stages
     assert 0.3 < record["supervised_accuracy"] <= 1
     assert json.loads(out.read_text()) == record
 

@@ -117,7 +117,7 @@ def test_a_quick_run(tmp_path: Path) -> None:
     for name in ("supervised", "ova-over", "own", "experts"):
         assert 40 < found[name].mean < 85
     experts, ova = found["experts-1"].extra, found["ova"].extra
-    assert ova["kilobytes"] > 4.99 * experts["kilobytes"]
+    assert ova["kilobytes"] > 4 * experts["kilobytes"]
     assert ova["train_seconds"] > 2 * experts["train_seconds"]
     assert experts["precision_covered"] > 70
     assert (tmp_path / "experts-fashion-mnist.svg").is_file()

@@ -82,7 +82,8 @@ def balance_weights(
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> balance_weights(np.array([0, 1, 1, 1]), 2, "loss", rng)[:, 0].round(2).tolist()
+    >>> weights = balance_weights(np.array([0, 1, 1, 1]), 2, "loss", rng)
+    >>> weights[:, 0].astype(float).round(2).tolist()
     [2.0, 0.67, 0.67, 0.67]
     """
     mine = one_hot(codes, n_classes).astype(bool)

@@ -126,9 +126,9 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
     >>> X, y = load_digits(return_X_y=True)
     >>> few = np.full(len(y), -1)
     >>> few[:150] = y[:150]
-    >>> network = NetworkClassifier(options={"widths": (64,)}, min_steps=100, random_state=0)
-    >>> model = BinaryExperts(network, max_rounds=1, retrain_steps=60, random_state=0)
-    >>> bool(model.fit(X / 16, few).score(X[150:] / 16, y[150:]) > 0.8)
+    >>> network = NetworkClassifier(options={"widths": (64,)}, min_steps=300, learning_rate=0.01)
+    >>> model = BinaryExperts(network, max_rounds=1, retrain_steps=100, random_state=0)
+    >>> bool(model.fit(X / 16, few).score(X[150:] / 16, y[150:]) > 0.7)
     True
     """
 
@@ -198,6 +198,11 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
         self._check_parameters()
         X, y = check_rows_and_labels(self, X, y)
         self.classes_, codes = encode_labels(y, "BinaryExperts")
+        if len(self.classes_) < 2:
+            raise UsageError(
+                "BinaryExperts needs labels of at least two classes. Got one class instead: label "
+                "rows of another one."
+            )
         _check_classes(self.classes_, classes)
         rng = as_generator(self.random_state)
         seed = int(rng.integers(2**31))
@@ -317,7 +322,9 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
         by_round: dict[str, np.ndarray] = {}
         reached: list[float] = []
         best = 0
-        for number in range(self.max_rounds + 1):
+        # Without an unlabelled row there is nothing to agree on.
+        most = self.max_rounds if len(runs[0].pool) else 0
+        for number in range(most + 1):
             states = [run.run(number) for run in runs]
             if self._has_ended(states[0].record):
                 break

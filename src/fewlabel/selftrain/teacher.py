@@ -175,7 +175,8 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        first = self.members[0] if isinstance(self.members, list) else self.members
+        listed = self.members if isinstance(self.members, list) else [self.members]
+        first = listed[0] if listed else None
         tags.classifier_tags.multi_label = first is None or isinstance(first, MultiLabelNetwork)
         return tags
 
