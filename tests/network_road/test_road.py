@@ -1,6 +1,7 @@
 """The longer road of graph and network."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from fewlabel.network_road import (
     student_settings,
     ways,
 )
+from fewlabel.network_road import road as road_module
 from fewlabel.network_road.kept import KeptNetworks
 from fewlabel.selftrain.graph_student import StudentSettings
 
@@ -163,6 +165,47 @@ def test_finished_networks_are_not_trained_again(digits, main, tmp_path, monkeyp
     assert again.training.epochs[0]["loss"] == first.training.epochs[0]["loss"]
     with pytest.raises(AssertionError, match="trained again"):
         follow(digits, main, checkpoint=tmp_path / "kept", time_budget=0.001, seed=1)
+
+
+def test_an_interrupted_road_goes_on_with_the_steps_that_it_was_begun_with(
+    digits, main, tmp_path, monkeypatch
+):
+    slow = StudentSettings("cnn", n_steps=400, batch_size=64, augment="weak", max_epochs=3)
+    follow(digits, main, checkpoint=tmp_path, settings=slow, time_budget=0.001)
+
+    def never(*args, **settings):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(road_module, "find_pace", never)
+    follow(digits, main, checkpoint=tmp_path, settings=slow, time_budget=0.001)
+    with pytest.raises(AssertionError, match="measured again"):
+        follow(digits, main, checkpoint=tmp_path, settings=slow, time_budget=0.001, seed=3)
+
+
+def test_no_time_is_spent_on_networks_that_are_not_kept(digits, main, monkeypatch):
+    seen = []
+    for way in (ways.GraphTaught, ways.Consistent):
+
+        def watched(self, problem, lesson, train=way.train):
+            seen.append(lesson.name)
+            return train(self, problem, lesson)
+
+        monkeypatch.setattr(way, "train", watched)
+        monkeypatch.setattr(way, "most_rounds", 1)
+
+    def main_job_wins(candidates, y_true, prefer=(), **settings):
+        choice = choose(candidates, y_true, prefer=prefer, **settings)
+        last = list(candidates)[-1]
+        return replace(choice, name=last) if "supervised" in candidates else choice
+
+    choose = road_module.choose_candidate
+    monkeypatch.setattr(road_module, "choose_candidate", main_job_wins)
+    road = follow(digits, main, method="auto", time_budget=900.0)
+    assert not road.helped
+    assert seen == ["network-1-tested", "consistency-1-tested"]
+    seen.clear()
+    assert not follow(digits, main, method="network", time_budget=900.0).helped
+    assert seen == ["network-1-tested", "network-2", "network-3"]
 
 
 def test_a_damaged_network_is_trained_again(tmp_path, digits, main):

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fewlabel.errors import ModelFormatError
+from fewlabel.files import atomic_file
 from fewlabel.nets import FineTuning, NetworkClassifier
 from fewlabel.persist import load_bundle, save_bundle
+from fewlabel.persist.strict_json import dump_json, parse_json
 from fewlabel.selftrain import ConsistencyTraining
 
 Trained = NetworkClassifier | FineTuning | ConsistencyTraining
@@ -75,6 +77,37 @@ class KeptNetworks:
         """
         return None if self.folder is None else self.folder / ROUNDS
 
+    def steps(self) -> int | None:
+        """Give the number of steps that this road was begun with.
+
+        A machine is never quite as fast as before: measured again, the state of a training
+        would not fit the new number of steps.
+
+        Returns
+        -------
+        int or None
+            The number; None if none is kept.
+        """
+        if self.folder is None:
+            return None
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return int(parse_json(self._steps_file().read_bytes())["n_steps"])
+        return None
+
+    def keep_steps(self, n_steps: int) -> None:
+        """Keep the number of steps.
+
+        Parameters
+        ----------
+        n_steps : int
+            Steps of each training.
+        """
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with atomic_file(self._steps_file()) as temporary:
+            temporary.write_bytes(dump_json({"n_steps": n_steps}))
+
     def get(self, name: str, device: str = "auto") -> Trained | None:
         """Give a finished network.
 
@@ -118,6 +151,10 @@ class KeptNetworks:
         history = [{key: _plain(value) for key, value in row.items()} for row in network.history_]
         about = {"class": type(network).__name__, "network": meta, "history": history}
         save_bundle(place, kind=_KIND, arrays=arrays, meta=about, force=True)
+
+    def _steps_file(self) -> Path:
+        assert self.folder is not None
+        return self.folder / f"{self._road}-steps.json"
 
     def _place(self, name: str) -> Path | None:
         return None if self.folder is None else self.folder / f"{self._road}-{name}"

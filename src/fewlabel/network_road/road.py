@@ -76,8 +76,6 @@ class NetworkRoad:
         Time of the whole road.
     training : TrainingLog
         Curves, rounds and pseudo-labels.
-    n_steps : int
-        Steps that each network was trained for, at most.
     notes : list of str
         What the user must know of the trainings.
     ledger : PseudoLabelLedger or None
@@ -93,7 +91,6 @@ class NetworkRoad:
     choice: Choice
     seconds: float
     training: TrainingLog = field(default_factory=TrainingLog)
-    n_steps: int = 0
     notes: list[str] = field(default_factory=list)
     ledger: PseudoLabelLedger | None = None
 
@@ -134,8 +131,8 @@ def follow_network_road(
     """Train networks on labelled and unlabelled images, and say how good they are.
 
     A fifth of the labels is held out first, and the ways are tried without them, each as far as
-    the time allows. The one that predicts them best is then followed on with all labels; what
-    it does is told beside the main job.
+    the time allows. The one that predicts them best is then followed on with all labels, unless
+    the main job does better and no way was asked for by name.
 
     Parameters
     ----------
@@ -202,27 +199,34 @@ def follow_network_road(
         progress,
     )
     ways = ways_for(method, has_backbone=settings.backbone is not None)
-    pace = find_pace(problem, time_budget, asked=method != "auto")
-    if not pace.n_steps:
-        minutes = math.ceil(pace.least_seconds / 60) + 1
-        return RoadClosed(
-            f"Networks were not tried: on this machine they need more time. Give --time {minutes}m "
-            "or more."
-        )
-    problem = replace(problem, settings=replace(settings, n_steps=pace.n_steps))
+    asked = method != "auto"
+    n_steps = problem.kept.steps()
+    if n_steps is None:
+        pace = find_pace(problem, time_budget, asked=asked)
+        if not pace.n_steps:
+            minutes = math.ceil(pace.least_seconds / 60) + 1
+            return RoadClosed(
+                "Networks were not tried: on this machine they need more time. Give "
+                f"--time {minutes}m or more."
+            )
+        n_steps = pace.n_steps
+        problem.kept.keep_steps(n_steps)
+    problem = replace(problem, settings=replace(settings, n_steps=n_steps))
     end = start + time_budget
     _, held = folds.folds[0]
     # A class with a single label cannot be recognised without it, by whatever method.
     held = np.setdiff1d(held, folds.labeled[folds.unseen])
     trials = _try_ways(problem, y, ways, HeldOut(held, y[held]), end - time.perf_counter())
     choice, best, n_rounds = _choose(trials, problem, y, held)
-    final = last_rounds(
-        problem,
-        y,
-        best,
-        n_rounds,
-        goes_on=lambda rounds: time.perf_counter() + rounds.history[-1]["seconds"] <= end,
-    )
+    final = best
+    if asked or choice.name == best.way.name:
+        final = last_rounds(
+            problem,
+            y,
+            best,
+            n_rounds,
+            goes_on=lambda rounds: time.perf_counter() + rounds.history[-1]["seconds"] <= end,
+        )
     _test_by(final.classifier, best.held_proba[n_rounds - 1], problem, y, held)
     final.classifier.choice_ = choice
     return NetworkRoad(
@@ -236,7 +240,6 @@ def follow_network_road(
         training=_log(final, trials),
         ledger=final.lessons[-1].ledger,
         notes=[note for lesson in final.lessons for note in lesson.notes],
-        n_steps=pace.n_steps,
     )
 
 
@@ -306,9 +309,11 @@ def _choose(
     candidates["supervised"] = main.supervised_cross_fitted_[position]
     candidates[main.method_] = main.cross_fitted_[position]
     choice = choose_candidate(candidates, codes, prefer=names)
-    among = choose_candidate({name: candidates[name] for name in names}, codes, prefer=names)
-    best = next(trial for trial in trials if trial.way.name == among.name)
-    return choice, best, n_rounds[among.name]
+    name = choice.name
+    if name not in names:
+        name = choose_candidate({name: candidates[name] for name in names}, codes).name
+    best = next(trial for trial in trials if trial.way.name == name)
+    return choice, best, n_rounds[name]
 
 
 def _best_round(trial: Rounds, codes: np.ndarray) -> int:

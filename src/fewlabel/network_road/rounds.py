@@ -184,10 +184,11 @@ def _next_round(
     ledger = copy.deepcopy(before.lessons[-1].ledger) if before else PseudoLabelLedger(len(y))
     lesson = Lesson(name, number, problem.codes(y), proba, networks, ledger)
     way.prepare(problem, lesson)
-    network = problem.kept.get(name, problem.settings.device)
+    network = None if way.resumes_itself else problem.kept.get(name, problem.settings.device)
     if network is None:
         network = way.train(problem, lesson)
-        problem.kept.put(name, network)
+        if not way.resumes_itself:
+            problem.kept.put(name, network)
     extractor, rows = _join(problem, way, [*networks, network])
     classifier = problem.classify(rows, y)
     confidence = lesson.accepted[2]

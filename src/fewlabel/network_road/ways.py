@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -76,28 +77,64 @@ class Lesson:
         self.n_new, self.n_revoked = self.ledger.judge(self.number, rows, codes, confidence)
 
 
-class Way(Protocol):
-    """A way to train networks in turn."""
+class Way(ABC):
+    """A way to train networks in turn.
+
+    Attributes
+    ----------
+    name : str
+        Its name on the command line.
+    most_rounds : int
+        Networks that are tested on held-out labels, at most.
+    rounds_with_all : int
+        Networks that are trained with all labels behind those, at least.
+    joins_all : bool
+        Whether the graph sees with all networks, or with the last one alone.
+    resumes_itself : bool
+        Whether a training takes up its own finished parts after an interruption.
+    """
 
     name: str
-    most_rounds: int
-    rounds_with_all: int
-    joins_all: bool
+    most_rounds = 1
+    rounds_with_all = 0
+    joins_all = True
+    resumes_itself = False
 
     def prepare(self, problem: Problem, lesson: Lesson) -> None:
-        """Judge the pseudo-labels of the next round."""
+        """Judge the pseudo-labels of the next round; by default there are none.
 
+        Parameters
+        ----------
+        problem : Problem
+            The images.
+        lesson : Lesson
+            What there is to learn from.
+        """
+        return
+
+    @abstractmethod
     def train(self, problem: Problem, lesson: Lesson) -> Trained:
-        """Train the network of the next round."""
+        """Train the network of the next round.
+
+        Parameters
+        ----------
+        problem : Problem
+            The images.
+        lesson : Lesson
+            What there is to learn from.
+
+        Returns
+        -------
+        NetworkClassifier, FineTuning or ConsistencyTraining
+            The network.
+        """
 
 
-class GraphTaught:
+class GraphTaught(Way):
     """The graph teaches a network, whose features make a better graph, and so on."""
 
     name = "network"
     most_rounds = 4
-    rounds_with_all = 0
-    joins_all = True
 
     def prepare(self, problem: Problem, lesson: Lesson) -> None:
         """Enter what the graph says of the unlabelled images.
@@ -137,7 +174,7 @@ class GraphTaught:
         )
 
 
-class SelfTaught:
+class SelfTaught(Way):
     """A network trains on the labels, then on what it is sure of itself, judged anew each round.
 
     Parameters
@@ -200,24 +237,10 @@ class SelfTaught:
         return network.fit_soft(problem.pixels[rows], targets, classes=np.arange(n_classes))
 
 
-class Consistent:
+class Consistent(Way):
     """One network that must name an image alike however it is changed; the graph starts it off."""
 
     name = "consistency"
-    most_rounds = 1
-    rounds_with_all = 0
-    joins_all = True
-
-    def prepare(self, problem: Problem, lesson: Lesson) -> None:
-        """Do nothing: this network believes and doubts image by image, within its training.
-
-        Parameters
-        ----------
-        problem : Problem
-            The images.
-        lesson : Lesson
-            What there is to learn from.
-        """
 
     def train(self, problem: Problem, lesson: Lesson) -> Trained:
         """Train by SoftMatch, starting from propagated labels.
@@ -250,24 +273,11 @@ class Consistent:
         return network.fit(problem.pixels, lesson.codes, propagated=lesson.proba)
 
 
-class ExpertTaught:
+class ExpertTaught(Way):
     """Binary experts label what they agree on; see `fewlabel.BinaryExperts`."""
 
     name = "experts"
-    most_rounds = 1
-    rounds_with_all = 0
-    joins_all = True
-
-    def prepare(self, problem: Problem, lesson: Lesson) -> None:
-        """Do nothing: the experts judge within their training.
-
-        Parameters
-        ----------
-        problem : Problem
-            The images.
-        lesson : Lesson
-            What there is to learn from.
-        """
+    resumes_itself = True
 
     def train(self, problem: Problem, lesson: Lesson) -> Trained:
         """Run the rounds of the experts.
