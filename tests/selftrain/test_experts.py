@@ -1,13 +1,16 @@
 """Binary experts: pseudo-labels, rounds, what is kept and what is told."""
 
+import types
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, make_blobs
 
 from fewlabel import BinaryExperts, NetworkClassifier
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.selftrain import expert_rounds
+from fewlabel.selftrain import expert_rounds, experts
 from fewlabel.selftrain.expert_rounds import load_experts
+from fewlabel.selftrain.ledger import HELD
 
 NETWORK = NetworkClassifier(options={"widths": (64, 32)}, min_steps=120)
 QUICK = {"retrain_steps": 80, "expert_epochs": 3, "max_rounds": 2, "random_state": 0}
@@ -61,6 +64,19 @@ def test_the_rounds_add_up(model):
     reached = model.held_out_accuracy_
     assert reached[model.n_rounds_] > reached.max() - 0.1
     assert model.helped_ == (model.n_rounds_ > 0)
+
+
+def test_the_ledger_holds_the_rounds_that_were_kept_and_no_later_one(digits, monkeypatch):
+    X, y, _, _ = digits
+    # The first round is said to be the best: the second one is tried and not kept.
+    chosen = types.SimpleNamespace(name="1")
+    monkeypatch.setattr(experts, "choose_candidate", lambda by_round, truth: chosen)
+    model = BinaryExperts(NETWORK, **QUICK).fit(X, y)
+    assert len(model.rounds_) == 3
+    assert model.rounds_[2].n_new > 0
+    assert model.ledger_.row == model.accepted_[1][0].tolist()
+    assert set(model.ledger_.round) == {1}
+    assert set(model.ledger_.revoked) == {HELD}
 
 
 def test_claims_are_probabilities_of_one_class_each(digits):
@@ -118,11 +134,12 @@ def test_a_killed_run_goes_on_to_the_same_result(digits, model, tmp_path, monkey
     np.testing.assert_allclose(again.predict_proba(test), model.predict_proba(test), atol=1e-5)
     assert [r.n_accepted for r in again.rounds_] == [r.n_accepted for r in model.rounds_]
     assert again.ledger_.row == model.ledger_.row
-    # Other labels: nothing of it is taken.
+    # Other labels: nothing of it is taken, and nothing of it is left.
     found.clear()
     other = BinaryExperts(NETWORK, **QUICK | {"max_rounds": 0}, checkpoint=tmp_path)
     other.fit(X, np.where(np.arange(len(y)) < 140, y, -1))
     assert found == [(0, False)]
+    assert [place.name for place in tmp_path.iterdir() if place.is_dir()] == ["round-0"]
 
 
 def test_the_networks_of_a_round_can_be_loaded_alone(digits, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -18,7 +19,6 @@ from fewlabel.nets.state import network_from_state, network_to_state
 from fewlabel.persist import load_bundle, save_bundle
 from fewlabel.selftrain.agreement import AgreementRule, has_collapsed
 from fewlabel.selftrain.binary_heads import ClaimScale, HeadSettings, make_experts
-from fewlabel.selftrain.ledger import PseudoLabelLedger
 
 Multiclass = NetworkClassifier | FineTuning
 
@@ -129,7 +129,7 @@ class RoundFolder:
         return self.folder / f"{name}.training.safetensors"
 
     def put(self, number: int, state: RoundState) -> None:
-        """Write a round.
+        """Write a round; the first one takes the place of all rounds of another run.
 
         Parameters
         ----------
@@ -140,6 +140,10 @@ class RoundFolder:
         """
         if self.folder is None:
             return
+        if number == 0:
+            for stale in self.folder.glob("round-[0-9]*"):
+                if stale.is_dir():
+                    shutil.rmtree(stale)
         place = self.folder / f"round-{number}"
         place.mkdir(parents=True, exist_ok=True)
         if state.experts is not None and state.scale is not None:
@@ -310,7 +314,6 @@ class ExpertRounds:
         self.pool = np.setdiff1d(np.flatnonzero(codes < 0), held)
         counts = np.bincount(codes[self.labeled], minlength=n_classes)
         self.shares = counts / counts.sum()
-        self.ledger = PseudoLabelLedger(len(codes))
         self.states: list[RoundState] = []
 
     def run(self, number: int) -> RoundState:
@@ -329,9 +332,7 @@ class ExpertRounds:
         """
         start = time.perf_counter()
         state = self.store.get(number, self.template)
-        if state is not None:
-            self.ledger.judge(number, state.rows, state.codes, state.confidence)
-        else:
+        if state is None:
             state = self._first() if number == 0 else self._round(number, self.states[-1])
             record = asdict(state.record) | {
                 "accuracy": self._test(state),
@@ -461,13 +462,12 @@ class ExpertRounds:
                 if held.get(row) != code
             ]
             revoked = np.array(gone, dtype=np.int64)
-        new, n_revoked = self.ledger.judge(number, rows, state.codes, state.confidence)
         state.record = ExpertRound(
             number,
             n_accepted=len(rows),
             n_rejected=int((~accepted).sum()),
-            n_new=new,
-            n_revoked=n_revoked,
+            n_new=len(rows) - (len(before.rows) - len(revoked)),
+            n_revoked=len(revoked),
             mean_confidence=float(state.confidence.mean()),
             accepted_by_class=np.bincount(state.codes, minlength=self.n_classes).tolist(),
             revoked_by_class=np.bincount(revoked, minlength=self.n_classes).tolist(),

@@ -30,6 +30,7 @@ from fewlabel.selftrain.expert_rounds import (
     RoundState,
 )
 from fewlabel.selftrain.inputs import check_rows, check_rows_and_labels, demand
+from fewlabel.selftrain.ledger import PseudoLabelLedger
 
 Progress = Callable[[str, int, int], None]
 
@@ -112,7 +113,8 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
     folds_ : LabelFolds
         The folds.
     ledger_ : PseudoLabelLedger
-        Every pseudo-label, with its round and perhaps its revocation.
+        Every pseudo-label of the rounds that were kept, with its round and perhaps its
+        revocation.
     accepted_ : list of tuple
         Rows, class numbers and confidence of the pseudo-labels after each round.
     notes_ : list of str
@@ -365,7 +367,7 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
         """Give the kept network all labels."""
         state = run.states[self.n_rounds_]
         self.rounds_ = [kept.record for kept in run.states]
-        self.ledger_ = run.ledger
+        self.ledger_ = _ledger(run.states[1 : self.n_rounds_ + 1], len(codes))
         self.experts_: Network | None = state.experts
         self.scale_: ClaimScale | None = state.scale
         self.confusion_ = self._confusion(run, state)
@@ -417,6 +419,14 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
 def _logits(network: Network, X: np.ndarray) -> np.ndarray:
     device = next(network.parameters()).device
     return predict_logits(network.eval(), as_inputs(X), device)
+
+
+def _ledger(kept: list[RoundState], n_rows: int) -> PseudoLabelLedger:
+    """Enter the rounds that were kept: what later ones believed is in no network."""
+    ledger = PseudoLabelLedger(n_rows)
+    for state in kept:
+        ledger.judge(state.record.round, state.rows, state.codes, state.confidence)
+    return ledger
 
 
 def _check_classes(found: np.ndarray, wanted: Any) -> None:
