@@ -237,7 +237,8 @@ def save_run(
             progress=progress,
         )
         (folder / "report.html").write_text(html, encoding="utf-8")
-        _keep_rounds(result.settings.checkpoint, folder)
+        if result.way == "experts":
+            _keep_rounds(result.settings.checkpoint, folder)
     if result.settings.checkpoint is not None:
         shutil.rmtree(result.settings.checkpoint, ignore_errors=True)
     return out
