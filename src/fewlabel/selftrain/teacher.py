@@ -117,6 +117,8 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
         What was sure enough, label by label.
     held_ : ndarray of shape (h,)
         Rows that were held out.
+    held_proba_ : ndarray of shape (h, K)
+        What the kept round said of them before the student was given their labels.
     ledger_ : PseudoLabelLedger
         Every label that was believed present, with its round and perhaps its revocation.
     notes_ : list of str
@@ -382,6 +384,7 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
         self._members = run.names
         self._is_multilabel = run.labels.is_multilabel
         self._structure = run.labels.structure
+        self.held_proba_ = run.said_of_held(self.n_rounds_)
         self._tell(len(run.believed) - 1)
         self.student_ = run.finish(self.n_rounds_)
 

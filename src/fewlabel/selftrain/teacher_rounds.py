@@ -321,6 +321,22 @@ class TeacherRounds:
                 near.append(number)
         return min(near, key=lambda k: losses[k])
 
+    def said_of_held(self, number: int) -> np.ndarray:
+        """Give what a round said of the rows that were held out from it.
+
+        Parameters
+        ----------
+        number : int
+            The round; 0 is the labels alone.
+
+        Returns
+        -------
+        ndarray of shape (h, K)
+            Probabilities, float64.
+        """
+        name = ALONE if number == 0 else f"student-{number}"
+        return self.voices.said(name)[self.held].astype(np.float64)
+
     def finish(self, number: int) -> Any:
         """Give the student of a round the labels that were held out, too.
 
