@@ -92,11 +92,21 @@ def test_experts_leave_their_rounds_and_their_ledger_in_the_run_folder(digits, t
     assert network.spec.n_outputs == len(scale.log_odds) == 10
     ledger = pyarrow.parquet.read_table(folder / "ledger.parquet").to_pydict()
     assert set(ledger["method"]) == {"given", "graph", "experts"}
-    rounds = json.loads((folder / "metrics.json").read_text())["training"]["rounds"]
+    training = json.loads((folder / "metrics.json").read_text())["training"]
+    rounds = training["rounds"]
     assert [record["round"] for record in rounds] == list(range(len(rounds)))
     by_experts = [
         r for m, r in zip(ledger["method"], ledger["round"], strict=True) if m == "experts"
     ]
     kept = max(by_experts, default=0)
+    assert [record["kept"] for record in rounds] == [r["round"] <= kept for r in rounds]
+    assert training["classes"] == list(result.classes)
+    (claims,) = training["claims"]
+    assert claims["round"] == max(kept, 1)
+    # Most of the labels that no expert was trained on are claimed by the expert of their class.
+    assert np.trace(claims["counts"]) > 0.7 * claims["n_images"] > 0
+    page = (folder / "report.html").read_text()
+    assert f"What the experts of round {max(kept, 1)} claim" in page
+    assert "Pseudo-labels by class." in page
     assert len(by_experts) == sum(record["n_new"] for record in rounds if record["round"] <= kept)
     assert np.mean(load_run(folder).predict(test).label == labels_from_truth(test).y) > 0.85

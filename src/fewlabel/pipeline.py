@@ -274,6 +274,8 @@ def fit_images(
         spent = seconds["features"] + seconds["fit"]
         road, told = _longer_road(images, y, main, prepared, groups, settings, spent, progress)
         training = None if road is None else road.training
+        if training is not None:
+            training.classes = tuple(labels.classes[code] for code in main.classes_)
         if road is not None and not road.helped and settings.method == "auto":
             road = None
         if road is not None:

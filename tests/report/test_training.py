@@ -149,7 +149,7 @@ def test_rounds_are_listed_with_what_is_known():
     ]  # fmt: skip
     ((name, rows),) = view["networks"]
     assert name == ""
-    assert rows[1] == {"round": 2, "values": [1200, 640, 40, None, 0.93, None]}
+    assert rows[1] == {"round": 2, "values": [1200, 640, 40, None, 0.93, None], "kept": True}
     assert titles(rounds_log()) == ["Accuracy by round"]
     text = words(render_report(report_inputs(training=rounds_log())))
     assert "1 600 600 – 91.0 % 90.0 % 1 min 1 s 2 1,200 640 40 – 93.0 % –" in text

@@ -57,6 +57,7 @@ def test_the_rounds_add_up(model):
     for record in rounds:
         assert record.n_accepted + record.n_rejected == n_pool
         assert sum(record.accepted_by_class) == record.n_accepted
+        assert sum(record.rejected_by_class) == record.n_rejected
         assert sum(record.revoked_by_class) == record.n_revoked
         assert record.n_accepted == accepted + record.n_new - record.n_revoked
         accepted = record.n_accepted
@@ -87,6 +88,18 @@ def test_claims_are_probabilities_of_one_class_each(digits):
     right = claims[np.arange(597), truth[1_200:]]
     assert right.mean() > 5 * claims.mean(axis=1).mean() - right.mean()
     assert len(model.held_out_accuracy_) == 0
+    assert model.held_claims_.shape == (0, 10)
+    assert not model.confusion_.any()
+
+
+def test_the_confusion_is_what_experts_claim_of_held_out_labels(model, digits):
+    _, y, _, _ = digits
+    held = model.folds_.folds[0][1]
+    np.testing.assert_array_equal(np.sort(model.held_codes_), np.sort(y[held]))
+    for code in range(10):
+        claimed = model.held_claims_[model.held_codes_ == code]
+        np.testing.assert_allclose(model.confusion_[code], claimed.mean(axis=0))
+    assert np.diag(model.confusion_).mean() > 0.5
 
 
 def test_held_out_labels_train_nothing_but_the_last_network(digits, monkeypatch):

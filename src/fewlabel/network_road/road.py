@@ -36,7 +36,7 @@ from fewlabel.network_road.rounds import (
 from fewlabel.network_road.ways import Way, ways_for
 from fewlabel.selftrain.graph_student import StudentSettings
 from fewlabel.selftrain.ledger import PseudoLabelLedger
-from fewlabel.selftrain.training_log import AcceptedLabels, TrainingLog
+from fewlabel.selftrain.training_log import AcceptedLabels, ExpertClaims, TrainingLog
 
 METHODS = ("network", "self-training", "consistency", "fine-tuning", "experts")
 """The ways by their names on the command line."""
@@ -354,13 +354,18 @@ def _calibrate(classifier: FewLabelClassifier, y: np.ndarray, temperature: float
 def _log(final: Rounds, trials: list[Rounds]) -> TrainingLog:
     """Tell of the networks that are kept; of the other ways, how good each round was."""
     log = TrainingLog()
+    several = sum(bool(lesson.inner) for lesson in final.lessons) > 1
     for record, lesson, network in zip(final.history, final.lessons, final.networks, strict=True):
-        log.add_history(f"{final.way.name} {record['round']}", network.history_)
+        each = f"{final.way.name} {record['round']}"
+        log.add_history(each, network.history_)
+        # Rounds within a training are numbered anew in each.
+        name = each if several else final.way.name
         for figures, (rows, codes, confidence) in lesson.inner or [(record, lesson.accepted)]:
-            _add_round(log, final.way.name, figures)
+            _add_round(log, name, figures)
             if len(rows):
-                number = figures["round"]
-                log.accepted.append(AcceptedLabels(final.way.name, number, rows, codes, confidence))
+                log.accepted.append(AcceptedLabels(name, figures["round"], rows, codes, confidence))
+        if lesson.claims is not None:
+            log.claims.append(ExpertClaims(name, *lesson.claims))
     for trial in trials:
         if trial.way.name != final.way.name:
             for record in trial.history:

@@ -43,6 +43,9 @@ class Lesson:
         Pseudo-labels of this round that the one before did not have, and the other way round.
     inner : list of (dict, tuple)
         Rounds within the training, each with its figures and its ``accepted``.
+    claims : tuple or None
+        Number of a round, classes of held-out rows, and which of the round's experts claim each;
+        None where there are no experts.
     notes : list of str
         What the user must know of the training.
     """
@@ -59,6 +62,7 @@ class Lesson:
     n_new: int = 0
     n_revoked: int = 0
     inner: list[tuple[dict[str, Any], Accepted]] = field(default_factory=list)
+    claims: tuple[int, np.ndarray, np.ndarray] | None = None
     notes: list[str] = field(default_factory=list)
 
     def judge(self, rows: np.ndarray, codes: np.ndarray, confidence: np.ndarray) -> None:
@@ -308,9 +312,11 @@ class ExpertTaught(Way):
         lesson.ledger = model.ledger_
         lesson.accepted = model.accepted_[model.n_rounds_]
         lesson.inner = [
-            (asdict(record), accepted)
+            (asdict(record) | {"kept": record.round <= model.n_rounds_}, accepted)
             for record, accepted in zip(model.rounds_, model.accepted_, strict=True)
         ]
+        if len(model.held_codes_):
+            lesson.claims = max(model.n_rounds_, 1), model.held_codes_, model.held_claims_
         lesson.notes = model.notes_
         return model.multiclass_
 

@@ -36,7 +36,11 @@ _THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
 
 
 def confusion_figure(
-    counts: NDArray[np.integer[Any]], classes: Sequence[str], *, name: str = "confusion"
+    counts: NDArray[np.integer[Any]],
+    classes: Sequence[str],
+    *,
+    across: str = "predicted",
+    name: str = "confusion",
 ) -> Markup:
     """Draw a confusion matrix: right answers on the diagonal in blue, mistakes in red-brown.
 
@@ -49,6 +53,8 @@ def confusion_figure(
         Images of the class of the row that were predicted as the class of the column.
     classes : sequence of str
         Class names.
+    across : str
+        What the columns are, above the matrix.
     name : str
         Prefix of the identifiers.
 
@@ -77,7 +83,7 @@ def confusion_figure(
         axes = figure.add_axes(
             (room / width, 6 / height, 1 - (room + 6) / width, 1 - (room + 6) / height)
         )
-        _matrix_axes(axes, labels, size)
+        _matrix_axes(axes, labels, size, across)
         _cells(axes, counts, numbered)
 
     right, total = int(np.trace(counts)), int(counts.sum())
@@ -85,7 +91,7 @@ def confusion_figure(
     return draw(paint, width=width, height=height, name=name, alt=alt)
 
 
-def _matrix_axes(axes: Axes, labels: list[str], size: float) -> None:
+def _matrix_axes(axes: Axes, labels: list[str], size: float, across: str) -> None:
     n_classes = len(labels)
     axes.set_xlim(-0.5, n_classes - 0.5)
     axes.set_ylim(n_classes - 0.5, -0.5)
@@ -93,7 +99,7 @@ def _matrix_axes(axes: Axes, labels: list[str], size: float) -> None:
     axes.set_yticks(range(n_classes), labels, size=size)
     axes.xaxis.set_label_position("top")
     axes.xaxis.tick_top()
-    axes.set_xlabel("predicted", color=MUTED)
+    axes.set_xlabel(across, color=MUTED)
     axes.set_ylabel("true", color=MUTED)
     axes.grid(False)
     for spine in axes.spines.values():

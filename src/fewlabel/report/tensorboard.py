@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import numbers
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from fewlabel.extras import require
 from fewlabel.files import atomic_folder
 from fewlabel.selftrain.training_log import TrainingLog
 
-_NO_CURVES = ("network", "epoch", "round")
+_NO_CURVES = ("network", "epoch", "round", "kept")
 
 
 def write_events(log: TrainingLog, out: str | Path, *, force: bool = False) -> Path:
@@ -82,5 +83,5 @@ def _curves(record: Mapping[str, Any]) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in record.items()
-        if name not in _NO_CURVES and value is not None
+        if name not in _NO_CURVES and isinstance(value, numbers.Real)
     }

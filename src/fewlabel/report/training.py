@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from fewlabel.report.by_class import by_class_views, claims_views
 from fewlabel.report.scatter import class_color
 from fewlabel.report.scoring import View
 from fewlabel.report.svg import ACCENT, draw, printable
@@ -89,6 +90,7 @@ _HELD_OUT = _Kind(
 )
 _COLUMNS = (
     ("n_accepted", "accepted", "count"),
+    ("n_rejected", "rejected", "count"),
     ("n_new", "new", "count"),
     ("n_revoked", "revoked", "count"),
     ("mean_confidence", "mean confidence", "percent"),
@@ -109,8 +111,9 @@ def training_view(log: TrainingLog | None) -> View | None:
     Returns
     -------
     dict or None
-        ``charts`` (``title``, ``caption``, ``svg`` and ``legend``, pairs of name and colour) and
-        ``rounds`` (see `rounds_view`); None where nothing is known.
+        ``charts`` (``title``, ``caption``, ``svg`` and ``legend``, pairs of name and colour),
+        ``rounds`` (see `rounds_view`), ``by_class`` and ``claims`` (see
+        `fewlabel.report.by_class`); None where nothing is known.
 
     Examples
     --------
@@ -126,7 +129,12 @@ def training_view(log: TrainingLog | None) -> View | None:
     rounds = rounds_view(log)
     if not charts and by_round is None and rounds is None:
         return None
-    return {"charts": charts + ([by_round] if by_round else []), "rounds": rounds}
+    return {
+        "charts": charts + ([by_round] if by_round else []),
+        "rounds": rounds,
+        "by_class": by_class_views(log),
+        "claims": claims_views(log),
+    }
 
 
 def rounds_view(log: TrainingLog) -> View | None:
@@ -141,8 +149,8 @@ def rounds_view(log: TrainingLog) -> View | None:
     -------
     dict or None
         ``columns`` (heading and kind of number), ``networks`` (pairs of a name, blank where there
-        is one only, and its rounds: ``round`` and ``values``) and ``left_out`` (earlier rounds
-        that are not listed); None where there are no rounds.
+        is one only, and its rounds: ``round``, ``values`` and ``kept``) and ``left_out`` (earlier
+        rounds that are not listed); None where there are no rounds.
 
     Examples
     --------
@@ -150,7 +158,7 @@ def rounds_view(log: TrainingLog) -> View | None:
     >>> log.add_round("final", 1, n_accepted=40, n_new=None)
     >>> view = rounds_view(log)
     >>> view["columns"], view["networks"]
-    ([('accepted', 'count')], [('', [{'round': 1, 'values': [40.0]}])])
+    ([('accepted', 'count')], [('', [{'round': 1, 'values': [40.0], 'kept': True}])])
     """
     if not log.rounds:
         return None
@@ -162,7 +170,7 @@ def rounds_view(log: TrainingLog) -> View | None:
     listed: dict[str, list[View]] = {}
     for record in log.rounds[-MAX_ROWS:]:
         values = [_finite(record.get(key)) for key, _, _ in known]
-        row = {"round": record["round"], "values": values}
+        row = {"round": record["round"], "values": values, "kept": record.get("kept", True)}
         listed.setdefault(record["network"], []).append(row)
     named = len({record["network"] for record in log.rounds}) > 1
     return {

@@ -40,8 +40,8 @@ class ExpertRound:
         Pseudo-labels that the round before did not have, and those of it that were taken back.
     mean_confidence : float or None
         Mean confidence of the accepted ones; None where there are none.
-    accepted_by_class, revoked_by_class : list of int
-        The same counts by class.
+    accepted_by_class, rejected_by_class, revoked_by_class : list of int
+        The same counts by class; rejected ones by that of the most confident expert.
     accuracy : float or None
         Accuracy on held-out labels after the round; None without such labels.
     outcome : str
@@ -57,6 +57,7 @@ class ExpertRound:
     n_revoked: int = 0
     mean_confidence: float | None = None
     accepted_by_class: list[int] = field(default_factory=list)
+    rejected_by_class: list[int] = field(default_factory=list)
     revoked_by_class: list[int] = field(default_factory=list)
     accuracy: float | None = None
     outcome: str = "trained"
@@ -469,11 +470,16 @@ class ExpertRounds:
             n_new=len(rows) - (len(before.rows) - len(revoked)),
             n_revoked=len(revoked),
             mean_confidence=float(state.confidence.mean()),
-            accepted_by_class=np.bincount(state.codes, minlength=self.n_classes).tolist(),
-            revoked_by_class=np.bincount(revoked, minlength=self.n_classes).tolist(),
+            accepted_by_class=self._count(state.codes),
+            rejected_by_class=self._count(codes[~accepted]),
+            revoked_by_class=self._count(revoked),
         )
         state.multiclass = self.retrain(state, self.codes, f"round-{number}")
         return state
+
+    def _count(self, codes: np.ndarray) -> list[int]:
+        counts: list[int] = np.bincount(codes, minlength=self.n_classes).tolist()
+        return counts
 
     def _new(self, name: str) -> Multiclass:
         network: Multiclass = clone(self.template)

@@ -109,7 +109,12 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
     held_out_accuracy_ : ndarray of shape (rounds tried + 1,)
         Accuracy on held-out labels by round; empty without such labels.
     confusion_ : ndarray of shape (n_classes, n_classes)
-        Share of the held-out rows of each class (rows) that each expert claims (columns).
+        Share of the held-out rows of each class (rows) that each expert claims (columns): those
+        of the last round that was kept, or of the first one where none was.
+    held_claims_ : ndarray of shape (m, n_classes), dtype bool
+        Whether each of these experts claims each held-out row; no rows where there are none.
+    held_codes_ : ndarray of shape (m,)
+        Class numbers of these rows.
     folds_ : LabelFolds
         The folds.
     ledger_ : PseudoLabelLedger
@@ -370,7 +375,7 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
         self.ledger_ = _ledger(run.states[1 : self.n_rounds_ + 1], len(codes))
         self.experts_: Network | None = state.experts
         self.scale_: ClaimScale | None = state.scale
-        self.confusion_ = self._confusion(run, state)
+        self._test_claims(run, run.states[min(max(self.n_rounds_, 1), len(run.states) - 1)])
         if self.n_rounds_:
             self.multiclass_ = run.retrain(state, codes, "final")
         elif len(run.held):
@@ -379,14 +384,18 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
             self.multiclass_ = state.multiclass
         self.accepted_ = [(kept.rows, kept.codes, kept.confidence) for kept in run.states]
 
-    def _confusion(self, run: ExpertRounds, state: RoundState) -> np.ndarray:
+    def _test_claims(self, run: ExpertRounds, state: RoundState) -> None:
+        """Ask the experts for the labels that none of them was trained on."""
         n_classes = len(self.classes_)
+        self.held_codes_ = np.empty(0, dtype=np.int64)
+        self.held_claims_ = np.empty((0, n_classes), dtype=bool)
+        if state.experts is not None and state.scale is not None and len(run.held):
+            self.held_codes_ = run.truth
+            self.held_claims_ = state.scale(_logits(state.experts, run.X[run.held])) >= 0.5
         table = np.zeros((n_classes, n_classes))
-        if state.experts is None or state.scale is None or not len(run.held):
-            return table
-        claimed = state.scale(_logits(state.experts, run.X[run.held])) >= 0.5
-        np.add.at(table, run.truth, claimed)
-        return table / np.maximum(np.bincount(run.truth, minlength=n_classes), 1)[:, None]
+        np.add.at(table, self.held_codes_, self.held_claims_)
+        counts = np.bincount(self.held_codes_, minlength=n_classes)
+        self.confusion_ = table / np.maximum(counts, 1)[:, None]
 
     def _template(self, X: np.ndarray) -> Multiclass:
         if self.estimator is not None:

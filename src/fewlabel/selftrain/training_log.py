@@ -38,6 +38,57 @@ class AcceptedLabels:
     confidence: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class ExpertClaims:
+    """What binary experts claim of labelled images that none of them was trained on.
+
+    Attributes
+    ----------
+    network : str
+        Name of the training.
+    round : int
+        Number of the round that made the experts.
+    codes : ndarray of shape (m,), dtype int64
+        Class of each image, as a column of the classifier's probabilities.
+    claimed : ndarray of shape (m, K), dtype bool
+        Whether the expert of a class claims the image: none may, or several.
+
+    Examples
+    --------
+    >>> claimed = np.array([[True, False], [True, True], [False, False]])
+    >>> ExpertClaims("experts", 1, np.array([0, 1, 1]), claimed).counts().tolist()
+    [[1, 0], [1, 1]]
+    """
+
+    network: str
+    round: int
+    codes: np.ndarray
+    claimed: np.ndarray
+
+    def counts(self) -> np.ndarray:
+        """Count the images of each class that each expert claims.
+
+        Returns
+        -------
+        ndarray of shape (K, K), dtype int64
+            Classes by experts.
+        """
+        n_classes = self.claimed.shape[1]
+        table = np.zeros((n_classes, n_classes), dtype=np.int64)
+        np.add.at(table, self.codes, self.claimed)
+        return table
+
+    @property
+    def n_unclaimed(self) -> int:
+        """Images that no expert claims."""
+        return int((self.claimed.sum(axis=1) == 0).sum())
+
+    @property
+    def n_disputed(self) -> int:
+        """Images that several experts claim."""
+        return int((self.claimed.sum(axis=1) > 1).sum())
+
+
 @dataclass(eq=False)
 class TrainingLog:
     """Curves and rounds of all networks that a fit trained.
@@ -50,10 +101,16 @@ class TrainingLog:
         ``seconds``, whichever are known.
     rounds : list of dict
         One a round: ``network``, ``round``, and whichever are known of ``n_accepted``,
-        ``n_new``, ``n_revoked``, ``mean_confidence``, ``accuracy`` (on held-out labels),
-        ``precision`` (where the truth was given) and ``seconds``.
+        ``n_rejected``, ``n_new``, ``n_revoked``, ``accepted_by_class``, ``rejected_by_class``,
+        ``revoked_by_class``, ``mean_confidence``, ``accuracy`` (on held-out labels),
+        ``precision`` (where the truth was given), ``seconds``, and ``kept`` (whether the round is
+        in the final network).
     accepted : list of AcceptedLabels
         Pseudo-labels of each round, for the galleries.
+    claims : list of ExpertClaims
+        What the experts of a training claim, where there are experts.
+    classes : tuple of str
+        Names of the columns of the classifier's probabilities; empty where they are not known.
 
     Examples
     --------
@@ -66,6 +123,8 @@ class TrainingLog:
     epochs: list[dict[str, Any]] = field(default_factory=list)
     rounds: list[dict[str, Any]] = field(default_factory=list)
     accepted: list[AcceptedLabels] = field(default_factory=list)
+    claims: list[ExpertClaims] = field(default_factory=list)
+    classes: tuple[str, ...] = ()
 
     def add_history(self, network: str, history: Iterable[Mapping[str, Any]]) -> None:
         """Add the epochs of a training.
@@ -128,12 +187,15 @@ class TrainingLog:
                 record["precision"] = right[key]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give epochs and rounds in a form that JSON takes.
+        """Give epochs, rounds and claims in a form that JSON takes.
 
         Returns
         -------
         dict
-            ``epochs`` and ``rounds``, numbers to six digits, None where one is not finite.
+            ``epochs`` and ``rounds``, numbers to six digits, None where one is not finite. Where
+            there are experts, ``classes`` and ``claims``: ``network``, ``round``, ``counts`` (of
+            the held-out images of each class, how many each expert claims), ``n_images``,
+            ``n_unclaimed`` and ``n_disputed``.
 
         Examples
         --------
@@ -142,10 +204,24 @@ class TrainingLog:
         >>> log.to_dict()["rounds"]
         [{'network': 'final', 'round': 1, 'n_accepted': 3, 'accuracy': None}]
         """
-        return {
+        told: dict[str, Any] = {
             name: [{key: _plain(value) for key, value in record.items()} for record in records]
             for name, records in (("epochs", self.epochs), ("rounds", self.rounds))
         }
+        if self.claims:
+            told |= {"classes": list(self.classes), "claims": [_told(c) for c in self.claims]}
+        return told
+
+
+def _told(claims: ExpertClaims) -> dict[str, Any]:
+    return {
+        "network": claims.network,
+        "round": claims.round,
+        "counts": claims.counts().tolist(),
+        "n_images": len(claims.codes),
+        "n_unclaimed": claims.n_unclaimed,
+        "n_disputed": claims.n_disputed,
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,118 @@
+"""The tables and matrices of experts say by class what the log says."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from markupsafe import Markup
+
+from fewlabel.report import render_report
+from fewlabel.report.by_class import MAX_CLASSES, MAX_ROUNDS, by_class_views, claims_views
+from fewlabel.report.training import training_view
+from fewlabel.selftrain.training_log import ExpertClaims, TrainingLog
+
+from .examples import report_inputs
+from .test_html import Page, words
+
+CLASSES = ("<b>owl", "cat", "Dog")
+
+
+@pytest.fixture(autouse=True)
+def no_other_figures(monkeypatch):
+    """Leave the map out, to be quick."""
+    monkeypatch.setattr("fewlabel.report.scatter.draw", lambda *_, **__: Markup("<svg/>"))
+
+
+def log_of_experts(n_rounds=2, network="experts") -> TrainingLog:
+    log = TrainingLog(classes=CLASSES)
+    log.add_round(network, 0, n_accepted=0, accepted_by_class=[], revoked_by_class=[])
+    for number in range(1, n_rounds + 1):
+        log.add_round(
+            network,
+            number,
+            n_accepted=60 + 3 * number,
+            n_rejected=9,
+            accepted_by_class=[10 + number, 20 + number, 1_030 + number],
+            rejected_by_class=[4, 3, 2],
+            revoked_by_class=[0, number, 0],
+            kept=number < n_rounds,
+        )
+    return log
+
+
+def claims(round_number=1, network="experts") -> ExpertClaims:
+    codes = np.array([0, 0, 1, 1, 2, 2])
+    claimed = np.eye(3, dtype=bool)[[0, 1, 1, 1, 2, 2]]
+    claimed[4, 0] = True
+    claimed[5] = False
+    return ExpertClaims(network, round_number, codes, claimed)
+
+
+def test_counts_stand_by_class_and_round():
+    (view,) = by_class_views(log_of_experts())
+    assert view["network"] == ""
+    assert view["kinds"] == ["accepted", "rejected", "revoked"]
+    # Round 0 has no experts; the last round is not in the final network.
+    assert view["rounds"] == [(1, True), (2, False)]
+    assert [row["name"] for row in view["rows"]] == ["<b>owl", "cat", "Dog"]
+    assert view["rows"][1]["cells"] == [[21, 3, 1], [22, 3, 2]]
+    text = words(render_report(report_inputs(training=log_of_experts())))
+    assert "round 1 round 2 not kept class accepted rejected revoked" in text
+    assert "Dog 1,031 2 0 1,032 2 0" in text
+
+
+def test_the_last_rounds_and_the_largest_classes_are_listed():
+    log = log_of_experts(MAX_ROUNDS + 3)
+    (view,) = by_class_views(log)
+    assert [number for number, _ in view["rounds"]] == [4, 5, 6, 7]
+    assert view["n_earlier"] == 3
+    many = TrainingLog()
+    many.add_round("experts", 1, accepted_by_class=list(range(MAX_CLASSES + 5)))
+    (view,) = by_class_views(many)
+    assert view["kinds"] == ["accepted"]
+    assert view["n_left_out"] == 5
+    assert sorted(row["cells"][0][0] for row in view["rows"]) == list(range(5, MAX_CLASSES + 5))
+    assert view["rows"][0]["name"] == "class 10"
+    text = words(render_report(report_inputs(training=many)))
+    assert "Of 5 more classes there are fewer. All classes and rounds are in metrics.json" in text
+
+
+def test_claims_are_counted_and_drawn():
+    assert claims().counts().tolist() == [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
+    log = log_of_experts()
+    log.claims.append(claims())
+    (view,) = claims_views(log)
+    assert view["title"] == "What the experts of round 1 claim"
+    assert "6 held-out labels" in view["caption"]
+    assert "Claimed by no expert: 1; by several: 1." in view["caption"]
+    assert "4 of 6 on the diagonal" in view["svg"]
+    said = log.to_dict()
+    assert said["classes"] == list(CLASSES)
+    assert said["claims"][0]["counts"] == claims().counts().tolist()
+    assert (said["claims"][0]["n_unclaimed"], said["claims"][0]["n_disputed"]) == (1, 1)
+
+
+def test_experts_of_several_trainings_are_told_apart():
+    log = log_of_experts(1, "experts 1")
+    log.rounds += log_of_experts(1, "experts 2").rounds
+    log.claims += [claims(1, "experts 1"), claims(2, "experts 2")]
+    assert [view["network"] for view in by_class_views(log)] == ["experts 1", "experts 2"]
+    assert [view["title"][-18:] for view in claims_views(log)] == [
+        "1 claim, experts 1",
+        "2 claim, experts 2",
+    ]
+    page = render_report(report_inputs(training=log))
+    ids = Page(page).ids
+    assert len(set(ids)) == len(ids)
+    assert "<b>owl" not in re.sub(r"<title>.*?</title>", "", page)
+
+
+def test_without_experts_nothing_of_them_is_shown():
+    log = TrainingLog()
+    log.add_round("network", 1, n_accepted=3)
+    view = training_view(log)
+    assert view["by_class"] == view["claims"] == []
+    assert "Pseudo-labels by class" not in words(render_report(report_inputs(training=log)))
+    assert log.to_dict() == {"epochs": [], "rounds": log.rounds}
