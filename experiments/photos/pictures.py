@@ -136,6 +136,8 @@ class _Prediction:
 class _Explainable:
     """A self-trained network as the explanations want a model."""
 
+    is_multilabel = False
+
     def __init__(self, session: PhotoSession, network: FineTuning) -> None:
         self.extractor = _Size((session.config["size"], session.config["size"]))
         self.classes = session.classes

@@ -7,8 +7,7 @@ and reporting are next door, in `fewlabel.run_folder` and `fewlabel.run_report`.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from fewlabel import network_road
 from fewlabel.classifier import FewLabelClassifier
 from fewlabel.classifier.fewer_labels import measure_fewer_labels
 from fewlabel.compute import peak_rss_mb, timed_stage
-from fewlabel.data import ImageSet, Labels
+from fewlabel.data import ImageSet, Labels, MultiLabels
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
     AccuracyEstimate,
@@ -29,6 +28,8 @@ from fewlabel.evaluate import (
 )
 from fewlabel.features.choose import FeatureExtractor
 from fewlabel.features.extract import Features, Progress, extract_features
+from fewlabel.fit_settings import FitSettings
+from fewlabel.multilabel_fit import MultiLabelFit, fit_multilabel
 from fewlabel.network_road import NetworkRoad, RoadClosed, follow_network_road, student_settings
 from fewlabel.selection import Selection, select_images, write_picks
 from fewlabel.selftrain import PseudoLabelLedger
@@ -38,6 +39,7 @@ __all__ = [
     "Features",
     "FitResult",
     "FitSettings",
+    "MultiLabelFit",
     "Progress",
     "Selection",
     "extract_features",
@@ -51,44 +53,6 @@ _NO_CURVE_OF_NETWORKS = (
     "What more labels would bring is not told where networks were kept: training them on parts "
     "of the labels would take several times as long."
 )
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """What a fit can be told.
-
-    Attributes
-    ----------
-    method : str
-        How to learn: ``"auto"`` lets cross-fitting choose; ``"graph"``, ``"blend"``,
-        ``"student"`` and ``"supervised"`` are the main job's candidates; ``"network"`` (graph
-        and networks teach each other), ``"self-training"``, ``"consistency"``,
-        ``"fine-tuning"`` and ``"experts"`` train networks, by default for half an hour.
-    features : str
-        ``"auto"``, ``"patches"``, ``"pixels"`` or the timm name of a network.
-    weights : str or None
-        A ``.safetensors`` file for the network.
-    seed : int
-        Seed of every random choice.
-    device : {"auto", "cpu", "cuda", "mps"}
-        Where a network runs.
-    time_budget : float or None
-        Seconds to spend. From five minutes on, ``"auto"`` tries networks as well, and keeps them
-        where held-out labels favour it; None stays with the main job.
-    cache : bool
-        Take features of an earlier run on the same images from the disk, and keep new ones.
-    checkpoint : Path or None
-        Folder for the state of networks in training, to go on from after an interruption.
-    """
-
-    method: str = "auto"
-    features: str = "auto"
-    weights: str | None = None
-    seed: int = 0
-    device: str = "auto"
-    time_budget: float | None = None
-    cache: bool = False
-    checkpoint: Path | None = None
 
 
 @dataclass(eq=False)
@@ -218,6 +182,7 @@ class FitResult:
         }
 
 
+@overload
 def fit_images(
     images: ImageSet,
     labels: Labels,
@@ -225,15 +190,36 @@ def fit_images(
     *,
     prepared: Features | None = None,
     progress: Progress | None = None,
-) -> FitResult:
+) -> FitResult: ...
+
+
+@overload
+def fit_images(
+    images: ImageSet,
+    labels: MultiLabels,
+    settings: FitSettings | None = None,
+    *,
+    prepared: Features | None = None,
+    progress: Progress | None = None,
+) -> MultiLabelFit: ...
+
+
+def fit_images(
+    images: ImageSet,
+    labels: Labels | MultiLabels,
+    settings: FitSettings | None = None,
+    *,
+    prepared: Features | None = None,
+    progress: Progress | None = None,
+) -> FitResult | MultiLabelFit:
     """Learn from a few labels and all the other images.
 
     Parameters
     ----------
     images : ImageSet
         Labelled and unlabelled images.
-    labels : Labels
-        Their labels. Those marked for the audit are not trained on.
+    labels : Labels or MultiLabels
+        Their labels, one an image or several. Those marked for the audit are not trained on.
     settings : FitSettings, optional
         How to go about it.
     prepared : Features, optional
@@ -243,7 +229,7 @@ def fit_images(
 
     Returns
     -------
-    FitResult
+    FitResult or MultiLabelFit
         The classifier, its predictions, and an honest estimate of their accuracy.
 
     Raises
@@ -252,6 +238,8 @@ def fit_images(
         If fewer than two classes are left to train on.
     """
     settings = settings or FitSettings()
+    if isinstance(labels, MultiLabels):
+        return fit_multilabel(images, labels, settings, prepared=prepared, progress=progress)
     seconds: dict[str, float] = {}
     y = labels.training_y
     _check_trainable(labels, y)

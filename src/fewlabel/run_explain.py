@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fewlabel.data import ImageSet, image_set_from_array
+from fewlabel.data.multilabels import label_texts
 from fewlabel.errors import UsageError
 from fewlabel.explain.explanation import Explanation, explain_image
 from fewlabel.explain.perturb import PredictProba
@@ -24,6 +25,7 @@ class Model(Protocol):
 
     extractor: Any
     classes: tuple[str, ...]
+    is_multilabel: bool
 
     def predict(self, images: ImageSet, *, progress: Progress | None = None) -> Any:
         """Give a prediction with ``proba``, one row an image."""
@@ -43,12 +45,47 @@ class Explained:
         ``"right"``, ``"wrong"``, ``"sure"`` or ``"unsure"``; blank if it was not chosen.
     truth : int
         True class, -1 where unknown.
+    said, known : str
+        Where an image may have several labels: what is predicted, and what is true (blank where
+        unknown).
     """
 
     explanation: Explanation
     name: str
     kind: str = ""
     truth: int = -1
+    said: str = ""
+    known: str = ""
+
+    def predicted_text(self, classes: Sequence[str]) -> str:
+        """Give what is predicted.
+
+        Parameters
+        ----------
+        classes : sequence of str
+            Names of the classes.
+
+        Returns
+        -------
+        str
+            A class, or several labels.
+        """
+        return self.said or classes[int(self.explanation.proba.argmax())]
+
+    def true_text(self, classes: Sequence[str]) -> str:
+        """Give what is true.
+
+        Parameters
+        ----------
+        classes : sequence of str
+            Names of the classes.
+
+        Returns
+        -------
+        str
+            A class, or several labels; blank where it is not known.
+        """
+        return self.known or (classes[self.truth] if self.truth >= 0 else "")
 
 
 def predict_arrays(model: Model) -> PredictProba:
@@ -226,7 +263,10 @@ def explain_one(
         display=_display(images, index, size),
         progress=progress,
     )
-    return Explained(explanation, images.names[index])
+    if not model.is_multilabel:
+        return Explained(explanation, images.names[index])
+    said = label_texts(explanation.proba[None] >= 0.5, model.classes)[0]
+    return Explained(explanation, images.names[index], said=said)
 
 
 def _display(images: ImageSet, index: int, size: tuple[int, int]) -> np.ndarray | None:

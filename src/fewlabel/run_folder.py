@@ -4,131 +4,68 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 
 from fewlabel import __version__
-from fewlabel.classifier.state import classifier_from_state, classifier_state
 from fewlabel.compute import peak_rss_mb
-from fewlabel.data import ImageSet, Labels
+from fewlabel.data import ImageSet, Labels, MultiLabels
 from fewlabel.data.tables import write_table
-from fewlabel.errors import LabelError, ModelFormatError, RunFolderError
+from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
-    AccuracyEstimate,
     accuracy,
     balanced_accuracy,
     brier_score,
     confusion_matrix,
+    exactly_right,
     expected_calibration_error,
     log_loss,
+    multilabel_scores,
     per_class,
     top_label,
     wilson_interval,
 )
-from fewlabel.features.choose import FeatureExtractor, extractor_from_state
 from fewlabel.files import atomic_folder
-from fewlabel.network_road.kept import ROUNDS
-from fewlabel.persist import load_bundle, save_bundle
-from fewlabel.pipeline import FitResult, Progress
+from fewlabel.multilabel_fit import all_right, number_or_none
+from fewlabel.pipeline import FitResult, MultiLabelFit, Progress
+from fewlabel.report.multilabel import label_rows
+from fewlabel.report.multilabel_inputs import MultiLabelScored
+from fewlabel.run_files import keep_rounds, write_ledger, write_predictions
+from fewlabel.run_model import (
+    MultiLabelPrediction,
+    MultiLabelRun,
+    Prediction,
+    Run,
+    load_run,
+    save_model,
+)
 
-MODEL_KIND = "classifier"
+__all__ = [
+    "Evaluation",
+    "MultiLabelPrediction",
+    "MultiLabelRun",
+    "Prediction",
+    "Run",
+    "evaluate_run",
+    "load_run",
+    "measure",
+    "measure_multilabel",
+    "save_run",
+    "write_predictions",
+]
 
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What a model says of some images.
-
-    Attributes
-    ----------
-    label : ndarray of shape (n,), dtype int64
-        Position in ``classes`` of the most probable class.
-    confidence : ndarray of shape (n,)
-        Its probability.
-    proba : ndarray of shape (n, K)
-        Probability of each class.
-    classes : tuple of str
-        Names of the classes.
-    seconds : dict of str to float
-        Time of each stage.
-    """
-
-    label: np.ndarray
-    confidence: np.ndarray
-    proba: np.ndarray
-    classes: tuple[str, ...]
-    seconds: dict[str, float]
-
-
-class Run:
-    """A trained model, ready to predict.
-
-    Parameters
-    ----------
-    extractor : FeatureExtractor
-        What turns images into features.
-    classifier : FewLabelClassifier
-        What turns features into probabilities.
-    classes : tuple of str
-        Names of the classes.
-    meta : dict
-        What was saved beside the model: the estimate, the white level of 16-bit images.
-    """
-
-    def __init__(
-        self,
-        extractor: FeatureExtractor,
-        classifier: Any,
-        classes: tuple[str, ...],
-        meta: dict[str, Any],
-    ) -> None:
-        self.extractor = extractor
-        self.classifier = classifier
-        self.classes = classes
-        self.meta = meta
-
-    @property
-    def white_level(self) -> int | None:
-        """Value that 16-bit training images had as white; give it to ``load_images``."""
-        level = self.meta.get("white_level")
-        return None if level is None else int(level)
-
-    @property
-    def expected(self) -> AccuracyEstimate | None:
-        """The accuracy that ``fit`` expected, if it could be estimated."""
-        saved = self.meta.get("estimate")
-        if not saved or saved.get("value") is None:
-            return None
-        return AccuracyEstimate(**saved)
-
-    def predict(self, images: ImageSet, *, progress: Progress | None = None) -> Prediction:
-        """Predict the classes of images.
-
-        Parameters
-        ----------
-        images : ImageSet
-            Any images.
-        progress : callable, optional
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        Prediction
-            Classes and calibrated probabilities.
-        """
-        start = time.perf_counter()
-        features = self.extractor.transform(images, progress=progress)
-        middle = time.perf_counter()
-        proba = np.zeros((len(images), len(self.classes)))
-        proba[:, self.classifier.classes_] = self.classifier.predict_proba(features)
-        seconds = {"features": middle - start, "predict": time.perf_counter() - middle}
-        return Prediction(proba.argmax(axis=1), proba.max(axis=1), proba, self.classes, seconds)
+SCORES = (
+    "exact_match",
+    "mean_average_precision",
+    "micro_f1",
+    "macro_f1",
+    "calibration_error",
+)
+"""Measures of several labels that a report shows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +95,7 @@ class Evaluation:
 
 
 def save_run(
-    result: FitResult,
+    result: FitResult | MultiLabelFit,
     images: ImageSet,
     out: str | Path,
     *,
@@ -172,7 +109,7 @@ def save_run(
 
     Parameters
     ----------
-    result : FitResult
+    result : FitResult or MultiLabelFit
         What `fewlabel.pipeline.fit_images` gave.
     images : ImageSet
         The images it was given.
@@ -202,14 +139,12 @@ def save_run(
     StorageError
         If the disk is full or cannot be written to.
     """
-    from fewlabel.run_report import run_report
-
     out = Path(out)
     with atomic_folder(out, force=force) as folder:
         write_predictions(
             folder / "predictions.csv",
             images,
-            Prediction(result.predicted, result.confidence, result.proba, result.classes, {}),
+            _prediction_of(result),
             origin=result.origin,
             probabilities=probabilities,
         )
@@ -219,7 +154,7 @@ def save_run(
             ("path", "reason"),
             [(skipped.path, skipped.reason) for skipped in images.skipped],
         )
-        _save_model(result, images, folder / "model")
+        save_model(result, images, folder / "model")
         summary: dict[str, Any] = {
             "fewlabel_version": __version__,
             "created": now(),
@@ -228,7 +163,7 @@ def save_run(
         summary |= result.summary()
         summary["training"] = None if result.training is None else result.training.to_dict()
         (folder / "metrics.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
-        html = run_report(
+        html = _report_of(
             result,
             images,
             command=command,
@@ -237,170 +172,32 @@ def save_run(
             progress=progress,
         )
         (folder / "report.html").write_text(html, encoding="utf-8")
-        if result.way == "experts":
-            _keep_rounds(result.settings.checkpoint, folder)
+        if isinstance(result, FitResult) and result.way == "experts":
+            keep_rounds(result.settings.checkpoint, folder)
     if result.settings.checkpoint is not None:
         shutil.rmtree(result.settings.checkpoint, ignore_errors=True)
     return out
 
 
-def _keep_rounds(checkpoint: Path | None, folder: Path) -> None:
-    """Copy the networks of every round, where the training has left any."""
-    rounds = None if checkpoint is None else checkpoint / ROUNDS
-    if rounds is not None and rounds.is_dir():
-        unfinished = shutil.ignore_patterns("*.training.safetensors")
-        shutil.copytree(rounds, folder / ROUNDS, ignore=unfinished)
+def _prediction_of(result: FitResult | MultiLabelFit) -> Prediction | MultiLabelPrediction:
+    kind = MultiLabelPrediction if isinstance(result, MultiLabelFit) else Prediction
+    return kind(result.predicted, result.confidence, result.proba, result.classes, {})
 
 
-def write_predictions(
-    path: str | Path,
-    images: ImageSet,
-    prediction: Prediction,
-    *,
-    origin: np.ndarray | None = None,
-    probabilities: bool = False,
-) -> None:
-    """Write predictions as a CSV table.
+def _report_of(result: FitResult | MultiLabelFit, images: ImageSet, **settings: Any) -> str:
+    if isinstance(result, MultiLabelFit):
+        from fewlabel.run_multilabel_report import multilabel_report
 
-    Parameters
-    ----------
-    path : str or Path
-        File to write.
-    images : ImageSet
-        The images.
-    prediction : Prediction
-        What a model says of them.
-    origin : ndarray of shape (n,), optional
-        Where each prediction comes from; ``"model"`` by default.
-    probabilities : bool
-        Add one column a class.
-    """
-    key = "index" if images.by_index else "path"
-    header = [key, "label", "confidence", "source"]
-    if probabilities:
-        header += [f"p({name})" for name in prediction.classes]
-    sources = ["model"] * len(images) if origin is None else origin.tolist()
-    names = [prediction.classes[i] for i in prediction.label.tolist()]
-    confidence = [f"{value:.4f}" for value in prediction.confidence.tolist()]
-    rows = zip(images.names, names, confidence, sources, strict=True)
-    if not probabilities:
-        write_table(path, header, rows)
-        return
-    write_table(
-        path,
-        header,
-        (
-            (*row, *(f"{value:.5f}" for value in proba))
-            for row, proba in zip(rows, prediction.proba.tolist(), strict=True)
-        ),
-    )
+        return multilabel_report(result, images, **settings)
+    from fewlabel.run_report import run_report
 
-
-def write_ledger(path: Path, result: FitResult, images: ImageSet) -> None:
-    """Write every label that was ever assumed, as a Parquet table.
-
-    Columns: ``image``, ``label``, ``confidence``, ``method`` (``"given"``, ``"graph"``, or the way
-    in which networks were trained, such as ``"experts"``), ``round``, and ``revoked_in_round``
-    (null where the label still holds). A spread label that the final model does not share counts
-    as revoked.
-
-    Parameters
-    ----------
-    path : Path
-        File to write.
-    result : FitResult
-        The outcome of a fit.
-    images : ImageSet
-        The images.
-    """
-    known = np.asarray(result.classifier.classes_)
-    spread = result.classifier.propagated_
-    assumed = known[spread.argmax(axis=1)]
-    given = result.labels.training_y
-    labeled = given >= 0
-    label = np.where(labeled, given, assumed)
-    final = result.predicted
-    parts = [
-        {
-            "row": np.arange(len(images)),
-            "label": label,
-            "confidence": np.where(labeled, 1.0, spread.max(axis=1)),
-            "method": np.where(labeled, "given", "graph"),
-            "round": np.where(labeled, 0, 1),
-            "revoked": np.where(~labeled & (final != label), 1, -1),
-        }
-    ]
-    if result.ledger is not None and len(result.ledger):
-        entries = result.ledger.columns()
-        entries["label"] = known[entries["label"]]
-        parts.append(entries | {"method": np.full(len(result.ledger), result.way)})
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    revoked = columns["revoked"]
-    table = pa.table(
-        {
-            "image": pa.array([images.names[row] for row in columns["row"].tolist()], pa.string()),
-            "label": pa.array([result.classes[i] for i in columns["label"].tolist()], pa.string()),
-            "confidence": pa.array(columns["confidence"], pa.float32()),
-            "method": pa.array(columns["method"].tolist(), pa.string()),
-            "round": pa.array(columns["round"], pa.int32()),
-            "revoked_in_round": pa.array(revoked, pa.int32(), mask=revoked < 0),
-        }
-    )
-    pyarrow.parquet.write_table(table, path, compression="zstd")
-
-
-def load_run(path: str | Path) -> Run:
-    """Load the model of a run folder; nothing in it is executed.
-
-    Parameters
-    ----------
-    path : str or Path
-        A run folder, or its ``model`` folder.
-
-    Returns
-    -------
-    Run
-        The model.
-
-    Raises
-    ------
-    RunFolderError
-        If there is no run there.
-    ModelFormatError
-        If the model is damaged, or newer than this version of fewlabel.
-    """
-    path = Path(path)
-    folder = path / "model" if (path / "model").is_dir() else path
-    if not path.is_dir():
-        raise RunFolderError(f"{path} is not a run folder: give the folder that `fit` wrote.")
-    if not (folder / "manifest.json").is_file():
-        raise RunFolderError(
-            f"{path} holds no model (model/manifest.json is missing): give the folder that "
-            "`fewlabel fit --out` wrote."
-        )
-    bundle = load_bundle(folder, kind=MODEL_KIND)
-    try:
-        parts = {
-            part: {
-                name.removeprefix(f"{part}."): array
-                for name, array in bundle.arrays.items()
-                if name.startswith(f"{part}.")
-            }
-            for part in ("features", "classifier")
-        }
-        extractor = extractor_from_state(parts["features"], bundle.meta["features"])
-        classifier = classifier_from_state(parts["classifier"], bundle.meta["classifier"])
-        return Run(extractor, classifier, tuple(bundle.meta["classes"]), bundle.meta)
-    except (KeyError, TypeError, IndexError) as error:
-        raise ModelFormatError(
-            f"The model in {folder} does not hold together ({error!r}): copy it anew, or fit again."
-        ) from error
+    return run_report(result, images, **settings)
 
 
 def evaluate_run(
     run: Run,
     images: ImageSet,
-    labels: Labels,
+    labels: Labels | MultiLabels,
     *,
     command: str = "",
     progress: Progress | None = None,
@@ -413,7 +210,7 @@ def evaluate_run(
         The model.
     images : ImageSet
         Images, best ones that it never saw.
-    labels : Labels
+    labels : Labels or MultiLabels
         Their labels, in the order of ``run.classes``; images without one are left out.
     command : str
         The command that evaluates again, for the report.
@@ -430,8 +227,6 @@ def evaluate_run(
     LabelError
         If no image is labelled, or the classes are not those of the model.
     """
-    from fewlabel.run_report import evaluation_report
-
     if tuple(labels.classes) != tuple(run.classes):
         raise LabelError(
             f"The labels' classes are {', '.join(labels.classes)}, but the model knows "
@@ -440,16 +235,31 @@ def evaluate_run(
     rows = labels.labeled
     if not len(rows):
         raise LabelError("No image is labelled, so there is nothing to evaluate on.")
+    if isinstance(labels, MultiLabels) != run.is_multilabel:
+        raise LabelError(
+            "The model was trained with "
+            f"{'several labels' if run.is_multilabel else 'one label'} an image, and the labels "
+            "are not of that kind: read them with multilabel=run.is_multilabel."
+        )
     labeled = images.subset(rows)
     prediction = run.predict(labeled, progress=progress)
-    y = labels.y[rows]
-    metrics = measure(y, prediction.proba, run.classes)
+    y, told = labels.y[rows], {"command": command, "created": now()}
+    if isinstance(run, MultiLabelRun) and isinstance(prediction, MultiLabelPrediction):
+        from fewlabel.run_multilabel_report import multilabel_evaluation_report
+
+        metrics = measure_multilabel(y, prediction.proba, run.classes)
+        scores = {name: metrics[name] for name in SCORES}
+        html = multilabel_evaluation_report(run, labeled, y, prediction, scores, **told)
+    else:
+        from fewlabel.run_report import evaluation_report
+
+        metrics = measure(y, prediction.proba, run.classes)
+        html = evaluation_report(run, labeled, y, prediction, **told)
     metrics |= {
         "expected": None if run.expected is None else run.expected.to_dict(),
         "seconds": {name: round(value, 3) for name, value in prediction.seconds.items()},
         "peak_rss_mb": round(peak_rss_mb(), 1),
     }
-    html = evaluation_report(run, labeled, y, prediction, command=command, created=now())
     return Evaluation(metrics, html)
 
 
@@ -489,6 +299,42 @@ def measure(y: np.ndarray, proba: np.ndarray, classes: tuple[str, ...]) -> dict[
     }
 
 
+def measure_multilabel(
+    y: np.ndarray, proba: np.ndarray, classes: tuple[str, ...]
+) -> dict[str, Any]:
+    """Compute all metrics of predictions of several labels.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n, K)
+        1 present, 0 absent, -1 not known.
+    proba : ndarray of shape (n, K)
+        Probability of each label.
+    classes : tuple of str
+        Names of the labels.
+
+    Returns
+    -------
+    dict
+        Numbers, in a form that JSON takes; ``accuracy`` is the exact match.
+    """
+    predicted = (proba >= 0.5).astype(np.int64)
+    right = exactly_right(y, predicted)
+    low, high = wilson_interval(float(right.sum()), len(y))
+    scores = multilabel_scores(y, predicted, proba)
+    return {
+        "task": "several labels an image",
+        "n": len(y),
+        "accuracy": float(right.mean()),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        **{name: number_or_none(value) for name, value in scores.items()},
+        "mean_confidence": float(all_right(proba).mean()),
+        "classes": list(classes),
+        "per_label": label_rows(MultiLabelScored(y, proba), classes),
+    }
+
+
 def now() -> str:
     """Tell the time in UTC.
 
@@ -498,23 +344,3 @@ def now() -> str:
         ISO form, to the second.
     """
     return datetime.now(UTC).replace(microsecond=0).isoformat()
-
-
-def _save_model(result: FitResult, images: ImageSet, folder: Path) -> None:
-    feature_arrays, feature_meta = result.extractor.to_state()
-    arrays = {f"features.{name}": array for name, array in feature_arrays.items()}
-    classifier_arrays, classifier_meta = classifier_state(result.classifier, result.features)
-    arrays |= {f"classifier.{name}": array for name, array in classifier_arrays.items()}
-    best = result.audit or result.estimate
-    save_bundle(
-        folder,
-        kind=MODEL_KIND,
-        arrays=arrays,
-        meta={
-            "classes": list(result.classes),
-            "features": feature_meta,
-            "classifier": classifier_meta,
-            "estimate": best.to_dict(),
-            "white_level": images.white_level,
-        },
-    )

@@ -12,7 +12,7 @@ from sklearn.manifold import TSNE
 from fewlabel import __version__
 from fewlabel.cluster.representatives import pick_representatives, typicality
 from fewlabel.compute import threads_for
-from fewlabel.data import ImageSet
+from fewlabel.data import ImageSet, Labels, MultiLabels
 from fewlabel.evaluate import apply_temperature
 from fewlabel.pipeline import FitResult, Progress
 from fewlabel.report import (
@@ -28,7 +28,9 @@ from fewlabel.report.accepted import accepted_galleries
 from fewlabel.report.thumbnails import read_thumbnails
 from fewlabel.run_sheet import explain_fit, how_many_explained
 
-_GALLERY = 24
+GALLERY_SIZE = 24
+"""Pictures in a gallery, at most."""
+
 _MAP_IMAGES = 1_200
 _UNSURE_POOL = 1_000
 
@@ -88,7 +90,7 @@ def run_report(
         explained=explain_fit(result, images, n_explained, progress=progress)
         if n_explained
         else [],
-        title=_title(images),
+        title=title_of(images),
         source=images.source,
         created=created,
         version=__version__,
@@ -110,7 +112,7 @@ def run_report(
         skipped=[(skipped.path, skipped.reason) for skipped in images.skipped],
         n_duplicates=result.n_duplicates,
         ledger_summary=_ledger_summary(result),
-        next_steps=_next_steps(result, images),
+        next_steps=next_steps(images, result.labels, has_audit=result.audit is not None),
         settings=asdict(replace(result.settings, checkpoint=None)) | result.classifier.settings_,
         seconds=result.seconds,
         feature_reason=result.feature_reason,
@@ -157,9 +159,9 @@ def evaluation_report(
         One self-contained HTML page.
     """
     wrong = np.flatnonzero(prediction.label != y)
-    worst = wrong[np.argsort(-prediction.confidence[wrong], kind="stable")][:_GALLERY]
+    worst = wrong[np.argsort(-prediction.confidence[wrong], kind="stable")][:GALLERY_SIZE]
     notes = [f"true: {run.classes[y[i]]}" for i in worst]
-    unsure = np.argsort(prediction.confidence, kind="stable")[:_GALLERY]
+    unsure = np.argsort(prediction.confidence, kind="stable")[:GALLERY_SIZE]
     doubts = [f"true: {run.classes[y[i]]}" for i in unsure]
     galleries = [
         Gallery(
@@ -174,7 +176,7 @@ def evaluation_report(
         ),
     ]
     inputs = EvaluationInputs(
-        title=_title(images),
+        title=title_of(images),
         source=images.source,
         created=created,
         version=__version__,
@@ -191,7 +193,19 @@ def evaluation_report(
     return render_evaluation(inputs)
 
 
-def _title(images: ImageSet) -> str:
+def title_of(images: ImageSet) -> str:
+    """Give images a heading.
+
+    Parameters
+    ----------
+    images : ImageSet
+        Images.
+
+    Returns
+    -------
+    str
+        The last part of what the user gave.
+    """
     return images.source.rstrip("/\\").replace("\\", "/").split("/")[-1] or images.source
 
 
@@ -233,9 +247,9 @@ def _galleries(result: FitResult, images: ImageSet) -> list[Gallery]:
     order = unlabeled[np.argsort(-result.confidence[unlabeled], kind="stable")]
     labeled = np.flatnonzero(given >= 0)
     typical = labeled
-    if len(labeled) > _GALLERY:
+    if len(labeled) > GALLERY_SIZE:
         scores = typicality(result.features[labeled], random_state=result.settings.seed)
-        typical = labeled[np.argsort(-scores, kind="stable")[:_GALLERY]]
+        typical = labeled[np.argsort(-scores, kind="stable")[:GALLERY_SIZE]]
     following, disagreeing = next_to_label(result), _disagreements(result)
     student = _second_opinion(result)
     return [
@@ -252,12 +266,12 @@ def _galleries(result: FitResult, images: ImageSet) -> list[Gallery]:
         Gallery(
             "Least confident",
             "Predictions that are most likely wrong.",
-            _items(images, order[::-1][:_GALLERY], result, result.classes),
+            _items(images, order[::-1][:GALLERY_SIZE], result, result.classes),
         ),
         Gallery(
             "Most confident",
             "Spread over the images that the model is surest of.",
-            _items(images, _spread_over(order), result, result.classes),
+            _items(images, spread_over(order), result, result.classes),
         ),
         Gallery(
             "Graph and supervised model disagree",
@@ -283,10 +297,23 @@ def _accepted(result: FitResult, images: ImageSet) -> list[Gallery]:
     return accepted_galleries(result.training, images, classes, predicted)
 
 
-def _spread_over(order: np.ndarray) -> np.ndarray:
-    """Take some of the most confident tenth, evenly: the very top is often one thing."""
-    top = order[: max(_GALLERY, len(order) // 10)]
-    return top[np.unique(np.linspace(0, len(top) - 1, _GALLERY).astype(int))] if len(top) else top
+def spread_over(order: np.ndarray) -> np.ndarray:
+    """Take some of the most confident tenth, evenly: the very top is often one thing.
+
+    Parameters
+    ----------
+    order : ndarray of shape (m,)
+        Images, the surest first.
+
+    Returns
+    -------
+    ndarray of shape (g,)
+        Images for a gallery.
+    """
+    top = order[: max(GALLERY_SIZE, len(order) // 10)]
+    if not len(top):
+        return top
+    return top[np.unique(np.linspace(0, len(top) - 1, GALLERY_SIZE).astype(int))]
 
 
 def _second_opinion(result: FitResult) -> np.ndarray:
@@ -300,7 +327,7 @@ def _disagreements(result: FitResult) -> np.ndarray:
     differ = (propagated != _second_opinion(result)) & (result.labels.training_y < 0)
     rows = np.flatnonzero(differ)
     strength = result.classifier.propagated_.max(axis=1)[rows]
-    return rows[np.argsort(-strength, kind="stable")[:_GALLERY]]
+    return rows[np.argsort(-strength, kind="stable")[:GALLERY_SIZE]]
 
 
 def next_to_label(result: FitResult, n: int = 12) -> np.ndarray:
@@ -319,15 +346,39 @@ def next_to_label(result: FitResult, n: int = 12) -> np.ndarray:
         Images, fewer where fewer are unlabelled.
     """
     unlabeled = np.flatnonzero(result.labels.y < 0)
-    if len(unlabeled) <= n:
-        return unlabeled
     top_two = np.sort(result.proba[unlabeled], axis=1)[:, -2:]
     margin = top_two[:, 1] - top_two[:, 0]
+    return unsure_and_unlike(result.features, unlabeled, margin, n, result.settings.seed)
+
+
+def unsure_and_unlike(
+    features: np.ndarray, unlabeled: np.ndarray, margin: np.ndarray, n: int, seed: int
+) -> np.ndarray:
+    """Choose images that a model is unsure about, and that are unlike each other.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_images, d)
+        Features of all images.
+    unlabeled : ndarray of shape (u,)
+        Images to choose from.
+    margin : ndarray of shape (u,)
+        How sure the model is of each.
+    n : int
+        How many to choose.
+    seed : int
+        Seed of the choice.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Images, fewer where fewer are unlabelled.
+    """
+    if len(unlabeled) <= n:
+        return unlabeled
     pool_size = min(_UNSURE_POOL, max(n, len(unlabeled) // 5))
     pool = unlabeled[np.argsort(margin, kind="stable")[:pool_size]]
-    picks = pick_representatives(
-        result.features[pool], n, method="medoids", random_state=result.settings.seed
-    )
+    picks = pick_representatives(features[pool], n, method="medoids", random_state=seed)
     return pool[picks.indices]
 
 
@@ -338,16 +389,46 @@ def _items(
     classes: tuple[str, ...],
     notes: list[str] | None = None,
 ) -> list[GalleryItem]:
+    labels = [classes[code] for code in source.proba[rows].argmax(axis=1).tolist()]
+    return gallery_items(images, rows, labels, source.confidence[rows], notes)
+
+
+def gallery_items(
+    images: ImageSet,
+    rows: np.ndarray,
+    labels: list[str],
+    confidence: np.ndarray,
+    notes: list[str] | None = None,
+) -> list[GalleryItem]:
+    """Read images for a gallery.
+
+    Parameters
+    ----------
+    images : ImageSet
+        Images.
+    rows : ndarray of shape (m,)
+        Which of them.
+    labels : list of str
+        What is said of each.
+    confidence : ndarray of shape (m,)
+        How sure that is.
+    notes : list of str, optional
+        A few words more of each.
+
+    Returns
+    -------
+    list of GalleryItem
+        The pictures.
+    """
     if not len(rows):
         return []
     pixels = read_thumbnails(images, rows)
-    labels = source.proba.argmax(axis=1)
     return [
         GalleryItem(
             image=image,
             name=images.names[row],
-            label=classes[labels[row]],
-            confidence=float(source.confidence[row]),
+            label=labels[i],
+            confidence=float(confidence[i]),
             note=notes[i] if notes else "",
         )
         for i, (row, image) in enumerate(zip(rows.tolist(), pixels, strict=True))
@@ -369,11 +450,27 @@ def _ledger_summary(result: FitResult) -> list[LedgerRow]:
     return rows
 
 
-def _next_steps(result: FitResult, images: ImageSet) -> list[str]:
-    more = max(10, int((result.labels.training_y >= 0).sum()))
+def next_steps(images: ImageSet, labels: Labels | MultiLabels, *, has_audit: bool) -> list[str]:
+    """Say what to do after a fit.
+
+    Parameters
+    ----------
+    images : ImageSet
+        The images.
+    labels : Labels or MultiLabels
+        Their labels.
+    has_audit : bool
+        Whether some were drawn at random to measure accuracy.
+
+    Returns
+    -------
+    list of str
+        A sentence each, with a command between backquotes.
+    """
+    more = max(10, labels.n_labeled - len(labels.audit))
     source = shlex.quote(images.source)
     steps = []
-    if result.audit is None:
+    if not has_audit:
         steps.append(
             "Check the accuracy on a random sample: "
             f"`fewlabel select {source} --budget 0 --audit 50 --labels labels.csv "

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from fewlabel.compute import as_generator
 from fewlabel.data import ImageSet
+from fewlabel.data.multilabels import label_texts
+from fewlabel.evaluate import exactly_right
 from fewlabel.explain.examples import choose_examples
 from fewlabel.explain.figure import (
     SheetItem,
@@ -18,7 +21,7 @@ from fewlabel.explain.figure import (
     sheet_png,
 )
 from fewlabel.extras import is_installed
-from fewlabel.pipeline import FitResult, Progress
+from fewlabel.pipeline import FitResult, MultiLabelFit, Progress
 from fewlabel.report import Gallery, GalleryItem
 from fewlabel.run_explain import Explained, Model, explain_one, model_size
 
@@ -34,6 +37,14 @@ KINDS = {
     "unsure": "Unsure: two classes are close",
 }
 """What the groups of a sheet are called."""
+
+MULTILABEL_KINDS = {
+    "right": "All labels right, and the surest",
+    "wrong": "A label is wrong, and the surest",
+    "sure": "The surest",
+    "unsure": "Unsure: a label may be there or not",
+}
+"""What they are called where an image may have several labels."""
 
 
 def explain_sheet(
@@ -59,8 +70,9 @@ def explain_sheet(
         Images to choose from; where there are very many, a random sample of them is used.
     n : int
         How many to explain.
-    y : ndarray of shape (len(images),), optional
-        True classes, -1 where unknown. Without them, sure and unsure predictions are chosen.
+    y : ndarray of shape (len(images),) or (len(images), K), optional
+        True classes, -1 where unknown; or a table of labels, for a model of several. Without
+        them, sure and unsure predictions are chosen.
     proba : ndarray of shape (len(images), K), optional
         Probabilities to choose by, such as cross-fitted ones; by default the model's own.
     target : int, optional
@@ -86,29 +98,36 @@ def explain_sheet(
     MissingExtraError
         If Captum is not installed.
     """
-    pool = np.arange(len(images)) if y is None else np.flatnonzero(np.asarray(y) >= 0)
+    pool = np.arange(len(images)) if y is None else np.flatnonzero(_is_known(np.asarray(y)))
     if len(pool) > MAX_POOL:
         pool = np.sort(as_generator(seed).choice(pool, size=MAX_POOL, replace=False))
     images = images.subset(pool)
     y = None if y is None else np.asarray(y)[pool]
     known = model.predict(images, progress=progress).proba if proba is None else proba[pool]
-    chosen = [
-        (kind, int(row)) for kind, rows in choose_examples(known, n, y).items() for row in rows
-    ]
+    groups = _choose_several(known, n, y) if model.is_multilabel else choose_examples(known, n, y)
+    chosen = [(kind, int(row)) for kind, rows in groups.items() for row in rows]
     found = []
     for done, (kind, row) in enumerate(chosen):
+        # What was predicted without a look at the label, which the model may know.
+        told = int(known[row].argmax())
+        if model.is_multilabel:
+            told = _label_at_issue(known[row], kind, None if y is None else y[row])
         explained = explain_one(
             model,
             images,
             row,
-            # What was predicted without a look at the label, which the model may know.
-            target=int(known[row].argmax()) if target is None else target,
+            target=told if target is None else target,
             n_samples=n_samples,
             repeats=repeats,
             seed=seed,
         )
-        truth = -1 if y is None else int(y[row])
-        found.append(Explained(explained.explanation, explained.name, kind, truth))
+        if model.is_multilabel:
+            texts = label_texts(np.array([known[row] >= 0.5]), model.classes)
+            true = "" if y is None else label_texts(y[row][None], model.classes)[0]
+            explained = replace(explained, kind=kind, said=texts[0], known=true)
+        else:
+            explained = replace(explained, kind=kind, truth=-1 if y is None else int(y[row]))
+        found.append(explained)
         if progress is not None:
             progress("explain", done + 1, len(chosen))
     return found
@@ -131,6 +150,7 @@ def draw_sheet(explained: Sequence[Explained], classes: Sequence[str], *, title:
     bytes
         A PNG file.
     """
+    kinds = MULTILABEL_KINDS if any(e.said for e in explained) else KINDS
     groups = [
         (
             heading,
@@ -140,7 +160,7 @@ def draw_sheet(explained: Sequence[Explained], classes: Sequence[str], *, title:
                 if e.kind == kind
             ],
         )
-        for kind, heading in KINDS.items()
+        for kind, heading in kinds.items()
     ]
     return sheet_png(groups, title=title)
 
@@ -165,7 +185,8 @@ def explained_galleries(
         One gallery a kind; each picture has its explanation beside it.
     """
     galleries = []
-    for kind, heading in KINDS.items():
+    kinds = MULTILABEL_KINDS if any(e.said for e in explained) else KINDS
+    for kind, heading in kinds.items():
         items = [
             GalleryItem(
                 image=original_pixels(e.explanation),
@@ -190,21 +211,30 @@ class FittedModel:
 
     Parameters
     ----------
-    result : FitResult
+    result : FitResult or MultiLabelFit
         The outcome of the fit.
 
     Attributes
     ----------
     classes : tuple of str
         Names of the classes.
-    extractor : FeatureExtractor
+    extractor : FeatureExtractor or PixelReader
         What turns images into features.
+    is_multilabel : bool
+        Whether an image may have several labels.
     """
 
-    def __init__(self, result: FitResult) -> None:
-        self.extractor = result.extractor
+    def __init__(self, result: FitResult | MultiLabelFit) -> None:
         self.classes = result.classes
-        self._classifier = result.classifier
+        self.is_multilabel = isinstance(result, MultiLabelFit)
+        self.extractor: Any = result.extractor
+        self._classifier: Any = None
+        if not isinstance(result, MultiLabelFit):
+            self._classifier = result.classifier
+        elif result.road is None:
+            self._classifier = result.main
+        else:
+            self.extractor, self._classifier = result.road.reader, result.road.network
 
     def predict(self, images: ImageSet, *, progress: Progress | None = None) -> FittedPrediction:
         """Predict images as the saved run will.
@@ -222,6 +252,8 @@ class FittedModel:
             Class probabilities.
         """
         features = self.extractor.transform(images, progress=progress)
+        if self.is_multilabel:
+            return FittedPrediction(self._classifier.predict_proba(features))
         proba = np.zeros((len(images), len(self.classes)))
         proba[:, self._classifier.classes_] = self._classifier.predict_proba(features)
         return FittedPrediction(proba)
@@ -241,7 +273,7 @@ class FittedPrediction:
 
 
 def explain_fit(
-    result: FitResult,
+    result: FitResult | MultiLabelFit,
     images: ImageSet,
     n: int = 6,
     *,
@@ -257,7 +289,7 @@ def explain_fit(
 
     Parameters
     ----------
-    result : FitResult
+    result : FitResult or MultiLabelFit
         The outcome of the fit.
     images : ImageSet
         Its images.
@@ -300,12 +332,12 @@ def explain_fit(
     return explained_galleries(explained, result.classes, captions)
 
 
-def how_many_explained(result: FitResult, images: ImageSet) -> int:
+def how_many_explained(result: FitResult | MultiLabelFit, images: ImageSet) -> int:
     """Say how many predictions a report explains where nobody asked for a number.
 
     Parameters
     ----------
-    result : FitResult
+    result : FitResult or MultiLabelFit
         The outcome of the fit.
     images : ImageSet
         Its images.
@@ -322,8 +354,10 @@ def how_many_explained(result: FitResult, images: ImageSet) -> int:
     return 6 if small else 3
 
 
-def _known(result: FitResult) -> tuple[np.ndarray, np.ndarray, str]:
+def _known(result: FitResult | MultiLabelFit) -> tuple[np.ndarray, np.ndarray, str]:
     """Give true classes that were not trained on, what was predicted then, and it in words."""
+    if isinstance(result, MultiLabelFit):
+        return _known_labels(result)
     y = np.full(len(result.proba), -1)
     audited = result.labels.audit
     if len(audited):
@@ -339,6 +373,41 @@ def _known(result: FitResult) -> tuple[np.ndarray, np.ndarray, str]:
     return y, proba, "Labelled images, by what models said that did not see their labels."
 
 
+def _known_labels(result: MultiLabelFit) -> tuple[np.ndarray, np.ndarray, str]:
+    y = np.full_like(result.labels.y, -1)
+    audited = result.labels.audit
+    if len(audited):
+        y[audited] = result.labels.y[audited]
+        return y, result.proba, "Images of the audit."
+    proba = result.proba.copy()
+    proba[result.tested] = result.tested_proba
+    y[result.tested] = result.labels.training_y[result.tested]
+    return y, proba, "Labelled images, by what models said that did not see their labels."
+
+
+def _is_known(y: np.ndarray) -> np.ndarray:
+    return np.asarray(y >= 0 if y.ndim == 1 else (y >= 0).any(axis=1))
+
+
+def _choose_several(proba: np.ndarray, n: int, y: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Choose as for one label an image: two classes are then all labels right, and not."""
+    right = np.maximum(proba, 1 - proba).prod(axis=1)
+    outcome = np.column_stack([right, 1 - right])
+    if y is None:
+        return choose_examples(outcome, n)
+    # What is sure of its labels, and has one wrong, is a mistake of class 0.
+    wrong = ~exactly_right(y, (proba >= 0.5).astype(int))
+    sure = np.column_stack([np.maximum(right, 0.5), 1 - np.maximum(right, 0.5)])
+    return choose_examples(sure, n, wrong.astype(int))
+
+
+def _label_at_issue(proba: np.ndarray, kind: str, y: np.ndarray | None) -> int:
+    """Say which of several labels to explain: the likeliest, the wrong one, or the doubtful one."""
+    if kind == "wrong" and y is not None:
+        return int(np.where(y >= 0, np.abs(proba - y), 0).argmax())
+    return int(np.abs(proba - 0.5).argmin() if kind == "unsure" else proba.argmax())
+
+
 def _heading(explained: Explained, classes: Sequence[str]) -> str:
     explanation = explained.explanation
     return f"{classes[explanation.target]} {percent(explanation.proba[explanation.target])}"
@@ -346,6 +415,9 @@ def _heading(explained: Explained, classes: Sequence[str]) -> str:
 
 def _note(explained: Explained, classes: Sequence[str]) -> str:
     explanation = explained.explanation
+    if explained.said:
+        differs = explained.known and explained.known != explained.said
+        return f"predicted: {explained.said}" + (f", true: {explained.known}" if differs else "")
     if explained.kind == "unsure" and len(explanation.proba) > 1:
         others = explanation.proba.copy()
         others[explanation.target] = -1

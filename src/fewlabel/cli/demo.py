@@ -116,7 +116,7 @@ def _walk(
 
 def _label(train: ImageSet, budget: int, seed: int, folder: Path, features: Features) -> Labels:
     """Choose images, and look up what a person would type."""
-    from fewlabel.data import read_labels, write_labels
+    from fewlabel.data import Labels, read_labels, write_labels
     from fewlabel.pipeline import select_images, write_picks
 
     selection = select_images(train, budget, seed=seed, prepared=features)
@@ -125,7 +125,9 @@ def _label(train: ImageSet, budget: int, seed: int, folder: Path, features: Feat
     if chosen.truth is None:
         raise RuntimeError("the digits come with labels")
     write_labels(folder / "labels.csv", chosen.names, list(chosen.truth), by_index=True)
-    return read_labels(folder / "labels.csv", train)
+    labels = read_labels(folder / "labels.csv", train)
+    assert isinstance(labels, Labels)
+    return labels
 
 
 def _tell(found: dict[str, Any]) -> None:

@@ -23,7 +23,8 @@ HELP = """Measure a model on images whose labels are known.
 
 Prints the accuracy with its 95 % interval, the log loss, the calibration error and the
 accuracy of each class. Images that the table leaves blank are left out. Use images that were
-not labelled for `fewlabel fit`; those would flatter the model.
+not labelled for `fewlabel fit`; those would flatter the model. Where the model knows several
+labels an image, it prints the exact match, F1 and mean average precision instead.
 
 \b
 Examples:
@@ -63,7 +64,13 @@ def evaluate(
     with ProgressBars(enabled=not as_json) as progress:
         image_set = open_images(images, progress, white_level=model.white_level)
         tell_skipped(image_set)
-        truth = open_labels(labels, image_set, classes=model.classes, min_classes=1)
+        truth = open_labels(
+            labels,
+            image_set,
+            classes=model.classes,
+            min_classes=1,
+            multilabel=model.is_multilabel,
+        )
         evaluation = evaluate_run(
             model, image_set, truth, command=command_of(ctx), progress=progress
         )
@@ -79,11 +86,22 @@ def evaluate(
 
 def _tell(found: dict[str, Any]) -> None:
     interval = {"value": found["accuracy"], "low": found["accuracy_low"]}
-    rows = [("accuracy", *accuracy_cells(interval | {"high": found["accuracy_high"]}))]
+    name = "exact match" if "exact_match" in found else "accuracy"
+    rows = [(name, *accuracy_cells(interval | {"high": found["accuracy_high"]}))]
     if found["expected"] is not None:
         rows.append(("expected by fit", *accuracy_cells(found["expected"])))
     show_table((f"{found['n']:,} images", "", "95 % interval"), rows, right=(1,))
     say()
+    if "exact_match" in found:
+        _tell_labels(found)
+    else:
+        _tell_classes(found)
+    if "report" in found:
+        say()
+        say(f"Report: {one_line(found['report'])}")
+
+
+def _tell_classes(found: dict[str, Any]) -> None:
     say(
         f"Balanced accuracy {found['balanced_accuracy']:.1%}, log loss {found['log_loss']:.3f}, "
         f"calibration error {found['expected_calibration_error']:.3f}, "
@@ -93,9 +111,37 @@ def _tell(found: dict[str, Any]) -> None:
     show_table(
         ("class", "images", "precision", "recall", "F1"), _class_rows(found), right=range(1, 5)
     )
-    if "report" in found:
-        say()
-        say(f"Report: {one_line(found['report'])}")
+
+
+def _tell_labels(found: dict[str, Any]) -> None:
+    """Tell of several labels an image, the label that is ranked worst first."""
+    say(
+        ", ".join(
+            f"{name} {_percent(found[key])}"
+            for key, name in (
+                ("mean_average_precision", "Mean average precision"),
+                ("micro_f1", "micro F1"),
+                ("macro_f1", "macro F1"),
+            )
+        )
+        + f", calibration error {found['calibration_error']:.3f}, "
+        f"mean confidence {found['mean_confidence']:.1%}"
+    )
+    say()
+    keys = ("precision", "recall", "f1", "average_precision")
+    table = sorted(
+        found["per_label"],
+        key=lambda row: (row["average_precision"] is None, row["average_precision"] or 0),
+    )
+    show_table(
+        ("label", "images", "precision", "recall", "F1", "average precision"),
+        [(row["name"], f"{row['present']:,}", *(_percent(row[k]) for k in keys)) for row in table],
+        right=range(1, 6),
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
 
 
 def _class_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -169,7 +169,13 @@ def _sheet(
 
     y = None
     if labels is not None:
-        y = open_labels(labels, images, classes=model.classes, min_classes=1).y
+        y = open_labels(
+            labels,
+            images,
+            classes=model.classes,
+            min_classes=1,
+            multilabel=model.is_multilabel,
+        ).y
     explained = explain_sheet(model, images, grid, y=y, **settings)
     source = images.source.rstrip("/").rpartition("/")[2]
     title = f"{source}: what speaks for each prediction"
@@ -188,9 +194,9 @@ def _as_dict(explained: Explained, classes: tuple[str, ...], seed: int) -> dict[
     return {
         "image": explained.name,
         "class": classes[found.pop("target")],
-        "predicted": classes[int(explained.explanation.proba.argmax())],
+        "predicted": explained.predicted_text(classes),
         "kind": explained.kind or None,
-        "truth": classes[explained.truth] if explained.truth >= 0 else None,
+        "truth": explained.true_text(classes) or None,
         "seed": seed,
         **found,
     }

@@ -55,8 +55,9 @@ def fit(
         typer.Option(
             "--labels",
             metavar="FILE",
-            help="Table `path,label` (`index,label` for arrays), blank where unlabelled; or the "
-            "word `folders`: the labels that the images carry, such as one folder a class.",
+            help="Table `path,label` (`index,label` for arrays), blank where unlabelled, and `a|b` "
+            "where an image may have several; or the word `folders`: the labels that the images "
+            "carry, such as one folder a class.",
             show_default=False,
         ),
     ],
@@ -166,8 +167,11 @@ def tell_fit(summary: dict[str, Any]) -> None:
     """Print what a fit found: accuracy, baseline, choice, warnings and where the report is."""
     for warning in summary["warnings"]:
         note(f"warning: {one_line(warning)}")
-    headings = ("", "accuracy", "95 % interval", "measured on")
+    measure = "exact match" if "scores" in summary else "accuracy"
+    headings = ("", measure, "95 % interval", "measured on")
     show_table(headings, _accuracy_rows(summary), right=(1,))
+    if "scores" in summary:
+        _tell_scores(summary["scores"])
     say()
     say(advice(summary))
     chosen = next((c for c in summary["candidates"] if c["chosen"]), None)
@@ -181,6 +185,21 @@ def tell_fit(summary: dict[str, Any]) -> None:
     )
     say()
     say(f"Report: {one_line(summary['report'])}")
+
+
+def _tell_scores(scores: dict[str, float | None]) -> None:
+    say()
+    say(
+        "An image is right only if all its labels are. "
+        + ", ".join(
+            f"{name} {'unknown' if scores[key] is None else format(scores[key], '.1%')}"
+            for key, name in (
+                ("micro_f1", "micro F1"),
+                ("macro_f1", "macro F1"),
+                ("mean_average_precision", "mean average precision"),
+            )
+        )
+    )
 
 
 def advice(summary: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from fewlabel.cli.console import ProgressBars, note, one_line
 from fewlabel.errors import LabelError, UsageError
 
 if TYPE_CHECKING:
-    from fewlabel.data import ImageSet, Labels
+    from fewlabel.data import ImageSet, Labels, MultiLabels
 
 FOLDERS = "folders"
 _NAMED = 3
@@ -35,14 +35,21 @@ def tell_skipped(images: ImageSet) -> None:
 
 
 def open_labels(
-    table: str, images: ImageSet, *, classes: Sequence[str] | None = None, min_classes: int = 2
-) -> Labels:
+    table: str,
+    images: ImageSet,
+    *,
+    classes: Sequence[str] | None = None,
+    min_classes: int = 2,
+    multilabel: bool | None = None,
+) -> Labels | MultiLabels:
     """Read a label table, or take the labels that the images carry (``folders``)."""
     from fewlabel.data import labels_from_truth, read_labels
 
     if table == FOLDERS:
-        return labels_from_truth(images, classes)
-    return read_labels(table, images, classes=classes, min_classes=min_classes)
+        return labels_from_truth(images, classes, multilabel=multilabel)
+    return read_labels(
+        table, images, classes=classes, min_classes=min_classes, multilabel=multilabel
+    )
 
 
 def check_labels_exist(table: str) -> None:

@@ -12,12 +12,14 @@ from fewlabel.cli.options import ImagesArgument, JsonOption, ProbabilitiesOption
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet
-    from fewlabel.run_folder import Prediction
+    from fewlabel.run_folder import MultiLabelPrediction, Prediction
 
 HELP = """Label new images with a model that `fewlabel fit` made.
 
 Writes a table `path,label,confidence,source` with one row an image. The confidence is a calibrated
-probability: of the images with confidence 0.9, about nine in ten should be right.
+probability: of the images with confidence 0.9, about nine in ten should be right. Where a model
+was trained with several labels an image, the label is such as `cat|dog`, or `|` for none, and the
+confidence that all of them are right.
 
 \b
 Examples:
@@ -54,25 +56,16 @@ def predict(
         _tell(found)
 
 
-def _as_dict(prediction: Prediction, images: ImageSet, out: str) -> dict[str, Any]:
-    import numpy as np
-
-    counts = np.bincount(prediction.label, minlength=len(prediction.classes))
+def _as_dict(
+    prediction: Prediction | MultiLabelPrediction, images: ImageSet, out: str
+) -> dict[str, Any]:
     return {
         "out": out,
         "n_images": len(images),
         "n_skipped": len(images.skipped),
         "seconds": prediction.seconds,
         "mean_confidence": float(prediction.confidence.mean()),
-        "classes": {
-            name: {
-                "n_images": int(counts[k]),
-                "mean_confidence": float(prediction.confidence[prediction.label == k].mean())
-                if counts[k]
-                else None,
-            }
-            for k, name in enumerate(prediction.classes)
-        },
+        "classes": prediction.by_class(),
     }
 
 

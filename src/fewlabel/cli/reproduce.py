@@ -9,13 +9,18 @@ import typer
 
 from fewlabel.cli.console import ProgressBars, note, one_line, say, show_json, show_table
 from fewlabel.cli.inputs import check_place
-from fewlabel.cli.options import MAX_SEED, JsonOption, whole_numbers
+from fewlabel.cli.options import MAX_SEED, JsonOption, at_least, whole_numbers
 from fewlabel.studies import load_studies
+
+SIZES = ("n_labeled", "n_unlabeled", "n_test")
+"""What a study calls the numbers of images that options change."""
 
 HELP = """Run a published study again and print published beside ours.
 
 STUDY is clusters-a (k-means with 50 to 300 clusters as the pre-step of logistic regression),
-clusters-b (up to 2,000 clusters, and a seven-layer network), both on Fashion-MNIST, or photos (a
+clusters-b (up to 2,000 clusters, and a seven-layer network), both on Fashion-MNIST, experts
+(binary experts beside one network a class), combo (a digit and a letter in one noisy image:
+preprocessing, bagging, teacher and student; the competition's folder by --data), or photos (a
 pretrained network, self-training and selection on the Grocery photos; a folder of Food-11 by
 --data). The folder gets a record a row, the tables as tables.md and ours.csv, and the figures. A
 run that was stopped goes on where it was when the command is given again. --quick takes few
@@ -28,6 +33,8 @@ Examples:
   fewlabel reproduce clusters-b --seeds 0,1,2 --out study-b --save-models study-b-models
   fewlabel reproduce clusters-b --from-models study-b-models
   fewlabel reproduce photos --data food11/
+  fewlabel reproduce combo --labelled 30000 --unlabelled 30000 --test 10000
+  fewlabel reproduce combo --show-preprocessing --out steps.png
 """
 
 
@@ -40,7 +47,8 @@ def reproduce(
         typer.Option(
             "--out",
             metavar="FOLDER",
-            help="Folder for records, tables and figures; fewlabel-STUDY by default.",
+            help="Folder for records, tables and figures; fewlabel-STUDY by default. With "
+            "--show-preprocessing the PNG file to write.",
             show_default=False,
         ),
     ] = None,
@@ -62,10 +70,48 @@ def reproduce(
             "--data",
             metavar="NAME",
             help="Other data than the study's own: a benchmark for the clustering studies, whose "
-            "published figures are not shown then; a folder of Food-11 for photos.",
+            "published figures are not shown then; a folder of Food-11 for photos; the folder of "
+            "the competition's files for combo.",
             show_default=False,
         ),
     ] = None,
+    labelled: Annotated[
+        int | None,
+        typer.Option(
+            "--labelled",
+            metavar="N",
+            parser=at_least(400),
+            help="Labelled images, for the study combo.",
+            show_default=False,
+        ),
+    ] = None,
+    unlabelled: Annotated[
+        int | None,
+        typer.Option(
+            "--unlabelled",
+            metavar="N",
+            parser=at_least(1),
+            help="Unlabelled images, for the study combo.",
+            show_default=False,
+        ),
+    ] = None,
+    test: Annotated[
+        int | None,
+        typer.Option(
+            "--test",
+            metavar="N",
+            parser=at_least(1),
+            help="Test images, for the study combo.",
+            show_default=False,
+        ),
+    ] = None,
+    show_preprocessing: Annotated[
+        bool,
+        typer.Option(
+            "--show-preprocessing",
+            help="Run nothing: draw every step of the preprocessing of combo into a PNG file.",
+        ),
+    ] = False,
     save_models: Annotated[
         str | None,
         typer.Option(
@@ -94,7 +140,18 @@ def reproduce(
         data=data,
         save_models=None if save_models is None else Path(save_models),
         from_models=None if from_models is None else Path(from_models),
+        sizes={
+            name: size
+            for name, size in zip(SIZES, (labelled, unlabelled, test), strict=True)
+            if size is not None
+        },
     )
+    if show_preprocessing:
+        picture = Path(out or f"fewlabel-{study}-preprocessing.png")
+        check_place(picture)
+        chosen.show_preprocessing(chosen.config(settings), picture)
+        note(f"wrote {one_line(str(picture))}")
+        return
     folder = Path(out or _default_folder(study, quick, from_models is not None))
     check_place(folder / "x")
     runner = load_studies("runner")

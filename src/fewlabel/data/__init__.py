@@ -13,12 +13,14 @@ from fewlabel.data.catalogue import BenchmarkInfo
 from fewlabel.data.food11 import load_food11
 from fewlabel.data.images import ImageSet, Skipped, load_images
 from fewlabel.data.labels import Labels, labels_from_truth, read_labels, write_labels
+from fewlabel.data.multilabels import MultiLabels
 from fewlabel.data.splits import group_folds, random_labels, stratified_split
 
 __all__ = [
     "BenchmarkInfo",
     "ImageSet",
     "Labels",
+    "MultiLabels",
     "Skipped",
     "cache_folder",
     "get_benchmark",

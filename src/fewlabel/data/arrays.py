@@ -8,6 +8,7 @@ import numpy as np
 
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.modes import white_level
+from fewlabel.data.multilabels import BAR, label_texts
 from fewlabel.data.stores import ArrayStore
 from fewlabel.errors import DataError
 
@@ -18,6 +19,7 @@ def image_set_from_array(
     X: np.ndarray,
     y: Sequence | np.ndarray | None = None,
     *,
+    classes: Sequence[str] | None = None,
     source: str = "the array",
     white: int | None = None,
 ) -> ImageSet:
@@ -30,8 +32,11 @@ def image_set_from_array(
         Integers up to 255 are kept. Larger ones, up to 65,535, are divided so that the
         largest value of 10, 12, 14 or 16 bits, the smallest that holds them all, becomes
         255. Floats are taken as [0, 1] if all lie there, else as [0, 255].
-    y : sequence of shape (n,), optional
-        Labels: strings, or numbers with -1 or NaN for unlabelled.
+    y : sequence of shape (n,) or (n, K), optional
+        Labels: strings, or numbers with -1 or NaN for unlabelled. Or several labels an image: a
+        table of 1 (present), 0 (absent) and -1 (not known).
+    classes : sequence of str, optional
+        Names of the K columns of such a table; by default their numbers.
     source : str
         What to call the array in messages.
     white : int, optional
@@ -61,7 +66,7 @@ def image_set_from_array(
         names=[str(i) for i in range(len(pixels))],
         source=source,
         by_index=True,
-        truth=None if y is None else _label_texts(np.asarray(y), len(pixels), source),
+        truth=None if y is None else _label_texts(np.asarray(y), classes, len(pixels), source),
     )
 
 
@@ -141,7 +146,9 @@ def _on_white(pixels: np.ndarray) -> np.ndarray:
     return out
 
 
-def _label_texts(y: np.ndarray, n: int, source: str) -> list[str]:
+def _label_texts(y: np.ndarray, classes: Sequence[str] | None, n: int, source: str) -> list[str]:
+    if y.ndim == 2:
+        return _several_texts(y, classes, n, source)
     if y.shape != (n,):
         raise DataError(f"The y of {source} must have shape ({n},). Got {y.shape}.")
     if y.dtype == object:
@@ -155,3 +162,24 @@ def _label_texts(y: np.ndarray, n: int, source: str) -> list[str]:
     if y.dtype.kind in "iu":
         return ["" if v == -1 else str(v) for v in y.tolist()]
     return [str(v).strip() for v in y.tolist()]
+
+
+def _several_texts(y: np.ndarray, classes: Sequence[str] | None, n: int, source: str) -> list[str]:
+    names = [str(i) for i in range(y.shape[1])] if classes is None else [str(c) for c in classes]
+    numbers = y.dtype.kind in "buif"
+    table = np.where(np.isnan(y), -1, y) if y.dtype.kind == "f" else y
+    if (
+        len(y) != n
+        or len(names) != y.shape[1]
+        or not numbers
+        or not np.isin(table, (-1, 0, 1)).all()
+    ):
+        raise DataError(
+            f"The y of {source} must have shape ({n},), or ({n}, K) with 1, 0 and -1 and a name in "
+            f"classes for each of the K labels. Got {y.shape} of {y.dtype} and {len(names)} names."
+        )
+    texts = label_texts(table, names)
+    # Without any bar, the texts would say one label an image.
+    if not any(BAR in text for text in texts):
+        texts = [f"{text}{BAR}" if text else "" for text in texts]
+    return texts

@@ -81,7 +81,10 @@ def from_manifest(
 
 
 def from_npz(path: str | Path, *, white_level: int | None = None) -> ImageSet:
-    """Read a ``.npz`` file with an array ``X`` and optionally ``y``.
+    """Read a ``.npz`` file with an array ``X`` and optionally ``y`` and ``classes``.
+
+    A ``y`` of shape (n, K) holds several labels an image: 1, 0 and -1 for not known; ``classes``
+    names its columns.
 
     Parameters
     ----------
@@ -114,7 +117,7 @@ def from_npz(path: str | Path, *, white_level: int | None = None) -> ImageSet:
                     "Write it with numpy.savez(path, X=X, y=y)."
                 )
             X = arrays["X"]
-            y = arrays.get("y")
+            y, classes = arrays.get("y"), arrays.get("classes")
     except _DAMAGE as error:
         if isinstance(error, DataError):
             raise
@@ -124,7 +127,8 @@ def from_npz(path: str | Path, *, white_level: int | None = None) -> ImageSet:
                 "save numbers or strings instead (for example y.astype(str))."
             ) from error
         raise DataError(f"{path} cannot be read as a .npz file: {error}.") from error
-    return image_set_from_array(X, y, source=str(path), white=white_level)
+    names = None if classes is None or np.ndim(y) != 2 else classes.ravel().tolist()
+    return image_set_from_array(X, y, classes=names, source=str(path), white=white_level)
 
 
 def from_idx(path: str | Path, *, white_level: int | None = None) -> ImageSet:
@@ -277,7 +281,7 @@ def _check_npz_sizes(path: Path) -> None:
     }
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            if member.filename not in ("X.npy", "y.npy"):
+            if member.filename not in ("X.npy", "y.npy", "classes.npy"):
                 continue
             with archive.open(member) as stream:
                 shape, _, dtype = readers[np.lib.format.read_magic(stream)](stream)

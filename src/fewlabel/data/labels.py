@@ -1,4 +1,4 @@
-"""Label tables: ``path,label`` or ``index,label``, one label an image."""
+"""Label tables: ``path,label`` or ``index,label``, with one label an image or several."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from fewlabel.data.imageset import ImageSet
+from fewlabel.data.multilabels import BAR, MultiLabels, label_table
 from fewlabel.data.tables import Row, read_table, write_table
 from fewlabel.errors import LabelError
 
@@ -91,7 +92,8 @@ def read_labels(
     *,
     min_classes: int = 2,
     classes: Sequence[str] | None = None,
-) -> Labels:
+    multilabel: bool | None = None,
+) -> Labels | MultiLabels:
     """Read a label table and line it up with the images.
 
     The table is CSV with a header: columns ``path`` and ``label``, or ``index`` and ``label``
@@ -99,6 +101,10 @@ def read_labels(
     means unlabelled. Paths are those of ``images.names``; backslashes and a leading ``./`` are
     understood. Blanks around a label are dropped. Labels of files that were set aside as
     unreadable are dropped with a UserWarning.
+
+    A table in which a bar occurs gives several labels an image: ``cat|dog``, ``cat|`` for a cat
+    and nothing else, ``|`` for none of the labels, ``cat|?dog`` where it is not known whether
+    there is a dog, and ``cat|?`` where nothing but the cat is known.
 
     Parameters
     ----------
@@ -111,18 +117,21 @@ def read_labels(
     classes : sequence of str, optional
         The only labels that may appear, as a trained model knows them. By default those that
         the table holds, sorted.
+    multilabel : bool, optional
+        Whether an image may have several labels, as a trained model knows; by default, whether
+        a bar occurs in the table.
 
     Returns
     -------
-    Labels
-        One label an image, -1 where the table gives none.
+    Labels or MultiLabels
+        One label an image, -1 where the table gives none; or several.
 
     Raises
     ------
     LabelError
         If the table cannot be read, names an image that is not there, labels one image in
-        two ways, gives one image several labels, holds too few classes, or a label that
-        ``classes`` lacks. The message names the file and the line.
+        two ways, gives one image several labels where it may have one, holds too few classes,
+        or a label that ``classes`` lacks. The message names the file and the line.
 
     Examples
     --------
@@ -146,6 +155,15 @@ def read_labels(
             UserWarning,
             stacklevel=2,
         )
+    purpose = tuple(purposes.get(i, "") for i in range(len(images))) if purposes else ()
+    barred = next((i for i, label in given.items() if BAR in label), None)
+    if multilabel or (multilabel is None and barred is not None):
+        return _several(path, images, given, lines, purpose, classes)
+    if barred is not None:
+        raise LabelError(
+            f"{path}, line {lines[barred]}: {images.names[barred]} has several labels "
+            f"({given[barred]!r}), but this model was trained with one label an image."
+        )
     found = tuple(sorted(set(given.values())))
     _check_classes(path, found, given, lines, min_classes)
     known = found if classes is None else tuple(classes)
@@ -158,11 +176,12 @@ def read_labels(
                 f"{_listed(known)}{_meant(label, known)}"
             )
         y[index] = position[label]
-    purpose = tuple(purposes.get(i, "") for i in range(len(images))) if purposes else ()
     return Labels(y, known, purpose)
 
 
-def labels_from_truth(images: ImageSet, classes: Sequence[str] | None = None) -> Labels:
+def labels_from_truth(
+    images: ImageSet, classes: Sequence[str] | None = None, *, multilabel: bool | None = None
+) -> Labels | MultiLabels:
     """Use the labels that the source of the images carries.
 
     Parameters
@@ -171,16 +190,19 @@ def labels_from_truth(images: ImageSet, classes: Sequence[str] | None = None) ->
         Images with ``truth``.
     classes : sequence of str, optional
         The only labels that may appear; by default those that do, sorted.
+    multilabel : bool, optional
+        Whether an image may have several labels, as in `read_labels`.
 
     Returns
     -------
-    Labels
-        One label an image, -1 where the source gives none.
+    Labels or MultiLabels
+        One label an image, -1 where the source gives none; or several.
 
     Raises
     ------
     LabelError
-        If the source carries no labels, or one that ``classes`` lacks.
+        If the source carries no labels, or one that ``classes`` lacks, or several for an image
+        that may have one.
 
     Examples
     --------
@@ -193,6 +215,15 @@ def labels_from_truth(images: ImageSet, classes: Sequence[str] | None = None) ->
         raise LabelError(
             f"{images.source} carries no labels: give a label table with --labels, "
             "or sort the images into one folder a class."
+        )
+    barred = next((i for i, label in enumerate(truth) if BAR in label), None)
+    if multilabel or (multilabel is None and barred is not None):
+        where = [f"{images.source}: {name}" for name in images.names]
+        return MultiLabels(*label_table(truth.tolist(), where, classes))
+    if barred is not None:
+        raise LabelError(
+            f"{images.source}: {images.names[barred]} has several labels ({truth[barred]!r}), but "
+            "this model was trained with one label an image."
         )
     known = tuple(classes) if classes is not None else tuple(sorted({t for t in truth if t}))
     position = {name: i for i, name in enumerate(known)} | {"": -1}
@@ -265,11 +296,8 @@ def _collect(
             raise LabelError(_unknown_image(where, name.strip(), images))
         if not label:
             continue
-        if "|" in label:
-            raise LabelError(
-                f"{where}: {name.strip()} has several labels ({label!r}), but one label an image "
-                "is expected: multi-label tables are not supported by this command yet."
-            )
+        if BAR in label:
+            label = _in_order(label)
         if given.setdefault(index, label) != label:
             raise LabelError(
                 f"{where}: {name.strip()} is labelled {label!r}, but {given[index]!r} on line "
@@ -279,6 +307,34 @@ def _collect(
         if row.cells.get("purpose"):
             purposes[index] = _purpose(row.cells["purpose"], where)
     return given, lines, purposes, dropped
+
+
+def _in_order(label: str) -> str:
+    """Bring several labels to one spelling: the order in which they are named says nothing."""
+    parts = sorted({part.strip() for part in label.split(BAR)} - {""})
+    return BAR.join(parts) if len(parts) > 1 else f"{''.join(parts)}{BAR}"
+
+
+def _several(
+    path: Path,
+    images: ImageSet,
+    given: dict[int, str],
+    lines: dict[int, int],
+    purpose: tuple[str, ...],
+    classes: Sequence[str] | None,
+) -> MultiLabels:
+    """Read the labels of images that may have several."""
+    if not given:
+        _check_classes(path, (), given, lines, 1)
+    texts = [given.get(i, "") for i in range(len(images))]
+    where = [f"{path}, line {lines.get(i, 1)}" for i in range(len(images))]
+    y, known = label_table(texts, where, classes)
+    if not (y == 1).any() and classes is None:
+        raise LabelError(
+            f"{path} names no label that is present: write labels with a bar between them, such "
+            "as cat|dog."
+        )
+    return MultiLabels(y, known, purpose)
 
 
 def _purpose(text: str, where: str) -> str:

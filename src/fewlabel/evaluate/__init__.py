@@ -6,6 +6,8 @@ from fewlabel.evaluate.calibrate import apply_temperature, fit_temperature
 from fewlabel.evaluate.candidates import CandidateScore, Choice, choose_candidate
 from fewlabel.evaluate.crossfit import LabelFolds, cross_fit, label_folds
 from fewlabel.evaluate.estimates import AccuracyEstimate, audit_estimate, estimate_accuracy
+from fewlabel.evaluate.label_candidates import choose_label_candidate
+from fewlabel.evaluate.label_scaling import LabelScaling, fit_scaling
 from fewlabel.evaluate.learning_curve import (
     CurveValue,
     LearningCurve,
@@ -25,6 +27,7 @@ from fewlabel.evaluate.metrics import (
 from fewlabel.evaluate.multilabel import (
     average_precisions,
     exact_match,
+    exactly_right,
     label_calibration_errors,
     mean_average_precision,
     multilabel_f1,
@@ -50,6 +53,7 @@ __all__ = [
     "CoverageCurve",
     "CurveValue",
     "LabelFolds",
+    "LabelScaling",
     "LearningCurve",
     "ReliabilityCurve",
     "accuracy",
@@ -59,14 +63,17 @@ __all__ = [
     "balanced_accuracy",
     "brier_score",
     "choose_candidate",
+    "choose_label_candidate",
     "confusion_matrix",
     "coverage_accuracy_curve",
     "coverage_at_accuracy",
     "cross_fit",
     "estimate_accuracy",
     "exact_match",
+    "exactly_right",
     "expected_calibration_error",
     "fit_learning_curve",
+    "fit_scaling",
     "fit_temperature",
     "label_calibration_errors",
     "label_folds",

@@ -128,7 +128,7 @@ def choose_candidate(
     }
     # The most accurate one; of several, that with the least loss, to be the same in any order.
     best = min(probas, key=lambda name: (-accuracy[name], loss[name]))
-    se = {name: _paired_se(correct[best] - c, w) for name, c in correct.items()}
+    se = {name: paired_error(correct[best] - c, w) for name, c in correct.items()}
     near = [n for n in probas if accuracy[best] - accuracy[n] <= n_se * se[n] + 1e-12]
     rank = {name: i for i, name in reversed(list(enumerate(prefer)))}
     first = min(rank.get(name, len(prefer)) for name in near)
@@ -142,7 +142,7 @@ def choose_candidate(
             loss[name],
             temperature[name],
             name == chosen,
-            _reason(name, chosen, best, near, name in prefer),
+            reason_for(name, chosen, best, near, name in prefer),
         )
         for name in probas
     )
@@ -173,8 +173,21 @@ def _mean_log_loss(proba: np.ndarray, y_true: np.ndarray, w: np.ndarray) -> floa
     return float(np.average(-np.log(proba[np.arange(len(y_true)), y_true]), weights=w))
 
 
-def _paired_se(difference: np.ndarray, w: np.ndarray) -> float:
-    """Give the standard error of a weighted mean; with equal weights, of the ordinary one."""
+def paired_error(difference: np.ndarray, w: np.ndarray) -> float:
+    """Give the standard error of a weighted mean of differences.
+
+    Parameters
+    ----------
+    difference : ndarray of shape (n,)
+        Differences, image by image.
+    w : ndarray of shape (n,)
+        Weights.
+
+    Returns
+    -------
+    float
+        The error; with equal weights, that of the ordinary mean. 0 for a single image.
+    """
     n = len(difference)
     if n < 2:
         return 0.0
@@ -182,7 +195,27 @@ def _paired_se(difference: np.ndarray, w: np.ndarray) -> float:
     return float(np.sqrt(np.sum((w * deviation) ** 2) * n / (n - 1)) / w.sum())
 
 
-def _reason(name: str, chosen: str, best: str, near: list[str], preferred: bool) -> str:
+def reason_for(name: str, chosen: str, best: str, near: list[str], preferred: bool) -> str:
+    """Say why a candidate was chosen or not.
+
+    Parameters
+    ----------
+    name : str
+        The candidate.
+    chosen : str
+        The one that was chosen.
+    best : str
+        The most accurate one.
+    near : list of str
+        Those that are as accurate within the error.
+    preferred : bool
+        Whether the candidate is among those that are preferred.
+
+    Returns
+    -------
+    str
+        A few words.
+    """
     if name == chosen:
         if len(near) == 1:
             return "most accurate"

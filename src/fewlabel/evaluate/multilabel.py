@@ -47,8 +47,7 @@ def exact_match(y_true: Any, y_pred: Any) -> float:
     """
     y_true, y_pred = _check_pair(y_true, y_pred)
     rows = (y_true >= 0).any(axis=1)
-    right = ((y_true == y_pred) | (y_true < 0)).all(axis=1)
-    return float(right[rows].mean())
+    return float(exactly_right(y_true, y_pred)[rows].mean())
 
 
 def average_precisions(y_true: Any, proba: Any) -> np.ndarray:
@@ -76,7 +75,7 @@ def average_precisions(y_true: Any, proba: Any) -> np.ndarray:
     >>> average_precisions([[1, 0], [0, 0], [1, 0]], [[0.9, 0.1], [0.1, 0.1], [0.8, 0.2]])
     array([ 1., nan])
     """
-    y_true, proba = _check_scores(y_true, proba)
+    y_true, proba = check_scores(y_true, proba)
     found = np.full(y_true.shape[1], np.nan)
     for label, (truth, scores) in enumerate(zip(y_true.T, proba.T, strict=True)):
         known = truth >= 0
@@ -191,7 +190,7 @@ def label_calibration_errors(y_true: Any, proba: Any, *, n_bins: int = 10) -> np
     >>> label_calibration_errors([[1, -1], [0, -1]], [[0.5, 0.1], [0.5, 0.2]])
     array([ 0., nan])
     """
-    y_true, proba = _check_scores(y_true, proba)
+    y_true, proba = check_scores(y_true, proba)
     found = np.full(y_true.shape[1], np.nan)
     for label, (truth, scores) in enumerate(zip(y_true.T, proba.T, strict=True)):
         known = truth >= 0
@@ -200,6 +199,29 @@ def label_calibration_errors(y_true: Any, proba: Any, *, n_bins: int = 10) -> np
                 truth[known] == 1, scores[known], n_bins=n_bins
             )
     return found
+
+
+def exactly_right(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    """Say of which images every known label is predicted right.
+
+    Parameters
+    ----------
+    y_true : ndarray of shape (n, L)
+        1, 0 and -1.
+    y_pred : ndarray of shape (n, L)
+        1 and 0.
+
+    Returns
+    -------
+    ndarray of shape (n,), bool
+        True also where nothing is known.
+
+    Examples
+    --------
+    >>> exactly_right(np.array([[1, -1], [0, 1]]), np.array([[1, 1], [0, 0]])).tolist()
+    [True, False]
+    """
+    return np.asarray(((y_true == y_pred) | (y_true < 0)).all(axis=1))
 
 
 def multilabel_scores(y_true: Any, y_pred: Any, proba: Any) -> dict[str, float]:
@@ -265,7 +287,28 @@ def _check_pair(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
     return y_true, y_pred.astype(np.int64)
 
 
-def _check_scores(y_true: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
+def check_scores(y_true: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Check a table of labels and one of probabilities.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n, L)
+        1, 0 and -1.
+    proba : array-like of shape (n, L)
+        Probability of each label.
+
+    Returns
+    -------
+    y_true : ndarray of shape (n, L), int64
+        The labels.
+    proba : ndarray of shape (n, L), float64
+        The probabilities.
+
+    Raises
+    ------
+    UsageError
+        If the tables do not fit together, or nothing is known.
+    """
     y_true, proba = _check_truth(y_true), np.asarray(proba, dtype=np.float64)
     # Written so that NaN fails it.
     if proba.shape != y_true.shape or not ((proba >= 0) & (proba <= 1)).all():

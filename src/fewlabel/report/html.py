@@ -2,15 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import math
-import re
-from collections.abc import Sequence
-from typing import Any
-
-import jinja2
-import numpy as np
-
 from fewlabel.evaluate import AccuracyEstimate, balanced_accuracy, log_loss
 from fewlabel.report.inputs import (
     EvaluationInputs,
@@ -20,6 +11,16 @@ from fewlabel.report.inputs import (
     ReportInputs,
 )
 from fewlabel.report.learning import learning_view
+from fewlabel.report.page import (
+    as_count,
+    as_fixed,
+    as_percent,
+    expectation_line,
+    headline,
+    measure_of,
+    render,
+    set_aside,
+)
 from fewlabel.report.scoring import (
     Scored,
     View,
@@ -51,10 +52,7 @@ __all__ = [
     "render_report",
 ]
 
-Fact = tuple[str, str, str]  # name, value, what it means
 _UNSURE = 0.5
-# What HTML forbids in text: control characters other than tab and line feed.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def render_report(inputs: ReportInputs) -> str:
@@ -108,7 +106,7 @@ def render_report(inputs: ReportInputs) -> str:
         *([("training", "Training")] if training or accepted else []),
         ("made", "How it was made"),
     ]
-    return _render(
+    return render(
         "report.html",
         inputs=inputs,
         kind="Report",
@@ -156,7 +154,7 @@ def render_evaluation(inputs: EvaluationInputs) -> str:
     True
     """
     scored = Scored(inputs.y, inputs.proba)
-    return _render(
+    return render(
         "evaluation.html",
         inputs=inputs,
         kind="Evaluation",
@@ -181,19 +179,19 @@ def render_evaluation(inputs: EvaluationInputs) -> str:
 def _report_headline(inputs: ReportInputs, test: Scored | None) -> View:
     estimate = inputs.estimate
     from_labels = (
-        f"From the {estimate.n:,} labels alone, by cross-fitting: {_percent(estimate.value)} "
-        f"({_percent(estimate.low)} – {_percent(estimate.high)})."
+        f"From the {estimate.n:,} labels alone, by cross-fitting: {as_percent(estimate.value)} "
+        f"({as_percent(estimate.low)} – {as_percent(estimate.high)})."
     )
     if test is not None:
         measure = (*measured(test), 0.95)
         kicker = f"Accuracy, measured on {len(test.y):,} test images"
         lines = [from_labels]
     elif inputs.audit is not None:
-        measure = _measure(inputs.audit)
+        measure = measure_of(inputs.audit)
         kicker = f"Accuracy, from a random audit of {inputs.audit.n:,} images"
         lines = [inputs.audit.note, from_labels]
     else:
-        measure = _measure(estimate)
+        measure = measure_of(estimate)
         kicker = f"Accuracy, estimated from {estimate.n:,} labelled images"
         weighted = ", each weighted by how many images it stands for"
         lines = [
@@ -202,23 +200,14 @@ def _report_headline(inputs: ReportInputs, test: Scored | None) -> View:
         ]
     unsure = int(((inputs.confidence < _UNSURE) & (inputs.origin != "label")).sum())
     facts = [
-        ("images", _count(inputs.n_images), ""),
-        ("labels", _count(inputs.n_labeled), ""),
-        ("classes", _count(len(inputs.classes)), ""),
-        ("unsure", _count(unsure), "unlabelled images with less than 50 % confidence"),
+        ("images", as_count(inputs.n_images), ""),
+        ("labels", as_count(inputs.n_labeled), ""),
+        ("classes", as_count(len(inputs.classes)), ""),
+        ("unsure", as_count(unsure), "unlabelled images with less than 50 % confidence"),
     ]
     if inputs.n_duplicates:
-        facts.append(("duplicates", _count(inputs.n_duplicates), "images that repeat another"))
-    return _headline(kicker, measure, lines, facts + _set_aside(inputs.skipped))
-
-
-def _measure(estimate: AccuracyEstimate) -> tuple[float, float, float, float]:
-    return estimate.value, estimate.low, estimate.high, estimate.level
-
-
-def _set_aside(skipped: Sequence[tuple[str, str]]) -> list[Fact]:
-    hint = "files that could not be used: see the end of this page"
-    return [("set aside", _count(len(skipped)), hint)] if skipped else []
+        facts.append(("duplicates", as_count(inputs.n_duplicates), "images that repeat another"))
+    return headline(kicker, measure, lines, facts + set_aside(inputs.skipped))
 
 
 def _is_weighted(estimate: AccuracyEstimate) -> bool:
@@ -229,95 +218,15 @@ def _evaluation_headline(inputs: EvaluationInputs, scored: Scored) -> View:
     value, low, high = measured(scored)
     lines = []
     if inputs.expected is not None:
-        expected = inputs.expected
-        span = f"{_percent(expected.low)} – {_percent(expected.high)}"
-        if expected.low <= value <= expected.high:
-            verdict = "as expected: inside the interval"
-        else:
-            verdict = f"{'above' if value > expected.high else 'below'} the interval"
-        lines.append(
-            f"{verdict[0].upper()}{verdict[1:]} {span} that `fewlabel fit` gave from "
-            f"{expected.n:,} labels."
-        )
+        lines.append(expectation_line(inputs.expected, value))
     recall = balanced_accuracy(scored.y, scored.predicted)
     facts = [
-        ("images", _count(len(scored.y)), ""),
-        ("mistakes", _count(int((~scored.correct).sum())), ""),
-        ("classes", _count(len(inputs.classes)), ""),
-        ("mean recall", _percent(recall), "mean over the classes: each counts the same"),
-        ("log loss", _fixed(log_loss(scored.y, scored.proba)), "lower is better"),
+        ("images", as_count(len(scored.y)), ""),
+        ("mistakes", as_count(int((~scored.correct).sum())), ""),
+        ("classes", as_count(len(inputs.classes)), ""),
+        ("mean recall", as_percent(recall), "mean over the classes: each counts the same"),
+        ("log loss", as_fixed(log_loss(scored.y, scored.proba)), "lower is better"),
     ]
     kicker = f"Accuracy on {len(scored.y):,} images with known labels"
-    facts += _set_aside(inputs.skipped)
-    return _headline(kicker, (value, low, high, 0.95), lines, facts)
-
-
-def _headline(
-    kicker: str,
-    measure: tuple[float, float, float, float],
-    lines: list[str],
-    facts: list[Fact],
-) -> View:
-    value, low, high, level = measure
-    return {
-        "kicker": kicker,
-        "value": value,
-        "low": low,
-        "high": high,
-        "level": level,
-        "lines": [line for line in lines if line],
-        "facts": facts,
-    }
-
-
-def _render(template: str, **context: Any) -> str:
-    page = _environment().get_template(template).render(context)
-    # File names that are not UTF-8 come as lone surrogates, which no encoder accepts.
-    page = page.encode("utf-8", "replace").decode("utf-8")
-    return _CONTROL.sub("\ufffd", page)
-
-
-@functools.cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fewlabel.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        count=_count, duration=_duration, fixed=_fixed, percent=_percent, width=_width
-    )
-    return environment
-
-
-def _percent(share: float | None, digits: int = 1) -> str:
-    if share is None or math.isnan(share):
-        return "–"
-    text = f"{100 * share:.{digits}f}"
-    # "100 % sure" would promise more than 99.6 % does.
-    if share < 1 and float(text) == 100:
-        return f"> {100 - 10**-digits:.{digits}f}\u202f%"
-    return f"{text}\u202f%"
-
-
-def _count(number: float) -> str:
-    return f"{number:,.0f}"
-
-
-def _fixed(number: float | None) -> str:
-    return "–" if number is None or math.isnan(number) else f"{number:.3f}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f}\u202fs"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}\u202fmin {rest}\u202fs"
-    return f"{minutes // 60}\u202fh {minutes % 60}\u202fmin"
-
-
-def _width(share: float) -> str:
-    return f"{100 * float(np.clip(np.nan_to_num(share), 0, 1)):.2f}%"
+    facts += set_aside(inputs.skipped)
+    return headline(kicker, (value, low, high, 0.95), lines, facts)

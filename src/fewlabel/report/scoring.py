@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,18 @@ N_CONFUSIONS = 15
 N_MISTAKES = 15
 _TARGETS = (0.99, 0.95, 0.9, 0.8)
 View = dict[str, Any]
+
+
+class Judged(Protocol):
+    """Images of which it is known whether what was said of them is right."""
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Which predictions are right, a bool array of shape (n,)."""
+
+    @property
+    def confidence(self) -> NDArray[np.floating[Any]]:
+        """Confidence of each prediction, a float array of shape (n,)."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +127,12 @@ def confusion_view(scored: Scored, classes: Sequence[str]) -> View:
     }
 
 
-def reliability_view(scored: Scored) -> View:
+def reliability_view(scored: Judged) -> View:
     """Draw how far the confidence can be believed.
 
     Parameters
     ----------
-    scored : Scored
+    scored : Judged
         Images whose class is known.
 
     Returns
@@ -150,12 +162,12 @@ def reliability_view(scored: Scored) -> View:
     return {"svg": reliability_figure(curve, *intervals, confidence), "caption": caption}
 
 
-def coverage_view(scored: Scored, pool: NDArray[np.floating[Any]] | None = None) -> View:
+def coverage_view(scored: Judged, pool: NDArray[np.floating[Any]] | None = None) -> View:
     """Draw how accurate the most confident predictions are.
 
     Parameters
     ----------
-    scored : Scored
+    scored : Judged
         Images whose class is known.
     pool : ndarray of shape (n,), float, optional
         Confidence of all unlabelled images, to say how many of them would be kept.

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from fewlabel.evaluate import CandidateScore
 from fewlabel.report.inputs import Gallery, ReportInputs
+from fewlabel.report.multilabel_inputs import MultiLabelReportInputs
 from fewlabel.report.plots import candidates_figure, confidence_figure
 from fewlabel.report.scatter import PALETTE, class_color, map_figure
 from fewlabel.report.scoring import Scored, View
@@ -17,12 +18,12 @@ from fewlabel.report.svg import printable
 from fewlabel.report.thumbnails import is_tiny, thumbnail_uri
 
 
-def duel_view(inputs: ReportInputs) -> View | None:
+def duel_view(inputs: ReportInputs | MultiLabelReportInputs) -> View | None:
     """Compare learning from the unlabelled images too with learning from the labels alone.
 
     Parameters
     ----------
-    inputs : ReportInputs
+    inputs : ReportInputs or MultiLabelReportInputs
         The run.
 
     Returns
@@ -132,12 +133,12 @@ def map_view(inputs: ReportInputs) -> View | None:
     return {"svg": svg, "shown": len(index), "repeats": len(inputs.classes) > len(PALETTE)}
 
 
-def confidence_view(inputs: ReportInputs) -> View:
+def confidence_view(inputs: ReportInputs | MultiLabelReportInputs) -> View:
     """Draw how sure the predictions are.
 
     Parameters
     ----------
-    inputs : ReportInputs
+    inputs : ReportInputs or MultiLabelReportInputs
         The run.
 
     Returns
@@ -228,12 +229,12 @@ def time_rows(seconds: Any) -> list[View]:
     return rows
 
 
-def candidates_svg(inputs: ReportInputs) -> Markup:
+def candidates_svg(inputs: ReportInputs | MultiLabelReportInputs) -> Markup:
     """Draw the candidates, or nothing where there are none.
 
     Parameters
     ----------
-    inputs : ReportInputs
+    inputs : ReportInputs or MultiLabelReportInputs
         The run.
 
     Returns
