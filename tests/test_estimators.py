@@ -23,6 +23,7 @@ from fewlabel import (
     FewLabelClassifier,
     GraphPropagation,
     KMeans,
+    MultiLabelClassifier,
     MultiLabelNetwork,
     NetworkClassifier,
     PatchDictionary,
@@ -53,6 +54,7 @@ ESTIMATORS = [
         retrain_steps=20,
         expert_epochs=1,
     ),
+    MultiLabelClassifier(alphas=(0.9,)),
     MultiLabelNetwork("mlp", options={"widths": (16,)}, n_epochs=2, min_steps=10),
     TeacherStudent(
         NetworkClassifier(options={"widths": (32, 16)}, n_epochs=5, min_steps=60),
@@ -92,6 +94,9 @@ TABLES = dict.fromkeys(
 def expected_failed_checks(estimator):
     if isinstance(estimator, MultiLabelNetwork):
         return TABLES | WEIGHTS
+    if isinstance(estimator, MultiLabelClassifier):
+        # It takes no weights, so this check is none of it.
+        return {k: v for k, v in TABLES.items() if not k.endswith("one_label_sample_weights")}
     if isinstance(estimator, NetworkClassifier):
         return MINUS_ONE | WEIGHTS
     semi_supervised = (
@@ -240,7 +245,7 @@ def test_a_clone_is_the_same_but_not_fitted(estimator, digits):
     X, truth = digits
     twin = clone(estimator).set_params(random_state=0)
     y = few(truth[:60])
-    if isinstance(estimator, MultiLabelNetwork):
+    if isinstance(estimator, MultiLabelClassifier | MultiLabelNetwork):
         y = np.where(y[:, None] < 0, -1, y[:, None] == np.arange(10))
     first = twin.fit(X[:60], y)
     second = clone(twin).fit(X[:60], y)

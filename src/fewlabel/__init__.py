@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fewlabel.classifier import FewLabelClassifier
+    from fewlabel.classifier.multilabel import MultiLabelClassifier
     from fewlabel.cluster.kmeans import KMeans
     from fewlabel.cluster.neighbors import NeighborIndex, nearest_neighbors
     from fewlabel.cluster.representatives import Representatives
@@ -35,6 +36,7 @@ _HOME = {
     "FitSettings": "pipeline",
     "GraphPropagation": "propagate",
     "KMeans": "cluster.kmeans",
+    "MultiLabelClassifier": "classifier.multilabel",
     "MultiLabelNetwork": "nets",
     "NeighborIndex": "cluster.neighbors",
     "NetworkClassifier": "nets",
@@ -62,6 +64,7 @@ __all__ = [
     "FitSettings",
     "GraphPropagation",
     "KMeans",
+    "MultiLabelClassifier",
     "MultiLabelNetwork",
     "NeighborIndex",
     "NetworkClassifier",

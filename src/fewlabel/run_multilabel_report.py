@@ -8,7 +8,7 @@ import numpy as np
 
 from fewlabel import __version__
 from fewlabel.data import ImageSet
-from fewlabel.data.multilabels import label_texts
+from fewlabel.data.multilabels import BAR, label_texts
 from fewlabel.pipeline import MultiLabelFit, Progress
 from fewlabel.report import Gallery, LedgerRow
 from fewlabel.report.multilabel import render_multilabel_evaluation, render_multilabel_report
@@ -134,7 +134,7 @@ def multilabel_evaluation_report(
         One self-contained HTML page.
     """
     scored = MultiLabelScored(y, prediction.proba)
-    truth, said = label_texts(y, run.classes), prediction.texts
+    truth, said = _shown(label_texts(y, run.classes)), _shown(prediction.texts)
     wrong = np.flatnonzero(~scored.correct)
     worst = wrong[np.argsort(-scored.confidence[wrong], kind="stable")][:GALLERY_SIZE]
     unsure = np.argsort(scored.confidence, kind="stable")[:GALLERY_SIZE]
@@ -190,7 +190,7 @@ def _galleries(result: MultiLabelFit, images: ImageSet) -> list[Gallery]:
     said = dict(
         zip(
             result.tested.tolist(),
-            label_texts(result.tested_proba >= 0.5, result.classes),
+            _shown(label_texts(result.tested_proba >= 0.5, result.classes)),
             strict=True,
         )
     )
@@ -219,11 +219,16 @@ def _galleries(result: MultiLabelFit, images: ImageSet) -> list[Gallery]:
     )
     galleries = []
     for number, (heading, caption, rows) in enumerate(groups):
-        labels = label_texts(result.predicted[rows], result.classes)
+        labels = _shown(label_texts(result.predicted[rows], result.classes))
         notes = [f"predicted: {said[row]}" for row in rows.tolist()] if number == 1 else None
         items = gallery_items(images, rows, labels, confidence[rows], notes)
         galleries.append(Gallery(heading, caption, items))
     return galleries
+
+
+def _shown(texts: list[str]) -> list[str]:
+    """Say in words where none of the labels is there."""
+    return ["none" if text == BAR else text for text in texts]
 
 
 def _ledger_summary(result: MultiLabelFit) -> list[LedgerRow]:

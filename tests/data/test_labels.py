@@ -96,10 +96,6 @@ def test_names_with_a_backslash_are_matched_as_they_are(save_photo, tmp_path: Pa
             "line 2: all 2 labels are 'cat', but at least 2 classes are needed",
         ),
         ("path,label\na.png,\n", "labels no image: fill in the column `label`"),
-        (
-            "path,label\na.png,cat|dog\n",
-            "line 2: a.png has several labels .* one label an image is expected",
-        ),
         ("index,label\n0,cat\n", "line 1: the header has no column `path`"),
         ("a.png,cat\n", "line 1: the header has no column `path`"),
         ("", "is empty"),
