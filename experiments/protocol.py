@@ -12,6 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from fewlabel.errors import UsageError
+
 from .measure import SharedWork
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class Settings:
         Folder to save every model into.
     from_models : Path or None
         Folder with saved models, which are loaded in place of training.
+    sizes : mapping of str to int
+        How many images of each kind, by the names of `Study.sizes`; others are the study's own.
     """
 
     quick: bool = False
@@ -43,6 +47,7 @@ class Settings:
     data: str | None = None
     save_models: Path | None = None
     from_models: Path | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,10 +157,13 @@ class Study(ABC):
         Files of a run that its page shows, besides the figures that are drawn of numbers.
     measures : mapping of str to str
         Numbers of an outcome that its page shows beside the accuracy, with their headings.
+    sizes : tuple of str
+        Settings of ``config.toml`` that are numbers of images and that the user may change.
     """
 
     pictures: tuple[str, ...] = ()
     measures: Mapping[str, str] = MappingProxyType({})
+    sizes: tuple[str, ...] = ()
 
     def __init__(self, name: str, title: str, folder: Path) -> None:
         self.name = name
@@ -184,11 +192,22 @@ class Study(ABC):
         Returns
         -------
         dict
-            Values of ``[full]``, overlaid by ``[quick]`` and the user's data.
+            Values of ``[full]``, overlaid by ``[quick]`` and the user's data and sizes.
+
+        Raises
+        ------
+        UsageError
+            If the user asks for sizes that the study does not have.
         """
+        if settings.sizes and not set(settings.sizes) <= set(self.sizes):
+            raise UsageError(
+                f"The images of the study {self.name} are as many as its data set has: leave out "
+                "--labelled, --unlabelled and --test."
+            )
         tables = tomllib.loads((self.folder / "config.toml").read_text(encoding="utf-8"))
         config = tables["full"] | (tables["quick"] if settings.quick else {})
-        return config | ({"data": settings.data} if settings.data is not None else {})
+        config |= {"data": settings.data} if settings.data is not None else {}
+        return config | dict(settings.sizes)
 
     @abstractmethod
     def rows(self, config: dict[str, Any]) -> list[Row]:
@@ -255,6 +274,26 @@ class Study(ABC):
             What the user asks.
         """
         return
+
+    def show_preprocessing(self, config: dict[str, Any], path: Path) -> None:
+        """Draw what every step of the study's preprocessing makes of some images.
+
+        Parameters
+        ----------
+        config : dict
+            From `config`.
+        path : Path
+            PNG file to write.
+
+        Raises
+        ------
+        UsageError
+            If the study has no preprocessing, which is so by default.
+        """
+        raise UsageError(
+            f"The study {self.name} does not preprocess its images: --show-preprocessing is for "
+            "the study combo."
+        )
 
     def is_saved(self, settings: Settings, row: Row, seed: int) -> bool:
         """Tell whether a row that has a record may be passed over.

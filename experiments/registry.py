@@ -12,6 +12,7 @@ from .protocol import Study
 STUDIES = {
     "clusters-a": "clusters_a",
     "clusters-b": "clusters_b",
+    "combo": "combo",
     "experts": "experts",
     "photos": "photos",
 }

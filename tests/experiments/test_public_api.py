@@ -12,7 +12,7 @@ import fewlabel
 
 ROOT = Path(__file__).parents[2] / "experiments"
 FILES = sorted(ROOT.rglob("*.py"))
-SUBPACKAGES = ("data", "evaluate", "nets", "persist", "propagate", "selftrain")
+SUBPACKAGES = ("data", "evaluate", "multilabel", "nets", "persist", "propagate", "selftrain")
 MODULES = ("errors", "files", "run_sheet", "selftrain.agreement", "selftrain.rounds")
 
 
@@ -59,4 +59,5 @@ def test_all_modules_are_looked_at() -> None:
         "clusters_b/study.py",
         "photos/study.py",
         "experts/study.py",
+        "combo/study.py",
     } <= {file.relative_to(ROOT).as_posix() for file in FILES}

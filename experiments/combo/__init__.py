@@ -1,0 +1,1 @@
+"""The study of two characters in one noisy image."""

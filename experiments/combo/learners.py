@@ -1,0 +1,141 @@
+"""How each row is trained: alone, as an ensemble, or taught by one."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewlabel.multilabel import write_submission
+
+from ..protocol import Outcome
+from . import pictures
+from .measured import measure
+from .recipes import Recipe
+from .session import ComboSession
+
+SUBMISSION = "submission.csv"
+
+
+def alone(session: ComboSession, recipe: Recipe) -> Outcome:
+    """Train one network on the labels alone.
+
+    Parameters
+    ----------
+    session : ComboSession
+        Images.
+    recipe : Recipe
+        How.
+
+    Returns
+    -------
+    Outcome
+        What was measured.
+    """
+    return _tested(session, recipe, session.alone(recipe).predict_proba)[0]
+
+
+def untaught(session: ComboSession, recipe: Recipe, name: str) -> Outcome:
+    """Give the network that a teacher trains on the labels alone, as its students' rival.
+
+    Parameters
+    ----------
+    session : ComboSession
+        Images.
+    recipe : Recipe
+        How.
+    name : str
+        Name of the teacher.
+
+    Returns
+    -------
+    Outcome
+        What was measured; the members are trained with it.
+    """
+    return _tested(session, recipe, session.taught(name, recipe, 0).predict_proba)[0]
+
+
+def ensemble(session: ComboSession, recipe: Recipe, name: str) -> Outcome:
+    """Average the members of an ensemble.
+
+    Parameters
+    ----------
+    session : ComboSession
+        Images.
+    recipe : Recipe
+        How.
+    name : str
+        Name of the teacher.
+
+    Returns
+    -------
+    Outcome
+        What was measured, with the number of members.
+    """
+    model = session.taught(name, recipe, 0)
+    outcome, _ = _tested(session, recipe, model.ensemble_proba)
+    outcome.extra["members"] = float(len(recipe.members))
+    return outcome
+
+
+def taught(
+    session: ComboSession,
+    recipe: Recipe,
+    name: str,
+    rounds: int | None = None,
+    *,
+    is_best: bool = False,
+) -> Outcome:
+    """Let an ensemble teach a student, and the student the next one.
+
+    Parameters
+    ----------
+    session : ComboSession
+        Images.
+    recipe : Recipe
+        How.
+    name : str
+        Name of the teacher.
+    rounds : int, optional
+        Students to train in turn; by default as many as the study says.
+    is_best : bool
+        Whether pictures are made with it, and a submission.
+
+    Returns
+    -------
+    Outcome
+        What was measured, with how many of the last round's pseudo-labels there were.
+    """
+    model = session.taught(name, recipe, rounds or session.config["rounds"])
+    outcome, proba = _tested(session, recipe, model.predict_proba)
+    last = model.rounds_[model.n_rounds_]
+    outcome.extra["accepted"] = 100 * last.n_accepted / max(1, len(session.data.unlabeled))
+    if is_best and session.draws:
+        outcome.files.update(pictures.draw(session, proba))
+    if is_best and len(session.data.unseen):
+        images = session.images("unseen", recipe)
+        outcome.files[SUBMISSION] = _submission(model.predict(images))
+    return outcome
+
+
+def _tested(
+    session: ComboSession, recipe: Recipe, ask: Callable[[np.ndarray], Any]
+) -> tuple[Outcome, np.ndarray]:
+    images = session.images("test", recipe)
+    start = time.perf_counter()
+    proba = ask(images)
+    seconds = time.perf_counter() - start
+    outcome = measure(session, recipe, proba)
+    outcome.extra["test_seconds"] = seconds
+    return outcome, proba
+
+
+def _submission(targets: np.ndarray) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / SUBMISSION
+        write_submission(path, targets)
+        return path.read_bytes()

@@ -1,0 +1,108 @@
+"""The rows of the table: what each is called, its recipe and how it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from ..protocol import Outcome
+from .learners import alone, ensemble, taught, untaught
+from .recipes import ABLATION
+
+Learn = Callable[..., Outcome]
+
+_ALONE = "labels alone"
+_PREPARED = "preprocessing"
+_COPIED = "preprocessing, changed copies"
+_UNLABELED = "preprocessing, changed copies, unlabelled images"
+_OWN = "own CNN"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row before the settings are known.
+
+    Attributes
+    ----------
+    id, setting, model : str
+        As of a `Row`.
+    recipe : str
+        Name of its recipe.
+    learn : callable
+        Takes the session and the recipe, and gives an `Outcome`.
+    """
+
+    id: str
+    setting: str
+    model: str
+    recipe: str
+    learn: Learn
+
+
+LINES = (
+    Line("cnn", _ALONE, _OWN, "plain", alone),
+    Line("resnet50", f"{_ALONE}, one pass", "ResNet-50", "resnet50", alone),
+    Line("prepared", _PREPARED, _OWN, "prepared", alone),
+    Line("flips", f"{_COPIED} as published", _OWN, "flips", alone),
+    Line("no-flips", f"{_COPIED} without flips", _OWN, "no-flips", alone),
+    Line("copied", _COPIED, _OWN, "single", partial(untaught, name="single")),
+    Line(
+        "bagging-single",
+        _COPIED,
+        "single-model bagging",
+        "single",
+        partial(ensemble, name="single"),
+    ),
+    Line(
+        "bagging-several",
+        _COPIED,
+        "multiple-model bagging",
+        "several",
+        partial(ensemble, name="several"),
+    ),
+    Line(
+        "distilled",
+        _UNLABELED,
+        "distilled student",
+        "several",
+        partial(taught, name="several", rounds=1),
+    ),
+    Line(
+        "teacher-student",
+        _UNLABELED,
+        "teacher–student",
+        "several",
+        partial(taught, name="several"),
+    ),
+    Line("structure", _COPIED, "own CNN, two soft-max heads", "structure", alone),
+    Line("best-alone", _COPIED, "fewlabel's network", "best", partial(untaught, name="best")),
+    Line("best-ensemble", _COPIED, "fewlabel's ensemble", "best", partial(ensemble, name="best")),
+    Line(
+        "best-distilled",
+        _UNLABELED,
+        "fewlabel's distilled student",
+        "best",
+        partial(taught, name="best", rounds=1),
+    ),
+    Line(
+        "best",
+        _UNLABELED,
+        "fewlabel's best",
+        "best",
+        partial(taught, name="best", is_best=True),
+    ),
+    Line("few-alone", "few labels", "fewlabel's network", "few", partial(untaught, name="few")),
+    Line(
+        "few-best",
+        "few labels, unlabelled images",
+        "fewlabel's best",
+        "few",
+        partial(taught, name="few"),
+    ),
+    *(
+        Line(f"ablation-{name}", f"{_PREPARED}: {words}", _OWN, f"ablation-{name}", alone)
+        for name, (words, _) in ABLATION.items()
+    ),
+)
+"""All rows in the order of the table."""

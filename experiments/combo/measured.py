@@ -1,0 +1,93 @@
+"""What a row is measured by: exact match, each character by itself, F1, ranking, calibration."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fewlabel.evaluate import multilabel_scores
+from fewlabel.nets import most_likely_labels
+
+from ..protocol import Outcome
+from .recipes import Recipe
+from .session import STRUCTURE, ComboSession
+
+MEASURES = {
+    "pair": "both likeliest right %",
+    "digit": "digit %",
+    "letter": "letter %",
+    "micro_f1": "micro F1 %",
+    "macro_f1": "macro F1 %",
+    "mean_average_precision": "mAP %",
+    "calibration": "calibration error %",
+    "accepted": "pseudo-labelled %",
+    "test_seconds": "seconds of the test",
+}
+"""What a row measures beside exact match, with its heading."""
+
+
+def measure(session: ComboSession, recipe: Recipe, proba: np.ndarray) -> Outcome:
+    """Compare probabilities of the test images with the truth.
+
+    Parameters
+    ----------
+    session : ComboSession
+        Test images.
+    recipe : Recipe
+        How the model was made.
+    proba : ndarray of shape (t, 36)
+        Probability of each label.
+
+    Returns
+    -------
+    Outcome
+        Exact match and, in percent, the other measures.
+    """
+    truth = session.data.test_targets
+    said = most_likely_labels(proba, STRUCTURE if recipe.structure else None)
+    scores = multilabel_scores(truth, said, proba)
+    digit, letter = parts_right(truth, proba)
+    extra = {
+        "pair": float((digit & letter).mean()),
+        "digit": float(digit.mean()),
+        "letter": float(letter.mean()),
+        "micro_f1": scores["micro_f1"],
+        "macro_f1": scores["macro_f1"],
+        "mean_average_precision": scores["mean_average_precision"],
+        "calibration": scores["calibration_error"],
+    }
+    return Outcome(scores["exact_match"], {name: 100 * value for name, value in extra.items()})
+
+
+def likeliest(proba: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Give the likeliest digit and the likeliest letter of each image.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (t, 36)
+        Probability of each label, or the truth.
+
+    Returns
+    -------
+    tuple of ndarray of shape (t,)
+        Columns of the digits, and those of the letters.
+    """
+    return tuple(start + proba[:, start:stop].argmax(axis=1) for start, stop in STRUCTURE)
+
+
+def parts_right(truth: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Tell where the likeliest digit and the likeliest letter are right.
+
+    Parameters
+    ----------
+    truth : ndarray of shape (t, 36)
+        1 where a label is on.
+    proba : ndarray of shape (t, 36)
+        Probability of each label.
+
+    Returns
+    -------
+    tuple of ndarray of shape (t,), dtype bool
+        For the digits, and for the letters.
+    """
+    rows = np.arange(len(truth))
+    return tuple(truth[rows, columns] == 1 for columns in likeliest(proba))

@@ -1,0 +1,171 @@
+"""Pictures of a run: steps of preprocessing, right and wrong images, and what is mistaken."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from fewlabel.multilabel import LABELS, steps_figure
+
+from .. import figures
+from .measured import likeliest, parts_right
+from .session import ComboSession, load_data
+
+STEPS = "combo-steps.png"
+SHEET = "combo-right-and-wrong.png"
+MISTAKES = "combo-mistakes.png"
+FILES = (STEPS, SHEET, MISTAKES)
+"""The pictures of a run."""
+
+_COLUMNS, _RIGHT_ROWS, _WRONG_ROWS = 10, 2, 3
+_SHOWN_STEPS = 8
+_SHOWN_MISTAKES = 15
+
+
+def draw(session: ComboSession, proba: np.ndarray) -> dict[str, bytes]:
+    """Draw the pictures of a run.
+
+    Parameters
+    ----------
+    session : ComboSession
+        Test images.
+    proba : ndarray of shape (t, 36)
+        What the best model says of them.
+
+    Returns
+    -------
+    dict of str to bytes
+        PNG files by name.
+    """
+    data = session.data
+    return {
+        STEPS: steps_figure(data.labeled[:_SHOWN_STEPS]),
+        SHEET: right_and_wrong(data.test, data.test_targets, proba),
+        MISTAKES: mistakes_figure(mistakes(data.test_targets, proba)),
+    }
+
+
+def show_steps(config: dict[str, Any], path: Path) -> None:
+    """Draw the steps of preprocessing on the first images of the study.
+
+    Parameters
+    ----------
+    config : dict
+        Settings of the study.
+    path : Path
+        PNG file to write.
+    """
+    few = config | {"n_labeled": _SHOWN_STEPS, "n_unlabeled": 0, "n_test": 1}
+    steps_figure(load_data(few, config["seeds"][0]).labeled, path)
+
+
+def right_and_wrong(images: np.ndarray, truth: np.ndarray, proba: np.ndarray) -> bytes:
+    """Show the first images that are read right, and those that are read wrong.
+
+    Parameters
+    ----------
+    images : ndarray of shape (t, 56, 56), dtype uint8
+        Test images.
+    truth : ndarray of shape (t, 36)
+        1 where a label is on.
+    proba : ndarray of shape (t, 36)
+        What is said of them.
+
+    Returns
+    -------
+    bytes
+        A PNG file: what was said, and below wrong ones what is true.
+    """
+    digit, letter = parts_right(truth, proba)
+    right = digit & letter
+    said, true = _written(proba), _written(truth)
+    n_rows = _RIGHT_ROWS + _WRONG_ROWS
+    figure = Figure(figsize=(0.95 * _COLUMNS, 1.3 * n_rows), facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.subplots_adjust(0.01, 0.04, 0.99, 0.96, wspace=0.12, hspace=0.5)
+    grid = figure.subplots(n_rows, _COLUMNS)
+    for places, rows, color in (
+        (grid[:_RIGHT_ROWS], np.flatnonzero(right), figures.GREEN),
+        (grid[_RIGHT_ROWS:], np.flatnonzero(~right), figures.RED),
+    ):
+        for axes in places.ravel():
+            axes.set_axis_off()
+        for axes, row in zip(places.ravel(), rows.tolist(), strict=False):
+            axes.set_axis_on()
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.imshow(images[row], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axes.set_title(said[row], fontsize=8, pad=2)
+            axes.set_xlabel("" if right[row] else f"true: {true[row]}", fontsize=7, labelpad=1)
+            for side in axes.spines.values():
+                side.set(color=color, linewidth=1.8)
+    return _png(figure)
+
+
+def mistakes(truth: np.ndarray, proba: np.ndarray) -> list[tuple[str, str, int]]:
+    """Count which characters are taken for which.
+
+    Parameters
+    ----------
+    truth : ndarray of shape (t, 36)
+        1 where a label is on.
+    proba : ndarray of shape (t, 36)
+        What is said.
+
+    Returns
+    -------
+    list of (str, str, int)
+        What is true, what is said instead, and in how many images; the most frequent first.
+
+    Examples
+    --------
+    >>> mistakes(np.eye(36)[[1]] + np.eye(36)[[10]], np.eye(36)[[7]] + np.eye(36)[[10]])
+    [('1', '7', 1)]
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    for true, said in zip(likeliest(truth), likeliest(proba), strict=True):
+        wrong = true != said
+        counts.update((LABELS[t], LABELS[s]) for t, s in zip(true[wrong], said[wrong], strict=True))
+    return [(*pair, n) for pair, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def mistakes_figure(found: list[tuple[str, str, int]]) -> bytes:
+    """Draw the most frequent mistakes as bars.
+
+    Parameters
+    ----------
+    found : list of (str, str, int)
+        From `mistakes`.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
+    shown = found[:_SHOWN_MISTAKES][::-1]
+    figure = Figure(figsize=(6.0, 0.8 + 0.24 * _SHOWN_MISTAKES), facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.2, 0.12, 0.77, 0.85))
+    names = [f"{true} read as {said}" for true, said, _ in shown]
+    axes.barh(names, [n for _, _, n in shown], color=figures.RED, height=0.62)
+    axes.set_xlabel("test images")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return _png(figure)
+
+
+def _written(proba: np.ndarray) -> list[str]:
+    digits, letters = likeliest(proba)
+    return [f"{LABELS[d]} {LABELS[c]}" for d, c in zip(digits, letters, strict=True)]
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,87 @@
+"""The recipes that the rows compare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fewlabel.multilabel import CHARACTERS, PUBLISHED, CopyPolicy, PreprocessSettings
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How images are prepared and networks are made.
+
+    Attributes
+    ----------
+    preprocess : PreprocessSettings or None
+        Steps of preprocessing; None leaves the images as they are.
+    copies : CopyPolicy or None
+        Changed copies that join the labelled images.
+    network : str
+        Network of ``[networks]`` in the settings of the study; the student's.
+    members : tuple of str
+        Networks of the ensemble.
+    structure : bool
+        Whether a network knows that there is one digit and one letter.
+    few : bool
+        Whether only some of the labelled images have their labels.
+    """
+
+    preprocess: PreprocessSettings | None = None
+    copies: CopyPolicy | None = None
+    network: str = "cnn"
+    members: tuple[str, ...] = ()
+    structure: bool = False
+    few: bool = False
+
+
+ALL_STEPS = PreprocessSettings()
+"""The whole of preprocessing."""
+
+ABLATION = {
+    "specks": ("no median against specks", replace(ALL_STEPS, specks=False)),
+    "blur": ("no blur", replace(ALL_STEPS, sigma=0.0)),
+    "merge": ("broken strokes not merged", replace(ALL_STEPS, merge=False)),
+    "cut": ("touching characters not cut", replace(ALL_STEPS, cut=False)),
+    "look": ("no second threshold", replace(ALL_STEPS, second_look=False)),
+    "compose": ("not put in their places", replace(ALL_STEPS, compose=False)),
+    "opening": ("opened besides", replace(ALL_STEPS, opening=2)),
+}
+"""What the ablation of preprocessing changes: words, and the settings."""
+
+
+def recipes(config: dict[str, Any]) -> dict[str, Recipe]:
+    """Give the recipes by name.
+
+    Parameters
+    ----------
+    config : dict
+        Settings of the study.
+
+    Returns
+    -------
+    dict of str to Recipe
+        Each adds to the one before.
+    """
+    plain = Recipe()
+    prepared = replace(plain, preprocess=ALL_STEPS)
+    copied = replace(prepared, copies=CHARACTERS)
+    best = replace(
+        copied,
+        network=config["best_network"],
+        members=tuple(config["best_members"]),
+        structure=True,
+    )
+    return {
+        "plain": plain,
+        "resnet50": replace(plain, network="resnet50"),
+        "prepared": prepared,
+        "flips": replace(prepared, copies=PUBLISHED),
+        "no-flips": replace(prepared, copies=replace(PUBLISHED, flip=False)),
+        "single": replace(copied, members=("cnn",) * config["single_members"]),
+        "several": replace(copied, members=tuple(config["several_members"])),
+        "structure": replace(copied, structure=True),
+        "best": best,
+        "few": replace(best, few=True),
+    } | {f"ablation-{k}": replace(prepared, preprocess=s) for k, (_, s) in ABLATION.items()}

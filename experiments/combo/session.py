@@ -1,0 +1,302 @@
+"""Images, networks and teachers that the rows of one seed share."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewlabel.multilabel import (
+    LABELS,
+    CompetitionData,
+    changed_copies,
+    load_competition,
+    make_combo,
+    preprocess_images,
+)
+from fewlabel.nets import MultiLabelNetwork
+from fewlabel.selftrain import TeacherStudent
+
+from ..protocol import Progress, Session
+from .recipes import Recipe
+
+GENERATED = "generated"
+STRUCTURE = ((0, 10), (10, 36))
+"""One digit and one letter."""
+
+_HELD = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Images and targets of one seed.
+
+    Attributes
+    ----------
+    labeled, unlabeled, test : ndarray of shape (n, 56, 56), dtype uint8
+        Images.
+    targets, test_targets : ndarray of shape (n, 36), dtype int8
+        1 where a label is on.
+    unseen : ndarray of shape (t, 56, 56), dtype uint8
+        Images of which nobody here knows the labels, for a submission.
+    """
+
+    labeled: np.ndarray
+    targets: np.ndarray
+    unlabeled: np.ndarray
+    test: np.ndarray
+    test_targets: np.ndarray
+    unseen: np.ndarray = field(default_factory=lambda: np.zeros((0, 56, 56), np.uint8))
+
+
+class ComboSession(Session):
+    """Data and models of one seed.
+
+    Parameters
+    ----------
+    config : dict
+        Settings of the study.
+    seed : int
+        Seed of every random choice.
+    progress : callable
+        Called as ``progress(stage, done, total)``.
+    draws : bool
+        Whether pictures are made with this seed.
+
+    Attributes
+    ----------
+    data : Data
+        The images; nothing but the measurement reads the test images.
+    """
+
+    def __init__(
+        self, config: dict[str, Any], seed: int, progress: Progress, *, draws: bool
+    ) -> None:
+        super().__init__(seed, progress)
+        self.config = config
+        self.draws = draws
+        self.data = load_data(config, seed)
+        # Models of a teacher are kept here between the rows that use them.
+        self._folder = Path(tempfile.mkdtemp(prefix="fewlabel-combo-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+
+    def images(self, kind: str, recipe: Recipe) -> np.ndarray:
+        """Give images as a recipe prepares them.
+
+        Parameters
+        ----------
+        kind : {"labeled", "unlabeled", "test", "unseen"}
+            Which.
+        recipe : Recipe
+            How they are prepared.
+
+        Returns
+        -------
+        ndarray of shape (n, 56, 56), dtype uint8
+            Made once for all rows of the same preprocessing.
+        """
+        images: np.ndarray = getattr(self.data, kind)
+        if recipe.preprocess is None:
+            return images
+        name = f"{kind} images, {recipe.preprocess}"
+        steps = recipe.preprocess
+        return self.work.get(name, lambda: preprocess_images(images, steps).images)
+
+    def training_set(self, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+        """Give the images with labels, and their changed copies.
+
+        Parameters
+        ----------
+        recipe : Recipe
+            How images are prepared.
+
+        Returns
+        -------
+        images : ndarray of shape (n, 56, 56), dtype uint8
+            Images, then copies.
+        targets : ndarray of shape (n, 36), dtype int8
+            Their labels.
+        """
+        n = self.config["few"] if recipe.few else len(self.data.targets)
+        images, targets = self.images("labeled", recipe)[:n], self.data.targets[:n]
+        if recipe.copies is None:
+            return images, targets
+        rng = np.random.default_rng([self.seed, 17])
+        copies, rows = changed_copies(images, recipe.copies, rng)
+        return np.concatenate([images, copies]), np.concatenate([targets, targets[rows]])
+
+    def network(self, name: str, recipe: Recipe) -> MultiLabelNetwork:
+        """Make a network that is not trained yet.
+
+        Parameters
+        ----------
+        name : str
+            Network of ``[networks]``.
+        recipe : Recipe
+            Whether it knows the structure.
+
+        Returns
+        -------
+        MultiLabelNetwork
+            With the same number of steps for every network of every row.
+        """
+        config = self.config
+        options = dict(config["networks"][name])
+        steps = options.pop("steps", config["steps"])
+        batch = options.pop("batch", config["batch"])
+        return MultiLabelNetwork(
+            options.pop("architecture"),
+            options=options,
+            labels=LABELS,
+            structure=STRUCTURE if recipe.structure else None,
+            n_epochs=1,
+            min_steps=steps,
+            batch_size=batch,
+            learning_rate=config["rate"],
+            random_state=self.seed,
+        )
+
+    def alone(self, recipe: Recipe) -> MultiLabelNetwork:
+        """Train one network on the labels alone.
+
+        Parameters
+        ----------
+        recipe : Recipe
+            How.
+
+        Returns
+        -------
+        MultiLabelNetwork
+            Trained.
+        """
+        images, targets = self.training_set(recipe)
+        network = self.network(recipe.network, recipe)
+        return network.set_params(progress=self.progress).fit(images, targets)
+
+    def taught(self, name: str, recipe: Recipe, rounds: int) -> TeacherStudent:
+        """Train the members of an ensemble, and let them teach students.
+
+        Members and students that an earlier row has trained are not trained again.
+
+        Parameters
+        ----------
+        name : str
+            A name for the folder of the models.
+        recipe : Recipe
+            How.
+        rounds : int
+            Students to train; with none, the student is a network trained on the labels alone.
+
+        Returns
+        -------
+        TeacherStudent
+            The teacher and its student.
+        """
+        config = self.config
+        images, targets = self.training_set(recipe)
+        pool = self.images("unlabeled", recipe)
+        unknown = np.full((len(pool), targets.shape[1]), -1)
+        model = TeacherStudent(
+            [self.network(member, recipe) for member in recipe.members],
+            self.network(recipe.network, recipe),
+            precision=config["precision"],
+            agreement=config["agreement"],
+            max_rounds=rounds,
+            # The number of rounds is fixed: no label is spent on choosing it.
+            held_out_share=0.0,
+            checkpoint=self._folder / name,
+            progress=self.progress,
+            random_state=self.seed,
+        )
+        return model.fit(np.concatenate([images, pool]), np.concatenate([targets, unknown]))
+
+
+def load_data(config: dict[str, Any], seed: int) -> Data:
+    """Make or read the images of a seed.
+
+    Parameters
+    ----------
+    config : dict
+        Settings of the study.
+    seed : int
+        The seed.
+
+    Returns
+    -------
+    Data
+        Generated images; or the competition's, of whose labelled images a part drawn with the
+        seed is held out to test on.
+
+    Raises
+    ------
+    DataError
+        If glyphs or files are missing or are not what they should be.
+    """
+    sizes = config["n_labeled"], config["n_unlabeled"], config["n_test"]
+    if config["data"] == GENERATED:
+        made = make_combo(*sizes, seed=seed)
+        return Data(
+            made.labeled.images,
+            made.labeled.targets,
+            made.unlabeled.images,
+            made.test.images,
+            made.test.targets,
+        )
+    read = competition(config["data"])
+    order = np.random.default_rng([seed, 19]).permutation(len(read.images))
+    n_held = held_out(len(read.images), config)
+    held, kept = order[:n_held], order[n_held:][: sizes[0]]
+    return Data(
+        read.images[kept],
+        read.targets[kept],
+        read.unlabeled[: sizes[1]],
+        read.images[held],
+        read.targets[held],
+        read.test,
+    )
+
+
+def held_out(n: int, config: dict[str, Any]) -> int:
+    """Say how many of the competition's labelled images are held out to test on.
+
+    Parameters
+    ----------
+    n : int
+        Labelled images.
+    config : dict
+        Settings of the study.
+
+    Returns
+    -------
+    int
+        A fifth, and at most ``n_test``.
+    """
+    return min(round(_HELD * n), int(config["n_test"]))
+
+
+@lru_cache(maxsize=1)
+def competition(folder: str) -> CompetitionData:
+    """Read the competition's files once.
+
+    Parameters
+    ----------
+    folder : str
+        Folder with them.
+
+    Returns
+    -------
+    CompetitionData
+        Images and labels.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or is not what it should be.
+    """
+    return load_competition(folder)

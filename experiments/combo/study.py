@@ -1,0 +1,186 @@
+"""The study of two characters: what preprocessing, bagging and a teacher bring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fewlabel.errors import UsageError
+from fewlabel.multilabel import load_glyphs
+
+from ..protocol import Outcome, Progress, Row, Session, Settings, Study
+from ..summary import RowSummary
+from . import drawing, pictures
+from .lines import LINES, Learn
+from .measured import MEASURES
+from .recipes import Recipe, recipes
+from .sentences import sentences
+from .session import GENERATED, ComboSession, competition, held_out
+
+
+class Combo(Study):
+    """The study of a digit and a letter in one noisy image."""
+
+    pictures = pictures.FILES
+    measures = MEASURES
+    sizes = ("n_labeled", "n_unlabeled", "n_test")
+
+    def config(self, settings: Settings) -> dict[str, Any]:
+        """Give the settings of a run; the competition's images are counted.
+
+        Parameters
+        ----------
+        settings : Settings
+            What the user asks.
+
+        Returns
+        -------
+        dict
+            Settings of the study.
+        """
+        config = super().config(settings)
+        if config["data"] != GENERATED:
+            read = competition(config["data"])
+            n = len(read.images)
+            config["n_labeled"] = min(config["n_labeled"], n - held_out(n, config))
+            config["n_unlabeled"] = min(config["n_unlabeled"], len(read.unlabeled))
+        # Fewer labels than all there are, or no such rows.
+        return config | {"few": config["few"] if config["few"] < config["n_labeled"] else 0}
+
+    def rows(self, config: dict[str, Any]) -> list[Row]:
+        """Give the rows in the order of the table.
+
+        Parameters
+        ----------
+        config : dict
+            Settings of the study.
+
+        Returns
+        -------
+        list of Row
+            What was published step by step, fewlabel's best, few labels, the ablation.
+        """
+        known = recipes(config)
+        left_out = set() if config["few"] else {"few-alone", "few-best"}
+        left_out |= set() if config["networks"]["resnet50"]["steps"] else {"resnet50"}
+        names = config["rows"] or [line.id for line in LINES]
+        rows = []
+        for line in LINES:
+            if line.id not in names or line.id in left_out:
+                continue
+            recipe = known[line.recipe]
+            n_labeled = config["few"] if recipe.few else config["n_labeled"]
+            published = line.id if line.id in self.published else None
+            learn = partial(_learn, learn=line.learn, recipe=recipe)
+            rows.append(Row(line.id, line.setting, line.model, n_labeled, learn, published))
+        return rows
+
+    def open(
+        self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
+    ) -> Session:
+        """Make or read the images of a seed.
+
+        Parameters
+        ----------
+        config : dict
+            Settings of the study.
+        settings : Settings
+            What the user asks.
+        seed : int
+            The seed.
+        progress : callable
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ComboSession
+            Images and models.
+        """
+        draws = seed == (settings.seeds or config["seeds"])[0]
+        return ComboSession(config, seed, progress, draws=draws)
+
+    def is_comparable(self, settings: Settings) -> bool:
+        """Tell whether published figures stand beside ours: with the competition's files, too.
+
+        Parameters
+        ----------
+        settings : Settings
+            What the user asks.
+
+        Returns
+        -------
+        bool
+            True.
+        """
+        return True
+
+    def check(self, config: dict[str, Any], settings: Settings) -> None:
+        """Refuse folders of models, and glyphs that are not there.
+
+        Parameters
+        ----------
+        config : dict
+            Settings of the study.
+        settings : Settings
+            What the user asks.
+        """
+        if settings.save_models is not None or settings.from_models is not None:
+            raise UsageError(
+                "The study of two characters saves and loads no models: leave out --save-models "
+                "and --from-models."
+            )
+        if config["data"] == GENERATED:
+            load_glyphs()
+
+    def show_preprocessing(self, config: dict[str, Any], path: Path) -> None:
+        """Draw what every step of preprocessing makes of the first images.
+
+        Parameters
+        ----------
+        config : dict
+            Settings of the study.
+        path : Path
+            PNG file to write.
+        """
+        pictures.show_steps(config, path)
+
+    def figures(self, summaries: Sequence[RowSummary], folder: Path) -> list[Path]:
+        """Draw the rows as bars.
+
+        Parameters
+        ----------
+        summaries : sequence of RowSummary
+            What was measured.
+        folder : Path
+            Where to put the figure.
+
+        Returns
+        -------
+        list of Path
+            The file.
+        """
+        return [drawing.draw_rows(folder / drawing.FILE, summaries)]
+
+    def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
+        """Say what the comparison shows.
+
+        Parameters
+        ----------
+        summaries : sequence of RowSummary
+            What was measured.
+
+        Returns
+        -------
+        list of str
+            Sentences, each computed from the figures.
+        """
+        return sentences(summaries, self.published)
+
+
+def _learn(session: ComboSession, learn: Learn, recipe: Recipe) -> Outcome:
+    return learn(session, recipe)
+
+
+STUDY = Combo("combo", "Two characters in one noisy image", Path(__file__).parent)
