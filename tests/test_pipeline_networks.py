@@ -11,7 +11,7 @@ from fewlabel import pipeline
 from fewlabel.data import Labels, labels_from_truth, load_images
 from fewlabel.pipeline import FitSettings, extract_features, fit_images
 from fewlabel.run_folder import load_run, save_run
-from fewlabel.selftrain.expert_rounds import load_experts
+from fewlabel.selftrain.expert_store import load_experts
 from fewlabel.selftrain.graph_student import StudentSettings
 
 QUICK = functools.partial(StudentSettings, "cnn", n_steps=45, batch_size=64, augment="weak")

@@ -1,27 +1,40 @@
 """Binary experts: pseudo-labels, rounds, what is kept and what is told."""
 
+import os
+import signal
+import subprocess
+import sys
 import types
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits, make_blobs
 
 from fewlabel import BinaryExperts, NetworkClassifier
+from fewlabel.data import image_set_from_array
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.selftrain import expert_rounds, experts
-from fewlabel.selftrain.expert_rounds import load_experts
+from fewlabel.nets import FineTuning
+from fewlabel.nets.batches import as_inputs, to_network
+from fewlabel.selftrain import expert_rounds, expert_store, experts
+from fewlabel.selftrain.expert_store import load_experts
 from fewlabel.selftrain.ledger import HELD
 
 NETWORK = NetworkClassifier(options={"widths": (64, 32)}, min_steps=120)
 QUICK = {"retrain_steps": 80, "expert_epochs": 3, "max_rounds": 2, "random_state": 0}
 
 
-@pytest.fixture(scope="module")
-def digits():
+def few_digits():
+    """Rows with 150 labels, the labels, the truth, and rows to test on."""
     X, truth = load_digits(return_X_y=True)
     X = (X / 16).astype(np.float32)
     y = np.where(np.arange(1_200) < 150, truth[:1_200], -1)
     return X[:1_200], y, truth, X[1_200:]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return few_digits()
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +146,7 @@ def test_a_killed_run_goes_on_to_the_same_result(digits, model, tmp_path, monkey
         stopped.fit(X, y)
     monkeypatch.undo()
     found = []
-    get = expert_rounds.RoundFolder.get
+    get = expert_store.RoundFolder.get
 
     def watched(self, number, template):
         state = get(self, number, template)
@@ -141,7 +154,7 @@ def test_a_killed_run_goes_on_to_the_same_result(digits, model, tmp_path, monkey
             found.append((number, state is not None))
         return state
 
-    monkeypatch.setattr(expert_rounds.RoundFolder, "get", watched)
+    monkeypatch.setattr(expert_store.RoundFolder, "get", watched)
     again = BinaryExperts(NETWORK, **QUICK, checkpoint=tmp_path).fit(X, y)
     assert found[:3] == [(0, True), (1, True), (2, False)]
     np.testing.assert_allclose(again.predict_proba(test), model.predict_proba(test), atol=1e-5)
@@ -153,6 +166,93 @@ def test_a_killed_run_goes_on_to_the_same_result(digits, model, tmp_path, monkey
     other.fit(X, np.where(np.arange(len(y)) < 140, y, -1))
     assert found == [(0, False)]
     assert [place.name for place in tmp_path.iterdir() if place.is_dir()] == ["round-0"]
+
+
+KILLED = """
+import os, signal
+from tests.selftrain.test_experts import NETWORK, QUICK, few_digits
+from fewlabel import BinaryExperts
+
+def told(stage, done, total):
+    if stage == "experts: round-2" and done > total // 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+X, y, _, _ = few_digits()
+BinaryExperts(NETWORK, **QUICK, checkpoint=CHECKPOINT, progress=told).fit(X, y)
+"""
+
+
+def test_a_run_killed_outright_in_a_round_goes_on_to_the_same_result(
+    digits, model, tmp_path, request
+):
+    root = request.config.rootpath
+    killed = subprocess.run(
+        [sys.executable, "-c", f"CHECKPOINT = {str(tmp_path)!r}\n{KILLED}"],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (tmp_path / "round-1" / "multiclass").is_dir()
+    assert not (tmp_path / "round-2").exists()
+    X, y, _, test = digits
+    told = []
+    resumed = BinaryExperts(
+        NETWORK,
+        **QUICK,
+        checkpoint=tmp_path,
+        progress=lambda stage, done, total: told.append(stage),
+    ).fit(X, y)
+    assert told[0] == "experts: round-2"
+    np.testing.assert_allclose(resumed.predict_proba(test), model.predict_proba(test), atol=1e-5)
+    assert resumed.ledger_.row == model.ledger_.row
+    for found, whole in zip(resumed.accepted_, model.accepted_, strict=True):
+        np.testing.assert_array_equal(found[:2], whole[:2])
+        np.testing.assert_allclose(found[2], whole[2], atol=1e-5)
+    np.testing.assert_array_equal(resumed.held_out_accuracy_, model.held_out_accuracy_)
+
+
+@pytest.fixture
+def tints():
+    """Noise with a tint: red, green or blue is the class."""
+    y = np.arange(72) % 3
+    images = np.random.default_rng(0).integers(0, 130, (72, 32, 32, 3))
+    images[np.arange(72), :, :, y] += 120
+    return images.astype(np.uint8), y
+
+
+def test_a_backbone_is_turned_into_experts(tints, tmp_path):
+    images, y = tints
+    network = FineTuning(
+        "mobilenetv3_small_050",
+        pretrained=False,
+        # The photos are larger: every part reads them at the size of the network.
+        size=24,
+        min_steps=12,
+        n_epochs=1,
+        batch_size=16,
+        learning_rate=1e-2,
+        augment=None,
+    )
+    settings = {"retrain_steps": 2, "expert_epochs": 1, "max_rounds": 1, "n_folds": 0}
+    settings |= {"agreement": "margin", "threshold": 0.01, "margin": 0.01, "random_state": 0}
+    known = np.where(np.arange(72) < 36, y, -1)
+    model = BinaryExperts(network, **settings, checkpoint=tmp_path).fit(images, known)
+    assert model.rounds_[1].outcome == "trained"
+    assert model.predict_proba(images).shape == (72, 3)
+    # The experts have learnt what a tint is: theirs leave the trunk that they share.
+    claims = model.claims(images)
+    assert claims.shape == (72, 3)
+    assert np.mean(claims.argmax(axis=1) == y) > 0.6
+    experts, scale = load_experts(tmp_path / "round-1" / "experts")
+    small = image_set_from_array(images).read(slice(None), size=(24, 24), channels=3)
+    with torch.inference_mode():
+        logits = experts(to_network(as_inputs(small), torch.device("cpu"))).numpy()
+    np.testing.assert_allclose(scale(logits), claims, atol=1e-4)
+    again = BinaryExperts(network, **settings, checkpoint=tmp_path).fit(images, known)
+    assert again.accepted_[1][0].tolist() == model.accepted_[1][0].tolist()
 
 
 def test_the_networks_of_a_round_can_be_loaded_alone(digits, tmp_path):

@@ -12,6 +12,8 @@ AGREEMENTS = ("vote", "veto", "margin")
 """How experts agree; see `AgreementRule`."""
 
 _CLAIM = 0.5
+_NEARLY_ALL = 0.95
+_FEWEST = 20
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,3 @@ def has_collapsed(codes: np.ndarray, shares: np.ndarray) -> bool:
     counts = np.bincount(codes, minlength=len(shares)) / len(codes)
     largest = int(counts.argmax())
     return bool(counts[largest] >= _NEARLY_ALL and shares[largest] < _NEARLY_ALL - 0.2)
-
-
-_NEARLY_ALL = 0.95
-_FEWEST = 20

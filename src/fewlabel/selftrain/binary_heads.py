@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from fewlabel.data.targets import one_hot
 from fewlabel.nets import Network, TrainingSet, TrainSettings, predict_logits
 from fewlabel.nets.batches import Batch, as_inputs
 from fewlabel.nets.layerwise import LayerwiseTrainer, open_layers
+from fewlabel.nets.photos import as_images, read_photos, rows_at_once
+from fewlabel.nets.predictor import input_shape
 
 BALANCES = ("loss", "over-sampling", "under-sampling", "none")
 """How an expert's few images of its class are made to count beside all the others."""
@@ -30,6 +33,8 @@ HEADS_AT_ONCE = 128
 """Heads that are solved together, so that memory stays bounded with many classes."""
 
 _DECAY = 1e-3
+_FEWEST_TO_SCALE = 10
+_BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -220,7 +225,7 @@ def make_experts(
     network : Network
         Trained; it is not changed.
     X : ndarray of shape (n, d), or (n, H, W) or (n, H, W, C)
-        Labelled rows or images, at the size of the network.
+        Labelled rows or images; these of any size.
     codes : ndarray of shape (n,)
         Their classes, each below the number of the network's outputs.
     settings : HeadSettings
@@ -237,11 +242,12 @@ def make_experts(
     """
     device = next(network.parameters()).device
     experts = copy.deepcopy(network)
-    inputs = as_inputs(X)
+    if not _fits(network, X):
+        X = read_photos(as_images(X), network)
     targets = one_hot(codes, network.spec.n_outputs)
     rng = np.random.default_rng([seed, 5])
     weights = balance_weights(codes, network.spec.n_outputs, settings.balance, rng)
-    rows = predict_logits(experts.eval(), inputs, device, embed=True)
+    rows = head_logits(experts, X, embed=True)
     coef, intercept = solve_heads(rows, targets, weights)
     with torch.no_grad():
         experts.head.weight.copy_(torch.from_numpy(coef))
@@ -265,6 +271,43 @@ def make_experts(
     trained = trainer.fit(TrainingSet.of(X, both)).eval()
     trained.requires_grad_(True)
     return trained
+
+
+def head_logits(network: Network, X: np.ndarray, *, embed: bool = False) -> np.ndarray:
+    """Run all heads over rows or images: one product on what the shared trunk sees.
+
+    Parameters
+    ----------
+    network : Network
+        With one output a head.
+    X : ndarray of shape (n, d), or (n, H, W) or (n, H, W, C)
+        Rows or images; these of any size.
+    embed : bool
+        Give what the heads see in place of the logits.
+
+    Returns
+    -------
+    ndarray of shape (n, K) or (n, width), float32
+        Logits or embeddings.
+    """
+    device = next(network.parameters()).device
+    if not len(X):
+        return np.empty((0, network.spec.n_outputs), dtype=np.float32)
+    at_once = _BLOCK if X.ndim == 2 else rows_at_once(network, device, _BLOCK)
+    blocks: Iterable[tuple[slice, np.ndarray]] = [(slice(None), X)]
+    if not _fits(network, X):
+        channels, *size = network.spec.input_shape
+        blocks = as_images(X).blocks(_BLOCK, size=(size[0], size[1]), channels=channels)
+    parts = (
+        predict_logits(network.eval(), as_inputs(rows), device, batch_size=at_once, embed=embed)
+        for _, rows in blocks
+    )
+    return np.concatenate(list(parts))
+
+
+def _fits(network: Network, X: np.ndarray) -> bool:
+    """Tell whether images need not be read at another size; a backbone may have its own."""
+    return X.ndim == 2 or input_shape(X) == tuple(network.spec.input_shape)
 
 
 @dataclass(frozen=True)
@@ -350,6 +393,3 @@ class ClaimScale:
             "slope": self.slope,
             "offset": self.offset,
         }
-
-
-_FEWEST_TO_SCALE = 10

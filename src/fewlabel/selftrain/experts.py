@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import numbers
 from collections.abc import Callable
 from pathlib import Path
@@ -17,19 +15,18 @@ from fewlabel.compute import as_generator
 from fewlabel.data.targets import encode_labels
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import LabelFolds, choose_candidate, label_folds
-from fewlabel.nets import Network, NetworkClassifier, predict_logits
-from fewlabel.nets.batches import as_inputs
+from fewlabel.nets import Network, NetworkClassifier
 from fewlabel.selftrain.agreement import AgreementRule
-from fewlabel.selftrain.binary_heads import BALANCES, TRUNKS, ClaimScale, HeadSettings
-from fewlabel.selftrain.expert_rounds import (
-    ExpertRound,
-    ExpertRounds,
-    ExpertSettings,
-    Multiclass,
-    RoundFolder,
-    RoundState,
+from fewlabel.selftrain.binary_heads import (
+    BALANCES,
+    TRUNKS,
+    ClaimScale,
+    HeadSettings,
+    head_logits,
 )
-from fewlabel.selftrain.inputs import check_rows, check_rows_and_labels, demand
+from fewlabel.selftrain.expert_rounds import ExpertRounds, ExpertSettings
+from fewlabel.selftrain.expert_store import ExpertRound, Multiclass, RoundFolder, RoundState
+from fewlabel.selftrain.inputs import check_rows, check_rows_and_labels, demand, digest_of
 from fewlabel.selftrain.ledger import PseudoLabelLedger
 
 Progress = Callable[[str, int, int], None]
@@ -287,7 +284,7 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
                 "This BinaryExperts has no experts: no round was kept. Predict with the "
                 "multi-class network, or give more labels."
             )
-        return self.scale_(_logits(self.experts_, check_rows(self, X)))
+        return self.scale_(head_logits(self.experts_, check_rows(self, X)))
 
     def _rounds(
         self, X: np.ndarray, codes: np.ndarray, fold: int | None, seed: int
@@ -309,7 +306,7 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
         if folder is not None and fold:
             folder = folder / f"fold-{fold}"
         template = self._template(X)
-        about = _digest(X, known, held, settings, repr(template.get_params()), seed)
+        about = digest_of(X, known, held, settings, repr(template.get_params()), seed)
         return ExpertRounds(
             X,
             known,
@@ -391,7 +388,7 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
         self.held_claims_ = np.empty((0, n_classes), dtype=bool)
         if state.experts is not None and state.scale is not None and len(run.held):
             self.held_codes_ = run.truth
-            self.held_claims_ = state.scale(_logits(state.experts, run.X[run.held])) >= 0.5
+            self.held_claims_ = state.scale(head_logits(state.experts, run.X[run.held])) >= 0.5
         table = np.zeros((n_classes, n_classes))
         np.add.at(table, self.held_codes_, self.held_claims_)
         counts = np.bincount(self.held_codes_, minlength=n_classes)
@@ -425,11 +422,6 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
         demand(self.n_folds <= _OF_FOLDS, "n_folds", f"an int of at most {_OF_FOLDS}", self)
 
 
-def _logits(network: Network, X: np.ndarray) -> np.ndarray:
-    device = next(network.parameters()).device
-    return predict_logits(network.eval(), as_inputs(X), device)
-
-
 def _ledger(kept: list[RoundState], n_rows: int) -> PseudoLabelLedger:
     """Enter the rounds that were kept: what later ones believed is in no network."""
     ledger = PseudoLabelLedger(n_rows)
@@ -447,14 +439,3 @@ def _check_classes(found: np.ndarray, wanted: Any) -> None:
             f"No row is labelled {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}: an "
             "expert needs at least one label of its class."
         )
-
-
-def _digest(*parts: Any) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        if isinstance(part, np.ndarray):
-            digest.update(str(part.shape).encode())
-            digest.update(np.ascontiguousarray(part).data)
-        else:
-            digest.update(json.dumps(part, default=str, sort_keys=True).encode())
-    return digest.hexdigest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 import numpy as np
@@ -109,3 +111,31 @@ def demand(fine: bool, name: str, expected: str, estimator: Any) -> None:
             f"The '{name}' parameter of {type(estimator).__name__} must be {expected}. "
             f"Got {getattr(estimator, name)!r} instead."
         )
+
+
+def digest_of(*parts: Any) -> str:
+    """Name data and settings, so that what was kept of others is not taken.
+
+    Parameters
+    ----------
+    *parts : ndarray or JSON type
+        Whatever decides the result.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+
+    Examples
+    --------
+    >>> digest_of(np.arange(3), 0.5) == digest_of(np.arange(3), 0.6)
+    False
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.shape} {part.dtype}".encode())
+            digest.update(np.ascontiguousarray(part).data)
+        else:
+            digest.update(json.dumps(part, default=str, sort_keys=True).encode())
+    return digest.hexdigest()
