@@ -299,7 +299,7 @@ def test_images(digits):
     few = QUICK | {"max_rounds": 1, "n_members": 1}
     model = TeacherStudent(network, **few).fit(images[:1_200], y)
     assert model.predict(images[1_200:]).shape == (597,)
-    with pytest.raises(UsageError, match="one label an image, or a table"):
+    with pytest.raises(UsageError, match="one label an image"):
         TeacherStudent(network).fit(images, y)
 
 

@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from fewlabel.compute import as_generator
-from fewlabel.data.targets import encode_labels, one_hot
-from fewlabel.errors import UsageError
-from fewlabel.evaluate import label_folds
-from fewlabel.nets import MultiLabelNetwork, NetworkClassifier
-from fewlabel.nets.multilabel_targets import (
-    check_fits_structure,
-    check_label_table,
-    most_likely_labels,
-    warn_of_useless_columns,
-)
+from fewlabel.nets import MultiLabelNetwork
+from fewlabel.nets.multilabel_targets import check_label_table, most_likely_labels
+from fewlabel.selftrain.inputs import check_rows, demand, digest_of
 from fewlabel.selftrain.ledger import PseudoLabelLedger
 from fewlabel.selftrain.soft_labels import AUTO, EnsembleView, Thresholds, combine
-from fewlabel.selftrain.teacher_rounds import (
-    KnownLabels,
-    TeacherRound,
-    TeacherRounds,
-    TeacherSettings,
+from fewlabel.selftrain.teacher_inputs import (
+    ME,
+    check_parameters,
+    check_rows_or_table,
+    hold_out,
+    known_labels,
+    make_templates,
 )
+from fewlabel.selftrain.teacher_rounds import TeacherRound, TeacherRounds, TeacherSettings
 from fewlabel.selftrain.voices import Voices
-
-SAMPLES = ("bootstrap", "all")
-_MEMBERS = 5
-_MOST_HELD = 2_000
-_ME = "TeacherStudent"
 
 
 class TeacherStudent(ClassifierMixin, BaseEstimator):
@@ -209,14 +197,13 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
         UserWarning
             If one of several labels is always absent or never known; it is named.
         """
-        self._check_parameters()
-        self.notes_: list[str] = []
-        X, y = self._validate(X, y)
+        check_parameters(self)
+        X, y = check_rows_or_table(self, X, y)
         rng = as_generator(self.random_state)
         seed = int(rng.integers(2**31))
-        members, student = self._templates(X, y.ndim == 2)
-        labels = self._labels(y, student)
-        self.held_ = self._hold_out(labels, rng)
+        members, student = make_templates(self, X, is_multilabel=y.ndim == 2)
+        self.classes_, labels, self.notes_ = known_labels(y, student)
+        self.held_ = hold_out(labels, self.held_out_share, rng)
         settings = TeacherSettings(
             self._threshold("positive"),
             self._threshold("negative"),
@@ -227,7 +214,7 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
             self.sample,
         )
         told = [repr(model.get_params()) for model in (*members, student)]
-        about = _digest(X, labels.targets, labels.known, self.held_, repr(settings), told, seed)
+        about = digest_of(X, labels.targets, labels.known, self.held_, repr(settings), told, seed)
         self._voices = Voices(
             X,
             self.classes_,
@@ -257,7 +244,7 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
             Of the classes, rows that sum to 1; or of each label by itself. Float64.
         """
         check_is_fitted(self, "student_")
-        rows = self._rows(X)
+        rows = check_rows(self, X)
         proba = self._voices.ask(self.student_, rows).astype(np.float64)
         if self._is_multilabel:
             return proba
@@ -302,7 +289,7 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
         predicted = self.predict(X)
         if not self._is_multilabel:
             return float(np.average(predicted == np.asarray(y), weights=sample_weight))
-        table = check_label_table(y, len(predicted), _ME)
+        table = check_label_table(y, len(predicted), ME)
         right = ((predicted == table) | (table < 0)).all(axis=1)
         return float(np.average(right, weights=sample_weight))
 
@@ -349,7 +336,7 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
 
     def _ensemble(self, X: Any) -> EnsembleView:
         check_is_fitted(self, "student_")
-        rows = self._rows(X)
+        rows = check_rows(self, X)
         return combine(
             (self._voices.ask(self._voices.model(name), rows) for name in self._members),
             is_multilabel=self._is_multilabel,
@@ -409,144 +396,10 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
                     "pass for each."
                 )
 
-    def _templates(self, X: np.ndarray, is_multilabel: bool) -> tuple[list[Any], Any]:
-        given = self.members
-        if given is None:
-            given = _default(X, is_multilabel, self.device)
-        listed = list(given) if isinstance(given, Sequence) else [given]
-        if not listed:
-            raise UsageError(f"The 'members' parameter of {_ME} must list at least one estimator.")
-        n_members = self.n_members
-        if n_members is None:
-            n_members = len(listed) if len(listed) > 1 else _MEMBERS
-        members = [clone(listed[k % len(listed)]) for k in range(n_members)]
-        student = clone(listed[0] if self.student is None else self.student)
-        for model in (*members, student):
-            takes_masks = isinstance(model, MultiLabelNetwork)
-            if takes_masks != is_multilabel:
-                raise UsageError(
-                    f"{_ME} was given {type(model).__name__} and "
-                    f"{'a table of several labels' if is_multilabel else 'one label a row'}: "
-                    f"{'give a MultiLabelNetwork' if is_multilabel else 'give a classifier'}."
-                )
-        return members, student
-
-    def _labels(self, y: np.ndarray, student: Any) -> KnownLabels:
-        if y.ndim == 1:
-            self.classes_, codes = encode_labels(y, _ME)
-            targets = one_hot(codes, len(self.classes_))
-            known = np.repeat(codes[:, None] >= 0, len(self.classes_), axis=1)
-            return KnownLabels(targets, known, False)
-        known = y >= 0
-        if not known.any():
-            raise UsageError(f"{_ME} needs at least one known label: all are -1.")
-        names = np.arange(y.shape[1]) if student.labels is None else np.asarray(student.labels)
-        if len(names) != y.shape[1]:
-            raise UsageError(
-                f"The student's 'labels' must name {y.shape[1]} labels, one a column. "
-                f"Got {len(names)} instead."
-            )
-        self.classes_ = names
-        check_fits_structure(y, student.structure, _ME)
-        self.notes_ += warn_of_useless_columns(y, names.tolist(), _ME, stacklevel=4)
-        bare = int((y == 0).all(axis=1).sum())
-        if bare:
-            self.notes_.append(
-                f"{bare:,} labelled {'row has' if bare == 1 else 'rows have'} none of the labels: "
-                "they teach absence. Where that is not known, write -1."
-            )
-        targets = np.where(known, y, 0).astype(np.float32)
-        return KnownLabels(targets, known, True, student.structure)
-
-    def _hold_out(self, labels: KnownLabels, rng: np.random.Generator) -> np.ndarray:
-        labeled = labels.labeled
-        n = min(round(self.held_out_share * len(labeled)), _MOST_HELD, len(labeled) - 1)
-        if n < 1:
-            return np.empty(0, dtype=np.int64)
-        if labels.is_multilabel:
-            return np.sort(rng.choice(labeled, n, replace=False))
-        known = labels.known.any(axis=1)
-        codes = np.where(known, labels.targets.argmax(axis=1), -1)
-        folds = label_folds(codes, None, max(2, round(len(labeled) / n)), rng)
-        return np.setdiff1d(folds.folds[0][1], folds.labeled[folds.unseen])
-
     def _threshold(self, name: str) -> Any:
         value = getattr(self, name)
         if isinstance(value, str) or not np.ndim(value):
             return value
         shares = np.asarray(value, dtype=np.float64)
-        _demand(shares.shape == self.classes_.shape, name, "one number a label", self)
+        demand(shares.shape == self.classes_.shape, name, "one number a label", self)
         return shares.tolist()
-
-    def _rows(self, X: Any) -> Any:
-        return X if _are_images(X) else validate_data(self, X, dtype=np.float32, reset=False)
-
-    def _validate(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        shape = () if y is None else np.asarray(y).shape
-        if len(shape) == 2 and shape[1] > 1:
-            X = X if _are_images(X) else validate_data(self, X, dtype=np.float32)
-            return X, check_label_table(y, len(X), _ME)
-        if not _are_images(X):
-            checked: tuple[np.ndarray, np.ndarray] = validate_data(self, X, y, dtype=np.float32)
-            return checked
-        y = np.asarray(y)
-        if y.ndim != 1 or len(y) != len(X):
-            raise UsageError(
-                f"{_ME} needs one label an image, or a table of several. Got labels of shape "
-                f"{y.shape} for {len(X)} images instead."
-            )
-        return X, y
-
-    def _check_parameters(self) -> None:
-        for name in ("positive", "negative"):
-            value = getattr(self, name)
-            if isinstance(value, str):
-                _demand(value == AUTO, name, "'auto' or numbers in (0, 1)", self)
-                continue
-            shares = np.asarray(value, dtype=np.float64)
-            fine = bool(((shares > 0) & (shares < 1)).all()) and shares.ndim < 2
-            _demand(fine, name, "'auto' or numbers in (0, 1)", self)
-        for name in ("precision", "agreement", "pseudo_weight", "labeled_share"):
-            value = getattr(self, name)
-            fine = isinstance(value, numbers.Real) and 0 < float(value) <= 1
-            _demand(fine, name, "a float in (0, 1]", self)
-        _demand(self.labeled_share < 1, "labeled_share", "below 1", self)
-        share = self.held_out_share
-        fine = isinstance(share, numbers.Real) and 0 <= float(share) < 1
-        _demand(fine, "held_out_share", "a float in [0, 1)", self)
-        _demand(self.sample in SAMPLES, "sample", f"one of {', '.join(SAMPLES)}", self)
-        for name, least in (("max_rounds", 0), ("n_members", 1)):
-            value = getattr(self, name)
-            fine = isinstance(value, numbers.Integral) and int(value) >= least
-            fine = fine or (value is None and name == "n_members")
-            _demand(fine, name, f"an int of at least {least}", self)
-
-
-def _default(X: np.ndarray, is_multilabel: bool, device: str) -> Any:
-    make: Any = MultiLabelNetwork if is_multilabel else NetworkClassifier
-    if X.ndim == 2:
-        return make("mlp", device=device)
-    return make("cnn", min_steps=400, augment="mild", device=device)
-
-
-def _digest(*parts: Any) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        if isinstance(part, np.ndarray):
-            digest.update(f"{part.shape} {part.dtype}".encode())
-            digest.update(np.ascontiguousarray(part).data)
-        else:
-            digest.update(json.dumps(part, default=str, sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def _demand(fine: bool, name: str, expected: str, estimator: TeacherStudent) -> None:
-    if not fine:
-        raise UsageError(
-            f"The '{name}' parameter of {_ME} must be {expected}. "
-            f"Got {getattr(estimator, name)!r} instead."
-        )
-
-
-def _are_images(X: Any) -> bool:
-    return isinstance(X, np.ndarray) and X.dtype == np.uint8 and X.ndim in (3, 4)
