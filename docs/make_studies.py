@@ -8,7 +8,8 @@ copy that file from the run's folder::
     make docs
 
 The study of photos has curves and pictures besides: ``cp run/training.csv experiments/photos/``
-and ``cp run/photos-*.jpg docs/images/``.
+and ``cp run/photos-*.jpg docs/images/``. That of two characters has pictures, too:
+``cp run/combo-*.png docs/images/``.
 """
 
 from __future__ import annotations

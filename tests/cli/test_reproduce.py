@@ -83,6 +83,9 @@ def test_an_unknown_study_is_answered_with_names(run_cli: Run) -> None:
         (("--data", "cifar"), "There is no benchmark 'cifar'"),
         (("--data", "digits", "--from-models", "no"), "no holds no saved models"),
         (("--from-models", "a", "--save-models", "b"), "give --save-models or --from-models"),
+        (("--labelled", "500"), "leave out --labelled, --unlabelled and --test"),
+        (("--test", "0"), "Invalid value for '--test'"),
+        (("--show-preprocessing",), "clusters-a does not preprocess its images"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -105,3 +108,18 @@ def test_a_folder_with_other_files_is_left_alone(run_cli: Run, coin: Coin, tmp_p
     result = run_cli("reproduce", "coin", "--out", tmp_path)
     assert result.exit_code == 2
     assert "holds other files" in result.stderr
+
+
+def test_preprocessing_is_drawn_and_nothing_is_run(
+    run_cli: Run, coin: Coin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = []
+    monkeypatch.setattr(coin, "sizes", ("n_labeled", "n_unlabeled", "n_test"))
+    monkeypatch.setattr(coin, "show_preprocessing", lambda *given: asked.append(given))
+    file = tmp_path / "steps.png"
+    result = run_cli("reproduce", "coin", "--show-preprocessing", "--test", "7", "--out", file)
+    assert result.exit_code == 0, result.output
+    ((config, path),) = asked
+    assert (config["n_test"], path) == (7, file)
+    assert f"wrote {file}" in result.stderr
+    assert coin.opened == []
