@@ -422,7 +422,8 @@ def _warnings(
             f"{len(single)} label(s) are present in one image only ({_listed(single)}), so how "
             "well they are recognised cannot be tested: label one more image of each."
         )
-    bare = int((Y == 0).all(axis=1).sum())
+    ever = (Y >= 0).any(axis=0)
+    bare = int((Y[:, ever] == 0).all(axis=1).sum())
     if bare:
         found.append(
             f"{bare:,} labelled image(s) have none of the labels: they teach absence. Leave the "

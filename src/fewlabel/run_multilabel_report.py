@@ -80,6 +80,7 @@ def multilabel_report(
         confidence=result.confidence,
         origin=result.origin,
         candidates=() if result.choice is None else result.choice.table,
+        n_se=1.0 if result.choice is None else result.choice.n_se,
         supervised_name="supervised",
         audit=result.audit,
         galleries=_galleries(result, images),

@@ -104,6 +104,7 @@ def run_report(
         confidence=result.confidence,
         origin=result.origin,
         candidates=choice.table,
+        n_se=choice.n_se,
         supervised_name="supervised",
         map_xy=map_xy,
         map_index=map_index,

@@ -91,6 +91,8 @@ def test_preference_outweighs_a_difference_within_the_error_and_no_more():
     candidates = {"better": better, "worse": worse}
     assert choose_candidate(candidates, Y, prefer=["worse"]).name == "better"
     assert choose_candidate(candidates, Y, prefer=["worse"], n_se=2.0).name == "worse"
+    assert choose_candidate(candidates, Y).n_se == 1.0
+    assert choose_candidate(candidates, Y, n_se=2.0).n_se == 2.0
 
 
 def test_the_order_of_the_candidates_does_not_matter_without_a_tie():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fewlabel.evaluate import CoverageCurve, ReliabilityCurve
+from fewlabel.report import render_report
 from fewlabel.report.plots import (
     candidates_figure,
     confidence_figure,
@@ -17,7 +18,7 @@ from fewlabel.report.plots import (
     reliability_figure,
 )
 
-from .examples import candidates
+from .examples import candidates, report_inputs
 
 
 def texts(svg):
@@ -80,6 +81,16 @@ def test_candidates_mark_the_kept_one_and_the_baseline():
     assert "graph 80.0 %; supervised 70.0 %" in svg
     without = candidates_figure(candidates())
     assert without != svg
+
+
+def test_the_bars_of_candidates_are_as_long_as_they_were_chosen_by():
+    one, two = (candidates_figure(candidates(), n_se=n_se) for n_se in (1.0, 2.0))
+    assert one != two
+    assert two == candidates_figure(candidates())
+    page = render_report(report_inputs(candidates=candidates(), n_se=1.0))
+    assert "(one standard error of the difference)" in page
+    page = render_report(report_inputs(candidates=candidates()))
+    assert "(two standard errors of the difference)" in page
 
 
 def test_a_single_candidate():

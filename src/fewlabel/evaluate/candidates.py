@@ -55,10 +55,13 @@ class Choice:
         Name of the chosen candidate.
     table : tuple of CandidateScore
         One row a candidate, in the order they were given.
+    n_se : float
+        How many standard errors behind the most accurate still counted as nearly equal.
     """
 
     name: str
     table: tuple[CandidateScore, ...]
+    n_se: float = 1.0
 
 
 def choose_candidate(
@@ -146,7 +149,7 @@ def choose_candidate(
         )
         for name in probas
     )
-    return Choice(chosen, table)
+    return Choice(chosen, table, n_se)
 
 
 def _check_candidates(

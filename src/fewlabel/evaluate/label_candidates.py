@@ -95,4 +95,4 @@ def choose_label_candidate(
         )
         for name in right
     )
-    return Choice(name=chosen, table=table)
+    return Choice(name=chosen, table=table, n_se=n_se)

@@ -104,6 +104,8 @@ class ReportInputs:
         Where each prediction comes from: ``"label"``, ``"propagated"`` or ``"model"``.
     candidates : sequence of CandidateScore
         The methods that were tried: the table of ``choose_candidate``.
+    n_se : float
+        By how many standard errors the method was chosen: ``Choice.n_se``.
     supervised_name : str
         Which candidate is the baseline on the labels alone; ``""`` if none is.
     audit : AccuracyEstimate, optional
@@ -169,6 +171,7 @@ class ReportInputs:
     confidence: NDArray[np.floating[Any]]
     origin: NDArray[Any]
     candidates: Sequence[CandidateScore] = ()
+    n_se: float = 2.0
     supervised_name: str = ""
     audit: AccuracyEstimate | None = None
     test_y: NDArray[np.integer[Any]] | None = None

@@ -89,6 +89,8 @@ class MultiLabelReportInputs:
         ``"label"``, ``"propagated"`` or ``"model"``.
     candidates : sequence of CandidateScore
         The methods that were tried.
+    n_se : float
+        By how many standard errors the method was chosen: ``Choice.n_se``.
     supervised_name : str
         Which candidate is the baseline on the labels alone.
     audit : AccuracyEstimate, optional
@@ -126,6 +128,7 @@ class MultiLabelReportInputs:
     confidence: NDArray[np.floating[Any]]
     origin: NDArray[Any]
     candidates: Sequence[CandidateScore] = ()
+    n_se: float = 2.0
     supervised_name: str = ""
     audit: AccuracyEstimate | None = None
     galleries: Sequence[Gallery] = ()

@@ -252,11 +252,15 @@ def coverage_figure(
 
 
 def candidates_figure(
-    candidates: Sequence[CandidateScore], supervised_name: str = "", *, name: str = "candidates"
+    candidates: Sequence[CandidateScore],
+    supervised_name: str = "",
+    *,
+    n_se: float = 2.0,
+    name: str = "candidates",
 ) -> Markup:
     """Draw the cross-fitted accuracy of each candidate, and which are as good as the best.
 
-    A bar to the right is two standard errors of the difference from the most accurate
+    A bar to the right is one or more standard errors of the difference from the most accurate
     candidate: where it reaches the dashed line, the difference may be luck.
 
     Parameters
@@ -265,6 +269,8 @@ def candidates_figure(
         The methods that were tried, in the order to show; at least one.
     supervised_name : str
         Which one is the baseline on the labels alone; it gets a diamond.
+    n_se : float
+        How many standard errors a bar is long: as many as the method was chosen by.
     name : str
         Prefix of the identifiers.
 
@@ -282,7 +288,7 @@ def candidates_figure(
     """
     rows = list(reversed(candidates))
     accuracy = np.array([row.accuracy for row in rows], dtype=float)
-    reach = accuracy + 2 * np.nan_to_num([row.se for row in rows])
+    reach = accuracy + n_se * np.nan_to_num([row.se for row in rows])
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()

@@ -244,4 +244,4 @@ def candidates_svg(inputs: ReportInputs | MultiLabelReportInputs) -> Markup:
     """
     if not inputs.candidates:
         return Markup()
-    return candidates_figure(inputs.candidates, inputs.supervised_name)
+    return candidates_figure(inputs.candidates, inputs.supervised_name, n_se=inputs.n_se)
