@@ -16,21 +16,30 @@ def digits():
     return (X / 16).astype(np.float32), y
 
 
-def few(y, n, seed=0):
-    labeled = np.random.default_rng(seed).choice(900, size=n, replace=False)
-    known = np.full(len(y), -1)
+def few(y, n, seed=0, n_rows=500):
+    """Labels of some of the first rows."""
+    labeled = np.random.default_rng(seed).choice(n_rows, size=n, replace=False)
+    known = np.full(n_rows, -1)
     known[labeled] = y[labeled]
     return known
+
+
+@pytest.fixture(scope="module")
+def fitted(digits):
+    """A model that several tests look at, with its rows and labels."""
+    X, y = digits
+    known = few(y, 50)
+    return SelfTraining(max_rounds=3, random_state=0).fit(X[:500], known), X[:500], known
 
 
 def test_it_beats_the_labels_alone_on_unseen_digits(digits):
     X, y = digits
     gains = []
     for seed in range(3):
-        known = few(y, 40, seed)
+        known = few(y, 40, seed, n_rows=900)
         labeled = known >= 0
-        alone = LogisticRegression(max_iter=200).fit(X[labeled], known[labeled])
-        model = SelfTraining(random_state=seed).fit(X[:900], known[:900])
+        alone = LogisticRegression(max_iter=200).fit(X[:900][labeled], known[labeled])
+        model = SelfTraining(random_state=seed).fit(X[:900], known)
         gains.append(model.score(X[900:], y[900:]) - alone.score(X[900:], y[900:]))
     assert np.mean(gains) > 0.02
 
@@ -38,8 +47,9 @@ def test_it_beats_the_labels_alone_on_unseen_digits(digits):
 @pytest.mark.parametrize("selection", ["adaptive", "threshold", "top-k", "curriculum"])
 def test_every_selection_works(digits, selection):
     X, y = digits
-    known = few(y, 60)[:900]
-    model = SelfTraining(selection=selection, threshold=0.7, random_state=0).fit(X[:900], known)
+    known = few(y, 60)
+    model = SelfTraining(selection=selection, threshold=0.7, max_rounds=3, random_state=0)
+    model.fit(X[:500], known)
     assert model.score(X[900:], y[900:]) > 0.75
     assert len(model.rounds_) == model.n_rounds_ + 1
     accepted = model.ledger_.columns()
@@ -48,7 +58,7 @@ def test_every_selection_works(digits, selection):
 
 def test_labels_left_out_are_not_trained_on(digits):
     X, y = digits
-    known = few(y, 60)[:900]
+    known = few(y, 60)
     seen = []
 
     class Watching(LogisticRegression):
@@ -56,8 +66,8 @@ def test_labels_left_out_are_not_trained_on(digits):
             seen.append({tuple(row) for row in X[sample_weight == 1].tolist()})
             return super().fit(X, y, sample_weight)
 
-    SelfTraining(Watching(max_iter=200), max_rounds=1, random_state=0).fit(X[:900], known)
-    labeled = {tuple(row) for row in X[:900][known >= 0].tolist()}
+    SelfTraining(Watching(max_iter=200), max_rounds=1, random_state=0).fit(X[:500], known)
+    labeled = {tuple(row) for row in X[:500][known >= 0].tolist()}
     # Five folds in two rounds, each without its fold; the final model has all.
     assert [len(rows) for rows in seen[:10]] == [48] * 10
     assert set.union(*seen[:5]) == labeled
@@ -66,9 +76,9 @@ def test_labels_left_out_are_not_trained_on(digits):
 
 def test_it_falls_back_to_the_labels_alone_where_it_does_not_help(digits):
     X, y = digits
-    known = few(y, 60)[:900]
     # The same prediction for all: no round can be better than the first.
-    model = SelfTraining(DummyClassifier(strategy="prior"), random_state=0).fit(X[:900], known)
+    model = SelfTraining(DummyClassifier(strategy="prior"), random_state=0)
+    model.fit(X[:500], few(y, 60))
     assert not model.helped_
     assert model.n_rounds_ == 0
     assert len(model.ledger_) == 0
@@ -76,26 +86,21 @@ def test_it_falls_back_to_the_labels_alone_where_it_does_not_help(digits):
     assert len(model.cross_fitted_accuracy_) == 3
 
 
-def test_the_chosen_round_has_the_best_cross_fitted_accuracy(digits):
-    X, y = digits
-    known = few(y, 50)
-    model = SelfTraining(random_state=0).fit(X, known)
+def test_the_chosen_round_has_the_best_cross_fitted_accuracy(fitted):
+    model, _, known = fitted
     assert model.n_rounds_ == int(model.cross_fitted_accuracy_.argmax())
     right = model.classes_[model.cross_fitted_.argmax(1)] == known[model.folds_.labeled]
     assert right.mean() == pytest.approx(model.cross_fitted_accuracy_.max())
 
 
-def test_the_same_seed_gives_the_same_predictions(digits):
-    X, y = digits
-    known = few(y, 50)
-    first, second = (SelfTraining(random_state=3).fit(X, known) for _ in range(2))
+def test_the_same_seed_gives_the_same_predictions(fitted):
+    first, X, known = fitted
+    second = SelfTraining(max_rounds=3, random_state=0).fit(X, known)
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
 
 
-def test_given_labels_stand_in_the_transduction(digits):
-    X, y = digits
-    known = few(y, 50)
-    model = SelfTraining(random_state=0).fit(X, known)
+def test_given_labels_stand_in_the_transduction(fitted):
+    model, _, known = fitted
     np.testing.assert_array_equal(model.transduction_[known >= 0], known[known >= 0])
     assert model.transduction_.min() >= 0
 
@@ -104,10 +109,8 @@ class StopError(Exception):
     """Stands for a kill."""
 
 
-def test_an_interrupted_run_goes_on_to_the_same_model(digits, tmp_path):
-    X, y = digits
-    known = few(y, 50)
-    whole = SelfTraining(random_state=0).fit(X, known)
+def test_an_interrupted_run_goes_on_to_the_same_model(fitted, tmp_path):
+    whole, X, known = fitted
     calls = []
 
     def stop(stage, done, total):
@@ -116,10 +119,10 @@ def test_an_interrupted_run_goes_on_to_the_same_model(digits, tmp_path):
             raise StopError
 
     with pytest.raises(StopError):
-        SelfTraining(random_state=0, checkpoint=tmp_path, progress=stop).fit(X, known)
+        SelfTraining(max_rounds=3, random_state=0, checkpoint=tmp_path, progress=stop).fit(X, known)
     assert len(list(tmp_path.iterdir())) == 8
     trained = []
-    resumed = SelfTraining(random_state=0, checkpoint=tmp_path)
+    resumed = SelfTraining(max_rounds=3, random_state=0, checkpoint=tmp_path)
     original = resumed._new_estimator
     resumed._new_estimator = lambda *step: trained.append(step) or original(*step)
     resumed.fit(X, known)
@@ -133,18 +136,18 @@ def test_networks_on_images_take_soft_labels(digits):
     X, y = digits
     images = (X.reshape(-1, 8, 8) * 240).astype(np.uint8)
     known = np.where(np.arange(400) % 4 == 0, y[:400], -1)
-    network = NetworkClassifier(options={"widths": (32, 16)}, n_epochs=2, min_steps=150)
+    network = NetworkClassifier("cnn", options={"widths": (8, 16)}, n_epochs=2, min_steps=60)
     model = SelfTraining(network, soft=True, max_rounds=1, n_folds=2, random_state=0)
     model.fit(images[:400], known)
-    assert model.predict_proba(images).shape == (len(y), 10)
+    assert model.predict_proba(images[900:]).shape == (len(y) - 900, 10)
     assert model.score(images[900:], y[900:]) > 0.7
 
 
 def test_texts_are_classes_too(digits):
     X, y = digits
-    known = few(y, 60)
+    known = few(y, 60, n_rows=300)
     names = np.where(known < 0, "-1", np.char.add("digit ", known.astype(str)))
-    model = SelfTraining(random_state=0).fit(X, names)
+    model = SelfTraining(max_rounds=1, n_folds=2, random_state=0).fit(X[:300], names)
     assert model.predict(X[:1])[0].startswith("digit ")
 
 
@@ -164,7 +167,7 @@ def test_texts_are_classes_too(digits):
 def test_a_parameter_out_of_range_is_named(digits, name, value, expected):
     X, y = digits
     with pytest.raises(UsageError, match=f"'{name}' parameter of SelfTraining must be {expected}"):
-        SelfTraining(**{name: value}).fit(X, few(y, 50))
+        SelfTraining(**{name: value}).fit(X[:500], few(y, 50))
 
 
 def test_one_class_is_refused(digits):
