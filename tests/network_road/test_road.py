@@ -146,6 +146,14 @@ def test_pseudo_labels_are_judged_anew_in_every_round(digits, main):
     assert (main[0][road.training.accepted[-1].rows] == -1).all()
 
 
+def test_few_labels_are_passed_over_until_the_steps_are_taken(digits, main):
+    few_epochs = replace(QUICK, max_epochs=2)
+    road = follow(digits, main, method="self-training", settings=few_epochs, time_budget=1.0)
+    n_epochs = sum(record["network"] == "self-training 1" for record in road.training.epochs)
+    # 144 labels are three steps an epoch.
+    assert n_epochs == QUICK.n_steps // 3
+
+
 def test_too_little_time_is_told_with_how_much_is_needed(digits, main):
     slow = StudentSettings("resnet", n_steps=10_000, batch_size=64, augment="weak")
     closed = follow(digits, main, method="auto", settings=slow, time_budget=0.01)

@@ -10,6 +10,7 @@ import numpy as np
 
 from fewlabel.data.targets import one_hot
 from fewlabel.network_road.kept import Trained
+from fewlabel.network_road.pace import LEAST_STEPS
 from fewlabel.network_road.problem import Problem
 from fewlabel.selftrain import BinaryExperts, ConsistencyTraining
 from fewlabel.selftrain.graph_student import new_student, train_student
@@ -237,6 +238,9 @@ class SelfTaught(Way):
         network = new_student(
             len(rows), problem.settings, **problem.training(lesson.name, lesson.number)
         )
+        if problem.settings.backbone is None:
+            # With few rows an epoch is a step or two: so many epochs are too few steps.
+            network.set_params(min_steps=min(problem.settings.n_steps, LEAST_STEPS))
         targets = one_hot(codes, n_classes)
         return network.fit_soft(problem.pixels[rows], targets, classes=np.arange(n_classes))
 
