@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewlabel.multilabel import targets_to_texts, write_combo
+from fewlabel.multilabel import ComboSettings, make_combo, write_combo
+from tests.multilabel.conftest import glyphs as glyphs
 
 
 def pictures(folder: Path, n: int, seed: int) -> dict[str, str]:
@@ -18,7 +19,7 @@ def pictures(folder: Path, n: int, seed: int) -> dict[str, str]:
     found = {}
     for number in range(n):
         pixels = rng.normal(40, 10, (16, 16))
-        bar, frame = rng.random(2) < 0.5
+        bar, frame = (rng.random(2) < 0.5).tolist()
         if bar:
             pixels[:, 7:9] += 130
         if frame:
@@ -35,6 +36,10 @@ def table(path: Path, labels: dict[str, str]) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("path", "label"), *labels.items()])
     return path
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +72,7 @@ def run(place, run_cli):
 def test_fit_writes_a_whole_run(run):
     names = {path.name for path in run.iterdir()}
     assert {"predictions.csv", "ledger.parquet", "report.html", "model"} <= names
-    rows = list(csv.DictReader((run / "predictions.csv").open(encoding="utf-8")))
+    rows = rows_of(run / "predictions.csv")
     assert len(rows) == 90
     assert {row["label"] for row in rows} <= {"bar", "rahmen", "bar|rahmen", "|"}
 
@@ -75,8 +80,8 @@ def test_fit_writes_a_whole_run(run):
 def test_predict_and_evaluate_new_images(run, place, run_cli, tmp_path):
     new = pictures(tmp_path / "new", 40, 7)
     done = run_cli("predict", run, tmp_path / "new", "--out", tmp_path / "p.csv", "--json")
-    found = json.loads(done.output)
-    rows = list(csv.DictReader((tmp_path / "p.csv").open(encoding="utf-8")))
+    found = json.loads(done.stdout)
+    rows = rows_of(tmp_path / "p.csv")
     said = {row["path"]: row["label"] for row in rows}
     assert found["classes"]["bar"]["n_images"] == sum("bar" in text for text in said.values())
     right = np.mean([said[name].strip("|") == new[name].strip("|") for name in new])
@@ -86,7 +91,7 @@ def test_predict_and_evaluate_new_images(run, place, run_cli, tmp_path):
         "evaluate", run, tmp_path / "new", "--labels", tmp_path / "truth.csv",
         "--out", tmp_path / "e.html", "--json",
     )  # fmt: skip
-    measured = json.loads(done.output)
+    measured = json.loads(done.stdout)
     assert measured["exact_match"] == pytest.approx(right)
     assert {row["name"] for row in measured["per_label"]} == {"bar", "rahmen"}
     assert "Exact match" in (tmp_path / "e.html").read_text("utf-8")
@@ -103,7 +108,7 @@ def test_evaluate_prints_a_row_a_label(run, place, run_cli):
 def test_a_truth_table_without_bars_is_understood(run, place, run_cli, tmp_path):
     truth = table(tmp_path / "t.csv", {"bild 050.png": "bar", "bild 051.png": "rahmen"})
     done = run_cli("evaluate", run, place / "meine bilder", "--labels", truth, "--json")
-    assert json.loads(done.output)["n"] == 2
+    assert json.loads(done.stdout)["n"] == 2
 
 
 def test_select_leaves_labelled_images_out(run, place, run_cli, tmp_path):
@@ -112,7 +117,7 @@ def test_select_leaves_labelled_images_out(run, place, run_cli, tmp_path):
         "--out", tmp_path / "more.csv", "--features", "pixels", "--no-cache",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    rows = list(csv.DictReader((tmp_path / "more.csv").open(encoding="utf-8")))
+    rows = rows_of(tmp_path / "more.csv")
     assert len(rows) == 43
     assert rows[0]["label"] in ("bar|?rahmen", "|?rahmen")
     assert all(int(row["path"][5:8]) >= 40 for row in rows[-3:])
@@ -124,13 +129,13 @@ def test_explain_shows_the_label_at_issue(run, place, run_cli, tmp_path):
         "explain", run, place / "meine bilder", "--name", "bild 050.png", "--class", "rahmen",
         "--out", tmp_path / "why.png", "--samples", 100, "--json",
     )  # fmt: skip
-    assert json.loads(done.output)["explained"][0]["class"] == "rahmen"
+    assert json.loads(done.stdout)["explained"][0]["class"] == "rahmen"
     done = run_cli(
         "explain", run, place / "meine bilder", "--grid", 4, "--labels", place / "truth.csv",
         "--out", tmp_path / "sheet.png", "--samples", 60, "--repeats", 1, "--json",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    found = json.loads(done.output)["explained"]
+    found = json.loads(done.stdout)["explained"]
     assert len(found) == 4
     assert all(row["truth"] for row in found)
     assert (tmp_path / "sheet.png").read_bytes()[:4] == b"\x89PNG"
@@ -174,23 +179,19 @@ def test_a_model_of_one_label_refuses_a_table_of_several(place, run_cli, tmp_pat
     assert "has several labels" in " ".join(done.output.split())
 
 
-@pytest.mark.data
-def test_the_combo_folder_goes_through_fit_and_evaluate(data_folder, run_cli, tmp_path):
-    from fewlabel.multilabel import ComboSettings, make_combo
-
+def test_the_folder_of_data_make_goes_through_fit_and_evaluate(glyphs, run_cli, tmp_path):
     settings = ComboSettings()
-    combo = make_combo(n_labeled=120, n_unlabeled=60, n_test=40, seed=0, settings=settings)
+    combo = make_combo(120, 60, 40, seed=0, settings=settings, glyphs=glyphs)
     folder = write_combo(combo, tmp_path / "combo", seed=0, settings=settings)
-    assert targets_to_texts(combo.test.targets)[0].count("|") == 1
     done = run_cli(
         "fit", folder / "images.npz", "--labels", folder / "labels.csv", "--out",
-        tmp_path / "run", "--no-cache", "--explain", 0,
+        tmp_path / "run", "--features", "pixels", "--no-cache", "--explain", 0,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     done = run_cli(
         "evaluate", tmp_path / "run", folder / "test.npz", "--labels",
         folder / "test-labels.csv", "--json",
     )  # fmt: skip
-    measured = json.loads(done.output)
+    measured = json.loads(done.stdout)
     assert measured["n"] == 40
     assert len(measured["per_label"]) == 36
