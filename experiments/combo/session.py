@@ -148,15 +148,15 @@ class ComboSession(Session):
         """
         config = self.config
         options = dict(config["networks"][name])
-        steps = options.pop("steps", config["steps"])
         batch = options.pop("batch", config["batch"])
+        seen = options.pop("passes", config["passes"]) * config["n_labeled"]
         return MultiLabelNetwork(
             options.pop("architecture"),
             options=options,
             labels=LABELS,
             structure=STRUCTURE if recipe.structure else None,
             n_epochs=1,
-            min_steps=steps,
+            min_steps=max(1, round(seen / batch)),
             batch_size=batch,
             learning_rate=config["rate"],
             random_state=self.seed,

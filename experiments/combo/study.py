@@ -64,7 +64,7 @@ class Combo(Study):
         """
         known = recipes(config)
         left_out = set() if config["few"] else {"few-alone", "few-best"}
-        left_out |= set() if config["networks"]["resnet50"]["steps"] else {"resnet50"}
+        left_out |= set() if config["networks"]["resnet50"]["passes"] else {"resnet50"}
         names = config["rows"] or [line.id for line in LINES]
         rows = []
         for line in LINES:

@@ -115,9 +115,9 @@ def test_sizes_are_the_users_and_few_labels_stay_fewer() -> None:
 
 def test_resnet_50_is_a_row_where_it_is_given_steps() -> None:
     networks = CONFIG["networks"]
-    given = networks | {"resnet50": networks["resnet50"] | {"steps": 10}}
+    given = networks | {"resnet50": networks["resnet50"] | {"passes": 10}}
     assert "resnet50" in [row.id for row in STUDY.rows(CONFIG | {"networks": given})]
-    without = networks | {"resnet50": networks["resnet50"] | {"steps": 0}}
+    without = networks | {"resnet50": networks["resnet50"] | {"passes": 0}}
     assert "resnet50" not in [row.id for row in STUDY.rows(CONFIG | {"networks": without})]
 
 
