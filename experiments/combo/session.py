@@ -149,7 +149,8 @@ class ComboSession(Session):
         config = self.config
         options = dict(config["networks"][name])
         batch = options.pop("batch", config["batch"])
-        seen = options.pop("passes", config["passes"]) * config["n_labeled"]
+        passes = config["few_passes"] if recipe.few else config["passes"]
+        seen = options.pop("passes", passes) * config["n_labeled"]
         return MultiLabelNetwork(
             options.pop("architecture"),
             options=options,

@@ -65,7 +65,7 @@ class MultiLabelReportInputs:
 
     Parameters
     ----------
-    title, source, created, version, command, feature_reason : str
+    title, source, created, version : str
         As in `fewlabel.report.ReportInputs`.
     n_images : int
         Images used.
@@ -97,18 +97,24 @@ class MultiLabelReportInputs:
         Exact match on a random sample that was labelled for this purpose.
     galleries, explained, accepted : sequence of Gallery
         Pictures to look at, explained predictions, and pseudo-labels.
-    warnings, next_steps : sequence of str
-        What the user must know and can do.
+    warnings : sequence of str
+        What the user must know.
     skipped : sequence of (str, str)
         Path and reason of each file that was set aside.
     n_duplicates : int
         Exact duplicates among the images.
     ledger_summary : sequence of LedgerRow
         Labels that were assumed, by method.
+    next_steps : sequence of str
+        What the user can do next.
     settings, seconds : mapping
         Every setting, and the time of each stage.
+    feature_reason : str
+        Which features were used, and why.
     peak_rss_mb : float, optional
         Peak memory in megabytes.
+    command : str
+        The command that makes this run again.
     training : TrainingLog, optional
         What happened while networks were trained.
     """
@@ -153,7 +159,7 @@ class MultiLabelEvaluationInputs:
 
     Parameters
     ----------
-    title, source, created, version, command : str
+    title, source, created, version : str
         As in `fewlabel.report.EvaluationInputs`.
     classes : sequence of str
         Names of the K labels.
@@ -171,6 +177,8 @@ class MultiLabelEvaluationInputs:
         Path and reason of each file that was set aside.
     settings, seconds : mapping
         Every setting, and the time of each stage.
+    command : str
+        The command that makes this evaluation again.
     """
 
     title: str
