@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet
@@ -102,8 +101,7 @@ def test_the_tables_of_a_run(run, fitted, data):
     ledger = pyarrow.parquet.read_table(run / "ledger.parquet").to_pydict()
     assert ledger["method"].count("given") == int((data[1].y == 1).sum())
     final = {
-        (str(row), NAMES[column])
-        for row, column in zip(*np.nonzero(fitted.predicted), strict=True)
+        (str(row), NAMES[column]) for row, column in zip(*np.nonzero(fitted.predicted), strict=True)
     }
     for image, label, revoked in zip(
         ledger["image"], ledger["label"], ledger["revoked_in_round"], strict=True
@@ -237,9 +235,10 @@ def test_what_is_labelled_is_not_selected_again(data, prepared, tmp_path):
     assert not set(selection.indices) & set(labels.labeled)
     single = MultiLabels(np.where(labels.y >= 0, [1, 0, 0], -1).astype(np.int8), NAMES)
     write_picks(selection, images, tmp_path / "more.csv", labels=single)
-    assert '"bar|"' in (tmp_path / "more.csv").read_text() or "bar|" in (
-        tmp_path / "more.csv"
-    ).read_text()
+    assert (
+        '"bar|"' in (tmp_path / "more.csv").read_text()
+        or "bar|" in (tmp_path / "more.csv").read_text()
+    )
     assert "--audit 50" in next_steps(images, labels, has_audit=False)[0]
 
 

@@ -65,7 +65,7 @@ def test_labels_that_the_model_does_not_know_are_named(tmp_path, images):
 def test_a_model_says_whether_there_may_be_several(tmp_path, images):
     several = read(tmp_path, images, "0,cat,", classes=("cat", "dog"), multilabel=True)
     assert several.y[0].tolist() == [1, 0]
-    with pytest.raises(LabelError, match="line 2: 0 has several labels .* one label an image"):
+    with pytest.raises(LabelError, match=r"line 2: 0 has several labels .* one label an image"):
         read(tmp_path, images, "0,cat|dog,", classes=("cat", "dog"), multilabel=False)
 
 

@@ -70,7 +70,8 @@ def test_images_that_nothing_could_predict_are_left_out():
     mixed = np.where(unseen[:, None], wrong, good)
     choice = choose_label_candidate({"mixed": mixed, "wrong": wrong}, truth, unseen=unseen)
     assert choice.name == "mixed"
-    assert choose_label_candidate({"mixed": mixed}, truth, unseen=np.ones(400, bool)).name == "mixed"
+    alone = choose_label_candidate({"mixed": mixed}, truth, unseen=np.ones(400, dtype=bool))
+    assert alone.name == "mixed"
 
 
 def test_no_candidates_is_an_error():
