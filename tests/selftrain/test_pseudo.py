@@ -174,3 +174,43 @@ def test_one_class_is_refused(digits):
     X, y = digits
     with pytest.raises(UsageError, match="labels of at least two classes"):
         SelfTraining().fit(X, np.where(y == 3, y, -1))
+
+
+def small_network(**settings):
+    options = {"options": {"widths": (32,)}, "n_epochs": 3, "learning_rate": 5e-3}
+    return NetworkClassifier(**options | settings, random_state=0)
+
+
+def test_pseudo_labels_join_from_an_epoch_on(monkeypatch):
+    X, y = load_digits(return_X_y=True)
+    X, few = (X / 16)[:400], np.where(np.arange(400) < 80, y[:400], -1)
+    seen = []
+    fit = NetworkClassifier.fit_soft
+
+    def watched(self, rows, *args, **settings):
+        fresh = not hasattr(self, "network_")
+        seen.append((len(rows), self.n_epochs, fresh))
+        return fit(self, rows, *args, **settings)
+
+    monkeypatch.setattr(NetworkClassifier, "fit_soft", watched)
+    model = SelfTraining(small_network(), start_epoch=12, max_rounds=3, patience=3, n_folds=2)
+    model.set_params(random_state=0).fit(X, few)
+    folds, final = seen[:8], seen[8:]
+    # Each network is made once, learns the labels for twelve epochs, then goes on by one each.
+    assert [fresh for *_, fresh in folds] == [True, True] + [False] * 6
+    assert {n for n, _, fresh in folds if fresh} == {40}
+    assert {epochs for _, epochs, fresh in folds} == {12, 1}
+    assert all(n > 40 for n, _, fresh in folds if not fresh)
+    assert final[0][1:] == (12, True)
+    assert len(final) == model.n_rounds_ + 1
+    assert model.score(X[80:], y[80:400]) > 0.6
+    assert [record.round for record in model.rounds_] == list(range(model.n_rounds_ + 1))
+
+
+def test_only_networks_go_on_from_an_epoch():
+    X, y = load_digits(return_X_y=True)
+    few = np.where(np.arange(200) < 60, y[:200], -1)
+    with pytest.raises(UsageError, match=r"'start_epoch' .* is for networks.*LogisticRegression"):
+        SelfTraining(start_epoch=5).fit(X[:200], few)
+    with pytest.raises(UsageError, match=r"'start_epoch' parameter .* at least 1, or None"):
+        SelfTraining(small_network(), start_epoch=0).fit(X[:200], few)

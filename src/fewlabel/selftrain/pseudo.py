@@ -57,8 +57,13 @@ class SelfTraining(ClassifierMixin, BaseEstimator):
         one image of each class, turn it off.
     pseudo_weight : float
         Weight of a pseudo-label beside a label's 1.
+    start_epoch : int, optional
+        Epochs on the labels alone, after which pseudo-labels join: one network then goes on, each
+        round is one epoch more, and the pseudo-labels are judged anew before it. For networks
+        with ``warm_start``; the optimizer begins each epoch anew. By default every round trains
+        from the start.
     max_rounds : int
-        Most rounds.
+        Most rounds; with ``start_epoch``, most epochs with pseudo-labels.
     patience : int
         Rounds without a better cross-fitted accuracy after which to stop.
     n_folds : int
@@ -117,6 +122,7 @@ class SelfTraining(ClassifierMixin, BaseEstimator):
         soft: bool = False,
         align: bool = True,
         pseudo_weight: float = 0.5,
+        start_epoch: int | None = None,
         max_rounds: int = 6,
         patience: int = 2,
         n_folds: int = 5,
@@ -132,6 +138,7 @@ class SelfTraining(ClassifierMixin, BaseEstimator):
         self.soft = soft
         self.align = align
         self.pseudo_weight = pseudo_weight
+        self.start_epoch = start_epoch
         self.max_rounds = max_rounds
         self.patience = patience
         self.n_folds = n_folds
@@ -250,16 +257,22 @@ class SelfTraining(ClassifierMixin, BaseEstimator):
 
     def _track(self, name: str, X: np.ndarray, codes: np.ndarray, seed: int) -> Track:
         last = f"final-round-{getattr(self, 'n_rounds_', -1)}"
+        goes_on = self.start_epoch is not None
+        network = self._new_network(name, seed) if goes_on else None
 
         def train(
             step: str, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray
         ) -> np.ndarray:
-            kept = None if step == last else self._store.get(step)
+            # What a network has learnt so far is not in the store: it begins anew.
+            kept = None if step == last or goes_on else self._store.get(step)
             if kept is None:
-                model = self._new_estimator(step, seed)
+                model = network or self._new_estimator(step, seed)
                 fit_soft(model, X[rows], targets, weights, self.classes_)
                 kept = class_probabilities(model, X, self.classes_)
-                self._store.put(step, kept)
+                if network is not None:
+                    network.set_params(n_epochs=1, min_steps=1)
+                else:
+                    self._store.put(step, kept)
                 if name == "final":
                     self.estimator_ = model
             self._n_trained += 1
@@ -272,6 +285,17 @@ class SelfTraining(ClassifierMixin, BaseEstimator):
             self.selection, self.threshold, int(self.k), self.share, self.soft, self.align
         )
         return Track(name, codes, len(self.classes_), rule, self.pseudo_weight, train)
+
+    def _new_network(self, name: str, seed: int) -> Any:
+        """Make a network that goes on from round to round, and first learns the labels alone."""
+        network = self._new_estimator(name, seed)
+        if not {"warm_start", "n_epochs", "min_steps"} <= set(network.get_params()):
+            raise UsageError(
+                "The 'start_epoch' parameter of SelfTraining is for networks, such as "
+                "NetworkClassifier or FineTuning, which go on with warm_start. Got "
+                f"{type(network).__name__} instead: leave it out."
+            )
+        return network.set_params(warm_start=True, n_epochs=self.start_epoch, min_steps=1)
 
     def _new_estimator(self, step: str, seed: int) -> Any:
         base = LogisticRegression(max_iter=200) if self.estimator is None else self.estimator
@@ -308,5 +332,8 @@ class SelfTraining(ClassifierMixin, BaseEstimator):
             value = getattr(self, name)
             fine = isinstance(value, numbers.Integral) and int(value) >= least
             demand(fine, name, f"an int of at least {least}", self)
+        start = self.start_epoch
+        fine = start is None or (isinstance(start, numbers.Integral) and int(start) >= 1)
+        demand(fine, "start_epoch", "an int of at least 1, or None", self)
         fine = isinstance(self.pseudo_weight, numbers.Real) and float(self.pseudo_weight) > 0
         demand(fine, "pseudo_weight", "a float above 0", self)
