@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet
@@ -263,6 +264,43 @@ def test_networks_are_trained_where_they_are_asked_for(network, data):
     rounds = network.training.rounds
     assert [record["round"] for record in rounds] == list(range(len(rounds)))
     assert sum(record["kept"] for record in rounds) == 1
+
+
+def test_an_interrupted_fit_trains_no_finished_network_again(network, data, prepared, monkeypatch):
+    from fewlabel.nets import MultiLabelNetwork
+
+    def never(*args, **settings):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(MultiLabelNetwork, "_train", never)
+    monkeypatch.setattr(label_road, "_LEAST_STEPS", 25)
+    monkeypatch.setattr(label_road, "_MEMBERS", 2)
+    images, labels, _ = data
+    again = fit_images(images, labels, network.settings, prepared=prepared)
+    np.testing.assert_allclose(again.proba, network.proba, atol=1e-6)
+    with pytest.raises(AssertionError, match="trained again"):
+        fit_images(images, labels, replace(network.settings, seed=5), prepared=prepared)
+
+
+def test_colours_and_sizes_may_be_mixed(tmp_path):
+    from PIL import Image
+
+    from fewlabel.data import load_images
+
+    X, Y = pictures(60, 9)
+    for number, pixels in enumerate(X):
+        image = Image.fromarray(pixels)
+        if number % 3 == 0:
+            image = Image.merge("RGB", [image, image, Image.new("L", (16, 16))]).resize((40, 30))
+        image.save(tmp_path / f"{number:02}.png")
+    Image.new("L", (16, 16)).save(tmp_path / "empty.png")
+    images = load_images(tmp_path)
+    labels = MultiLabels(np.vstack([Y, [[-1] * 3]]).astype(np.int8), NAMES)
+    result = fit_images(images, labels, FitSettings(features="pixels"))
+    assert result.proba.shape == (61, 3)
+    assert result.origin[-1] != "label"
+    assert label_road._reader_for(images).size == (64, 64)
+    assert label_road._reader_for(images).transform(images).shape == (61, 64, 64, 3)
 
 
 def test_a_run_of_networks_is_saved_whole(network, data, tmp_path):
