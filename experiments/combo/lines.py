@@ -42,6 +42,7 @@ class Line:
 
 LINES = (
     Line("cnn", _ALONE, _OWN, "plain", alone),
+    Line("residual", f"{_ALONE}, mild changes", "own residual network", "residual", alone),
     Line("resnet50", f"{_ALONE}, one pass", "ResNet-50", "resnet50", alone),
     Line("prepared", _PREPARED, _OWN, "prepared", alone),
     Line("flips", f"{_COPIED} as published", _OWN, "flips", alone),
@@ -76,6 +77,13 @@ LINES = (
         partial(taught, name="several"),
     ),
     Line("structure", _COPIED, "own CNN, two soft-max heads", "structure", alone),
+    Line(
+        "residual-heads",
+        f"{_PREPARED}, mild changes",
+        "own residual network, two soft-max heads",
+        "residual-heads",
+        alone,
+    ),
     Line("best-alone", _COPIED, "fewlabel's network", "best", partial(untaught, name="best")),
     Line("best-ensemble", _COPIED, "fewlabel's ensemble", "best", partial(ensemble, name="best")),
     Line(

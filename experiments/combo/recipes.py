@@ -24,6 +24,8 @@ class Recipe:
         Networks of the ensemble.
     structure : bool
         Whether a network knows that there is one digit and one letter.
+    mild : bool
+        Whether images are turned, moved and scaled a little anew in every step; never mirrored.
     few : bool
         Whether only some of the labelled images have their labels.
     """
@@ -33,6 +35,7 @@ class Recipe:
     network: str = "cnn"
     members: tuple[str, ...] = ()
     structure: bool = False
+    mild: bool = False
     few: bool = False
 
 
@@ -73,8 +76,11 @@ def recipes(config: dict[str, Any]) -> dict[str, Recipe]:
         members=tuple(config["best_members"]),
         structure=True,
     )
+    residual = replace(plain, network="resnet", mild=True)
     return {
         "plain": plain,
+        "residual": residual,
+        "residual-heads": replace(residual, preprocess=ALL_STEPS, structure=True),
         "resnet50": replace(plain, network="resnet50"),
         "prepared": prepared,
         "flips": replace(prepared, copies=PUBLISHED),

@@ -160,6 +160,8 @@ class ComboSession(Session):
             min_steps=max(1, round(seen / batch)),
             batch_size=batch,
             learning_rate=config["rate"],
+            augment="mild" if recipe.mild else None,
+            flip=False,
             random_state=self.seed,
         )
 
