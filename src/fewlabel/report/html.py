@@ -71,6 +71,7 @@ def render_report(inputs: ReportInputs) -> str:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from fewlabel.evaluate import estimate_accuracy
     >>> estimate = estimate_accuracy([True, True, True, False])
     >>> page = render_report(ReportInputs(
@@ -147,6 +148,7 @@ def render_evaluation(inputs: EvaluationInputs) -> str:
 
     Examples
     --------
+    >>> import numpy as np
     >>> page = render_evaluation(EvaluationInputs(
     ...     title="Pets", source="photos", created="2025-01-31T12:00", version="1",
     ...     classes=["cat", "dog"], y=np.array([0, 1]), proba=np.eye(2), names=["a", "b"]))

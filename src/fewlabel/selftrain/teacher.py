@@ -117,6 +117,7 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
     Examples
     --------
     >>> from sklearn.datasets import load_digits
+    >>> from fewlabel import NetworkClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> few = np.where(np.arange(len(y)) % 10 == 0, y, -1)
     >>> network = NetworkClassifier(options={"widths": (64,)}, n_epochs=40, learning_rate=1e-2)
