@@ -15,6 +15,7 @@ from fewlabel.errors import LabelError, UsageError
 from fewlabel.evaluate import (
     AccuracyEstimate,
     Choice,
+    as_asked,
     audit_estimate,
     estimate_accuracy,
     exactly_right,
@@ -268,9 +269,11 @@ def fit_multilabel(
         spent = seconds["features"] + seconds["fit"]
         road, told = _longer_road(images, Y, main, prepared, groups, settings, spent, progress)
         training = None if road is None else road.training
-        choice = main.choice_ if road is None else road.choice
-        if road is not None and not road.helped and settings.method == "auto":
-            road, choice = None, main.choice_
+        choice = main.choice_
+        if road is not None and (road.helped or settings.method == networks.NAME):
+            choice = as_asked(road.choice, networks.NAME)
+        else:
+            road = None
     return _result(images, labels, prepared, main, road, choice, settings, seconds, told, training)
 
 
@@ -306,7 +309,8 @@ def _result(
     origin = np.full(len(images), "model", dtype=object)
     if road is None and main.method_ in ("graph", "blend"):
         origin[:] = "propagated"
-    origin[(Y >= 0).any(axis=1)] = "label"
+    # Of some images only some labels are given.
+    origin[(Y[:, (Y >= 0).any(axis=0)] >= 0).all(axis=1)] = "label"
     return MultiLabelFit(
         main=main,
         extractor=prepared.extractor,
@@ -393,7 +397,12 @@ def _check_method(method: str) -> None:
 
 def _check_trainable(labels: MultiLabels, Y: np.ndarray) -> None:
     if not ((Y == 1).any(axis=0) & (Y == 0).any(axis=0)).any():
-        held = "no label is left" if not (Y == 1).any() else "every image has the same labels"
+        if not (Y == 1).any():
+            held = "no label is left"
+        elif not (Y == 0).any():
+            held = "no label is known to be absent"
+        else:
+            held = "every image has the same labels"
         raise LabelError(
             f"There is nothing to learn: {held} among the images to train on. Label images that "
             "have a label and images that lack it (labels with the purpose `audit` do not count)."

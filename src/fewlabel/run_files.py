@@ -124,7 +124,9 @@ def _several_parts(result: MultiLabelFit) -> list[dict[str, np.ndarray]]:
     rows, labels = np.nonzero(given == 1)
     ones = np.ones(len(rows))
     parts = [_entries(rows, labels, ones, "given", 0 * rows, 0 * rows - 1)]
-    spread = np.where(given < 0, result.main.propagated_, 0)
+    # Where the labels alone were asked for, nothing was spread.
+    has_graph = "alpha" in result.main.settings_
+    spread = np.where(given < 0, result.main.propagated_, 0) * has_graph
     rows, labels = np.nonzero(spread >= 0.5)
     revoked = np.where(result.predicted[rows, labels] == 1, -1, 1)
     parts.append(_entries(rows, labels, spread[rows, labels], "graph", np.ones_like(rows), revoked))

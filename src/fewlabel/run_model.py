@@ -322,11 +322,13 @@ def load_run(path: str | Path) -> Run:
         classes = tuple(bundle.meta["classes"])
         if bundle.meta.get("task") == _SEVERAL:
             extractor, classifier = _multilabel_parts(parts, bundle.meta)
+            if len(classes) != len(classifier.classes_):
+                raise ValueError(f"{len(classes)} names for {len(classifier.classes_)} labels")
             return MultiLabelRun(extractor, classifier, classes, bundle.meta)
         extractor = extractor_from_state(parts["features"], bundle.meta["features"])
         classifier = classifier_from_state(parts["classifier"], bundle.meta["classifier"])
         return Run(extractor, classifier, classes, bundle.meta)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModelFormatError(
             f"The model in {folder} does not hold together ({error!r}): copy it anew, or fit again."
         ) from error

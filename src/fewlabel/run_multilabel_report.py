@@ -75,6 +75,7 @@ def multilabel_report(
         estimate=result.estimate,
         scored=MultiLabelScored(result.labels.training_y[result.tested], result.tested_proba),
         scores=result.scores,
+        given=result.labels.training_y,
         predictions=result.predicted,
         proba=result.proba,
         confidence=result.confidence,
@@ -82,6 +83,7 @@ def multilabel_report(
         candidates=() if result.choice is None else result.choice.table,
         n_se=1.0 if result.choice is None else result.choice.n_se,
         supervised_name="supervised",
+        tested_by="cross-fitting" if result.road is None else "labels that were held out",
         audit=result.audit,
         galleries=_galleries(result, images),
         explained=explained,
@@ -220,7 +222,8 @@ def _galleries(result: MultiLabelFit, images: ImageSet) -> list[Gallery]:
     )
     galleries = []
     for number, (heading, caption, rows) in enumerate(groups):
-        labels = _shown(label_texts(result.predicted[rows], result.classes))
+        said_of = result.labels.training_y if number in (1, 2) else result.predicted
+        labels = _shown(label_texts(said_of[rows], result.classes))
         notes = [f"predicted: {said[row]}" for row in rows.tolist()] if number == 1 else None
         items = gallery_items(images, rows, labels, confidence[rows], notes)
         galleries.append(Gallery(heading, caption, items))
@@ -238,7 +241,7 @@ def _ledger_summary(result: MultiLabelFit) -> list[LedgerRow]:
         {"method": "given", "count": int((given == 1).sum()), "mean_confidence": 1.0}
     ]
     spread = result.main.propagated_[(given < 0) & (result.main.propagated_ >= 0.5)]
-    if len(spread):
+    if len(spread) and "alpha" in result.main.settings_:
         count, mean = len(spread), float(spread.mean())
         rows.append({"method": "spread over the graph", "count": count, "mean_confidence": mean})
     if result.road is not None and len(result.road.ledger):

@@ -326,6 +326,13 @@ def explain_fit(
     )
     captions = {
         "right": f"{where} Does the model look at the thing itself, or at what lies around it?",
+        "wrong": f"{where} The label that it got wrong: green speaks for its being there.",
+        "unsure": f"{where} The label that it doubts most: green speaks for its being there.",
+    }
+    if isinstance(result, MultiLabelFit):
+        return explained_galleries(explained, result.classes, captions)
+    captions = {
+        "right": f"{where} Does the model look at the thing itself, or at what lies around it?",
         "wrong": f"{where} Green is what misled the model.",
         "unsure": f"{where} What speaks for the first of the two classes, and what against it.",
     }

@@ -184,3 +184,42 @@ def test_labels_are_spread_alike_in_one_piece_and_in_many(digits, monkeypatch):
     pieces = spread_labels(graph, few[:600], folds, 0.9)
     for a, b in zip(whole, pieces, strict=True):
         np.testing.assert_allclose(a, b, atol=5e-3)
+
+
+def test_only_what_no_other_image_shows_is_left_out_of_the_test(digits):
+    X, Y, _ = digits
+    few = np.full_like(Y, -1)
+    few[:40] = Y[:40]
+    few[:40, 0] = 1  # all are large, one has nothing but that
+    few[:40, 2] = 0
+    few[7] = [1, 1, 1]  # the only round one
+    few[8] = [1, 0, 0]
+    model = MultiLabelClassifier(random_state=0).fit(X, few)
+    assert model.folds_.labeled[model.folds_.unseen].tolist() == [7]
+
+
+def test_what_was_asked_for_is_marked_as_chosen(digits):
+    X, _, few = digits
+    for method in ("graph", "blend", "supervised"):
+        model = MultiLabelClassifier(method=method, random_state=0).fit(X, few)
+        assert [row.name for row in model.choice_.table if row.chosen] == [method]
+
+
+def test_rows_of_which_nothing_is_known_do_not_count_as_right(digits):
+    X, _, few = digits
+    model = MultiLabelClassifier(random_state=0).fit(X, few)
+    wrong = np.where(few >= 0, 1 - model.predict(X), -1)
+    assert model.score(X, wrong) == 0
+
+
+def test_the_test_is_not_scaled_by_itself():
+    """Noise must not look better than chance for being scaled on what is tested."""
+    rng = np.random.default_rng(0)
+    gaps = []
+    for _ in range(12):
+        X, Y = rng.normal(size=(160, 6)), (rng.random((160, 2)) < 0.5).astype(int)
+        few = np.where(np.arange(160)[:, None] < 60, Y, -1)
+        model = MultiLabelClassifier(method="supervised", random_state=0).fit(X, few)
+        said = (model.cross_fitted_ >= 0.5) == Y[:60]
+        gaps.append(said.all(axis=1).mean() - 0.25)
+    assert np.mean(gaps) < 0.06

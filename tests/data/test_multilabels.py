@@ -123,3 +123,31 @@ def test_a_model_of_one_label_refuses_sources_with_several():
     with pytest.raises(LabelError, match="0 has several labels"):
         labels_from_truth(images, ("cat", "dog"), multilabel=False)
     assert labels_from_truth(images, ("cat", "dog"), multilabel=True).y.tolist() == [[1, 1], [1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (["a|b", "c"], r"label called 'a\|b'"),
+        (["?b", "c"], r"label called '\?b'"),
+        (["", "c"], "label called ''"),
+        (["c ", "d"], "label called 'c '"),
+        (["c", "c"], "two labels called 'c'"),
+    ],
+)
+def test_names_that_a_table_could_not_hold_are_refused(classes, message):
+    with pytest.raises(DataError, match=message):
+        image_set_from_array(np.zeros((2, 4, 4)), y=np.eye(2, dtype=int), classes=classes)
+
+
+def test_a_label_that_no_image_has_keeps_its_column_and_its_place():
+    y = np.array([[1, 0, 0], [0, 0, 1]])
+    images = image_set_from_array(np.zeros((2, 4, 4)), y=y, classes=[b"odd", "never", "big"])
+    labels = labels_from_truth(images.subset([1, 0]))
+    assert labels.classes == ("odd", "never", "big")
+    assert labels.y.tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
+def test_a_class_and_the_same_with_a_bar_are_one(tmp_path, images):
+    labels = read(tmp_path, images, "0,cat,", "0,cat|,", "1,dog|cat,", "2,dog|,", "2,dog,")
+    assert labels.y[:3].tolist() == [[1, 0], [1, 1], [0, 1]]

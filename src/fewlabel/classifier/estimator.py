@@ -18,6 +18,7 @@ from fewlabel.errors import UsageError
 from fewlabel.evaluate import (
     LabelFolds,
     apply_temperature,
+    as_asked,
     choose_candidate,
     fit_temperature,
     label_folds,
@@ -212,6 +213,8 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         )
         if self.method == "auto":
             self.method_ = self.choice_.name
+        else:
+            self.choice_ = as_asked(self.choice_, self.method)
         proba = fitted.cross_fitted[self.method_]
         if seen.any():
             self.temperature_ = fit_temperature(proba[seen], y_true[seen])

@@ -74,10 +74,17 @@ def _spread(
         total[sign, :, label] += scores[:, number]
         held = np.flatnonzero(fold == of_fold)
         own[sign, held, label] += scores[labeled[held], number]
-    share = ((Y == 1).sum(axis=0) + 0.5) / ((Y >= 0).sum(axis=0) + 2)
+    share = _shares(Y)
+    # How frequent a label is, too, is learnt without the fold that is predicted.
+    parts = [_shares(Y[fold_of != number]) for number in range(fold_of.max() + 1)]
+    apart = np.stack(parts)[fold] if parts else share
     far = _FAR * np.median(total.sum(axis=0), axis=0) + 1e-12
     kept = np.maximum(total[:, labeled] - own, 0)
-    return _share_of(total, far, share), _share_of(kept, far, share)
+    return _share_of(total, far, share), _share_of(kept, far, apart)
+
+
+def _shares(Y: np.ndarray) -> np.ndarray:
+    return np.asarray(((Y == 1).sum(axis=0) + 0.5) / ((Y >= 0).sum(axis=0) + 2))
 
 
 def _share_of(arrived: np.ndarray, far: np.ndarray, share: np.ndarray) -> np.ndarray:

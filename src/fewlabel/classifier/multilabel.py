@@ -20,13 +20,18 @@ from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.evaluate import (
     LabelFolds,
     LabelScaling,
+    as_asked,
     choose_label_candidate,
-    exactly_right,
     fit_scaling,
     label_folds,
+    scale_apart,
 )
 from fewlabel.evaluate.label_scaling import log_odds
-from fewlabel.nets.multilabel_targets import check_label_table, warn_of_useless_columns
+from fewlabel.nets.multilabel_targets import (
+    check_label_table,
+    exact_match_score,
+    warn_of_useless_columns,
+)
 
 METHODS = ("auto", "graph", "blend", "supervised")
 _ME = "MultiLabelClassifier"
@@ -236,7 +241,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):
         """
         predicted = self.predict(X)
         table = check_label_table(y, len(predicted), _ME)
-        return float(np.average(exactly_right(table, predicted), weights=sample_weight))
+        return exact_match_score(table, predicted, sample_weight)
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Give what predicting needs, for `fewlabel.persist.save_bundle`.
@@ -375,12 +380,16 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):
         self.choice_ = choose_label_candidate(tried, truth, unseen=unseen)
         if self.method == "auto":
             self.method_ = self.choice_.name
-        # The scale of each candidate is fitted on the rows that it could have predicted.
+        else:
+            self.choice_ = as_asked(self.choice_, self.method)
+        # Fitted on the rows that could have been predicted; what is tested is scaled by others.
         seen = ~unseen if not unseen.all() else ~np.zeros_like(unseen)
-        scalings = {name: fit_scaling(truth[seen], proba[seen]) for name, proba in tried.items()}
-        self.scaling_ = scalings[self.method_]
-        self.cross_fitted_ = self.scaling_.apply(tried[self.method_])
-        self.supervised_cross_fitted_ = scalings["supervised"].apply(tried["supervised"])
+        self.scaling_ = fit_scaling(truth[seen], tried[self.method_][seen])
+        fold = np.zeros(len(truth), dtype=np.int64)
+        for number, (_, held) in enumerate(self.folds_.folds):
+            fold[np.searchsorted(self.folds_.labeled, held)] = number
+        self.cross_fitted_ = scale_apart(truth, tried[self.method_], fold)
+        self.supervised_cross_fitted_ = scale_apart(truth, tried["supervised"], fold)
 
     def _finish(self, X: np.ndarray, Y: np.ndarray, labeled: np.ndarray) -> None:
         proba = self.scaling_.apply(self._transduce(X))
@@ -453,7 +462,15 @@ def _folds(
     Y: np.ndarray, labeled: np.ndarray, groups: Any, rng: np.random.Generator
 ) -> LabelFolds | None:
     distinct = len(labeled) if groups is None else len(np.unique(np.asarray(groups)[labeled]))
-    return label_folds(rarest_labels(Y), groups, None, rng) if distinct >= 2 else None
+    if distinct < 2:
+        return None
+    folds = label_folds(rarest_labels(Y), groups, None, rng)
+    unseen = np.zeros(len(folds.labeled), dtype=bool)
+    for train, held in folds.folds:
+        taught = (Y[train] == 1).any(axis=0)
+        at = np.searchsorted(folds.labeled, held)
+        unseen[at] = ((Y[held] == 1) & ~taught).any(axis=1)
+    return LabelFolds(folds.folds, folds.labeled, unseen, ())
 
 
 def _loss(Y: np.ndarray, proba: np.ndarray) -> float:

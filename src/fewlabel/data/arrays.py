@@ -8,7 +8,7 @@ import numpy as np
 
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.modes import white_level
-from fewlabel.data.multilabels import BAR, label_texts
+from fewlabel.data.multilabels import BAR, check_label_names, label_texts
 from fewlabel.data.stores import ArrayStore
 from fewlabel.errors import DataError
 
@@ -61,12 +61,16 @@ def image_set_from_array(
     pixels, white = _to_uint8(_with_channels(np.asarray(X), source), source, white)
     if pixels.shape[3] == 4:
         pixels = _on_white(pixels)
+    named = None
+    if y is not None and np.ndim(y) == 2:
+        named = _column_names(np.asarray(y), classes)
     return ImageSet(
         ArrayStore(pixels, white),
         names=[str(i) for i in range(len(pixels))],
         source=source,
         by_index=True,
-        truth=None if y is None else _label_texts(np.asarray(y), classes, len(pixels), source),
+        truth=None if y is None else _label_texts(np.asarray(y), named, len(pixels), source),
+        truth_classes=named,
     )
 
 
@@ -164,10 +168,17 @@ def _label_texts(y: np.ndarray, classes: Sequence[str] | None, n: int, source: s
     return [str(v).strip() for v in y.tolist()]
 
 
+def _column_names(y: np.ndarray, classes: Sequence[str] | None) -> list[str]:
+    if classes is None:
+        return [str(i) for i in range(y.shape[1])]
+    return [c.decode("utf-8", "replace") if isinstance(c, bytes) else str(c) for c in classes]
+
+
 def _several_texts(y: np.ndarray, classes: Sequence[str] | None, n: int, source: str) -> list[str]:
-    names = [str(i) for i in range(y.shape[1])] if classes is None else [str(c) for c in classes]
+    names = [] if classes is None else list(classes)
     numbers = y.dtype.kind in "buif"
     table = np.where(np.isnan(y), -1, y) if y.dtype.kind == "f" else y
+    check_label_names(names, source)
     if (
         len(y) != n
         or len(names) != y.shape[1]

@@ -53,6 +53,8 @@ class ImageSet:
         Files that were set aside.
     truth : sequence of str, optional
         Labels that the source carries, ``""`` where blank.
+    truth_classes : sequence of str, optional
+        Names of all labels, also of those that no image has, where an image may have several.
     rows : ndarray of int, optional
         Rows of the store that the images are; all by default.
 
@@ -68,6 +70,8 @@ class ImageSet:
         Files that were set aside.
     truth : ndarray of object, shape (n,), or None
         Labels that the source carries.
+    truth_classes : tuple of str or None
+        Names of all labels, where the source says them and an image may have several.
 
     Examples
     --------
@@ -88,6 +92,7 @@ class ImageSet:
         by_index: bool,
         skipped: Sequence[Skipped] = (),
         truth: Sequence[str] | np.ndarray | None = None,
+        truth_classes: Sequence[str] | None = None,
         rows: np.ndarray | None = None,
     ) -> None:
         self._store = store
@@ -97,6 +102,7 @@ class ImageSet:
         self.by_index = by_index
         self.skipped = tuple(skipped)
         self.truth = None if truth is None else _object_array(truth)
+        self.truth_classes = None if truth_classes is None else tuple(truth_classes)
         self._groups: np.ndarray | None = None
         if len(self.names) != len(self._rows):
             raise ValueError(f"{len(self.names)} names were given for {len(self._rows)} images.")
@@ -288,6 +294,7 @@ class ImageSet:
             by_index=self.by_index,
             skipped=self.skipped,
             truth=None if self.truth is None else self.truth[chosen],
+            truth_classes=self.truth_classes,
             rows=self._rows[chosen],
         )
 

@@ -219,7 +219,7 @@ def labels_from_truth(
     barred = next((i for i, label in enumerate(truth) if BAR in label), None)
     if multilabel or (multilabel is None and barred is not None):
         where = [f"{images.source}: {name}" for name in images.names]
-        return MultiLabels(*label_table(truth.tolist(), where, classes))
+        return MultiLabels(*label_table(truth.tolist(), where, classes or images.truth_classes))
     if barred is not None:
         raise LabelError(
             f"{images.source}: {images.names[barred]} has several labels ({truth[barred]!r}), but "
@@ -298,7 +298,10 @@ def _collect(
             continue
         if BAR in label:
             label = _in_order(label)
-        if given.setdefault(index, label) != label:
+        if given.setdefault(index, label) + BAR == label:
+            # The same, said with a bar: this is a table of several labels.
+            given[index] = label
+        elif given[index] not in (label, label + BAR):
             raise LabelError(
                 f"{where}: {name.strip()} is labelled {label!r}, but {given[index]!r} on line "
                 f"{lines[index]}: keep one of them."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewlabel.errors import LabelError
+from fewlabel.errors import DataError, LabelError
 
 BAR = "|"
 """Stands between labels; alone, it says that an image has none of them."""
@@ -116,6 +116,38 @@ def label_texts(y: np.ndarray, classes: Sequence[str]) -> list[str]:
             parts = [""] if unknown else ["", ""]
         texts.append(BAR.join([*parts, *unknown]))
     return texts
+
+
+def check_label_names(names: Sequence[str], source: str) -> None:
+    """Refuse names of labels that a text with bars could not hold.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The names.
+    source : str
+        What they belong to, for messages.
+
+    Raises
+    ------
+    DataError
+        If a name is blank, stands twice, begins or ends with a blank, holds a bar or begins with
+        a question mark.
+
+    Examples
+    --------
+    >>> check_label_names(["cat", "dog"], "photos.npz")
+    """
+    seen: set[str] = set()
+    for name in names:
+        if not name.strip() or name != name.strip() or BAR in name or name.startswith(UNKNOWN):
+            raise DataError(
+                f"{source} has a label called {name!r}: give it a name without a bar, without a "
+                "question mark in front, and without blanks around it."
+            )
+        if name in seen:
+            raise DataError(f"{source} has two labels called {name!r}: give each its own name.")
+        seen.add(name)
 
 
 def label_table(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fewlabel.evaluate.calibrate import apply_temperature, fit_temperature
-from fewlabel.evaluate.candidates import CandidateScore, Choice, choose_candidate
+from fewlabel.evaluate.candidates import CandidateScore, Choice, as_asked, choose_candidate
 from fewlabel.evaluate.crossfit import LabelFolds, cross_fit, label_folds
 from fewlabel.evaluate.estimates import AccuracyEstimate, audit_estimate, estimate_accuracy
 from fewlabel.evaluate.label_candidates import choose_label_candidate
-from fewlabel.evaluate.label_scaling import LabelScaling, fit_scaling
+from fewlabel.evaluate.label_scaling import LabelScaling, fit_scaling, scale_apart
 from fewlabel.evaluate.learning_curve import (
     CurveValue,
     LearningCurve,
@@ -58,6 +58,7 @@ __all__ = [
     "ReliabilityCurve",
     "accuracy",
     "apply_temperature",
+    "as_asked",
     "audit_estimate",
     "average_precisions",
     "balanced_accuracy",
@@ -83,6 +84,7 @@ __all__ = [
     "multilabel_scores",
     "per_class",
     "reliability_curve",
+    "scale_apart",
     "top_label",
     "why_no_curve",
     "wilson_interval",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,45 @@ class Choice:
     name: str
     table: tuple[CandidateScore, ...]
     n_se: float = 1.0
+
+
+def as_asked(choice: Choice, name: str) -> Choice:
+    """Mark a candidate as chosen because it was asked for.
+
+    Parameters
+    ----------
+    choice : Choice
+        What would have been chosen.
+    name : str
+        What was asked for.
+
+    Returns
+    -------
+    Choice
+        The same figures, another choice.
+
+    Examples
+    --------
+    >>> proba = np.array([[0.9, 0.1], [0.2, 0.8]])
+    >>> both = {"a": proba, "b": 1 - proba}
+    >>> [row.why for row in as_asked(choose_candidate(both, [0, 1]), "b").table]
+    ['most accurate, but b was asked for', 'asked for']
+    """
+    if choice.name == name:
+        return choice
+    table = tuple(
+        replace(
+            row,
+            chosen=row.name == name,
+            why="asked for"
+            if row.name == name
+            else f"{row.why}, but {name} was asked for"
+            if row.chosen
+            else row.why,
+        )
+        for row in choice.table
+    )
+    return replace(choice, name=name, table=table)
 
 
 def choose_candidate(

@@ -104,6 +104,40 @@ def fit_scaling(y_true: Any, proba: Any) -> LabelScaling:
     return LabelScaling(float(np.exp(found.x[0])), float(found.x[1]))
 
 
+def scale_apart(y_true: Any, proba: Any, part: Any) -> np.ndarray:
+    """Scale each part of the rows by what the other parts say, to test on it afterwards.
+
+    A shift moves predictions over one half: fitted on the rows that are tested, it would
+    flatter them.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n, K)
+        1 present, 0 absent, -1 not known.
+    proba : array-like of shape (n, K)
+        Probability of each label.
+    part : array-like of shape (n,), int
+        Number of each row's part, such as its fold.
+
+    Returns
+    -------
+    ndarray of shape (n, K)
+        Scaled probabilities, float64; as they are where no other part is known.
+
+    Examples
+    --------
+    >>> scale_apart([[1], [0], [1], [0]], [[0.6], [0.4], [0.6], [0.4]], [0, 0, 1, 1]).shape
+    (4, 1)
+    """
+    truth, shares = np.asarray(y_true), np.asarray(proba, dtype=np.float64)
+    numbers, scaled = np.asarray(part), shares.copy()
+    for number in np.unique(numbers):
+        here = numbers == number
+        if (truth[~here] >= 0).any():
+            scaled[here] = fit_scaling(truth[~here], shares[~here]).apply(shares[here])
+    return scaled
+
+
 def log_odds(proba: Any) -> np.ndarray:
     """Give the log-odds of probabilities.
 

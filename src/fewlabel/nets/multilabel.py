@@ -21,6 +21,7 @@ from fewlabel.nets.multilabel_targets import (
     check_fits_structure,
     check_label_table,
     check_structure,
+    exact_match_score,
     most_likely_labels,
     warn_of_useless_columns,
 )
@@ -306,8 +307,7 @@ class MultiLabelNetwork(NetworkPredictor):
         """
         predicted = self.predict(X)
         table = check_label_table(y, len(predicted), _ME)
-        right = ((predicted == table) | (table < 0)).all(axis=1)
-        return float(np.average(right, weights=sample_weight))
+        return exact_match_score(table, predicted, sample_weight)
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Give what predicting needs, for `fewlabel.persist.save_bundle`.

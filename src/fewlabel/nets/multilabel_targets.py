@@ -214,6 +214,37 @@ def check_fits_structure(table: np.ndarray, structure: Structure | None, who: st
             )
 
 
+def exact_match_score(table: np.ndarray, predicted: np.ndarray, sample_weight: Any = None) -> float:
+    """Give the share of the rows of which every known label is predicted right.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n, L)
+        1, 0 and -1. Rows of which nothing is known are left out.
+    predicted : ndarray of shape (n, L)
+        1 and 0.
+    sample_weight : array-like of shape (n,), optional
+        Weight of each row.
+
+    Returns
+    -------
+    float
+        From 0 to 1; NaN where nothing is known.
+
+    Examples
+    --------
+    >>> table = np.array([[1, 0], [-1, -1], [0, -1]])
+    >>> exact_match_score(table, np.array([[1, 0], [1, 1], [1, 1]]))
+    0.5
+    """
+    known = (table >= 0).any(axis=1)
+    right = ((predicted == table) | (table < 0)).all(axis=1)
+    if not known.any():
+        return float("nan")
+    weights = None if sample_weight is None else np.asarray(sample_weight)[known]
+    return float(np.average(right[known], weights=weights))
+
+
 def most_likely_labels(proba: np.ndarray, structure: Structure | None = None) -> np.ndarray:
     """Decide which labels are present.
 

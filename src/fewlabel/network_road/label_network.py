@@ -70,6 +70,11 @@ class LabelNetwork:
     network: MultiLabelNetwork
     scaling: LabelScaling
 
+    @property
+    def classes_(self) -> np.ndarray:
+        """Names of the labels."""
+        return np.asarray(self.network.classes_)
+
     def predict_proba(self, pixels: np.ndarray) -> np.ndarray:
         """Predict the calibrated probability of every label.
 

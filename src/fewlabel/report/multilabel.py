@@ -63,7 +63,7 @@ def render_multilabel_report(inputs: MultiLabelReportInputs) -> str:
     ...     title="Pets", source="photos", created="2025-01-31T12:00", version="1",
     ...     n_images=2, n_labeled=2, classes=["cat", "dog"],
     ...     estimate=estimate_accuracy([True, False]),
-    ...     scored=MultiLabelScored(y, np.where(y, 0.9, 0.1)), scores={}, predictions=y,
+    ...     scored=MultiLabelScored(y, np.where(y, 0.9, 0.1)), scores={}, given=y, predictions=y,
     ...     proba=y.astype(float), confidence=np.ones(2), origin=np.array(["label"] * 2)))
     >>> "50.0" in page and "cat" in page
     True
@@ -207,16 +207,15 @@ def prediction_rows(inputs: MultiLabelReportInputs) -> list[View]:
     list of dict
         ``name, labeled, predicted, share, confidence``.
     """
-    labeled = inputs.origin == "label"
-    present = inputs.predictions == 1
-    most = max(int(present[~labeled].sum(axis=0).max(initial=0)), 1)
+    present = (inputs.predictions == 1) & (inputs.given < 0)
+    most = max(int(present.sum(axis=0).max(initial=0)), 1)
     rows = []
     for column, name in enumerate(inputs.classes):
-        found = present[:, column] & ~labeled
+        found = present[:, column]
         rows.append(
             {
                 "name": printable(name),
-                "labeled": int((present[:, column] & labeled).sum()),
+                "labeled": int((inputs.given[:, column] == 1).sum()),
                 "predicted": int(found.sum()),
                 "share": found.sum() / most,
                 "confidence": float(inputs.proba[found, column].mean()) if found.any() else None,

@@ -79,6 +79,8 @@ class MultiLabelReportInputs:
         Those images.
     scores : mapping of str to float
         Other measures on them.
+    given : ndarray of shape (n_images, K), int
+        Labels that were given: 1, 0, and -1 where one is not known.
     predictions : ndarray of shape (n_images, K), int
         Predicted labels; the given ones where they are known.
     proba : ndarray of shape (n_images, K), float
@@ -93,6 +95,8 @@ class MultiLabelReportInputs:
         By how many standard errors the method was chosen: ``Choice.n_se``.
     supervised_name : str
         Which candidate is the baseline on the labels alone.
+    tested_by : str
+        How the candidates were compared.
     audit : AccuracyEstimate, optional
         Exact match on a random sample that was labelled for this purpose.
     galleries, explained, accepted : sequence of Gallery
@@ -129,6 +133,7 @@ class MultiLabelReportInputs:
     estimate: AccuracyEstimate
     scored: MultiLabelScored
     scores: Mapping[str, float]
+    given: NDArray[np.integer[Any]]
     predictions: NDArray[np.integer[Any]]
     proba: NDArray[np.floating[Any]]
     confidence: NDArray[np.floating[Any]]
@@ -136,6 +141,7 @@ class MultiLabelReportInputs:
     candidates: Sequence[CandidateScore] = ()
     n_se: float = 2.0
     supervised_name: str = ""
+    tested_by: str = "cross-fitting"
     audit: AccuracyEstimate | None = None
     galleries: Sequence[Gallery] = ()
     explained: Sequence[Gallery] = ()

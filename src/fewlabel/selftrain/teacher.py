@@ -13,7 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from fewlabel.compute import as_generator
 from fewlabel.nets import MultiLabelNetwork
-from fewlabel.nets.multilabel_targets import check_label_table, most_likely_labels
+from fewlabel.nets.multilabel_targets import (
+    check_label_table,
+    exact_match_score,
+    most_likely_labels,
+)
 from fewlabel.selftrain.inputs import check_rows, demand, digest_of
 from fewlabel.selftrain.ledger import PseudoLabelLedger
 from fewlabel.selftrain.soft_labels import AUTO, EnsembleView, Thresholds, combine
@@ -291,8 +295,7 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
         if not self._is_multilabel:
             return float(np.average(predicted == np.asarray(y), weights=sample_weight))
         table = check_label_table(y, len(predicted), ME)
-        right = ((predicted == table) | (table < 0)).all(axis=1)
-        return float(np.average(right, weights=sample_weight))
+        return exact_match_score(table, predicted, sample_weight)
 
     def ensemble_proba(self, X: Any) -> np.ndarray:
         """Give the mean of what all members say, at a pass for each.

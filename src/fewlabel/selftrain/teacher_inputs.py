@@ -96,7 +96,10 @@ def check_rows_or_table(model: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndar
         and -1.
     """
     shape = () if y is None else np.asarray(y).shape
-    if len(shape) != 2 or shape[1] < 2:
+    listed = model.members if isinstance(model.members, list) else [model.members]
+    takes_tables = bool(listed) and isinstance(listed[0], MultiLabelNetwork)
+    # A single column is one class a row for whoever takes classes, and one label for a table.
+    if len(shape) != 2 or (shape[1] < 2 and not takes_tables):
         return check_rows_and_labels(model, X, y)
     X = X if are_images(X) else validate_data(model, X, dtype=np.float32)
     return X, check_label_table(y, len(X), ME)
