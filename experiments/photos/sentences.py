@@ -85,7 +85,7 @@ def self_training(summaries: Sequence[RowSummary]) -> list[str]:
         gain = s.mean - before.mean
         reached = "reached" if gain >= GAIN else "not reached"
         text = (
-            f"Self-training with {how} labels: {gain:+.1f} points over the same network without "
+            f"Self-training with {how} labels: {gain:+.2f} points over the same network without "
             f"it, mean of {len(s.seeds)} seed(s); the goal of {GAIN:g} points is {reached}"
         )
         if s.extra["accepted"]:
