@@ -106,7 +106,7 @@ def test_a_failure_is_told_from_learning() -> None:
 
 @pytest.mark.parametrize(
     ("after", "told"),
-    [(67.5, "+2.5 points over the same"), (66.0, "+1.0 points over the same")],
+    [(67.5, "+2.50 points over the same"), (66.0, "+1.00 points over the same")],
 )
 def test_the_gain_of_self_training_is_said_plainly(after: float, told: str) -> None:
     found = _summaries(fine_tuned_random=65, self_training_random=after)
