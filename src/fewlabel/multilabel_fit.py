@@ -205,6 +205,29 @@ def number_or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
+def listed(names: list[str], most: int = 5) -> str:
+    """Name some things in a sentence.
+
+    Parameters
+    ----------
+    names : list of str
+        What to name.
+    most : int
+        How many at most.
+
+    Returns
+    -------
+    str
+        Names with commas between them, and dots where some are left out.
+
+    Examples
+    --------
+    >>> listed(["cat", "dog", "fox"], most=2)
+    'cat, dog, …'
+    """
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
 def fit_multilabel(
     images: ImageSet,
     labels: MultiLabels,
@@ -428,7 +451,7 @@ def _warnings(
     single = [labels.classes[i] for i in np.flatnonzero((Y == 1).sum(axis=0) == 1)]
     if single:
         found.append(
-            f"{len(single)} label(s) are present in one image only ({_listed(single)}), so how "
+            f"{len(single)} label(s) are present in one image only ({listed(single)}), so how "
             "well they are recognised cannot be tested: label one more image of each."
         )
     ever = (Y >= 0).any(axis=0)
@@ -465,7 +488,3 @@ def _conflicts(images: ImageSet, labels: MultiLabels, groups: np.ndarray) -> lis
                 f"{names[other]!r} and {names[index]!r}: correct one of them."
             ]
     return []
-
-
-def _listed(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

@@ -29,7 +29,7 @@ from fewlabel.evaluate import (
 from fewlabel.features.choose import FeatureExtractor
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_settings import FitSettings
-from fewlabel.multilabel_fit import MultiLabelFit, fit_multilabel
+from fewlabel.multilabel_fit import MultiLabelFit, fit_multilabel, listed, number_or_none
 from fewlabel.network_road import NetworkRoad, RoadClosed, follow_network_road, student_settings
 from fewlabel.selection import Selection, select_images, write_picks
 from fewlabel.selftrain import PseudoLabelLedger
@@ -166,7 +166,7 @@ class FitResult:
             "classes": list(self.classes),
             "estimate": self.estimate.to_dict(),
             "audit": None if self.audit is None else self.audit.to_dict(),
-            "supervised_accuracy": _number(self.supervised_accuracy),
+            "supervised_accuracy": number_or_none(self.supervised_accuracy),
             "learning_curve": None if self.curve is None else self.curve.to_dict(),
             "no_learning_curve": self.no_curve,
             "method": self.way or self.classifier.method_,
@@ -435,13 +435,13 @@ def _fit_warnings(
     if folds is not None and folds.singletons:
         names = [labels.classes[classifier.classes_[code]] for code in folds.singletons]
         warnings.append(
-            f"{len(names)} class(es) have one labelled image only ({_listed(names)}), so how well "
+            f"{len(names)} class(es) have one labelled image only ({listed(names)}), so how well "
             "they are recognised cannot be tested: label one more image of each."
         )
     unused = [c for i, c in enumerate(labels.classes) if i not in classifier.classes_]
     if unused:
         warnings.append(
-            f"The class(es) {_listed(unused)} appear in the audit only, so the model does not "
+            f"The class(es) {listed(unused)} appear in the audit only, so the model does not "
             "know them: label some for training."
         )
     if classifier.method_ == "supervised":
@@ -470,11 +470,3 @@ def _conflicts(images: ImageSet, labels: Labels, groups: np.ndarray) -> list[str
                 "correct one of them."
             ]
     return []
-
-
-def _listed(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

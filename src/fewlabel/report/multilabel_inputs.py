@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewlabel.evaluate import AccuracyEstimate, CandidateScore
+from fewlabel.evaluate import AccuracyEstimate, CandidateScore, exactly_right
 from fewlabel.report.inputs import Gallery, LedgerRow
 from fewlabel.selftrain.training_log import TrainingLog
 
@@ -50,7 +50,7 @@ class MultiLabelScored:
     @property
     def correct(self) -> NDArray[np.bool_]:
         """Of which images every known label is right, a bool array of shape (n,)."""
-        return np.asarray(((self.y == self.predicted) | (self.y < 0)).all(axis=1))
+        return exactly_right(self.y, self.predicted)
 
     @property
     def confidence(self) -> NDArray[np.floating[Any]]:
