@@ -10,7 +10,7 @@ import numpy as np
 
 from fewlabel.compute import as_generator
 from fewlabel.data import ImageSet
-from fewlabel.data.multilabels import label_texts
+from fewlabel.data.multilabels import BAR, label_texts
 from fewlabel.evaluate import exactly_right
 from fewlabel.explain.examples import choose_examples
 from fewlabel.explain.figure import (
@@ -26,6 +26,7 @@ from fewlabel.report import Gallery, GalleryItem
 from fewlabel.run_explain import Explained, Model, explain_one, model_size
 
 _SMALL_SIDE = 64
+_DULL = 0.65
 
 MAX_POOL = 2000
 """A sheet is chosen among at most so many images, drawn at random."""
@@ -399,6 +400,8 @@ def _is_known(y: np.ndarray) -> np.ndarray:
 def _choose_several(proba: np.ndarray, n: int, y: np.ndarray | None) -> dict[str, np.ndarray]:
     """Choose as for one label an image: two classes are then all labels right, and not."""
     right = np.maximum(proba, 1 - proba).prod(axis=1)
+    # There is little to see where none of the labels is there: those come last.
+    right = np.where((proba >= 0.5).any(axis=1), right, np.minimum(right, _DULL))
     outcome = np.column_stack([right, 1 - right])
     if y is None:
         return choose_examples(outcome, n)
@@ -415,6 +418,10 @@ def _label_at_issue(proba: np.ndarray, kind: str, y: np.ndarray | None) -> int:
     return int(np.abs(proba - 0.5).argmin() if kind == "unsure" else proba.argmax())
 
 
+def _in_words(text: str) -> str:
+    return "none" if text == BAR else text
+
+
 def _heading(explained: Explained, classes: Sequence[str]) -> str:
     explanation = explained.explanation
     return f"{classes[explanation.target]} {percent(explanation.proba[explanation.target])}"
@@ -423,8 +430,8 @@ def _heading(explained: Explained, classes: Sequence[str]) -> str:
 def _note(explained: Explained, classes: Sequence[str]) -> str:
     explanation = explained.explanation
     if explained.said:
-        differs = explained.known and explained.known != explained.said
-        return f"predicted: {explained.said}" + (f", true: {explained.known}" if differs else "")
+        said, known = _in_words(explained.said), _in_words(explained.known)
+        return f"predicted: {said}" + (f", true: {known}" if known not in ("", said) else "")
     if explained.kind == "unsure" and len(explanation.proba) > 1:
         others = explanation.proba.copy()
         others[explanation.target] = -1
