@@ -240,6 +240,6 @@ def test_a_quick_run(tmp_path: Path) -> None:
     assert found["structure"].extra["digit"] > found["cnn"].extra["digit"]
     for name in ("best-alone", "best-ensemble", "best-distilled", "best"):
         assert 30 < found[name].extra["digit"] < 95
-        assert found[name].mean == pytest.approx(found[name].extra["pair"])
+        assert found[name].mean == pytest.approx(found[name].extra["pair"], abs=0.01)
     assert found["best"].mean == found["best-distilled"].mean
     assert {path.name for path in tmp_path.iterdir()} >= {*pictures.FILES, "combo-rows.svg"}

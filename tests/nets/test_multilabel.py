@@ -52,8 +52,11 @@ def test_it_names_both_digits(network, data):
     proba = network.predict_proba(test)
     assert ((proba >= 0) & (proba <= 1)).all()
     np.testing.assert_array_equal(network.predict(test), proba >= 0.5)
-    # Nothing known counts as nothing wrong.
-    assert network.score(test, np.full_like(truth, -1)) == 1
+    # Rows of which nothing is known count neither as right nor as wrong.
+    some = truth.copy()
+    some[100:] = -1
+    assert network.score(test, some) == pytest.approx(network.score(test[:100], truth[:100]))
+    assert np.isnan(network.score(test, np.full_like(truth, -1)))
 
 
 def test_the_structure_gives_exactly_one_of_each_group_and_helps(network, data):
