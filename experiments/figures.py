@@ -42,6 +42,8 @@ _STYLE: Any = {
     "lines.linewidth": 1.8,
     "lines.markersize": 5,
 }
+_ROOM = 8.0
+"""Percent that a bar must reach to have room for its number."""
 
 
 @dataclass(frozen=True)
@@ -232,3 +234,57 @@ def save(
             dates: Any = {"Date": None} if path.suffix == ".svg" else {}
             figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=dates)
     return path
+
+
+def draw_bars(
+    path: Path,
+    summaries: Sequence[RowSummary],
+    *,
+    xlabel: str,
+    size: tuple[float, float],
+    to_hundred: bool = False,
+) -> Path:
+    """Draw every measured row as a bar, and what was published as a mark.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    summaries : sequence of RowSummary
+        What was measured; fewlabel's own rows are green.
+    xlabel : str
+        What the bars are.
+    size : (float, float)
+        Width of the figure, and the height that each bar adds, in inches.
+    to_hundred : bool
+        Whether the axis reaches 100 %, however long the bars are.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    shown = [s for s in summaries if s.mean is not None][::-1]
+
+    def paint(panels: Sequence[Axes]) -> None:
+        (axes,) = panels
+        names = [f"{s.row.model}\n{s.row.setting}" for s in shown]
+        means = [s.mean or 0.0 for s in shown]
+        colors = [GREEN if "fewlabel" in s.row.model else BLUE for s in shown]
+        axes.barh(names, means, xerr=[s.sd or 0.0 for s in shown], color=colors, height=0.62)
+        for k, value in enumerate(means):
+            # A short bar has no room for its number.
+            start, color = (1.0, "white") if value >= _ROOM else (value, "black")
+            axes.annotate(
+                f"{value:.1f}", (start, k), xytext=(4, -4), textcoords="offset points", color=color
+            )
+        marks = [(s.published, k) for k, s in enumerate(shown) if s.published is not None]
+        if marks:
+            axes.plot(*zip(*marks, strict=True), "|", color=RED, markersize=16, mew=2.5)
+        if to_hundred:
+            axes.set_xlim(0, 100)
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", labelsize=8.5)
+        axes.set_xlabel(xlabel)
+
+    return save(path, paint, size=(size[0], 1.0 + size[1] * max(1, len(shown))))

@@ -37,23 +37,9 @@ def draw_rows(path: Path, summaries: Sequence[RowSummary]) -> Path:
     Path
         The file.
     """
-    shown = [s for s in summaries if s.mean is not None][::-1]
-
-    def paint(panels: Sequence[Axes]) -> None:
-        (axes,) = panels
-        names = [f"{s.row.model}\n{s.row.setting}" for s in shown]
-        means = [s.mean or 0.0 for s in shown]
-        colors = [figures.GREEN if "fewlabel" in s.row.model else figures.BLUE for s in shown]
-        axes.barh(names, means, xerr=[s.sd or 0.0 for s in shown], color=colors, height=0.62)
-        for k, s in enumerate(shown):
-            axes.annotate(
-                f"{s.mean:.1f}", (1.0, k), xytext=(4, -4), textcoords="offset points", color="white"
-            )
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", labelsize=8.5)
-        axes.set_xlabel("accuracy on held-out photos, %")
-
-    return figures.save(path, paint, size=(8.6, 1.0 + 0.52 * max(1, len(shown))))
+    return figures.draw_bars(
+        path, summaries, xlabel="accuracy on held-out photos, %", size=(8.6, 0.52)
+    )
 
 
 def draw_curves(path: Path, file: Path) -> Path:
