@@ -30,6 +30,7 @@ def means(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     [
         ("lr-all", 80.5, 83.5),
         ("lr-100-distances", 77, 84),
+        ("lr-300-distances", 78, 85),
         ("lr-500-random", 74, 80),
         ("lr-2000-random", 78.5, 83),
         ("lr-2000-medoids", 77.5, 82),
