@@ -11,7 +11,8 @@ from fewlabel.nets import ARCHITECTURES, NetworkSpec, build_network
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 8, 8), (3, 5, 7), (1, 64, 64)])
 def test_images_of_any_size_give_one_row_of_logits_each(name, shape):
-    network = build_network(NetworkSpec(name, shape, 7)).eval()
+    options = {"first": 3} if name == "pair" else {}
+    network = build_network(NetworkSpec(name, shape, 7, options)).eval()
     images = torch.rand(4, *shape)
     assert network(images).shape == (4, 7)
     assert network.embed(images).shape == (4, network.head.in_features)

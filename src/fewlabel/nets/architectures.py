@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from fewlabel.errors import UsageError
 from fewlabel.extras import is_installed, require
 from fewlabel.nets.network import Network, NetworkSpec
+from fewlabel.nets.pair import PairNetwork, half_spec
 from fewlabel.nets.timm_network import PREFIX, timm_network
 from fewlabel.nets.wide_resnet import wide_resnet
 
@@ -164,13 +165,48 @@ def small_cnn(
     return Network(spec, nn.Sequential(*layers), 4 * before)
 
 
+def pair_network(
+    spec: NetworkSpec,
+    *,
+    first: int,
+    body: str = "resnet",
+    rows: tuple[int, int] | None = None,
+    **options: Any,
+) -> Network:
+    """Build a network for two things side by side, one of each of two kinds of labels.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Input and output.
+    first : int
+        Labels of the first kind; the rest are of the second.
+    body : str
+        Architecture that reads each half, with the same weights.
+    rows : tuple of (int, int), optional
+        First row that is looked at, and the one after the last; by default all.
+    **options : dict
+        Settings of that architecture.
+
+    Returns
+    -------
+    Network
+        Weights not trained.
+    """
+    rows = (0, spec.input_shape[1]) if rows is None else (int(rows[0]), int(rows[1]))
+    half = build_network(half_spec(spec, body, first, rows, options))
+    return PairNetwork(spec, half, first, rows)
+
+
 ARCHITECTURES: dict[str, Callable[..., Network]] = {
     "mlp": fully_connected,
     "cnn": small_cnn,
     "resnet": small_resnet,
     "wide-resnet": wide_resnet,
+    "pair": pair_network,
 }
-"""Architectures by name; ``"mlp"`` takes vectors and images, the others images.
+"""Architectures by name; ``"mlp"`` takes vectors and images, the others images. ``"pair"`` reads
+both halves of an image of two things with another architecture.
 
 Beside them, ``"timm/NAME"`` is any network of timm.
 """

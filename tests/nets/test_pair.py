@@ -1,0 +1,100 @@
+"""One network for both halves of an image of two things."""
+
+import numpy as np
+import pytest
+import torch
+
+from fewlabel.errors import UsageError
+from fewlabel.nets import MultiLabelNetwork, NetworkSpec, build_network
+
+KINDS = ((0, 3), (3, 7))
+
+
+def pair(shape=(1, 8, 12), **options):
+    torch.manual_seed(0)
+    spec = NetworkSpec("pair", shape, 7, {"first": 3, "widths": [4, 8], **options})
+    return build_network(spec).eval()
+
+
+def test_every_arrangement_of_two_labels_counts():
+    network = pair()
+    images = torch.rand(5, 1, 8, 12)
+    with torch.no_grad():
+        logits = network(images).numpy()
+        embeddings = [
+            network.body(network.standardize(images)[..., s])
+            for s in (slice(None, 6), slice(6, None))
+        ]
+        left, right = (np.exp(network.head(e).numpy()) for e in embeddings)
+    # By hand: the first kind on the left and the second on the right, or the other way round.
+    joint = left[:, :3, None] * right[:, None, 3:] + right[:, :3, None] * left[:, None, 3:]
+    joint /= joint.sum(axis=(1, 2), keepdims=True)
+    for (start, stop), expected in zip(KINDS, (joint.sum(axis=2), joint.sum(axis=1)), strict=True):
+        share = np.exp(logits[:, start:stop])
+        np.testing.assert_allclose(
+            share / share.sum(axis=1, keepdims=True), expected, rtol=1e-4, atol=1e-6
+        )
+
+
+def test_the_sides_may_be_exchanged():
+    network = pair()
+    images = torch.rand(3, 1, 8, 12)
+    exchanged = torch.cat([images[..., 6:], images[..., :6]], dim=3)
+    with torch.no_grad():
+        torch.testing.assert_close(network(images), network(exchanged))
+        torch.testing.assert_close(network.embed(images), network.embed(exchanged))
+
+
+def test_rows_that_are_not_looked_at_change_nothing():
+    network = pair(rows=[2, 6])
+    images = torch.rand(3, 1, 8, 12)
+    outside = images.clone()
+    outside[:, :, :2] = outside[:, :, 6:] = 0
+    inside = images.clone()
+    inside[:, :, 2:6] = 0
+    with torch.no_grad():
+        assert torch.equal(network(images), network(outside))
+        assert not torch.allclose(network(images), network(inside))
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((1, 8, 1), {}),
+        ((1, 8, 12), {"rows": [4, 9]}),
+        ((1, 8, 12), {"rows": [4, 4]}),
+        ((1, 8, 12), {"first": 7}),
+        ((1, 8, 12), {"first": 0}),
+    ],
+)
+def test_what_is_no_pair(shape, options):
+    with pytest.raises(UsageError, match=r"'pair' takes images of two columns or more"):
+        pair(shape, **options)
+
+
+def test_two_things_are_learned_wherever_they_stand():
+    rng = np.random.default_rng(0)
+    n = 600
+    kinds = np.stack([rng.integers(3, size=n), 3 + rng.integers(4, size=n)], axis=1)
+    targets = np.zeros((n, 7), dtype=int)
+    np.put_along_axis(targets, kinds, 1, axis=1)
+    # Each label is a bright row of its own, in the left half or in the right one.
+    sides = np.where(rng.random(n) < 0.5, 0, 1)
+    images = rng.integers(60, size=(n, 8, 12), dtype=np.uint8)
+    for i, (one, other) in enumerate(kinds):
+        for label, side in ((one, sides[i]), (other, 1 - sides[i])):
+            images[i, label, 6 * side : 6 * side + 6] = 220
+    network = MultiLabelNetwork(
+        "pair",
+        options={"first": 3, "body": "cnn", "widths": [8, 16]},
+        structure=KINDS,
+        batch_size=32,
+        learning_rate=0.01,
+        random_state=0,
+    ).fit(images[:400], targets[:400])
+    assert network.score(images[400:], targets[400:]) > 0.95
+    arrays, meta = network.to_state()
+    again = MultiLabelNetwork.from_state(arrays, meta)
+    np.testing.assert_array_equal(
+        again.predict_proba(images[400:]), network.predict_proba(images[400:])
+    )
