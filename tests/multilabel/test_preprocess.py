@@ -36,6 +36,33 @@ def test_both_characters_come_to_their_places(images):
         assert not columns[:, 0].any()
 
 
+def test_cropped_images_hold_the_same_characters_in_half_the_rows(images):
+    whole = preprocess_images(images)
+    cropped = preprocess_images(images, PreprocessSettings(crop=True))
+    assert cropped.images.shape == (len(images), 28, 56)
+    np.testing.assert_array_equal(cropped.how, whole.how)
+    found = whole.how > 0
+    np.testing.assert_array_equal(cropped.images[found], whole.images[found, 14:42])
+    # The last of a soft edge may be left out.
+    assert np.delete(whole.images[found], np.arange(14, 42), axis=1).max() < 10
+
+
+def test_an_image_without_characters_is_squeezed_and_not_cut():
+    image = np.zeros((1, 56, 56), dtype=np.uint8)
+    # A thin upright line at the border: too narrow for two characters.
+    image[0, :, :3] = 200
+    done = preprocess_images(image, PreprocessSettings(crop=True))
+    assert done.counts["failed"] == 1
+    np.testing.assert_array_equal(done.images[0], image[0, ::2])
+
+
+@pytest.mark.parametrize(("height", "kept"), [(20, 20), (40, 28), (101, 50)])
+def test_images_of_any_height_are_cropped_to_what_holds_a_character(height, kept):
+    images = np.random.default_rng(0).integers(256, size=(2, height, 56), dtype=np.uint8)
+    done = preprocess_images(images, PreprocessSettings(crop=True))
+    assert done.images.shape == (2, kept, 56)
+
+
 def test_touching_characters_are_cut(glyphs):
     settings = ComboSettings(layout=ComboLayout(touching=1.0, lines=2.0), noise=QUIET)
     images = make_combo(40, 0, 0, glyphs=glyphs, settings=settings).labeled.images
@@ -122,6 +149,11 @@ def test_progress_counts_images(images):
 def test_refuses_other_images(images, message):
     with pytest.raises(DataError, match=message):
         preprocess_images(images)
+
+
+def test_only_composed_images_are_cropped():
+    with pytest.raises(UsageError, match="crops only images that it composes anew"):
+        PreprocessSettings(compose=False, crop=True)
 
 
 def test_refuses_settings_out_of_range():

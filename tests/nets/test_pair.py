@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from fewlabel.errors import UsageError
-from fewlabel.nets import MultiLabelNetwork, NetworkSpec, build_network
+from fewlabel.nets import (
+    Augmentation,
+    ChangedHalves,
+    MultiLabelNetwork,
+    NetworkSpec,
+    build_network,
+)
 
 KINDS = ((0, 3), (3, 7))
 
@@ -45,24 +51,10 @@ def test_the_sides_may_be_exchanged():
         torch.testing.assert_close(network.embed(images), network.embed(exchanged))
 
 
-def test_rows_that_are_not_looked_at_change_nothing():
-    network = pair(rows=[2, 6])
-    images = torch.rand(3, 1, 8, 12)
-    outside = images.clone()
-    outside[:, :, :2] = outside[:, :, 6:] = 0
-    inside = images.clone()
-    inside[:, :, 2:6] = 0
-    with torch.no_grad():
-        assert torch.equal(network(images), network(outside))
-        assert not torch.allclose(network(images), network(inside))
-
-
 @pytest.mark.parametrize(
     ("shape", "options"),
     [
         ((1, 8, 1), {}),
-        ((1, 8, 12), {"rows": [4, 9]}),
-        ((1, 8, 12), {"rows": [4, 4]}),
         ((1, 8, 12), {"first": 7}),
         ((1, 8, 12), {"first": 0}),
     ],
@@ -98,3 +90,17 @@ def test_two_things_are_learned_wherever_they_stand():
     np.testing.assert_array_equal(
         again.predict_proba(images[400:]), network.predict_proba(images[400:])
     )
+
+
+@pytest.mark.parametrize("width", [12, 13])
+def test_each_half_is_changed_by_itself(width):
+    images = torch.zeros(4, 1, 8, width)
+    images[..., : width // 2] = 1
+    change = ChangedHalves(Augmentation(rotate=20.0, shift=0.3, fill="reflect"))
+    changed = change(images, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(changed, images)
+    images = torch.rand(4, 1, 8, width)
+    changed = change(images, torch.Generator().manual_seed(0))
+    assert changed.shape == images.shape
+    assert not torch.allclose(changed, images)
+    assert change == ChangedHalves(Augmentation(rotate=20.0, shift=0.3, fill="reflect"))

@@ -75,6 +75,9 @@ class PreprocessSettings:
         higher one (a bridge may be), before it is cut.
     compose : bool
         Put both characters in their places; without, clean images come out.
+    crop : bool
+        Leave out the empty rows above and below the places: images of half the height are
+        trained on in half the time. An image in which nothing was found is squeezed instead.
 
     Examples
     --------
@@ -89,8 +92,14 @@ class PreprocessSettings:
     cut: bool = True
     second_look: bool = True
     compose: bool = True
+    crop: bool = False
 
     def __post_init__(self) -> None:
+        if self.crop and not self.compose:
+            raise UsageError(
+                "Preprocessing crops only images that it composes anew. Got crop=True with "
+                "compose=False: change one of them."
+            )
         if not 0 <= self.sigma <= 10 or not 1 <= self.opening <= 9:
             raise UsageError(
                 "The settings of preprocessing must have a sigma from 0 to 10 and an opening "
@@ -123,7 +132,7 @@ class Steps:
     how : ndarray of shape (n,), dtype int8
         How they were found: a place in `HOWS`.
     result : ndarray of shape (n, H, W), dtype uint8
-        What goes on.
+        What goes on; cropped, it is (n, h, W).
     """
 
     original: NDArray[np.uint8]
@@ -145,7 +154,7 @@ class Preprocessed:
     Attributes
     ----------
     images : ndarray of shape (n, H, W), dtype uint8
-        Images, the original where nothing was found.
+        Images, the original where nothing was found; cropped, they are (n, h, W).
     how : ndarray of shape (n,), dtype int8
         How the characters were found: a place in `HOWS`.
     """
@@ -180,7 +189,7 @@ def preprocess_images(
     Returns
     -------
     Preprocessed
-        As many images of the same size.
+        As many images of the same size; of half the height if they are cropped.
 
     Raises
     ------
@@ -194,7 +203,11 @@ def preprocess_images(
     2
     """
     images = _check_images(images)
-    out, how = np.empty_like(images), np.zeros(len(images), dtype=np.int8)
+    height = images.shape[1]
+    if settings is not None and settings.crop:
+        height = _cropped_height(height)
+    out = np.empty((len(images), height, images.shape[2]), dtype=np.uint8)
+    how = np.zeros(len(images), dtype=np.int8)
     for start in range(0, len(images), _BLOCK):
         rows = slice(start, start + _BLOCK)
         steps = preprocessing_steps(images[rows], settings)
@@ -242,6 +255,8 @@ def preprocessing_steps(
     result = recompose(clean, parts) if settings.compose else clean
     if settings.compose:
         result = np.where((how == 0)[:, None, None], images, result)
+    if settings.crop:
+        result = _crop(result, how == 0)
     return Steps(images, specks, blurred, flat, ink, opened, pieces.numbers, parts, how, result)
 
 
@@ -319,6 +334,24 @@ def recompose(images: NDArray[np.uint8], parts: Parts) -> NDArray[np.uint8]:
     whole = np.zeros(images.shape, dtype=np.uint8)
     whole[:, :, : 2 * half] = np.rint(np.concatenate(halves, axis=2)).astype(np.uint8)
     return whole
+
+
+def _cropped_height(height: int) -> int:
+    # A character and a little room, whatever the height.
+    return min(height, max(height // 2, int(_FILL) + 4))
+
+
+def _crop(images: NDArray[np.uint8], squeezed: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Take the middle rows; of images that are not composed, all rows made narrower."""
+    height = images.shape[1]
+    kept = _cropped_height(height)
+    top = (height - kept) // 2
+    out = images[:, top : top + kept].copy()
+    if squeezed.any():
+        grey = images[squeezed].astype(np.float32)
+        narrow = ndimage.zoom(grey, (1, kept / height, 1), order=1, mode="nearest", grid_mode=True)
+        out[squeezed] = np.rint(narrow).astype(np.uint8)
+    return out
 
 
 def _look_again(

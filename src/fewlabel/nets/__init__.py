@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fewlabel.nets.architectures import ARCHITECTURES, Network, NetworkSpec, build_network
+from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.batches import Batch, TrainingSet
 from fewlabel.nets.ema import MovingAverage
 from fewlabel.nets.estimator import NetworkClassifier
@@ -18,11 +19,14 @@ from fewlabel.nets.losses import (
 from fewlabel.nets.multilabel import MultiLabelNetwork
 from fewlabel.nets.multilabel_targets import most_likely_labels
 from fewlabel.nets.multilabel_trainer import MultiLabelTrainer
+from fewlabel.nets.pair import ChangedHalves
 from fewlabel.nets.settings import TrainSettings
 
 __all__ = [
     "ARCHITECTURES",
+    "Augmentation",
     "Batch",
+    "ChangedHalves",
     "FineTuning",
     "MovingAverage",
     "MultiLabelNetwork",

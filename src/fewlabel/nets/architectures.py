@@ -170,7 +170,6 @@ def pair_network(
     *,
     first: int,
     body: str = "resnet",
-    rows: tuple[int, int] | None = None,
     **options: Any,
 ) -> Network:
     """Build a network for two things side by side, one of each of two kinds of labels.
@@ -183,8 +182,6 @@ def pair_network(
         Labels of the first kind; the rest are of the second.
     body : str
         Architecture that reads each half, with the same weights.
-    rows : tuple of (int, int), optional
-        First row that is looked at, and the one after the last; by default all.
     **options : dict
         Settings of that architecture.
 
@@ -193,9 +190,7 @@ def pair_network(
     Network
         Weights not trained.
     """
-    rows = (0, spec.input_shape[1]) if rows is None else (int(rows[0]), int(rows[1]))
-    half = build_network(half_spec(spec, body, first, rows, options))
-    return PairNetwork(spec, half, first, rows)
+    return PairNetwork(spec, build_network(half_spec(spec, body, first, options)), first)
 
 
 ARCHITECTURES: dict[str, Callable[..., Network]] = {

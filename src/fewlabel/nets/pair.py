@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from fewlabel.errors import UsageError
+from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.network import Network, NetworkSpec
 
 
@@ -24,14 +27,11 @@ class PairNetwork(Network):
         Reads one half, and has as many outputs.
     first : int
         Outputs of the first kind; the rest are of the second.
-    rows : tuple of (int, int)
-        First row that is looked at, and the one after the last.
     """
 
-    def __init__(self, spec: NetworkSpec, half: Network, first: int, rows: tuple[int, int]) -> None:
+    def __init__(self, spec: NetworkSpec, half: Network, first: int) -> None:
         super().__init__(spec, half.body, half.head.in_features)
         self.first = first
-        self.rows = slice(*rows)
 
     def embed(self, x: Tensor) -> Tensor:
         """Compute the mean of both halves' embeddings.
@@ -71,15 +71,13 @@ class PairNetwork(Network):
         return torch.cat(marginals, dim=1)
 
     def _halves(self, x: Tensor) -> Tensor:
-        seen = self.standardize(x)[:, :, self.rows]
+        seen = self.standardize(x)
         half = seen.shape[3] // 2
         embeddings: Tensor = self.body(torch.cat([seen[..., :half], seen[..., -half:]]))
         return torch.stack(embeddings.chunk(2))
 
 
-def half_spec(
-    spec: NetworkSpec, body: str, first: int, rows: tuple[int, int], options: dict[str, object]
-) -> NetworkSpec:
+def half_spec(spec: NetworkSpec, body: str, first: int, options: dict[str, object]) -> NetworkSpec:
     """Describe the network of one half.
 
     Parameters
@@ -90,8 +88,6 @@ def half_spec(
         Architecture of one half.
     first : int
         Outputs of the first kind.
-    rows : tuple of (int, int)
-        Rows that are looked at.
     options : dict
         Settings of the body.
 
@@ -103,13 +99,49 @@ def half_spec(
     Raises
     ------
     UsageError
-        If images are a single column or have no such rows, or labels are not of two kinds.
+        If images are a single column, or labels are not of two kinds.
     """
     channels, height, width = spec.input_shape
-    if width < 2 or not 0 <= rows[0] < rows[1] <= height or not 0 < first < spec.n_outputs:
+    if width < 2 or not 0 < first < spec.n_outputs:
         raise UsageError(
-            "The architecture 'pair' takes images of two columns or more, 'rows' within them, and "
-            f"as 'first' the number of labels of the first of two kinds. Got images of {width}x"
-            f"{height} pixels, rows {rows[0]} to {rows[1]}, and {first} of {spec.n_outputs} labels."
+            "The architecture 'pair' takes images of two columns or more, and as 'first' the "
+            f"number of labels of the first of two kinds. Got {width} columns, and {first!r} of "
+            f"{spec.n_outputs} labels."
         )
-    return NetworkSpec(body, (channels, rows[1] - rows[0], width // 2), spec.n_outputs, options)
+    return NetworkSpec(body, (channels, height, width // 2), spec.n_outputs, options)
+
+
+@dataclass(frozen=True)
+class ChangedHalves:
+    """Random changes of both halves of images, each by itself.
+
+    What is moved or turned in one half does not reach into the other.
+
+    Parameters
+    ----------
+    change : Augmentation
+        What is done to a half.
+    """
+
+    change: Augmentation
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Change a batch.
+
+        Parameters
+        ----------
+        images : Tensor of shape (b, C, H, W)
+            Numbers from 0 to 1.
+        generator : torch.Generator
+            Source of every random choice.
+
+        Returns
+        -------
+        Tensor of shape (b, C, H, W)
+            Changed images; the middle column of an odd width stays.
+        """
+        half = images.shape[3] // 2
+        halves = torch.cat([images[..., :half], images[..., -half:]])
+        left, right = self.change(halves, generator).chunk(2)
+        middle = images[..., half : images.shape[3] - half]
+        return torch.cat([left, middle, right], dim=3)
