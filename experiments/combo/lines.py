@@ -16,6 +16,7 @@ _ALONE = "labels alone"
 _PREPARED = "preprocessing"
 _COPIED = "preprocessing, changed copies"
 _UNLABELED = "preprocessing, changed copies, unlabelled images"
+_HALVES = "preprocessing, changed halves"
 _OWN = "own CNN"
 
 
@@ -84,18 +85,18 @@ LINES = (
         "residual-heads",
         alone,
     ),
-    Line("best-alone", _COPIED, "fewlabel's network", "best", partial(untaught, name="best")),
-    Line("best-ensemble", _COPIED, "fewlabel's ensemble", "best", partial(ensemble, name="best")),
+    Line("best-alone", _HALVES, "fewlabel's network", "best", partial(untaught, name="best")),
+    Line("best-ensemble", _HALVES, "fewlabel's ensemble", "best", partial(ensemble, name="best")),
     Line(
         "best-distilled",
-        _UNLABELED,
+        f"{_HALVES}, unlabelled images",
         "fewlabel's distilled student",
         "best",
         partial(taught, name="best", rounds=1),
     ),
     Line(
         "best",
-        _UNLABELED,
+        f"{_HALVES}, unlabelled images",
         "fewlabel's best",
         "best",
         partial(taught, name="best", is_best=True),

@@ -6,6 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fewlabel.multilabel import CHARACTERS, PUBLISHED, CopyPolicy, PreprocessSettings
+from fewlabel.nets import Augmentation, ChangedHalves
+
+MILD = Augmentation(rotate=10.0, scale=0.1, shear=0.1, shift=0.1)
+"""Images are turned, moved and scaled a little."""
+
+HALVES = ChangedHalves(Augmentation(rotate=10.0, scale=0.1, shear=0.15, shift=0.07, fill="zero"))
+"""The two characters of a composed image are, each by itself, and stay in their halves."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +31,8 @@ class Recipe:
         Networks of the ensemble.
     structure : bool
         Whether a network knows that there is one digit and one letter.
-    mild : bool
-        Whether images are turned, moved and scaled a little anew in every step; never mirrored.
+    changes : Augmentation or ChangedHalves or None
+        What is done to images anew in every step; never are they mirrored.
     few : bool
         Whether only some of the labelled images have their labels.
     """
@@ -35,20 +42,21 @@ class Recipe:
     network: str = "cnn"
     members: tuple[str, ...] = ()
     structure: bool = False
-    mild: bool = False
+    changes: Augmentation | ChangedHalves | None = None
     few: bool = False
 
 
-ALL_STEPS = PreprocessSettings()
-"""The whole of preprocessing."""
+ALL_STEPS = PreprocessSettings(crop=True)
+"""The whole of preprocessing; rows without ink are left out."""
 
 ABLATION = {
     "specks": ("no median against specks", replace(ALL_STEPS, specks=False)),
     "blur": ("no blur", replace(ALL_STEPS, sigma=0.0)),
     "merge": ("broken strokes not merged", replace(ALL_STEPS, merge=False)),
+    "erode": ("touching characters eroded first", replace(ALL_STEPS, erode=True)),
     "cut": ("touching characters not cut", replace(ALL_STEPS, cut=False)),
     "look": ("no second threshold", replace(ALL_STEPS, second_look=False)),
-    "compose": ("not put in their places", replace(ALL_STEPS, compose=False)),
+    "compose": ("not put in their places", replace(ALL_STEPS, compose=False, crop=False)),
     "opening": ("opened besides", replace(ALL_STEPS, opening=2)),
 }
 """What the ablation of preprocessing changes: words, and the settings."""
@@ -71,12 +79,13 @@ def recipes(config: dict[str, Any]) -> dict[str, Recipe]:
     prepared = replace(plain, preprocess=ALL_STEPS)
     copied = replace(prepared, copies=CHARACTERS)
     best = replace(
-        copied,
+        prepared,
         network=config["best_network"],
         members=tuple(config["best_members"]),
         structure=True,
+        changes=HALVES,
     )
-    residual = replace(plain, network="resnet", mild=True)
+    residual = replace(plain, network="resnet", changes=MILD)
     return {
         "plain": plain,
         "residual": residual,

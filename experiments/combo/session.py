@@ -160,7 +160,7 @@ class ComboSession(Session):
             min_steps=max(1, round(seen / batch)),
             batch_size=batch,
             learning_rate=config["rate"],
-            augment="mild" if recipe.mild else None,
+            augment=recipe.changes,
             flip=False,
             random_state=self.seed,
         )

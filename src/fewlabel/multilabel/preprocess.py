@@ -69,7 +69,10 @@ class PreprocessSettings:
     merge : bool
         Merge the pieces of broken strokes; without, the two largest pieces count.
     cut : bool
-        Cut a piece that holds both characters; without, such images fail.
+        Cut a piece that holds both characters along a line; without, such images fail.
+    erode : bool
+        Before it is cut, erode it and see whether it falls apart, as published. What falls off
+        is often a stroke of a character, and the line parts more images right.
     second_look : bool
         Where one piece holds all ink, try a lower threshold (one character may be faint), then a
         higher one (a bridge may be), before it is cut.
@@ -90,6 +93,7 @@ class PreprocessSettings:
     opening: int = 1
     merge: bool = True
     cut: bool = True
+    erode: bool = False
     second_look: bool = True
     compose: bool = True
     crop: bool = False
@@ -400,7 +404,7 @@ def _characters_of_one(
     if not settings.cut:
         return None, "failed"
     whole = found > 0
-    parts = cut_by_erosion(whole)
+    parts = cut_by_erosion(whole) if settings.erode else None
     if parts is not None:
         return parts, "eroded"
     parts = cut_by_line(whole)

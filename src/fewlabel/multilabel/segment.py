@@ -201,8 +201,10 @@ def cut_by_line(mask: Mask) -> NDArray[np.int8] | None:
         ink = np.bincount(column)
         middle = (len(ink) - 1) / 2
         places = np.arange(len(ink))
-        # A cut near the middle, and an upright one, is believed more.
-        cost = ink + 8 * np.abs(places - middle) / middle + 2 * abs(slant)
+        # A cut near the middle, and an upright one, is believed more. On 3,000 images of seed 10
+        # without a test glyph, a network reads 60.1 % of those that are cut with a weight of 8,
+        # 62.5 % with 12 and 64.8 % with 16; where they are eroded first, 46 %.
+        cost = ink + 16 * np.abs(places - middle) / middle + 2 * abs(slant)
         cost[np.abs(places - middle) > 0.5 * middle] = np.inf
         # Of equal columns the one in the middle of the gap.
         at = int(np.median(np.flatnonzero(cost == cost.min())))
