@@ -29,7 +29,8 @@ from fewlabel.selftrain.teacher_inputs import (
     known_labels,
     make_templates,
 )
-from fewlabel.selftrain.teacher_rounds import TeacherRound, TeacherRounds, TeacherSettings
+from fewlabel.selftrain.teacher_records import TeacherRound, TeacherSettings
+from fewlabel.selftrain.teacher_rounds import TeacherRounds
 from fewlabel.selftrain.voices import Voices
 
 

@@ -21,7 +21,7 @@ from fewlabel.nets.multilabel_targets import (
 )
 from fewlabel.selftrain.inputs import are_images, check_rows_and_labels, demand
 from fewlabel.selftrain.soft_labels import AUTO
-from fewlabel.selftrain.teacher_rounds import KnownLabels
+from fewlabel.selftrain.teacher_records import KnownLabels
 
 SAMPLES = ("bootstrap", "all")
 """What a student is trained on: a bootstrap sample of labels and pseudo-labels, or all."""
