@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
 
 from fewlabel.compute import as_generator, pick_device
@@ -24,14 +23,15 @@ from fewlabel.nets.loop import Augment, Progress, Validation, predict_logits
 from fewlabel.nets.network import Network
 from fewlabel.nets.photos import as_images, check_lengths, read_photos, rows_at_once
 from fewlabel.nets.precision import place_network
+from fewlabel.nets.predictor import TrainedNetwork
 from fewlabel.nets.settings import TrainSettings
-from fewlabel.nets.state import network_from_state, network_to_state
+from fewlabel.nets.state import network_from_state
 from fewlabel.nets.timm_network import pretrained_network
 
 _BLOCK = 256
 
 
-class FineTuning(ClassifierMixin, BaseEstimator):
+class FineTuning(TrainedNetwork):
     """A pretrained network of timm, fine-tuned on labelled photos.
 
     First the best linear head on the frozen features is found, as a convex problem; then, from
@@ -226,68 +226,6 @@ class FineTuning(ClassifierMixin, BaseEstimator):
         soft, names = check_soft_targets(targets, classes, "FineTuning")
         check_lengths(images, soft, "row of targets")
         return self._train(images, soft, _weights(sample_weight, soft), names, None)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict class probabilities.
-
-        Parameters
-        ----------
-        X : ImageSet, or array-like of shape (m, H, W) or (m, H, W, C)
-            Photos of any size.
-
-        Returns
-        -------
-        ndarray of shape (m, n_classes)
-            Rows that sum to 1, float64.
-        """
-        logits = self._run(X, embed=False).astype(np.float64)
-        logits -= logits.max(axis=1, keepdims=True)
-        proba = np.exp(logits)
-        return proba / proba.sum(axis=1, keepdims=True)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict classes.
-
-        Parameters
-        ----------
-        X : ImageSet, or array-like of shape (m, H, W) or (m, H, W, C)
-            Photos of any size.
-
-        Returns
-        -------
-        ndarray of shape (m,)
-            Classes.
-        """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
-
-    def embed(self, X: Any) -> np.ndarray:
-        """Compute the features that the head sees.
-
-        Parameters
-        ----------
-        X : ImageSet, or array-like of shape (m, H, W) or (m, H, W, C)
-            Photos of any size.
-
-        Returns
-        -------
-        ndarray of shape (m, width)
-            Embeddings, float32.
-        """
-        return self._run(X, embed=True)
-
-    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Give what predicting needs, for `fewlabel.persist.save_bundle`.
-
-        Returns
-        -------
-        arrays : dict of str to ndarray
-            Weights and statistics.
-        meta : dict
-            The network's description and the classes, for JSON.
-        """
-        check_is_fitted(self, "network_")
-        return network_to_state(self.network_, self.classes_)
 
     @classmethod
     def from_state(

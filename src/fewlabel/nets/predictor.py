@@ -20,11 +20,11 @@ from fewlabel.nets.timm_network import PREFIX
 _SMALLEST_SCALE = 1e-6
 
 
-class NetworkPredictor(ClassifierMixin, BaseEstimator):
-    """Predict with a trained network; estimators that train one from scratch derive from this.
+class TrainedNetwork(ClassifierMixin, BaseEstimator):
+    """What a classifier made of a network does, whatever it was trained on.
 
-    A subclass takes ``architecture``, ``options`` and ``device``, and sets ``classes_`` and
-    ``network_`` in ``fit``.
+    A subclass sets ``classes_`` and ``network_`` in ``fit``, and says in ``_run`` how inputs are
+    read.
 
     Attributes
     ----------
@@ -34,8 +34,6 @@ class NetworkPredictor(ClassifierMixin, BaseEstimator):
         The trained network, in evaluation mode.
     """
 
-    architecture: str
-    options: dict[str, Any] | None
     classes_: np.ndarray
     network_: Network
 
@@ -44,8 +42,8 @@ class NetworkPredictor(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (m, d), or (m, H, W) or (m, H, W, C)
-            Rows or images.
+        X : array-like of shape (m, d), or (m, H, W) or (m, H, W, C), or ImageSet
+            Rows or images, as ``fit`` took them.
 
         Returns
         -------
@@ -62,8 +60,8 @@ class NetworkPredictor(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (m, d), or (m, H, W) or (m, H, W, C)
-            Rows or images.
+        X : array-like of shape (m, d), or (m, H, W) or (m, H, W, C), or ImageSet
+            Rows or images, as ``fit`` took them.
 
         Returns
         -------
@@ -78,8 +76,8 @@ class NetworkPredictor(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (m, d), or (m, H, W) or (m, H, W, C)
-            Rows or images.
+        X : array-like of shape (m, d), or (m, H, W) or (m, H, W, C), or ImageSet
+            Rows or images, as ``fit`` took them.
 
         Returns
         -------
@@ -100,6 +98,27 @@ class NetworkPredictor(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "network_")
         return network_to_state(self.network_, self.classes_)
+
+    def _run(self, X: Any, *, embed: bool) -> np.ndarray:
+        """Give the logits of inputs, or their embeddings."""
+        raise NotImplementedError
+
+
+class NetworkPredictor(TrainedNetwork):
+    """Predict by a network on rows or images of one size; what trains one from scratch derives.
+
+    A subclass takes ``architecture``, ``options`` and ``device``.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes.
+    network_ : Network
+        The trained network, in evaluation mode.
+    """
+
+    architecture: str
+    options: dict[str, Any] | None
 
     @classmethod
     def from_state(
