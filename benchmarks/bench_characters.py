@@ -31,7 +31,7 @@ def network(seed: int) -> NetworkClassifier:
     return NetworkClassifier(
         "cnn",
         options={"widths": (32, 64, 128)},
-        n_epochs=20,
+        n_epochs=12,
         batch_size=64,
         learning_rate=4e-3,
         augment="mild",
