@@ -182,11 +182,14 @@ def _reader_for(images: ImageSet) -> PixelReader:
 
 
 def _once(Y: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Hide the labels of exact copies: one of them may be held out, and must not be known."""
+    """Gather the labels of exact copies at the first: no other may be held out, or be known."""
     labeled = np.flatnonzero((Y >= 0).any(axis=1))
-    _, first = np.unique(groups[labeled], return_index=True)
+    _, first, group = np.unique(groups[labeled], return_index=True, return_inverse=True)
+    keepers = labeled[first][group]
     once = np.full_like(Y, -1)
-    once[labeled[first]] = Y[labeled[first]]
+    # From the last one on: where copies contradict each other, the first is believed.
+    for row, keeper in zip(labeled[::-1], keepers[::-1], strict=True):
+        once[keeper] = np.where(Y[row] >= 0, Y[row], once[keeper])
     return once
 
 
