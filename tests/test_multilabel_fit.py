@@ -316,12 +316,6 @@ def test_a_run_of_networks_is_saved_whole(network, data, tmp_path):
     assert "Accuracy by round" in (out / "report.html").read_text("utf-8")
 
 
-def test_copies_of_a_labelled_image_are_not_known_to_networks():
-    Y = np.array([[1, 0], [1, 0], [0, 1], [-1, -1]], np.int8)
-    once = label_road._once(Y, np.array([7, 7, 8, 8]))
-    assert once.tolist() == [[1, 0], [-1, -1], [0, 1], [-1, -1]]
-
-
 def test_too_few_labels_or_too_little_time_close_the_road(data, prepared):
     images, labels, _ = data
     few = np.where(np.arange(360)[:, None] < 20, labels.y, -1).astype(np.int8)

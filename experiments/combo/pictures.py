@@ -15,6 +15,7 @@ from fewlabel.multilabel import LABELS, steps_figure
 
 from .. import figures
 from .measured import likeliest, parts_right
+from .recipes import ALL_STEPS
 from .session import ComboSession, load_data
 
 STEPS = "combo-steps.png"
@@ -45,7 +46,7 @@ def draw(session: ComboSession, proba: np.ndarray) -> dict[str, bytes]:
     """
     data = session.data
     return {
-        STEPS: steps_figure(data.labeled[:_SHOWN_STEPS]),
+        STEPS: steps_figure(data.labeled[:_SHOWN_STEPS], settings=ALL_STEPS),
         SHEET: right_and_wrong(data.test, data.test_targets, proba),
         MISTAKES: mistakes_figure(mistakes(data.test_targets, proba)),
     }
@@ -62,7 +63,7 @@ def show_steps(config: dict[str, Any], path: Path) -> None:
         PNG file to write.
     """
     few = config | {"n_labeled": _SHOWN_STEPS, "n_unlabeled": 0, "n_test": 1}
-    steps_figure(load_data(few, config["seeds"][0]).labeled, path)
+    steps_figure(load_data(few, config["seeds"][0]).labeled, path, settings=ALL_STEPS)
 
 
 def right_and_wrong(images: np.ndarray, truth: np.ndarray, proba: np.ndarray) -> bytes:

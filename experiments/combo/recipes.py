@@ -12,7 +12,7 @@ MILD = Augmentation(rotate=10.0, scale=0.1, shear=0.1, shift=0.1)
 """Images are turned, moved and scaled a little."""
 
 HALVES = ChangedHalves(Augmentation(rotate=10.0, scale=0.1, shear=0.15, shift=0.07, fill="zero"))
-"""The two characters of a composed image are, each by itself, and stay in their halves."""
+"""So are the two characters of a composed image, each by itself; they stay in their halves."""
 
 
 @dataclass(frozen=True)

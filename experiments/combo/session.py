@@ -98,8 +98,9 @@ class ComboSession(Session):
 
         Returns
         -------
-        ndarray of shape (n, 56, 56), dtype uint8
-            Made once for all rows of the same preprocessing.
+        ndarray of shape (n, H, W), dtype uint8
+            Cropped to 28 rows where characters are put in their places. Made once for all rows
+            of the same preprocessing.
         """
         images: np.ndarray = getattr(self.data, kind)
         if recipe.preprocess is None:
@@ -118,7 +119,7 @@ class ComboSession(Session):
 
         Returns
         -------
-        images : ndarray of shape (n, 56, 56), dtype uint8
+        images : ndarray of shape (n, H, W), dtype uint8
             Images, then copies.
         targets : ndarray of shape (n, 36), dtype int8
             Their labels.
@@ -139,7 +140,7 @@ class ComboSession(Session):
         name : str
             Network of ``[networks]``.
         recipe : Recipe
-            Whether it knows the structure.
+            What it knows, how images are changed, and how many steps it takes.
 
         Returns
         -------

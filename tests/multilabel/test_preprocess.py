@@ -155,9 +155,11 @@ def test_refuses_other_images(images, message):
         preprocess_images(images)
 
 
-def test_only_composed_images_are_cropped():
+def test_refuses_settings_that_contradict_each_other():
     with pytest.raises(UsageError, match="crops only images that it composes anew"):
         PreprocessSettings(compose=False, crop=True)
+    with pytest.raises(UsageError, match="erodes only what it may cut"):
+        PreprocessSettings(erode=True, cut=False)
 
 
 def test_refuses_settings_out_of_range():

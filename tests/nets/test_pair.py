@@ -6,9 +6,8 @@ import torch
 
 from fewlabel.errors import UsageError
 from fewlabel.nets import (
-    Augmentation,
-    ChangedHalves,
     MultiLabelNetwork,
+    NetworkClassifier,
     NetworkSpec,
     build_network,
 )
@@ -57,6 +56,10 @@ def test_the_sides_may_be_exchanged():
         ((1, 8, 1), {}),
         ((1, 8, 12), {"first": 7}),
         ((1, 8, 12), {"first": 0}),
+        ((1, 8, 12), {"first": None}),
+        ((1, 8, 12), {"first": "3"}),
+        ((1, 8, 12), {"first": 3.0}),
+        ((1, 8, 12), {"first": True}),
     ],
 )
 def test_what_is_no_pair(shape, options):
@@ -92,15 +95,23 @@ def test_two_things_are_learned_wherever_they_stand():
     )
 
 
-@pytest.mark.parametrize("width", [12, 13])
-def test_each_half_is_changed_by_itself(width):
-    images = torch.zeros(4, 1, 8, width)
-    images[..., : width // 2] = 1
-    change = ChangedHalves(Augmentation(rotate=20.0, shift=0.3, fill="reflect"))
-    changed = change(images, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(changed, images)
-    images = torch.rand(4, 1, 8, width)
-    changed = change(images, torch.Generator().manual_seed(0))
-    assert changed.shape == images.shape
-    assert not torch.allclose(changed, images)
-    assert change == ChangedHalves(Augmentation(rotate=20.0, shift=0.3, fill="reflect"))
+@pytest.mark.parametrize("body", ["timm/resnet18", "pair"])
+def test_halves_are_read_by_small_networks(body):
+    with pytest.raises(UsageError, match=f"Got the body '{body}' instead"):
+        pair(body=body)
+
+
+@pytest.mark.parametrize("structure", [None, ((0, 3),), ((3, 7), (0, 3))])
+def test_the_structure_is_that_of_the_two_kinds(structure):
+    images = np.zeros((7, 8, 12), dtype=np.uint8)
+    kinds = np.arange(7)
+    targets = np.eye(7, dtype=int)[kinds % 3] + np.eye(7, dtype=int)[3 + kinds % 4]
+    network = MultiLabelNetwork("pair", options={"first": 3}, structure=structure)
+    with pytest.raises(UsageError, match=r"structure=\(\(0, 3\), \(3, 7\)\)"):
+        network.fit(images, targets)
+
+
+def test_classes_are_of_one_kind():
+    images = np.zeros((4, 8, 12), dtype=np.uint8)
+    with pytest.raises(UsageError, match="'pair' of NetworkClassifier is for images with one"):
+        NetworkClassifier("pair", options={"first": 1}).fit(images, [0, 1, 0, 1])

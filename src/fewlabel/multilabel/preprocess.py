@@ -3,7 +3,8 @@
 Specks go, the image is blurred, the background taken away and the ink parted from it; pieces of
 ink are merged into two characters, or one is cut in two; both are scaled and put side by side.
 Each step is a function of `fewlabel.multilabel.denoise` or `fewlabel.multilabel.segment`. Every
-image comes out: where no two characters are found it stays as it was, and is counted.
+image comes out: where no two characters are found it stays as it was, and is counted. If images are
+cropped, all its rows are squeezed into fewer ones.
 """
 
 from __future__ import annotations
@@ -103,6 +104,11 @@ class PreprocessSettings:
             raise UsageError(
                 "Preprocessing crops only images that it composes anew. Got crop=True with "
                 "compose=False: change one of them."
+            )
+        if self.erode and not self.cut:
+            raise UsageError(
+                "Preprocessing erodes only what it may cut. Got erode=True with cut=False: change "
+                "one of them."
             )
         if not 0 <= self.sigma <= 10 or not 1 <= self.opening <= 9:
             raise UsageError(
@@ -373,7 +379,7 @@ def _look_again(
             return
         ink = flat[rows] >= np.maximum(factor * levels[rows], _FAINTEST)[:, None, None]
         ink = open_masks(ink, settings.opening)
-        found, as_now = find_characters(find_pieces(ink), replace(settings, cut=False))
+        found, as_now = find_characters(find_pieces(ink), replace(settings, cut=False, erode=False))
         better = as_now > 0
         opened[rows[better]] = ink[better]
         parts[rows[better]], how[rows[better]] = found[better], as_now[better]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fewlabel.nets.architectures import ARCHITECTURES, Network, NetworkSpec, build_network
 from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.batches import Batch, TrainingSet
+from fewlabel.nets.changed_halves import ChangedHalves
 from fewlabel.nets.ema import MovingAverage
 from fewlabel.nets.estimator import NetworkClassifier
 from fewlabel.nets.fine_tuning import FineTuning
@@ -19,7 +20,6 @@ from fewlabel.nets.losses import (
 from fewlabel.nets.multilabel import MultiLabelNetwork
 from fewlabel.nets.multilabel_targets import most_likely_labels
 from fewlabel.nets.multilabel_trainer import MultiLabelTrainer
-from fewlabel.nets.pair import ChangedHalves
 from fewlabel.nets.settings import TrainSettings
 
 __all__ = [

@@ -168,7 +168,7 @@ def small_cnn(
 def pair_network(
     spec: NetworkSpec,
     *,
-    first: int,
+    first: Any = None,
     body: str = "resnet",
     **options: Any,
 ) -> Network:
@@ -179,9 +179,9 @@ def pair_network(
     spec : NetworkSpec
         Input and output.
     first : int
-        Labels of the first kind; the rest are of the second.
+        Labels of the first kind; the rest are of the second. It must be given.
     body : str
-        Architecture that reads each half, with the same weights.
+        Architecture that reads each half, with the same weights; none of timm.
     **options : dict
         Settings of that architecture.
 

@@ -43,10 +43,12 @@ class MultiLabelNetwork(NetworkPredictor):
 
     Parameters
     ----------
-    architecture : {"cnn", "resnet", "wide-resnet", "mlp"} or str
-        A plain convolutional network, a small residual one, a wide one, or a fully connected
-        one for rows. Or ``"timm/NAME"``, such as ``"timm/resnet50"``: any network of timm, with
-        random weights; grey images are given three equal colours.
+    architecture : {"cnn", "resnet", "wide-resnet", "pair", "mlp"} or str
+        A plain convolutional network, a small residual one, a wide one, one that reads both
+        halves of an image of two things (with ``options={"first": 10}``, the labels of the
+        first kind, and ``structure``), or a fully connected one for rows. Or ``"timm/NAME"``,
+        such as ``"timm/resnet50"``: any network of timm, with random weights; grey images are
+        given three equal colours.
     options : dict, optional
         Settings of the architecture, such as ``{"dropout": 0.3}``.
     labels : sequence of str, optional
@@ -69,6 +71,7 @@ class MultiLabelNetwork(NetworkPredictor):
         Pull of the weights towards 0.
     augment : {"none", "weak", "mild", "strong"}, Augmentation or callable, optional
         Random changes of the images in training, see `fewlabel.nets.augment`; by default none.
+        `fewlabel.nets.ChangedHalves` changes both halves by themselves.
         A callable is given a batch (b, C, H, W) of numbers from 0 to 1 and a torch generator.
     flip : bool or "auto"
         Whether an ``augment`` given by name mirrors images; ``"auto"`` mirrors colour images and

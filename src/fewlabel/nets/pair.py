@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from fewlabel.errors import UsageError
-from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.network import Network, NetworkSpec
+from fewlabel.nets.timm_network import PREFIX
 
 
 class PairNetwork(Network):
@@ -77,7 +78,7 @@ class PairNetwork(Network):
         return torch.stack(embeddings.chunk(2))
 
 
-def half_spec(spec: NetworkSpec, body: str, first: int, options: dict[str, object]) -> NetworkSpec:
+def half_spec(spec: NetworkSpec, body: str, first: Any, options: Mapping[str, Any]) -> NetworkSpec:
     """Describe the network of one half.
 
     Parameters
@@ -99,49 +100,60 @@ def half_spec(spec: NetworkSpec, body: str, first: int, options: dict[str, objec
     Raises
     ------
     UsageError
-        If images are a single column, or labels are not of two kinds.
+        If images are a single column, labels are not of two kinds, or the body is one of timm.
+
+    Examples
+    --------
+    >>> whole = NetworkSpec("pair", (1, 28, 56), 36)
+    >>> half_spec(whole, "cnn", 10, {}).input_shape
+    (1, 28, 28)
     """
     channels, height, width = spec.input_shape
-    if width < 2 or not 0 < first < spec.n_outputs:
+    is_count = isinstance(first, int) and not isinstance(first, bool)
+    if width < 2 or not is_count or not 0 < first < spec.n_outputs:
         raise UsageError(
             "The architecture 'pair' takes images of two columns or more, and as 'first' the "
             f"number of labels of the first of two kinds. Got {width} columns, and {first!r} of "
-            f"{spec.n_outputs} labels."
+            f'{spec.n_outputs} labels: give options={{"first": 10}} where the first 10 are '
+            "of one kind."
+        )
+    if body.startswith(PREFIX) or body == spec.name:
+        raise UsageError(
+            "The architecture 'pair' reads halves by a small network such as 'cnn' or 'resnet'. "
+            f"Got the body {body!r} instead."
         )
     return NetworkSpec(body, (channels, height, width // 2), spec.n_outputs, options)
 
 
-@dataclass(frozen=True)
-class ChangedHalves:
-    """Random changes of both halves of images, each by itself.
-
-    What is moved or turned in one half does not reach into the other.
+def check_kinds(
+    options: Mapping[str, Any], structure: Sequence[tuple[int, int]] | None, n: int, owner: str
+) -> None:
+    """Refuse a pair of which nothing says that an image has one label of each kind.
 
     Parameters
     ----------
-    change : Augmentation
-        What is done to a half.
+    options : dict
+        Settings of the architecture.
+    structure : sequence of (start, stop) or None
+        Groups of labels of which an image has exactly one.
+    n : int
+        Number of labels.
+    owner : str
+        Name of the estimator, for the message.
+
+    Raises
+    ------
+    UsageError
+        If the structure is not that of the two kinds.
+
+    Examples
+    --------
+    >>> check_kinds({"first": 10}, ((0, 10), (10, 36)), 36, "MultiLabelNetwork")
     """
-
-    change: Augmentation
-
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Change a batch.
-
-        Parameters
-        ----------
-        images : Tensor of shape (b, C, H, W)
-            Numbers from 0 to 1.
-        generator : torch.Generator
-            Source of every random choice.
-
-        Returns
-        -------
-        Tensor of shape (b, C, H, W)
-            Changed images; the middle column of an odd width stays.
-        """
-        half = images.shape[3] // 2
-        halves = torch.cat([images[..., :half], images[..., -half:]])
-        left, right = self.change(halves, generator).chunk(2)
-        middle = images[..., half : images.shape[3] - half]
-        return torch.cat([left, middle, right], dim=3)
+    first = options.get("first")
+    if [tuple(group) for group in structure or ()] != [(0, first), (first, n)]:
+        raise UsageError(
+            f"The architecture 'pair' of {owner} is for images with one label of each of two kinds "
+            f"side by side: use MultiLabelNetwork with structure=((0, {first}), ({first}, {n})). "
+            f"Got {structure!r} instead."
+        )

@@ -14,6 +14,7 @@ from fewlabel.errors import UsageError
 from fewlabel.nets.architectures import Network, NetworkSpec, build_network
 from fewlabel.nets.batches import as_inputs
 from fewlabel.nets.loop import predict_logits
+from fewlabel.nets.pair import check_kinds
 from fewlabel.nets.state import network_from_state, network_to_state
 from fewlabel.nets.timm_network import PREFIX
 
@@ -170,9 +171,11 @@ class NetworkPredictor(TrainedNetwork):
 
     def _build(self, X: np.ndarray, seed: int) -> Network:
         """Build the network with seeded weights and the statistics of the training rows."""
-        spec = NetworkSpec(
-            self.architecture, input_shape(X), len(self.classes_), dict(self.options or {})
-        )
+        options, n_classes = dict(self.options or {}), len(self.classes_)
+        if self.architecture == "pair":
+            structure = getattr(self, "structure", None)
+            check_kinds(options, structure, n_classes, type(self).__name__)
+        spec = NetworkSpec(self.architecture, input_shape(X), n_classes, options)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build_network(spec)
