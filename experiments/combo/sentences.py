@@ -49,6 +49,7 @@ def sentences(summaries: Sequence[RowSummary], published: Mapping[str, Published
         *_flips(mean),
         *_bagging(mean),
         *_distilled(found, mean),
+        *_taught(mean),
         *_few(mean),
         *_ablation(mean),
     ]
@@ -116,6 +117,22 @@ def _distilled(found: Mapping[str, RowSummary], mean: Mapping[str, float]) -> li
             f"the goal: {_reached(gap >= -BEHIND)}."
         )
     return said
+
+
+def _taught(mean: Mapping[str, float]) -> list[str]:
+    if not {"best-alone", "best"} <= set(mean):
+        return []
+    gain = mean["best"] - mean["best-alone"]
+    verdict = (
+        ""
+        if gain > 0
+        else ": the labels alone do better, and `TeacherStudent` with held-out "
+        "labels would keep them"
+    )
+    return [
+        f"With all labels, teacher and student bring {gain:+.1f} points over fewlabel's network on "
+        f"the labels alone ({mean['best-alone']:.1f} %){verdict}."
+    ]
 
 
 def _few(mean: Mapping[str, float]) -> list[str]:

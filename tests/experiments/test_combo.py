@@ -137,6 +137,10 @@ def test_the_figures_are_judged() -> None:
     assert "its ensemble of 3 (published recipe): -0.3 points, at 1/3.0 of the time" in text
     assert "half" not in text
     assert "bring +6.0 points" in text
+    lost = "\n".join(STUDY.sentences(_summaries(best_alone=81, best=80)))
+    assert "bring -1.0 points over fewlabel's network on the labels alone (81.0 %): the" in lost
+    won = "\n".join(STUDY.sentences(_summaries(best_alone=79, best=80)))
+    assert "bring +1.0 points over fewlabel's network on the labels alone (79.0 %)." in won
     assert "goal of 5 points is reached" in text
     assert "touching characters not cut -1.0" in text
     worse = "\n".join(STUDY.sentences(_summaries(bagging_several=76, distilled=75, cnn=72)))
