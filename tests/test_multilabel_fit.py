@@ -14,6 +14,7 @@ from fewlabel.features.extract import extract_features
 from fewlabel.network_road import label_road
 from fewlabel.pipeline import FitSettings, MultiLabelFit, fit_images
 from fewlabel.run_folder import MultiLabelRun, evaluate_run, load_run, save_run
+from fewlabel.run_multilabel_report import multilabel_report
 from fewlabel.run_report import next_steps
 from fewlabel.selection import select_images, write_picks
 
@@ -264,6 +265,20 @@ def test_networks_are_trained_where_they_are_asked_for(network, data):
     rounds = network.training.rounds
     assert [record["round"] for record in rounds] == list(range(len(rounds)))
     assert sum(record["kept"] for record in rounds) == 1
+
+
+def test_summary_and_report_name_the_same_figures(network, data):
+    table = {row.name: row.accuracy for row in network.choice.table}
+    assert network.estimate.value == pytest.approx(table["self-training"])
+    assert network.supervised_accuracy == table["supervised"]
+
+
+@pytest.mark.parametrize("n_rounds", [0, 1])
+def test_only_pseudo_labels_make_networks_learn_from_unlabelled_images(network, data, n_rounds):
+    changed = replace(network, road=replace(network.road, n_rounds=n_rounds))
+    page = multilabel_report(changed, data[0], command="fewlabel fit", created="today")
+    assert ("With unlabelled images" in page) == (n_rounds > 0)
+    assert ("Kept, on the labels alone" in page) == (n_rounds == 0)
 
 
 def test_an_interrupted_fit_trains_no_finished_network_again(network, data, prepared, monkeypatch):

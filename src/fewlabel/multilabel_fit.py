@@ -324,6 +324,10 @@ def _result(
     right = exactly_right(Y[tested], (tested_proba >= 0.5).astype(int))
     alone = exactly_right(Y[tested], (main.supervised_cross_fitted_[position] >= 0.5).astype(int))
     seen = ~unseen if not unseen.all() else np.ones_like(unseen)
+    baseline = float(alone[seen].mean())
+    if road is not None:
+        # As it was compared with the network: one number in the summary and in the report.
+        baseline = next(row.accuracy for row in road.choice.table if row.name == "supervised")
     audited = labels.audit
     audit = None
     if len(audited):
@@ -349,7 +353,7 @@ def _result(
             Y[tested[seen]], (tested_proba[seen] >= 0.5).astype(int), tested_proba[seen]
         ),
         audit=audit,
-        supervised_accuracy=float(alone[seen].mean()),
+        supervised_accuracy=baseline,
         choice=choice,
         feature_reason=prepared.reason,
         settings=settings,

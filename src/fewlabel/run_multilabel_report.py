@@ -83,6 +83,7 @@ def multilabel_report(
         candidates=() if result.choice is None else result.choice.table,
         n_se=1.0 if result.choice is None else result.choice.n_se,
         supervised_name="supervised",
+        labels_only=(result.method,) if result.road and not result.road.n_rounds else (),
         tested_by="cross-fitting" if result.road is None else "labels that were held out",
         audit=result.audit,
         galleries=_galleries(result, images),

@@ -7,8 +7,10 @@ from fewlabel.errors import UsageError
 from fewlabel.evaluate import (
     LabelScaling,
     choose_label_candidate,
+    exactly_right,
     expected_calibration_error,
     fit_scaling,
+    scale_apart,
 )
 
 
@@ -72,6 +74,18 @@ def test_images_that_nothing_could_predict_are_left_out():
     assert choice.name == "mixed"
     alone = choose_label_candidate({"mixed": mixed}, truth, unseen=np.ones(400, dtype=bool))
     assert alone.name == "mixed"
+
+
+def test_each_part_is_scaled_by_the_others():
+    truth, proba = problem()
+    parts = np.arange(len(truth)) % 4
+    choice = choose_label_candidate({"graph": proba}, truth, parts=parts)
+    apart = scale_apart(truth, proba, parts)
+    assert choice.table[0].accuracy == exactly_right(truth, (apart >= 0.5).astype(int)).mean()
+    unseen = np.arange(len(truth)) < 100
+    rest = choose_label_candidate({"graph": proba}, truth, parts=parts, unseen=unseen)
+    right = exactly_right(truth, (apart >= 0.5).astype(int))[~unseen]
+    assert rest.table[0].accuracy == right.mean()
 
 
 def test_no_candidates_is_an_error():

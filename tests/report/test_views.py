@@ -60,6 +60,15 @@ def test_the_baseline_is_compared_with_its_best_rival():
     assert view["rows"][0]["value"] == 0.65
 
 
+def test_what_learned_from_the_labels_alone_says_nothing_for_the_unlabelled():
+    tried = candidates(graph=0.8, supervised=0.6)
+    kept = next(c.name for c in tried if c.chosen)
+    view = duel_view(report_inputs(candidates=tried, labels_only=(kept,)))
+    assert view["sentence"].startswith("No: what was kept learned from the labels alone")
+    assert "+20.0 points" in view["sentence"]
+    assert [row["kept"] for row in view["rows"]] == [True, False]
+
+
 def test_no_duel_without_two_sides():
     assert duel_view(report_inputs(supervised_name="")) is None
     only = candidates(chosen="supervised")[1:]

@@ -377,7 +377,10 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):
         truth, unseen = Y[self.folds_.labeled], self.folds_.unseen
         names = METHODS[1:] if self.method == "auto" else (self.method, "supervised")
         tried = {name: self._crossed[name] for name in dict.fromkeys(names)}
-        self.choice_ = choose_label_candidate(tried, truth, unseen=unseen)
+        fold = np.zeros(len(truth), dtype=np.int64)
+        for number, (_, held) in enumerate(self.folds_.folds):
+            fold[np.searchsorted(self.folds_.labeled, held)] = number
+        self.choice_ = choose_label_candidate(tried, truth, unseen=unseen, parts=fold)
         if self.method == "auto":
             self.method_ = self.choice_.name
         else:
@@ -385,9 +388,6 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):
         # Fitted on the rows that could have been predicted; what is tested is scaled by others.
         seen = ~unseen if not unseen.all() else ~np.zeros_like(unseen)
         self.scaling_ = fit_scaling(truth[seen], tried[self.method_][seen])
-        fold = np.zeros(len(truth), dtype=np.int64)
-        for number, (_, held) in enumerate(self.folds_.folds):
-            fold[np.searchsorted(self.folds_.labeled, held)] = number
         self.cross_fitted_ = scale_apart(truth, tried[self.method_], fold)
         self.supervised_cross_fitted_ = scale_apart(truth, tried["supervised"], fold)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fewlabel.errors import UsageError
 from fewlabel.evaluate.candidates import CandidateScore, Choice, paired_error, reason_for
-from fewlabel.evaluate.label_scaling import fit_scaling, log_odds
+from fewlabel.evaluate.label_scaling import fit_scaling, log_odds, scale_apart
 from fewlabel.evaluate.multilabel import check_scores, exactly_right
 
 
@@ -20,12 +20,13 @@ def choose_label_candidate(
     prefer: Sequence[str] = (),
     n_se: float = 1.0,
     unseen: Any = None,
+    parts: Any = None,
 ) -> Choice:
     """Choose the method with the best cross-fitted predictions of several labels.
 
     The rule is that of `choose_candidate`, with the exact match in place of the accuracy, and
-    with the log loss of the labels of an image added up. Each candidate is first scaled on the
-    same predictions, since the winner will be.
+    with the log loss of the labels of an image added up. Each candidate is first scaled, since the
+    winner will be.
 
     Parameters
     ----------
@@ -40,6 +41,10 @@ def choose_label_candidate(
     unseen : array-like of shape (n_labeled,), bool, optional
         Images to leave out, which no candidate could predict. They are used all the same where
         no other is left.
+    parts : array-like of shape (n_labeled,), int, optional
+        Number of each image's part, such as its fold: each part is scaled by what the others
+        say, as the winner is when it is tested. By default all are scaled on the predictions
+        that are compared, which flatters all of them a little.
 
     Returns
     -------
@@ -69,7 +74,8 @@ def choose_label_candidate(
     for name, given in candidates.items():
         truth, proba = check_scores(np.asarray(y_true)[kept], np.asarray(given)[kept])
         scaling = fit_scaling(truth, proba)
-        shares = scaling.apply(proba)
+        scaled = scaling.apply(given) if parts is None else scale_apart(y_true, given, parts)
+        shares = scaled[kept]
         right[name] = exactly_right(truth, (shares >= 0.5).astype(int)).astype(float)
         odds = log_odds(shares)
         losses = (np.logaddexp(0, odds) - (truth == 1) * odds) * (truth >= 0)

@@ -57,6 +57,8 @@ class LabelRoad:
         Time of the whole road.
     n_members : int
         Networks that taught the student.
+    n_rounds : int
+        Rounds of pseudo-labels that the network learned from; 0 is the labels alone.
     training : TrainingLog
         Curves and rounds.
     ledger : PseudoLabelLedger
@@ -73,6 +75,7 @@ class LabelRoad:
     choice: Choice
     seconds: float
     n_members: int
+    n_rounds: int
     training: TrainingLog
     ledger: PseudoLabelLedger
     notes: list[str]
@@ -227,8 +230,9 @@ def _judge(
         "supervised": main.supervised_cross_fitted_[position],
         main.method_: main.cross_fitted_[position],
     }
+    parts = np.arange(len(held)) % _PARTS
     choice = choose_label_candidate(
-        candidates, Y[held], prefer=(NAME,), unseen=main.folds_.unseen[position]
+        candidates, Y[held], prefer=(NAME,), unseen=main.folds_.unseen[position], parts=parts
     )
     scaling = fit_scaling(Y[held], teacher.held_proba_)
     network = LabelNetwork(teacher.student_, scaling)
@@ -239,10 +243,11 @@ def _judge(
         network=network,
         proba=proba,
         held=held,
-        held_proba=scale_apart(Y[held], teacher.held_proba_, np.arange(len(held)) % _PARTS),
+        held_proba=scale_apart(Y[held], teacher.held_proba_, parts),
         choice=choice,
         seconds=time.perf_counter() - start,
         n_members=_MEMBERS,
+        n_rounds=teacher.n_rounds_,
         training=_log(teacher),
         ledger=teacher.ledger_,
         # What labels cannot be learnt, the main job has said already.

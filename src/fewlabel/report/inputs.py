@@ -108,6 +108,8 @@ class ReportInputs:
         By how many standard errors the method was chosen: ``Choice.n_se``.
     supervised_name : str
         Which candidate is the baseline on the labels alone; ``""`` if none is.
+    labels_only : sequence of str
+        Other candidates that learned nothing from the unlabelled images.
     audit : AccuracyEstimate, optional
         Accuracy on a random sample that was labelled for this purpose: it takes the headline.
     test_y : ndarray of shape (n_test,), int, optional
@@ -173,6 +175,7 @@ class ReportInputs:
     candidates: Sequence[CandidateScore] = ()
     n_se: float = 2.0
     supervised_name: str = ""
+    labels_only: Sequence[str] = ()
     audit: AccuracyEstimate | None = None
     test_y: NDArray[np.integer[Any]] | None = None
     test_proba: NDArray[np.floating[Any]] | None = None

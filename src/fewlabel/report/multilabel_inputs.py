@@ -95,6 +95,8 @@ class MultiLabelReportInputs:
         By how many standard errors the method was chosen: ``Choice.n_se``.
     supervised_name : str
         Which candidate is the baseline on the labels alone.
+    labels_only : sequence of str
+        Other candidates that learned nothing from the unlabelled images.
     tested_by : str
         How the candidates were compared.
     audit : AccuracyEstimate, optional
@@ -141,6 +143,7 @@ class MultiLabelReportInputs:
     candidates: Sequence[CandidateScore] = ()
     n_se: float = 2.0
     supervised_name: str = ""
+    labels_only: Sequence[str] = ()
     tested_by: str = "cross-fitting"
     audit: AccuracyEstimate | None = None
     galleries: Sequence[Gallery] = ()

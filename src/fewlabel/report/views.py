@@ -32,7 +32,12 @@ def duel_view(inputs: ReportInputs | MultiLabelReportInputs) -> View | None:
         ``sentence`` and ``rows`` (name, value, kept); None where only one side was tried.
     """
     baseline = next((c for c in inputs.candidates if c.name == inputs.supervised_name), None)
-    rivals = [c for c in inputs.candidates if c is not baseline]
+    kept = next((c for c in inputs.candidates if c.chosen), None)
+    if baseline is not None and kept is not None and kept.name in inputs.labels_only:
+        return _kept_without_them(baseline, kept)
+    rivals = [
+        c for c in inputs.candidates if c is not baseline and c.name not in inputs.labels_only
+    ]
     if baseline is None or not rivals:
         return None
     # Against the method that was kept; where the baseline was kept, against its best rival.
@@ -46,6 +51,18 @@ def duel_view(inputs: ReportInputs | MultiLabelReportInputs) -> View | None:
                 "value": baseline.accuracy,
                 "kept": baseline.chosen,
             },
+        ],
+    }
+
+
+def _kept_without_them(baseline: CandidateScore, kept: CandidateScore) -> View:
+    gain = 100 * (kept.accuracy - baseline.accuracy)
+    return {
+        "sentence": "No: what was kept learned from the labels alone, as the baseline did. It is "
+        f"another model, {gain:+.1f} points from it.",
+        "rows": [
+            {"name": "Kept, on the labels alone", "value": kept.accuracy, "kept": True},
+            {"name": "Labels alone (baseline)", "value": baseline.accuracy, "kept": False},
         ],
     }
 
