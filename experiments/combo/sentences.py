@@ -123,12 +123,7 @@ def _taught(mean: Mapping[str, float]) -> list[str]:
     if not {"best-alone", "best"} <= set(mean):
         return []
     gain = mean["best"] - mean["best-alone"]
-    verdict = (
-        ""
-        if gain > 0
-        else ": the labels alone do better, and `TeacherStudent` with held-out "
-        "labels would keep them"
-    )
+    verdict = "" if gain > 0 else ": the labels alone do better"
     return [
         f"With all labels, teacher and student bring {gain:+.1f} points over fewlabel's network on "
         f"the labels alone ({mean['best-alone']:.1f} %){verdict}."
