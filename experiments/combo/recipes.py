@@ -8,11 +8,8 @@ from typing import Any
 from fewlabel.multilabel import CHARACTERS, PUBLISHED, CopyPolicy, PreprocessSettings
 from fewlabel.nets import Augmentation, ChangedHalves
 
-MILD = Augmentation(rotate=10.0, scale=0.1, shear=0.1, shift=0.1)
-"""Images are turned, moved and scaled a little."""
-
 HALVES = ChangedHalves(Augmentation(rotate=10.0, scale=0.1, shear=0.15, shift=0.07, fill="zero"))
-"""So are the two characters of a composed image, each by itself; they stay in their halves."""
+"""Both characters of a composed image are turned, moved and scaled a little, each by itself."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class Recipe:
         Networks of the ensemble.
     structure : bool
         Whether a network knows that there is one digit and one letter.
-    changes : Augmentation or ChangedHalves or None
+    changes : str or ChangedHalves or None
         What is done to images anew in every step; never are they mirrored.
     few : bool
         Whether only some of the labelled images have their labels.
@@ -42,7 +39,7 @@ class Recipe:
     network: str = "cnn"
     members: tuple[str, ...] = ()
     structure: bool = False
-    changes: Augmentation | ChangedHalves | None = None
+    changes: str | ChangedHalves | None = None
     few: bool = False
 
 
@@ -85,7 +82,7 @@ def recipes(config: dict[str, Any]) -> dict[str, Recipe]:
         structure=True,
         changes=HALVES,
     )
-    residual = replace(plain, network="resnet", changes=MILD)
+    residual = replace(plain, network="resnet", changes="mild")
     return {
         "plain": plain,
         "residual": residual,

@@ -314,6 +314,7 @@ def _result(
 ) -> MultiLabelFit:
     folds = main.folds_
     assert folds is not None
+    assert choice is not None
     Y, groups = labels.training_y, images.content_groups()
     proba = main.label_distributions_ if road is None else road.proba
     tested, tested_proba = folds.labeled, main.cross_fitted_
@@ -322,12 +323,7 @@ def _result(
     position = np.searchsorted(folds.labeled, tested)
     unseen = folds.unseen[position]
     right = exactly_right(Y[tested], (tested_proba >= 0.5).astype(int))
-    alone = exactly_right(Y[tested], (main.supervised_cross_fitted_[position] >= 0.5).astype(int))
     seen = ~unseen if not unseen.all() else np.ones_like(unseen)
-    baseline = float(alone[seen].mean())
-    if road is not None:
-        # As it was compared with the network: one number in the summary and in the report.
-        baseline = next(row.accuracy for row in road.choice.table if row.name == "supervised")
     audited = labels.audit
     audit = None
     if len(audited):
@@ -353,7 +349,7 @@ def _result(
             Y[tested[seen]], (tested_proba[seen] >= 0.5).astype(int), tested_proba[seen]
         ),
         audit=audit,
-        supervised_accuracy=baseline,
+        supervised_accuracy=next(r.accuracy for r in choice.table if r.name == "supervised"),
         choice=choice,
         feature_reason=prepared.reason,
         settings=settings,
