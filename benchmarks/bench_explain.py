@@ -123,9 +123,9 @@ def patch_model() -> Callable[[np.ndarray], np.ndarray]:
     """Fit the main job on 2,000 images of Fashion-MNIST with 200 labels."""
     from fewlabel.data import Labels, load_images
     from fewlabel.data.labels import labels_from_truth
+    from fewlabel.explain.model import predict_arrays
+    from fewlabel.explain.sheets import FittedModel
     from fewlabel.pipeline import FitSettings, fit_images
-    from fewlabel.run_explain import predict_arrays
-    from fewlabel.run_sheet import FittedModel
 
     images = load_images("fashion-mnist:train").subset(range(2000))
     truth = labels_from_truth(images)

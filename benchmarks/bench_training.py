@@ -69,7 +69,7 @@ def ours_consistency(n_steps: int) -> None:
     """Train by fewlabel's consistency loop."""
     from fewlabel.nets import TrainingSet, TrainSettings
     from fewlabel.nets.augment import PRESETS
-    from fewlabel.selftrain.consistency_trainer import ConsistencySettings, ConsistencyTrainer
+    from fewlabel.semisupervised.consistency_trainer import ConsistencySettings, ConsistencyTrainer
 
     ConsistencyTrainer(
         network(),

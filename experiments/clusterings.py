@@ -19,7 +19,7 @@ from fewlabel.data import (
 )
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import accuracy
-from fewlabel.propagate import label_clusters, spread_to_percentile
+from fewlabel.graph import label_clusters, spread_to_percentile
 
 from .models import KMEANS, ModelKind, ModelStore
 from .protocol import Outcome, Progress, Session, Settings

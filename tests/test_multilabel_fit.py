@@ -11,12 +11,12 @@ import pytest
 from fewlabel.data import MultiLabels, image_set_from_array
 from fewlabel.errors import LabelError, ModelFormatError, UsageError
 from fewlabel.features.extract import extract_features
-from fewlabel.network_road import label_road
 from fewlabel.pipeline import FitSettings, MultiLabelFit, fit_images
-from fewlabel.run_folder import MultiLabelRun, evaluate_run, load_run, save_run
-from fewlabel.run_multilabel_report import multilabel_report
-from fewlabel.run_report import next_steps
+from fewlabel.report.multilabel_run import multilabel_report
+from fewlabel.report.run import next_steps
+from fewlabel.runs.folder import MultiLabelRun, evaluate_run, load_run, save_run
 from fewlabel.selection import select_images, write_picks
+from fewlabel.semisupervised import label_road
 
 NAMES = ("bar", "dot", "frame")
 

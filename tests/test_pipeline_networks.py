@@ -10,9 +10,9 @@ import pytest
 from fewlabel import pipeline
 from fewlabel.data import Labels, labels_from_truth, load_images
 from fewlabel.pipeline import FitSettings, extract_features, fit_images
-from fewlabel.run_folder import load_run, save_run
-from fewlabel.selftrain.expert_store import load_experts
-from fewlabel.selftrain.graph_student import StudentSettings
+from fewlabel.runs.folder import load_run, save_run
+from fewlabel.semisupervised.expert_store import load_experts
+from fewlabel.semisupervised.graph_student import StudentSettings
 
 QUICK = functools.partial(StudentSettings, "cnn", n_steps=45, batch_size=64, augment="weak")
 

@@ -21,7 +21,7 @@ from fewlabel.multilabel import (
     preprocess_images,
 )
 from fewlabel.nets import MultiLabelNetwork
-from fewlabel.selftrain import TeacherStudent
+from fewlabel.semisupervised import TeacherStudent
 
 from ..protocol import Progress, Session
 from .recipes import Recipe

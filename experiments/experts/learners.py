@@ -14,7 +14,7 @@ from fewlabel import (
     extract_features,
 )
 from fewlabel.data import image_set_from_array
-from fewlabel.selftrain.agreement import AgreementRule
+from fewlabel.semisupervised.agreement import AgreementRule
 
 from ..protocol import Outcome
 from .measured import Meter, PseudoLabels, measure

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from fewlabel.data import ImageSet
-from fewlabel.run_sheet import draw_sheet, explain_sheet
+from fewlabel.explain.sheets import draw_sheet, explain_sheet
 
 from .. import figures
 

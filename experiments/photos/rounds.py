@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.base import clone
 
-from fewlabel.selftrain import PseudoLabelLedger
-from fewlabel.selftrain.rounds import AcceptanceRule, RoundRecord, Track
+from fewlabel.semisupervised import PseudoLabelLedger
+from fewlabel.semisupervised.rounds import AcceptanceRule, RoundRecord, Track
 
 from .session import RANDOM
 

@@ -10,8 +10,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fewlabel.classifier import FewLabelClassifier
-    from fewlabel.classifier.multilabel import MultiLabelClassifier
     from fewlabel.cluster.kmeans import KMeans
     from fewlabel.cluster.neighbors import NeighborIndex, nearest_neighbors
     from fewlabel.cluster.representatives import Representatives
@@ -19,39 +17,40 @@ if TYPE_CHECKING:
     from fewlabel.features.distances import ClusterDistances
     from fewlabel.features.patches import PatchDictionary
     from fewlabel.features.reduce import DampedPCA
+    from fewlabel.graph import ClusterPropagation, FewLabelClassifier, GraphPropagation
+    from fewlabel.graph.multilabel import MultiLabelClassifier
     from fewlabel.nets import MultiLabelNetwork, NetworkClassifier
     from fewlabel.pipeline import FitSettings, extract_features, fit_images, select_images
-    from fewlabel.propagate import ClusterPropagation, GraphPropagation
-    from fewlabel.run_folder import evaluate_run, load_run, save_run
-    from fewlabel.selftrain import BinaryExperts, SelfTraining, TeacherStudent
+    from fewlabel.runs.folder import evaluate_run, load_run, save_run
+    from fewlabel.semisupervised import BinaryExperts, SelfTraining, TeacherStudent
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "BinaryExperts": "selftrain",
+    "BinaryExperts": "semisupervised",
     "ClusterDistances": "features.distances",
-    "ClusterPropagation": "propagate",
+    "ClusterPropagation": "graph",
     "DampedPCA": "features.reduce",
-    "FewLabelClassifier": "classifier",
+    "FewLabelClassifier": "graph",
     "FitSettings": "pipeline",
-    "GraphPropagation": "propagate",
+    "GraphPropagation": "graph",
     "KMeans": "cluster.kmeans",
-    "MultiLabelClassifier": "classifier.multilabel",
+    "MultiLabelClassifier": "graph.multilabel",
     "MultiLabelNetwork": "nets",
     "NeighborIndex": "cluster.neighbors",
     "NetworkClassifier": "nets",
     "PatchDictionary": "features.patches",
     "Representatives": "cluster.representatives",
-    "SelfTraining": "selftrain",
-    "TeacherStudent": "selftrain",
-    "evaluate_run": "run_folder",
+    "SelfTraining": "semisupervised",
+    "TeacherStudent": "semisupervised",
+    "evaluate_run": "runs.folder",
     "extract_features": "pipeline",
     "fit_images": "pipeline",
     "load_images": "data",
-    "load_run": "run_folder",
+    "load_run": "runs.folder",
     "nearest_neighbors": "cluster.neighbors",
     "read_labels": "data",
-    "save_run": "run_folder",
+    "save_run": "runs.folder",
     "select_images": "pipeline",
 }
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.classifier.multilabel import METHODS, MultiLabelClassifier
 from fewlabel.compute import peak_rss_mb, timed_stage
 from fewlabel.data import ImageSet, MultiLabels
 from fewlabel.errors import LabelError, UsageError
@@ -25,10 +24,11 @@ from fewlabel.features.backbone import Backbone
 from fewlabel.features.choose import FeatureExtractor
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_settings import FitSettings
-from fewlabel.network_road import DEFAULT_SECONDS, LEAST_SECONDS, RoadClosed
-from fewlabel.network_road import label_road as networks
-from fewlabel.network_road.label_road import LabelRoad, follow_label_road
-from fewlabel.selftrain.training_log import TrainingLog
+from fewlabel.graph.multilabel import METHODS, MultiLabelClassifier
+from fewlabel.semisupervised import label_road as networks
+from fewlabel.semisupervised.label_road import LabelRoad, follow_label_road
+from fewlabel.semisupervised.network_search import DEFAULT_SECONDS, LEAST_SECONDS, RoadClosed
+from fewlabel.semisupervised.training_log import TrainingLog
 
 
 @dataclass(eq=False)

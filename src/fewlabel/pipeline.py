@@ -1,7 +1,7 @@
 """The main job, as a story: images and a few labels in, a trusted classifier out.
 
 ``select_images`` chooses what to label; ``fit_images`` learns from the labels. Saving, loading
-and reporting are next door, in `fewlabel.run_folder` and `fewlabel.run_report`.
+and reporting are next door, in `fewlabel.runs.folder` and `fewlabel.report.run`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ from typing import Any, overload
 
 import numpy as np
 
-from fewlabel import network_road
-from fewlabel.classifier import FewLabelClassifier
-from fewlabel.classifier.fewer_labels import measure_fewer_labels
 from fewlabel.compute import peak_rss_mb, timed_stage
 from fewlabel.data import ImageSet, Labels, MultiLabels
 from fewlabel.errors import LabelError
@@ -29,11 +26,18 @@ from fewlabel.evaluate import (
 from fewlabel.features.choose import FeatureExtractor
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_settings import FitSettings
+from fewlabel.graph import FewLabelClassifier
+from fewlabel.graph.fewer_labels import measure_fewer_labels
 from fewlabel.multilabel_fit import MultiLabelFit, fit_multilabel, listed, number_or_none
-from fewlabel.network_road import NetworkRoad, RoadClosed, follow_network_road, student_settings
 from fewlabel.selection import Selection, select_images, write_picks
-from fewlabel.selftrain import PseudoLabelLedger
-from fewlabel.selftrain.training_log import TrainingLog
+from fewlabel.semisupervised import PseudoLabelLedger, network_search
+from fewlabel.semisupervised.network_search import (
+    NetworkRoad,
+    RoadClosed,
+    follow_network_road,
+    student_settings,
+)
+from fewlabel.semisupervised.training_log import TrainingLog
 
 __all__ = [
     "Features",
@@ -105,7 +109,7 @@ class FitResult:
     n_networks : int
         Networks that were trained one after the other, whose embeddings are among the features.
     way : str
-        How they were trained, see `fewlabel.network_road`; empty where there are none.
+        How they were trained, see `fewlabel.semisupervised`; empty where there are none.
     training : TrainingLog or None
         Losses and pseudo-labels of the networks that were trained; None where there were none.
     ledger : PseudoLabelLedger or None
@@ -255,7 +259,7 @@ def fit_images(
         )
     with timed_stage(seconds, "fit", progress):
         groups = images.content_groups()
-        method = "auto" if settings.method in network_road.METHODS else settings.method
+        method = "auto" if settings.method in network_search.METHODS else settings.method
         main = FewLabelClassifier(method=method, random_state=settings.seed)
         classifier = main.fit(prepared.rows, y, groups=groups)
     with timed_stage(seconds, "networks", progress):
@@ -337,12 +341,12 @@ def _longer_road(
     progress: Progress | None,
 ) -> tuple[NetworkRoad | None, list[str]]:
     """Train networks where time allows; say so where that is no help."""
-    asked = settings.method in network_road.METHODS
+    asked = settings.method in network_search.METHODS
     total = settings.time_budget
     if total is None and asked:
-        total = network_road.DEFAULT_SECONDS
+        total = network_search.DEFAULT_SECONDS
     left = (total or 0.0) - spent
-    if not asked and (settings.method != "auto" or left < network_road.LEAST_SECONDS):
+    if not asked and (settings.method != "auto" or left < network_search.LEAST_SECONDS):
         return None, []
     road = follow_network_road(
         images,

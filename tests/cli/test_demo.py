@@ -20,7 +20,7 @@ def quick_features(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     quick = functools.partial(pipeline.extract_features, features="pixels")
     monkeypatch.setattr(pipeline, "extract_features", quick)
-    monkeypatch.setattr("fewlabel.run_report._map", lambda result: (None, None))
+    monkeypatch.setattr("fewlabel.report.run._map", lambda result: (None, None))
 
 
 def test_the_demo_walks_the_whole_road(

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from fewlabel import extras, pipeline, run_sheet
-from fewlabel.selftrain.training_log import AcceptedLabels, TrainingLog
+from fewlabel import extras, pipeline
+from fewlabel.explain import sheets
+from fewlabel.semisupervised.training_log import AcceptedLabels, TrainingLog
 
 Run = Callable[..., Result]
 QUICK = ("--features", "pixels", "--method", "graph")
@@ -40,9 +41,9 @@ def few(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Collect how many predictions are explained, and explain none."""
     asked: list[int] = []
     monkeypatch.setattr(
-        "fewlabel.run_report.explain_fit", lambda result, images, n, **_: asked.append(n) or []
+        "fewlabel.report.run.explain_fit", lambda result, images, n, **_: asked.append(n) or []
     )
-    monkeypatch.setattr("fewlabel.run_report._map", lambda result: (None, None))
+    monkeypatch.setattr("fewlabel.report.run._map", lambda result: (None, None))
     return asked
 
 
@@ -52,7 +53,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def hide(package: str) -> None:
         found = extras.is_installed
-        for module in (extras, run_sheet):
+        for module in (extras, sheets):
             monkeypatch.setattr(module, "is_installed", lambda n: n != package and found(n))
 
     return hide

@@ -3,8 +3,6 @@ from __future__ import annotations
 import pytest
 import typer
 
-from fewlabel import network_road
-from fewlabel.classifier.estimator import METHODS
 from fewlabel.cli.options import (
     Device,
     Method,
@@ -16,11 +14,13 @@ from fewlabel.cli.options import (
 )
 from fewlabel.cluster import representatives
 from fewlabel.compute import DEVICES
+from fewlabel.graph.classifier import METHODS
+from fewlabel.semisupervised import network_search
 
 
 def test_the_choices_are_those_of_the_code() -> None:
     assert [device.value for device in Device] == list(DEVICES)
-    assert [method.value for method in Method] == [*METHODS, *network_road.METHODS]
+    assert [method.value for method in Method] == [*METHODS, *network_search.METHODS]
     assert [method.value for method in SelectMethod] == list(representatives.METHODS)
 
 

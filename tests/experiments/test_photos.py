@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from fewlabel.errors import UsageError
-from fewlabel.selftrain import PseudoLabelLedger
+from fewlabel.semisupervised import PseudoLabelLedger
 from fewlabel.studies import load_studies
 
 registry = load_studies("registry")

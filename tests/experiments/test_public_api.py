@@ -12,8 +12,8 @@ import fewlabel
 
 ROOT = Path(__file__).parents[2] / "experiments"
 FILES = sorted(ROOT.rglob("*.py"))
-SUBPACKAGES = ("data", "evaluate", "multilabel", "nets", "persist", "propagate", "selftrain")
-MODULES = ("errors", "files", "run_sheet", "selftrain.agreement", "selftrain.rounds")
+SUBPACKAGES = ("data", "evaluate", "multilabel", "nets", "persist", "graph", "semisupervised")
+MODULES = ("errors", "files", "explain.sheets", "semisupervised.agreement", "semisupervised.rounds")
 
 
 def _imports(file: Path) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from fewlabel.report import render_report
 from fewlabel.report.by_class import MAX_CLASSES, MAX_ROUNDS, by_class_views, claims_views
 from fewlabel.report.training import training_view
-from fewlabel.selftrain.training_log import ExpertClaims, TrainingLog
+from fewlabel.semisupervised.training_log import ExpertClaims, TrainingLog
 
 from .examples import report_inputs
 from .test_html import Page, words

@@ -9,7 +9,7 @@ import pytest
 from fewlabel import extras
 from fewlabel.errors import MissingExtraError, RunFolderError
 from fewlabel.report.tensorboard import write_events
-from fewlabel.selftrain.training_log import TrainingLog
+from fewlabel.semisupervised.training_log import TrainingLog
 
 
 @pytest.fixture

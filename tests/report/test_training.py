@@ -14,7 +14,7 @@ from fewlabel.data import load_images
 from fewlabel.report import render_report
 from fewlabel.report.accepted import MAX_IMAGES, accepted_galleries, choose_spread
 from fewlabel.report.training import MAX_LINES, MAX_ROWS, curves_figure, rounds_view, training_view
-from fewlabel.selftrain.training_log import AcceptedLabels, TrainingLog
+from fewlabel.semisupervised.training_log import AcceptedLabels, TrainingLog
 
 from .examples import report_inputs
 from .test_html import Page, words

@@ -173,7 +173,7 @@ def _leave_signals() -> None:
 
 
 def _one_run(dataset: str, settings: dict[str, Any]) -> dict[str, Any]:
-    from fewlabel.bench import run_bench
+    from fewlabel.runs.bench import run_bench
 
     with warnings_as_lines():
         return run_bench(dataset, **settings)

@@ -81,7 +81,7 @@ def _walk(
     """Take the road, from images to a tested model."""
     from fewlabel.data import labels_from_truth, load_images
     from fewlabel.pipeline import FitSettings, extract_features, fit_images
-    from fewlabel.run_folder import Run, evaluate_run, load_run, save_run
+    from fewlabel.runs.folder import Run, evaluate_run, load_run, save_run
 
     train, test = (load_images("digits", split=split) for split in ("train", "test"))
     # Computed once: `select` and `fit` would each do it.

@@ -58,7 +58,7 @@ def evaluate(
     if out is not None:
         check_new_file(out, force=force, holds="another report")
     check_labels_exist(labels)
-    from fewlabel.run_folder import evaluate_run, load_run
+    from fewlabel.runs.folder import evaluate_run, load_run
 
     model = load_run(run)
     with ProgressBars(enabled=not as_json) as progress:

@@ -20,8 +20,8 @@ from fewlabel.files import atomic_file
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet
-    from fewlabel.run_explain import Explained
-    from fewlabel.run_folder import Run
+    from fewlabel.explain.model import Explained
+    from fewlabel.runs.folder import Run
 
 HELP = """Show which parts of an image speak for a class and which against it.
 
@@ -118,8 +118,8 @@ def explain(
     _check_together(grid, labels, name)
     if labels is not None:
         check_labels_exist(labels)
-    from fewlabel.run_explain import class_position
-    from fewlabel.run_folder import load_run
+    from fewlabel.explain.model import class_position
+    from fewlabel.runs.folder import load_run
 
     model = load_run(run)
     target = None if class_name is None else class_position(class_name, model.classes)
@@ -150,7 +150,7 @@ def _one(
     model: Run, images: ImageSet, name: str | None, out: str, settings: dict[str, Any]
 ) -> dict[str, Any]:
     from fewlabel.explain.figure import explanation_png
-    from fewlabel.run_explain import explain_one, image_position
+    from fewlabel.explain.model import explain_one, image_position
 
     explained = explain_one(model, images, image_position(images, name), **settings)
     _write(out, explanation_png(explained.explanation, model.classes, name=explained.name))
@@ -165,7 +165,7 @@ def _sheet(
     out: str,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    from fewlabel.run_sheet import draw_sheet, explain_sheet
+    from fewlabel.explain.sheets import draw_sheet, explain_sheet
 
     y = None
     if labels is not None:

@@ -28,7 +28,7 @@ from fewlabel.extras import check_installed
 from fewlabel.files import check_new_folder
 
 if TYPE_CHECKING:
-    from fewlabel.selftrain.training_log import TrainingLog
+    from fewlabel.semisupervised.training_log import TrainingLog
 
 HELP = """Learn from a few labels and all the other images.
 
@@ -112,7 +112,7 @@ def fit(
         table = open_labels(labels, image_set)
         # Imported late: a mistake in the images is told before torch has been loaded.
         from fewlabel.pipeline import FitSettings, fit_images
-        from fewlabel.run_folder import save_run
+        from fewlabel.runs.folder import save_run
 
         settings = FitSettings(
             method=method.value,

@@ -12,7 +12,7 @@ from fewlabel.cli.options import ImagesArgument, JsonOption, ProbabilitiesOption
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet
-    from fewlabel.run_folder import MultiLabelPrediction, Prediction
+    from fewlabel.runs.folder import MultiLabelPrediction, Prediction
 
 HELP = """Label new images with a model that `fewlabel fit` made.
 
@@ -41,7 +41,7 @@ def predict(
 ) -> None:
     """Predict and write the table."""
     check_new_file(out, force=force, holds="labels or predictions")
-    from fewlabel.run_folder import load_run, write_predictions
+    from fewlabel.runs.folder import load_run, write_predictions
 
     model = load_run(run)
     with ProgressBars(enabled=not as_json) as progress:

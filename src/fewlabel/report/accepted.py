@@ -9,7 +9,7 @@ import numpy as np
 from fewlabel.data import ImageSet
 from fewlabel.report.inputs import Gallery, GalleryItem
 from fewlabel.report.thumbnails import read_thumbnails
-from fewlabel.selftrain.training_log import AcceptedLabels, TrainingLog
+from fewlabel.semisupervised.training_log import AcceptedLabels, TrainingLog
 
 MAX_ROUNDS = 4
 """Rounds that are shown at most: the first, the last, and some between them."""

@@ -10,7 +10,7 @@ import numpy as np
 from fewlabel.report.plots import MAX_NUMBERED_CLASSES, confusion_figure
 from fewlabel.report.scoring import View
 from fewlabel.report.svg import printable
-from fewlabel.selftrain.training_log import ExpertClaims, TrainingLog
+from fewlabel.semisupervised.training_log import ExpertClaims, TrainingLog
 
 MAX_ROUNDS = 4
 """Rounds of a training in the table at most, the last ones."""

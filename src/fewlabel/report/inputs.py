@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabel.evaluate import AccuracyEstimate, CandidateScore, LearningCurve
-from fewlabel.selftrain.training_log import TrainingLog
+from fewlabel.semisupervised.training_log import TrainingLog
 
 SOURCES = ("label", "propagated", "model")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fewlabel.evaluate import AccuracyEstimate, CandidateScore, exactly_right
 from fewlabel.report.inputs import Gallery, LedgerRow
-from fewlabel.selftrain.training_log import TrainingLog
+from fewlabel.semisupervised.training_log import TrainingLog
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 from fewlabel import __version__
 from fewlabel.extras import require
 from fewlabel.files import atomic_folder
-from fewlabel.selftrain.training_log import TrainingLog
+from fewlabel.semisupervised.training_log import TrainingLog
 
 _NO_CURVES = ("network", "epoch", "round", "kept")
 

@@ -17,7 +17,7 @@ from fewlabel.report.by_class import by_class_views, claims_views
 from fewlabel.report.scatter import class_color
 from fewlabel.report.scoring import View
 from fewlabel.report.svg import ACCENT, draw, printable
-from fewlabel.selftrain.training_log import TrainingLog
+from fewlabel.semisupervised.training_log import TrainingLog
 
 MAX_LINES = 10
 """Lines of a chart at most; of more networks the last ones are drawn."""

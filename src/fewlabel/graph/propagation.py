@@ -1,0 +1,248 @@
+"""Label propagation over a nearest-neighbor graph, as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fewlabel.cluster.neighbors import NeighborIndex
+from fewlabel.data.targets import encode_labels, one_hot
+from fewlabel.errors import UsageError
+from fewlabel.graph.neighbor_graph import (
+    affinity_graph,
+    class_mass_normalize,
+    normalize_graph,
+    poisson,
+    spread,
+)
+
+METHODS = ("spreading", "poisson")
+CLASS_PRIORS = ("uniform", "labels")
+
+
+class GraphPropagation(ClassifierMixin, BaseEstimator):
+    """Spread labels over the k-nearest-neighbor graph of all rows.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Neighbors of each row in the graph; fewer where there are fewer rows.
+    alpha : float
+        How much a row takes from its neighbors, in (0, 1). Few labels want it near 1.
+    method : {"spreading", "poisson"}
+        Label spreading (Zhou et al. 2003), or Poisson learning (Calder et al. 2020) for very
+        few labels.
+    class_prior : {"uniform", "labels"}
+        The shares of the classes that class-mass normalisation aims at: equal, or those among
+        the labels.
+    metric : {"cosine", "euclidean"}
+        Distance between rows.
+    random_state : int, RandomState or None
+        Seed of the neighbor search.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes.
+    label_distributions_ : ndarray of shape (n, n_classes)
+        Class probabilities of the rows seen in ``fit``.
+    transduction_ : ndarray of shape (n,)
+        Their most probable classes.
+    unreached_ : ndarray of shape (n,)
+        True for rows that no label reached; they hold the class prior.
+    n_features_in_ : int
+        Number of features seen in ``fit``.
+
+    References
+    ----------
+    Zhou et al., "Learning with local and global consistency", NIPS 2003; Zhu et al., ICML 2003
+    (class-mass normalisation); Calder et al., "Poisson learning", ICML 2020.
+
+    Examples
+    --------
+    >>> X = np.array([[1, 0.0], [1, 0.1], [0.9, 0], [0, 1], [0.1, 1], [0, 0.9]])
+    >>> model = GraphPropagation(2).fit(X, [0, -1, -1, 1, -1, -1])
+    >>> model.transduction_.tolist()
+    [0, 0, 0, 1, 1, 1]
+    """
+
+    def __init__(
+        self,
+        n_neighbors: int = 10,
+        *,
+        alpha: float = 0.95,
+        method: str = "spreading",
+        class_prior: str = "uniform",
+        metric: str = "cosine",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.alpha = alpha
+        self.method = method
+        self.class_prior = class_prior
+        self.metric = metric
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> GraphPropagation:
+        """Build the graph and spread the labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Features of labelled and unlabelled rows.
+        y : array-like of shape (n,)
+            Labels; -1 where unlabelled.
+
+        Returns
+        -------
+        GraphPropagation
+            Itself.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range.
+        """
+        self._check_parameters()
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        self.classes_, codes = encode_labels(y, "GraphPropagation")
+        self._index = NeighborIndex(X, self.metric, random_state=self.random_state)
+        seeds = one_hot(codes, len(self.classes_))
+        k = min(self.n_neighbors, len(X) - 1)
+        scores, part = seeds, np.arange(len(X))
+        if k >= 1:
+            graph = affinity_graph(*self._euclidean(self._index.graph(k)))
+            scores, part = self._scores(graph, seeds), connected_components(graph)[1]
+        self.unreached_ = ~np.isin(part, part[codes >= 0])
+        self.label_distributions_ = class_mass_normalize(scores, self._prior(codes))
+        self.transduction_ = self.classes_[self.label_distributions_.argmax(axis=1)]
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Average the probabilities of each row's neighbors, nearer ones weighing more.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            Class probabilities, float64.
+        """
+        check_is_fitted(self, "label_distributions_")
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        k = min(self.n_neighbors, len(self.label_distributions_))
+        indices, distances = self._euclidean(self._index.query(X, k))
+        return neighbor_average(indices, distances, self.label_distributions_)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict classes of new rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Classes.
+        """
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def _scores(self, graph: Any, seeds: np.ndarray) -> np.ndarray:
+        if self.method == "spreading":
+            return spread(normalize_graph(graph), seeds, self.alpha)
+        u = poisson(graph, seeds)
+        # Scores become masses: how far each class stands above the least of the row.
+        return u - u.min(axis=1, keepdims=True)
+
+    def _prior(self, codes: np.ndarray) -> np.ndarray:
+        counts = np.bincount(codes[codes >= 0], minlength=len(self.classes_)).astype(float)
+        shares = counts if self.class_prior == "labels" else (counts > 0).astype(float)
+        return shares / shares.sum()
+
+    def _euclidean(self, found: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        indices, distances = found
+        return indices, chord(distances) if self.metric == "cosine" else distances
+
+    def _check_parameters(self) -> None:
+        if not isinstance(self.n_neighbors, numbers.Integral) or self.n_neighbors < 1:
+            raise UsageError(
+                "The 'n_neighbors' parameter of GraphPropagation must be an int of at least 1. "
+                f"Got {self.n_neighbors!r} instead."
+            )
+        if not isinstance(self.alpha, numbers.Real) or not 0 < self.alpha < 1:
+            raise UsageError(
+                "The 'alpha' parameter of GraphPropagation must be a float in (0, 1). "
+                f"Got {self.alpha!r} instead."
+            )
+        for name, allowed in (("method", METHODS), ("class_prior", CLASS_PRIORS)):
+            if getattr(self, name) not in allowed:
+                raise UsageError(
+                    f"The '{name}' parameter of GraphPropagation must be one of "
+                    f"{', '.join(allowed)}. Got {getattr(self, name)!r} instead."
+                )
+
+
+def chord(cosine_distance: np.ndarray) -> np.ndarray:
+    """Euclidean distance of unit vectors from their cosine distance.
+
+    Parameters
+    ----------
+    cosine_distance : ndarray
+        ``1 - cosine``.
+
+    Returns
+    -------
+    ndarray
+        ``sqrt(2 * (1 - cosine))``, 0 where rounding made it negative.
+
+    Examples
+    --------
+    >>> chord(np.array([0.5, -1e-9])).tolist()
+    [1.0, 0.0]
+    """
+    return np.sqrt(2 * np.maximum(cosine_distance, 0))
+
+
+def neighbor_average(
+    indices: np.ndarray, distances: np.ndarray, probabilities: np.ndarray
+) -> np.ndarray:
+    """Average neighbors' class probabilities with the graph's Gaussian weights.
+
+    Parameters
+    ----------
+    indices : ndarray of shape (m, k)
+        Neighbors of each new row.
+    distances : ndarray of shape (m, k)
+        Euclidean distances to them.
+    probabilities : ndarray of shape (n, K)
+        Class probabilities of the rows that can be neighbors.
+
+    Returns
+    -------
+    ndarray of shape (m, K)
+        Rows that sum to 1, float64.
+
+    Examples
+    --------
+    >>> neighbor_average(np.array([[0, 1]]), np.array([[1.0, 1.0]]), np.eye(2)).tolist()
+    [[0.5, 0.5]]
+    """
+    scale = np.maximum(distances.max(axis=1, keepdims=True), 1e-12)
+    weights = np.exp(-4 * (distances / scale) ** 2).astype(np.float64)
+    weights /= weights.sum(axis=1, keepdims=True)
+    average = np.zeros((len(indices), probabilities.shape[1]))
+    # One neighbor at a time: all at once would hold m * k * K numbers.
+    for column in range(indices.shape[1]):
+        average += weights[:, column, None] * probabilities[indices[:, column]]
+    return average / average.sum(axis=1, keepdims=True)

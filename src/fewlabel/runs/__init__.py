@@ -1,0 +1,1 @@
+"""What a run leaves behind: the model, the run folder, its tables."""

@@ -1,0 +1,19 @@
+"""Train on labels and on what the model itself predicts for the unlabelled rows."""
+
+from __future__ import annotations
+
+from fewlabel.semisupervised.accepted_precision import AcceptedPrecision
+from fewlabel.semisupervised.consistency import ConsistencyTraining
+from fewlabel.semisupervised.experts import BinaryExperts
+from fewlabel.semisupervised.ledger import PseudoLabelLedger
+from fewlabel.semisupervised.pseudo import SelfTraining
+from fewlabel.semisupervised.teacher import TeacherStudent
+
+__all__ = [
+    "AcceptedPrecision",
+    "BinaryExperts",
+    "ConsistencyTraining",
+    "PseudoLabelLedger",
+    "SelfTraining",
+    "TeacherStudent",
+]

@@ -1,0 +1,294 @@
+"""Consistency training: an image should keep its class however strongly it is changed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import column_or_1d
+
+from fewlabel.compute import as_generator, pick_device
+from fewlabel.data.targets import encode_labels, one_hot
+from fewlabel.errors import UsageError
+from fewlabel.nets.augment import Augmentation, decide_flip, make_augmentation
+from fewlabel.nets.batches import TrainingSet
+from fewlabel.nets.loop import Progress
+from fewlabel.nets.predictor import NetworkPredictor
+from fewlabel.nets.settings import TrainSettings
+from fewlabel.semisupervised.accepted_precision import PseudoLabelCallback
+from fewlabel.semisupervised.consistency_checks import (
+    check_images,
+    check_propagated,
+    check_settings,
+)
+from fewlabel.semisupervised.consistency_trainer import ConsistencySettings, ConsistencyTrainer
+
+
+class ConsistencyTraining(NetworkPredictor):
+    """A network that learns from a few labelled and many unlabelled images at once.
+
+    Each step, the averaged network labels unlabelled images that are changed weakly. The
+    network learns to give the same labels to the same images changed strongly, as far as a rule
+    believes them, and the known labels to labelled images.
+
+    Parameters
+    ----------
+    architecture : {"resnet", "cnn", "wide-resnet", "mlp"} or str
+        As for `fewlabel.NetworkClassifier`.
+    options : dict, optional
+        Settings of the architecture, such as ``{"widths": (32, 64)}``.
+    method : {"softmatch", "freematch", "flexmatch", "fixmatch"}
+        The rule that believes pseudo-labels: weights that fall below the mean confidence (Chen
+        et al. 2023); thresholds that follow the confidence (Wang et al. 2023); lower thresholds
+        for classes that are learned slowly (Zhang et al. 2021); one threshold (Sohn et al. 2020).
+    n_steps : int
+        Steps to train, rounded up to whole epochs.
+    steps_per_epoch : int
+        Steps after which the history grows and a checkpoint may be written.
+    batch_size : int
+        Labelled images in a step.
+    mu : int
+        Unlabelled images in a step for each labelled one.
+    lambda_u : float
+        Weight of the unlabelled loss.
+    threshold : float
+        Least confidence, for FixMatch and FlexMatch.
+    pseudo_labels : {"hard", "soft"}
+        The likeliest class alone, or all probabilities.
+    temperature : float
+        Soft pseudo-labels are sharpened by this; 1 leaves them as predicted.
+    alignment : {"auto", "none", "uniform", "labels"}
+        Correct pseudo-labels towards even classes, or towards their shares among the labels, so
+        that no class swallows the others. ``"auto"`` is uniform for SoftMatch, where it changes
+        the weights alone, and none for the others, as published.
+    fairness : float
+        Weight of the fairness objective of FreeMatch; 0 leaves it out.
+    teacher : {"ema", "live"}
+        Whether the averaged network gives the pseudo-labels, or the one that learns.
+    weak, strong : str or Augmentation
+        The two kinds of change, see `fewlabel.nets.augment`.
+    flip : bool or "auto"
+        Whether changes given by name mirror images; ``"auto"`` mirrors colour images and leaves
+        grey ones, which may be digits or letters.
+    propagated_share : float
+        Share of the steps in which the labels given as ``propagated`` fade out; more than 1
+        keeps some of them to the end.
+    learning_rate : float
+        Peak rate.
+    weight_decay : float
+        Pull of the weights towards 0.
+    label_smoothing : float
+        Share of the uniform distribution in the known labels.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where to train and predict.
+    checkpoint : str or Path, optional
+        File that training writes its state to, and goes on from after an interruption.
+    progress : callable, optional
+        Called as ``progress("consistency", steps_done, n_steps)``.
+    random_state : int, RandomState or None
+        Seed of weights, order and changes.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes.
+    network_ : Network
+        The averaged network.
+    history_ : list of dict
+        For each epoch ``loss, labeled_loss, unlabeled_loss``, ``accepted`` (mean weight of the
+        pseudo-labels; the share accepted where weights are 0 or 1), ``threshold`` (mean of the
+        classes; the mean of the Gaussian for SoftMatch), and what a callback gave.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> digits = load_digits()
+    >>> images = (digits.images * 15).astype(np.uint8)
+    >>> y = np.where(np.arange(len(images)) < 100, digits.target, -1)
+    >>> model = ConsistencyTraining(
+    ...     "cnn", options={"widths": (8, 16)}, n_steps=60, batch_size=32, mu=2, random_state=0
+    ... ).fit(images, y)
+    >>> model.predict_proba(images[:2]).shape
+    (2, 10)
+    """
+
+    def __init__(
+        self,
+        architecture: str = "resnet",
+        *,
+        options: dict[str, Any] | None = None,
+        method: str = "softmatch",
+        n_steps: int = 2_000,
+        steps_per_epoch: int = 100,
+        batch_size: int = 64,
+        mu: int = 4,
+        lambda_u: float = 1.0,
+        threshold: float = 0.95,
+        pseudo_labels: str = "hard",
+        temperature: float = 0.5,
+        alignment: str = "auto",
+        fairness: float = 0.0,
+        teacher: str = "ema",
+        weak: str | Augmentation = "weak",
+        strong: str | Augmentation = "strong",
+        flip: bool | str = "auto",
+        propagated_share: float = 0.5,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-2,
+        label_smoothing: float = 0.0,
+        device: str = "auto",
+        checkpoint: str | Path | None = None,
+        progress: Progress | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.architecture = architecture
+        self.options = options
+        self.method = method
+        self.n_steps = n_steps
+        self.steps_per_epoch = steps_per_epoch
+        self.batch_size = batch_size
+        self.mu = mu
+        self.lambda_u = lambda_u
+        self.threshold = threshold
+        self.pseudo_labels = pseudo_labels
+        self.temperature = temperature
+        self.alignment = alignment
+        self.fairness = fairness
+        self.teacher = teacher
+        self.weak = weak
+        self.strong = strong
+        self.flip = flip
+        self.propagated_share = propagated_share
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.device = device
+        self.checkpoint = checkpoint
+        self.progress = progress
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        propagated: Any = None,
+        callback: PseudoLabelCallback | None = None,
+    ) -> ConsistencyTraining:
+        """Train on labelled and unlabelled images.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, H, W) or (n, H, W, C), dtype uint8
+            All images. If every one is labelled, they stand for the unlabelled ones, too.
+        y : array-like of shape (n,)
+            Labels; -1 is unlabelled.
+        propagated : array-like of shape (n, n_classes), optional
+            Class probabilities to start from, such as ``label_distributions_`` of
+            `fewlabel.GraphPropagation`; columns in the order of the sorted classes. They are
+            sharpened and weighted by their confidence, and make room for pseudo-labels in the
+            first ``propagated_share`` of the steps. A row of zeros says nothing.
+        callback : PseudoLabelCallback, optional
+            Watches the pseudo-labels, such as `fewlabel.semisupervised.AcceptedPrecision`, which
+            compares them with the truth. It sees copies and changes nothing.
+
+        Returns
+        -------
+        ConsistencyTraining
+            Itself.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range, or the images are not uint8.
+        TrainingError
+            If the loss is no longer a number.
+        """
+        settings, consistency = self._settings()
+        check_images(X, "ConsistencyTraining")
+        y = column_or_1d(y, warn=True)
+        if len(y) != len(X):
+            raise UsageError(
+                f"ConsistencyTraining needs one label an image, -1 where there is none. Got "
+                f"{len(y)} labels for {len(X)} images instead."
+            )
+        self.classes_, codes = encode_labels(y, "ConsistencyTraining")
+        unlabeled = np.flatnonzero(codes < 0)
+        if not len(unlabeled):
+            unlabeled = np.arange(len(X))
+        n_classes = len(self.classes_)
+        targets = check_propagated(propagated, len(X), n_classes)[unlabeled]
+        labeled = np.flatnonzero(codes >= 0)
+        trainer = ConsistencyTrainer(
+            self._build(X, settings.seed),
+            settings,
+            device=pick_device(self.device),
+            unlabeled=TrainingSet.of(X[unlabeled], targets),
+            weak=self._augmentation(X, self.weak),
+            strong=self._augmentation(X, self.strong),
+            consistency=consistency,
+            class_shares=self._class_shares(codes[labeled]),
+            steps_per_epoch=math.ceil(self.n_steps / settings.n_epochs),
+            observer=None if callback is None else _Watch(callback, unlabeled, self.classes_),
+            progress=self.progress,
+            checkpoint=self.checkpoint,
+        )
+        data = TrainingSet.of(X[labeled], one_hot(codes[labeled], n_classes))
+        self.network_ = trainer.fit(data)
+        self.history_ = trainer.history
+        return self
+
+    def _settings(self) -> tuple[TrainSettings, ConsistencySettings]:
+        check_settings(self)
+        alignment = self.alignment
+        if alignment == "auto":
+            alignment = "uniform" if self.method == "softmatch" else "none"
+        consistency = ConsistencySettings(
+            method=self.method,
+            mu=self.mu,
+            lambda_u=self.lambda_u,
+            threshold=self.threshold,
+            temperature=0.0 if self.pseudo_labels == "hard" else self.temperature,
+            alignment=alignment,
+            fairness=self.fairness,
+            teacher=self.teacher,
+            propagated_share=self.propagated_share,
+        )
+        settings = TrainSettings(
+            n_epochs=max(1, round(self.n_steps / self.steps_per_epoch)),
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            label_smoothing=self.label_smoothing,
+            seed=int(as_generator(self.random_state).integers(2**31)),
+        )
+        settings.check("ConsistencyTraining")
+        return settings, consistency
+
+    def _augmentation(self, X: np.ndarray, policy: str | Augmentation) -> Augmentation:
+        mirrors = decide_flip(self.flip, X.shape[3] if X.ndim == 4 else 1)
+        return make_augmentation(policy, flip=mirrors if isinstance(policy, str) else None)
+
+    def _class_shares(self, codes: np.ndarray) -> torch.Tensor:
+        counts = np.ones(len(self.classes_))
+        if self.alignment == "labels":
+            counts = np.bincount(codes, minlength=len(counts)).astype(float)
+        return torch.from_numpy((counts / counts.sum()).astype(np.float32))
+
+
+class _Watch:
+    """Names rows and classes as the caller of ``fit`` knows them."""
+
+    def __init__(
+        self, callback: PseudoLabelCallback, rows: np.ndarray, classes: np.ndarray
+    ) -> None:
+        self.callback, self.rows, self.classes = callback, rows, classes
+
+    def on_pseudo_labels(self, rows: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> None:
+        self.callback.on_pseudo_labels(self.rows[rows], self.classes[codes], weights.copy())
+
+    def on_epoch_end(self) -> dict[str, float]:
+        return dict(self.callback.on_epoch_end())

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from fewlabel.data import Labels, image_set_from_array, labels_from_truth, load_images
+from fewlabel.errors import UsageError
+from fewlabel.explain.model import (
+    class_position,
+    explain_one,
+    image_position,
+    model_size,
+    predict_arrays,
+)
+from fewlabel.features.backbone import Backbone
+from fewlabel.pipeline import Features, FitSettings, extract_features, fit_images
+from fewlabel.runs.folder import Run
+
+
+@pytest.fixture(scope="module")
+def images():
+    return load_images("digits").subset(range(120))
+
+
+def fit(images, method, features="pixels", prepared=None):
+    truth = labels_from_truth(images)
+    y = np.where(np.arange(len(images)) < 60, truth.y, -1)
+    settings = FitSettings(method=method, features=features)
+    return fit_images(images, Labels(y, truth.classes), settings, prepared=prepared)
+
+
+@pytest.fixture(scope="module", params=["graph pixels", "supervised patches", "student backbone"])
+def run(request, images):
+    """A run of each kind: a graph, a logistic regression, and a network."""
+    method, features = request.param.split()
+    prepared = None
+    if features == "backbone":
+        backbone = Backbone("test_resnet", pretrained=False, size=32)
+        prepared = Features(backbone, backbone.fit_transform(images), "random weights")
+    else:
+        prepared = extract_features(images, features=features)
+    result = fit(images, method, features, prepared)
+    return Run(result.extractor, result.classifier, result.classes, {})
+
+
+def test_any_run_is_explained(run, images):
+    found = explain_one(run, images, 70, n_samples=60, repeats=2)
+    explanation = found.explanation
+    proba = run.predict(images.subset([70])).proba[0]
+    np.testing.assert_allclose(explanation.proba, proba, atol=1e-4)
+    assert explanation.target == proba.argmax()
+    assert found.name == "70"
+    size = 32 if isinstance(run.extractor, Backbone) else 8
+    assert explanation.image.shape[:2] == model_size(run, images) == (size, size)
+    assert len(explanation.weights) >= 16
+    assert np.abs(explanation.weights).max() > 0
+
+
+def test_arrays_are_predicted_as_images_are(run, images):
+    pixels = images.read(np.arange(5))
+    expected = run.predict(images.subset(range(5))).proba
+    np.testing.assert_allclose(predict_arrays(run)(pixels), expected, atol=1e-6)
+
+
+def test_a_photo_is_shown_finer_than_the_model_sees_it(run, tmp_path):
+    size = run.extractor.network_.size if isinstance(run.extractor, Backbone) else (8, 8)
+    noise = np.random.default_rng(0).integers(0, 256, (30, 50, 3)).astype(np.uint8)
+    Image.fromarray(noise).resize((500, 300)).save(tmp_path / "wide.png")
+    photo = load_images(tmp_path / "wide.png")
+    explanation = explain_one(run, photo, n_samples=20, repeats=1).explanation
+    assert explanation.image.shape == (*size, 3)
+    assert explanation.display.shape == (256, 256, 3)
+    small = image_set_from_array(noise[None, :8, :8])
+    assert explain_one(run, small, n_samples=20, repeats=1).explanation.display is None
+
+
+def test_the_size_where_the_features_name_none(images):
+    class Anything:
+        extractor = object()
+
+    assert model_size(Anything(), images) == (8, 8)
+    photos = image_set_from_array(np.zeros((1, 300, 400, 3), np.uint8))
+    assert model_size(Anything(), photos) == (128, 128)
+
+
+def test_classes_and_images_are_found_by_name(images):
+    assert class_position("7", images.truth.tolist()) == images.truth.tolist().index("7")
+    with pytest.raises(UsageError, match=r"knows no class 'coats': did you mean 'Coat'?"):
+        class_position("coats", ["Bag", "Coat"])
+    with pytest.raises(UsageError, match=r"no class 'xyz': the classes are Bag, Coat."):
+        class_position("xyz", ["Bag", "Coat"])
+    assert image_position(images.subset([3])) == 0
+    with pytest.raises(UsageError, match=r"holds 120 images: add --grid 12 for a sheet, or --name"):
+        image_position(images)
+    with pytest.raises(UsageError, match=r"no image called 1199: did you mean 119?"):
+        image_position(images, "1199")

@@ -1,0 +1,98 @@
+"""The points of a learning curve are what refitting with fewer labels gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fewlabel.errors import UsageError
+from fewlabel.evaluate import Choice, label_folds
+from fewlabel.graph import FewLabelClassifier, fewer_labels
+from fewlabel.graph.fewer_labels import measure_fewer_labels
+
+
+def problem(n=150, n_labeled=60, n_classes=3, seed=0, overlap=2.0):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(n_classes, size=n)
+    X = rng.normal(size=(n, 6)) + overlap * np.eye(n_classes, 6)[truth]
+    y = np.full(n, -1)
+    y[:n_labeled] = truth[:n_labeled]
+    return X.astype(np.float32), y
+
+
+def test_each_size_is_what_refitting_on_these_labels_alone_gives(monkeypatch):
+    X, y = problem()
+    chosen = lambda proba, y_true, **options: Choice("0.9 uniform", ())  # noqa: E731
+    model = FewLabelClassifier(method="graph", random_state=0, alphas=(0.9,)).fit(X, y)
+    monkeypatch.setattr(fewer_labels, "choose_candidate", chosen)
+    points = measure_fewer_labels(model, X)
+    graph = model._predictor.graph
+    folds = model.folds_.folds
+    right = np.zeros(60)
+    for start in range(10):
+        train = np.concatenate([folds[(start + i) % 10][1] for i in range(4)])
+        held = np.setdiff1d(model.folds_.labeled, train)
+        few = np.full(len(y), -1)
+        few[train] = y[train]
+        alone = graph.solve(few, label_folds(few, None, 2, np.random.default_rng(0)), 3, 0.9)
+        right[held] += alone.full("uniform").argmax(axis=1)[held] == y[held]
+    assert points.n_labeled.tolist() == [6, 12, 24, 54]
+    # The solver stops at a tolerance, so a prediction on the brink may differ.
+    assert np.abs(points.right[:, 2] - right / 6).mean() < 0.02
+
+
+@pytest.mark.parametrize("method", ["graph", "blend", "supervised", "student"])
+def test_labels_that_mean_nothing_are_not_foretold(method):
+    """No model is tested on a label that it was trained on."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 5)).astype(np.float32)
+    y = np.full(400, -1)
+    y[:300] = rng.integers(2, size=300)
+    model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
+    points = measure_fewer_labels(model, X)
+    assert np.abs(points.right.mean(axis=0) - 0.5).max() < 0.09
+
+
+@pytest.mark.parametrize("method", ["graph", "blend", "supervised", "student"])
+def test_more_labels_do_better_and_the_last_size_is_that_of_the_fit(method):
+    X, y = problem(n=400, n_labeled=150, n_classes=5, overlap=2.5)
+    model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
+    points = measure_fewer_labels(model, X)
+    assert points.n_labeled[-1] == pytest.approx(120)
+    assert (np.diff(points.n_labeled) > 0).all()
+    assert points.right.shape == (150, len(points.n_labeled))
+    accuracy = points.right.mean(axis=0)
+    assert accuracy[-1] > accuracy[0]
+    fitted = model.cross_fitted_.argmax(axis=1) == y[:150]
+    np.testing.assert_array_equal(points.right[:, -1], fitted)
+    again = measure_fewer_labels(model, X)
+    np.testing.assert_array_equal(again.right, points.right)
+
+
+def test_leave_one_out_is_dealt_into_parts_and_copies_stay_together():
+    X, y = problem(n=80, n_labeled=24)
+    X[1], y[1] = X[0], y[0]
+    groups = np.arange(80)
+    groups[1] = 0
+    model = FewLabelClassifier(random_state=0).fit(X, y, groups=groups)
+    assert len(model.folds_.folds) == 23
+    study = fewer_labels._Study(model, model.folds_, X)
+    assert study.n_parts == 8
+    assert study.part_of[0] == study.part_of[1]
+    assert np.bincount(study.part_of).max() <= 4
+    assert study.sizes() == [1, 2, 4, 7]
+    assert measure_fewer_labels(model, X).n_labeled[-1] == pytest.approx(24 * 22 / 23)
+
+
+def test_a_label_alone_in_its_class_is_not_tested():
+    X, y = problem()
+    y[5] = 3
+    model = FewLabelClassifier(random_state=0).fit(X, y)
+    points = measure_fewer_labels(model, X)
+    assert 5 not in points.tested
+    assert len(points.right) == len(points.tested) == 59
+
+
+def test_without_folds_there_is_nothing_to_measure():
+    with pytest.raises(UsageError, match="fitted and cross-fitted in this process"):
+        measure_fewer_labels(FewLabelClassifier(), np.zeros((3, 2)))

@@ -1,0 +1,138 @@
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, make_moons
+from sklearn.exceptions import NotFittedError
+
+from fewlabel.errors import UsageError
+from fewlabel.graph import GraphPropagation, chord, neighbor_average
+
+
+def two_islands():
+    """Two far groups in the plane; the labels are all in the first one."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, (20, 2)), rng.normal(100, 1, (20, 2))])
+    y = np.full(40, -1)
+    y[:4] = 0, 1, 0, 1
+    return X, y
+
+
+def test_moons_are_followed_along_their_bend():
+    X, truth = make_moons(200, noise=0.05, random_state=0)
+    y = np.full(200, -1)
+    y[[np.flatnonzero(truth == 0)[0], np.flatnonzero(truth == 1)[0]]] = 0, 1
+    model = GraphPropagation(8, alpha=0.99, metric="euclidean").fit(X, y)
+    assert (model.transduction_ == truth).mean() > 0.95
+    assert not model.unreached_.any()
+
+
+@pytest.mark.parametrize("method", ["spreading", "poisson"])
+def test_digits_from_twenty_labels(method):
+    X, truth = load_digits(return_X_y=True)
+    X, truth = X[:600], truth[:600]
+    y = np.full(600, -1)
+    for label in range(10):
+        y[np.flatnonzero(truth == label)[:2]] = label
+    model = GraphPropagation(alpha=0.98, method=method, random_state=0).fit(X, y)
+    assert (model.transduction_ == truth).mean() > 0.85
+    assert (model.predict(X[:100] * 1.5) == truth[:100]).mean() > 0.85
+    np.testing.assert_allclose(model.label_distributions_.sum(axis=1), 1)
+    np.testing.assert_allclose(model.predict_proba(X[:50]).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("method", ["spreading", "poisson"])
+@pytest.mark.parametrize("class_prior", ["uniform", "labels"])
+def test_rows_that_no_label_reaches_are_flagged_and_hold_the_prior(method, class_prior):
+    X, y = two_islands()
+    y[4] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = GraphPropagation(5, method=method, class_prior=class_prior, metric="euclidean").fit(
+            X, y
+        )
+    assert model.unreached_.tolist() == [False] * 20 + [True] * 20
+    prior = [0.5, 0.5] if class_prior == "uniform" else [0.6, 0.4]
+    np.testing.assert_allclose(model.label_distributions_[20:], [prior] * 20)
+    assert np.isfinite(model.label_distributions_).all()
+    np.testing.assert_allclose(model.label_distributions_.sum(axis=1), 1)
+
+
+def test_a_far_row_of_a_long_chain_is_reached():
+    # Points on a line, two neighbors each: labels at the ends, hundreds of steps apart.
+    X = np.arange(500.0)[:, None]
+    y = np.full(500, -1)
+    y[0], y[-1] = 0, 1
+    model = GraphPropagation(2, alpha=0.5, metric="euclidean").fit(X, y)
+    assert not model.unreached_.any()
+    assert (model.transduction_[:240] == 0).all()
+    assert (model.transduction_[260:] == 1).all()
+
+
+def test_poisson_with_one_class():
+    model = GraphPropagation(2, method="poisson").fit(np.eye(4), [3, -1, -1, 3])
+    assert model.transduction_.tolist() == [3] * 4
+    assert not model.unreached_.any()
+
+
+def test_a_single_row():
+    model = GraphPropagation().fit([[1.0, 2.0]], [4])
+    assert model.transduction_.tolist() == [4]
+    assert model.predict([[2.0, 1.0]]).tolist() == [4]
+
+
+def test_texts_as_labels():
+    X = np.array([[1, 0.0], [1, 0.1], [0, 1], [0.1, 1]])
+    model = GraphPropagation(1).fit(X, ["ant", "-1", "bee", "-1"])
+    assert model.transduction_.tolist() == ["ant", "ant", "bee", "bee"]
+    assert model.predict([[0.9, 0]]).tolist() == ["ant"]
+
+
+def test_the_same_seed_gives_the_same_result():
+    X = np.random.default_rng(1).normal(size=(100, 5))
+    y = np.where(np.arange(100) < 10, np.arange(100) % 2, -1)
+    a, b = (GraphPropagation(random_state=5).fit(X, y).label_distributions_ for _ in range(2))
+    np.testing.assert_array_equal(a, b)
+
+
+def test_predict_before_fit():
+    with pytest.raises(NotFittedError):
+        GraphPropagation().predict([[0.0]])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_neighbors": 0}, r"'n_neighbors' .* must be an int of at least 1. Got 0"),
+        ({"alpha": 1}, r"'alpha' .* must be a float in \(0, 1\). Got 1 "),
+        ({"alpha": 0}, r"'alpha' .* Got 0 "),
+        ({"method": "laplace"}, r"'method' .* one of spreading, poisson. Got 'laplace'"),
+        ({"class_prior": None}, r"'class_prior' .* one of uniform, labels. Got None"),
+        ({"metric": "manhattan"}, r"'metric' parameter must be one of cosine, euclidean"),
+    ],
+)
+def test_parameters_out_of_range(parameters, message):
+    with pytest.raises(UsageError, match=message):
+        GraphPropagation(**parameters).fit([[0.0], [1.0], [3.0]], [0, 1, -1])
+
+
+def test_the_chord_is_the_distance_of_unit_vectors():
+    a, b = np.random.default_rng(0).normal(size=(2, 10, 6))
+    a, b = (m / np.linalg.norm(m, axis=1, keepdims=True) for m in (a, b))
+    cosine_distance = 1 - (a * b).sum(axis=1)
+    np.testing.assert_allclose(chord(cosine_distance), np.linalg.norm(a - b, axis=1))
+
+
+def test_the_average_of_neighbors_follows_the_formula():
+    rng = np.random.default_rng(2)
+    proba = rng.dirichlet(np.ones(3), size=9)
+    indices = rng.integers(9, size=(5, 4))
+    distances = np.sort(rng.random((5, 4)), axis=1)
+    weights = np.exp(-4 * (distances / distances[:, -1:]) ** 2)
+    expected = np.einsum("mk,mkc->mc", weights, proba[indices]) / weights.sum(1, keepdims=True)
+    np.testing.assert_allclose(neighbor_average(indices, distances, proba), expected)
+
+
+def test_neighbors_at_distance_zero_are_averaged_equally():
+    found = neighbor_average(np.array([[0, 1]]), np.zeros((1, 2)), np.eye(2))
+    assert found.tolist() == [[0.5, 0.5]]

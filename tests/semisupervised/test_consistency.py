@@ -1,0 +1,276 @@
+"""Consistency training as an estimator: it helps, resumes, keeps the truth out, and is saved."""
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from fewlabel.errors import UsageError
+from fewlabel.nets import NetworkClassifier, TrainSettings
+from fewlabel.nets.augment import Augmentation
+from fewlabel.persist import load_bundle, save_bundle
+from fewlabel.semisupervised import consistency
+from fewlabel.semisupervised.accepted_precision import AcceptedPrecision
+from fewlabel.semisupervised.consistency import ConsistencyTraining
+from fewlabel.semisupervised.consistency_rules import METHODS
+
+NET = {"architecture": "cnn", "options": {"widths": (16, 32), "dropout": 0.0}}
+QUICK = NET | {"n_steps": 12, "steps_per_epoch": 4, "batch_size": 8, "mu": 2, "random_state": 0}
+
+
+def digits(n_labeled, seed=0, n=1_000):
+    """Images, truth, and labels of a few that stand for all classes."""
+    data = load_digits()
+    images = (data.images * 15).astype(np.uint8)
+    order = np.random.default_rng(seed).permutation(len(images))[:n]
+    images, truth = images[order], data.target[order]
+    chosen = [np.flatnonzero(truth == code)[: n_labeled // 10] for code in range(10)]
+    y = np.full(len(truth), -1)
+    y[np.concatenate(chosen)] = truth[np.concatenate(chosen)]
+    return images, truth, y
+
+
+@pytest.fixture(scope="module")
+def small():
+    return digits(20, n=120)
+
+
+@pytest.fixture
+def checkpoint_every_epoch(monkeypatch):
+    eager = functools.partial(TrainSettings, checkpoint_seconds=0.0)
+    monkeypatch.setattr(consistency, "TrainSettings", eager)
+
+
+class StopError(Exception):
+    """Stands for a kill in the middle of an epoch."""
+
+
+def stop_at(step):
+    def progress(stage, done, total):
+        if done == step:
+            raise StopError
+
+    return progress
+
+
+def test_it_beats_the_same_network_on_the_labels_alone():
+    reached = {"labels alone": [], "consistency": []}
+    for seed in range(2):
+        images, truth, y = digits(20, seed)
+        rest = y == -1
+        alone = NetworkClassifier(
+            **NET, augment="weak", min_steps=200, batch_size=16, random_state=seed
+        ).fit(images, y)
+        both = ConsistencyTraining(
+            **NET, n_steps=200, batch_size=16, mu=4, strong="mild", random_state=seed
+        ).fit(images, y)
+        reached["labels alone"].append(alone.score(images[rest], truth[rest]))
+        reached["consistency"].append(both.score(images[rest], truth[rest]))
+    assert np.mean(reached["consistency"]) > np.mean(reached["labels alone"]) + 0.03, reached
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_and_says_how(method, small):
+    images, truth, y = small
+    watch = AcceptedPrecision(truth)
+    model = ConsistencyTraining(**QUICK, method=method, threshold=0.15)
+    model.fit(images, y, callback=watch)
+    assert [record["epoch"] for record in model.history_] == [0, 1, 2]
+    figures = {"loss", "labeled_loss", "unlabeled_loss", "accepted", "threshold"}
+    for record in model.history_:
+        assert figures <= record.keys()
+        assert record["loss"] == pytest.approx(
+            record["labeled_loss"] + record["unlabeled_loss"], rel=1e-4
+        )
+        assert 0 <= record.get("accepted_precision", 0) <= 1
+    assert "accepted_precision" in model.history_[-1]
+    proba = model.predict_proba(images)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert model.embed(images[:3]).shape == (3, model.network_.head.in_features)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_interrupted_run_goes_on_to_the_same_weights(
+    method, small, tmp_path, checkpoint_every_epoch
+):
+    images, _, y = small
+    settings = QUICK | {"method": method, "threshold": 0.15, "alignment": "uniform"}
+    whole = ConsistencyTraining(**settings).fit(images, y)
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(StopError):
+        ConsistencyTraining(**settings, checkpoint=file, progress=stop_at(10)).fit(images, y)
+    assert file.exists()
+    steps = []
+    resumed = ConsistencyTraining(
+        **settings, checkpoint=file, progress=lambda stage, done, total: steps.append(done)
+    ).fit(images, y)
+    assert steps == [9, 10, 11, 12]
+    np.testing.assert_array_equal(whole.predict_proba(images), resumed.predict_proba(images))
+    for one, other in zip(whole.history_, resumed.history_, strict=True):
+        assert one | {"seconds": 0} == other | {"seconds": 0}
+
+
+def test_a_checkpoint_of_other_settings_is_not_taken_up(small, tmp_path, checkpoint_every_epoch):
+    images, _, y = small
+    file = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(StopError):
+        ConsistencyTraining(**QUICK, checkpoint=file, progress=stop_at(10)).fit(images, y)
+    steps = []
+    ConsistencyTraining(
+        **QUICK,
+        lambda_u=0.5,
+        checkpoint=file,
+        progress=lambda stage, done, total: steps.append(done),
+    ).fit(images, y)
+    assert len(steps) == 12
+
+
+KILLED = """
+import os, signal, sys
+from tests.semisupervised.test_consistency import *
+
+def progress(stage, done, total):
+    if sys.argv[2] == "kill" and done == 10:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+consistency.TrainSettings = functools.partial(TrainSettings, checkpoint_seconds=0.0)
+images, _, y = digits(20, n=120)
+model = ConsistencyTraining(**QUICK, checkpoint=sys.argv[1], progress=progress).fit(images, y)
+print(json.dumps(model.predict_proba(images[:5]).tolist()))
+"""
+
+
+def test_a_run_killed_outright_goes_on_to_the_same_weights(small, tmp_path, request):
+    root = request.config.rootpath
+
+    def run(how):
+        return subprocess.run(
+            [sys.executable, "-c", KILLED, str(tmp_path / "checkpoint.safetensors"), how],
+            cwd=root,
+            env=os.environ | {"PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    killed = run("kill")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    images, _, y = small
+    whole = ConsistencyTraining(**QUICK).fit(images, y)
+    assert json.loads(run("go on").stdout) == whole.predict_proba(images[:5]).tolist()
+
+
+def test_truth_that_a_callback_knows_changes_nothing(small):
+    images, truth, y = small
+
+    class Meddler(AcceptedPrecision):
+        def on_pseudo_labels(self, rows, labels, weights):
+            super().on_pseudo_labels(rows, labels, weights)
+            assert (y[rows] == -1).all()
+            labels[:], weights[:] = truth[rows], 1
+
+    alone = ConsistencyTraining(**QUICK).fit(images, y)
+    watched = ConsistencyTraining(**QUICK).fit(images, y, callback=Meddler(truth))
+    np.testing.assert_array_equal(alone.predict_proba(images), watched.predict_proba(images))
+
+
+def test_propagated_labels_are_learned_from(small):
+    images, truth, y = small
+    rest = y == -1
+    propagated = np.full((len(y), 10), 0.02)
+    propagated[np.arange(len(y)), truth] = 0.82
+    settings = QUICK | {"n_steps": 60, "strong": "weak", "batch_size": 16}
+    without = ConsistencyTraining(**settings).fit(images, y)
+    told = ConsistencyTraining(**settings, propagated_share=2.0)
+    told.fit(images, y, propagated=propagated)
+    assert told.score(images[rest], truth[rest]) > without.score(images[rest], truth[rest]) + 0.1
+    # Zeros say nothing.
+    silent = ConsistencyTraining(**settings).fit(images, y, propagated=np.zeros((len(y), 10)))
+    np.testing.assert_array_equal(silent.predict_proba(images), without.predict_proba(images))
+
+
+def test_classes_may_be_texts_images_coloured_and_all_of_them_labelled(small):
+    images, truth, _ = small
+    colour = np.repeat(images[..., None], 3, axis=3)
+    names = np.array([f"digit {label}" for label in truth])
+    model = ConsistencyTraining(**QUICK).fit(colour, names)
+    assert set(model.predict(colour)) <= set(names)
+
+
+def test_the_same_seed_gives_the_same_model_and_a_clone_is_not_fitted(small):
+    images, _, y = small
+    first = ConsistencyTraining(**QUICK).fit(images, y)
+    twin = clone(first)
+    assert twin.get_params() == first.get_params()
+    assert not hasattr(twin, "network_")
+    np.testing.assert_array_equal(
+        first.predict_proba(images), twin.fit(images, y).predict_proba(images)
+    )
+    other = clone(first).set_params(random_state=1).fit(images, y)
+    assert not np.array_equal(first.predict_proba(images), other.predict_proba(images))
+
+
+def test_a_saved_model_predicts_the_same(small, tmp_path):
+    images, _, y = small
+    model = ConsistencyTraining(**QUICK).fit(images, y)
+    arrays, meta = model.to_state()
+    save_bundle(tmp_path / "model", kind="network", arrays=arrays, meta=meta)
+    bundle = load_bundle(tmp_path / "model", kind="network")
+    again = ConsistencyTraining.from_state(bundle.arrays, bundle.meta)
+    np.testing.assert_array_equal(again.predict_proba(images), model.predict_proba(images))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "mixmatch"}, "'method' parameter of ConsistencyTraining must be one of fixm"),
+        ({"teacher": "both"}, "'teacher' parameter of ConsistencyTraining must be one of ema"),
+        ({"mu": 0}, "'mu' parameter of ConsistencyTraining must be an int of at least 1. Got 0"),
+        ({"n_steps": 2.5}, "'n_steps' parameter of ConsistencyTraining must be an int"),
+        ({"lambda_u": -1}, "'lambda_u' parameter of ConsistencyTraining must be a number of at"),
+        ({"threshold": 2}, r"'threshold' parameter of ConsistencyTraining must be a float in \["),
+        ({"temperature": 0}, r"'temperature' parameter of ConsistencyTraining must be a float in"),
+        ({"fairness": 0.1}, "belongs to method='freematch'. Got method='softmatch'"),
+        ({"strong": "hard"}, "The augmentation must be one of none, weak, mild, strong"),
+        ({"flip": "maybe"}, "'flip' must be True, False or 'auto'"),
+        ({"learning_rate": 0}, "'learning_rate' parameter of ConsistencyTraining must be"),
+    ],
+)
+def test_parameters_out_of_range_are_named(changes, message, small):
+    images, _, y = small
+    with pytest.raises(UsageError, match=message):
+        ConsistencyTraining(**QUICK | changes).fit(images, y)
+
+
+def test_bad_input_is_named(small):
+    images, _, y = small
+    model = ConsistencyTraining(**QUICK)
+    with pytest.raises(UsageError, match=r"float32 of shape \(120, 64\) instead: for rows of fea"):
+        model.fit(images.reshape(120, -1).astype(np.float32), y)
+    with pytest.raises(UsageError, match="Got 3 labels for 120 images"):
+        model.fit(images, y[:3])
+    with pytest.raises(UsageError, match="every label is -1"):
+        model.fit(images, np.full(120, -1))
+    with pytest.raises(UsageError, match=r"\(120, 10\)\. Got \(120, 3\) instead"):
+        model.fit(images, y, propagated=np.zeros((120, 3)))
+    with pytest.raises(UsageError, match="must hold probabilities, from 0 to 1"):
+        model.fit(images, y, propagated=np.full((120, 10), np.nan))
+
+
+def test_ones_own_augmentations_say_themselves_whether_they_mirror(small):
+    images, _, y = small
+    mirror, plain = Augmentation(flip=True, shift=0.1), Augmentation(shift=0.1)
+    results = [
+        ConsistencyTraining(**QUICK, strong=strong, flip=flip).fit(images, y).predict_proba(images)
+        for strong, flip in [(plain, False), (plain, True), (mirror, False)]
+    ]
+    # With flip=True only the weak view, given by name, is mirrored.
+    assert not np.array_equal(results[0], results[1])
+    assert not np.array_equal(results[0], results[2])

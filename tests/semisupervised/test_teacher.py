@@ -1,0 +1,353 @@
+"""Teacher and student: bagging, pseudo-labels, rounds, one student, and what is told."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+from fewlabel import MultiLabelNetwork, NetworkClassifier, TeacherStudent
+from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.semisupervised import teacher_rounds
+from fewlabel.semisupervised.voices import Voices
+
+NETWORK = NetworkClassifier(options={"widths": (48,)}, n_epochs=1, min_steps=80, learning_rate=1e-2)
+SEVERAL = MultiLabelNetwork(
+    "mlp", options={"widths": (64,)}, n_epochs=1, min_steps=120, learning_rate=1e-2
+)
+# More rows are passed over as often in more steps.
+STUDENT = MultiLabelNetwork(**SEVERAL.get_params() | {"min_steps": 300})
+QUICK = {"n_members": 3, "max_rounds": 2, "precision": 0.95, "random_state": 0}
+TWO = ((0, 5), (5, 10))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, truth = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(X))
+    X, truth = (X[order] / 16).astype(np.float32), truth[order]
+    return X[:1_200], np.where(np.arange(1_200) < 150, truth[:1_200], -1), truth, X[1_200:]
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    return TeacherStudent(NETWORK, **QUICK).fit(digits[0], digits[1])
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """Sums of a digit 0-4 beside a digit 5-9: 1,200 rows, 200 labelled, and 300 to test on."""
+    X, truth = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    low = rng.choice(np.flatnonzero(truth < 5), 1_500)
+    high = rng.choice(np.flatnonzero(truth >= 5), 1_500)
+    Y = np.zeros((1_500, 10), dtype=int)
+    Y[np.arange(1_500), truth[low]] = 1
+    Y[np.arange(1_500), truth[high]] = 1
+    both = np.concatenate([X[low], X[high]], axis=1).astype(np.float32) / 16
+    few = np.where(np.arange(1_200)[:, None] < 200, Y[:1_200], -1)
+    return both[:1_200], few, Y, both[1_200:]
+
+
+@pytest.fixture(scope="module")
+def several(pairs):
+    return TeacherStudent(SEVERAL, STUDENT, **QUICK).fit(pairs[0], pairs[1])
+
+
+def test_it_does_no_worse_than_the_network_alone(model, digits):
+    X, y, truth, test = digits
+    alone = NetworkClassifier(**NETWORK.get_params() | {"random_state": 0})
+    alone.fit(X[y >= 0], y[y >= 0])
+    assert model.score(test, truth[1_200:]) > alone.score(test, truth[1_200:]) - 0.02
+    np.testing.assert_allclose(model.predict_proba(test).sum(axis=1), 1)
+    # One student predicts.
+    assert isinstance(model.student_, NetworkClassifier)
+    np.testing.assert_array_equal(model.student_.predict(test), model.predict(test))
+
+
+def test_rounds_are_measured_on_labels_that_are_held_out(model, digits):
+    _, y, _, _ = digits
+    assert len(model.held_) == pytest.approx(30, abs=3)
+    assert (y[model.held_] >= 0).all()
+    first, *rest = model.rounds_
+    assert (first.round, first.teacher, first.n_accepted) == (0, "none", 0)
+    assert [record.teacher for record in rest] == ["ensemble", "student"]
+    before = first
+    for record in rest:
+        assert record.gain == pytest.approx(record.accuracy - before.accuracy)
+        assert (
+            record.n_accepted
+            == record.n_present
+            == before.n_present + record.n_new - (record.n_revoked)
+        )
+        before = record
+    assert model.helped_ == (model.n_rounds_ > 0)
+    assert len(model.member_accuracy_) == 3
+    assert model.ensemble_accuracy_ >= np.mean(model.member_accuracy_)
+
+
+def test_pseudo_labels_are_mostly_right_and_never_given_to_labels(model, digits):
+    _, y, truth, _ = digits
+    entries = model.ledger_.columns()
+    held = entries["revoked"] < 0
+    rows, labels = entries["row"][held], entries["label"][held]
+    assert len(rows) > 200
+    assert (y[rows] == -1).all()
+    assert (truth[rows] == labels).mean() > 0.9
+
+
+def test_members_disagree_most_where_the_student_is_wrong(model, digits):
+    _, _, truth, test = digits
+    wrong = model.predict(test) != truth[1_200:]
+    disagreement = model.uncertainty(test)
+    assert disagreement.min() >= 0
+    assert disagreement[wrong].mean() > 1.3 * disagreement[~wrong].mean()
+    np.testing.assert_allclose(model.ensemble_proba(test).sum(axis=1), 1, atol=1e-5)
+
+
+def test_held_out_labels_train_nothing_but_the_last_student(digits, monkeypatch):
+    X, y, _, _ = digits
+    seen = {}
+    ensure = Voices.ensure
+
+    def watched(self, name, template, sample):
+        def told():
+            drawn = sample()
+            seen[name] = set(drawn[0].tolist())
+            return drawn
+
+        ensure(self, name, template, told)
+
+    monkeypatch.setattr(Voices, "ensure", watched)
+    model = TeacherStudent(NETWORK, **QUICK | {"sample": "all"}).fit(X, y)
+    held = set(model.held_.tolist())
+    final = seen.pop(f"final-{model.n_rounds_}")
+    assert held <= final
+    assert {"member-1", "member-2", "member-3", "alone", "student-1"} <= set(seen)
+    for rows in seen.values():
+        assert not rows & held
+    # Bootstrap samples differ, and each leaves rows out.
+    assert seen["member-1"] != seen["member-2"]
+    assert len(seen["member-1"]) < 0.8 * len(seen["alone"])
+
+
+def test_several_architectures_take_turns(digits):
+    X, y, truth, test = digits
+    members = [NETWORK, LogisticRegression(max_iter=200)]
+    model = TeacherStudent(members, **QUICK | {"n_members": None, "max_rounds": 1}).fit(X, y)
+    assert len(model.member_accuracy_) == 2
+    assert model.score(test, truth[1_200:]) > 0.8
+    other = TeacherStudent(members, members[1], **QUICK | {"max_rounds": 1}).fit(X, y)
+    assert isinstance(other.student_, LogisticRegression)
+
+
+def test_several_labels_a_row(several, pairs):
+    X, few, Y, test = pairs
+    alone = MultiLabelNetwork(**SEVERAL.get_params() | {"random_state": 0})
+    alone.fit(X, few)
+    assert several.score(test, Y[1_200:]) > alone.score(test, Y[1_200:]) - 0.03
+    assert several.predict(test).shape == (300, 10)
+    record = several.rounds_[1]
+    assert record.n_present > record.n_accepted  # up to two a row
+    assert record.n_absent > record.n_present
+    entries = several.ledger_.columns()
+    assert entries["row"].min() >= 200
+    held = entries["revoked"] < 0
+    assert Y[entries["row"][held], entries["label"][held]].mean() > 0.85
+    assert several.thresholds_.positive.shape == several.thresholds_.negative.shape == (10,)
+    assert several.uncertainty(test).shape == (300,)
+
+
+def test_a_mask_is_never_a_target(pairs, monkeypatch):
+    X, few, _, _ = pairs
+    drawn = {}
+    fit = MultiLabelNetwork.fit_soft
+
+    def watched(self, X, targets, mask=None, sample_weight=None, classes=None):
+        drawn[len(drawn)] = targets, mask
+        return fit(self, X, targets, mask, sample_weight, classes)
+
+    monkeypatch.setattr(MultiLabelNetwork, "fit_soft", watched)
+    TeacherStudent(SEVERAL, **QUICK | {"max_rounds": 1, "n_members": 2}).fit(X, few)
+    targets, mask = drawn[3]
+    unbelieved = mask == 0
+    assert unbelieved.any()
+    assert set(np.unique(mask)) == {0.0, 1.0}
+    # Soft labels lie on the side that is believed.
+    believed = targets[~unbelieved]
+    assert ((believed > 0.59) | (believed < 0.41)).all()
+
+
+def test_the_structure_of_the_student_is_kept(pairs):
+    X, few, Y, test = pairs
+    knowing = MultiLabelNetwork(**SEVERAL.get_params() | {"structure": TWO})
+    model = TeacherStudent(knowing, **QUICK | {"max_rounds": 1, "n_members": 2}).fit(X, few)
+    predicted = model.predict(test)
+    assert (predicted[:, :5].sum(axis=1) == 1).all()
+    assert model.score(test, Y[1_200:]) > 0.6
+
+
+def test_an_interrupted_run_goes_on_to_the_same_result(pairs, several, tmp_path):
+    X, few, _, test = pairs
+
+    def stop(stage, done, total):
+        if stage == "teacher: student-1" and done == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        TeacherStudent(SEVERAL, STUDENT, **QUICK, checkpoint=tmp_path, progress=stop).fit(X, few)
+    again = TeacherStudent(SEVERAL, STUDENT, **QUICK, checkpoint=tmp_path).fit(X, few)
+    assert again._voices.trained[0] == "student-1"
+    np.testing.assert_allclose(again.predict_proba(test), several.predict_proba(test), atol=1e-5)
+    np.testing.assert_allclose(again.uncertainty(test), several.uncertainty(test), atol=1e-5)
+    assert again.ledger_.row == several.ledger_.row
+    # No model is in memory but the student.
+    assert not again._voices._models
+    # All is there: nothing is trained. Other labels: nothing of it is taken.
+    whole = TeacherStudent(SEVERAL, STUDENT, **QUICK, checkpoint=tmp_path).fit(X, few)
+    assert whole._voices.trained == []
+    few = np.where(np.arange(1_200)[:, None] < 190, few, -1)
+    other = TeacherStudent(SEVERAL, STUDENT, **QUICK | {"max_rounds": 0}, checkpoint=tmp_path).fit(
+        X, few
+    )
+    assert other._voices.trained[0] == "member-1"
+    (tmp_path / "member-2" / "manifest.json").unlink()
+    with pytest.raises(ModelFormatError, match="member-2 is no longer in"):
+        other.uncertainty(test)
+
+
+def test_a_run_killed_outright_goes_on(tmp_path):
+    setup = """
+import os, signal
+import numpy as np
+from sklearn.datasets import load_digits
+from fewlabel import NetworkClassifier, TeacherStudent
+X, y = load_digits(return_X_y=True)
+X, y = (X[:300] / 16).astype(np.float32), np.where(np.arange(300) < 100, y[:300], -1)
+network = NetworkClassifier(options={"widths": (8,)}, n_epochs=1, min_steps=5)
+model = TeacherStudent(network, n_members=2, max_rounds=0, random_state=0, checkpoint=FOLDER)
+"""
+    kill = """
+def kill(stage, done, total):
+    if stage == "teacher: member-2":
+        os.kill(os.getpid(), signal.SIGKILL)
+model.set_params(progress=kill).fit(X, y)
+"""
+    code = setup.replace("FOLDER", repr(str(tmp_path)))
+    killed = subprocess.run([sys.executable, "-c", code + kill], capture_output=True)
+    assert killed.returncode == -9
+    there = {}
+    exec(code, there)
+    model = there["model"].fit(there["X"], there["y"])
+    assert model._voices.trained == ["member-2", "alone", "final-0"]
+
+
+def test_pseudo_labels_that_do_not_help_are_left_and_it_says_so(digits, monkeypatch):
+    X, y, truth, test = digits
+
+    def wrong(view, thresholds, *, agreement, is_multilabel):
+        turned = np.roll(view.proba, 1, axis=1).astype(np.float32)
+        rows = np.arange(len(turned))
+        return teacher_rounds.SoftLabels(rows, turned, np.ones(turned.shape, bool))
+
+    monkeypatch.setattr(teacher_rounds, "believe", wrong)
+    model = TeacherStudent(NETWORK, **QUICK).fit(X, y)
+    assert not model.helped_
+    assert any("did not help" in note for note in model.notes_)
+    assert model.rounds_[1].gain < -0.2
+    assert model.score(test, truth[1_200:]) > 0.75
+
+
+def test_nothing_believed_stops_and_says_so(digits):
+    X, y, _, _ = digits
+    model = TeacherStudent(NETWORK, **QUICK | {"positive": 0.999999}).fit(X, y)
+    assert model.n_rounds_ == 0
+    assert model.rounds_[-1].outcome == "nothing believed"
+    assert any("nothing was believed" in note for note in model.notes_)
+
+
+def test_a_collapse_is_rolled_back(digits, monkeypatch):
+    X, y, _, _ = digits
+
+    def all_to_one(view, thresholds, *, agreement, is_multilabel):
+        targets = np.eye(10, dtype=np.float32)[np.zeros(len(view.proba), int)]
+        return teacher_rounds.SoftLabels(np.arange(len(targets)), targets, targets >= 0)
+
+    monkeypatch.setattr(teacher_rounds, "believe", all_to_one)
+    model = TeacherStudent(NETWORK, **QUICK).fit(X, y)
+    assert [record.outcome for record in model.rounds_] == ["trained", "collapsed"]
+    assert any("was rolled back" in note for note in model.notes_)
+
+
+def test_all_labelled_and_nothing_held_out(digits):
+    X, y, _, _ = digits
+    labeled = y >= 0
+    few = QUICK | {"n_members": 2}
+    model = TeacherStudent(NETWORK, **few).fit(X[labeled], y[labeled])
+    assert "No row is unlabelled" in model.notes_[0]
+    assert not model.helped_
+    model = TeacherStudent(NETWORK, **few | {"held_out_share": 0, "max_rounds": 1}).fit(X, y)
+    assert (model.n_rounds_, model.rounds_[0].accuracy) == (1, None)
+
+
+def test_images(digits):
+    images = (load_digits().images * 15).astype(np.uint8)
+    _, y, _, _ = digits
+    network = NetworkClassifier("cnn", options={"widths": (8,)}, n_epochs=1, min_steps=10)
+    few = QUICK | {"max_rounds": 1, "n_members": 1}
+    model = TeacherStudent(network, **few).fit(images[:1_200], y)
+    assert model.predict(images[1_200:]).shape == (597,)
+    with pytest.raises(UsageError, match="one label an image"):
+        TeacherStudent(network).fit(images, y)
+
+
+def test_labels_that_cannot_be_learnt_are_named_and_bare_rows_counted(pairs):
+    X, few, _, _ = pairs
+    few = few.copy()
+    few[:200, 3] = 0
+    few[:, 7] = -1
+    few[:4] = [0] * 7 + [-1, 0, 0]
+    few[:2, 7] = 0
+    with pytest.warns(UserWarning, match="No image has"):
+        model = TeacherStudent(SEVERAL, **QUICK | {"max_rounds": 0, "n_members": 1}).fit(X, few)
+    assert "No image has any of the labels 3, 7 (always 0)." in model.notes_
+    assert any("2 labelled rows have none of the labels" in note for note in model.notes_)
+    # Columns of a structure that say other than exactly one are refused by row.
+    knowing = MultiLabelNetwork(**SEVERAL.get_params() | {"structure": TWO})
+    with pytest.raises(UsageError, match="exactly one of the labels 0 to 4, but row 0 has 0"):
+        TeacherStudent(knowing).fit(X, few)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"positive": 1.5}, "'positive' parameter of TeacherStudent"),
+        ({"positive": "high"}, "'auto' or numbers"),
+        ({"positive": [0.9, 0.9]}, "one number a label"),
+        ({"agreement": 0}, "'agreement' parameter"),
+        ({"labeled_share": 1.0}, "below 1"),
+        ({"held_out_share": 1}, r"float in \[0, 1\)"),
+        ({"sample": "some"}, "one of bootstrap, all"),
+        ({"max_rounds": -1}, "'max_rounds'"),
+        ({"n_members": 0}, "'n_members'"),
+        ({"members": []}, "at least one estimator"),
+        ({"members": SEVERAL}, "MultiLabelNetwork and one label a row: give a classifier"),
+    ],
+)
+def test_bad_parameters_are_refused(digits, settings, message):
+    X, y, _, _ = digits
+    with pytest.raises(UsageError, match=message):
+        TeacherStudent(**{"members": NETWORK} | settings).fit(X, y)
+
+
+def test_tables_that_do_not_fit_are_refused(pairs):
+    X, few, _, _ = pairs
+    with pytest.raises(UsageError, match="give a MultiLabelNetwork"):
+        TeacherStudent(NETWORK).fit(X, few)
+    with pytest.raises(UsageError, match="at least one known label"):
+        TeacherStudent(SEVERAL).fit(X, np.full_like(few, -1))
+    named = MultiLabelNetwork(**SEVERAL.get_params() | {"labels": ["a"]})
+    with pytest.raises(UsageError, match="'labels' must name 10 labels"):
+        TeacherStudent(named).fit(X, few)
