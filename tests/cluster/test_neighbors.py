@@ -91,7 +91,9 @@ def test_bfloat16_products_are_ranked_again_in_float32(monkeypatch, method):
 def test_cells_look_into_part_of_the_rows_only():
     index = NeighborIndex(clustered(4000, 8), "euclidean", method="cells")
     index.graph(5)
-    assert index._n_probes[5] < index._cells.n_cells / 3
+    # With bfloat16 products more neighbors than the five are looked for.
+    (n_probes,) = index._n_probes.values()
+    assert n_probes < index._cells.n_cells / 3
 
 
 @pytest.mark.parametrize("method", ["exact", "cells"])

@@ -219,6 +219,7 @@ def test_augmentation_draws_from_the_epochs_own_generator():
     assert len(set(drawn[:48])) == 48
 
 
+@pytest.mark.usefixtures("float32")
 def test_embeddings_are_what_the_head_sees():
     net = network().eval()
     X, _ = blobs()

@@ -40,6 +40,7 @@ def training_set(n=48):
     return TrainingSet.of(rows, np.eye(2)[(rows[:, 0] > 0).astype(int)], weights)
 
 
+@pytest.mark.usefixtures("float32")
 def test_a_step_in_parts_is_the_step_of_the_whole_batch():
     whole = Trainer(network(16), SETTINGS, device=CPU).fit(training_set())
     short = Trainer(network(5), SETTINGS, device=CPU)

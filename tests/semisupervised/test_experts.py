@@ -223,6 +223,7 @@ def tints():
     return images.astype(np.uint8), y
 
 
+@pytest.mark.usefixtures("float32")
 def test_a_backbone_is_turned_into_experts(tints, tmp_path):
     images, y = tints
     network = FineTuning(
