@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from fewlabel import NetworkClassifier
-from fewlabel.multilabel import Glyphs, load_glyphs
+from fewlabel_experiments.combo.glyphs import Glyphs, load_glyphs
 
 RESULT = Path(__file__).parent / "results" / "characters.json"
 

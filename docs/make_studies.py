@@ -4,11 +4,11 @@ The figures of a page come from the study's ``ours.csv`` and from nowhere else. 
 copy that file from the run's folder::
 
     fewlabel reproduce clusters-a --out run
-    cp run/ours.csv experiments/clusters_a/
+    cp run/ours.csv experiments/fewlabel_experiments/clusters_a/
     make docs
 
-The study of photos has curves and pictures besides: ``cp run/training.csv experiments/photos/``
-and ``cp run/photos-*.jpg docs/images/``. That of two characters has pictures, too:
+The study of photos has curves and pictures besides: copy ``training.csv`` too, and
+``cp run/photos-*.jpg docs/images/``. That of two characters has pictures:
 ``cp run/combo-*.png docs/images/``.
 """
 
@@ -18,7 +18,7 @@ import re
 import sys
 from pathlib import Path
 
-from fewlabel.studies import load_studies
+from fewlabel_experiments import protocol, registry, summary, tables
 
 DOCS = Path(__file__).parent
 BEGIN = "<!-- Written by `make docs` from ours.csv: do not change it here. -->"
@@ -54,10 +54,9 @@ def measured(name: str) -> str:
     str
         Markdown, between the two marks.
     """
-    study = load_studies("registry").find_study(name)
-    rows = study.rows(study.config(load_studies("protocol").Settings()))
-    summaries = load_studies("summary").read_ours(study, rows)
-    tables = load_studies("tables")
+    study = registry.find_study(name)
+    rows = study.rows(study.config(protocol.Settings()))
+    summaries = summary.read_ours(study, rows)
     text = tables.page(summaries, study.sentences(summaries), study.measures)
     return f"{BEGIN}\n\n{text}\n{END}"
 
@@ -77,9 +76,9 @@ def draw(name: str, folder: Path) -> list[Path]:
     list of Path
         The files.
     """
-    study = load_studies("registry").find_study(name)
-    rows = study.rows(study.config(load_studies("protocol").Settings()))
-    drawn: list[Path] = study.figures(load_studies("summary").read_ours(study, rows), folder)
+    study = registry.find_study(name)
+    rows = study.rows(study.config(protocol.Settings()))
+    drawn: list[Path] = study.figures(summary.read_ours(study, rows), folder)
     return drawn
 
 
@@ -103,7 +102,7 @@ def renewed(text: str, block: str) -> str:
 
 
 if __name__ == "__main__":
-    for name in load_studies("registry").STUDIES:
+    for name in registry.STUDIES:
         page = page_of(name)
         page.write_text(renewed(page.read_text("utf-8"), measured(name)), encoding="utf-8")
         for file in draw(name, DOCS / "images"):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewlabel.multilabel import ComboSettings, make_combo, write_combo
-from tests.multilabel.conftest import glyphs as glyphs
+from fewlabel_experiments.combo.files import write_combo
+from fewlabel_experiments.combo.generator import make_combo
+from fewlabel_experiments.combo.settings import ComboSettings
+from tests.experiments.combo.conftest import glyphs as glyphs
 
 
 def pictures(folder: Path, n: int, seed: int) -> dict[str, str]:

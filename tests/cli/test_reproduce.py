@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from fewlabel.studies import load_studies
+from fewlabel_experiments import registry
 from tests.experiments.examples import Coin
 
 Run = Callable[..., Result]
@@ -17,7 +17,7 @@ Run = Callable[..., Result]
 def coin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Coin:
     """A study that takes no time, whatever name is asked for."""
     study = Coin(tmp_path / "coin")
-    monkeypatch.setattr(load_studies("registry"), "find_study", lambda name: study)
+    monkeypatch.setattr(registry, "find_study", lambda name: study)
     return study
 
 
@@ -101,6 +101,16 @@ def test_mistakes_are_one_line(
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [("reproduce", "combo"), ("data", "make", "combo")])
+def test_where_the_studies_are_not_installed_it_is_said(
+    run_cli: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("fewlabel.cli.reproduce.find_spec", lambda name: None)
+    result = run_cli(*command, "--out", tmp_path / "x")
+    assert result.exit_code == 2
+    assert "The published studies are not installed: install fewlabel from" in result.stderr
 
 
 def test_a_folder_with_other_files_is_left_alone(run_cli: Run, coin: Coin, tmp_path: Path) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fewlabel.studies import load_studies
-
-protocol = load_studies("protocol")
+from fewlabel_experiments import protocol
 
 CONFIG = """
 [full]

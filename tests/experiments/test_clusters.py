@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from fewlabel.studies import load_studies
+from fewlabel_experiments import registry, runner, tables
+from fewlabel_experiments.protocol import Settings
 
-registry = load_studies("registry")
-runner = load_studies("runner")
-Settings = load_studies("protocol").Settings
 SMALL_A = {"random": [40], "clusters": [20, 40], "spread_clusters": 40, "default": []}
 SMALL_B = {
     "distances": [20], "budgets": [40], "percentiles": [20], "default": [],
@@ -108,7 +106,7 @@ def test_saved_models_print_the_same_table(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr("fewlabel.NetworkClassifier.fit", _never)
     loading = Settings(data="digits", seeds=(0,), from_models=models)
     second = runner.run_study(study, loading, tmp_path / "again")
-    page = load_studies("tables").comparison
+    page = tables.comparison
     assert page(second.summaries) == page(first.summaries)
     assert [s.extra for s in second.summaries] == [s.extra for s in first.summaries]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fewlabel.studies import load_studies
+from fewlabel_experiments import protocol, registry, runner
 
 pytestmark = [
     pytest.mark.data,
@@ -17,10 +17,10 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def means(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
-    study = load_studies("registry").find_study("clusters-b")
-    settings = load_studies("protocol").Settings(quick=True)
+    study = registry.find_study("clusters-b")
+    settings = protocol.Settings(quick=True)
     out = tmp_path_factory.mktemp("clusters-b") / "run"
-    result: Any = load_studies("runner").run_study(study, settings, out)
+    result: Any = runner.run_study(study, settings, out)
     assert all(path.is_file() for path in result.files)
     return {s.row.id: s.mean for s in result.summaries}
 

@@ -10,14 +10,10 @@ import numpy as np
 import pytest
 
 from fewlabel.errors import UsageError
-from fewlabel.studies import load_studies
+from fewlabel_experiments import registry, runner, summary, tables
+from fewlabel_experiments.experts import learners, session
+from fewlabel_experiments.protocol import Settings
 
-registry = load_studies("registry")
-summary = load_studies("summary")
-learners = load_studies("experts.learners")
-measured = load_studies("experts.measured")
-session = load_studies("experts.session")
-Settings = load_studies("protocol").Settings
 STUDY = registry.find_study("experts")
 ROWS = STUDY.rows(STUDY.config(Settings()))
 
@@ -108,7 +104,7 @@ def test_resampling_gives_both_sides_the_same_number() -> None:
 @pytest.mark.skipif(DATA is None, reason="FEWLABEL_DATA is not set")
 def test_a_quick_run(tmp_path: Path) -> None:
     settings = Settings(quick=True)
-    result = load_studies("runner").run_study(STUDY, settings, tmp_path)
+    result = runner.run_study(STUDY, settings, tmp_path)
     found = {s.row.id.removeprefix("fashion-mnist-200-"): s for s in result.summaries}
     assert set(found) == {
         "supervised", "ova", "ova-over", "ova-under", "own", "experts-1", "experts", "default",
@@ -125,7 +121,6 @@ def test_a_quick_run(tmp_path: Path) -> None:
 
 def test_the_page_shows_what_is_measured_beside_accuracy() -> None:
     found = _summaries(mnist_500_experts_1=_row(92, 97.25, 10, 2_000))
-    tables = load_studies("tables")
     text = tables.page(found, [], STUDY.measures)
     assert "| right of the surest half % | balanced accuracy % |" in text
     assert (

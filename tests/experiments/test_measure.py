@@ -6,9 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from fewlabel.studies import load_studies
-
-measure = load_studies("measure")
+from fewlabel_experiments import measure
 
 
 def test_shared_pieces_are_made_once_and_timed_apart() -> None:

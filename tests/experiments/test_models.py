@@ -11,9 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from fewlabel import KMeans, NetworkClassifier
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.studies import load_studies
+from fewlabel_experiments import models
 
-models = load_studies("models")
 X, Y = (array[:400] for array in load_digits(return_X_y=True))
 X = X.astype(np.float32) / 16
 

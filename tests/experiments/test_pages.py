@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from fewlabel.studies import load_studies
+from fewlabel_experiments import protocol, registry
 
 ROOT = Path(__file__).parents[2]
-STUDIES = list(load_studies("registry").STUDIES)
+STUDIES = list(registry.STUDIES)
 
 
 def _maker() -> ModuleType:
@@ -39,13 +39,13 @@ def test_a_page_holds_what_was_measured(name: str) -> None:
 def test_a_page_shows_every_figure(name: str, tmp_path: Path) -> None:
     shown = re.findall(r"\(\.\./images/([\w.-]+)\)", MAKER.page_of(name).read_text("utf-8"))
     drawn = [path.name for path in MAKER.draw(name, tmp_path)]
-    pictures = load_studies("registry").find_study(name).pictures
+    pictures = registry.find_study(name).pictures
     assert sorted([*drawn, *pictures]) == sorted(shown)
 
 
 def test_every_model_of_study_b_stands_in_the_table_of_names() -> None:
-    study = load_studies("registry").find_study("clusters-b")
-    rows = study.rows(study.config(load_studies("protocol").Settings()))
+    study = registry.find_study("clusters-b")
+    rows = study.rows(study.config(protocol.Settings()))
     text = MAKER.page_of("clusters-b").read_text(encoding="utf-8").split("## Saved models")[1]
     named = set(re.findall(r"`([\w-]+)-seedS`", text))
     for row in rows:

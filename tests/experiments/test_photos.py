@@ -14,15 +14,10 @@ from PIL import Image
 
 from fewlabel.errors import UsageError
 from fewlabel.semisupervised import PseudoLabelLedger
-from fewlabel.studies import load_studies
+from fewlabel_experiments import registry, runner, summary
+from fewlabel_experiments.photos import curves, pictures, sentences, session
+from fewlabel_experiments.protocol import Settings
 
-registry = load_studies("registry")
-summary = load_studies("summary")
-curves = load_studies("photos.curves")
-pictures = load_studies("photos.pictures")
-session = load_studies("photos.session")
-sentences = load_studies("photos.sentences")
-Settings = load_studies("protocol").Settings
 STUDY = registry.find_study("photos")
 ROWS = STUDY.rows(STUDY.config(Settings()))
 
@@ -202,7 +197,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Any:
     if DATA is None or session.weights_file(CONFIG) is None:
         pytest.skip("FEWLABEL_DATA is not set, or no weights are in the folder models beside it")
     out = tmp_path_factory.mktemp("photos") / "run"
-    return load_studies("runner").run_study(STUDY, Settings(quick=True), out)
+    return runner.run_study(STUDY, Settings(quick=True), out)
 
 
 # Twenty photos are held out: a photo is five points.

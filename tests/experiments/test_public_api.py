@@ -10,9 +10,9 @@ import pytest
 
 import fewlabel
 
-ROOT = Path(__file__).parents[2] / "experiments"
+ROOT = Path(__file__).parents[2] / "experiments" / "fewlabel_experiments"
 FILES = sorted(ROOT.rglob("*.py"))
-SUBPACKAGES = ("data", "evaluate", "multilabel", "nets", "persist", "graph", "semisupervised")
+SUBPACKAGES = ("data", "evaluate", "nets", "persist", "graph", "semisupervised")
 MODULES = ("errors", "files", "explain.sheets", "semisupervised.agreement", "semisupervised.rounds")
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from fewlabel.errors import UsageError
-from fewlabel.studies import load_studies
+from fewlabel_experiments import records
 
-records = load_studies("records")
 MADE_WITH = {"study": "coin", "config": {"n_images": 0}}
 
 

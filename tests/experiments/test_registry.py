@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from fewlabel.errors import DataError, UsageError
-from fewlabel.studies import load_studies
+from fewlabel_experiments import registry, runner
+from fewlabel_experiments.protocol import Settings
 
-registry = load_studies("registry")
-Settings = load_studies("protocol").Settings
 STUDIES = [registry.find_study(name) for name in registry.STUDIES]
 
 A = {
@@ -86,7 +85,7 @@ def test_data_that_are_missing_are_named_before_anything_is_written(
     monkeypatch.setenv("FEWLABEL_DATA", str(tmp_path))
     monkeypatch.setenv("FEWLABEL_CACHE", str(tmp_path))
     with pytest.raises(DataError, match="fashion-mnist is not on this machine: run `fewlabel data"):
-        load_studies("runner").run_study(STUDIES[0], Settings(), tmp_path / "run")
+        runner.run_study(STUDIES[0], Settings(), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from fewlabel.errors import UsageError
-from fewlabel.studies import load_studies
+from fewlabel_experiments import protocol, runner
+from fewlabel_experiments.protocol import Settings
 from tests.experiments.examples import Coin
 
-runner = load_studies("runner")
-Settings = load_studies("protocol").Settings
 ROOT = Path(__file__).parents[2]
 
 
@@ -45,7 +44,7 @@ def test_every_row_is_run_once_a_seed(coin: Coin, tmp_path: Path) -> None:
 def test_files_of_a_row_lie_in_the_folder(
     coin: Coin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    outcome = load_studies("protocol").Outcome(0.5, files={"heads.txt": b"heads"})
+    outcome = protocol.Outcome(0.5, files={"heads.txt": b"heads"})
     row = replace(coin.rows({})[0], compute=lambda session: outcome)
     monkeypatch.setattr(coin, "rows", lambda config: [row])
     monkeypatch.setattr(coin, "pictures", ("heads.txt", "tails.txt"))
@@ -107,20 +106,20 @@ def test_the_commit_is_that_of_the_clone() -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from fewlabel.studies import load_studies
+from fewlabel_experiments.protocol import Settings
+from fewlabel_experiments.runner import run_study
 from tests.experiments.examples import Coin
 
 folder = Path(sys.argv[1])
 coin = Coin(folder / "coin")
 tell = lambda text: os.kill(os.getpid(), signal.SIGKILL) if "seed 1: two" in text else None
-load_studies("runner").run_study(
-    coin, load_studies("protocol").Settings(), folder / "run", tell=tell
-)
+run_study(coin, Settings(), folder / "run", tell=tell)
 """
 
 
 def test_kill_9_loses_no_row_that_ended(tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    paths = os.pathsep.join(str(ROOT / part) for part in ("src", "experiments", "."))
+    environment = os.environ | {"PYTHONPATH": paths}
     code = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path)], env=environment, check=False
     ).returncode

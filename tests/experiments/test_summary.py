@@ -5,11 +5,8 @@ from typing import Any
 
 import pytest
 
-from fewlabel.studies import load_studies
+from fewlabel_experiments import summary, tables
 from tests.experiments.examples import Coin
-
-summary = load_studies("summary")
-tables = load_studies("tables")
 
 
 def _record(row: str, seed: int, accuracy: float, **others: Any) -> dict[str, Any]:

@@ -6,12 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewlabel.studies import load_studies
+from fewlabel_experiments import registry, summary, wording
+from fewlabel_experiments.protocol import Settings
 
-registry = load_studies("registry")
-wording = load_studies("wording")
-summary = load_studies("summary")
-Settings = load_studies("protocol").Settings
 B = registry.find_study("clusters-b")
 ROWS = B.rows(B.config(Settings()))
 

@@ -11,6 +11,7 @@ import typer
 from fewlabel.cli.console import ProgressBars, note, say, show_json, show_table
 from fewlabel.cli.inputs import check_place
 from fewlabel.cli.options import JsonOption, SeedOption, at_least
+from fewlabel.cli.reproduce import check_studies
 from fewlabel.files import check_new_folder
 
 HELP = """Find and fetch the benchmark data sets.
@@ -158,7 +159,10 @@ def make(
     """Make one data set."""
     check_new_folder(out, force=force)
     check_place(Path(out))
-    from fewlabel.multilabel import ComboSettings, make_combo, write_combo
+    check_studies()
+    from fewlabel_experiments.combo.files import write_combo
+    from fewlabel_experiments.combo.generator import make_combo
+    from fewlabel_experiments.combo.settings import ComboSettings
 
     settings = ComboSettings()
     with ProgressBars(enabled=not as_json) as progress:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fewlabel.cli.console import ProgressBars, note, one_line, say, show_json, show_table
 from fewlabel.cli.inputs import check_place
 from fewlabel.cli.options import MAX_SEED, JsonOption, at_least, whole_numbers
-from fewlabel.studies import load_studies
+from fewlabel.errors import UsageError
+
+if TYPE_CHECKING:
+    from fewlabel_experiments.runner import StudyResult
 
 SIZES = ("n_labeled", "n_unlabeled", "n_test")
 """What a study calls the numbers of images that options change."""
@@ -133,8 +137,13 @@ def reproduce(
     as_json: JsonOption = False,
 ) -> None:
     """Run the study and print its tables."""
-    chosen = load_studies("registry").find_study(study)
-    settings = load_studies("protocol").Settings(
+    check_studies()
+    from fewlabel_experiments.protocol import Settings
+    from fewlabel_experiments.registry import find_study
+    from fewlabel_experiments.runner import run_study
+
+    chosen = find_study(study)
+    settings = Settings(
         quick=quick,
         seeds=() if seeds is None else tuple(whole_numbers(seeds, most=MAX_SEED, option="--seeds")),
         data=data,
@@ -154,10 +163,9 @@ def reproduce(
         return
     folder = Path(out or _default_folder(study, quick, from_models is not None))
     check_place(folder / "x")
-    runner = load_studies("runner")
     try:
         with ProgressBars(enabled=not as_json) as progress:
-            result = runner.run_study(chosen, settings, folder, progress=progress, tell=note)
+            result = run_study(chosen, settings, folder, progress=progress, tell=note)
     except KeyboardInterrupt as stop:
         stop.add_note(f"the rows that ended are in {folder}; the same command goes on from there.")
         raise
@@ -167,12 +175,22 @@ def reproduce(
         _tell(result, quick)
 
 
+def check_studies() -> None:
+    """Raise if the published studies are not installed."""
+    if find_spec("fewlabel_experiments") is None:
+        raise UsageError(
+            "The published studies are not installed: install fewlabel from its repository or "
+            "its wheel, both of which have them."
+        )
+
+
 def _default_folder(study: str, quick: bool, loaded: bool) -> str:
     return f"fewlabel-{study}" + ("-quick" if quick else "") + ("-from-models" if loaded else "")
 
 
-def _tell(result: Any, quick: bool) -> None:
-    tables = load_studies("tables")
+def _tell(result: StudyResult, quick: bool) -> None:
+    from fewlabel_experiments import tables
+
     say(f"{result.study.title} ({result.study.name})")
     if quick:
         say("A quick run: fewer images and one seed. The published figures are of whole runs.")

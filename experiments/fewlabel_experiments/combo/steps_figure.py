@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from fewlabel.errors import UsageError
 from fewlabel.files import atomic_file
-from fewlabel.multilabel.preprocess import HOWS, PreprocessSettings, Steps, preprocessing_steps
+
+from .preprocess import HOWS, PreprocessSettings, Steps, preprocessing_steps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fewlabel.errors import DataError, UsageError
-from fewlabel.multilabel.augment import CHARACTERS, PUBLISHED, CopyPolicy, changed_copies
+from fewlabel_experiments.combo.augment import CHARACTERS, PUBLISHED, CopyPolicy, changed_copies
 
 IMAGES = np.zeros((60, 56, 56), dtype=np.uint8)
 # An L at the upper left: every mirror image can be told.

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.multilabel import write_submission
-
 from ..protocol import Outcome
 from . import pictures
+from .competition import write_submission
 from .measured import measure
 from .recipes import Recipe
 from .session import ComboSession

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fewlabel.errors import DataError
-from fewlabel.multilabel.array_pickle import read_array_pickle
+from fewlabel_experiments.combo.array_pickle import read_array_pickle
 
 ARRAYS = [
     np.arange(24, dtype=np.uint8).reshape(2, 3, 4),

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from fewlabel.errors import UsageError
-from fewlabel.multilabel import load_glyphs
 
 from ..protocol import Outcome, Progress, Row, Session, Settings, Study
 from ..summary import RowSummary
 from . import drawing, pictures
+from .glyphs import load_glyphs
 from .lines import LINES, Learn
 from .measured import MEASURES
 from .recipes import Recipe, recipes

@@ -207,7 +207,7 @@ def commit() -> str:
         The commit of the clone that fewlabel runs from, with a ``+`` if its code was changed
         since; fewlabel's version outside a clone.
     """
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     version = f"v{fewlabel.__version__}"
     if not (root / ".git").exists():
         return version

@@ -5,9 +5,9 @@ import pytest
 
 from fewlabel.data import load_images
 from fewlabel.errors import RunFolderError
-from fewlabel.multilabel import combo_files
-from fewlabel.multilabel.combo import make_combo
-from fewlabel.multilabel.combo_settings import ComboSettings
+from fewlabel_experiments.combo import files as combo_files
+from fewlabel_experiments.combo.generator import make_combo
+from fewlabel_experiments.combo.settings import ComboSettings
 
 
 @pytest.fixture

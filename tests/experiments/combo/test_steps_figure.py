@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from fewlabel.errors import UsageError
-from fewlabel.multilabel.figure import COLUMNS, steps_figure
+from fewlabel_experiments.combo.steps_figure import COLUMNS, steps_figure
 
 
 def test_the_figure_has_a_row_an_image_and_a_column_a_step(tmp_path):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fewlabel.multilabel import CHARACTERS, PUBLISHED, CopyPolicy, PreprocessSettings
 from fewlabel.nets import Augmentation, ChangedHalves
+
+from .augment import CHARACTERS, PUBLISHED, CopyPolicy
+from .preprocess import PreprocessSettings
 
 HALVES = ChangedHalves(Augmentation(rotate=10.0, scale=0.1, shear=0.15, shift=0.07, fill="zero"))
 """Both characters of a composed image are turned, moved and scaled a little, each by itself."""

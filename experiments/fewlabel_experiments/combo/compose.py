@@ -6,8 +6,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from fewlabel.multilabel.combo_settings import LARGEST, SIDE, ComboLayout, ComboNoise
-from fewlabel.multilabel.warp import affine_about, warp
+from .settings import LARGEST, SIDE, ComboLayout, ComboNoise
+from .warp import affine_about, warp
 
 _PATCH = 32
 _INK = 0.25

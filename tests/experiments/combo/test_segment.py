@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from fewlabel.multilabel.segment import cut_by_erosion, cut_by_line, find_pieces, group_pieces
+from fewlabel_experiments.combo.segment import (
+    cut_by_erosion,
+    cut_by_line,
+    find_pieces,
+    group_pieces,
+)
 
 
 def _mask(*boxes):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from fewlabel.multilabel.glyphs import LABELS, SPLITS, Glyphs, GlyphSplits
+from fewlabel_experiments.combo.glyphs import LABELS, SPLITS, Glyphs, GlyphSplits
 
 
 def _printed(labels: range, rng: np.random.Generator) -> Glyphs:

@@ -11,17 +11,12 @@ import numpy as np
 import pytest
 
 from fewlabel.errors import DataError, UsageError
-from fewlabel.multilabel import LABELS, ComboSplit, Glyphs, make_combo
-from fewlabel.studies import load_studies
+from fewlabel_experiments import registry, runner, summary
+from fewlabel_experiments.combo import learners, measured, pictures, recipes, session
+from fewlabel_experiments.combo.generator import ComboSplit, make_combo
+from fewlabel_experiments.combo.glyphs import LABELS, Glyphs
+from fewlabel_experiments.protocol import Settings
 
-registry = load_studies("registry")
-summary = load_studies("summary")
-session = load_studies("combo.session")
-recipes = load_studies("combo.recipes")
-measured = load_studies("combo.measured")
-pictures = load_studies("combo.pictures")
-learners = load_studies("combo.learners")
-Settings = load_studies("protocol").Settings
 STUDY = registry.find_study("combo")
 CONFIG = STUDY.config(Settings())
 ROWS = STUDY.rows(CONFIG)
@@ -241,7 +236,7 @@ def test_splits_carry_targets_for_the_measurement_alone(monkeypatch: pytest.Monk
 @pytest.mark.skipif(DATA is None, reason="FEWLABEL_DATA is not set")
 def test_a_quick_run(tmp_path: Path) -> None:
     settings = Settings(quick=True)
-    result = load_studies("runner").run_study(STUDY, settings, tmp_path)
+    result = runner.run_study(STUDY, settings, tmp_path)
     found = {s.row.id: s for s in result.summaries}
     assert list(found) == STUDY.config(settings)["rows"]
     assert found["structure"].extra["digit"] > found["cnn"].extra["digit"]

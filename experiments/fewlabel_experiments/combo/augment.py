@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabel.errors import DataError, UsageError
-from fewlabel.multilabel.denoise import blur
-from fewlabel.multilabel.warp import affine_about, warp
+
+from .denoise import blur
+from .warp import affine_about, warp
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fewlabel.errors import DataError
-from fewlabel.multilabel.glyphs import LABELS, SPLITS, Glyphs, load_glyphs
+from fewlabel_experiments.combo.glyphs import LABELS, SPLITS, Glyphs, load_glyphs
 
 
 def _write_idx(file, array):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fewlabel.errors import DataError
-from fewlabel.multilabel.competition import FILES, load_competition, write_submission
+from fewlabel_experiments.combo.competition import FILES, load_competition, write_submission
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (3, 56, 56), dtype=np.uint8)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from fewlabel.multilabel.denoise import blur, flatten, open_masks, remove_specks, threshold
+from fewlabel_experiments.combo.denoise import blur, flatten, open_masks, remove_specks, threshold
 
 RNG = np.random.default_rng(0)
 

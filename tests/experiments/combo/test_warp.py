@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.ndimage import affine_transform
 
-from fewlabel.multilabel.warp import affine_about, warp
+from fewlabel_experiments.combo.warp import affine_about, warp
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (3, 9, 11), dtype=np.uint8)

@@ -11,12 +11,12 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from fewlabel.multilabel import LABELS, steps_figure
-
 from .. import figures
+from .glyphs import LABELS
 from .measured import likeliest, parts_right
 from .recipes import ALL_STEPS
 from .session import ComboSession, load_data
+from .steps_figure import steps_figure
 
 STEPS = "combo-steps.png"
 SHEET = "combo-right-and-wrong.png"

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from fewlabel.data import write_labels
 from fewlabel.files import atomic_folder
-from fewlabel.multilabel.combo import Combo, ComboSplit
-from fewlabel.multilabel.combo_settings import ComboSettings
-from fewlabel.multilabel.glyphs import LABELS
+
+from .generator import Combo, ComboSplit
+from .glyphs import LABELS
+from .settings import ComboSettings
 
 README = """# A digit and a letter in one noisy image
 

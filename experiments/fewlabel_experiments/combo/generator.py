@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabel.errors import UsageError
-from fewlabel.multilabel.combo_settings import SIDE, ComboSettings
-from fewlabel.multilabel.compose import add_noise, place, write
-from fewlabel.multilabel.glyphs import LABELS, SPLITS, Glyphs, GlyphSplits, load_glyphs
+
+from .compose import add_noise, place, write
+from .glyphs import LABELS, SPLITS, Glyphs, GlyphSplits, load_glyphs
+from .settings import SIDE, ComboSettings
 
 _BLOCK = 256
 

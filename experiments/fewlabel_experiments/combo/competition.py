@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabel.data import image_set_from_array
-from fewlabel.data.tables import write_table
 from fewlabel.errors import DataError
-from fewlabel.multilabel.array_pickle import read_array_pickle
-from fewlabel.multilabel.combo_settings import SIDE
-from fewlabel.multilabel.glyphs import LABELS
+from fewlabel.files import atomic_file
+
+from .array_pickle import read_array_pickle
+from .glyphs import LABELS
+from .settings import SIDE
 
 FILES = ("images_l.pkl", "labels_l.pkl", "images_ul.pkl", "images_test.pkl")
 """Names of the competition's files."""
@@ -45,7 +46,7 @@ def load_competition(folder: str | Path) -> CompetitionData:
     """Read the competition's four files.
 
     They are pickles, of which nothing but numpy arrays is admitted and nothing is run: see
-    `fewlabel.multilabel.array_pickle.read_array_pickle`.
+    `array_pickle.read_array_pickle`.
 
     Parameters
     ----------
@@ -103,8 +104,9 @@ def write_submission(path: str | Path, targets: NDArray[np.integer]) -> None:
     ['# Id,Category', '0,001000000000000000000000000000000000']
     """
     on = _check_targets(np.asarray(targets), "The targets of a submission")
-    rows = ((str(i), "".join(map(str, row))) for i, row in enumerate(on.tolist()))
-    write_table(path, ("# Id", "Category"), rows)
+    lines = [f"{i},{''.join(map(str, row))}\n" for i, row in enumerate(on.tolist())]
+    with atomic_file(path) as temporary:
+        temporary.write_text("".join(["# Id,Category\n", *lines]), encoding="utf-8")
 
 
 def _images(path: Path) -> NDArray[np.uint8]:

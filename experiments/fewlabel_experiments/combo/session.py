@@ -12,18 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.multilabel import (
-    LABELS,
-    CompetitionData,
-    changed_copies,
-    load_competition,
-    make_combo,
-    preprocess_images,
-)
 from fewlabel.nets import MultiLabelNetwork
 from fewlabel.semisupervised import TeacherStudent
 
 from ..protocol import Progress, Session
+from .augment import changed_copies
+from .competition import CompetitionData, load_competition
+from .generator import make_combo
+from .glyphs import LABELS
+from .preprocess import preprocess_images
 from .recipes import Recipe
 
 GENERATED = "generated"

@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 
 from fewlabel.errors import DataError, UsageError
-from fewlabel.multilabel.combo import make_combo
-from fewlabel.multilabel.combo_settings import ComboLayout, ComboNoise, ComboSettings
-from fewlabel.multilabel.preprocess import (
+from fewlabel_experiments.combo.generator import make_combo
+from fewlabel_experiments.combo.preprocess import (
     HOWS,
     PreprocessSettings,
     preprocess_images,
     preprocessing_steps,
     recompose,
 )
+from fewlabel_experiments.combo.settings import ComboLayout, ComboNoise, ComboSettings
 
 QUIET = ComboNoise(gaussian=(0.02, 0.05), salt_pepper=(0.0, 0.02), contrast=(0.6, 0.75))
 

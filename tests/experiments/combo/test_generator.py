@@ -5,10 +5,10 @@ import pytest
 from scipy.ndimage import label
 
 from fewlabel.errors import UsageError
-from fewlabel.multilabel.combo import make_combo
-from fewlabel.multilabel.combo_settings import ComboLayout, ComboNoise, ComboSettings
-from fewlabel.multilabel.compose import add_noise, place, write
-from fewlabel.multilabel.glyphs import SPLITS, Glyphs
+from fewlabel_experiments.combo.compose import add_noise, place, write
+from fewlabel_experiments.combo.generator import make_combo
+from fewlabel_experiments.combo.glyphs import SPLITS, Glyphs
+from fewlabel_experiments.combo.settings import ComboLayout, ComboNoise, ComboSettings
 
 CLEAN = ComboNoise(
     gaussian=(0.0, 0.0),

@@ -2,7 +2,7 @@
 
 Specks go, the image is blurred, the background taken away and the ink parted from it; pieces of
 ink are merged into two characters, or one is cut in two; both are scaled and put side by side.
-Each step is a function of `fewlabel.multilabel.denoise` or `fewlabel.multilabel.segment`. Every
+Each step is a function of `denoise` or `segment`. Every
 image comes out: where no two characters are found it stays as it was, and is counted. If images are
 cropped, all its rows are squeezed into fewer ones.
 """
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fewlabel.errors import DataError, UsageError
-from fewlabel.multilabel.denoise import (
+
+from .denoise import (
     Floats,
     Masks,
     blur,
@@ -27,14 +28,14 @@ from fewlabel.multilabel.denoise import (
     remove_specks,
     threshold,
 )
-from fewlabel.multilabel.segment import (
+from .segment import (
     Pieces,
     cut_by_erosion,
     cut_by_line,
     find_pieces,
     group_pieces,
 )
-from fewlabel.multilabel.warp import affine_about, warp
+from .warp import affine_about, warp
 
 HOWS = ("failed", "apart", "merged", "eroded", "cut")
 """How the two characters of an image were found, by code: not at all, as two pieces, as several
