@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from fewlabel.data import MultiLabels, image_set_from_array
+from fewlabel.data import Labels, image_set_from_array
 from fewlabel.errors import LabelError, ModelFormatError, UsageError
 from fewlabel.features.extract import extract_features
 from fewlabel.pipeline import FitSettings, MultiLabelFit, fit_images
@@ -41,7 +41,7 @@ def data():
     X, Y = pictures(360, 0)
     y = np.where(np.arange(360)[:, None] < 80, Y, -1).astype(np.int8)
     y[3, 1] = -1
-    return image_set_from_array(X), MultiLabels(y, NAMES), Y
+    return image_set_from_array(X), Labels(y, NAMES), Y
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_the_report_shows_labels_and_measures(run):
 
 def test_evaluation_measures_labels_and_images(run):
     X, Y = pictures(150, 2)
-    truth = MultiLabels(Y, NAMES)
+    truth = Labels(Y, NAMES)
     found = evaluate_run(load_run(run), image_set_from_array(X), truth)
     metrics = found.to_dict()
     right = (load_run(run).predict(image_set_from_array(X)).label == Y).all(axis=1)
@@ -139,7 +139,7 @@ def test_evaluation_leaves_out_what_is_not_known(run):
     holes = Y.copy()
     holes[:30] = -1
     holes[30:, 0] = -1
-    metrics = evaluate_run(load_run(run), image_set_from_array(X), MultiLabels(holes, NAMES))
+    metrics = evaluate_run(load_run(run), image_set_from_array(X), Labels(holes, NAMES))
     assert metrics.to_dict()["n"] == 30
     assert metrics.to_dict()["per_label"][0]["known"] == 0
     assert metrics.to_dict()["per_label"][0]["average_precision"] is None
@@ -148,7 +148,7 @@ def test_evaluation_leaves_out_what_is_not_known(run):
 def test_labels_of_the_other_kind_are_refused(run, data):
     from fewlabel.data import Labels
 
-    with pytest.raises(LabelError, match="several labels an image, and the labels are not"):
+    with pytest.raises(LabelError, match="model is multi-label, but the labels are single-label"):
         evaluate_run(load_run(run), data[0], Labels(np.zeros(360, np.int64), NAMES))
 
 
@@ -159,7 +159,7 @@ def test_the_audit_is_measured_and_never_learnt(data, prepared):
     y[300:310] = 1 - Y[300:310]  # wrong on purpose: the audit must see them, the fit must not
     purpose = tuple("audit" if 300 <= i < 340 else "" for i in range(360))
     settings = FitSettings(method="graph", features="pixels")
-    result = fit_images(images, MultiLabels(y, NAMES, purpose), settings, prepared=prepared)
+    result = fit_images(images, Labels(y, NAMES, purpose), settings, prepared=prepared)
     assert result.audit.n == 40
     assert result.audit.value <= 0.76
     plain = fit_images(images, labels, settings, prepared=prepared)
@@ -172,7 +172,7 @@ def test_what_cannot_be_learnt_is_said(data, prepared):
     y = y.astype(np.int8)
     y[5, :4] = 0
     y[6, :3] = 0
-    named = MultiLabels(y, (*NAMES, "ghost", "spirit"))
+    named = Labels(y, (*NAMES, "ghost", "spirit"))
     result = fit_images(images, named, FitSettings(features="pixels"), prepared=prepared)
     told = " ".join(result.warnings)
     assert "No image has the label ghost (always 0). It cannot be learnt" in told
@@ -185,7 +185,7 @@ def test_copies_with_other_labels_are_named(prepared, data):
     X, Y = pictures(60, 5)
     X[1] = X[0]
     Y[0], Y[1] = [1, 0, 0], [0, 0, 0]
-    labels = MultiLabels(Y, NAMES)
+    labels = Labels(Y, NAMES)
     result = fit_images(image_set_from_array(X), labels, FitSettings(features="pixels"))
     assert any("0 and 1 are the same image, labelled 'bar' and '|'" in w for w in result.warnings)
 
@@ -198,7 +198,7 @@ def test_copies_with_other_labels_are_named(prepared, data):
     ],
 )
 def test_nothing_to_learn_is_an_error(data, prepared, y, message):
-    labels = MultiLabels(y.astype(np.int8), NAMES)
+    labels = Labels(y.astype(np.int8), NAMES)
     with pytest.raises(LabelError, match=message):
         fit_images(data[0], labels, FitSettings(features="pixels"), prepared=prepared)
 
@@ -210,7 +210,7 @@ def test_one_labelled_image_is_too_few(data, prepared):
     X = data[0].read(slice(None), size=(16, 16))
     X[1] = X[0]
     with pytest.raises(LabelError, match="two different images"):
-        fit_images(image_set_from_array(X), MultiLabels(y, NAMES), FitSettings(features="pixels"))
+        fit_images(image_set_from_array(X), Labels(y, NAMES), FitSettings(features="pixels"))
 
 
 def test_methods_for_one_label_are_refused(data, prepared):
@@ -235,7 +235,7 @@ def test_what_is_labelled_is_not_selected_again(data, prepared, tmp_path):
     images, labels, _ = data
     selection = select_images(images, 4, labels=labels, prepared=prepared)
     assert not set(selection.indices) & set(labels.labeled)
-    single = MultiLabels(np.where(labels.y >= 0, [1, 0, 0], -1).astype(np.int8), NAMES)
+    single = Labels(np.where(labels.y >= 0, [1, 0, 0], -1).astype(np.int8), NAMES)
     write_picks(selection, images, tmp_path / "more.csv", labels=single)
     assert (
         '"bar|"' in (tmp_path / "more.csv").read_text()
@@ -310,7 +310,7 @@ def test_colours_and_sizes_may_be_mixed(tmp_path):
         image.save(tmp_path / f"{number:02}.png")
     Image.new("L", (16, 16)).save(tmp_path / "empty.png")
     images = load_images(tmp_path)
-    labels = MultiLabels(np.vstack([Y, [[-1] * 3]]).astype(np.int8), NAMES)
+    labels = Labels(np.vstack([Y, [[-1] * 3]]).astype(np.int8), NAMES)
     result = fit_images(images, labels, FitSettings(features="pixels"))
     assert result.proba.shape == (61, 3)
     assert result.origin[-1] != "label"
@@ -335,7 +335,7 @@ def test_too_few_labels_or_too_little_time_close_the_road(data, prepared):
     images, labels, _ = data
     few = np.where(np.arange(360)[:, None] < 20, labels.y, -1).astype(np.int8)
     settings = FitSettings(features="pixels", time_budget=3_000.0)
-    result = fit_images(images, MultiLabels(few, NAMES), settings, prepared=prepared)
+    result = fit_images(images, Labels(few, NAMES), settings, prepared=prepared)
     assert any("fewer than 50 labels" in text for text in result.warnings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(label_road, "_seconds_per_step", lambda *rest: 60.0)

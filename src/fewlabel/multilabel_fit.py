@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.compute import peak_rss_mb, timed_stage
-from fewlabel.data import ImageSet, MultiLabels
+from fewlabel.data import ImageSet, Labels
 from fewlabel.errors import LabelError, UsageError
 from fewlabel.evaluate import (
     AccuracyEstimate,
@@ -45,7 +45,7 @@ class MultiLabelFit:
         Features of all images.
     road : LabelRoad or None
         The network that was kept in place of the main job's classifier; None where none was.
-    labels : MultiLabels
+    labels : Labels
         The labels that were given.
     proba : ndarray of shape (n, K)
         Calibrated probability of each label of each image; 0 or 1 where it was given.
@@ -87,7 +87,7 @@ class MultiLabelFit:
     extractor: FeatureExtractor
     features: np.ndarray
     road: LabelRoad | None
-    labels: MultiLabels
+    labels: Labels
     proba: np.ndarray
     origin: np.ndarray
     tested: np.ndarray
@@ -230,7 +230,7 @@ def listed(names: list[str], most: int = 5) -> str:
 
 def fit_multilabel(
     images: ImageSet,
-    labels: MultiLabels,
+    labels: Labels,
     settings: FitSettings,
     *,
     prepared: Features | None = None,
@@ -242,7 +242,7 @@ def fit_multilabel(
     ----------
     images : ImageSet
         Labelled and unlabelled images.
-    labels : MultiLabels
+    labels : Labels
         Their labels. Those marked for the audit are not trained on.
     settings : FitSettings
         How to go about it.
@@ -302,7 +302,7 @@ def fit_multilabel(
 
 def _result(
     images: ImageSet,
-    labels: MultiLabels,
+    labels: Labels,
     prepared: Features,
     main: MultiLabelClassifier,
     road: LabelRoad | None,
@@ -418,7 +418,7 @@ def _check_method(method: str) -> None:
         )
 
 
-def _check_trainable(labels: MultiLabels, Y: np.ndarray) -> None:
+def _check_trainable(labels: Labels, Y: np.ndarray) -> None:
     if not ((Y == 1).any(axis=0) & (Y == 0).any(axis=0)).any():
         if not (Y == 1).any():
             held = "no label is left"
@@ -434,7 +434,7 @@ def _check_trainable(labels: MultiLabels, Y: np.ndarray) -> None:
 
 def _warnings(
     images: ImageSet,
-    labels: MultiLabels,
+    labels: Labels,
     main: MultiLabelClassifier,
     groups: np.ndarray,
     road: LabelRoad | None,
@@ -475,7 +475,7 @@ def _warnings(
     return found
 
 
-def _conflicts(images: ImageSet, labels: MultiLabels, groups: np.ndarray) -> list[str]:
+def _conflicts(images: ImageSet, labels: Labels, groups: np.ndarray) -> list[str]:
     """Say which exact copies carry different labels."""
     seen: dict[int, int] = {}
     names = labels.names()

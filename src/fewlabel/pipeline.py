@@ -7,12 +7,12 @@ and reporting are next door, in `fewlabel.runs.folder` and `fewlabel.report.run`
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from fewlabel.compute import peak_rss_mb, timed_stage
-from fewlabel.data import ImageSet, Labels, MultiLabels
+from fewlabel.data import ImageSet, Labels, MultiLabel
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
     AccuracyEstimate,
@@ -186,7 +186,6 @@ class FitResult:
         }
 
 
-@overload
 def fit_images(
     images: ImageSet,
     labels: Labels,
@@ -194,35 +193,14 @@ def fit_images(
     *,
     prepared: Features | None = None,
     progress: Progress | None = None,
-) -> FitResult: ...
-
-
-@overload
-def fit_images(
-    images: ImageSet,
-    labels: MultiLabels,
-    settings: FitSettings | None = None,
-    *,
-    prepared: Features | None = None,
-    progress: Progress | None = None,
-) -> MultiLabelFit: ...
-
-
-def fit_images(
-    images: ImageSet,
-    labels: Labels | MultiLabels,
-    settings: FitSettings | None = None,
-    *,
-    prepared: Features | None = None,
-    progress: Progress | None = None,
-) -> FitResult | MultiLabelFit:
+) -> Any:
     """Learn from a few labels and all the other images.
 
     Parameters
     ----------
     images : ImageSet
         Labelled and unlabelled images.
-    labels : Labels or MultiLabels
+    labels : Labels
         Their labels, one an image or several. Those marked for the audit are not trained on.
     settings : FitSettings, optional
         How to go about it.
@@ -242,7 +220,7 @@ def fit_images(
         If fewer than two classes are left to train on.
     """
     settings = settings or FitSettings()
-    if isinstance(labels, MultiLabels):
+    if labels.task == MultiLabel():
         return fit_multilabel(images, labels, settings, prepared=prepared, progress=progress)
     seconds: dict[str, float] = {}
     y = labels.training_y

@@ -9,8 +9,8 @@ import numpy as np
 
 from fewlabel.cluster.representatives import Picks, pick_representatives
 from fewlabel.compute import as_generator, timed_stage
-from fewlabel.data import ImageSet, Labels, MultiLabels
-from fewlabel.data.multilabels import BAR
+from fewlabel.data import ImageSet, Labels, MultiLabel
+from fewlabel.data.label_texts import BAR
 from fewlabel.data.tables import write_table
 from fewlabel.errors import UsageError
 from fewlabel.features.extract import Features, Progress, extract_features
@@ -53,7 +53,7 @@ def select_images(
     *,
     method: str = "representatives",
     audit: int = 0,
-    labels: Labels | MultiLabels | None = None,
+    labels: Labels | None = None,
     features: str = "auto",
     weights: str | None = None,
     seed: int = 0,
@@ -74,7 +74,7 @@ def select_images(
         How; see `fewlabel.cluster.representatives.pick_representatives`.
     audit : int
         How many more to draw at random, to measure accuracy and never to train on.
-    labels : Labels or MultiLabels, optional
+    labels : Labels, optional
         Labels that exist: these images, and their like, are not chosen again.
     features : str
         Which features; see `FitSettings`.
@@ -152,7 +152,7 @@ def select_images(
 
 
 def write_picks(
-    selection: Selection, images: ImageSet, out: Any, *, labels: Labels | MultiLabels | None = None
+    selection: Selection, images: ImageSet, out: Any, *, labels: Labels | None = None
 ) -> None:
     """Write the chosen images as a label table to fill in.
 
@@ -164,7 +164,7 @@ def write_picks(
         The images it was made for.
     out : str or Path
         CSV file: ``path,label,purpose,cluster_size``, or ``index,…`` for arrays.
-    labels : Labels or MultiLabels, optional
+    labels : Labels, optional
         Labels that exist: they go first, so that the table is all that a fit needs.
 
     Raises
@@ -176,7 +176,7 @@ def write_picks(
     rows = []
     if labels is not None:
         names, why = labels.names(), labels.purpose or ("",) * len(images)
-        if isinstance(labels, MultiLabels) and not any(BAR in name for name in names):
+        if labels.task == MultiLabel() and not any(BAR in name for name in names):
             # Without any bar, the table would say one label an image.
             names = [f"{name}{BAR}" for name in names]
         rows = [(images.names[i], names[i], why[i], "") for i in labels.labeled.tolist()]

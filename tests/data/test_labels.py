@@ -187,7 +187,7 @@ def test_truth_becomes_labels() -> None:
     assert labels.classes == ("a", "b")
     assert labels.y.tolist() == [1, -1, 0]
     assert labels_from_truth(images, ["b", "z", "a"]).y.tolist() == [0, -1, 2]
-    with pytest.raises(LabelError, match="0 is of the class 'b', which is not among the classes"):
+    with pytest.raises(LabelError, match="0: the label 'b' is not among the classes 'a'"):
         labels_from_truth(images, ["a"])
 
 

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from fewlabel.data import ImageSet
+from fewlabel.data import ImageSet, SingleLabel, Task
 from fewlabel.explain.sheets import draw_sheet, explain_sheet
 
 from .. import figures
@@ -136,7 +136,7 @@ class _Prediction:
 class _Explainable:
     """A self-trained network as the explanations want a model."""
 
-    is_multilabel = False
+    task: Task = SingleLabel()
 
     def __init__(self, session: PhotoSession, network: FineTuning) -> None:
         self.extractor = _Size((session.config["size"], session.config["size"]))

@@ -69,7 +69,7 @@ def evaluate(
             image_set,
             classes=model.classes,
             min_classes=1,
-            multilabel=model.is_multilabel,
+            task=model.task,
         )
         evaluation = evaluate_run(
             model, image_set, truth, command=command_of(ctx), progress=progress

@@ -174,7 +174,7 @@ def _sheet(
             images,
             classes=model.classes,
             min_classes=1,
-            multilabel=model.is_multilabel,
+            task=model.task,
         ).y
     explained = explain_sheet(model, images, grid, y=y, **settings)
     source = images.source.rstrip("/").rpartition("/")[2]

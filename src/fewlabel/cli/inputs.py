@@ -11,7 +11,7 @@ from fewlabel.cli.console import ProgressBars, note, one_line
 from fewlabel.errors import LabelError, UsageError
 
 if TYPE_CHECKING:
-    from fewlabel.data import ImageSet, Labels, MultiLabels
+    from fewlabel.data import ImageSet, Labels, Task
 
 FOLDERS = "folders"
 _NAMED = 3
@@ -40,16 +40,14 @@ def open_labels(
     *,
     classes: Sequence[str] | None = None,
     min_classes: int = 2,
-    multilabel: bool | None = None,
-) -> Labels | MultiLabels:
+    task: Task | None = None,
+) -> Labels:
     """Read a label table, or take the labels that the images carry (``folders``)."""
     from fewlabel.data import labels_from_truth, read_labels
 
     if table == FOLDERS:
-        return labels_from_truth(images, classes, multilabel=multilabel)
-    return read_labels(
-        table, images, classes=classes, min_classes=min_classes, multilabel=multilabel
-    )
+        return labels_from_truth(images, classes, task=task)
+    return read_labels(table, images, classes=classes, min_classes=min_classes, task=task)
 
 
 def check_labels_exist(table: str) -> None:

@@ -13,15 +13,17 @@ from fewlabel.data.catalogue import BenchmarkInfo
 from fewlabel.data.food11 import load_food11
 from fewlabel.data.images import ImageSet, Skipped, load_images
 from fewlabel.data.labels import Labels, labels_from_truth, read_labels, write_labels
-from fewlabel.data.multilabels import MultiLabels
 from fewlabel.data.splits import group_folds, random_labels, stratified_split
+from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
 
 __all__ = [
     "BenchmarkInfo",
     "ImageSet",
     "Labels",
-    "MultiLabels",
+    "MultiLabel",
+    "SingleLabel",
     "Skipped",
+    "Task",
     "cache_folder",
     "get_benchmark",
     "group_folds",
@@ -34,5 +36,6 @@ __all__ = [
     "random_labels",
     "read_labels",
     "stratified_split",
+    "task_of",
     "write_labels",
 ]

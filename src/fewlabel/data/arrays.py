@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fewlabel.data.imageset import ImageSet
+from fewlabel.data.label_texts import BAR, check_label_names, label_texts
 from fewlabel.data.modes import white_level
-from fewlabel.data.multilabels import BAR, check_label_names, label_texts
 from fewlabel.data.stores import ArrayStore
 from fewlabel.errors import DataError
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import difflib
 import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from fewlabel.data.imageset import ImageSet
-from fewlabel.data.multilabels import BAR, MultiLabels, label_table
+from fewlabel.data.label_texts import BAR, listed_names
 from fewlabel.data.tables import Row, read_table, write_table
+from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
 from fewlabel.errors import LabelError
 
 PURPOSES = ("train", "random", "audit")
@@ -22,12 +23,13 @@ PURPOSES = ("train", "random", "audit")
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of an image set, as integers.
+    """Labels of an image set.
 
     Parameters
     ----------
-    y : ndarray of shape (n,), dtype int64
-        Position in ``classes`` of each image's label; -1 where unlabelled.
+    y : ndarray of shape (n,), dtype int64, or (n, K), dtype int8
+        Position in ``classes`` of each image's label, -1 where unlabeled; or, where an image may
+        have several, 1 where a label is present, 0 where it is absent, -1 where that is unknown.
     classes : tuple of str
         Names of the classes, sorted.
     purpose : tuple of str
@@ -40,6 +42,8 @@ class Labels:
     --------
     >>> Labels(np.array([1, -1, 0]), ("cat", "dog")).names()
     ['dog', '', 'cat']
+    >>> Labels(np.array([[1, 1], [-1, -1], [0, -1]], np.int8), ("cat", "dog")).names()
+    ['cat|dog', '', '|?dog']
     """
 
     y: np.ndarray
@@ -47,43 +51,46 @@ class Labels:
     purpose: tuple[str, ...] = ()
 
     @property
+    def task(self) -> Task:
+        """Whether an image has one label or may have several."""
+        return task_of(self.y)
+
+    @property
+    def labeled(self) -> np.ndarray:
+        """Indices of the labeled images, ascending; shape (n_labeled,), dtype int64."""
+        return self.task.labeled(self.y)
+
+    @property
+    def n_labeled(self) -> int:
+        """How many images are labeled."""
+        return len(self.labeled)
+
+    @property
     def audit(self) -> np.ndarray:
-        """Labelled images that are to measure accuracy; shape (n_audit,), dtype int64."""
+        """Labeled images that are to measure accuracy; shape (n_audit,), dtype int64."""
         marked = [i for i, purpose in enumerate(self.purpose) if purpose == "audit"]
-        return np.array([i for i in marked if self.y[i] >= 0], dtype=np.int64)
+        return np.intersect1d(np.array(marked, dtype=np.int64), self.labeled)
 
     @property
     def training_y(self) -> np.ndarray:
-        """``y`` with -1 at the images of the audit; shape (n,), dtype int64."""
-        y = self.y.copy()
-        y[self.audit] = -1
-        return y
+        """``y`` with -1 at the images of the audit."""
+        return self.task.without(self.y, self.audit)
 
     @property
     def is_random(self) -> bool:
         """Whether every label to train on is known to be drawn at random."""
-        rows = np.flatnonzero(self.training_y >= 0).tolist()
+        rows = self.task.labeled(self.training_y).tolist()
         return bool(self.purpose) and all(self.purpose[i] == "random" for i in rows)
 
-    @property
-    def labeled(self) -> np.ndarray:
-        """Indices of the labelled images, ascending; shape (n_labeled,), dtype int64."""
-        return np.flatnonzero(self.y >= 0)
-
-    @property
-    def n_labeled(self) -> int:
-        """How many images are labelled."""
-        return int((self.y >= 0).sum())
-
     def names(self) -> list[str]:
-        """Give the labels as text.
+        """Return the labels as text.
 
         Returns
         -------
         list of str
-            Name of each image's class; ``""`` where unlabelled.
+            Name of each image's class, or such as ``"cat|dog"``; ``""`` where unlabeled.
         """
-        return [self.classes[i] if i >= 0 else "" for i in self.y.tolist()]
+        return self.task.texts(self.y, self.classes)
 
 
 def read_labels(
@@ -92,8 +99,8 @@ def read_labels(
     *,
     min_classes: int = 2,
     classes: Sequence[str] | None = None,
-    multilabel: bool | None = None,
-) -> Labels | MultiLabels:
+    task: Task | None = None,
+) -> Labels:
     """Read a label table and line it up with the images.
 
     The table is CSV with a header: columns ``path`` and ``label``, or ``index`` and ``label``
@@ -117,14 +124,14 @@ def read_labels(
     classes : sequence of str, optional
         The only labels that may appear, as a trained model knows them. By default those that
         the table holds, sorted.
-    multilabel : bool, optional
-        Whether an image may have several labels, as a trained model knows; by default, whether
-        a bar occurs in the table.
+    task : Task, optional
+        Whether an image may have several labels, as a trained model knows; by default, it may
+        if a bar occurs in the table.
 
     Returns
     -------
-    Labels or MultiLabels
-        One label an image, -1 where the table gives none; or several.
+    Labels
+        The labels; -1 where the table gives none.
 
     Raises
     ------
@@ -156,33 +163,34 @@ def read_labels(
             stacklevel=2,
         )
     purpose = tuple(purposes.get(i, "") for i in range(len(images))) if purposes else ()
+    texts = [given.get(i, "") for i in range(len(images))]
+    where = [f"{path}, line {lines.get(i, 1)}" for i in range(len(images))]
+    task = task or _task_of_texts(texts)
     barred = next((i for i, label in given.items() if BAR in label), None)
-    if multilabel or (multilabel is None and barred is not None):
-        return _several(path, images, given, lines, purpose, classes)
-    if barred is not None:
+    if task == SingleLabel() and barred is not None:
         raise LabelError(
-            f"{path}, line {lines[barred]}: {images.names[barred]} has several labels "
-            f"({given[barred]!r}), but this model was trained with one label an image."
+            f"{where[barred]}: {images.names[barred]} has several labels ({given[barred]!r}), but "
+            "this model was trained with one label an image."
         )
-    found = tuple(sorted(set(given.values())))
-    _check_classes(path, found, given, lines, min_classes)
-    known = found if classes is None else tuple(classes)
-    position = {name: i for i, name in enumerate(known)}
-    y = np.full(len(images), -1, dtype=np.int64)
-    for index, label in given.items():
-        if label not in position:
-            raise LabelError(
-                f"{path}, line {lines[index]}: the label {label!r} is not among the classes "
-                f"{_listed(known)}{_meant(label, known)}"
-            )
-        y[index] = position[label]
+    _check_classes(path, task, given, lines, min_classes)
+    y, known = task.parse(texts, where, classes)
+    if task == MultiLabel() and classes is None and not (y == 1).any():
+        raise LabelError(
+            f"{path} names no label that is present: write labels with a bar between them, such "
+            "as cat|dog."
+        )
     return Labels(y, known, purpose)
 
 
+def _task_of_texts(texts: Iterable[str]) -> Task:
+    """Return the task of texts: a bar says that an image may have several labels."""
+    return MultiLabel() if any(BAR in text for text in texts) else SingleLabel()
+
+
 def labels_from_truth(
-    images: ImageSet, classes: Sequence[str] | None = None, *, multilabel: bool | None = None
-) -> Labels | MultiLabels:
-    """Use the labels that the source of the images carries.
+    images: ImageSet, classes: Sequence[str] | None = None, *, task: Task | None = None
+) -> Labels:
+    """Return the labels that the source of the images carries.
 
     Parameters
     ----------
@@ -190,13 +198,13 @@ def labels_from_truth(
         Images with ``truth``.
     classes : sequence of str, optional
         The only labels that may appear; by default those that do, sorted.
-    multilabel : bool, optional
+    task : Task, optional
         Whether an image may have several labels, as in `read_labels`.
 
     Returns
     -------
-    Labels or MultiLabels
-        One label an image, -1 where the source gives none; or several.
+    Labels
+        The labels; -1 where the source gives none.
 
     Raises
     ------
@@ -216,24 +224,17 @@ def labels_from_truth(
             f"{images.source} carries no labels: give a label table with --labels, "
             "or sort the images into one folder a class."
         )
+    task = task or _task_of_texts(truth)
     barred = next((i for i, label in enumerate(truth) if BAR in label), None)
-    if multilabel or (multilabel is None and barred is not None):
-        where = [f"{images.source}: {name}" for name in images.names]
-        return MultiLabels(*label_table(truth.tolist(), where, classes or images.truth_classes))
-    if barred is not None:
+    if task == SingleLabel() and barred is not None:
         raise LabelError(
             f"{images.source}: {images.names[barred]} has several labels ({truth[barred]!r}), but "
             "this model was trained with one label an image."
         )
-    known = tuple(classes) if classes is not None else tuple(sorted({t for t in truth if t}))
-    position = {name: i for i, name in enumerate(known)} | {"": -1}
-    unknown = next((i for i, label in enumerate(truth) if label not in position), None)
-    if unknown is not None:
-        raise LabelError(
-            f"{images.source}: {images.names[unknown]} is of the class {truth[unknown]!r}, which "
-            f"is not among the classes {_listed(known)}{_meant(truth[unknown], known)}"
-        )
-    return Labels(np.array([position[label] for label in truth], dtype=np.int64), known)
+    if task == MultiLabel():
+        classes = classes or images.truth_classes
+    where = [f"{images.source}: {name}" for name in images.names]
+    return Labels(*task.parse(truth.tolist(), where, classes))
 
 
 def write_labels(
@@ -318,28 +319,6 @@ def _in_order(label: str) -> str:
     return BAR.join(parts) if len(parts) > 1 else f"{''.join(parts)}{BAR}"
 
 
-def _several(
-    path: Path,
-    images: ImageSet,
-    given: dict[int, str],
-    lines: dict[int, int],
-    purpose: tuple[str, ...],
-    classes: Sequence[str] | None,
-) -> MultiLabels:
-    """Read the labels of images that may have several."""
-    if not given:
-        _check_classes(path, (), given, lines, 1)
-    texts = [given.get(i, "") for i in range(len(images))]
-    where = [f"{path}, line {lines.get(i, 1)}" for i in range(len(images))]
-    y, known = label_table(texts, where, classes)
-    if not (y == 1).any() and classes is None:
-        raise LabelError(
-            f"{path} names no label that is present: write labels with a bar between them, such "
-            "as cat|dog."
-        )
-    return MultiLabels(y, known, purpose)
-
-
 def _purpose(text: str, where: str) -> str:
     purpose = text.strip().lower()
     if purpose not in PURPOSES:
@@ -387,30 +366,18 @@ def _unknown_image(where: str, name: str, images: ImageSet) -> str:
 
 
 def _check_classes(
-    path: Path,
-    found: tuple[str, ...],
-    given: dict[int, str],
-    lines: dict[int, int],
-    min_classes: int,
+    path: Path, task: Task, given: dict[int, str], lines: dict[int, int], min_classes: int
 ) -> None:
-    if len(found) >= min_classes:
-        return
-    if not found:
+    """Refuse tables with too few classes to train or to evaluate."""
+    found = sorted(set(given.values()))
+    if not found and (min_classes or task == MultiLabel()):
         raise LabelError(
             f"{path} labels no image: fill in the column `label` of some rows "
-            "(a blank one means unlabelled)."
+            "(a blank one means unlabeled)."
         )
-    raise LabelError(
-        f"{path}, line {min(lines.values())}: all {len(given)} labels are {_listed(found)}, but at "
-        f"least {min_classes} classes are needed: label images of the other classes too."
-    )
-
-
-def _listed(classes: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in classes[:10])
-    return shown + (f", … ({len(classes)} in all)" if len(classes) > 10 else "")
-
-
-def _meant(label: str, classes: Sequence[str]) -> str:
-    close = difflib.get_close_matches(label, classes, n=1)
-    return f": did you mean {close[0]!r}?" if close else "."
+    if task == SingleLabel() and len(found) < min_classes:
+        raise LabelError(
+            f"{path}, line {min(lines.values())}: all {len(given)} labels are "
+            f"{listed_names(found)}, but at least {min_classes} classes are needed: label images "
+            "of the other classes too."
+        )

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
+from fewlabel.data.checks import check_classes, check_proba, check_same_length, check_weights
 from fewlabel.errors import UsageError
-from fewlabel.evaluate.checks import check_classes, check_proba, check_same_length, check_weights
 
 MIN_TEMPERATURE = 0.05
 MAX_TEMPERATURE = 20.0

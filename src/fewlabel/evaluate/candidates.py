@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from fewlabel.data.checks import check_classes, check_proba, check_same_length, check_weights
 from fewlabel.errors import UsageError
 from fewlabel.evaluate.calibrate import apply_temperature, fit_temperature
-from fewlabel.evaluate.checks import check_classes, check_proba, check_same_length, check_weights
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from fewlabel.data.checks import check_proba
 from fewlabel.errors import UsageError
-from fewlabel.evaluate.checks import check_proba
 
 LEAVE_ONE_OUT_MAX = 30
 """Up to this many distinct labelled images, each is a fold of its own."""

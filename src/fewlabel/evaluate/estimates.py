@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.errors import UsageError
-from fewlabel.evaluate.checks import (
+from fewlabel.data.checks import (
     check_classes,
     check_correct,
     check_same_length,
     check_weights,
 )
+from fewlabel.errors import UsageError
 from fewlabel.evaluate.metrics import wilson_interval
 
 NOT_RANDOM = (

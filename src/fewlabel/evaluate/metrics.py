@@ -14,8 +14,8 @@ import numpy as np
 import sklearn.metrics
 from scipy.stats import norm
 
+from fewlabel.data.checks import check_classes, check_proba, check_same_length
 from fewlabel.errors import UsageError
-from fewlabel.evaluate.checks import check_classes, check_proba, check_same_length
 
 
 def accuracy(y_true: Any, y_pred: Any) -> float:

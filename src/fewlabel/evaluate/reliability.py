@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fewlabel.data.checks import check_classes, check_correct, check_proba, check_same_length
 from fewlabel.errors import UsageError
-from fewlabel.evaluate.checks import check_classes, check_correct, check_proba, check_same_length
 
 BIN_STRATEGIES = ("equal_mass", "equal_width")
 

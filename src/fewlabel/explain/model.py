@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fewlabel.data import ImageSet, image_set_from_array
-from fewlabel.data.multilabels import label_texts
+from fewlabel.data import ImageSet, MultiLabel, Task, image_set_from_array
+from fewlabel.data.label_texts import label_texts
 from fewlabel.errors import UsageError
 from fewlabel.explain.explanation import Explanation, explain_image
 from fewlabel.explain.perturb import PredictProba
@@ -25,7 +25,7 @@ class Model(Protocol):
 
     extractor: Any
     classes: tuple[str, ...]
-    is_multilabel: bool
+    task: Task
 
     def predict(self, images: ImageSet, *, progress: Progress | None = None) -> Any:
         """Give a prediction with ``proba``, one row an image."""
@@ -263,7 +263,7 @@ def explain_one(
         display=_display(images, index, size),
         progress=progress,
     )
-    if not model.is_multilabel:
+    if model.task != MultiLabel():
         return Explained(explanation, images.names[index])
     said = label_texts(explanation.proba[None] >= 0.5, model.classes)[0]
     return Explained(explanation, images.names[index], said=said)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from fewlabel.compute import as_generator
-from fewlabel.data import ImageSet
-from fewlabel.data.multilabels import BAR, label_texts
+from fewlabel.data import ImageSet, MultiLabel
+from fewlabel.data.label_texts import BAR, label_texts
 from fewlabel.evaluate import exactly_right
 from fewlabel.explain.examples import choose_examples
 from fewlabel.explain.figure import (
@@ -105,13 +105,15 @@ def explain_sheet(
     images = images.subset(pool)
     y = None if y is None else np.asarray(y)[pool]
     known = model.predict(images, progress=progress).proba if proba is None else proba[pool]
-    groups = _choose_several(known, n, y) if model.is_multilabel else choose_examples(known, n, y)
+    groups = (
+        _choose_several(known, n, y) if model.task == MultiLabel() else choose_examples(known, n, y)
+    )
     chosen = [(kind, int(row)) for kind, rows in groups.items() for row in rows]
     found = []
     for done, (kind, row) in enumerate(chosen):
         # What was predicted without a look at the label, which the model may know.
         told = int(known[row].argmax())
-        if model.is_multilabel:
+        if model.task == MultiLabel():
             told = _label_at_issue(known[row], kind, None if y is None else y[row])
         explained = explain_one(
             model,
@@ -122,7 +124,7 @@ def explain_sheet(
             repeats=repeats,
             seed=seed,
         )
-        if model.is_multilabel:
+        if model.task == MultiLabel():
             texts = label_texts(np.array([known[row] >= 0.5]), model.classes)
             true = "" if y is None else label_texts(y[row][None], model.classes)[0]
             explained = replace(explained, kind=kind, said=texts[0], known=true)
@@ -221,13 +223,13 @@ class FittedModel:
         Names of the classes.
     extractor : FeatureExtractor or PixelReader
         What turns images into features.
-    is_multilabel : bool
+    task : Task
         Whether an image may have several labels.
     """
 
     def __init__(self, result: FitResult | MultiLabelFit) -> None:
         self.classes = result.classes
-        self.is_multilabel = isinstance(result, MultiLabelFit)
+        self.task = result.labels.task
         self.extractor: Any = result.extractor
         self._classifier: Any = None
         if not isinstance(result, MultiLabelFit):
@@ -253,7 +255,7 @@ class FittedModel:
             Class probabilities.
         """
         features = self.extractor.transform(images, progress=progress)
-        if self.is_multilabel:
+        if self.task == MultiLabel():
             return FittedPrediction(self._classifier.predict_proba(features))
         proba = np.zeros((len(images), len(self.classes)))
         proba[:, self._classifier.classes_] = self._classifier.predict_proba(features)

@@ -8,7 +8,7 @@ import numpy as np
 
 from fewlabel import __version__
 from fewlabel.data import ImageSet
-from fewlabel.data.multilabels import BAR, label_texts
+from fewlabel.data.label_texts import BAR, label_texts
 from fewlabel.explain.sheets import explain_fit, how_many_explained
 from fewlabel.pipeline import MultiLabelFit, Progress
 from fewlabel.report import Gallery, LedgerRow

@@ -12,7 +12,7 @@ from sklearn.manifold import TSNE
 from fewlabel import __version__
 from fewlabel.cluster.representatives import pick_representatives, typicality
 from fewlabel.compute import threads_for
-from fewlabel.data import ImageSet, Labels, MultiLabels
+from fewlabel.data import ImageSet, Labels
 from fewlabel.evaluate import apply_temperature
 from fewlabel.explain.sheets import explain_fit, how_many_explained
 from fewlabel.pipeline import FitResult, Progress
@@ -451,14 +451,14 @@ def _ledger_summary(result: FitResult) -> list[LedgerRow]:
     return rows
 
 
-def next_steps(images: ImageSet, labels: Labels | MultiLabels, *, has_audit: bool) -> list[str]:
+def next_steps(images: ImageSet, labels: Labels, *, has_audit: bool) -> list[str]:
     """Say what to do after a fit.
 
     Parameters
     ----------
     images : ImageSet
         The images.
-    labels : Labels or MultiLabels
+    labels : Labels
         Their labels.
     has_audit : bool
         Whether some were drawn at random to measure accuracy.

@@ -13,7 +13,7 @@ import numpy as np
 
 from fewlabel import __version__
 from fewlabel.compute import peak_rss_mb
-from fewlabel.data import ImageSet, Labels, MultiLabels
+from fewlabel.data import ImageSet, Labels
 from fewlabel.data.tables import write_table
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
@@ -197,7 +197,7 @@ def _report_of(result: FitResult | MultiLabelFit, images: ImageSet, **settings: 
 def evaluate_run(
     run: Run,
     images: ImageSet,
-    labels: Labels | MultiLabels,
+    labels: Labels,
     *,
     command: str = "",
     progress: Progress | None = None,
@@ -210,7 +210,7 @@ def evaluate_run(
         The model.
     images : ImageSet
         Images, best ones that it never saw.
-    labels : Labels or MultiLabels
+    labels : Labels
         Their labels, in the order of ``run.classes``; images without one are left out.
     command : str
         The command that evaluates again, for the report.
@@ -235,11 +235,10 @@ def evaluate_run(
     rows = labels.labeled
     if not len(rows):
         raise LabelError("No image is labelled, so there is nothing to evaluate on.")
-    if isinstance(labels, MultiLabels) != run.is_multilabel:
+    if labels.task != run.task:
         raise LabelError(
-            "The model was trained with "
-            f"{'several labels' if run.is_multilabel else 'one label'} an image, and the labels "
-            "are not of that kind: read them with multilabel=run.is_multilabel."
+            f"The model is {run.task.name}, but the labels are {labels.task.name}: read them with "
+            "task=run.task."
         )
     labeled = images.subset(rows)
     prediction = run.predict(labeled, progress=progress)

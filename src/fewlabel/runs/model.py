@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.data import ImageSet
-from fewlabel.data.multilabels import label_texts
+from fewlabel.data import ImageSet, MultiLabel, SingleLabel, Task
+from fewlabel.data.label_texts import label_texts
 from fewlabel.errors import ModelFormatError, RunFolderError
 from fewlabel.evaluate import AccuracyEstimate
 from fewlabel.features.choose import FeatureExtractor, extractor_from_state
@@ -133,7 +133,7 @@ class Run:
         What was saved beside the model: the estimate, the white level of 16-bit images.
     """
 
-    is_multilabel = False
+    task: Task = SingleLabel()
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class MultiLabelRun(Run):
         What was saved beside the model.
     """
 
-    is_multilabel = True
+    task = MultiLabel()
 
     def predict(  # type: ignore[override]
         self, images: ImageSet, *, progress: Progress | None = None

@@ -5,13 +5,14 @@ import pytest
 
 from fewlabel.data import (
     Labels,
-    MultiLabels,
+    MultiLabel,
+    SingleLabel,
     image_set_from_array,
     labels_from_truth,
     load_images,
     read_labels,
 )
-from fewlabel.data.multilabels import label_table, label_texts
+from fewlabel.data.label_texts import label_table, label_texts
 from fewlabel.errors import DataError, LabelError
 
 
@@ -29,7 +30,7 @@ def read(tmp_path, images, *rows, **settings):
 def test_a_bar_makes_a_table_of_several_labels(tmp_path, images):
     rows = ("0,cat|dog,", "1,dog,", "2,|,", "3,cat|?dog,", "4,,")
     labels = read(tmp_path, images, *rows)
-    assert isinstance(labels, MultiLabels)
+    assert labels.task == MultiLabel()
     assert labels.classes == ("cat", "dog")
     assert labels.y.tolist() == [[1, 1], [0, 1], [0, 0], [1, -1], [-1, -1]]
     assert labels.labeled.tolist() == [0, 1, 2, 3]
@@ -38,7 +39,7 @@ def test_a_bar_makes_a_table_of_several_labels(tmp_path, images):
 
 def test_a_trailing_bar_says_that_there_could_be_more(tmp_path, images):
     labels = read(tmp_path, images, "0,cat|,", "1,dog,")
-    assert isinstance(labels, MultiLabels)
+    assert labels.task == MultiLabel()
     assert labels.y[:2].tolist() == [[1, 0], [0, 1]]
     assert isinstance(read(tmp_path, images, "0,cat,", "1,dog,"), Labels)
 
@@ -63,17 +64,17 @@ def test_labels_that_the_model_does_not_know_are_named(tmp_path, images):
 
 
 def test_a_model_says_whether_there_may_be_several(tmp_path, images):
-    several = read(tmp_path, images, "0,cat,", classes=("cat", "dog"), multilabel=True)
+    several = read(tmp_path, images, "0,cat,", classes=("cat", "dog"), task=MultiLabel())
     assert several.y[0].tolist() == [1, 0]
     with pytest.raises(LabelError, match=r"line 2: 0 has several labels .* one label an image"):
-        read(tmp_path, images, "0,cat|dog,", classes=("cat", "dog"), multilabel=False)
+        read(tmp_path, images, "0,cat|dog,", classes=("cat", "dog"), task=SingleLabel())
 
 
 def test_a_table_without_any_label_present_teaches_nothing(tmp_path, images):
     with pytest.raises(LabelError, match="names no label that is present"):
         read(tmp_path, images, "0,|,", "1,|,")
     with pytest.raises(LabelError, match="labels no image"):
-        read(tmp_path, images, "0,,", multilabel=True)
+        read(tmp_path, images, "0,,", task=MultiLabel())
 
 
 def test_the_audit_is_not_trained_on(tmp_path, images):
@@ -98,7 +99,7 @@ def test_a_table_in_a_file_of_arrays(tmp_path):
     X = np.zeros((3, 4, 4), np.uint8)
     np.savez(tmp_path / "a.npz", X=X, y=[[1, 0], [-1, -1], [0, 1]], classes=["cat", "dog"])
     labels = labels_from_truth(load_images(tmp_path / "a.npz"))
-    assert isinstance(labels, MultiLabels)
+    assert labels.task == MultiLabel()
     assert labels.y.tolist() == [[1, 0], [-1, -1], [0, 1]]
     assert labels.classes == ("cat", "dog")
 
@@ -121,8 +122,11 @@ def test_other_tables_are_refused(y, classes):
 def test_a_model_of_one_label_refuses_sources_with_several():
     images = image_set_from_array(np.zeros((2, 4, 4)), y=["cat|dog", "cat"])
     with pytest.raises(LabelError, match="0 has several labels"):
-        labels_from_truth(images, ("cat", "dog"), multilabel=False)
-    assert labels_from_truth(images, ("cat", "dog"), multilabel=True).y.tolist() == [[1, 1], [1, 0]]
+        labels_from_truth(images, ("cat", "dog"), task=SingleLabel())
+    assert labels_from_truth(images, ("cat", "dog"), task=MultiLabel()).y.tolist() == [
+        [1, 1],
+        [1, 0],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -199,3 +199,47 @@ def check_weights(weights: Any, n: int) -> np.ndarray:
             + (f" with the least value {array.min():.4g}." if array.size else ".")
         )
     return array
+
+
+def check_table(y: Any, n: int, who: str) -> np.ndarray:
+    """Return a table of labels as int8.
+
+    Parameters
+    ----------
+    y : array-like of shape (n, K)
+        1 present, 0 absent, -1 unknown.
+    n : int
+        Number of images.
+    who : str
+        Name of the estimator, for messages.
+
+    Returns
+    -------
+    ndarray of shape (n, K), int8
+        The table.
+
+    Raises
+    ------
+    UsageError
+        If its shape is another, or it holds anything else; the message names the entry.
+
+    Examples
+    --------
+    >>> check_table([[1, 0], [-1, 1]], 2, "Example").tolist()
+    [[1, 0], [-1, 1]]
+    """
+    if y is None:
+        raise UsageError(f"{who} requires y to be passed, but the target y is None.")
+    table = np.asarray(y)
+    if table.ndim != 2 or not table.shape[1] or len(table) != n:
+        raise UsageError(
+            f"{who} needs a table of labels of shape ({n}, K): one row an image, one column a "
+            f"label. Got {table.shape} instead."
+        )
+    if table.dtype.kind not in "biuf" or not np.isin(table, (-1, 0, 1)).all():
+        found = next((v for v in table.ravel().tolist() if v not in (-1, 0, 1)), None)
+        raise UsageError(
+            f"The labels of {who} must be 1 (present), 0 (absent) or -1 (unknown). "
+            f"Got {found!r} instead."
+        )
+    return table.astype(np.int8)

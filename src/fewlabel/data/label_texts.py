@@ -1,9 +1,9 @@
-"""Several labels an image: ``a|b`` in tables, 1, 0 and -1 in arrays."""
+"""Labels as texts: a class, or several such as ``a|b``; codes, or 1, 0 and -1, in arrays."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,70 +14,6 @@ BAR = "|"
 
 UNKNOWN = "?"
 """Before a label: not known. Alone: nothing is known of the labels that are not named."""
-
-
-@dataclass(frozen=True)
-class MultiLabels:
-    """Labels of an image set in which an image may have several.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n, K), dtype int8
-        1 where a label is present, 0 where it is absent, -1 where that is not known.
-    classes : tuple of str
-        Names of the labels, sorted.
-    purpose : tuple of str
-        Why each image was chosen, as in `fewlabel.data.Labels`; empty if that is not known.
-
-    Examples
-    --------
-    >>> labels = MultiLabels(np.array([[1, 1], [-1, -1], [0, -1]], np.int8), ("cat", "dog"))
-    >>> labels.names(), labels.n_labeled
-    (['cat|dog', '', '|?dog'], 2)
-    """
-
-    y: np.ndarray
-    classes: tuple[str, ...]
-    purpose: tuple[str, ...] = ()
-
-    @property
-    def audit(self) -> np.ndarray:
-        """Labelled images that are to measure accuracy; shape (n_audit,), dtype int64."""
-        marked = [i for i, purpose in enumerate(self.purpose) if purpose == "audit"]
-        return np.intersect1d(np.array(marked, dtype=np.int64), self.labeled)
-
-    @property
-    def training_y(self) -> np.ndarray:
-        """``y`` with -1 at the images of the audit; shape (n, K), dtype int8."""
-        y = self.y.copy()
-        y[self.audit] = -1
-        return y
-
-    @property
-    def is_random(self) -> bool:
-        """Whether every label to train on is known to be drawn at random."""
-        rows = np.flatnonzero((self.training_y >= 0).any(axis=1)).tolist()
-        return bool(self.purpose) and all(self.purpose[i] == "random" for i in rows)
-
-    @property
-    def labeled(self) -> np.ndarray:
-        """Indices of the images of which a label is known; shape (n_labeled,), dtype int64."""
-        return np.flatnonzero((self.y >= 0).any(axis=1))
-
-    @property
-    def n_labeled(self) -> int:
-        """Of how many images a label is known."""
-        return len(self.labeled)
-
-    def names(self) -> list[str]:
-        """Give the labels as text.
-
-        Returns
-        -------
-        list of str
-            Such as ``"cat|dog"``; ``""`` where nothing is known.
-        """
-        return label_texts(self.y, self.classes)
 
 
 def label_texts(y: np.ndarray, classes: Sequence[str]) -> list[str]:
@@ -193,13 +129,80 @@ def label_table(
         for names, value in ((unknown, -1), (present, 1)):
             for name in names:
                 if name not in position:
-                    listed = ", ".join(repr(c) for c in list(classes)[:10])
-                    raise LabelError(
-                        f"{where[row]}: the label {name!r} is not among the classes {listed}"
-                        f"{', …' if len(position) > 10 else '.'}"
-                    )
+                    raise LabelError(_unknown_label(name, where[row], classes))
                 y[row, position[name]] = value
     return y, tuple(classes)
+
+
+def class_codes(
+    texts: Sequence[str], where: Sequence[str], classes: Sequence[str] | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return class codes of texts that name one class each.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        One class an image; ``""`` is unlabeled.
+    where : sequence of str
+        Where each text stands, for messages.
+    classes : sequence of str, optional
+        The only classes that may appear; by default those that do, sorted.
+
+    Returns
+    -------
+    y : ndarray of shape (n,), dtype int64
+        Position in ``classes``; -1 where unlabeled.
+    classes : tuple of str
+        Names of the classes.
+
+    Raises
+    ------
+    LabelError
+        If a text names a class that ``classes`` lacks.
+
+    Examples
+    --------
+    >>> y, classes = class_codes(["dog", "", "cat"], ["1", "2", "3"])
+    >>> y.tolist(), classes
+    ([1, -1, 0], ('cat', 'dog'))
+    """
+    known = tuple(sorted(set(texts) - {""})) if classes is None else tuple(classes)
+    position = {name: code for code, name in enumerate(known)} | {"": -1}
+    for text, place in zip(texts, where, strict=True):
+        if text not in position:
+            raise LabelError(_unknown_label(text, place, known))
+    return np.array([position[text] for text in texts], dtype=np.int64), known
+
+
+def _unknown_label(label: str, where: str, classes: Sequence[str]) -> str:
+    """Return the message for a label that a model does not know."""
+    close = difflib.get_close_matches(label, classes, n=1)
+    hint = f": did you mean {close[0]!r}?" if close else "."
+    return f"{where}: the label {label!r} is not among the classes {listed_names(classes)}{hint}"
+
+
+def listed_names(names: Sequence[str], limit: int = 10) -> str:
+    """Return names in quotes with commas between them, and how many there are if some are left out.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What to name.
+    limit : int
+        How many to name at most.
+
+    Returns
+    -------
+    str
+        Part of a message.
+
+    Examples
+    --------
+    >>> listed_names(["cat", "dog", "fox"], limit=2)
+    "'cat', 'dog', … (3 in all)"
+    """
+    shown = ", ".join(repr(name) for name in names[:limit])
+    return shown + (f", … ({len(names)} in all)" if len(names) > limit else "")
 
 
 def _parts(text: str, where: str) -> tuple[set[str], set[str], bool]:

@@ -1,0 +1,375 @@
+"""What truly differs between one label an image and several: the functions of a `Task`.
+
+``y`` is (n,) of class codes with -1 for unlabeled where an image has one label. Where it may have
+several, ``y`` is (n, K) of 1 (present), 0 (absent) and -1 (unknown). ``proba`` is (n, K) in both
+cases; for one label its rows sum to 1. Algorithms are written once and call these functions;
+nothing else asks which of the two it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from fewlabel.data.calibration import PROBABILITY_FLOOR, Calibration, Scaling, Temperature, log_odds
+from fewlabel.data.checks import check_classes, check_proba, check_table
+from fewlabel.data.label_texts import class_codes, label_table, label_texts
+from fewlabel.data.targets import encode_labels, one_hot
+from fewlabel.errors import UsageError
+
+_EPSILON = 1e-12
+
+
+class Task(ABC):
+    """One label an image, or several.
+
+    Attributes
+    ----------
+    name : str
+        How files and messages call it.
+    metric : str
+        What the mean of `correct` is called.
+    """
+
+    name: ClassVar[str]
+    metric: ClassVar[str]
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    # Labels
+
+    @abstractmethod
+    def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the classes and the codes of labels that an estimator was given.
+
+        Parameters
+        ----------
+        y : array-like of shape (n,) or (n, K)
+            Labels as the caller has them; -1 is unlabeled or unknown.
+        n : int
+            Number of rows that there must be.
+        who : str
+            Name of the estimator, for messages.
+
+        Returns
+        -------
+        classes : ndarray of shape (K,)
+            The classes; for several labels the numbers of the columns.
+        y : ndarray of shape (n,), int64, or (n, K), int8
+            The labels as codes.
+
+        Raises
+        ------
+        UsageError
+            If no row is labeled, or the labels are of another form.
+        """
+
+    @abstractmethod
+    def empty(self, n: int, n_classes: int) -> np.ndarray:
+        """Return labels of n images of which nothing is known."""
+
+    @abstractmethod
+    def evidence(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what is known of every class.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n,) or (n, K)
+            Labels.
+        n_classes : int
+            Number of classes K.
+
+        Returns
+        -------
+        present : ndarray of shape (n, K), float32
+            1 where the class is present.
+        known : ndarray of shape (n, K), bool
+            Where presence or absence is known.
+        """
+
+    @abstractmethod
+    def stratify(self, y: np.ndarray) -> np.ndarray:
+        """Return one code an image to deal folds by, int64; -1 where unlabeled."""
+
+    @abstractmethod
+    def parse(
+        self, texts: Sequence[str], where: Sequence[str], classes: Sequence[str] | None
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Return labels and classes that texts stand for; the inverse of `texts`."""
+
+    @abstractmethod
+    def texts(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
+        """Return labels as the texts of a table; ``""`` where nothing is known."""
+
+    def labeled(self, y: np.ndarray) -> np.ndarray:
+        """Return the rows of which a label is known, ascending; shape (m,), int64."""
+        return np.flatnonzero((y >= 0).reshape(len(y), -1).any(axis=1))
+
+    def without(self, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return labels with the given rows unlabeled."""
+        kept = y.copy()
+        kept[rows] = -1
+        return kept
+
+    # Predictions
+
+    @abstractmethod
+    def activate(self, logits: np.ndarray) -> np.ndarray:
+        """Return the probabilities (n, K) of logits, float64."""
+
+    @abstractmethod
+    def predict(self, proba: np.ndarray) -> np.ndarray:
+        """Return the most probable labels, in the form of ``y``, int64."""
+
+    @abstractmethod
+    def confidence(self, proba: np.ndarray) -> np.ndarray:
+        """Return the probability (n,) that a prediction is right."""
+
+    @abstractmethod
+    def loss(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
+        """Return the log loss (n,) of each image, in nats; probabilities are floored at 1e-6."""
+
+    @abstractmethod
+    def entropy(self, proba: np.ndarray) -> np.ndarray:
+        """Return the entropy (n,) of each prediction, in nats."""
+
+    @abstractmethod
+    def combine(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return the mean of two predictions in log-probability or log-odds, (n, K)."""
+
+    @abstractmethod
+    def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return probabilities in which the labels that are given are certain."""
+
+    @abstractmethod
+    def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return known labels and probabilities that fit together, int64 and float64.
+
+        Raises
+        ------
+        UsageError
+            If they do not, or nothing is known.
+        """
+
+    @abstractmethod
+    def calibrate(self, y: np.ndarray, proba: np.ndarray) -> Calibration:
+        """Fit the map that calibrates probabilities of images that the model did not see."""
+
+    @abstractmethod
+    def calibration(self, parameters: dict[str, Any] | None = None) -> Calibration:
+        """Return the map of saved parameters; by default the one that changes nothing."""
+
+    def decided(self, proba: np.ndarray) -> np.ndarray:
+        """Return which classes a prediction names, (n, K) bool."""
+        return np.asarray(self.evidence(self.predict(proba), proba.shape[1])[0] == 1)
+
+    def correct(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
+        """Return whether every known label of an image is predicted right, (n,) bool."""
+        y, predicted = np.asarray(y), self.predict(np.asarray(proba))
+        return np.asarray(((y == predicted) | (y < 0)).reshape(len(y), -1).all(axis=1))
+
+
+class SingleLabel(Task):
+    """Every image has exactly one label."""
+
+    name = "single-label"
+    metric = "accuracy"
+
+    def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
+        return encode_labels(y, who)
+
+    def empty(self, n: int, n_classes: int) -> np.ndarray:
+        return np.full(n, -1, dtype=np.int64)
+
+    def evidence(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+        return one_hot(y, n_classes), np.repeat((np.asarray(y) >= 0)[:, None], n_classes, axis=1)
+
+    def stratify(self, y: np.ndarray) -> np.ndarray:
+        return np.asarray(y, dtype=np.int64)
+
+    def parse(
+        self, texts: Sequence[str], where: Sequence[str], classes: Sequence[str] | None
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
+        return class_codes(texts, where, classes)
+
+    def texts(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
+        return [str(classes[code]) if code >= 0 else "" for code in y.tolist()]
+
+    def activate(self, logits: np.ndarray) -> np.ndarray:
+        return np.asarray(softmax(np.asarray(logits, dtype=np.float64), axis=1))
+
+    def predict(self, proba: np.ndarray) -> np.ndarray:
+        return np.asarray(proba).argmax(axis=1)
+
+    def confidence(self, proba: np.ndarray) -> np.ndarray:
+        return np.asarray(proba.max(axis=1))
+
+    def loss(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
+        chosen = np.asarray(proba, dtype=np.float64)[np.arange(len(y)), y]
+        return np.asarray(-np.log(np.maximum(chosen, PROBABILITY_FLOOR)))
+
+    def entropy(self, proba: np.ndarray) -> np.ndarray:
+        p = np.clip(proba, _EPSILON, 1)
+        return np.asarray(-(p * np.log(p)).sum(axis=1))
+
+    def combine(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        mean = np.sqrt(np.maximum(a, PROBABILITY_FLOOR) * np.maximum(b, PROBABILITY_FLOOR))
+        return np.asarray(mean / mean.sum(axis=1, keepdims=True))
+
+    def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
+        kept, rows = proba.copy(), np.flatnonzero(y >= 0)
+        kept[rows] = 0
+        kept[rows, y[rows]] = 1
+        return kept
+
+    def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
+        rows = check_proba(proba)
+        return check_classes(y, "y_true", rows.shape[1]), rows
+
+    def calibrate(self, y: np.ndarray, proba: np.ndarray) -> Calibration:
+        return Temperature.fit(y, proba)
+
+    def calibration(self, parameters: dict[str, Any] | None = None) -> Calibration:
+        return Temperature(**{k: float(v) for k, v in (parameters or {}).items()})
+
+
+class MultiLabel(Task):
+    """An image may have any number of labels, and single ones may be unknown."""
+
+    name = "multi-label"
+    metric = "exact match"
+
+    def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
+        table = check_table(y, n, who)
+        if not (table >= 0).any():
+            raise UsageError(f"{who} needs at least one known label: all are -1.")
+        return np.arange(table.shape[1]), table
+
+    def empty(self, n: int, n_classes: int) -> np.ndarray:
+        return np.full((n, n_classes), -1, dtype=np.int8)
+
+    def evidence(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+        return (y == 1).astype(np.float32), y >= 0
+
+    def stratify(self, y: np.ndarray) -> np.ndarray:
+        """Return the rarest label that each image has; K for none of them.
+
+        Examples
+        --------
+        >>> MultiLabel().stratify(np.array([[1, 1], [1, 0], [0, 0], [-1, -1]])).tolist()
+        [1, 0, 2, -1]
+        """
+        weighed = np.where(y == 1, (y == 1).sum(axis=0), len(y) + 1)
+        codes = np.where((y == 1).any(axis=1), weighed.argmin(axis=1), y.shape[1])
+        return np.where((y >= 0).any(axis=1), codes, -1).astype(np.int64)
+
+    def parse(
+        self, texts: Sequence[str], where: Sequence[str], classes: Sequence[str] | None
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
+        return label_table(texts, where, classes)
+
+    def texts(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
+        return label_texts(y, classes)
+
+    def activate(self, logits: np.ndarray) -> np.ndarray:
+        return np.asarray(expit(np.asarray(logits, dtype=np.float64)))
+
+    def predict(self, proba: np.ndarray) -> np.ndarray:
+        return (np.asarray(proba) >= 0.5).astype(np.int64)
+
+    def confidence(self, proba: np.ndarray) -> np.ndarray:
+        return np.asarray(np.maximum(proba, 1 - proba).prod(axis=1))
+
+    def loss(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
+        odds = log_odds(proba)
+        return np.asarray(((np.logaddexp(0, odds) - (y == 1) * odds) * (y >= 0)).sum(axis=1))
+
+    def entropy(self, proba: np.ndarray) -> np.ndarray:
+        p, q = np.clip(proba, _EPSILON, 1), np.clip(1 - proba, _EPSILON, 1)
+        return np.asarray(-(p * np.log(p) + q * np.log(q)).sum(axis=1))
+
+    def combine(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.asarray(expit((log_odds(a) + log_odds(b)) / 2))
+
+    def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.asarray(np.where(y >= 0, y, proba).astype(proba.dtype))
+
+    def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
+        rows = np.asarray(proba, dtype=np.float64)
+        table = check_table(y, len(rows), "y_true").astype(np.int64)
+        # Written so that NaN fails it.
+        if rows.shape != table.shape or not ((rows >= 0) & (rows <= 1)).all():
+            raise UsageError(
+                f"The 'proba' parameter must be a table of shape {table.shape} of probabilities, "
+                f"from 0 to 1. Got an array of shape {rows.shape} instead, or values beyond."
+            )
+        return table, rows
+
+    def calibrate(self, y: np.ndarray, proba: np.ndarray) -> Calibration:
+        return Scaling.fit(y, proba)
+
+    def calibration(self, parameters: dict[str, Any] | None = None) -> Calibration:
+        return Scaling(**{k: float(v) for k, v in (parameters or {}).items()})
+
+
+_TASKS: dict[str, Task] = {task.name: task for task in (SingleLabel(), MultiLabel())}
+
+
+def task_of(y: Any) -> Task:
+    """Return the task that labels are for.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) or (n, K)
+        Labels.
+
+    Returns
+    -------
+    Task
+        `MultiLabel` for a table, else `SingleLabel`.
+
+    Examples
+    --------
+    >>> task_of([0, 1, -1]), task_of([[1, 0], [0, -1]])
+    (SingleLabel(), MultiLabel())
+    """
+    return _TASKS[MultiLabel.name if np.ndim(y) == 2 else SingleLabel.name]
+
+
+def task_named(name: Any) -> Task:
+    """Return the task that a file names.
+
+    Parameters
+    ----------
+    name : str
+        ``"single-label"`` or ``"multi-label"``.
+
+    Returns
+    -------
+    Task
+        The task.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name.
+
+    Examples
+    --------
+    >>> task_named("multi-label")
+    MultiLabel()
+    """
+    if name not in _TASKS:
+        raise ValueError(f"the task {name!r} is not known")
+    return _TASKS[name]
