@@ -12,7 +12,7 @@ from fewlabel.data import image_set_from_array
 from fewlabel.errors import DataError
 from fewlabel.files import atomic_file
 
-from .array_pickle import read_array_pickle
+from .arrays import read_array
 from .glyphs import LABELS
 from .settings import SIDE
 
@@ -65,14 +65,21 @@ def load_competition(folder: str | Path) -> CompetitionData:
         or with colours, or labels that are not 36 zeros and ones an image.
     """
     folder = Path(folder)
-    missing = [name for name in FILES if not (folder / name).is_file()]
+    missing = [name for name in FILES if not _file(folder, name).is_file()]
     if missing:
         raise DataError(
             f"{folder} lacks {', '.join(missing)}: give the folder with the competition's files "
-            f"{', '.join(FILES)}."
+            f"{', '.join(FILES)}, or the same arrays as .npy."
         )
-    images, unlabeled, test = (_images(folder / FILES[i]) for i in (0, 2, 3))
-    return CompetitionData(images, _targets(folder / FILES[1], len(images)), unlabeled, test)
+    images, unlabeled, test = (_images(_file(folder, FILES[i])) for i in (0, 2, 3))
+    targets = _targets(_file(folder, FILES[1]), len(images))
+    return CompetitionData(images, targets, unlabeled, test)
+
+
+def _file(folder: Path, name: str) -> Path:
+    """Return the file of that name, or the .npy beside it that stands for it."""
+    npy = (folder / name).with_suffix(".npy")
+    return npy if npy.is_file() else folder / name
 
 
 def write_submission(path: str | Path, targets: NDArray[np.integer]) -> None:
@@ -110,7 +117,7 @@ def write_submission(path: str | Path, targets: NDArray[np.integer]) -> None:
 
 
 def _images(path: Path) -> NDArray[np.uint8]:
-    array = read_array_pickle(path)
+    array = read_array(path)
     if array.ndim == 4 and array.shape[3] == 1:
         array = array[..., 0]
     if array.ndim == 4 and 3 in (array.shape[1], array.shape[3]):
@@ -128,7 +135,7 @@ def _images(path: Path) -> NDArray[np.uint8]:
 
 
 def _targets(path: Path, n: int) -> NDArray[np.int8]:
-    array = _check_targets(read_array_pickle(path), str(path))
+    array = _check_targets(read_array(path), str(path))
     if len(array) != n:
         raise DataError(
             f"{path} labels {len(array):,} images, and {FILES[0]} holds {n:,}: they must be of "

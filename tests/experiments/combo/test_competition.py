@@ -76,3 +76,9 @@ def test_a_submission_of_probabilities_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"must be zeros and ones\. Got 0\.4 in row 0, column 0"):
         write_submission(tmp_path / "s.csv", np.full((2, 36), 0.4))
     assert not (tmp_path / "s.csv").exists()
+
+
+def test_npy_files_stand_for_those_of_the_competition(files):
+    (files / "images_ul.pkl").unlink()
+    np.save(files / "images_ul.npy", IMAGES)
+    np.testing.assert_array_equal(load_competition(files).unlabeled, IMAGES)
