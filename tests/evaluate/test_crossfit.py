@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import cross_fit, label_folds
+from fewlabel.evaluate import cross_fit, held_out, label_folds
 
 
 def make_labels(n_labeled, n_classes=4, n=None, seed=0):
@@ -142,3 +143,51 @@ def test_other_labels_than_those_of_the_folds_are_refused():
     folds = label_folds(np.array([0, 1, -1]), None, None, np.random.default_rng(0))
     with pytest.raises(UsageError, match="labels that the folds were dealt from"):
         cross_fit(lambda train, held: np.full((1, 2), 0.5), np.array([0, 1, 1]), folds)
+
+
+@pytest.mark.parametrize("n_labeled", [40, 50, 77, 99, 100, 103, 500])
+def test_a_fifth_of_the_labels_and_at_least_twenty_are_held_out(n_labeled):
+    y = make_labels(n_labeled)
+    folds = label_folds(y, None, None, np.random.default_rng(0))
+    rows = held_out(folds, y, SingleLabel())
+    assert max(20, n_labeled // 5) <= len(rows) <= n_labeled / 2
+    assert len(rows) < max(20, n_labeled / 5) + n_labeled / len(folds.folds)
+    assert set(rows) <= set(folds.labeled)
+    # Every fold is held out whole or not at all, and every class in about equal parts.
+    assert all(
+        np.isin(held, rows).all() or not np.isin(held, rows).any() for _, held in folds.folds
+    )
+    assert np.ptp(np.bincount(y[rows])) <= 4
+
+
+@pytest.mark.parametrize("n_labeled", [2, 20, 30, 39])
+def test_too_few_labels_to_hold_any_out(n_labeled):
+    y = make_labels(n_labeled, 2)
+    folds = label_folds(y, None, None, np.random.default_rng(0))
+    assert held_out(folds, y, SingleLabel()) is None
+    assert len(held_out(folds, y, SingleLabel(), min_labels=1)) >= 1
+
+
+def test_no_class_is_held_out_whole_that_has_several_labels():
+    for seed in range(20):
+        y = np.concatenate([np.arange(40) % 2, np.repeat(np.arange(2, 12), 2), [12, -1]])
+        folds = label_folds(y, None, None, np.random.default_rng(seed))
+        rows = held_out(folds, y, SingleLabel())
+        assert set(y[np.setdiff1d(folds.labeled, rows)]) >= set(range(12))
+
+
+def test_labels_of_several_columns_are_held_out_by_the_rarest():
+    y = np.stack([np.arange(60) % 2, np.arange(60) % 3 == 0], axis=1).astype(np.int8)
+    folds = label_folds(MultiLabel().stratify(y), None, None, np.random.default_rng(0))
+    rows = held_out(folds, y, MultiLabel())
+    assert 20 <= len(rows) <= 30
+    assert (y[rows].sum(axis=0) > 0).all()
+
+
+def test_a_fold_that_is_too_large_is_passed_over():
+    groups = np.concatenate([np.zeros(30, int), np.arange(1, 31)])
+    y = np.arange(60) % 2
+    y[:30] = 0
+    folds = label_folds(y, groups, None, np.random.default_rng(0))
+    rows = held_out(folds, y, SingleLabel())
+    assert rows is None or len(rows) <= 30

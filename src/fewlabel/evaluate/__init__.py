@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fewlabel.evaluate.calibrate import apply_temperature, fit_temperature
+from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
 from fewlabel.evaluate.candidates import CandidateScore, Choice, as_asked, choose_candidate
-from fewlabel.evaluate.crossfit import LabelFolds, cross_fit, label_folds
+from fewlabel.evaluate.crossfit import LabelFolds, cross_fit, held_out, label_folds
 from fewlabel.evaluate.estimates import AccuracyEstimate, audit_estimate, estimate_accuracy
 from fewlabel.evaluate.label_candidates import choose_label_candidate
 from fewlabel.evaluate.label_scaling import LabelScaling, fit_scaling, scale_apart
@@ -33,6 +34,7 @@ from fewlabel.evaluate.multilabel import (
     multilabel_f1,
     multilabel_scores,
 )
+from fewlabel.evaluate.registry import candidate_names, make_candidates, register
 from fewlabel.evaluate.reliability import (
     CoverageAtAccuracy,
     CoverageCurve,
@@ -46,15 +48,18 @@ from fewlabel.evaluate.reliability import (
 
 __all__ = [
     "AccuracyEstimate",
+    "Candidate",
     "CandidateScore",
     "Choice",
     "ClassTable",
     "CoverageAtAccuracy",
     "CoverageCurve",
     "CurveValue",
+    "Fitted",
     "LabelFolds",
     "LabelScaling",
     "LearningCurve",
+    "Problem",
     "ReliabilityCurve",
     "accuracy",
     "apply_temperature",
@@ -63,6 +68,7 @@ __all__ = [
     "average_precisions",
     "balanced_accuracy",
     "brier_score",
+    "candidate_names",
     "choose_candidate",
     "choose_label_candidate",
     "confusion_matrix",
@@ -76,13 +82,16 @@ __all__ = [
     "fit_learning_curve",
     "fit_scaling",
     "fit_temperature",
+    "held_out",
     "label_calibration_errors",
     "label_folds",
     "log_loss",
+    "make_candidates",
     "mean_average_precision",
     "multilabel_f1",
     "multilabel_scores",
     "per_class",
+    "register",
     "reliability_curve",
     "scale_apart",
     "top_label",

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data.checks import check_proba
+from fewlabel.data.task import Task
 from fewlabel.errors import UsageError
 
 LEAVE_ONE_OUT_MAX = 30
@@ -167,6 +168,66 @@ def cross_fit(
     # label_folds gives two folds or more, and they hold every labelled image.
     assert result is not None
     return result
+
+
+def held_out(
+    folds: LabelFolds,
+    y: Any,
+    task: Task,
+    *,
+    min_labels: int = 20,
+    min_fraction: float = 0.2,
+) -> np.ndarray | None:
+    """Return labeled images to hold out of training, as many whole folds as are needed.
+
+    A fold as such may be too small: of 50 labels it has five, and a choice between two methods
+    that rests on five labels is a throw of dice.
+
+    Parameters
+    ----------
+    folds : LabelFolds
+        From `label_folds`.
+    y : ndarray of shape (n,) or (n, K)
+        The labels that they were dealt from.
+    task : Task
+        What the labels are for.
+    min_labels : int
+        Hold out this many labeled images at least.
+    min_fraction : float
+        Hold out this fraction of them at least, rounded down.
+
+    Returns
+    -------
+    ndarray of shape (m,), int64, or None
+        The images, ascending; at most half of those that are labeled, and no class whole that
+        has labels in several folds, unless nothing else is possible. None where that is too few.
+
+    Examples
+    --------
+    >>> from fewlabel.data import SingleLabel
+    >>> y = np.arange(60) % 3
+    >>> folds = label_folds(y, None, None, np.random.default_rng(0))
+    >>> len(folds.folds[0][1]), len(held_out(folds, y, SingleLabel()))
+    (6, 24)
+    """
+    code = task.stratify(np.asarray(y))
+    n, least = len(folds.labeled), max(min_labels, int(min_fraction * len(folds.labeled)))
+    parts = [held for _, held in folds.folds]
+    counts = np.stack([np.bincount(code[held], minlength=code.max() + 1) for held in parts])
+    total, several = counts.sum(axis=0), (counts > 0).sum(axis=0) > 1
+    chosen: list[int] = []
+    while counts[chosen].sum() < least:
+        held = counts[chosen].sum(axis=0)
+        fitting = [
+            k for k in range(len(parts)) if k not in chosen and 2 * (held + counts[k]).sum() <= n
+        ]
+        if not fitting:
+            return None
+        # The fold that takes the last label of the fewest classes; the first of equals.
+        chosen.append(
+            min(fitting, key=lambda k: int((several & (held + counts[k] == total)).sum()))
+        )
+    return np.sort(np.concatenate([parts[k] for k in chosen]))
 
 
 def _number_of_folds(n_folds: int | None, n_distinct: int) -> int:

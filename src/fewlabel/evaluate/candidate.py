@@ -1,0 +1,226 @@
+"""The contract of everything that learns: a problem goes in, a fitted candidate comes out."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from fewlabel.data import ImageSet, MultiLabel, SingleLabel, Task
+from fewlabel.evaluate.crossfit import LabelFolds
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Images with few labels, as every candidate gets them.
+
+    Attributes
+    ----------
+    task : Task
+        One label an image, or several.
+    images : ImageSet
+        All n images.
+    extractor : object
+        What turned the images into ``rows``: its ``transform(images)`` gives such rows.
+    rows : ndarray of shape (n, d), dtype float32
+        Features of the images.
+    y : ndarray of shape (n,) or (n, K)
+        Labels to learn from; -1 where nothing is known. For one label an image, each of the K
+        classes has a labeled image.
+    n_classes : int
+        Number of classes K.
+    groups : ndarray of shape (n,), optional
+        The same number for exact duplicates.
+    folds : LabelFolds, optional
+        Folds of the labeled images; None where too few are labeled to cross-fit.
+    seed : int
+        Seed of every random choice.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    time_left : callable
+        Gives the seconds that are left; by default there is no limit.
+    checkpoints : Path, optional
+        Folder that a candidate that trains for long may resume from.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+    shared : dict
+        What several candidates need and one of them has computed, see `once`.
+    """
+
+    task: Task
+    images: ImageSet
+    extractor: Any
+    rows: np.ndarray
+    y: np.ndarray
+    n_classes: int
+    groups: np.ndarray | None = None
+    folds: LabelFolds | None = None
+    seed: int = 0
+    device: str = "auto"
+    time_left: Callable[[], float] = field(default_factory=lambda: lambda: math.inf)
+    checkpoints: Path | None = None
+    progress: Callable[[str, int, int], None] | None = None
+    shared: dict[Hashable, Any] = field(default_factory=dict)
+
+    def once(self, key: Hashable, compute: Callable[[], Made]) -> Made:
+        """Return what several candidates share, and compute it for the first that asks.
+
+        Parameters
+        ----------
+        key : hashable
+            Its name.
+        compute : callable
+            Computes it.
+
+        Returns
+        -------
+        object
+            What ``compute`` returned when it was first called.
+        """
+        if key not in self.shared:
+            self.shared[key] = compute()
+        found: Made = self.shared[key]
+        return found
+
+
+@dataclass(eq=False, kw_only=True)
+class Fitted(ABC):
+    """A candidate that has learned.
+
+    Attributes
+    ----------
+    name : str
+        Name of the candidate.
+    proba : ndarray of shape (n, K)
+        Uncalibrated probabilities of all images.
+    tested : ndarray of shape (m,), dtype int64
+        Rows of the labeled images that it was tested on, ascending; none where too few are
+        labeled.
+    oof_proba : ndarray of shape (m, K)
+        Uncalibrated probabilities of these by fits that did not see their labels.
+    extractor : object
+        What turns images into the rows that `predict_proba` takes.
+    ledger : PseudoLabelLedger, optional
+        Every label that was assumed.
+    history : object, optional
+        What was recorded while it learned.
+    settings : dict
+        Settings that it chose for itself, as JSON types.
+    notes : tuple of str
+        What the user must know.
+    """
+
+    name: str
+    proba: np.ndarray
+    tested: np.ndarray
+    oof_proba: np.ndarray
+    extractor: Any
+    ledger: Any = None
+    history: Any = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def predict_proba(self, rows: np.ndarray) -> np.ndarray:
+        """Return uncalibrated probabilities of new images.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (m, d)
+            What ``extractor`` gave for them.
+
+        Returns
+        -------
+        ndarray of shape (m, K)
+            Probabilities, float64.
+        """
+
+    @abstractmethod
+    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what predicting needs, for `Candidate.from_state`.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            Arrays.
+        meta : dict
+            JSON types.
+        """
+
+
+class Candidate(ABC):
+    """A method that learns from labeled and unlabeled images.
+
+    Attributes
+    ----------
+    name : str
+        How commands, files and reports call it.
+    summary : str
+        What it does, in one line for help and documentation.
+    tasks : tuple of Task
+        What it can learn.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    tasks: ClassVar[tuple[Task, ...]] = (SingleLabel(), MultiLabel())
+
+    def why_not(self, problem: Problem) -> str:
+        """Return why it cannot learn from this.
+
+        Parameters
+        ----------
+        problem : Problem
+            What there is to learn.
+
+        Returns
+        -------
+        str
+            One sentence; empty where it can.
+        """
+        return ""
+
+    @abstractmethod
+    def fit(self, problem: Problem) -> Fitted:
+        """Learn from all labels, and predict labeled images by fits that do not see theirs.
+
+        Parameters
+        ----------
+        problem : Problem
+            What there is to learn.
+
+        Returns
+        -------
+        Fitted
+            What was learned.
+        """
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Fitted:
+        """Return a saved candidate, which predicts as the one that was fitted did.
+
+        Parameters
+        ----------
+        arrays : dict of str to ndarray
+            From `Fitted.to_state`.
+        meta : dict
+            From `Fitted.to_state`.
+
+        Returns
+        -------
+        Fitted
+            Of which ``predict_proba`` may be used, and nothing else.
+
+        Raises
+        ------
+        ModelFormatError
+            If something is missing or does not fit together.
+        """

@@ -1,0 +1,83 @@
+"""The candidates by name.
+
+A new method is one file with one class: a `Candidate` with `register` above it. Commands, the
+choice, the comparison of methods and the report find it by its name.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from fewlabel.data.task import Task
+from fewlabel.errors import UsageError
+from fewlabel.evaluate.candidate import Candidate
+
+REGISTRY: dict[str, type[Candidate]] = {}
+
+
+def register(candidate: type[Candidate]) -> type[Candidate]:
+    """Enter a candidate under its name; a decorator.
+
+    Parameters
+    ----------
+    candidate : type
+        A subclass of `Candidate`.
+
+    Returns
+    -------
+    type
+        The same class.
+    """
+    if candidate.name in REGISTRY:
+        raise ValueError(f"there are two candidates of the name {candidate.name!r}")
+    REGISTRY[candidate.name] = candidate
+    return candidate
+
+
+def candidate_names(task: Task | None = None) -> tuple[str, ...]:
+    """Return the names of candidates, in the order of registration.
+
+    Parameters
+    ----------
+    task : Task, optional
+        Only those that can learn it.
+
+    Returns
+    -------
+    tuple of str
+        Names.
+    """
+    return tuple(name for name, c in REGISTRY.items() if task is None or task in c.tasks)
+
+
+def make_candidates(task: Task, names: Iterable[str] | None = None) -> tuple[Candidate, ...]:
+    """Return candidates by their names.
+
+    Parameters
+    ----------
+    task : Task
+        What they shall learn.
+    names : iterable of str, optional
+        Which; by default all that can learn the task.
+
+    Returns
+    -------
+    tuple of Candidate
+        One of each name.
+
+    Raises
+    ------
+    UsageError
+        If there is none of a name for this task.
+    """
+    known = candidate_names(task)
+    chosen = known if names is None else tuple(dict.fromkeys(names))
+    for name in chosen:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise UsageError(
+                f"The method must be one of {', '.join(known)}. Got {name!r} instead.{hint}"
+            )
+    return tuple(REGISTRY[name]() for name in chosen)
