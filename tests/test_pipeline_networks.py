@@ -101,12 +101,12 @@ def test_experts_leave_their_rounds_and_their_ledger_in_the_run_folder(digits, t
     kept = max(by_experts, default=0)
     assert [record["kept"] for record in rounds] == [r["round"] <= kept for r in rounds]
     assert training["classes"] == list(result.classes)
-    (claims,) = training["claims"]
-    assert claims["round"] == max(kept, 1)
+    (votes,) = training["votes"]
+    assert votes["round"] == max(kept, 1)
     # Most of the labels that no expert was trained on are claimed by the expert of their class.
-    assert np.trace(claims["counts"]) > 0.7 * claims["n_images"] > 0
+    assert np.trace(votes["counts"]) > 0.7 * votes["n_images"] > 0
     page = (folder / "report.html").read_text()
-    assert f"What the experts of round {max(kept, 1)} claim" in page
+    assert f"Votes of the experts of round {max(kept, 1)}" in page
     assert "Pseudo-labels by class." in page
     assert len(by_experts) == sum(record["n_new"] for record in rounds if record["round"] <= kept)
     assert np.mean(load_run(folder).predict(test).label == labels_from_truth(test).y) > 0.85

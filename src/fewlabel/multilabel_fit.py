@@ -26,9 +26,9 @@ from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_settings import FitSettings
 from fewlabel.graph.multilabel import METHODS, MultiLabelClassifier
 from fewlabel.semisupervised import label_road as networks
+from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.label_road import LabelRoad, follow_label_road
 from fewlabel.semisupervised.network_search import DEFAULT_SECONDS, LEAST_SECONDS, RoadClosed
-from fewlabel.semisupervised.training_log import TrainingLog
 
 
 @dataclass(eq=False)
@@ -79,7 +79,7 @@ class MultiLabelFit:
         Files that were set aside.
     peak_rss_mb : float
         Peak memory in megabytes.
-    training : TrainingLog or None
+    training : TrainingHistory or None
         Losses and rounds of the networks that were trained; None where there were none.
     """
 
@@ -104,7 +104,7 @@ class MultiLabelFit:
     n_duplicates: int
     n_skipped: int = 0
     peak_rss_mb: float = field(default_factory=peak_rss_mb)
-    training: TrainingLog | None = None
+    training: TrainingHistory | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -310,7 +310,7 @@ def _result(
     settings: FitSettings,
     seconds: dict[str, float],
     told: list[str],
-    training: TrainingLog | None,
+    training: TrainingHistory | None,
 ) -> MultiLabelFit:
     folds = main.folds_
     assert folds is not None

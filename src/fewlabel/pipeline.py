@@ -31,13 +31,13 @@ from fewlabel.graph.fewer_labels import measure_fewer_labels
 from fewlabel.multilabel_fit import MultiLabelFit, fit_multilabel, listed, number_or_none
 from fewlabel.selection import Selection, select_images, write_picks
 from fewlabel.semisupervised import PseudoLabelLedger, network_search
+from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.network_search import (
     NetworkRoad,
     RoadClosed,
     follow_network_road,
     student_settings,
 )
-from fewlabel.semisupervised.training_log import TrainingLog
 
 __all__ = [
     "Features",
@@ -110,7 +110,7 @@ class FitResult:
         Networks that were trained one after the other, whose embeddings are among the features.
     way : str
         How they were trained, see `fewlabel.semisupervised`; empty where there are none.
-    training : TrainingLog or None
+    training : TrainingHistory or None
         Losses and pseudo-labels of the networks that were trained; None where there were none.
     ledger : PseudoLabelLedger or None
         Pseudo-labels of networks that are kept, with round and revocation; classes are
@@ -139,7 +139,7 @@ class FitResult:
     no_curve: str = ""
     n_networks: int = 0
     way: str = ""
-    training: TrainingLog | None = None
+    training: TrainingHistory | None = None
     ledger: PseudoLabelLedger | None = None
 
     @property

@@ -12,7 +12,7 @@ from typer.testing import Result
 
 from fewlabel import extras, pipeline
 from fewlabel.explain import sheets
-from fewlabel.semisupervised.training_log import AcceptedLabels, TrainingLog
+from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
 
 Run = Callable[..., Result]
 QUICK = ("--features", "pixels", "--method", "graph")
@@ -25,7 +25,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def fit(*args, **options):
         result = fit_images(*args, **options)
-        log = TrainingLog()
+        log = TrainingHistory()
         log.add_history("network 1", [{"loss": 0.9}, {"loss": float("nan")}])
         log.add_round("network", 1, n_accepted=2, accuracy=0.75)
         rows, codes = np.array([20, 21]), np.array([1, 0])

@@ -9,9 +9,9 @@ import pytest
 from markupsafe import Markup
 
 from fewlabel.report import render_report
-from fewlabel.report.by_class import MAX_CLASSES, MAX_ROUNDS, by_class_views, claims_views
+from fewlabel.report.by_class import MAX_CLASSES, MAX_ROUNDS, by_class_views, votes_views
 from fewlabel.report.training import training_view
-from fewlabel.semisupervised.training_log import ExpertClaims, TrainingLog
+from fewlabel.semisupervised.history import ExpertVotes, TrainingHistory
 
 from .examples import report_inputs
 from .test_html import Page, words
@@ -25,8 +25,8 @@ def no_other_figures(monkeypatch):
     monkeypatch.setattr("fewlabel.report.scatter.draw", lambda *_, **__: Markup("<svg/>"))
 
 
-def log_of_experts(n_rounds=2, network="experts") -> TrainingLog:
-    log = TrainingLog(classes=CLASSES)
+def log_of_experts(n_rounds=2, network="experts") -> TrainingHistory:
+    log = TrainingHistory(classes=CLASSES)
     log.add_round(network, 0, n_accepted=0, accepted_by_class=[], revoked_by_class=[])
     for number in range(1, n_rounds + 1):
         log.add_round(
@@ -42,12 +42,12 @@ def log_of_experts(n_rounds=2, network="experts") -> TrainingLog:
     return log
 
 
-def claims(round_number=1, network="experts") -> ExpertClaims:
+def votes(round_number=1, network="experts") -> ExpertVotes:
     codes = np.array([0, 0, 1, 1, 2, 2])
-    claimed = np.eye(3, dtype=bool)[[0, 1, 1, 1, 2, 2]]
-    claimed[4, 0] = True
-    claimed[5] = False
-    return ExpertClaims(network, round_number, codes, claimed)
+    voted = np.eye(3, dtype=bool)[[0, 1, 1, 1, 2, 2]]
+    voted[4, 0] = True
+    voted[5] = False
+    return ExpertVotes(network, round_number, codes, voted)
 
 
 def test_counts_stand_by_class_and_round():
@@ -68,7 +68,7 @@ def test_the_last_rounds_and_the_largest_classes_are_listed():
     (view,) = by_class_views(log)
     assert [number for number, _ in view["rounds"]] == [4, 5, 6, 7]
     assert view["n_earlier"] == 3
-    many = TrainingLog()
+    many = TrainingHistory()
     many.add_round("experts", 1, accepted_by_class=list(range(MAX_CLASSES + 5)))
     (view,) = by_class_views(many)
     assert view["kinds"] == ["accepted"]
@@ -80,28 +80,28 @@ def test_the_last_rounds_and_the_largest_classes_are_listed():
 
 
 def test_claims_are_counted_and_drawn():
-    assert claims().counts().tolist() == [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
+    assert votes().counts().tolist() == [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
     log = log_of_experts()
-    log.claims.append(claims())
-    (view,) = claims_views(log)
-    assert view["title"] == "What the experts of round 1 claim"
+    log.votes.append(votes())
+    (view,) = votes_views(log)
+    assert view["title"] == "Votes of the experts of round 1"
     assert "6 held-out labels" in view["caption"]
-    assert "Claimed by no expert: 1; by several: 1." in view["caption"]
+    assert "With the vote of no expert: 1; of several: 1." in view["caption"]
     assert "4 of 6 on the diagonal" in view["svg"]
     said = log.to_dict()
     assert said["classes"] == list(CLASSES)
-    assert said["claims"][0]["counts"] == claims().counts().tolist()
-    assert (said["claims"][0]["n_unclaimed"], said["claims"][0]["n_disputed"]) == (1, 1)
+    assert said["votes"][0]["counts"] == votes().counts().tolist()
+    assert (said["votes"][0]["n_without"], said["votes"][0]["n_disputed"]) == (1, 1)
 
 
 def test_experts_of_several_trainings_are_told_apart():
     log = log_of_experts(1, "experts 1")
     log.rounds += log_of_experts(1, "experts 2").rounds
-    log.claims += [claims(1, "experts 1"), claims(2, "experts 2")]
+    log.votes += [votes(1, "experts 1"), votes(2, "experts 2")]
     assert [view["network"] for view in by_class_views(log)] == ["experts 1", "experts 2"]
-    assert [view["title"][-18:] for view in claims_views(log)] == [
-        "1 claim, experts 1",
-        "2 claim, experts 2",
+    assert [view["title"][-12:] for view in votes_views(log)] == [
+        "1, experts 1",
+        "2, experts 2",
     ]
     page = render_report(report_inputs(training=log))
     ids = Page(page).ids
@@ -110,9 +110,9 @@ def test_experts_of_several_trainings_are_told_apart():
 
 
 def test_without_experts_nothing_of_them_is_shown():
-    log = TrainingLog()
+    log = TrainingHistory()
     log.add_round("network", 1, n_accepted=3)
     view = training_view(log)
-    assert view["by_class"] == view["claims"] == []
+    assert view["by_class"] == view["votes"] == []
     assert "Pseudo-labels by class" not in words(render_report(report_inputs(training=log)))
     assert log.to_dict() == {"epochs": [], "rounds": log.rounds}

@@ -9,12 +9,12 @@ import pytest
 from fewlabel import extras
 from fewlabel.errors import MissingExtraError, RunFolderError
 from fewlabel.report.tensorboard import write_events
-from fewlabel.semisupervised.training_log import TrainingLog
+from fewlabel.semisupervised.history import TrainingHistory
 
 
 @pytest.fixture
-def log() -> TrainingLog:
-    log = TrainingLog()
+def log() -> TrainingHistory:
+    log = TrainingHistory()
     log.add_history("network 1", [{"loss": 0.9, "accepted": 0.25}, {"loss": float("nan")}])
     log.add_history("network 2", [{"loss": 0.5}])
     # Rounds tell of more than numbers.

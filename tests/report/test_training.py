@@ -14,7 +14,7 @@ from fewlabel.data import load_images
 from fewlabel.report import render_report
 from fewlabel.report.accepted import MAX_IMAGES, accepted_galleries, choose_spread
 from fewlabel.report.training import MAX_LINES, MAX_ROWS, curves_figure, rounds_view, training_view
-from fewlabel.semisupervised.training_log import AcceptedLabels, TrainingLog
+from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
 
 from .examples import report_inputs
 from .test_html import Page, words
@@ -27,8 +27,8 @@ def no_other_figures(monkeypatch):
         monkeypatch.setattr(f"fewlabel.report.{module}.draw", lambda *_, **__: Markup("<svg/>"))
 
 
-def log_of(n_networks=2, n_epochs=4, **figures) -> TrainingLog:
-    log = TrainingLog()
+def log_of(n_networks=2, n_epochs=4, **figures) -> TrainingHistory:
+    log = TrainingHistory()
     for k in range(n_networks):
         log.add_history(
             f"network {k + 1}",
@@ -70,19 +70,19 @@ def test_a_loss_in_two_parts_is_drawn_in_two_charts():
 
 
 def test_nothing_is_shown_of_nothing():
-    for log in (None, TrainingLog(), log_of(1, 0)):
+    for log in (None, TrainingHistory(), log_of(1, 0)):
         assert training_view(log) is None
-    unknown = TrainingLog()
+    unknown = TrainingHistory()
     unknown.add_history("network 1", [{"loss": float("nan")}, {"loss": None}])
     assert training_view(unknown) is None
-    page = render_report(report_inputs(training=TrainingLog()))
+    page = render_report(report_inputs(training=TrainingHistory()))
     assert page == render_report(report_inputs())
     assert "How the networks were trained" not in page
 
 
 def test_a_loss_that_is_no_number_breaks_the_line():
     values = [1.0, 0.5, float("nan"), float("inf"), 0.3]
-    log = TrainingLog()
+    log = TrainingHistory()
     log.add_history("network 1", [{"loss": value} for value in values])
     svg = training_view(log)["charts"][0]["svg"]
     assert "network 1 from 1 to 0.3" in svg
@@ -92,7 +92,7 @@ def test_a_loss_that_is_no_number_breaks_the_line():
 
 def test_lines_of_many_epochs_are_means_and_keep_their_course():
     rng = np.random.default_rng(0)
-    log = TrainingLog()
+    log = TrainingHistory()
     for k in range(10):
         noisy = np.linspace(2, 1, 500) + 0.1 * rng.random(500)
         log.add_history(f"network {k + 1}", [{"loss": value} for value in noisy])
@@ -131,8 +131,8 @@ def test_a_loss_that_falls_far_is_drawn_by_its_logarithm():
     assert not {"0.001", "0.01"} & texts[0.5]
 
 
-def rounds_log() -> TrainingLog:
-    log = TrainingLog()
+def rounds_log() -> TrainingHistory:
+    log = TrainingHistory()
     log.add_round(
         "network", 1, n_accepted=600, n_new=600, mean_confidence=0.91, accuracy=0.9, seconds=61.0
     )
@@ -156,7 +156,7 @@ def test_rounds_are_listed_with_what_is_known():
 
 
 def test_one_round_is_no_curve_and_many_rounds_are_cut():
-    log = TrainingLog()
+    log = TrainingHistory()
     log.add_round("network", 1, accuracy=0.9)
     assert training_view(log)["charts"] == []
     for number in range(2, MAX_ROWS + 7):
@@ -204,7 +204,7 @@ def test_galleries_take_the_surest_of_all_classes_and_the_least_sure():
 
 def test_galleries_of_some_rounds_say_what_changed():
     images = load_images("digits").subset(range(40))
-    log = TrainingLog()
+    log = TrainingHistory()
     for number in range(1, 8):
         rows = np.arange(number if number != 1 else 0)
         codes, confidence = np.zeros(len(rows), int), np.full(len(rows), 0.8)
@@ -219,7 +219,7 @@ def test_galleries_of_some_rounds_say_what_changed():
     assert galleries[0].caption == "All 2 of this round."
     assert accepted_galleries(None, images, [], []) == []
     sure = AcceptedLabels("n", 1, np.arange(30), np.zeros(30, int), np.r_[0.57, np.full(29, 0.996)])
-    (gallery,) = accepted_galleries(TrainingLog(accepted=[sure]), images, ["no"], ["no"] * 40)
+    (gallery,) = accepted_galleries(TrainingHistory(accepted=[sure]), images, ["no"], ["no"] * 40)
     assert "30 images, half of them at least 99 % sure, all at least 57 %." in gallery.caption
 
 
@@ -237,6 +237,6 @@ def test_the_log_becomes_strict_json():
 
 
 def test_epochs_count_from_one_whatever_a_trainer_counts():
-    log = TrainingLog()
+    log = TrainingHistory()
     log.add_history("network", [{"epoch": 0, "loss": 1.0}, {"epoch": 0, "loss": 0.5}])
     assert [record["epoch"] for record in log.epochs] == [1, 2]

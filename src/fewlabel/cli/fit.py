@@ -28,7 +28,7 @@ from fewlabel.extras import check_installed
 from fewlabel.files import check_new_folder
 
 if TYPE_CHECKING:
-    from fewlabel.semisupervised.training_log import TrainingLog
+    from fewlabel.semisupervised.history import TrainingHistory
 
 HELP = """Learn from a few labels and all the other images.
 
@@ -153,7 +153,7 @@ def _check_tensorboard(folder: str, out: str, *, force: bool) -> Path:
     return events
 
 
-def _write_tensorboard(training: TrainingLog | None, events: Path, *, force: bool) -> None:
+def _write_tensorboard(training: TrainingHistory | None, events: Path, *, force: bool) -> None:
     from fewlabel.report.tensorboard import write_events
 
     if training is None:

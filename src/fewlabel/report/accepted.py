@@ -9,7 +9,7 @@ import numpy as np
 from fewlabel.data import ImageSet
 from fewlabel.report.inputs import Gallery, GalleryItem
 from fewlabel.report.thumbnails import read_thumbnails
-from fewlabel.semisupervised.training_log import AcceptedLabels, TrainingLog
+from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
 
 MAX_ROUNDS = 4
 """Rounds that are shown at most: the first, the last, and some between them."""
@@ -19,7 +19,7 @@ MAX_IMAGES = 24
 
 
 def accepted_galleries(
-    log: TrainingLog | None,
+    log: TrainingHistory | None,
     images: ImageSet,
     classes: Sequence[str],
     predicted: Sequence[str],
@@ -28,7 +28,7 @@ def accepted_galleries(
 
     Parameters
     ----------
-    log : TrainingLog or None
+    log : TrainingHistory or None
         What happened in training.
     images : ImageSet
         The images.
@@ -47,7 +47,7 @@ def accepted_galleries(
     --------
     >>> from fewlabel.data import load_images
     >>> digits = load_images("digits")
-    >>> log = TrainingLog()
+    >>> log = TrainingHistory()
     >>> rows, codes, confidence = np.arange(2), np.array([0, 1]), np.array([0.9, 0.8])
     >>> log.accepted.append(AcceptedLabels("network", 1, rows, codes, confidence))
     >>> (gallery,) = accepted_galleries(log, digits, list("0123456789"), ["0"] * len(digits))

@@ -1,4 +1,4 @@
-"""Pseudo-labels by class and round in a report, and what the experts claim that gave them."""
+"""Pseudo-labels by class and round in a report, and the votes of the experts that gave them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from fewlabel.report.plots import MAX_NUMBERED_CLASSES, confusion_figure
 from fewlabel.report.scoring import View
 from fewlabel.report.svg import printable
-from fewlabel.semisupervised.training_log import ExpertClaims, TrainingLog
+from fewlabel.semisupervised.history import ExpertVotes, TrainingHistory
 
 MAX_ROUNDS = 4
 """Rounds of a training in the table at most, the last ones."""
@@ -21,12 +21,12 @@ MAX_CLASSES = 40
 _KINDS = ("accepted", "rejected", "revoked")
 
 
-def by_class_views(log: TrainingLog) -> list[View]:
+def by_class_views(log: TrainingHistory) -> list[View]:
     """List how many pseudo-labels of each class each round accepted, rejected and revoked.
 
     Parameters
     ----------
-    log : TrainingLog
+    log : TrainingHistory
         What happened in training.
 
     Returns
@@ -39,7 +39,7 @@ def by_class_views(log: TrainingLog) -> list[View]:
 
     Examples
     --------
-    >>> log = TrainingLog(classes=("cat", "dog"))
+    >>> log = TrainingHistory(classes=("cat", "dog"))
     >>> log.add_round("experts", 1, accepted_by_class=[5, 3], revoked_by_class=[0, 0])
     >>> (view,) = by_class_views(log)
     >>> view["kinds"], view["rows"][0]
@@ -55,12 +55,12 @@ def by_class_views(log: TrainingLog) -> list[View]:
     ]
 
 
-def claims_views(log: TrainingLog) -> list[View]:
-    """Draw what the experts of each training claim of labels that they were not trained on.
+def votes_views(log: TrainingHistory) -> list[View]:
+    """Draw the votes of the experts of each training on labels that they were not trained on.
 
     Parameters
     ----------
-    log : TrainingLog
+    log : TrainingHistory
         What happened in training.
 
     Returns
@@ -71,17 +71,17 @@ def claims_views(log: TrainingLog) -> list[View]:
 
     Examples
     --------
-    >>> log = TrainingLog(classes=("cat", "dog"))
-    >>> claimed = np.array([[True, False], [True, True], [False, False]])
-    >>> log.claims.append(ExpertClaims("experts", 1, np.array([0, 1, 1]), claimed))
-    >>> claims_views(log)[0]["title"]
-    'What the experts of round 1 claim'
+    >>> log = TrainingHistory(classes=("cat", "dog"))
+    >>> voted = np.array([[True, False], [True, True], [False, False]])
+    >>> log.votes.append(ExpertVotes("experts", 1, np.array([0, 1, 1]), voted))
+    >>> votes_views(log)[0]["title"]
+    'Votes of the experts of round 1'
     """
-    named = len({claims.network for claims in log.claims}) > 1
-    return [_claims(log, number, named) for number in range(len(log.claims))]
+    named = len({votes.network for votes in log.votes}) > 1
+    return [_votes(log, number, named) for number in range(len(log.votes))]
 
 
-def _by_class(log: TrainingLog, records: Sequence[dict[str, Any]]) -> View:
+def _by_class(log: TrainingHistory, records: Sequence[dict[str, Any]]) -> View:
     shown = records[-MAX_ROUNDS:]
     kinds = [kind for kind in _KINDS if any(record.get(f"{kind}_by_class") for record in shown)]
     n_classes = len(shown[-1]["accepted_by_class"])
@@ -103,37 +103,37 @@ def _by_class(log: TrainingLog, records: Sequence[dict[str, Any]]) -> View:
     }
 
 
-def _claims(log: TrainingLog, number: int, named: bool) -> View:
-    claims = log.claims[number]
-    n_classes = claims.claimed.shape[1]
+def _votes(log: TrainingHistory, number: int, named: bool) -> View:
+    votes = log.votes[number]
+    n_classes = votes.voted.shape[1]
     names = _names(log, n_classes)
     order = np.array(sorted(range(n_classes), key=lambda code: names[code].casefold()))
     svg = confusion_figure(
-        claims.counts()[np.ix_(order, order)],
+        votes.counts()[np.ix_(order, order)],
         [names[code] for code in order],
-        across="claimed by the expert of",
-        name=f"claims-{number}",
+        across="which expert votes for them",
+        name=f"votes-{number}",
     )
-    of = f", {printable(claims.network, limit=40)}" if named else ""
+    of = f", {printable(votes.network, limit=40)}" if named else ""
     return {
-        "title": f"What the experts of round {claims.round} claim{of}",
-        "caption": _caption(claims, n_classes <= MAX_NUMBERED_CLASSES),
+        "title": f"Votes of the experts of round {votes.round}{of}",
+        "caption": _caption(votes, n_classes <= MAX_NUMBERED_CLASSES),
         "svg": svg,
         "numbered": n_classes <= MAX_NUMBERED_CLASSES,
         "least": 18 * n_classes + 90 if n_classes > 8 else 0,
     }
 
 
-def _caption(claims: ExpertClaims, numbered: bool) -> str:
+def _caption(votes: ExpertVotes, numbered: bool) -> str:
     text = (
-        f"{len(claims.codes):,} held-out labels that no expert was trained on: rows are true "
-        "classes, columns are the experts. Blue is right, red-brown is wrong. Claimed by no "
-        f"expert: {claims.n_unclaimed:,}; by several: {claims.n_disputed:,}."
+        f"{len(votes.codes):,} held-out labels that no expert was trained on: rows are true "
+        "classes, columns are the experts. Blue is right, red-brown is wrong. With the vote of no "
+        f"expert: {votes.n_without:,}; of several: {votes.n_disputed:,}."
     )
     return text if numbered else f"{text} Counts are in `metrics.json`."
 
 
-def _names(log: TrainingLog, n_classes: int) -> list[str]:
+def _names(log: TrainingHistory, n_classes: int) -> list[str]:
     if len(log.classes) != n_classes:
         return [f"class {code}" for code in range(n_classes)]
     return [printable(name, limit=40) for name in log.classes]

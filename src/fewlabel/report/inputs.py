@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabel.evaluate import AccuracyEstimate, CandidateScore, LearningCurve
-from fewlabel.semisupervised.training_log import TrainingLog
+from fewlabel.semisupervised.history import TrainingHistory
 
 SOURCES = ("label", "propagated", "model")
 
@@ -148,7 +148,7 @@ class ReportInputs:
         What more labels would bring.
     no_curve : str
         Why there is no ``curve``.
-    training : TrainingLog, optional
+    training : TrainingHistory, optional
         What happened while networks were trained.
     accepted : sequence of Gallery
         Pseudo-labels that they were trained on, round by round.
@@ -195,7 +195,7 @@ class ReportInputs:
     command: str = ""
     curve: LearningCurve | None = None
     no_curve: str = ""
-    training: TrainingLog | None = None
+    training: TrainingHistory | None = None
     accepted: Sequence[Gallery] = ()
 
     def __post_init__(self) -> None:

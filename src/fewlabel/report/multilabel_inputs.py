@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fewlabel.evaluate import AccuracyEstimate, CandidateScore, exactly_right
 from fewlabel.report.inputs import Gallery, LedgerRow
-from fewlabel.semisupervised.training_log import TrainingLog
+from fewlabel.semisupervised.history import TrainingHistory
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class MultiLabelReportInputs:
         Peak memory in megabytes.
     command : str
         The command that makes this run again.
-    training : TrainingLog, optional
+    training : TrainingHistory, optional
         What happened while networks were trained.
     """
 
@@ -159,7 +159,7 @@ class MultiLabelReportInputs:
     feature_reason: str = ""
     peak_rss_mb: float | None = None
     command: str = ""
-    training: TrainingLog | None = None
+    training: TrainingHistory | None = None
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from typing import Any
 from fewlabel import __version__
 from fewlabel.extras import require
 from fewlabel.files import atomic_folder
-from fewlabel.semisupervised.training_log import TrainingLog
+from fewlabel.semisupervised.history import TrainingHistory
 
 _NO_CURVES = ("network", "epoch", "round", "kept")
 
 
-def write_events(log: TrainingLog, out: str | Path, *, force: bool = False) -> Path:
+def write_events(log: TrainingHistory, out: str | Path, *, force: bool = False) -> Path:
     """Write a folder of event files, whole or not at all; ``tensorboard --logdir`` shows it.
 
     Each network gets a folder of its own, so that its curves lie over those of the others:
@@ -26,7 +26,7 @@ def write_events(log: TrainingLog, out: str | Path, *, force: bool = False) -> P
 
     Parameters
     ----------
-    log : TrainingLog
+    log : TrainingHistory
         What happened in training.
     out : str or Path
         Folder to make.
@@ -50,7 +50,7 @@ def write_events(log: TrainingLog, out: str | Path, *, force: bool = False) -> P
     Examples
     --------
     >>> import tempfile
-    >>> log = TrainingLog()
+    >>> log = TrainingHistory()
     >>> log.add_history("network 1", [{"loss": 0.9}, {"loss": 0.4}])
     >>> folder = write_events(log, Path(tempfile.mkdtemp()) / "run")
     >>> sorted(path.name for path in folder.iterdir())
@@ -66,7 +66,7 @@ def write_events(log: TrainingLog, out: str | Path, *, force: bool = False) -> P
     return out
 
 
-def _write_network(log: TrainingLog, network: str, folder: Path) -> None:
+def _write_network(log: TrainingHistory, network: str, folder: Path) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
     place = folder / (re.sub(r"[^\w.-]+", "-", network).strip("-.") or "network")

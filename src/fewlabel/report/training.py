@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from fewlabel.report.by_class import by_class_views, claims_views
+from fewlabel.report.by_class import by_class_views, votes_views
 from fewlabel.report.scatter import class_color
 from fewlabel.report.scoring import View
 from fewlabel.report.svg import ACCENT, draw, printable
-from fewlabel.semisupervised.training_log import TrainingLog
+from fewlabel.semisupervised.history import TrainingHistory
 
 MAX_LINES = 10
 """Lines of a chart at most; of more networks the last ones are drawn."""
@@ -100,24 +100,24 @@ _COLUMNS = (
 )
 
 
-def training_view(log: TrainingLog | None) -> View | None:
+def training_view(log: TrainingHistory | None) -> View | None:
     """Draw the training of networks, and list its rounds.
 
     Parameters
     ----------
-    log : TrainingLog or None
+    log : TrainingHistory or None
         What happened in training.
 
     Returns
     -------
     dict or None
         ``charts`` (``title``, ``caption``, ``svg`` and ``legend``, pairs of name and colour),
-        ``rounds`` (see `rounds_view`), ``by_class`` and ``claims`` (see
+        ``rounds`` (see `rounds_view`), ``by_class`` and ``votes`` (see
         `fewlabel.report.by_class`); None where nothing is known.
 
     Examples
     --------
-    >>> log = TrainingLog()
+    >>> log = TrainingHistory()
     >>> log.add_history("network 1", [{"loss": 0.9}, {"loss": 0.4}])
     >>> [chart["title"] for chart in training_view(log)["charts"]]
     ['Loss']
@@ -133,16 +133,16 @@ def training_view(log: TrainingLog | None) -> View | None:
         "charts": charts + ([by_round] if by_round else []),
         "rounds": rounds,
         "by_class": by_class_views(log),
-        "claims": claims_views(log),
+        "votes": votes_views(log),
     }
 
 
-def rounds_view(log: TrainingLog) -> View | None:
+def rounds_view(log: TrainingHistory) -> View | None:
     """List the rounds, with the columns of which something is known.
 
     Parameters
     ----------
-    log : TrainingLog
+    log : TrainingHistory
         What happened in training.
 
     Returns
@@ -154,7 +154,7 @@ def rounds_view(log: TrainingLog) -> View | None:
 
     Examples
     --------
-    >>> log = TrainingLog()
+    >>> log = TrainingHistory()
     >>> log.add_round("final", 1, n_accepted=40, n_new=None)
     >>> view = rounds_view(log)
     >>> view["columns"], view["networks"]
@@ -243,7 +243,7 @@ def curves_figure(
     return draw(paint, width=_WIDTH, height=_HEIGHT, name=name, alt=alt)
 
 
-def _epoch_chart(log: TrainingLog, kind: _Kind) -> View | None:
+def _epoch_chart(log: TrainingHistory, kind: _Kind) -> View | None:
     """Draw one quantity by epoch, if it is known of any network."""
     lines: dict[str, list[Point]] = {}
     # Where the loss is known in two parts, their sum says nothing more.
@@ -256,7 +256,7 @@ def _epoch_chart(log: TrainingLog, kind: _Kind) -> View | None:
     return _chart(lines, kind, "epoch")
 
 
-def _round_chart(log: TrainingLog) -> View | None:
+def _round_chart(log: TrainingHistory) -> View | None:
     """Draw the accuracy on held-out labels by round, where there is more than one."""
     lines: dict[str, list[Point]] = {}
     for record in log.rounds:

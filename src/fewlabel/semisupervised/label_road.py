@@ -15,11 +15,11 @@ from fewlabel.evaluate import Choice, choose_label_candidate, fit_scaling, scale
 from fewlabel.graph.multilabel import MultiLabelClassifier
 from fewlabel.nets import MultiLabelNetwork
 from fewlabel.semisupervised import PseudoLabelLedger, TeacherStudent
+from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.kept_networks import KeptNetworks
 from fewlabel.semisupervised.label_network import LabelNetwork, PixelReader, Progress
 from fewlabel.semisupervised.network_inputs import SMALL_SIDE
 from fewlabel.semisupervised.network_search import FEWEST_LABELS, RoadClosed
-from fewlabel.semisupervised.training_log import TrainingLog
 
 NAME = "self-training"
 """What the road is called where an image may have several labels."""
@@ -59,7 +59,7 @@ class LabelRoad:
         Networks that taught the student.
     n_rounds : int
         Rounds of pseudo-labels that the network learned from; 0 is the labels alone.
-    training : TrainingLog
+    training : TrainingHistory
         Curves and rounds.
     ledger : PseudoLabelLedger
         Labels that were believed present, with their round and perhaps revocation.
@@ -76,7 +76,7 @@ class LabelRoad:
     seconds: float
     n_members: int
     n_rounds: int
-    training: TrainingLog
+    training: TrainingHistory
     ledger: PseudoLabelLedger
     notes: list[str]
 
@@ -255,8 +255,8 @@ def _judge(
     )
 
 
-def _log(teacher: TeacherStudent) -> TrainingLog:
-    log = TrainingLog(classes=tuple(str(name) for name in teacher.classes_.tolist()))
+def _log(teacher: TeacherStudent) -> TrainingHistory:
+    log = TrainingHistory(classes=tuple(str(name) for name in teacher.classes_.tolist()))
     log.add_history("student", getattr(teacher.student_, "history_", []))
     for record in teacher.rounds_:
         values = {k: v for k, v in asdict(record).items() if k not in ("round", "teacher")}

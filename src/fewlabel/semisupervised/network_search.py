@@ -24,6 +24,7 @@ from fewlabel.features.choose import FeatureExtractor
 from fewlabel.features.joined import JoinedFeatures
 from fewlabel.graph import FewLabelClassifier
 from fewlabel.semisupervised.graph_student import StudentSettings
+from fewlabel.semisupervised.history import AcceptedLabels, ExpertVotes, TrainingHistory
 from fewlabel.semisupervised.kept_networks import KeptNetworks
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
 from fewlabel.semisupervised.network_inputs import Problem, Progress
@@ -36,7 +37,6 @@ from fewlabel.semisupervised.search_rounds import (
 )
 from fewlabel.semisupervised.strategies import Way, ways_for
 from fewlabel.semisupervised.training_budget import find_pace
-from fewlabel.semisupervised.training_log import AcceptedLabels, ExpertClaims, TrainingLog
 
 METHODS = ("network", "self-training", "consistency", "fine-tuning", "experts")
 """The ways by their names on the command line."""
@@ -74,7 +74,7 @@ class NetworkRoad:
         All ways beside the main job, on the held-out labels.
     seconds : float
         Time of the whole road.
-    training : TrainingLog
+    training : TrainingHistory
         Curves, rounds and pseudo-labels.
     notes : list of str
         What the user must know of the trainings.
@@ -90,7 +90,7 @@ class NetworkRoad:
     n_rounds: int
     choice: Choice
     seconds: float
-    training: TrainingLog = field(default_factory=TrainingLog)
+    training: TrainingHistory = field(default_factory=TrainingHistory)
     notes: list[str] = field(default_factory=list)
     ledger: PseudoLabelLedger | None = None
 
@@ -351,9 +351,9 @@ def _calibrate(classifier: FewLabelClassifier, y: np.ndarray, temperature: float
     classifier.label_distributions_[unlabeled] = apply_temperature(plain, temperature)
 
 
-def _log(final: Rounds, trials: list[Rounds]) -> TrainingLog:
+def _log(final: Rounds, trials: list[Rounds]) -> TrainingHistory:
     """Tell of the networks that are kept; of the other ways, how good each round was."""
-    log = TrainingLog()
+    log = TrainingHistory()
     several = sum(bool(lesson.inner) for lesson in final.lessons) > 1
     for record, lesson, network in zip(final.history, final.lessons, final.networks, strict=True):
         each = f"{final.way.name} {record['round']}"
@@ -365,7 +365,7 @@ def _log(final: Rounds, trials: list[Rounds]) -> TrainingLog:
             if len(rows):
                 log.accepted.append(AcceptedLabels(name, figures["round"], rows, codes, confidence))
         if lesson.claims is not None:
-            log.claims.append(ExpertClaims(name, *lesson.claims))
+            log.votes.append(ExpertVotes(name, *lesson.claims))
     for trial in trials:
         if trial.way.name != final.way.name:
             for record in trial.history:
@@ -373,6 +373,6 @@ def _log(final: Rounds, trials: list[Rounds]) -> TrainingLog:
     return log
 
 
-def _add_round(log: TrainingLog, name: str, record: dict[str, Any]) -> None:
+def _add_round(log: TrainingHistory, name: str, record: dict[str, Any]) -> None:
     values = {key: value for key, value in record.items() if key != "round"}
     log.add_round(name, record["round"], **values)

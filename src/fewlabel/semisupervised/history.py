@@ -39,8 +39,8 @@ class AcceptedLabels:
 
 
 @dataclass(frozen=True, eq=False)
-class ExpertClaims:
-    """What binary experts claim of labelled images that none of them was trained on.
+class ExpertVotes:
+    """Which labeled images binary experts vote for that none of them was trained on.
 
     Attributes
     ----------
@@ -50,55 +50,66 @@ class ExpertClaims:
         Number of the round that made the experts.
     codes : ndarray of shape (m,), dtype int64
         Class of each image, as a column of the classifier's probabilities.
-    claimed : ndarray of shape (m, K), dtype bool
-        Whether the expert of a class claims the image: none may, or several.
+    voted : ndarray of shape (m, K), dtype bool
+        Whether the expert of a class votes for the image: none may, or several.
 
     Examples
     --------
-    >>> claimed = np.array([[True, False], [True, True], [False, False]])
-    >>> ExpertClaims("experts", 1, np.array([0, 1, 1]), claimed).counts().tolist()
+    >>> voted = np.array([[True, False], [True, True], [False, False]])
+    >>> ExpertVotes("experts", 1, np.array([0, 1, 1]), voted).counts().tolist()
     [[1, 0], [1, 1]]
     """
 
     network: str
     round: int
     codes: np.ndarray
-    claimed: np.ndarray
+    voted: np.ndarray
 
     def counts(self) -> np.ndarray:
-        """Count the images of each class that each expert claims.
+        """Return how many images of each class each expert votes for.
 
         Returns
         -------
         ndarray of shape (K, K), dtype int64
             Classes by experts.
         """
-        n_classes = self.claimed.shape[1]
+        n_classes = self.voted.shape[1]
         table = np.zeros((n_classes, n_classes), dtype=np.int64)
-        np.add.at(table, self.codes, self.claimed)
+        np.add.at(table, self.codes, self.voted)
         return table
 
     @property
-    def n_unclaimed(self) -> int:
-        """Images that no expert claims."""
-        return int((self.claimed.sum(axis=1) == 0).sum())
+    def n_without(self) -> int:
+        """Images that no expert votes for."""
+        return int((self.voted.sum(axis=1) == 0).sum())
 
     @property
     def n_disputed(self) -> int:
-        """Images that several experts claim."""
-        return int((self.claimed.sum(axis=1) > 1).sum())
+        """Images that several experts vote for."""
+        return int((self.voted.sum(axis=1) > 1).sum())
+
+    def _to_dict(self) -> dict[str, Any]:
+        """Return the counts in a form that JSON takes."""
+        return {
+            "network": self.network,
+            "round": self.round,
+            "counts": self.counts().tolist(),
+            "n_images": len(self.codes),
+            "n_without": self.n_without,
+            "n_disputed": self.n_disputed,
+        }
 
 
 @dataclass(eq=False)
-class TrainingLog:
+class TrainingHistory:
     """Curves and rounds of all networks that a fit trained.
 
     Attributes
     ----------
     epochs : list of dict
-        One an epoch: ``network``, ``epoch`` (from 1), and what its history holds: ``loss``,
-        ``labeled_loss``, ``unlabeled_loss``, ``accepted``, ``precision``, ``learning_rate``,
-        ``seconds``, whichever are known.
+        One an epoch: ``network``, ``epoch`` (from 1), and whichever are known of ``loss``,
+        ``labeled_loss``, ``unlabeled_loss``, ``accepted``, ``precision``, ``learning_rate`` and
+        ``seconds``.
     rounds : list of dict
         One a round: ``network``, ``round``, and whichever are known of ``n_accepted``,
         ``n_rejected``, ``n_new``, ``n_revoked``, ``accepted_by_class``, ``rejected_by_class``,
@@ -107,23 +118,23 @@ class TrainingLog:
         in the final network).
     accepted : list of AcceptedLabels
         Pseudo-labels of each round, for the galleries.
-    claims : list of ExpertClaims
-        What the experts of a training claim, where there are experts.
+    votes : list of ExpertVotes
+        Votes of the experts of a training, where there are experts.
     classes : tuple of str
         Names of the columns of the classifier's probabilities; empty where they are not known.
 
     Examples
     --------
-    >>> log = TrainingLog()
-    >>> log.add_history("final-1", [{"loss": 0.7}, {"loss": 0.4}])
-    >>> log.epochs[1]
+    >>> history = TrainingHistory()
+    >>> history.add_history("final-1", [{"loss": 0.7}, {"loss": 0.4}])
+    >>> history.epochs[1]
     {'network': 'final-1', 'epoch': 2, 'loss': 0.4}
     """
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
     rounds: list[dict[str, Any]] = field(default_factory=list)
     accepted: list[AcceptedLabels] = field(default_factory=list)
-    claims: list[ExpertClaims] = field(default_factory=list)
+    votes: list[ExpertVotes] = field(default_factory=list)
     classes: tuple[str, ...] = ()
 
     def add_history(self, network: str, history: Iterable[Mapping[str, Any]]) -> None:
@@ -134,8 +145,8 @@ class TrainingLog:
         network : str
             Name of the training.
         history : iterable of mapping
-            One an epoch, such as the ``history_`` of `fewlabel.NetworkClassifier`. Its own
-            numbers are not kept: some trainers count from 0, and each phase anew.
+            One an epoch, such as the ``history_`` of `fewlabel.NetworkClassifier`. They are
+            numbered anew: some trainers count from 0, and each phase again.
         """
         for number, epoch in enumerate(history, start=1):
             known = {_RENAMED.get(key, key): value for key, value in epoch.items()}
@@ -167,65 +178,55 @@ class TrainingLog:
 
         Examples
         --------
-        >>> log = TrainingLog()
-        >>> log.add_round("a", 1)
+        >>> history = TrainingHistory()
+        >>> history.add_round("a", 1)
         >>> pair = np.array([0, 2]), np.array([1, 1]), np.array([0.9, 0.8])
-        >>> log.accepted.append(AcceptedLabels("a", 1, *pair))
-        >>> log.measure_precision(np.array([1, 0, 0]))
-        >>> log.rounds[0]["precision"]
+        >>> history.accepted.append(AcceptedLabels("a", 1, *pair))
+        >>> history.measure_precision(np.array([1, 0, 0]))
+        >>> history.rounds[0]["precision"]
         0.5
         """
-        right = {}
+        precision = {}
         for part in self.accepted:
             known = truth[part.rows] >= 0
             if known.any():
-                hits = part.codes[known] == truth[part.rows[known]]
-                right[part.network, part.round] = float(hits.mean())
+                correct = part.codes[known] == truth[part.rows[known]]
+                precision[part.network, part.round] = float(correct.mean())
         for record in self.rounds:
             key = record["network"], record["round"]
-            if key in right:
-                record["precision"] = right[key]
+            if key in precision:
+                record["precision"] = precision[key]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give epochs, rounds and claims in a form that JSON takes.
+        """Return epochs, rounds and votes in a form that JSON takes.
 
         Returns
         -------
         dict
             ``epochs`` and ``rounds``, numbers to six digits, None where one is not finite. Where
-            there are experts, ``classes`` and ``claims``: ``network``, ``round``, ``counts`` (of
-            the held-out images of each class, how many each expert claims), ``n_images``,
-            ``n_unclaimed`` and ``n_disputed``.
+            there are experts, ``classes`` and ``votes``: ``network``, ``round``, ``counts`` (of
+            the held-out images of each class, how many each expert votes for), ``n_images``,
+            ``n_without`` a vote and ``n_disputed``.
 
         Examples
         --------
-        >>> log = TrainingLog()
-        >>> log.add_round("final", 1, n_accepted=np.int64(3), accuracy=float("nan"))
-        >>> log.to_dict()["rounds"]
+        >>> history = TrainingHistory()
+        >>> history.add_round("final", 1, n_accepted=np.int64(3), accuracy=float("nan"))
+        >>> history.to_dict()["rounds"]
         [{'network': 'final', 'round': 1, 'n_accepted': 3, 'accuracy': None}]
         """
-        told: dict[str, Any] = {
+        found: dict[str, Any] = {
             name: [{key: _plain(value) for key, value in record.items()} for record in records]
             for name, records in (("epochs", self.epochs), ("rounds", self.rounds))
         }
-        if self.claims:
-            told |= {"classes": list(self.classes), "claims": [_told(c) for c in self.claims]}
-        return told
-
-
-def _told(claims: ExpertClaims) -> dict[str, Any]:
-    return {
-        "network": claims.network,
-        "round": claims.round,
-        "counts": claims.counts().tolist(),
-        "n_images": len(claims.codes),
-        "n_unclaimed": claims.n_unclaimed,
-        "n_disputed": claims.n_disputed,
-    }
+        if self.votes:
+            votes = [votes._to_dict() for votes in self.votes]
+            found |= {"classes": list(self.classes), "votes": votes}
+        return found
 
 
 def _plain(value: Any) -> Any:
-    """Bring a number of numpy or torch to one that JSON knows."""
+    """Return a number of numpy or torch as one that JSON knows: six digits, None for NaN."""
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float):
