@@ -57,7 +57,7 @@ class Road:
             )
             chosen = np.concatenate([chosen, picks.indices])
             result = fit_images(self.train, self._labels(chosen, selection), prepared=self.prepared)
-            yield result, accuracy(self.test_y, result.classifier.predict(self.test_rows))
+            yield result, accuracy(self.test_y, result.model_classifier.predict(self.test_rows))
 
     def _labels(self, chosen: np.ndarray, selection: str) -> Labels:
         y = np.full(len(self.train), -1, dtype=np.int64)
@@ -93,7 +93,7 @@ def _record(
         "n_images": len(road.train),
         "n_now": curve.n_now,
         "next_n": curve.next_n,
-        "method": result.classifier.method_,
+        "method": result.model_classifier.method_,
         "now": round(curve.now.expected, 4),
         "true_now": round(had, 4),
         "expected": round(curve.expected, 4),

@@ -11,10 +11,11 @@ import pytest
 from fewlabel.data import Labels, image_set_from_array
 from fewlabel.errors import LabelError, ModelFormatError, UsageError
 from fewlabel.features.extract import extract_features
-from fewlabel.pipeline import FitSettings, MultiLabelFit, fit_images
+from fewlabel.model import Model
+from fewlabel.pipeline import FitResult, FitSettings, fit_images
 from fewlabel.report.multilabel_run import multilabel_report
 from fewlabel.report.run import next_steps
-from fewlabel.runs.folder import MultiLabelRun, evaluate_run, load_run, save_run
+from fewlabel.runs.folder import evaluate_run, load_run, save_run
 from fewlabel.selection import select_images, write_picks
 from fewlabel.semisupervised import label_road
 
@@ -63,7 +64,7 @@ def run(fitted, data, tmp_path_factory):
 
 
 def test_it_learns_what_it_was_not_told(fitted, data):
-    assert isinstance(fitted, MultiLabelFit)
+    assert isinstance(fitted, FitResult)
     Y = data[2]
     reached = (fitted.predicted[80:] == Y[80:]).all(axis=1).mean()
     assert reached > 0.75
@@ -83,9 +84,9 @@ def test_given_labels_stand_and_unknown_ones_are_predicted(fitted, data):
 def test_a_saved_run_predicts_as_the_fit(run, fitted):
     X, Y = pictures(200, 1)
     model = load_run(run)
-    assert isinstance(model, MultiLabelRun)
+    assert isinstance(model, Model)
     prediction = model.predict(image_set_from_array(X))
-    features = fitted.extractor.transform(image_set_from_array(X))
+    features = fitted.model.extractor.transform(image_set_from_array(X))
     np.testing.assert_allclose(prediction.proba, fitted.main.predict_proba(features), atol=1e-5)
     assert (prediction.label == Y).all(axis=1).mean() > 0.75
     assert prediction.texts[int(Y.sum(axis=1).argmax())].count("|") == 2
@@ -341,4 +342,4 @@ def test_too_few_labels_or_too_little_time_close_the_road(data, prepared):
         patch.setattr(label_road, "_seconds_per_step", lambda *rest: 60.0)
         result = fit_images(images, labels, settings, prepared=prepared)
     assert any("they need more time. Give --time" in text for text in result.warnings)
-    assert result.road is None
+    assert not result.n_networks

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from fewlabel import pipeline
+from fewlabel.semisupervised import search
 from fewlabel.data import Labels, labels_from_truth, load_images
 from fewlabel.pipeline import FitSettings, extract_features, fit_images
 from fewlabel.runs.folder import load_run, save_run
@@ -19,7 +19,7 @@ QUICK = functools.partial(StudentSettings, "cnn", n_steps=45, batch_size=64, aug
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(pipeline, "student_settings", lambda base, device: QUICK(device=device))
+    monkeypatch.setattr(search, "student_settings", lambda base, device: QUICK(device=device))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_experts_leave_their_rounds_and_their_ledger_in_the_run_folder(digits, t
     train, test, _, _ = digits
     checkpoint = tmp_path / ".run.training"
     result = fit(digits, method="experts", time_budget=1.0, checkpoint=checkpoint)
-    assert result.way == "experts"
+    assert result.method == "experts"
     folder = save_run(result, train, tmp_path / "run")
     assert not checkpoint.exists()
     assert {file.name for file in (folder / "rounds" / "round-0").iterdir()} == {"multiclass"}

@@ -143,10 +143,10 @@ def default(session: ClusterSession, name: str, n_labeled: int) -> Outcome:
     purposes[chosen.indices] = chosen.purpose
     labels = Labels(y, session.labels.classes, tuple(purposes.tolist()))
     result = fit_images(train, labels, FitSettings(seed=seed), prepared=prepared)
-    known = np.asarray(result.classifier.classes_)
-    alone = known[result.classifier.supervised_proba(test_rows).argmax(axis=1)]
+    known = np.asarray(result.model_classifier.classes_)
+    alone = known[result.model_classifier.supervised_proba(test_rows).argmax(axis=1)]
     outcome = Outcome(
-        accuracy(session.y_test, result.classifier.predict(test_rows)),
+        accuracy(session.y_test, result.model_classifier.predict(test_rows)),
         {"labels_alone": accuracy(session.y_test, alone)},
     )
     about = {"row": name, "seed": seed, "accuracy": outcome.accuracy, "extra": outcome.extra}

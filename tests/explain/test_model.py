@@ -13,7 +13,6 @@ from fewlabel.explain.model import (
 )
 from fewlabel.features.backbone import Backbone
 from fewlabel.pipeline import Features, FitSettings, extract_features, fit_images
-from fewlabel.runs.folder import Run
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def run(request, images):
     else:
         prepared = extract_features(images, features=features)
     result = fit(images, method, features, prepared)
-    return Run(result.extractor, result.classifier, result.classes, {})
+    return result.model
 
 
 def test_any_run_is_explained(run, images):

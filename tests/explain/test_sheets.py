@@ -7,13 +7,13 @@ from PIL import Image
 from fewlabel.data import Labels, labels_from_truth, load_images
 from fewlabel.explain import sheets
 from fewlabel.explain.sheets import (
-    FittedModel,
     draw_sheet,
     explain_fit,
     explain_sheet,
     explained_galleries,
     how_many_explained,
 )
+from fewlabel.model import Model
 from fewlabel.pipeline import FitSettings, fit_images
 
 QUICK = {"n_samples": 20, "repeats": 2}
@@ -39,7 +39,7 @@ def result(images, truth):
 
 @pytest.fixture(scope="module")
 def model(result):
-    return FittedModel(result)
+    return result.model
 
 
 def test_a_sheet_of_right_wrong_and_unsure_predictions(model, images, truth):
@@ -74,13 +74,13 @@ def test_without_truth_and_for_one_class(model, images):
 def test_very_many_images_are_sampled(model, images, monkeypatch):
     monkeypatch.setattr(sheets, "MAX_POOL", 30)
     seen = []
-    original = FittedModel.predict
+    original = Model.predict
 
     def spy(self, images, **options):
         seen.append(len(images))
         return original(self, images, **options)
 
-    monkeypatch.setattr(FittedModel, "predict", spy)
+    monkeypatch.setattr(Model, "predict", spy)
     names = [
         [one.name for one in explain_sheet(model, images, 4, seed=seed, **QUICK)]
         for seed in (0, 0, 1)

@@ -29,8 +29,8 @@ def run(fitted, images, tmp_path_factory):
 
 
 def test_a_saved_model_predicts_as_the_fitted_one(run, fitted, images):
-    features = fitted.extractor.transform(images)
-    expected = fitted.classifier.predict_proba(features)
+    features = fitted.model.extractor.transform(images)
+    expected = fitted.model.classifier.predict_proba(features)
     np.testing.assert_allclose(load_run(run).predict(images).proba, expected, atol=1e-5)
 
 
@@ -39,7 +39,7 @@ def test_the_folder_is_whole(run, fitted):
     assert names == {
         "predictions.csv", "ledger.parquet", "metrics.json", "report.html", "skipped.csv", "model",
     }  # fmt: skip
-    assert json.loads((run / "metrics.json").read_text())["method"] == fitted.classifier.method_
+    assert json.loads((run / "metrics.json").read_text())["method"] == fitted.method
     ledger = pyarrow.parquet.read_table(run / "ledger.parquet").to_pydict()
     assert ledger["method"].count("given") == 80
     revoked = np.array([r is not None for r in ledger["revoked_in_round"]])

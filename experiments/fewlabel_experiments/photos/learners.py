@@ -182,14 +182,14 @@ def _fitted(session: PhotoSession, how: str, settings: FitSettings) -> Outcome:
         prepared=features,
         progress=session.progress,
     )
-    codes = np.asarray(result.classifier.classes_)
+    codes = np.asarray(result.model_classifier.classes_)
     extra = {"networks": float(result.n_networks)}
     if result.n_networks:
-        test_rows = result.extractor.transform(session.test, progress=session.progress)
+        test_rows = result.model.extractor.transform(session.test, progress=session.progress)
     else:
-        alone = result.classifier.supervised_proba(test_rows)
+        alone = result.model_classifier.supervised_proba(test_rows)
         extra["labels_alone"] = accuracy(session.y_test, codes[alone.argmax(axis=1)])
-    reached = accuracy(session.y_test, result.classifier.predict(test_rows))
+    reached = accuracy(session.y_test, result.model_classifier.predict(test_rows))
     return Outcome(reached, extra)
 
 

@@ -81,7 +81,7 @@ def _walk(
     """Take the road, from images to a tested model."""
     from fewlabel.data import labels_from_truth, load_images
     from fewlabel.pipeline import FitSettings, extract_features, fit_images
-    from fewlabel.runs.folder import Run, evaluate_run, load_run, save_run
+    from fewlabel.runs.folder import evaluate_run, load_run, save_run
 
     train, test = (load_images("digits", split=split) for split in ("train", "test"))
     # Computed once: `select` and `fit` would each do it.
@@ -103,7 +103,7 @@ def _walk(
     tested = evaluate_run(run, test, truth, progress=progress).to_dict()
     # The same labels without the unlabelled images: what those are worth.
     alone = fit_images(train, labels, replace(settings, method="supervised"), prepared=features)
-    baseline = Run(alone.extractor, alone.classifier, alone.classes, {}).predict(test)
+    baseline = alone.model.predict(test)
     return {
         "n_labeled": labels.n_labeled,
         "n_train": len(train),

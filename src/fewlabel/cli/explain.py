@@ -21,7 +21,7 @@ from fewlabel.files import atomic_file
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet
     from fewlabel.explain.model import Explained
-    from fewlabel.runs.folder import Run
+    from fewlabel.model import Model
 
 HELP = """Show which parts of an image speak for a class and which against it.
 
@@ -147,7 +147,7 @@ def _check_together(grid: int | None, labels: str | None, name: str | None) -> N
 
 
 def _one(
-    model: Run, images: ImageSet, name: str | None, out: str, settings: dict[str, Any]
+    model: Model, images: ImageSet, name: str | None, out: str, settings: dict[str, Any]
 ) -> dict[str, Any]:
     from fewlabel.explain.figure import explanation_png
     from fewlabel.explain.model import explain_one, image_position
@@ -158,7 +158,7 @@ def _one(
 
 
 def _sheet(
-    model: Run,
+    model: Model,
     images: ImageSet,
     grid: int,
     labels: str | None,

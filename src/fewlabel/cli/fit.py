@@ -167,10 +167,10 @@ def tell_fit(summary: dict[str, Any]) -> None:
     """Print what a fit found: accuracy, baseline, choice, warnings and where the report is."""
     for warning in summary["warnings"]:
         note(f"warning: {one_line(warning)}")
-    measure = "exact match" if "scores" in summary else "accuracy"
+    measure = "exact match" if summary["scores"] else "accuracy"
     headings = ("", measure, "95 % interval", "measured on")
     show_table(headings, _accuracy_rows(summary), right=(1,))
-    if "scores" in summary:
+    if summary["scores"]:
         _tell_scores(summary["scores"])
     say()
     say(advice(summary))

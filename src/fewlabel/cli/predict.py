@@ -12,7 +12,7 @@ from fewlabel.cli.options import ImagesArgument, JsonOption, ProbabilitiesOption
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet
-    from fewlabel.runs.folder import MultiLabelPrediction, Prediction
+    from fewlabel.model import Prediction
 
 HELP = """Label new images with a model that `fewlabel fit` made.
 
@@ -56,9 +56,7 @@ def predict(
         _tell(found)
 
 
-def _as_dict(
-    prediction: Prediction | MultiLabelPrediction, images: ImageSet, out: str
-) -> dict[str, Any]:
+def _as_dict(prediction: Prediction, images: ImageSet, out: str) -> dict[str, Any]:
     return {
         "out": out,
         "n_images": len(images),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,8 @@ from fewlabel.explain.figure import (
 )
 from fewlabel.explain.model import Explained, Model, explain_one, model_size
 from fewlabel.extras import is_installed
-from fewlabel.pipeline import FitResult, MultiLabelFit, Progress
+from fewlabel.features.pixels import Progress
+from fewlabel.fit_result import FitResult
 from fewlabel.report import Gallery, GalleryItem
 
 _SMALL_SIDE = 64
@@ -209,59 +209,6 @@ def explained_galleries(
     return galleries
 
 
-class FittedModel:
-    """A fit as a model that predicts images, before it is saved.
-
-    Parameters
-    ----------
-    result : FitResult or MultiLabelFit
-        The outcome of the fit.
-
-    Attributes
-    ----------
-    classes : tuple of str
-        Names of the classes.
-    extractor : FeatureExtractor or PixelReader
-        What turns images into features.
-    task : Task
-        Whether an image may have several labels.
-    """
-
-    def __init__(self, result: FitResult | MultiLabelFit) -> None:
-        self.classes = result.classes
-        self.task = result.labels.task
-        self.extractor: Any = result.extractor
-        self._classifier: Any = None
-        if not isinstance(result, MultiLabelFit):
-            self._classifier = result.classifier
-        elif result.road is None:
-            self._classifier = result.main
-        else:
-            self.extractor, self._classifier = result.road.reader, result.road.network
-
-    def predict(self, images: ImageSet, *, progress: Progress | None = None) -> FittedPrediction:
-        """Predict images as the saved run will.
-
-        Parameters
-        ----------
-        images : ImageSet
-            Any images.
-        progress : callable, optional
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        FittedPrediction
-            Class probabilities.
-        """
-        features = self.extractor.transform(images, progress=progress)
-        if self.task == MultiLabel():
-            return FittedPrediction(self._classifier.predict_proba(features))
-        proba = np.zeros((len(images), len(self.classes)))
-        proba[:, self._classifier.classes_] = self._classifier.predict_proba(features)
-        return FittedPrediction(proba)
-
-
 @dataclass(frozen=True, eq=False)
 class FittedPrediction:
     """What a `FittedModel` says.
@@ -276,7 +223,7 @@ class FittedPrediction:
 
 
 def explain_fit(
-    result: FitResult | MultiLabelFit,
+    result: FitResult,
     images: ImageSet,
     n: int = 6,
     *,
@@ -292,7 +239,7 @@ def explain_fit(
 
     Parameters
     ----------
-    result : FitResult or MultiLabelFit
+    result : FitResult
         The outcome of the fit.
     images : ImageSet
         Its images.
@@ -314,7 +261,7 @@ def explain_fit(
     if not is_installed("captum"):
         return []
     y, proba, where = _known(result)
-    model = FittedModel(result)
+    model = result.model
     small = max(model_size(model, images)) <= _SMALL_SIDE
     explained = explain_sheet(
         model,
@@ -332,7 +279,7 @@ def explain_fit(
         "wrong": f"{where} The label that it got wrong: green speaks for its being there.",
         "unsure": f"{where} The label that it doubts most: green speaks for its being there.",
     }
-    if isinstance(result, MultiLabelFit):
+    if result.task == MultiLabel():
         return explained_galleries(explained, result.classes, captions)
     captions = {
         "right": f"{where} Does the model look at the thing itself, or at what lies around it?",
@@ -342,12 +289,12 @@ def explain_fit(
     return explained_galleries(explained, result.classes, captions)
 
 
-def how_many_explained(result: FitResult | MultiLabelFit, images: ImageSet) -> int:
+def how_many_explained(result: FitResult, images: ImageSet) -> int:
     """Say how many predictions a report explains where nobody asked for a number.
 
     Parameters
     ----------
-    result : FitResult or MultiLabelFit
+    result : FitResult
         The outcome of the fit.
     images : ImageSet
         Its images.
@@ -360,30 +307,12 @@ def how_many_explained(result: FitResult | MultiLabelFit, images: ImageSet) -> i
     """
     if not is_installed("captum"):
         return 0
-    small = max(model_size(FittedModel(result), images)) <= _SMALL_SIDE
+    small = max(model_size(result.model, images)) <= _SMALL_SIDE
     return 6 if small else 3
 
 
-def _known(result: FitResult | MultiLabelFit) -> tuple[np.ndarray, np.ndarray, str]:
-    """Give true classes that were not trained on, what was predicted then, and it in words."""
-    if isinstance(result, MultiLabelFit):
-        return _known_labels(result)
-    y = np.full(len(result.proba), -1)
-    audited = result.labels.audit
-    if len(audited):
-        y[audited] = result.labels.y[audited]
-        return y, result.proba, "Images of the audit."
-    folds = result.classifier.folds_
-    assert folds is not None
-    proba = result.proba.copy()
-    proba[folds.labeled] = 0
-    proba[np.ix_(folds.labeled, result.classifier.classes_)] = result.classifier.cross_fitted_
-    tested = folds.labeled[~folds.unseen] if not folds.unseen.all() else folds.labeled
-    y[tested] = result.labels.training_y[tested]
-    return y, proba, "Labelled images, by what models said that did not see their labels."
-
-
-def _known_labels(result: MultiLabelFit) -> tuple[np.ndarray, np.ndarray, str]:
+def _known(result: FitResult) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return labels that were not trained on, what was predicted then, and a caption."""
     y = np.full_like(result.labels.y, -1)
     audited = result.labels.audit
     if len(audited):
@@ -392,7 +321,7 @@ def _known_labels(result: MultiLabelFit) -> tuple[np.ndarray, np.ndarray, str]:
     proba = result.proba.copy()
     proba[result.tested] = result.tested_proba
     y[result.tested] = result.labels.training_y[result.tested]
-    return y, proba, "Labelled images, by what models said that did not see their labels."
+    return y, proba, "Labeled images, predicted by models that had not seen their labels."
 
 
 def _is_known(y: np.ndarray) -> np.ndarray:

@@ -193,6 +193,40 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
 
+    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what predicting needs, for `fewlabel.persist.save_bundle`.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            Linear models, and for the graph its rows and their probabilities.
+        meta : dict
+            Method, classes and temperature, for JSON.
+        """
+        from fewlabel.graph.state import classifier_state
+
+        return classifier_state(self, self._rows)
+
+    @classmethod
+    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> FewLabelClassifier:
+        """Rebuild a classifier that predicts as the saved one did.
+
+        Parameters
+        ----------
+        arrays : dict of str to ndarray
+            From `to_state`.
+        meta : dict
+            From `to_state`.
+
+        Returns
+        -------
+        FewLabelClassifier
+            For ``predict`` and ``predict_proba``.
+        """
+        from fewlabel.graph.state import classifier_from_state
+
+        return classifier_from_state(arrays, meta)
+
     def _choose(self, fitted: Fitted, codes: np.ndarray) -> None:
         """Choose a candidate and its temperature by the cross-fitted predictions."""
         self.choice_ = None
@@ -222,6 +256,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
 
     def _finish(self, fitted: Fitted, codes: np.ndarray, X: np.ndarray) -> None:
         self._predictor = fitted.predictor
+        self._rows = X
         # For the learning curve; the student alone needs the scores of all rows for it.
         self._label_scores = fitted.label_scores
         self._fold_scores = fitted.scores if self.method_ == "student" else None

@@ -296,7 +296,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):
         if method not in METHODS[1:]:
             raise ModelFormatError(f"The saved method {method!r} is not known: upgrade fewlabel.")
         model = cls(method=method, labels=meta["labels"], n_neighbors=int(meta["n_neighbors"]))
-        model.classes_ = np.array(meta["labels"])
+        model.classes_ = np.arange(len(meta["labels"]))
         model.scaling_ = LabelScaling(**{k: float(v) for k, v in meta["scaling"].items()})
         model.n_features_in_ = int(meta["n_features"])
         model._seed = int(meta["seed"])

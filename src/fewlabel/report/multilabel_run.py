@@ -10,7 +10,9 @@ from fewlabel import __version__
 from fewlabel.data import ImageSet
 from fewlabel.data.label_texts import BAR, label_texts
 from fewlabel.explain.sheets import explain_fit, how_many_explained
-from fewlabel.pipeline import MultiLabelFit, Progress
+from fewlabel.features.pixels import Progress
+from fewlabel.fit_result import FitResult
+from fewlabel.model import Model, Prediction
 from fewlabel.report import Gallery, LedgerRow
 from fewlabel.report.multilabel import render_multilabel_evaluation, render_multilabel_report
 from fewlabel.report.multilabel_inputs import (
@@ -26,11 +28,10 @@ from fewlabel.report.run import (
     title_of,
     unsure_and_unlike,
 )
-from fewlabel.runs.model import MultiLabelPrediction, MultiLabelRun
 
 
 def multilabel_report(
-    result: MultiLabelFit,
+    result: FitResult,
     images: ImageSet,
     *,
     command: str,
@@ -42,7 +43,7 @@ def multilabel_report(
 
     Parameters
     ----------
-    result : MultiLabelFit
+    result : FitResult
         The outcome of the fit.
     images : ImageSet
         The images.
@@ -63,7 +64,7 @@ def multilabel_report(
     if n_explained is None:
         n_explained = how_many_explained(result, images)
     explained = explain_fit(result, images, n_explained, progress=progress) if n_explained else []
-    settings = asdict(replace(result.settings, checkpoint=None)) | result.main.settings_
+    settings = asdict(replace(result.settings, checkpoint=None)) | result.chosen_settings
     inputs = MultiLabelReportInputs(
         title=title_of(images),
         source=images.source,
@@ -74,17 +75,17 @@ def multilabel_report(
         classes=result.classes,
         estimate=result.estimate,
         scored=MultiLabelScored(result.labels.training_y[result.tested], result.tested_proba),
-        scores=result.scores,
+        scores={k: float("nan") if v is None else v for k, v in result.scores.items()},
         given=result.labels.training_y,
         predictions=result.predicted,
         proba=result.proba,
         confidence=result.confidence,
         origin=result.origin,
-        candidates=() if result.choice is None else result.choice.table,
-        n_se=1.0 if result.choice is None else result.choice.n_se,
+        candidates=result.choice.table,
+        n_se=result.choice.n_se,
         supervised_name="supervised",
-        labels_only=(result.method,) if result.road and not result.road.n_rounds else (),
-        tested_by="cross-fitting" if result.road is None else "labels that were held out",
+        labels_only=(),
+        tested_by="cross-fitting" if not result.n_networks else "labels that were held out",
         audit=result.audit,
         galleries=_galleries(result, images),
         explained=explained,
@@ -95,7 +96,7 @@ def multilabel_report(
         next_steps=next_steps(images, result.labels, has_audit=result.audit is not None),
         settings=settings,
         seconds=result.seconds,
-        feature_reason=result.feature_reason,
+        feature_reason=result.features.reason,
         peak_rss_mb=result.peak_rss_mb,
         command=command,
         training=result.training,
@@ -104,10 +105,10 @@ def multilabel_report(
 
 
 def multilabel_evaluation_report(
-    run: MultiLabelRun,
+    run: Model,
     images: ImageSet,
     y: np.ndarray,
-    prediction: MultiLabelPrediction,
+    prediction: Prediction,
     scores: dict[str, float],
     *,
     command: str,
@@ -117,13 +118,13 @@ def multilabel_evaluation_report(
 
     Parameters
     ----------
-    run : MultiLabelRun
+    run : Model
         The model.
     images : ImageSet
         Labelled images.
     y : ndarray of shape (n, K)
         Their labels: 1, 0 and -1.
-    prediction : MultiLabelPrediction
+    prediction : Prediction
         What the model says.
     scores : dict of str to float
         Measures.
@@ -181,13 +182,13 @@ def multilabel_evaluation_report(
     return render_multilabel_evaluation(inputs)
 
 
-def _galleries(result: MultiLabelFit, images: ImageSet) -> list[Gallery]:
+def _galleries(result: FitResult, images: ImageSet) -> list[Gallery]:
     known = (result.labels.training_y >= 0).any(axis=1)
     unlabeled, labeled = np.flatnonzero(~known), np.flatnonzero(known)
     confidence = result.confidence
     order = unlabeled[np.argsort(-confidence[unlabeled], kind="stable")]
     following = unsure_and_unlike(
-        result.features, unlabeled, confidence[unlabeled], 12, result.settings.seed
+        result.features.rows, unlabeled, confidence[unlabeled], 12, result.settings.seed
     )
     right = MultiLabelScored(result.labels.training_y[result.tested], result.tested_proba).correct
     missed = result.tested[~right]
@@ -236,17 +237,17 @@ def _shown(texts: list[str]) -> list[str]:
     return ["none" if text == BAR else text for text in texts]
 
 
-def _ledger_summary(result: MultiLabelFit) -> list[LedgerRow]:
+def _ledger_summary(result: FitResult) -> list[LedgerRow]:
     given = result.labels.training_y
     rows: list[LedgerRow] = [
         {"method": "given", "count": int((given == 1).sum()), "mean_confidence": 1.0}
     ]
-    spread = result.main.propagated_[(given < 0) & (result.main.propagated_ >= 0.5)]
-    if len(spread) and "alpha" in result.main.settings_:
+    spread = result.propagated[(given < 0) & (result.propagated >= 0.5)]
+    if len(spread) and "alpha" in result.chosen_settings:
         count, mean = len(spread), float(spread.mean())
         rows.append({"method": "spread over the graph", "count": count, "mean_confidence": mean})
-    if result.road is not None and len(result.road.ledger):
-        columns = result.road.ledger.columns()
-        count, mean = len(result.road.ledger), float(columns["confidence"].mean())
+    if result.ledger is not None and len(result.ledger):
+        columns = result.ledger.columns()
+        count, mean = len(result.ledger), float(columns["confidence"].mean())
         rows.append({"method": result.method, "count": count, "mean_confidence": mean})
     return rows

@@ -15,7 +15,8 @@ from fewlabel.compute import threads_for
 from fewlabel.data import ImageSet, Labels
 from fewlabel.evaluate import apply_temperature
 from fewlabel.explain.sheets import explain_fit, how_many_explained
-from fewlabel.pipeline import FitResult, Progress
+from fewlabel.features.pixels import Progress
+from fewlabel.fit_result import FitResult
 from fewlabel.report import (
     EvaluationInputs,
     Gallery,
@@ -67,14 +68,7 @@ def run_report(
     str
         One self-contained HTML page.
     """
-    folds = result.classifier.folds_
-    choice = result.classifier.choice_
-    assert folds is not None
-    assert choice is not None
     given = result.labels.training_y
-    tested = folds.labeled if folds.unseen.all() else folds.labeled[~folds.unseen]
-    rows = np.searchsorted(folds.labeled, tested)
-    cross_fitted = _widened(result, result.classifier.cross_fitted_[rows])
     map_index, map_xy = _map(result)
     if n_explained is None:
         n_explained = how_many_explained(result, images)
@@ -98,13 +92,13 @@ def run_report(
         n_labeled=int((given >= 0).sum()),
         classes=result.classes,
         estimate=result.estimate,
-        labeled_y=given[tested],
-        labeled_proba=cross_fitted,
+        labeled_y=given[result.tested],
+        labeled_proba=result.tested_proba,
         predictions=result.predicted,
         confidence=result.confidence,
         origin=result.origin,
-        candidates=choice.table,
-        n_se=choice.n_se,
+        candidates=result.choice.table,
+        n_se=result.choice.n_se,
         supervised_name="supervised",
         map_xy=map_xy,
         map_index=map_index,
@@ -114,9 +108,9 @@ def run_report(
         n_duplicates=result.n_duplicates,
         ledger_summary=_ledger_summary(result),
         next_steps=next_steps(images, result.labels, has_audit=result.audit is not None),
-        settings=asdict(replace(result.settings, checkpoint=None)) | result.classifier.settings_,
+        settings=asdict(replace(result.settings, checkpoint=None)) | result.chosen_settings,
         seconds=result.seconds,
-        feature_reason=result.feature_reason,
+        feature_reason=result.features.reason,
         peak_rss_mb=result.peak_rss_mb,
         command=command,
         curve=result.curve,
@@ -210,15 +204,9 @@ def title_of(images: ImageSet) -> str:
     return images.source.rstrip("/\\").replace("\\", "/").split("/")[-1] or images.source
 
 
-def _widened(result: FitResult, proba: np.ndarray) -> np.ndarray:
-    wide = np.zeros((len(proba), len(result.classes)))
-    wide[:, result.classifier.classes_] = proba
-    return wide
-
-
 def _map(result: FitResult) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
     """Lay a sample of the images out on a plane by t-SNE, the labelled ones among them."""
-    n = len(result.features)
+    n = len(result.features.rows)
     if n < 5:
         return None, None
     rng = np.random.default_rng(result.settings.seed)
@@ -227,7 +215,7 @@ def _map(result: FitResult) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]
         labeled = rng.choice(labeled, size=_MAP_IMAGES // 3, replace=False)
     others = np.setdiff1d(rng.permutation(n)[:_MAP_IMAGES], labeled)
     index = np.sort(np.concatenate([labeled, others[: _MAP_IMAGES - len(labeled)]]))
-    rows = result.features[index].astype(np.float64)
+    rows = result.features.rows[index].astype(np.float64)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     # Identical rows would have no spread to scale by.
     rows += rng.normal(scale=1e-6, size=rows.shape)
@@ -249,7 +237,7 @@ def _galleries(result: FitResult, images: ImageSet) -> list[Gallery]:
     labeled = np.flatnonzero(given >= 0)
     typical = labeled
     if len(labeled) > GALLERY_SIZE:
-        scores = typicality(result.features[labeled], random_state=result.settings.seed)
+        scores = typicality(result.features.rows[labeled], random_state=result.settings.seed)
         typical = labeled[np.argsort(-scores, kind="stable")[:GALLERY_SIZE]]
     following, disagreeing = next_to_label(result), _disagreements(result)
     student = _second_opinion(result)
@@ -293,7 +281,7 @@ def _accepted(result: FitResult, images: ImageSet) -> list[Gallery]:
     """Show what the networks believed of unlabelled images."""
     if result.training is None:
         return []
-    classes = [result.classes[code] for code in np.asarray(result.classifier.classes_).tolist()]
+    classes = [result.classes[code] for code in np.asarray(result.main.classes_).tolist()]
     predicted = [result.classes[code] for code in result.predicted.tolist()]
     return accepted_galleries(result.training, images, classes, predicted)
 
@@ -319,15 +307,14 @@ def spread_over(order: np.ndarray) -> np.ndarray:
 
 def _second_opinion(result: FitResult) -> np.ndarray:
     """Classes by the supervised baseline, for all images."""
-    proba = result.classifier.supervised_proba(result.features)
-    return np.asarray(result.classifier.classes_)[proba.argmax(axis=1)]
+    return result.supervised_proba().argmax(axis=1)
 
 
 def _disagreements(result: FitResult) -> np.ndarray:
-    propagated = np.asarray(result.classifier.classes_)[result.classifier.propagated_.argmax(1)]
+    propagated = result.propagated.argmax(axis=1)
     differ = (propagated != _second_opinion(result)) & (result.labels.training_y < 0)
     rows = np.flatnonzero(differ)
-    strength = result.classifier.propagated_.max(axis=1)[rows]
+    strength = result.propagated.max(axis=1)[rows]
     return rows[np.argsort(-strength, kind="stable")[:GALLERY_SIZE]]
 
 
@@ -349,7 +336,7 @@ def next_to_label(result: FitResult, n: int = 12) -> np.ndarray:
     unlabeled = np.flatnonzero(result.labels.y < 0)
     top_two = np.sort(result.proba[unlabeled], axis=1)[:, -2:]
     margin = top_two[:, 1] - top_two[:, 0]
-    return unsure_and_unlike(result.features, unlabeled, margin, n, result.settings.seed)
+    return unsure_and_unlike(result.features.rows, unlabeled, margin, n, result.settings.seed)
 
 
 def unsure_and_unlike(
@@ -438,7 +425,7 @@ def gallery_items(
 
 def _ledger_summary(result: FitResult) -> list[LedgerRow]:
     given = result.labels.training_y >= 0
-    spread = apply_temperature(result.classifier.propagated_, 1.0).max(axis=1)[~given]
+    spread = apply_temperature(result.propagated, 1.0).max(axis=1)[~given]
     rows: list[LedgerRow] = [{"method": "given", "count": int(given.sum()), "mean_confidence": 1.0}]
     if len(spread):
         rows.append(

@@ -124,7 +124,8 @@ def run_bench(
     rounds = []
     if result.training is not None:
         columns = np.full(len(truth.classes), -1)
-        columns[result.classifier.classes_] = np.arange(len(result.classifier.classes_))
+        known = np.asarray(result.main.classes_)
+        columns[known] = np.arange(len(known))
         result.training.measure_precision(columns[truth.y])
         rounds = result.training.to_dict()["rounds"]
     return {
@@ -140,11 +141,11 @@ def run_bench(
         "n_images": len(train),
         "n_test": len(test),
         "n_classes_labeled": len(np.unique(y[y >= 0])),
-        "chosen": result.way or result.classifier.method_,
+        "chosen": result.method,
         "n_networks": result.n_networks,
         "rounds": rounds,
         "time_budget": time_budget,
-        "chosen_settings": result.classifier.settings_,
+        "chosen_settings": result.chosen_settings,
         "estimate": result.estimate.to_dict(),
         "features": prepared.extractor.name,
     }
@@ -180,8 +181,7 @@ def _score(
     of_main = accuracy(y, main.predict(rows))
     of_kept = of_main
     if result.n_networks:
-        joined = result.extractor.transform(test, progress=progress)
-        of_kept = accuracy(y, result.classifier.predict(joined))
+        of_kept = accuracy(y, result.model.predict(test, progress=progress).label)
     return {
         "accuracy": of_kept,
         "supervised_accuracy": accuracy(y, baseline),

@@ -7,13 +7,13 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fewlabel import __version__
 from fewlabel.compute import peak_rss_mb
-from fewlabel.data import ImageSet, Labels
+from fewlabel.data import ImageSet, Labels, MultiLabel
 from fewlabel.data.tables import write_table
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
@@ -29,27 +29,19 @@ from fewlabel.evaluate import (
     top_label,
     wilson_interval,
 )
+from fewlabel.features.pixels import Progress
 from fewlabel.files import atomic_folder
-from fewlabel.multilabel_fit import all_right, number_or_none
-from fewlabel.pipeline import FitResult, MultiLabelFit, Progress
+from fewlabel.model import Model, Prediction
 from fewlabel.report.multilabel import label_rows
 from fewlabel.report.multilabel_inputs import MultiLabelScored
-from fewlabel.runs.model import (
-    MultiLabelPrediction,
-    MultiLabelRun,
-    Prediction,
-    Run,
-    load_run,
-    save_model,
-)
+from fewlabel.runs.model import load_run, save_model
 from fewlabel.runs.tables import keep_rounds, write_ledger, write_predictions
+
+if TYPE_CHECKING:
+    from fewlabel.fit_result import FitResult
 
 __all__ = [
     "Evaluation",
-    "MultiLabelPrediction",
-    "MultiLabelRun",
-    "Prediction",
-    "Run",
     "evaluate_run",
     "load_run",
     "measure",
@@ -95,7 +87,7 @@ class Evaluation:
 
 
 def save_run(
-    result: FitResult | MultiLabelFit,
+    result: FitResult,
     images: ImageSet,
     out: str | Path,
     *,
@@ -109,7 +101,7 @@ def save_run(
 
     Parameters
     ----------
-    result : FitResult or MultiLabelFit
+    result : FitResult
         What `fewlabel.pipeline.fit_images` gave.
     images : ImageSet
         The images it was given.
@@ -144,7 +136,7 @@ def save_run(
         write_predictions(
             folder / "predictions.csv",
             images,
-            _prediction_of(result),
+            Prediction(result.task, result.proba, result.classes, {}),
             origin=result.origin,
             probabilities=probabilities,
         )
@@ -172,30 +164,23 @@ def save_run(
             progress=progress,
         )
         (folder / "report.html").write_text(html, encoding="utf-8")
-        if isinstance(result, FitResult) and result.way == "experts":
+        if result.method == "experts":
             keep_rounds(result.settings.checkpoint, folder)
     if result.settings.checkpoint is not None:
         shutil.rmtree(result.settings.checkpoint, ignore_errors=True)
     return out
 
 
-def _prediction_of(result: FitResult | MultiLabelFit) -> Prediction | MultiLabelPrediction:
-    kind = MultiLabelPrediction if isinstance(result, MultiLabelFit) else Prediction
-    return kind(result.predicted, result.confidence, result.proba, result.classes, {})
-
-
-def _report_of(result: FitResult | MultiLabelFit, images: ImageSet, **settings: Any) -> str:
-    if isinstance(result, MultiLabelFit):
-        from fewlabel.report.multilabel_run import multilabel_report
-
-        return multilabel_report(result, images, **settings)
+def _report_of(result: FitResult, images: ImageSet, **settings: Any) -> str:
+    from fewlabel.report.multilabel_run import multilabel_report
     from fewlabel.report.run import run_report
 
-    return run_report(result, images, **settings)
+    report = multilabel_report if result.task == MultiLabel() else run_report
+    return report(result, images, **settings)
 
 
 def evaluate_run(
-    run: Run,
+    run: Model,
     images: ImageSet,
     labels: Labels,
     *,
@@ -206,7 +191,7 @@ def evaluate_run(
 
     Parameters
     ----------
-    run : Run
+    run : Model
         The model.
     images : ImageSet
         Images, best ones that it never saw.
@@ -243,7 +228,7 @@ def evaluate_run(
     labeled = images.subset(rows)
     prediction = run.predict(labeled, progress=progress)
     y, told = labels.y[rows], {"command": command, "created": now()}
-    if isinstance(run, MultiLabelRun) and isinstance(prediction, MultiLabelPrediction):
+    if run.task == MultiLabel():
         from fewlabel.report.multilabel_run import multilabel_evaluation_report
 
         metrics = measure_multilabel(y, prediction.proba, run.classes)
@@ -327,8 +312,8 @@ def measure_multilabel(
         "accuracy": float(right.mean()),
         "accuracy_low": low,
         "accuracy_high": high,
-        **{name: number_or_none(value) for name, value in scores.items()},
-        "mean_confidence": float(all_right(proba).mean()),
+        **{name: None if np.isnan(value) else float(value) for name, value in scores.items()},
+        "mean_confidence": float(MultiLabel().confidence(proba).mean()),
         "classes": list(classes),
         "per_label": label_rows(MultiLabelScored(y, proba), classes),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -11,15 +12,17 @@ import pyarrow.parquet
 
 from fewlabel.data import ImageSet
 from fewlabel.data.tables import write_table
-from fewlabel.pipeline import FitResult, MultiLabelFit
-from fewlabel.runs.model import MultiLabelPrediction, Prediction
+from fewlabel.model import Prediction
 from fewlabel.semisupervised.kept_networks import ROUNDS
+
+if TYPE_CHECKING:
+    from fewlabel.fit_result import FitResult
 
 
 def write_predictions(
     path: str | Path,
     images: ImageSet,
-    prediction: Prediction | MultiLabelPrediction,
+    prediction: Prediction,
     *,
     origin: np.ndarray | None = None,
     probabilities: bool = False,
@@ -32,7 +35,7 @@ def write_predictions(
         File to write.
     images : ImageSet
         The images.
-    prediction : Prediction or MultiLabelPrediction
+    prediction : Prediction
         What a model says of them.
     origin : ndarray of shape (n,), optional
         Where each prediction comes from; ``"model"`` by default.
@@ -59,7 +62,7 @@ def write_predictions(
     )
 
 
-def write_ledger(path: Path, result: FitResult | MultiLabelFit, images: ImageSet) -> None:
+def write_ledger(path: Path, result: FitResult, images: ImageSet) -> None:
     """Write every label that was ever assumed, as a Parquet table.
 
     Columns: ``image``, ``label``, ``confidence``, ``method`` (``"given"``, ``"graph"``, or the way
@@ -72,12 +75,12 @@ def write_ledger(path: Path, result: FitResult | MultiLabelFit, images: ImageSet
     ----------
     path : Path
         File to write.
-    result : FitResult or MultiLabelFit
+    result : FitResult
         The outcome of a fit.
     images : ImageSet
         The images.
     """
-    parts = _several_parts(result) if isinstance(result, MultiLabelFit) else _one_parts(result)
+    parts = _ledger_parts(result)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     revoked = columns["revoked"]
     table = pa.table(
@@ -93,46 +96,21 @@ def write_ledger(path: Path, result: FitResult | MultiLabelFit, images: ImageSet
     pyarrow.parquet.write_table(table, path, compression="zstd")
 
 
-def _one_parts(result: FitResult) -> list[dict[str, np.ndarray]]:
-    known = np.asarray(result.classifier.classes_)
-    spread = result.classifier.propagated_
-    assumed = known[spread.argmax(axis=1)]
-    given = result.labels.training_y
-    labeled = given >= 0
-    label = np.where(labeled, given, assumed)
-    final = result.predicted
-    parts = [
-        {
-            "row": np.arange(len(result.proba)),
-            "label": label,
-            "confidence": np.where(labeled, 1.0, spread.max(axis=1)),
-            "method": np.where(labeled, "given", "graph"),
-            "round": np.where(labeled, 0, 1),
-            "revoked": np.where(~labeled & (final != label), 1, -1),
-        }
-    ]
+def _ledger_parts(result: FitResult) -> list[dict[str, np.ndarray]]:
+    """Return the labels that were given, those of the graph, and those of networks."""
+    present, known = result.task.evidence(result.labels.training_y, len(result.classes))
+    rows, labels = np.nonzero(present)
+    parts = [_entries(rows, labels, np.ones(len(rows)), "given", 0 * rows, 0 * rows - 1)]
+    # Where the baseline was asked for, nothing was propagated.
+    if "alpha" in result.chosen_settings:
+        propagated, final = result.propagated, result.task.decided(result.proba)
+        rows, labels = np.nonzero(result.task.decided(propagated) & ~known)
+        revoked = np.where(final[rows, labels], -1, 1)
+        confidence = propagated[rows, labels]
+        parts.append(_entries(rows, labels, confidence, "graph", np.ones_like(rows), revoked))
     if result.ledger is not None and len(result.ledger):
-        entries = result.ledger.columns()
-        entries["label"] = known[entries["label"]]
-        parts.append(entries | {"method": np.full(len(result.ledger), result.way)})
-    return parts
-
-
-def _several_parts(result: MultiLabelFit) -> list[dict[str, np.ndarray]]:
-    """Labels that are present: given ones, those of the graph, and those that a network learnt."""
-    given = result.labels.training_y
-    rows, labels = np.nonzero(given == 1)
-    ones = np.ones(len(rows))
-    parts = [_entries(rows, labels, ones, "given", 0 * rows, 0 * rows - 1)]
-    # Where the labels alone were asked for, nothing was spread.
-    has_graph = "alpha" in result.main.settings_
-    spread = np.where(given < 0, result.main.propagated_, 0) * has_graph
-    rows, labels = np.nonzero(spread >= 0.5)
-    revoked = np.where(result.predicted[rows, labels] == 1, -1, 1)
-    parts.append(_entries(rows, labels, spread[rows, labels], "graph", np.ones_like(rows), revoked))
-    if result.road is not None and len(result.road.ledger):
-        kept = result.road.ledger.columns()
-        parts.append(kept | {"method": np.full(len(kept["row"]), result.method)})
+        columns = result.ledger.columns()
+        parts.append(columns | {"method": np.full(len(columns["row"]), result.method)})
     return parts
 
 

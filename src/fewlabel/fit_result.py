@@ -1,0 +1,224 @@
+"""What a fit is asked for, and what it gives."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewlabel.compute import peak_rss_mb
+from fewlabel.data import Labels, Task
+from fewlabel.evaluate import AccuracyEstimate, Choice, LearningCurve
+from fewlabel.features.extract import Features
+from fewlabel.graph.classifier import FewLabelClassifier
+from fewlabel.model import Model
+from fewlabel.semisupervised.ledger import PseudoLabelLedger
+from fewlabel.semisupervised.training_log import TrainingLog
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What a fit is asked for.
+
+    Attributes
+    ----------
+    method : str
+        How to learn, by the name of a candidate; ``"auto"`` tries those that suit the data and
+        the time, and keeps what predicts held-out labels best. Methods that train networks take
+        half an hour by default.
+    features : str
+        ``"auto"``, ``"patches"``, ``"pixels"`` or the timm name of a network.
+    weights : str or None
+        A ``.safetensors`` file for the network.
+    seed : int
+        Seed of every random choice.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where a network runs.
+    time_budget : float or None
+        Seconds to spend. From five minutes on, ``"auto"`` tries networks as well, and keeps them
+        where held-out labels favor it; None trains none.
+    cache : bool
+        Take features of an earlier run on the same images from the disk, and keep new ones.
+    checkpoint : Path or None
+        Folder for the state of networks in training, to go on from after an interruption.
+    """
+
+    method: str = "auto"
+    features: str = "auto"
+    weights: str | None = None
+    seed: int = 0
+    device: str = "auto"
+    time_budget: float | None = None
+    cache: bool = False
+    checkpoint: Path | None = None
+
+
+@dataclass(eq=False)
+class FitResult:
+    """A trained model, its predictions for all images, and how far to trust them.
+
+    Attributes
+    ----------
+    task : Task
+        Whether an image has one label or may have several.
+    labels : Labels
+        The labels that were given.
+    model : Model
+        What predicts images.
+    features : Features
+        Rows that the model's classifier was fitted on, and the extractor that makes them.
+    main : FewLabelClassifier
+        The classifier on features that no network was trained for; the model's own where no
+        networks were kept.
+    method : str
+        The candidate that was kept.
+    proba : ndarray of shape (n, K)
+        Calibrated probabilities of all images; given labels are certain.
+    origin : ndarray of shape (n,), dtype object
+        Where each prediction comes from: ``"label"``, ``"propagated"`` or ``"model"``.
+    choice : Choice
+        All candidates that were compared, and why one was kept.
+    tested : ndarray of shape (m,), dtype int64
+        Labeled images whose labels the tested models did not see.
+    tested_proba : ndarray of shape (m, K)
+        Calibrated out-of-fold probabilities of those images.
+    estimate : AccuracyEstimate
+        Accuracy, or exact match, from those images.
+    supervised_accuracy : float
+        The same of the supervised baseline; NaN where it could not be tested.
+    scores : dict of str to float or None
+        More measures on those images.
+    audit : AccuracyEstimate or None
+        Accuracy on the random audit, if there is one.
+    settings : FitSettings
+        What was asked for.
+    seconds : dict of str to float
+        Time of each stage.
+    warnings : list of str
+        What the user must know.
+    n_duplicates : int
+        Exact copies among the images.
+    n_skipped : int
+        Files that were set aside.
+    peak_rss_mb : float
+        Peak memory in megabytes.
+    curve : LearningCurve or None
+        What more labels would bring.
+    no_curve : str
+        Why there is no ``curve``; empty if there is.
+    n_networks : int
+        Networks whose embeddings are among the features.
+    training : TrainingLog or None
+        Losses and pseudo-labels of the networks that were trained; None where there were none.
+    ledger : PseudoLabelLedger or None
+        Pseudo-labels of networks that are kept, with round and revocation; classes are positions
+        in ``classes``.
+    """
+
+    task: Task
+    labels: Labels
+    model: Model
+    features: Features
+    main: FewLabelClassifier
+    method: str
+    proba: np.ndarray
+    origin: np.ndarray
+    choice: Choice
+    tested: np.ndarray
+    tested_proba: np.ndarray
+    estimate: AccuracyEstimate
+    supervised_accuracy: float
+    scores: dict[str, float | None]
+    audit: AccuracyEstimate | None
+    settings: FitSettings
+    seconds: dict[str, float]
+    warnings: list[str]
+    n_duplicates: int
+    n_skipped: int = 0
+    peak_rss_mb: float = field(default_factory=peak_rss_mb)
+    curve: LearningCurve | None = None
+    no_curve: str = ""
+    n_networks: int = 0
+    training: TrainingLog | None = None
+    ledger: PseudoLabelLedger | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.labels.classes
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The most probable labels of all images, in the form of ``labels.y``."""
+        return self.task.predict(self.proba)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Probability that they are right; shape (n,), float64."""
+        return self.task.confidence(self.proba)
+
+    @property
+    def propagated(self) -> np.ndarray:
+        """What the graph alone predicts, whatever was kept; shape (n, K)."""
+        return self._widen(self.main.propagated_)
+
+    @property
+    def chosen_settings(self) -> dict[str, Any]:
+        """Settings that cross-fitting chose."""
+        return dict(self.model_classifier.settings_)
+
+    @property
+    def model_classifier(self) -> Any:
+        """The model's classifier, as it was fitted."""
+        classifier: Any = self.model.classifier
+        return classifier
+
+    def supervised_proba(self) -> np.ndarray:
+        """Predict all images by the supervised baseline.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Not calibrated.
+        """
+        return self._widen(self.model_classifier.supervised_proba(self.features.rows))
+
+    def summary(self) -> dict[str, Any]:
+        """Return the result in a form that JSON takes.
+
+        Returns
+        -------
+        dict
+            Accuracy with its interval, baseline, candidates, settings, seconds, warnings.
+        """
+        baseline = self.supervised_accuracy
+        return {
+            "task": self.task.name,
+            "n_images": len(self.proba),
+            "n_labeled": len(self.task.labeled(self.labels.training_y)),
+            "n_audit": len(self.labels.audit),
+            "n_skipped": self.n_skipped,
+            "n_duplicates": self.n_duplicates,
+            "classes": list(self.classes),
+            "estimate": self.estimate.to_dict(),
+            "scores": self.scores,
+            "audit": None if self.audit is None else self.audit.to_dict(),
+            "supervised_accuracy": None if math.isnan(baseline) else baseline,
+            "learning_curve": None if self.curve is None else self.curve.to_dict(),
+            "no_learning_curve": self.no_curve,
+            "method": self.method,
+            "n_networks": self.n_networks,
+            "candidates": [asdict(row) for row in self.choice.table],
+            "chosen_settings": self.chosen_settings,
+            "features": self.features.reason,
+            "settings": asdict(replace(self.settings, checkpoint=None)),
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "peak_rss_mb": round(self.peak_rss_mb, 1),
+            "warnings": self.warnings,
+        }
+
+    def _widen(self, proba: np.ndarray) -> np.ndarray:
+        return self.model.widen(proba)

@@ -1,0 +1,227 @@
+"""The model: what predicts images, for every command and for both tasks."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from fewlabel.data import ImageSet, Task
+from fewlabel.data.task import task_named
+from fewlabel.errors import ModelFormatError
+from fewlabel.evaluate import AccuracyEstimate
+from fewlabel.features.choose import FeatureExtractor, extractor_from_state
+from fewlabel.features.pixels import Progress
+from fewlabel.graph.classifier import FewLabelClassifier
+from fewlabel.graph.multilabel import MultiLabelClassifier
+
+_CLASSIFIERS: dict[str, Any] = {
+    "single-label": FewLabelClassifier,
+    "multi-label": MultiLabelClassifier,
+}
+State = tuple[dict[str, np.ndarray], dict[str, Any]]
+
+
+class RowClassifier(Protocol):
+    """What turns rows into calibrated probabilities: a `FewLabelClassifier`, or a network."""
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Positions of the columns among the model's classes."""
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return probabilities of shape (m, k)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model predicts for some images.
+
+    Attributes
+    ----------
+    task : Task
+        Whether an image has one label or may have several.
+    proba : ndarray of shape (n, K)
+        Calibrated probability of each class.
+    classes : tuple of str
+        Names of the classes.
+    seconds : dict of str to float
+        Time of each stage.
+    """
+
+    task: Task
+    proba: np.ndarray
+    classes: tuple[str, ...]
+    seconds: dict[str, float]
+
+    @property
+    def label(self) -> np.ndarray:
+        """The most probable labels, in the form of `Labels.y`."""
+        return self.task.predict(self.proba)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Probability that the labels of an image are right; shape (n,)."""
+        return self.task.confidence(self.proba)
+
+    @property
+    def texts(self) -> list[str]:
+        """The labels of each image as text, such as ``"cat"`` or ``"cat|dog"``."""
+        return self.task.texts(self.label, self.classes)
+
+    def by_class(self) -> dict[str, dict[str, Any]]:
+        """Count the predictions of each class.
+
+        Returns
+        -------
+        dict of str to dict
+            ``n_images`` and ``mean_confidence`` of each class, None where it has no image.
+        """
+        named = self.task.decided(self.proba)
+        counts = {}
+        for column, name in enumerate(self.classes):
+            proba = self.proba[named[:, column], column]
+            mean = float(proba.mean()) if len(proba) else None
+            counts[name] = {"n_images": len(proba), "mean_confidence": mean}
+        return counts
+
+
+class Model:
+    """Extractor and calibrated classifier: the one thing that predicts images.
+
+    Parameters
+    ----------
+    task : Task
+        Whether an image has one label or may have several.
+    extractor : FeatureExtractor
+        What turns images into rows.
+    classifier : FewLabelClassifier
+        What turns rows into calibrated probabilities. Its classes are positions in ``classes``:
+        a class that only the audit holds has none, and gets probability 0.
+    classes : tuple of str
+        Names of all classes.
+    meta : dict
+        What is saved beside the model: the estimate, the white level of 16-bit images.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        extractor: FeatureExtractor,
+        classifier: RowClassifier,
+        classes: tuple[str, ...],
+        meta: dict[str, Any] | None = None,
+    ) -> None:
+        self.task = task
+        self.extractor = extractor
+        self.classifier = classifier
+        self.classes = classes
+        self.meta = meta or {}
+
+    @property
+    def white_level(self) -> int | None:
+        """Value that 16-bit training images had as white; give it to ``load_images``."""
+        level = self.meta.get("white_level")
+        return None if level is None else int(level)
+
+    @property
+    def expected(self) -> AccuracyEstimate | None:
+        """The accuracy that ``fit`` expected, if it could be estimated."""
+        saved = self.meta.get("estimate")
+        if not saved or saved.get("value") is None:
+            return None
+        return AccuracyEstimate(**saved)
+
+    def predict(self, images: ImageSet, *, progress: Progress | None = None) -> Prediction:
+        """Predict the labels of images.
+
+        Parameters
+        ----------
+        images : ImageSet
+            Any images.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        Prediction
+            Labels and calibrated probabilities.
+        """
+        start = time.perf_counter()
+        rows = self.extractor.transform(images, progress=progress)
+        middle = time.perf_counter()
+        proba = self.widen(self.classifier.predict_proba(rows))
+        seconds = {"features": middle - start, "predict": time.perf_counter() - middle}
+        return Prediction(self.task, proba, self.classes, seconds)
+
+    def widen(self, proba: np.ndarray) -> np.ndarray:
+        """Return probabilities with a column for every class.
+
+        Parameters
+        ----------
+        proba : ndarray of shape (n, k)
+            Probabilities of the classifier's classes.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            0 for classes that the classifier does not know.
+        """
+        wide = np.zeros((len(proba), len(self.classes)))
+        wide[:, np.asarray(self.classifier.classes_, dtype=np.int64)] = proba
+        return wide
+
+    def to_state(self) -> State:
+        """Return what predicting needs, for `fewlabel.persist.save_bundle`.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            Weights and rows.
+        meta : dict
+            Task, classes and descriptions, for JSON.
+        """
+        arrays: dict[str, np.ndarray] = {}
+        meta: dict[str, Any] = self.meta | {"task": self.task.name, "classes": list(self.classes)}
+        parts: dict[str, Any] = {"features": self.extractor, "classifier": self.classifier}
+        for part, thing in parts.items():
+            found, meta[part] = thing.to_state()
+            arrays |= {f"{part}.{name}": array for name, array in found.items()}
+        return arrays, meta
+
+    @classmethod
+    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Model:
+        """Rebuild a model that predicts as the saved one did.
+
+        Parameters
+        ----------
+        arrays : dict of str to ndarray
+            From `to_state`.
+        meta : dict
+            From `to_state`.
+
+        Returns
+        -------
+        Model
+            The model.
+
+        Raises
+        ------
+        ModelFormatError
+            If something is missing or does not fit together.
+        """
+        parts: dict[str, dict[str, np.ndarray]] = {"features": {}, "classifier": {}}
+        for name, array in arrays.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = array
+        classes = tuple(str(name) for name in meta["classes"])
+        extractor = extractor_from_state(parts["features"], meta["features"])
+        classifier = _CLASSIFIERS[meta["task"]].from_state(parts["classifier"], meta["classifier"])
+        if not set(np.asarray(classifier.classes_).tolist()) <= set(range(len(classes))):
+            raise ModelFormatError(
+                f"The model names {len(classes)} classes, but its classifier knows others: the "
+                "model is damaged; fit again, or copy it anew."
+            )
+        return cls(task_named(meta["task"]), extractor, classifier, classes, meta)
