@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from fewlabel.semisupervised import search
 from fewlabel.data import Labels, labels_from_truth, load_images
 from fewlabel.pipeline import FitSettings, extract_features, fit_images
 from fewlabel.runs.folder import load_run, save_run
+from fewlabel.semisupervised import search
 from fewlabel.semisupervised.expert_store import load_experts
 from fewlabel.semisupervised.graph_student import StudentSettings
 

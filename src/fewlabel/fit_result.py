@@ -15,8 +15,8 @@ from fewlabel.evaluate import AccuracyEstimate, Choice, LearningCurve
 from fewlabel.features.extract import Features
 from fewlabel.graph.classifier import FewLabelClassifier
 from fewlabel.model import Model
+from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
-from fewlabel.semisupervised.training_log import TrainingLog
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class FitResult:
         Why there is no ``curve``; empty if there is.
     n_networks : int
         Networks whose embeddings are among the features.
-    training : TrainingLog or None
+    training : TrainingHistory or None
         Losses and pseudo-labels of the networks that were trained; None where there were none.
     ledger : PseudoLabelLedger or None
         Pseudo-labels of networks that are kept, with round and revocation; classes are positions
@@ -142,7 +142,7 @@ class FitResult:
     curve: LearningCurve | None = None
     no_curve: str = ""
     n_networks: int = 0
-    training: TrainingLog | None = None
+    training: TrainingHistory | None = None
     ledger: PseudoLabelLedger | None = None
 
     @property

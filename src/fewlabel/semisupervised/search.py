@@ -12,6 +12,7 @@ from fewlabel.evaluate import Choice
 from fewlabel.features.extract import Features
 from fewlabel.features.pixels import Progress
 from fewlabel.graph.classifier import FewLabelClassifier
+from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
 from fewlabel.semisupervised.network_search import (
     DEFAULT_SECONDS,
@@ -23,7 +24,6 @@ from fewlabel.semisupervised.network_search import (
 from fewlabel.semisupervised.network_search import (
     METHODS as NETWORK_METHODS,
 )
-from fewlabel.semisupervised.training_log import TrainingLog
 
 if TYPE_CHECKING:
     from fewlabel.fit_result import FitSettings
@@ -50,7 +50,7 @@ class Search:
     """The outcome of a search."""
 
     fitted: KeptFit
-    training: TrainingLog | None = None
+    training: TrainingHistory | None = None
     notes: list[str] = field(default_factory=list)
 
 
