@@ -21,36 +21,11 @@ class ClusterStudy(Study):
     def open(
         self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
     ) -> Session:
-        """Load the images.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-        settings : Settings
-            What the user asks.
-        seed : int
-            The seed.
-        progress : callable
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        ClusterSession
-            Images, clusterings and models.
-        """
+        """Load the images."""
         return ClusterSession(config, settings, seed, progress)
 
     def check(self, config: dict[str, Any], settings: Settings) -> None:
-        """Refuse data that are missing or too few, and folders that hold no models.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-        settings : Settings
-            What the user asks.
-        """
+        """Refuse data that are missing or too few, and folders that hold no models."""
         check_data(config, max(config.get("budgets", []) + config.get("clusters", [])))
         ModelStore(settings.save_models, settings.from_models)
 
@@ -117,22 +92,7 @@ class ClusterStudy(Study):
         return Row(name, f"{n:,} labels that it chose", DEFAULT, n, compute, beyond=True)
 
     def is_saved(self, settings: Settings, row: Row, seed: int) -> bool:
-        """Tell whether the model of a row is saved, or need not be.
-
-        Parameters
-        ----------
-        settings : Settings
-            What the user asks.
-        row : Row
-            The row.
-        seed : int
-            The seed.
-
-        Returns
-        -------
-        bool
-            False if it is still to be saved.
-        """
+        """Tell whether the model of a row is saved, or need not be."""
         return ModelStore(settings.save_models).is_saved(f"{row.id}-seed{seed}")
 
     def _row(

@@ -30,73 +30,27 @@ _SAME = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """What a model is trained on.
+    """What a model is trained on."""
 
-    Attributes
-    ----------
-    X : ndarray of shape (m, d), dtype float32
-        Rows.
-    y : ndarray of shape (m,), dtype int64
-        The labels that the model is given.
-    truth : ndarray of shape (m,), dtype int64
-        The true ones, to say how many of ``y`` are right.
-    is_spread : bool
-        Whether the labels were handed on within clusters, so that some are wrong.
-    """
-
-    X: np.ndarray
-    y: np.ndarray
-    truth: np.ndarray
+    X: np.ndarray  # (m, d): rows
+    y: np.ndarray  # (m,): the labels that the model is given
+    truth: np.ndarray  # (m,): the true ones, to say how many of y are right
+    # Whether the labels were handed on within clusters, so that some are wrong
     is_spread: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Clustering:
-    """A clustering of the training images.
+    """A clustering of the training images."""
 
-    Attributes
-    ----------
-    centers : ndarray of shape (n_clusters, d), dtype float32
-        Centers.
-    clusters : ndarray of shape (n,), dtype int64
-        Cluster of each image.
-    distances : ndarray of shape (n,), dtype float32
-        Distance of each image to its center.
-    medoids : ndarray of shape (n_clusters,), dtype int64
-        The image nearest to each center.
-    """
-
-    centers: np.ndarray
-    clusters: np.ndarray
-    distances: np.ndarray
-    medoids: np.ndarray
+    centers: np.ndarray  # (n_clusters, d): centers
+    clusters: np.ndarray  # (n,): cluster of each image
+    distances: np.ndarray  # (n,): distance of each image to its center
+    medoids: np.ndarray  # (n_clusters,): the image nearest to each center
 
 
 class ClusterSession(Session):
-    """The images, clusterings and models of one seed.
-
-    Parameters
-    ----------
-    config : dict
-        Settings of the study: ``data``, ``n_images`` (0 for all), ``kmeans_max_iter`` and the
-        settings of the models.
-    settings : Settings
-        What the user asks.
-    seed : int
-        Seed of every random choice.
-    progress : callable
-        Called as ``progress(stage, done, total)``.
-
-    Attributes
-    ----------
-    train, test : ImageSet
-        Training and test images.
-    X, X_test : ndarray of shape (n, d), dtype float32
-        Their pixels between 0 and 1.
-    y, y_test : ndarray of shape (n,), dtype int64
-        Their classes. Those of training images that a row may not know are used for nothing
-        but to say how many handed labels are right.
-    """
+    """The images, clusterings and models of one seed."""
 
     def __init__(
         self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
@@ -115,34 +69,12 @@ class ClusterSession(Session):
         self.X, self.X_test = _pixels(self.train), _pixels(self.test)
 
     def clustering(self, n_clusters: int) -> Clustering:
-        """Give the clustering into so many clusters, made once.
-
-        Parameters
-        ----------
-        n_clusters : int
-            How many clusters.
-
-        Returns
-        -------
-        Clustering
-            Clusters, distances and medoids.
-        """
+        """Give the clustering into so many clusters, made once."""
         kmeans = self.kmeans(n_clusters)
         return self.work.get(f"medoids-{n_clusters}", lambda: _clustering(self.X, kmeans))
 
     def kmeans(self, n_clusters: int) -> KMeans:
-        """Give the fitted k-means of so many clusters, made or loaded once.
-
-        Parameters
-        ----------
-        n_clusters : int
-            How many clusters.
-
-        Returns
-        -------
-        KMeans
-            Fitted on the pixels of all training images.
-        """
+        """Give the fitted k-means of so many clusters, made or loaded once."""
         name = f"kmeans-{n_clusters}-seed{self.seed}"
 
         def make() -> KMeans:
@@ -197,26 +129,7 @@ class ClusterSession(Session):
         training_set: Callable[[], TrainingSet],
         X_test: np.ndarray | None = None,
     ) -> Outcome:
-        """Train a model, or load it, and measure it on the test images.
-
-        Parameters
-        ----------
-        name : str
-            Name of the row; with the seed, of the model.
-        kind : ModelKind
-            What is trained.
-        fit : callable
-            Takes the training set and gives the model.
-        training_set : callable
-            Gives the training set; not called where the model is loaded.
-        X_test : ndarray of shape (n_test, d), optional
-            Test rows; the pixels by default.
-
-        Returns
-        -------
-        Outcome
-            Accuracy, size of the training set and share of right labels in it.
-        """
+        """Train a model, or load it, and measure it on the test images."""
         X_test = self.X_test if X_test is None else X_test
         saved = f"{name}-seed{self.seed}"
         if self.models.loading:
@@ -233,22 +146,7 @@ class ClusterSession(Session):
         return outcome
 
     def checked(self, name: str, about: dict[str, Any], measured: float) -> Outcome:
-        """Warn where a loaded model does not score what it did when it was saved.
-
-        Parameters
-        ----------
-        name : str
-            Name of the model.
-        about : dict
-            What ``models.json`` says of it.
-        measured : float
-            Its accuracy now.
-
-        Returns
-        -------
-        Outcome
-            The accuracy now, and the other numbers of the time of saving.
-        """
+        """Warn where a loaded model does not score what it did when it was saved."""
         before = about.get("accuracy", measured)
         if abs(measured - before) > _SAME:
             warnings.warn(
@@ -260,23 +158,7 @@ class ClusterSession(Session):
 
 
 def n_training_images(config: dict[str, Any]) -> int:
-    """Say how many training images a run uses.
-
-    Parameters
-    ----------
-    config : dict
-        Settings of the study: ``data`` and ``n_images`` (0 for all).
-
-    Returns
-    -------
-    int
-        How many, by the size of the published data set.
-
-    Raises
-    ------
-    UsageError
-        If there is no benchmark of that name.
-    """
+    """Say how many training images a run uses."""
     sizes = {info.name: info.n_train for info in list_benchmarks()}
     if config["data"] not in sizes:
         raise UsageError(
@@ -287,22 +169,7 @@ def n_training_images(config: dict[str, Any]) -> int:
 
 
 def check_data(config: dict[str, Any], most: int) -> None:
-    """Refuse data that are not on this machine, or are fewer than the clusters.
-
-    Parameters
-    ----------
-    config : dict
-        Settings of the study.
-    most : int
-        Largest number of clusters.
-
-    Raises
-    ------
-    UsageError
-        If the data hold fewer training images.
-    DataError
-        If they are not on this machine; the message says how to get them.
-    """
+    """Refuse data that are not on this machine, or are fewer than the clusters."""
     n_images = n_training_images(config)
     if n_images < most:
         raise UsageError(

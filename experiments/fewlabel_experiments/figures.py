@@ -48,24 +48,13 @@ _ROOM = 8.0
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve of a figure.
+    """One curve of a figure."""
 
-    Attributes
-    ----------
-    label : str
-        Name in the legend.
-    points : list of (float, float, float)
-        Position, accuracy in percent, and its spread (0 for none).
-    color : str
-        Colour.
-    published : bool
-        Drawn dashed, with open marks.
-    """
-
-    label: str
+    label: str  # name in the legend
+    # Position, accuracy in percent, and its spread (0 for none)
     points: list[tuple[float, float, float]]
-    color: str
-    published: bool = False
+    color: str  # colour
+    published: bool = False  # drawn dashed, with open marks
 
 
 def measured(
@@ -76,26 +65,7 @@ def measured(
     *,
     published: bool = False,
 ) -> Curve:
-    """Make a curve of rows: their measured accuracy, or the published one.
-
-    Parameters
-    ----------
-    label : str
-        Name in the legend.
-    summaries : iterable of RowSummary
-        What was measured.
-    ids : mapping of str to float
-        Rows to take, and where they stand.
-    color : str
-        Colour.
-    published : bool
-        Take the published figures.
-
-    Returns
-    -------
-    Curve
-        Its points in order; rows without a figure are left out.
-    """
+    """Make a curve of rows: their measured accuracy, or the published one."""
     points = []
     for s in summaries:
         value = s.published if published else s.mean
@@ -113,28 +83,7 @@ def draw(
     levels: Sequence[tuple[float, str]] = (),
     bottom: float | None = None,
 ) -> Path:
-    """Draw curves of accuracy into a file.
-
-    Parameters
-    ----------
-    path : Path
-        File to write; its ending, ``.svg`` or ``.png``, says how.
-    curves : sequence of Curve
-        Curves; those without points are left out.
-    xlabel : str
-        What the horizontal axis shows.
-    logarithmic : bool
-        Whether it is logarithmic.
-    levels : sequence of (float, str)
-        Horizontal lines and what they mean.
-    bottom : float, optional
-        Where the vertical axis begins; points below are arrows with their figures.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
+    """Draw curves of accuracy into a file."""
 
     def paint(axes: Axes) -> None:
         positions = sorted({x for curve in curves for x, _, _ in curve.points})
@@ -206,24 +155,7 @@ def save(
     n_panels: int = 1,
     size: tuple[float, float] = (8.6, 4.6),
 ) -> Path:
-    """Draw a figure into a file.
-
-    Parameters
-    ----------
-    path : Path
-        File to write; its ending, ``.svg`` or ``.png``, says how.
-    paint : callable
-        Draws on the axes that it is given.
-    n_panels : int
-        How many axes, side by side.
-    size : (float, float)
-        Width and height in inches.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
+    """Draw a figure into a file."""
     # No pyplot: it would keep the figure, and open a window where there is a screen.
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained")
@@ -244,26 +176,7 @@ def draw_bars(
     size: tuple[float, float],
     to_hundred: bool = False,
 ) -> Path:
-    """Draw every measured row as a bar, and what was published as a mark.
-
-    Parameters
-    ----------
-    path : Path
-        File to write.
-    summaries : sequence of RowSummary
-        What was measured; fewlabel's own rows are green.
-    xlabel : str
-        What the bars are.
-    size : (float, float)
-        Width of the figure, and the height that each bar adds, in inches.
-    to_hundred : bool
-        Whether the axis reaches 100 %, however long the bars are.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
+    """Draw every measured row as a bar, and what was published as a mark."""
     shown = [s for s in summaries if s.mean is not None][::-1]
 
     def paint(panels: Sequence[Axes]) -> None:

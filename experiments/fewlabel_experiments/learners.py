@@ -41,42 +41,12 @@ Rows = Callable[[], TrainingSet]
 
 
 def logistic(session: ClusterSession, name: str, rows: Rows) -> Outcome:
-    """Train logistic regression on pixels, or load it, and test it.
-
-    Parameters
-    ----------
-    session : ClusterSession
-        Data and models.
-    name : str
-        Name of the row.
-    rows : callable
-        Gives the training set.
-
-    Returns
-    -------
-    Outcome
-        Test accuracy.
-    """
+    """Train logistic regression on pixels, or load it, and test it."""
     return session.score(name, LOGISTIC, _fit_logistic(session.config), rows)
 
 
 def logistic_on_distances(session: ClusterSession, name: str, n_clusters: int) -> Outcome:
-    """Train logistic regression on the distances to the centers, with all labels.
-
-    Parameters
-    ----------
-    session : ClusterSession
-        Data and models.
-    name : str
-        Name of the row.
-    n_clusters : int
-        How many clusters.
-
-    Returns
-    -------
-    Outcome
-        Test accuracy.
-    """
+    """Train logistic regression on the distances to the centers, with all labels."""
     kmeans = session.kmeans(n_clusters)
 
     def rows() -> TrainingSet:
@@ -87,43 +57,12 @@ def logistic_on_distances(session: ClusterSession, name: str, n_clusters: int) -
 
 
 def network(session: ClusterSession, name: str, rows: Rows) -> Outcome:
-    """Train the seven-layer network on pixels, or load it, and test it.
-
-    Parameters
-    ----------
-    session : ClusterSession
-        Data and models.
-    name : str
-        Name of the row.
-    rows : callable
-        Gives the training set.
-
-    Returns
-    -------
-    Outcome
-        Test accuracy.
-    """
+    """Train the seven-layer network on pixels, or load it, and test it."""
     return session.score(name, NETWORK, _fit_network(session), rows)
 
 
 def default(session: ClusterSession, name: str, n_labeled: int) -> Outcome:
-    """Let fewlabel choose the labels and learn, with the settings that nobody changed.
-
-    Parameters
-    ----------
-    session : ClusterSession
-        Data and models.
-    name : str
-        Name of the row.
-    n_labeled : int
-        How many labels.
-
-    Returns
-    -------
-    Outcome
-        Test accuracy, and ``labels_alone``: that of a linear model on the same features which
-        had the same labels and no unlabelled images.
-    """
+    """Let fewlabel choose the labels and learn, with the settings that nobody changed."""
     saved = f"{name}-seed{session.seed}"
     if session.models.loading:
         run, about = session.models.load(saved, RUN)

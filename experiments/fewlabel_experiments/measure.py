@@ -19,35 +19,18 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 @dataclass
 class Cost:
-    """What a row cost.
+    """What a row cost."""
 
-    Attributes
-    ----------
-    seconds : float
-        Its own time, without what it shares with other rows.
-    shared : dict of str to float
-        Seconds of each shared piece that it used, made now or earlier.
-    peak_mb : float
-        Highest memory of the process in megabytes (10^6 bytes) while it ran; on systems other
-        than Linux, since the process began.
-    """
-
-    seconds: float = 0.0
+    seconds: float = 0.0  # its own time, without what it shares with other rows
+    # Seconds of each shared piece that it used, made now or earlier
     shared: dict[str, float] = field(default_factory=dict)
+    # Highest memory of the process in megabytes (10^6 bytes) while it ran; on systems other than
+    # Linux, since the process began
     peak_mb: float = 0.0
 
 
 class SharedWork:
-    """Pieces that several rows use, such as a clustering: made once, timed apart.
-
-    Examples
-    --------
-    >>> work = SharedWork()
-    >>> with work.row() as cost:
-    ...     value = work.get("seven", lambda: 7)
-    >>> value, list(cost.shared)
-    (7, ['seven'])
-    """
+    """Pieces that several rows use, such as a clustering: made once, timed apart."""
 
     def __init__(self) -> None:
         self._made: dict[str, tuple[Any, float]] = {}
@@ -55,20 +38,7 @@ class SharedWork:
         self._elsewhere = 0.0
 
     def get(self, name: str, make: Callable[[], T]) -> T:
-        """Give a shared piece; the first call makes it.
-
-        Parameters
-        ----------
-        name : str
-            Name of the piece.
-        make : callable
-            Makes it, without arguments. It must not ask for other shared pieces.
-
-        Returns
-        -------
-        object
-            The piece.
-        """
+        """Give a shared piece; the first call makes it."""
         if name not in self._made:
             start = time.perf_counter()
             value = make()
@@ -80,13 +50,7 @@ class SharedWork:
 
     @contextlib.contextmanager
     def row(self) -> Iterator[Cost]:
-        """Measure a row while the block runs.
-
-        Yields
-        ------
-        Cost
-            Filled when the block ends well.
-        """
+        """Measure a row while the block runs."""
         self._used, self._elsewhere = {}, 0.0
         reset_peak()
         cost = Cost()
@@ -105,13 +69,7 @@ def reset_peak() -> None:
 
 
 def peak_mb() -> float:
-    """Give the highest memory of this process since `reset_peak`, in megabytes.
-
-    Returns
-    -------
-    float
-        Megabytes (10^6 bytes).
-    """
+    """Give the highest memory of this process since `reset_peak`, in megabytes."""
     with contextlib.suppress(OSError):
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):

@@ -28,38 +28,15 @@ INDEX_FILE = "models.json"
 
 @dataclass(frozen=True)
 class ModelKind:
-    """How models of a kind are saved and loaded.
+    """How models of a kind are saved and loaded."""
 
-    Attributes
-    ----------
-    name : str
-        Name of the kind.
-    save : callable
-        Takes the model and a folder to write.
-    load : callable
-        Takes such a folder and gives the model.
-    """
-
-    name: str
-    save: Callable[[Any, Path], None]
-    load: Callable[[Path], Any]
+    name: str  # name of the kind
+    save: Callable[[Any, Path], None]  # takes the model and a folder to write
+    load: Callable[[Path], Any]  # takes such a folder and gives the model
 
 
 class ModelStore:
-    """A folder that models are saved into or loaded from.
-
-    Parameters
-    ----------
-    save_to : Path, optional
-        Folder to save into; made if missing.
-    load_from : Path, optional
-        Folder to load from.
-
-    Raises
-    ------
-    UsageError
-        If the folder to load from holds no models, or that to save into holds other files.
-    """
+    """A folder that models are saved into or loaded from."""
 
     def __init__(self, save_to: Path | None = None, load_from: Path | None = None) -> None:
         self.save_to = save_to
@@ -87,34 +64,11 @@ class ModelStore:
         return self.load_from is not None
 
     def is_saved(self, name: str) -> bool:
-        """Tell whether a model need not be made to be saved.
-
-        Parameters
-        ----------
-        name : str
-            Name of the model.
-
-        Returns
-        -------
-        bool
-            True if it is saved, or nothing is to be saved.
-        """
+        """Tell whether a model need not be made to be saved."""
         return self.save_to is None or name in self._index
 
     def save(self, name: str, kind: ModelKind, model: Any, **about: Any) -> None:
-        """Save a model, if models are to be saved; an earlier one of that name is replaced.
-
-        Parameters
-        ----------
-        name : str
-            Name of the model.
-        kind : ModelKind
-            What it is.
-        model : object
-            The model.
-        **about
-            What ``models.json`` says of it.
-        """
+        """Save a model, if models are to be saved; an earlier one of that name is replaced."""
         if self.save_to is None:
             return
         kind.save(model, self.save_to / name)
@@ -123,29 +77,7 @@ class ModelStore:
             file.write_text(json.dumps(self._index, indent=1) + "\n", encoding="utf-8")
 
     def load(self, name: str, kind: ModelKind) -> tuple[Any, dict[str, Any]]:
-        """Load a model.
-
-        Parameters
-        ----------
-        name : str
-            Name of the model.
-        kind : ModelKind
-            What it is.
-
-        Returns
-        -------
-        model : object
-            The model.
-        about : dict
-            What ``models.json`` says of it.
-
-        Raises
-        ------
-        UsageError
-            If there is no such model.
-        ModelFormatError
-            If it is damaged.
-        """
+        """Load a model."""
         assert self.load_from is not None
         if name not in self._index:
             raise UsageError(
@@ -166,15 +98,7 @@ def _read_index(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def save_logistic(model: LogisticRegression, folder: Path) -> None:
-    """Save a logistic regression as numbers.
-
-    Parameters
-    ----------
-    model : LogisticRegression
-        A fitted model of at least three classes.
-    folder : Path
-        Folder to write; an earlier model there is replaced.
-    """
+    """Save a logistic regression as numbers."""
     save_bundle(
         folder,
         kind="logistic-regression",
@@ -190,23 +114,7 @@ def save_logistic(model: LogisticRegression, folder: Path) -> None:
 
 
 def load_logistic(folder: Path) -> LogisticRegression:
-    """Load a logistic regression that `save_logistic` wrote.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-
-    Returns
-    -------
-    LogisticRegression
-        It predicts as the saved one did.
-
-    Raises
-    ------
-    ModelFormatError
-        If the folder is damaged or holds another kind of model.
-    """
+    """Load a logistic regression that `save_logistic` wrote."""
     bundle = load_bundle(folder, kind="logistic-regression")
     coef, intercept, classes, n_iter = _arrays(
         folder, bundle.arrays, "coef", "intercept", "classes", "n_iter"
@@ -224,15 +132,7 @@ def load_logistic(folder: Path) -> LogisticRegression:
 
 
 def save_kmeans(model: KMeans, folder: Path) -> None:
-    """Save a clustering as numbers.
-
-    Parameters
-    ----------
-    model : KMeans
-        A fitted clustering.
-    folder : Path
-        Folder to write; an earlier model there is replaced.
-    """
+    """Save a clustering as numbers."""
     save_bundle(
         folder,
         kind="kmeans",
@@ -255,23 +155,7 @@ def save_kmeans(model: KMeans, folder: Path) -> None:
 
 
 def load_kmeans(folder: Path) -> KMeans:
-    """Load a clustering that `save_kmeans` wrote.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-
-    Returns
-    -------
-    KMeans
-        It predicts and transforms as the saved one did.
-
-    Raises
-    ------
-    ModelFormatError
-        If the folder is damaged or holds another kind of model.
-    """
+    """Load a clustering that `save_kmeans` wrote."""
     bundle = load_bundle(folder, kind="kmeans")
     centers, labels, inertia = _arrays(folder, bundle.arrays, "centers", "labels", "inertia")
     if centers.ndim != 2 or labels.ndim != 1 or not (labels < len(centers)).all():
@@ -302,37 +186,13 @@ def _arrays(folder: Path, arrays: dict[str, np.ndarray], *names: str) -> list[np
 
 
 def save_network(model: NetworkClassifier, folder: Path) -> None:
-    """Save a network as numbers.
-
-    Parameters
-    ----------
-    model : NetworkClassifier
-        A fitted network.
-    folder : Path
-        Folder to write; an earlier model there is replaced.
-    """
+    """Save a network as numbers."""
     arrays, meta = model.to_state()
     save_bundle(folder, kind="network", arrays=arrays, meta=meta, force=True)
 
 
 def load_network(folder: Path) -> NetworkClassifier:
-    """Load a network that `save_network` wrote.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-
-    Returns
-    -------
-    NetworkClassifier
-        It predicts as the saved one did.
-
-    Raises
-    ------
-    ModelFormatError
-        If the folder is damaged or holds another kind of model.
-    """
+    """Load a network that `save_network` wrote."""
     from fewlabel import NetworkClassifier
 
     bundle = load_bundle(folder, kind="network")

@@ -21,26 +21,6 @@ class RecordStore:
 
     Each record is on the disk before the next row begins, so that a run that is stopped, even
     by ``kill -9``, loses the row at hand and no other.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the run; made if missing.
-    made_with : mapping
-        Whatever a record depends on. Records that were made with something else are refused.
-
-    Raises
-    ------
-    UsageError
-        If the folder holds the records of another run, or other files.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp()) / "run"
-    >>> RecordStore(folder, {"study": "a"}).append({"row": "x", "seed": 0})
-    >>> RecordStore(folder, {"study": "a"}).find("x", 0)
-    {'row': 'x', 'seed': 0}
     """
 
     def __init__(self, folder: Path, made_with: Mapping[str, Any]) -> None:
@@ -51,31 +31,12 @@ class RecordStore:
         self.records = self._read()
 
     def find(self, row: str, seed: int) -> dict[str, Any] | None:
-        """Give the record of a row and seed.
-
-        Parameters
-        ----------
-        row : str
-            Name of the row.
-        seed : int
-            The seed.
-
-        Returns
-        -------
-        dict or None
-            The record, None if there is none yet.
-        """
+        """Give the record of a row and seed."""
         found = [r for r in self.records if r["row"] == row and r["seed"] == seed]
         return found[-1] if found else None
 
     def append(self, record: dict[str, Any]) -> None:
-        """Add a record, in one write that is on the disk when this returns.
-
-        Parameters
-        ----------
-        record : dict
-            JSON types, with ``row`` and ``seed``; it takes the place of an earlier one.
-        """
+        """Add a record, in one write that is on the disk when this returns."""
         line = (json.dumps(record, allow_nan=False) + "\n").encode()
         with self.path.open("ab", buffering=0) as file:
             file.write(line)
@@ -135,23 +96,7 @@ class RecordStore:
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:
-    """Give a short name to what a run depends on.
-
-    Parameters
-    ----------
-    content : mapping
-        JSON types.
-
-    Returns
-    -------
-    str
-        Sixteen hexadecimal digits; the same for the same content.
-
-    Examples
-    --------
-    >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
-    True
-    """
+    """Give a short name to what a run depends on."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -22,39 +22,17 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class StudyResult:
-    """A finished run of a study.
+    """A finished run of a study."""
 
-    Attributes
-    ----------
-    study : Study
-        The study.
-    summaries : list of RowSummary
-        Published beside ours, row by row.
-    sentences : list of str
-        What the comparison shows.
-    records : list of dict
-        One a row and seed.
-    seconds : float
-        What all of it took, added up over interruptions.
-    files : list of Path
-        Tables and figures that were written.
-    """
-
-    study: Study
-    summaries: list[RowSummary]
-    sentences: list[str]
-    records: list[dict[str, Any]]
-    seconds: float
-    files: list[Path]
+    study: Study  # the study
+    summaries: list[RowSummary]  # published beside ours, row by row
+    sentences: list[str]  # what the comparison shows
+    records: list[dict[str, Any]]  # one a row and seed
+    seconds: float  # what all of it took, added up over interruptions
+    files: list[Path]  # tables and figures that were written
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the result in a form that JSON takes.
-
-        Returns
-        -------
-        dict
-            Study, rows, sentences, seconds and files.
-        """
+        """Give the result in a form that JSON takes."""
         rows = [
             {
                 "row": s.row.id,
@@ -91,31 +69,7 @@ def run_study(
     progress: Progress | None = None,
     tell: Tell | None = None,
 ) -> StudyResult:
-    """Run a study, or go on with it.
-
-    Parameters
-    ----------
-    study : Study
-        From `fewlabel_experiments.registry.find_study`.
-    settings : Settings
-        What the user asks.
-    out : Path
-        Folder for records, tables and figures. Rows whose records are there are not run again.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
-    tell : callable, optional
-        Called with a line of text as each row ends.
-
-    Returns
-    -------
-    StudyResult
-        Summaries, sentences and files.
-
-    Raises
-    ------
-    UsageError
-        If ``out`` holds another run, or models are to be both saved and loaded.
-    """
+    """Run a study, or go on with it."""
     if settings.save_models is not None and settings.from_models is not None:
         raise UsageError("Models are either saved or loaded: give --save-models or --from-models.")
     config = study.config(settings)
@@ -199,14 +153,7 @@ def _write(
 
 
 def commit() -> str:
-    """Say what is being measured.
-
-    Returns
-    -------
-    str
-        The commit of the clone that fewlabel runs from, with a ``+`` if its code was changed
-        since; fewlabel's version outside a clone.
-    """
+    """Say what is being measured."""
     root = Path(__file__).resolve().parents[2]
     version = f"v{fewlabel.__version__}"
     if not (root / ".git").exists():

@@ -35,42 +35,21 @@ _FIXED = set(COLUMNS)
 
 @dataclass(frozen=True)
 class RowSummary:
-    """A row over its seeds.
+    """A row over its seeds."""
 
-    Attributes
-    ----------
-    row : Row
-        The row.
-    published : float or None
-        Published accuracy in percent.
-    mean, sd, least : float or None
-        Mean, standard deviation (None with one seed) and minimum of the accuracy, in percent;
-        None where nothing was measured.
-    seeds : tuple of int
-        Seeds that were measured.
-    seconds : float
-        Mean time of the row itself.
-    shared_seconds : float
-        Mean time of the pieces that it shares with other rows.
-    peak_mb : float
-        Highest memory.
-    commit : str
-        What was measured.
-    extra : dict of str to float
-        Means of the study's own numbers.
-    """
-
-    row: Row
-    published: float | None
+    row: Row  # the row
+    published: float | None  # published accuracy in percent
+    # Mean, standard deviation (None with one seed) and minimum of the accuracy, in percent; None
+    # where nothing was measured
     mean: float | None = None
     sd: float | None = None
     least: float | None = None
-    seeds: tuple[int, ...] = ()
-    seconds: float = 0.0
-    shared_seconds: float = 0.0
-    peak_mb: float = 0.0
-    commit: str = ""
-    extra: dict[str, float] = field(default_factory=dict)
+    seeds: tuple[int, ...] = ()  # seeds that were measured
+    seconds: float = 0.0  # mean time of the row itself
+    shared_seconds: float = 0.0  # mean time of the pieces that it shares with other rows
+    peak_mb: float = 0.0  # highest memory
+    commit: str = ""  # what was measured
+    extra: dict[str, float] = field(default_factory=dict)  # means of the study's own numbers
 
     @property
     def difference(self) -> float | None:
@@ -87,24 +66,7 @@ def summarise(
     *,
     comparable: bool = True,
 ) -> list[RowSummary]:
-    """Average the records of each row.
-
-    Parameters
-    ----------
-    study : Study
-        The study, for its published figures.
-    rows : sequence of Row
-        Rows in the order of the table.
-    records : sequence of mapping
-        Records; of several of one row and seed the last counts.
-    comparable : bool
-        False on other data than the study's: no published figures then.
-
-    Returns
-    -------
-    list of RowSummary
-        One a row; without a mean where there is no record.
-    """
+    """Average the records of each row."""
     latest = {(record["row"], record["seed"]): record for record in records}
     summaries = []
     for row in rows:
@@ -115,15 +77,7 @@ def summarise(
 
 
 def write_ours(path: Path, summaries: Sequence[RowSummary]) -> None:
-    """Write ``ours.csv``.
-
-    Parameters
-    ----------
-    path : Path
-        File to write.
-    summaries : sequence of RowSummary
-        What was measured; rows without a measurement are left out.
-    """
+    """Write ``ours.csv``."""
     extra = list(dict.fromkeys(name for s in summaries for name in s.extra))
     with (
         atomic_file(path) as temporary,
@@ -141,20 +95,7 @@ def write_ours(path: Path, summaries: Sequence[RowSummary]) -> None:
 
 
 def read_ours(study: Study, rows: Sequence[Row]) -> list[RowSummary]:
-    """Read the last full measurement of a study.
-
-    Parameters
-    ----------
-    study : Study
-        The study; ``ours.csv`` lies in its folder.
-    rows : sequence of Row
-        Rows in the order of the table.
-
-    Returns
-    -------
-    list of RowSummary
-        One a row; without a mean where the file has none.
-    """
+    """Read the last full measurement of a study."""
     path = study.folder / "ours.csv"
     lines: dict[str, dict[str, str]] = {}
     if path.is_file():
@@ -187,18 +128,7 @@ def read_ours(study: Study, rows: Sequence[Row]) -> list[RowSummary]:
 
 
 def total_seconds(records: Sequence[Mapping[str, Any]]) -> float:
-    """Add up what a run took: every row, and every shared piece once a seed.
-
-    Parameters
-    ----------
-    records : sequence of mapping
-        Records of the run.
-
-    Returns
-    -------
-    float
-        Seconds.
-    """
+    """Add up what a run took: every row, and every shared piece once a seed."""
     latest = {(record["row"], record["seed"]): record for record in records}
     shared: dict[tuple[int, str], float] = {}
     for record in latest.values():

@@ -23,18 +23,7 @@ Cells = list[tuple[str, ...]]
 
 
 def comparison(summaries: Sequence[RowSummary]) -> Cells:
-    """Set published figures beside measured ones.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-
-    Returns
-    -------
-    list of tuple of str
-        Cells under ``HEADINGS``, one line a row; fewlabel's default has a column.
-    """
+    """Set published figures beside measured ones."""
     default = {s.row.n_labeled: s for s in summaries if s.row.beyond}
     lines: Cells = []
     for s in summaries:
@@ -56,18 +45,7 @@ def comparison(summaries: Sequence[RowSummary]) -> Cells:
 
 
 def costs(summaries: Sequence[RowSummary]) -> Cells:
-    """Set out what each row took, and how many of its training labels were right.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-
-    Returns
-    -------
-    list of tuple of str
-        Cells under ``COSTS``.
-    """
+    """Set out what each row took, and how many of its training labels were right."""
     lines: Cells = []
     for s in summaries:
         if s.mean is None:
@@ -88,20 +66,7 @@ def costs(summaries: Sequence[RowSummary]) -> Cells:
 
 
 def measures(summaries: Sequence[RowSummary], names: Mapping[str, str]) -> Cells:
-    """Set out the numbers that a study measures besides accuracy.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-    names : mapping of str to str
-        Heading of each number.
-
-    Returns
-    -------
-    list of tuple of str
-        Setting, model and a cell for each number; rows without any are left out.
-    """
+    """Set out the numbers that a study measures besides accuracy."""
     lines: Cells = []
     for s in summaries:
         values = [s.extra.get(name) for name in names]
@@ -117,18 +82,7 @@ def _number(value: float | None) -> str:
 
 
 def beyond(summaries: Sequence[RowSummary]) -> Cells:
-    """Set out fewlabel's default, beside a model that had the labels alone.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-
-    Returns
-    -------
-    list of tuple of str
-        Cells under ``BEYOND``.
-    """
+    """Set out fewlabel's default, beside a model that had the labels alone."""
     lines: Cells = []
     for s in summaries:
         if not s.row.beyond:
@@ -141,71 +95,20 @@ def beyond(summaries: Sequence[RowSummary]) -> Cells:
 
 
 def filled(headings: Sequence[str], lines: Cells) -> tuple[tuple[str, ...], Cells]:
-    """Leave out the columns that hold nothing.
-
-    Parameters
-    ----------
-    headings : sequence of str
-        One a column.
-    lines : list of tuple of str
-        Cells.
-
-    Returns
-    -------
-    headings : tuple of str
-        Those of the columns that are left.
-    lines : list of tuple of str
-        Their cells.
-
-    Examples
-    --------
-    >>> filled(("a", "b", "c"), [("1", "–", "–"), ("2", "–", "3")])
-    (('a', 'c'), [('1', '–'), ('2', '3')])
-    """
+    """Leave out the columns that hold nothing."""
     kept = [k for k in range(len(headings)) if any(line[k] != NONE for line in lines)]
     return tuple(headings[k] for k in kept), [tuple(line[k] for k in kept) for line in lines]
 
 
 def spread(summary: RowSummary) -> str:
-    """Write mean and standard deviation.
-
-    Parameters
-    ----------
-    summary : RowSummary
-        A row.
-
-    Returns
-    -------
-    str
-        ``"76.1 ± 0.4"``; without the spread for one seed, a dash for none.
-    """
+    """Write mean and standard deviation."""
     if summary.mean is None:
         return NONE
     return f"{summary.mean:.1f}" + ("" if summary.sd is None else f" ± {summary.sd:.1f}")
 
 
 def markdown(headings: Sequence[str], lines: Cells) -> str:
-    r"""Write a table in Markdown.
-
-    Parameters
-    ----------
-    headings : sequence of str
-        One a column.
-    lines : list of tuple of str
-        Cells.
-
-    Returns
-    -------
-    str
-        The table, ending in a line break.
-
-    Examples
-    --------
-    >>> print(markdown(("a", "b"), [("1", "x|y")]), end="")
-    | a | b |
-    |---|---|
-    | 1 | x\|y |
-    """
+    """Write a table in Markdown."""
     rows = [tuple(headings), *lines]
     text = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     text.insert(1, "|---" * len(headings) + "|")
@@ -217,22 +120,7 @@ def page(
     sentences: Sequence[str],
     names: Mapping[str, str] | None = None,
 ) -> str:
-    """Write all tables and sentences of a study in Markdown.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-    sentences : sequence of str
-        What the comparison shows.
-    names : mapping of str to str, optional
-        Numbers to show beside the accuracy, with their headings.
-
-    Returns
-    -------
-    str
-        Markdown without a title.
-    """
+    """Write all tables and sentences of a study in Markdown."""
     parts = [markdown(*filled(HEADINGS, comparison(summaries)))]
     default = beyond(summaries)
     if default:

@@ -15,18 +15,6 @@ def within(summaries: Sequence[RowSummary], points: float) -> list[str]:
     """Say which published figures are repeated.
 
     A published row that several of ours read in different ways counts by the best of them.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-    points : float
-        How far below a published figure counts as repeated.
-
-    Returns
-    -------
-    list of str
-        Sentences; none where nothing can be compared.
     """
     best: dict[tuple[str, str], float] = {}
     for s in summaries:
@@ -46,18 +34,7 @@ def within(summaries: Sequence[RowSummary], points: float) -> list[str]:
 
 
 def readings(summaries: Sequence[RowSummary]) -> list[str]:
-    """Say what the two readings of "label the centroid" give.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-
-    Returns
-    -------
-    list of str
-        Sentences; none where one reading is missing.
-    """
+    """Say what the two readings of "label the centroid" give."""
     mean = {s.row.id: s.mean for s in summaries if s.mean is not None}
     pairs = [
         (s.row.model, s.row.n_labeled, s.mean, mean[other])
@@ -78,18 +55,7 @@ def readings(summaries: Sequence[RowSummary]) -> list[str]:
 
 
 def spreads(summaries: Sequence[RowSummary]) -> list[str]:
-    """Say what spreading the labels brought, and how many of them were right.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-
-    Returns
-    -------
-    list of str
-        Sentences.
-    """
+    """Say what spreading the labels brought, and how many of them were right."""
     mean = {s.row.id: s.mean for s in summaries if s.mean is not None}
     gains: dict[str, list[str]] = {}
     for s in summaries:
@@ -110,20 +76,7 @@ def spreads(summaries: Sequence[RowSummary]) -> list[str]:
 
 
 def collapse(summaries: Sequence[RowSummary], name: str) -> list[str]:
-    """Say whether a model collapsed to guessing.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-    name : str
-        The row that collapsed in the published study.
-
-    Returns
-    -------
-    list of str
-        One sentence; none where the row was not measured.
-    """
+    """Say whether a model collapsed to guessing."""
     found = {s.row.id: s for s in summaries if s.mean is not None}
     s = found.get(name)
     if s is None or s.least is None:
@@ -150,20 +103,7 @@ def collapse(summaries: Sequence[RowSummary], name: str) -> list[str]:
 
 
 def reaches(summaries: Sequence[RowSummary], target: Published) -> list[str]:
-    """Say with how many labels fewlabel's default reaches a published figure.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-    target : Published
-        The figure.
-
-    Returns
-    -------
-    list of str
-        One sentence; none where the default was not measured or nothing can be compared.
-    """
+    """Say with how many labels fewlabel's default reaches a published figure."""
     default = sorted(
         (s.row.n_labeled, s.mean) for s in summaries if s.row.beyond and s.mean is not None
     )

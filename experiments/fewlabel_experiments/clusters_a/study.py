@@ -17,18 +17,7 @@ class ClustersA(ClusterStudy):
     """The study of 50 to 300 clusters."""
 
     def rows(self, config: dict[str, Any]) -> list[Row]:
-        """Give the rows in the order of the table.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-
-        Returns
-        -------
-        list of Row
-            Logistic regression, then fewlabel's default.
-        """
+        """Give the rows in the order of the table."""
         rows = [self.on_all(config, LR)]
         rows += [self.on_random(LR, n) for n in config["random"]]
         for n_clusters in config["clusters"]:
@@ -40,20 +29,7 @@ class ClustersA(ClusterStudy):
         return rows + [self.with_default(n) for n in config["default"]]
 
     def figures(self, summaries: Sequence[RowSummary], folder: Path) -> list[Path]:
-        """Draw accuracy against the number of labels.
-
-        Parameters
-        ----------
-        summaries : sequence of RowSummary
-            What was measured.
-        folder : Path
-            Where to put the figure.
-
-        Returns
-        -------
-        list of Path
-            The file.
-        """
+        """Draw accuracy against the number of labels."""
         labels = {s.row.id: float(s.row.n_labeled) for s in summaries if s.row.id != "lr-all"}
 
         def ids(ending: str) -> dict[str, float]:
@@ -80,18 +56,7 @@ class ClustersA(ClusterStudy):
         return [figures.draw(path, curves, xlabel="labels", logarithmic=True, levels=levels)]
 
     def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
-        """Say what the comparison shows.
-
-        Parameters
-        ----------
-        summaries : sequence of RowSummary
-            What was measured.
-
-        Returns
-        -------
-        list of str
-            Sentences, each computed from the figures.
-        """
+        """Say what the comparison shows."""
         return [
             *wording.within(summaries, 1.5),
             *wording.readings(summaries),

@@ -21,18 +21,7 @@ class ClustersB(ClusterStudy):
     """The study of 500 to 2,000 clusters with two models."""
 
     def rows(self, config: dict[str, Any]) -> list[Row]:
-        """Give the rows in the order of the table.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-
-        Returns
-        -------
-        list of Row
-            Logistic regression, the network, then fewlabel's default.
-        """
+        """Give the rows in the order of the table."""
         rows = [self.on_all(config, LR)]
         rows += [self.on_distances(config, n) for n in config["distances"]]
         rows += self._few_labels(config, LR)
@@ -50,38 +39,14 @@ class ClustersB(ClusterStudy):
         return rows + [self.on_spread(model, budgets[-1], p) for p in curve]
 
     def figures(self, summaries: Sequence[RowSummary], folder: Path) -> list[Path]:
-        """Draw accuracy against the number of labels, and against the percentile.
-
-        Parameters
-        ----------
-        summaries : sequence of RowSummary
-            What was measured.
-        folder : Path
-            Where to put the figures.
-
-        Returns
-        -------
-        list of Path
-            The files.
-        """
+        """Draw accuracy against the number of labels, and against the percentile."""
         return [
             _labels_figure(summaries, folder / "clusters-b-labels.svg"),
             _percentile_figure(summaries, folder / "clusters-b-percentiles.svg"),
         ]
 
     def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
-        """Say what the comparison shows.
-
-        Parameters
-        ----------
-        summaries : sequence of RowSummary
-            What was measured.
-
-        Returns
-        -------
-        list of str
-            Sentences, each computed from the figures.
-        """
+        """Say what the comparison shows."""
         return [
             *wording.within(summaries, 1.5),
             *wording.readings(summaries),

@@ -15,38 +15,17 @@ from .warp import affine_about, warp
 
 @dataclass(frozen=True)
 class CopyPolicy:
-    """What is done to images that are copied with changes; each copy draws its own.
+    """What is done to images that are copied with changes; each copy draws its own."""
 
-    Attributes
-    ----------
-    share : float
-        Share of the images that is copied.
-    flip : bool
-        Mirror a third of the copies left to right, and a third upside down. A mirrored digit or
-        letter is another sign or none: what this costs can be measured.
-    rotate : float
-        Largest angle in degrees, to both sides.
-    scale : float
-        Largest change of size, as a share.
-    shear : float
-        Largest slant to both sides.
-    shift : float
-        Largest shift along each axis, in pixels.
-    sharpen : float
-        How much of the difference from the blurred image is added to half of the copies.
-
-    Examples
-    --------
-    >>> CopyPolicy(share=0.5).flip
-    False
-    """
-
-    share: float = 0.25
+    share: float = 0.25  # share of the images that is copied
+    # Mirror a third of the copies left to right, and a third upside down. A mirrored digit or
+    # letter is another sign or none: what this costs can be measured
     flip: bool = False
-    rotate: float = 0.0
-    scale: float = 0.0
-    shear: float = 0.0
-    shift: float = 0.0
+    rotate: float = 0.0  # largest angle in degrees, to both sides
+    scale: float = 0.0  # largest change of size, as a share
+    shear: float = 0.0  # largest slant to both sides
+    shift: float = 0.0  # largest shift along each axis, in pixels
+    # How much of the difference from the blurred image is added to half of the copies
     sharpen: float = 0.0
 
     def __post_init__(self) -> None:
@@ -69,36 +48,7 @@ CHARACTERS = CopyPolicy(rotate=10.0, scale=0.1, shear=0.15, shift=2.0, sharpen=1
 def changed_copies(
     images: NDArray[np.uint8], policy: CopyPolicy, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Copy a random share of the images with changes.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W), dtype uint8
-        Grey images.
-    policy : CopyPolicy
-        What is done: `PUBLISHED` or `CHARACTERS`, or one of your own.
-    rng : numpy.random.Generator
-        Source of every random choice.
-
-    Returns
-    -------
-    copies : ndarray of shape (m, H, W), dtype uint8
-        Changed images, m being the share of n, rounded.
-    rows : ndarray of shape (m,), dtype int64
-        The image that each is of, ascending: its targets are ``targets[rows]``.
-
-    Raises
-    ------
-    DataError
-        If they are no grey images.
-
-    Examples
-    --------
-    >>> images = np.zeros((8, 56, 56), dtype=np.uint8)
-    >>> copies, rows = changed_copies(images, CHARACTERS, np.random.default_rng(0))
-    >>> copies.shape, rows.shape
-    ((2, 56, 56), (2,))
-    """
+    """Copy a random share of the images with changes."""
     if images.ndim != 3 or images.dtype != np.uint8:
         raise DataError(
             f"Copies are made of grey images, (n, H, W) uint8. Got {images.shape} {images.dtype}."

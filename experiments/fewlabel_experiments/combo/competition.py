@@ -22,24 +22,12 @@ FILES = ("images_l.pkl", "labels_l.pkl", "images_ul.pkl", "images_test.pkl")
 
 @dataclass(frozen=True, eq=False)
 class CompetitionData:
-    """What the competition gives out. The labels of the other images are not public.
+    """What the competition gives out. The labels of the other images are not public."""
 
-    Attributes
-    ----------
-    images : ndarray of shape (n, 56, 56), dtype uint8
-        Labelled images.
-    targets : ndarray of shape (n, 36), dtype int8
-        1 where a label is on, else 0; columns as in `LABELS`.
-    unlabeled : ndarray of shape (m, 56, 56), dtype uint8
-        Images without labels.
-    test : ndarray of shape (t, 56, 56), dtype uint8
-        Images to predict.
-    """
-
-    images: NDArray[np.uint8]
-    targets: NDArray[np.int8]
-    unlabeled: NDArray[np.uint8]
-    test: NDArray[np.uint8]
+    images: NDArray[np.uint8]  # (n, 56, 56): labelled images
+    targets: NDArray[np.int8]  # (n, 36): 1 where a label is on, else 0; columns as in LABELS
+    unlabeled: NDArray[np.uint8]  # (m, 56, 56): images without labels
+    test: NDArray[np.uint8]  # (t, 56, 56): images to predict
 
 
 def load_competition(folder: str | Path) -> CompetitionData:
@@ -47,22 +35,6 @@ def load_competition(folder: str | Path) -> CompetitionData:
 
     They are pickles, of which nothing but numpy arrays is admitted and nothing is run: see
     `array_pickle.read_array_pickle`.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Folder with the files named in `FILES`.
-
-    Returns
-    -------
-    CompetitionData
-        Images as uint8 whatever their numbers (0 to 1 or 0 to 255), and targets.
-
-    Raises
-    ------
-    DataError
-        If a file is missing, asks for anything but an array, or holds images of another size
-        or with colours, or labels that are not 36 zeros and ones an image.
     """
     folder = Path(folder)
     missing = [name for name in FILES if not _file(folder, name).is_file()]
@@ -87,28 +59,6 @@ def write_submission(path: str | Path, targets: NDArray[np.integer]) -> None:
 
     A table with the columns ``# Id`` (the position of the test image, from 0) and ``Category``
     (36 digits, 1 where a label is on: ten for the digits, then 26 for the letters).
-
-    Parameters
-    ----------
-    path : str or Path
-        CSV file.
-    targets : ndarray of shape (n, 36)
-        Zeros and ones, a row a test image in its order.
-
-    Raises
-    ------
-    DataError
-        If they are not zeros and ones of this shape.
-    StorageError
-        If the file cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> file = Path(tempfile.mkdtemp()) / "submission.csv"
-    >>> write_submission(file, np.eye(36, dtype=int)[[2]])
-    >>> file.read_text().splitlines()
-    ['# Id,Category', '0,001000000000000000000000000000000000']
     """
     on = _check_targets(np.asarray(targets), "The targets of a submission")
     lines = [f"{i},{''.join(map(str, row))}\n" for i, row in enumerate(on.tolist())]

@@ -18,22 +18,7 @@ Ints = NDArray[np.int64]
 
 
 def write(pixels: NDArray[np.uint8], layout: ComboLayout, rng: np.random.Generator) -> Floats:
-    """Write glyphs anew: another pen, size, angle and slant.
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (n, H, W), dtype uint8
-        White ink on black.
-    layout : ComboLayout
-        Ranges to draw from.
-    rng : numpy.random.Generator
-        Source of every random choice.
-
-    Returns
-    -------
-    ndarray of shape (n, 32, 32), dtype float32
-        Ink from 0 to 1, in the middle of each patch.
-    """
+    """Write glyphs anew: another pen, size, angle and slant."""
     n = len(pixels)
     ink = _thicken(pixels * np.float32(1 / 255), rng.uniform(*layout.stroke, n))
     columns, rows = _extent(ink, axis=1), _extent(ink, axis=2)
@@ -52,22 +37,7 @@ def write(pixels: NDArray[np.uint8], layout: ComboLayout, rng: np.random.Generat
 
 
 def place(left: Floats, right: Floats, layout: ComboLayout, rng: np.random.Generator) -> Floats:
-    """Put two characters side by side, at random places, and sometimes touching.
-
-    Parameters
-    ----------
-    left, right : ndarray of shape (n, 32, 32), dtype float32
-        Ink of the characters.
-    layout : ComboLayout
-        Ranges to draw from.
-    rng : numpy.random.Generator
-        Source of every random choice.
-
-    Returns
-    -------
-    ndarray of shape (n, 56, 56), dtype float32
-        Ink from 0 to 1.
-    """
+    """Put two characters side by side, at random places, and sometimes touching."""
     n = len(left)
     columns = np.stack([_extent(left, axis=1), _extent(right, axis=1)])
     rows = np.stack([_extent(left, axis=2), _extent(right, axis=2)])
@@ -87,22 +57,7 @@ def place(left: Floats, right: Floats, layout: ComboLayout, rng: np.random.Gener
 
 
 def add_noise(ink: Floats, noise: ComboNoise, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Turn ink into grey pixels on an uneven background, with noise.
-
-    Parameters
-    ----------
-    ink : ndarray of shape (n, H, W), dtype float32
-        From 0 to 1.
-    noise : ComboNoise
-        Ranges to draw from.
-    rng : numpy.random.Generator
-        Source of every random choice.
-
-    Returns
-    -------
-    ndarray of shape (n, H, W), dtype uint8
-        Grey pixels.
-    """
+    """Turn ink into grey pixels on an uneven background, with noise."""
     n, height, width = ink.shape
 
     def draw(low: float, high: float) -> Floats:

@@ -18,23 +18,6 @@ def remove_specks(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Replace black and white pixels by the median of the nine around them: salt and pepper go.
 
     Other pixels stay: a median of all would break strokes of two pixels.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W), dtype uint8
-        Grey images.
-
-    Returns
-    -------
-    ndarray of shape (n, H, W), dtype uint8
-        Without single bright or dark pixels.
-
-    Examples
-    --------
-    >>> speck = np.zeros((1, 5, 5), dtype=np.uint8)
-    >>> speck[0, 2, 2] = 255
-    >>> int(remove_specks(speck).max())
-    0
     """
     height, width = images.shape[1:]
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)), mode="edge")
@@ -47,25 +30,7 @@ def remove_specks(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def blur(images: np.ndarray, sigma: float) -> Floats:
-    """Blur with a Gaussian.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W)
-        Grey images.
-    sigma : float
-        Standard deviation in pixels; 0 leaves them as they are.
-
-    Returns
-    -------
-    ndarray of shape (n, H, W), dtype float32
-        Blurred images.
-
-    Examples
-    --------
-    >>> blur(np.full((1, 3, 3), 7, dtype=np.uint8), 1.0)[0, 0].tolist()
-    [7.0, 7.0, 7.0]
-    """
+    """Blur with a Gaussian."""
     grey = images.astype(np.float32)
     if not sigma:
         return grey
@@ -73,24 +38,7 @@ def blur(images: np.ndarray, sigma: float) -> Floats:
 
 
 def flatten(images: Floats) -> Floats:
-    """Take the background away: a plane through the darker half of each image.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W), dtype float32
-        Grey images with lighter ink.
-
-    Returns
-    -------
-    ndarray of shape (n, H, W), dtype float32
-        About 0 where there is no ink.
-
-    Examples
-    --------
-    >>> ramp = np.tile(np.arange(8, dtype=np.float32), (1, 8, 1))
-    >>> bool(np.abs(flatten(ramp)).max() < 0.01)
-    True
-    """
+    """Take the background away: a plane through the darker half of each image."""
     n, height, width = images.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
     plane = np.stack([np.ones(x.size, np.float32), x.ravel() / width, y.ravel() / height])
@@ -110,28 +58,8 @@ def flatten(images: Floats) -> Floats:
 def threshold(images: Floats) -> tuple[Masks, Floats]:
     """Part ink from background at Otsu's threshold of each image.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W), dtype float32
-        Grey images on a flat background.
-
-    Returns
-    -------
-    masks : ndarray of shape (n, H, W), dtype bool
-        True where there is ink. None where all pixels are the same.
-    levels : ndarray of shape (n,), dtype float32
-        The thresholds.
-
-    Notes
-    -----
     N. Otsu, A threshold selection method from gray-level histograms, 1979: the variance between
     the two parts is the largest.
-
-    Examples
-    --------
-    >>> masks, levels = threshold(np.array([[[0, 0, 1, 9, 8]]], dtype=np.float32))
-    >>> masks[0, 0].tolist()
-    [False, False, False, True, True]
     """
     n, bins = len(images), 128
     low, high = images.min(axis=(1, 2)), images.max(axis=(1, 2))
@@ -150,27 +78,7 @@ def threshold(images: Floats) -> tuple[Masks, Floats]:
 
 
 def open_masks(masks: Masks, size: int) -> Masks:
-    """Erode, then dilate: what is thinner than a square goes.
-
-    Parameters
-    ----------
-    masks : ndarray of shape (n, H, W), dtype bool
-        Ink.
-    size : int
-        Side of the square in pixels; 1 leaves masks as they are.
-
-    Returns
-    -------
-    ndarray of shape (n, H, W), dtype bool
-        Ink without hairs.
-
-    Examples
-    --------
-    >>> hair = np.zeros((1, 6, 6), dtype=bool)
-    >>> hair[0, 2] = True
-    >>> bool(open_masks(hair, 2).any())
-    False
-    """
+    """Erode, then dilate: what is thinner than a square goes."""
     if size <= 1:
         return masks
     return np.asarray(ndimage.binary_opening(masks, np.ones((1, size, size))))

@@ -12,20 +12,7 @@ FILE = "combo-rows.svg"
 
 
 def draw_rows(path: Path, summaries: Sequence[RowSummary]) -> Path:
-    """Draw the exact match of every row as a bar, and what was published as a mark.
-
-    Parameters
-    ----------
-    path : Path
-        File to write.
-    summaries : sequence of RowSummary
-        What was measured.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
+    """Draw the exact match of every row as a bar, and what was published as a mark."""
     return figures.draw_bars(
         path,
         summaries,

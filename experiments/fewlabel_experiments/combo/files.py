@@ -34,58 +34,14 @@ no glyph, and the writers of the test letters wrote nothing in the other splits.
 
 
 def targets_to_texts(targets: NDArray[np.integer]) -> list[str]:
-    """Write targets as labels with a bar between them.
-
-    Parameters
-    ----------
-    targets : ndarray of shape (n, 36)
-        1 where a label is on; other values are off.
-
-    Returns
-    -------
-    list of str
-        Such as ``"7|K"``; ``""`` where none is on.
-
-    Examples
-    --------
-    >>> targets = np.zeros((2, 36), dtype=np.int8)
-    >>> targets[0, [7, 20]] = 1
-    >>> targets_to_texts(targets)
-    ['7|K', '']
-    """
+    """Write targets as labels with a bar between them."""
     return ["|".join(LABELS[i] for i in np.flatnonzero(row == 1)) for row in targets]
 
 
 def write_combo(
     combo: Combo, out: str | Path, *, seed: int, settings: ComboSettings, force: bool = False
 ) -> Path:
-    """Write the data set to a folder, whole or not at all.
-
-    Parameters
-    ----------
-    combo : Combo
-        The splits, as from `make_combo`. Those without images are left out.
-    out : str or Path
-        Folder to make.
-    seed : int
-        Seed that they were made with.
-    settings : ComboSettings
-        Settings that they were made with.
-    force : bool
-        Replace a folder that fewlabel wrote.
-
-    Returns
-    -------
-    Path
-        The folder.
-
-    Raises
-    ------
-    RunFolderError
-        If the folder exists, and ``force`` is false or it is not one of fewlabel's.
-    StorageError
-        If it cannot be written.
-    """
+    """Write the data set to a folder, whole or not at all."""
     from fewlabel import __version__
 
     sizes = {name: len(split.images) for name, split in vars(combo).items()}

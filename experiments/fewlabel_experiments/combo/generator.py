@@ -25,37 +25,21 @@ _BLOCK = 256
 
 @dataclass(frozen=True, eq=False)
 class ComboSplit:
-    """Images of one split and what they show.
+    """Images of one split and what they show."""
 
-    Attributes
-    ----------
-    images : ndarray of shape (n, 56, 56), dtype uint8
-        Grey pixels.
-    targets : ndarray of shape (n, 36), dtype int8
-        1 in the columns of the digit and the letter, else 0; columns as in `LABELS`.
-    """
-
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8]  # (n, 56, 56): grey pixels
+    # (n, 36): 1 in the columns of the digit and the letter, else 0; columns as in LABELS
     targets: NDArray[np.int8]
 
 
 @dataclass(frozen=True, eq=False)
 class Combo:
-    """The three splits. Their glyphs are disjoint.
+    """The three splits. Their glyphs are disjoint."""
 
-    Attributes
-    ----------
-    labeled : ComboSplit
-        To train on with targets.
-    unlabeled : ComboSplit
-        To train on without: the targets are there to measure pseudo-labels, not to learn from.
-    test : ComboSplit
-        To measure on; the letters are by writers that are in no other split.
-    """
-
-    labeled: ComboSplit
+    labeled: ComboSplit  # to train on with targets
+    # To train on without: the targets are there to measure pseudo-labels, not to learn from
     unlabeled: ComboSplit
-    test: ComboSplit
+    test: ComboSplit  # to measure on; the letters are by writers that are in no other split
 
 
 def make_combo(
@@ -68,42 +52,7 @@ def make_combo(
     glyphs: GlyphSplits | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Combo:
-    """Make the data set.
-
-    Parameters
-    ----------
-    n_labeled, n_unlabeled, n_test : int
-        Images of each split.
-    seed : int
-        Seed of every random choice.
-    settings : ComboSettings, optional
-        How images look.
-    glyphs : mapping of str to (Glyphs, Glyphs), optional
-        Digits and letters of each split; by default those of `load_glyphs`.
-    progress : callable, optional
-        Called as ``progress(done, total)`` with images.
-
-    Returns
-    -------
-    Combo
-        The splits.
-
-    Raises
-    ------
-    DataError
-        If the glyphs are not on this machine.
-    UsageError
-        If a number is negative.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> digits = Glyphs(rng.integers(0, 256, (10, 28, 28), dtype=np.uint8), np.arange(10))
-    >>> letters = Glyphs(rng.integers(0, 256, (26, 28, 28), dtype=np.uint8), np.arange(10, 36))
-    >>> made = make_combo(5, 0, 2, glyphs={s: (digits, letters) for s in SPLITS})
-    >>> made.labeled.images.shape, made.test.targets.sum(axis=1).tolist()
-    ((5, 56, 56), [2, 2])
-    """
+    """Make the data set."""
     sizes = dict(zip(SPLITS, (n_labeled, n_unlabeled, n_test), strict=True))
     for name, n in sizes.items():
         if n < 0:
@@ -138,24 +87,6 @@ def compose(
     """Compose images of a digit and a letter each.
 
     Classes are drawn uniformly, then one of the glyphs of the class.
-
-    Parameters
-    ----------
-    digits, letters : Glyphs
-        Characters to draw from.
-    n : int
-        Images to make.
-    rng : numpy.random.Generator
-        Source of every random choice.
-    settings : ComboSettings
-        How images look.
-
-    Returns
-    -------
-    images : ndarray of shape (n, 56, 56), dtype uint8
-        Grey pixels.
-    targets : ndarray of shape (n, 36), dtype int8
-        1 for the digit and the letter, else 0.
     """
     targets = np.zeros((n, len(LABELS)), dtype=np.int8)
     patches = []

@@ -26,18 +26,10 @@ SPLITS = ("labeled", "unlabeled", "test")
 
 @dataclass(frozen=True, eq=False)
 class Glyphs:
-    """Handwritten characters of one kind.
+    """Handwritten characters of one kind."""
 
-    Attributes
-    ----------
-    pixels : ndarray of shape (m, H, W), dtype uint8
-        White ink on black.
-    labels : ndarray of shape (m,), dtype int64
-        Column of each character in targets, as in `LABELS`.
-    """
-
-    pixels: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    pixels: NDArray[np.uint8]  # (m, H, W): white ink on black
+    labels: NDArray[np.int64]  # (m,): column of each character in targets, as in LABELS
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.dtype != np.uint8 or not len(self.pixels):
@@ -51,18 +43,7 @@ class Glyphs:
             )
 
     def take(self, rows: NDArray[np.int64]) -> Glyphs:
-        """Give some of the glyphs.
-
-        Parameters
-        ----------
-        rows : ndarray of int64
-            Which.
-
-        Returns
-        -------
-        Glyphs
-            Those, in this order.
-        """
+        """Give some of the glyphs."""
         return Glyphs(self.pixels[rows], self.labels[rows])
 
 
@@ -77,27 +58,6 @@ def load_glyphs(seed: int = 0) -> GlyphSplits:
     else here. The training images are halved at random, class by class, whatever the sizes of
     the data set: the same images come out with more or fewer labels. Exact duplicates stay on
     one side.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of the dealing.
-
-    Returns
-    -------
-    mapping of str to (Glyphs, Glyphs)
-        Digits and letters of ``"labeled"``, ``"unlabeled"`` and ``"test"``.
-
-    Raises
-    ------
-    DataError
-        If one of the two data sets is not on this machine; the message says how to get it.
-
-    Examples
-    --------
-    >>> digits, letters = load_glyphs()["test"]  # doctest: +SKIP
-    >>> letters.pixels.shape  # doctest: +SKIP
-    (572, 28, 28)
     """
     rng = np.random.default_rng([seed, len(SPLITS)])
     digits, letters = _deal("mnist", rng), _deal("letters", rng)

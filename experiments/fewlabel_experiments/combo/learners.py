@@ -21,60 +21,17 @@ SUBMISSION = "submission.csv"
 
 
 def alone(session: ComboSession, recipe: Recipe) -> Outcome:
-    """Train one network on the labels alone.
-
-    Parameters
-    ----------
-    session : ComboSession
-        Images.
-    recipe : Recipe
-        How.
-
-    Returns
-    -------
-    Outcome
-        What was measured.
-    """
+    """Train one network on the labels alone."""
     return _tested(session, recipe, session.alone(recipe).predict_proba)[0]
 
 
 def untaught(session: ComboSession, recipe: Recipe, name: str) -> Outcome:
-    """Give the network that a teacher trains on the labels alone, as its students' rival.
-
-    Parameters
-    ----------
-    session : ComboSession
-        Images.
-    recipe : Recipe
-        How.
-    name : str
-        Name of the teacher.
-
-    Returns
-    -------
-    Outcome
-        What was measured; the members are trained with it.
-    """
+    """Give the network that a teacher trains on the labels alone, as its students' rival."""
     return _tested(session, recipe, session.taught(name, recipe, 0).predict_proba)[0]
 
 
 def ensemble(session: ComboSession, recipe: Recipe, name: str) -> Outcome:
-    """Average the members of an ensemble.
-
-    Parameters
-    ----------
-    session : ComboSession
-        Images.
-    recipe : Recipe
-        How.
-    name : str
-        Name of the teacher.
-
-    Returns
-    -------
-    Outcome
-        What was measured, with the number of members.
-    """
+    """Average the members of an ensemble."""
     model = session.taught(name, recipe, 0)
     outcome, _ = _tested(session, recipe, model.ensemble_proba)
     outcome.extra["members"] = float(len(recipe.members))
@@ -89,26 +46,7 @@ def taught(
     *,
     is_best: bool = False,
 ) -> Outcome:
-    """Let an ensemble teach a student, and the student the next one.
-
-    Parameters
-    ----------
-    session : ComboSession
-        Images.
-    recipe : Recipe
-        How.
-    name : str
-        Name of the teacher.
-    rounds : int, optional
-        Students to train in turn; by default as many as the study says.
-    is_best : bool
-        Whether pictures are made with it, and a submission.
-
-    Returns
-    -------
-    Outcome
-        What was measured, with how many of the last round's pseudo-labels there were.
-    """
+    """Let an ensemble teach a student, and the student the next one."""
     model = session.taught(name, recipe, rounds or session.config["rounds"])
     outcome, proba = _tested(session, recipe, model.predict_proba)
     last = model.rounds_[model.n_rounds_]

@@ -22,23 +22,13 @@ _OWN = "own CNN"
 
 @dataclass(frozen=True)
 class Line:
-    """One row before the settings are known.
+    """One row before the settings are known."""
 
-    Attributes
-    ----------
-    id, setting, model : str
-        As of a `Row`.
-    recipe : str
-        Name of its recipe.
-    learn : callable
-        Takes the session and the recipe, and gives an `Outcome`.
-    """
-
-    id: str
+    id: str  # as of a Row
     setting: str
     model: str
-    recipe: str
-    learn: Learn
+    recipe: str  # name of its recipe
+    learn: Learn  # takes the session and the recipe, and gives an Outcome
 
 
 LINES = (

@@ -26,22 +26,7 @@ MEASURES = {
 
 
 def measure(session: ComboSession, recipe: Recipe, proba: np.ndarray) -> Outcome:
-    """Compare probabilities of the test images with the truth.
-
-    Parameters
-    ----------
-    session : ComboSession
-        Test images.
-    recipe : Recipe
-        How the model was made.
-    proba : ndarray of shape (t, 36)
-        Probability of each label.
-
-    Returns
-    -------
-    Outcome
-        Exact match and, in percent, the other measures.
-    """
+    """Compare probabilities of the test images with the truth."""
     truth = session.data.test_targets
     said = most_likely_labels(proba, STRUCTURE if recipe.structure else None)
     scores = multilabel_scores(truth, said, proba)
@@ -59,35 +44,11 @@ def measure(session: ComboSession, recipe: Recipe, proba: np.ndarray) -> Outcome
 
 
 def likeliest(proba: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Give the likeliest digit and the likeliest letter of each image.
-
-    Parameters
-    ----------
-    proba : ndarray of shape (t, 36)
-        Probability of each label, or the truth.
-
-    Returns
-    -------
-    tuple of ndarray of shape (t,)
-        Columns of the digits, and those of the letters.
-    """
+    """Give the likeliest digit and the likeliest letter of each image."""
     return tuple(start + proba[:, start:stop].argmax(axis=1) for start, stop in STRUCTURE)
 
 
 def parts_right(truth: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Tell where the likeliest digit and the likeliest letter are right.
-
-    Parameters
-    ----------
-    truth : ndarray of shape (t, 36)
-        1 where a label is on.
-    proba : ndarray of shape (t, 36)
-        Probability of each label.
-
-    Returns
-    -------
-    tuple of ndarray of shape (t,), dtype bool
-        For the digits, and for the letters.
-    """
+    """Tell where the likeliest digit and the likeliest letter are right."""
     rows = np.arange(len(truth))
     return tuple(truth[rows, columns] == 1 for columns in likeliest(proba))

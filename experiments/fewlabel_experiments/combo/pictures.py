@@ -30,20 +30,7 @@ _SHOWN_MISTAKES = 15
 
 
 def draw(session: ComboSession, proba: np.ndarray) -> dict[str, bytes]:
-    """Draw the pictures of a run.
-
-    Parameters
-    ----------
-    session : ComboSession
-        Test images.
-    proba : ndarray of shape (t, 36)
-        What the best model says of them.
-
-    Returns
-    -------
-    dict of str to bytes
-        PNG files by name.
-    """
+    """Draw the pictures of a run."""
     data = session.data
     return {
         STEPS: steps_figure(data.labeled[:_SHOWN_STEPS], settings=ALL_STEPS),
@@ -53,36 +40,13 @@ def draw(session: ComboSession, proba: np.ndarray) -> dict[str, bytes]:
 
 
 def show_steps(config: dict[str, Any], path: Path) -> None:
-    """Draw the steps of preprocessing on the first images of the study.
-
-    Parameters
-    ----------
-    config : dict
-        Settings of the study.
-    path : Path
-        PNG file to write.
-    """
+    """Draw the steps of preprocessing on the first images of the study."""
     few = config | {"n_labeled": _SHOWN_STEPS, "n_unlabeled": 0, "n_test": 1}
     steps_figure(load_data(few, config["seeds"][0]).labeled, path, settings=ALL_STEPS)
 
 
 def right_and_wrong(images: np.ndarray, truth: np.ndarray, proba: np.ndarray) -> bytes:
-    """Show the first images that are read right, and those that are read wrong.
-
-    Parameters
-    ----------
-    images : ndarray of shape (t, 56, 56), dtype uint8
-        Test images.
-    truth : ndarray of shape (t, 36)
-        1 where a label is on.
-    proba : ndarray of shape (t, 36)
-        What is said of them.
-
-    Returns
-    -------
-    bytes
-        A PNG file: what was said, and below wrong ones what is true.
-    """
+    """Show the first images that are read right, and those that are read wrong."""
     digit, letter = parts_right(truth, proba)
     right = digit & letter
     said, true = _written(proba), _written(truth)
@@ -110,25 +74,7 @@ def right_and_wrong(images: np.ndarray, truth: np.ndarray, proba: np.ndarray) ->
 
 
 def mistakes(truth: np.ndarray, proba: np.ndarray) -> list[tuple[str, str, int]]:
-    """Count which characters are taken for which.
-
-    Parameters
-    ----------
-    truth : ndarray of shape (t, 36)
-        1 where a label is on.
-    proba : ndarray of shape (t, 36)
-        What is said.
-
-    Returns
-    -------
-    list of (str, str, int)
-        What is true, what is said instead, and in how many images; the most frequent first.
-
-    Examples
-    --------
-    >>> mistakes(np.eye(36)[[1]] + np.eye(36)[[10]], np.eye(36)[[7]] + np.eye(36)[[10]])
-    [('1', '7', 1)]
-    """
+    """Count which characters are taken for which."""
     counts: Counter[tuple[str, str]] = Counter()
     for true, said in zip(likeliest(truth), likeliest(proba), strict=True):
         wrong = true != said
@@ -137,18 +83,7 @@ def mistakes(truth: np.ndarray, proba: np.ndarray) -> list[tuple[str, str, int]]
 
 
 def mistakes_figure(found: list[tuple[str, str, int]]) -> bytes:
-    """Draw the most frequent mistakes as bars.
-
-    Parameters
-    ----------
-    found : list of (str, str, int)
-        From `mistakes`.
-
-    Returns
-    -------
-    bytes
-        A PNG file.
-    """
+    """Draw the most frequent mistakes as bars."""
     shown = found[:_SHOWN_MISTAKES][::-1]
     figure = Figure(figsize=(6.0, 0.8 + 0.24 * _SHOWN_MISTAKES), facecolor="white")
     FigureCanvasAgg(figure)

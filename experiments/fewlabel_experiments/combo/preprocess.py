@@ -2,9 +2,9 @@
 
 Specks go, the image is blurred, the background taken away and the ink parted from it; pieces of
 ink are merged into two characters, or one is cut in two; both are scaled and put side by side.
-Each step is a function of `denoise` or `segment`. Every
-image comes out: where no two characters are found it stays as it was, and is counted. If images are
-cropped, all its rows are squeezed into fewer ones.
+Each step is a function of `denoise` or `segment`. Every image comes out: where no two characters
+are found it stays as it was, and is counted. If images are cropped, all its rows are squeezed into
+fewer ones.
 """
 
 from __future__ import annotations
@@ -58,46 +58,23 @@ Parts = NDArray[np.int8]
 
 @dataclass(frozen=True)
 class PreprocessSettings:
-    """Which steps are done, so that each can be left out.
+    """Which steps are done, so that each can be left out."""
 
-    Attributes
-    ----------
-    specks : bool
-        Take the median of nine pixels first.
-    sigma : float
-        Blur before the threshold, in pixels; 0 is none.
-    opening : int
-        Side of the square that ink must hold, in pixels; 1 is no opening.
-    merge : bool
-        Merge the pieces of broken strokes; without, the two largest pieces count.
-    cut : bool
-        Cut a piece that holds both characters along a line; without, such images fail.
-    erode : bool
-        Before it is cut, erode it and see whether it falls apart, as published. What falls off
-        is often a stroke of a character, and the line parts more images right.
-    second_look : bool
-        Where one piece holds all ink, try a lower threshold (one character may be faint), then a
-        higher one (a bridge may be), before it is cut.
-    compose : bool
-        Put both characters in their places; without, clean images come out.
-    crop : bool
-        Leave out the empty rows above and below the places: images of half the height are
-        trained on in half the time. An image in which nothing was found is squeezed instead.
-
-    Examples
-    --------
-    >>> PreprocessSettings(cut=False).cut
-    False
-    """
-
-    specks: bool = True
-    sigma: float = 0.7
-    opening: int = 1
-    merge: bool = True
+    specks: bool = True  # take the median of nine pixels first
+    sigma: float = 0.7  # blur before the threshold, in pixels; 0 is none
+    opening: int = 1  # side of the square that ink must hold, in pixels; 1 is no opening
+    merge: bool = True  # merge the pieces of broken strokes; without, the two largest pieces count
+    # Cut a piece that holds both characters along a line; without, such images fail
     cut: bool = True
+    # Before it is cut, erode it and see whether it falls apart, as published. What falls off is
+    # often a stroke of a character, and the line parts more images right
     erode: bool = False
+    # Where one piece holds all ink, try a lower threshold (one character may be faint), then a
+    # higher one (a bridge may be), before it is cut
     second_look: bool = True
-    compose: bool = True
+    compose: bool = True  # put both characters in their places; without, clean images come out
+    # Leave out the empty rows above and below the places: images of half the height are trained on
+    # in half the time. An image in which nothing was found is squeezed instead
     crop: bool = False
 
     def __post_init__(self) -> None:
@@ -120,58 +97,30 @@ class PreprocessSettings:
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """What each step made of a batch.
+    """What each step made of a batch."""
 
-    Attributes
-    ----------
-    original : ndarray of shape (n, H, W), dtype uint8
-        What came in.
-    specks : ndarray of shape (n, H, W), dtype uint8
-        Without specks.
-    blurred : ndarray of shape (n, H, W), dtype float32
-        Blurred.
-    flat : ndarray of shape (n, H, W), dtype float32
-        Blurred, without the background.
-    ink : ndarray of shape (n, H, W), dtype bool
-        Above the threshold.
-    opened : ndarray of shape (n, H, W), dtype bool
-        Opened.
-    pieces : ndarray of shape (n, H, W), dtype int32
-        Number of the connected piece of each pixel, 0 for background.
-    parts : ndarray of shape (n, H, W), dtype int8
-        1 for the left character, 2 for the right one, 0 for background or where none are found.
-    how : ndarray of shape (n,), dtype int8
-        How they were found: a place in `HOWS`.
-    result : ndarray of shape (n, H, W), dtype uint8
-        What goes on; cropped, it is (n, h, W).
-    """
-
-    original: NDArray[np.uint8]
-    specks: NDArray[np.uint8]
-    blurred: Floats
-    flat: Floats
-    ink: Masks
-    opened: Masks
+    original: NDArray[np.uint8]  # (n, H, W): what came in
+    specks: NDArray[np.uint8]  # (n, H, W): without specks
+    blurred: Floats  # (n, H, W): blurred
+    flat: Floats  # (n, H, W): blurred, without the background
+    ink: Masks  # (n, H, W): above the threshold
+    opened: Masks  # (n, H, W): opened
+    # (n, H, W): number of the connected piece of each pixel, 0 for background
     pieces: NDArray[np.int32]
+    # (n, H, W): 1 for the left character, 2 for the right one, 0 for background or where none are
+    # found
     parts: Parts
-    how: NDArray[np.int8]
-    result: NDArray[np.uint8]
+    how: NDArray[np.int8]  # (n,): how they were found: a place in HOWS
+    result: NDArray[np.uint8]  # (n, H, W): what goes on; cropped, it is (n, h, W)
 
 
 @dataclass(frozen=True, eq=False)
 class Preprocessed:
-    """Preprocessed images, as many as came in.
+    """Preprocessed images, as many as came in."""
 
-    Attributes
-    ----------
-    images : ndarray of shape (n, H, W), dtype uint8
-        Images, the original where nothing was found; cropped, they are (n, h, W).
-    how : ndarray of shape (n,), dtype int8
-        How the characters were found: a place in `HOWS`.
-    """
-
+    # (n, H, W): images, the original where nothing was found; cropped, they are (n, h, W)
     images: NDArray[np.uint8]
-    how: NDArray[np.int8]
+    how: NDArray[np.int8]  # (n,): how the characters were found: a place in HOWS
 
     @property
     def counts(self) -> dict[str, int]:
@@ -186,33 +135,7 @@ def preprocess_images(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Preprocessed:
-    """Preprocess images of two characters.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W), dtype uint8
-        Grey images, ink lighter than the background.
-    settings : PreprocessSettings, optional
-        Which steps are done.
-    progress : callable, optional
-        Called as ``progress(done, total)``.
-
-    Returns
-    -------
-    Preprocessed
-        As many images of the same size; of half the height if they are cropped.
-
-    Raises
-    ------
-    DataError
-        If they are no grey images.
-
-    Examples
-    --------
-    >>> empty = np.zeros((2, 56, 56), dtype=np.uint8)
-    >>> preprocess_images(empty).counts["failed"]
-    2
-    """
+    """Preprocess images of two characters."""
     images = _check_images(images)
     height = images.shape[1]
     if settings is not None and settings.crop:
@@ -231,25 +154,7 @@ def preprocess_images(
 def preprocessing_steps(
     images: NDArray[np.uint8], settings: PreprocessSettings | None = None
 ) -> Steps:
-    """Do every step and keep what each made, for a figure.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W), dtype uint8
-        A batch: its steps are all in memory at once.
-    settings : PreprocessSettings, optional
-        Which steps are done.
-
-    Returns
-    -------
-    Steps
-        What each step made.
-
-    Raises
-    ------
-    DataError
-        If they are no grey images.
-    """
+    """Do every step and keep what each made, for a figure."""
     settings = settings or PreprocessSettings()
     images = _check_images(images)
     specks = remove_specks(images) if settings.specks else images
@@ -272,22 +177,7 @@ def preprocessing_steps(
 
 
 def find_characters(pieces: Pieces, settings: PreprocessSettings) -> tuple[Parts, NDArray[np.int8]]:
-    """Find the left and the right character of each image.
-
-    Parameters
-    ----------
-    pieces : Pieces
-        Pieces of ink of the images.
-    settings : PreprocessSettings
-        Whether pieces are merged and cut.
-
-    Returns
-    -------
-    parts : ndarray of shape (n, H, W), dtype int8
-        1 for the left character, 2 for the right one, 0 for background or where none are found.
-    how : ndarray of shape (n,), dtype int8
-        A place in `HOWS`.
-    """
+    """Find the left and the right character of each image."""
     n = len(pieces.numbers)
     parts = np.zeros(pieces.numbers.shape, dtype=np.int8)
     how = np.zeros(n, dtype=np.int8)
@@ -306,28 +196,7 @@ def find_characters(pieces: Pieces, settings: PreprocessSettings) -> tuple[Parts
 
 
 def recompose(images: NDArray[np.uint8], parts: Parts) -> NDArray[np.uint8]:
-    """Scale both characters alike in height or width, and put each in the middle of its half.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W), dtype uint8
-        Clean images.
-    parts : ndarray of shape (n, H, W), dtype int8
-        1 for the left character, 2 for the right one.
-
-    Returns
-    -------
-    ndarray of shape (n, H, W), dtype uint8
-        Characters whose longer side is 24 pixels, or twice what it was if that is less.
-
-    Examples
-    --------
-    >>> images = np.full((1, 56, 56), 9, dtype=np.uint8)
-    >>> parts = np.zeros((1, 56, 56), dtype=np.int8)
-    >>> parts[0, :12, :6], parts[0, 40:, 30:] = 1, 2
-    >>> np.flatnonzero(recompose(images, parts)[0].any(axis=0))[[0, -1]].tolist()
-    [6, 54]
-    """
+    """Scale both characters alike in height or width, and put each in the middle of its half."""
     height, width = images.shape[1:]
     half = width // 2
     halves = []

@@ -16,33 +16,17 @@ HALVES = ChangedHalves(Augmentation(rotate=10.0, scale=0.1, shear=0.15, shift=0.
 
 @dataclass(frozen=True)
 class Recipe:
-    """How images are prepared and networks are made.
+    """How images are prepared and networks are made."""
 
-    Attributes
-    ----------
-    preprocess : PreprocessSettings or None
-        Steps of preprocessing; None leaves the images as they are.
-    copies : CopyPolicy or None
-        Changed copies that join the labelled images.
-    network : str
-        Network of ``[networks]`` in the settings of the study; the student's.
-    members : tuple of str
-        Networks of the ensemble.
-    structure : bool
-        Whether a network knows that there is one digit and one letter.
-    changes : str or ChangedHalves or None
-        What is done to images anew in every step; never are they mirrored.
-    few : bool
-        Whether only some of the labelled images have their labels.
-    """
-
+    # Steps of preprocessing; None leaves the images as they are
     preprocess: PreprocessSettings | None = None
-    copies: CopyPolicy | None = None
-    network: str = "cnn"
-    members: tuple[str, ...] = ()
-    structure: bool = False
+    copies: CopyPolicy | None = None  # changed copies that join the labelled images
+    network: str = "cnn"  # network of [networks] in the settings of the study; the student's
+    members: tuple[str, ...] = ()  # networks of the ensemble
+    structure: bool = False  # whether a network knows that there is one digit and one letter
+    # What is done to images anew in every step; never are they mirrored
     changes: str | ChangedHalves | None = None
-    few: bool = False
+    few: bool = False  # whether only some of the labelled images have their labels
 
 
 ALL_STEPS = PreprocessSettings(crop=True)
@@ -62,18 +46,7 @@ ABLATION = {
 
 
 def recipes(config: dict[str, Any]) -> dict[str, Recipe]:
-    """Give the recipes by name.
-
-    Parameters
-    ----------
-    config : dict
-        Settings of the study.
-
-    Returns
-    -------
-    dict of str to Recipe
-        Each adds to the one before.
-    """
+    """Give the recipes by name."""
     plain = Recipe()
     prepared = replace(plain, preprocess=ALL_STEPS)
     copied = replace(prepared, copies=CHARACTERS)

@@ -16,48 +16,16 @@ _WIDEST = 30
 
 
 class Pieces(NamedTuple):
-    """Connected pieces of ink of a batch, numbered from 1 through all images.
+    """Connected pieces of ink of a batch, numbered from 1 through all images."""
 
-    Attributes
-    ----------
-    numbers : ndarray of shape (n, H, W), dtype int32
-        Number of the piece of each pixel; 0 is background.
-    image : ndarray of shape (m,), dtype int64
-        Image of each piece.
-    area : ndarray of shape (m,), dtype int64
-        Pixels of each piece.
-    boxes : ndarray of shape (m, 4), dtype int64
-        Top, left, bottom and right; the last two lie outside.
-    """
-
-    numbers: NDArray[np.int32]
-    image: Ints
-    area: Ints
-    boxes: Ints
+    numbers: NDArray[np.int32]  # (n, H, W): number of the piece of each pixel; 0 is background
+    image: Ints  # (m,): image of each piece
+    area: Ints  # (m,): pixels of each piece
+    boxes: Ints  # (m, 4): top, left, bottom and right; the last two lie outside
 
 
 def find_pieces(masks: Mask, min_area: int = 6) -> Pieces:
-    """Find connected pieces, neighbours at corners included.
-
-    Parameters
-    ----------
-    masks : ndarray of shape (n, H, W), dtype bool
-        Ink.
-    min_area : int
-        Smaller pieces are left out.
-
-    Returns
-    -------
-    Pieces
-        In the order of the images.
-
-    Examples
-    --------
-    >>> mask = np.zeros((1, 4, 9), dtype=bool)
-    >>> mask[0, :, :2] = mask[0, :, 5:] = True
-    >>> find_pieces(mask).boxes.tolist()
-    [[0, 0, 4, 2], [0, 5, 4, 9]]
-    """
+    """Find connected pieces, neighbours at corners included."""
     within = np.zeros((3, 3, 3), dtype=bool)
     within[1] = True
     numbers, count = ndimage.label(masks, structure=within)
@@ -82,26 +50,6 @@ def group_pieces(boxes: Ints, area: Ints, widest: int = _WIDEST) -> list[list[in
     broken stroke and the dot of an i come before the other character. A merged box that would be
     wider than a character waits until nothing else is left. Where no more than two are to be
     merged, those that mostly lie above each other still are.
-
-    Parameters
-    ----------
-    boxes : ndarray of shape (m, 4)
-        Top, left, bottom and right of each piece.
-    area : ndarray of shape (m,)
-        Pixels of each piece.
-    widest : int
-        Widest character in pixels.
-
-    Returns
-    -------
-    list of list of int
-        Pieces of each character.
-
-    Examples
-    --------
-    >>> boxes = np.array([[0, 0, 9, 5], [0, 20, 9, 26], [11, 1, 14, 4]])
-    >>> group_pieces(boxes, np.array([20, 20, 6]))
-    [[0, 2], [1]]
     """
     groups = [[i] for i in range(len(boxes))]
     spans = [list(map(float, box)) for box in boxes]
@@ -122,31 +70,7 @@ def group_pieces(boxes: Ints, area: Ints, widest: int = _WIDEST) -> list[list[in
 
 
 def cut_by_erosion(mask: Mask, most: int = 3, min_area: int = 8) -> NDArray[np.int8] | None:
-    """Cut one piece where it is thin: erode until it falls apart, then grow the parts back.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (H, W), dtype bool
-        Ink of two characters.
-    most : int
-        Pixels to erode at most.
-    min_area : int
-        Pixels that the smaller part must have when it comes off.
-
-    Returns
-    -------
-    ndarray of shape (H, W), dtype int8, or None
-        1 for the left character, 2 for the right one, 0 for background; None if it does not
-        fall into two parts side by side.
-
-    Examples
-    --------
-    >>> mask = np.zeros((9, 20), dtype=bool)
-    >>> mask[:, :8] = mask[:, 12:] = mask[4, 8:12] = True
-    >>> parts = cut_by_erosion(mask)
-    >>> parts[0, 0], parts[0, -1]
-    (np.int8(1), np.int8(2))
-    """
+    """Cut one piece where it is thin: erode until it falls apart, then grow the parts back."""
     eroded = mask
     for _ in range(most):
         eroded = ndimage.binary_erosion(eroded)
@@ -171,26 +95,7 @@ def cut_by_erosion(mask: Mask, most: int = 3, min_area: int = 8) -> NDArray[np.i
 
 
 def cut_by_line(mask: Mask) -> NDArray[np.int8] | None:
-    """Cut one piece along the straight line, upright or slanted, that crosses the least ink.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (H, W), dtype bool
-        Ink of two characters.
-
-    Returns
-    -------
-    ndarray of shape (H, W), dtype int8, or None
-        1 left of the line, 2 right of it, 0 for background; None if the ink is too narrow to
-        be two characters.
-
-    Examples
-    --------
-    >>> mask = np.zeros((9, 20), dtype=bool)
-    >>> mask[:, :8] = mask[:, 12:] = mask[4, 8:12] = True
-    >>> [int((cut_by_line(mask) == part).sum()) for part in (1, 2)]
-    [74, 74]
-    """
+    """Cut one piece along the straight line, upright or slanted, that crosses the least ink."""
     y, x = np.nonzero(mask)
     if not len(x) or np.ptp(x) < 14:
         return None

@@ -27,20 +27,7 @@ _WORDS = {
 
 
 def sentences(summaries: Sequence[RowSummary], published: Mapping[str, Published]) -> list[str]:
-    """Say what the comparison shows.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-    published : mapping of str to Published
-        What was published.
-
-    Returns
-    -------
-    list of str
-        Sentences; those whose rows were not measured are left out.
-    """
+    """Say what the comparison shows."""
     found = {s.row.id: s for s in summaries if s.mean is not None}
     mean = {name: s.mean for name, s in found.items() if s.mean is not None}
     return [

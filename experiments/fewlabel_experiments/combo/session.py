@@ -32,45 +32,19 @@ _HELD = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Images and targets of one seed.
+    """Images and targets of one seed."""
 
-    Attributes
-    ----------
-    labeled, unlabeled, test : ndarray of shape (n, 56, 56), dtype uint8
-        Images.
-    targets, test_targets : ndarray of shape (n, 36), dtype int8
-        1 where a label is on.
-    unseen : ndarray of shape (t, 56, 56), dtype uint8
-        Images of which nobody here knows the labels, for a submission.
-    """
-
-    labeled: np.ndarray
-    targets: np.ndarray
-    unlabeled: np.ndarray
+    labeled: np.ndarray  # (n, 56, 56): images
+    targets: np.ndarray  # (n, 36): 1 where a label is on
+    unlabeled: np.ndarray  # (n, 56, 56): images
     test: np.ndarray
-    test_targets: np.ndarray
+    test_targets: np.ndarray  # (n, 36): 1 where a label is on
+    # (t, 56, 56): images of which nobody here knows the labels, for a submission
     unseen: np.ndarray = field(default_factory=lambda: np.zeros((0, 56, 56), np.uint8))
 
 
 class ComboSession(Session):
-    """Data and models of one seed.
-
-    Parameters
-    ----------
-    config : dict
-        Settings of the study.
-    seed : int
-        Seed of every random choice.
-    progress : callable
-        Called as ``progress(stage, done, total)``.
-    draws : bool
-        Whether pictures are made with this seed.
-
-    Attributes
-    ----------
-    data : Data
-        The images; nothing but the measurement reads the test images.
-    """
+    """Data and models of one seed."""
 
     def __init__(
         self, config: dict[str, Any], seed: int, progress: Progress, *, draws: bool
@@ -84,21 +58,7 @@ class ComboSession(Session):
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     def images(self, kind: str, recipe: Recipe) -> np.ndarray:
-        """Give images as a recipe prepares them.
-
-        Parameters
-        ----------
-        kind : {"labeled", "unlabeled", "test", "unseen"}
-            Which.
-        recipe : Recipe
-            How they are prepared.
-
-        Returns
-        -------
-        ndarray of shape (n, H, W), dtype uint8
-            Cropped to 28 rows where characters are put in their places. Made once for all rows
-            of the same preprocessing.
-        """
+        """Give images as a recipe prepares them."""
         images: np.ndarray = getattr(self.data, kind)
         if recipe.preprocess is None:
             return images
@@ -107,20 +67,7 @@ class ComboSession(Session):
         return self.work.get(name, lambda: preprocess_images(images, steps).images)
 
     def training_set(self, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-        """Give the images with labels, and their changed copies.
-
-        Parameters
-        ----------
-        recipe : Recipe
-            How images are prepared.
-
-        Returns
-        -------
-        images : ndarray of shape (n, H, W), dtype uint8
-            Images, then copies.
-        targets : ndarray of shape (n, 36), dtype int8
-            Their labels.
-        """
+        """Give the images with labels, and their changed copies."""
         n = self.config["few"] if recipe.few else len(self.data.targets)
         images, targets = self.images("labeled", recipe)[:n], self.data.targets[:n]
         if recipe.copies is None:
@@ -130,20 +77,7 @@ class ComboSession(Session):
         return np.concatenate([images, copies]), np.concatenate([targets, targets[rows]])
 
     def network(self, name: str, recipe: Recipe) -> MultiLabelNetwork:
-        """Make a network that is not trained yet.
-
-        Parameters
-        ----------
-        name : str
-            Network of ``[networks]``.
-        recipe : Recipe
-            What it knows, how images are changed, and how many steps it takes.
-
-        Returns
-        -------
-        MultiLabelNetwork
-            With the same number of steps for every network of every row.
-        """
+        """Make a network that is not trained yet."""
         config = self.config
         options = dict(config["networks"][name])
         batch = options.pop("batch", config["batch"])
@@ -164,18 +98,7 @@ class ComboSession(Session):
         )
 
     def alone(self, recipe: Recipe) -> MultiLabelNetwork:
-        """Train one network on the labels alone.
-
-        Parameters
-        ----------
-        recipe : Recipe
-            How.
-
-        Returns
-        -------
-        MultiLabelNetwork
-            Trained.
-        """
+        """Train one network on the labels alone."""
         images, targets = self.training_set(recipe)
         network = self.network(recipe.network, recipe)
         return network.set_params(progress=self.progress).fit(images, targets)
@@ -184,20 +107,6 @@ class ComboSession(Session):
         """Train the members of an ensemble, and let them teach students.
 
         Members and students that an earlier row has trained are not trained again.
-
-        Parameters
-        ----------
-        name : str
-            A name for the folder of the models.
-        recipe : Recipe
-            How.
-        rounds : int
-            Students to train; with none, the student is a network trained on the labels alone.
-
-        Returns
-        -------
-        TeacherStudent
-            The teacher and its student.
         """
         config = self.config
         images, targets = self.training_set(recipe)
@@ -219,26 +128,7 @@ class ComboSession(Session):
 
 
 def load_data(config: dict[str, Any], seed: int) -> Data:
-    """Make or read the images of a seed.
-
-    Parameters
-    ----------
-    config : dict
-        Settings of the study.
-    seed : int
-        The seed.
-
-    Returns
-    -------
-    Data
-        Generated images; or the competition's, of whose labelled images a part drawn with the
-        seed is held out to test on.
-
-    Raises
-    ------
-    DataError
-        If glyphs or files are missing or are not what they should be.
-    """
+    """Make or read the images of a seed."""
     sizes = config["n_labeled"], config["n_unlabeled"], config["n_test"]
     if config["data"] == GENERATED:
         made = make_combo(*sizes, seed=seed)
@@ -264,40 +154,11 @@ def load_data(config: dict[str, Any], seed: int) -> Data:
 
 
 def held_out(n: int, config: dict[str, Any]) -> int:
-    """Say how many of the competition's labelled images are held out to test on.
-
-    Parameters
-    ----------
-    n : int
-        Labelled images.
-    config : dict
-        Settings of the study.
-
-    Returns
-    -------
-    int
-        A fifth, and at most ``n_test``.
-    """
+    """Say how many of the competition's labelled images are held out to test on."""
     return min(round(_HELD * n), int(config["n_test"]))
 
 
 @lru_cache(maxsize=1)
 def competition(folder: str) -> CompetitionData:
-    """Read the competition's files once.
-
-    Parameters
-    ----------
-    folder : str
-        Folder with them.
-
-    Returns
-    -------
-    CompetitionData
-        Images and labels.
-
-    Raises
-    ------
-    DataError
-        If a file is missing or is not what it should be.
-    """
+    """Read the competition's files once."""
     return load_competition(folder)

@@ -21,34 +21,14 @@ class ComboNoise:
     """What stands between the characters and the pixels; each image draws its own amounts.
 
     Grey values go from 0 (black) to 1 (white); every range is drawn from uniformly.
-
-    Attributes
-    ----------
-    gaussian : (float, float)
-        Standard deviation of what is added to each pixel.
-    speckle : (float, float)
-        Standard deviation of what each pixel is multiplied with, about 1.
-    salt_pepper : (float, float)
-        Share of pixels that become black or white.
-    background : (float, float)
-        Mean grey of the background.
-    gradient : float
-        Largest change of the background from one side to the other.
-    contrast : (float, float)
-        How much lighter than the background ink is.
-
-    Examples
-    --------
-    >>> ComboNoise(gaussian=(0.0, 0.0), salt_pepper=(0.0, 0.0)).contrast
-    (0.45, 0.75)
     """
 
-    gaussian: Range = (0.02, 0.12)
-    speckle: Range = (0.0, 0.3)
-    salt_pepper: Range = (0.0, 0.04)
-    background: Range = (0.0, 0.25)
-    gradient: float = 0.15
-    contrast: Range = (0.45, 0.75)
+    gaussian: Range = (0.02, 0.12)  # standard deviation of what is added to each pixel
+    speckle: Range = (0.0, 0.3)  # standard deviation of what each pixel is multiplied with, about 1
+    salt_pepper: Range = (0.0, 0.04)  # share of pixels that become black or white
+    background: Range = (0.0, 0.25)  # mean grey of the background
+    gradient: float = 0.15  # largest change of the background from one side to the other
+    contrast: Range = (0.45, 0.75)  # how much lighter than the background ink is
 
     def __post_init__(self) -> None:
         _check_ranges(self, {})
@@ -56,35 +36,18 @@ class ComboNoise:
 
 @dataclass(frozen=True)
 class ComboLayout:
-    """How the two characters are written; each draws its own within these ranges.
+    """How the two characters are written; each draws its own within these ranges."""
 
-    Attributes
-    ----------
-    size : (float, float)
-        Longer side of a character in pixels, before rotation and slant; at most 27 after.
-    rotate : float
-        Largest angle in degrees, to both sides.
-    slant : float
-        Largest slant to both sides: columns that a row lies further right than the one below.
-    stroke : (float, float)
-        Width of the pen: from -1, a pixel thinner on each side, to 1, a pixel wider.
-    touching : float
-        Share of images in which the two characters touch or overlap by a pixel.
-    lines : float
-        Largest distance of the characters' middles from a common line, in pixels.
-
-    Examples
-    --------
-    >>> ComboLayout(touching=0.5).size
-    (16.0, 26.0)
-    """
-
+    # Longer side of a character in pixels, before rotation and slant; at most 27 after
     size: Range = (16.0, 26.0)
-    rotate: float = 12.0
+    rotate: float = 12.0  # largest angle in degrees, to both sides
+    # Largest slant to both sides: columns that a row lies further right than the one below
     slant: float = 0.25
+    # Width of the pen: from -1, a pixel thinner on each side, to 1, a pixel wider
     stroke: Range = (-0.3, 0.8)
+    # Share of images in which the two characters touch or overlap by a pixel
     touching: float = 0.15
-    lines: float = 10.0
+    lines: float = 10.0  # largest distance of the characters' middles from a common line, in pixels
 
     def __post_init__(self) -> None:
         limits = {
@@ -98,18 +61,10 @@ class ComboLayout:
 
 @dataclass(frozen=True)
 class ComboSettings:
-    """What decides how images look.
+    """What decides how images look."""
 
-    Attributes
-    ----------
-    layout : ComboLayout
-        How characters are written.
-    noise : ComboNoise
-        What is done to them.
-    """
-
-    layout: ComboLayout = field(default_factory=ComboLayout)
-    noise: ComboNoise = field(default_factory=ComboNoise)
+    layout: ComboLayout = field(default_factory=ComboLayout)  # how characters are written
+    noise: ComboNoise = field(default_factory=ComboNoise)  # what is done to them
 
 
 def _check_ranges(settings: ComboNoise | ComboLayout, limits: Mapping[str, Range]) -> None:

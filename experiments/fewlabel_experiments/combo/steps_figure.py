@@ -44,36 +44,7 @@ def steps_figure(
     *,
     settings: PreprocessSettings | None = None,
 ) -> bytes:
-    """Draw what each step of preprocessing makes of some images.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W), dtype uint8
-        Grey images, 1 to 40.
-    path : str or Path, optional
-        PNG file to write it to.
-    settings : PreprocessSettings, optional
-        Which steps are done.
-
-    Returns
-    -------
-    bytes
-        The PNG.
-
-    Raises
-    ------
-    DataError
-        If they are no grey images.
-    StorageError
-        If the file cannot be written.
-    UsageError
-        If there are none, or too many for a figure.
-
-    Examples
-    --------
-    >>> steps_figure(np.zeros((1, 56, 56), dtype=np.uint8))[1:4]
-    b'PNG'
-    """
+    """Draw what each step of preprocessing makes of some images."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -28,18 +28,7 @@ class Combo(Study):
     sizes = ("n_labeled", "n_unlabeled", "n_test")
 
     def config(self, settings: Settings) -> dict[str, Any]:
-        """Give the settings of a run; the competition's images are counted.
-
-        Parameters
-        ----------
-        settings : Settings
-            What the user asks.
-
-        Returns
-        -------
-        dict
-            Settings of the study.
-        """
+        """Give the settings of a run; the competition's images are counted."""
         config = super().config(settings)
         if config["data"] != GENERATED:
             read = competition(config["data"])
@@ -50,18 +39,7 @@ class Combo(Study):
         return config | {"few": config["few"] if config["few"] < config["n_labeled"] else 0}
 
     def rows(self, config: dict[str, Any]) -> list[Row]:
-        """Give the rows in the order of the table.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-
-        Returns
-        -------
-        list of Row
-            What was published step by step, fewlabel's best, few labels, the ablation.
-        """
+        """Give the rows in the order of the table."""
         known = recipes(config)
         left_out = set() if config["few"] else {"few-alone", "few-best"}
         left_out |= set() if config["networks"]["resnet50"]["passes"] else {"resnet50"}
@@ -80,52 +58,16 @@ class Combo(Study):
     def open(
         self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
     ) -> Session:
-        """Make or read the images of a seed.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-        settings : Settings
-            What the user asks.
-        seed : int
-            The seed.
-        progress : callable
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        ComboSession
-            Images and models.
-        """
+        """Make or read the images of a seed."""
         draws = seed == (settings.seeds or config["seeds"])[0]
         return ComboSession(config, seed, progress, draws=draws)
 
     def is_comparable(self, settings: Settings) -> bool:
-        """Tell whether published figures stand beside ours: with the competition's files, too.
-
-        Parameters
-        ----------
-        settings : Settings
-            What the user asks.
-
-        Returns
-        -------
-        bool
-            True.
-        """
+        """Tell whether published figures stand beside ours: with the competition's files, too."""
         return True
 
     def check(self, config: dict[str, Any], settings: Settings) -> None:
-        """Refuse folders of models, and glyphs that are not there.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-        settings : Settings
-            What the user asks.
-        """
+        """Refuse folders of models, and glyphs that are not there."""
         if settings.save_models is not None or settings.from_models is not None:
             raise UsageError(
                 "The study of two characters saves and loads no models: leave out --save-models "
@@ -135,47 +77,15 @@ class Combo(Study):
             load_glyphs()
 
     def show_preprocessing(self, config: dict[str, Any], path: Path) -> None:
-        """Draw what every step of preprocessing makes of the first images.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-        path : Path
-            PNG file to write.
-        """
+        """Draw what every step of preprocessing makes of the first images."""
         pictures.show_steps(config, path)
 
     def figures(self, summaries: Sequence[RowSummary], folder: Path) -> list[Path]:
-        """Draw the rows as bars.
-
-        Parameters
-        ----------
-        summaries : sequence of RowSummary
-            What was measured.
-        folder : Path
-            Where to put the figure.
-
-        Returns
-        -------
-        list of Path
-            The file.
-        """
+        """Draw the rows as bars."""
         return [drawing.draw_rows(folder / drawing.FILE, summaries)]
 
     def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
-        """Say what the comparison shows.
-
-        Parameters
-        ----------
-        summaries : sequence of RowSummary
-            What was measured.
-
-        Returns
-        -------
-        list of str
-            Sentences, each computed from the figures.
-        """
+        """Say what the comparison shows."""
         return sentences(summaries, self.published)
 
 

@@ -11,27 +11,7 @@ Floats = NDArray[np.float32]
 def affine_about(
     matrix: NDArray[np.floating], source: NDArray[np.floating], target: tuple[float, float]
 ) -> Floats:
-    """Make maps that bring a point of each source image to one point of the result.
-
-    Parameters
-    ----------
-    matrix : ndarray of shape (n, 2, 2)
-        What a step of one pixel along x and y in the result is in the source.
-    source : ndarray of shape (n, 2)
-        Point (x, y) of each source image, in pixels; the centre of the first pixel is 0.
-    target : (float, float)
-        Point (x, y) of the result that it comes to.
-
-    Returns
-    -------
-    ndarray of shape (n, 2, 3), dtype float32
-        Maps for `warp`.
-
-    Examples
-    --------
-    >>> affine_about(np.eye(2)[None], np.array([[3.0, 4.0]]), (1.0, 1.0))[0].tolist()
-    [[1.0, 0.0, 2.0], [0.0, 1.0, 3.0]]
-    """
+    """Make maps that bring a point of each source image to one point of the result."""
     maps = np.empty((len(matrix), 2, 3), dtype=np.float32)
     maps[:, :, :2] = matrix
     maps[:, :, 2] = source - matrix @ np.asarray(target, dtype=np.float64)
@@ -39,30 +19,7 @@ def affine_about(
 
 
 def warp(images: np.ndarray, maps: Floats, shape: tuple[int, int], *, edge: bool = False) -> Floats:
-    """Resample images bilinearly.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W)
-        Grey images.
-    maps : ndarray of shape (n, 2, 3), dtype float32
-        From a place (x, y, 1) of the result to the place (x, y) of the image that is read there.
-    shape : (int, int)
-        Height and width of the results.
-    edge : bool
-        What lies outside of an image: its nearest pixel if true, else 0.
-
-    Returns
-    -------
-    ndarray of shape (n, h, w), dtype float32
-        Resampled images.
-
-    Examples
-    --------
-    >>> shift = np.array([[[1, 0, 0.5], [0, 1, 0]]], dtype=np.float32)
-    >>> warp(np.array([[[0, 10, 30]]], dtype=np.uint8), shift, (1, 3)).tolist()
-    [[[5.0, 20.0, 15.0]]]
-    """
+    """Resample images bilinearly."""
     n, height, width = images.shape
     border = ((0, 0), (1, 2), (1, 2))
     padded = np.pad(

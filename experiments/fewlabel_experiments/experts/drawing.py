@@ -17,22 +17,7 @@ _MEASURES = (
 
 
 def draw(summaries: Sequence[RowSummary], folder: Path, methods: Sequence[str]) -> list[Path]:
-    """Draw accuracy and precision against the number of labels, a figure for each data set.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-    folder : Path
-        Where to put the figures.
-    methods : sequence of str
-        Names of the rows.
-
-    Returns
-    -------
-    list of Path
-        The files; none where nothing was measured.
-    """
+    """Draw accuracy and precision against the number of labels, a figure for each data set."""
     files = []
     for data in ("mnist", "fashion-mnist"):
         lines = _lines(summaries, data, methods)

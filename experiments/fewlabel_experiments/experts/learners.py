@@ -24,20 +24,7 @@ SAMPLINGS = ("plain", "over-sampling", "under-sampling")
 
 
 def supervised(session: ExpertsSession, task: Task) -> Outcome:
-    """Train the multi-class network on the labels alone.
-
-    Parameters
-    ----------
-    session : ExpertsSession
-        Settings.
-    task : Task
-        Images.
-
-    Returns
-    -------
-    Outcome
-        What was measured; its pseudo-labels are trained on by nobody.
-    """
+    """Train the multi-class network on the labels alone."""
     meter = Meter()
     model = _multiclass(session, task, meter)
     pseudo = _by_network(model, task, meter, threshold=2.0)
@@ -45,22 +32,7 @@ def supervised(session: ExpertsSession, task: Task) -> Outcome:
 
 
 def one_versus_all(session: ExpertsSession, task: Task, sampling: str) -> Outcome:
-    """Train one binary network a class from scratch, on labels, then on pseudo-labels as well.
-
-    Parameters
-    ----------
-    session : ExpertsSession
-        Settings.
-    task : Task
-        Images.
-    sampling : {"plain", "over-sampling", "under-sampling"}
-        How the few images of the class are made to count beside all the others.
-
-    Returns
-    -------
-    Outcome
-        What was measured.
-    """
+    """Train one binary network a class from scratch, on labels, then on pseudo-labels as well."""
     meter = Meter()
     rng = np.random.default_rng([session.seed, 13])
     with meter.timed():
@@ -89,20 +61,7 @@ def one_versus_all(session: ExpertsSession, task: Task, sampling: str) -> Outcom
 
 
 def own_predictions(session: ExpertsSession, task: Task) -> Outcome:
-    """Let the multi-class network label what it is sure of itself, and train on.
-
-    Parameters
-    ----------
-    session : ExpertsSession
-        Settings.
-    task : Task
-        Images.
-
-    Returns
-    -------
-    Outcome
-        What was measured.
-    """
+    """Let the multi-class network label what it is sure of itself, and train on."""
     meter = Meter()
     model = _multiclass(session, task, meter)
     pseudo = _by_network(model, task, meter, session.config["threshold"])
@@ -122,22 +81,7 @@ def own_predictions(session: ExpertsSession, task: Task) -> Outcome:
 
 
 def experts(session: ExpertsSession, task: Task, **settings: Any) -> Outcome:
-    """Let binary experts label what they agree on.
-
-    Parameters
-    ----------
-    session : ExpertsSession
-        Settings.
-    task : Task
-        Images.
-    **settings
-        Of `fewlabel.BinaryExperts`, other than those of the study.
-
-    Returns
-    -------
-    Outcome
-        What was measured, with the number of rounds.
-    """
+    """Let binary experts label what they agree on."""
     meter = Meter()
     config = session.config
     template = session.network(len(task.labeled), 0, random_state=None)
@@ -161,20 +105,7 @@ def experts(session: ExpertsSession, task: Task, **settings: Any) -> Outcome:
 
 
 def experts_of_the_graph(session: ExpertsSession, task: Task) -> Outcome:
-    """Start the experts from labels that were spread over the graph of pixels.
-
-    Parameters
-    ----------
-    session : ExpertsSession
-        Settings.
-    task : Task
-        Images.
-
-    Returns
-    -------
-    Outcome
-        What was measured.
-    """
+    """Start the experts from labels that were spread over the graph of pixels."""
     flat = task.images.reshape(len(task.images), -1).astype(np.float32) / 255
     graph = GraphPropagation().fit(flat, task.y)
     proba = graph.label_distributions_
@@ -185,22 +116,7 @@ def experts_of_the_graph(session: ExpertsSession, task: Task) -> Outcome:
 
 
 def default(session: ExpertsSession, task: Task, name: str) -> Outcome:
-    """Give the task to fewlabel's main job.
-
-    Parameters
-    ----------
-    session : ExpertsSession
-        Settings.
-    task : Task
-        Images.
-    name : str
-        Name of the images, for what rows share.
-
-    Returns
-    -------
-    Outcome
-        What was measured; the features' time counts.
-    """
+    """Give the task to fewlabel's main job."""
     meter = Meter()
     images = image_set_from_array(task.images)
     with meter.timed():

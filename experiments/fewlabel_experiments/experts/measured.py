@@ -21,22 +21,13 @@ from .session import Task
 
 @dataclass
 class Meter:
-    """Counts what training and predicting cost.
+    """Counts what training and predicting cost."""
 
-    Attributes
-    ----------
-    seconds : float
-        Time of training and of giving pseudo-labels.
-    n_trained, n_predicted : int
-        Images that went forward and backward through a network, and those that went forward.
-    n_bytes : int
-        Size of all weights that the method keeps.
-    """
-
-    seconds: float = 0.0
+    seconds: float = 0.0  # time of training and of giving pseudo-labels
+    # Images that went forward and backward through a network, and those that went forward
     n_trained: int = 0
     n_predicted: int = 0
-    n_bytes: int = 0
+    n_bytes: int = 0  # size of all weights that the method keeps
     networks: list[Any] = field(default_factory=list)
 
     @contextmanager
@@ -47,38 +38,18 @@ class Meter:
         self.seconds += time.perf_counter() - start
 
     def trained(self, model: Any, n_rows: int) -> None:
-        """Count a training by its steps.
-
-        Parameters
-        ----------
-        model : NetworkClassifier
-            Trained.
-        n_rows : int
-            Rows of its training set.
-        """
+        """Count a training by its steps."""
         batch = min(model.batch_size, n_rows)
         steps = len(model.history_) * max(1, n_rows // batch)
         self.n_trained += steps * batch
 
     def keep(self, network: Network) -> None:
-        """Count the weights of a network that the method keeps.
-
-        Parameters
-        ----------
-        network : Network
-            The network.
-        """
+        """Count the weights of a network that the method keeps."""
         self.networks.append(network)
         self.n_bytes += sum(t.numel() * t.element_size() for t in network.state_dict().values())
 
     def operations(self) -> float:
-        """Give the floating-point operations of all passes; backward counts as two forward.
-
-        Returns
-        -------
-        float
-            Operations; 0 without a network.
-        """
+        """Give the floating-point operations of all passes; backward counts as two forward."""
         if not self.networks:
             return 0.0
         network = self.networks[0].eval()
@@ -91,47 +62,17 @@ class Meter:
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """Pseudo-labels of the unlabelled images, sure and unsure ones.
+    """Pseudo-labels of the unlabelled images, sure and unsure ones."""
 
-    Attributes
-    ----------
-    codes : ndarray of shape (m,)
-        Class of each unlabelled image.
-    confidence : ndarray of shape (m,)
-        How sure the method is.
-    accepted : ndarray of shape (m,), dtype bool
-        What it trains on.
-    """
-
-    codes: np.ndarray
-    confidence: np.ndarray
-    accepted: np.ndarray
+    codes: np.ndarray  # (m,): class of each unlabelled image
+    confidence: np.ndarray  # (m,): how sure the method is
+    accepted: np.ndarray  # (m,): what it trains on
 
 
 def measure(
     task: Task, predicted: np.ndarray, pseudo: PseudoLabels, meter: Meter, coverage: float
 ) -> Outcome:
-    """Compare a method's predictions and pseudo-labels with the truth.
-
-    Parameters
-    ----------
-    task : Task
-        The images.
-    predicted : ndarray of shape (m,)
-        Classes of the test images.
-    pseudo : PseudoLabels
-        Pseudo-labels of the unlabelled images.
-    meter : Meter
-        What it cost.
-    coverage : float
-        Share of the unlabelled images for the precision that is compared.
-
-    Returns
-    -------
-    Outcome
-        Accuracy and, in percent, balanced accuracy, recall of the worst class, precision of the
-        accepted pseudo-labels and of the surest ones.
-    """
+    """Compare a method's predictions and pseudo-labels with the truth."""
     right = pseudo.codes == task.truth[task.pool]
     surest = np.argsort(-pseudo.confidence, kind="stable")[: round(coverage * len(right))]
     recalls = recall_score(task.test_y, predicted, average=None, zero_division=0.0)

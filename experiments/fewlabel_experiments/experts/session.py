@@ -18,27 +18,13 @@ FEWEST = 2
 
 @dataclass(frozen=True)
 class Task:
-    """Images of which some are labelled, and test images.
+    """Images of which some are labelled, and test images."""
 
-    Attributes
-    ----------
-    images : ndarray of shape (n, H, W), dtype uint8
-        Labelled and unlabelled images.
-    y : ndarray of shape (n,)
-        Classes, -1 where the label is hidden.
-    truth : ndarray of shape (n,)
-        All classes; nothing but the measurement reads it.
-    test_images : ndarray of shape (m, H, W), dtype uint8
-        Test images.
-    test_y : ndarray of shape (m,)
-        Their classes.
-    """
-
-    images: np.ndarray
-    y: np.ndarray
-    truth: np.ndarray
-    test_images: np.ndarray
-    test_y: np.ndarray
+    images: np.ndarray  # (n, H, W): labelled and unlabelled images
+    y: np.ndarray  # (n,): classes, -1 where the label is hidden
+    truth: np.ndarray  # (n,): all classes; nothing but the measurement reads it
+    test_images: np.ndarray  # (m, H, W): test images
+    test_y: np.ndarray  # (m,): their classes
 
     @property
     def labeled(self) -> np.ndarray:
@@ -57,39 +43,14 @@ class Task:
 
 
 class ExpertsSession(Session):
-    """Data sets and settings of one seed.
-
-    Parameters
-    ----------
-    config : dict
-        Settings of the study.
-    seed : int
-        Seed of every random choice.
-    progress : callable
-        Called as ``progress(stage, done, total)``.
-    """
+    """Data sets and settings of one seed."""
 
     def __init__(self, config: dict[str, Any], seed: int, progress: Progress) -> None:
         super().__init__(seed, progress)
         self.config = config
 
     def task(self, data: str, n_labeled: int, imbalance: float = 1.0) -> Task:
-        """Draw images and labels.
-
-        Parameters
-        ----------
-        data : str
-            Name of a benchmark data set.
-        n_labeled : int
-            How many labels.
-        imbalance : float
-            How many times as many images the first class has as the last one.
-
-        Returns
-        -------
-        Task
-            The same for every row of a seed.
-        """
+        """Draw images and labels."""
         images, truth, test_images, test_y = self.work.get(f"{data}: images", lambda: _read(data))
         rng = np.random.default_rng([self.seed, 11])
         n_classes = int(truth.max()) + 1
@@ -102,22 +63,7 @@ class ExpertsSession(Session):
         return Task(images[kept], y, truth[kept], test_images[tested], test_y[tested])
 
     def network(self, n_rows: int, seed: int, **settings: Any) -> NetworkClassifier:
-        """Make a network that is not trained yet.
-
-        Parameters
-        ----------
-        n_rows : int
-            Rows that it will be trained on.
-        seed : int
-            Its seed.
-        **settings
-            Other settings than those of the study.
-
-        Returns
-        -------
-        NetworkClassifier
-            The same trunk and the same number of steps for every row.
-        """
+        """Make a network that is not trained yet."""
         config = self.config
         common: dict[str, Any] = {
             "options": {"widths": tuple(config["widths"]), "dropout": config["dropout"]},

@@ -80,18 +80,7 @@ class Experts(Study):
         return {}
 
     def rows(self, config: dict[str, Any]) -> list[Row]:
-        """Give the rows in the order of the table.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-
-        Returns
-        -------
-        list of Row
-            The comparison by data and labels, the ablation, and the imbalanced set.
-        """
+        """Give the rows in the order of the table."""
         rows = []
         for data in config["data"]:
             for n in config["budgets"]:
@@ -118,53 +107,17 @@ class Experts(Study):
     def open(
         self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
     ) -> Session:
-        """Prepare a seed; images are read when the first row asks for them.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-        settings : Settings
-            What the user asks.
-        seed : int
-            The seed.
-        progress : callable
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        ExpertsSession
-            Data sets and settings.
-        """
+        """Prepare a seed; images are read when the first row asks for them."""
         return ExpertsSession(config, seed, progress)
 
     def config(self, settings: Settings) -> dict[str, Any]:
-        """Give the settings of a run; other data stand for both sets.
-
-        Parameters
-        ----------
-        settings : Settings
-            What the user asks.
-
-        Returns
-        -------
-        dict
-            Settings of the study.
-        """
+        """Give the settings of a run; other data stand for both sets."""
         config = super().config(settings)
         data = config["data"]
         return config | {"data": [data] if isinstance(data, str) else data}
 
     def check(self, config: dict[str, Any], settings: Settings) -> None:
-        """Refuse folders of models.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-        settings : Settings
-            What the user asks.
-        """
+        """Refuse folders of models."""
         if settings.save_models is not None or settings.from_models is not None:
             raise UsageError(
                 "The study of experts saves and loads no models: leave out --save-models and "
@@ -173,35 +126,11 @@ class Experts(Study):
             )
 
     def figures(self, summaries: Sequence[RowSummary], folder: Path) -> list[Path]:
-        """Draw accuracy and precision by the number of labels.
-
-        Parameters
-        ----------
-        summaries : sequence of RowSummary
-            What was measured.
-        folder : Path
-            Where to put the figures.
-
-        Returns
-        -------
-        list of Path
-            The files.
-        """
+        """Draw accuracy and precision by the number of labels."""
         return drawing.draw(summaries, folder, list(METHODS))
 
     def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
-        """Say of each published claim whether it held.
-
-        Parameters
-        ----------
-        summaries : sequence of RowSummary
-            What was measured.
-
-        Returns
-        -------
-        list of str
-            Sentences, each computed from the figures.
-        """
+        """Say of each published claim whether it held."""
         return verdicts.sentences(summaries, self.claims)
 
 

@@ -11,20 +11,7 @@ _SETS = ("mnist", "fashion-mnist")
 
 
 def sentences(summaries: Sequence[RowSummary], claims: Mapping[str, str]) -> list[str]:
-    """Say of each claim whether it held.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-    claims : mapping of str to str
-        What the published project claims.
-
-    Returns
-    -------
-    list of str
-        One sentence a claim and data set, where its rows were measured.
-    """
+    """Say of each claim whether it held."""
     found = {summary.row.id: summary for summary in summaries if summary.mean is not None}
     said = []
     for data in _SETS:

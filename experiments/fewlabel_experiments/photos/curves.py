@@ -28,54 +28,20 @@ LOSS, SHARE, PRECISION = "loss", "share", "precision"
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a curve.
+    """A point of a curve."""
 
-    Attributes
-    ----------
-    measure : str
-        What was measured.
-    step : int
-        Epoch from 1, or round from 0.
-    value : float
-        What came out.
-    """
-
-    measure: str
-    step: int
-    value: float
+    measure: str  # what was measured
+    step: int  # epoch from 1, or round from 0
+    value: float  # what came out
 
 
 def epochs(history: Sequence[dict[str, Any]]) -> list[Point]:
-    """Give the loss by epoch.
-
-    Parameters
-    ----------
-    history : sequence of dict
-        From a network: one an epoch, with ``loss``.
-
-    Returns
-    -------
-    list of Point
-        The curve.
-    """
+    """Give the loss by epoch."""
     return [Point(LOSS, k, float(epoch["loss"])) for k, epoch in enumerate(history, start=1)]
 
 
 def rounds(trained: SelfTrained, truth: np.ndarray) -> list[Point]:
-    """Give what each round of self-training accepted, and how much of it is right.
-
-    Parameters
-    ----------
-    trained : SelfTrained
-        From `rounds.run_rounds`.
-    truth : ndarray of shape (n,)
-        Classes of all rows, looked at now and never in training.
-
-    Returns
-    -------
-    list of Point
-        The curves.
-    """
+    """Give what each round of self-training accepted, and how much of it is right."""
     entries = trained.ledger.columns()
     points = []
     for record in trained.records[1:]:
@@ -90,38 +56,12 @@ def rounds(trained: SelfTrained, truth: np.ndarray) -> list[Point]:
 
 
 def to_csv(row: str, seed: int, points: Sequence[Point]) -> bytes:
-    """Write the curves of one row and seed.
-
-    Parameters
-    ----------
-    row : str
-        Name of the row.
-    seed : int
-        The seed.
-    points : sequence of Point
-        Its curves.
-
-    Returns
-    -------
-    bytes
-        A CSV file with the columns ``COLUMNS``.
-    """
+    """Write the curves of one row and seed."""
     return _table([(row, seed, p.measure, p.step, f"{p.value:.6g}") for p in points])
 
 
 def gather(folder: Path) -> Path | None:
-    """Put the curves of all rows and seeds of a run into one file.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the run.
-
-    Returns
-    -------
-    Path or None
-        The file ``training.csv`` there; None where no row has a curve.
-    """
+    """Put the curves of all rows and seeds of a run into one file."""
     lines: list[tuple[Any, ...]] = []
     for file in sorted(folder.glob("training-*-seed*.csv")):
         lines += [tuple(line) for line in csv.reader(io.StringIO(file.read_text("utf-8")))][1:]
@@ -133,20 +73,7 @@ def gather(folder: Path) -> Path | None:
 
 
 def read_means(file: Path, measure: str) -> dict[str, list[tuple[float, float]]]:
-    """Average a curve over the seeds.
-
-    Parameters
-    ----------
-    file : Path
-        From `gather`; it need not be there.
-    measure : str
-        What was measured.
-
-    Returns
-    -------
-    dict of str to list of (float, float)
-        For each row its steps and their means, over the seeds that came so far.
-    """
+    """Average a curve over the seeds."""
     if not file.is_file():
         return {}
     values: dict[str, dict[int, list[float]]] = {}

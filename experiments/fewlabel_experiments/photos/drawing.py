@@ -23,40 +23,14 @@ _NAMES = {
 
 
 def draw_rows(path: Path, summaries: Sequence[RowSummary]) -> Path:
-    """Draw the accuracy of every row as a bar.
-
-    Parameters
-    ----------
-    path : Path
-        File to write.
-    summaries : sequence of RowSummary
-        What was measured.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
+    """Draw the accuracy of every row as a bar."""
     return figures.draw_bars(
         path, summaries, xlabel="accuracy on held-out photos, %", size=(8.6, 0.52)
     )
 
 
 def draw_curves(path: Path, file: Path) -> Path:
-    """Draw the loss by epoch, and what self-training accepted by round.
-
-    Parameters
-    ----------
-    path : Path
-        File to write.
-    file : Path
-        From `curves.gather`.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
+    """Draw the loss by epoch, and what self-training accepted by round."""
 
     def paint(panels: Sequence[Axes]) -> None:
         loss, share, precision = panels

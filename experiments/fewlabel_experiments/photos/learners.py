@@ -18,19 +18,7 @@ from .session import RANDOM, PhotoSession
 
 
 def scratch(session: PhotoSession) -> Outcome:
-    """Train a large network from random weights, for a short run.
-
-    Parameters
-    ----------
-    session : PhotoSession
-        The photos.
-
-    Returns
-    -------
-    Outcome
-        Accuracy on the held-out photos; ``final_loss``; and ``majority``, what the most
-        frequent class among the labels would score.
-    """
+    """Train a large network from random weights, for a short run."""
     config, y = session.config, session.labels(RANDOM).y
     model = FineTuning(
         config["scratch_backbone"],
@@ -53,63 +41,20 @@ def scratch(session: PhotoSession) -> Outcome:
 
 
 def probe(session: PhotoSession) -> Outcome:
-    """Train a linear head on frozen features.
-
-    Parameters
-    ----------
-    session : PhotoSession
-        The photos.
-
-    Returns
-    -------
-    Outcome
-        Accuracy on the held-out photos.
-    """
+    """Train a linear head on frozen features."""
     model = _network(session, depth="head", augment=None)
     return _tested(session, "probe", model.fit(session.photos, session.labels(RANDOM).y))
 
 
 def fine_tuned(session: PhotoSession, name: str, how: str) -> Outcome:
-    """Fine-tune the pretrained network on the labelled photos.
-
-    Parameters
-    ----------
-    session : PhotoSession
-        The photos.
-    name : str
-        Name of the row.
-    how : {"random", "selected"}
-        How the labelled photos were chosen.
-
-    Returns
-    -------
-    Outcome
-        Accuracy on the held-out photos.
-    """
+    """Fine-tune the pretrained network on the labelled photos."""
     model = _fine_tuned(session, how)
     extra = {"n_train": float(session.n_labeled)}
     return _tested(session, name, model, extra, epochs(model.history_))
 
 
 def self_trained(session: PhotoSession, name: str, how: str) -> Outcome:
-    """Fine-tune the same network in rounds, on labels and on what it is sure of itself.
-
-    Parameters
-    ----------
-    session : PhotoSession
-        The photos.
-    name : str
-        Name of the row.
-    how : {"random", "selected"}
-        How the labelled photos were chosen.
-
-    Returns
-    -------
-    Outcome
-        Accuracy on the held-out photos; how many pseudo-labels the final network was trained
-        on, how many of these are right, and how many were revoked on the way; with random
-        labels the pictures as well.
-    """
+    """Fine-tune the same network in rounds, on labels and on what it is sure of itself."""
     trained = run_rounds(session, how, _fine_tuned(session, how), _network(session))
     points = rounds(trained, session.y)
     at_the_end = {p.measure: p.value for p in points if p.step == len(trained.records) - 1}
@@ -130,39 +75,12 @@ def self_trained(session: PhotoSession, name: str, how: str) -> Outcome:
 
 
 def default(session: PhotoSession, how: str) -> Outcome:
-    """Let fewlabel's main job learn from frozen features.
-
-    Parameters
-    ----------
-    session : PhotoSession
-        The photos.
-    how : {"random", "selected"}
-        How the labelled photos were chosen.
-
-    Returns
-    -------
-    Outcome
-        Accuracy on the held-out photos, and ``labels_alone``: that of a linear model on the
-        same features which had no unlabelled photos.
-    """
+    """Let fewlabel's main job learn from frozen features."""
     return _fitted(session, how, FitSettings(seed=session.seed))
 
 
 def best(session: PhotoSession, how: str) -> Outcome:
-    """Let fewlabel spend more time, on the method that the settings name.
-
-    Parameters
-    ----------
-    session : PhotoSession
-        The photos.
-    how : {"random", "selected"}
-        How the labelled photos were chosen.
-
-    Returns
-    -------
-    Outcome
-        Accuracy on the held-out photos; ``labels_alone``; and ``networks``, how many joined.
-    """
+    """Let fewlabel spend more time, on the method that the settings name."""
     settings = FitSettings(
         method=session.config["best_method"],
         features=session.config["backbone"],

@@ -34,39 +34,12 @@ _QUALITY = 70
 
 
 def draw(session: PhotoSession, trained: SelfTrained) -> dict[str, bytes]:
-    """Draw the pictures of a run.
-
-    Parameters
-    ----------
-    session : PhotoSession
-        The photos.
-    trained : SelfTrained
-        Trained on them.
-
-    Returns
-    -------
-    dict of str to bytes
-        Files by name.
-    """
+    """Draw the pictures of a run."""
     return {ACCEPTED: accepted(session, trained), EXPLAINED: explained(session, trained)}
 
 
 def accepted(session: PhotoSession, trained: SelfTrained) -> bytes:
-    """Show pseudo-labels of each round, from the surest to the least sure that was accepted.
-
-    Parameters
-    ----------
-    session : PhotoSession
-        The photos.
-    trained : SelfTrained
-        Trained on them.
-
-    Returns
-    -------
-    bytes
-        A JPEG file; a red frame is a wrong pseudo-label. One line of text where none
-        was accepted.
-    """
+    """Show pseudo-labels of each round, from the surest to the least sure that was accepted."""
     if not len(trained.ledger):
         figure = Figure(figsize=(1.2 * _COLUMNS, 0.5), facecolor="white")
         FigureCanvasAgg(figure)
@@ -92,20 +65,7 @@ def accepted(session: PhotoSession, trained: SelfTrained) -> bytes:
 
 
 def explained(session: PhotoSession, trained: SelfTrained) -> bytes:
-    """Explain right, wrong and unsure predictions of held-out photos by LIME.
-
-    Parameters
-    ----------
-    session : PhotoSession
-        The photos.
-    trained : SelfTrained
-        What predicts them.
-
-    Returns
-    -------
-    bytes
-        A JPEG file.
-    """
+    """Explain right, wrong and unsure predictions of held-out photos by LIME."""
     sheet = explain_sheet(
         _Explainable(session, trained.network),
         session.test,

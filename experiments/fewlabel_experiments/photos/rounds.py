@@ -21,50 +21,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SelfTrained:
-    """A network after the rounds of self-training.
+    """A network after the rounds of self-training."""
 
-    Attributes
-    ----------
-    network : FineTuning
-        The network of the last round.
-    classes : ndarray of shape (K,), dtype int64
-        Classes that are labelled; labels of the ledger are positions in them.
-    ledger : PseudoLabelLedger
-        Every pseudo-label, with its round and perhaps its revocation.
-    records : list of RoundRecord
-        What each round accepted and revoked; the first is training on the labels alone.
-    n_unlabeled : int
-        Photos without a label.
-    """
-
-    network: FineTuning
+    network: FineTuning  # the network of the last round
+    # (K,): classes that are labelled; labels of the ledger are positions in them
     classes: np.ndarray
-    ledger: PseudoLabelLedger
+    ledger: PseudoLabelLedger  # every pseudo-label, with its round and perhaps its revocation
+    # What each round accepted and revoked; the first is training on the labels alone
     records: list[RoundRecord]
-    n_unlabeled: int
+    n_unlabeled: int  # photos without a label
 
 
 def run_rounds(
     session: PhotoSession, how: str, first: FineTuning, network: FineTuning
 ) -> SelfTrained:
-    """Train in a fixed number of rounds, each time from the pretrained weights.
-
-    Parameters
-    ----------
-    session : PhotoSession
-        The photos.
-    how : {"random", "selected"}
-        How the labelled photos were chosen.
-    first : FineTuning
-        Trained on the labels alone.
-    network : FineTuning
-        The same, not trained.
-
-    Returns
-    -------
-    SelfTrained
-        The network of the last round.
-    """
+    """Train in a fixed number of rounds, each time from the pretrained weights."""
     config, y = session.config, session.labels(how).y
     classes, seen = np.unique(y[y >= 0], return_inverse=True)
     codes = np.full(len(y), -1, dtype=np.int64)

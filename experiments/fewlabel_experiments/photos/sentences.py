@@ -17,18 +17,7 @@ _LEARNS = 15.0
 
 
 def failure(summaries: Sequence[RowSummary]) -> list[str]:
-    """Say whether a network from random weights learns.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-
-    Returns
-    -------
-    list of str
-        One sentence; none where it was not measured.
-    """
+    """Say whether a network from random weights learns."""
     s = _measured(summaries).get("scratch")
     if s is None or s.mean is None:
         return []
@@ -42,18 +31,7 @@ def failure(summaries: Sequence[RowSummary]) -> list[str]:
 
 
 def pretrained(summaries: Sequence[RowSummary]) -> list[str]:
-    """Say what pretraining and fine-tuning bring.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-
-    Returns
-    -------
-    list of str
-        One sentence; none where a row is missing.
-    """
+    """Say what pretraining and fine-tuning bring."""
     mean = _means(summaries)
     if not {"probe", "fine-tuned-random"} <= set(mean):
         return []
@@ -65,18 +43,7 @@ def pretrained(summaries: Sequence[RowSummary]) -> list[str]:
 
 
 def self_training(summaries: Sequence[RowSummary]) -> list[str]:
-    """Say what self-training brings over the same network without it.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-
-    Returns
-    -------
-    list of str
-        A sentence for each way to choose the labels.
-    """
+    """Say what self-training brings over the same network without it."""
     found, sentences = _measured(summaries), []
     for how in GOALS:
         s, before = found.get(f"self-training-{how}"), found.get(f"fine-tuned-{how}")
@@ -100,18 +67,7 @@ def self_training(summaries: Sequence[RowSummary]) -> list[str]:
 
 
 def selection(summaries: Sequence[RowSummary]) -> list[str]:
-    """Say what choosing the labels brings.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-
-    Returns
-    -------
-    list of str
-        One sentence; none where rows are missing.
-    """
+    """Say what choosing the labels brings."""
     mean = _means(summaries)
     gains = [
         f"{words} {mean[f'{name}-selected'] - mean[f'{name}-random']:+.1f}"
@@ -126,18 +82,7 @@ def selection(summaries: Sequence[RowSummary]) -> list[str]:
 
 
 def goals(summaries: Sequence[RowSummary]) -> list[str]:
-    """Say whether the accuracy that the project set itself is reached.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-
-    Returns
-    -------
-    list of str
-        A sentence for each way to choose the labels; none on other photos.
-    """
+    """Say whether the accuracy that the project set itself is reached."""
     found = _measured(summaries)
     if any(s.published is not None for s in summaries):
         return []
@@ -157,20 +102,7 @@ def goals(summaries: Sequence[RowSummary]) -> list[str]:
 
 
 def published(summaries: Sequence[RowSummary], figures: Mapping[str, Published]) -> list[str]:
-    """Give the published figures where they are of other photos than the rows.
-
-    Parameters
-    ----------
-    summaries : sequence of RowSummary
-        What was measured.
-    figures : mapping of str to Published
-        Published figures.
-
-    Returns
-    -------
-    list of str
-        One sentence; none where they stand in the table, or nothing was measured.
-    """
+    """Give the published figures where they are of other photos than the rows."""
     if not _means(summaries) or any(s.published is not None for s in summaries):
         return []
     told = "; ".join(f"{p.model} {p.accuracy:g} %" for p in figures.values())

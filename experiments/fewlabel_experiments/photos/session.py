@@ -33,37 +33,7 @@ _FEWEST_PHOTOS = 40
 
 
 class PhotoSession(Session):
-    """The photos of one seed, all read at one size, and what is made of them once.
-
-    Parameters
-    ----------
-    config : dict
-        Settings of the study.
-    settings : Settings
-        What the user asks.
-    seed : int
-        Seed of every random choice.
-    progress : callable
-        Called as ``progress(stage, done, total)``.
-
-    Attributes
-    ----------
-    photos, test_photos : ndarray of shape (n, H, W, 3), dtype uint8
-        Pixels of the training and the held-out photos.
-    train, test : ImageSet
-        The same as image sets.
-    y, y_test : ndarray of shape (n,), dtype int64
-        Their classes. Those of training photos that are not labelled are used for nothing but
-        to say how many pseudo-labels are right.
-    classes : tuple of str
-        Names of the classes.
-    n_labeled : int
-        How many training photos are labelled.
-    weights : str or None
-        Weights of the pretrained network; None fetches them.
-    draws : bool
-        Whether pictures are made with this seed: with the first.
-    """
+    """The photos of one seed, all read at one size, and what is made of them once."""
 
     def __init__(
         self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
@@ -86,13 +56,7 @@ class PhotoSession(Session):
         self.test = image_set_from_array(self.test_photos, source="the held-out photos")
 
     def features(self) -> Any:
-        """Give the frozen features of the training photos, computed once.
-
-        Returns
-        -------
-        Features
-            Rows and extractor.
-        """
+        """Give the frozen features of the training photos, computed once."""
         return self.work.get(
             "features",
             lambda: extract_features(
@@ -105,29 +69,12 @@ class PhotoSession(Session):
         )
 
     def test_features(self) -> np.ndarray:
-        """Give the frozen features of the held-out photos, computed once.
-
-        Returns
-        -------
-        ndarray of shape (n_test, d), dtype float32
-            One row a photo.
-        """
+        """Give the frozen features of the held-out photos, computed once."""
         extractor = self.features().extractor
         return self.work.get("test features", lambda: extractor.transform(self.test))
 
     def labels(self, how: str) -> Labels:
-        """Give the labels of the photos that were chosen, and of no other.
-
-        Parameters
-        ----------
-        how : {"random", "selected"}
-            How the photos to label are chosen.
-
-        Returns
-        -------
-        Labels
-            As many as ``n_labeled``.
-        """
+        """Give the labels of the photos that were chosen, and of no other."""
         if how == RANDOM:
             chosen = self.work.get(
                 "random labels",
@@ -150,26 +97,7 @@ class PhotoSession(Session):
 
 @lru_cache(maxsize=1)
 def load_photos(data: str) -> ImageSet:
-    """Open the photos of the study, all published splits pooled.
-
-    Parameters
-    ----------
-    data : str
-        ``"grocery"``, or a folder in Food-11's own layout. Its folder ``evaluation``, which
-        the published project left alone, is left alone too.
-
-    Returns
-    -------
-    ImageSet
-        Photos with ``truth``.
-
-    Raises
-    ------
-    UsageError
-        If there is no such folder, or it holds too few photos.
-    DataError
-        If the benchmark is not on this machine, or the folder's files have other names.
-    """
+    """Open the photos of the study, all published splits pooled."""
     if data == GROCERY:
         return load_benchmark(GROCERY)
     if not Path(data).is_dir():
@@ -191,20 +119,7 @@ def load_photos(data: str) -> ImageSet:
 
 
 def chosen_photos(images: ImageSet, config: dict[str, Any]) -> ImageSet:
-    """Take the photos of a quick run: a few of each of the most frequent classes.
-
-    Parameters
-    ----------
-    images : ImageSet
-        All photos.
-    config : dict
-        Settings of the study: ``n_classes`` and ``per_class``, 0 for all.
-
-    Returns
-    -------
-    ImageSet
-        Photos, drawn with a fixed seed.
-    """
+    """Take the photos of a quick run: a few of each of the most frequent classes."""
     y = labels_from_truth(images).y
     sizes = np.bincount(y)
     frequent = np.argsort(-sizes, kind="stable")[: config["n_classes"] or len(sizes)]
@@ -217,53 +132,18 @@ def chosen_photos(images: ImageSet, config: dict[str, Any]) -> ImageSet:
 
 
 def n_photos(config: dict[str, Any]) -> int:
-    """Say how many photos a run uses, at most.
-
-    Parameters
-    ----------
-    config : dict
-        Settings of the study.
-
-    Returns
-    -------
-    int
-        Training and held-out photos.
-    """
+    """Say how many photos a run uses, at most."""
     most = config["n_classes"] * config["per_class"]
     return min(config["n_images"], most) if most else int(config["n_images"])
 
 
 def n_labeled(config: dict[str, Any], n: int) -> int:
-    """Say how many photos are labelled.
-
-    Parameters
-    ----------
-    config : dict
-        Settings of the study: ``label_share`` and ``most_labels``.
-    n : int
-        How many photos there are.
-
-    Returns
-    -------
-    int
-        Labels.
-    """
+    """Say how many photos are labelled."""
     return min(round(config["label_share"] * n), int(config["most_labels"]))
 
 
 def weights_file(config: dict[str, Any]) -> str | None:
-    """Find the weights of the pretrained network.
-
-    Parameters
-    ----------
-    config : dict
-        Settings of the study: ``weights``, the name of the file.
-
-    Returns
-    -------
-    str or None
-        The file in the folder ``models`` beside that of ``FEWLABEL_DATA``; None without one.
-    """
+    """Find the weights of the pretrained network."""
     data = os.environ.get("FEWLABEL_DATA")
     if data is None:
         return None
@@ -272,22 +152,7 @@ def weights_file(config: dict[str, Any]) -> str | None:
 
 
 def check_photos(config: dict[str, Any]) -> None:
-    """Refuse what cannot be run: photos or weights that cannot be had.
-
-    Parameters
-    ----------
-    config : dict
-        Settings of the study.
-
-    Raises
-    ------
-    UsageError
-        If the folder cannot be used.
-    DataError
-        If the benchmark is not on this machine.
-    DownloadError
-        If the weights are not here and the hub cannot be reached.
-    """
+    """Refuse what cannot be run: photos or weights that cannot be had."""
     load_photos(config["data"])
     if weights_file(config) is None:
         # Fetches them, or says what to do: better now than after the first row.

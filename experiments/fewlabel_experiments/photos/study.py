@@ -29,36 +29,14 @@ class Photos(Study):
     pictures = pictures.FILES
 
     def config(self, settings: Settings) -> dict[str, Any]:
-        """Give the settings of a run; the photos of a folder are counted.
-
-        Parameters
-        ----------
-        settings : Settings
-            What the user asks.
-
-        Returns
-        -------
-        dict
-            Settings of the study.
-        """
+        """Give the settings of a run; the photos of a folder are counted."""
         config = super().config(settings)
         if settings.data is not None:
             config["n_images"] = len(load_photos(config["data"]))
         return config
 
     def rows(self, config: dict[str, Any]) -> list[Row]:
-        """Give the rows in the order of the table.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-
-        Returns
-        -------
-        list of Row
-            Networks on random labels, the same on selected ones, then fewlabel's own methods.
-        """
+        """Give the rows in the order of the table."""
         n = n_labeled(config, n_photos(config))
         share = f"{100 * config['label_share']:g} %"
         words = {RANDOM: f"{share} random labels", SELECTED: f"{share} labels that it selected"}
@@ -87,51 +65,15 @@ class Photos(Study):
     def open(
         self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
     ) -> Session:
-        """Read the photos.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-        settings : Settings
-            What the user asks.
-        seed : int
-            The seed.
-        progress : callable
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        PhotoSession
-            Photos, labels and features.
-        """
+        """Read the photos."""
         return PhotoSession(config, settings, seed, progress)
 
     def is_comparable(self, settings: Settings) -> bool:
-        """Tell whether a run has the data of the published figures, which are on Food-11.
-
-        Parameters
-        ----------
-        settings : Settings
-            What the user asks.
-
-        Returns
-        -------
-        bool
-            True with a folder of Food-11.
-        """
+        """Tell whether a run has the data of the published figures, which are on Food-11."""
         return settings.data is not None
 
     def check(self, config: dict[str, Any], settings: Settings) -> None:
-        """Refuse photos or weights that cannot be had, and folders of models.
-
-        Parameters
-        ----------
-        config : dict
-            Settings of the study.
-        settings : Settings
-            What the user asks.
-        """
+        """Refuse photos or weights that cannot be had, and folders of models."""
         if settings.save_models is not None or settings.from_models is not None:
             raise UsageError(
                 "The study of photos saves and loads no models: leave out --save-models and "
@@ -140,20 +82,7 @@ class Photos(Study):
         check_photos(config)
 
     def figures(self, summaries: Sequence[RowSummary], folder: Path) -> list[Path]:
-        """Draw the rows as bars, and the curves of training.
-
-        Parameters
-        ----------
-        summaries : sequence of RowSummary
-            What was measured.
-        folder : Path
-            Where to put the figures; of a run, with its curves.
-
-        Returns
-        -------
-        list of Path
-            The files.
-        """
+        """Draw the rows as bars, and the curves of training."""
         # Outside of a run, the curves of the last full measurement.
         file = curves.gather(folder) or self.folder / curves.FILE
         return [
@@ -162,18 +91,7 @@ class Photos(Study):
         ]
 
     def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
-        """Say what the comparison shows.
-
-        Parameters
-        ----------
-        summaries : sequence of RowSummary
-            What was measured.
-
-        Returns
-        -------
-        list of str
-            Sentences, each computed from the figures.
-        """
+        """Say what the comparison shows."""
         return [
             *sentences.failure(summaries),
             *sentences.pretrained(summaries),
