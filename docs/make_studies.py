@@ -26,56 +26,20 @@ END = "<!-- End of what `make docs` writes. -->"
 
 
 def page_of(name: str) -> Path:
-    """Give the page of a study.
-
-    Parameters
-    ----------
-    name : str
-        Name of the study.
-
-    Returns
-    -------
-    Path
-        The page.
-    """
+    """Give the page of a study."""
     return DOCS / "studies" / f"{name}.md"
 
 
 def measured(name: str) -> str:
-    """Write the tables and sentences of a study.
-
-    Parameters
-    ----------
-    name : str
-        Name of the study.
-
-    Returns
-    -------
-    str
-        Markdown, between the two marks.
-    """
+    """Write the tables of a study."""
     study = registry.find_study(name)
     rows = study.rows(study.config(protocol.Settings()))
     summaries = summary.read_ours(study, rows)
-    text = tables.page(summaries, study.sentences(summaries), study.measures)
-    return f"{BEGIN}\n\n{text}\n{END}"
+    return f"{BEGIN}\n\n{tables.page(study, summaries)}\n{END}"
 
 
 def draw(name: str, folder: Path) -> list[Path]:
-    """Draw the figures of a study.
-
-    Parameters
-    ----------
-    name : str
-        Name of the study.
-    folder : Path
-        Where to put them.
-
-    Returns
-    -------
-    list of Path
-        The files.
-    """
+    """Draw the figures of a study."""
     study = registry.find_study(name)
     rows = study.rows(study.config(protocol.Settings()))
     drawn: list[Path] = study.figures(summary.read_ours(study, rows), folder)
@@ -83,20 +47,7 @@ def draw(name: str, folder: Path) -> list[Path]:
 
 
 def renewed(text: str, block: str) -> str:
-    """Put a new block in place of the old one.
-
-    Parameters
-    ----------
-    text : str
-        The page.
-    block : str
-        From `measured`.
-
-    Returns
-    -------
-    str
-        The page with the new block.
-    """
+    """Put a new block in place of the old one."""
     pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
     return pattern.sub(lambda _: block, text)
 

@@ -9,7 +9,7 @@ from . import learners
 from .clusterings import ClusterSession, TrainingSet, check_data, n_training_images
 from .learners import DEFAULT, LR, NET
 from .models import ModelStore
-from .protocol import Outcome, Progress, Row, Session, Settings, Study
+from .protocol import Outcome, Row, Settings, Study
 
 _SHORT = {LR: "lr", NET: "network"}
 _LEARN = {LR: learners.logistic, NET: learners.network}
@@ -18,11 +18,7 @@ _LEARN = {LR: learners.logistic, NET: learners.network}
 class ClusterStudy(Study):
     """A study on k-means, with rows that name what was labelled and how labels were spread."""
 
-    def open(
-        self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
-    ) -> Session:
-        """Load the images."""
-        return ClusterSession(config, settings, seed, progress)
+    session = ClusterSession
 
     def check(self, config: dict[str, Any], settings: Settings) -> None:
         """Refuse data that are missing or too few, and folders that hold no models."""
@@ -92,7 +88,7 @@ class ClusterStudy(Study):
         return Row(name, f"{n:,} labels that it chose", DEFAULT, n, compute, beyond=True)
 
     def is_saved(self, settings: Settings, row: Row, seed: int) -> bool:
-        """Tell whether the model of a row is saved, or need not be."""
+        """Return whether the model of a row is saved, or need not be."""
         return ModelStore(settings.save_models).is_saved(f"{row.id}-seed{seed}")
 
     def _row(

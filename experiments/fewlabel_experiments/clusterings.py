@@ -55,8 +55,7 @@ class ClusterSession(Session):
     def __init__(
         self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
     ) -> None:
-        super().__init__(seed, progress)
-        self.config = config
+        super().__init__(config, settings, seed, progress)
         self.models = ModelStore(settings.save_models, settings.from_models)
         train = load_benchmark(config["data"], "train")
         if 0 < config["n_images"] < len(train):

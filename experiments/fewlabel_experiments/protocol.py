@@ -1,4 +1,4 @@
-"""What a study is: named rows, each computed once a seed, beside published figures."""
+"""What a study is: named rows, each computed once a seed, beside published figures and goals."""
 
 from __future__ import annotations
 
@@ -27,23 +27,34 @@ class Settings:
     """What the user asks of a study."""
 
     quick: bool = False  # a short run on fewer images, to see that everything works
-    seeds: tuple[int, ...] = ()  # seeds; empty for those of the study
-    data: str | None = None  # other data than the study's own; published figures are then not shown
+    seeds: tuple[int, ...] = ()  # empty for those of the study
+    data: str | None = None  # other data than the study's own
     save_models: Path | None = None  # folder to save every model into
-    # Folder with saved models, which are loaded in place of training
-    from_models: Path | None = None
-    # How many images of each kind, by the names of Study.sizes; others are the study's own
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    from_models: Path | None = None  # folder with models that are loaded in place of training
+    sizes: Mapping[str, int] = field(default_factory=dict)  # by the names of `Study.sizes`
 
 
 @dataclass(frozen=True)
 class Published:
     """A published figure."""
 
-    setting: str  # the setting in words
-    model: str  # what was trained
+    setting: str
+    model: str
     accuracy: float  # share of right test predictions, in percent
-    source: str  # where it was published
+    source: str
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a row is to reach: a number, or what other rows reach, times and plus something."""
+
+    text: str
+    row: str
+    measure: str = "accuracy"  # in percent; or a name of `Study.measures`
+    at_least: float | str | Sequence[str] | None = None  # of several rows the best counts
+    at_most: float | str | None = None
+    times: float = 1.0
+    plus: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,19 +62,22 @@ class Outcome:
     """What a row measured with one seed."""
 
     accuracy: float  # share of right test predictions, between 0 and 1
-    # Other numbers, averaged over the seeds into columns of their own
-    extra: dict[str, float] = field(default_factory=dict)
-    # Files for the folder of the run by name, such as pictures
-    files: dict[str, bytes] = field(default_factory=dict)
+    extra: dict[str, float] = field(default_factory=dict)  # averaged into columns of their own
+    files: dict[str, bytes] = field(default_factory=dict)  # for the folder of the run, by name
 
 
 class Session:
     """What the rows of one seed share: the data, and pieces that are made once."""
 
-    def __init__(self, seed: int, progress: Progress) -> None:
+    def __init__(
+        self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
+    ) -> None:
+        self.config = config
         self.seed = seed
         self.progress = progress
         self.work = SharedWork()
+        # Pictures are made with the first seed.
+        self.draws = seed == (settings.seeds or config["seeds"])[0]
 
 
 @dataclass(frozen=True)
@@ -71,23 +85,21 @@ class Row:
     """One row of a study."""
 
     id: str  # short plain name, the same in every table
-    setting: str  # the setting in words
-    model: str  # what is trained
+    setting: str
+    model: str
     n_labeled: int  # how many true labels the row uses
-    compute: Callable[[Any], Outcome]  # takes the Session of a seed and gives an Outcome
+    compute: Callable[[Any], Outcome]  # takes the session of a seed
     published: str | None = None  # row of published.csv that it repeats
-    beyond: bool = False  # true for fewlabel's own default at the same number of labels
+    beyond: bool = False  # fewlabel's own default at the same number of labels
 
 
 class Study(ABC):
-    """A published study: its rows, what was published, and what to draw and say."""
+    """A published study: its rows, what was published, its goals and figures."""
 
-    # Files of a run that its page shows, besides the figures that are drawn of numbers
-    pictures: tuple[str, ...] = ()
-    # Numbers of an outcome that its page shows beside the accuracy, with their headings
-    measures: Mapping[str, str] = MappingProxyType({})
-    # Settings of config.toml that are numbers of images and that the user may change
-    sizes: tuple[str, ...] = ()
+    session: type[Session] = Session
+    pictures: tuple[str, ...] = ()  # files of a run that its page shows besides the figures
+    measures: Mapping[str, str] = MappingProxyType({})  # headings of numbers beside the accuracy
+    sizes: tuple[str, ...] = ()  # settings that are numbers of images and that the user may change
 
     def __init__(self, name: str, title: str, folder: Path) -> None:
         self.name = name
@@ -95,45 +107,59 @@ class Study(ABC):
         self.folder = folder
 
     @cached_property
+    def _tables(self) -> dict[str, Any]:
+        return tomllib.loads((self.folder / "config.toml").read_text(encoding="utf-8"))
+
+    @cached_property
     def published(self) -> dict[str, Published]:
-        """Published figures by the name of their row."""
+        """Published figures by the name of their row; none where claims were published."""
         with (self.folder / "published.csv").open(encoding="utf-8", newline="") as file:
             return {
                 line["row"]: Published(
                     line["setting"], line["model"], float(line["accuracy"]), line["source"]
                 )
                 for line in csv.DictReader(file)
+                if "accuracy" in line
             }
 
+    @property
+    def goals(self) -> list[Goal]:
+        """What the rows of a whole run are to reach."""
+        return [Goal(**goal) for goal in self._tables.get("goals", [])]
+
+    @property
+    def goal_within(self) -> float | None:
+        """How many points below a published figure count as reached; None for no such goal."""
+        within: float | None = self._tables.get("goal_within")
+        return within
+
     def config(self, settings: Settings) -> dict[str, Any]:
-        """Give the settings of a run: those of the study, then those of a quick run."""
+        """Return ``[full]``, overlaid by ``[quick]`` and by the user's data and sizes."""
         if settings.sizes and not set(settings.sizes) <= set(self.sizes):
             raise UsageError(
                 f"The images of the study {self.name} are as many as its data set has: leave out "
                 "--labelled, --unlabelled and --test."
             )
-        tables = tomllib.loads((self.folder / "config.toml").read_text(encoding="utf-8"))
-        config = tables["full"] | (tables["quick"] if settings.quick else {})
+        config: dict[str, Any] = dict(self._tables["full"])
+        config |= self._tables["quick"] if settings.quick else {}
         config |= {"data": settings.data} if settings.data is not None else {}
         return config | dict(settings.sizes)
 
     @abstractmethod
     def rows(self, config: dict[str, Any]) -> list[Row]:
-        """Give the rows in the order of the table."""
-
-    @abstractmethod
-    def open(
-        self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
-    ) -> Session:
-        """Load what the rows of a seed need."""
+        """Return the rows in the order of the table."""
 
     def is_comparable(self, settings: Settings) -> bool:
-        """Tell whether a run has the data of the published figures."""
+        """Return whether a run has the data of the published figures."""
         return settings.data is None
 
     def check(self, config: dict[str, Any], settings: Settings) -> None:
-        """Refuse what cannot be run, before anything is written; nothing by default."""
-        return
+        """Refuse what cannot be run, before anything is written; by default, folders of models."""
+        if settings.save_models is not None or settings.from_models is not None:
+            raise UsageError(
+                f"The study {self.name} saves and loads no models: leave out --save-models and "
+                "--from-models. A model of your own is saved by `fewlabel fit`."
+            )
 
     def show_preprocessing(self, config: dict[str, Any], path: Path) -> None:
         """Draw what every step of the study's preprocessing makes of some images."""
@@ -143,13 +169,9 @@ class Study(ABC):
         )
 
     def is_saved(self, settings: Settings, row: Row, seed: int) -> bool:
-        """Tell whether a row that has a record may be passed over."""
+        """Return whether no model of the row is still to be saved."""
         return True
 
     def figures(self, summaries: Sequence[RowSummary], folder: Path) -> list[Path]:
-        """Draw the figures of a study."""
-        return []
-
-    def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
-        """Say what the comparison shows, computed from the figures."""
+        """Draw the figures of a study into a folder, and return the files."""
         return []

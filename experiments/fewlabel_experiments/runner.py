@@ -15,24 +15,31 @@ from fewlabel.files import atomic_file
 from . import tables
 from .protocol import Progress, Row, Session, Settings, Study
 from .records import RecordStore
-from .summary import RowSummary, summarise, total_seconds, write_ours
+from .summary import (
+    GoalResult,
+    RowSummary,
+    check_goals,
+    summarize,
+    total_seconds,
+    write_ours,
+)
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class StudyResult:
     """A finished run of a study."""
 
-    study: Study  # the study
+    study: Study
     summaries: list[RowSummary]  # published beside ours, row by row
-    sentences: list[str]  # what the comparison shows
+    goals: list[GoalResult]  # none of a quick run, or on other data
     records: list[dict[str, Any]]  # one a row and seed
     seconds: float  # what all of it took, added up over interruptions
     files: list[Path]  # tables and figures that were written
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the result in a form that JSON takes."""
+        """Return the result in a form that JSON takes."""
         rows = [
             {
                 "row": s.row.id,
@@ -40,6 +47,8 @@ class StudyResult:
                 "model": s.row.model,
                 "n_labeled": s.row.n_labeled,
                 "published": s.published,
+                "goal": s.goal,
+                "reached": s.reached,
                 "accuracy_mean": s.mean,
                 "accuracy_sd": s.sd,
                 "difference": s.difference,
@@ -52,10 +61,21 @@ class StudyResult:
             }
             for s in self.summaries
         ]
+        goals = [
+            {
+                "text": result.goal.text,
+                "row": result.row.id,
+                "measure": result.goal.measure,
+                "at_most" if result.goal.at_least is None else "at_least": result.bound,
+                "ours": result.ours,
+                "reached": result.reached,
+            }
+            for result in self.goals
+        ]
         return {
             "study": self.study.name,
             "rows": rows,
-            "sentences": self.sentences,
+            "goals": goals,
             "seconds": self.seconds,
             "files": [str(file) for file in self.files],
         }
@@ -67,9 +87,9 @@ def run_study(
     out: Path,
     *,
     progress: Progress | None = None,
-    tell: Tell | None = None,
+    log: Log | None = None,
 ) -> StudyResult:
-    """Run a study, or go on with it."""
+    """Run a study into a folder, or go on with it; ``log`` gets a line as each row ends."""
     if settings.save_models is not None and settings.from_models is not None:
         raise UsageError("Models are either saved or loaded: give --save-models or --from-models.")
     config = study.config(settings)
@@ -79,13 +99,22 @@ def run_study(
     store = RecordStore(out, _made_with(study, settings, config))
     progress = progress or (lambda stage, done, total: None)
     for seed in seeds:
-        _run_seed(study, settings, config, seed, rows, store, progress, tell or (lambda text: None))
+        _run_seed(study, settings, config, seed, rows, store, progress, log or (lambda text: None))
     records = [record for record in store.records if record["seed"] in seeds]
-    summaries = summarise(study, rows, records, comparable=study.is_comparable(settings))
-    # A quick run is compared with nothing: what it would say of the study is not so.
-    sentences = [] if settings.quick else study.sentences(summaries)
-    files = _write(study, summaries, sentences, out)
-    return StudyResult(study, summaries, sentences, records, total_seconds(records), files)
+    # Goals are those of whole runs on the study's own data.
+    with_goals = not settings.quick and settings.data is None
+    summaries = summarize(
+        study, rows, records, comparable=study.is_comparable(settings), with_goals=with_goals
+    )
+    goals = check_goals(study, summaries) if with_goals else []
+    ours, page = out / "ours.csv", out / "tables.md"
+    write_ours(ours, summaries)
+    with atomic_file(page) as temporary:
+        text = tables.page(study, summaries, with_goals=with_goals)
+        temporary.write_text(f"# {study.title}\n\n{text}", encoding="utf-8")
+    pictures = [out / name for name in study.pictures if (out / name).is_file()]
+    files = [ours, page, *study.figures(summaries, out), *pictures]
+    return StudyResult(study, summaries, goals, records, total_seconds(records), files)
 
 
 def _made_with(study: Study, settings: Settings, config: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +136,7 @@ def _run_seed(
     rows: list[Row],
     store: RecordStore,
     progress: Progress,
-    tell: Tell,
+    log: Log,
 ) -> None:
     """Run the rows of one seed that have no record; the data are loaded if there is one."""
     session: Session | None = None
@@ -117,7 +146,7 @@ def _run_seed(
         progress(stage, number, len(rows))
         if store.find(row.id, seed) is not None and study.is_saved(settings, row, seed):
             continue
-        session = session or study.open(config, settings, seed, progress)
+        session = session or study.session(config, settings, seed, progress)
         with session.work.row() as cost:
             outcome = row.compute(session)
         for name, content in outcome.files.items():
@@ -136,24 +165,12 @@ def _run_seed(
                 "commit": measured,
             }
         )
-        tell(f"{stage}: {row.id} {100 * outcome.accuracy:.2f} % ({cost.seconds:.1f} s)")
+        log(f"{stage}: {row.id} {100 * outcome.accuracy:.2f} % ({cost.seconds:.1f} s)")
     progress(stage, len(rows), len(rows))
 
 
-def _write(
-    study: Study, summaries: list[RowSummary], sentences: list[str], out: Path
-) -> list[Path]:
-    ours, page = out / "ours.csv", out / "tables.md"
-    write_ours(ours, summaries)
-    with atomic_file(page) as temporary:
-        text = f"# {study.title}\n\n{tables.page(summaries, sentences, study.measures)}"
-        temporary.write_text(text, encoding="utf-8")
-    pictures = [out / name for name in study.pictures if (out / name).is_file()]
-    return [ours, page, *study.figures(summaries, out), *pictures]
-
-
 def commit() -> str:
-    """Say what is being measured."""
+    """Return the clone's commit, with a ``+`` if its code was changed; else the version."""
     root = Path(__file__).resolve().parents[2]
     version = f"v{fewlabel.__version__}"
     if not (root / ".git").exists():

@@ -1,55 +1,41 @@
-"""Means and spreads over the seeds: from records, and to and from ``ours.csv``."""
+"""Means and spreads over the seeds: from records, and to and from ``ours.csv``; goals."""
 
 from __future__ import annotations
 
 import csv
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fewlabel.files import atomic_file
 
-from .protocol import Row, Settings, Study
+from .protocol import Goal, Row, Settings, Study
 
 COLUMNS = (
-    "row",
-    "setting",
-    "model",
-    "n_labeled",
-    "published",
-    "accuracy_mean",
-    "accuracy_sd",
-    "accuracy_min",
-    "seeds",
-    "seconds",
-    "shared_seconds",
-    "peak_mb",
-    "commit",
-)
+    "row", "setting", "model", "n_labeled", "published", "goal", "reached", "accuracy_mean",
+    "accuracy_sd", "accuracy_min", "seeds", "seconds", "shared_seconds", "peak_mb", "commit",
+)  # fmt: skip
 """Columns of ``ours.csv``; those of a study's own numbers follow."""
-
-_FIXED = set(COLUMNS)
 
 
 @dataclass(frozen=True)
 class RowSummary:
     """A row over its seeds."""
 
-    row: Row  # the row
-    published: float | None  # published accuracy in percent
-    # Mean, standard deviation (None with one seed) and minimum of the accuracy, in percent; None
-    # where nothing was measured
-    mean: float | None = None
-    sd: float | None = None
+    row: Row
+    published: float | None  # accuracy in percent
+    mean: float | None = None  # of the accuracy, in percent; None where nothing was measured
+    sd: float | None = None  # None with one seed
     least: float | None = None
-    seeds: tuple[int, ...] = ()  # seeds that were measured
+    seeds: tuple[int, ...] = ()
     seconds: float = 0.0  # mean time of the row itself
     shared_seconds: float = 0.0  # mean time of the pieces that it shares with other rows
-    peak_mb: float = 0.0  # highest memory
-    commit: str = ""  # what was measured
+    peak_mb: float = 0.0
+    commit: str = ""
     extra: dict[str, float] = field(default_factory=dict)  # means of the study's own numbers
+    goal: float | None = None  # accuracy that is to be reached, in percent
 
     @property
     def difference(self) -> float | None:
@@ -58,26 +44,89 @@ class RowSummary:
             return None
         return self.mean - self.published
 
+    @property
+    def reached(self) -> bool | None:
+        """Whether the goal is reached; None without one."""
+        if self.mean is None or self.goal is None:
+            return None
+        return self.mean >= self.goal
 
-def summarise(
+    def measured(self, measure: str) -> float | None:
+        """Return the accuracy or another number by its name."""
+        return self.mean if measure == "accuracy" else self.extra.get(measure)
+
+
+@dataclass(frozen=True)
+class GoalResult:
+    """A goal beside what was measured."""
+
+    goal: Goal
+    row: Row
+    bound: float
+    ours: float
+
+    @property
+    def reached(self) -> bool:
+        """Whether it is reached."""
+        if self.goal.at_most is None:
+            return self.ours >= self.bound
+        return self.ours <= self.bound
+
+
+def check_goals(study: Study, summaries: Sequence[RowSummary]) -> list[GoalResult]:
+    """Compare the goals of a study with its rows; those of rows without a mean are left out."""
+    found = {s.row.id: s for s in summaries if s.mean is not None}
+    results = []
+    for goal in study.goals:
+        bound, own = _bound(goal, found), found.get(goal.row)
+        ours = None if own is None else own.measured(goal.measure)
+        if own is not None and ours is not None and bound is not None:
+            results.append(GoalResult(goal, own.row, bound, ours))
+    return results
+
+
+def _bound(goal: Goal, found: Mapping[str, RowSummary]) -> float | None:
+    of = goal.at_most if goal.at_least is None else goal.at_least
+    if isinstance(of, int | float):
+        return of * goal.times + goal.plus
+    rows = [of] if isinstance(of, str) else of or []
+    values = [found[row].measured(goal.measure) for row in rows if row in found]
+    known = [value for value in values if value is not None]
+    return max(known) * goal.times + goal.plus if known else None
+
+
+def summarize(
     study: Study,
     rows: Sequence[Row],
     records: Sequence[Mapping[str, Any]],
     *,
     comparable: bool = True,
+    with_goals: bool = True,
 ) -> list[RowSummary]:
-    """Average the records of each row."""
+    """Average the records of each row; of several of one row and seed the last counts."""
     latest = {(record["row"], record["seed"]): record for record in records}
     summaries = []
     for row in rows:
         own = [record for (name, _), record in sorted(latest.items()) if name == row.id]
-        published = _published(study, row) if comparable else None
-        summaries.append(_summary(row, published, own))
-    return summaries
+        summaries.append(_summary(row, _published(study, row) if comparable else None, own))
+    return _with_goals(study, summaries) if with_goals else summaries
+
+
+def _with_goals(study: Study, summaries: list[RowSummary]) -> list[RowSummary]:
+    """Add the highest accuracy that each row is to reach."""
+    goals: dict[str, float] = {}
+    if study.goal_within is not None:
+        goals = {
+            s.row.id: s.published - study.goal_within for s in summaries if s.published is not None
+        }
+    for result in check_goals(study, summaries):
+        if result.goal.measure == "accuracy" and result.goal.at_most is None:
+            goals[result.row.id] = max(result.bound, goals.get(result.row.id, result.bound))
+    return [replace(s, goal=goals.get(s.row.id)) for s in summaries]
 
 
 def write_ours(path: Path, summaries: Sequence[RowSummary]) -> None:
-    """Write ``ours.csv``."""
+    """Write ``ours.csv``; rows without a measurement are left out."""
     extra = list(dict.fromkeys(name for s in summaries for name in s.extra))
     with (
         atomic_file(path) as temporary,
@@ -89,13 +138,14 @@ def write_ours(path: Path, summaries: Sequence[RowSummary]) -> None:
             if s.mean is None:
                 continue
             fixed = [s.row.id, s.row.setting, s.row.model, s.row.n_labeled, _cell(s.published)]
+            fixed += [_cell(s.goal), {None: "", True: "yes", False: "no"}[s.reached]]
             fixed += [_cell(s.mean), _cell(s.sd), _cell(s.least), " ".join(map(str, s.seeds))]
             fixed += [f"{s.seconds:.2f}", f"{s.shared_seconds:.2f}", f"{s.peak_mb:.0f}", s.commit]
             writer.writerow([*fixed, *(_number(s.extra.get(name)) for name in extra)])
 
 
 def read_ours(study: Study, rows: Sequence[Row]) -> list[RowSummary]:
-    """Read the last full measurement of a study."""
+    """Read the last full measurement of a study; a row that it lacks has no mean."""
     path = study.folder / "ours.csv"
     lines: dict[str, dict[str, str]] = {}
     if path.is_file():
@@ -121,10 +171,10 @@ def read_ours(study: Study, rows: Sequence[Row]) -> list[RowSummary]:
                 shared_seconds=float(line["shared_seconds"]),
                 peak_mb=float(line["peak_mb"]),
                 commit=line["commit"],
-                extra={k: float(v) for k, v in line.items() if k not in _FIXED and v},
+                extra={k: float(v) for k, v in line.items() if k not in COLUMNS and v},
             )
         )
-    return summaries
+    return _with_goals(study, summaries)
 
 
 def total_seconds(records: Sequence[Mapping[str, Any]]) -> float:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .summary import RowSummary
+from .protocol import Study
+from .summary import GoalResult, RowSummary, check_goals
 
 HEADINGS = (
-    "setting",
-    "model",
-    "labels",
-    "published %",
-    "fewlabel %",
-    "difference",
+    "setting", "model", "labels", "published %", "goal %", "fewlabel %", "reached", "difference",
     "default, same labels %",
-)
+)  # fmt: skip
+GOALS = ("what is to be reached", "setting", "model", "measure", "goal", "ours", "reached")
 COSTS = ("setting", "model", "seconds", "shared s", "peak MB", "right labels %", "trained on")
 BEYOND = ("labels", "fewlabel's default %", "labels alone %", "seconds")
 NONE = "–"
@@ -23,29 +20,48 @@ Cells = list[tuple[str, ...]]
 
 
 def comparison(summaries: Sequence[RowSummary]) -> Cells:
-    """Set published figures beside measured ones."""
+    """Return cells under ``HEADINGS``, one line a row; fewlabel's default has a column."""
     default = {s.row.n_labeled: s for s in summaries if s.row.beyond}
     lines: Cells = []
     for s in summaries:
         if s.row.beyond:
             continue
-        beyond = default.get(s.row.n_labeled)
+        same = default.get(s.row.n_labeled)
         lines.append(
             (
                 s.row.setting,
                 s.row.model,
                 f"{s.row.n_labeled:,}",
                 NONE if s.published is None else f"{s.published:g}",
+                NONE if s.goal is None else f"{s.goal:.1f}",
                 spread(s),
+                _yes(s.reached),
                 NONE if s.difference is None else f"{s.difference:+.1f}",
-                NONE if beyond is None else spread(beyond),
+                NONE if same is None else spread(same),
             )
         )
     return lines
 
 
+def goals(results: Sequence[GoalResult], measures: Mapping[str, str]) -> Cells:
+    """Return cells under ``GOALS``, one line a goal."""
+    names = {"accuracy": "accuracy %", **measures}
+    return [
+        (
+            result.goal.text,
+            result.row.setting,
+            result.row.model,
+            names[result.goal.measure],
+            f"{'≥' if result.goal.at_most is None else '≤'} {result.bound:,.1f}",
+            f"{result.ours:,.1f}",
+            _yes(result.reached),
+        )
+        for result in results
+    ]
+
+
 def costs(summaries: Sequence[RowSummary]) -> Cells:
-    """Set out what each row took, and how many of its training labels were right."""
+    """Return cells under ``COSTS``: what each row took, and how many training labels were right."""
     lines: Cells = []
     for s in summaries:
         if s.mean is None:
@@ -66,7 +82,7 @@ def costs(summaries: Sequence[RowSummary]) -> Cells:
 
 
 def measures(summaries: Sequence[RowSummary], names: Mapping[str, str]) -> Cells:
-    """Set out the numbers that a study measures besides accuracy."""
+    """Return setting, model and a cell for each of a study's own numbers, if there are any."""
     lines: Cells = []
     for s in summaries:
         values = [s.extra.get(name) for name in names]
@@ -75,14 +91,8 @@ def measures(summaries: Sequence[RowSummary], names: Mapping[str, str]) -> Cells
     return lines
 
 
-def _number(value: float | None) -> str:
-    if value is None:
-        return NONE
-    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.1f}"
-
-
 def beyond(summaries: Sequence[RowSummary]) -> Cells:
-    """Set out fewlabel's default, beside a model that had the labels alone."""
+    """Return cells under ``BEYOND``: fewlabel's default beside a model of the labels alone."""
     lines: Cells = []
     for s in summaries:
         if not s.row.beyond:
@@ -101,37 +111,39 @@ def filled(headings: Sequence[str], lines: Cells) -> tuple[tuple[str, ...], Cell
 
 
 def spread(summary: RowSummary) -> str:
-    """Write mean and standard deviation."""
+    """Write mean and standard deviation; without it for one seed, a dash for none."""
     if summary.mean is None:
         return NONE
     return f"{summary.mean:.1f}" + ("" if summary.sd is None else f" ± {summary.sd:.1f}")
 
 
 def markdown(headings: Sequence[str], lines: Cells) -> str:
-    """Write a table in Markdown."""
+    """Write a table in Markdown, ending in a line break."""
     rows = [tuple(headings), *lines]
     text = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     text.insert(1, "|---" * len(headings) + "|")
     return "\n".join(text) + "\n"
 
 
-def page(
-    summaries: Sequence[RowSummary],
-    sentences: Sequence[str],
-    names: Mapping[str, str] | None = None,
-) -> str:
-    """Write all tables and sentences of a study in Markdown."""
-    parts = [markdown(*filled(HEADINGS, comparison(summaries)))]
-    default = beyond(summaries)
-    if default:
-        parts.append(markdown(BEYOND, default))
-    if sentences:
-        parts.append("".join(f"- {sentence}\n" for sentence in sentences))
-    measured = measures(summaries, names or {})
-    if measured:
-        headings = ("setting", "model", *(names or {}).values())
-        parts.append(markdown(*filled(headings, measured)))
-    spent = costs(summaries)
-    if spent:
-        parts.append(markdown(*filled(COSTS, spent)))
-    return "\n".join(parts)
+def page(study: Study, summaries: Sequence[RowSummary], *, with_goals: bool = True) -> str:
+    """Write all tables of a study in Markdown, without a title."""
+    own = ("setting", "model", *study.measures.values())
+    found = check_goals(study, summaries) if with_goals else []
+    parts = [
+        filled(HEADINGS, comparison(summaries)),
+        (BEYOND, beyond(summaries)),
+        (GOALS, goals(found, study.measures)),
+        filled(own, measures(summaries, study.measures)),
+        filled(COSTS, costs(summaries)),
+    ]
+    return "\n".join(markdown(headings, lines) for headings, lines in parts if lines)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.1f}"
+
+
+def _yes(reached: bool | None) -> str:
+    return {None: NONE, True: "yes", False: "no"}[reached]

@@ -8,12 +8,27 @@ from typing import Any
 from fewlabel_experiments import protocol
 
 CONFIG = """
+goal_within = 0.5
+
 [full]
 data = "none"
 seeds = [0, 1]
 
 [quick]
 seeds = [0]
+
+[[goals]]
+text = "better than one"
+row = "two"
+at_least = "one"
+plus = 10
+
+[[goals]]
+text = "few flips"
+row = "two"
+measure = "flips"
+at_most = "one"
+times = 0.5
 """
 PUBLISHED = """row,setting,model,accuracy,source
 one,the first,coin,50,a paper
@@ -22,6 +37,8 @@ one,the first,coin,50,a paper
 
 class Coin(protocol.Study):  # type: ignore[name-defined, misc]
     """Rows whose accuracies are known beforehand; ``computed`` lists what was run."""
+
+    measures = {"flips": "flips"}
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -49,9 +66,6 @@ class Coin(protocol.Study):  # type: ignore[name-defined, misc]
             row("default-100", None, 0.9, beyond=True),
         ]
 
-    def open(self, config: Any, settings: Any, seed: int, progress: Any) -> Any:
+    def session(self, config: Any, settings: Any, seed: int, progress: Any) -> Any:
         self.opened.append(seed)
-        return protocol.Session(seed, progress)
-
-    def sentences(self, summaries: Any) -> list[str]:
-        return [f"{len(summaries)} rows."]
+        return protocol.Session(config, settings, seed, progress)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from fewlabel_experiments import registry, runner, tables
+from fewlabel_experiments import registry, runner, summary, tables
 from fewlabel_experiments.protocol import Settings
 
 SMALL_A = {"random": [40], "clusters": [20, 40], "spread_clusters": 40, "default": []}
@@ -36,7 +36,7 @@ def _study(monkeypatch: pytest.MonkeyPatch, name: str, small: dict[str, Any]) ->
 def _session(monkeypatch: pytest.MonkeyPatch, seed: int = 0) -> Any:
     study = _study(monkeypatch, "clusters-a", SMALL_A)
     settings = Settings(data="digits")
-    return study.open(study.config(settings), settings, seed, lambda *_: None)
+    return study.session(study.config(settings), settings, seed, lambda *_: None)
 
 
 def test_a_medoid_is_the_nearest_image_of_its_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,10 +123,10 @@ def test_a_missing_model_is_made_again_and_only_that(
     runner.run_study(study, plain, tmp_path / "run")
     told: list[str] = []
     saving = Settings(data="digits", seeds=(0,), save_models=tmp_path / "models")
-    runner.run_study(study, saving, tmp_path / "run", tell=told.append)
+    runner.run_study(study, saving, tmp_path / "run", log=told.append)
     assert len(told) == len(study.rows(study.config(plain)))
     told.clear()
-    runner.run_study(study, saving, tmp_path / "run", tell=told.append)
+    runner.run_study(study, saving, tmp_path / "run", log=told.append)
     assert told == []
 
 
@@ -147,3 +147,17 @@ def test_the_same_seed_gives_the_same_accuracies(
     results = [runner.run_study(study, settings, tmp_path / name) for name in ("a", "b")]
     first, second = ([r["accuracy"] for r in result.records] for result in results)
     assert first == second
+
+
+def test_the_figures_are_drawn_and_do_not_change(tmp_path: Path) -> None:
+    study = registry.find_study("clusters-b")
+    rows = study.rows(study.config(Settings()))
+    measured = summary.read_ours(study, rows)
+    drawn = study.figures(measured, tmp_path)
+    assert [path.name for path in drawn] == ["clusters-b-labels.svg", "clusters-b-percentiles.svg"]
+    first = [path.read_bytes() for path in drawn]
+    study.figures(measured, tmp_path)
+    assert [path.read_bytes() for path in drawn] == first
+    # What was published alone can be drawn, too.
+    drawn = study.figures(summary.summarize(study, rows, []), tmp_path)
+    assert [path.read_bytes()[:5] for path in drawn] == [b"<?xml"] * 2

@@ -15,7 +15,7 @@ from PIL import Image
 from fewlabel.errors import UsageError
 from fewlabel.semisupervised import PseudoLabelLedger
 from fewlabel_experiments import registry, runner, summary
-from fewlabel_experiments.photos import curves, pictures, sentences, session
+from fewlabel_experiments.photos import curves, pictures, session
 from fewlabel_experiments.protocol import Settings
 
 STUDY = registry.find_study("photos")
@@ -39,7 +39,7 @@ def _summaries(comparable: bool = False, **accuracies: float) -> list[Any]:
         for name, value in accuracies.items()
         for seed in (0, 1, 2)
     ]  # fmt: skip
-    return summary.summarise(STUDY, ROWS, records, comparable=comparable)  # type: ignore[no-any-return]
+    return summary.summarize(STUDY, ROWS, records, comparable=comparable)  # type: ignore[no-any-return]
 
 
 def test_five_per_cent_of_the_grocery_photos_are_labelled() -> None:
@@ -89,45 +89,6 @@ def test_the_most_frequent_classes_are_taken_for_a_quick_run(photo_folder: Path)
     few = session.chosen_photos(images, {"n_classes": 1, "per_class": 5})
     assert len(few) == 5
     assert set(few.truth) == {"Bread"}
-
-
-def test_a_failure_is_told_from_learning() -> None:
-    (failed,) = sentences.failure(_summaries(scratch=8))
-    assert "does not learn: 8.0 %" in failed
-    assert "right for 6.0 %; its training loss ends at 3.50" in failed
-    (learnt,) = sentences.failure(_summaries(scratch=40))
-    assert "learns something" in learnt
-
-
-@pytest.mark.parametrize(
-    ("after", "told"),
-    [(67.5, "+2.50 points over the same"), (66.0, "+1.00 points over the same")],
-)
-def test_the_gain_of_self_training_is_said_plainly(after: float, told: str) -> None:
-    found = _summaries(fine_tuned_random=65, self_training_random=after)
-    (sentence,) = sentences.self_training(found)
-    assert told in sentence
-    assert f"goal of 2 points is {'reached' if after > 67 else 'not reached'};" in sentence
-    assert "mean of 3 seed(s)" in sentence
-    assert "2,000 pseudo-labels on average, of which 90 % are right, and 40 had been" in sentence
-
-
-def test_goals_and_published_figures_are_told_of_their_own_photos() -> None:
-    means = {"fine_tuned_random": 65.0, "default_random": 74.0, "best_selected": 71.0}
-    assert sentences.goals(_summaries(**means)) == [
-        "The goal of 66 % with random labels is reached: fewlabel's default has 74.0 %.",
-        "The goal of 72 % with selected labels is not reached: fewlabel's best has 71.0 %.",
-    ]
-    (told,) = sentences.published(_summaries(**means), STUDY.published)
-    assert "Food-11 with 11 classes" in told
-    assert "fine-tuned network 68 %; network with self-training 70 %" in told
-    on_food = _summaries(comparable=True, **means)
-    assert sentences.goals(on_food) == []
-    assert sentences.published(on_food, STUDY.published) == []
-
-
-def test_nothing_is_claimed_without_a_measurement() -> None:
-    assert STUDY.sentences(_summaries()) == []
 
 
 def _model(n_rounds: int) -> Any:

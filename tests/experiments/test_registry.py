@@ -65,6 +65,17 @@ def test_a_row_says_what_the_published_one_does(study: Any) -> None:
             assert row.setting.startswith(published.setting)
 
 
+@pytest.mark.parametrize("study", STUDIES, ids=lambda s: s.name)
+def test_goals_are_of_rows_and_measures_that_there_are(study: Any) -> None:
+    rows = {row.id for row in study.rows(study.config(Settings()))}
+    for goal in study.goals:
+        other = goal.at_most if goal.at_least is None else goal.at_least
+        others = other if isinstance(other, list) else [other]
+        assert {goal.row, *(name for name in others if isinstance(name, str))} <= rows
+        assert goal.measure in {"accuracy", *study.measures}
+    assert study.goals
+
+
 def test_the_default_is_given_the_published_budgets() -> None:
     rows = STUDIES[1].rows(STUDIES[1].config(Settings()))
     budgets = [row.n_labeled for row in rows if row.beyond]

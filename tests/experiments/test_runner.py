@@ -27,18 +27,20 @@ def coin(tmp_path: Path) -> Coin:
 
 def test_every_row_is_run_once_a_seed(coin: Coin, tmp_path: Path) -> None:
     told: list[str] = []
-    result = runner.run_study(coin, Settings(), tmp_path / "run", tell=told.append)
+    result = runner.run_study(coin, Settings(), tmp_path / "run", log=told.append)
     names = ("one", "two", "default-100")
     assert coin.computed == [(name, seed) for seed in (0, 1) for name in names]
     assert told[0].startswith("coin, seed 0: one 50.00 %")
-    assert result.sentences == ["3 rows."]
+    assert [(r.goal.row, r.bound, r.reached) for r in result.goals] == [
+        ("two", 61.0, True), ("two", 5.0, False),
+    ]  # fmt: skip
     lines = list(csv.DictReader((tmp_path / "run" / "ours.csv").read_text().splitlines()))
     assert [line["row"] for line in lines] == list(names)
     assert (lines[0]["accuracy_mean"], lines[0]["accuracy_sd"]) == ("51.00", "1.41")
     assert (lines[0]["published"], lines[0]["seeds"], lines[0]["flips"]) == ("50.00", "0 1", "10")
     assert float(lines[0]["peak_mb"]) > 10
     page = (tmp_path / "run" / "tables.md").read_text()
-    assert "| setting one | coin | 100 | 50 | 51.0 ± 1.4 | +1.0 | 91.0 ± 1.4 |" in page
+    assert "| setting one | coin | 100 | 50 | 49.5 | 51.0 ± 1.4 | yes | +1.0 | 91.0 ± 1.4 |" in page
 
 
 def test_files_of_a_row_lie_in_the_folder(
@@ -53,10 +55,11 @@ def test_files_of_a_row_lie_in_the_folder(
     assert [file.name for file in result.files] == ["ours.csv", "tables.md", "heads.txt"]
 
 
-def test_a_quick_run_takes_its_own_settings_and_claims_nothing(coin: Coin, tmp_path: Path) -> None:
+def test_a_quick_run_takes_its_own_settings_and_has_no_goals(coin: Coin, tmp_path: Path) -> None:
     result = runner.run_study(coin, Settings(quick=True), tmp_path / "run")
     assert {seed for _, seed in coin.computed} == {0}
-    assert result.sentences == []
+    assert result.goals == []
+    assert "reached" not in (tmp_path / "run" / "tables.md").read_text()
 
 
 def test_an_interrupted_run_goes_on_where_it_was(coin: Coin, tmp_path: Path) -> None:
@@ -112,8 +115,8 @@ from tests.experiments.examples import Coin
 
 folder = Path(sys.argv[1])
 coin = Coin(folder / "coin")
-tell = lambda text: os.kill(os.getpid(), signal.SIGKILL) if "seed 1: two" in text else None
-run_study(coin, Settings(), folder / "run", tell=tell)
+log = lambda text: os.kill(os.getpid(), signal.SIGKILL) if "seed 1: two" in text else None
+run_study(coin, Settings(), folder / "run", log=log)
 """
 
 

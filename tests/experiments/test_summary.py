@@ -23,7 +23,7 @@ def coin(tmp_path: Path) -> Coin:
 
 def test_means_and_spreads_over_the_seeds(coin: Coin) -> None:
     runs = [_record("one", seed, 0.5 + 0.01 * seed) for seed in (0, 1, 2)]
-    one, two, _ = summary.summarise(coin, coin.rows({}), runs)
+    one, two, _ = summary.summarize(coin, coin.rows({}), runs)
     assert (one.published, round(one.mean, 6), round(one.sd, 6)) == (50, 51, 1)
     assert (one.least, one.seeds, one.peak_mb) == (50, (0, 1, 2), 102)
     assert (one.seconds, one.shared_seconds, one.extra) == (2, 10, {"n_train": 50})
@@ -33,12 +33,12 @@ def test_means_and_spreads_over_the_seeds(coin: Coin) -> None:
 
 def test_of_two_records_of_a_seed_the_later_counts(coin: Coin) -> None:
     runs = [_record("one", 0, 0.1), _record("one", 0, 0.7)]
-    assert summary.summarise(coin, coin.rows({}), runs)[0].mean == pytest.approx(70)
+    assert summary.summarize(coin, coin.rows({}), runs)[0].mean == pytest.approx(70)
 
 
 def test_other_data_are_not_compared_with_what_was_published(coin: Coin) -> None:
     runs = [_record("one", 0, 0.5)]
-    one = summary.summarise(coin, coin.rows({}), runs, comparable=False)[0]
+    one = summary.summarize(coin, coin.rows({}), runs, comparable=False)[0]
     assert (one.published, one.difference) == (None, None)
 
 
@@ -59,12 +59,12 @@ def test_ours_csv_holds_all_that_the_tables_need(coin: Coin) -> None:
     rows = coin.rows({})
     runs = [_record("one", seed, 0.5 + 0.01 * seed, commit=f"c{seed}") for seed in (0, 1)]
     runs.append(_record("default-100", 0, 0.9, extra={"labels_alone": 0.8}))
-    before = summary.summarise(coin, rows, runs)
+    before = summary.summarize(coin, rows, runs)
     summary.write_ours(coin.folder / "ours.csv", before)
     after = summary.read_ours(coin, rows)
     assert [s.row.id for s in after if s.mean is not None] == ["one", "default-100"]
     assert after[0].commit == "c0 c1"
-    assert tables.page(after, []) == tables.page(before, [])
+    assert tables.page(coin, after) == tables.page(coin, before)
 
 
 def test_without_ours_csv_nothing_is_measured(coin: Coin) -> None:
@@ -79,12 +79,42 @@ def test_shared_work_is_counted_once_a_seed() -> None:
 def test_the_table_sets_published_beside_ours_and_the_default(coin: Coin) -> None:
     runs = [_record("one", seed, 0.5 + 0.01 * seed) for seed in (0, 1)]
     runs.append(_record("default-100", 0, 0.9, extra={"labels_alone": 0.8}))
-    summaries = summary.summarise(coin, coin.rows({}), runs)
+    summaries = summary.summarize(coin, coin.rows({}), runs)
     assert tables.comparison(summaries) == [
-        ("setting one", "coin", "100", "50", "50.5 ± 0.7", "+0.5", "90.0"),
-        ("setting two", "coin", "100", "–", "–", "–", "90.0"),
+        ("setting one", "coin", "100", "50", "49.5", "50.5 ± 0.7", "yes", "+0.5", "90.0"),
+        ("setting two", "coin", "100", "–", "–", "–", "–", "–", "90.0"),
     ]
     assert tables.beyond(summaries) == [("100", "90.0", "80.0", "12")]
     assert tables.costs(summaries)[0] == (
         "setting one", "coin", "2.0", "10.0", "101", "–", "50",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("accuracy", "flips", "reached"), [(0.61, 2, "yes"), (0.59, 3, "no")])
+def test_goals_are_compared_with_other_rows(
+    coin: Coin, accuracy: float, flips: float, reached: str
+) -> None:
+    runs = [_record("one", 0, 0.5, extra={"flips": 5.0})]
+    runs.append(_record("two", 0, accuracy, extra={"flips": flips}))
+    one, two, _ = summary.summarize(coin, coin.rows({}), runs)
+    results = summary.check_goals(coin, [one, two])
+    assert (one.goal, one.reached, two.goal) == (49.5, True, 60)
+    assert tables.goals(results, {"flips": "flips of a coin"}) == [
+        ("better than one", "setting two", "coin", "accuracy %", "≥ 60.0", f"{100 * accuracy:.1f}",
+         reached),
+        ("few flips", "setting two", "coin", "flips of a coin", "≤ 2.5", f"{flips:.1f}", reached),
+    ]  # fmt: skip
+    summary.write_ours(coin.folder / "ours.csv", [one, two])
+    assert ",50.00,49.50,yes,50.00," in (coin.folder / "ours.csv").read_text()
+    assert f",,60.00,{reached}," in (coin.folder / "ours.csv").read_text()
+
+
+def test_goals_without_a_measurement_are_left_out(coin: Coin) -> None:
+    runs = [_record("two", 0, 0.5)]
+    assert summary.check_goals(coin, summary.summarize(coin, coin.rows({}), runs)) == []
+    found = summary.summarize(coin, coin.rows({}), [_record("one", 0, 0.5)], with_goals=False)
+    assert found[0].goal is None
+
+
+def test_a_bar_in_a_cell_is_no_column() -> None:
+    assert tables.markdown(("a", "b"), [("1", "x|y")]).splitlines()[-1] == r"| 1 | x\|y |"

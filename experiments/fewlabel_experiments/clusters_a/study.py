@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import figures, wording
+from .. import figures
 from ..cluster_study import ClusterStudy
 from ..learners import LR
 from ..protocol import Row
@@ -54,15 +54,6 @@ class ClustersA(ClusterStudy):
         ]
         path = folder / "clusters-a-labels.svg"
         return [figures.draw(path, curves, xlabel="labels", logarithmic=True, levels=levels)]
-
-    def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
-        """Say what the comparison shows."""
-        return [
-            *wording.within(summaries, 1.5),
-            *wording.readings(summaries),
-            *wording.spreads(summaries),
-            *wording.reaches(summaries, self.published["lr-all"]),
-        ]
 
 
 STUDY = ClustersA("clusters-a", "Clusters with 60,000 images", Path(__file__).parent)

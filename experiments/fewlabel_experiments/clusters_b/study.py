@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import figures, wording
+from .. import figures
 from ..cluster_study import ClusterStudy
 from ..clusters_a.study import STUDY as STUDY_A
 from ..learners import LR, NET
@@ -45,17 +45,6 @@ class ClustersB(ClusterStudy):
             _percentile_figure(summaries, folder / "clusters-b-percentiles.svg"),
         ]
 
-    def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
-        """Say what the comparison shows."""
-        return [
-            *wording.within(summaries, 1.5),
-            *wording.readings(summaries),
-            *wording.spreads(summaries),
-            *wording.collapse(summaries, "network-2000-nearest20"),
-            *wording.reaches(summaries, self.published["lr-2000-representatives"]),
-            *wording.reaches(summaries, self.published["network-all"]),
-        ]
-
 
 def _with_study_a(summaries: Sequence[RowSummary]) -> list[RowSummary]:
     """Add the rows of study A up to 300 labels, where a run is as large as that study's."""
@@ -85,9 +74,9 @@ def _labels_figure(summaries: Sequence[RowSummary], path: Path) -> Path:
         for ending, color in zip(("-medoids", "-random"), colors, strict=True):
             rows = ids(f"{model.lower()}-", ending)
             label = f"{model}, {ending[1:]}"
-            told = label.replace("medoids", "representatives") + " (published)"
+            published = label.replace("medoids", "representatives") + " (published)"
             curves.append(figures.measured(label, summaries, rows, color))
-            curves.append(figures.measured(told, summaries, rows, color, published=True))
+            curves.append(figures.measured(published, summaries, rows, color, published=True))
     levels = [
         (s.published, "network, all labels (published)")
         for s in summaries
@@ -110,8 +99,8 @@ def _percentile_figure(summaries: Sequence[RowSummary], path: Path) -> Path:
             and "label spread to" in s.row.setting
         }
         curves.append(figures.measured(name, summaries, rows, color))
-        told = f"{name} (published)"
-        curves.append(figures.measured(told, summaries, rows, color, published=True))
+        published = f"{name} (published)"
+        curves.append(figures.measured(published, summaries, rows, color, published=True))
     xlabel = f"nearest share of each of {most:,} clusters, %"
     # From about 10 % up the other curves would be one line.
     return figures.draw(path, curves, xlabel=xlabel, bottom=_PERCENTILES_FROM)

@@ -15,7 +15,7 @@ import numpy as np
 from fewlabel.nets import MultiLabelNetwork
 from fewlabel.semisupervised import TeacherStudent
 
-from ..protocol import Progress, Session
+from ..protocol import Progress, Session, Settings
 from .augment import changed_copies
 from .competition import CompetitionData, load_competition
 from .generator import make_combo
@@ -47,11 +47,9 @@ class ComboSession(Session):
     """Data and models of one seed."""
 
     def __init__(
-        self, config: dict[str, Any], seed: int, progress: Progress, *, draws: bool
+        self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
     ) -> None:
-        super().__init__(seed, progress)
-        self.config = config
-        self.draws = draws
+        super().__init__(config, settings, seed, progress)
         self.data = load_data(config, seed)
         # Models of a teacher are kept here between the rows that use them.
         self._folder = Path(tempfile.mkdtemp(prefix="fewlabel-combo-"))

@@ -7,22 +7,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fewlabel.errors import UsageError
-
-from ..protocol import Outcome, Progress, Row, Session, Settings, Study
+from .. import figures
+from ..protocol import Row, Settings, Study
 from ..summary import RowSummary
-from . import drawing, pictures
+from . import pictures
 from .glyphs import load_glyphs
-from .lines import LINES, Learn
+from .lines import LINES
 from .measured import MEASURES
-from .recipes import Recipe, recipes
-from .sentences import sentences
+from .recipes import recipes
 from .session import GENERATED, ComboSession, competition, held_out
 
 
 class Combo(Study):
     """The study of a digit and a letter in one noisy image."""
 
+    session = ComboSession
     pictures = pictures.FILES
     measures = MEASURES
     sizes = ("n_labeled", "n_unlabeled", "n_test")
@@ -51,28 +50,17 @@ class Combo(Study):
             recipe = known[line.recipe]
             n_labeled = config["few"] if recipe.few else config["n_labeled"]
             published = line.id if line.id in self.published else None
-            learn = partial(_learn, learn=line.learn, recipe=recipe)
+            learn = partial(line.learn, recipe=recipe)
             rows.append(Row(line.id, line.setting, line.model, n_labeled, learn, published))
         return rows
 
-    def open(
-        self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
-    ) -> Session:
-        """Make or read the images of a seed."""
-        draws = seed == (settings.seeds or config["seeds"])[0]
-        return ComboSession(config, seed, progress, draws=draws)
-
     def is_comparable(self, settings: Settings) -> bool:
-        """Tell whether published figures stand beside ours: with the competition's files, too."""
+        """Return whether published figures stand beside ours: with the competition's files, too."""
         return True
 
     def check(self, config: dict[str, Any], settings: Settings) -> None:
         """Refuse folders of models, and glyphs that are not there."""
-        if settings.save_models is not None or settings.from_models is not None:
-            raise UsageError(
-                "The study of two characters saves and loads no models: leave out --save-models "
-                "and --from-models."
-            )
+        super().check(config, settings)
         if config["data"] == GENERATED:
             load_glyphs()
 
@@ -82,15 +70,10 @@ class Combo(Study):
 
     def figures(self, summaries: Sequence[RowSummary], folder: Path) -> list[Path]:
         """Draw the rows as bars."""
-        return [drawing.draw_rows(folder / drawing.FILE, summaries)]
-
-    def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
-        """Say what the comparison shows."""
-        return sentences(summaries, self.published)
-
-
-def _learn(session: ComboSession, learn: Learn, recipe: Recipe) -> Outcome:
-    return learn(session, recipe)
+        path = folder / "combo-rows.svg"
+        xlabel = "both characters right on test images, %; red: as published"
+        size = (9.0, 0.5)
+        return [figures.draw_bars(path, summaries, xlabel=xlabel, size=size, to_hundred=True)]
 
 
 STUDY = Combo("combo", "Two characters in one noisy image", Path(__file__).parent)

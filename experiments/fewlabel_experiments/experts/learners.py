@@ -115,7 +115,7 @@ def experts_of_the_graph(session: ExpertsSession, task: Task) -> Outcome:
     return experts(session, begun)
 
 
-def default(session: ExpertsSession, task: Task, name: str) -> Outcome:
+def default(session: ExpertsSession, task: Task) -> Outcome:
     """Give the task to fewlabel's main job."""
     meter = Meter()
     images = image_set_from_array(task.images)

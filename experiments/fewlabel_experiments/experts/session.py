@@ -10,7 +10,7 @@ import numpy as np
 from fewlabel import NetworkClassifier
 from fewlabel.data import labels_from_truth, load_benchmark
 
-from ..protocol import Progress, Session
+from ..protocol import Session
 
 FEWEST = 2
 """Labels of every class: one to train on, one to hold out."""
@@ -44,10 +44,6 @@ class Task:
 
 class ExpertsSession(Session):
     """Data sets and settings of one seed."""
-
-    def __init__(self, config: dict[str, Any], seed: int, progress: Progress) -> None:
-        super().__init__(seed, progress)
-        self.config = config
 
     def task(self, data: str, n_labeled: int, imbalance: float = 1.0) -> Task:
         """Draw images and labels."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fewlabel.errors import UsageError
-
-from ..protocol import Outcome, Progress, Published, Row, Session, Settings, Study
+from ..protocol import Outcome, Row, Settings, Study
 from ..summary import RowSummary
-from . import drawing, learners, verdicts
+from . import drawing, learners
 from .session import ExpertsSession, Task
 
 METHODS: dict[str, tuple[str, Callable[[Any, Task], Outcome]]] = {
@@ -29,7 +26,7 @@ METHODS: dict[str, tuple[str, Callable[[Any, Task], Outcome]]] = {
     "own": ("the network's own predictions", learners.own_predictions),
     "experts-1": ("binary experts, one round", partial(learners.experts, max_rounds=1)),
     "experts": ("binary experts, to convergence", learners.experts),
-    "default": ("fewlabel's default", partial(learners.default, name="balanced")),
+    "default": ("fewlabel's default", learners.default),
 }
 """The rows of the comparison: name in tables, and what computes it."""
 
@@ -51,7 +48,7 @@ IMBALANCED = ("supervised", "ova", "own", "experts-1", "default")
 
 
 MEASURES = {
-    "precision_covered": "right of the surest half %",
+    "precision_covered": "right of the most confident half %",
     "accepted": "accepted",
     "precision": "right of them %",
     "balanced": "balanced accuracy %",
@@ -66,18 +63,8 @@ MEASURES = {
 class Experts(Study):
     """The study of binary experts."""
 
+    session = ExpertsSession
     measures = MEASURES
-
-    @property
-    def claims(self) -> dict[str, str]:
-        """What the published project claims, by name; it gives no figures."""
-        with (self.folder / "published.csv").open(encoding="utf-8", newline="") as file:
-            return {line["claim"]: line["text"] for line in csv.DictReader(file)}
-
-    @property
-    def published(self) -> dict[str, Published]:
-        """No figures: the published project is compared by its claims."""
-        return {}
 
     def rows(self, config: dict[str, Any]) -> list[Row]:
         """Give the rows in the order of the table."""
@@ -104,34 +91,15 @@ class Experts(Study):
             ]
         return rows
 
-    def open(
-        self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
-    ) -> Session:
-        """Prepare a seed; images are read when the first row asks for them."""
-        return ExpertsSession(config, seed, progress)
-
     def config(self, settings: Settings) -> dict[str, Any]:
         """Give the settings of a run; other data stand for both sets."""
         config = super().config(settings)
         data = config["data"]
         return config | {"data": [data] if isinstance(data, str) else data}
 
-    def check(self, config: dict[str, Any], settings: Settings) -> None:
-        """Refuse folders of models."""
-        if settings.save_models is not None or settings.from_models is not None:
-            raise UsageError(
-                "The study of experts saves and loads no models: leave out --save-models and "
-                "--from-models. The networks of every round are saved by "
-                "`fewlabel fit --method experts`."
-            )
-
     def figures(self, summaries: Sequence[RowSummary], folder: Path) -> list[Path]:
         """Draw accuracy and precision by the number of labels."""
         return drawing.draw(summaries, folder, list(METHODS))
-
-    def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
-        """Say of each published claim whether it held."""
-        return verdicts.sentences(summaries, self.claims)
 
 
 def _row(

@@ -38,10 +38,8 @@ class PhotoSession(Session):
     def __init__(
         self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
     ) -> None:
-        super().__init__(seed, progress)
-        self.config = config
+        super().__init__(config, settings, seed, progress)
         self.weights = weights_file(config)
-        self.draws = seed == (settings.seeds or config["seeds"])[0]
         images = chosen_photos(load_photos(config["data"]), config)
         labels = labels_from_truth(images)
         self.classes = labels.classes

@@ -7,11 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fewlabel.errors import UsageError
-
-from ..protocol import Outcome, Progress, Row, Session, Settings, Study
+from ..protocol import Outcome, Row, Settings, Study
 from ..summary import RowSummary
-from . import curves, drawing, learners, pictures, sentences
+from . import curves, drawing, learners, pictures
 from .session import (
     RANDOM,
     SELECTED,
@@ -26,6 +24,7 @@ from .session import (
 class Photos(Study):
     """The study of photos with 5 % of the labels."""
 
+    session = PhotoSession
     pictures = pictures.FILES
 
     def config(self, settings: Settings) -> dict[str, Any]:
@@ -62,23 +61,13 @@ class Photos(Study):
         learn = partial(learners.best, how=SELECTED)
         return [*rows, row(f"best-{SELECTED}", "fewlabel's best", SELECTED, learn)]
 
-    def open(
-        self, config: dict[str, Any], settings: Settings, seed: int, progress: Progress
-    ) -> Session:
-        """Read the photos."""
-        return PhotoSession(config, settings, seed, progress)
-
     def is_comparable(self, settings: Settings) -> bool:
-        """Tell whether a run has the data of the published figures, which are on Food-11."""
+        """Return whether a run has the data of the published figures, which are on Food-11."""
         return settings.data is not None
 
     def check(self, config: dict[str, Any], settings: Settings) -> None:
         """Refuse photos or weights that cannot be had, and folders of models."""
-        if settings.save_models is not None or settings.from_models is not None:
-            raise UsageError(
-                "The study of photos saves and loads no models: leave out --save-models and "
-                "--from-models. A model of your own is saved by `fewlabel fit`."
-            )
+        super().check(config, settings)
         check_photos(config)
 
     def figures(self, summaries: Sequence[RowSummary], folder: Path) -> list[Path]:
@@ -88,17 +77,6 @@ class Photos(Study):
         return [
             drawing.draw_rows(folder / "photos-rows.svg", summaries),
             drawing.draw_curves(folder / "photos-curves.svg", file),
-        ]
-
-    def sentences(self, summaries: Sequence[RowSummary]) -> list[str]:
-        """Say what the comparison shows."""
-        return [
-            *sentences.failure(summaries),
-            *sentences.pretrained(summaries),
-            *sentences.self_training(summaries),
-            *sentences.selection(summaries),
-            *sentences.goals(summaries),
-            *sentences.published(summaries, self.published),
         ]
 
 

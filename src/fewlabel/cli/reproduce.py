@@ -165,7 +165,7 @@ def reproduce(
     check_place(folder / "x")
     try:
         with ProgressBars(enabled=not as_json) as progress:
-            result = run_study(chosen, settings, folder, progress=progress, tell=note)
+            result = run_study(chosen, settings, folder, progress=progress, log=note)
     except KeyboardInterrupt as stop:
         stop.add_note(f"the rows that ended are in {folder}; the same command goes on from there.")
         raise
@@ -201,9 +201,11 @@ def _tell(result: StudyResult, quick: bool) -> None:
     if default:
         say()
         show_table(tables.BEYOND, default, right=range(4))
+    if result.goals:
+        say()
+        goals = tables.goals(result.goals, result.study.measures)
+        show_table(tables.GOALS, goals, right=(4, 5))
     say()
-    for sentence in result.sentences:
-        say(sentence)
     say(f"Computing took {result.seconds / 60:.1f} minutes.")
     for file in result.files:
         note(f"wrote {one_line(str(file))}")

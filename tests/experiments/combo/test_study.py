@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from fewlabel.errors import DataError, UsageError
-from fewlabel_experiments import registry, runner, summary
+from fewlabel_experiments import registry, runner
 from fewlabel_experiments.combo import learners, measured, pictures, recipes, session
 from fewlabel_experiments.combo.generator import ComboSplit, make_combo
 from fewlabel_experiments.combo.glyphs import LABELS, Glyphs
@@ -22,19 +21,6 @@ CONFIG = STUDY.config(Settings())
 ROWS = STUDY.rows(CONFIG)
 
 DATA = os.environ.get("FEWLABEL_DATA")
-
-
-def _summaries(**accuracies: float) -> list[Any]:
-    extra = {"test_seconds": 1.0, "members": 3.0}
-    records = [
-        {
-            "row": name.replace("_", "-"), "seed": 0, "accuracy": value / 100, "seconds": 1.0,
-            "shared": {}, "peak_mb": 1.0, "commit": "x",
-            "extra": extra | ({"test_seconds": 3.0} if name == "bagging_several" else {}),
-        }
-        for name, value in accuracies.items()
-    ]  # fmt: skip
-    return summary.summarise(STUDY, ROWS, records)  # type: ignore[no-any-return]
 
 
 def _truth(*texts: str) -> np.ndarray:
@@ -118,32 +104,6 @@ def test_resnet_50_is_a_row_where_it_is_given_steps() -> None:
     assert "resnet50" not in [row.id for row in STUDY.rows(CONFIG | {"networks": without})]
 
 
-def test_the_figures_are_judged() -> None:
-    found = _summaries(
-        cnn=60, prepared=70, flips=66, no_flips=72, copied=73, bagging_single=75,
-        bagging_several=76, distilled=75.7, teacher_student=78, best=80, few_alone=50, few_best=56,
-        ablation_cut=69,
-    )  # fmt: skip
-    text = "\n".join(STUDY.sentences(found))
-    assert "is 71 %: with 3,000 it has 60.0 %, not reached" in text
-    assert "preprocessing +10.0; changed copies for characters +3.0" in text
-    assert "-6.0 points over the same changes without them" in text
-    assert "of one architecture +2.0 points, of several architectures +3.0" in text
-    assert "its ensemble of 3 (published recipe): -0.3 points, at 1/3.0 of the time" in text
-    assert "half" not in text
-    assert "bring +6.0 points" in text
-    lost = "\n".join(STUDY.sentences(_summaries(best_alone=81, best=80)))
-    assert "bring -1.0 points over fewlabel's network on the labels alone (81.0 %): the" in lost
-    won = "\n".join(STUDY.sentences(_summaries(best_alone=79, best=80)))
-    assert "bring +1.0 points over fewlabel's network on the labels alone (79.0 %)." in won
-    assert "goal of 5 points is reached" in text
-    assert "touching characters not cut -1.0" in text
-    worse = "\n".join(STUDY.sentences(_summaries(bagging_several=76, distilled=75, cnn=72)))
-    assert "behind was the goal: not reached" in worse
-    assert "it has 72.0 %, reached" in worse
-    assert STUDY.sentences(_summaries()) == []
-
-
 def test_models_are_not_saved() -> None:
     with pytest.raises(UsageError, match="leave out --save-models"):
         STUDY.check(CONFIG, Settings(save_models=Path("x")))
@@ -186,7 +146,7 @@ def test_the_steps_of_preprocessing_are_drawn(
 def test_training_images_are_those_of_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     _glyphs(monkeypatch)
     config = CONFIG | {"n_labeled": 40, "n_unlabeled": 4, "n_test": 4, "few": 20}
-    opened = session.ComboSession(config, 0, lambda *told: None, draws=False)
+    opened = session.ComboSession(config, Settings(), 0, lambda *done: None)
     known = recipes.recipes(config)
     images, targets = opened.training_set(known["plain"])
     assert np.shares_memory(images, opened.data.labeled)
