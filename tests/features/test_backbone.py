@@ -189,14 +189,14 @@ def test_damaged_state(images):
     arrays, meta = Backbone(SMALL, pretrained=False, size=32).fit(images).to_state()
     with pytest.raises(ModelFormatError, match=r"features are 'pixels', not 'backbone'"):
         Backbone.from_state(arrays, meta | {"extractor": "pixels"})
-    with pytest.raises(ModelFormatError, match=r"saved backbone lacks 'std': the model is damaged"):
+    with pytest.raises(ModelFormatError, match=r"saved features lack 'std': the model is damaged"):
         Backbone.from_state(arrays, {k: v for k, v in meta.items() if k != "std"})
     with pytest.raises(
         ModelFormatError,
-        match=r"rebuilt. The saved file of weights does not fit .*1 missing: conv_stem",
+        match=r"rebuilt .The saved file of weights does not fit .*1 missing: conv_stem",
     ):
         Backbone.from_state({k: v for k, v in arrays.items() if "stem" not in k}, meta)
-    with pytest.raises(ModelFormatError, match=r"cannot be rebuilt. timm has no model 'evilnet'"):
+    with pytest.raises(ModelFormatError, match=r"cannot be rebuilt .timm has no model 'evilnet'"):
         Backbone.from_state(arrays, meta | {"model": "evilnet"})
     with pytest.raises(ModelFormatError, match=r"argument checkpoint_path='evil.pth' cannot be"):
         Backbone.from_state(arrays, meta | {"model_kwargs": {"checkpoint_path": "evil.pth"}})
@@ -312,7 +312,7 @@ def test_bad_parameters(images, parameters, message):
 
 
 def test_not_fitted(images):
-    with pytest.raises(UsageError, match=r"This Backbone is not fitted: call fit"):
+    with pytest.raises(UsageError, match=r"This Backbone extractor is not fitted: call fit"):
         Backbone(SMALL).transform(images)
 
 

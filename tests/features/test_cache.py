@@ -12,7 +12,7 @@ from fewlabel.errors import DataError
 from fewlabel.extras import require
 from fewlabel.features import cache
 from fewlabel.features.backbone import Backbone
-from fewlabel.features.cache import cache_key, cached_transform
+from fewlabel.features.cache import _cache_key, cached_transform
 from fewlabel.features.patch_features import PatchFeatures
 from fewlabel.features.pixels import Pixels
 
@@ -111,7 +111,7 @@ def test_everything_that_changes_the_features_changes_the_key(images):
     changed = pixels.copy()
     changed[7, 0, 0, 0] ^= 1
     keys = [
-        cache_key(extractor, image_set)
+        _cache_key(extractor, image_set)
         for extractor, image_set in [
             (Pixels(), images),
             (Pixels(size=4), images),
@@ -127,13 +127,13 @@ def test_everything_that_changes_the_features_changes_the_key(images):
         ]
     ]
     assert len(set(keys)) == len(keys)
-    assert cache_key(Pixels(), image_set_from_array(pixels)) == keys[0]
+    assert _cache_key(Pixels(), image_set_from_array(pixels)) == keys[0]
 
 
 def test_a_version_of_a_package_changes_the_key(images, monkeypatch):
-    before = cache_key(Pixels(), images)
+    before = _cache_key(Pixels(), images)
     monkeypatch.setattr(cache, "_package_version", lambda name: "99")
-    assert cache_key(Pixels(), images) != before
+    assert _cache_key(Pixels(), images) != before
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_an_entry_under_a_wrong_name_is_not_used(images, tmp_path, monkeypatch):
     other = images.subset(range(149, -1, -1))
     run(Pixels(), images, tmp_path)
     [file] = entries(tmp_path)
-    file.rename(tmp_path / f"{cache_key(Pixels(), other)}.safetensors")
+    file.rename(tmp_path / f"{_cache_key(Pixels(), other)}.safetensors")
     run(Pixels(), other, tmp_path)
     assert counted.n_computed == 2
 
@@ -172,7 +172,7 @@ def test_what_was_not_used_for_the_longest_time_goes_first(images, tmp_path, mon
 
     def use(n):
         run(Pixels(), images.subset(range(n)), tmp_path)
-        file = tmp_path / f"{cache_key(Pixels(), images.subset(range(n)))}.safetensors"
+        file = tmp_path / f"{_cache_key(Pixels(), images.subset(range(n)))}.safetensors"
         os.utime(file, (now := next(clock), now))
         return file
 

@@ -107,7 +107,7 @@ def test_an_array_is_missing(fitted, missing):
 def test_a_setting_is_missing(fitted, missing):
     arrays, meta = fitted.to_state()
     del meta[missing]
-    with pytest.raises(ModelFormatError, match=rf"hold together \('{missing}'\): the model is"):
+    with pytest.raises(ModelFormatError, match=f"lack '{missing}': the model is damaged"):
         PatchFeatures.from_state(arrays, meta)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,12 +13,20 @@ import torch
 from fewlabel.compute import matmul_dtype, pick_device
 from fewlabel.data import ImageSet
 from fewlabel.data.resample import as_size
-from fewlabel.errors import DataError, ModelFormatError, UsageError
+from fewlabel.errors import DataError
+from fewlabel.features.base import (
+    Progress,
+    State,
+    _fill,
+    _part,
+    _ReducedExtractor,
+    _reducer_state,
+)
 from fewlabel.features.networks import Network, load_network
-from fewlabel.features.pixels import Progress
-from fewlabel.features.reduce import DampedPCA, check_reduction, reducer_from_state, sample_rows
+from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
 from fewlabel.nets.memory import is_out_of_memory, warn_halved
 from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, name_from_weights
+from fewlabel.params import check_parameters, integer
 
 # On a CPU the maps of a layer must stay in the cache: eight images of 160 × 160 run twice as
 # fast as 64 at once.
@@ -27,7 +35,7 @@ _CPU_PIXELS = 200_000
 _SAVED = ("model", "mean", "std", "model_kwargs", "normalize", "flip")
 
 
-class Backbone:
+class Backbone(_ReducedExtractor):
     """Features of a pretrained timm network, before its classifier.
 
     Images are read as RGB at one size, scaled from 0 to 1, and normalised as the network was
@@ -86,6 +94,7 @@ class Backbone:
     """
 
     name = "backbone"
+    _parameter_constraints: ClassVar[dict] = REDUCTION_CONSTRAINTS | {"batch_size": [integer(1)]}
 
     def __init__(
         self,
@@ -127,73 +136,13 @@ class Backbone:
         """Whether the weights alone decide the features, and fitting looks at no image."""
         return self.n_components is None
 
-    def fit(self, images: ImageSet, *, progress: Progress | None = None) -> Backbone:
-        """Load the network, and learn the components if there are any.
-
-        Parameters
-        ----------
-        images : ImageSet
-            Images; looked at only if ``n_components`` is given, their labels never.
-        progress : callable, optional
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        Backbone
-            This extractor.
-
-        Raises
-        ------
-        UsageError
-            If a parameter is out of range, timm has no such model, or the weights are of a
-            format that can run code.
-        DataError
-            If the weights are damaged or belong to another model.
-        DownloadError
-            If the hub cannot be reached.
-        MissingExtraError
-            If timm is not installed.
-        """
-        self._load()
-        if self.n_components is not None:
-            sample = images.subset(
-                sample_rows(len(images), self.max_fit_samples, self.random_state)
-            )
-            self._fit_reducer(self._compute(sample, None, "learn components", progress))
-        return self
-
-    def transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
-        """Turn images into rows.
-
-        Parameters
-        ----------
-        images : ImageSet
-            Images of any size; grey ones are given three equal colours.
-        progress : callable, optional
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        ndarray of shape (n, d), dtype float32
-            Features.
-
-        Raises
-        ------
-        UsageError
-            If the extractor is not fitted.
-        DataError
-            If an image cannot be read any more, or the network gives NaN or infinity.
-        """
-        self._check_fitted()
-        return self._compute(images, self.reducer_, "backbone", progress)
-
     def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
-        """Do as `fit` and `transform` do, running the network once on each image.
+        """Fit, and turn the same images into rows, running the network once on each.
 
         Parameters
         ----------
         images : ImageSet
-            Images.
+            Images; their labels are not looked at.
         progress : callable, optional
             Called as ``progress(stage, done, total)``.
 
@@ -206,28 +155,23 @@ class Backbone:
         features = self._compute(images, None, "backbone", progress)
         if self.n_components is None:
             return features
-        rows = sample_rows(len(images), self.max_fit_samples, self.random_state)
-        return self._fit_reducer(features[rows]).transform(features)
+        return self._learn_components(features[self._sample(len(images))]).transform(features)
 
-    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Give what `from_state` needs, the weights among it: nothing is fetched again.
+    def _fit(self, images: ImageSet, progress: Progress | None) -> None:
+        self._load()
+        if self.n_components is not None:
+            sample = images.subset(self._sample(len(images)))
+            self._learn_components(self._compute(sample, None, "learn components", progress))
 
-        Returns
-        -------
-        arrays : dict of str to ndarray
-            Weights, as float16 where that loses nothing, and the reduction, if any.
-        meta : dict
-            Settings, for JSON.
+    def _transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
+        return self._compute(images, self.reducer_, "backbone", progress)
 
-        Raises
-        ------
-        UsageError
-            If the extractor is not fitted.
-        """
-        self._check_fitted()
+    def _state(self) -> State:
         recipe = self.network_.recipe
-        meta: dict[str, Any] = {
-            "extractor": self.name,
+        arrays, reduction = _reducer_state(self.reducer_)
+        # The weights are kept too: nothing is fetched again.
+        arrays |= {f"weights.{k}": _compact(v) for k, v in self.network_.tensors.items()}
+        return arrays, {
             "model": recipe.model,
             "model_kwargs": dict(recipe.model_kwargs),
             "weights": None if self.weights is None else Path(self.weights).name,
@@ -236,76 +180,26 @@ class Backbone:
             "std": [float(value) for value in recipe.std or ()],
             "normalize": bool(self.normalize),
             "flip": bool(self.flip),
-            "reduce": None,
+            **reduction,
         }
-        arrays = {f"weights.{k}": _compact(v) for k, v in self.network_.tensors.items()}
-        if self.reducer_ is not None:
-            reduction, meta["reduce"] = self.reducer_.to_state()
-            arrays |= {f"reduce.{name}": array for name, array in reduction.items()}
-        return arrays, meta
 
     @classmethod
-    def from_state(
-        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], *, device: str = "auto"
+    def _from_state(
+        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
     ) -> Backbone:
-        """Rebuild a fitted extractor, without the hub and without the weight file.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            From `to_state`.
-        meta : dict
-            From `to_state`.
-        device : {"auto", "cpu", "cuda", "mps"}
-            Where to compute.
-
-        Returns
-        -------
-        Backbone
-            The extractor.
-
-        Raises
-        ------
-        ModelFormatError
-            If the state is not one of `Backbone`, or does not make a network.
-        MissingExtraError
-            If timm is not installed.
-        """
-        if meta.get("extractor") != cls.name:
-            raise ModelFormatError(
-                f"The saved features are {meta.get('extractor')!r}, not {cls.name!r}."
-            )
-        try:
-            extractor = cls(
-                **{name: meta[name] for name in _SAVED}, size=tuple(meta["size"]), device=device
-            )
-            weights = {
-                name.removeprefix("weights."): torch.from_numpy(np.array(array)).float()
-                for name, array in arrays.items()
-                if name.startswith("weights.")
+        settings = {name: meta[name] for name in _SAVED}
+        extractor = cls(**settings, size=tuple(meta["size"]), device=device)
+        extractor._load(
+            {
+                name: torch.from_numpy(np.array(array)).float()
+                for name, array in _part(arrays, "weights.").items()
             }
-            extractor._load(weights)
-            extractor.reducer_ = reducer_from_state(arrays, meta["reduce"])
-        except KeyError as error:
-            raise ModelFormatError(
-                f"The saved backbone lacks {error.args[0]!r}: the model is damaged; "
-                "save it again or copy it anew."
-            ) from error
-        except (UsageError, TypeError, AttributeError) as error:
-            raise ModelFormatError(f"The saved backbone cannot be rebuilt. {error}") from error
-        if extractor.reducer_ is not None:
-            extractor.n_components = extractor.reducer_.n_components
-            extractor.power = extractor.reducer_.power
+        )
+        extractor._restore_reducer(arrays, meta)
         return extractor
 
     def _load(self, tensors: Mapping[str, torch.Tensor] | None = None) -> None:
-        if self.n_components is not None:
-            check_reduction(self.n_components, self.power, owner="Backbone")
-        if not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise UsageError(
-                "The 'batch_size' parameter of Backbone must be an int of at least 1. "
-                f"Got {self.batch_size!r} instead."
-            )
+        check_parameters(self)
         self._device = pick_device(self.device)
         model = self.model
         if model is None:
@@ -324,42 +218,27 @@ class Backbone:
         self._at_once = max(1, _CPU_PIXELS // (height * width)) if on_cpu else self.batch_size
         self.reducer_: DampedPCA | None = None
 
-    def _fit_reducer(self, features: np.ndarray) -> DampedPCA:
-        assert self.n_components is not None
-        self.reducer_ = DampedPCA(
-            self.n_components, power=self.power, random_state=self.random_state
-        ).fit(features)
-        return self.reducer_
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "network_"):
-            raise UsageError("This Backbone is not fitted: call fit with images first.")
-
     def _compute(
-        self,
-        images: ImageSet,
-        reducer: DampedPCA | None,
-        stage: str,
-        progress: Progress | None,
+        self, images: ImageSet, reducer: DampedPCA | None, stage: str, progress: Progress | None
     ) -> np.ndarray:
         width = self.network_.n_features if reducer is None else reducer.n_components_
-        features = np.empty((len(images), width), dtype=np.float32)
-        blocks = images.blocks(self.batch_size, size=self.network_.size, channels=3)
-        for where, pixels in _prefetched(blocks):
+        names = images.names
+
+        def describe(where: slice, pixels: np.ndarray) -> np.ndarray:
             rows = self._forward(pixels)
             if not np.isfinite(rows).all():
                 raise DataError(
                     f"The backbone {self.network_.recipe.model!r} gave NaN or infinity for one "
-                    f"of the images {images.names[where.start]} to "
-                    f"{images.names[where.stop - 1]}: check its weights, mean and std."
+                    f"of the images {names[where.start]} to {names[where.stop - 1]}: check its "
+                    "weights, mean and std."
                 )
             if self.normalize:
                 lengths = np.linalg.norm(rows, axis=1, keepdims=True)
                 rows *= np.sqrt(rows.shape[1]) / np.where(lengths > 0, lengths, 1)
-            features[where] = rows if reducer is None else reducer.transform(rows)
-            if progress is not None:
-                progress(stage, where.stop, len(images))
-        return features
+            return rows if reducer is None else reducer.transform(rows)
+
+        blocks = _prefetched(images.blocks(self.batch_size, size=self.network_.size, channels=3))
+        return _fill(len(images), width, blocks, describe, stage, progress)
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
         """Features of a block of uint8 pixels, (b, d) float32, not normalised."""

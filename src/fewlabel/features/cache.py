@@ -27,8 +27,7 @@ import fewlabel
 from fewlabel.compute import matmul_dtype, pick_device
 from fewlabel.data import ImageSet, cache_folder
 from fewlabel.errors import FewLabelError, StorageError
-from fewlabel.features.choose import FeatureExtractor
-from fewlabel.features.pixels import Progress
+from fewlabel.features.base import FeatureExtractor, Progress
 from fewlabel.files import atomic_file
 from fewlabel.nets.pretrained import read_recipe
 
@@ -84,7 +83,7 @@ def cached_transform(
     (20, 64)
     """
     folder = cache_folder() / "features" if folder is None else folder
-    key = cache_key(extractor, images)
+    key = _cache_key(extractor, images)
     file = folder / f"{key}.safetensors"
     found = _read(file, key, extractor, images)
     if found is not None:
@@ -98,29 +97,8 @@ def cached_transform(
     return extractor, rows
 
 
-def cache_key(extractor: FeatureExtractor, images: ImageSet) -> str:
-    """Name what features depend on.
-
-    Parameters
-    ----------
-    extractor : FeatureExtractor
-        Not fitted, or fitted.
-    images : ImageSet
-        The images.
-
-    Returns
-    -------
-    str
-        Hexadecimal digits.
-
-    Examples
-    --------
-    >>> from fewlabel.data import load_images
-    >>> from fewlabel.features.pixels import Pixels
-    >>> images = load_images("digits").subset(range(20))
-    >>> cache_key(Pixels(), images) == cache_key(Pixels(n_components=8), images)
-    False
-    """
+def _cache_key(extractor: FeatureExtractor, images: ImageSet) -> str:
+    """Name what features depend on, in hexadecimal digits."""
     about = [
         _VERSION,
         images.digest(),
@@ -181,10 +159,6 @@ def _source_digest() -> str:
     return state.hexdigest()
 
 
-def _is_frozen(extractor: FeatureExtractor) -> bool:
-    return bool(getattr(extractor, "is_frozen", False))
-
-
 def _read(
     file: Path, key: str, extractor: FeatureExtractor, images: ImageSet
 ) -> tuple[FeatureExtractor, np.ndarray] | None:
@@ -197,27 +171,17 @@ def _read(
             raise ValueError("another entry")
         with contextlib.suppress(OSError):
             os.utime(file)
-        if not _is_frozen(extractor):
-            extractor = _rebuild(extractor, arrays, header["state"])
+        if not extractor.is_frozen:
+            device = getattr(extractor, "device", "auto")
+            extractor = type(extractor).from_state(arrays, header["state"], device=device)
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError):
         with contextlib.suppress(OSError):
             file.unlink()
         return None
-    if _is_frozen(extractor):
+    if extractor.is_frozen:
         # Loads the network, and looks at no image.
         extractor.fit(images)
     return extractor, rows
-
-
-def _rebuild(
-    extractor: FeatureExtractor, arrays: dict[str, np.ndarray], meta: dict[str, Any]
-) -> FeatureExtractor:
-    make: Any = type(extractor).from_state  # type: ignore[attr-defined]
-    settings = {}
-    if "device" in inspect.signature(make).parameters:
-        settings["device"] = getattr(extractor, "device", "auto")
-    rebuilt: FeatureExtractor = make(arrays, meta, **settings)
-    return rebuilt
 
 
 def _load(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -238,7 +202,7 @@ def _digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _write(file: Path, key: str, extractor: FeatureExtractor, rows: np.ndarray) -> None:
-    arrays, meta = ({}, {}) if _is_frozen(extractor) else extractor.to_state()
+    arrays, meta = ({}, {}) if extractor.is_frozen else extractor.to_state()
     held = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     held["rows"] = np.asarray(rows, order="C")
     needed = sum(array.nbytes for array in held.values())

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from fewlabel.data import ImageSet
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.features.pixels import Progress
+from fewlabel.features.base import FeatureExtractor
+
+_CLASSES = {
+    "pixels": ("pixels", "Pixels"),
+    "patches": ("patch_features", "PatchFeatures"),
+    "backbone": ("backbone", "Backbone"),
+    "joined": ("joined", "JoinedFeatures"),
+}
 
 
-class FeatureExtractor(Protocol):
-    """What turns an image set into rows of numbers."""
-
-    name: str
-
-    def fit(self, images: ImageSet, *, progress: Progress | None = None) -> Any:
-        """Look at the images, never at labels."""
-
-    def transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
-        """Give one row an image, float32."""
-
-    def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
-        """Do both, computing nothing twice."""
-
-    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Give arrays and JSON that rebuild the extractor."""
+def _kind(name: str) -> Any:
+    """Import a kind of features by the name under which it is saved: networks load timm."""
+    module, class_name = _CLASSES[name]
+    return getattr(importlib.import_module(f"fewlabel.features.{module}"), class_name)
 
 
 def choose_extractor(
@@ -76,26 +71,22 @@ def choose_extractor(
             "or give the network's name with --features."
         )
     if features == "pixels":
-        from fewlabel.features.pixels import Pixels
-
-        return Pixels(n_components=128, random_state=seed), "Pixels, as asked for."
+        return _kind("pixels")(n_components=128, random_state=seed), "Pixels, as asked for."
     if features == "patches" or (features == "auto" and weights is None):
-        from fewlabel.features.patch_features import PatchFeatures
-
         reason = (
             "A patch dictionary learnt from the images, as asked for."
             if features == "patches"
             else "A patch dictionary learnt from the images themselves, since no pretrained "
             "weights were given. For photos, --features NAME or --weights FILE does better."
         )
-        return PatchFeatures(random_state=seed), reason
-    from fewlabel.features.backbone import Backbone
-
+        return _kind("patches")(random_state=seed), reason
     name = None if features == "auto" else features
-    backbone = Backbone(name, weights, device=device, random_state=seed)
-    if name is None:
-        return backbone, "The network of the weights' name, since weights were given."
-    return backbone, f"The pretrained network {name}, as asked for."
+    reason = (
+        "The network of the weights' name, since weights were given."
+        if name is None
+        else f"The pretrained network {name}, as asked for."
+    )
+    return _kind("backbone")(name, weights, device=device, random_state=seed), reason
 
 
 def extractor_from_state(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> FeatureExtractor:
@@ -126,22 +117,8 @@ def extractor_from_state(arrays: dict[str, np.ndarray], meta: dict[str, Any]) ->
     fewlabel.errors.ModelFormatError: The saved features 'crystal ball' are not known to this ...
     """
     name = meta.get("extractor")
-    if name == "patches":
-        from fewlabel.features.patch_features import PatchFeatures
-
-        return PatchFeatures.from_state(arrays, meta)
-    if name == "pixels":
-        from fewlabel.features.pixels import Pixels
-
-        return Pixels.from_state(arrays, meta)
-    if name == "backbone":
-        from fewlabel.features.backbone import Backbone
-
-        return Backbone.from_state(arrays, meta)
-    if name == "joined":
-        from fewlabel.features.joined import JoinedFeatures
-
-        return JoinedFeatures.from_state(arrays, meta)
-    raise ModelFormatError(
-        f"The saved features {name!r} are not known to this version of fewlabel: upgrade it."
-    )
+    if name not in _CLASSES:
+        raise ModelFormatError(
+            f"The saved features {name!r} are not known to this version of fewlabel: upgrade it."
+        )
+    return _kind(name).from_state(arrays, meta)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewlabel.data import ImageSet
-from fewlabel.features.choose import FeatureExtractor, choose_extractor
-from fewlabel.features.pixels import Progress
+from fewlabel.features.base import FeatureExtractor, Progress
+from fewlabel.features.choose import choose_extractor
 
 
 @dataclass(frozen=True, eq=False)

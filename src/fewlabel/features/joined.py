@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet
-from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.features.choose import FeatureExtractor
-from fewlabel.features.pixels import Progress
+from fewlabel.features.base import FeatureExtractor, Progress, State, _part
 from fewlabel.nets import NetworkClassifier
+from fewlabel.params import check_arguments, number
 
 _BLOCK_SIZE = 1_024
 
 
-class JoinedFeatures:
+class JoinedFeatures(FeatureExtractor):
     """Rows of another extractor beside the embeddings of trained networks.
 
     Each part is scaled to a length of its own, so that the share of the networks in every inner
@@ -53,66 +52,17 @@ class JoinedFeatures:
     def __init__(
         self, base: FeatureExtractor, networks: list[NetworkClassifier], *, share: float = 0.5
     ) -> None:
-        if not 0 < share < 1:
-            raise UsageError(
-                f"The 'share' parameter of JoinedFeatures must be in (0, 1). Got {share!r} instead."
-            )
+        constraints = {"share": [number(0, 1, closed="neither")]}
+        check_arguments("JoinedFeatures", constraints, share=share)
         self.base = base
         self.networks = networks
         self.share = share
 
-    def fit(self, images: ImageSet, *, progress: Progress | None = None) -> JoinedFeatures:
-        """Find the centers of the embeddings.
+    def _fit(self, images: ImageSet, progress: Progress | None) -> None:
+        self.centers_ = [rows.mean(axis=0) for rows in self._embed(images, progress)]
 
-        Parameters
-        ----------
-        images : ImageSet
-            Images; their labels are not looked at.
-        progress : callable, optional
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        JoinedFeatures
-            This extractor.
-        """
-        embedded = self._embed(images, progress)
-        self.centers_ = [rows.mean(axis=0) for rows in embedded]
-        return self
-
-    def transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
-        """Turn images into rows.
-
-        Parameters
-        ----------
-        images : ImageSet
-            Images.
-        progress : callable, optional
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        ndarray of shape (n, d), dtype float32
-            Rows of unit length.
-        """
+    def _transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
         return self.join(self.base.transform(images, progress=progress), images, progress=progress)
-
-    def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
-        """Find the centers, then turn the same images into rows.
-
-        Parameters
-        ----------
-        images : ImageSet
-            Images.
-        progress : callable, optional
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        ndarray of shape (n, d), dtype float32
-            Rows of unit length.
-        """
-        return self.fit(images, progress=progress).transform(images, progress=progress)
 
     def join(
         self, rows: np.ndarray, images: ImageSet, *, progress: Progress | None = None
@@ -144,71 +94,36 @@ class JoinedFeatures:
         ]
         return np.concatenate(parts, axis=1)
 
-    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Give what `from_state` needs.
-
-        Returns
-        -------
-        arrays : dict of str to ndarray
-            Those of the base, the networks and the centers.
-        meta : dict
-            Settings, for JSON.
-        """
+    def _state(self) -> State:
         arrays, about = self.base.to_state()
         arrays = {f"base.{name}": array for name, array in arrays.items()}
         networks = []
-        for number, network in enumerate(self.networks):
+        for position, network in enumerate(self.networks):
             weights, description = network.to_state()
-            arrays |= {f"network{number}.{name}": array for name, array in weights.items()}
-            arrays[f"center{number}"] = self.centers_[number].astype(np.float32)
+            arrays |= {f"network{position}.{name}": array for name, array in weights.items()}
+            arrays[f"center{position}"] = self.centers_[position].astype(np.float32)
             networks.append(description)
-        meta = {"extractor": self.name, "base": about, "networks": networks, "share": self.share}
-        return arrays, meta
+        return arrays, {"base": about, "networks": networks, "share": self.share}
 
     @classmethod
-    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> JoinedFeatures:
-        """Rebuild a fitted extractor.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            From `to_state`.
-        meta : dict
-            From `to_state`.
-
-        Returns
-        -------
-        JoinedFeatures
-            The extractor; it transforms as the saved one did.
-
-        Raises
-        ------
-        ModelFormatError
-            If something is missing or does not fit together.
-        """
+    def _from_state(
+        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
+    ) -> JoinedFeatures:
         # choose.py makes every kind of extractor, this one too.
         from fewlabel.features.choose import extractor_from_state
 
-        try:
-            if meta["base"]["extractor"] == cls.name:
-                raise ValueError("joined features within joined features")
-            base = extractor_from_state(_part(arrays, "base."), meta["base"])
-            networks = [
-                NetworkClassifier.from_state(_part(arrays, f"network{number}."), about)
-                for number, about in enumerate(meta["networks"])
-            ]
-            joined = cls(base, networks, share=float(meta["share"]))
-            joined.centers_ = [arrays[f"center{number}"] for number in range(len(networks))]
-            widths = [network.network_.head.in_features for network in networks]
-            if [len(center) for center in joined.centers_] != widths or not networks:
-                raise ValueError("centers of another width than the networks")
-        except ModelFormatError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelFormatError(
-                f"The saved joined features do not hold together ({error}): the model is damaged; "
-                "save it again or copy it anew."
-            ) from error
+        if meta["base"]["extractor"] == cls.name:
+            raise ValueError("joined features within joined features")
+        base = extractor_from_state(_part(arrays, "base."), meta["base"])
+        networks = [
+            NetworkClassifier.from_state(_part(arrays, f"network{position}."), about)
+            for position, about in enumerate(meta["networks"])
+        ]
+        joined = cls(base, networks, share=float(meta["share"]))
+        joined.centers_ = [arrays[f"center{position}"] for position in range(len(networks))]
+        widths = [network.network_.head.in_features for network in networks]
+        if [len(center) for center in joined.centers_] != widths or not networks:
+            raise ValueError("centers of another width than the networks")
         return joined
 
     def _embed(self, images: ImageSet, progress: Progress | None) -> list[np.ndarray]:
@@ -236,11 +151,3 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     scaled: np.ndarray = (rows / np.where(norms > 0, norms, 1)).astype(np.float32)
     return scaled
-
-
-def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import numbers
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import as_generator
@@ -19,7 +18,8 @@ from fewlabel.features.filters import (
     pooled_responses,
     sample_patches,
 )
-from fewlabel.features.reduce import DampedPCA
+from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
+from fewlabel.params import check_parameters, integer, number
 
 _BLOCK = 1_024
 _POOL_VALUES = 30_000_000
@@ -85,6 +85,18 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     (200, 10)
     """
 
+    _parameter_constraints: ClassVar[dict] = {
+        "n_filters": [integer(1)],
+        "patch_size": [integer(1)],
+        "grid": [integer(1)],
+        "n_patches": [integer(1)],
+        "n_pca_samples": [integer(1)],
+        "n_components": REDUCTION_CONSTRAINTS["n_components"],
+        "stride": [integer(1), None],
+        "threshold": [number(0, 10, closed="both")],
+        "power": REDUCTION_CONSTRAINTS["power"],
+    }
+
     def __init__(
         self,
         n_filters: int = 120,
@@ -132,7 +144,7 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         UsageError
             If a parameter is out of range or does not suit the images.
         """
-        self._check_parameters()
+        check_parameters(self)
         images = self._as_images(X, reset=True)
         rng = as_generator(self.random_state)
         self.image_shape_ = images.shape[1:]
@@ -141,12 +153,13 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self._n_features_out = self.filters_.n_values
         if self.n_components is not None:
             rows = np.sort(rng.permutation(len(images))[: self.n_pca_samples])
-            sample = np.concatenate(
-                [pooled_responses(block, self.filters_) for block in _blocks(images[rows])]
-            )
+            # One array from the start: joined blocks would be held twice.
+            sample = np.empty((len(rows), self.filters_.n_values), dtype=np.float32)
+            for block in gen_batches(len(rows), _BLOCK):
+                sample[block] = pooled_responses(images[rows[block]], self.filters_)
             self.reducer_ = DampedPCA(
                 self.n_components, power=self.power, random_state=int(rng.integers(2**31))
-            ).fit(sample)
+            )._fit_overwriting(sample)
             self._n_features_out = self.reducer_.n_components_
         return self
 
@@ -170,7 +183,8 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 f"X has images of shape {images.shape[1:]}, but PatchDictionary was fitted on "
                 f"{self.image_shape_}."
             )
-        return np.concatenate([self._describe(block) for block in _blocks(images)])
+        blocks = gen_batches(len(images), _BLOCK)
+        return np.concatenate([self._describe(images[block]) for block in blocks])
 
     def _describe(self, images: np.ndarray) -> np.ndarray:
         pooled = pooled_responses(images, self.filters_)
@@ -222,38 +236,10 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             )
         return height, breadth, channels
 
-    def _check_parameters(self) -> None:
-        for name in ("n_filters", "patch_size", "grid", "n_patches", "n_pca_samples"):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or value < 1:
-                raise UsageError(
-                    f"The '{name}' parameter of PatchDictionary must be an int of at least 1. "
-                    f"Got {value!r} instead."
-                )
-        if self.stride is not None and not (
-            isinstance(self.stride, numbers.Integral) and self.stride >= 1
-        ):
-            raise UsageError(
-                "The 'stride' parameter of PatchDictionary must be an int of at least 1, or None. "
-                f"Got {self.stride!r} instead."
-            )
-        for name in ("threshold", "power"):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Real) or not 0 <= float(value) <= 10:
-                raise UsageError(
-                    f"The '{name}' parameter of PatchDictionary must be a float in [0, 10]. "
-                    f"Got {value!r} instead."
-                )
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(images), _BLOCK):
-        yield images[start : start + _BLOCK]
 
 
 def _most_images(shape: tuple[int, ...]) -> int:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fewlabel.data import ImageSet
 from fewlabel.data.resample import as_size
-from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.features.reduce import DampedPCA, check_reduction, reducer_from_state, sample_rows
+from fewlabel.features.base import Progress, State, _fill, _ReducedExtractor, _reducer_state
+from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
+from fewlabel.params import check_parameters
 
 _BLOCK_SIZE = 512
 _LARGEST_NATIVE_SIDE = 64
 _REDUCED_SIZE = (32, 32)
 
-Progress = Callable[[str, int, int], None]
-"""Called with the stage, what is done and what there is to do."""
 
-
-class Pixels:
+class Pixels(_ReducedExtractor):
     """Resized pixels from 0 to 1, flattened, and optionally reduced by `DampedPCA`.
 
     Parameters
@@ -57,6 +54,7 @@ class Pixels:
     """
 
     name = "pixels"
+    _parameter_constraints: ClassVar[dict] = REDUCTION_CONSTRAINTS
 
     def __init__(
         self,
@@ -75,185 +73,55 @@ class Pixels:
         self.max_fit_samples = max_fit_samples
         self.random_state = random_state
 
-    def fit(self, images: ImageSet, *, progress: Progress | None = None) -> Pixels:
-        """Settle the size and the colours, and learn the components if there are any.
-
-        Parameters
-        ----------
-        images : ImageSet
-            Images; their labels are not looked at.
-        progress : callable, optional
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        Pixels
-            This extractor.
-
-        Raises
-        ------
-        UsageError
-            If a parameter is out of range.
-        DataError
-            If an image cannot be read any more.
-        """
-        self.size_ = _size_of(images) if self.size is None else as_size(self.size, owner="Pixels")
+    def _fit(self, images: ImageSet, progress: Progress | None) -> None:
+        check_parameters(self)
+        size = _native_size(images) if self.size is None else as_size(self.size, owner="Pixels")
         grey = images.is_grey if self.grey is None else self.grey
-        self.channels_ = 1 if grey else 3
+        self.size_, self.channels_ = size, 1 if grey else 3
         self.reducer_ = None
         if self.n_components is not None:
-            check_reduction(self.n_components, self.power, owner="Pixels")
-            sample = images.subset(
-                sample_rows(len(images), self.max_fit_samples, self.random_state)
-            )
-            self.reducer_ = DampedPCA(
-                self.n_components, power=self.power, random_state=self.random_state
-            ).fit(self._read(sample, None, "learn components", progress))
-        return self
+            sample = images.subset(self._sample(len(images)))
+            self._learn_components(self._read(sample, None, "learn components", progress))
 
-    def transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
-        """Turn images into rows.
-
-        Parameters
-        ----------
-        images : ImageSet
-            Images.
-        progress : callable, optional
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        ndarray of shape (n, d), dtype float32
-            Features. Without a reduction ``d`` is height × width × channels.
-
-        Raises
-        ------
-        UsageError
-            If the extractor is not fitted.
-        DataError
-            If an image cannot be read any more.
-        """
-        self._check_fitted()
+    def _transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
         return self._read(images, self.reducer_, "pixels", progress)
 
-    def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
-        """Fit, then turn the same images into rows.
-
-        Parameters
-        ----------
-        images : ImageSet
-            Images; their labels are not looked at.
-        progress : callable, optional
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        ndarray of shape (n, d), dtype float32
-            Features.
-        """
-        return self.fit(images, progress=progress).transform(images, progress=progress)
-
-    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Give what `from_state` needs.
-
-        Returns
-        -------
-        arrays : dict of str to ndarray
-            The reduction, if any.
-        meta : dict
-            Settings, for JSON.
-
-        Raises
-        ------
-        UsageError
-            If the extractor is not fitted.
-        """
-        self._check_fitted()
-        meta: dict[str, Any] = {
-            "extractor": self.name,
+    def _state(self) -> State:
+        arrays, reduction = _reducer_state(self.reducer_)
+        return arrays, {
             "size": list(self.size_),
             "channels": self.channels_,
             "max_fit_samples": self.max_fit_samples,
             "random_state": self.random_state,
-            "reduce": None,
+            **reduction,
         }
-        if self.reducer_ is None:
-            return {}, meta
-        arrays, meta["reduce"] = self.reducer_.to_state()
-        return {f"reduce.{name}": array for name, array in arrays.items()}, meta
 
     @classmethod
-    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Pixels:
-        """Rebuild a fitted extractor.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            From `to_state`.
-        meta : dict
-            From `to_state`.
-
-        Returns
-        -------
-        Pixels
-            The extractor; it transforms as the saved one did, to the last bit.
-
-        Raises
-        ------
-        ModelFormatError
-            If the state is not one of `Pixels`, or something is missing.
-        """
-        try:
-            if meta["extractor"] != cls.name:
-                raise ModelFormatError(
-                    f"The saved features are {meta['extractor']!r}, not {cls.name!r}."
-                )
-            size, channels, reduce = meta["size"], meta["channels"], meta["reduce"]
-            extractor = cls(
-                as_size(size, owner="Pixels"),
-                grey=channels == 1,
-                max_fit_samples=meta["max_fit_samples"],
-                random_state=meta["random_state"],
-            )
-        except KeyError as error:
-            raise ModelFormatError(
-                f"The saved features lack {error.args[0]!r}: the model is damaged; "
-                "save it again or copy it anew."
-            ) from error
-        extractor.size_ = as_size(size, owner="Pixels")
-        extractor.channels_ = channels
-        extractor.reducer_ = reducer_from_state(arrays, reduce)
-        if extractor.reducer_ is not None:
-            extractor.n_components = extractor.reducer_.n_components
-            extractor.power = extractor.reducer_.power
+    def _from_state(
+        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
+    ) -> Pixels:
+        size, channels = as_size(meta["size"], owner="Pixels"), meta["channels"]
+        settings = {name: meta[name] for name in ("max_fit_samples", "random_state")}
+        extractor = cls(size, grey=channels == 1, **settings)
+        extractor.size_, extractor.channels_ = size, channels
+        extractor._restore_reducer(arrays, meta)
         return extractor
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "size_"):
-            raise UsageError("This Pixels extractor is not fitted: call fit with images first.")
-
     def _read(
-        self,
-        images: ImageSet,
-        reducer: DampedPCA | None,
-        stage: str,
-        progress: Progress | None,
+        self, images: ImageSet, reducer: DampedPCA | None, stage: str, progress: Progress | None
     ) -> np.ndarray:
-        width = self.size_[0] * self.size_[1] * self.channels_
-        if reducer is not None:
-            width = reducer.n_components_
-        features = np.empty((len(images), width), dtype=np.float32)
-        blocks = images.blocks(_BLOCK_SIZE, size=self.size_, channels=self.channels_)
-        for where, pixels in blocks:
+        def describe(where: slice, pixels: np.ndarray) -> np.ndarray:
             rows = pixels.reshape(len(pixels), -1).astype(np.float32)
             rows /= 255
-            features[where] = rows if reducer is None else reducer.transform(rows)
-            if progress is not None:
-                progress(stage, where.stop, len(images))
-        return features
+            return rows if reducer is None else reducer.transform(rows)
+
+        n_pixels = self.size_[0] * self.size_[1] * self.channels_
+        width = n_pixels if reducer is None else reducer.n_components_
+        blocks = images.blocks(_BLOCK_SIZE, size=self.size_, channels=self.channels_)
+        return _fill(len(images), width, blocks, describe, stage, progress)
 
 
-def _size_of(images: ImageSet) -> tuple[int, int]:
+def _native_size(images: ImageSet) -> tuple[int, int]:
     shape = images.native_shape
     if shape is None or max(shape[:2]) > _LARGEST_NATIVE_SIDE:
         return _REDUCED_SIZE

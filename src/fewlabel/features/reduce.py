@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-import numbers
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
+from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import as_generator
-from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.features.pca import PCABasis, damped_pca, project
+from fewlabel.errors import ModelFormatError
+from fewlabel.params import check_parameters, integer, number
+
+REDUCTION_CONSTRAINTS = {
+    "n_components": [integer(1), None],
+    "power": [number(0, 0.5, closed="both")],
+}
+"""What extractors accept that reduce their rows."""
+
+_BLOCK_ROWS = 2_048
+# The scaler holds its rows several times over in float64.
+_MOMENT_ROWS = 256
+# Up to this many features the whole covariance costs less than finding its range.
+_EXACT_WIDTH = 512
+# Components with less of the largest variance are rounding.
+_RELATIVE_TOLERANCE = 1e-6
+_ARRAYS = ("mean", "scale", "components", "eigenvalues")
 
 
 class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -29,12 +47,16 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     standardize : bool
         Divide each feature by its standard deviation first.
     random_state : int, RandomState or None
-        Seed of the randomized range finder (used above 512 features).
+        Seed of scikit-learn's randomized solver, which is used above 512 features.
 
     Attributes
     ----------
-    basis_ : PCABasis
-        Mean, scale, components and eigenvalues.
+    mean_, scale_ : ndarray of shape (d,), dtype float32
+        Mean of each feature, and what it is divided by: its standard deviation, or 1.
+    components_ : ndarray of shape (d, k), dtype float32
+        Orthonormal directions, the one of most variance first.
+    eigenvalues_ : ndarray of shape (k,), dtype float32
+        Variance along each; 1 for the only component of constant data.
     n_components_ : int
         Components there are.
     n_features_in_ : int
@@ -46,6 +68,12 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     >>> DampedPCA(n_components=2, random_state=0).fit_transform(X).shape
     (50, 2)
     """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_components": [integer(1)],
+        "power": REDUCTION_CONSTRAINTS["power"],
+        "standardize": ["boolean"],
+    }
 
     def __init__(
         self,
@@ -82,16 +110,24 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         ValueError
             If ``X`` is not a finite numeric matrix.
         """
-        check_reduction(self.n_components, self.power, owner="DampedPCA")
-        X = validate_data(self, X, dtype=np.float32)
-        self._set_basis(
-            damped_pca(
-                X,
-                self.n_components,
-                standardize=self.standardize,
-                random_state=self.random_state,
-            )
-        )
+        return self._fit_overwriting(validate_data(self, X, dtype=np.float32, copy=True))
+
+    def _fit_overwriting(self, X: np.ndarray) -> DampedPCA:
+        """Fit on float32 rows that nobody needs any more: a large sample is not copied."""
+        check_parameters(self)
+        self.n_features_in_ = X.shape[1]
+        mean, deviation = _moments(X)
+        scale = np.where(deviation > 0, deviation, 1) if self.standardize else np.ones(X.shape[1])
+        self.mean_, self.scale_ = mean.astype(np.float32), scale.astype(np.float32)
+        if (deviation > 0).any():
+            X -= self.mean_
+            X /= self.scale_
+            self.components_, self.eigenvalues_ = self._leading(X)
+        else:
+            # Constant rows: one feature that is zero everywhere is a valid, useless answer.
+            self.components_ = np.eye(X.shape[1], 1, dtype=np.float32)
+            self.eigenvalues_ = np.ones(1, dtype=np.float32)
+        self.n_components_ = self._n_features_out = self.components_.shape[1]
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -105,37 +141,35 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Returns
         -------
         ndarray of shape (n, n_components_), dtype float32
-            Reduced rows.
+            ``((X - mean_) / scale_) @ components_ / eigenvalues_**power``.
         """
         check_is_fitted(self)
-        return project(
-            validate_data(self, X, reset=False, dtype=np.float32), self.basis_, self.power
-        )
+        X = validate_data(self, X, reset=False, dtype=np.float32)
+        damping = self.eigenvalues_.astype(np.float64) ** self.power
+        weights = (self.components_ / self.scale_[:, None] / damping).astype(np.float32)
+        reduced = np.empty((len(X), self.n_components_), dtype=np.float32)
+        for block in gen_batches(len(X), _BLOCK_ROWS):
+            # Subtracting from the rows, not from the products, keeps digits where means are large.
+            np.matmul(X[block] - self.mean_, weights, out=reduced[block])
+        return reduced
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Give what `from_state` needs.
+        """Return what `from_state` needs.
 
         Returns
         -------
         arrays : dict of str to ndarray
-            The basis.
+            Mean, scale, components and eigenvalues.
         meta : dict
             Parameters, for JSON.
         """
         check_is_fitted(self)
-        basis = self.basis_
-        arrays = {
-            "mean": basis.mean,
-            "scale": basis.scale,
-            "components": basis.components,
-            "eigenvalues": basis.eigenvalues,
-        }
         meta = {
             "n_components": int(self.n_components),
             "power": float(self.power),
             "standardize": bool(self.standardize),
         }
-        return arrays, meta
+        return {name: getattr(self, f"{name}_") for name in _ARRAYS}, meta
 
     @classmethod
     def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> DampedPCA:
@@ -159,33 +193,46 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             If something is missing or the shapes contradict each other.
         """
         try:
-            reducer = cls(
-                n_components=meta["n_components"],
-                power=meta["power"],
-                standardize=meta["standardize"],
-            )
-            names = ("mean", "scale", "components", "eigenvalues")
-            basis = PCABasis(*(np.asarray(arrays[name], dtype=np.float32) for name in names))
+            names = ("n_components", "power", "standardize")
+            reducer = cls(**{name: meta[name] for name in names})
+            for name in _ARRAYS:
+                setattr(reducer, f"{name}_", np.asarray(arrays[name], dtype=np.float32))
         except KeyError as error:
             raise ModelFormatError(
                 f"The saved reducer lacks {error.args[0]!r}: the model is damaged; "
                 "save it again or copy it anew."
             ) from error
-        d, k = basis.components.shape if basis.components.ndim == 2 else (-1, -1)
-        shapes = (basis.mean.shape, basis.scale.shape, basis.eigenvalues.shape)
-        if shapes != ((d,), (d,), (k,)):
+        shape = reducer.components_.shape
+        others = tuple(getattr(reducer, f"{name}_").shape for name in _ARRAYS if name != _ARRAYS[2])
+        if others != (shape[:1], shape[:1], shape[1:]):
             raise ModelFormatError(
                 f"The arrays of the saved reducer contradict each other: components of shape "
-                f"{basis.components.shape} beside mean, scale and eigenvalues of shapes {shapes}. "
+                f"{shape} beside mean, scale and eigenvalues of shapes {others}. "
                 "The model is damaged; save it again or copy it anew."
             )
-        reducer.n_features_in_ = d
-        reducer._set_basis(basis)
+        reducer.n_features_in_ = shape[0]
+        reducer.n_components_ = reducer._n_features_out = shape[1]
         return reducer
 
-    def _set_basis(self, basis: PCABasis) -> None:
-        self.basis_ = basis
-        self.n_components_ = self._n_features_out = basis.components.shape[1]
+    def _leading(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Leading principal directions of standardized rows, and the variances along them."""
+        n, d = rows.shape
+        k = min(self.n_components, n, d)
+        if d <= _EXACT_WIDTH:
+            exact = PCA(k, svd_solver="covariance_eigh").fit(rows.astype(np.float64))
+            directions, variances = exact.components_, exact.explained_variance_ * ((n - 1) / n)
+        else:
+            # What PCA's randomized solver calls; PCA itself would hold the rows twice more.
+            seed = int(as_generator(self.random_state).integers(2**31))
+            _, lengths, directions = randomized_svd(
+                rows, k, n_oversamples=32, n_iter=3, flip_sign=False, random_state=seed
+            )
+            variances = lengths**2 / n
+        keep = variances > _RELATIVE_TOLERANCE * variances[0]
+        components = np.ascontiguousarray(directions[keep].T, dtype=np.float32)
+        largest = np.abs(components).argmax(axis=0)
+        components *= np.sign(components[largest, np.arange(components.shape[1])])
+        return components, variances[keep].astype(np.float32)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -193,98 +240,20 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return tags
 
 
-def sample_rows(
+def _moments(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation in float64; exactly 0 for a constant feature."""
+    scaler = StandardScaler()
+    for block in gen_batches(len(X), _MOMENT_ROWS):
+        scaler.partial_fit(X[block])
+    deviation = np.sqrt(scaler.var_)
+    rounding = 10 * np.finfo(np.float32).eps * np.abs(scaler.mean_)
+    return scaler.mean_, np.where(deviation <= rounding, 0, deviation)
+
+
+def _sample_rows(
     n: int, max_samples: int, random_state: int | np.random.RandomState | None
 ) -> np.ndarray:
-    """Draw the rows that a reducer is fitted on.
-
-    Parameters
-    ----------
-    n : int
-        Rows there are.
-    max_samples : int
-        Most rows to draw.
-    random_state : int, RandomState or None
-        Seed of the draw.
-
-    Returns
-    -------
-    ndarray of int64
-        Different indices, ascending; all where there are few.
-
-    Examples
-    --------
-    >>> sample_rows(3, 10, 0).tolist()
-    [0, 1, 2]
-    """
+    """Draw the rows that a reducer is fitted on: different, ascending; all where there are few."""
     if n <= max_samples:
         return np.arange(n)
     return np.sort(as_generator(random_state).choice(n, size=max_samples, replace=False))
-
-
-def reducer_from_state(
-    arrays: dict[str, np.ndarray], meta: dict[str, Any] | None
-) -> DampedPCA | None:
-    """Rebuild the reduction that an extractor keeps under ``reduce.``.
-
-    Parameters
-    ----------
-    arrays : dict of str to ndarray
-        Arrays of the extractor.
-    meta : dict or None
-        ``meta["reduce"]`` of the extractor; None if it reduces nothing.
-
-    Returns
-    -------
-    DampedPCA or None
-        The reduction.
-
-    Raises
-    ------
-    ModelFormatError
-        If something is missing.
-
-    Examples
-    --------
-    >>> reducer_from_state({}, None) is None
-    True
-    """
-    if meta is None:
-        return None
-    prefix = "reduce."
-    own = {name[len(prefix) :]: a for name, a in arrays.items() if name.startswith(prefix)}
-    return DampedPCA.from_state(own, meta)
-
-
-def check_reduction(n_components: Any, power: Any, *, owner: str) -> None:
-    """Check the parameters of a reduction.
-
-    Parameters
-    ----------
-    n_components : object
-        Must be an int of at least 1.
-    power : object
-        Must be a number from 0 to 0.5.
-    owner : str
-        Class to name in the message.
-
-    Raises
-    ------
-    UsageError
-        If one is not.
-
-    Examples
-    --------
-    >>> check_reduction(64, 0.25, owner="Pixels")
-    """
-    whole = isinstance(n_components, numbers.Integral) and not isinstance(n_components, bool)
-    if not whole or n_components < 1:
-        raise UsageError(
-            f"The 'n_components' parameter of {owner} must be an int of at least 1. "
-            f"Got {n_components!r} instead."
-        )
-    if not isinstance(power, numbers.Real) or not 0 <= float(power) <= 0.5:
-        raise UsageError(
-            f"The 'power' parameter of {owner} must be a number from 0 to 0.5. "
-            f"Got {power!r} instead."
-        )

@@ -1,0 +1,244 @@
+"""What turns an image set into rows of numbers: the contract that every kind of features keeps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+
+from fewlabel.data import ImageSet
+from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.features.reduce import DampedPCA, _sample_rows
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with the stage, what is done and what there is to do."""
+
+State: TypeAlias = tuple[dict[str, np.ndarray], dict[str, Any]]
+
+
+class FeatureExtractor(ABC):
+    """One row of features an image, learnt without a look at labels.
+
+    A kind of features says in ``_fit``, ``_transform``, ``_state`` and ``_from_state`` how it does
+    what is promised here, and is entered in `fewlabel.features.choose`.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether weights alone decide the features, so that fitting looks at no image."""
+        return False
+
+    def fit(self, images: ImageSet, *, progress: Progress | None = None) -> Self:
+        """Look at the images, or at a sample of them.
+
+        Parameters
+        ----------
+        images : ImageSet
+            Images; their labels are not looked at.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        FeatureExtractor
+            This extractor.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range.
+        DataError
+            If an image cannot be read any more.
+        """
+        self._fit(images, progress)
+        return self
+
+    def transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
+        """Turn images into rows.
+
+        Parameters
+        ----------
+        images : ImageSet
+            Images of any size.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ndarray of shape (n, d), dtype float32
+            Features.
+
+        Raises
+        ------
+        UsageError
+            If the extractor is not fitted.
+        DataError
+            If an image cannot be read any more.
+        """
+        self._check_fitted()
+        return self._transform(images, progress)
+
+    def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
+        """Fit, and turn the same images into rows, computing nothing twice.
+
+        Parameters
+        ----------
+        images : ImageSet
+            Images; their labels are not looked at.
+        progress : callable, optional
+            Called as ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ndarray of shape (n, d), dtype float32
+            Features.
+        """
+        return self.fit(images, progress=progress).transform(images, progress=progress)
+
+    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what `from_state` needs.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            What was learnt.
+        meta : dict
+            Settings, for JSON.
+
+        Raises
+        ------
+        UsageError
+            If the extractor is not fitted.
+        """
+        self._check_fitted()
+        arrays, meta = self._state()
+        return arrays, {"extractor": self.name, **meta}
+
+    @classmethod
+    def from_state(
+        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], *, device: str = "auto"
+    ) -> Self:
+        """Rebuild a fitted extractor.
+
+        Parameters
+        ----------
+        arrays : dict of str to ndarray
+            From `to_state`.
+        meta : dict
+            From `to_state`.
+        device : {"auto", "cpu", "cuda", "mps"}
+            Where a network runs.
+
+        Returns
+        -------
+        FeatureExtractor
+            The extractor; it transforms as the saved one did.
+
+        Raises
+        ------
+        ModelFormatError
+            If the state is of another kind of features, or something is missing or does not fit.
+        """
+        if meta.get("extractor") != cls.name:
+            raise ModelFormatError(
+                f"The saved features are {meta.get('extractor')!r}, not {cls.name!r}."
+            )
+        try:
+            return cls._from_state(arrays, meta, device)
+        except ModelFormatError:
+            raise
+        except KeyError as error:
+            raise ModelFormatError(
+                f"The saved features lack {error.args[0]!r}: the model is damaged; "
+                "save it again or copy it anew."
+            ) from error
+        except (UsageError, TypeError, ValueError, AttributeError) as error:
+            raise ModelFormatError(
+                f"The saved features cannot be rebuilt ({error}): the model is damaged; "
+                "save it again or copy it anew."
+            ) from error
+
+    @abstractmethod
+    def _fit(self, images: ImageSet, progress: Progress | None) -> None: ...
+
+    @abstractmethod
+    def _transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray: ...
+
+    @abstractmethod
+    def _state(self) -> State: ...
+
+    @classmethod
+    @abstractmethod
+    def _from_state(
+        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
+    ) -> Self: ...
+
+    def _check_fitted(self) -> None:
+        if not any(name.endswith("_") for name in vars(self)):
+            raise UsageError(
+                f"This {type(self).__name__} extractor is not fitted: call fit with images first."
+            )
+
+
+class _ReducedExtractor(FeatureExtractor):
+    """Features that `DampedPCA` may shorten, learnt from a sample of the images."""
+
+    n_components: int | None
+    power: float
+    max_fit_samples: int
+    random_state: int
+    reducer_: DampedPCA | None
+
+    def _sample(self, n: int) -> np.ndarray:
+        return _sample_rows(n, self.max_fit_samples, self.random_state)
+
+    def _learn_components(self, rows: np.ndarray) -> DampedPCA:
+        assert self.n_components is not None
+        reducer = DampedPCA(self.n_components, power=self.power, random_state=self.random_state)
+        self.reducer_ = reducer.fit(rows)
+        return reducer
+
+    def _restore_reducer(self, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+        self.reducer_ = _reducer_from_state(arrays, meta)
+        if self.reducer_ is not None:
+            self.n_components, self.power = self.reducer_.n_components, self.reducer_.power
+
+
+def _reducer_state(reducer: DampedPCA | None) -> State:
+    """Arrays under ``reduce.``, and ``meta["reduce"]``."""
+    if reducer is None:
+        return {}, {"reduce": None}
+    arrays, meta = reducer.to_state()
+    return {f"reduce.{name}": array for name, array in arrays.items()}, {"reduce": meta}
+
+
+def _reducer_from_state(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> DampedPCA | None:
+    """Rebuild what `_reducer_state` gave."""
+    about = meta["reduce"]
+    return None if about is None else DampedPCA.from_state(_part(arrays, "reduce."), about)
+
+
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Return the arrays whose names begin with ``prefix``, without it."""
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def _fill(
+    n: int,
+    width: int,
+    blocks: Iterable[tuple[slice, np.ndarray]],
+    describe: Callable[[slice, np.ndarray], np.ndarray],
+    stage: str,
+    progress: Progress | None,
+) -> np.ndarray:
+    """Describe images block by block, (n, width) float32."""
+    features = np.empty((n, width), dtype=np.float32)
+    for where, pixels in blocks:
+        features[where] = describe(where, pixels)
+        if progress is not None:
+            progress(stage, where.stop, n)
+    return features
