@@ -208,3 +208,42 @@ def check_parameters(estimator: Any, **more: Sequence[Any]) -> None:
     constraints = {**estimator._parameter_constraints, **more}
     values = {name: getattr(estimator, name) for name in constraints}
     check_arguments(type(estimator).__name__, constraints, **values)
+
+
+def as_size(size: Any, *, owner: str) -> tuple[int, int]:
+    """Turn a size parameter into height and width.
+
+    Parameters
+    ----------
+    size : object
+        A positive int, or two of them.
+    owner : str
+        Class to name in the message.
+
+    Returns
+    -------
+    (int, int)
+        Height and width.
+
+    Raises
+    ------
+    UsageError
+        If it is something else.
+
+    Examples
+    --------
+    >>> as_size(32, owner="Pixels")
+    (32, 32)
+    """
+    sides = (size, size) if isinstance(size, Integral) else size
+    if (
+        not isinstance(sides, tuple | list)
+        or len(sides) != 2
+        or not all(isinstance(s, Integral) and not isinstance(s, bool) for s in sides)
+        or min(sides) < 1
+    ):
+        raise UsageError(
+            f"The 'size' parameter of {owner} must be a positive int or (height, width). "
+            f"Got {size!r} instead."
+        )
+    return int(sides[0]), int(sides[1])

@@ -9,7 +9,7 @@ import numpy as np
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.label_texts import BAR, check_label_names, label_texts
 from fewlabel.data.modes import white_level
-from fewlabel.data.stores import ArrayStore
+from fewlabel.data.stores import _ArrayStore
 from fewlabel.errors import DataError
 
 _BLOCK = 4096
@@ -65,7 +65,7 @@ def image_set_from_array(
     if y is not None and np.ndim(y) == 2:
         named = _column_names(np.asarray(y), classes)
     return ImageSet(
-        ArrayStore(pixels, white),
+        _ArrayStore(pixels, white),
         names=[str(i) for i in range(len(pixels))],
         source=source,
         by_index=True,

@@ -18,7 +18,7 @@ from fewlabel.data.decode import (
 from fewlabel.data.imageset import ImageSet, Skipped
 from fewlabel.data.modes import UnreadableImageError
 from fewlabel.data.parallel import Progress, parallel_map
-from fewlabel.data.stores import FileStore
+from fewlabel.data.stores import _FileStore
 from fewlabel.errors import DataError
 
 SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "dev", "test"})
@@ -164,7 +164,7 @@ def open_files(
             f"{skipped[0].path}: {skipped[0].reason}."
         )
     names = list(infos)
-    store = FileStore([files[n] for n in names], list(infos.values()), names, white_level)
+    store = _FileStore([files[n] for n in names], list(infos.values()), names, white_level)
     return ImageSet(store, names=names, source=source, by_index=False, skipped=skipped)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fewlabel.data.stores import ArrayStore, FileStore
+from fewlabel.data.stores import _ArrayStore, _FileStore
 from fewlabel.errors import DataError
 
 
@@ -41,7 +41,7 @@ class ImageSet:
 
     Parameters
     ----------
-    store : ArrayStore or FileStore
+    store : _ArrayStore or _FileStore
         Where pixels come from.
     names : sequence of str
         One name an image: paths, or ``"0"``, ``"1"``, … for arrays.
@@ -85,7 +85,7 @@ class ImageSet:
 
     def __init__(
         self,
-        store: ArrayStore | FileStore,
+        store: _ArrayStore | _FileStore,
         *,
         names: Sequence[str],
         source: str,

@@ -12,7 +12,6 @@ import torch
 
 from fewlabel.compute import matmul_dtype, pick_device
 from fewlabel.data import ImageSet
-from fewlabel.data.resample import as_size
 from fewlabel.errors import DataError
 from fewlabel.features.base import (
     Progress,
@@ -26,7 +25,7 @@ from fewlabel.features.networks import Network, load_network
 from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
 from fewlabel.nets.memory import is_out_of_memory, warn_halved
 from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, name_from_weights
-from fewlabel.params import check_parameters, integer
+from fewlabel.params import as_size, check_parameters, integer
 
 # On a CPU the maps of a layer must stay in the cache: eight images of 160 × 160 run twice as
 # fast as 64 at once.

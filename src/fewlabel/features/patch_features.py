@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet
-from fewlabel.data.resample import as_size
 from fewlabel.errors import ModelFormatError
 from fewlabel.features.base import (
     FeatureExtractor,
@@ -21,6 +20,7 @@ from fewlabel.features.base import (
 from fewlabel.features.filters import PatchFilters
 from fewlabel.features.patches import PatchDictionary
 from fewlabel.features.reduce import DampedPCA, _sample_rows
+from fewlabel.params import as_size
 
 _BLOCK_SIZE = 512
 _LARGEST_SIDE = 64

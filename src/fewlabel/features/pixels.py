@@ -7,10 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fewlabel.data import ImageSet
-from fewlabel.data.resample import as_size
 from fewlabel.features.base import Progress, State, _fill, _ReducedExtractor, _reducer_state
 from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
-from fewlabel.params import check_parameters
+from fewlabel.params import as_size, check_parameters
 
 _BLOCK_SIZE = 512
 _LARGEST_NATIVE_SIDE = 64

@@ -12,7 +12,6 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from fewlabel.compute import as_generator, pick_device
 from fewlabel.data import ImageSet
-from fewlabel.data.resample import as_size
 from fewlabel.data.targets import check_soft_targets, encode_labels, one_hot
 from fewlabel.errors import UsageError
 from fewlabel.nets.augment import Augmentation, decide_flip, make_augmentation
@@ -27,6 +26,7 @@ from fewlabel.nets.predictor import TrainedNetwork
 from fewlabel.nets.settings import TrainSettings
 from fewlabel.nets.state import network_from_state
 from fewlabel.nets.timm_network import pretrained_network
+from fewlabel.params import as_size
 
 _BLOCK = 256
 
