@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from . import learners
@@ -16,7 +17,7 @@ _LEARN = {LR: learners.logistic, NET: learners.network}
 
 
 class ClusterStudy(Study):
-    """A study on k-means, with rows that name what was labelled and how labels were spread."""
+    """A study on k-means, with rows that name what was labeled and how labels were spread."""
 
     session = ClusterSession
 
@@ -37,27 +38,20 @@ class ClusterStudy(Study):
         name = f"{_SHORT[model]}-{n}-random"
         return self._row(name, f"{n:,} random labels", model, n, lambda s: s.random(n), name)
 
-    def on_medoids(self, model: str, n: int) -> Row:
-        """Train on the image nearest to each center."""
-        return self._row(
-            f"{_SHORT[model]}-{n}-medoids",
-            f"representatives of {n:,} clusters: the medoids",
-            model,
-            n,
-            lambda s: s.at_medoids(n),
-            f"{_SHORT[model]}-{n}-representatives",
-        )
-
-    def on_centroids(self, model: str, n: int) -> Row:
-        """Train on the centers themselves."""
-        return self._row(
-            f"{_SHORT[model]}-{n}-centroids",
-            f"representatives of {n:,} clusters: the centroids",
-            model,
-            n,
-            lambda s: s.at_centroids(n),
-            f"{_SHORT[model]}-{n}-representatives",
-        )
+    def on_representatives(self, model: str, n: int) -> list[Row]:
+        """Train on the image nearest to each center, and on the centers themselves."""
+        readings = {"medoids": ClusterSession.at_medoids, "centroids": ClusterSession.at_centroids}
+        return [
+            self._row(
+                f"{_SHORT[model]}-{n}-{name}",
+                f"representatives of {n:,} clusters: the {name}",
+                model,
+                n,
+                partial(rows, n_clusters=n),
+                f"{_SHORT[model]}-{n}-representatives",
+            )
+            for name, rows in readings.items()
+        ]
 
     def on_spread(self, model: str, n: int, percentile: float) -> Row:
         """Train on what the labels were spread to."""
@@ -79,7 +73,7 @@ class ClusterStudy(Study):
         return Row(name, setting, LR, n_images, compute, self._known(name))
 
     def with_default(self, n: int) -> Row:
-        """Let fewlabel choose and learn."""
+        """Train as fewlabel does, on labels that it chose."""
         name = f"default-{n}"
 
         def compute(session: ClusterSession) -> Outcome:

@@ -68,12 +68,12 @@ class ClusterSession(Session):
         self.X, self.X_test = _pixels(self.train), _pixels(self.test)
 
     def clustering(self, n_clusters: int) -> Clustering:
-        """Give the clustering into so many clusters, made once."""
+        """Return the clustering into so many clusters, made once."""
         kmeans = self.kmeans(n_clusters)
         return self.work.get(f"medoids-{n_clusters}", lambda: _clustering(self.X, kmeans))
 
     def kmeans(self, n_clusters: int) -> KMeans:
-        """Give the fitted k-means of so many clusters, made or loaded once."""
+        """Return the fitted k-means of so many clusters, made or loaded once."""
         name = f"kmeans-{n_clusters}-seed{self.seed}"
 
         def make() -> KMeans:
@@ -89,27 +89,27 @@ class ClusterSession(Session):
         return self.work.get(f"kmeans-{n_clusters}", make)
 
     def all_labels(self) -> TrainingSet:
-        """Give all training images with their labels."""
+        """Return all training images with their labels."""
         return TrainingSet(self.X, self.y, self.y)
 
     def random(self, n_labeled: int) -> TrainingSet:
-        """Give training images drawn at random, with their labels."""
+        """Return training images drawn at random, with their labels."""
         drawn = random_labels(self.y, n_labeled, np.random.default_rng(self.seed))
         return TrainingSet(self.X[drawn], self.y[drawn], self.y[drawn])
 
     def at_medoids(self, n_clusters: int) -> TrainingSet:
-        """Give the image nearest to each center, with its label."""
+        """Return the image nearest to each center, with its label."""
         rows = self.clustering(n_clusters).medoids
         return TrainingSet(self.X[rows], self.y[rows], self.y[rows])
 
     def at_centroids(self, n_clusters: int) -> TrainingSet:
-        """Give the centers themselves, with the labels of the images nearest to them."""
+        """Return the centers themselves, with the labels of the images nearest to them."""
         clustering = self.clustering(n_clusters)
         y = self.y[clustering.medoids]
         return TrainingSet(clustering.centers, y, y)
 
     def spread(self, n_clusters: int, percentile: float) -> TrainingSet:
-        """Give the images of each cluster nearest to its center, with its medoid's label."""
+        """Return the images of each cluster nearest to its center, with its medoid's label."""
         clustering = self.clustering(n_clusters)
         known = np.full(len(self.y), -1, dtype=np.int64)
         known[clustering.medoids] = self.y[clustering.medoids]
@@ -157,7 +157,7 @@ class ClusterSession(Session):
 
 
 def n_training_images(config: dict[str, Any]) -> int:
-    """Say how many training images a run uses."""
+    """Return how many training images a run uses."""
     sizes = {info.name: info.n_train for info in list_benchmarks()}
     if config["data"] not in sizes:
         raise UsageError(

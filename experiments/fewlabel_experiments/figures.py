@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -17,8 +19,8 @@ from fewlabel.files import atomic_file
 
 from .summary import RowSummary
 
-# Paul Tol's bright scheme, which colour-blind readers can tell apart.
-BLUE, RED, GREEN, YELLOW, PURPLE, GREY = (
+# Paul Tol's bright scheme, which color-blind readers can tell apart.
+BLUE, RED, GREEN, YELLOW, PURPLE, GRAY = (
     "#4477aa",
     "#ee6677",
     "#228833",
@@ -53,7 +55,7 @@ class Curve:
     label: str  # name in the legend
     # Position, accuracy in percent, and its spread (0 for none)
     points: list[tuple[float, float, float]]
-    color: str  # colour
+    color: str
     published: bool = False  # drawn dashed, with open marks
 
 
@@ -92,7 +94,7 @@ def draw(
                 _plot(axes, curve)
                 _point_down(axes, curve, bottom)
         for level, text in levels:
-            axes.axhline(level, color=GREY, linewidth=1.0, linestyle=":")
+            axes.axhline(level, color=GRAY, linewidth=1.0, linestyle=":")
             axes.annotate(
                 text,
                 (0.0, level),
@@ -133,7 +135,7 @@ def _plot(axes: Axes, curve: Curve) -> None:
 
 
 def _point_down(axes: Axes, curve: Curve, bottom: float | None) -> None:
-    """Say where a point lies that is below the axis."""
+    """Write where a point lies that is below the axis."""
     for x, y, _ in curve.points:
         if bottom is not None and y < bottom:
             axes.annotate(
@@ -166,6 +168,33 @@ def save(
             dates: Any = {"Date": None} if path.suffix == ".svg" else {}
             figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=dates)
     return path
+
+
+def to_png(figure: Figure, dpi: int = 110) -> bytes:
+    """Return a figure as a PNG file, the same for the same figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def draw_tile(
+    axes: Axes,
+    pixels: np.ndarray,
+    *,
+    is_right: bool,
+    title: str,
+    below: str,
+    sizes: tuple[float, float],
+) -> None:
+    """Show a small image with a green or a red frame, and text of two sizes around it."""
+    axes.set_axis_on()
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_title(title, fontsize=sizes[0], pad=2, parse_math=False)
+    axes.set_xlabel(below, fontsize=sizes[1], labelpad=1, parse_math=False)
+    for side in axes.spines.values():
+        side.set(color=GREEN if is_right else RED, linewidth=1.8)
 
 
 def draw_bars(

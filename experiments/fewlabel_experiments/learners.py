@@ -62,7 +62,7 @@ def network(session: ClusterSession, name: str, rows: Rows) -> Outcome:
 
 
 def default(session: ClusterSession, name: str, n_labeled: int) -> Outcome:
-    """Let fewlabel choose the labels and learn, with the settings that nobody changed."""
+    """Train as fewlabel does with nothing set, on labels that it chose."""
     saved = f"{name}-seed{session.seed}"
     if session.models.loading:
         run, about = session.models.load(saved, RUN)

@@ -38,7 +38,7 @@ class SharedWork:
         self._elsewhere = 0.0
 
     def get(self, name: str, make: Callable[[], T]) -> T:
-        """Give a shared piece; the first call makes it."""
+        """Return a shared piece; the first call makes it."""
         if name not in self._made:
             start = time.perf_counter()
             value = make()
@@ -69,7 +69,7 @@ def reset_peak() -> None:
 
 
 def peak_mb() -> float:
-    """Give the highest memory of this process since `reset_peak`, in megabytes."""
+    """Return the highest memory of this process since `reset_peak`, in megabytes."""
     with contextlib.suppress(OSError):
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):

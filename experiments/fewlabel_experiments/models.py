@@ -1,7 +1,7 @@
-"""Trained models under names that say what they are: saved, listed, and loaded again.
+"""Trained models under plain names: saved, listed, and loaded again.
 
 A folder of models holds one folder a model, such as ``lr-2000-medoids-seed0``, and
-``models.json``, which says for each what it is and what it scored when it was saved.
+``models.json``: what each is and what it scored when it was saved.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class ModelStore:
         return self.load_from is not None
 
     def is_saved(self, name: str) -> bool:
-        """Tell whether a model need not be made to be saved."""
+        """Return whether a model need not be made to be saved."""
         return self.save_to is None or name in self._index
 
     def save(self, name: str, kind: ModelKind, model: Any, **about: Any) -> None:
@@ -121,10 +121,7 @@ def load_logistic(folder: Path) -> LogisticRegression:
     )
     fits = coef.ndim == 2 and classes.ndim == 1 and len(classes) >= 3
     if not fits or coef.shape[0] != len(classes) or intercept.shape != classes.shape:
-        raise ModelFormatError(
-            f"{folder}: the shapes of the arrays do not fit together: the model is damaged; save "
-            "it again."
-        )
+        raise _damaged(folder, "the shapes of the arrays do not fit together")
     model = LogisticRegression(**bundle.meta)
     model.coef_, model.intercept_, model.classes_ = coef, intercept, classes
     model.n_iter_, model.n_features_in_ = n_iter, coef.shape[1]
@@ -159,17 +156,12 @@ def load_kmeans(folder: Path) -> KMeans:
     bundle = load_bundle(folder, kind="kmeans")
     centers, labels, inertia = _arrays(folder, bundle.arrays, "centers", "labels", "inertia")
     if centers.ndim != 2 or labels.ndim != 1 or not (labels < len(centers)).all():
-        raise ModelFormatError(
-            f"{folder}: the shapes of the arrays do not fit together: the model is damaged; save "
-            "it again."
-        )
+        raise _damaged(folder, "the shapes of the arrays do not fit together")
     try:
         model = KMeans(len(centers), **bundle.meta["parameters"])
         model.n_iter_ = int(bundle.meta["n_iter"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelFormatError(
-            f"{folder}: the manifest lacks {error}: the model is damaged; save it again."
-        ) from error
+        raise _damaged(folder, f"the manifest lacks {error}") from error
     model.cluster_centers_, model.labels_ = centers, labels.astype(np.int64)
     model.inertia_, model.n_features_in_ = float(inertia), centers.shape[1]
     model._n_features_out = len(centers)
@@ -179,10 +171,12 @@ def load_kmeans(folder: Path) -> KMeans:
 def _arrays(folder: Path, arrays: dict[str, np.ndarray], *names: str) -> list[np.ndarray]:
     missing = [name for name in names if name not in arrays]
     if missing:
-        raise ModelFormatError(
-            f"{folder} lacks the array {missing[0]!r}: the model is damaged; save it again."
-        )
+        raise _damaged(folder, f"the array {missing[0]!r} is missing")
     return [arrays[name] for name in names]
+
+
+def _damaged(folder: Path, why: str) -> ModelFormatError:
+    return ModelFormatError(f"{folder}: {why}: the model is damaged; save it again.")
 
 
 def save_network(model: NetworkClassifier, folder: Path) -> None:

@@ -138,7 +138,7 @@ class Study(ABC):
         if settings.sizes and not set(settings.sizes) <= set(self.sizes):
             raise UsageError(
                 f"The images of the study {self.name} are as many as its data set has: leave out "
-                "--labelled, --unlabelled and --test."
+                "--labeled, --unlabeled and --test."
             )
         config: dict[str, Any] = dict(self._tables["full"])
         config |= self._tables["quick"] if settings.quick else {}

@@ -31,7 +31,7 @@ class RecordStore:
         self.records = self._read()
 
     def find(self, row: str, seed: int) -> dict[str, Any] | None:
-        """Give the record of a row and seed."""
+        """Return the record of a row and seed."""
         found = [r for r in self.records if r["row"] == row and r["seed"] == seed]
         return found[-1] if found else None
 
@@ -96,7 +96,7 @@ class RecordStore:
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:
-    """Give a short name to what a run depends on."""
+    """Return a short name to what a run depends on."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -20,7 +20,7 @@ STUDIES = {
 
 
 def find_study(name: str) -> Study:
-    """Give a study by its name."""
+    """Return a study by its name."""
     if name not in STUDIES:
         near = difflib.get_close_matches(name.lower().replace("_", "-"), STUDIES, n=2, cutoff=0.5)
         meant = f" Did you mean {' or '.join(near)}?" if near else ""

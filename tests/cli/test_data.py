@@ -77,7 +77,7 @@ def test_make_refuses_an_existing_folder_and_a_bad_count(
     result = run_cli("data", "make", "combo", "--out", tmp_path, "--force")
     assert result.exit_code == 2
     assert "was not written by fewlabel" in result.stderr
-    result = run_cli("data", "make", "combo", "--out", tmp_path / "new", "--labelled", "0")
+    result = run_cli("data", "make", "combo", "--out", tmp_path / "new", "--labeled", "0")
     assert result.exit_code == 2
     assert "at least 1" in result.stderr
 
@@ -89,7 +89,7 @@ def test_make_writes_the_folder_and_prints_it(
     if BENCHMARKS is None:
         pytest.skip("FEWLABEL_DATA is not set")
     monkeypatch.setenv("FEWLABEL_DATA", BENCHMARKS)
-    sizes = ("--labelled", 3, "--unlabelled", 2, "--test", 1)
+    sizes = ("--labeled", 3, "--unlabeled", 2, "--test", 1)
     result = run_cli("data", "make", "combo", *sizes, "--out", tmp_path / "combo")
     assert result.exit_code == 0, result.stderr
     assert result.stdout == f"{tmp_path / 'combo'}\n"
@@ -99,4 +99,4 @@ def test_make_writes_the_folder_and_prints_it(
             "data", "make", "combo", *sizes, "--out", tmp_path / "combo", "--force", "--json"
         ).stdout
     )
-    assert found["labelled"] == 3
+    assert found["labeled"] == 3

@@ -85,7 +85,7 @@ def test_an_unknown_study_is_answered_with_names(run_cli: Run) -> None:
         (("--data", "cifar"), "There is no benchmark 'cifar'"),
         (("--data", "digits", "--from-models", "no"), "no holds no saved models"),
         (("--from-models", "a", "--save-models", "b"), "give --save-models or --from-models"),
-        (("--labelled", "500"), "leave out --labelled, --unlabelled and --test"),
+        (("--labeled", "500"), "leave out --labeled, --unlabeled and --test"),
         (("--test", "0"), "Invalid value for '--test'"),
         (("--show-preprocessing",), "clusters-a does not preprocess its images"),
     ],

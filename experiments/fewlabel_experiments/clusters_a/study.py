@@ -17,11 +17,11 @@ class ClustersA(ClusterStudy):
     """The study of 50 to 300 clusters."""
 
     def rows(self, config: dict[str, Any]) -> list[Row]:
-        """Give the rows in the order of the table."""
+        """Return the rows in the order of the table."""
         rows = [self.on_all(config, LR)]
         rows += [self.on_random(LR, n) for n in config["random"]]
         for n_clusters in config["clusters"]:
-            rows += [self.on_medoids(LR, n_clusters), self.on_centroids(LR, n_clusters)]
+            rows += self.on_representatives(LR, n_clusters)
         rows += [
             self.on_spread(LR, config["spread_clusters"], percentile)
             for percentile in config["percentiles"]

@@ -21,7 +21,7 @@ class ClustersB(ClusterStudy):
     """The study of 500 to 2,000 clusters with two models."""
 
     def rows(self, config: dict[str, Any]) -> list[Row]:
-        """Give the rows in the order of the table."""
+        """Return the rows in the order of the table."""
         rows = [self.on_all(config, LR)]
         rows += [self.on_distances(config, n) for n in config["distances"]]
         rows += self._few_labels(config, LR)
@@ -32,7 +32,7 @@ class ClustersB(ClusterStudy):
         budgets = config["budgets"]
         rows = [self.on_random(model, n) for n in budgets]
         for n in budgets:
-            rows += [self.on_medoids(model, n), self.on_centroids(model, n)]
+            rows += self.on_representatives(model, n)
         rows += [self.on_spread(model, n, 100) for n in budgets]
         rows += [self.on_spread(model, n, 25) for n in budgets]
         curve = [p for p in config["percentiles"] if p != 25]

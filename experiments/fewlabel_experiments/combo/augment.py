@@ -51,7 +51,7 @@ def changed_copies(
     """Copy a random share of the images with changes."""
     if images.ndim != 3 or images.dtype != np.uint8:
         raise DataError(
-            f"Copies are made of grey images, (n, H, W) uint8. Got {images.shape} {images.dtype}."
+            f"Copies are made of gray images, (n, H, W) uint8. Got {images.shape} {images.dtype}."
         )
     n, height, width = images.shape
     rows = np.sort(rng.permutation(n)[: round(policy.share * n)]).astype(np.int64)

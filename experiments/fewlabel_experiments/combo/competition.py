@@ -24,7 +24,7 @@ FILES = ("images_l.pkl", "labels_l.pkl", "images_ul.pkl", "images_test.pkl")
 class CompetitionData:
     """What the competition gives out. The labels of the other images are not public."""
 
-    images: NDArray[np.uint8]  # (n, 56, 56): labelled images
+    images: NDArray[np.uint8]  # (n, 56, 56): labeled images
     targets: NDArray[np.int8]  # (n, 36): 1 where a label is on, else 0; columns as in LABELS
     unlabeled: NDArray[np.uint8]  # (m, 56, 56): images without labels
     test: NDArray[np.uint8]  # (t, 56, 56): images to predict
@@ -72,8 +72,8 @@ def _images(path: Path) -> NDArray[np.uint8]:
         array = array[..., 0]
     if array.ndim == 4 and 3 in (array.shape[1], array.shape[3]):
         raise DataError(
-            f"{path} holds images of 3 channels, {array.shape}: the competition's are grey, "
-            f"(n, {SIDE}, {SIDE}). Make them grey first."
+            f"{path} holds images of 3 channels, {array.shape}: the competition's are gray, "
+            f"(n, {SIDE}, {SIDE}). Make them gray first."
         )
     if array.ndim != 3 or array.shape[1:] != (SIDE, SIDE) or not len(array):
         raise DataError(

@@ -32,8 +32,8 @@ def write(pixels: NDArray[np.uint8], layout: ComboLayout, rng: np.random.Generat
     widest = (np.abs(turn) @ sides[:, :, None]).max(axis=(1, 2))
     scale = np.minimum(scale, LARGEST / widest)
     back = np.linalg.inv(turn * scale[:, None, None])
-    centre = (_PATCH - 1) / 2
-    return warp(ink, affine_about(back, middle, (centre, centre)), (_PATCH, _PATCH))
+    center = (_PATCH - 1) / 2
+    return warp(ink, affine_about(back, middle, (center, center)), (_PATCH, _PATCH))
 
 
 def place(left: Floats, right: Floats, layout: ComboLayout, rng: np.random.Generator) -> Floats:
@@ -57,7 +57,7 @@ def place(left: Floats, right: Floats, layout: ComboLayout, rng: np.random.Gener
 
 
 def add_noise(ink: Floats, noise: ComboNoise, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Turn ink into grey pixels on an uneven background, with noise."""
+    """Turn ink into gray pixels on an uneven background, with noise."""
     n, height, width = ink.shape
 
     def draw(low: float, high: float) -> Floats:
@@ -66,16 +66,16 @@ def add_noise(ink: Floats, noise: ComboNoise, rng: np.random.Generator) -> NDArr
     half = noise.gradient / 2
     ramp_x = draw(-half, half) * np.linspace(-1, 1, width, dtype=np.float32)
     ramp_y = draw(-half, half) * np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    grey = ink * draw(*noise.contrast) + (ramp_x + (ramp_y + draw(*noise.background)))
-    np.clip(grey, 0, 1, out=grey)
+    gray = ink * draw(*noise.contrast) + (ramp_x + (ramp_y + draw(*noise.background)))
+    np.clip(gray, 0, 1, out=gray)
     # Two independent normal variables add up to one of the summed variance: one draw is enough.
-    spread = np.sqrt(draw(*noise.gaussian) ** 2 + (grey * draw(*noise.speckle)) ** 2)
-    grey += spread * rng.standard_normal(grey.shape, dtype=np.float32)
+    spread = np.sqrt(draw(*noise.gaussian) ** 2 + (gray * draw(*noise.speckle)) ** 2)
+    gray += spread * rng.standard_normal(gray.shape, dtype=np.float32)
     share = draw(*noise.salt_pepper)
-    hit = rng.random(grey.shape, dtype=np.float32)
-    grey[hit < share / 2] = 0
-    grey[hit > 1 - share / 2] = 1
-    return np.rint(np.clip(grey, 0, 1) * 255).astype(np.uint8)
+    hit = rng.random(gray.shape, dtype=np.float32)
+    gray[hit < share / 2] = 0
+    gray[hit > 1 - share / 2] = 1
+    return np.rint(np.clip(gray, 0, 1) * 255).astype(np.uint8)
 
 
 def _thicken(ink: Floats, by: NDArray[np.float64]) -> Floats:
@@ -109,11 +109,11 @@ def _extent(ink: Floats, axis: int) -> Ints:
 
 
 def _reach(left: Floats, right: Floats, top: Ints) -> Ints:
-    """Give the steps from patch to patch at which the inks become neighbours."""
+    """Return the steps from patch to patch at which the inks become neighbors."""
     ends = _last_column(left, top[0])
     starts = -_last_column(right[:, :, ::-1], top[1])
     starts += _PATCH - 1
-    # Pixels that meet at a corner are neighbours too.
+    # Pixels that meet at a corner are neighbors too.
     beside = np.pad(ends, ((0, 0), (1, 1)), constant_values=-_FAR)
     ends = np.maximum.reduce([beside[:, :-2], beside[:, 1:-1], beside[:, 2:]])
     reach = (ends - starts).max(axis=1) + 1

@@ -1,4 +1,4 @@
-"""From noisy grey images to ink: specks, blur, background, threshold and opening, in batches."""
+"""From noisy gray images to ink: specks, blur, background, threshold and opening, in batches."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def remove_specks(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def blur(images: np.ndarray, sigma: float) -> Floats:
     """Blur with a Gaussian."""
-    grey = images.astype(np.float32)
+    gray = images.astype(np.float32)
     if not sigma:
-        return grey
-    return np.asarray(ndimage.gaussian_filter(grey, (0, sigma, sigma), mode="nearest"))
+        return gray
+    return np.asarray(ndimage.gaussian_filter(gray, (0, sigma, sigma), mode="nearest"))
 
 
 def flatten(images: Floats) -> Floats:

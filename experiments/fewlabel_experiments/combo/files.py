@@ -18,16 +18,16 @@ from .settings import ComboSettings
 
 README = """# A digit and a letter in one noisy image
 
-Made by `fewlabel data make combo` (seed {seed}). Grey images of 56×56 pixels; each shows one
+Made by `fewlabel data make combo` (seed {seed}). Gray images of 56×56 pixels; each shows one
 handwritten digit (MNIST) and one handwritten letter (`letters`: both cases share a label), side by
 side in random order, with random size, place, slant, pen, background and noise. The splits share
 no glyph, and the writers of the test letters wrote nothing in the other splits.
 
 | file | holds |
 |---|---|
-| `images.npz` | `X`: {labeled:,} labelled images, then {unlabeled:,} unlabelled ones |
-| `labels.csv` | `index,label` of the labelled ones; a digit and a letter with a bar between them |
-| `unlabelled-truth.csv` | what the others show: to measure pseudo-labels with, not to learn from |
+| `images.npz` | `X`: {labeled:,} labeled images, then {unlabeled:,} unlabeled ones |
+| `labels.csv` | `index,label` of the labeled ones; a digit and a letter with a bar between them |
+| `unlabeled-truth.csv` | what the others show: to measure pseudo-labels with, not to learn from |
 | `test.npz`, `test-labels.csv` | {test:,} images to test on, and what they show |
 | `metrics.json` | the settings |
 """
@@ -65,7 +65,7 @@ def _write_training(folder: Path, labeled: ComboSplit, unlabeled: ComboSplit) ->
     np.savez(folder / "images.npz", X=images)
     _write_table(folder / "labels.csv", labeled)
     if len(unlabeled.images):
-        _write_table(folder / "unlabelled-truth.csv", unlabeled, len(labeled.images))
+        _write_table(folder / "unlabeled-truth.csv", unlabeled, len(labeled.images))
 
 
 def _write_table(file: Path, split: ComboSplit, first: int = 0) -> None:

@@ -1,7 +1,7 @@
 """A digit and a letter in one noisy image: the data of the multi-label study, made from glyphs.
 
 The competition that the study comes from does not publish its images. These are made in the same
-form (56×56 grey pixels, 36 labels of which two are on), from public glyphs, by rules that stand
+form (56×56 gray pixels, 36 labels of which two are on), from public glyphs, by rules that stand
 here. Each image is a function of the seed, its split and its number: more images of one split
 change neither the first ones nor another split.
 """
@@ -27,7 +27,7 @@ _BLOCK = 256
 class ComboSplit:
     """Images of one split and what they show."""
 
-    images: NDArray[np.uint8]  # (n, 56, 56): grey pixels
+    images: NDArray[np.uint8]  # (n, 56, 56): gray pixels
     # (n, 36): 1 in the columns of the digit and the letter, else 0; columns as in LABELS
     targets: NDArray[np.int8]
 

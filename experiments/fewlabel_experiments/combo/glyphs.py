@@ -34,7 +34,7 @@ class Glyphs:
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.dtype != np.uint8 or not len(self.pixels):
             raise DataError(
-                "Glyphs must be grey images, (m, H, W) uint8, and at least one. Got "
+                "Glyphs must be gray images, (m, H, W) uint8, and at least one. Got "
                 f"{self.pixels.shape} {self.pixels.dtype} instead."
             )
         if self.labels.shape != self.pixels.shape[:1]:
@@ -43,7 +43,7 @@ class Glyphs:
             )
 
     def take(self, rows: NDArray[np.int64]) -> Glyphs:
-        """Give some of the glyphs."""
+        """Return some of the glyphs."""
         return Glyphs(self.pixels[rows], self.labels[rows])
 
 

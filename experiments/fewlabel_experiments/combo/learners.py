@@ -26,7 +26,7 @@ def alone(session: ComboSession, recipe: Recipe) -> Outcome:
 
 
 def untaught(session: ComboSession, recipe: Recipe, name: str) -> Outcome:
-    """Give the network that a teacher trains on the labels alone, as its students' rival."""
+    """Return the network that a teacher trains on the labels alone, as its students' rival."""
     return _tested(session, recipe, session.taught(name, recipe, 0).predict_proba)[0]
 
 
@@ -46,7 +46,7 @@ def taught(
     *,
     is_best: bool = False,
 ) -> Outcome:
-    """Let an ensemble teach a student, and the student the next one."""
+    """Train a student on what an ensemble predicts, and the next one on what it predicts."""
     model = session.taught(name, recipe, rounds or session.config["rounds"])
     outcome, proba = _tested(session, recipe, model.predict_proba)
     last = model.rounds_[model.n_rounds_]

@@ -15,7 +15,7 @@ Learn = Callable[..., Outcome]
 _ALONE = "labels alone"
 _PREPARED = "preprocessing"
 _COPIED = "preprocessing, changed copies"
-_UNLABELED = "preprocessing, changed copies, unlabelled images"
+_UNLABELED = "preprocessing, changed copies, unlabeled images"
 _HALVES = "preprocessing, changed halves"
 _OWN = "own CNN"
 
@@ -79,14 +79,14 @@ LINES = (
     Line("best-ensemble", _HALVES, "fewlabel's ensemble", "best", partial(ensemble, name="best")),
     Line(
         "best-distilled",
-        f"{_HALVES}, unlabelled images",
+        f"{_HALVES}, unlabeled images",
         "fewlabel's distilled student",
         "best",
         partial(taught, name="best", rounds=1),
     ),
     Line(
         "best",
-        f"{_HALVES}, unlabelled images",
+        f"{_HALVES}, unlabeled images",
         "fewlabel's best",
         "best",
         partial(taught, name="best", is_best=True),
@@ -94,7 +94,7 @@ LINES = (
     Line("few-alone", "few labels", "fewlabel's network", "few", partial(untaught, name="few")),
     Line(
         "few-best",
-        "few labels, unlabelled images",
+        "few labels, unlabeled images",
         "fewlabel's best",
         "few",
         partial(taught, name="few"),

@@ -19,7 +19,7 @@ MEASURES = {
     "macro_f1": "macro F1 %",
     "mean_average_precision": "mAP %",
     "calibration": "calibration error %",
-    "accepted": "pseudo-labelled %",
+    "accepted": "pseudo-labeled %",
     "test_seconds": "seconds of the test",
 }
 """What a row measures beside exact match, with its heading."""
@@ -28,8 +28,8 @@ MEASURES = {
 def measure(session: ComboSession, recipe: Recipe, proba: np.ndarray) -> Outcome:
     """Compare probabilities of the test images with the truth."""
     truth = session.data.test_targets
-    said = most_likely_labels(proba, STRUCTURE if recipe.structure else None)
-    scores = multilabel_scores(truth, said, proba)
+    predicted = most_likely_labels(proba, STRUCTURE if recipe.structure else None)
+    scores = multilabel_scores(truth, predicted, proba)
     digit, letter = parts_right(truth, proba)
     extra = {
         "pair": float((digit & letter).mean()),
@@ -44,11 +44,11 @@ def measure(session: ComboSession, recipe: Recipe, proba: np.ndarray) -> Outcome
 
 
 def likeliest(proba: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Give the likeliest digit and the likeliest letter of each image."""
+    """Return the likeliest digit and the likeliest letter of each image."""
     return tuple(start + proba[:, start:stop].argmax(axis=1) for start, stop in STRUCTURE)
 
 
 def parts_right(truth: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Tell where the likeliest digit and the likeliest letter are right."""
+    """Return where the likeliest digit and the likeliest letter are right."""
     rows = np.arange(len(truth))
     return tuple(truth[rows, columns] == 1 for columns in likeliest(proba))

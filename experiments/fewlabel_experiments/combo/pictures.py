@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -49,36 +48,32 @@ def right_and_wrong(images: np.ndarray, truth: np.ndarray, proba: np.ndarray) ->
     """Show the first images that are read right, and those that are read wrong."""
     digit, letter = parts_right(truth, proba)
     right = digit & letter
-    said, true = _written(proba), _written(truth)
+    read, true = _written(proba), _written(truth)
     n_rows = _RIGHT_ROWS + _WRONG_ROWS
     figure = Figure(figsize=(0.95 * _COLUMNS, 1.3 * n_rows), facecolor="white")
     FigureCanvasAgg(figure)
     figure.subplots_adjust(0.01, 0.04, 0.99, 0.96, wspace=0.12, hspace=0.5)
     grid = figure.subplots(n_rows, _COLUMNS)
-    for places, rows, color in (
-        (grid[:_RIGHT_ROWS], np.flatnonzero(right), figures.GREEN),
-        (grid[_RIGHT_ROWS:], np.flatnonzero(~right), figures.RED),
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    for places, rows, is_right in (
+        (grid[:_RIGHT_ROWS], np.flatnonzero(right), True),
+        (grid[_RIGHT_ROWS:], np.flatnonzero(~right), False),
     ):
-        for axes in places.ravel():
-            axes.set_axis_off()
         for axes, row in zip(places.ravel(), rows.tolist(), strict=False):
-            axes.set_axis_on()
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.imshow(images[row], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            axes.set_title(said[row], fontsize=8, pad=2)
-            axes.set_xlabel("" if right[row] else f"true: {true[row]}", fontsize=7, labelpad=1)
-            for side in axes.spines.values():
-                side.set(color=color, linewidth=1.8)
-    return _png(figure)
+            below, title = "" if is_right else f"true: {true[row]}", read[row]
+            figures.draw_tile(
+                axes, images[row], is_right=is_right, title=title, below=below, sizes=(8, 7)
+            )
+    return figures.to_png(figure)
 
 
 def mistakes(truth: np.ndarray, proba: np.ndarray) -> list[tuple[str, str, int]]:
     """Count which characters are taken for which."""
     counts: Counter[tuple[str, str]] = Counter()
-    for true, said in zip(likeliest(truth), likeliest(proba), strict=True):
-        wrong = true != said
-        counts.update((LABELS[t], LABELS[s]) for t, s in zip(true[wrong], said[wrong], strict=True))
+    for true, read in zip(likeliest(truth), likeliest(proba), strict=True):
+        wrong = true != read
+        counts.update((LABELS[t], LABELS[r]) for t, r in zip(true[wrong], read[wrong], strict=True))
     return [(*pair, n) for pair, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
@@ -88,20 +83,14 @@ def mistakes_figure(found: list[tuple[str, str, int]]) -> bytes:
     figure = Figure(figsize=(6.0, 0.8 + 0.24 * _SHOWN_MISTAKES), facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.2, 0.12, 0.77, 0.85))
-    names = [f"{true} read as {said}" for true, said, _ in shown]
+    names = [f"{true} read as {read}" for true, read, _ in shown]
     axes.barh(names, [n for _, _, n in shown], color=figures.RED, height=0.62)
     axes.set_xlabel("test images")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    return _png(figure)
+    return figures.to_png(figure)
 
 
 def _written(proba: np.ndarray) -> list[str]:
     digits, letters = likeliest(proba)
     return [f"{LABELS[d]} {LABELS[c]}" for d, c in zip(digits, letters, strict=True)]
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()

@@ -50,7 +50,7 @@ _LARGEST_SCALE = 2.0
 _LEVEL = 0.85
 _OTHER_LEVELS = (0.7, 1.5)
 
-# Grey levels that ink is lighter at least: less is rounding, of images of one grey above all.
+# Gray levels that ink is lighter at least: less is rounding, of images of one gray above all.
 _FAINTEST = 2.0
 
 Parts = NDArray[np.int8]
@@ -228,8 +228,8 @@ def _crop(images: NDArray[np.uint8], squeezed: NDArray[np.bool_]) -> NDArray[np.
     top = (height - kept) // 2
     out = images[:, top : top + kept].copy()
     if squeezed.any():
-        grey = images[squeezed].astype(np.float32)
-        narrow = ndimage.zoom(grey, (1, kept / height, 1), order=1, mode="nearest", grid_mode=True)
+        gray = images[squeezed].astype(np.float32)
+        narrow = ndimage.zoom(gray, (1, kept / height, 1), order=1, mode="nearest", grid_mode=True)
         out[squeezed] = np.rint(narrow).astype(np.uint8)
     return out
 
@@ -302,9 +302,9 @@ def _bounds(inked: Masks) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def _check_images(images: np.ndarray) -> NDArray[np.uint8]:
     images = np.asarray(images)
     if images.ndim != 3 or images.dtype != np.uint8 or 0 in images.shape[1:]:
-        hint = ": make colours grey first" if images.ndim == 4 else ""
+        hint = ": make colors gray first" if images.ndim == 4 else ""
         raise DataError(
-            "Preprocessing takes grey images, (n, H, W) uint8. Got "
+            "Preprocessing takes gray images, (n, H, W) uint8. Got "
             f"{images.shape} {images.dtype} instead{hint}."
         )
     return images

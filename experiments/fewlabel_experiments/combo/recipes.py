@@ -20,13 +20,13 @@ class Recipe:
 
     # Steps of preprocessing; None leaves the images as they are
     preprocess: PreprocessSettings | None = None
-    copies: CopyPolicy | None = None  # changed copies that join the labelled images
+    copies: CopyPolicy | None = None  # changed copies that join the labeled images
     network: str = "cnn"  # network of [networks] in the settings of the study; the student's
     members: tuple[str, ...] = ()  # networks of the ensemble
     structure: bool = False  # whether a network knows that there is one digit and one letter
     # What is done to images anew in every step; never are they mirrored
     changes: str | ChangedHalves | None = None
-    few: bool = False  # whether only some of the labelled images have their labels
+    few: bool = False  # whether only some of the labeled images have their labels
 
 
 ALL_STEPS = PreprocessSettings(crop=True)
@@ -46,7 +46,7 @@ ABLATION = {
 
 
 def recipes(config: dict[str, Any]) -> dict[str, Recipe]:
-    """Give the recipes by name."""
+    """Return the recipes by name."""
     plain = Recipe()
     prepared = replace(plain, preprocess=ALL_STEPS)
     copied = replace(prepared, copies=CHARACTERS)

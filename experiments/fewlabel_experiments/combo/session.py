@@ -56,7 +56,7 @@ class ComboSession(Session):
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     def images(self, kind: str, recipe: Recipe) -> np.ndarray:
-        """Give images as a recipe prepares them."""
+        """Return images as a recipe prepares them."""
         images: np.ndarray = getattr(self.data, kind)
         if recipe.preprocess is None:
             return images
@@ -65,7 +65,7 @@ class ComboSession(Session):
         return self.work.get(name, lambda: preprocess_images(images, steps).images)
 
     def training_set(self, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-        """Give the images with labels, and their changed copies."""
+        """Return the images with labels, and their changed copies."""
         n = self.config["few"] if recipe.few else len(self.data.targets)
         images, targets = self.images("labeled", recipe)[:n], self.data.targets[:n]
         if recipe.copies is None:
@@ -152,7 +152,7 @@ def load_data(config: dict[str, Any], seed: int) -> Data:
 
 
 def held_out(n: int, config: dict[str, Any]) -> int:
-    """Say how many of the competition's labelled images are held out to test on."""
+    """Return how many of the competition's labeled images are held out to test on."""
     return min(round(_HELD * n), int(config["n_test"]))
 
 

@@ -20,13 +20,13 @@ Range = tuple[float, float]
 class ComboNoise:
     """What stands between the characters and the pixels; each image draws its own amounts.
 
-    Grey values go from 0 (black) to 1 (white); every range is drawn from uniformly.
+    Gray values go from 0 (black) to 1 (white); every range is drawn from uniformly.
     """
 
     gaussian: Range = (0.02, 0.12)  # standard deviation of what is added to each pixel
     speckle: Range = (0.0, 0.3)  # standard deviation of what each pixel is multiplied with, about 1
     salt_pepper: Range = (0.0, 0.04)  # share of pixels that become black or white
-    background: Range = (0.0, 0.25)  # mean grey of the background
+    background: Range = (0.0, 0.25)  # mean gray of the background
     gradient: float = 0.15  # largest change of the background from one side to the other
     contrast: Range = (0.45, 0.75)  # how much lighter than the background ink is
 

@@ -79,7 +79,7 @@ def _pictures(steps: Steps, row: int) -> list[np.ndarray]:
     flat = steps.flat[row]
     spread = flat * (255 / max(float(flat.max()), 1.0))
     pieces = steps.pieces[row]
-    # Numbers run through the whole batch: colours begin anew in each image.
+    # Numbers run through the whole batch: colors begin anew in each image.
     first = pieces[pieces > 0].min(initial=np.iinfo(np.int32).max)
     codes = np.where(pieces > 0, (pieces - first) % (len(_COLORS) - 1) + 1, 0)
     return [

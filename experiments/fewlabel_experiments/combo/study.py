@@ -27,7 +27,7 @@ class Combo(Study):
     sizes = ("n_labeled", "n_unlabeled", "n_test")
 
     def config(self, settings: Settings) -> dict[str, Any]:
-        """Give the settings of a run; the competition's images are counted."""
+        """Return the settings of a run; the competition's images are counted."""
         config = super().config(settings)
         if config["data"] != GENERATED:
             read = competition(config["data"])
@@ -38,7 +38,7 @@ class Combo(Study):
         return config | {"few": config["few"] if config["few"] < config["n_labeled"] else 0}
 
     def rows(self, config: dict[str, Any]) -> list[Row]:
-        """Give the rows in the order of the table."""
+        """Return the rows in the order of the table."""
         known = recipes(config)
         left_out = set() if config["few"] else {"few-alone", "few-best"}
         left_out |= set() if config["networks"]["resnet50"]["passes"] else {"resnet50"}

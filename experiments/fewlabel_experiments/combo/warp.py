@@ -30,7 +30,7 @@ def warp(images: np.ndarray, maps: Floats, shape: tuple[int, int], *, edge: bool
     m = maps[:, :, :, None, None]
     x = m[:, 0, 0] * columns + (m[:, 0, 1] * rows + m[:, 0, 2])
     y = m[:, 1, 0] * columns + (m[:, 1, 1] * rows + m[:, 1, 2])
-    # Places far outside read the border; one more column and row keeps the right neighbour inside.
+    # Places far outside read the border; one more column and row keeps the right neighbor inside.
     x = np.clip(x, -1, width) + np.float32(1)
     y = np.clip(y, -1, height) + np.float32(1)
     left, top = x.astype(np.int32), y.astype(np.int32)

@@ -12,7 +12,7 @@ from ..summary import RowSummary
 
 _MEASURES = (
     ("mean", "accuracy on the test images, %"),
-    ("precision_covered", "right of the surest half, %"),
+    ("precision_covered", "right of the most confident half, %"),
 )
 
 

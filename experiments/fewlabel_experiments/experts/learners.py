@@ -41,10 +41,10 @@ def one_versus_all(session: ExpertsSession, task: Task, sampling: str) -> Outcom
             rows = _sampled(task.labeled, task.y[task.labeled] == code, sampling, rng)
             model = session.network(len(rows), code)
             models.append(_fit_binary(model, task.images, rows, task.y == code, meter))
-        claims = _claims(models, task.images[task.pool])
+        votes = _votes(models, task.images[task.pool])
         meter.n_predicted += task.n_classes * len(task.pool)
         rule = AgreementRule("veto", session.config["threshold"])
-        accepted, codes, confidence = rule.judge(claims, claims)
+        accepted, codes, confidence = rule.judge(votes, votes)
         pseudo = PseudoLabels(codes, confidence, accepted)
         known = task.y.copy()
         known[task.pool[accepted]] = codes[accepted]
@@ -56,12 +56,12 @@ def one_versus_all(session: ExpertsSession, task: Task, sampling: str) -> Outcom
             again.append(_fit_binary(further, task.images, rows, known == code, meter))
     for model in again:
         meter.keep(model.network_)
-    predicted = _claims(again, task.test_images).argmax(axis=1)
+    predicted = _votes(again, task.test_images).argmax(axis=1)
     return _outcome(session, task, predicted, pseudo, meter)
 
 
 def own_predictions(session: ExpertsSession, task: Task) -> Outcome:
-    """Let the multi-class network label what it is sure of itself, and train on."""
+    """Train the multi-class network on, on its own most confident predictions."""
     meter = Meter()
     model = _multiclass(session, task, meter)
     pseudo = _by_network(model, task, meter, session.config["threshold"])
@@ -81,7 +81,7 @@ def own_predictions(session: ExpertsSession, task: Task) -> Outcome:
 
 
 def experts(session: ExpertsSession, task: Task, **settings: Any) -> Outcome:
-    """Let binary experts label what they agree on."""
+    """Train on what binary experts agree on."""
     meter = Meter()
     config = session.config
     template = session.network(len(task.labeled), 0, random_state=None)
@@ -109,14 +109,14 @@ def experts_of_the_graph(session: ExpertsSession, task: Task) -> Outcome:
     flat = task.images.reshape(len(task.images), -1).astype(np.float32) / 255
     graph = GraphPropagation().fit(flat, task.y)
     proba = graph.label_distributions_
-    sure = (task.y < 0) & (proba.max(axis=1) >= np.quantile(proba[task.pool].max(axis=1), 0.8))
-    started = np.where(sure, proba.argmax(axis=1), task.y)
+    confident = (task.y < 0) & (proba.max(axis=1) >= np.quantile(proba[task.pool].max(axis=1), 0.8))
+    started = np.where(confident, proba.argmax(axis=1), task.y)
     begun = Task(task.images, started, task.truth, task.test_images, task.test_y)
     return experts(session, begun)
 
 
 def default(session: ExpertsSession, task: Task) -> Outcome:
-    """Give the task to fewlabel's main job."""
+    """Return the task to fewlabel's main job."""
     meter = Meter()
     images = image_set_from_array(task.images)
     with meter.timed():
@@ -151,18 +151,18 @@ def _by_network(
 
 
 def _by_experts(model: BinaryExperts, task: Task) -> PseudoLabels:
-    """Give the pseudo-labels of the last round that was kept, and how sure of all they are."""
+    """Return the pseudo-labels of the last round that was kept, and the confidence of all."""
     accepted = np.zeros(len(task.images), dtype=bool)
     accepted[model.accepted_[model.n_rounds_][0]] = True
     if model.experts_ is None:
         proba = model.predict_proba(task.images[task.pool])
         codes = model.classes_[proba.argmax(axis=1)]
         return PseudoLabels(codes, proba.max(axis=1), accepted[task.pool])
-    claims = model.claims(task.images[task.pool])
-    ranked = np.sort(claims, axis=1)
-    # An image that a second expert claims as well is less sure, however sure the first is.
-    sure = ranked[:, -1] * (1 - ranked[:, -2])
-    return PseudoLabels(model.classes_[claims.argmax(axis=1)], sure, accepted[task.pool])
+    votes = model.claims(task.images[task.pool])
+    ranked = np.sort(votes, axis=1)
+    # A second expert for the same image lowers the confidence, however confident the first is.
+    confidence = ranked[:, -1] * (1 - ranked[:, -2])
+    return PseudoLabels(model.classes_[votes.argmax(axis=1)], confidence, accepted[task.pool])
 
 
 def _count_experts(model: BinaryExperts, task: Task, config: dict[str, Any], meter: Meter) -> None:
@@ -175,7 +175,7 @@ def _count_experts(model: BinaryExperts, task: Task, config: dict[str, Any], met
         meter.n_trained += model.expert_epochs * n_labeled
     last = model.rounds_[model.n_rounds_]
     meter.n_trained += max(config["retrain_steps"] * batch, last.n_accepted)
-    # The experts and the network say what they think of every unlabelled image in each round.
+    # The experts and the network predict every unlabeled image in each round.
     meter.n_predicted += 2 * n_rounds * len(task.pool)
     meter.keep(model.multiclass_.network_)
     if model.experts_ is not None:
@@ -185,7 +185,7 @@ def _count_experts(model: BinaryExperts, task: Task, config: dict[str, Any], met
 def _sampled(
     rows: np.ndarray, mine: np.ndarray, sampling: str, rng: np.random.Generator
 ) -> np.ndarray:
-    """Give the rows that a binary network is trained on."""
+    """Return the rows that a binary network is trained on."""
     own, others = rows[mine], rows[~mine]
     if sampling == "over-sampling" and len(own):
         own = np.concatenate([own, rng.choice(own, size=max(0, len(others) - len(own)))])
@@ -219,8 +219,8 @@ def _further(session: ExpertsSession, model: NetworkClassifier, n_rows: int) -> 
     return further
 
 
-def _claims(models: list[NetworkClassifier], images: np.ndarray) -> np.ndarray:
-    """Let every network run over all images, one after the other."""
+def _votes(models: list[NetworkClassifier], images: np.ndarray) -> np.ndarray:
+    """Return the probability of each class by its own network."""
     return np.stack([model.predict_proba(images)[:, 1] for model in models], axis=1)
 
 

@@ -49,7 +49,7 @@ class Meter:
         self.n_bytes += sum(t.numel() * t.element_size() for t in network.state_dict().values())
 
     def operations(self) -> float:
-        """Give the floating-point operations of all passes; backward counts as two forward."""
+        """Return the floating-point operations of all passes; backward counts as two forward."""
         if not self.networks:
             return 0.0
         network = self.networks[0].eval()
@@ -62,10 +62,10 @@ class Meter:
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """Pseudo-labels of the unlabelled images, sure and unsure ones."""
+    """Pseudo-labels of all unlabeled images."""
 
-    codes: np.ndarray  # (m,): class of each unlabelled image
-    confidence: np.ndarray  # (m,): how sure the method is
+    codes: np.ndarray  # (m,): class of each unlabeled image
+    confidence: np.ndarray  # (m,)
     accepted: np.ndarray  # (m,): what it trains on
 
 
@@ -74,13 +74,13 @@ def measure(
 ) -> Outcome:
     """Compare a method's predictions and pseudo-labels with the truth."""
     right = pseudo.codes == task.truth[task.pool]
-    surest = np.argsort(-pseudo.confidence, kind="stable")[: round(coverage * len(right))]
+    top = np.argsort(-pseudo.confidence, kind="stable")[: round(coverage * len(right))]
     recalls = recall_score(task.test_y, predicted, average=None, zero_division=0.0)
     extra = {
         "balanced": 100 * float(balanced_accuracy_score(task.test_y, predicted)),
         "worst_class": 100 * float(recalls.min()),
         "accepted": float(pseudo.accepted.sum()),
-        "precision_covered": 100 * float(right[surest].mean()),
+        "precision_covered": 100 * float(right[top].mean()),
         "train_seconds": meter.seconds,
         "gigaflop": meter.operations() / 1e9,
         "kilobytes": meter.n_bytes / 1e3,

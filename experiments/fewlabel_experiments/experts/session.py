@@ -18,9 +18,9 @@ FEWEST = 2
 
 @dataclass(frozen=True)
 class Task:
-    """Images of which some are labelled, and test images."""
+    """Images of which some are labeled, and test images."""
 
-    images: np.ndarray  # (n, H, W): labelled and unlabelled images
+    images: np.ndarray  # (n, H, W): labeled and unlabeled images
     y: np.ndarray  # (n,): classes, -1 where the label is hidden
     truth: np.ndarray  # (n,): all classes; nothing but the measurement reads it
     test_images: np.ndarray  # (m, H, W): test images

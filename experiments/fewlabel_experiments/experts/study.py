@@ -67,7 +67,7 @@ class Experts(Study):
     measures = MEASURES
 
     def rows(self, config: dict[str, Any]) -> list[Row]:
-        """Give the rows in the order of the table."""
+        """Return the rows in the order of the table."""
         rows = []
         for data in config["data"]:
             for n in config["budgets"]:
@@ -92,7 +92,7 @@ class Experts(Study):
         return rows
 
     def config(self, settings: Settings) -> dict[str, Any]:
-        """Give the settings of a run; other data stand for both sets."""
+        """Return the settings of a run; other data stand for both sets."""
         config = super().config(settings)
         data = config["data"]
         return config | {"data": [data] if isinstance(data, str) else data}

@@ -23,7 +23,7 @@ FILE = "training.csv"
 COLUMNS = ("row", "seed", "measure", "step", "value")
 
 LOSS, SHARE, PRECISION = "loss", "share", "precision"
-"""Loss by epoch; by round the share of unlabelled photos that is accepted, and is right."""
+"""Loss by epoch; by round the share of unlabeled photos that is accepted, and is right."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Point:
 
 
 def epochs(history: Sequence[dict[str, Any]]) -> list[Point]:
-    """Give the loss by epoch."""
+    """Return the loss by epoch."""
     return [Point(LOSS, k, float(epoch["loss"])) for k, epoch in enumerate(history, start=1)]
 
 
 def rounds(trained: SelfTrained, truth: np.ndarray) -> list[Point]:
-    """Give what each round of self-training accepted, and how much of it is right."""
+    """Return what each round of self-training accepted, and how much of it is right."""
     entries = trained.ledger.columns()
     points = []
     for record in trained.records[1:]:

@@ -37,7 +37,7 @@ def draw_curves(path: Path, file: Path) -> Path:
         _plot(loss, file, curves.LOSS, 1.0)
         loss.set(xlabel="epoch", ylabel="training loss")
         _plot(share, file, curves.SHARE, 100.0)
-        share.set(xlabel="round", ylabel="accepted, % of the unlabelled photos", ylim=(0, 100))
+        share.set(xlabel="round", ylabel="accepted, % of the unlabeled photos", ylim=(0, 100))
         _plot(precision, file, curves.PRECISION, 100.0)
         precision.set(xlabel="round", ylabel="of these right, %", ylim=(0, 100))
 

@@ -47,14 +47,14 @@ def probe(session: PhotoSession) -> Outcome:
 
 
 def fine_tuned(session: PhotoSession, name: str, how: str) -> Outcome:
-    """Fine-tune the pretrained network on the labelled photos."""
+    """Fine-tune the pretrained network on the labeled photos."""
     model = _fine_tuned(session, how)
     extra = {"n_train": float(session.n_labeled)}
     return _tested(session, name, model, extra, epochs(model.history_))
 
 
 def self_trained(session: PhotoSession, name: str, how: str) -> Outcome:
-    """Fine-tune the same network in rounds, on labels and on what it is sure of itself."""
+    """Fine-tune the same network in rounds, on labels and on its own confident predictions."""
     trained = run_rounds(session, how, _fine_tuned(session, how), _network(session))
     points = rounds(trained, session.y)
     at_the_end = {p.measure: p.value for p in points if p.step == len(trained.records) - 1}
@@ -75,12 +75,12 @@ def self_trained(session: PhotoSession, name: str, how: str) -> Outcome:
 
 
 def default(session: PhotoSession, how: str) -> Outcome:
-    """Let fewlabel's main job learn from frozen features."""
+    """Train as fewlabel does with nothing set, on frozen features."""
     return _fitted(session, how, FitSettings(seed=session.seed))
 
 
 def best(session: PhotoSession, how: str) -> Outcome:
-    """Let fewlabel spend more time, on the method that the settings name."""
+    """Train as fewlabel does with more time, by the method that the settings name."""
     settings = FitSettings(
         method=session.config["best_method"],
         features=session.config["backbone"],

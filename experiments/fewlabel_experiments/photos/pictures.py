@@ -39,12 +39,12 @@ def draw(session: PhotoSession, trained: SelfTrained) -> dict[str, bytes]:
 
 
 def accepted(session: PhotoSession, trained: SelfTrained) -> bytes:
-    """Show pseudo-labels of each round, from the surest to the least sure that was accepted."""
+    """Show pseudo-labels of each round, from the most to the least confident that was accepted."""
     if not len(trained.ledger):
         figure = Figure(figsize=(1.2 * _COLUMNS, 0.5), facecolor="white")
         FigureCanvasAgg(figure)
         figure.text(0.02, 0.5, _NONE, va="center", fontsize=9)
-        return _jpeg(figure)
+        return _small(figures.to_png(figure, dpi=125))
     entries = trained.ledger.columns()
     numbers = np.unique(entries["round"]).tolist()
     height = 1.38 * _ROWS * len(numbers) + 0.34 * len(numbers)
@@ -61,7 +61,7 @@ def accepted(session: PhotoSession, trained: SelfTrained) -> bytes:
             axes.set_axis_off()
         for axes, entry in zip(grid, shown.tolist(), strict=False):
             _show(axes, session, trained, {name: entries[name][entry] for name in entries})
-    return _jpeg(figure)
+    return _small(figures.to_png(figure, dpi=125))
 
 
 def explained(session: PhotoSession, trained: SelfTrained) -> bytes:
@@ -117,24 +117,11 @@ def _show(axes: Any, session: PhotoSession, trained: SelfTrained, entry: dict[st
     label, truth = trained.classes[entry["label"]], session.y[entry["row"]]
     name = f"{session.classes[label]} {100 * entry['confidence']:.0f} %"
     is_right = label == truth
-    axes.set_axis_on()
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.imshow(session.photos[entry["row"]])
-    colour = figures.GREEN if is_right else figures.RED
-    for side in axes.spines.values():
-        side.set(color=colour, linewidth=2)
     below = "" if is_right else f"true: {session.classes[truth]}"
     if entry["revoked"] >= 0:
         below = f"{below}, revoked" if below else "revoked"
-    axes.set_title(name, fontsize=6, pad=2, parse_math=False)
-    axes.set_xlabel(below, fontsize=6, labelpad=1, parse_math=False)
-
-
-def _jpeg(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=125)
-    return _small(buffer.getvalue())
+    pixels = session.photos[entry["row"]]
+    figures.draw_tile(axes, pixels, is_right=is_right, title=name, below=below, sizes=(6, 6))
 
 
 def _small(png: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Self-training of a fine-tuned network: rounds that judge every pseudo-label anew."""
+"""Self-training of a fine-tuned network: every round assigns the pseudo-labels anew."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SelfTrained:
     """A network after the rounds of self-training."""
 
     network: FineTuning  # the network of the last round
-    # (K,): classes that are labelled; labels of the ledger are positions in them
+    # (K,): classes that are labeled; labels of the ledger are positions in them
     classes: np.ndarray
     ledger: PseudoLabelLedger  # every pseudo-label, with its round and perhaps its revocation
     # What each round accepted and revoked; the first is training on the labels alone
@@ -48,7 +48,7 @@ def run_rounds(
             model = clone(network).set_params(random_state=session.seed + 100 * len(networks))
             networks.append(model.fit_soft(session.photos[rows], targets, weights, classes))
         if len(networks) > config["rounds"]:
-            # Nothing is judged by the last network.
+            # The last network accepts nothing.
             return np.empty((0, len(classes)))
         return networks[-1].predict_proba(session.photos)
 

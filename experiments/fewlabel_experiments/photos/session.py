@@ -17,16 +17,16 @@ from fewlabel.data import (
     labels_from_truth,
     list_benchmarks,
     load_benchmark,
-    load_food11,
     stratified_split,
 )
 from fewlabel.errors import UsageError
 
 from ..protocol import Progress, Session, Settings
+from .food11 import load_food11
 
 GROCERY = "grocery"
 RANDOM, SELECTED = "random", "selected"
-"""The two ways to choose which photos are labelled."""
+"""The two ways to choose which photos are labeled."""
 
 _EVALUATION = "evaluation/"
 _FEWEST_PHOTOS = 40
@@ -54,7 +54,7 @@ class PhotoSession(Session):
         self.test = image_set_from_array(self.test_photos, source="the held-out photos")
 
     def features(self) -> Any:
-        """Give the frozen features of the training photos, computed once."""
+        """Return the frozen features of the training photos, computed once."""
         return self.work.get(
             "features",
             lambda: extract_features(
@@ -67,12 +67,12 @@ class PhotoSession(Session):
         )
 
     def test_features(self) -> np.ndarray:
-        """Give the frozen features of the held-out photos, computed once."""
+        """Return the frozen features of the held-out photos, computed once."""
         extractor = self.features().extractor
         return self.work.get("test features", lambda: extractor.transform(self.test))
 
     def labels(self, how: str) -> Labels:
-        """Give the labels of the photos that were chosen, and of no other."""
+        """Return the labels of the photos that were chosen, and of no other."""
         if how == RANDOM:
             chosen = self.work.get(
                 "random labels",
@@ -130,13 +130,13 @@ def chosen_photos(images: ImageSet, config: dict[str, Any]) -> ImageSet:
 
 
 def n_photos(config: dict[str, Any]) -> int:
-    """Say how many photos a run uses, at most."""
+    """Return how many photos a run uses, at most."""
     most = config["n_classes"] * config["per_class"]
     return min(config["n_images"], most) if most else int(config["n_images"])
 
 
 def n_labeled(config: dict[str, Any], n: int) -> int:
-    """Say how many photos are labelled."""
+    """Return how many photos are labeled."""
     return min(round(config["label_share"] * n), int(config["most_labels"]))
 
 

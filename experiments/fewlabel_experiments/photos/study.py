@@ -28,14 +28,14 @@ class Photos(Study):
     pictures = pictures.FILES
 
     def config(self, settings: Settings) -> dict[str, Any]:
-        """Give the settings of a run; the photos of a folder are counted."""
+        """Return the settings of a run; the photos of a folder are counted."""
         config = super().config(settings)
         if settings.data is not None:
             config["n_images"] = len(load_photos(config["data"]))
         return config
 
     def rows(self, config: dict[str, Any]) -> list[Row]:
-        """Give the rows in the order of the table."""
+        """Return the rows in the order of the table."""
         n = n_labeled(config, n_photos(config))
         share = f"{100 * config['label_share']:g} %"
         words = {RANDOM: f"{share} random labels", SELECTED: f"{share} labels that it selected"}

@@ -50,16 +50,16 @@ Examples:
 
 MAKE_HELP = """Make a data set from benchmarks, and print the folder that holds it.
 
-The only one is combo: a handwritten digit and a letter in one noisy grey image of 56x56 pixels,
+The only one is combo: a handwritten digit and a letter in one noisy gray image of 56x56 pixels,
 36 labels of which two are on. It needs the benchmarks mnist and letters. The folder gets
-images.npz (labelled images first) with labels.csv, and test.npz with test-labels.csv; its
+images.npz (labeled images first) with labels.csv, and test.npz with test-labels.csv; its
 README.md says more. No handwriting is in two of the parts. The same seed makes the same images,
 and more of one part change neither its first ones nor the other parts.
 
 \b
 Examples:
   fewlabel data make combo --out combo
-  fewlabel data make combo --labelled 1000 --unlabelled 3000 --test 1000 --out small --seed 1
+  fewlabel data make combo --labeled 1000 --unlabeled 3000 --test 1000 --out small --seed 1
 """
 
 
@@ -138,13 +138,13 @@ def make(
     out: Annotated[
         str, typer.Option("--out", metavar="FOLDER", help="Folder to write.", show_default=False)
     ],
-    labelled: Annotated[
+    labeled: Annotated[
         int,
-        typer.Option("--labelled", metavar="N", parser=at_least(1), help="Images with labels."),
+        typer.Option("--labeled", metavar="N", parser=at_least(1), help="Images with labels."),
     ] = 30_000,
-    unlabelled: Annotated[
+    unlabeled: Annotated[
         int,
-        typer.Option("--unlabelled", metavar="N", parser=at_least(0), help="Images without."),
+        typer.Option("--unlabeled", metavar="N", parser=at_least(0), help="Images without."),
     ] = 30_000,
     test: Annotated[
         int,
@@ -167,8 +167,8 @@ def make(
     settings = ComboSettings()
     with ProgressBars(enabled=not as_json) as progress:
         made = make_combo(
-            labelled,
-            unlabelled,
+            labeled,
+            unlabeled,
             test,
             seed=seed,
             settings=settings,
@@ -176,7 +176,7 @@ def make(
         )
         write_combo(made, out, seed=seed, settings=settings, force=force)
     if as_json:
-        sizes = {"labelled": labelled, "unlabelled": unlabelled, "test": test}
+        sizes = {"labeled": labeled, "unlabeled": unlabeled, "test": test}
         show_json({"name": name.value, "folder": out, "seed": seed, **sizes})
         return
     note(f"{name.value} is in this folder: images.npz with labels.csv, and test.npz:")

@@ -37,7 +37,7 @@ Examples:
   fewlabel reproduce clusters-b --seeds 0,1,2 --out study-b --save-models study-b-models
   fewlabel reproduce clusters-b --from-models study-b-models
   fewlabel reproduce photos --data food11/
-  fewlabel reproduce combo --labelled 30000 --unlabelled 30000 --test 10000
+  fewlabel reproduce combo --labeled 30000 --unlabeled 30000 --test 10000
   fewlabel reproduce combo --show-preprocessing --out steps.png
 """
 
@@ -79,23 +79,23 @@ def reproduce(
             show_default=False,
         ),
     ] = None,
-    labelled: Annotated[
+    labeled: Annotated[
         int | None,
         typer.Option(
-            "--labelled",
+            "--labeled",
             metavar="N",
             parser=at_least(400),
-            help="Labelled images, for the study combo.",
+            help="Labeled images, for the study combo.",
             show_default=False,
         ),
     ] = None,
-    unlabelled: Annotated[
+    unlabeled: Annotated[
         int | None,
         typer.Option(
-            "--unlabelled",
+            "--unlabeled",
             metavar="N",
             parser=at_least(1),
-            help="Unlabelled images, for the study combo.",
+            help="Unlabeled images, for the study combo.",
             show_default=False,
         ),
     ] = None,
@@ -151,7 +151,7 @@ def reproduce(
         from_models=None if from_models is None else Path(from_models),
         sizes={
             name: size
-            for name, size in zip(SIZES, (labelled, unlabelled, test), strict=True)
+            for name, size in zip(SIZES, (labeled, unlabeled, test), strict=True)
             if size is not None
         },
     )

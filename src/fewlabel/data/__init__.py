@@ -10,7 +10,6 @@ from fewlabel.data.benchmarks import (
     load_benchmark,
 )
 from fewlabel.data.catalogue import BenchmarkInfo
-from fewlabel.data.food11 import load_food11
 from fewlabel.data.images import ImageSet, Skipped, load_images
 from fewlabel.data.labels import Labels, labels_from_truth, read_labels, write_labels
 from fewlabel.data.splits import group_folds, random_labels, stratified_split
@@ -31,7 +30,6 @@ __all__ = [
     "labels_from_truth",
     "list_benchmarks",
     "load_benchmark",
-    "load_food11",
     "load_images",
     "random_labels",
     "read_labels",

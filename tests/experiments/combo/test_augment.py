@@ -52,9 +52,9 @@ def test_rotations_stay_within_the_angle():
 
 
 def test_sharpening_raises_contrast_in_half_of_the_copies():
-    grey = np.full((40, 20, 20), 100, dtype=np.uint8)
-    grey[:, :, 10:] = 150
-    copies, _ = changed_copies(grey, CopyPolicy(share=1.0, sharpen=1.0), _rng())
+    gray = np.full((40, 20, 20), 100, dtype=np.uint8)
+    gray[:, :, 10:] = 150
+    copies, _ = changed_copies(gray, CopyPolicy(share=1.0, sharpen=1.0), _rng())
     spread = np.ptp(copies.astype(int), axis=(1, 2))
     assert set(np.unique(spread > 50)) == {True, False}
     assert 10 < (spread > 50).sum() < 30

@@ -21,13 +21,13 @@ def test_the_folder_is_what_load_images_takes(combo, tmp_path):
     np.testing.assert_array_equal(images.read([3])[0, ..., 0], combo.unlabeled.images[0])
     assert len(images) == 5
     texts = combo_files.targets_to_texts(combo.unlabeled.targets)
-    assert (out / "unlabelled-truth.csv").read_text() == (
+    assert (out / "unlabeled-truth.csv").read_text() == (
         f"index,label\n3,{texts[0]}\n4,{texts[1]}\n"
     )
     assert (out / "labels.csv").read_text().startswith("index,label\n0,")
     assert len((out / "test-labels.csv").read_text().splitlines()) == 3
     assert json.loads((out / "metrics.json").read_text())["noise"]["gradient"] == 0.15
-    assert "3 labelled images" in (out / "README.md").read_text()
+    assert "3 labeled images" in (out / "README.md").read_text()
     with np.load(out / "test.npz", allow_pickle=False) as file:
         np.testing.assert_array_equal(file["X"], combo.test.images)
 
@@ -35,7 +35,7 @@ def test_the_folder_is_what_load_images_takes(combo, tmp_path):
 def test_parts_without_images_leave_no_file(glyphs, tmp_path):
     combo = make_combo(2, 0, 0, glyphs=glyphs)
     out = combo_files.write_combo(combo, tmp_path / "c", seed=0, settings=ComboSettings())
-    assert not {"test.npz", "unlabelled-truth.csv"} & {file.name for file in out.iterdir()}
+    assert not {"test.npz", "unlabeled-truth.csv"} & {file.name for file in out.iterdir()}
 
 
 def test_a_folder_is_replaced_only_when_asked_for(combo, tmp_path):

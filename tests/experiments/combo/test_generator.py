@@ -87,11 +87,11 @@ def test_a_wide_pen_writes_more_ink_than_a_fine_one(glyphs):
 
 def test_noise_is_of_the_size_asked_for():
     flat = np.zeros((4, 56, 56), dtype=np.float32)
-    grey = {"background": (0.5, 0.5), "gradient": 0.0, "salt_pepper": (0.0, 0.0)}
+    gray = {"background": (0.5, 0.5), "gradient": 0.0, "salt_pepper": (0.0, 0.0)}
     quiet = {"gaussian": (0.0, 0.0), "speckle": (0.0, 0.0)}
 
     def spread(**changed):
-        noise = ComboNoise(**{**grey, **quiet, **changed})
+        noise = ComboNoise(**{**gray, **quiet, **changed})
         return add_noise(flat, noise, np.random.default_rng(0)) / 255
 
     assert spread(gaussian=(0.1, 0.1)).std() == pytest.approx(0.1, rel=0.05)

@@ -145,7 +145,7 @@ def test_progress_counts_images(images):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((2, 56, 56, 3), np.uint8), "make colours grey first"),
+        (np.zeros((2, 56, 56, 3), np.uint8), "make colors gray first"),
         (np.zeros((2, 56, 56)), r"\(n, H, W\) uint8. Got \(2, 56, 56\) float64"),
         (np.zeros((2, 0, 56), np.uint8), r"Got \(2, 0, 56\)"),
     ],

@@ -15,11 +15,11 @@ def test_the_figure_has_a_row_an_image_and_a_column_a_step(tmp_path):
     assert (tmp_path / "steps.png").read_bytes() == data
     width, height = Image.open(io.BytesIO(data)).size
     assert width / height == pytest.approx(len(COLUMNS) / 2.5, rel=0.05)
-    # Colours: both characters are marked.
-    colours = np.unique(
+    # Colors: both characters are marked.
+    colors = np.unique(
         np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).reshape(-1, 3), axis=0
     )
-    assert {(230, 159, 0), (86, 180, 233)} <= set(map(tuple, colours.tolist()))
+    assert {(230, 159, 0), (86, 180, 233)} <= set(map(tuple, colors.tolist()))
     assert steps_figure(images) == data
 
 

@@ -92,7 +92,7 @@ def test_sizes_are_the_users_and_few_labels_stay_fewer() -> None:
     config = STUDY.config(Settings(sizes={"n_labeled": 800, "n_test": 50}))
     assert (config["n_labeled"], config["n_test"], config["few"]) == (800, 50, 0)
     assert not [row.id for row in STUDY.rows(config) if row.id.startswith("few")]
-    with pytest.raises(UsageError, match=r"study photos are as many .* leave out --labelled"):
+    with pytest.raises(UsageError, match=r"study photos are as many .* leave out --labeled"):
         registry.find_study("photos").config(Settings(sizes={"n_test": 50}))
 
 
@@ -184,7 +184,7 @@ def test_a_submission_says_what_the_unseen_images_show() -> None:
 def test_splits_carry_targets_for_the_measurement_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     _glyphs(monkeypatch)
     data = session.load_data(CONFIG | {"n_labeled": 3, "n_unlabeled": 5, "n_test": 2}, 0)
-    # What unlabelled images show is not even kept.
+    # What unlabeled images show is not even kept.
     assert set(vars(data)) == {
         "labeled", "targets", "unlabeled", "test", "test_targets", "unseen",
     }  # fmt: skip

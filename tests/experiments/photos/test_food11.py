@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewlabel.data import load_food11
 from fewlabel.errors import DataError
+from fewlabel_experiments.photos.food11 import load_food11
 
 
 def write(folder, *names):

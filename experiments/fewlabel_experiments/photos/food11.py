@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fewlabel.data.images import load_images
-from fewlabel.data.imageset import ImageSet
-from fewlabel.data.parallel import Progress
+from fewlabel.data import ImageSet, load_images
 from fewlabel.errors import DataError
 
 CLASSES = (
@@ -30,39 +28,13 @@ CLASSES = (
 _NAME = re.compile(r"(\d{1,2})_\d+\.\w+")
 
 
-def load_food11(folder: str | Path, *, progress: Progress | None = None) -> ImageSet:
+def load_food11(folder: str | Path) -> ImageSet:
     """Read photos whose class is the number before the underscore of their name.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Folder with ``training``, ``validation`` and ``evaluation``, or with the photos
-        themselves. The published splits are pooled.
-    progress : callable, optional
-        Called as ``progress(done, total)`` while the files are checked.
-
-    Returns
-    -------
-    ImageSet
-        Photos with their labels. Files with other names are left out.
-
-    Raises
-    ------
-    DataError
-        If no file is named in this way.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from PIL import Image
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> (folder / "training").mkdir()
-    >>> for name in ("0_1.jpg", "9_2.jpg"):
-    ...     Image.new("RGB", (32, 32)).save(folder / "training" / name)
-    >>> load_food11(folder).truth.tolist()
-    ['Bread', 'Soup']
+    The published splits, in ``training``, ``validation`` and ``evaluation``, are pooled; files with
+    other names are left out.
     """
-    images = load_images(folder, progress=progress)
+    images = load_images(folder)
     labels = [_label(Path(name).name) for name in images.names]
     named = np.array([label is not None for label in labels])
     if not named.any():
