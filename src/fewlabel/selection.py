@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.cluster.representatives import Picks, pick_representatives
+from fewlabel.cluster.representatives import pick_representatives
+from fewlabel.cluster.strategies import Picks, find_strategy
 from fewlabel.compute import as_generator, timed_stage
-from fewlabel.data import ImageSet, Labels, MultiLabel
-from fewlabel.data.label_texts import BAR
+from fewlabel.data import ImageSet, Labels
 from fewlabel.data.tables import write_table
 from fewlabel.errors import UsageError
 from fewlabel.features.extract import Features, Progress, extract_features
@@ -18,7 +18,7 @@ from fewlabel.features.extract import Features, Progress, extract_features
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """Images worth labelling.
+    """Images worth labeling.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Selection:
     purpose : ndarray of shape (n_picks,), dtype object
         ``"train"``, ``"random"`` (to train on, drawn at random) or ``"audit"``.
     cluster_size : ndarray of shape (n_picks,), dtype int64
-        How many images each one stands for; 0 for random ones.
+        How many images each one represents; 0 for random ones.
     method : str
         How they were chosen.
     feature_reason : str
@@ -70,8 +70,8 @@ def select_images(
         Images to choose from. Of exact copies only the first can be chosen.
     budget : int
         How many to choose for training; may be 0 where there is an audit.
-    method : {"representatives", "medoids", "typiclust", "random"}
-        How; see `fewlabel.cluster.representatives.pick_representatives`.
+    method : str
+        A selection strategy, by its name in `fewlabel.cluster.strategies`.
     audit : int
         How many more to draw at random, to measure accuracy and never to train on.
     labels : Labels, optional
@@ -99,9 +99,10 @@ def select_images(
     Raises
     ------
     UsageError
-        If the budget is larger than the images allow, or the method is unknown.
+        If the budget is larger than the images allow, or the strategy is unknown.
     """
     seconds: dict[str, float] = {}
+    strategy = find_strategy(method)
     known = np.array([], np.int64) if labels is None else labels.labeled
     copies = _later_copies(images)
     barred = np.union1d(known, copies)
@@ -109,14 +110,14 @@ def select_images(
     if not least <= budget <= len(images) - len(barred) - audit:
         raise UsageError(
             f"The budget of {budget} and an audit of {audit} do not fit {len(images):,} images, "
-            f"of which {len(known):,} are labelled and {len(copies):,} are exact copies: lower it."
+            f"of which {len(known):,} are labeled and {len(copies):,} are exact copies: lower it."
         )
     rng = as_generator(seed)
     free = np.setdiff1d(np.arange(len(images)), barred)
     audited = np.sort(rng.choice(free, size=audit, replace=False))
     reason = "None: a random draw needs no features."
     rows = np.zeros((len(images), 1), dtype=np.float32)
-    if method != "random" and budget:
+    if budget and not strategy.is_random:
         with timed_stage(seconds, "features"):
             prepared = prepared or extract_features(
                 images,
@@ -139,7 +140,7 @@ def select_images(
                 exclude=np.union1d(barred, audited),
                 random_state=seed,
             )
-    purpose = "random" if method == "random" else "train"
+    purpose = "random" if strategy.is_random else "train"
     return Selection(
         indices=np.concatenate([picks.indices, audited]),
         purpose=np.array([purpose] * budget + ["audit"] * audit, dtype=object),
@@ -175,10 +176,7 @@ def write_picks(
     key = "index" if images.by_index else "path"
     rows = []
     if labels is not None:
-        names, why = labels.names(), labels.purpose or ("",) * len(images)
-        if labels.task == MultiLabel() and not any(BAR in name for name in names):
-            # Without any bar, the table would say one label an image.
-            names = [f"{name}{BAR}" for name in names]
+        names, why = labels.cells(), labels.purpose or ("",) * len(images)
         rows = [(images.names[i], names[i], why[i], "") for i in labels.labeled.tolist()]
     rows += [
         (images.names[index], "", purpose, str(size))

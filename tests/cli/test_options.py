@@ -12,7 +12,7 @@ from fewlabel.cli.options import (
     whole_number,
     whole_numbers,
 )
-from fewlabel.cluster import representatives
+from fewlabel.cluster.strategies import strategy_names
 from fewlabel.compute import DEVICES
 from fewlabel.graph.classifier import METHODS
 from fewlabel.semisupervised import network_search
@@ -21,7 +21,7 @@ from fewlabel.semisupervised import network_search
 def test_the_choices_are_those_of_the_code() -> None:
     assert [device.value for device in Device] == list(DEVICES)
     assert [method.value for method in Method] == [*METHODS, *network_search.METHODS]
-    assert [method.value for method in SelectMethod] == list(representatives.METHODS)
+    assert [method.value for method in SelectMethod] == list(strategy_names())
 
 
 @pytest.mark.parametrize(

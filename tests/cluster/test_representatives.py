@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from fewlabel.cluster.representatives import (
-    METHODS,
-    Representatives,
-    pick_representatives,
-    typicality,
-)
+from fewlabel.cluster.representatives import Representatives, pick_representatives
+from fewlabel.cluster.strategies import find_strategy, register_strategy, strategy_names
+from fewlabel.cluster.strategies.clusters import typicality
 from fewlabel.errors import UsageError
 
+METHODS = strategy_names()
 CLUSTERED = [method for method in METHODS if method != "random"]
 
 
@@ -54,7 +52,7 @@ def test_medoids_are_nearest_to_the_mean_direction():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_labelled_and_excluded_rows_are_never_chosen(method):
+def test_labeled_and_excluded_rows_are_never_chosen(method):
     X, _ = directions()
     labeled, exclude = np.arange(0, 120, 7), np.arange(1, 120, 5)
     barred = set(labeled.tolist()) | set(exclude.tolist())
@@ -150,8 +148,18 @@ def test_budgets_out_of_range(budget):
 
 
 def test_an_unknown_method():
-    with pytest.raises(UsageError, match=r"one of representatives, medoids, .* Got 'best'"):
-        pick_representatives(np.eye(3), 1, method="best")
+    known = (
+        r"must be one of representatives, medoids, .* Got 'medoid' instead. Did you mean medoids"
+    )
+    with pytest.raises(UsageError, match=known):
+        pick_representatives(np.eye(3), 1, method="medoid")
+
+
+def test_every_strategy_says_what_it_chooses_and_no_name_comes_twice():
+    for name in METHODS:
+        assert find_strategy(name).summary.endswith(".")
+    with pytest.raises(ValueError, match="two selection strategies of the name 'random'"):
+        register_strategy("random")(lambda pool: None)
 
 
 # typicality

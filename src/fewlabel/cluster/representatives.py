@@ -1,43 +1,18 @@
-"""Which images to label first: representatives of clusters, typical images, or a random draw."""
+"""Which rows to label first, as a function and as an estimator."""
 
 from __future__ import annotations
 
 import numbers
-import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fewlabel.cluster.kmeans import KMeans
 from fewlabel.cluster.neighbors import NeighborIndex
+from fewlabel.cluster.strategies import Picks, Pool, find_strategy
 from fewlabel.compute import as_generator
 from fewlabel.errors import UsageError
-
-METHODS = ("representatives", "medoids", "typiclust", "random")
-
-_N_TYPICAL = 20
-_MAX_TYPICLUST = 500
-_FEW_CLUSTERS = 200
-
-
-@dataclass(frozen=True)
-class Picks:
-    """Rows worth labelling, the most useful first.
-
-    Attributes
-    ----------
-    indices : ndarray of shape (n_picks,), dtype int64
-        Rows.
-    cluster_sizes : ndarray of shape (n_picks,), dtype int64
-        How many rows each one stands for; 0 for a random draw.
-    """
-
-    indices: np.ndarray
-    cluster_sizes: np.ndarray
 
 
 def pick_representatives(
@@ -63,10 +38,10 @@ def pick_representatives(
         Features, finite.
     budget : int
         How many rows to choose.
-    method : {"representatives", "medoids", "typiclust", "random"}
-        How to choose.
+    method : str
+        A selection strategy, see `fewlabel.cluster.strategies`.
     labeled : ndarray of int, optional
-        Rows that are labelled already: neither they nor their clusters are chosen again.
+        Rows that are labeled already: neither they nor their clusters are chosen again.
     exclude : ndarray of int, optional
         Rows that must not be chosen, such as copies of others.
     random_state : int, RandomState or None
@@ -80,7 +55,7 @@ def pick_representatives(
     Raises
     ------
     UsageError
-        If the method is unknown, or the budget is below 1 or above the rows to choose from.
+        If the strategy is unknown, or the budget is below 1 or above the rows to choose from.
 
     References
     ----------
@@ -93,115 +68,19 @@ def pick_representatives(
     >>> pick_representatives(X, 2, method="medoids", random_state=0).indices.tolist()
     [1, 3]
     """
-    if method not in METHODS:
-        raise UsageError(
-            f"The selection method must be one of {', '.join(METHODS)}. Got {method!r} instead."
-        )
+    strategy = find_strategy(method)
     labeled = np.unique(np.asarray([] if labeled is None else labeled, dtype=np.int64))
-    barred = np.zeros(len(X), dtype=bool)
-    barred[labeled] = True
+    available = np.ones(len(X), dtype=bool)
+    available[labeled] = False
     if exclude is not None:
-        barred[exclude] = True
-    available = int((~barred).sum())
-    if not isinstance(budget, numbers.Integral) or not 1 <= budget <= available:
+        available[exclude] = False
+    n_available = int(available.sum())
+    if not isinstance(budget, numbers.Integral) or not 1 <= budget <= n_available:
         raise UsageError(
-            f"The budget must be between 1 and {available:,}, the images that can still be "
+            f"The budget must be between 1 and {n_available:,}, the images that can still be "
             f"chosen. Got {budget!r} instead."
         )
-    rng = as_generator(random_state)
-    if method == "random":
-        rows = rng.choice(np.flatnonzero(~barred), size=budget, replace=False)
-        return Picks(rows, np.zeros(budget, dtype=np.int64))
-    clusters, closeness = _cluster(X, int(budget), method, len(labeled), rng)
-    score = closeness
-    if method != "medoids":
-        typical = typicality(X, random_state=int(rng.integers(2**31)))
-        score = typical if method == "typiclust" else _ranks(closeness) + _ranks(typical)
-    return _best_of_clusters(clusters, score, int(budget), labeled, barred)
-
-
-def typicality(
-    X: np.ndarray, *, n_neighbors: int = _N_TYPICAL, random_state: int | None = 0
-) -> np.ndarray:
-    """Rate how typical each row is: the inverse of its mean distance to its neighbors.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Features.
-    n_neighbors : int
-        Neighbors to average over; fewer where there are fewer rows.
-    random_state : int, optional
-        Seed of the neighbor search.
-
-    Returns
-    -------
-    ndarray of shape (n,), dtype float32
-        Typicality, higher in dense regions.
-
-    Examples
-    --------
-    >>> X = np.array([[1, 0], [1, 0.01], [1, 0.02], [0, 1]], np.float32)
-    >>> int(typicality(X, n_neighbors=2).argmin())
-    3
-    """
-    k = min(n_neighbors, len(X) - 1)
-    if k < 1:
-        return np.ones(len(X), dtype=np.float32)
-    _, distances = NeighborIndex(X, "cosine", random_state=random_state).graph(k)
-    spread = np.sqrt(2 * np.maximum(distances, 0)).mean(axis=1)
-    return (1 / (spread + 1e-6)).astype(np.float32)
-
-
-def _cluster(
-    X: np.ndarray, budget: int, method: str, n_labeled: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cluster directions; return each row's cluster and its cosine with the center."""
-    norms = np.linalg.norm(X, axis=1, keepdims=True)
-    unit = (X / np.maximum(norms, 1e-12)).astype(np.float32)
-    wanted = budget + n_labeled
-    if method == "typiclust":
-        wanted = min(wanted, _MAX_TYPICLUST)
-    n_clusters = min(wanted, len(X))
-    kmeans = KMeans(
-        n_clusters,
-        spherical=True,
-        # Few clusters end in different places from start to start, and cost little.
-        n_init=5 if n_clusters <= _FEW_CLUSTERS else 1,
-        max_iter=50,
-        random_state=int(rng.integers(2**31)),
-    )
-    with warnings.catch_warnings():
-        # Fewer different rows than clusters: some clusters then give several rows.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        kmeans.fit(unit)
-    closeness = np.einsum("ij,ij->i", unit, kmeans.cluster_centers_[kmeans.labels_])
-    return kmeans.labels_, closeness
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    ranks = np.empty(len(values))
-    ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
-    return ranks
-
-
-def _best_of_clusters(
-    clusters: np.ndarray,
-    score: np.ndarray,
-    budget: int,
-    labeled: np.ndarray,
-    barred: np.ndarray,
-) -> Picks:
-    """Take the best rows of each cluster in turn, clusters with fewest labels first."""
-    sizes = np.bincount(clusters)
-    taken = np.bincount(clusters[labeled], minlength=len(sizes))
-    order = np.lexsort((-score, clusters))
-    order = order[~barred[order]]
-    starts = np.searchsorted(clusters[order], np.arange(len(sizes) + 1))
-    # A row's turn: how many labels its cluster holds before it gets one more.
-    turn = np.arange(len(order)) - starts[clusters[order]] + taken[clusters[order]]
-    chosen = order[np.lexsort((-sizes[clusters[order]], turn))[:budget]]
-    return Picks(chosen.astype(np.int64), sizes[clusters[chosen]].astype(np.int64))
+    return strategy.choose(Pool(X, int(budget), labeled, available, as_generator(random_state)))
 
 
 class Representatives(ClusterMixin, BaseEstimator):
@@ -211,8 +90,8 @@ class Representatives(ClusterMixin, BaseEstimator):
     ----------
     n_representatives : int
         How many rows to choose; all rows if there are fewer.
-    method : {"representatives", "medoids", "typiclust", "random"}
-        How to choose; see `pick_representatives`.
+    method : str
+        A selection strategy; see `pick_representatives`.
     random_state : int, RandomState or None
         Seed.
 
@@ -221,7 +100,7 @@ class Representatives(ClusterMixin, BaseEstimator):
     indices_ : ndarray of shape (n_representatives,)
         Chosen rows, int64, the most useful first.
     cluster_sizes_ : ndarray of shape (n_representatives,)
-        How many rows each stands for; 0 for a random draw.
+        How many rows each represents; 0 for a random draw.
     representatives_ : ndarray of shape (n_representatives, d)
         Their features.
     labels_ : ndarray of shape (n,)

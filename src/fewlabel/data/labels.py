@@ -92,6 +92,20 @@ class Labels:
         """
         return self.task.texts(self.y, self.classes)
 
+    def cells(self) -> list[str]:
+        """Return the labels as a table holds them, for `read_labels`.
+
+        Returns
+        -------
+        list of str
+            As `names`; where an image may have several labels, at least one text has a bar.
+        """
+        names = self.names()
+        if self.task == MultiLabel() and not any(BAR in name for name in names):
+            # Without any bar, the table would say one label an image.
+            return [f"{name}{BAR}" if name else "" for name in names]
+        return names
+
 
 def read_labels(
     path: str | Path,

@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.manifold import TSNE
 
 from fewlabel import __version__
-from fewlabel.cluster.representatives import pick_representatives, typicality
+from fewlabel.cluster.representatives import pick_representatives
+from fewlabel.cluster.strategies.clusters import typicality
 from fewlabel.compute import threads_for
 from fewlabel.data import ImageSet, Labels
 from fewlabel.evaluate import apply_temperature
