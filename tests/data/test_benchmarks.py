@@ -1,6 +1,8 @@
 import gzip
 import hashlib
+import http.server
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from fewlabel.data import (
 )
 from fewlabel.data.download import RemoteFile
 from fewlabel.errors import DataError, DownloadError
+from tests.data.conftest import serving
 from tests.data.test_idx import idx_bytes
 
 needs_data = pytest.mark.skipif("FEWLABEL_DATA" not in os.environ, reason="needs FEWLABEL_DATA")
@@ -135,12 +138,14 @@ def test_get_fetches_what_is_missing_into_the_cache(bare: Path, monkeypatch) -> 
         RemoteFile(name, len(data), hashlib.sha256(data).hexdigest())
         for name, data in files.items()
     )
-    address = (bare / "mirror").as_uri() + "/"
-    changed = {"files": remote, "mirrors": (address,)}
-    mnist = catalogue.Benchmark(**{**vars(catalogue.BENCHMARKS["mnist"]), **changed})
-    monkeypatch.setattr(benchmarks, "BENCHMARKS", {"mnist": mnist})
     calls: list[tuple[int, int]] = []
-    folder = get_benchmark("mnist", progress=lambda *call: calls.append(call))
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=bare / "mirror")
+    monkeypatch.setattr(handler.func, "log_message", lambda *args: None)
+    with serving(handler) as address:
+        changed = {"files": remote, "mirrors": (f"{address}/",)}
+        mnist = catalogue.Benchmark(**{**vars(catalogue.BENCHMARKS["mnist"]), **changed})
+        monkeypatch.setattr(benchmarks, "BENCHMARKS", {"mnist": mnist})
+        folder = get_benchmark("mnist", progress=lambda *call: calls.append(call))
     assert folder == cache_folder() / "mnist"
     assert {f.name: f.read_bytes() for f in folder.iterdir()} == files
     total = sum(map(len, files.values()))
@@ -149,11 +154,10 @@ def test_get_fetches_what_is_missing_into_the_cache(bare: Path, monkeypatch) -> 
 
 
 def test_a_failed_download_says_what_to_do_by_hand(bare: Path, monkeypatch) -> None:
-    broken = catalogue.Benchmark(
-        **{**vars(catalogue.BENCHMARKS["mnist"]), "mirrors": ((bare / "none").as_uri() + "/",)}
-    )
+    nowhere = {"mirrors": ("http://127.0.0.1:1/",)}
+    broken = catalogue.Benchmark(**{**vars(catalogue.BENCHMARKS["mnist"]), **nowhere})
     monkeypatch.setattr(benchmarks, "BENCHMARKS", {"mnist": broken})
-    monkeypatch.setattr("fewlabel.data.download.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
     with pytest.raises(DownloadError) as caught:
         get_benchmark("mnist")
     assert "train-images-idx3-ubyte.gz could not be fetched" in str(caught.value)

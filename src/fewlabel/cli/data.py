@@ -39,8 +39,8 @@ Examples:
 
 GET_HELP = """Fetch a benchmark data set, and print the folder that holds it.
 
-Every file is checked against its published checksum. A download that breaks off is resumed
-when the command is run again. One that is on this machine already is not fetched.
+Every file is checked against its published checksum. A download that breaks off is tried again,
+then the next mirror is. What is on this machine already is not fetched.
 
 \b
 Examples:

@@ -1,16 +1,11 @@
-"""Fetch files from mirrors: retried, resumed, bounded, checked, and whole or absent."""
+"""Fetch files from mirrors by pooch: retried, bounded, checked, and whole or absent."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import hashlib
-import http.client
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
-from http import HTTPStatus
+import logging
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,32 +14,56 @@ from fewlabel.errors import DownloadError, StorageError
 
 _CHUNK = 1 << 16
 _TIMEOUT = 30.0
-_ATTEMPTS = 4
+_RETRIES = 2
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-# Answers that another attempt may change.
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 
 class RemoteFile(NamedTuple):
-    """A file to fetch.
-
-    Attributes
-    ----------
-    name : str
-        Its name.
-    max_bytes : int
-        Its size in bytes at most.
-    sha256 : str or None
-        Its checksum, if it has a stable one.
-    """
+    """A file to fetch."""
 
     name: str
     max_bytes: int
+    # None where the file has no stable checksum.
     sha256: str | None = None
 
 
-class _MirrorFailedError(Exception):
-    """A mirror that will not give the file; the text says why."""
+class _TooLargeError(Exception):
+    """A mirror offers more than was expected."""
+
+
+class _Meter:
+    """What pooch takes for a progress bar: tells how far it is, and refuses what is too large."""
+
+    def __init__(self, max_bytes: int, progress: Progress | None) -> None:
+        self._max_bytes, self._progress = max_bytes, progress
+        self._done = self._total = 0
+
+    @property
+    def total(self) -> int:
+        """Bytes that the mirror announces, 0 if it does not."""
+        return self._total
+
+    @total.setter
+    def total(self, n_bytes: int) -> None:
+        if n_bytes > self._max_bytes:
+            offer = f"it offers {n_bytes:,} bytes, more than the {self._max_bytes:,} expected"
+            raise _TooLargeError(offer)
+        self._done, self._total = 0, n_bytes
+
+    def update(self, n_bytes: int) -> None:
+        """Count what has arrived; pooch counts the last chunk as a whole one."""
+        self._done += n_bytes
+        if self._done >= self._max_bytes + _CHUNK:
+            raise _TooLargeError(f"it sends more than the {self._max_bytes:,} expected")
+        if self._progress is not None:
+            self._progress(min(self._done, self._total or self._done), self._total)
+
+    def reset(self) -> None:
+        """Begin again, as pooch does at the end to show the whole."""
+        self._done = 0
+
+    def close(self) -> None:
+        """Do nothing: there is no bar to take away."""
 
 
 def fetch(
@@ -53,25 +72,19 @@ def fetch(
     folder: str | Path,
     *,
     progress: Progress | None = None,
-    pause: float = 1.0,
 ) -> Path:
     """Fetch a file from the first mirror that gives it whole.
-
-    A broken connection is taken up again where it broke, also by a later call, if the
-    mirror can do so and there is a checksum to prove the result.
 
     Parameters
     ----------
     file : RemoteFile
         What to fetch.
     addresses : sequence of str
-        Full addresses of the file, in the order to try.
+        Full addresses of the file, in the order to try; each is tried three times.
     folder : str or Path
         Where to put it; made if missing.
     progress : callable, optional
         Called as ``progress(bytes_done, bytes_in_all)``, the latter 0 if unknown.
-    pause : float
-        Seconds before the second attempt at a mirror; doubled before each further one.
 
     Returns
     -------
@@ -85,131 +98,48 @@ def fetch(
     StorageError
         If the disk is full.
     """
-    folder = Path(folder)
-    target = folder / file.name
-    part = folder / f"{file.name}.part"
+    # Imported late: only who downloads waits for it.
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel(logging.ERROR)
+    target = Path(folder) / file.name
     failures = []
-    with _disk_errors(target):
-        folder.mkdir(parents=True, exist_ok=True)
-        if file.sha256 is None:
-            part.unlink(missing_ok=True)
-        for address in addresses:
-            try:
-                _fetch_from(address, file, part, progress, pause)
-            except _MirrorFailedError as failure:
-                failures.append(f"{address}: {failure}")
-            else:
-                part.replace(target)
-                return target
-    raise DownloadError(f"{file.name} could not be fetched ({'; '.join(failures)}).")
-
-
-@contextlib.contextmanager
-def _disk_errors(target: Path) -> Iterator[None]:
-    """Turn what the disk refuses into a StorageError; errors of the network end further in."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, StorageError):
-            raise
-        reason = "no room is left on the disk" if error.errno in _DISK_FULL else error.strerror
-        raise StorageError(
-            f"{target} cannot be written ({reason}): free some space, or set FEWLABEL_CACHE to "
-            "another folder."
-        ) from error
-
-
-def _fetch_from(
-    address: str, file: RemoteFile, part: Path, progress: Progress | None, pause: float
-) -> None:
-    """Bring ``part`` to the whole file, or say why this mirror cannot."""
-    reason = ""
-    for attempt in range(_ATTEMPTS):
-        if attempt:
-            time.sleep(pause * 2 ** (attempt - 1))
+    for address in addresses:
+        mirror = pooch.create(
+            path=folder,
+            base_url="",
+            registry={file.name: file.sha256 and f"sha256:{file.sha256}"},
+            urls={file.name: address},
+            retry_if_failed=_RETRIES,
+        )
+        downloader = pooch.HTTPDownloader(
+            progressbar=_Meter(file.max_bytes, progress),
+            chunk_size=_CHUNK,
+            timeout=_TIMEOUT,
+            headers={"User-Agent": "fewlabel", "Accept-Encoding": "identity"},
+        )
         try:
-            resumed = _attempt(address, file, part, progress)
-        except urllib.error.HTTPError as error:
-            error.close()
-            reason = f"HTTP {error.code} {error.reason}"
-            if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                # The part is longer than the file: begin again.
-                part.unlink(missing_ok=True)
-            elif error.code not in _PASSING:
-                break
-            continue
-        except StorageError:
-            raise
-        except (OSError, http.client.HTTPException, _BrokenError) as error:
-            # urllib, sockets and TLS raise kinds of OSError.
-            reason = str(getattr(error, "reason", "") or error) or type(error).__name__
-            continue
-        if file.sha256 is None or _sha256(part) == file.sha256:
-            return
-        part.unlink()
-        reason = "the checksum is wrong"
-        # What was resumed may have been begun at another mirror; a whole file is just wrong.
-        if not resumed:
-            break
-    if file.sha256 is None:
-        part.unlink(missing_ok=True)
-    raise _MirrorFailedError(reason)
-
-
-class _BrokenError(Exception):
-    """The connection ended before the file did."""
-
-
-def _attempt(address: str, file: RemoteFile, part: Path, progress: Progress | None) -> bool:
-    """Read what is missing of the file; tell whether it was resumed."""
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"User-Agent": "fewlabel", "Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    request = urllib.request.Request(address, headers=headers)
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
-        resumed = response.status == 206 and _starts_at(response) == have
-        if response.status == 206 and not resumed:
-            part.unlink(missing_ok=True)
-            raise _BrokenError("the mirror sent another part than was asked for")
-        have = have if resumed else 0
-        length = response.headers.get("Content-Length", "")
-        total = have + int(length) if length.isdigit() else 0
-        if total > file.max_bytes:
-            raise _MirrorFailedError(
-                f"it offers {total:,} bytes, more than the {file.max_bytes:,} expected"
-            )
-        with _disk_errors(part), part.open("ab" if resumed else "wb") as out:
-            for chunk in _chunks(response):
-                have += len(chunk)
-                if have > file.max_bytes:
-                    raise _MirrorFailedError(f"it sends more than the {file.max_bytes:,} expected")
-                out.write(chunk)
-                if progress is not None:
-                    progress(have, total)
-    if total and have < total:
-        raise _BrokenError(f"the connection broke after {have:,} of {total:,} bytes")
-    return resumed
-
-
-def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """Read an answer; errors of the network are told apart from those of the disk."""
-    while True:
-        try:
-            chunk = response.read(_CHUNK)
+            if file.sha256 is None:
+                # Nothing tells whether an old one is whole.
+                target.unlink(missing_ok=True)
+            return Path(mirror.fetch(file.name, downloader=downloader))
+        except requests.HTTPError as error:
+            code = getattr(error.response, "status_code", "")
+            failures.append(f"{address}: HTTP {code} {getattr(error.response, 'reason', '')}")
+        except requests.RequestException as error:
+            # The cause stands last, behind urllib3's account of its own objects.
+            cause = re.sub(r"[)\"'>]+$", "", str(error)).rpartition(": ")[2]
+            failures.append(f"{address}: {cause or type(error).__name__}")
+        except _TooLargeError as error:
+            failures.append(f"{address}: {error}")
+        except ValueError:
+            failures.append(f"{address}: the checksum is wrong")
         except OSError as error:
-            raise _BrokenError(str(error) or type(error).__name__) from error
-        if not chunk:
-            return
-        yield chunk
-
-
-def _starts_at(response: http.client.HTTPResponse) -> int:
-    """First byte of a partial answer, from ``Content-Range: bytes 5-9/10``."""
-    text = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-    return int(text) if text.isdigit() else -1
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+            full = error.errno in _DISK_FULL
+            reason = "no room is left on the disk" if full else error.strerror
+            raise StorageError(
+                f"{target} cannot be written ({reason}): free some space, or set FEWLABEL_CACHE to "
+                "another folder."
+            ) from error
+    raise DownloadError(f"{file.name} could not be fetched ({'; '.join(failures)}).")
