@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import figures
-from ..cluster_study import ClusterStudy
-from ..learners import LR
+from ..clusters.learners import LR
+from ..clusters.rows import ClusterStudy
 from ..protocol import Row
 from ..summary import RowSummary
 

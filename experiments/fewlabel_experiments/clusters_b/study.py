@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import figures
-from ..cluster_study import ClusterStudy
+from ..clusters.learners import LR, NET
+from ..clusters.rows import ClusterStudy
 from ..clusters_a.study import STUDY as STUDY_A
-from ..learners import LR, NET
 from ..protocol import Row, Settings
 from ..summary import RowSummary, read_ours
 

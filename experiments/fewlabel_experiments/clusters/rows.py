@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ..protocol import Outcome, Row, Settings, Study
 from . import learners
-from .clusterings import ClusterSession, TrainingSet, check_data, n_training_images
 from .learners import DEFAULT, LR, NET
 from .models import ModelStore
-from .protocol import Outcome, Row, Settings, Study
+from .session import ClusterSession, TrainingSet, check_data, n_training_images
 
 _SHORT = {LR: "lr", NET: "network"}
 _LEARN = {LR: learners.logistic, NET: learners.network}

@@ -24,9 +24,9 @@ from fewlabel import (
 from fewlabel.data import Labels
 from fewlabel.evaluate import accuracy
 
-from .clusterings import ClusterSession, TrainingSet
+from ..protocol import Outcome
 from .models import LOGISTIC, NETWORK, ModelKind
-from .protocol import Outcome
+from .session import ClusterSession, TrainingSet
 
 if TYPE_CHECKING:
     from fewlabel import NetworkClassifier

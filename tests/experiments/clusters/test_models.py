@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from fewlabel import KMeans, NetworkClassifier
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel_experiments import models
+from fewlabel_experiments.clusters import models
 
 X, Y = (array[:400] for array in load_digits(return_X_y=True))
 X = X.astype(np.float32) / 16

@@ -21,8 +21,8 @@ from fewlabel.errors import UsageError
 from fewlabel.evaluate import accuracy
 from fewlabel.graph import label_clusters, spread_to_percentile
 
+from ..protocol import Outcome, Progress, Session, Settings
 from .models import KMEANS, ModelKind, ModelStore
-from .protocol import Outcome, Progress, Session, Settings
 
 _BLOCK = 4096
 _SAME = 1e-4

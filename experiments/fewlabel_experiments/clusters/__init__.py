@@ -1,0 +1,1 @@
+"""What the two studies of clusterings share: images, clusterings, models and rows."""
