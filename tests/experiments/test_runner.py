@@ -26,11 +26,11 @@ def coin(tmp_path: Path) -> Coin:
 
 
 def test_every_row_is_run_once_a_seed(coin: Coin, tmp_path: Path) -> None:
-    told: list[str] = []
-    result = runner.run_study(coin, Settings(), tmp_path / "run", log=told.append)
+    logged: list[str] = []
+    result = runner.run_study(coin, Settings(), tmp_path / "run", log=logged.append)
     names = ("one", "two", "default-100")
     assert coin.computed == [(name, seed) for seed in (0, 1) for name in names]
-    assert told[0].startswith("coin, seed 0: one 50.00 %")
+    assert logged[0].startswith("coin, seed 0: one 50.00 %")
     assert [(r.goal.row, r.bound, r.reached) for r in result.goals] == [
         ("two", 61.0, True), ("two", 5.0, False),
     ]  # fmt: skip

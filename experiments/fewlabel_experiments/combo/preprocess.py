@@ -9,7 +9,6 @@ fewer ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -130,10 +129,7 @@ class Preprocessed:
 
 
 def preprocess_images(
-    images: NDArray[np.uint8],
-    settings: PreprocessSettings | None = None,
-    *,
-    progress: Callable[[int, int], None] | None = None,
+    images: NDArray[np.uint8], settings: PreprocessSettings | None = None
 ) -> Preprocessed:
     """Preprocess images of two characters."""
     images = _check_images(images)
@@ -146,8 +142,6 @@ def preprocess_images(
         rows = slice(start, start + _BLOCK)
         steps = preprocessing_steps(images[rows], settings)
         out[rows], how[rows] = steps.result, steps.how
-        if progress is not None:
-            progress(min(start + _BLOCK, len(images)), len(images))
     return Preprocessed(out, how)
 
 

@@ -20,8 +20,6 @@ from ..protocol import Outcome
 from .measured import Meter, PseudoLabels, measure
 from .session import ExpertsSession, Task
 
-SAMPLINGS = ("plain", "over-sampling", "under-sampling")
-
 
 def supervised(session: ExpertsSession, task: Task) -> Outcome:
     """Train the multi-class network on the labels alone."""

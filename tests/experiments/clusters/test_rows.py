@@ -121,13 +121,13 @@ def test_a_missing_model_is_made_again_and_only_that(
     study = _study(monkeypatch, "clusters-a", SMALL_A)
     plain = Settings(data="digits", seeds=(0,))
     runner.run_study(study, plain, tmp_path / "run")
-    told: list[str] = []
+    lines: list[str] = []
     saving = Settings(data="digits", seeds=(0,), save_models=tmp_path / "models")
-    runner.run_study(study, saving, tmp_path / "run", log=told.append)
-    assert len(told) == len(study.rows(study.config(plain)))
-    told.clear()
-    runner.run_study(study, saving, tmp_path / "run", log=told.append)
-    assert told == []
+    runner.run_study(study, saving, tmp_path / "run", log=lines.append)
+    assert len(lines) == len(study.rows(study.config(plain)))
+    lines.clear()
+    runner.run_study(study, saving, tmp_path / "run", log=lines.append)
+    assert lines == []
 
 
 def test_a_model_that_scores_otherwise_is_told_of(

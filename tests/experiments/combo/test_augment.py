@@ -5,7 +5,7 @@ from fewlabel.errors import DataError, UsageError
 from fewlabel_experiments.combo.augment import CHARACTERS, PUBLISHED, CopyPolicy, changed_copies
 
 IMAGES = np.zeros((60, 56, 56), dtype=np.uint8)
-# An L at the upper left: every mirror image can be told.
+# An L at the upper left: every mirror image differs.
 IMAGES[:, 8:32, 8:12] = IMAGES[:, 28:32, 8:24] = 200
 
 

@@ -136,12 +136,6 @@ def test_recomposed_characters_keep_their_shape():
         assert 23 <= max(height, width) <= 26
 
 
-def test_progress_counts_images(images):
-    seen = []
-    preprocess_images(images[:5], progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(5, 5)]
-
-
 @pytest.mark.parametrize(
     ("images", "message"),
     [

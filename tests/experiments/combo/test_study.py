@@ -110,15 +110,15 @@ def test_models_are_not_saved() -> None:
 
 
 def test_each_character_counts_by_itself() -> None:
-    truth, said = _truth("1A", "2B", "3C"), _truth("1A", "2C", "4C").astype(float)
-    digit, letter = measured.parts_right(truth, said)
+    truth, predicted = _truth("1A", "2B", "3C"), _truth("1A", "2C", "4C").astype(float)
+    digit, letter = measured.parts_right(truth, predicted)
     assert digit.tolist() == [True, True, False]
     assert letter.tolist() == [True, False, True]
 
 
 def test_what_is_mistaken_is_counted() -> None:
-    truth, said = _truth("1I", "1I", "2Q"), _truth("7L", "1L", "2Q")
-    assert pictures.mistakes(truth, said) == [("I", "L", 2), ("1", "7", 1)]
+    truth, predicted = _truth("1I", "1I", "2Q"), _truth("7L", "1L", "2Q")
+    assert pictures.mistakes(truth, predicted) == [("I", "L", 2), ("1", "7", 1)]
     assert pictures.mistakes(truth, truth) == []
 
 
@@ -128,9 +128,9 @@ def test_pictures_are_drawn_where_all_or_nothing_is_right(
     images = np.zeros((3, 56, 56), dtype=np.uint8)
     truth = _truth("1A", "2B", "3C")
     monkeypatch.setattr(pictures, "_COLUMNS", 3)
-    for said in (truth, _truth("2B", "3C", "1A")):
-        assert pictures.right_and_wrong(images, truth, said)[1:4] == b"PNG"
-        assert pictures.mistakes_figure(pictures.mistakes(truth, said))[1:4] == b"PNG"
+    for predicted in (truth, _truth("2B", "3C", "1A")):
+        assert pictures.right_and_wrong(images, truth, predicted)[1:4] == b"PNG"
+        assert pictures.mistakes_figure(pictures.mistakes(truth, predicted))[1:4] == b"PNG"
 
 
 def test_the_steps_of_preprocessing_are_drawn(
