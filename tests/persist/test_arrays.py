@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.persist.arrays import decode_arrays, describe_arrays, encode_arrays
+from fewlabel.persist.arrays import _decode_arrays, _describe_arrays, _encode_arrays
 
 DTYPES = [
     "f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", ">f4", ">i8",
@@ -30,8 +30,8 @@ any_array = st.sampled_from(DTYPES).flatmap(
 )
 def test_round_trip_is_bit_for_bit(tmp_path, arrays):
     path = tmp_path / "a.safetensors"
-    path.write_bytes(encode_arrays(arrays))
-    back = decode_arrays(path, describe_arrays(arrays))
+    path.write_bytes(_encode_arrays(arrays))
+    back = _decode_arrays(path, _describe_arrays(arrays))
     assert list(back) == list(arrays)
     for name, array in arrays.items():
         assert back[name].shape == array.shape
@@ -43,8 +43,8 @@ def test_arrays_that_are_not_contiguous_keep_their_order(tmp_path):
     array = np.arange(24, dtype=np.int32).reshape(2, 3, 4)
     arrays = {"t": array.T, "strided": array[:, ::2], "fortran": np.asfortranarray(array)}
     path = tmp_path / "a.safetensors"
-    path.write_bytes(encode_arrays(arrays))
-    for name, back in decode_arrays(path, describe_arrays(arrays)).items():
+    path.write_bytes(_encode_arrays(arrays))
+    for name, back in _decode_arrays(path, _describe_arrays(arrays)).items():
         np.testing.assert_array_equal(back, arrays[name])
 
 
@@ -60,13 +60,13 @@ def test_arrays_that_are_not_contiguous_keep_their_order(tmp_path):
 )
 def test_what_cannot_be_stored_is_refused(array, text):
     with pytest.raises(UsageError, match=text):
-        encode_arrays({"x": array})
+        _encode_arrays({"x": array})
 
 
 @pytest.mark.parametrize("name", ["", "__metadata__", 3])
 def test_names_that_cannot_be_stored_are_refused(name):
     with pytest.raises(UsageError, match="The name of an array must be text"):
-        encode_arrays({name: np.zeros(1)})
+        _encode_arrays({name: np.zeros(1)})
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_names_that_cannot_be_stored_are_refused(name):
 )
 def test_a_file_that_is_not_as_declared_is_refused(tmp_path, declared, text):
     path = tmp_path / "a.safetensors"
-    path.write_bytes(encode_arrays({"w": np.zeros((2, 3), np.float32)}))
+    path.write_bytes(_encode_arrays({"w": np.zeros((2, 3), np.float32)}))
     with pytest.raises(ModelFormatError, match=text):
-        decode_arrays(path, declared)
+        _decode_arrays(path, declared)
 
 
 def test_the_header_is_checked_before_any_array_is_built(tmp_path):
@@ -95,11 +95,11 @@ def test_the_header_is_checked_before_any_array_is_built(tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header)
     with pytest.raises(ModelFormatError, match="is not a safetensors file"):
-        decode_arrays(path, {"w": {"dtype": "float64", "shape": [10**12]}})
+        _decode_arrays(path, {"w": {"dtype": "float64", "shape": [10**12]}})
 
 
 def test_a_dtype_that_fewlabel_does_not_write_is_refused(tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(safetensors.numpy.save({"w": np.zeros(2, np.complex64)}))
     with pytest.raises(ModelFormatError, match="holds C64"):
-        decode_arrays(path, {"w": {"dtype": "float32", "shape": [2]}})
+        _decode_arrays(path, {"w": {"dtype": "float32", "shape": [2]}})

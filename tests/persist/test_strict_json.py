@@ -1,4 +1,4 @@
-"""JSON comes back exactly, and what cannot is refused with its place."""
+"""JSON comes back as it went in, and what cannot is refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewlabel.persist.strict_json import MAX_DEPTH, MAX_JSON_BYTES, dump_json, parse_json
+from fewlabel.persist.strict_json import MAX_JSON_BYTES, dump_json, parse_json
 
 json_values = st.recursive(
     st.none()
@@ -30,76 +30,35 @@ def test_round_trip_is_exact(value):
     assert repr(back) == repr(value)  # 1, 1.0 and True are equal, and differ here
 
 
-def test_a_tuple_comes_back_as_a_list():
-    assert parse_json(dump_json({"classes": ("a", "b")})) == {"classes": ["a", "b"]}
-
-
-def test_a_name_that_is_not_utf8_survives():
-    name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
-    assert parse_json(dump_json([name])) == [name]
-
-
 @pytest.mark.parametrize(
-    ("value", "text"),
+    ("value", "error", "text"),
     [
-        ({"a": [0.5, math.nan]}, r"^\['a'\]\[1\] is nan; a number must be finite"),
-        ({"a": math.inf}, r"^\['a'\] is inf"),
-        ({"seed": 2**300}, r"^\['seed'\] is a whole number of over 256 bits"),
+        ({"a": [0.5, math.nan]}, ValueError, "not JSON compliant"),
+        ({"a": math.inf}, ValueError, "not JSON compliant"),
+        ({"n": np.int64(3)}, TypeError, "int64 is not JSON serializable"),
+        ({"s": {1, 2}}, TypeError, "set is not JSON serializable"),
+        (["x" * MAX_JSON_BYTES], ValueError, "store long lists of numbers as arrays"),
     ],
 )
-def test_numbers_that_json_has_not_are_refused_when_writing(value, text):
-    with pytest.raises(ValueError, match=text):
-        dump_json(value)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        ({"n": np.int64(3)}, r"^\['n'\] is a int64; .*\.item\(\)"),
-        ({"x": [np.float64(3)]}, r"^\['x'\]\[0\] is a float64"),
-        ({"s": {1, 2}}, r"^\['s'\] is a set"),
-        ({"s": {1: "a"}}, r"^\['s'\] has the key 1, which is not text"),
-        (b"bytes", r"^it is a bytes"),
-    ],
-)
-def test_types_that_json_has_not_are_refused_when_writing(value, text):
-    with pytest.raises(TypeError, match=text):
+def test_what_json_has_not_is_refused_when_writing(value, error, text):
+    with pytest.raises(error, match=text):
         dump_json(value)
 
 
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (b'{"a": NaN}', "NaN is not JSON"),
-        (b"[-Infinity]", "-Infinity is not JSON"),
-        (b"[1e999]", r"\[0\] is inf"),
-        (b'{"a": 1, "b": 2, "a": 3}', "the key 'a' stands twice"),
+        (b'{"a": NaN}', "NaN is not a finite number"),
+        (b"[-Infinity]", "-Infinity is not a finite number"),
+        (b"[1e999]", "1e999 is not a finite number"),
         (b"\xff\xfe", "codec can't decode"),
         (b"", "Expecting value"),
         (b"{} {}", "Extra data"),
-        (b"[" * 100_000, "nests deeper"),
-        (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "nests deeper"),
+        (b"[" * 100_000, "nests too deeply"),
         (b"9" * 5000, "digits"),
-        (b"9" * 200, "over 256 bits"),
+        (b'"' + b"x" * MAX_JSON_BYTES + b'"', "more than 16,777,216"),
     ],
 )
-def test_text_that_readers_may_differ_on_is_refused(data, text):
+def test_what_is_not_json_is_refused_when_reading(data, text):
     with pytest.raises(ValueError, match=text):
         parse_json(data)
-
-
-def test_the_deepest_allowed_nesting_round_trips():
-    value: list = []
-    for _ in range(MAX_DEPTH - 1):
-        value = [value]
-    assert parse_json(dump_json(value)) == value
-    with pytest.raises(ValueError, match="nests deeper"):
-        dump_json([value])
-
-
-def test_too_long_text_is_refused_both_ways():
-    long = "x" * MAX_JSON_BYTES
-    with pytest.raises(ValueError, match="store long lists of numbers as arrays"):
-        dump_json([long])
-    with pytest.raises(ValueError, match="more than 16,777,216"):
-        parse_json(b'"' + long.encode() + b'"')

@@ -15,46 +15,16 @@ from fewlabel.errors import ModelFormatError, UsageError
 ARRAYS_FILE = "arrays.safetensors"
 """Name of the file that holds the arrays of a model."""
 
-_SAFETENSORS_NAMES: dict[str, str] = {
-    "float16": "F16",
-    "float32": "F32",
-    "float64": "F64",
-    "int8": "I8",
-    "int16": "I16",
-    "int32": "I32",
-    "int64": "I64",
-    "uint8": "U8",
-    "uint16": "U16",
-    "uint32": "U32",
-    "uint64": "U64",
+_SAFETENSORS_NAMES = {
+    **{f"float{n}": f"F{n}" for n in (16, 32, 64)},
+    **{f"int{n}": f"I{n}" for n in (8, 16, 32, 64)},
+    **{f"uint{n}": f"U{n}" for n in (8, 16, 32, 64)},
     "bool": "BOOL",
 }
 
 
-def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Turn arrays into the bytes of a safetensors file.
-
-    Parameters
-    ----------
-    arrays : mapping of str to ndarray
-        Float16/32/64, integer and bool arrays of any shape. Arrays that are not contiguous
-        or not in this machine's byte order are copied first.
-
-    Returns
-    -------
-    bytes
-        Contents of the file; the same for the same arrays.
-
-    Raises
-    ------
-    UsageError
-        If a name or a dtype cannot be stored; text belongs in the ``meta`` of the bundle.
-
-    Examples
-    --------
-    >>> len(encode_arrays({"weights": np.zeros((2, 3), dtype=np.float32)})) > 24
-    True
-    """
+def _encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Turn arrays into the bytes of a safetensors file, the same for the same arrays."""
     dense: dict[str, np.ndarray] = {}
     for name, array in arrays.items():
         if not isinstance(name, str) or not name or name == "__metadata__":
@@ -73,51 +43,16 @@ def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     return safetensors.numpy.save(dense)
 
 
-def describe_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
-    """Say the dtype and shape of each array, as the manifest declares them.
-
-    Parameters
-    ----------
-    arrays : mapping of str to ndarray
-        The arrays.
-
-    Returns
-    -------
-    dict of str to dict
-        ``{"dtype": str, "shape": list of int}`` for each name.
-
-    Examples
-    --------
-    >>> describe_arrays({"w": np.zeros((2, 3))})
-    {'w': {'dtype': 'float64', 'shape': [2, 3]}}
-    """
+def _describe_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+    """Give the dtype and shape of each array, as the manifest declares them."""
     return {
         name: {"dtype": array.dtype.name, "shape": [int(side) for side in array.shape]}
         for name, array in arrays.items()
     }
 
 
-def decode_arrays(path: Path, declared: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Read a safetensors file whose arrays are the declared ones and nothing else.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    declared : mapping of str to dict
-        ``{"dtype": str, "shape": list of int}`` for each name, as ``describe_arrays`` gives.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The arrays, in the order of ``declared``.
-
-    Raises
-    ------
-    ModelFormatError
-        If the file is not safetensors, or its arrays are not the declared ones. This is found
-        from its header, before any array is built.
-    """
+def _decode_arrays(path: Path, declared: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Read a safetensors file whose arrays are the declared ones, which its header shows."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             found = set(file.keys())

@@ -23,7 +23,7 @@ import numpy as np
 import fewlabel
 from fewlabel.errors import ModelFormatError, RunFolderError, UsageError
 from fewlabel.files import atomic_file, atomic_folder
-from fewlabel.persist.arrays import ARRAYS_FILE, decode_arrays, describe_arrays, encode_arrays
+from fewlabel.persist.arrays import ARRAYS_FILE, _decode_arrays, _describe_arrays, _encode_arrays
 from fewlabel.persist.strict_json import MAX_JSON_BYTES, dump_json, parse_json
 
 FORMAT_NAME = "fewlabel-model"
@@ -48,7 +48,6 @@ MANIFEST_FILE = "manifest.json"
 
 _PACKAGES = ("numpy", "torch", "scikit-learn", "safetensors")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-_REPAIR = "save the model again, or copy it anew from where it was whole."
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def save_bundle(
     ['a', 'b']
     """
     folder = Path(folder)
-    data = encode_arrays(arrays)
+    data = _encode_arrays(arrays)
     manifest = _manifest_bytes(kind, arrays, meta, data)
     with _destination(folder, force=force) as target:
         with atomic_file(target / ARRAYS_FILE) as file:
@@ -156,11 +155,14 @@ def load_bundle(folder: str | Path, *, kind: str | None = None) -> Bundle:
     """
     folder = Path(folder)
     manifest = _read_manifest(folder)
-    _check_version(folder, manifest)
-    _check_kind(folder, manifest["kind"], kind)
+    if kind not in (None, manifest["kind"]):
+        raise ModelFormatError(
+            f"{folder} holds a model of the kind {manifest['kind'][:80]!r}, and one of the kind "
+            f"{kind!r} is needed here: give the folder of such a model."
+        )
     for name, entry in manifest["files"].items():
         _check_file(folder, name, entry)
-    arrays = decode_arrays(folder / ARRAYS_FILE, manifest["arrays"])
+    arrays = _decode_arrays(folder / ARRAYS_FILE, manifest["arrays"])
     return Bundle(manifest["kind"], arrays, manifest["meta"], _created_with(manifest))
 
 
@@ -186,7 +188,7 @@ def _manifest_bytes(
                 "files": {
                     ARRAYS_FILE: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
                 },
-                "arrays": describe_arrays(arrays),
+                "arrays": _describe_arrays(arrays),
                 "meta": dict(meta),
             }
         )
@@ -230,29 +232,21 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         data = file.read(MAX_JSON_BYTES + 1)
     if len(data) > MAX_JSON_BYTES:
-        raise ModelFormatError(
-            f"{path} is over {MAX_JSON_BYTES // 2**20} MiB, which no manifest of fewlabel is: "
-            f"the model is damaged; {_REPAIR}"
-        )
+        limit = f"{MAX_JSON_BYTES // 2**20} MiB"
+        raise _damaged(f"{path} is over {limit}, which no manifest of fewlabel is")
     try:
         manifest = parse_json(data)
     except ValueError as error:
-        raise ModelFormatError(
-            f"{path} is not valid JSON ({error}): the model is damaged; {_REPAIR}"
-        ) from error
+        raise _damaged(f"{path} is not valid JSON ({error})") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT_NAME:
         raise ModelFormatError(
             f"{path} is not the manifest of a fewlabel model: it must be a JSON object whose "
             f"'format' is {FORMAT_NAME!r}. Give the folder of a model that fewlabel saved."
         )
-    return manifest
-
-
-def _check_version(folder: Path, manifest: dict[str, Any]) -> None:
-    """Check the version first: a newer format may have changed everything else."""
+    # The version first: a newer format may have changed everything else.
     version = manifest.get("format_version")
     if type(version) is not int or version < 1:
-        raise _damaged(folder, "format_version", "a whole number of at least 1")
+        raise _damaged(f"{path}: 'format_version' must be a whole number of at least 1")
     if version > FORMAT_VERSION:
         writer = _created_with(manifest).get("fewlabel", "of a later version")[:40]
         raise ModelFormatError(
@@ -262,44 +256,37 @@ def _check_version(folder: Path, manifest: dict[str, Any]) -> None:
         )
     for key, expected in (("files", dict), ("arrays", dict), ("meta", dict), ("kind", str)):
         if not isinstance(manifest.get(key), expected):
-            raise _damaged(folder, key, "text" if expected is str else "an object")
+            what = "text" if expected is str else "an object"
+            raise _damaged(f"{path}: '{key}' must be {what}")
     if ARRAYS_FILE not in manifest["files"]:
-        raise _damaged(folder, "files", f"an object that names {ARRAYS_FILE}")
-
-
-def _check_kind(folder: Path, found: str, expected: str | None) -> None:
-    if expected is not None and found != expected:
-        raise ModelFormatError(
-            f"{folder} holds a model of the kind {found[:80]!r}, and one of the kind "
-            f"{expected!r} is needed here: give the folder of such a model."
-        )
+        raise _damaged(f"{path}: 'files' must be an object that names {ARRAYS_FILE}")
+    return manifest
 
 
 def _check_file(folder: Path, name: str, entry: Any) -> None:
+    """Raise if a file is not the one that the manifest declares."""
+    manifest, path = folder / MANIFEST_FILE, folder / name
     if not _PLAIN_NAME.fullmatch(name) or ".." in name:
         raise ModelFormatError(
-            f"{folder / MANIFEST_FILE} names the file {name[:80]!r}, which is not a plain file "
-            "name: the model may have been tampered with; do not use it."
+            f"{manifest} names the file {name[:80]!r}, which is not a plain file name: the model "
+            "may have been tampered with; do not use it."
         )
-    size = entry.get("bytes") if isinstance(entry, dict) else None
-    digest = entry.get("sha256") if isinstance(entry, dict) else None
+    size, digest = (
+        (entry.get("bytes"), entry.get("sha256")) if isinstance(entry, dict) else (None, None)
+    )
     if type(size) is not int or not isinstance(digest, str):
-        raise _damaged(folder, f"files: {name}", "an object with 'bytes' and 'sha256'")
-    path = folder / name
+        raise _damaged(f"{manifest}: 'files: {name}' must be an object with 'bytes' and 'sha256'")
     if not path.exists() and not path.is_symlink():
-        raise ModelFormatError(f"{path} is missing: the model is damaged; {_REPAIR}")
+        raise _damaged(f"{path} is missing")
     _check_plain(path)
     found = path.stat().st_size
     if found != size:
-        raise ModelFormatError(
-            f"{path} has {found:,} bytes where the manifest says {size:,}: the model is damaged "
-            f"(an interrupted copy?); {_REPAIR}"
+        raise _damaged(
+            f"{path} has {found:,} bytes where the manifest says {size:,} (an interrupted copy?)"
         )
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-            raise ModelFormatError(
-                f"{path} does not match its checksum: the model is damaged; {_REPAIR}"
-            )
+            raise _damaged(f"{path} does not match its checksum")
 
 
 def _check_plain(path: Path) -> None:
@@ -318,9 +305,9 @@ def _created_with(manifest: dict[str, Any]) -> dict[str, str]:
     return {name: text for name, text in versions.items() if isinstance(text, str)}
 
 
-def _damaged(folder: Path, key: str, expected: str) -> ModelFormatError:
+def _damaged(what: str) -> ModelFormatError:
     return ModelFormatError(
-        f"{folder / MANIFEST_FILE}: '{key}' must be {expected}: the model is damaged; {_REPAIR}"
+        f"{what}: the model is damaged; save it again, or copy it anew from where it was whole."
     )
 
 
