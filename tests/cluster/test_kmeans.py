@@ -67,7 +67,7 @@ def test_projected_search_is_exact_in_every_round(monkeypatch):
     monkeypatch.setattr(assignment, "_PLAIN_BELOW", 0)
     scales = np.concatenate([np.full(12, 1.0), np.full(180, 0.06)])
     X = (rng.normal(size=(1500, 192)) * scales + 2).astype(np.float32)
-    search = assignment.CenterSearch(X, 60)
+    search = assignment._CenterSearch(X, 60)
     assert search.basis is not None
     assert search.basis.shape[1] < 96
     labels, squared = np.full(1500, -1), np.full(1500, np.inf, dtype=np.float32)
@@ -112,7 +112,7 @@ def test_a_basis_that_would_not_help_is_not_used(monkeypatch):
     for name in ("_MIN_ROWS", "_MIN_CENTERS", "_MIN_FEATURES"):
         monkeypatch.setattr(assignment, name, 1)
     X = np.random.default_rng(0).normal(size=(500, 64)).astype(np.float32)
-    assert assignment.CenterSearch(X, 10).basis is None
+    assert assignment._CenterSearch(X, 10).basis is None
 
 
 def test_same_seed_same_result_and_another_seed_another():

@@ -16,7 +16,7 @@ from fewlabel.data import (
     list_benchmarks,
     load_benchmark,
 )
-from fewlabel.data.download import RemoteFile
+from fewlabel.data.download import _RemoteFile
 from fewlabel.errors import DataError, DownloadError
 from tests.data.conftest import serving
 from tests.data.test_idx import idx_bytes
@@ -135,7 +135,7 @@ def test_get_fetches_what_is_missing_into_the_cache(bare: Path, monkeypatch) -> 
     put(bare / "mirror", files)
     put(bare / "cache" / "mnist", {name: files[name] for name in list(files)[:1]})
     remote = tuple(
-        RemoteFile(name, len(data), hashlib.sha256(data).hexdigest())
+        _RemoteFile(name, len(data), hashlib.sha256(data).hexdigest())
         for name, data in files.items()
     )
     calls: list[tuple[int, int]] = []
@@ -143,7 +143,7 @@ def test_get_fetches_what_is_missing_into_the_cache(bare: Path, monkeypatch) -> 
     monkeypatch.setattr(handler.func, "log_message", lambda *args: None)
     with serving(handler) as address:
         changed = {"files": remote, "mirrors": (f"{address}/",)}
-        mnist = catalogue.Benchmark(**{**vars(catalogue.BENCHMARKS["mnist"]), **changed})
+        mnist = catalogue._Benchmark(**{**vars(catalogue.BENCHMARKS["mnist"]), **changed})
         monkeypatch.setattr(benchmarks, "BENCHMARKS", {"mnist": mnist})
         folder = get_benchmark("mnist", progress=lambda *call: calls.append(call))
     assert folder == cache_folder() / "mnist"
@@ -155,7 +155,7 @@ def test_get_fetches_what_is_missing_into_the_cache(bare: Path, monkeypatch) -> 
 
 def test_a_failed_download_says_what_to_do_by_hand(bare: Path, monkeypatch) -> None:
     nowhere = {"mirrors": ("http://127.0.0.1:1/",)}
-    broken = catalogue.Benchmark(**{**vars(catalogue.BENCHMARKS["mnist"]), **nowhere})
+    broken = catalogue._Benchmark(**{**vars(catalogue.BENCHMARKS["mnist"]), **nowhere})
     monkeypatch.setattr(benchmarks, "BENCHMARKS", {"mnist": broken})
     monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
     with pytest.raises(DownloadError) as caught:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fewlabel.data import decode
-from fewlabel.data.decode import decode_file, inspect_file, quiet_pillow
+from fewlabel.data.decode import _decode_file, _inspect_file, _quiet_pillow
 from fewlabel.data.modes import UnreadableImageError
 
 
@@ -34,10 +34,10 @@ def png_of_size(width: int, height: int) -> bytes:
 def test_png_of_every_mode(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "a.png"
     Image.new(mode, (7, 5)).save(path)
-    info = inspect_file(path)
+    info = _inspect_file(path)
     assert (info.height, info.width, info.is_grey) == (5, 7, True)
     for channels in (1, 3):
-        pixels = decode_file(path, size=(4, 6), channels=channels)
+        pixels = _decode_file(path, size=(4, 6), channels=channels)
         assert pixels.shape == (4, 6, channels)
         # Black, but for the modes that are transparent: those show the white ground.
         assert set(pixels.ravel()) == ({255} if mode in ("LA", "RGBA") else {0})
@@ -46,16 +46,16 @@ def test_png_of_every_mode(tmp_path: Path, mode: str) -> None:
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "tif", "webp", "ppm", "jp2"])
 def test_every_common_format(save_photo, suffix: str) -> None:
     path = save_photo(f"a.{suffix}", mode="RGB")
-    info = inspect_file(path)
+    info = _inspect_file(path)
     assert (info.height, info.width, info.is_grey) == (30, 40, False)
-    png = decode_file(save_photo("a.png"), size=None, channels=3).astype(int)
-    assert np.abs(decode_file(path, size=None, channels=3) - png).mean() < 12
+    png = _decode_file(save_photo("a.png"), size=None, channels=3).astype(int)
+    assert np.abs(_decode_file(path, size=None, channels=3) - png).mean() < 12
 
 
 def test_cmyk_jpeg(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(path)
-    red = decode_file(path, size=(4, 4), channels=3)[0, 0]
+    red = _decode_file(path, size=(4, 4), channels=3)[0, 0]
     assert red[0] > 240
     assert red[1] < 15
 
@@ -75,10 +75,10 @@ def test_exif_rotation_shows_the_image_upright(
     exif[0x0112] = orientation
     path = tmp_path / f"a.{suffix}"
     stored.save(path, exif=exif)
-    info = inspect_file(path)
+    info = _inspect_file(path)
     assert (info.height, info.width) == (20, 40)
     for size in (None, (10, 20), (6, 6)):
-        pixels = decode_file(path, size=size, channels=1)[..., 0]
+        pixels = _decode_file(path, size=size, channels=1)[..., 0]
         h, w = pixels.shape
         assert pixels[h // 4, w // 4] > 230
         assert pixels[-h // 4, w // 4] < 20
@@ -88,8 +88,8 @@ def test_exif_rotation_shows_the_image_upright(
 def test_damaged_exif_does_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.new("RGB", (8, 8)).save(path, exif=b"Exif\0\0II*\0\xff\xff\xff\xff\xff\xff")
-    with quiet_pillow():
-        assert inspect_file(path).width == 8
+    with _quiet_pillow():
+        assert _inspect_file(path).width == 8
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
@@ -97,7 +97,7 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path, suffix: str) -> None
     path = tmp_path / f"a.{suffix}"
     frames = [Image.new("RGB", (8, 8), colour) for colour in ((200, 0, 0), (0, 0, 200))]
     frames[0].save(path, save_all=True, append_images=frames[1:])
-    pixels = decode_file(path, size=(4, 4), channels=3)
+    pixels = _decode_file(path, size=(4, 4), channels=3)
     assert pixels[0, 0, 0] > 150
     assert pixels[0, 0, 2] < 50
 
@@ -105,21 +105,21 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path, suffix: str) -> None
 def test_sixteen_bits_are_scaled_by_the_white_level(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(np.full((4, 4), 4095, np.uint16)).save(path)
-    assert inspect_file(path).peak == 4095
-    assert decode_file(path, size=None, channels=1, white=4095).max() == 255
-    assert decode_file(path, size=None, channels=1).max() == 16
+    assert _inspect_file(path).peak == 4095
+    assert _decode_file(path, size=None, channels=1, white=4095).max() == 255
+    assert _decode_file(path, size=None, channels=1).max() == 16
 
 
 def test_grey_jpeg_saved_as_rgb_is_grey(tmp_path: Path) -> None:
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16).repeat(8, 0).repeat(8, 1)
     Image.fromarray(ramp).convert("RGB").save(tmp_path / "a.jpg")
-    assert inspect_file(tmp_path / "a.jpg").is_grey
+    assert _inspect_file(tmp_path / "a.jpg").is_grey
 
 
 def test_a_wrong_suffix_does_not_matter(save_photo) -> None:
     path = save_photo("a.png")
     renamed = path.rename(path.with_suffix(".jpg"))
-    assert inspect_file(renamed).width == 40
+    assert _inspect_file(renamed).width == 40
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "tif", "webp", "jp2"])
@@ -128,8 +128,8 @@ def test_truncated_files_are_told(save_photo, suffix: str, share: float) -> None
     path = save_photo(f"a.{suffix}", size=(160, 120))
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with quiet_pillow(), pytest.raises(UnreadableImageError, match=r"truncated|decoded|content"):
-        inspect_file(path)
+    with _quiet_pillow(), pytest.raises(UnreadableImageError, match=r"truncated|decoded|content"):
+        _inspect_file(path)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_unreadable_content_gives_a_reason(tmp_path: Path, content: bytes, reaso
     path = tmp_path / "a.png"
     path.write_bytes(content)
     with pytest.raises(UnreadableImageError, match=reason):
-        inspect_file(path)
+        _inspect_file(path)
 
 
 @pytest.mark.parametrize(("side", "shown"), [(30_000, "900"), (10_500, "110"), (9_900, None)])
@@ -155,12 +155,12 @@ def test_a_huge_image_is_refused_by_its_header(tmp_path: Path, side: int, shown)
     reason = f"{shown} megapixels, more than the 100" if shown else "truncated"
     if shown is None:
         # Within the bound it is decoded, and found to be cut short.
-        with quiet_pillow(), pytest.raises(UnreadableImageError, match=reason):
-            inspect_file(path)
+        with _quiet_pillow(), pytest.raises(UnreadableImageError, match=reason):
+            _inspect_file(path)
         return
     tracemalloc.start()
-    with quiet_pillow(), pytest.raises(UnreadableImageError, match=reason):
-        inspect_file(path)
+    with _quiet_pillow(), pytest.raises(UnreadableImageError, match=reason):
+        _inspect_file(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20e6
@@ -170,12 +170,12 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(decode, "MAX_FILE_BYTES", 100)
     (tmp_path / "a.png").write_bytes(bytes(101))
     with pytest.raises(UnreadableImageError, match="GB, more than"):
-        inspect_file(tmp_path / "a.png")
+        _inspect_file(tmp_path / "a.png")
 
 
 def test_a_missing_file_gives_a_reason(tmp_path: Path) -> None:
     with pytest.raises(UnreadableImageError, match="No such file"):
-        inspect_file(tmp_path / "a.png")
+        _inspect_file(tmp_path / "a.png")
 
 
 def test_digest_is_that_of_the_bytes(save_photo, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_digest_is_that_of_the_bytes(save_photo, tmp_path: Path) -> None:
     copy = tmp_path / "copy.jpg"
     copy.write_bytes(one.read_bytes())
     other = save_photo("other.jpg", seed=2)
-    assert inspect_file(one).digest == inspect_file(copy).digest != inspect_file(other).digest
+    assert _inspect_file(one).digest == _inspect_file(copy).digest != _inspect_file(other).digest
 
 
 def test_jpegs_are_reduced_while_decoding_with_little_loss(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_jpegs_are_reduced_while_decoding_with_little_loss(tmp_path: Path) -> No
     big.save(buffer, "JPEG", quality=95)
     path = tmp_path / "a.jpg"
     path.write_bytes(buffer.getvalue())
-    reduced = decode_file(path, size=(30, 40), channels=3).astype(int)
+    reduced = _decode_file(path, size=(30, 40), channels=3).astype(int)
     exact = np.asarray(big.resize((40, 30), Image.Resampling.BICUBIC)).astype(int)
     assert np.abs(reduced - exact).mean() < 2
 
@@ -205,8 +205,8 @@ def test_the_colour_of_a_large_image_is_told_from_a_reduced_one(tmp_path, monkey
     pixels[..., 3] = 255
     path = tmp_path / "a.png"
     Image.fromarray(pixels).save(path)
-    assert inspect_file(path).is_grey
+    assert _inspect_file(path).is_grey
     pixels[50:60, 50:60, 0] = 250
     Image.fromarray(pixels).save(path)
-    assert not inspect_file(path).is_grey
-    assert inspect_file(path)[:2] == (200, 200)
+    assert not _inspect_file(path).is_grey
+    assert _inspect_file(path)[:2] == (200, 200)

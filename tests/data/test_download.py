@@ -7,13 +7,13 @@ from pathlib import Path
 import pooch
 import pytest
 
-from fewlabel.data.download import RemoteFile, fetch
+from fewlabel.data.download import _fetch, _RemoteFile
 from fewlabel.errors import DownloadError, StorageError
 from tests.data.conftest import serving
 
 CONTENT = bytes(range(256)) * 2000
 SHA = hashlib.sha256(CONTENT).hexdigest()
-FILE = RemoteFile("data.bin", len(CONTENT), SHA)
+FILE = _RemoteFile("data.bin", len(CONTENT), SHA)
 
 
 class Mirror(http.server.BaseHTTPRequestHandler):
@@ -62,8 +62,8 @@ def mirror() -> Iterator[str]:
         yield address
 
 
-def get(tmp_path: Path, *addresses: str, file: RemoteFile = FILE, **options) -> Path:
-    return fetch(file, addresses, tmp_path / "cache", **options)
+def get(tmp_path: Path, *addresses: str, file: _RemoteFile = FILE, **options) -> Path:
+    return _fetch(file, addresses, tmp_path / "cache", **options)
 
 
 def test_a_file_arrives_whole(mirror: str, tmp_path: Path) -> None:

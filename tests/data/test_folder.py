@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from fewlabel.data import load_images
-from fewlabel.data.folder import from_folder
+from fewlabel.data.folder import _from_folder
 from fewlabel.errors import DataError
 
 
@@ -162,7 +162,7 @@ def test_nothing_readable(tmp_path: Path) -> None:
 
 def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing is not a folder"):
-        from_folder(tmp_path / "nothing")
+        _from_folder(tmp_path / "nothing")
 
 
 def test_progress_counts_files(save_photo, tmp_path: Path) -> None:

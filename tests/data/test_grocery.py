@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from fewlabel.data import grocery
-from fewlabel.data.grocery import extract_grocery
+from fewlabel.data.grocery import _extract_grocery
 from fewlabel.errors import DownloadError
 
 ROOT = "GroceryStoreDataset-master/dataset"
@@ -33,7 +33,7 @@ def archive(tmp_path: Path, members: dict[str, bytes]) -> Path:
 
 def test_photos_are_sorted_by_coarse_class(tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "grocery"
-    extract_grocery(archive(tmp_path, MEMBERS), folder, counts=COUNTS)
+    _extract_grocery(archive(tmp_path, MEMBERS), folder, counts=COUNTS)
     found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.jpg")}
     assert found == {
         "cache/grocery/train/Apple/Golden-Delicious_004.jpg",
@@ -46,7 +46,7 @@ def test_photos_are_sorted_by_coarse_class(tmp_path: Path) -> None:
 
 def test_an_incomplete_archive_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="holds 1 test, 2 train, 1 val photos instead of 2,485"):
-        extract_grocery(archive(tmp_path, MEMBERS), tmp_path / "cache" / "grocery")
+        _extract_grocery(archive(tmp_path, MEMBERS), tmp_path / "cache" / "grocery")
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -54,7 +54,7 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(grocery, "_MAX_FILE", 1000)
     bomb = {f"{ROOT}/train/Fruit/Banana/Banana_001.jpg": bytes(10_000_000)}
     with pytest.raises(DownloadError, match="unpacks to more than a photo can be"):
-        extract_grocery(archive(tmp_path, bomb), tmp_path / "cache" / "grocery")
+        _extract_grocery(archive(tmp_path, bomb), tmp_path / "cache" / "grocery")
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -65,18 +65,18 @@ def test_one_name_twice_is_refused(tmp_path: Path) -> None:
         f"{ROOT}/train/Fruit/Pear/Kaiser/x.jpg": b"2",
     }
     with pytest.raises(DownloadError, match=r"holds x\.jpg twice"):
-        extract_grocery(archive(tmp_path, twice), tmp_path / "grocery")
+        _extract_grocery(archive(tmp_path, twice), tmp_path / "grocery")
 
 
 def test_damage_is_named(tmp_path: Path) -> None:
     (tmp_path / "grocery.zip").write_bytes(b"PK rubbish")
     with pytest.raises(DownloadError, match=r"grocery.zip is damaged"):
-        extract_grocery(tmp_path / "grocery.zip", tmp_path / "grocery")
+        _extract_grocery(tmp_path / "grocery.zip", tmp_path / "grocery")
 
 
 def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "grocery").mkdir()
     (tmp_path / "grocery" / "mine.txt").touch()
     with pytest.raises(DownloadError, match="exists but is not complete: remove it"):
-        extract_grocery(archive(tmp_path, MEMBERS), tmp_path / "grocery", counts=COUNTS)
+        _extract_grocery(archive(tmp_path, MEMBERS), tmp_path / "grocery", counts=COUNTS)
     assert (tmp_path / "grocery" / "mine.txt").exists()

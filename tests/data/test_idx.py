@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewlabel.data.idx import is_idx, labels_file_of, read_idx
+from fewlabel.data.idx import _is_idx, _labels_file_of, _read_idx
 from fewlabel.errors import DataError
 
 
@@ -24,7 +24,7 @@ def test_round_trip(tmp_path: Path, dtype: str, packed: bool) -> None:
     data = idx_bytes(array)
     path = tmp_path / "a-idx3-ubyte"
     path.write_bytes(gzip.compress(data) if packed else data)
-    read = read_idx(path)
+    read = _read_idx(path)
     assert np.array_equal(read, array)
     assert read.dtype == array.dtype
 
@@ -45,14 +45,14 @@ def test_damage_is_named(tmp_path: Path, data: bytes, message: str, packed: bool
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(data) if packed else data)
     with pytest.raises(DataError, match=message):
-        read_idx(path)
+        _read_idx(path)
 
 
 def test_a_cut_gzip_stream_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(idx_bytes(np.zeros((99, 9), np.uint8)))[:-9])
     with pytest.raises(DataError, match=r"a.gz is damaged \("):
-        read_idx(path)
+        _read_idx(path)
 
 
 def test_a_lying_header_takes_no_memory(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_lying_header_takes_no_memory(tmp_path: Path) -> None:
     path.write_bytes(bytes([0, 0, 8, 3]) + struct.pack(">3I", 60_000, 300, 300) + bytes(1000))
     tracemalloc.start()
     with pytest.raises(DataError, match="promises 5,400,000,000 bytes and 1,000 are there"):
-        read_idx(path)
+        _read_idx(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10e6
@@ -72,7 +72,7 @@ def test_a_gzip_bomb_is_read_no_further_than_its_header(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(head + bytes(50_000_000)))
     tracemalloc.start()
     with pytest.raises(DataError, match="goes on after the 100 bytes"):
-        read_idx(path)
+        _read_idx(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5e6
@@ -82,23 +82,23 @@ def test_more_than_the_bound_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(bytes([0, 0, 8, 3]) + struct.pack(">3I", 2**31, 2**31, 2**31))
     with pytest.raises(DataError, match="GB, more than the"):
-        read_idx(path)
+        _read_idx(path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nothing.gz cannot be read: No such file"):
-        read_idx(tmp_path / "nothing.gz")
+        _read_idx(tmp_path / "nothing.gz")
 
 
 def test_names() -> None:
-    assert is_idx(Path("train-images.idx3-ubyte"))
-    assert is_idx(Path("x.gz"))
-    assert not is_idx(Path("x.npz"))
+    assert _is_idx(Path("train-images.idx3-ubyte"))
+    assert _is_idx(Path("x.gz"))
+    assert not _is_idx(Path("x.npz"))
 
 
 @pytest.mark.parametrize("there", ["t10k-labels-idx1-ubyte", "t10k-labels-idx1-ubyte.gz"])
 def test_companion_labels(tmp_path: Path, there: str) -> None:
     (tmp_path / there).touch()
-    assert labels_file_of(tmp_path / "t10k-images-idx3-ubyte.gz") == tmp_path / there
-    assert labels_file_of(tmp_path / "t10k-images-idx3-ubyte") == tmp_path / there
-    assert labels_file_of(tmp_path / "pictures.gz") is None
+    assert _labels_file_of(tmp_path / "t10k-images-idx3-ubyte.gz") == tmp_path / there
+    assert _labels_file_of(tmp_path / "t10k-images-idx3-ubyte") == tmp_path / there
+    assert _labels_file_of(tmp_path / "pictures.gz") is None

@@ -6,10 +6,10 @@ from PIL import Image
 
 from fewlabel.data.modes import (
     UnreadableImageError,
-    has_equal_channels,
-    on_white,
-    resize_cover,
-    standard_mode,
+    _has_equal_channels,
+    _on_white,
+    _resize_cover,
+    _standard_mode,
     white_level,
 )
 
@@ -23,20 +23,20 @@ from fewlabel.data.modes import (
     ],
 )
 def test_every_mode_becomes_plain(mode: str, expected: str) -> None:
-    assert standard_mode(Image.new(mode, (3, 2)), 65535).mode == expected
+    assert _standard_mode(Image.new(mode, (3, 2)), 65535).mode == expected
 
 
 def test_palette_with_transparency_becomes_rgba() -> None:
     image = Image.new("P", (2, 1), 1)
     image.putpalette([255, 0, 0, 0, 255, 0])
     image.info["transparency"] = 1
-    standard = standard_mode(image, 65535)
+    standard = _standard_mode(image, 65535)
     assert standard.mode == "RGBA"
-    assert on_white(standard).getpixel((0, 0)) == (255, 255, 255)
+    assert _on_white(standard).getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_half_transparent_black_on_white_is_grey() -> None:
-    half = on_white(Image.new("RGBA", (1, 1), (0, 0, 0, 128))).getpixel((0, 0))
+    half = _on_white(Image.new("RGBA", (1, 1), (0, 0, 0, 128))).getpixel((0, 0))
     assert half == (127, 127, 127)
 
 
@@ -53,13 +53,13 @@ def test_half_transparent_black_on_white_is_grey() -> None:
     ],
 )
 def test_deep_greys_are_scaled(values: np.ndarray, white: int, expected: list[int]) -> None:
-    assert np.asarray(standard_mode(Image.fromarray(values), white)).tolist() == [expected]
+    assert np.asarray(_standard_mode(Image.fromarray(values), white)).tolist() == [expected]
 
 
 def test_nan_pixels_are_refused() -> None:
     image = Image.fromarray(np.array([[0.0, np.nan]], np.float32))
     with pytest.raises(UnreadableImageError, match="NaN or infinite"):
-        standard_mode(image, 65535)
+        _standard_mode(image, 65535)
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,16 @@ def test_white_level_is_the_smallest_depth_that_holds_the_peak(peak: int, level:
 
 
 def test_grey_is_told_by_pixels_not_by_mode() -> None:
-    assert has_equal_channels(Image.new("RGB", (2, 2), (5, 5, 5)))
-    assert not has_equal_channels(Image.new("RGB", (2, 2), (5, 5, 6)))
+    assert _has_equal_channels(Image.new("RGB", (2, 2), (5, 5, 5)))
+    assert not _has_equal_channels(Image.new("RGB", (2, 2), (5, 5, 6)))
     # Behind full transparency colour does not count.
-    assert has_equal_channels(Image.new("RGBA", (2, 2), (5, 5, 6, 0)))
+    assert _has_equal_channels(Image.new("RGBA", (2, 2), (5, 5, 6, 0)))
 
 
 @given(*[st.integers(1, 60)] * 4)
 @settings(max_examples=60, deadline=None)
 def test_cover_gives_the_size_asked_for(height: int, width: int, out_h: int, out_w: int) -> None:
-    resized = resize_cover(Image.new("RGB", (width, height), (9, 99, 199)), (out_h, out_w))
+    resized = _resize_cover(Image.new("RGB", (width, height), (9, 99, 199)), (out_h, out_w))
     assert resized.size == (out_w, out_h)
     assert resized.getextrema() == ((9, 9), (99, 99), (199, 199))
 
@@ -88,5 +88,5 @@ def test_cover_gives_the_size_asked_for(height: int, width: int, out_h: int, out
 def test_cover_keeps_the_aspect_and_the_centre() -> None:
     wide = np.zeros((20, 60), np.uint8)
     wide[:, 20:40] = 255
-    middle = np.asarray(resize_cover(Image.fromarray(wide), (10, 10)))
+    middle = np.asarray(_resize_cover(Image.fromarray(wide), (10, 10)))
     assert middle[:, 1:-1].min() > 200

@@ -1,18 +1,18 @@
 import pytest
 
-from fewlabel.data.parallel import parallel_map, worker_count
+from fewlabel.data.parallel import _parallel_map, worker_count
 
 
 def test_results_keep_the_order_and_progress_reaches_the_end() -> None:
     calls: list[tuple[int, int]] = []
-    results = parallel_map(str, range(1001), progress=lambda *call: calls.append(call))
+    results = _parallel_map(str, range(1001), progress=lambda *call: calls.append(call))
     assert results == [str(i) for i in range(1001)]
     assert calls[-1] == (1001, 1001)
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
 
 
 def test_nothing_to_do() -> None:
-    assert parallel_map(str, []) == []
+    assert _parallel_map(str, []) == []
 
 
 def test_an_exception_is_raised_and_the_rest_is_dropped() -> None:
@@ -23,7 +23,7 @@ def test_an_exception_is_raised_and_the_rest_is_dropped() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        parallel_map(fail, range(100_000))
+        _parallel_map(fail, range(100_000))
     assert len(begun) <= 4 * worker_count()
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fewlabel.data.modes import resize_cover
+from fewlabel.data.modes import _resize_cover
 from fewlabel.data.stores import _resize_arrays
 
 
@@ -25,7 +25,7 @@ def test_agrees_with_pillow(shape: tuple[int, int], size: tuple[int, int]) -> No
     coarse = Image.fromarray(rng.integers(60, 200, (4, 4, 3), dtype=np.uint8))
     smooth = np.array(coarse.resize(shape[::-1], Image.Resampling.BICUBIC))
     ours = _resize_arrays(smooth[None], size)[0].astype(int)
-    pillows = np.asarray(resize_cover(Image.fromarray(smooth), size)).astype(int)
+    pillows = np.asarray(_resize_cover(Image.fromarray(smooth), size)).astype(int)
     assert np.abs(ours - pillows).max() <= 1
     assert pillows.std() > 5
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fewlabel.data.tables import read_table, write_table
+from fewlabel.data.tables import _read_table, write_table
 from fewlabel.errors import LabelError
 
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
@@ -17,7 +17,7 @@ CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=1
 def test_round_trip(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
     path = tmp_path / "table.csv"
     write_table(path, ("path", "label"), rows)
-    _, read = read_table(path, required=["path", "label"], what="table", error=LabelError)
+    _, read = _read_table(path, required=["path", "label"], what="table", error=LabelError)
     assert [(row.cells["path"], row.cells["label"]) for row in read] == rows
 
 
@@ -35,14 +35,14 @@ def test_round_trip(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
 def test_dialects(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(data)
-    _, rows = read_table(path, required=["path", "label"], what="table", error=LabelError)
+    _, rows = _read_table(path, required=["path", "label"], what="table", error=LabelError)
     assert [(row.cells["path"], row.cells["label"]) for row in rows] == [("a.png", "cat")]
 
 
 def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text('path,label\n"two\nlines.png",cat\n\nb.png\n')
-    _, rows = read_table(path, required=["path", "label"], what="table", error=LabelError)
+    _, rows = _read_table(path, required=["path", "label"], what="table", error=LabelError)
     assert [row.line for row in rows] == [2, 5]
     assert rows[1].cells == {"path": "b.png", "label": ""}
 
@@ -65,12 +65,12 @@ def test_wrong_tables_are_named_with_the_line(tmp_path: Path, data: bytes, messa
     path = tmp_path / "labels.csv"
     path.write_bytes(data)
     with pytest.raises(LabelError, match=f"labels.csv.*{message}"):
-        read_table(path, required=["path", "label"], what="label table", error=LabelError)
+        _read_table(path, required=["path", "label"], what="label table", error=LabelError)
 
 
 def test_a_missing_table(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=r"none.csv does not exist: give the label table as a CSV"):
-        read_table(tmp_path / "none.csv", required=["path"], what="label table", error=LabelError)
+        _read_table(tmp_path / "none.csv", required=["path"], what="label table", error=LabelError)
 
 
 def test_a_failed_write_leaves_the_old_table(tmp_path: Path) -> None:

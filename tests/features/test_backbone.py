@@ -15,7 +15,7 @@ from fewlabel.data import image_set_from_array, load_images
 from fewlabel.errors import DataError, DownloadError, ModelFormatError, UsageError
 from fewlabel.extras import require
 from fewlabel.features.backbone import Backbone
-from fewlabel.features.networks import fold_batch_norms, load_network
+from fewlabel.features.networks import _fold_batch_norms, load_network
 from fewlabel.nets.pretrained import Recipe
 
 timm = require("timm", "This test")
@@ -220,7 +220,7 @@ def test_folding_changes_nothing_but_the_time():
             return (self.norm(raw) + 2 * raw).mean((2, 3))
 
     model = Shared().eval()
-    assert fold_batch_norms(model, torch.rand(2, 3, 5, 5)) is model
+    assert _fold_batch_norms(model, torch.rand(2, 3, 5, 5)) is model
 
 
 def test_unknown_models_get_a_suggestion(images):

@@ -6,7 +6,7 @@ import pytest
 from fewlabel.data import load_images
 from fewlabel.errors import DataError, FewLabelError, ModelFormatError, UsageError
 from fewlabel.features.backbone import Backbone
-from fewlabel.features.choose import choose_extractor, extractor_from_state
+from fewlabel.features.choose import _choose_extractor, extractor_from_state
 from fewlabel.features.patch_features import PatchFeatures
 from fewlabel.features.pixels import Pixels
 
@@ -21,38 +21,38 @@ from fewlabel.features.pixels import Pixels
     ],
 )
 def test_the_choice_and_its_reason(features, kind, reason):
-    extractor, why = choose_extractor(features, seed=3)
+    extractor, why = _choose_extractor(features, seed=3)
     assert isinstance(extractor, kind)
     assert reason in why
 
 
 @pytest.mark.parametrize("features", ["pixels", "patches"])
 def test_the_seed_is_handed_on(features):
-    assert choose_extractor(features, seed=7)[0].random_state == 7
+    assert _choose_extractor(features, seed=7)[0].random_state == 7
 
 
 @pytest.mark.parametrize("features", ["pixels", "patches"])
 def test_weights_for_features_that_have_none(features):
     with pytest.raises(UsageError, match=f"the features '{features}' have none: leave out"):
-        choose_extractor(features, weights="model.safetensors")
+        _choose_extractor(features, weights="model.safetensors")
 
 
 def test_weights_that_are_not_there(tmp_path):
     images = load_images("digits").subset(range(5))
     with pytest.raises(DataError, match=r"missing\.safetensors"):
-        choose_extractor("auto", weights=tmp_path / "missing.safetensors")[0].fit(images)
+        _choose_extractor("auto", weights=tmp_path / "missing.safetensors")[0].fit(images)
 
 
 def test_a_network_that_nobody_knows():
     images = load_images("digits").subset(range(5))
     with pytest.raises(FewLabelError, match="pixelz"):
-        choose_extractor("pixelz")[0].fit(images)
+        _choose_extractor("pixelz")[0].fit(images)
 
 
 @pytest.mark.parametrize("features", ["pixels", "patches"])
 def test_a_saved_extractor_is_rebuilt(features):
     images = load_images("digits").subset(range(150))
-    extractor = choose_extractor(features)[0].fit(images)
+    extractor = _choose_extractor(features)[0].fit(images)
     arrays, meta = extractor.to_state()
     again = extractor_from_state(arrays, json.loads(json.dumps(meta)))
     assert type(again) is type(extractor)

@@ -9,10 +9,10 @@ from fewlabel.features import filters as filters_module
 from fewlabel.features.filters import (
     VARIANCE_FLOOR,
     WHITENING_FLOOR,
-    PatchFilters,
-    learn_filters,
-    pooled_responses,
-    sample_patches,
+    _learn_filters,
+    _PatchFilters,
+    _pooled_responses,
+    _sample_patches,
 )
 
 
@@ -29,9 +29,9 @@ def natural(n, height, width, channels, seed=0):
 
 def learn(images, n_filters=6, *, patch_size=3, stride=1, pad=1, grid=2, n_patches=800):
     rng = np.random.default_rng(0)
-    patches = sample_patches(images, n_patches, patch_size, pad, rng)
+    patches = _sample_patches(images, n_patches, patch_size, pad, rng)
     settings = {"patch_size": patch_size, "stride": stride, "pad": pad, "grid": grid}
-    return patches, learn_filters(patches, n_filters, threshold=0.25, rng=rng, **settings)
+    return patches, _learn_filters(patches, n_filters, threshold=0.25, rng=rng, **settings)
 
 
 def cells(length, grid):
@@ -93,7 +93,7 @@ def test_responses_follow_the_formula(shape, settings, forced):
     forced("float32")
     images = natural(6, *shape)
     _, filters = learn(images, **settings)
-    fast = pooled_responses(images, filters)
+    fast = _pooled_responses(images, filters)
     assert fast.dtype == np.float32
     assert fast.shape == (6, filters.n_values)
     assert fast.max() > 0.1
@@ -123,8 +123,8 @@ def test_bytes_and_fractions_of_255_are_the_same():
     images = (natural(4, 10, 10, 3) * 255).round().astype(np.uint8)
     _, filters = learn(images.astype(np.float32) / 255)
     np.testing.assert_allclose(
-        pooled_responses(images, filters),
-        pooled_responses(images.astype(np.float32) / 255, filters),
+        _pooled_responses(images, filters),
+        _pooled_responses(images.astype(np.float32) / 255, filters),
         atol=1e-6,
     )
 
@@ -133,9 +133,9 @@ def test_bytes_and_fractions_of_255_are_the_same():
 def test_the_size_of_a_block_does_not_matter(values, monkeypatch):
     images = natural(23, 15, 15, 1)
     _, filters = learn(images)
-    expected = pooled_responses(images, filters)
+    expected = _pooled_responses(images, filters)
     monkeypatch.setattr(filters_module, "_VALUES_A_BLOCK", values)
-    np.testing.assert_allclose(pooled_responses(images, filters), expected, atol=1e-5)
+    np.testing.assert_allclose(_pooled_responses(images, filters), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("brightness", [0.0, 0.7])
@@ -144,9 +144,9 @@ def test_bfloat16_is_near_float32_on_dark_and_bright_images(brightness, forced):
     images = brightness + (1 - brightness) * natural(10, 14, 14, 1)
     _, filters = learn(images, 10)
     forced("float32")
-    exact = pooled_responses(images, filters)
+    exact = _pooled_responses(images, filters)
     forced("bfloat16")
-    rough = pooled_responses(images, filters)
+    rough = _pooled_responses(images, filters)
     error = np.linalg.norm(rough - exact) / np.linalg.norm(exact - exact.mean(axis=0))
     assert 0 < error < 0.02
 
@@ -155,8 +155,8 @@ def test_bfloat16_is_near_float32_on_dark_and_bright_images(brightness, forced):
 def test_brightness_and_contrast_hardly_matter(channels):
     images = natural(6, 14, 14, channels)
     _, filters = learn(images, pad=0)
-    expected = pooled_responses(images, filters)
-    changed = pooled_responses(0.3 + 0.5 * images, filters)
+    expected = _pooled_responses(images, filters)
+    changed = _pooled_responses(0.3 + 0.5 * images, filters)
     assert np.corrcoef(expected.ravel(), changed.ravel())[0, 1] > 0.98
 
 
@@ -166,7 +166,7 @@ def test_constant_images_have_finite_features(level):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         _, filters = learn(images, 8, pad=0)
-        features = pooled_responses(images, filters)
+        features = _pooled_responses(images, filters)
     assert np.isfinite(features).all()
     assert np.isfinite(filters.weight).all()
     # All patches are alike: there is one direction to learn, not eight.
@@ -177,14 +177,14 @@ def test_constant_images_have_finite_features(level):
 def test_a_blank_patch_responds_like_any_other_blank_patch():
     _, filters = learn(natural(10, 12, 12, 1), pad=0)
     levels = np.array([0.0, 0.3, 1.0]).reshape(3, 1, 1, 1)
-    features = pooled_responses(np.broadcast_to(levels, (3, 12, 12, 1)), filters)
+    features = _pooled_responses(np.broadcast_to(levels, (3, 12, 12, 1)), filters)
     np.testing.assert_allclose(features[1:], features[:1].repeat(2, axis=0), atol=0.02)
 
 
 def test_images_of_one_pixel():
     images = np.random.default_rng(0).random((12, 1, 1, 3)).astype(np.float32)
     _, filters = learn(images, 4, patch_size=1, pad=0, grid=1)
-    features = pooled_responses(images, filters)
+    features = _pooled_responses(images, filters)
     assert features.shape == (12, 2 * len(filters.bias))
     assert np.isfinite(features).all()
     assert features.std() > 0
@@ -202,7 +202,7 @@ def test_fewer_different_patches_than_filters():
 
 def test_patches_are_cut_from_the_images_channel_by_channel():
     images = np.arange(2 * 6 * 5 * 3, dtype=np.float32).reshape(2, 6, 5, 3)
-    patches = sample_patches(images, 200, 2, 0, np.random.default_rng(0))
+    patches = _sample_patches(images, 200, 2, 0, np.random.default_rng(0))
     assert patches.shape == (200, 12)
     for patch in patches:
         start = int(patch[0])
@@ -214,7 +214,9 @@ def test_patches_are_cut_from_the_images_channel_by_channel():
 
 
 def test_patches_reach_into_the_padding():
-    patches = sample_patches(np.ones((1, 4, 4, 1), np.float32), 300, 3, 2, np.random.default_rng(0))
+    patches = _sample_patches(
+        np.ones((1, 4, 4, 1), np.float32), 300, 3, 2, np.random.default_rng(0)
+    )
     assert patches.min() == 0
     assert patches.sum(axis=1).min() == 1
 
@@ -227,5 +229,5 @@ def test_the_same_generator_gives_the_same_filters():
 
 
 def test_the_number_of_values():
-    filters = PatchFilters(np.zeros((9, 5)), np.zeros(5), 0.1, 3, 1, 1, 4)
+    filters = _PatchFilters(np.zeros((9, 5)), np.zeros(5), 0.1, 3, 1, 1, 4)
     assert filters.n_values == 2 * 16 * 5

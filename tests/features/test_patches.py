@@ -109,7 +109,7 @@ def test_the_images_that_patches_are_cut_from_are_bounded(digits, monkeypatch):
         seen.append(len(images))
         return real(images, *rest)
 
-    monkeypatch.setattr(patches_module, "sample_patches", spy)
+    monkeypatch.setattr(patches_module, "_sample_patches", spy)
     monkeypatch.setattr(patches_module, "_POOL_VALUES", 64 * 20)
     quick(n_components=None).fit(digits[0])
     assert seen == [20]

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from fewlabel.cluster.topk import ScoreBuffer
+from fewlabel.cluster.topk import _ScoreBuffer
 from fewlabel.compute import matmul_dtype
 
 _PAIRS_AT_ONCE = 256
@@ -42,33 +42,10 @@ _MIN_ROWS, _MIN_CENTERS, _MIN_FEATURES = 8_192, 256, 192
 """Below these sizes the full product costs less than finding the principal directions."""
 
 
-def squared_distances(
+def _squared_distances(
     X: np.ndarray, rows: np.ndarray, centers: np.ndarray, labels: np.ndarray
 ) -> np.ndarray:
-    """Squared Euclidean distances of given pairs, by direct differences.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Rows, float32.
-    rows : ndarray of shape (p,)
-        Index into ``X`` for each pair.
-    centers : ndarray of shape (k, d)
-        Centers, float32.
-    labels : ndarray of shape (p,)
-        Index into ``centers`` for each pair.
-
-    Returns
-    -------
-    ndarray of shape (p,)
-        Squared distances, float32; exactly 0 where the two are equal.
-
-    Examples
-    --------
-    >>> X = np.eye(2, dtype=np.float32)
-    >>> squared_distances(X, np.array([0, 0]), X, np.array([0, 1])).tolist()
-    [0.0, 2.0]
-    """
+    """Squared Euclidean distances of given pairs, by direct differences."""
     squared = np.empty(len(rows), dtype=np.float32)
     n_parts = min(torch.get_num_threads(), max(1, len(rows) // _PAIRS_A_THREAD))
     bounds = np.linspace(0, len(rows), n_parts + 1).astype(int)
@@ -110,31 +87,8 @@ class _Centers(NamedTuple):
     norms: np.ndarray
 
 
-class CenterSearch:
-    """Keeps rows in the form in which their nearest centers are found fastest.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Rows, float32, C-contiguous and finite. Kept, not copied.
-    n_clusters : int
-        Number of centers that will be asked about.
-
-    Attributes
-    ----------
-    basis : ndarray of shape (d, m) or None
-        Leading principal directions, or None where the full product is used.
-    mean_variance : float
-        Mean variance of a feature, over at most 8,192 rows.
-
-    Examples
-    --------
-    >>> X = np.array([[0.0], [1.0], [5.0]], dtype=np.float32)
-    >>> search = CenterSearch(X, n_clusters=2)
-    >>> labels, squared = search.nearest(np.array([[0.0], [4.0]], dtype=np.float32))
-    >>> labels.tolist(), squared.tolist()
-    ([0, 0, 1], [0.0, 1.0, 1.0])
-    """
+class _CenterSearch:
+    """Keeps rows in the form in which their nearest centers are found fastest."""
 
     def __init__(self, X: np.ndarray, n_clusters: int) -> None:
         self._X = X
@@ -154,23 +108,10 @@ class CenterSearch:
         # Rounding of half a dot product of unit vectors: for float32 random-walk growth, several
         # times over for safety; for bfloat16 the bound that holds for any two factors.
         self._rounding = 6e-8 * 8 * columns**0.5 if exact_product else 2.0**-9 * 1.02
-        self._buffer = ScoreBuffer()
+        self._buffer = _ScoreBuffer()
 
     def nearest(self, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Find the nearest center of every row from scratch.
-
-        Parameters
-        ----------
-        centers : ndarray of shape (k, d)
-            Centers, float32.
-
-        Returns
-        -------
-        labels : ndarray of shape (n,)
-            Index of the nearest center, int64.
-        squared : ndarray of shape (n,)
-            Squared Euclidean distance to it, float32.
-        """
+        """Find the nearest center of every row from scratch."""
         labels = np.full(len(self._X), -1, dtype=np.int64)
         squared = np.full(len(self._X), np.inf, dtype=np.float32)
         self.update(labels, squared, centers, np.ones(len(centers), dtype=bool))
@@ -180,27 +121,14 @@ class CenterSearch:
     def update(
         self, labels: np.ndarray, squared: np.ndarray, centers: np.ndarray, moved: np.ndarray
     ) -> None:
-        """Bring nearest centers up to date after some centers moved.
-
-        Parameters
-        ----------
-        labels : ndarray of shape (n,)
-            Nearest centers before the move, changed in place; -1 for a row that has none yet.
-        squared : ndarray of shape (n,)
-            Squared distances to them, changed in place; rough for fewer than 64 centers, see
-            `measure`.
-        centers : ndarray of shape (k, d)
-            Centers after the move, float32.
-        moved : ndarray of shape (k,)
-            Which centers are not where they were, bool.
-        """
+        """Bring nearest centers up to date after some centers moved."""
         if len(centers) < _PLAIN_BELOW:
             self._assign_plainly(labels, squared, centers)
             return
         new = labels < 0
         stale = np.flatnonzero(~new & moved[labels])
         before = squared[stale]
-        squared[stale] = squared_distances(self._X, stale, centers, labels[stale])
+        squared[stale] = _squared_distances(self._X, stale, centers, labels[stale])
         open_to_all = new
         open_to_all[stale[squared[stale] > before]] = True
         columns = np.flatnonzero(moved)
@@ -229,19 +157,9 @@ class CenterSearch:
             squared[part] = np.where(rough > 4e-6 * self._norms[part], rough, 0)
 
     def measure(self, labels: np.ndarray, squared: np.ndarray, centers: np.ndarray) -> None:
-        """Replace rough distances, which `update` gives for few centers, by direct ones.
-
-        Parameters
-        ----------
-        labels : ndarray of shape (n,)
-            Center of each row.
-        squared : ndarray of shape (n,)
-            Squared distances to them, changed in place.
-        centers : ndarray of shape (k, d)
-            Centers, float32.
-        """
+        """Replace rough distances, which `update` gives for few centers, by direct ones."""
         if len(centers) < _PLAIN_BELOW:
-            squared[:] = squared_distances(self._X, np.arange(len(labels)), centers, labels)
+            squared[:] = _squared_distances(self._X, np.arange(len(labels)), centers, labels)
 
     def _improve(
         self, rows: np.ndarray, target: _Centers, labels: np.ndarray, squared: np.ndarray
@@ -261,7 +179,7 @@ class CenterSearch:
             scores = self._buffer.product(block, factor, bias=halves)
             if labels[chunk[0]] < 0:
                 labels[chunk] = scores.numpy().argmax(axis=1)
-                squared[chunk] = squared_distances(self._X, chunk, target.centers, labels[chunk])
+                squared[chunk] = _squared_distances(self._X, chunk, target.centers, labels[chunk])
             own = position[labels[chunk]]
             inside = np.flatnonzero(own >= 0)
             scores.numpy()[inside, own[inside]] = -np.inf
@@ -269,7 +187,7 @@ class CenterSearch:
             floor -= self._rounding * self._norms[chunk] + margin
             at, column = self._buffer.above(torch.from_numpy(floor))
             if len(at):
-                found = squared_distances(
+                found = _squared_distances(
                     self._X, chunk[at], target.centers, target.columns[column]
                 )
                 _settle(chunk, at, target.columns[column], found, labels, squared)

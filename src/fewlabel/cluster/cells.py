@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from fewlabel.cluster.lloyd import lloyd
-from fewlabel.cluster.topk import ScoreBuffer, TopScores
+from fewlabel.cluster.topk import _ScoreBuffer, _TopScores
 
 _TRAINING_ROWS_PER_CELL = 48
 _SAMPLE = 600
@@ -20,20 +20,8 @@ _SAMPLING_MARGIN = 0.003
 """Two standard errors of a recall near 0.99 measured on the sample's 9,000 neighbors (k = 15)."""
 
 
-class Cells:
-    """Rows sorted by cell, with what a search needs to know about the cells.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n, d)
-        Rows, float32.
-    bias : ndarray of shape (n,) or None
-        Subtracted from the product with each row to give its score.
-    spherical : bool
-        Whether the rows have unit length and are compared by the cosine.
-    rng : numpy.random.Generator
-        Chooses the rows on which cells are trained and recall is measured.
-    """
+class _Cells:
+    """Rows sorted by cell, with what a search needs to know about the cells."""
 
     def __init__(
         self,
@@ -56,7 +44,7 @@ class Cells:
         self._starts = np.searchsorted(cell_of[self._order], np.arange(n_cells + 1))
         self._cell_of = cell_of
         self._sample = np.sort(rng.choice(len(rows), min(len(rows), _SAMPLE), replace=False))
-        self._buffer = ScoreBuffer()
+        self._buffer = _ScoreBuffer()
 
     @property
     def n_cells(self) -> int:
@@ -69,20 +57,7 @@ class Cells:
         return self._sample
 
     def rank(self, queries: np.ndarray, n_best: int) -> np.ndarray:
-        """Find the nearest cells of each query.
-
-        Parameters
-        ----------
-        queries : ndarray of shape (m, d)
-            Queries, float32.
-        n_best : int
-            Cells wanted for each.
-
-        Returns
-        -------
-        ndarray of shape (m, n_best)
-            Cells, nearest first, int16.
-        """
+        """Find the nearest cells of each query."""
         best = np.empty((len(queries), n_best), dtype=np.int16)
         for start in range(0, len(queries), 8192):
             part = torch.from_numpy(queries[start : start + 8192])
@@ -93,24 +68,7 @@ class Cells:
     def needed(
         self, queries: np.ndarray, neighbors: np.ndarray, recall: float
     ) -> tuple[int, float]:
-        """Find how many cells a query must look into.
-
-        Parameters
-        ----------
-        queries : ndarray of shape (m, d)
-            Sample of queries.
-        neighbors : ndarray of shape (m, k)
-            Their true neighbors among the stored rows.
-        recall : float
-            Share of neighbors that should be found.
-
-        Returns
-        -------
-        n_probes : int
-            Least number of cells that finds that share, with a margin for sampling error.
-        measured : float
-            Share that it finds on the sample.
-        """
+        """Find how many cells a query must look into."""
         ranking = np.argsort(self.rank(queries, self.n_cells), axis=1)
         ranks = np.take_along_axis(ranking, self._cell_of[neighbors].astype(np.int64), axis=1)
         found = np.cumsum(np.bincount(ranks.ravel(), minlength=self.n_cells)) / ranks.size
@@ -120,26 +78,9 @@ class Cells:
 
     def search(
         self, queries: np.ndarray, k: int, n_probes: int, own: np.ndarray | None
-    ) -> TopScores:
-        """Find the best stored rows of each query in its nearest cells.
-
-        Parameters
-        ----------
-        queries : ndarray of shape (m, d)
-            Queries, float32.
-        k : int
-            Rows wanted for each.
-        n_probes : int
-            Cells to look into.
-        own : ndarray of shape (m,) or None
-            Stored row that each query is, which it must not find; None for new queries.
-
-        Returns
-        -------
-        TopScores
-            Scores and stored rows.
-        """
-        top = TopScores(len(queries), k)
+    ) -> _TopScores:
+        """Find the best stored rows of each query in its nearest cells."""
+        top = _TopScores(len(queries), k)
         cells = self.rank(queries, n_probes)
         # Each pass raises the floors, so that the next and larger one lets fewer scores through.
         for first, last in ((0, 1), (1, 4), (4, n_probes)):
@@ -151,7 +92,7 @@ class Cells:
         self,
         queries: np.ndarray,
         cells: np.ndarray,
-        top: TopScores,
+        top: _TopScores,
         own: np.ndarray | None,
         *,
         fresh: bool,
@@ -172,7 +113,7 @@ class Cells:
         cell: int,
         visitors: np.ndarray,
         queries: torch.Tensor,
-        top: TopScores,
+        top: _TopScores,
         own: np.ndarray | None,
         *,
         fresh: bool,

@@ -7,25 +7,8 @@ import numpy as np
 from fewlabel.extras import require
 
 
-class Descent:
-    """A pynndescent index that knows which row a query is.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n, d)
-        Stored rows, float32.
-    metric : {"cosine", "euclidean"}
-        Distance.
-    k : int
-        Neighbors that will usually be asked for.
-    seed : int
-        Seed of the search.
-
-    Raises
-    ------
-    MissingExtraError
-        If pynndescent is not installed.
-    """
+class _Descent:
+    """A pynndescent index that knows which row a query is."""
 
     def __init__(self, rows: np.ndarray, metric: str, k: int, seed: int) -> None:
         library = require("pynndescent", "The method 'pynndescent' of nearest_neighbors")
@@ -34,22 +17,7 @@ class Descent:
         )
 
     def search(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
-        """Find stored rows near each query.
-
-        Parameters
-        ----------
-        queries : ndarray of shape (m, d)
-            Queries, float32.
-        k : int
-            Rows wanted for each.
-        own : ndarray of shape (m,) or None
-            Stored row that each query is, which it must not find.
-
-        Returns
-        -------
-        ndarray of shape (m, k)
-            Indices of stored rows, int64; -1 where the search found too few.
-        """
+        """Find stored rows near each query."""
         if own is None:
             return self._index.query(queries, k)[0].astype(np.int64)
         found = self._index.query(queries, k + 1)[0].astype(np.int64)

@@ -5,49 +5,24 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fewlabel.cluster.topk import ScoreBuffer, TopScores
+from fewlabel.cluster.topk import _ScoreBuffer, _TopScores
 
 _QUERY_ROWS, _TILE_COLUMNS = 1_024, 4_096
 """A tile of scores, 16 MB, stays in the last-level cache until it has been looked through."""
 
 
-def exhaustive_search(
+def _exhaustive_search(
     rows: np.ndarray,
     bias: np.ndarray | None,
     queries: np.ndarray,
     k: int,
     own: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Find the rows with the highest scores for each query among all rows.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n, d)
-        Stored rows, float32.
-    bias : ndarray of shape (n,) or None
-        Subtracted from the product with each row to give its score.
-    queries : ndarray of shape (m, d)
-        Queries, float32.
-    k : int
-        Rows wanted for each.
-    own : ndarray of shape (m,), optional
-        Stored row that each query is, which it must not find.
-
-    Returns
-    -------
-    ndarray of shape (m, k)
-        Indices of stored rows, best first, int64.
-
-    Examples
-    --------
-    >>> rows = np.array([[1.0], [3.0], [2.0]], dtype=np.float32)
-    >>> exhaustive_search(rows, None, np.ones((1, 1), dtype=np.float32), 2).tolist()
-    [[1, 2]]
-    """
+    """Find the rows with the highest scores for each query among all rows."""
     stored = torch.from_numpy(rows)
     biases = None if bias is None else torch.from_numpy(bias)
-    buffer = ScoreBuffer()
-    top = TopScores(len(queries), k)
+    buffer = _ScoreBuffer()
+    top = _TopScores(len(queries), k)
     for start in range(0, len(queries), _QUERY_ROWS):
         part = slice(start, min(start + _QUERY_ROWS, len(queries)))
         block = torch.from_numpy(queries[part])

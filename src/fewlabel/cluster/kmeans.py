@@ -16,9 +16,9 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fewlabel.cluster.assignment import CenterSearch
-from fewlabel.cluster.lloyd import lloyd, unit_rows
-from fewlabel.cluster.seeding import kmeans_plus_plus
+from fewlabel.cluster.assignment import _CenterSearch
+from fewlabel.cluster.lloyd import _unit_rows, lloyd
+from fewlabel.cluster.seeding import _kmeans_plus_plus
 from fewlabel.compute import as_generator
 from fewlabel.errors import UsageError
 
@@ -148,7 +148,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         """
         check_is_fitted(self)
         X = self._rows(X, reset=False)
-        return CenterSearch(X, len(self.cluster_centers_)).nearest(self.cluster_centers_)[0]
+        return _CenterSearch(X, len(self.cluster_centers_)).nearest(self.cluster_centers_)[0]
 
     def transform(self, X: Any) -> np.ndarray:
         """Measure the Euclidean distances to all centers.
@@ -180,14 +180,14 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def _rows(self, X: Any, *, reset: bool) -> np.ndarray:
         X = validate_data(self, X, reset=reset, dtype=np.float32, order="C", accept_sparse=False)
-        return unit_rows(X) if self.spherical else X
+        return _unit_rows(X) if self.spherical else X
 
     def _first_centers(self, X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if not isinstance(self.init, str):
             return np.asarray(self.init, dtype=np.float32)
         if self.init == "random":
             return X[rng.choice(len(X), self.n_clusters, replace=False)]
-        return X[kmeans_plus_plus(X, self.n_clusters, rng)]
+        return X[_kmeans_plus_plus(X, self.n_clusters, rng)]
 
     def _check_parameters(self) -> None:
         for name, least in (("n_clusters", 1), ("n_init", 1), ("max_iter", 1)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from fewlabel.cluster.assignment import CenterSearch
+from fewlabel.cluster.assignment import _CenterSearch
 from fewlabel.errors import UsageError
 
 _SUM_ROWS = 4_096
@@ -69,8 +69,8 @@ def lloyd(
     centers = np.array(centers, dtype=np.float32, order="C")
     _check_sizes(X, centers)
     if spherical:
-        centers = unit_rows(centers)
-    search = CenterSearch(X, len(centers))
+        centers = _unit_rows(centers)
+    search = _CenterSearch(X, len(centers))
     members = _Members(X, len(centers), sample_weight)
     threshold = tol * search.mean_variance
     labels = np.full(len(X), -1, dtype=np.int64)
@@ -86,7 +86,7 @@ def lloyd(
         moved = (centers != before).any(axis=1)
         if spherical:
             # Scaling a unit vector again could change its last bit: an unmoved center must stay.
-            centers[moved] = unit_rows(centers[moved])
+            centers[moved] = _unit_rows(centers[moved])
             moved = (centers != before).any(axis=1)
         shift = float(((centers - before).astype(np.float64) ** 2).sum())
         if not moved.any() or shift <= threshold:
@@ -180,23 +180,7 @@ def _check_weights(sample_weight: np.ndarray, n_rows: int) -> np.ndarray:
     return weights
 
 
-def unit_rows(rows: np.ndarray) -> np.ndarray:
-    """Scale rows to unit length; rows of zeros stay as they are.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n, d)
-        Rows, float32.
-
-    Returns
-    -------
-    ndarray of shape (n, d)
-        Scaled rows.
-
-    Examples
-    --------
-    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
-    [[0.6, 0.8], [0.0, 0.0]]
-    """
+def _unit_rows(rows: np.ndarray) -> np.ndarray:
+    """Scale rows to unit length; rows of zeros stay as they are."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(lengths > 0, lengths, 1)

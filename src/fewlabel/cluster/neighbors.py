@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_array
 
-from fewlabel.cluster.assignment import squared_distances
-from fewlabel.cluster.cells import Cells
-from fewlabel.cluster.descent import Descent
-from fewlabel.cluster.exhaustive import exhaustive_search
+from fewlabel.cluster.assignment import _squared_distances
+from fewlabel.cluster.cells import _Cells
+from fewlabel.cluster.descent import _Descent
+from fewlabel.cluster.exhaustive import _exhaustive_search
 from fewlabel.compute import as_generator, matmul_dtype
 from fewlabel.errors import UsageError
 from fewlabel.extras import is_installed
@@ -147,8 +147,10 @@ class NeighborIndex:
         self._n_probes: dict[int, int] = {}
         self._cells = None
         if self.method == "cells":
-            self._cells = Cells(self._rows, self._bias, spherical=metric == "cosine", rng=self._rng)
-        self._descent: Descent | None = None
+            self._cells = _Cells(
+                self._rows, self._bias, spherical=metric == "cosine", rng=self._rng
+            )
+        self._descent: _Descent | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -253,13 +255,13 @@ class NeighborIndex:
         return ids
 
     def _exhaustive(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
-        return exhaustive_search(self._rows, self._bias, queries, k, own)
+        return _exhaustive_search(self._rows, self._bias, queries, k, own)
 
     def _descend(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
         """Neighbors by pynndescent, those that it misses by comparing all pairs."""
         if self._descent is None:
             seed = int(self._rng.integers(2**31 - 1))
-            self._descent = Descent(self._rows, self.metric, k, seed)
+            self._descent = _Descent(self._rows, self.metric, k, seed)
         found = self._descent.search(queries, k, own)
         short = np.flatnonzero((found < 0).any(axis=1))
         if len(short):
@@ -271,7 +273,7 @@ class NeighborIndex:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Order neighbors by their true distances, ties by index, and keep k."""
         rows = np.repeat(np.arange(len(ids)), ids.shape[1])
-        distances = squared_distances(queries, rows, self._rows, ids.ravel()).reshape(ids.shape)
+        distances = _squared_distances(queries, rows, self._rows, ids.ravel()).reshape(ids.shape)
         if self.metric == "euclidean":
             np.sqrt(distances, out=distances)
         else:

@@ -9,37 +9,12 @@ _SAMPLE_AT_LEAST = 20_000
 _SKETCH_FEATURES = 64
 
 
-def kmeans_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
+def _kmeans_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
     """Choose rows that lie far from each other, at random in proportion to squared distance.
 
     Greedy k-means++ [1]_: each new center is the best of ``2 + log(n_clusters)`` draws. On large
     data it looks at a random sample of rows, and at their projections onto 64 principal
     directions of the sample; Lloyd's iterations then correct what little that loses.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Rows, float32.
-    n_clusters : int
-        Number of centers, at most n.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of shape (n_clusters,)
-        Indices of distinct rows, int64. Equal rows are chosen twice only when no different
-        row is left.
-
-    References
-    ----------
-    .. [1] D. Arthur, S. Vassilvitskii: k-means++, the advantages of careful seeding. SODA 2007.
-
-    Examples
-    --------
-    >>> X = np.array([[0.0], [0.0], [9.0]], dtype=np.float32)
-    >>> sorted(X[kmeans_plus_plus(X, 2, np.random.default_rng(0))].ravel().tolist())
-    [0.0, 9.0]
     """
     size = max(_SAMPLE_AT_LEAST, _SAMPLE_PER_CLUSTER * n_clusters)
     sample = np.arange(len(X))

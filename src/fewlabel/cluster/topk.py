@@ -16,19 +16,10 @@ GROUP = 16
 """Columns whose maximum is taken together."""
 
 
-class ScoreBuffer:
+class _ScoreBuffer:
     """A score matrix, and room for it that is reused from block to block.
 
     Fresh memory for every block would cost a page fault for each 4 KiB of scores.
-
-    Examples
-    --------
-    >>> buffer = ScoreBuffer()
-    >>> buffer.product(torch.ones(1, 1), torch.arange(20.0)[None]).shape
-    torch.Size([1, 32])
-    >>> rows, columns = buffer.above(torch.tensor([17.5]))
-    >>> columns.tolist()
-    [18, 19]
     """
 
     def __init__(self) -> None:
@@ -39,23 +30,7 @@ class ScoreBuffer:
     def product(
         self, left: torch.Tensor, right: torch.Tensor, *, bias: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Matrix product less a bias a column, padded to whole groups of columns.
-
-        Parameters
-        ----------
-        left : Tensor of shape (m, d)
-            Left factor, float32.
-        right : Tensor of shape (d, n)
-            Right factor, float32.
-        bias : Tensor of shape (n,), optional
-            Subtracted from every row of the product.
-
-        Returns
-        -------
-        Tensor of shape (m, n rounded up to a multiple of 16)
-            Scores, float32; the columns after the first n hold minus infinity. Valid until the
-            next call.
-        """
+        """Matrix product less a bias a column, padded to whole groups of columns."""
         m, n = len(left), right.shape[1]
         width = -(-n // GROUP) * GROUP
         if self._room.numel() < m * width:
@@ -74,20 +49,7 @@ class ScoreBuffer:
         return self._scores
 
     def above(self, floor: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Find the scores of the last product that exceed a floor for each row.
-
-        Parameters
-        ----------
-        floor : Tensor of shape (m,)
-            Only scores strictly above it count.
-
-        Returns
-        -------
-        rows : ndarray of shape (p,)
-            Row of each score, int64, ascending.
-        columns : ndarray of shape (p,)
-            Column of each score, int64, ascending within a row.
-        """
+        """Find the scores of the last product that exceed a floor for each row."""
         n_rows, width = self._scores.shape
         n_groups = width // GROUP
         floors = floor.numpy()
@@ -115,31 +77,8 @@ class ScoreBuffer:
         return maxima[:, :half]
 
 
-class TopScores:
-    """The best k scores of each row, filled from candidates that arrive in portions.
-
-    Parameters
-    ----------
-    n_rows : int
-        Number of rows.
-    k : int
-        Scores kept for each row.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n_rows, k)
-        Scores in descending order, float32; minus infinity where fewer have arrived.
-    ids : ndarray of shape (n_rows, k)
-        What they belong to, int64; -1 where fewer have arrived.
-
-    Examples
-    --------
-    >>> top = TopScores(1, 2)
-    >>> top.add(np.array([0, 0, 0]), np.array([7, 8, 9]), np.array([1, 3, 2], dtype=np.float32))
-    >>> top.flush()
-    >>> top.ids.tolist()
-    [[8, 9]]
-    """
+class _TopScores:
+    """The best k scores of each row, filled from candidates that arrive in portions."""
 
     _FLUSH_AT = 6_000_000
 
@@ -150,32 +89,11 @@ class TopScores:
         self._n_waiting = 0
 
     def floor(self, rows: np.ndarray | slice) -> torch.Tensor:
-        """Score that a new candidate must beat, for some rows.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (m,) or slice
-            Which rows.
-
-        Returns
-        -------
-        Tensor of shape (m,)
-            Their k-th best scores at the last `flush`.
-        """
+        """Score that a new candidate must beat, for some rows."""
         return torch.from_numpy(np.ascontiguousarray(self.values[rows, -1]))
 
     def put(self, rows: np.ndarray | slice, scores: torch.Tensor, ids: np.ndarray) -> None:
-        """Take the best scores of a block as the first candidates of some rows.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (m,) or slice
-            Rows that hold nothing yet.
-        scores : Tensor of shape (m, w)
-            Scores; columns past the end of ``ids`` are ignored.
-        ids : ndarray of shape (at most w,)
-            What the columns belong to.
-        """
+        """Take the best scores of a block as the first candidates of some rows."""
         k = min(self.values.shape[1], len(ids))
         best = scores[:, : len(ids)].topk(k, dim=1)
         values = best.values.numpy()
@@ -183,17 +101,7 @@ class TopScores:
         self.ids[rows, :k] = np.where(values > -np.inf, ids[best.indices.numpy()], -1)
 
     def add(self, rows: np.ndarray, ids: np.ndarray, values: np.ndarray) -> None:
-        """Hand in candidates; they count from the next `flush`, which is due now and then.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (p,)
-            Row of each candidate.
-        ids : ndarray of shape (p,)
-            What it is.
-        values : ndarray of shape (p,)
-            Its score.
-        """
+        """Hand in candidates; they count from the next `flush`, which is due now and then."""
         self._waiting.append((rows, ids, values))
         self._n_waiting += len(rows)
         if self._n_waiting > self._FLUSH_AT:

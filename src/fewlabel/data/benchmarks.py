@@ -15,12 +15,12 @@ from fewlabel.data.catalogue import (
     DIGITS_TEST,
     IDX_NAMES,
     NAMES,
-    Benchmark,
     BenchmarkInfo,
+    _Benchmark,
 )
-from fewlabel.data.download import fetch
-from fewlabel.data.folder import from_folder
-from fewlabel.data.formats import IDX_PREFIX, from_idx_folder, idx_file
+from fewlabel.data.download import _fetch
+from fewlabel.data.folder import _from_folder
+from fewlabel.data.formats import IDX_PREFIX, _from_idx_folder, _idx_file
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.parallel import Progress
 from fewlabel.data.splits import stratified_split
@@ -109,10 +109,10 @@ def load_benchmark(
         )
     source = name if split is None else f"{name}:{split}"
     if name == "grocery":
-        images = from_folder(folder, split=split, progress=progress)
+        images = _from_folder(folder, split=split, progress=progress)
         images.source = source
         return images
-    return from_idx_folder(folder, split, source=source, class_names=benchmark.class_names)
+    return _from_idx_folder(folder, split, source=source, class_names=benchmark.class_names)
 
 
 def get_benchmark(name: str, *, progress: Progress | None = None) -> Path:
@@ -158,7 +158,7 @@ def get_benchmark(name: str, *, progress: Progress | None = None) -> Path:
     return folder
 
 
-def _benchmark(name: str) -> Benchmark:
+def _benchmark(name: str) -> _Benchmark:
     if name not in BENCHMARKS:
         raise DataError(f"There is no benchmark {name!r}: choose among {', '.join(NAMES)}.")
     return BENCHMARKS[name]
@@ -173,7 +173,7 @@ def _find(name: str) -> Path | None:
             complete = all((folder / split).is_dir() for split in grocery.COUNTS)
         else:
             complete = all(
-                idx_file(folder, split, kind)
+                _idx_file(folder, split, kind)
                 for split in IDX_PREFIX
                 for kind in ("images", "labels")
             )
@@ -197,7 +197,7 @@ def _load_digits(split: str | None) -> ImageSet:
     return image_set_from_array(pixels, y, source=source)
 
 
-def _get_idx(benchmark: Benchmark, folder: Path, progress: Progress | None) -> None:
+def _get_idx(benchmark: _Benchmark, folder: Path, progress: Progress | None) -> None:
     total = sum(file.max_bytes for file in benchmark.files)
     before = 0
     for file in benchmark.files:
@@ -207,15 +207,15 @@ def _get_idx(benchmark: Benchmark, folder: Path, progress: Progress | None) -> N
                 if progress is not None:
                     progress(before + done, total)
 
-            fetch(file, [m + file.name for m in benchmark.mirrors], folder, progress=report)
+            _fetch(file, [m + file.name for m in benchmark.mirrors], folder, progress=report)
         before += file.max_bytes
 
 
-def _get_grocery(benchmark: Benchmark, folder: Path, progress: Progress | None) -> None:
+def _get_grocery(benchmark: _Benchmark, folder: Path, progress: Progress | None) -> None:
     (file,) = benchmark.files
-    archive = fetch(file, benchmark.mirrors, folder.parent, progress=progress)
+    archive = _fetch(file, benchmark.mirrors, folder.parent, progress=progress)
     try:
-        grocery.extract_grocery(archive, folder)
+        grocery._extract_grocery(archive, folder)
     finally:
         archive.unlink(missing_ok=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from fewlabel.data import grocery
-from fewlabel.data.download import RemoteFile
+from fewlabel.data.download import _RemoteFile
 
 DIGITS_TEST = 500
 """Test images of ``digits``, which has no split of its own."""
@@ -46,28 +46,13 @@ class BenchmarkInfo:
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """A benchmark data set and where it comes from.
-
-    Parameters
-    ----------
-    info : BenchmarkInfo
-        What is told to the user.
-    class_names : tuple of str
-        Names of the labels 0, 1, …
-    mirrors : tuple of str
-        Addresses in the order to try: of the folder that holds the files, ending in a slash,
-        or of the only file.
-    files : tuple of RemoteFile
-        What to download.
-    by_hand : str
-        Where it comes from, if it cannot be downloaded.
-    """
+class _Benchmark:
+    """A benchmark data set and where it comes from."""
 
     info: BenchmarkInfo
     class_names: tuple[str, ...] = ()
     mirrors: tuple[str, ...] = ()
-    files: tuple[RemoteFile, ...] = ()
+    files: tuple[_RemoteFile, ...] = ()
     by_hand: str = ""
 
 
@@ -94,44 +79,44 @@ _FASHION_CLASSES = (
 # Sizes and SHA-256 of the official .gz files. Files that a user puts into FEWLABEL_DATA are
 # read as they are: repacked ones hold the same images under another checksum.
 _MNIST_FILES = (
-    RemoteFile(
+    _RemoteFile(
         "train-images-idx3-ubyte.gz",
         9_912_422,
         "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
     ),
-    RemoteFile(
+    _RemoteFile(
         "train-labels-idx1-ubyte.gz",
         28_881,
         "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
     ),
-    RemoteFile(
+    _RemoteFile(
         "t10k-images-idx3-ubyte.gz",
         1_648_877,
         "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     ),
-    RemoteFile(
+    _RemoteFile(
         "t10k-labels-idx1-ubyte.gz",
         4_542,
         "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
     ),
 )
 _FASHION_FILES = (
-    RemoteFile(
+    _RemoteFile(
         "train-images-idx3-ubyte.gz",
         26_421_880,
         "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
     ),
-    RemoteFile(
+    _RemoteFile(
         "train-labels-idx1-ubyte.gz",
         29_515,
         "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
     ),
-    RemoteFile(
+    _RemoteFile(
         "t10k-images-idx3-ubyte.gz",
         4_422_102,
         "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
     ),
-    RemoteFile(
+    _RemoteFile(
         "t10k-labels-idx1-ubyte.gz",
         5_148,
         "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
@@ -139,9 +124,9 @@ _FASHION_FILES = (
 )
 IDX_NAMES = tuple(file.name for file in _MNIST_FILES)
 
-BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
+BENCHMARKS: Mapping[str, _Benchmark] = MappingProxyType(
     {
-        "digits": Benchmark(
+        "digits": _Benchmark(
             BenchmarkInfo(
                 "digits",
                 "handwritten digits, 8x8 grey, that ship with scikit-learn",
@@ -151,7 +136,7 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
                 "CC BY 4.0 (E. Alpaydin, C. Kaynak)",
             )
         ),
-        "fashion-mnist": Benchmark(
+        "fashion-mnist": _Benchmark(
             BenchmarkInfo(
                 "fashion-mnist",
                 "pictures of clothes, 28x28 grey",
@@ -164,7 +149,7 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             _FASHION_MIRRORS,
             _FASHION_FILES,
         ),
-        "mnist": Benchmark(
+        "mnist": _Benchmark(
             BenchmarkInfo(
                 "mnist",
                 "handwritten digits, 28x28 grey",
@@ -177,7 +162,7 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             _MNIST_MIRRORS,
             _MNIST_FILES,
         ),
-        "letters": Benchmark(
+        "letters": _Benchmark(
             BenchmarkInfo(
                 "letters",
                 "handwritten letters A to Z, 28x28 grey, cut and centred as MNIST is",
@@ -191,7 +176,7 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             "of Chars74K (writers 1 to 44 for training) and the Muti-Kara capitals, centred in "
             "28x28 pixels. ",
         ),
-        "grocery": Benchmark(
+        "grocery": _Benchmark(
             BenchmarkInfo(
                 "grocery",
                 "photos of groceries in shops, in colour, of different sizes",
@@ -204,7 +189,7 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
                 "https://codeload.github.com/marcusklasson/GroceryStoreDataset/zip/refs/heads/master",
                 "https://github.com/marcusklasson/GroceryStoreDataset/archive/refs/heads/master.zip",
             ),
-            files=(RemoteFile("grocery-master.zip", 1_000_000_000),),
+            files=(_RemoteFile("grocery-master.zip", 1_000_000_000),),
         ),
     }
 )

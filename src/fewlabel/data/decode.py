@@ -18,10 +18,10 @@ from PIL import Image, UnidentifiedImageError
 
 from fewlabel.data.modes import (
     UnreadableImageError,
-    has_equal_channels,
-    on_white,
-    resize_cover,
-    standard_mode,
+    _has_equal_channels,
+    _on_white,
+    _resize_cover,
+    _standard_mode,
 )
 
 MAX_PIXELS = 100_000_000
@@ -60,22 +60,8 @@ _TURNS = {
 _QUARTER_TURNS = (5, 6, 7, 8)
 
 
-class FileInfo(NamedTuple):
-    """What the first look at an image file found.
-
-    Attributes
-    ----------
-    height : int
-        Height in pixels, as shown.
-    width : int
-        Width in pixels, as shown.
-    is_grey : bool
-        Whether it holds no colour.
-    peak : int
-        Largest value of a 16-bit image; 0 for others.
-    digest : bytes
-        Hash of the file's bytes.
-    """
+class _FileInfo(NamedTuple):
+    """What the first look at an image file found."""
 
     height: int
     width: int
@@ -85,16 +71,11 @@ class FileInfo(NamedTuple):
 
 
 @contextlib.contextmanager
-def quiet_pillow() -> Iterator[None]:
+def _quiet_pillow() -> Iterator[None]:
     """Silence Pillow's warnings: what they tell is checked here, or harmless.
 
     Filters are shared by all threads, so this goes around a whole batch of files, in the
     thread that starts it.
-
-    Yields
-    ------
-    None
-        Nothing.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\..*")
@@ -102,25 +83,8 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def inspect_file(path: Path) -> FileInfo:
-    """Decode a file once at reduced size, to know that it can be read and what it holds.
-
-    Parameters
-    ----------
-    path : Path
-        Image file.
-
-    Returns
-    -------
-    FileInfo
-        Size after EXIF rotation; whether all pixels are grey; largest value of a 16-bit
-        image (0 for others); hash of the file's bytes.
-
-    Raises
-    ------
-    UnreadableImageError
-        If the file is empty, too large, truncated or not an image.
-    """
+def _inspect_file(path: Path) -> _FileInfo:
+    """Decode a file once at reduced size, to know that it can be read and what it holds."""
     with _opened(path) as (stream, image):
         size = image.size
         reduced = image.draft(None, (64, 64)) is not None
@@ -128,44 +92,23 @@ def inspect_file(path: Path) -> FileInfo:
             _load(image)
             peak = int(np.asarray(image).max()) if image.mode.startswith("I") else 0
             # A 16-bit image is grey, whatever its values are scaled by.
-            is_grey = peak > 0 or has_equal_channels(_reduced(standard_mode(image, 65535)))
+            is_grey = peak > 0 or _has_equal_channels(_reduced(_standard_mode(image, 65535)))
         # Some plugins turn the image themselves while loading; only then does its size count.
         width, height = size if reduced else image.size
         if _orientation(image) in _QUARTER_TURNS:
             width, height = height, width
         stream.seek(0)
         digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).digest()
-    return FileInfo(height, width, is_grey, peak, digest)
+    return _FileInfo(height, width, is_grey, peak, digest)
 
 
-def decode_file(
+def _decode_file(
     path: Path, *, size: tuple[int, int] | None, channels: int, white: int = 65535
 ) -> np.ndarray:
     """Read a file as uint8 pixels.
 
     Transparency is laid on white, EXIF rotation is applied, and of an animation the first
     frame is taken.
-
-    Parameters
-    ----------
-    path : Path
-        Image file.
-    size : (int, int) or None
-        Height and width to scale and centre-crop to; None keeps the size.
-    channels : {1, 3}
-        Grey or RGB.
-    white : int
-        Value of a 16-bit image that becomes 255; see ``white_level``.
-
-    Returns
-    -------
-    ndarray of shape (H, W, channels), dtype uint8
-        Pixels.
-
-    Raises
-    ------
-    UnreadableImageError
-        If the file cannot be decoded.
     """
     with _opened(path) as (_, image):
         if size is not None:
@@ -173,13 +116,13 @@ def decode_file(
             image.draft(None, (side, side))
         with _memory_turn(image):
             _load(image)
-            standard = standard_mode(image, white)
+            standard = _standard_mode(image, white)
             turn = _orientation(image)
             if size is not None:
-                standard = resize_cover(standard, size[::-1] if turn in _QUARTER_TURNS else size)
+                standard = _resize_cover(standard, size[::-1] if turn in _QUARTER_TURNS else size)
         if turn in _TURNS:
             standard = standard.transpose(_TURNS[turn])
-        plain = on_white(standard).convert("L" if channels == 1 else "RGB")
+        plain = _on_white(standard).convert("L" if channels == 1 else "RGB")
         return np.asarray(plain).reshape(plain.height, plain.width, channels)
 
 

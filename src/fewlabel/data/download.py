@@ -18,7 +18,7 @@ _RETRIES = 2
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class RemoteFile(NamedTuple):
+class _RemoteFile(NamedTuple):
     """A file to fetch."""
 
     name: str
@@ -66,38 +66,14 @@ class _Meter:
         """Do nothing: there is no bar to take away."""
 
 
-def fetch(
-    file: RemoteFile,
+def _fetch(
+    file: _RemoteFile,
     addresses: Sequence[str],
     folder: str | Path,
     *,
     progress: Progress | None = None,
 ) -> Path:
-    """Fetch a file from the first mirror that gives it whole.
-
-    Parameters
-    ----------
-    file : RemoteFile
-        What to fetch.
-    addresses : sequence of str
-        Full addresses of the file, in the order to try; each is tried three times.
-    folder : str or Path
-        Where to put it; made if missing.
-    progress : callable, optional
-        Called as ``progress(bytes_done, bytes_in_all)``, the latter 0 if unknown.
-
-    Returns
-    -------
-    Path
-        The file, under its name.
-
-    Raises
-    ------
-    DownloadError
-        If no mirror gives the file with the right checksum.
-    StorageError
-        If the disk is full.
-    """
+    """Fetch a file from the first mirror that gives it whole."""
     # Imported late: only who downloads waits for it.
     import pooch
     import requests

@@ -11,13 +11,13 @@ import numpy as np
 from fewlabel.data.decode import (
     FOREIGN_SUFFIXES,
     SUFFIXES,
-    FileInfo,
-    inspect_file,
-    quiet_pillow,
+    _FileInfo,
+    _inspect_file,
+    _quiet_pillow,
 )
 from fewlabel.data.imageset import ImageSet, Skipped
 from fewlabel.data.modes import UnreadableImageError
-from fewlabel.data.parallel import Progress, parallel_map
+from fewlabel.data.parallel import Progress, _parallel_map
 from fewlabel.data.stores import _FileStore
 from fewlabel.errors import DataError
 
@@ -25,7 +25,7 @@ SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "dev
 """Names of first-level folders that are taken for splits, not for classes."""
 
 
-def from_folder(
+def _from_folder(
     root: str | Path,
     *,
     split: str | None = None,
@@ -40,27 +40,6 @@ def from_folder(
     If every image lies in a sub-folder, the first-level folder is its class (``truth``). In a
     ``SPLIT/CLASS`` tree, where all first-level folders are named like splits (``train``,
     ``test``, ``val``, …) or one is asked for, the second-level folder is.
-
-    Parameters
-    ----------
-    root : str or Path
-        The folder.
-    split : str, optional
-        Take only this sub-folder (of a ``SPLIT/CLASS`` tree); names keep it.
-    progress : callable, optional
-        Called as ``progress(done, total)``.
-    white_level : int, optional
-        Value of 16-bit pixels that becomes 255.
-
-    Returns
-    -------
-    ImageSet
-        Images by path relative to ``root``, sorted.
-
-    Raises
-    ------
-    DataError
-        If the folder is missing, holds no images, or none that can be read.
     """
     root = Path(root)
     start = root if split is None else root / split
@@ -73,42 +52,22 @@ def from_folder(
             + (f"; the splits there are {', '.join(folders[:10])}." if split and folders else ".")
         )
     files, skipped = _walk(root, start)
-    images = open_files(files, skipped, str(root), progress=progress, white_level=white_level)
+    images = _open_files(files, skipped, str(root), progress=progress, white_level=white_level)
     images.truth = _classes(images.names, is_split=split is not None)
     return images
 
 
-def from_files(
+def _from_files(
     files: Sequence[Path], *, progress: Progress | None = None, white_level: int | None = None
 ) -> ImageSet:
-    """Read single image files, named by their file names.
-
-    Parameters
-    ----------
-    files : sequence of Path
-        Image files.
-    progress : callable, optional
-        Called as ``progress(done, total)``.
-    white_level : int, optional
-        Value of 16-bit pixels that becomes 255.
-
-    Returns
-    -------
-    ImageSet
-        The images.
-
-    Raises
-    ------
-    DataError
-        If none can be read.
-    """
+    """Read single image files, named by their file names."""
     named = {_printable(path.name): path for path in files}
-    return open_files(
+    return _open_files(
         named, [], ", ".join(map(str, files[:3])), progress=progress, white_level=white_level
     )
 
 
-def open_files(
+def _open_files(
     files: dict[str, Path],
     skipped: list[Skipped],
     source: str,
@@ -116,41 +75,17 @@ def open_files(
     progress: Progress | None = None,
     white_level: int | None = None,
 ) -> ImageSet:
-    """Look at every file once, set aside what cannot be read, and keep the rest.
+    """Look at every file once, set aside what cannot be read, and keep the rest."""
 
-    Parameters
-    ----------
-    files : dict of str to Path
-        Name and place of each file.
-    skipped : list of Skipped
-        What was set aside before.
-    source : str
-        What the user gave, for messages.
-    progress : callable, optional
-        Called as ``progress(done, total)``.
-    white_level : int, optional
-        Value of 16-bit pixels that becomes 255.
-
-    Returns
-    -------
-    ImageSet
-        Images in the order of ``files``.
-
-    Raises
-    ------
-    DataError
-        If none can be read.
-    """
-
-    def look(item: tuple[str, Path]) -> FileInfo | Skipped:
+    def look(item: tuple[str, Path]) -> _FileInfo | Skipped:
         try:
-            return inspect_file(item[1])
+            return _inspect_file(item[1])
         except UnreadableImageError as error:
             return Skipped(item[0], str(error))
 
-    with quiet_pillow():
-        found = parallel_map(look, list(files.items()), progress=progress)
-    infos = {n: f for n, f in zip(files, found, strict=True) if isinstance(f, FileInfo)}
+    with _quiet_pillow():
+        found = _parallel_map(look, list(files.items()), progress=progress)
+    infos = {n: f for n, f in zip(files, found, strict=True) if isinstance(f, _FileInfo)}
     skipped = [*skipped, *(f for f in found if isinstance(f, Skipped))]
     skipped.sort(key=lambda s: s.path)
     if not infos:
@@ -168,21 +103,8 @@ def open_files(
     return ImageSet(store, names=names, source=source, by_index=False, skipped=skipped)
 
 
-def link_problem(path: Path, real_root: Path) -> str | None:
-    """Say why a path may not be followed.
-
-    Parameters
-    ----------
-    path : Path
-        File, perhaps a link or below one.
-    real_root : Path
-        Folder that it must lie in, resolved.
-
-    Returns
-    -------
-    str or None
-        The reason, or None if the file lies in the folder (or does not exist).
-    """
+def _link_problem(path: Path, real_root: Path) -> str | None:
+    """Say why a path may not be followed."""
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):
@@ -214,7 +136,7 @@ def _walk(root: Path, start: Path) -> tuple[dict[str, Path], list[Skipped]]:
             elif entry.is_symlink() and path.is_dir():
                 skipped.append(Skipped(name, "a link to a folder; links are not followed"))
             elif suffix in SUFFIXES:
-                reason = link_problem(path, real_root) if entry.is_symlink() else None
+                reason = _link_problem(path, real_root) if entry.is_symlink() else None
                 reason = reason or _unusable_name(name, path, files)
                 if reason:
                     skipped.append(Skipped(name, reason))

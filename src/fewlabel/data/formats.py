@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from fewlabel.data.arrays import image_set_from_array
-from fewlabel.data.folder import link_problem, open_files
-from fewlabel.data.idx import labels_file_of, read_idx
+from fewlabel.data.folder import _link_problem, _open_files
+from fewlabel.data.idx import _labels_file_of, _read_idx
 from fewlabel.data.imageset import ImageSet, Skipped
 from fewlabel.data.parallel import Progress
-from fewlabel.data.tables import read_table
+from fewlabel.data.tables import _read_table
 from fewlabel.errors import DataError
 
 IDX_PREFIX = {"train": "train", "test": "t10k"}
@@ -23,34 +23,12 @@ IDX_PREFIX = {"train": "train", "test": "t10k"}
 _DAMAGE = (OSError, EOFError, ValueError, MemoryError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 
-def from_manifest(
+def _from_manifest(
     path: str | Path, *, progress: Progress | None = None, white_level: int | None = None
 ) -> ImageSet:
-    """Read the images that a CSV table lists.
-
-    Parameters
-    ----------
-    path : str or Path
-        Table with a column ``path``, relative to the table's folder and not leading out of
-        it, and optionally a column ``label``.
-    progress : callable, optional
-        Called as ``progress(done, total)``.
-    white_level : int, optional
-        Value of 16-bit pixels that becomes 255.
-
-    Returns
-    -------
-    ImageSet
-        Images in the order of the table. Files that are missing are in ``skipped``.
-
-    Raises
-    ------
-    DataError
-        If the table cannot be read, a path is absolute or leads out of the folder, a path
-        has two labels, or no image can be read.
-    """
+    """Read the images that a CSV table lists."""
     path = Path(path)
-    columns, rows = read_table(path, required=["path"], what="manifest", error=DataError)
+    columns, rows = _read_table(path, required=["path"], what="manifest", error=DataError)
     labels: dict[str, str] = {}
     lines: dict[str, int] = {}
     for row in rows:
@@ -65,14 +43,14 @@ def from_manifest(
     files, skipped = {}, []
     for name in labels:
         file = path.parent / name
-        reason = link_problem(file, path.parent.resolve())
+        reason = _link_problem(file, path.parent.resolve())
         if not file.is_file():
             reason = reason or f"the file does not exist ({path.name}, line {lines[name]})"
         if reason:
             skipped.append(Skipped(name, reason))
         else:
             files[name] = file
-    images = open_files(files, skipped, str(path), progress=progress, white_level=white_level)
+    images = _open_files(files, skipped, str(path), progress=progress, white_level=white_level)
     if "label" in columns:
         truth = np.empty(len(images), dtype=object)
         truth[:] = [labels[name] for name in images.names]
@@ -80,28 +58,11 @@ def from_manifest(
     return images
 
 
-def from_npz(path: str | Path, *, white_level: int | None = None) -> ImageSet:
+def _from_npz(path: str | Path, *, white_level: int | None = None) -> ImageSet:
     """Read a ``.npz`` file with an array ``X`` and optionally ``y`` and ``classes``.
 
     A ``y`` of shape (n, K) holds several labels an image: 1, 0 and -1 for not known; ``classes``
     names its columns.
-
-    Parameters
-    ----------
-    path : str or Path
-        File written by ``numpy.savez`` or ``numpy.savez_compressed``, without pickles.
-    white_level : int, optional
-        Value of 16-bit pixels that becomes 255.
-
-    Returns
-    -------
-    ImageSet
-        Images by index; see ``image_set_from_array`` for the shapes and values of X.
-
-    Raises
-    ------
-    DataError
-        If the file is damaged, has no ``X``, or holds Python objects.
     """
     path = Path(path)
     if not zipfile.is_zipfile(path):
@@ -131,90 +92,39 @@ def from_npz(path: str | Path, *, white_level: int | None = None) -> ImageSet:
     return image_set_from_array(X, y, classes=names, source=str(path), white=white_level)
 
 
-def from_idx(path: str | Path, *, white_level: int | None = None) -> ImageSet:
-    """Read an idx file of images, and the labels of the official name beside it.
-
-    Parameters
-    ----------
-    path : str or Path
-        File such as ``train-images-idx3-ubyte.gz``.
-    white_level : int, optional
-        Value of 16-bit pixels that becomes 255.
-
-    Returns
-    -------
-    ImageSet
-        Images by index.
-
-    Raises
-    ------
-    DataError
-        If the file is damaged or does not hold images, or its labels do not fit.
-    """
+def _from_idx(path: str | Path, *, white_level: int | None = None) -> ImageSet:
+    """Read an idx file of images, and the labels of the official name beside it."""
     path = Path(path)
-    X = read_idx(path)
+    X = _read_idx(path)
     if X.ndim < 3:
         raise DataError(
             f"{path} has shape {X.shape}, which is not that of images: "
             "give the file of images (its labels are found beside it)."
         )
-    labels = labels_file_of(path)
-    y = None if labels is None else read_idx(labels)
+    labels = _labels_file_of(path)
+    y = None if labels is None else _read_idx(labels)
     if y is not None and y.shape != (len(X),):
         raise DataError(f"{labels} has shape {y.shape}, but {path.name} holds {len(X):,} images.")
     return image_set_from_array(X, y, source=str(path), white=white_level)
 
 
-def is_idx_folder(folder: Path) -> bool:
-    """Tell whether a folder holds idx files under the official names.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder.
-
-    Returns
-    -------
-    bool
-        True if images of some split are there.
-    """
-    return any(idx_file(folder, split, "images") for split in IDX_PREFIX)
+def _is_idx_folder(folder: Path) -> bool:
+    """Tell whether a folder holds idx files under the official names."""
+    return any(_idx_file(folder, split, "images") for split in IDX_PREFIX)
 
 
-def from_idx_folder(
+def _from_idx_folder(
     folder: Path,
     split: str | None,
     *,
     source: str,
     class_names: tuple[str, ...] = (),
 ) -> ImageSet:
-    """Read idx files with the official names (``train-images-idx3-ubyte.gz``, …).
-
-    Parameters
-    ----------
-    folder : Path
-        Folder with the files, gzipped or not.
-    split : {"train", "test"} or None
-        Which pair of files; None for all that are there, training images first.
-    source : str
-        What to call the data in messages.
-    class_names : tuple of str
-        Names of the labels 0, 1, …; by default the numbers themselves.
-
-    Returns
-    -------
-    ImageSet
-        Images by index; ``truth`` if the files of labels are there.
-
-    Raises
-    ------
-    DataError
-        If files are missing or damaged, or do not fit together.
-    """
+    """Read idx files with the official names (``train-images-idx3-ubyte.gz``, …)."""
     if split not in (None, *IDX_PREFIX):
         raise DataError(f"{folder} has the splits train and test. Got {split!r} instead.")
     wanted = [s for s in IDX_PREFIX if split in (None, s)]
-    present = [s for s in wanted if idx_file(folder, s, "images")]
+    present = [s for s in wanted if _idx_file(folder, s, "images")]
     if not present:
         raise DataError(f"{folder} has no file {IDX_PREFIX[wanted[0]]}-images-idx3-ubyte.gz.")
     pairs = [_read_pair(folder, s) for s in present]
@@ -231,23 +141,8 @@ def from_idx_folder(
     return image_set_from_array(X, np.array(class_names)[y], source=source)
 
 
-def idx_file(folder: Path, split: str, kind: str) -> Path | None:
-    """Find one of the official idx files.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder.
-    split : {"train", "test"}
-        Which split.
-    kind : {"images", "labels"}
-        Which of its two files.
-
-    Returns
-    -------
-    Path or None
-        The file, gzipped or not, if it is there.
-    """
+def _idx_file(folder: Path, split: str, kind: str) -> Path | None:
+    """Find one of the official idx files."""
     axes = 3 if kind == "images" else 1
     name = f"{IDX_PREFIX[split]}-{kind}-idx{axes}-ubyte"
     return next((f for f in (folder / f"{name}.gz", folder / name) if f.is_file()), None)
@@ -294,10 +189,10 @@ def _check_npz_sizes(path: Path) -> None:
 
 
 def _read_pair(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray | None]:
-    images_file, labels_file = (idx_file(folder, split, kind) for kind in ("images", "labels"))
+    images_file, labels_file = (_idx_file(folder, split, kind) for kind in ("images", "labels"))
     assert images_file is not None  # the caller has looked
-    X = read_idx(images_file)
-    y = None if labels_file is None else read_idx(labels_file)
+    X = _read_idx(images_file)
+    y = None if labels_file is None else _read_idx(labels_file)
     if X.ndim < 3 or (y is not None and y.shape != (len(X),)):
         raise DataError(
             f"{images_file} has shape {X.shape}"

@@ -26,34 +26,14 @@ _MEMBER = re.compile(
 )
 
 
-def extract_grocery(
+def _extract_grocery(
     archive: str | Path,
     folder: str | Path,
     *,
     counts: dict[str, int] | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Unpack the archive of the data set, one folder a coarse class.
-
-    Parameters
-    ----------
-    archive : str or Path
-        Zip archive of the repository.
-    folder : str or Path
-        Folder to make; whole or absent.
-    counts : dict of str to int, optional
-        Photos that each split must have; those of the published data set by default.
-    progress : callable, optional
-        Called as ``progress(done, total)``.
-
-    Raises
-    ------
-    DownloadError
-        If the archive is damaged, holds other photos than expected, or unpacks to more than
-        2 GB.
-    StorageError
-        If the disk is full.
-    """
+    """Unpack the archive of the data set, one folder a coarse class."""
     archive, folder = Path(archive), Path(folder)
     expected = COUNTS if counts is None else counts
     try:

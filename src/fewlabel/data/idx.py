@@ -20,34 +20,11 @@ _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E
 _CHUNK = 1 << 20
 
 
-def read_idx(path: str | Path) -> np.ndarray:
+def _read_idx(path: str | Path) -> np.ndarray:
     """Read an idx file, gzipped or not.
 
     The header is checked against what the file holds: no more is read than it promises, and
     no memory is taken for what is not there.
-
-    Parameters
-    ----------
-    path : str or Path
-        File such as ``train-images-idx3-ubyte.gz``.
-
-    Returns
-    -------
-    ndarray
-        The array, in the shape and type that the header gives (native byte order).
-
-    Raises
-    ------
-    DataError
-        If the file is missing, is not idx, or is shorter or longer than its header says.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> file = Path(tempfile.mkdtemp()) / "two-idx1-ubyte"
-    >>> _ = file.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 9]))
-    >>> read_idx(file)
-    array([7, 9], dtype=uint8)
     """
     path = Path(path)
     try:
@@ -65,46 +42,14 @@ def read_idx(path: str | Path) -> np.ndarray:
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def is_idx(path: Path) -> bool:
-    """Tell whether a file's name is that of an idx file.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-
-    Returns
-    -------
-    bool
-        True for names with ``idx``, ``-ubyte`` or the suffix ``.gz``.
-
-    Examples
-    --------
-    >>> is_idx(Path("t10k-images-idx3-ubyte.gz")), is_idx(Path("a.csv"))
-    (True, False)
-    """
+def _is_idx(path: Path) -> bool:
+    """Tell whether a file's name is that of an idx file."""
     name = path.name.lower()
     return name.endswith((".gz", ".idx", "-ubyte")) or "-idx" in name
 
 
-def labels_file_of(path: Path) -> Path | None:
-    """Find the labels that belong to a file of images.
-
-    Parameters
-    ----------
-    path : Path
-        File with an official name, such as ``t10k-images-idx3-ubyte.gz``.
-
-    Returns
-    -------
-    Path or None
-        Its ``labels-idx1`` companion, gzipped or not, if it lies beside it.
-
-    Examples
-    --------
-    >>> labels_file_of(Path("nowhere/train-images-idx3-ubyte.gz")) is None
-    True
-    """
+def _labels_file_of(path: Path) -> Path | None:
+    """Find the labels that belong to a file of images."""
     if "images" not in path.name:
         return None
     name = path.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")

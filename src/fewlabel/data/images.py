@@ -9,8 +9,8 @@ from fewlabel.data import formats
 from fewlabel.data.benchmarks import load_benchmark
 from fewlabel.data.catalogue import NAMES
 from fewlabel.data.decode import SUFFIXES
-from fewlabel.data.folder import from_files, from_folder
-from fewlabel.data.idx import is_idx
+from fewlabel.data.folder import _from_files, _from_folder
+from fewlabel.data.idx import _is_idx
 from fewlabel.data.imageset import ImageSet, Skipped
 from fewlabel.data.parallel import Progress
 from fewlabel.errors import DataError
@@ -68,10 +68,10 @@ def load_images(
         exists = False
     if not exists:
         return _load_benchmark(str(source), split)
-    if path.is_dir() and not formats.is_idx_folder(path):
-        return from_folder(path, split=split, progress=progress, white_level=white_level)
+    if path.is_dir() and not formats._is_idx_folder(path):
+        return _from_folder(path, split=split, progress=progress, white_level=white_level)
     if path.is_dir():
-        return formats.from_idx_folder(path, split, source=str(source))
+        return formats._from_idx_folder(path, split, source=str(source))
     if split is not None:
         raise DataError(f"{source} is one file and has no split {split!r}: leave the split out.")
     return _load_file(path, progress, white_level)
@@ -89,13 +89,13 @@ def _load_benchmark(source: str, split: str | None) -> ImageSet:
 def _load_file(path: Path, progress: Progress | None, white_level: int | None) -> ImageSet:
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
-        return formats.from_manifest(path, progress=progress, white_level=white_level)
+        return formats._from_manifest(path, progress=progress, white_level=white_level)
     if suffix == ".npz":
-        return formats.from_npz(path, white_level=white_level)
+        return formats._from_npz(path, white_level=white_level)
     if suffix in SUFFIXES:
-        return from_files([path], progress=progress, white_level=white_level)
-    if is_idx(path):
-        return formats.from_idx(path, white_level=white_level)
+        return _from_files([path], progress=progress, white_level=white_level)
+    if _is_idx(path):
+        return formats._from_idx(path, white_level=white_level)
     raise DataError(
         f"{path} is of no known form: give a folder, a .npz, idx or .csv file, an image, or one "
         f"of the benchmarks {', '.join(NAMES)}."

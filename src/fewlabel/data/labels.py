@@ -13,7 +13,7 @@ import numpy as np
 
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.label_texts import BAR, listed_names
-from fewlabel.data.tables import Row, read_table, write_table
+from fewlabel.data.tables import _read_table, _Row, write_table
 from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
 from fewlabel.errors import LabelError
 
@@ -167,7 +167,7 @@ def read_labels(
     path = Path(path)
     _check_kind(path, images)
     key = "index" if images.by_index else "path"
-    _, rows = read_table(path, required=[key, "label"], what="label table", error=LabelError)
+    _, rows = _read_table(path, required=[key, "label"], what="label table", error=LabelError)
     given, lines, purposes, dropped = _collect(path, rows, images, key)
     if dropped:
         warnings.warn(
@@ -287,7 +287,7 @@ def _check_kind(path: Path, images: ImageSet) -> None:
 
 
 def _collect(
-    path: Path, rows: Sequence[Row], images: ImageSet, key: str
+    path: Path, rows: Sequence[_Row], images: ImageSet, key: str
 ) -> tuple[dict[int, str], dict[int, int], dict[int, str], list[str]]:
     """Match rows to images: label, line and purpose of each, and names not used."""
     index_of = {name: i for i, name in enumerate(images.names)}

@@ -12,31 +12,8 @@ class UnreadableImageError(Exception):
     """A file that cannot be used as an image; the text is the reason."""
 
 
-def standard_mode(image: Image.Image, white: int) -> Image.Image:
-    """Convert an image of any mode to L, RGB or RGBA.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        Loaded image.
-    white : int
-        Value of a 16-bit image that becomes 255.
-
-    Returns
-    -------
-    PIL.Image.Image
-        Image in mode L, RGB, or RGBA where some of it is transparent.
-
-    Raises
-    ------
-    UnreadableImageError
-        If it holds floats that are not finite.
-
-    Examples
-    --------
-    >>> standard_mode(Image.new("CMYK", (2, 2)), 65535).mode
-    'RGB'
-    """
+def _standard_mode(image: Image.Image, white: int) -> Image.Image:
+    """Convert an image of any mode to L, RGB or RGBA."""
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_scaled(np.asarray(image), white))
     if image.mode in ("L", "RGB", "RGBA") and "transparency" not in image.info:
@@ -46,24 +23,8 @@ def standard_mode(image: Image.Image, white: int) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def on_white(image: Image.Image) -> Image.Image:
-    """Lay a transparent image on white.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        Image in mode L, RGB or RGBA.
-
-    Returns
-    -------
-    PIL.Image.Image
-        Image in mode L or RGB.
-
-    Examples
-    --------
-    >>> on_white(Image.new("RGBA", (1, 1), (9, 9, 9, 0))).getpixel((0, 0))
-    (255, 255, 255)
-    """
+def _on_white(image: Image.Image) -> Image.Image:
+    """Lay a transparent image on white."""
     if image.mode != "RGBA":
         return image
     ground = Image.new("RGB", image.size, (255, 255, 255))
@@ -71,53 +32,19 @@ def on_white(image: Image.Image) -> Image.Image:
     return ground
 
 
-def has_equal_channels(image: Image.Image) -> bool:
-    """Tell whether an image is grey, whatever its mode.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        Image in mode L, RGB or RGBA.
-
-    Returns
-    -------
-    bool
-        True if red, green and blue agree everywhere.
-
-    Examples
-    --------
-    >>> has_equal_channels(Image.new("RGB", (2, 2), (7, 7, 7)))
-    True
-    """
+def _has_equal_channels(image: Image.Image) -> bool:
+    """Tell whether an image is grey, whatever its mode."""
     if image.mode == "L":
         return True
-    pixels = np.asarray(on_white(image))
+    pixels = np.asarray(_on_white(image))
     return bool(
         np.array_equal(pixels[..., 0], pixels[..., 1])
         and np.array_equal(pixels[..., 0], pixels[..., 2])
     )
 
 
-def resize_cover(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Scale an image so that it covers a size, and crop the centre.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        Image in mode L, RGB or RGBA.
-    size : (int, int)
-        Height and width.
-
-    Returns
-    -------
-    PIL.Image.Image
-        Image of that size, scaled by bicubic interpolation with antialiasing.
-
-    Examples
-    --------
-    >>> resize_cover(Image.new("L", (40, 20)), (5, 8)).size
-    (8, 5)
-    """
+def _resize_cover(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Scale an image so that it covers a size, and crop the centre."""
     height, width = size
     if image.size == (width, height):
         return image

@@ -35,33 +35,13 @@ def worker_count() -> int:
     return max(1, min(16, cores or 1))
 
 
-def parallel_map(
+def _parallel_map(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     *,
     progress: Progress | None = None,
 ) -> list[Result]:
-    """Apply a function to every item in threads; results come in the order of the items.
-
-    Parameters
-    ----------
-    function : callable
-        Takes one item. What it raises is raised here, and the items not begun are dropped.
-    items : sequence
-        What to work on.
-    progress : callable, optional
-        Called as ``progress(done, total)`` as the work goes on.
-
-    Returns
-    -------
-    list
-        One result an item.
-
-    Examples
-    --------
-    >>> parallel_map(abs, [-1, 2, -3])
-    [1, 2, 3]
-    """
+    """Apply a function to every item in threads; results come in the order of the items."""
 
     def work(chunk: Sequence[Item]) -> list[Result]:
         return [function(item) for item in chunk]

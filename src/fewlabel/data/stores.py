@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fewlabel.data.decode import FileInfo, decode_file, quiet_pillow
-from fewlabel.data.modes import UnreadableImageError, resize_cover, white_level
-from fewlabel.data.parallel import parallel_map
+from fewlabel.data.decode import _decode_file, _FileInfo, _quiet_pillow
+from fewlabel.data.modes import UnreadableImageError, _resize_cover, white_level
+from fewlabel.data.parallel import _parallel_map
 from fewlabel.errors import DataError
 
 _RESIZED_AT_ONCE = 1_024
@@ -61,7 +61,7 @@ class _FileStore:
     def __init__(
         self,
         paths: Sequence[Path],
-        infos: Sequence[FileInfo],
+        infos: Sequence[_FileInfo],
         names: Sequence[str],
         white: int | None = None,
     ) -> None:
@@ -99,7 +99,7 @@ class _FileStore:
         def decode_into(position: int) -> None:
             row = int(rows[position])
             try:
-                out[position] = decode_file(
+                out[position] = _decode_file(
                     self._paths[row], size=size, channels=channels, white=self.white
                 )
             except UnreadableImageError as error:
@@ -108,8 +108,8 @@ class _FileStore:
                     f"({error}): put the file back, or start again without it."
                 ) from error
 
-        with quiet_pillow():
-            parallel_map(decode_into, range(len(rows)))
+        with _quiet_pillow():
+            _parallel_map(decode_into, range(len(rows)))
         return out
 
 
@@ -121,7 +121,7 @@ def _resize_arrays(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         # A crop begins and ends within pixels, which Pillow can do and torch cannot.
         for image, resized in zip(pixels, out, strict=True):
             whole = Image.fromarray(image[..., 0] if channels == 1 else image)
-            resized[:] = np.asarray(resize_cover(whole, size)).reshape(resized.shape)
+            resized[:] = np.asarray(_resize_cover(whole, size)).reshape(resized.shape)
         return out
     # As Pillow's, up to rounding, and several times faster than a call an image. Imported late:
     # listing and labelling images should not wait for torch.

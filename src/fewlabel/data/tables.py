@@ -12,61 +12,21 @@ from fewlabel.errors import UsageError
 from fewlabel.files import atomic_file
 
 
-class Row(NamedTuple):
-    """One record of a table.
-
-    Attributes
-    ----------
-    line : int
-        The line it starts on; 1 is the header.
-    cells : dict of str to str
-        Its cells by column.
-    """
+class _Row(NamedTuple):
+    """One record of a table."""
 
     line: int
     cells: dict[str, str]
 
 
-def read_table(
+def _read_table(
     path: str | Path, *, required: Iterable[str], what: str, error: type[UsageError]
-) -> tuple[tuple[str, ...], list[Row]]:
+) -> tuple[tuple[str, ...], list[_Row]]:
     """Read a CSV table with a header.
 
     Commas, semicolons and tabs separate columns; a byte-order mark, Windows line ends, empty
     lines and columns beyond those that are asked for do no harm. Names of columns are
     compared in lower case.
-
-    Parameters
-    ----------
-    path : str or Path
-        File in UTF-8.
-    required : iterable of str
-        Columns that must be there.
-    what : str
-        What the file is, for messages.
-    error : type of UsageError
-        Exception to raise.
-
-    Returns
-    -------
-    columns : tuple of str
-        Names of the columns.
-    rows : list of Row
-        Records with at least one cell that is not blank.
-
-    Raises
-    ------
-    UsageError
-        An exception of type ``error`` if the file cannot be read, has no such columns or no
-        rows, or is not CSV. The message names the file and the line.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> file = Path(tempfile.mkdtemp()) / "labels.csv"
-    >>> write_table(file, ("path", "label"), [("a,b.jpg", "cat")])
-    >>> read_table(file, required=["path"], what="label table", error=UsageError)[1]
-    [Row(line=2, cells={'path': 'a,b.jpg', 'label': 'cat'})]
     """
     path = Path(path)
     lines = io.StringIO(_text(path, what, error), newline="")
@@ -86,7 +46,7 @@ def read_table(
         raise error(f"{path}, line {header_line}: the column `{repeated[0]}` stands twice.")
     # A short record leaves its last columns blank.
     rows = [
-        Row(line, dict.fromkeys(columns, "") | dict(zip(columns, cells, strict=False)))
+        _Row(line, dict.fromkeys(columns, "") | dict(zip(columns, cells, strict=False)))
         for line, cells in records
     ]
     if not rows:

@@ -25,46 +25,14 @@ def _kind(name: str) -> Any:
     return getattr(importlib.import_module(f"fewlabel.features.{module}"), class_name)
 
 
-def choose_extractor(
+def _choose_extractor(
     features: str = "auto",
     *,
     weights: str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
 ) -> tuple[FeatureExtractor, str]:
-    """Make the feature extractor that was asked for.
-
-    Parameters
-    ----------
-    features : str
-        ``"auto"``, ``"patches"``, ``"pixels"``, or the timm name of a pretrained network.
-        ``"auto"`` takes the network of ``weights`` where weights are given, else patches.
-    weights : str or Path, optional
-        A ``.safetensors`` file with weights of the network.
-    seed : int
-        Seed of what is learnt.
-    device : {"auto", "cpu", "cuda", "mps"}
-        Where a network runs.
-
-    Returns
-    -------
-    extractor : FeatureExtractor
-        Not fitted yet.
-    reason : str
-        One sentence: which features, and why.
-
-    Raises
-    ------
-    UsageError
-        If weights are given for features that have none.
-    MissingExtraError
-        If a network is asked for and timm is not installed.
-
-    Examples
-    --------
-    >>> choose_extractor("pixels")[1]
-    'Pixels, as asked for.'
-    """
+    """Make the feature extractor that was asked for."""
     if features in ("pixels", "patches") and weights is not None:
         raise UsageError(
             f"Weights are given, but the features {features!r} have none: leave out --weights, "

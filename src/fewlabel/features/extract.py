@@ -8,7 +8,7 @@ import numpy as np
 
 from fewlabel.data import ImageSet
 from fewlabel.features.base import FeatureExtractor, Progress
-from fewlabel.features.choose import choose_extractor
+from fewlabel.features.choose import _choose_extractor
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ def extract_features(
     Features
         One row an image, and the extractor for more images.
     """
-    extractor, reason = choose_extractor(features, weights=weights, seed=seed, device=device)
+    extractor, reason = _choose_extractor(features, weights=weights, seed=seed, device=device)
     if cache:
         # Imported late: it reads all code that computes features.
         from fewlabel.features.cache import cached_transform

@@ -24,36 +24,23 @@ _VALUES_A_BLOCK = 1_000_000
 
 
 @dataclass(frozen=True)
-class PatchFilters:
+class _PatchFilters:
     """A dictionary of patches with its whitening folded in.
 
     The response of filter ``j`` to a patch ``p`` is ``(p / std(p)) @ weight[:, j] + bias[j]``,
     which equals the filter's product with the contrast-normalised, whitened patch.
-
-    Attributes
-    ----------
-    weight : ndarray of shape (C * p * p, n_filters)
-        Filters, float32; each column sums to zero, so that a patch's mean drops out.
-    bias : ndarray of shape (n_filters,)
-        Responses' offsets, float32.
-    threshold : float
-        Soft threshold on the responses.
-    patch_size : int
-        Side ``p`` of a patch, in pixels.
-    stride : int
-        Pixels from one patch to the next.
-    pad : int
-        Pixels of zeros around the image.
-    grid : int
-        Responses are averaged over ``grid`` × ``grid`` cells.
     """
 
+    # (C * p * p, n_filters) float32; each column sums to zero, so that a patch's mean drops out.
     weight: np.ndarray
     bias: np.ndarray
+    # On the responses.
     threshold: float
     patch_size: int
     stride: int
+    # Pixels of zeros around the image.
     pad: int
+    # Responses are averaged over grid × grid cells.
     grid: int
 
     @property
@@ -62,35 +49,10 @@ class PatchFilters:
         return 2 * self.grid**2 * len(self.bias)
 
 
-def sample_patches(
+def _sample_patches(
     images: np.ndarray, n_patches: int, patch_size: int, pad: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Cut patches at random places out of random images.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W, C)
-        Pixels in [0, 1], float32.
-    n_patches : int
-        How many to cut.
-    patch_size : int
-        Their side in pixels.
-    pad : int
-        Zeros around the images.
-    rng : numpy.random.Generator
-        Source of the places.
-
-    Returns
-    -------
-    ndarray of shape (n_patches, C * patch_size * patch_size)
-        Flattened patches, channel by channel, float32.
-
-    Examples
-    --------
-    >>> images = np.zeros((2, 8, 8, 3), np.float32)
-    >>> sample_patches(images, 5, 3, 1, np.random.default_rng(0)).shape
-    (5, 27)
-    """
+    """Cut patches at random places out of random images."""
     padded = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (patch_size, patch_size), (1, 2))
     which = rng.integers(windows.shape[0], size=n_patches)
@@ -99,7 +61,7 @@ def sample_patches(
     return np.ascontiguousarray(windows[which, row, column]).reshape(n_patches, -1)
 
 
-def learn_filters(
+def _learn_filters(
     patches: np.ndarray,
     n_filters: int,
     *,
@@ -109,33 +71,8 @@ def learn_filters(
     pad: int,
     grid: int,
     rng: np.random.Generator,
-) -> PatchFilters:
-    """Learn a dictionary: normalise contrast, whiten (ZCA), cluster on the sphere.
-
-    Parameters
-    ----------
-    patches : ndarray of shape (m, d)
-        Flattened patches, float32.
-    n_filters : int
-        Size of the dictionary; fewer if there are fewer distinct patches.
-    threshold : float
-        Soft threshold in standard deviations of the responses.
-    patch_size, stride, pad, grid : int
-        See `PatchFilters`.
-    rng : numpy.random.Generator
-        Seed of the clustering.
-
-    Returns
-    -------
-    PatchFilters
-        The dictionary, whitening folded in.
-
-    References
-    ----------
-    Coates, Lee and Ng, "An analysis of single-layer networks in unsupervised feature
-    learning", AISTATS 2011; Coates and Ng, "Learning feature representations with k-means",
-    2012.
-    """
+) -> _PatchFilters:
+    """Learn a dictionary: normalise contrast, whiten (ZCA), cluster on the sphere."""
     centered = patches - patches.mean(axis=1, keepdims=True)
     scale = np.sqrt(centered.var(axis=1, keepdims=True) + VARIANCE_FLOOR)
     normalized = centered / scale
@@ -155,7 +92,7 @@ def learn_filters(
     weight = whitening @ filters.T
     bias = -(mean @ weight)
     weight -= weight.mean(axis=0, keepdims=True)
-    return PatchFilters(
+    return _PatchFilters(
         weight=weight.astype(np.float32),
         bias=bias.astype(np.float32),
         threshold=threshold * spread,
@@ -181,23 +118,11 @@ def _cluster(directions: np.ndarray, n_filters: int, rng: np.random.Generator) -
     return kmeans.cluster_centers_[np.unique(kmeans.labels_)]
 
 
-def pooled_responses(images: np.ndarray, filters: PatchFilters) -> np.ndarray:
+def _pooled_responses(images: np.ndarray, filters: _PatchFilters) -> np.ndarray:
     """Respond to every patch, threshold both signs, average on a grid, take the square root.
 
     Works through a few images at a time, so that the full-size response maps stay in the
     processor's cache: the maps are some hundred times larger than their averages.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W, C)
-        Pixels, uint8, or floats in [0, 1].
-    filters : PatchFilters
-        The dictionary.
-
-    Returns
-    -------
-    ndarray of shape (n, 2 * grid**2 * n_filters)
-        Non-negative features, float32.
     """
     dtype = matmul_dtype("cpu")
     weight = to_tensor(filters.weight).to(dtype)
@@ -218,13 +143,13 @@ def pooled_responses(images: np.ndarray, filters: PatchFilters) -> np.ndarray:
     return out.sqrt_().numpy()
 
 
-def _map_shape(shape: tuple[int, ...], filters: PatchFilters) -> tuple[int, int]:
+def _map_shape(shape: tuple[int, ...], filters: _PatchFilters) -> tuple[int, int]:
     return tuple(  # type: ignore[return-value]
         (side + 2 * filters.pad - filters.patch_size) // filters.stride + 1 for side in shape[1:3]
     )
 
 
-def _unit_contrast(images: torch.Tensor, filters: PatchFilters, centered: bool) -> torch.Tensor:
+def _unit_contrast(images: torch.Tensor, filters: _PatchFilters, centered: bool) -> torch.Tensor:
     """Flatten all patches of (b, C, H, W) images, each divided by its standard deviation."""
     padded = torch.nn.functional.pad(images, (filters.pad,) * 4)
     size, stride = filters.patch_size, filters.stride
@@ -240,7 +165,7 @@ def _unit_contrast(images: torch.Tensor, filters: PatchFilters, centered: bool) 
     return patches.mul_(scale.reshape(-1, 1))
 
 
-def _pool_both_signs(responses: torch.Tensor, filters: PatchFilters) -> torch.Tensor:
+def _pool_both_signs(responses: torch.Tensor, filters: _PatchFilters) -> torch.Tensor:
     """Average max(r - t, 0) and max(-r - t, 0) over the cells of the grid."""
     positive = (responses - filters.threshold).clamp_min_(0)
     negative = responses.neg_().sub_(filters.threshold).clamp_min_(0)

@@ -94,33 +94,15 @@ def load_network(
     model = made.module.eval().requires_grad_(False)
     probe = torch.rand(2, 3, *made.size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     n_features = try_model(model, probe, recipe.model).shape[1]
-    folded = fold_batch_norms(model, probe)
+    folded = _fold_batch_norms(model, probe)
     return Network(folded, made.tensors, made.recipe, made.size, n_features)
 
 
-def fold_batch_norms(model: nn.Module, probe: torch.Tensor) -> nn.Module:
+def _fold_batch_norms(model: nn.Module, probe: torch.Tensor) -> nn.Module:
     """Fold each BatchNorm that directly follows a convolution into that convolution.
 
     Which ones do is seen from a run on ``probe``; the folded network is kept if it gives the
     same features there. On a CPU this saves a third of the time of small networks.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Network in evaluation mode; not changed.
-    probe : Tensor of shape (b, 3, H, W)
-        Input to try it on.
-
-    Returns
-    -------
-    torch.nn.Module
-        The folded network, or ``model`` itself where folding is not possible.
-
-    Examples
-    --------
-    >>> layers = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).eval()
-    >>> fold_batch_norms(layers, torch.zeros(1, 3, 2, 2))[1]
-    Identity()
     """
     pairs = _convolutions_before_norms(model, probe)
     if not pairs:

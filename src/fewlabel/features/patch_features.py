@@ -17,7 +17,7 @@ from fewlabel.features.base import (
     _reducer_from_state,
     _reducer_state,
 )
-from fewlabel.features.filters import PatchFilters
+from fewlabel.features.filters import _PatchFilters
 from fewlabel.features.patches import PatchDictionary
 from fewlabel.features.reduce import DampedPCA, _sample_rows
 from fewlabel.params import as_size
@@ -117,7 +117,7 @@ class PatchFeatures(FeatureExtractor):
         extractor = cls(max_fit_samples=meta["max_fit_samples"], random_state=meta["random_state"])
         extractor.size_ = as_size(meta["size"], owner="PatchFeatures")
         extractor.channels_ = int(meta["channels"])
-        filters = PatchFilters(weight=arrays["weight"], bias=arrays["bias"], **meta["filters"])
+        filters = _PatchFilters(weight=arrays["weight"], bias=arrays["bias"], **meta["filters"])
         reducer = _reducer_from_state(arrays, meta)
         _check_shapes(filters, reducer, extractor.channels_)
         dictionary = PatchDictionary(random_state=extractor.random_state)
@@ -129,7 +129,7 @@ class PatchFeatures(FeatureExtractor):
         return extractor
 
 
-def _check_shapes(filters: PatchFilters, reducer: DampedPCA | None, channels: int) -> None:
+def _check_shapes(filters: _PatchFilters, reducer: DampedPCA | None, channels: int) -> None:
     expected = (filters.patch_size**2 * channels, len(filters.bias))
     if filters.weight.shape != expected or filters.bias.shape != expected[1:]:
         raise ModelFormatError(

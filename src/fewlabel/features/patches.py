@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fewlabel.compute import as_generator
 from fewlabel.errors import UsageError
 from fewlabel.features.filters import (
-    PatchFilters,
-    learn_filters,
-    pooled_responses,
-    sample_patches,
+    _learn_filters,
+    _PatchFilters,
+    _pooled_responses,
+    _sample_patches,
 )
 from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
 from fewlabel.params import check_parameters, integer, number
@@ -156,7 +156,7 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             # One array from the start: joined blocks would be held twice.
             sample = np.empty((len(rows), self.filters_.n_values), dtype=np.float32)
             for block in gen_batches(len(rows), _BLOCK):
-                sample[block] = pooled_responses(images[rows[block]], self.filters_)
+                sample[block] = _pooled_responses(images[rows[block]], self.filters_)
             self.reducer_ = DampedPCA(
                 self.n_components, power=self.power, random_state=int(rng.integers(2**31))
             )._fit_overwriting(sample)
@@ -187,10 +187,10 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return np.concatenate([self._describe(images[block]) for block in blocks])
 
     def _describe(self, images: np.ndarray) -> np.ndarray:
-        pooled = pooled_responses(images, self.filters_)
+        pooled = _pooled_responses(images, self.filters_)
         return pooled if self.reducer_ is None else self.reducer_.transform(pooled)
 
-    def _learn(self, images: np.ndarray, rng: np.random.Generator) -> PatchFilters:
+    def _learn(self, images: np.ndarray, rng: np.random.Generator) -> _PatchFilters:
         shorter = min(images.shape[1:3])
         size = min(self.patch_size, max(1, shorter // 3))
         pad = size // 3
@@ -198,8 +198,8 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         grid = max(1, min(self.grid, (shorter + 2 * pad - size) // stride + 1))
         # A patch an image is plenty, and the images that are cut from must fit in memory.
         pool = np.sort(rng.permutation(len(images))[: _most_images(images.shape)])
-        patches = sample_patches(_unit_range(images[pool]), self.n_patches, size, pad, rng)
-        return learn_filters(
+        patches = _sample_patches(_unit_range(images[pool]), self.n_patches, size, pad, rng)
+        return _learn_filters(
             patches,
             self.n_filters,
             threshold=self.threshold,
