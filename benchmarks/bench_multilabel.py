@@ -4,9 +4,9 @@
 
 The network is `fewlabel.nets`' small CNN on random grey images of 56×56 with 36 labels, 64 in a
 step; ``study`` is the one of the study combo (widths 16, 32, 64 and 128), ``default`` that of
-`fewlabel.MultiLabelNetwork` (32, 64 and 128). ``plain`` is the loop of a tutorial: float32 images
+`fewlabel.NetworkClassifier` (32, 64 and 128). ``plain`` is the loop of a tutorial: float32 images
 in NCHW, binary cross-entropy, AdamW as torch runs it by default. ``fewlabel`` is
-`MultiLabelNetwork.fit`, which besides masks what is not known and averages the weights. Seconds
+`NetworkClassifier.fit`, which besides masks what is not known and averages the weights. Seconds
 leave out imports and a warm-up. The goal of 2,000 images a second is for two cores with AMX.
 """
 
@@ -44,9 +44,9 @@ def targets(n: int) -> np.ndarray:
 
 def ours(n_steps: int, network: str, data: Any) -> None:
     """Train by fewlabel's estimator."""
-    from fewlabel import MultiLabelNetwork
+    from fewlabel import NetworkClassifier
 
-    model = MultiLabelNetwork(
+    model = NetworkClassifier(
         "cnn",
         options={"widths": WIDTHS[network]},
         n_epochs=1,

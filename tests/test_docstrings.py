@@ -21,8 +21,12 @@ ROOT = Path(__file__).parent.parent
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["numpydoc_validation"]
 # The docstring of a command is its help text.
 SKIP = ("fewlabel.cli", "fewlabel.__main__")
-# The module's docstring gives the shapes of y and proba, which all methods share.
-SHORT = tuple(f"fewlabel.data.task.{name}" for name in ("Task.", "SingleLabel", "MultiLabel"))
+# What all methods share stands once: at the top of the module, or in the docstring of the class.
+SHORT = (
+    *(f"fewlabel.data.task.{name}" for name in ("Task.", "SingleLabel", "MultiLabel")),
+    "fewlabel.nets.loop.Trainer.",
+    "fewlabel.nets.network.Network.",
+)
 OBJECT_MEMBERS = (property, staticmethod, classmethod)
 
 

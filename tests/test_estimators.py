@@ -24,7 +24,6 @@ from fewlabel import (
     GraphPropagation,
     KMeans,
     MultiLabelClassifier,
-    MultiLabelNetwork,
     NetworkClassifier,
     PatchDictionary,
     Representatives,
@@ -55,7 +54,6 @@ ESTIMATORS = [
         expert_epochs=1,
     ),
     MultiLabelClassifier(alphas=(0.9,)),
-    MultiLabelNetwork("mlp", options={"widths": (16,)}, n_epochs=2, min_steps=10),
     TeacherStudent(
         NetworkClassifier(options={"widths": (32, 16)}, n_epochs=5, min_steps=60),
         n_members=2,
@@ -92,8 +90,6 @@ TABLES = dict.fromkeys(
 
 
 def expected_failed_checks(estimator):
-    if isinstance(estimator, MultiLabelNetwork):
-        return TABLES | WEIGHTS
     if isinstance(estimator, MultiLabelClassifier):
         # It takes no weights, so this check is none of it.
         return {k: v for k, v in TABLES.items() if not k.endswith("one_label_sample_weights")}
@@ -240,12 +236,26 @@ def test_the_settings_of_a_clusterer_are_searched(clusterer, digits):
     assert found.best_params_ == {name: 30}
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
-def test_a_clone_is_the_same_but_not_fitted(estimator, digits):
+def takes(estimator):
+    """Name the forms of y that an estimator takes."""
+    if isinstance(estimator, MultiLabelClassifier):
+        return ["table"]
+    return ["column", "table"] if isinstance(estimator, NetworkClassifier) else ["column"]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "form"),
+    [
+        pytest.param(e, form, id=f"{type(e).__name__}-{form}")
+        for e in ESTIMATORS
+        for form in takes(e)
+    ],
+)
+def test_a_clone_is_the_same_but_not_fitted(estimator, form, digits):
     X, truth = digits
     twin = clone(estimator).set_params(random_state=0)
     y = few(truth[:60])
-    if isinstance(estimator, MultiLabelClassifier | MultiLabelNetwork):
+    if form == "table":
         y = np.where(y[:, None] < 0, -1, y[:, None] == np.arange(10))
     first = twin.fit(X[:60], y)
     second = clone(twin).fit(X[:60], y)

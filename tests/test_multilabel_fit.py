@@ -283,12 +283,12 @@ def test_only_pseudo_labels_make_networks_learn_from_unlabelled_images(network, 
 
 
 def test_an_interrupted_fit_trains_no_finished_network_again(network, data, prepared, monkeypatch):
-    from fewlabel.nets import MultiLabelNetwork
+    from fewlabel.nets import NetworkClassifier
 
     def never(*args, **settings):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(MultiLabelNetwork, "_train", never)
+    monkeypatch.setattr(NetworkClassifier, "_train", never)
     monkeypatch.setattr(label_road, "_LEAST_STEPS", 25)
     monkeypatch.setattr(label_road, "_MEMBERS", 2)
     images, labels, _ = data

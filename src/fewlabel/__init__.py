@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fewlabel.features.reduce import DampedPCA
     from fewlabel.graph import ClusterPropagation, FewLabelClassifier, GraphPropagation
     from fewlabel.graph.multilabel import MultiLabelClassifier
-    from fewlabel.nets import MultiLabelNetwork, NetworkClassifier
+    from fewlabel.nets import NetworkClassifier
     from fewlabel.pipeline import FitSettings, extract_features, fit_images, select_images
     from fewlabel.runs.folder import evaluate_run, load_run, save_run
     from fewlabel.semisupervised import BinaryExperts, SelfTraining, TeacherStudent
@@ -36,7 +36,6 @@ _HOME = {
     "GraphPropagation": "graph",
     "KMeans": "cluster.kmeans",
     "MultiLabelClassifier": "graph.multilabel",
-    "MultiLabelNetwork": "nets",
     "NeighborIndex": "cluster.neighbors",
     "NetworkClassifier": "nets",
     "PatchDictionary": "features.patches",
@@ -64,7 +63,6 @@ __all__ = [
     "GraphPropagation",
     "KMeans",
     "MultiLabelClassifier",
-    "MultiLabelNetwork",
     "NeighborIndex",
     "NetworkClassifier",
     "PatchDictionary",

@@ -11,8 +11,7 @@ from fewlabel.nets import ARCHITECTURES, NetworkSpec, build_network
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 8, 8), (3, 5, 7), (1, 64, 64)])
 def test_images_of_any_size_give_one_row_of_logits_each(name, shape):
-    options = {"first": 3} if name == "pair" else {}
-    network = build_network(NetworkSpec(name, shape, 7, options)).eval()
+    network = build_network(NetworkSpec(name, shape, 7)).eval()
     images = torch.rand(4, *shape)
     assert network(images).shape == (4, 7)
     assert network.embed(images).shape == (4, network.head.in_features)
@@ -31,7 +30,7 @@ def test_options_reach_the_network():
     spec = NetworkSpec("resnet", (1, 28, 28), 10, {"widths": [4, 6], "blocks": 2})
     network = build_network(spec)
     assert network.head.in_features == 6
-    assert sum(type(layer).__name__ == "ResidualBlock" for layer in network.modules()) == 4
+    assert sum(type(layer).__name__ == "_ResidualBlock" for layer in network.modules()) == 4
 
 
 @pytest.mark.parametrize(("depth", "widen"), [(10, 1), (16, 2)])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fewlabel.errors import UsageError
-from fewlabel.nets.batches import TrainingSet, as_inputs, epoch_rows, n_batches, to_network
+from fewlabel.nets.batches import TrainingSet, _epoch_rows, _n_batches, as_inputs, to_network
 
 CPU = torch.device("cpu")
 
@@ -41,7 +41,7 @@ def test_images_reach_the_network_channels_first_from_0_to_1(shape, expected):
 
 def test_every_row_is_visited_once_in_an_order_of_its_own():
     def rows(seed, epoch):
-        return torch.cat(list(epoch_rows(100, 32, seed, epoch))).tolist()
+        return torch.cat(list(_epoch_rows(100, 32, seed, epoch))).tolist()
 
     assert sorted(rows(0, 0)) == list(range(100))
     assert rows(0, 0) == rows(0, 0)
@@ -51,9 +51,9 @@ def test_every_row_is_visited_once_in_an_order_of_its_own():
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 33])
 @pytest.mark.parametrize("batch_size", [1, 2, 32])
 def test_no_batch_holds_a_single_row(n, batch_size):
-    sizes = [len(rows) for rows in epoch_rows(n, batch_size, 0, 0)]
+    sizes = [len(rows) for rows in _epoch_rows(n, batch_size, 0, 0)]
     assert min(sizes) >= 2
-    assert len(sizes) == n_batches(n, batch_size)
+    assert len(sizes) == _n_batches(n, batch_size)
 
 
 def test_lengths_must_agree():
@@ -70,6 +70,7 @@ def test_the_digest_sees_every_part():
         TrainingSet.of(other, targets).digest(),
         TrainingSet.of(X, targets[::-1]).digest(),
         TrainingSet.of(X, targets, np.ones(3)).digest(),
+        TrainingSet.of(X, targets, known=np.ones((3, 3))).digest(),
     ]
-    assert len(set(digests)) == 4
+    assert len(set(digests)) == 5
     assert TrainingSet.of(X, targets).digest() == digests[0]

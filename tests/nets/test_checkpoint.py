@@ -6,18 +6,18 @@ from safetensors.torch import save_file
 
 from fewlabel.errors import ModelFormatError
 from fewlabel.nets.checkpoint import (
-    load_checkpoint,
-    optimizer_tensors,
-    restore_optimizer,
-    save_checkpoint,
+    _load_checkpoint,
+    _optimizer_tensors,
+    _restore_optimizer,
+    _save_checkpoint,
 )
 
 
 def test_what_is_saved_is_loaded(tmp_path):
     file = tmp_path / "checkpoint.safetensors"
     tensors = {"a": torch.arange(6.0).reshape(2, 3).T, "b": torch.tensor(4)}
-    save_checkpoint(file, tensors, {"epoch": 3, "history": [{"loss": 0.5}]})
-    found = load_checkpoint(file)
+    _save_checkpoint(file, tensors, {"epoch": 3, "history": [{"loss": 0.5}]})
+    found = _load_checkpoint(file)
     assert found.meta["history"] == [{"loss": 0.5}]
     assert found.tensors["a"].tolist() == tensors["a"].tolist()
     assert int(found.tensors["b"]) == 4
@@ -25,17 +25,17 @@ def test_what_is_saved_is_loaded(tmp_path):
 
 def test_a_truncated_file_is_refused(tmp_path):
     file = tmp_path / "checkpoint.safetensors"
-    save_checkpoint(file, {"a": torch.ones(100)}, {})
+    _save_checkpoint(file, {"a": torch.ones(100)}, {})
     file.write_bytes(file.read_bytes()[:-50])
     with pytest.raises(ModelFormatError, match="delete it to train from the start"):
-        load_checkpoint(file)
+        _load_checkpoint(file)
 
 
 def test_weights_without_our_header_are_refused(tmp_path):
     file = tmp_path / "weights.safetensors"
     save_file({"a": torch.ones(2)}, file)
     with pytest.raises(ModelFormatError, match="not a checkpoint of this version"):
-        load_checkpoint(file)
+        _load_checkpoint(file)
 
 
 def test_a_restored_optimizer_takes_the_same_steps():
@@ -52,7 +52,7 @@ def test_a_restored_optimizer_takes_the_same_steps():
     step(first, [1.0, 3.0])
     second = torch.optim.AdamW(parameters(), lr=0.1)
     second.param_groups[0]["params"][0].data.copy_(first.param_groups[0]["params"][0].data)
-    restore_optimizer(second, optimizer_tensors(first))
+    _restore_optimizer(second, _optimizer_tensors(first))
     assert step(second, [-2.0, 0.5]) == step(first, [-2.0, 0.5])
 
 
@@ -72,8 +72,8 @@ def test_averages_of_a_filter_keep_the_order_that_the_filter_has_in_memory():
     first, second = optimizer(), optimizer()
     step(*first, seed=1)
     second[0].data.copy_(first[0].data)
-    written = {name: tensor.contiguous() for name, tensor in optimizer_tensors(first[1]).items()}
-    restore_optimizer(second[1], written)
+    written = {name: tensor.contiguous() for name, tensor in _optimizer_tensors(first[1]).items()}
+    _restore_optimizer(second[1], written)
     step(*first, seed=2)
     step(*second, seed=2)
     assert torch.equal(first[0], second[0])

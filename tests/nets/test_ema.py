@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fewlabel.nets import MovingAverage
+from fewlabel.nets.ema import MovingAverage
 
 
 def test_the_first_updates_average_over_few_steps():

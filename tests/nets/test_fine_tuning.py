@@ -135,9 +135,24 @@ def test_soft_targets(weights):
     classes, codes = np.unique(y, return_inverse=True)
     soft = 0.1 + 0.7 * np.eye(3)[codes]
     model = FineTuning(weights=weights, depth="head", augment=None)
-    model.fit_soft(images, soft, np.ones(len(y)), classes=classes)
+    model.fit_soft(images, soft, sample_weight=np.ones(len(y)), classes=classes)
     assert model.score(*coloured(seed=1)) > 0.8
     assert model.predict_proba(images).max() < 0.98
+
+
+@pytest.mark.parametrize("depth", ["head", "full"])
+def test_photos_may_have_several_labels(weights, depth):
+    images, y = coloured()
+    table = np.stack([y == "red", y != "blue"], axis=1).astype(int)
+    table[::7, 1] = -1
+    augment = None if depth == "head" else "mild"
+    model = FineTuning(weights=weights, depth=depth, augment=augment, n_epochs=2, min_steps=4)
+    model.fit(images, table)
+    new, truth = coloured(seed=1)
+    score = model.score(new, np.stack([truth == "red", truth != "blue"], axis=1).astype(int))
+    assert score > (0.8 if depth == "head" else 0.3)
+    again = FineTuning.from_state(*model.to_state())
+    np.testing.assert_array_equal(again.predict(new), model.predict(new))
 
 
 def test_weights_of_photos_count(weights):
@@ -188,7 +203,7 @@ def test_a_saved_network_predicts_the_same_without_the_file(weights, tmp_path):
 def test_an_interrupted_training_goes_on_to_the_same_weights(weights, tmp_path, monkeypatch):
     # Every look at the clock is ten minutes after the last: each epoch ends with a checkpoint.
     clock = itertools.count(step=600)
-    monkeypatch.setattr("fewlabel.nets.loop.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("fewlabel.nets.callbacks.time.monotonic", lambda: float(next(clock)))
 
     def interrupt(stage, done, total):
         if done == 6:
@@ -236,5 +251,5 @@ def test_photos_that_do_not_fit_in_memory(weights, monkeypatch):
 
 
 def test_one_label_an_image(weights):
-    with pytest.raises(UsageError, match="Got 3 for 6 images"):
+    with pytest.raises(UsageError, match="Got 3 labels for 6 images"):
         FineTuning(weights=weights).fit(coloured(6)[0], ["a", "b", "a"])

@@ -22,6 +22,7 @@ from fewlabel.nets import (
 )
 from fewlabel.nets.augment import make_augmentation
 from fewlabel.nets.batches import as_inputs
+from fewlabel.nets.callbacks import Validation
 
 CPU = torch.device("cpu")
 SETTINGS = TrainSettings(n_epochs=6, batch_size=32, learning_rate=5e-3, checkpoint_seconds=0.0)
@@ -155,7 +156,7 @@ def test_a_run_killed_outright_goes_on_to_the_same_weights(tmp_path, request):
         return subprocess.run(
             [sys.executable, "-c", KILLED, str(file), how],
             cwd=root,
-            env=os.environ | {"PYTHONPATH": str(root)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *sys.path])},
             capture_output=True,
             text=True,
             check=False,
@@ -172,7 +173,10 @@ def test_the_best_weights_on_validation_data_are_kept_and_training_stops():
     X, classes = blobs(2)
     settings = dataclasses.replace(SETTINGS, n_epochs=60, patience=3)
     trainer = Trainer(network(), settings, device=CPU)
-    trained = trainer.fit(training_set(), (as_inputs(X), classes))
+    validation = Validation(
+        as_inputs(X), classes, lambda y, logits: float(np.mean(logits.argmax(axis=1) == y))
+    )
+    trained = trainer.fit(training_set(), validation)
     reached = [record["validation_accuracy"] for record in trainer.history]
     best = int(np.argmax(reached))
     assert len(reached) == best + 1 + 3 < 60

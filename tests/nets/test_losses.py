@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from fewlabel.nets import (
+from fewlabel.data import MultiLabel, SingleLabel
+from fewlabel.errors import UsageError
+from fewlabel.nets.losses import (
+    _head_bias,
+    _loss_for,
     masked_asymmetric_loss,
     masked_binary_cross_entropy,
-    masked_group_cross_entropy,
+    mean_loss,
     smooth_targets,
     soft_cross_entropy,
 )
@@ -17,14 +21,17 @@ def test_hard_targets_give_torchs_cross_entropy():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(6, 4, generator=generator)
     classes = torch.tensor([0, 1, 2, 3, 0, 1])
-    ours = soft_cross_entropy(logits, torch.nn.functional.one_hot(classes, 4).float())
-    torch.testing.assert_close(ours, torch.nn.functional.cross_entropy(logits, classes))
+    targets = torch.nn.functional.one_hot(classes, 4).float()
+    expected = torch.nn.functional.cross_entropy(logits, classes, reduction="none")
+    torch.testing.assert_close(soft_cross_entropy(logits, targets), expected)
+    known = torch.ones(6, 4)
+    torch.testing.assert_close(soft_cross_entropy(logits, targets, known), expected)
 
 
 def test_a_row_of_weight_0_says_nothing():
     logits = torch.tensor([[2.0, 0.0], [0.0, 5.0]], requires_grad=True)
     targets = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    soft_cross_entropy(logits, targets, torch.tensor([1.0, 0.0])).backward()
+    mean_loss(soft_cross_entropy(logits, targets), torch.tensor([1.0, 0.0])).backward()
     assert logits.grad[0].abs().sum() > 0
     assert logits.grad[1].abs().sum() == 0
 
@@ -39,9 +46,10 @@ def test_unknown_entries_have_no_loss_and_no_gradient():
     for loss in (masked_binary_cross_entropy, masked_asymmetric_loss):
         logits = torch.tensor([[0.5, -1.0, 2.0]], requires_grad=True)
         known = torch.tensor([[1.0, 0.0, 0.5]])
-        values = loss(logits, torch.tensor([[0.0, 1.0, 0.3]]), known)
-        values.sum().backward()
-        assert (values[0] > 0).tolist() == [True, False, True]
+        targets = torch.tensor([[0.0, 1.0, 0.3]])
+        value = loss(logits, targets, known)
+        value.sum().backward()
+        assert value == loss(logits, torch.tensor([[0.0, 0.2, 0.3]]), known)
         assert (logits.grad[0] != 0).tolist() == [True, False, True]
 
 
@@ -54,32 +62,29 @@ def test_the_asymmetric_loss_is_binary_cross_entropy_without_its_asymmetry():
         masked_binary_cross_entropy(logits, targets, known),
     )
     # An easy absent label counts less than a present one that is as easy.
-    easy = masked_asymmetric_loss(
-        torch.tensor([[-2.0, 2.0]]), torch.tensor([[0.0, 1.0]]), known[:1, :2]
+    absent, present = masked_asymmetric_loss(
+        torch.tensor([[-2.0], [2.0]]), torch.tensor([[0.0], [1.0]])
     )
-    assert easy[0, 0] < easy[0, 1] / 50
+    assert absent < present / 50
 
 
-def test_a_group_of_known_labels_has_torchs_cross_entropy():
-    logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
-    codes = torch.tensor([0, 1, 2, 3, 3])
-    targets = torch.nn.functional.one_hot(codes, 4).float()
-    expected = torch.nn.functional.cross_entropy(logits, codes, reduction="none")
-    torch.testing.assert_close(
-        masked_group_cross_entropy(logits, targets, torch.ones(5, 4)), expected
+def test_a_task_has_losses_by_name_and_smooths_over_what_excludes_each_other():
+    logits, targets = torch.randn(3, 4), torch.eye(4)[:3]
+    for task, uniform in ((SingleLabel(), 0.25), (MultiLabel(), 0.5)):
+        plain = _loss_for(task, None, 0.0, "Someone")
+        smoothed = _loss_for(task, None, 0.2, "Someone")(logits, targets, None)
+        torch.testing.assert_close(smoothed, plain(logits, 0.8 * targets + 0.2 * uniform, None))
+    with pytest.raises(UsageError, match="'loss' parameter of Someone must be one of bce, asym"):
+        _loss_for(MultiLabel(), "hinge", 0.0, "Someone")
+
+
+def test_a_head_for_several_labels_starts_from_how_often_each_is_present():
+    targets, known = (
+        np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]]),
+        np.array([[1, 1], [1, 1], [0, 1]]),
     )
-    # One that is known to be present says all; nothing known says nothing.
-    torch.testing.assert_close(masked_group_cross_entropy(logits, targets, targets), expected)
-    nothing = masked_group_cross_entropy(logits, targets, torch.zeros(5, 4))
-    torch.testing.assert_close(nothing, torch.zeros(5))
-
-
-def test_a_label_known_to_be_absent_spreads_to_the_others():
-    logits = torch.zeros(1, 3, requires_grad=True)
-    known = torch.tensor([[1.0, 0.0, 0.0]])
-    loss = masked_group_cross_entropy(logits, torch.zeros(1, 3), known)
-    loss.sum().backward()
-    assert loss.item() == pytest.approx(np.log(1.5), abs=1e-5)
-    assert logits.grad[0, 0] > 0
-    assert logits.grad[0, 1] == logits.grad[0, 2] < 0
-    assert torch.isfinite(logits.grad).all()
+    assert _head_bias(SingleLabel(), targets, None) is None
+    bias = _head_bias(MultiLabel(), targets, known)
+    np.testing.assert_allclose(1 / (1 + np.exp(-bias)), [1 / 2, 1 / 3], rtol=1e-6)
+    never = _head_bias(MultiLabel(), np.zeros((5, 1)), None)
+    np.testing.assert_allclose(1 / (1 + np.exp(-never)), 0.01, rtol=1e-6)

@@ -6,7 +6,7 @@ from torch import nn
 
 from fewlabel.errors import DownloadError, UsageError
 from fewlabel.nets import NetworkSpec, build_network
-from fewlabel.nets.timm_network import pretrained_network, timm_network
+from fewlabel.nets.timm_network import _pretrained_network, _timm_network
 
 SMALL = "mobilenetv3_small_050"
 
@@ -55,7 +55,7 @@ def test_grey_images_are_given_three_equal_colours(network):
 
 
 def test_a_transformer_is_told_the_size_of_its_images():
-    network = timm_network(NetworkSpec("timm/vit_tiny_patch16_224", (3, 48, 32), 2)).eval()
+    network = _timm_network(NetworkSpec("timm/vit_tiny_patch16_224", (3, 48, 32), 2)).eval()
     assert network(torch.zeros(1, 3, 48, 32)).shape == (1, 2)
     assert network.body.model.patch_embed.img_size == (48, 32)
 
@@ -79,7 +79,7 @@ def test_unit_rows_have_length_sqrt_d():
 
 
 def test_the_description_alone_rebuilds_a_pretrained_network():
-    made = pretrained_network(SMALL, 5, pretrained=False, size=(40, 24), seed=3)
+    made = _pretrained_network(SMALL, 5, pretrained=False, size=(40, 24), seed=3)
     again = build_network(NetworkSpec(**made.spec.to_dict()))
     again.load_state_dict(made.state_dict())
     images = torch.rand(2, 3, 40, 24)
@@ -89,7 +89,7 @@ def test_the_description_alone_rebuilds_a_pretrained_network():
 def test_random_weights_are_seeded_and_leave_the_global_random_state_alone():
     before = torch.random.get_rng_state()
     nets = [
-        pretrained_network(SMALL, 5, pretrained=False, size=(32, 32), seed=s) for s in (1, 1, 2)
+        _pretrained_network(SMALL, 5, pretrained=False, size=(32, 32), seed=s) for s in (1, 1, 2)
     ]
     assert torch.equal(torch.random.get_rng_state(), before)
     weights = [nn.utils.parameters_to_vector(net.parameters()) for net in nets]
@@ -119,4 +119,4 @@ def test_a_hub_that_cannot_be_reached(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(DownloadError, match=r"'resnet18' could not be fetched .* --weights PATH"):
-        pretrained_network("resnet18", 2)
+        _pretrained_network("resnet18", 2)

@@ -8,22 +8,23 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from fewlabel import MultiLabelNetwork, NetworkClassifier, TeacherStudent
+from fewlabel import NetworkClassifier, TeacherStudent
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.semisupervised import teacher_rounds
 from fewlabel.semisupervised.voices import Voices
+from fewlabel_experiments.combo.task import GroupedLabels
 
 # What small networks reach on 300 rows depends on the rounding of their products.
 pytestmark = pytest.mark.usefixtures("float32_module")
 
 NETWORK = NetworkClassifier(options={"widths": (48,)}, n_epochs=1, min_steps=80, learning_rate=1e-2)
-SEVERAL = MultiLabelNetwork(
+SEVERAL = NetworkClassifier(
     "mlp", options={"widths": (64,)}, n_epochs=1, min_steps=120, learning_rate=1e-2
 )
 # More rows are passed over as often in more steps.
-STUDENT = MultiLabelNetwork(**SEVERAL.get_params() | {"min_steps": 300})
+STUDENT = NetworkClassifier(**SEVERAL.get_params() | {"min_steps": 300})
 QUICK = {"n_members": 3, "max_rounds": 2, "precision": 0.95, "random_state": 0}
-TWO = ((0, 5), (5, 10))
+TWO = GroupedLabels(((0, 5), (5, 10)))
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +149,7 @@ def test_several_architectures_take_turns(digits):
 
 def test_several_labels_a_row(several, pairs):
     X, few, Y, test = pairs
-    alone = MultiLabelNetwork(**SEVERAL.get_params() | {"random_state": 0})
+    alone = NetworkClassifier(**SEVERAL.get_params() | {"random_state": 0})
     alone.fit(X, few)
     assert several.score(test, Y[1_200:]) > alone.score(test, Y[1_200:]) - 0.03
     assert several.predict(test).shape == (300, 10)
@@ -166,13 +167,13 @@ def test_several_labels_a_row(several, pairs):
 def test_a_mask_is_never_a_target(pairs, monkeypatch):
     X, few, _, _ = pairs
     drawn = {}
-    fit = MultiLabelNetwork.fit_soft
+    fit = NetworkClassifier.fit_soft
 
     def watched(self, X, targets, mask=None, sample_weight=None, classes=None):
         drawn[len(drawn)] = targets, mask
         return fit(self, X, targets, mask, sample_weight, classes)
 
-    monkeypatch.setattr(MultiLabelNetwork, "fit_soft", watched)
+    monkeypatch.setattr(NetworkClassifier, "fit_soft", watched)
     TeacherStudent(SEVERAL, **QUICK | {"max_rounds": 1, "n_members": 2}).fit(X, few)
     targets, mask = drawn[3]
     unbelieved = mask == 0
@@ -185,7 +186,7 @@ def test_a_mask_is_never_a_target(pairs, monkeypatch):
 
 def test_the_structure_of_the_student_is_kept(pairs):
     X, few, Y, test = pairs
-    knowing = MultiLabelNetwork(**SEVERAL.get_params() | {"structure": TWO})
+    knowing = NetworkClassifier(**SEVERAL.get_params() | {"task": TWO})
     model = TeacherStudent(knowing, **QUICK | {"max_rounds": 1, "n_members": 2}).fit(X, few)
     predicted = model.predict(test)
     assert (predicted[:, :5].sum(axis=1) == 1).all()
@@ -318,7 +319,7 @@ def test_labels_that_cannot_be_learnt_are_named_and_bare_rows_counted(pairs):
     assert "No image has any of the labels 3, 7 (always 0)." in model.notes_
     assert any("2 labelled rows have none of the labels" in note for note in model.notes_)
     # Columns of a structure that say other than exactly one are refused by row.
-    knowing = MultiLabelNetwork(**SEVERAL.get_params() | {"structure": TWO})
+    knowing = NetworkClassifier(**SEVERAL.get_params() | {"task": TWO})
     with pytest.raises(UsageError, match="exactly one of the labels 0 to 4, but row 0 has 0"):
         TeacherStudent(knowing).fit(X, few)
 
@@ -336,7 +337,6 @@ def test_labels_that_cannot_be_learnt_are_named_and_bare_rows_counted(pairs):
         ({"max_rounds": -1}, "'max_rounds'"),
         ({"n_members": 0}, "'n_members'"),
         ({"members": []}, "at least one estimator"),
-        ({"members": SEVERAL}, "MultiLabelNetwork and one label a row: give a classifier"),
     ],
 )
 def test_bad_parameters_are_refused(digits, settings, message):
@@ -347,10 +347,10 @@ def test_bad_parameters_are_refused(digits, settings, message):
 
 def test_tables_that_do_not_fit_are_refused(pairs):
     X, few, _, _ = pairs
-    with pytest.raises(UsageError, match="give a MultiLabelNetwork"):
-        TeacherStudent(NETWORK).fit(X, few)
+    with pytest.raises(UsageError, match="give a NetworkClassifier"):
+        TeacherStudent(LogisticRegression()).fit(X, few)
     with pytest.raises(UsageError, match="at least one known label"):
         TeacherStudent(SEVERAL).fit(X, np.full_like(few, -1))
-    named = MultiLabelNetwork(**SEVERAL.get_params() | {"labels": ["a"]})
+    named = NetworkClassifier(**SEVERAL.get_params() | {"labels": ["a"]})
     with pytest.raises(UsageError, match="'labels' must name 10 labels"):
         TeacherStudent(named).fit(X, few)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from fewlabel.data.task import MultiLabel
 from fewlabel.evaluate import multilabel_scores
-from fewlabel.nets import most_likely_labels
 
 from ..protocol import Outcome
 from .recipes import Recipe
-from .session import STRUCTURE, ComboSession
+from .session import ONE_OF_EACH, ComboSession
 
 MEASURES = {
     "pair": "both likeliest right %",
@@ -28,7 +28,7 @@ MEASURES = {
 def measure(session: ComboSession, recipe: Recipe, proba: np.ndarray) -> Outcome:
     """Compare probabilities of the test images with the truth."""
     truth = session.data.test_targets
-    predicted = most_likely_labels(proba, STRUCTURE if recipe.structure else None)
+    predicted = (ONE_OF_EACH if recipe.structure else MultiLabel()).predict(proba)
     scores = multilabel_scores(truth, predicted, proba)
     digit, letter = parts_right(truth, proba)
     extra = {
@@ -45,7 +45,7 @@ def measure(session: ComboSession, recipe: Recipe, proba: np.ndarray) -> Outcome
 
 def likeliest(proba: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return the likeliest digit and the likeliest letter of each image."""
-    return tuple(start + proba[:, start:stop].argmax(axis=1) for start, stop in STRUCTURE)
+    return tuple(start + proba[:, start:stop].argmax(axis=1) for start, stop in ONE_OF_EACH.groups)
 
 
 def parts_right(truth: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fewlabel.nets import Augmentation, ChangedHalves
+from fewlabel.nets import Augmentation
 
 from .augment import CHARACTERS, PUBLISHED, CopyPolicy
+from .changed_halves import ChangedHalves
 from .preprocess import PreprocessSettings
 
 HALVES = ChangedHalves(Augmentation(rotate=10.0, scale=0.1, shear=0.15, shift=0.07, fill="zero"))

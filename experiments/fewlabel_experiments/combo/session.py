@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.nets import MultiLabelNetwork
+from fewlabel.data.task import MultiLabel
+from fewlabel.nets import ARCHITECTURES, NetworkClassifier
 from fewlabel.semisupervised import TeacherStudent
 
 from ..protocol import Progress, Session, Settings
@@ -20,11 +21,15 @@ from .augment import changed_copies
 from .competition import CompetitionData, load_competition
 from .generator import make_combo
 from .glyphs import LABELS
+from .pair import pair_network
 from .preprocess import preprocess_images
 from .recipes import Recipe
+from .task import GroupedLabels
+
+ARCHITECTURES["pair"] = pair_network
 
 GENERATED = "generated"
-STRUCTURE = ((0, 10), (10, 36))
+ONE_OF_EACH = GroupedLabels(((0, 10), (10, 36)))
 """One digit and one letter."""
 
 _HELD = 0.2
@@ -74,18 +79,18 @@ class ComboSession(Session):
         copies, rows = changed_copies(images, recipe.copies, rng)
         return np.concatenate([images, copies]), np.concatenate([targets, targets[rows]])
 
-    def network(self, name: str, recipe: Recipe) -> MultiLabelNetwork:
+    def network(self, name: str, recipe: Recipe) -> NetworkClassifier:
         """Make a network that is not trained yet."""
         config = self.config
         options = dict(config["networks"][name])
         batch = options.pop("batch", config["batch"])
         passes = config["few_passes"] if recipe.few else config["passes"]
         seen = options.pop("passes", passes) * config["n_labeled"]
-        return MultiLabelNetwork(
+        return NetworkClassifier(
             options.pop("architecture"),
             options=options,
             labels=LABELS,
-            structure=STRUCTURE if recipe.structure else None,
+            task=ONE_OF_EACH if recipe.structure else MultiLabel(),
             n_epochs=1,
             min_steps=max(1, round(seen / batch)),
             batch_size=batch,
@@ -95,7 +100,7 @@ class ComboSession(Session):
             random_state=self.seed,
         )
 
-    def alone(self, recipe: Recipe) -> MultiLabelNetwork:
+    def alone(self, recipe: Recipe) -> NetworkClassifier:
         """Train one network on the labels alone."""
         images, targets = self.training_set(recipe)
         network = self.network(recipe.network, recipe)

@@ -73,7 +73,8 @@ def own_predictions(session: ExpertsSession, task: Task) -> Outcome:
     weights = np.concatenate([np.ones(len(labeled)), np.full(len(rows), 0.7)])
     with meter.timed():
         further = _further(session, model, len(taken))
-        further.fit_soft(task.images[taken], targets, weights, np.arange(task.n_classes))
+        classes = np.arange(task.n_classes)
+        further.fit_soft(task.images[taken], targets, sample_weight=weights, classes=classes)
     meter.trained(further, len(taken))
     return _outcome(session, task, further.predict(task.test_images), pseudo, meter)
 

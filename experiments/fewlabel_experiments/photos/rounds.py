@@ -46,7 +46,8 @@ def run_rounds(
         session.progress(f"self-training, {step}", len(networks) - 1, config["rounds"])
         if step != f"{how}-round-0":
             model = clone(network).set_params(random_state=session.seed + 100 * len(networks))
-            networks.append(model.fit_soft(session.photos[rows], targets, weights, classes))
+            model.fit_soft(session.photos[rows], targets, sample_weight=weights, classes=classes)
+            networks.append(model)
         if len(networks) > config["rounds"]:
             # The last network accepts nothing.
             return np.empty((0, len(classes)))

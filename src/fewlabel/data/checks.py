@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -243,3 +245,70 @@ def check_table(y: Any, n: int, who: str) -> np.ndarray:
             f"Got {found!r} instead."
         )
     return table.astype(np.int8)
+
+
+def unlearnable_labels(table: np.ndarray, names: Sequence[Any]) -> list[str]:
+    """Return sentences that name the labels of which nothing can be learned.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n, K)
+        1 present, 0 absent, -1 unknown.
+    names : sequence of length K
+        Name of each label.
+
+    Returns
+    -------
+    list of str
+        One for the labels that are always absent, one for those that are never known.
+
+    Examples
+    --------
+    >>> unlearnable_labels(np.array([[1, 0, -1], [0, 0, -1]]), ["a", "b", "c"])
+    ['No image has the label b (always 0).', 'The label c is never known (always -1).']
+    """
+    unknown = (table < 0).all(axis=0)
+    absent = ~unknown & ~(table == 1).any(axis=0)
+    found = []
+    for which, one, several in (
+        (
+            absent,
+            "No image has the label {} (always 0).",
+            "No image has any of the labels {} (always 0).",
+        ),
+        (
+            unknown,
+            "The label {} is never known (always -1).",
+            "The labels {} are never known (always -1).",
+        ),
+    ):
+        columns = np.flatnonzero(which)
+        if len(columns):
+            listed = ", ".join(str(names[j]) for j in columns[:8])
+            more = ", …" if len(columns) > 8 else ""
+            found.append((one if len(columns) == 1 else several).format(listed + more))
+    return found
+
+
+def warn_of_unlearnable(sentences: Sequence[str], who: str, stacklevel: int = 3) -> None:
+    """Warn of labels of which an estimator can learn nothing.
+
+    Parameters
+    ----------
+    sentences : sequence of str
+        From `unlearnable_labels`.
+    who : str
+        Name of the estimator.
+    stacklevel : int
+        Whose line the warnings name.
+
+    Examples
+    --------
+    >>> warn_of_unlearnable([], "Example")
+    """
+    for text in sentences:
+        warnings.warn(
+            f"{text} {who} cannot learn it: leave the column out, or label images that have it.",
+            UserWarning,
+            stacklevel=stacklevel,
+        )

@@ -14,9 +14,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import expit, softmax
+from sklearn.utils import assert_all_finite
+from sklearn.utils.validation import column_or_1d
 
 from fewlabel.data.calibration import PROBABILITY_FLOOR, Calibration, Scaling, Temperature, log_odds
-from fewlabel.data.checks import check_classes, check_proba, check_table
+from fewlabel.data.checks import check_classes, check_proba, check_table, unlearnable_labels
 from fewlabel.data.label_texts import class_codes, label_table, label_texts
 from fewlabel.data.targets import encode_labels, one_hot
 from fewlabel.errors import UsageError
@@ -74,6 +76,18 @@ class Task(ABC):
         UsageError
             If no row is labeled, or the labels are of another form.
         """
+
+    @abstractmethod
+    def recode(self, y: Any, classes: np.ndarray, n: int, who: str) -> np.ndarray:
+        """Return the codes of n other labels; K for a class that is none of the classes."""
+
+    @abstractmethod
+    def decode(self, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Return codes as the labels that `encode` was given."""
+
+    def unlearnable(self, y: np.ndarray, classes: Sequence[Any]) -> list[str]:
+        """Return sentences that name the classes of which nothing can be learned."""
+        return []
 
     @abstractmethod
     def empty(self, n: int, n_classes: int) -> np.ndarray:
@@ -187,7 +201,16 @@ class SingleLabel(Task):
     metric = "accuracy"
 
     def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
-        return encode_labels(y, who)
+        return encode_labels(_column(y, n, who), who)
+
+    def recode(self, y: Any, classes: np.ndarray, n: int, who: str) -> np.ndarray:
+        position = {label: code for code, label in enumerate(classes.tolist())}
+        position |= {-1: -1, "-1": -1}
+        labels = _column(y, n, who).tolist()
+        return np.array([position.get(label, len(classes)) for label in labels], dtype=np.int64)
+
+    def decode(self, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        return np.asarray(classes[y])
 
     def empty(self, n: int, n_classes: int) -> np.ndarray:
         return np.full(n, -1, dtype=np.int64)
@@ -256,6 +279,15 @@ class MultiLabel(Task):
             raise UsageError(f"{who} needs at least one known label: all are -1.")
         return np.arange(table.shape[1]), table
 
+    def recode(self, y: Any, classes: np.ndarray, n: int, who: str) -> np.ndarray:
+        return check_table(y, n, who)
+
+    def decode(self, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        return y
+
+    def unlearnable(self, y: np.ndarray, classes: Sequence[Any]) -> list[str]:
+        return unlearnable_labels(y, classes)
+
     def empty(self, n: int, n_classes: int) -> np.ndarray:
         return np.full((n, n_classes), -1, dtype=np.int8)
 
@@ -321,6 +353,18 @@ class MultiLabel(Task):
 
     def calibration(self, parameters: dict[str, Any] | None = None) -> Calibration:
         return Scaling(**{k: float(v) for k, v in (parameters or {}).items()})
+
+
+def _column(y: Any, n: int, who: str) -> np.ndarray:
+    if y is None:
+        raise UsageError(f"{who} requires y to be passed, but the target y is None.")
+    labels = column_or_1d(y, warn=True)
+    assert_all_finite(labels, input_name="y")
+    if len(labels) != n:
+        raise UsageError(
+            f"{who} needs one label an image. Got {len(labels)} labels for {n} images instead."
+        )
+    return np.asarray(labels)
 
 
 _TASKS: dict[str, Task] = {task.name: task for task in (SingleLabel(), MultiLabel())}

@@ -12,6 +12,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from fewlabel.compute import as_generator
+from fewlabel.data.checks import check_table, warn_of_unlearnable
+from fewlabel.data.task import MultiLabel
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.evaluate import (
     LabelFolds,
@@ -27,11 +29,6 @@ from fewlabel.graph.graph_model import GraphModel
 from fewlabel.graph.label_graph import neighbor_labels, spread_labels
 from fewlabel.graph.linear_model import PENALTIES
 from fewlabel.graph.sigmoid_model import LabeledRows, SigmoidModel
-from fewlabel.nets.multilabel_targets import (
-    check_label_table,
-    exact_match_score,
-    warn_of_useless_columns,
-)
 
 METHODS = ("auto", "graph", "blend", "supervised")
 _ME = "MultiLabelClassifier"
@@ -151,7 +148,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):
         """
         self._check_parameters()
         X = validate_data(self, X, dtype=np.float32)
-        Y = check_label_table(y, len(X), _ME)
+        Y = check_table(y, len(X), _ME)
         labeled = np.flatnonzero((Y >= 0).any(axis=1))
         if not len(labeled):
             raise UsageError(f"{_ME} needs at least one known label: all are -1.")
@@ -164,7 +161,8 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):
         if groups is not None:
             check_consistent_length(X, groups)
         self.classes_ = names
-        self.notes_ = warn_of_useless_columns(Y, names.tolist(), _ME)
+        self.notes_ = MultiLabel().unlearnable(Y, names.tolist())
+        warn_of_unlearnable(self.notes_, _ME)
         rng = as_generator(self.random_state)
         seed = int(rng.integers(2**31))
         self.folds_ = _folds(Y, labeled, groups, rng)
@@ -239,9 +237,13 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):
         float
             Exact match, from 0 to 1.
         """
-        predicted = self.predict(X)
-        table = check_label_table(y, len(predicted), _ME)
-        return exact_match_score(table, predicted, sample_weight)
+        proba = self.predict_proba(X)
+        table = check_table(y, len(proba), _ME)
+        rows = MultiLabel().labeled(table)
+        if not len(rows):
+            return float("nan")
+        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        return float(np.average(MultiLabel().correct(table[rows], proba[rows]), weights=weights))
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Give what predicting needs, for `fewlabel.persist.save_bundle`.

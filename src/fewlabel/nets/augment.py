@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -356,44 +355,17 @@ def decide_flip(flip: bool | str, n_channels: int) -> bool:
     return n_channels == 3
 
 
-def augmentation_for(
-    X: np.ndarray, policy: str | Augmentation | None, flip: bool | str, who: str
+def _augmentation_for(
+    shape: tuple[int, ...], policy: str | Augmentation | None, flip: bool | str, who: str
 ) -> Augmentation | None:
-    """Give the augmentation that an estimator was asked for, checked against its inputs.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), or (n, H, W) or (n, H, W, C)
-        What is trained on.
-    policy : str or Augmentation or None
-        As for `make_augmentation`. An augmentation says itself whether it mirrors.
-    flip : bool or "auto"
-        As for `decide_flip`.
-    who : str
-        Name of the estimator, for messages.
-
-    Returns
-    -------
-    Augmentation or None
-        None if nothing is changed.
-
-    Raises
-    ------
-    UsageError
-        If there is none of this name, or the inputs are not images.
-
-    Examples
-    --------
-    >>> images = np.zeros((2, 8, 8, 3), np.uint8)
-    >>> augmentation_for(images, "mild", "auto", "Example").flip
-    True
-    """
-    mirrors = decide_flip(flip, X.shape[3] if X.ndim == 4 else 1)
+    """Return what an estimator was asked to do to inputs of a shape (C, H, W); None is nothing."""
+    mirrors = decide_flip(flip, shape[0])
+    # An augmentation of the caller's own says itself whether it mirrors.
     named = not isinstance(policy, Augmentation)
     found = make_augmentation(policy, flip=mirrors if named else None)
     if found == PRESETS["none"]:
         return None
-    if X.ndim == 2:
+    if len(shape) == 1:
         raise UsageError(
             f"The 'augment' parameter of {who} is for images, (n, H, W) or (n, H, W, C). Got "
             f"augment={policy!r} with rows of features: leave it out."

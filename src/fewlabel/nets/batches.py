@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fewlabel.errors import UsageError
-from fewlabel.nets.precision import memory_format
+from fewlabel.nets.precision import _memory_format
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,20 @@ class TrainingSet:
     inputs : Tensor of shape (n, d), or (n, H, W) or (n, H, W, C)
         Float32 rows or uint8 images.
     targets : Tensor of shape (n, K)
-        Class probabilities, float32.
+        Probabilities of classes or labels, float32.
     weights : Tensor of shape (n,) or None
         Weight of each row, float32.
+    known : Tensor of shape (n, K) or None
+        How far each target counts, float32.
     """
 
     inputs: Tensor
     targets: Tensor
     weights: Tensor | None = None
+    known: Tensor | None = None
 
     @classmethod
-    def of(cls, X: Any, targets: Any, weights: Any = None) -> TrainingSet:
+    def of(cls, X: Any, targets: Any, weights: Any = None, known: Any = None) -> TrainingSet:
         """Make a training set of arrays; images stay uint8 and are not copied.
 
         Parameters
@@ -42,9 +45,11 @@ class TrainingSet:
         X : ndarray of shape (n, d), or (n, H, W) or (n, H, W, C)
             Rows of numbers, or uint8 images.
         targets : array-like of shape (n, K)
-            Class probabilities.
+            Probabilities of classes or labels.
         weights : array-like of shape (n,), optional
             Weight of each row.
+        known : array-like of shape (n, K), optional
+            How far each target counts.
 
         Returns
         -------
@@ -61,15 +66,17 @@ class TrainingSet:
         >>> len(TrainingSet.of(np.zeros((3, 2)), np.eye(3)))
         3
         """
-        inputs = as_inputs(X)
-        soft = torch.from_numpy(np.array(targets, dtype=np.float32))
-        weight = None if weights is None else torch.from_numpy(np.array(weights, dtype=np.float32))
+        inputs, soft = as_inputs(X), torch.from_numpy(np.array(targets, dtype=np.float32))
+        weight, mask = (
+            None if values is None else torch.from_numpy(np.array(values, dtype=np.float32))
+            for values in (weights, known)
+        )
         if len(soft) != len(inputs) or (weight is not None and len(weight) != len(inputs)):
             raise UsageError(
                 f"Rows, targets and weights must be of one length. Got {len(inputs)} rows and "
                 f"{len(soft)} targets instead."
             )
-        return cls(inputs, soft, weight)
+        return cls(inputs, soft, weight, mask)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -89,11 +96,15 @@ class TrainingSet:
         Batch
             The rows.
         """
-        weights = None if self.weights is None else self.weights[rows].to(device)
-        return Batch(to_network(self.inputs[rows], device), self.targets[rows].to(device), weights)
+        weights, known = (
+            None if values is None else values[rows].to(device)
+            for values in (self.weights, self.known)
+        )
+        inputs = to_network(self.inputs[rows], device)
+        return Batch(inputs, self.targets[rows].to(device), weights, known)
 
     def digest(self) -> str:
-        """Fingerprint of the contents, so that training resumes on the same data only.
+        """Return a fingerprint of the contents, so that training resumes on the same data only.
 
         Returns
         -------
@@ -101,7 +112,7 @@ class TrainingSet:
             Hexadecimal digits.
         """
         state = hashlib.blake2b(digest_size=16)
-        for tensor in (self.inputs, self.targets, self.weights):
+        for tensor in (self.inputs, self.targets, self.weights, self.known):
             if tensor is not None:
                 state.update(str(tuple(tensor.shape)).encode())
                 state.update(np.ascontiguousarray(tensor.numpy()).data)
@@ -110,21 +121,24 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of a training set on the device.
+    """Rows of a training set on the device; a subclass may add tensors and batches.
 
     Attributes
     ----------
     inputs : Tensor of shape (b, d) or (b, C, H, W)
         Float32; images from 0 to 1.
     targets : Tensor of shape (b, K)
-        Class probabilities.
+        Probabilities of classes or labels.
     weights : Tensor of shape (b,) or None
         Weight of each row.
+    known : Tensor of shape (b, K) or None
+        How far each target counts.
     """
 
     inputs: Tensor
     targets: Tensor
     weights: Tensor | None
+    known: Tensor | None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -144,22 +158,14 @@ class Batch:
 
         Examples
         --------
-        >>> batch = Batch(torch.zeros(5, 2), torch.zeros(5, 3), None)
+        >>> batch = Batch(torch.zeros(5, 2), torch.zeros(5, 3), None, None)
         >>> [len(part) for part in batch.split(2)]
         [3, 2]
         """
         if n_parts == 1:
             return [self]
-        weights = [None] * n_parts if self.weights is None else self.weights.tensor_split(n_parts)
-        return [
-            Batch(*part)
-            for part in zip(
-                self.inputs.tensor_split(n_parts),
-                self.targets.tensor_split(n_parts),
-                weights,
-                strict=True,
-            )
-        ]
+        cut = [_cut(getattr(self, field.name), n_parts) for field in fields(self)]
+        return [type(self)(*part) for part in zip(*cut, strict=True)]
 
 
 def as_inputs(X: Any) -> Tensor:
@@ -209,68 +215,55 @@ def to_network(inputs: Tensor, device: torch.device) -> Tensor:
     >>> to_network(torch.zeros(2, 8, 8, dtype=torch.uint8), torch.device("cpu")).shape
     torch.Size([2, 1, 8, 8])
     """
-    moved = inputs.to(device)
-    batch = moved.float()
+    batch = inputs.to(device).float()
     if inputs.dtype == torch.uint8:
         batch = batch / 255
     if batch.ndim == 2:
         return batch
     batch = batch.unsqueeze(1) if batch.ndim == 3 else batch.permute(0, 3, 1, 2)
-    return batch.contiguous(memory_format=memory_format(device))
+    return batch.contiguous(memory_format=_memory_format(device))
 
 
-def epoch_rows(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
-    """Visit every row once, in an order that depends on the seed and the epoch alone.
-
-    Batches are of nearly equal size, so that no small last one upsets batch normalisation. A
-    single row is visited twice in its batch, for the same reason.
+def input_shape(X: np.ndarray) -> tuple[int, ...]:
+    """Return the shape of one input as networks name it.
 
     Parameters
     ----------
-    n : int
-        Number of rows.
-    batch_size : int
-        Most rows in a batch.
-    seed : int
-        Seed of the training.
-    epoch : int
-        Number of the epoch.
-
-    Yields
-    ------
-    Tensor of shape (b,), dtype int64
-        Row numbers.
-
-    Examples
-    --------
-    >>> sorted(len(rows) for rows in epoch_rows(10, 4, seed=0, epoch=0))
-    [3, 3, 4]
-    """
-    order = np.random.default_rng([seed, epoch]).permutation(n)
-    if n == 1:
-        order = np.repeat(order, 2)
-    for rows in np.array_split(order, n_batches(n, batch_size)):
-        yield torch.from_numpy(rows)
-
-
-def n_batches(n: int, batch_size: int) -> int:
-    """Count the batches of an epoch.
-
-    Parameters
-    ----------
-    n : int
-        Number of rows.
-    batch_size : int
-        Most rows in a batch.
+    X : ndarray of shape (n, d), or (n, H, W) or (n, H, W, C)
+        Rows or images.
 
     Returns
     -------
-    int
-        At least 1; batches then hold at least two rows wherever there are two.
+    tuple of int
+        ``(d,)`` or ``(C, H, W)``.
 
     Examples
     --------
-    >>> n_batches(10, 4), n_batches(5, 1)
-    (3, 2)
+    >>> input_shape(np.zeros((5, 28, 28), np.uint8))
+    (1, 28, 28)
     """
+    if X.ndim == 2:
+        return (X.shape[1],)
+    return (1 if X.ndim == 3 else X.shape[3], X.shape[1], X.shape[2])
+
+
+def _epoch_rows(n: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
+    """Visit every row once, in an order that depends on the seed and the epoch alone."""
+    order = np.random.default_rng([seed, epoch]).permutation(n)
+    if n == 1:
+        # Batch normalization needs two rows.
+        order = np.repeat(order, 2)
+    # Of nearly equal size, so that no small last batch upsets batch normalization.
+    for rows in np.array_split(order, _n_batches(n, batch_size)):
+        yield torch.from_numpy(rows)
+
+
+def _n_batches(n: int, batch_size: int) -> int:
+    """Count the batches of an epoch; they hold two rows or more wherever there are two."""
     return max(1, min(-(-n // batch_size), n // 2))
+
+
+def _cut(values: Any, n_parts: int) -> Any:
+    if values is None:
+        return [None] * n_parts
+    return (values.split if isinstance(values, Batch) else values.tensor_split)(n_parts)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors
 import safetensors.torch
@@ -22,76 +21,24 @@ from fewlabel.errors import ModelFormatError
 from fewlabel.files import atomic_file
 
 _KEY = "fewlabel-checkpoint"
-_VERSION = 1
+_VERSION = 2
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """What a checkpoint holds.
-
-    Attributes
-    ----------
-    tensors : dict of str to Tensor
-        Weights and the optimizer's averages.
-    meta : dict
-        Counters and history, as JSON types.
-    """
-
-    tensors: dict[str, Tensor]
-    meta: dict[str, Any]
+class _Checkpoint(NamedTuple):
+    tensors: dict[str, Tensor]  # weights and the optimizer's averages
+    meta: dict[str, Any]  # counters and history, as JSON types
 
 
-def save_checkpoint(
-    path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]
-) -> None:
-    """Write a checkpoint, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or Path
-        File to write; an older one stays until the new one is whole.
-    tensors : mapping of str to Tensor
-        Tensors on any device.
-    meta : mapping
-        JSON types.
-
-    Raises
-    ------
-    StorageError
-        If the disk is full or the folder cannot be written to.
-    """
+def _save_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+    """Write a checkpoint, whole or not at all; an older one stays until then."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {_KEY: json.dumps({"version": _VERSION, **meta})}
     with atomic_file(path) as file:
         file.write_bytes(safetensors.torch.save(held, metadata=header))
 
 
-def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint.
-
-    Parameters
-    ----------
-    path : str or Path
-        File from `save_checkpoint`.
-
-    Returns
-    -------
-    Checkpoint
-        Its contents, on the CPU.
-
-    Raises
-    ------
-    ModelFormatError
-        If the file is damaged or of another kind.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> file = Path(tempfile.mkdtemp()) / "a.safetensors"
-    >>> save_checkpoint(file, {"w": torch.ones(2)}, {"epoch": 3})
-    >>> load_checkpoint(file).meta["epoch"]
-    3
-    """
+def _load_checkpoint(path: Path) -> _Checkpoint:
+    """Read a checkpoint onto the CPU; raise ModelFormatError if it is damaged or another kind."""
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
             header = (file.metadata() or {}).get(_KEY)
@@ -106,46 +53,24 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f"{path} is not a checkpoint of this version of fewlabel: delete it to train from "
             "the start."
         )
-    return Checkpoint(tensors, meta)
+    return _Checkpoint(tensors, meta)
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Give the tensors of an optimizer's state, named by parameter number.
-
-    Parameters
-    ----------
-    optimizer : torch.optim.Optimizer
-        After at least one step, or fresh.
-
-    Returns
-    -------
-    dict of str to Tensor
-        ``"optimizer.NUMBER.NAME"`` to tensor.
-    """
-    state = optimizer.state_dict()["state"]
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the tensors of an optimizer's state as "NUMBER.NAME", by parameter number."""
     return {
-        f"optimizer.{number}.{name}": torch.as_tensor(value)
-        for number, entries in state.items()
+        f"{number}.{name}": torch.as_tensor(value)
+        for number, entries in optimizer.state_dict()["state"].items()
         for name, value in entries.items()
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put the tensors of `optimizer_tensors` back.
-
-    Parameters
-    ----------
-    optimizer : torch.optim.Optimizer
-        A fresh one over the same parameters.
-    tensors : mapping of str to Tensor
-        From a checkpoint; names of other parts are passed over.
-    """
+def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put the tensors of `_optimizer_tensors` into a fresh optimizer of the same parameters."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for full, tensor in tensors.items():
-        if not full.startswith("optimizer."):
-            continue
-        _, number, name = full.split(".", 2)
+        number, name = full.split(".", 1)
         like = parameters[int(number)]
         # The fused step walks weights and averages side by side in memory: a filter in
         # channels_last needs averages in that order. load_state_dict keeps what it is given.

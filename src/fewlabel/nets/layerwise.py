@@ -5,43 +5,22 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
 from torch import nn
 
-from fewlabel.errors import UsageError
 from fewlabel.extras import require
-from fewlabel.nets.loop import Trainer
 from fewlabel.nets.network import Network
+from fewlabel.nets.settings import TrainSettings, _parameter_groups
 
 DEPTHS = ("head", "partial", "full")
 """How much of a network is trained: the new head, the top third as well, or all of it."""
 
-_TOP_SHARE = 1 / 3
+_TOP_FRACTION = 1 / 3
 
 
-def layer_groups(network: Network) -> list[list[nn.Parameter]]:
-    """Sort the weights of a network's body by stage, from the stem to the top.
-
-    The stages are those that timm names for layer-wise rates: four to eight of a
-    convolutional network, the blocks of a transformer.
-
-    Parameters
-    ----------
-    network : Network
-        With a timm model as its body, or any other.
-
-    Returns
-    -------
-    list of list of Parameter
-        Every weight of the body once.
-
-    Examples
-    --------
-    >>> from fewlabel.nets.network import NetworkSpec
-    >>> from fewlabel.nets.timm_network import timm_network
-    >>> len(layer_groups(timm_network(NetworkSpec("timm/resnet18", (3, 32, 32), 2))))
-    5
-    """
+def _layer_groups(network: Network) -> list[list[nn.Parameter]]:
+    """Sort the weights of a network's body by stage, from the stem to the top."""
+    # The stages are those that timm names for layer-wise rates: four to eight of a convolutional
+    # network, the blocks of a transformer.
     model: Any = getattr(network.body, "model", network.body)
     if not hasattr(model, "group_matcher"):
         stages = [list(child.parameters()) for child in model.children()]
@@ -63,68 +42,37 @@ def open_layers(network: Network, depth: str) -> None:
         Changed in place.
     depth : {"head", "partial", "full"}
         The head alone; the head and the upper third of the stages, rounded up; or all.
-
-    Raises
-    ------
-    UsageError
-        If the depth is none of these.
     """
-    if depth not in DEPTHS:
-        raise UsageError(
-            f"The 'depth' parameter of FineTuning must be one of {', '.join(DEPTHS)}. "
-            f"Got {depth!r} instead."
-        )
     network.body.requires_grad_(depth == "full")
     network.head.requires_grad_(True)
     if depth == "partial":
-        groups = layer_groups(network)
-        for group in groups[-math.ceil(_TOP_SHARE * len(groups)) :]:
+        groups = _layer_groups(network)
+        for group in groups[-math.ceil(_TOP_FRACTION * len(groups)) :]:
             for parameter in group:
                 parameter.requires_grad_(True)
 
 
-class LayerwiseTrainer(Trainer):
-    """A trainer whose rate falls from the head down to the stem (Howard & Ruder 2018).
+def layerwise_groups(
+    network: Network, settings: TrainSettings, layer_decay: float
+) -> list[dict[str, Any]]:
+    """Return parameter groups with a rate that falls from the head down (Howard & Ruder 2018).
 
-    The lower a stage, the more general what it has learnt, and the less a few labels should
+    The lower a stage, the more general what it has learned, and the less a few labels should
     change it.
 
     Parameters
     ----------
     network : Network
-        Its weights are changed in place.
-    *args : Any
-        As for `fewlabel.nets.Trainer`.
+        The network.
+    settings : TrainSettings
+        Peak rate and weight decay of the head.
     layer_decay : float
-        Rate of a stage as a share of that of the stage above it; 1 trains all alike.
-    **kwargs : Any
-        As for `fewlabel.nets.Trainer`.
+        Rate of a stage beside that of the stage above it; 1 trains all alike.
+
+    Returns
+    -------
+    list of dict
+        Groups for `fewlabel.nets.Trainer`, of all parameters that want a gradient.
     """
-
-    def __init__(self, network: Network, *args: Any, layer_decay: float, **kwargs: Any) -> None:
-        self.layer_decay = layer_decay
-        super().__init__(network, *args, **kwargs)
-
-    def make_optimizer(self) -> torch.optim.Optimizer:
-        """Make the optimizer: AdamW, with a rate for each stage.
-
-        Returns
-        -------
-        torch.optim.Optimizer
-            Over all parameters that want a gradient.
-        """
-        stages = [list(self.network.head.parameters()), *layer_groups(self.network)[::-1]]
-        groups: list[dict[str, Any]] = []
-        for below_head, stage in enumerate(stages):
-            scale = self.layer_decay**below_head
-            wanted = [parameter for parameter in stage if parameter.requires_grad]
-            for is_matrix in (True, False):
-                chosen = [p for p in wanted if (p.ndim > 1) == is_matrix]
-                decay = self.settings.weight_decay if is_matrix else 0.0
-                if chosen:
-                    groups.append({"params": chosen, "rate_scale": scale, "weight_decay": decay})
-        return torch.optim.AdamW(
-            groups,
-            lr=self.settings.learning_rate,
-            fused=self.device.type in ("cpu", "cuda"),
-        )
+    stages = [list(network.head.parameters()), *_layer_groups(network)[::-1]]
+    return _parameter_groups(stages, settings, layer_decay)

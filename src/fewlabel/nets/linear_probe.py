@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from fewlabel.compute import threads_for
 
@@ -11,45 +12,26 @@ _MAX_ITER = 200
 _TOLERANCE = 1e-5
 
 
-def fit_linear_probe(
+def _fit_linear_probe(
     rows: np.ndarray,
     targets: np.ndarray,
-    weights: np.ndarray | None = None,
+    weights: np.ndarray | None,
+    known: np.ndarray | None = None,
     *,
+    exclusive: bool = True,
     C: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit multinomial logistic regression to class probabilities.
+    """Fit logistic regression to soft targets, multinomial or a label at a time.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (n, d)
-        Embeddings; entries about 1 in size suit the default strength.
-    targets : ndarray of shape (n, K)
-        Class probabilities; one-hot for labels.
-    weights : ndarray of shape (n,), optional
-        Weight of each row.
-    C : float
-        Inverse strength of the L2 penalty, as in scikit-learn.
-
-    Returns
-    -------
-    coef : ndarray of shape (K, d)
-        Weights of the head, float32.
-    intercept : ndarray of shape (K,)
-        Its offsets, float32.
-
-    Examples
-    --------
-    >>> rows = np.array([[-1.0], [1.0], [2.0]])
-    >>> coef, intercept = fit_linear_probe(rows, np.eye(2)[[0, 1, 1]])
-    >>> (rows @ coef.T + intercept).argmax(axis=1).tolist()
-    [0, 1, 1]
+    Embeddings about 1 in size suit the default strength; ``known`` says how far each target counts
+    where classes do not exclude each other. Returns the head's coef (K, d) and intercept (K,).
     """
     X = np.ascontiguousarray(rows, dtype=np.float32)
     Y = np.asarray(targets, dtype=np.float32)
     share = np.ones(len(X), np.float32) if weights is None else np.asarray(weights, np.float32)
     total = max(float(share.sum()), 1e-12)
     share = (share / total)[:, None]
+    counts = 1.0 if known is None else known
     n_features, n_classes = X.shape[1], Y.shape[1]
     penalty = 1 / (C * total)
 
@@ -57,15 +39,19 @@ def fit_linear_probe(
         head = flat.reshape(n_classes, n_features + 1)
         coef = head[:, :-1].astype(np.float32)
         scores = (X @ coef.T).astype(np.float64) + head[:, -1]
-        scores -= scores.max(axis=1, keepdims=True)
-        scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
-        mass = Y.sum(axis=1, keepdims=True)
-        residual = (share * (np.exp(scores) * mass - Y)).astype(np.float32)
+        if exclusive:
+            scores -= scores.max(axis=1, keepdims=True)
+            scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+            loss = -float((share * Y * scores).sum())
+            mass = Y.sum(axis=1, keepdims=True)
+            residual = (share * (np.exp(scores) * mass - Y)).astype(np.float32)
+        else:
+            loss = float((share * counts * (np.logaddexp(0, scores) - Y * scores)).sum())
+            residual = (share * counts * (expit(scores) - Y)).astype(np.float32)
         gradient = np.empty_like(head)
         gradient[:, :-1] = residual.T @ X + penalty * head[:, :-1]
         gradient[:, -1] = residual.sum(axis=0)
-        loss = -float((share * Y * scores).sum()) + penalty / 2 * float((head[:, :-1] ** 2).sum())
-        return loss, gradient.ravel()
+        return loss + penalty / 2 * float((head[:, :-1] ** 2).sum()), gradient.ravel()
 
     # A gradient takes two products of n × d × K.
     with threads_for(4.0 * X.size * n_classes):

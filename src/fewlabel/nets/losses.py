@@ -1,13 +1,29 @@
-"""Losses on soft targets with a weight for each row."""
+"""The losses of networks by task, on soft targets of which some may not be known.
+
+A loss takes logits (b, K), targets (b, K), and ``known`` (b, K) or None: how far each target
+counts, from 0 to 1. It gives one number a row. What a head starts from differs by task, too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial, singledispatch
+
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from fewlabel.data.task import MultiLabel, SingleLabel, Task
+from fewlabel.params import check_arguments, choice
+
+Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+_MIN_FRACTION = 0.01
 
 
-def soft_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean cross-entropy against class probabilities.
+def soft_cross_entropy(logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+    """Compute the cross-entropy of each row against class probabilities.
 
     Parameters
     ----------
@@ -15,14 +31,13 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None =
         Scores of the network.
     targets : Tensor of shape (b, K)
         Class probabilities; rows sum to 1.
-    weights : Tensor of shape (b,), optional
-        Weight of each row. The mean is over rows, not over weights, so a batch of doubtful
-        rows moves the network less.
+    known : Tensor of shape (b, K), optional
+        How far each target counts; by default wholly.
 
     Returns
     -------
-    Tensor
-        Scalar, float32.
+    Tensor of shape (b,)
+        Float32.
 
     Examples
     --------
@@ -30,19 +45,115 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None =
     0.6931
     """
     # Autocast may hand over bfloat16; a sum of exponentials needs more digits.
-    losses = -(targets * torch.log_softmax(logits.float(), dim=1)).sum(dim=1)
-    return losses.mean() if weights is None else (losses * weights).mean()
+    losses = targets * torch.log_softmax(logits.float(), dim=1)
+    return -(losses if known is None else losses * known).sum(dim=1)
 
 
-def smooth_targets(targets: Tensor, amount: float) -> Tensor:
-    """Mix class probabilities with the uniform distribution (Szegedy et al. 2016).
+def masked_binary_cross_entropy(
+    logits: Tensor, targets: Tensor, known: Tensor | None = None
+) -> Tensor:
+    """Compute the mean binary cross-entropy of each row's labels.
+
+    The mean is over all labels and not over the known ones: a row of which little is known moves
+    the network less.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (b, K)
+        Scores of the network, one a label.
+    targets : Tensor of shape (b, K)
+        Probability that the label is present; of no effect where it is not known.
+    known : Tensor of shape (b, K), optional
+        How far each target counts; by default wholly.
+
+    Returns
+    -------
+    Tensor of shape (b,)
+        Float32.
+
+    Examples
+    --------
+    >>> entry = torch.zeros(1, 2), torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 0.0]])
+    >>> round(float(masked_binary_cross_entropy(*entry)), 4)
+    0.3466
+    """
+    losses = functional.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none")
+    return (losses if known is None else losses * known).mean(dim=1)
+
+
+def masked_asymmetric_loss(
+    logits: Tensor,
+    targets: Tensor,
+    known: Tensor | None = None,
+    *,
+    gamma_negative: float = 4.0,
+    gamma_positive: float = 0.0,
+    clip: float = 0.05,
+) -> Tensor:
+    """Compute the mean asymmetric loss of each row's labels (Ridnik et al. 2021).
+
+    Absent labels are many and mostly easy: those that the network is sure of count little, and
+    those below ``clip`` not at all. The probabilities that come of it are too high.
+
+    Parameters
+    ----------
+    logits, targets, known : Tensor of shape (b, K)
+        As for `masked_binary_cross_entropy`.
+    gamma_negative, gamma_positive : float
+        How fast the weight of an absent and of a present label falls as it gets easy.
+    clip : float
+        Probability that is taken off that of absent labels.
+
+    Returns
+    -------
+    Tensor of shape (b,)
+        Float32.
+
+    Examples
+    --------
+    >>> float(masked_asymmetric_loss(torch.tensor([[-4.0]]), torch.zeros(1, 1)))
+    0.0
+    """
+    logits = logits.float()
+    proba = torch.sigmoid(logits)
+    shifted = (proba - clip).clamp(min=0)
+    present = (1 - proba) ** gamma_positive * functional.logsigmoid(logits)
+    # As clip goes to 0 this is the logarithm of 1 - proba.
+    absent = shifted**gamma_negative * torch.log1p(-shifted.clamp(max=1 - 1e-6))
+    losses = -(targets * present + (1 - targets) * absent)
+    return (losses if known is None else losses * known).mean(dim=1)
+
+
+def mean_loss(rows: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the weighted mean of losses.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (b,)
+        Losses.
+    weights : Tensor of shape (b,) or None
+        Weight of each row.
+
+    Returns
+    -------
+    Tensor
+        Scalar. The mean is over rows, not over weights: a batch of doubtful rows moves the
+        network less.
+    """
+    return rows.mean() if weights is None else (rows * weights).mean()
+
+
+def smooth_targets(targets: Tensor, amount: float, n_outcomes: int | None = None) -> Tensor:
+    """Mix probabilities with the uniform distribution (Szegedy et al. 2016).
 
     Parameters
     ----------
     targets : Tensor of shape (b, K)
-        Class probabilities.
+        Probabilities.
     amount : float
-        Share of the uniform distribution, from 0 to 1.
+        Part of the uniform distribution, from 0 to 1.
+    n_outcomes : int, optional
+        Outcomes that it is uniform over; by default the K classes.
 
     Returns
     -------
@@ -54,120 +165,85 @@ def smooth_targets(targets: Tensor, amount: float) -> Tensor:
     >>> smooth_targets(torch.tensor([[1.0, 0.0]]), 0.2).tolist()
     [[0.9000000357627869, 0.10000000149011612]]
     """
-    return targets if amount == 0 else targets * (1 - amount) + amount / targets.shape[1]
+    if amount == 0:
+        return targets
+    return targets * (1 - amount) + amount / (n_outcomes or targets.shape[1])
 
 
-def masked_binary_cross_entropy(logits: Tensor, targets: Tensor, known: Tensor) -> Tensor:
-    """Binary cross-entropy of each entry, 0 where the target is not known.
+@singledispatch
+def losses_of(task: Task) -> dict[str, Loss]:
+    """Return the losses that a task may be trained with; the first is the default.
 
     Parameters
     ----------
-    logits : Tensor of shape (b, L)
-        Scores of the network, one a label.
-    targets : Tensor of shape (b, L)
-        Probability that the label is present, in [0, 1]; of no effect where it is not known.
-    known : Tensor of shape (b, L)
-        How far each entry counts: 1 known, 0 unknown. It weighs, and is never a target.
+    task : Task
+        The task. A study with a task of its own registers its losses here.
 
     Returns
     -------
-    Tensor of shape (b, L)
-        Float32.
-
-    Examples
-    --------
-    >>> entry = torch.zeros(1, 2), torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 0.0]])
-    >>> [round(value, 4) for value in masked_binary_cross_entropy(*entry)[0].tolist()]
-    [0.6931, 0.0]
+    dict of str to callable
+        Losses by name.
     """
-    losses = torch.nn.functional.binary_cross_entropy_with_logits(
-        logits.float(), targets, reduction="none"
+    raise NotImplementedError(f"{task!r} has registered no losses")
+
+
+@losses_of.register(SingleLabel)
+def _(task: SingleLabel) -> dict[str, Loss]:
+    return {"cross-entropy": soft_cross_entropy}
+
+
+@losses_of.register(MultiLabel)
+def _(task: MultiLabel) -> dict[str, Loss]:
+    return {"bce": masked_binary_cross_entropy, "asymmetric": masked_asymmetric_loss}
+
+
+def has_one_class(task: Task) -> bool:
+    """Return whether the probabilities of a row's classes sum to 1.
+
+    Parameters
+    ----------
+    task : Task
+        The task.
+
+    Returns
+    -------
+    bool
+        True for one label an image.
+    """
+    return isinstance(task, SingleLabel)
+
+
+def _loss_for(task: Task, name: str | None, smoothing: float, owner: str) -> Loss:
+    """Return the loss of this name, with smoothed targets; None is the task's default."""
+    losses = losses_of(task)
+    check_arguments(owner, {"loss": [choice(losses), None]}, loss=name)
+    loss = losses[name or next(iter(losses))]
+    # One of several labels is present or absent: two outcomes each.
+    return (
+        partial(_smoothed, loss, smoothing, None if has_one_class(task) else 2)
+        if smoothing
+        else loss
     )
-    return losses * known
 
 
-def masked_asymmetric_loss(
+def _head_bias(task: Task, targets: np.ndarray, known: np.ndarray | None) -> np.ndarray | None:
+    """Return the offsets (K,) that a head should start from; None leaves them random."""
+    if has_one_class(task):
+        return None
+    # Labels are rare: a network that starts at one half each spends its first steps on learning
+    # that.
+    counts = np.ones_like(targets) if known is None else known
+    fraction = (targets * counts).sum(axis=0) / np.maximum(counts.sum(axis=0), 1e-6)
+    fraction = np.clip(fraction, _MIN_FRACTION, 1 - _MIN_FRACTION)
+    return np.asarray(np.log(fraction / (1 - fraction)), dtype=np.float32)
+
+
+def _smoothed(
+    loss: Loss,
+    amount: float,
+    n_outcomes: int | None,
     logits: Tensor,
     targets: Tensor,
-    known: Tensor,
-    *,
-    gamma_negative: float = 4.0,
-    gamma_positive: float = 0.0,
-    clip: float = 0.05,
+    known: Tensor | None,
 ) -> Tensor:
-    """Asymmetric loss of each entry (Ridnik et al. 2021), 0 where the target is not known.
-
-    Absent labels are many and mostly easy: those that the network is sure of count little, and
-    those below ``clip`` not at all. The probabilities that come of it are too high.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (b, L)
-        Scores of the network, one a label.
-    targets : Tensor of shape (b, L)
-        Probability that the label is present, in [0, 1]; of no effect where it is not known.
-    known : Tensor of shape (b, L)
-        How far each entry counts: 1 known, 0 unknown. It weighs, and is never a target.
-    gamma_negative, gamma_positive : float
-        How fast the weight of an absent and of a present label falls as it gets easy.
-    clip : float
-        Probability that is taken off that of absent labels.
-
-    Returns
-    -------
-    Tensor of shape (b, L)
-        Float32.
-
-    Examples
-    --------
-    >>> easy = masked_asymmetric_loss(torch.tensor([[-4.0]]), torch.zeros(1, 1), torch.ones(1, 1))
-    >>> float(easy)
-    0.0
-    """
-    logits = logits.float()
-    proba = torch.sigmoid(logits)
-    shifted = (proba - clip).clamp(min=0)
-    present = (1 - proba) ** gamma_positive * torch.nn.functional.logsigmoid(logits)
-    # As clip goes to 0 this is the logarithm of 1 - proba.
-    absent = shifted**gamma_negative * torch.log1p(-shifted.clamp(max=1 - 1e-6))
-    return -(targets * present + (1 - targets) * absent) * known
-
-
-def masked_group_cross_entropy(logits: Tensor, targets: Tensor, known: Tensor) -> Tensor:
-    """Cross-entropy of labels of which a row has exactly one, where some may not be known.
-
-    The labels that are not known count as one class together, "another one": a row of which it
-    is only known that it is no 3 teaches just that.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (b, G)
-        Scores of the labels of the group.
-    targets : Tensor of shape (b, G)
-        Probability that the label is the one; of no effect where it is not known.
-    known : Tensor of shape (b, G)
-        1 where the target is known, else 0.
-
-    Returns
-    -------
-    Tensor of shape (b,)
-        Float32; 0 for rows of which nothing is known.
-
-    Examples
-    --------
-    >>> unknown = torch.tensor([[1.0, 0.0, 0.0]])
-    >>> loss = masked_group_cross_entropy(torch.zeros(1, 3), torch.zeros(1, 3), unknown)
-    >>> round(float(loss.exp()), 4)  # another one of three: 2 of 3
-    1.5
-    """
-    scores = torch.log_softmax(logits.float(), dim=1)
-    told = known > 0
-    held = torch.where(told, targets, 0.0)
-    total = held.sum(dim=1, keepdim=True)
-    complete = told.all(dim=1, keepdim=True)
-    # Soft targets of several models need not sum to 1 exactly.
-    held = torch.where(complete | (total > 1), held / total.clamp(min=1e-6), held)
-    rest = torch.where(complete[:, 0], 0.0, (1 - held.sum(dim=1)).clamp(min=0))
-    # A finite stand-in for minus infinity: its gradient is 0 and not NaN.
-    other = torch.logsumexp(scores.masked_fill(told, -1e4), dim=1)
-    return -(held * scores).sum(dim=1) - rest * other
+    return loss(logits, smooth_targets(targets, amount, n_outcomes), known)

@@ -21,7 +21,7 @@ class NetworkSpec:
     input_shape : tuple of int
         ``(d,)`` for vectors, ``(C, H, W)`` for images.
     n_outputs : int
-        Number of classes.
+        Number of classes or labels.
     options : dict
         Settings of the architecture, such as ``{"dropout": 0.2}``.
     """
@@ -32,7 +32,7 @@ class NetworkSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the description as JSON types.
+        """Return the description as JSON types.
 
         Returns
         -------
@@ -46,15 +46,31 @@ class NetworkSpec:
             "options": dict(self.options),
         }
 
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> NetworkSpec:
+        """Return the description that `to_dict` gave.
 
-class Standardize(nn.Module):
-    """Subtract a mean and divide by a scale, both kept with the weights.
+        Parameters
+        ----------
+        fields : mapping
+            The fields by name.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of one mean, such as ``(d,)`` or ``(C, 1, 1)``.
-    """
+        Returns
+        -------
+        NetworkSpec
+            The description.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If a field is missing or of another type.
+        """
+        shape = tuple(int(n) for n in fields["input_shape"])
+        return cls(str(fields["name"]), shape, int(fields["n_outputs"]), dict(fields["options"]))
+
+
+class _Standardize(nn.Module):
+    """Subtract a mean and divide by a scale, both of one shape and kept with the weights."""
 
     mean: Tensor
     scale: Tensor
@@ -65,18 +81,6 @@ class Standardize(nn.Module):
         self.register_buffer("scale", torch.ones(shape))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Standardize a batch.
-
-        Parameters
-        ----------
-        x : Tensor of shape (b, ...)
-            Rows or images.
-
-        Returns
-        -------
-        Tensor
-            The same shape.
-        """
         return (x - self.mean) / self.scale
 
 
@@ -97,38 +101,16 @@ class Network(nn.Module):
         super().__init__()
         self.spec = spec
         shape = spec.input_shape
-        self.standardize = Standardize(shape if len(shape) == 1 else (shape[0], 1, 1))
+        self.standardize = _Standardize(shape if len(shape) == 1 else (shape[0], 1, 1))
         self.body = body
         self.head = nn.Linear(width, spec.n_outputs)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Compute embeddings.
-
-        Parameters
-        ----------
-        x : Tensor of shape (b, ...)
-            Float batch, not standardized.
-
-        Returns
-        -------
-        Tensor of shape (b, width)
-            What the head sees.
-        """
+        """Compute the embeddings (b, width) of a float batch that is not standardized."""
         embedding: Tensor = self.body(self.standardize(x))
         return embedding
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute logits.
-
-        Parameters
-        ----------
-        x : Tensor of shape (b, ...)
-            Float batch, not standardized.
-
-        Returns
-        -------
-        Tensor of shape (b, n_outputs)
-            Logits.
-        """
+        """Compute the logits (b, n_outputs) of a float batch that is not standardized."""
         logits: Tensor = self.head(self.embed(x))
         return logits

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from fewlabel.data import ImageSet, image_set_from_array
-from fewlabel.errors import DataError, UsageError
+from fewlabel.errors import DataError
 from fewlabel.nets.network import Network
 
 MAX_BYTES = 2_000_000_000
@@ -19,7 +19,7 @@ _CPU_PIXELS = 200_000
 
 
 def as_images(X: Any) -> ImageSet:
-    """Take an image set as it is, and an array as one.
+    """Return an image set as it is, and an array as one.
 
     Parameters
     ----------
@@ -42,30 +42,6 @@ def as_images(X: Any) -> ImageSet:
     (8, 8, 1)
     """
     return X if isinstance(X, ImageSet) else image_set_from_array(np.asarray(X))
-
-
-def check_lengths(images: ImageSet, rows: np.ndarray, what: str) -> None:
-    """Refuse labels that are more or fewer than the photos.
-
-    Parameters
-    ----------
-    images : ImageSet
-        Photos.
-    rows : ndarray of shape (n, ...)
-        What there should be one of for each photo.
-    what : str
-        Its name, for the message.
-
-    Raises
-    ------
-    UsageError
-        If the numbers differ.
-    """
-    if len(images) != len(rows):
-        raise UsageError(
-            f"FineTuning needs one {what} an image. Got {len(rows)} for {len(images)} images "
-            "instead."
-        )
 
 
 def read_photos(images: ImageSet, network: Network) -> np.ndarray:
@@ -100,7 +76,7 @@ def read_photos(images: ImageSet, network: Network) -> np.ndarray:
 
 
 def rows_at_once(network: Network, device: torch.device, most: int) -> int:
-    """Say how many photos a network is best given at once.
+    """Return how many photos a network is best given at once.
 
     Parameters
     ----------

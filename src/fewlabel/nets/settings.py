@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import math
-import numbers
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fewlabel.errors import UsageError
+from torch import nn
+
+from fewlabel.params import check_arguments, integer, number
+
+_CONSTRAINTS = {
+    "n_epochs": [integer(1)],
+    "min_steps": [integer(0)],
+    "batch_size": [integer(1)],
+    "learning_rate": [number(0, closed="neither")],
+    "weight_decay": [number(0)],
+    "warmup": [number(0, 1)],
+    "ema_decay": [number(0, 1), None],
+    "label_smoothing": [number(0, 1)],
+    "patience": [integer(1), None],
+}
 
 
 @dataclass(frozen=True)
@@ -25,15 +39,15 @@ class TrainSettings:
     learning_rate : float
         Peak rate of AdamW (Loshchilov & Hutter 2019).
     weight_decay : float
-        Pull of the weight matrices towards 0; offsets and normalisation are left alone.
+        Pull of the weight matrices towards 0; offsets and normalization are left alone.
     warmup : float
-        Share of the steps in which the rate rises.
+        Part of the steps in which the rate rises.
     ema_decay : float or None
         Decay of the averaged weights; None averages over about the last twentieth of the steps.
     label_smoothing : float
-        Share of the uniform distribution in every target.
+        Part of the uniform distribution in every target; whoever makes the loss applies it.
     patience : int or None
-        Epochs without a better validation accuracy after which training stops.
+        Epochs without a better validation score after which training stops.
     seed : int
         Seed of weights, order, dropout and augmentation.
     checkpoint_seconds : float
@@ -53,7 +67,7 @@ class TrainSettings:
     checkpoint_seconds: float = 10.0
 
     def check(self, who: str) -> None:
-        """Refuse settings that are out of range.
+        """Raise if a setting is out of range.
 
         Parameters
         ----------
@@ -63,22 +77,12 @@ class TrainSettings:
         Raises
         ------
         UsageError
-            If a setting is out of range; the message names it.
+            The message names the setting.
         """
-        for name in ("n_epochs", "batch_size"):
-            _check(who, name, getattr(self, name), "an int of at least 1", _is_count)
-        _check(who, "learning_rate", self.learning_rate, "a float above 0", _is_positive)
-        for name in ("weight_decay", "min_steps"):
-            _check(who, name, getattr(self, name), "a number of at least 0", _is_not_negative)
-        for name in ("warmup", "label_smoothing"):
-            _check(who, name, getattr(self, name), "a float in [0, 1)", _is_share)
-        if self.ema_decay is not None:
-            _check(who, "ema_decay", self.ema_decay, "None or a float in [0, 1)", _is_share)
-        if self.patience is not None:
-            _check(who, "patience", self.patience, "None or an int of at least 1", _is_count)
+        check_arguments(who, _CONSTRAINTS, **{name: getattr(self, name) for name in _CONSTRAINTS})
 
     def epochs(self, steps_per_epoch: int) -> int:
-        """Count the epochs that ``n_epochs`` and ``min_steps`` come to.
+        """Return the number of epochs that ``n_epochs`` and ``min_steps`` come to.
 
         Parameters
         ----------
@@ -98,7 +102,7 @@ class TrainSettings:
         return max(self.n_epochs, math.ceil(self.min_steps / steps_per_epoch))
 
     def decay(self, n_steps: int) -> float:
-        """Decay of the averaged weights for a run of so many steps.
+        """Return the decay of the averaged weights for a run of so many steps.
 
         Parameters
         ----------
@@ -120,54 +124,32 @@ class TrainSettings:
         return min(max(1 - 20 / n_steps, 0.5), 0.9999)
 
 
-def learning_rate_at(step: int, n_steps: int, settings: TrainSettings) -> float:
-    """Learning rate of one step: a linear rise, then a cosine down to 0.
+def _rate_factor(n_steps: int, warmup: float) -> Callable[[int], float]:
+    """Return the learning rate of each step beside the peak: a linear rise, a cosine down to 0."""
+    rise = max(1, round(warmup * n_steps))
 
-    Parameters
-    ----------
-    step : int
-        Number of the step, from 0.
-    n_steps : int
-        Steps of the whole run.
-    settings : TrainSettings
-        Peak rate and share of the rise.
+    def factor(step: int) -> float:
+        if step < rise:
+            return (step + 1) / rise
+        done = (step - rise) / max(1, n_steps - rise)
+        return 0.5 * (1 + math.cos(math.pi * done))
 
-    Returns
-    -------
-    float
-        Rate.
-
-    Examples
-    --------
-    >>> settings = TrainSettings(learning_rate=1.0, warmup=0.1)
-    >>> [round(learning_rate_at(step, 100, settings), 2) for step in (0, 9, 55, 99)]
-    [0.1, 1.0, 0.5, 0.0]
-    """
-    rise = max(1, round(settings.warmup * n_steps))
-    if step < rise:
-        return settings.learning_rate * (step + 1) / rise
-    done = (step - rise) / max(1, n_steps - rise)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    return factor
 
 
-def _check(who: str, name: str, value: Any, expected: str, holds: Any) -> None:
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not holds(value):
-        raise UsageError(
-            f"The '{name}' parameter of {who} must be {expected}. Got {value!r} instead."
-        )
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and int(value) >= 1
-
-
-def _is_positive(value: Any) -> bool:
-    return 0 < value < math.inf
-
-
-def _is_not_negative(value: Any) -> bool:
-    return 0 <= value < math.inf
-
-
-def _is_share(value: Any) -> bool:
-    return 0 <= value < 1
+def _parameter_groups(
+    stages: Sequence[Iterable[nn.Parameter]], settings: TrainSettings, layer_decay: float = 1.0
+) -> list[dict[str, Any]]:
+    """Return AdamW's groups: a rate for each stage, weight decay on matrices and filters only."""
+    groups: list[dict[str, Any]] = []
+    for below, stage in enumerate(stages):
+        rate = settings.learning_rate * layer_decay**below
+        wanted = [parameter for parameter in stage if parameter.requires_grad]
+        for is_matrix in (True, False):
+            chosen = [parameter for parameter in wanted if (parameter.ndim > 1) == is_matrix]
+            decay = settings.weight_decay if is_matrix else 0.0
+            if chosen:
+                # A schedule that goes on from a later step looks for the initial rate.
+                rates = {"lr": rate, "initial_lr": rate}
+                groups.append({"params": chosen, "weight_decay": decay, **rates})
+    return groups

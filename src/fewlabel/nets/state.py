@@ -10,13 +10,13 @@ import torch
 from fewlabel.errors import ModelFormatError
 from fewlabel.nets.architectures import build_network
 from fewlabel.nets.network import Network, NetworkSpec
-from fewlabel.nets.precision import place_network
+from fewlabel.nets.precision import _place_network
 
 
 def network_to_state(
     network: Network, classes: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Give what predicting needs, for `fewlabel.persist.save_bundle`.
+    """Return what predicting needs, for `fewlabel.persist.save_bundle`.
 
     Parameters
     ----------
@@ -70,13 +70,7 @@ def network_from_state(
     ['cat', 'dog']
     """
     try:
-        about = meta["network"]
-        spec = NetworkSpec(
-            str(about["name"]),
-            tuple(int(n) for n in about["input_shape"]),
-            int(about["n_outputs"]),
-            dict(about["options"]),
-        )
+        spec = NetworkSpec.from_dict(meta["network"])
         classes = np.asarray(meta["classes"])
         if len(classes) != spec.n_outputs:
             raise ValueError(f"{len(classes)} classes for {spec.n_outputs} outputs")
@@ -86,7 +80,7 @@ def network_from_state(
         raise ModelFormatError(
             f"The saved network does not fit its description ({reason}): save it again."
         ) from error
-    return place_network(network.eval(), device), classes
+    return _place_network(network.eval(), device), classes
 
 
 def _filled(spec: NetworkSpec, arrays: dict[str, np.ndarray]) -> Network:

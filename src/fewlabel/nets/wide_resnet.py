@@ -13,20 +13,8 @@ _N_STAGES = 3
 _OUTSIDE, _IN_A_BLOCK = 4, 2
 
 
-class WideBlock(nn.Module):
-    """Normalisation and activation before each of two 3×3 convolutions, and a shortcut.
-
-    Parameters
-    ----------
-    before : int
-        Channels in.
-    width : int
-        Channels out.
-    stride : int
-        Step of the first convolution.
-    dropout : float
-        Share of the maps' entries dropped between the convolutions.
-    """
+class _WideBlock(nn.Module):
+    """Normalization and activation before each of two 3×3 convolutions, and a shortcut."""
 
     def __init__(self, before: int, width: int, stride: int, dropout: float) -> None:
         super().__init__()
@@ -43,60 +31,19 @@ class WideBlock(nn.Module):
             self.shortcut = nn.Conv2d(before, width, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the block.
-
-        Parameters
-        ----------
-        x : Tensor of shape (b, before, H, W)
-            Feature maps.
-
-        Returns
-        -------
-        Tensor of shape (b, width, H / stride, W / stride)
-            Feature maps.
-        """
         active = self.activation(x)
         # Where the shape stays, the maps go past the block untouched.
         around: Tensor = x if self.shortcut is None else self.shortcut(active)
         return around + self.convolutions(active)
 
 
-def wide_resnet(
+def _wide_resnet(
     spec: NetworkSpec, *, depth: int = 16, widen: int = 2, dropout: float = 0.0
 ) -> Network:
-    """Build a wide residual network: a 3×3 stem, then three stages of pre-activation blocks.
-
-    The default, WRN-16-2, has 0.7 million weights. FixMatch and its followers use WRN-28-2.
-    Images keep their full size in the first stage, so a step takes several times as long as
-    with the ``"resnet"`` of `fewlabel.nets.architectures.small_resnet`.
-
-    Parameters
-    ----------
-    spec : NetworkSpec
-        Input and output.
-    depth : int
-        Convolutions from end to end: 10, 16, 22, 28, …
-    widen : int
-        The stages have 16, 32 and 64 times as many channels.
-    dropout : float
-        Share of the entries dropped between the convolutions of a block in training.
-
-    Returns
-    -------
-    Network
-        Weights not trained.
-
-    Raises
-    ------
-    UsageError
-        If no such depth can be made.
-
-    Examples
-    --------
-    >>> network = wide_resnet(NetworkSpec("wide-resnet", (3, 32, 32), 10), depth=10)
-    >>> network.head.in_features
-    128
-    """
+    """Build a wide residual network: a 3×3 stem, then three stages of pre-activation blocks."""
+    # The default, WRN-16-2, has 0.7 million weights; FixMatch and its followers use WRN-28-2.
+    # Images keep their full size in the first stage: a step takes several times as long as with
+    # "resnet".
     blocks, rest = divmod(depth - _OUTSIDE, _N_STAGES * _IN_A_BLOCK)
     if blocks < 1 or rest:
         raise UsageError(
@@ -108,7 +55,7 @@ def wide_resnet(
     for stage in range(_N_STAGES):
         width = _STEM_WIDTH * 2**stage * widen
         for block in range(blocks):
-            layers.append(WideBlock(before, width, 2 if stage and not block else 1, dropout))
+            layers.append(_WideBlock(before, width, 2 if stage and not block else 1, dropout))
             before = width
     layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]

@@ -13,15 +13,19 @@ import torch
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
-from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from fewlabel.data.targets import one_hot
-from fewlabel.nets import Network, TrainingSet, TrainSettings, predict_logits
-from fewlabel.nets.batches import Batch, as_inputs
-from fewlabel.nets.layerwise import LayerwiseTrainer, open_layers
+from fewlabel.nets import (
+    Network,
+    Trainer,
+    TrainingSet,
+    TrainSettings,
+    masked_binary_cross_entropy,
+    predict_logits,
+)
+from fewlabel.nets.batches import as_inputs, input_shape
+from fewlabel.nets.layerwise import layerwise_groups, open_layers
 from fewlabel.nets.photos import as_images, read_photos, rows_at_once
-from fewlabel.nets.predictor import input_shape
 
 BALANCES = ("loss", "over-sampling", "under-sampling", "none")
 """How an expert's few images of its class are made to count beside all the others."""
@@ -168,47 +172,6 @@ def _solve(
     return found[:-n_heads].reshape(n_heads, d), found[-n_heads:]
 
 
-class HeadsTrainer(LayerwiseTrainer):
-    """Trains heads and the open layers of their trunk on all binary losses at once.
-
-    The targets of its training set have 2 K columns: what each head should say, and how much
-    the row counts for it.
-
-    Parameters
-    ----------
-    network : Network
-        Its weights are changed in place.
-    *args : Any
-        As for `fewlabel.nets.Trainer`.
-    layer_decay : float
-        Rate of a stage as a share of that of the stage above it.
-    **kwargs : Any
-        As for `fewlabel.nets.Trainer`.
-    """
-
-    stage = "experts"
-
-    def loss(self, batch: Batch) -> Tensor:
-        """Compute the mean of all binary losses of a batch.
-
-        Parameters
-        ----------
-        batch : Batch
-            Rows on the device.
-
-        Returns
-        -------
-        Tensor
-            Scalar.
-        """
-        targets, weights = batch.targets.chunk(2, dim=1)
-        inputs = batch.inputs
-        if self.augment is not None:
-            inputs = self.augment(inputs, self.generator)
-        logits = self.network(inputs).float()
-        return binary_cross_entropy_with_logits(logits, targets, weights)
-
-
 def make_experts(
     network: Network,
     X: np.ndarray,
@@ -255,20 +218,23 @@ def make_experts(
     if settings.trunk == "frozen" or settings.n_epochs == 0:
         return experts
     open_layers(experts, "partial")
-    trainer = HeadsTrainer(
-        experts,
-        TrainSettings(
-            n_epochs=settings.n_epochs,
-            batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate,
-            seed=seed,
-        ),
-        device=device,
-        checkpoint=checkpoint,
-        layer_decay=0.5,
+    training = TrainSettings(
+        n_epochs=settings.n_epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        seed=seed,
     )
-    both = np.concatenate([targets, weights], axis=1)
-    trained = trainer.fit(TrainingSet.of(X, both)).eval()
+    trainer = Trainer(
+        experts,
+        training,
+        device=device,
+        # All binary losses at once; a row may count more for one head than for another.
+        loss=masked_binary_cross_entropy,
+        groups=layerwise_groups(experts, training, layer_decay=0.5),
+        stage="experts",
+        checkpoint=checkpoint,
+    )
+    trained = trainer.fit(TrainingSet.of(X, targets, known=weights)).eval()
     trained.requires_grad_(True)
     return trained
 

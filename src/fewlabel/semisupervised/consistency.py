@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils.validation import column_or_1d
 
 from fewlabel.compute import as_generator, pick_device
-from fewlabel.data.targets import encode_labels, one_hot
-from fewlabel.errors import UsageError
+from fewlabel.data.targets import one_hot
+from fewlabel.data.task import SingleLabel
 from fewlabel.nets.augment import Augmentation, decide_flip, make_augmentation
 from fewlabel.nets.batches import TrainingSet
 from fewlabel.nets.loop import Progress
-from fewlabel.nets.predictor import NetworkPredictor
 from fewlabel.nets.settings import TrainSettings
+from fewlabel.nets.trained_network import TrainedNetwork
 from fewlabel.semisupervised.accepted_precision import PseudoLabelCallback
 from fewlabel.semisupervised.consistency_checks import (
     check_images,
@@ -27,7 +26,7 @@ from fewlabel.semisupervised.consistency_checks import (
 from fewlabel.semisupervised.consistency_trainer import ConsistencySettings, ConsistencyTrainer
 
 
-class ConsistencyTraining(NetworkPredictor):
+class ConsistencyTraining(TrainedNetwork):
     """A network that learns from a few labelled and many unlabelled images at once.
 
     Each step, the averaged network labels unlabelled images that are changed weakly. The
@@ -207,15 +206,10 @@ class ConsistencyTraining(NetworkPredictor):
         TrainingError
             If the loss is no longer a number.
         """
-        settings, consistency = self._settings()
+        settings, consistency = self._all_settings()
         check_images(X, "ConsistencyTraining")
-        y = column_or_1d(y, warn=True)
-        if len(y) != len(X):
-            raise UsageError(
-                f"ConsistencyTraining needs one label an image, -1 where there is none. Got "
-                f"{len(y)} labels for {len(X)} images instead."
-            )
-        self.classes_, codes = encode_labels(y, "ConsistencyTraining")
+        self.task_ = SingleLabel()
+        self.classes_, codes = self.task_.encode(y, len(X), "ConsistencyTraining")
         unlabeled = np.flatnonzero(codes < 0)
         if not len(unlabeled):
             unlabeled = np.arange(len(X))
@@ -227,8 +221,8 @@ class ConsistencyTraining(NetworkPredictor):
             settings,
             device=pick_device(self.device),
             unlabeled=TrainingSet.of(X[unlabeled], targets),
-            weak=self._augmentation(X, self.weak),
-            strong=self._augmentation(X, self.strong),
+            weak=self._change(X, self.weak),
+            strong=self._change(X, self.strong),
             consistency=consistency,
             class_shares=self._class_shares(codes[labeled]),
             steps_per_epoch=math.ceil(self.n_steps / settings.n_epochs),
@@ -241,7 +235,7 @@ class ConsistencyTraining(NetworkPredictor):
         self.history_ = trainer.history
         return self
 
-    def _settings(self) -> tuple[TrainSettings, ConsistencySettings]:
+    def _all_settings(self) -> tuple[TrainSettings, ConsistencySettings]:
         check_settings(self)
         alignment = self.alignment
         if alignment == "auto":
@@ -256,6 +250,7 @@ class ConsistencyTraining(NetworkPredictor):
             fairness=self.fairness,
             teacher=self.teacher,
             propagated_share=self.propagated_share,
+            label_smoothing=self.label_smoothing,
         )
         settings = TrainSettings(
             n_epochs=max(1, round(self.n_steps / self.steps_per_epoch)),
@@ -268,7 +263,7 @@ class ConsistencyTraining(NetworkPredictor):
         settings.check("ConsistencyTraining")
         return settings, consistency
 
-    def _augmentation(self, X: np.ndarray, policy: str | Augmentation) -> Augmentation:
+    def _change(self, X: np.ndarray, policy: str | Augmentation) -> Augmentation:
         mirrors = decide_flip(self.flip, X.shape[3] if X.ndim == 4 else 1)
         return make_augmentation(policy, flip=mirrors if isinstance(policy, str) else None)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.batches import Batch, TrainingSet
 from fewlabel.nets.loop import Trainer
-from fewlabel.nets.losses import smooth_targets, soft_cross_entropy
+from fewlabel.nets.losses import mean_loss, smooth_targets, soft_cross_entropy
 from fewlabel.semisupervised.consistency_rules import Alignment, make_rule
 from fewlabel.semisupervised.consistency_thresholds import fairness_loss, sharpen
 
@@ -42,6 +42,8 @@ class ConsistencySettings:
         Which network gives the pseudo-labels.
     propagated_share : float
         Share of the steps in which propagated labels fade out.
+    label_smoothing : float
+        Part of the uniform distribution in the known labels.
     """
 
     method: str = "softmatch"
@@ -53,6 +55,7 @@ class ConsistencySettings:
     fairness: float = 0.0
     teacher: str = "ema"
     propagated_share: float = 0.5
+    label_smoothing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,32 +72,6 @@ class ConsistencyBatch(Batch):
 
     unlabeled: Batch
     rows: Tensor
-
-    def split(self, n_parts: int) -> list[Batch]:
-        """Cut both kinds of images into parts of nearly equal size, without copying.
-
-        Parameters
-        ----------
-        n_parts : int
-            How many, at most one for each labelled image.
-
-        Returns
-        -------
-        list of Batch
-            The parts.
-        """
-        if n_parts == 1:
-            return [self]
-        parts = zip(
-            super().split(n_parts),
-            self.unlabeled.split(n_parts),
-            self.rows.tensor_split(n_parts),
-            strict=True,
-        )
-        return [
-            ConsistencyBatch(labeled.inputs, labeled.targets, labeled.weights, unlabeled, rows)
-            for labeled, unlabeled, rows in parts
-        ]
 
 
 class Observer(Protocol):
@@ -187,8 +164,6 @@ class ConsistencyTrainer(Trainer):
         As for `fewlabel.nets.Trainer`.
     """
 
-    stage = "consistency"
-
     def __init__(
         self,
         network: Any,
@@ -202,7 +177,7 @@ class ConsistencyTrainer(Trainer):
         observer: Observer | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(network, *args, augment=weak, **kwargs)
+        super().__init__(network, *args, augment=weak, stage="consistency", **kwargs)
         self.unlabeled = unlabeled
         self.weak, self.strong = weak, strong
         self.consistency = consistency
@@ -264,7 +239,7 @@ class ConsistencyTrainer(Trainer):
             rows = unlabeled.take(step * m, m)
             beside = self.unlabeled.take(rows, self.device)
             yield ConsistencyBatch(
-                batch.inputs, batch.targets, batch.weights, beside, rows.to(self.device)
+                batch.inputs, batch.targets, batch.weights, None, beside, rows.to(self.device)
             )
 
     def train_step(self, step: int, batch: Batch) -> float:
@@ -304,13 +279,13 @@ class ConsistencyTrainer(Trainer):
         pseudo_labels, weights = self.pseudo_labels(weak[n:], batch.rows)
         strong = self.strong(batch.unlabeled.inputs, self.generator)
         logits = self.network(torch.cat([weak[:n], strong]))
-        targets = smooth_targets(batch.targets, self.settings.label_smoothing)
-        labeled = soft_cross_entropy(logits[:n], targets, batch.weights)
+        targets = smooth_targets(batch.targets, settings.label_smoothing)
+        labeled = mean_loss(soft_cross_entropy(logits[:n], targets), batch.weights)
         believed = weights[:, None] * pseudo_labels
         if self.has_propagated:
             # Cross-entropy is linear in the targets, so that both sources need one term only.
             believed = torch.lerp(believed, batch.unlabeled.targets, self.propagated_weight())
-        unlabeled = soft_cross_entropy(logits[n:], believed)
+        unlabeled = soft_cross_entropy(logits[n:], believed).mean()
         self._sum(labeled, unlabeled, weights)
         loss = labeled + settings.lambda_u * unlabeled
         if settings.fairness:

@@ -191,7 +191,8 @@ class RoundFolder:
                 arrays, bundle.meta["network"], device=template.device
             )
             multiclass = clone(template)
-            multiclass.network_, multiclass.classes_ = loaded.network_, loaded.classes_
+            for name in ("network_", "classes_", "task_"):
+                setattr(multiclass, name, getattr(loaded, name))
             multiclass.history_ = []
             experts, scale = None, None
             if number:

@@ -11,7 +11,7 @@ import numpy as np
 from fewlabel.data import ImageSet
 from fewlabel.errors import ModelFormatError
 from fewlabel.evaluate import LabelScaling
-from fewlabel.nets import MultiLabelNetwork
+from fewlabel.nets import NetworkClassifier
 
 Progress = Callable[[str, int, int], None]
 _BLOCK = 1_024
@@ -61,13 +61,13 @@ class LabelNetwork:
 
     Attributes
     ----------
-    network : MultiLabelNetwork
+    network : NetworkClassifier
         The network.
     scaling : LabelScaling
         Makes its probabilities honest.
     """
 
-    network: MultiLabelNetwork
+    network: NetworkClassifier
     scaling: LabelScaling
 
     @property
@@ -134,5 +134,5 @@ class LabelNetwork:
             raise ModelFormatError(
                 f"The saved network lacks its calibration ({error!r}): fit again."
             ) from error
-        network = MultiLabelNetwork.from_state(arrays, meta["network"], device=device)
+        network = NetworkClassifier.from_state(arrays, meta["network"], device=device)
         return cls(network, scaling)

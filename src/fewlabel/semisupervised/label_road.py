@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fewlabel.data import ImageSet
+from fewlabel.data import ImageSet, MultiLabel
 from fewlabel.evaluate import Choice, choose_label_candidate, fit_scaling, scale_apart
 from fewlabel.graph.multilabel import MultiLabelClassifier
-from fewlabel.nets import MultiLabelNetwork
+from fewlabel.nets import NetworkClassifier
 from fewlabel.semisupervised import PseudoLabelLedger, TeacherStudent
 from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.kept_networks import KeptNetworks
@@ -139,8 +139,9 @@ def follow_label_road(
     reader = _reader_for(images)
     pixels = reader.transform(images, progress=progress)
     names = main.classes_.tolist()
-    template = MultiLabelNetwork(
+    template = NetworkClassifier(
         "resnet",
+        task=MultiLabel(),
         labels=names,
         n_epochs=1,
         batch_size=_BATCH,
@@ -163,7 +164,7 @@ def follow_label_road(
         kept.keep_steps(n_steps)
     teacher = TeacherStudent(
         template.set_params(min_steps=n_steps),
-        MultiLabelNetwork(**template.get_params() | {"min_steps": 2 * n_steps}),
+        NetworkClassifier(**template.get_params() | {"min_steps": 2 * n_steps}),
         n_members=_MEMBERS,
         max_rounds=_ROUNDS,
         checkpoint=None if checkpoint is None else checkpoint / "members",
@@ -196,7 +197,7 @@ def _once(Y: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return once
 
 
-def _seconds_per_step(template: MultiLabelNetwork, pixels: np.ndarray, n_labels: int) -> float:
+def _seconds_per_step(template: NetworkClassifier, pixels: np.ndarray, n_labels: int) -> float:
     moments: list[float] = []
     settings = template.get_params() | {
         "min_steps": _TIMED_STEPS,
@@ -207,7 +208,7 @@ def _seconds_per_step(template: MultiLabelNetwork, pixels: np.ndarray, n_labels:
     some = pixels[: _BATCH * _TIMED_STEPS]
     # Uniform targets: no label is needed to measure time.
     start = time.perf_counter()
-    MultiLabelNetwork(**settings).fit_soft(some, np.full((len(some), n_labels), 0.5))
+    NetworkClassifier(**settings).fit_soft(some, np.full((len(some), n_labels), 0.5))
     whole = (time.perf_counter() - start) / _TIMED_STEPS
     passed = np.diff(moments)
     return float(np.median(passed)) if len(passed) >= _TIMED_STEPS // 2 else whole

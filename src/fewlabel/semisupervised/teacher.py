@@ -12,12 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from fewlabel.compute import as_generator
-from fewlabel.nets import MultiLabelNetwork
-from fewlabel.nets.multilabel_targets import (
-    check_label_table,
-    exact_match_score,
-    most_likely_labels,
-)
+from fewlabel.nets import NetworkClassifier
 from fewlabel.semisupervised.inputs import check_rows, demand, digest_of
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
 from fewlabel.semisupervised.soft_labels import AUTO, EnsembleView, Thresholds, combine
@@ -52,7 +47,7 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
     members : estimator or list of estimator, optional
         One is repeated (single-model bagging); several are taken in turn (multiple-model
         bagging). `fewlabel.NetworkClassifier` or any classifier with ``sample_weight`` for one
-        label a row, `fewlabel.MultiLabelNetwork` for several. By default a fully connected
+        label a row, `fewlabel.NetworkClassifier` for several. By default a fully connected
         network for rows, and the small CNN for images.
     student : estimator, optional
         How a student is made; by default as the first member. Its ``augment`` is the noise.
@@ -173,7 +168,7 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         listed = self.members if isinstance(self.members, list) else [self.members]
         first = listed[0] if listed else None
-        tags.classifier_tags.multi_label = first is None or isinstance(first, MultiLabelNetwork)
+        tags.classifier_tags.multi_label = first is None or isinstance(first, NetworkClassifier)
         return tags
 
     def fit(self, X: Any, y: Any) -> TeacherStudent:
@@ -270,10 +265,7 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
             Classes; or 1 for every label that is present and else 0.
         """
         proba = self.predict_proba(X)
-        if self._is_multilabel:
-            return most_likely_labels(proba, self._structure)
-        best = proba.argmax(axis=1)
-        return self.classes_[best]
+        return self._task.decode(self._task.predict(proba), self.classes_)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Give the share of rows that are predicted right.
@@ -292,11 +284,13 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
         float
             Accuracy; for several labels the exact match of those that are known.
         """
-        predicted = self.predict(X)
-        if not self._is_multilabel:
-            return float(np.average(predicted == np.asarray(y), weights=sample_weight))
-        table = check_label_table(y, len(predicted), ME)
-        return exact_match_score(table, predicted, sample_weight)
+        proba = self.predict_proba(X)
+        codes = self._task.recode(y, self.classes_, len(proba), ME)
+        rows = self._task.labeled(codes)
+        if not len(rows):
+            return float("nan")
+        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        return float(np.average(self._task.correct(codes[rows], proba[rows]), weights=weights))
 
     def ensemble_proba(self, X: Any) -> np.ndarray:
         """Give the mean of what all members say, at a pass for each.
@@ -375,7 +369,7 @@ class TeacherStudent(ClassifierMixin, BaseEstimator):
         self.ledger_: PseudoLabelLedger = run.ledger()
         self._members = run.names
         self._is_multilabel = run.labels.is_multilabel
-        self._structure = run.labels.structure
+        self._task = run.labels.task
         self.held_proba_ = run.said_of_held(self.n_rounds_)
         self._tell(len(run.believed) - 1)
         self.student_ = run.finish(self.n_rounds_)

@@ -10,15 +10,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import validate_data
 
-from fewlabel.data.targets import encode_labels, one_hot
+from fewlabel.data.checks import check_table, warn_of_unlearnable
+from fewlabel.data.task import MultiLabel, task_of
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import label_folds
-from fewlabel.nets import MultiLabelNetwork, NetworkClassifier
-from fewlabel.nets.multilabel_targets import (
-    check_fits_structure,
-    check_label_table,
-    warn_of_useless_columns,
-)
+from fewlabel.nets import NetworkClassifier
 from fewlabel.semisupervised.inputs import are_images, check_rows_and_labels, demand
 from fewlabel.semisupervised.soft_labels import AUTO
 from fewlabel.semisupervised.teacher_records import KnownLabels
@@ -97,12 +93,12 @@ def check_rows_or_table(model: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndar
     """
     shape = () if y is None else np.asarray(y).shape
     listed = model.members if isinstance(model.members, list) else [model.members]
-    takes_tables = bool(listed) and isinstance(listed[0], MultiLabelNetwork)
+    takes_tables = bool(listed) and isinstance(getattr(listed[0], "task", None), MultiLabel)
     # A single column is one class a row for whoever takes classes, and one label for a table.
     if len(shape) != 2 or (shape[1] < 2 and not takes_tables):
         return check_rows_and_labels(model, X, y)
     X = X if are_images(X) else validate_data(model, X, dtype=np.float32)
-    return X, check_label_table(y, len(X), ME)
+    return X, check_table(y, len(X), ME)
 
 
 def make_templates(model: Any, X: np.ndarray, *, is_multilabel: bool) -> tuple[list[Any], Any]:
@@ -131,7 +127,7 @@ def make_templates(model: Any, X: np.ndarray, *, is_multilabel: bool) -> tuple[l
     """
     given = model.members
     if given is None:
-        given = _default(X, is_multilabel, model.device)
+        given = _default(X, model.device)
     listed = list(given) if isinstance(given, Sequence) else [given]
     if not listed:
         raise UsageError(f"The 'members' parameter of {ME} must list at least one estimator.")
@@ -140,14 +136,13 @@ def make_templates(model: Any, X: np.ndarray, *, is_multilabel: bool) -> tuple[l
         n_members = len(listed) if len(listed) > 1 else _MEMBERS
     members = [clone(listed[k % len(listed)]) for k in range(n_members)]
     student = clone(listed[0] if model.student is None else model.student)
-    for each in (*members, student):
-        takes_masks = isinstance(each, MultiLabelNetwork)
-        if takes_masks != is_multilabel:
+    for each in (*members, student) if is_multilabel else ():
+        if not isinstance(each, NetworkClassifier):
             raise UsageError(
-                f"{ME} was given {type(each).__name__} and "
-                f"{'a table of several labels' if is_multilabel else 'one label a row'}: "
-                f"{'give a MultiLabelNetwork' if is_multilabel else 'give a classifier'}."
+                f"{ME} was given {type(each).__name__} and a table of several labels: give a "
+                "NetworkClassifier."
             )
+        each.set_params(task=each.task or MultiLabel())
     return members, student
 
 
@@ -180,29 +175,26 @@ def known_labels(y: np.ndarray, student: Any) -> tuple[np.ndarray, KnownLabels, 
     UserWarning
         If one of several labels is always absent or never known; it is named.
     """
+    task = getattr(student, "task", None) or task_of(y)
+    classes, codes = task.encode(y, len(y), ME)
+    targets, known = task.evidence(codes, len(classes))
     if y.ndim == 1:
-        classes, codes = encode_labels(y, ME)
-        known = np.repeat(codes[:, None] >= 0, len(classes), axis=1)
-        return classes, KnownLabels(one_hot(codes, len(classes)), known, False), []
-    known = y >= 0
-    if not known.any():
-        raise UsageError(f"{ME} needs at least one known label: all are -1.")
+        return classes, KnownLabels(targets, known, False, task), []
     names = np.arange(y.shape[1]) if student.labels is None else np.asarray(student.labels)
     if len(names) != y.shape[1]:
         raise UsageError(
             f"The student's 'labels' must name {y.shape[1]} labels, one a column. "
             f"Got {len(names)} instead."
         )
-    check_fits_structure(y, student.structure, ME)
-    notes = list(warn_of_useless_columns(y, names.tolist(), ME, stacklevel=4))
+    notes = task.unlearnable(codes, names.tolist())
+    warn_of_unlearnable(notes, ME, stacklevel=4)
     bare = int((y == 0).all(axis=1).sum())
     if bare:
         notes.append(
             f"{bare:,} labelled {'row has' if bare == 1 else 'rows have'} none of the labels: "
             "they teach absence. Where that is not known, write -1."
         )
-    targets = np.where(known, y, 0).astype(np.float32)
-    return names, KnownLabels(targets, known, True, student.structure), notes
+    return names, KnownLabels(targets, known, True, task), notes
 
 
 def hold_out(labels: KnownLabels, share: float, rng: np.random.Generator) -> np.ndarray:
@@ -234,8 +226,7 @@ def hold_out(labels: KnownLabels, share: float, rng: np.random.Generator) -> np.
     return np.setdiff1d(folds.folds[0][1], folds.labeled[folds.unseen])
 
 
-def _default(X: np.ndarray, is_multilabel: bool, device: str) -> Any:
-    make: Any = MultiLabelNetwork if is_multilabel else NetworkClassifier
+def _default(X: np.ndarray, device: str) -> Any:
     if X.ndim == 2:
-        return make("mlp", device=device)
-    return make("cnn", min_steps=400, augment="mild", device=device)
+        return NetworkClassifier("mlp", device=device)
+    return NetworkClassifier("cnn", min_steps=400, augment="mild", device=device)

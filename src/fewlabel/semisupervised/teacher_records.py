@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.nets.multilabel_targets import most_likely_labels
+from fewlabel.data.task import Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,14 +22,14 @@ class KnownLabels:
         Where that is known.
     is_multilabel : bool
         Whether a row may have several labels.
-    structure : sequence of (start, stop) or None
-        Groups of labels of which a row has exactly one.
+    task : Task
+        What is right of a prediction.
     """
 
     targets: np.ndarray
     known: np.ndarray
     is_multilabel: bool
-    structure: Any = None
+    task: Task
 
     @property
     def labeled(self) -> np.ndarray:
@@ -52,10 +52,8 @@ class KnownLabels:
             True where right.
         """
         targets, known = self.targets[rows], self.known[rows]
-        if not self.is_multilabel:
-            return np.asarray(proba.argmax(axis=1) == targets.argmax(axis=1))
-        said = most_likely_labels(proba, self.structure)
-        return np.asarray(((said == targets) | ~known).all(axis=1))
+        decided = self.task.decided(proba)
+        return np.asarray(((decided == targets) | ~known).all(axis=1))
 
     def loss(self, proba: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Give the log loss of each row.

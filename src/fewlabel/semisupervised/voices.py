@@ -203,7 +203,10 @@ class Voices:
             arrays = dict(bundle.arrays)
             said = arrays.pop(_SAID)
             device = getattr(template, "device", "auto")
-            loaded = type(template).from_state(arrays, bundle.meta["network"], device=device)
+            # A study may have a task of its own, which no file can name.
+            own = {} if not getattr(template, "task", None) else {"task": template.task}
+            network = bundle.meta["network"]
+            loaded = type(template).from_state(arrays, network, device=device, **own)
         except (ModelFormatError, KeyError, TypeError):
             return None
         model = clone(template)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fewlabel.data import MultiLabel
 from fewlabel.errors import DataError, UsageError
 from fewlabel_experiments import registry, runner
 from fewlabel_experiments.combo import learners, measured, pictures, recipes, session
@@ -157,8 +158,8 @@ def test_training_images_are_those_of_the_recipe(monkeypatch: pytest.MonkeyPatch
     assert not np.array_equal(copied[:40], images)
     assert opened.training_set(known["structure"])[0].shape == (50, 28, 56)
     assert len(opened.training_set(known["few"])[0]) == 20
-    assert opened.network("cnn", known["plain"]).structure is None
-    assert opened.network("pair", known["best"]).structure == session.STRUCTURE
+    assert opened.network("cnn", known["plain"]).task == MultiLabel()
+    assert opened.network("pair", known["best"]).task == session.ONE_OF_EACH
 
 
 def test_a_part_of_the_competition_is_held_out(tmp_path: Path) -> None:

@@ -5,14 +5,11 @@ import pytest
 import torch
 
 from fewlabel.errors import UsageError
-from fewlabel.nets import (
-    MultiLabelNetwork,
-    NetworkClassifier,
-    NetworkSpec,
-    build_network,
-)
+from fewlabel.nets import NetworkClassifier, NetworkSpec, build_network
+from fewlabel_experiments.combo.session import ComboSession  # noqa: F401
+from fewlabel_experiments.combo.task import GroupedLabels
 
-KINDS = ((0, 3), (3, 7))
+KINDS = GroupedLabels(((0, 3), (3, 7)))
 
 
 def pair(shape=(1, 8, 12), **options):
@@ -34,7 +31,9 @@ def test_every_arrangement_of_two_labels_counts():
     # By hand: the first kind on the left and the second on the right, or the other way round.
     joint = left[:, :3, None] * right[:, None, 3:] + right[:, :3, None] * left[:, None, 3:]
     joint /= joint.sum(axis=(1, 2), keepdims=True)
-    for (start, stop), expected in zip(KINDS, (joint.sum(axis=2), joint.sum(axis=1)), strict=True):
+    for (start, stop), expected in zip(
+        KINDS.groups, (joint.sum(axis=2), joint.sum(axis=1)), strict=True
+    ):
         share = np.exp(logits[:, start:stop])
         np.testing.assert_allclose(
             share / share.sum(axis=1, keepdims=True), expected, rtol=1e-4, atol=1e-6
@@ -79,17 +78,17 @@ def test_two_things_are_learned_wherever_they_stand():
     for i, (one, other) in enumerate(kinds):
         for label, side in ((one, sides[i]), (other, 1 - sides[i])):
             images[i, label, 6 * side : 6 * side + 6] = 220
-    network = MultiLabelNetwork(
+    network = NetworkClassifier(
         "pair",
         options={"first": 3, "body": "cnn", "widths": [8, 16]},
-        structure=KINDS,
+        task=KINDS,
         batch_size=32,
         learning_rate=0.01,
         random_state=0,
     ).fit(images[:400], targets[:400])
     assert network.score(images[400:], targets[400:]) > 0.95
     arrays, meta = network.to_state()
-    again = MultiLabelNetwork.from_state(arrays, meta)
+    again = NetworkClassifier.from_state(arrays, meta, task=KINDS)
     np.testing.assert_array_equal(
         again.predict_proba(images[400:]), network.predict_proba(images[400:])
     )
@@ -99,19 +98,3 @@ def test_two_things_are_learned_wherever_they_stand():
 def test_halves_are_read_by_small_networks(body):
     with pytest.raises(UsageError, match=f"Got the body '{body}' instead"):
         pair(body=body)
-
-
-@pytest.mark.parametrize("structure", [None, ((0, 3),), ((3, 7), (0, 3))])
-def test_the_structure_is_that_of_the_two_kinds(structure):
-    images = np.zeros((7, 8, 12), dtype=np.uint8)
-    kinds = np.arange(7)
-    targets = np.eye(7, dtype=int)[kinds % 3] + np.eye(7, dtype=int)[3 + kinds % 4]
-    network = MultiLabelNetwork("pair", options={"first": 3}, structure=structure)
-    with pytest.raises(UsageError, match=r"structure=\(\(0, 3\), \(3, 7\)\)"):
-        network.fit(images, targets)
-
-
-def test_classes_are_of_one_kind():
-    images = np.zeros((4, 8, 12), dtype=np.uint8)
-    with pytest.raises(UsageError, match="'pair' of NetworkClassifier is for images with one"):
-        NetworkClassifier("pair", options={"first": 1}).fit(images, [0, 1, 0, 1])

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from fewlabel.errors import UsageError
-from fewlabel.nets import Augmentation, ChangedHalves
+from fewlabel.nets import Augmentation
+from fewlabel_experiments.combo.changed_halves import ChangedHalves
 
 
 @pytest.mark.parametrize("width", [12, 13])

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from fewlabel import NetworkClassifier
-from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.data import MultiLabel
+from fewlabel.errors import ModelFormatError, TrainingError, UsageError
 from fewlabel.persist import load_bundle, save_bundle
 
 SMALL = {"widths": (32, 16), "dropout": 0.1}
@@ -108,6 +110,7 @@ def test_a_saved_network_predicts_the_same(fitted, digits, tmp_path):
         lambda arrays, meta: meta["network"].update(input_shape=[65]),
         lambda arrays, meta: meta["network"].update(n_outputs="ten"),
         lambda arrays, meta: meta.pop("network"),
+        lambda arrays, meta: meta.pop("task"),
         # Would take terabytes, if it were built before it is checked.
         lambda arrays, meta: meta["network"]["options"].update(widths=[10**6, 10**6]),
     ],
@@ -148,7 +151,7 @@ def test_soft_targets_of_a_teacher_are_learnt_from(fitted, digits):
     soft = np.full((900, 10), 0.02, np.float32)
     soft[np.arange(900), y[:900]] = 0.82
     model = NetworkClassifier(options=SMALL, random_state=0)
-    model.fit_soft(X[:900], soft, np.ones(900), classes=names)
+    model.fit_soft(X[:900], soft, sample_weight=np.ones(900), classes=names)
     assert np.mean(model.predict(X[900:]) == names[y[900:]]) > 0.88
     # It is no surer than it was taught to be.
     assert model.predict_proba(X[:900]).max() < 0.9 < fitted.predict_proba(X[:900]).max()
@@ -203,3 +206,195 @@ def test_augmentation_is_for_images_alone(digits):
         NetworkClassifier(augment="weak").fit(X[:50], y[:50])
     with pytest.raises(UsageError, match="must be one of none, weak, mild, strong"):
         NetworkClassifier(augment="wild").fit(X[:50], y[:50])
+
+
+QUICK = {
+    "options": {"widths": (8, 16)},
+    "n_epochs": 1,
+    "min_steps": 120,
+    "learning_rate": 5e-3,
+    "random_state": 0,
+}
+SHORT = QUICK | {"min_steps": 20}
+
+
+def pairs(n, seed):
+    """Put two digits side by side, in images of 8 x 16: a table says which there are."""
+    digits = load_digits()
+    chosen = np.random.default_rng(seed).integers(len(digits.target), size=(n, 2))
+    images = (digits.images * 15).astype(np.uint8)[chosen]
+    Y = np.zeros((n, 10), dtype=int)
+    np.put_along_axis(Y, digits.target[chosen], 1, axis=1)
+    return np.concatenate([images[:, 0], images[:, 1]], axis=2), Y
+
+
+@pytest.fixture(scope="module")
+def table():
+    return *pairs(400, 0), *pairs(200, 1)
+
+
+@pytest.fixture(scope="module")
+def several(table):
+    return NetworkClassifier("cnn", **QUICK).fit(table[0], table[1])
+
+
+def test_a_table_asks_for_several_labels(several, table):
+    _, _, test, truth = table
+    assert several.task_ == MultiLabel()
+    assert several.score(test, truth) > 0.3
+    assert several.predict(test).shape == (200, 10)
+    proba = several.predict_proba(test)
+    assert ((proba >= 0) & (proba <= 1)).all()
+    np.testing.assert_array_equal(several.predict(test), proba >= 0.5)
+    # Rows of which nothing is known count neither as right nor as wrong.
+    some = np.where(np.arange(200)[:, None] < 100, truth, -1)
+    assert several.score(test, some) == pytest.approx(several.score(test[:100], truth[:100]))
+    assert np.isnan(several.score(test, np.full_like(truth, -1)))
+
+
+def test_unknown_entries_teach_nothing(table):
+    X, Y, test, truth = table
+    known = np.where(np.random.default_rng(0).random(Y.shape) < 0.5, Y, -1)
+    # Taken as absent, half of the present ones would teach the wrong.
+    found = [
+        NetworkClassifier("cnn", **QUICK).fit(X, y).predict(test)[truth == 1].mean()
+        for y in (known, np.maximum(known, 0))
+    ]
+    assert found[0] > found[1] + 0.1
+
+
+def test_a_mask_weighs_and_is_never_a_target(table):
+    X, Y, test, _ = table
+    mask = np.where(np.arange(10) < 5, 0.5, 0.0) * np.ones_like(Y)
+    wild = np.where(mask > 0, Y, 1 - Y)
+    # What stands where nothing is known changes nothing.
+    model, again, unmasked = (
+        NetworkClassifier("cnn", task=MultiLabel(), **SHORT).fit_soft(X, *soft).predict_proba(test)
+        for soft in ((Y, mask), (wild, mask), (wild,))
+    )
+    np.testing.assert_array_equal(model, again)
+    assert not np.allclose(model, unmasked, atol=0.05)
+
+
+def test_a_row_of_weight_0_teaches_nothing(table):
+    X, Y, _, _ = table
+    weights = np.repeat([1.0, 0.0], 200)
+    first = NetworkClassifier("cnn", task=MultiLabel(), **SHORT).fit(X, Y, sample_weight=weights)
+    wrong = np.where(np.arange(400)[:, None] < 200, Y, 1 - Y)
+    # Offsets at the start come of all labels, whatever their weight.
+    second = clone(first).fit_soft(X, wrong, sample_weight=weights)
+    third = clone(first).fit(X[:200], Y[:200])
+    assert first.history_[-1]["loss"] == pytest.approx(second.history_[-1]["loss"], abs=0.1)
+    assert first.history_[-1]["loss"] < third.history_[-1]["loss"]
+
+
+def test_the_asymmetric_loss_finds_more_of_the_rare_labels(several, table):
+    X, Y, test, truth = table
+    model = NetworkClassifier("cnn", loss="asymmetric", **QUICK).fit(X, Y)
+    assert model.predict(test)[truth == 1].mean() > several.predict(test)[truth == 1].mean()
+
+
+def test_a_network_for_several_labels_is_saved_and_loaded(table, tmp_path):
+    X, Y, test, _ = table
+    names = [f"digit {k}" for k in range(10)]
+    model = NetworkClassifier("resnet", labels=names, **SHORT).fit(X, Y)
+    arrays, meta = model.to_state()
+    save_bundle(tmp_path / "model", kind="test", arrays=arrays, meta=meta)
+    bundle = load_bundle(tmp_path / "model", kind="test")
+    loaded = NetworkClassifier.from_state(bundle.arrays, bundle.meta, device="cpu")
+    assert loaded.classes_.tolist() == names
+    np.testing.assert_allclose(loaded.predict_proba(test), model.predict_proba(test), atol=1e-6)
+
+
+def test_an_interrupted_training_ends_the_same(table, tmp_path):
+    X, Y, test, _ = table
+    settings = QUICK | {"min_steps": 16, "augment": "mild"}
+    whole = NetworkClassifier("cnn", **settings).fit(X, Y)
+
+    def stop(stage, done, total):
+        if done == 8:
+            raise KeyboardInterrupt
+
+    file = tmp_path / "training.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        NetworkClassifier("cnn", checkpoint=file, progress=stop, **settings).fit(X, Y)
+    again = NetworkClassifier("cnn", checkpoint=file, **settings).fit(X, Y)
+    np.testing.assert_allclose(again.predict_proba(test), whole.predict_proba(test), atol=1e-6)
+
+
+def test_warm_start_goes_on(table):
+    X, Y, _, _ = table
+    model = NetworkClassifier("cnn", warm_start=True, **QUICK | {"min_steps": 40}).fit(X, Y)
+    before = model.history_[-1]["loss"]
+    assert model.fit(X, Y).history_[-1]["loss"] < before
+    with pytest.raises(UsageError, match="set warm_start=False"):
+        model.fit(X[:, :, :8], Y)
+
+
+def test_early_stopping_of_several_labels(table):
+    X, Y, _, _ = table
+    model = NetworkClassifier("cnn", early_stopping=True, **QUICK).fit(X, Y)
+    assert 0 <= model.history_[0]["validation_accuracy"] <= 1
+
+
+def test_an_augmentation_of_ones_own(table):
+    seen = []
+
+    def darken(batch, generator):
+        seen.append(batch.shape[1:])
+        return batch * 0.5
+
+    NetworkClassifier("cnn", augment=darken, **SHORT).fit(*table[:2])
+    assert set(map(tuple, seen)) == {(1, 8, 16)}
+
+
+def test_labels_that_cannot_be_learned_are_named(table):
+    X, Y, _, _ = table
+    odd = np.where(np.arange(10) == 3, 0, Y)
+    odd[:, 7] = -1
+    with pytest.warns(UserWarning, match="learn it") as seen:
+        NetworkClassifier("cnn", labels=list("abcdefghij"), **SHORT).fit(X, odd)
+    texts = [str(warning.message) for warning in seen]
+    assert "No image has the label d (always 0). NetworkClassifier cannot learn it" in texts[0]
+    assert "The label h is never known (always -1)." in texts[1]
+    assert len(texts) == 2
+
+
+def test_an_image_without_any_label_is_absence(table):
+    X, Y, _, _ = table
+    first = np.arange(400) < 200
+    model = NetworkClassifier("cnn", **QUICK)
+    model.fit(np.where(first[:, None, None], 0, X).astype(np.uint8), Y * ~first[:, None])
+    assert model.predict(np.zeros((1, 8, 16), np.uint8)).sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels", "message"),
+    [
+        ({}, [[1, 2]], r"must be 1 .present., 0 .absent. or -1 .unknown.. Got 2 instead"),
+        ({"task": MultiLabel()}, [1], r"shape \(1, K\)"),
+        ({}, [[1, 0], [0, 1]], r"Got \(2, 2\) instead"),
+        ({}, [[-1, -1]], "at least one known label"),
+        ({"loss": "hinge"}, [[1, 1]], "one of bce, asymmetric"),
+        ({"labels": ["a"]}, [[1, 0]], "must name 2 labels"),
+        ({"learning_rate": 0}, [[1, 1]], "'learning_rate' parameter of NetworkClassifier"),
+    ],
+)
+def test_bad_tables_are_refused(settings, labels, message):
+    images = np.zeros((1, 8, 8), np.uint8)
+    with pytest.raises(UsageError, match=message):
+        NetworkClassifier("cnn", **settings).fit(images, labels)
+
+
+def test_masks_must_be_fractions_of_the_same_shape():
+    images, model = np.zeros((2, 8, 8), np.uint8), NetworkClassifier(task=MultiLabel())
+    for mask in ([[1], [1]], [[1, 2], [0, 0]]):
+        with pytest.raises(UsageError, match="'mask' of NetworkClassifier"):
+            model.fit_soft(images, [[0.5, 1], [0, 1]], mask)
+
+
+def test_a_loss_that_is_no_number_is_reported(table):
+    X, Y, _, _ = table
+    model = NetworkClassifier(learning_rate=1e30, random_state=0)
+    with np.errstate(all="ignore"), pytest.raises(TrainingError, match="lower the learning rate"):
+        model.fit(X.reshape(400, -1) * 1e30, Y)

@@ -15,12 +15,8 @@ from fewlabel.nets.augment import Augmentation, make_augmentation
 class ChangedHalves:
     """Change the left and the right half of images, each by itself.
 
-    What is moved or turned in one half does not reach into the other.
-
-    Parameters
-    ----------
-    change : str or Augmentation
-        What is done to a half: a name of `fewlabel.nets.augment.PRESETS`, or one of your own.
+    What is moved or turned in one half does not reach into the other. ``change`` is a name of
+    `fewlabel.nets.augment.PRESETS`, or an augmentation of your own.
 
     Examples
     --------
@@ -33,29 +29,11 @@ class ChangedHalves:
     change: str | Augmentation
 
     def __post_init__(self) -> None:
-        # The name is looked up at once: a wrong one is told before hours of training.
+        # The name is looked up at once: a wrong one is noticed before hours of training.
         object.__setattr__(self, "change", make_augmentation(self.change))
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Change a batch.
-
-        Parameters
-        ----------
-        images : Tensor of shape (b, C, H, W)
-            Numbers from 0 to 1.
-        generator : torch.Generator
-            Source of every random choice.
-
-        Returns
-        -------
-        Tensor of shape (b, C, H, W)
-            Changed images; the middle column of an odd width stays.
-
-        Raises
-        ------
-        UsageError
-            If the inputs are not images of two columns or more.
-        """
+        """Change a batch (b, C, H, W) from 0 to 1; the middle column of an odd width stays."""
         if images.ndim != 4 or images.shape[3] < 2:
             raise UsageError(
                 "ChangedHalves changes images of two columns or more, (b, C, H, W). Got an array "

@@ -1,0 +1,240 @@
+"""What every classifier made of a network does once it is trained: predict, embed, be saved."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fewlabel.compute import pick_device
+from fewlabel.data.task import Task, task_named
+from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.nets.architectures import build_network
+from fewlabel.nets.batches import as_inputs, input_shape
+from fewlabel.nets.loop import predict_logits
+from fewlabel.nets.network import Network, NetworkSpec
+from fewlabel.nets.state import network_from_state, network_to_state
+from fewlabel.nets.timm_network import _PREFIX
+
+_SMALLEST_SCALE = 1e-6
+
+
+class TrainedNetwork(ClassifierMixin, BaseEstimator):
+    """A classifier made of a network, for one label an image or several.
+
+    A subclass sets ``classes_``, ``task_`` and ``network_`` in ``fit``. It takes ``architecture``,
+    ``options`` and ``device``, or reads inputs and builds networks in its own manner.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        Classes, or names of the labels.
+    network_ : Network
+        The trained network, in evaluation mode.
+    task_ : Task
+        Whether an image has one label or several.
+    """
+
+    architecture: str
+    options: dict[str, Any] | None
+    device: str
+
+    classes_: np.ndarray
+    network_: Network
+    task_: Task
+    history_: list[dict[str, Any]]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d), or (m, H, W) or (m, H, W, C), or ImageSet
+            Rows or images, as ``fit`` took them.
+
+        Returns
+        -------
+        ndarray of shape (m, K)
+            Of the classes, rows that sum to 1; or of each label by itself. Float64.
+        """
+        logits = self._run(X, embed=False)
+        return self.task_.activate(logits)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the most probable labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d), or (m, H, W) or (m, H, W, C), or ImageSet
+            Rows or images, as ``fit`` took them.
+
+        Returns
+        -------
+        ndarray of shape (m,) or (m, K)
+            Classes; or 1 for every label that is present and else 0.
+        """
+        proba = self.predict_proba(X)
+        return self.task_.decode(self.task_.predict(proba), self.classes_)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Compute how many of the labeled rows are predicted right, in every known label.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d), or (m, H, W) or (m, H, W, C), or ImageSet
+            Rows or images, as ``fit`` took them.
+        y : array-like of shape (m,) or (m, K)
+            Labels, in the form in which ``fit`` took them.
+        sample_weight : array-like of shape (m,), optional
+            Weight of each row.
+
+        Returns
+        -------
+        float
+            Accuracy, or exact match for several labels; NaN where nothing is labeled.
+        """
+        proba = self.predict_proba(X)
+        codes = self.task_.recode(y, self.classes_, len(proba), type(self).__name__)
+        rows = self.task_.labeled(codes)
+        if not len(rows):
+            return float("nan")
+        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        return float(np.average(self.task_.correct(codes[rows], proba[rows]), weights=weights))
+
+    def embed(self, X: Any) -> np.ndarray:
+        """Compute the features that the last layer sees.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d), or (m, H, W) or (m, H, W, C), or ImageSet
+            Rows or images, as ``fit`` took them.
+
+        Returns
+        -------
+        ndarray of shape (m, width)
+            Embeddings, float32.
+        """
+        return self._run(X, embed=True)
+
+    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what predicting needs, for `fewlabel.persist.save_bundle`.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            Weights and statistics.
+        meta : dict
+            The network's description, the classes and the task's name, for JSON.
+        """
+        check_is_fitted(self, "network_")
+        arrays, meta = network_to_state(self.network_, self.classes_)
+        return arrays, meta | {"task": self.task_.name}
+
+    @classmethod
+    def from_state(
+        cls,
+        arrays: dict[str, np.ndarray],
+        meta: dict[str, Any],
+        *,
+        task: Task | None = None,
+        device: str = "auto",
+    ) -> Self:
+        """Rebuild a classifier that predicts as the saved one did.
+
+        Parameters
+        ----------
+        arrays : dict of str to ndarray
+            From `to_state`.
+        meta : dict
+            From `to_state`.
+        task : Task, optional
+            The task, where it is none of fewlabel's.
+        device : {"auto", "cpu", "cuda", "mps"}
+            Where to predict.
+
+        Returns
+        -------
+        TrainedNetwork
+            A classifier for ``predict`` and ``predict_proba``.
+
+        Raises
+        ------
+        ModelFormatError
+            If weights, description and task do not fit together.
+        """
+        network, classes = network_from_state(arrays, meta, pick_device(device))
+        model = cls(**cls._of(network.spec), device=device)
+        model.network_, model.classes_ = network, classes
+        model.task_ = _saved_task(meta.get("task"), task)
+        if len(network.spec.input_shape) == 1:
+            model.n_features_in_ = network.spec.input_shape[0]
+        return model
+
+    @classmethod
+    def _of(cls, spec: NetworkSpec) -> dict[str, Any]:
+        """Return the parameters that make such a network."""
+        return {"architecture": spec.name, "options": dict(spec.options)}
+
+    def _inputs(self, X: Any, *, reset: bool) -> Any:
+        """Check rows; images pass as they are."""
+        if isinstance(X, np.ndarray) and X.dtype == np.uint8 and X.ndim in (3, 4):
+            return X
+        return validate_data(self, X, dtype=np.float32, reset=reset)
+
+    def _build(self, inputs: Any, seed: int) -> Network:
+        """Build the network with seeded weights and the statistics of the training rows."""
+        options = dict(self.options or {})
+        spec = NetworkSpec(self.architecture, input_shape(inputs), len(self.classes_), options)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = build_network(spec)
+        if self.architecture.startswith(_PREFIX):
+            # It comes with the normalization of its configuration.
+            return network
+        mean, scale = _statistics(inputs)
+        network.standardize.mean.copy_(torch.from_numpy(mean))
+        network.standardize.scale.copy_(torch.from_numpy(scale))
+        return network
+
+    def _run(self, X: Any, *, embed: bool) -> np.ndarray:
+        """Return the logits of inputs, or their embeddings."""
+        check_is_fitted(self, "network_")
+        inputs = self._inputs(X, reset=False)
+        expected, got = tuple(self.network_.spec.input_shape), input_shape(inputs)
+        if got != expected:
+            raise UsageError(
+                f"{type(self).__name__} was fitted on inputs of shape {expected} and got {got}: "
+                "give inputs of the same size."
+            )
+        device = next(self.network_.parameters()).device
+        return predict_logits(self.network_, as_inputs(inputs), device, embed=embed)
+
+
+def _saved_task(name: Any, given: Task | None) -> Task:
+    """Return the task of a saved network, which is the given one where a study has its own."""
+    if given is not None and given.name == name:
+        return given
+    try:
+        return task_named(name)
+    except ValueError as error:
+        raise ModelFormatError(
+            f"The saved network does not fit its description ({error}): save it again, or give "
+            "its task."
+        ) from error
+
+
+def _statistics(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and scale of each feature, or of each channel of images from 0 to 1."""
+    if X.ndim == 2:
+        mean = X.mean(axis=0, dtype=np.float64)
+        scale = X.std(axis=0, dtype=np.float64)
+        # A feature that hardly varies beside the others is left at their scale.
+        floor = max(float(np.sqrt(np.mean(scale**2))) * 0.1, _SMALLEST_SCALE)
+        return mean.astype(np.float32), np.maximum(scale, floor).astype(np.float32)
+    pixels = X.reshape(-1, 1 if X.ndim == 3 else X.shape[3]).astype(np.float32)
+    mean = pixels.mean(axis=0, dtype=np.float64) / 255
+    scale = np.maximum(pixels.std(axis=0, dtype=np.float64) / 255, 1 / 255)
+    return mean.astype(np.float32)[:, None, None], scale.astype(np.float32)[:, None, None]
