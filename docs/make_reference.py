@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from fewlabel.cli import app, failures
+from fewlabel.cli.choices import choices_of
 
 PAGE = Path(__file__).parent / "reference" / "command-line.md"
 START = """# The command line
@@ -38,7 +39,7 @@ A mistake is one line `error: …` that names what is wrong and the next step. A
 
 
 def commands() -> dict[str, Any]:
-    """Give every command by its full name, groups opened.
+    """Return every command by its full name, groups opened.
 
     Returns
     -------
@@ -97,13 +98,16 @@ def _section(name: str, command: Any) -> str:
     lines = [f"## {name}", "", body.strip(), ""]
     lines += ["| parameter | meaning | default |", "|---|---|---|"]
     lines += [_parameter(p) for p in command.params if p.name != "help"]
+    for choices in choices_of(command):
+        lines += ["", f"| {choices.metavar} | |", "|---|---|"]
+        lines += [f"| `{name}` | {_cell(summary)} |" for name, summary in choices.rows()]
     if examples:
         lines += ["", "```sh", inspect.cleandoc("\n" + examples), "```"]
     return "\n".join(lines) + "\n"
 
 
 def page() -> str:
-    """Make the text of the page.
+    """Return the text of the page.
 
     Returns
     -------

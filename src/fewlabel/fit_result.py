@@ -197,6 +197,7 @@ class FitResult:
         baseline = self.supervised_accuracy
         return {
             "task": self.task.name,
+            "metric": self.task.metric,
             "n_images": len(self.proba),
             "n_labeled": len(self.task.labeled(self.labels.training_y)),
             "n_audit": len(self.labels.audit),

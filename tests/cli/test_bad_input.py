@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import resource
 import struct
-import subprocess
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import Result
 
 from fewlabel.cli.console import ProgressBars
-
-QUICK = ("--features", "pixels")
-Run = Callable[..., Result]
-Start = Callable[..., subprocess.Popen]
+from tests.cli.conftest import QUICK, Run, Start, refused
 
 
 def _files(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
-
-
-def _refused(result: Result, *parts: str, code: int = 2) -> None:
-    """Assert that a command ended with one line, ``error: …``, that has these parts."""
-    lines = result.stderr.splitlines()
-    errors = [line for line in lines if line.startswith("error: ")]
-    assert result.exit_code == code, result.output
-    assert len(errors) == 1, result.stderr
-    assert lines[-1] == errors[0]
-    assert result.stdout == ""
-    for part in parts:
-        assert part in errors[0]
 
 
 def _label(tmp_path: Path, *rows: str) -> Path:
@@ -50,7 +32,7 @@ def test_no_images(run_cli: Run, tmp_path: Path) -> None:
         ("select", tmp_path / "empty", "--budget", 5, "--out", tmp_path / "picks.csv"),
         ("fit", tmp_path / "empty", "--labels", "folders", "--out", tmp_path / "run"),
     ):
-        _refused(run_cli(*command), f"{tmp_path}/empty holds no images", ".jpg, .png or .tif")
+        refused(run_cli(*command), f"{tmp_path}/empty holds no images", ".jpg, .png or .tif")
     assert _files(tmp_path) == before
 
 
@@ -61,8 +43,8 @@ def test_a_path_that_does_not_exist(run_cli: Run, tmp_path: Path, label_table: P
         ("select", nowhere, "--budget", 5, "--out", tmp_path / "picks.csv"),
         ("fit", nowhere, "--labels", label_table, "--out", tmp_path / "run"),
     ):
-        _refused(run_cli(*command), f"{nowhere} does not exist", "check the path")
-    _refused(
+        refused(run_cli(*command), f"{nowhere} does not exist", "check the path")
+    refused(
         run_cli("fit", "photos", "--labels", nowhere, "--out", tmp_path / "run"),
         f"{nowhere} does not exist",
     )
@@ -70,7 +52,7 @@ def test_a_path_that_does_not_exist(run_cli: Run, tmp_path: Path, label_table: P
         ("predict", nowhere, "digits", "--out", tmp_path / "p.csv"),
         ("evaluate", nowhere, "digits", "--labels", "folders"),
     ):
-        _refused(run_cli(*command), str(nowhere))
+        refused(run_cli(*command), str(nowhere))
     assert _files(tmp_path) == before
 
 
@@ -81,7 +63,7 @@ def test_all_files_unreadable(run_cli: Run, tmp_path: Path) -> None:
     (photos / "b.png").write_bytes(b"")
     before = _files(tmp_path)
     result = run_cli("select", photos, "--budget", 1, "--out", tmp_path / "picks.csv")
-    _refused(result, "None of the 2 images", "a.jpg: the content is not an image")
+    refused(result, "None of the 2 images", "a.jpg: the content is not an image")
     assert _files(tmp_path) == before
 
 
@@ -134,7 +116,7 @@ def test_labels_for_files_that_do_not_exist(run_cli: Run, tmp_path: Path, photos
     table = _label(tmp_path, "000.png,dark", "01.png,light")
     before = _files(tmp_path)
     result = run_cli("fit", photos, "--labels", table, "--out", tmp_path / "run", *QUICK)
-    _refused(result, f"{table}, line 3: 01.png is not among the 40 images", "did you mean")
+    refused(result, f"{table}, line 3: 01.png is not among the 40 images", "did you mean")
     assert _files(tmp_path) == before
 
 
@@ -142,7 +124,7 @@ def test_one_file_labelled_twice_differently(run_cli: Run, tmp_path: Path, photo
     table = _label(tmp_path, "000.png,dark", "001.png,light", "./000.png,light")
     before = _files(tmp_path)
     result = run_cli("fit", photos, "--labels", table, "--out", tmp_path / "run", *QUICK)
-    _refused(result, f"{table}, line 4", "labelled 'light', but 'dark' on line 2")
+    refused(result, f"{table}, line 4", "labelled 'light', but 'dark' on line 2")
     assert _files(tmp_path) == before
 
 
@@ -150,7 +132,7 @@ def test_one_class_only(run_cli: Run, tmp_path: Path, photos: Path) -> None:
     table = _label(tmp_path, "000.png,dark", "002.png,dark")
     before = _files(tmp_path)
     result = run_cli("fit", photos, "--labels", table, "--out", tmp_path / "run", *QUICK)
-    _refused(result, f"{table}, line 2: all 2 labels are 'dark'", "at least 2 classes")
+    refused(result, f"{table}, line 2: all 2 labels are 'dark'", "at least 2 classes")
     assert _files(tmp_path) == before
 
 
@@ -159,14 +141,14 @@ def test_a_class_with_one_label_is_a_warning(run_cli: Run, tmp_path: Path, photo
     table = _label(tmp_path, *rows, "001.png,light")
     result = run_cli("fit", photos, "--labels", table, "--out", tmp_path / "run", *QUICK)
     assert result.exit_code == 0, result.output
-    assert "warning: 1 class(es) have one labelled image only (light)" in result.stderr
+    assert "warning: 1 class(es) have one labeled image only (light)" in result.stderr
     assert (tmp_path / "run" / "predictions.csv").is_file()
 
 
 def test_a_budget_larger_than_the_folder(run_cli: Run, tmp_path: Path, photos: Path) -> None:
     before = _files(tmp_path)
     result = run_cli("select", photos, "--budget", 41, "--out", tmp_path / "picks.csv")
-    _refused(result, "budget", "40")
+    refused(result, "budget", "40")
     assert _files(tmp_path) == before
 
 
@@ -176,7 +158,7 @@ def test_a_nan_in_an_array(run_cli: Run, tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", X=X)
     before = _files(tmp_path)
     result = run_cli("select", tmp_path / "x.npz", "--budget", 2, "--out", tmp_path / "picks.csv")
-    _refused(result, "x.npz holds NaN or infinite pixels, first in image 4")
+    refused(result, "x.npz holds NaN or infinite pixels, first in image 4")
     assert _files(tmp_path) == before
 
 
@@ -189,10 +171,10 @@ def test_a_run_folder_that_exists(
     (run / "notes.txt").write_text("mine")
     # Refused before any work: the images are not even looked for.
     arguments = ("--labels", label_table, "--out", run, *QUICK)
-    _refused(run_cli("fit", "nowhere", *arguments), f"{run} exists already", "--force")
+    refused(run_cli("fit", "nowhere", *arguments), f"{run} exists already", "--force")
     assert _files(run) == ["metrics.json", "notes.txt"]
     # With --force the old run stays until the new one is whole.
-    _refused(run_cli("fit", "nowhere", *arguments, "--force"), "nowhere does not exist")
+    refused(run_cli("fit", "nowhere", *arguments, "--force"), "nowhere does not exist")
     assert _files(run) == ["metrics.json", "notes.txt"]
     assert run_cli("fit", photos, *arguments, "--force").exit_code == 0
     assert "notes.txt" not in _files(run)
@@ -204,7 +186,7 @@ def test_force_does_not_delete_what_is_no_run(
 ) -> None:
     before = _files(photos)
     result = run_cli("fit", photos, "--labels", label_table, "--out", photos, "--force")
-    _refused(result, f"{photos} exists and was not written by fewlabel")
+    refused(result, f"{photos} exists and was not written by fewlabel")
     assert _files(photos) == before
 
 
@@ -212,7 +194,7 @@ def test_typed_labels_are_not_overwritten(run_cli: Run, tmp_path: Path, photos: 
     picks = tmp_path / "picks.csv"
     picks.write_text("path,label\n000.png,dark\n")
     result = run_cli("select", photos, "--budget", 3, "--out", picks)
-    _refused(result, f"{picks} exists already and may hold labels that were typed in", "--force")
+    refused(result, f"{picks} exists already and may hold labels that were typed in", "--force")
     assert picks.read_text() == "path,label\n000.png,dark\n"
 
 

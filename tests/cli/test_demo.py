@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from fewlabel import pipeline
+from fewlabel.runs import demo
 
 Run = Callable[..., Result]
 
@@ -18,12 +18,12 @@ def quick_features(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pixels instead of a dictionary of patches, and no map of the images."""
     # The demo sets it for its own process, which is that of the tests here.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    quick = functools.partial(pipeline.extract_features, features="pixels")
-    monkeypatch.setattr(pipeline, "extract_features", quick)
+    quick = functools.partial(demo.extract_features, features="pixels")
+    monkeypatch.setattr(demo, "extract_features", quick)
     monkeypatch.setattr("fewlabel.report.run._map", lambda result: (None, None))
 
 
-def test_the_demo_walks_the_whole_road(
+def test_the_demo_runs_the_whole_pipeline(
     run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -33,7 +33,7 @@ def test_the_demo_walks_the_whole_road(
         "40 of 1,297 images",
         "looked up in the data set; a person would type them",
         "tested on 500 images that were never seen",
-        "with the labels alone",
+        "supervised baseline, without them",
         "Report: fewlabel-demo/run/report.html",
     ):
         assert text in result.stdout
@@ -47,7 +47,7 @@ def test_the_demo_walks_the_whole_road(
     assert (folder / "run" / "report.html").is_file()
     # Its own folder is replaced by the next demo, another one is not.
     (folder / "picks.csv").write_text("old")
-    monkeypatch.setattr(pipeline, "extract_features", _stop)
+    monkeypatch.setattr(demo, "extract_features", _stop)
     assert run_cli("demo").exit_code == 130
     assert (folder / "picks.csv").read_text() == "old"
     other = run_cli("demo", "--out", folder / "run")

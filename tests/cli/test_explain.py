@@ -1,83 +1,54 @@
-"""`fewlabel explain`: pictures, figures, and what is refused."""
-
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from fewlabel.cli import app
-from tests.cli.conftest import draw
+from tests.cli.conftest import Run, World, refused
 
-Run = Callable[..., Result]
 QUICK = ("--samples", 30, "--repeats", 2)
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos, their classes and a fitted run, made once."""
-    root = tmp_path_factory.mktemp("world")
-    truth = draw(root / "photos", 40)
-    rows = [f"{i:03}.png,{truth[i]}" for i in range(8)]
-    (root / "labels.csv").write_text("\n".join(["path,label", *rows]) + "\n")
-    everything = [f"{i:03}.png,{label}" for i, label in enumerate(truth)]
-    (root / "truth.csv").write_text("\n".join(["path,label", *everything]) + "\n")
-    arguments = ["fit", root / "photos", "--labels", root / "labels.csv", "--out", root / "run"]
-    result = CliRunner().invoke(app, [*map(str, arguments), "--features", "pixels"])
-    assert result.exit_code == 0, result.output
-    return root
-
-
-def _refused(result: Result, *parts: str) -> None:
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert len(result.stderr.splitlines()) == 1
-    for part in ("error: ", *parts):
-        assert part in result.stderr
-
-
-def test_one_image(run_cli: Run, world: Path, tmp_path: Path) -> None:
+def test_one_image(run_cli: Run, world: World, tmp_path: Path) -> None:
     out = tmp_path / "why.png"
-    arguments = ("explain", world / "run", world / "photos" / "001.png", "--out", out, *QUICK)
+    arguments = ("explain", world.run, world.photos / "051.png", "--out", out, *QUICK)
     result = run_cli(*arguments)
     assert result.exit_code == 0, result.output
     with Image.open(out) as picture:
         assert picture.format == "PNG"
-    for text in ("001.png", "light", "stability", "occlusion agrees", f"Picture: {out}"):
+    for text in ("051.png", "stability", "occlusion agrees", f"Picture: {out}"):
         assert text in result.stdout
-    _refused(run_cli(*arguments), "exists already and may hold another picture")
-    found = json.loads(run_cli(*arguments, "--force", "--json", "--class", "dark").stdout)
+    refused(run_cli(*arguments), "exists already and may hold another picture")
+    name = world.names[0]
+    found = json.loads(run_cli(*arguments, "--force", "--json", "--class", name).stdout)
     (explained,) = found["explained"]
-    assert (explained["class"], explained["predicted"]) == ("dark", "light")
+    assert explained["class"] == name
     assert explained["n_samples"] == 30
     assert len(explained["weights"]) == explained["n_segments"] == 16
-    again = json.loads(run_cli(*arguments, "--force", "--json", "--class", "dark").stdout)
-    assert again == found
+    assert json.loads(run_cli(*arguments, "--force", "--json", "--class", name).stdout) == found
 
 
-def test_one_image_of_several_by_name(run_cli: Run, world: Path, tmp_path: Path) -> None:
-    arguments = ("explain", world / "run", world / "photos", "--out", tmp_path / "why.png", *QUICK)
+def test_one_image_of_several_by_name(run_cli: Run, world: World, tmp_path: Path) -> None:
+    arguments = ("explain", world.run, world.photos, "--out", tmp_path / "why.png", *QUICK)
     result = run_cli(*arguments, "--name", "004.png", "--json")
-    assert json.loads(result.stdout)["explained"][0]["class"] == "dark"
+    assert json.loads(result.stdout)["explained"][0]["class"] in world.names
     arguments += ("--force",)
-    _refused(run_cli(*arguments), "holds 40 images: add --grid 12 for a sheet, or --name 000.png")
-    _refused(run_cli(*arguments, "--name", "04.png"), "no image called 04.png: did you mean 0")
+    refused(run_cli(*arguments), "holds 90 images: add --grid 12 for a sheet, or --name 000.png")
+    refused(run_cli(*arguments, "--name", "04.png"), "no image called 04.png: did you mean 0")
 
 
-def test_a_sheet(run_cli: Run, world: Path, tmp_path: Path) -> None:
+def test_a_sheet(run_cli: Run, world: World, tmp_path: Path) -> None:
     out = tmp_path / "sheet.png"
-    arguments = ("explain", world / "run", world / "photos", "--grid", 5, "--out", out, *QUICK)
-    result = run_cli(*arguments, "--labels", world / "truth.csv", "--json")
+    arguments = ("explain", world.run, world.photos, "--grid", 5, "--out", out, *QUICK)
+    result = run_cli(*arguments, "--labels", world.truth, "--json")
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)["explained"]
     assert len(rows) == 5
     assert {row["kind"] for row in rows} <= {"right", "wrong", "unsure"}
-    assert all((row["class"] == row["truth"]) for row in rows if row["kind"] == "right")
+    assert all(row["predicted"] == row["truth"] for row in rows if row["kind"] == "right")
     with Image.open(out) as picture:
         assert picture.width > 900
     unknown = json.loads(run_cli(*arguments, "--force", "--json").stdout)["explained"]
@@ -101,50 +72,51 @@ def test_a_photo_of_8_by_8_is_explained_by_a_model_of_larger_ones(
 
 
 def test_a_photo_of_12000_by_9000_is_refused_without_being_decoded(
-    run_cli: Run, world: Path, tmp_path: Path
+    run_cli: Run, world: World, tmp_path: Path
 ) -> None:
     Image.new("1", (12_000, 9_000)).save(tmp_path / "huge.png")
-    result = run_cli("explain", world / "run", tmp_path / "huge.png", "--out", tmp_path / "why.png")
-    _refused(result, "huge.png", "the image has 108 megapixels, more than the 100 that are read")
+    result = run_cli("explain", world.run, tmp_path / "huge.png", "--out", tmp_path / "why.png")
+    refused(result, "huge.png", "the image has 108 megapixels, more than the 100 that are read")
     assert not (tmp_path / "why.png").exists()
 
 
-def test_an_unreadable_image(run_cli: Run, world: Path, tmp_path: Path) -> None:
+def test_an_unreadable_image(run_cli: Run, world: World, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_text("no image")
     out = ("--out", tmp_path / "why.png")
-    result = run_cli("explain", world / "run", tmp_path / "broken.jpg", *out)
-    _refused(result, "broken.jpg: the content is not an image")
-    result = run_cli("explain", world / "run", tmp_path / "nowhere.jpg", *out)
-    _refused(result, "nowhere.jpg does not exist")
+    result = run_cli("explain", world.run, tmp_path / "broken.jpg", *out)
+    refused(result, "broken.jpg: the content is not an image")
+    result = run_cli("explain", world.run, tmp_path / "nowhere.jpg", *out)
+    refused(result, "nowhere.jpg does not exist")
 
 
 def test_an_unknown_class_is_refused_with_a_suggestion(
-    run_cli: Run, world: Path, tmp_path: Path
+    run_cli: Run, world: World, tmp_path: Path
 ) -> None:
-    arguments = ("explain", world / "run", world / "photos", "--out", tmp_path / "why.png")
-    _refused(run_cli(*arguments, "--class", "lihgt"), "no class 'lihgt': did you mean 'light'?")
+    arguments = ("explain", world.run, world.photos, "--out", tmp_path / "why.png")
+    name = world.names[1]
+    refused(run_cli(*arguments, "--class", name[:-1]), f"did you mean '{name}'?")
 
 
-def test_a_folder_without_a_model(run_cli: Run, world: Path, tmp_path: Path) -> None:
+def test_a_folder_without_a_model(run_cli: Run, world: World, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "why.png")
-    result = run_cli("explain", world / "photos", world / "photos" / "001.png", *out)
-    _refused(result, "holds no model (model/manifest.json is missing)")
+    result = run_cli("explain", world.photos, world.photos / "001.png", *out)
+    refused(result, "holds no model (model/manifest.json is missing)")
 
 
-def test_options_that_do_not_go_together(run_cli: Run, world: Path, tmp_path: Path) -> None:
-    arguments = ("explain", world / "run", world / "photos", "--out", tmp_path / "why.png")
-    labels = ("--labels", world / "truth.csv")
-    _refused(run_cli(*arguments, *labels), "--labels is for a sheet: add --grid 12")
-    _refused(run_cli(*arguments, "--grid", 3, "--name", "001.png"), "leave one of them out")
-    _refused(run_cli(*arguments, "--grid", 0), "whole number of at least 1, got 0")
-    _refused(run_cli(*arguments, "--samples", 3), "whole number of at least 10, got 3")
+def test_options_that_do_not_go_together(run_cli: Run, world: World, tmp_path: Path) -> None:
+    arguments = ("explain", world.run, world.photos, "--out", tmp_path / "why.png")
+    labels = ("--labels", world.truth)
+    refused(run_cli(*arguments, *labels), "--labels is for a sheet: add --grid 12")
+    refused(run_cli(*arguments, "--grid", 3, "--name", "001.png"), "leave one of them out")
+    refused(run_cli(*arguments, "--grid", 0), "whole number of at least 1, got 0")
+    refused(run_cli(*arguments, "--samples", 3), "whole number of at least 10, got 3")
 
 
 def test_without_captum_the_extra_is_named(
-    run_cli: Run, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_cli: Run, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fewlabel.extras.is_installed", lambda name: name != "captum")
     out = ("--out", tmp_path / "why.png")
-    result = run_cli("explain", world / "run", world / "photos" / "001.png", *out)
-    _refused(result, "needs the package 'captum'", "pip install 'fewlabel[explain]'")
+    result = run_cli("explain", world.run, world.photos / "001.png", *out)
+    refused(result, "needs the package 'captum'", "pip install 'fewlabel[explain]'")
     assert not (tmp_path / "why.png").exists()

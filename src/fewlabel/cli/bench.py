@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
+from fewlabel.cli import options
 from fewlabel.cli.console import (
     ProgressBars,
     note,
@@ -20,25 +19,12 @@ from fewlabel.cli.console import (
     warnings_as_lines,
 )
 from fewlabel.cli.inputs import check_place
-from fewlabel.cli.options import (
-    MAX_SEED,
-    Device,
-    DeviceOption,
-    FeaturesOption,
-    JsonOption,
-    Method,
-    SelectMethod,
-    TimeOption,
-    WeightsOption,
-    at_least,
-    whole_numbers,
-)
 from fewlabel.errors import FewLabelError, UsageError
 
 HELP = """Measure accuracy, seconds and memory on a benchmark.
 
 Makes one run for each number of labels and each seed: labels are chosen among the training
-images and looked up, the rest stays unlabelled, and the test images are never seen before the
+images and looked up, the rest stays unlabeled, and the test images are never seen before the
 end. Each run has a process of its own, so that its peak of memory is its own. With --json, one
 JSON object a run is printed as it ends; otherwise a table of means and standard deviations
 over the seeds.
@@ -54,55 +40,28 @@ _FIGURES = ("accuracy", "supervised_accuracy")
 
 
 def bench(
-    dataset: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATASET", help="Name from `fewlabel data list`.", show_default=False
-        ),
-    ],
-    labels: Annotated[
-        str,
-        typer.Option(
-            "--labels",
-            metavar="N[,N...]",
-            help="Numbers of labelled images.",
-            show_default=False,
-        ),
-    ],
-    seeds: Annotated[str, typer.Option("--seeds", metavar="N[,N...]", help="Seeds.")] = "0,1,2",
-    selection: Annotated[
-        SelectMethod, typer.Option("--selection", help="How the labelled images are chosen.")
-    ] = SelectMethod.representatives,
-    method: Annotated[Method, typer.Option("--method", help="How to learn.")] = Method.auto,
+    dataset: Annotated[str, options.argument("DATASET", "Name from `fewlabel data list`.")],
+    labels: Annotated[str, options.option("--labels", "N[,N...]", "Numbers of labeled images.")],
+    seeds: Annotated[str, options.option("--seeds", "N[,N...]", "Seeds.")] = "0,1,2",
+    selection: options.Selection = "representatives",
+    method: options.Method = "auto",
     images: Annotated[
-        int | None,
-        typer.Option(
-            "--images",
-            metavar="N",
-            parser=at_least(2),
-            help="Use only so many training images.",
-            show_default=False,
-        ),
+        int | None, options.number("--images", "Use only so many training images.", least=2)
     ] = None,
-    features: FeaturesOption = "auto",
-    weights: WeightsOption = None,
-    device: DeviceOption = Device.auto,
-    time: TimeOption = None,
+    features: options.Features = "auto",
+    weights: options.Weights = None,
+    device: options.Device = options.Devices.auto,
+    time: options.Time = None,
     out: Annotated[
         str | None,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            help="Append each run to this file, one JSON object a line.",
-            show_default=False,
-        ),
+        options.option("--out", "FILE", "Append each run to this file, one JSON object a line."),
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Run the benchmark and print the records."""
     settings = {
-        "selection": selection.value,
-        "method": method.value,
+        "selection": selection,
+        "method": method,
         "n_images": images,
         "features": features,
         "weights": weights,
@@ -111,8 +70,8 @@ def bench(
     }
     runs = [
         settings | {"n_labeled": n_labeled, "seed": seed}
-        for n_labeled in whole_numbers(labels, least=1, option="--labels")
-        for seed in whole_numbers(seeds, most=MAX_SEED, option="--seeds")
+        for n_labeled in options.whole_numbers(labels, least=1, option="--labels")
+        for seed in options.whole_numbers(seeds, most=options.MAX_SEED, option="--seeds")
     ]
     if out is not None:
         _check_results(out)
@@ -130,7 +89,7 @@ def bench(
             stop.add_note(f"{len(records)} of {len(runs)} runs ended and are in {out}.")
         raise
     if not as_json:
-        _tell(records, out)
+        _print(records, out)
 
 
 def _check_results(out: str) -> None:
@@ -189,7 +148,7 @@ def _append(out: str, record: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _tell(records: list[dict[str, Any]], out: str | None) -> None:
+def _print(records: list[dict[str, Any]], out: str | None) -> None:
     import statistics
 
     rows = []
@@ -204,7 +163,7 @@ def _tell(records: list[dict[str, Any]], out: str | None) -> None:
         f"{first['dataset']}, labels chosen by {first['selection']}, method {first['method']}, "
         f"{len({record['seed'] for record in records})} seeds (mean ± sd):"
     )
-    headings = ("labels", "accuracy %", "supervised only %", "seconds", "peak MB")
+    headings = ("labels", "accuracy %", "supervised baseline %", "seconds", "peak MB")
     show_table(headings, rows, right=range(len(headings)))
     if out is not None:
         note(f"{len(records)} records were appended to {one_line(out)}.")

@@ -21,13 +21,14 @@ from fewlabel.cli import (
     reproduce,
     select,
 )
+from fewlabel.cli.choices import Command
 from fewlabel.cli.console import note, say
 from fewlabel.cli.failures import PIPE_CLOSED, CommandGroup, catch_signals, drop_closed_pipes
 
 HELP = """From a folder of images and a handful of labels to a classifier you can trust.
 
-The road: `select` says which images to label, a person labels them, `fit` learns from those
-labels and from all the other images, and `predict` labels new ones. `demo` walks it all.
+`select` chooses the images to label, a person labels them, `fit` learns from those labels and
+from all the other images, and `predict` labels new ones. `demo` does it all on small images.
 
 \b
   fewlabel select photos --budget 50 --out picks.csv
@@ -69,7 +70,9 @@ def _fewlabel(
 
 
 for _module in (demo, select, fit, predict, evaluate, explain, bench, reproduce):
-    app.command(help=_module.HELP)(getattr(_module, _module.__name__.rpartition(".")[2]))
+    app.command(help=_module.HELP, cls=Command)(
+        getattr(_module, _module.__name__.rpartition(".")[2])
+    )
 app.add_typer(data.app)
 app.command(help=doctor.HELP)(doctor.doctor)
 

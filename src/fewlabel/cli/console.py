@@ -1,4 +1,4 @@
-"""What a command says: results on stdout, everything else on stderr, progress on a terminal."""
+"""What commands print: results on stdout, the rest on stderr, progress on a terminal."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from typing import Any, Self, TextIO
 
 import typer
 
-PROGRESS_AFTER_S = 2.0
-"""Work shorter than this shows no progress bar."""
-
+_PROGRESS_AFTER_S = 2.0
+_SCORES = {
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "mean_average_precision": "mean average precision",
+    "mean_confidence": "mean confidence",
+}
+_ERRORS = {"log_loss": "log loss", "expected_calibration_error": "calibration error"}
 _QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
 def one_line(text: str) -> str:
-    """Make a text safe to print as one line.
-
-    File names come from anywhere: a line break would split the message, and an escape
-    sequence would reach the terminal.
-    """
+    """Return a text that is safe to print as one line."""
+    # File names come from anywhere: a line break would split the message, and an escape
+    # sequence would reach the terminal.
     text = " ".join(part.strip() for part in text.splitlines() if part.strip())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
@@ -45,13 +48,41 @@ def note(text: str) -> None:
         typer.echo(text, err=True)
 
 
+def show_warnings(texts: Sequence[str]) -> None:
+    """Print each warning as one line on stderr."""
+    for text in texts:
+        note(f"warning: {one_line(text)}")
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a fraction in percent; blank where there is none."""
+    return "" if value is None else f"{value:.{digits}%}"
+
+
+def interval_cells(estimate: Mapping[str, Any]) -> tuple[str, str]:
+    """Return an accuracy and its interval, such as ``"91.2%"`` and ``"84.0% to 95.4%"``."""
+    return (
+        percent(estimate["value"]) or "unknown",
+        f"{percent(estimate['low'])} to {percent(estimate['high'])}",
+    )
+
+
+def scores_text(found: Mapping[str, Any]) -> str:
+    """Return the measures that there are as one line, which begins with a capital."""
+    known = {name: value for name, value in found.items() if value is not None}
+    texts = [f"{name} {percent(known[key])}" for key, name in _SCORES.items() if key in known]
+    texts += [f"{name} {known[key]:.3f}" for key, name in _ERRORS.items() if key in known]
+    text = ", ".join(texts)
+    return text[:1].upper() + text[1:]
+
+
 def show_json(value: Any, *, indent: int | None = 2) -> None:
     """Print a value as JSON on stdout; NaN and infinity become null."""
     typer.echo(json.dumps(plain(value), indent=indent, allow_nan=False))
 
 
 def plain(value: Any) -> Any:
-    """Bring numpy values, paths and tuples to what JSON knows; NaN becomes None."""
+    """Return a value in types that JSON knows; NaN becomes None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, PurePath):
@@ -68,17 +99,7 @@ def plain(value: Any) -> Any:
 def show_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
 ) -> None:
-    """Print a table on stdout.
-
-    Parameters
-    ----------
-    columns : sequence of str
-        Headings; none are shown if all are blank.
-    rows : sequence of sequence of str
-        Cells.
-    right : sequence of int
-        Columns that hold numbers and are set to the right.
-    """
+    """Print a table on stdout; numbers, in the columns ``right``, are set to the right."""
     # Rich takes a while to import, and `--help` does without.
     from rich.console import Console
     from rich.table import Table
@@ -89,7 +110,7 @@ def show_table(
         justify = "right" if number in right else "left"
         table.add_column(Text(column), justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
-        # As Text, so that a class called [red] is printed and not obeyed.
+        # As Text, so that a class called [red] is printed as it is.
         table.add_row(*(Text(one_line(cell)) for cell in row))
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -119,7 +140,7 @@ def warnings_as_lines() -> Iterator[None]:
             note(f"warning: {text}")
 
     with warnings.catch_warnings():
-        # Who asks for other filters with -W or PYTHONWARNINGS keeps them.
+        # Whoever asks for other filters with -W or PYTHONWARNINGS keeps them.
         if not sys.warnoptions:
             warnings.simplefilter("default")
             for category in _QUIET:
@@ -129,26 +150,14 @@ def warnings_as_lines() -> Iterator[None]:
 
 
 class ProgressBars:
-    """One bar a stage on stderr, shown once the work has taken two seconds.
+    """One bar a stage on stderr, once the work has taken two seconds.
 
-    Nothing is shown where stderr is not a terminal or the result is asked for as JSON.
-
-    Parameters
-    ----------
-    enabled : bool
-        False for ``--json``.
-    delay : float
-        Seconds before the bars appear.
-
-    Examples
-    --------
-    >>> with ProgressBars(enabled=False) as progress:
-    ...     progress("features", 1, 10)
+    Nothing is shown where stderr is not a terminal or the result is printed as JSON.
     """
 
     current: ProgressBars | None = None
 
-    def __init__(self, *, enabled: bool = True, delay: float = PROGRESS_AFTER_S) -> None:
+    def __init__(self, *, enabled: bool = True, delay: float = _PROGRESS_AFTER_S) -> None:
         self.enabled = enabled and sys.stderr is not None and sys.stderr.isatty()
         self.delay = delay
         self._tasks: dict[str, Any] = {}
@@ -190,7 +199,7 @@ class ProgressBars:
                 self._progress.stop()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Say how far a stage is; ``total`` is 0 where that is unknown."""
+        """Show how far a stage is; ``total`` is 0 where that is unknown."""
         if not self.enabled:
             return
         if stage not in self._tasks:
@@ -198,7 +207,7 @@ class ProgressBars:
         self._progress.update(self._tasks[stage], completed=done, total=total or None)
 
     def stage(self, name: str) -> Any:
-        """Give the ``progress(done, total)`` of one stage."""
+        """Return the ``progress(done, total)`` of one stage."""
         return lambda done, total: self(name, done, total)
 
     def print(self, text: str) -> None:

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from fewlabel.cli import options
 from fewlabel.cli.console import ProgressBars, note, say, show_json, show_table
 from fewlabel.cli.inputs import check_place
-from fewlabel.cli.options import JsonOption, SeedOption, at_least
 from fewlabel.cli.reproduce import check_studies
 from fewlabel.files import check_new_folder
 
@@ -28,7 +28,7 @@ Examples:
 
 LIST_HELP = """List the benchmark data sets and where they are.
 
-Prints their sizes and licences too. Their names can be given wherever a command takes IMAGES,
+Prints their sizes and licenses too. Their names can be given wherever a command takes IMAGES,
 also with a split as NAME:train and NAME:test.
 
 \b
@@ -63,7 +63,7 @@ Examples:
 """
 
 
-class Made(StrEnum):
+class _Made(StrEnum):
     """Data sets that can be made."""
 
     combo = "combo"
@@ -79,7 +79,7 @@ def _data(ctx: typer.Context) -> None:
 
 
 @app.command("list", help=LIST_HELP)
-def list_(as_json: JsonOption = False) -> None:
+def list_(as_json: options.Json = False) -> None:
     """List the benchmarks."""
     from dataclasses import asdict
 
@@ -102,17 +102,14 @@ def list_(as_json: JsonOption = False) -> None:
     show_table(("name", "train", "test", "classes", "where"), rows, right=(1, 2, 3))
     say()
     show_table(
-        ("name", "what", "licence"), [(i.name, i.description, i.licence) for i in benchmarks]
+        ("name", "what", "license"), [(i.name, i.description, i.licence) for i in benchmarks]
     )
 
 
 @app.command("get", help=GET_HELP)
 def get(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", help="Name from `fewlabel data list`.", show_default=False),
-    ],
-    as_json: JsonOption = False,
+    name: Annotated[str, options.argument("NAME", "Name from `fewlabel data list`.")],
+    as_json: options.Json = False,
 ) -> None:
     """Fetch one benchmark."""
     from fewlabel.data import get_benchmark
@@ -132,29 +129,16 @@ def get(
 
 @app.command("make", help=MAKE_HELP)
 def make(
-    name: Annotated[
-        Made, typer.Argument(metavar="NAME", help="What to make: combo.", show_default=False)
-    ],
-    out: Annotated[
-        str, typer.Option("--out", metavar="FOLDER", help="Folder to write.", show_default=False)
-    ],
-    labeled: Annotated[
-        int,
-        typer.Option("--labeled", metavar="N", parser=at_least(1), help="Images with labels."),
-    ] = 30_000,
-    unlabeled: Annotated[
-        int,
-        typer.Option("--unlabeled", metavar="N", parser=at_least(0), help="Images without."),
-    ] = 30_000,
-    test: Annotated[
-        int,
-        typer.Option("--test", metavar="N", parser=at_least(0), help="Images to test on."),
-    ] = 10_000,
-    seed: SeedOption = 0,
+    name: Annotated[_Made, options.argument("NAME", "What to make: combo.")],
+    out: Annotated[str, options.option("--out", "FOLDER", "Folder to write.")],
+    labeled: Annotated[int, options.number("--labeled", "Images with labels.", least=1)] = 30_000,
+    unlabeled: Annotated[int, options.number("--unlabeled", "Images without.")] = 30_000,
+    test: Annotated[int, options.number("--test", "Images to test on.")] = 10_000,
+    seed: options.Seed = 0,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a folder that fewlabel wrote.")
+        bool, options.flag("--force", "Replace a folder that fewlabel wrote.")
     ] = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Make one data set."""
     check_new_folder(out, force=force)

@@ -11,9 +11,9 @@ from typing import Any
 
 from fewlabel import __version__
 from fewlabel.cli.console import say, show_json, show_table
-from fewlabel.cli.options import JsonOption
+from fewlabel.cli.options import Json
 
-HELP = """Say what this machine can do, what is missing and how to get it.
+HELP = """Show what this machine can do, what is missing and how to get it.
 
 Measures the rate of matrix products (two seconds), and lists the processor's instruction sets,
 the devices, the packages, the benchmark data and the free room. Put its output into a bug
@@ -34,9 +34,9 @@ _INSTRUCTION_SETS = {
 }
 
 
-def doctor(as_json: JsonOption = False) -> None:
+def doctor(as_json: Json = False) -> None:
     """Look at the machine and print what was found."""
-    found = examine()
+    found = _examine()
     if as_json:
         show_json(found)
         return
@@ -46,15 +46,8 @@ def doctor(as_json: JsonOption = False) -> None:
         say(advice)
 
 
-def examine() -> dict[str, Any]:
-    """Look at this machine.
-
-    Returns
-    -------
-    dict
-        What ``--json`` prints: versions, processor, devices, packages, data, room, and
-        ``advice``, a list of sentences on what to do.
-    """
+def _examine() -> dict[str, Any]:
+    """Return what ``--json`` prints of this machine; ``advice`` holds what to do."""
     found = {
         "fewlabel": __version__,
         "python": platform.python_version(),
@@ -151,7 +144,7 @@ def _room() -> dict[str, float | None]:
 
 
 def _memory() -> dict[str, float | None]:
-    """Memory in all and available; only Linux tells the latter without a package."""
+    """Return memory in all and available; only Linux has the latter without a package."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from fewlabel.cli.console import ProgressBars, note, one_line, say, show_json, show_table
-from fewlabel.cli.inputs import (
-    check_labels_exist,
-    check_new_file,
-    open_images,
-    open_labels,
-    tell_skipped,
+from fewlabel.cli import options
+from fewlabel.cli.console import (
+    ProgressBars,
+    one_line,
+    percent,
+    say,
+    show_json,
+    show_table,
+    show_warnings,
 )
-from fewlabel.cli.options import JsonOption, RunArgument, SeedOption, at_least
+from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_labels, open_run
 from fewlabel.errors import UsageError
 from fewlabel.files import atomic_file
 
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 HELP = """Show which parts of an image speak for a class and which against it.
 
 Draws the image beside its explanation by LIME: green speaks for the class, red against it.
-The stability says how far to believe the picture: how well repeats with other random samples
-agree, from 0 (chance) to 1. Occlusion checks it by another road. With --grid, a sheet of right,
-wrong and unsure predictions where true labels are given, of sure and unsure ones otherwise.
-Needs the extra `explain`.
+The stability says how far to trust the picture: how well repeats with other random samples
+agree, from 0 (chance) to 1. Occlusion is a second method that checks it. With --grid, a sheet of
+right, wrong and unsure predictions where true labels are given, of sure and unsure ones
+otherwise. Needs the extra `explain`.
 
 \b
 Examples:
@@ -40,103 +41,77 @@ Examples:
 
 
 def explain(
-    run: RunArgument,
+    run: options.Run,
     images: Annotated[
         str,
-        typer.Argument(
-            metavar="IMAGES",
-            help="One image; or images in any form that fewlabel takes, with --grid or --name.",
-            show_default=False,
+        options.argument(
+            "IMAGES",
+            "One image; or images in any form that fewlabel takes, with --grid or --name.",
         ),
     ],
-    out: Annotated[
-        str,
-        typer.Option("--out", metavar="FILE", help="PNG picture to write.", show_default=False),
-    ],
+    out: Annotated[str, options.option("--out", "FILE", "PNG picture to write.")],
     class_name: Annotated[
         str | None,
-        typer.Option(
-            "--class",
-            metavar="NAME",
-            help="Class to explain, instead of the predicted one.",
-            show_default=False,
-        ),
+        options.option("--class", "NAME", "Class to explain, instead of the predicted one."),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(
-            "--name",
-            metavar="NAME",
-            help="Which of several images: its path, or its index in an array.",
-            show_default=False,
+        options.option(
+            "--name", "NAME", "Which of several images: its path, or its index in an array."
         ),
     ] = None,
     grid: Annotated[
-        int | None,
-        typer.Option(
-            "--grid",
-            metavar="N",
-            parser=at_least(1),
-            help="Draw a sheet of N predictions.",
-            show_default=False,
-        ),
+        int | None, options.number("--grid", "Draw a sheet of N predictions.", least=1)
     ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(
-            "--labels",
-            metavar="FILE",
-            help="True labels for the sheet: a table, or the word `folders`.",
-            show_default=False,
+        options.option(
+            "--labels", "FILE", "True labels for the sheet: a table, or the word `folders`."
         ),
     ] = None,
     samples: Annotated[
         int | None,
-        typer.Option(
+        options.number(
             "--samples",
-            metavar="N",
-            parser=at_least(10),
-            help="Changed images a repeat of LIME; 1000 for one image, 300 each for a sheet.",
-            show_default=False,
+            "Changed images a repeat of LIME; 1000 for one image, 300 each for a sheet.",
+            least=10,
         ),
     ] = None,
     repeats: Annotated[
         int,
-        typer.Option(
+        options.number(
             "--repeats",
-            metavar="N",
-            parser=at_least(1),
-            help="Repeats of LIME: their mean is drawn, their agreement is the stability.",
+            "Repeats of LIME: their mean is drawn, their agreement is the stability.",
+            least=1,
         ),
     ] = 3,
-    seed: SeedOption = 0,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing picture.")] = False,
-    as_json: JsonOption = False,
+    seed: options.Seed = 0,
+    force: Annotated[bool, options.flag("--force", "Replace an existing picture.")] = False,
+    as_json: options.Json = False,
 ) -> None:
-    """Explain, draw, and say how far to believe it."""
+    """Explain, draw, and print how far to trust it."""
     check_new_file(out, force=force, holds="another picture")
     _check_together(grid, labels, name)
     if labels is not None:
         check_labels_exist(labels)
     from fewlabel.explain.model import class_position
-    from fewlabel.runs.folder import load_run
 
-    model = load_run(run)
-    target = None if class_name is None else class_position(class_name, model.classes)
-    settings: dict[str, Any] = {"target": target, "repeats": repeats, "seed": seed}
+    settings: dict[str, Any] = {"repeats": repeats, "seed": seed}
     if samples is not None:
         settings["n_samples"] = samples
     with ProgressBars(enabled=not as_json) as progress:
-        image_set = open_images(images, progress, white_level=model.white_level)
-        tell_skipped(image_set)
+        model, image_set = open_run(run, images, progress)
+        if class_name is not None:
+            settings["target"] = class_position(class_name, model.classes)
+        settings["progress"] = progress
         if grid is None:
-            found = _one(model, image_set, name, out, settings | {"progress": progress})
+            found = _one(model, image_set, name, out, settings)
         else:
-            found = _sheet(model, image_set, grid, labels, out, settings | {"progress": progress})
+            found = _sheet(model, image_set, grid, labels, out, settings)
     if as_json:
         show_json(found)
     else:
-        _tell(found)
+        _print(found)
 
 
 def _check_together(grid: int | None, labels: str | None, name: str | None) -> None:
@@ -169,13 +144,7 @@ def _sheet(
 
     y = None
     if labels is not None:
-        y = open_labels(
-            labels,
-            images,
-            classes=model.classes,
-            min_classes=1,
-            task=model.task,
-        ).y
+        y = open_labels(labels, images, classes=model.classes, min_classes=1, task=model.task).y
     explained = explain_sheet(model, images, grid, y=y, **settings)
     source = images.source.rstrip("/").rpartition("/")[2]
     title = f"{source}: what speaks for each prediction"
@@ -202,10 +171,9 @@ def _as_dict(explained: Explained, classes: tuple[str, ...], seed: int) -> dict[
     }
 
 
-def _tell(found: dict[str, Any]) -> None:
+def _print(found: dict[str, Any]) -> None:
     rows = found["explained"]
-    for message in dict.fromkeys(text for row in rows for text in row["notes"]):
-        note(f"warning: {one_line(message)}")
+    show_warnings(list(dict.fromkeys(text for row in rows for text in row["notes"])))
     show_table(
         ("image", "", "class", "probability", "stability", "occlusion agrees", "fidelity"),
         [
@@ -213,7 +181,7 @@ def _tell(found: dict[str, Any]) -> None:
                 row["image"],
                 row["kind"] or "",
                 row["class"],
-                f"{row['probability']:.1%}",
+                percent(row["probability"]),
                 *(_number(row[k]) for k in ("stability", "occlusion_agreement", "fidelity")),
             )
             for row in rows
@@ -225,5 +193,4 @@ def _tell(found: dict[str, Any]) -> None:
 
 
 def _number(value: float) -> str:
-    # NaN, where there is nothing to compare, is unequal to itself.
-    return "" if value != value else f"{value:.2f}"
+    return "" if math.isnan(value) else f"{value:.2f}"

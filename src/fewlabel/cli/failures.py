@@ -54,7 +54,7 @@ class CommandGroup(TyperGroup):
     def make_context(
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
     ) -> Any:
-        """Remember the command as it was typed, for the reports."""
+        """Return the context, with the command as it was typed for the reports."""
         typed = shlex.join(["fewlabel", *args])
         with failures_as_lines():
             context = super().make_context(info_name, args, parent=parent, **extra)
@@ -70,7 +70,7 @@ class CommandGroup(TyperGroup):
 
 
 def command_of(ctx: typer.Context) -> str:
-    """Give the command as it was typed, quoted for a shell."""
+    """Return the command as it was typed, quoted for a shell."""
     return str(ctx.meta.get(_COMMAND, "fewlabel"))
 
 
@@ -86,7 +86,7 @@ def failures_as_lines() -> Iterator[None]:
         note(f"error: {one_line(str(error))}")
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as stop:
-        # What a command keeps all the same, it says in a note of the exception.
+        # A command that keeps something all the same names it in a note of the exception.
         kept = " ".join(getattr(stop, "__notes__", [])) or NOTHING_WRITTEN
         note(f"interrupted: {one_line(kept)}")
         raise typer.Exit(getattr(stop, "exit_code", 130)) from stop

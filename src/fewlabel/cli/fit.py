@@ -7,23 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewlabel.cli.console import ProgressBars, note, one_line, say, show_json, show_table
+from fewlabel.cli import options
+from fewlabel.cli.console import (
+    ProgressBars,
+    interval_cells,
+    note,
+    one_line,
+    percent,
+    say,
+    scores_text,
+    show_json,
+    show_table,
+    show_warnings,
+)
 from fewlabel.cli.failures import command_of
 from fewlabel.cli.inputs import check_labels_exist, check_place, open_images, open_labels
-from fewlabel.cli.options import (
-    CacheOption,
-    Device,
-    DeviceOption,
-    FeaturesOption,
-    ImagesArgument,
-    JsonOption,
-    Method,
-    ProbabilitiesOption,
-    SeedOption,
-    TimeOption,
-    WeightsOption,
-    auto_or_number,
-)
 from fewlabel.extras import check_installed
 from fewlabel.files import check_new_folder
 
@@ -32,11 +30,11 @@ if TYPE_CHECKING:
 
 HELP = """Learn from a few labels and all the other images.
 
-Computes features, spreads the labels over the images that look alike, trains a classifier on
-the labels and on what was spread with confidence, and keeps whichever model does best on
-labels that it was not shown; a model trained on the labels alone is always among them. The
-folder RUN gets predictions.csv, report.html, metrics.json, ledger.parquet (every label that
-was assumed), skipped.csv and model/. It is written whole or not at all.
+Computes features, propagates the labels to images that look alike, trains a classifier on the
+labels and on the most confident propagated ones, and keeps whichever model does best on labels
+that it was not trained on; a supervised baseline, trained without the unlabeled images, is always
+among them. The folder RUN gets predictions.csv, report.html, metrics.json, ledger.parquet (every
+label that was ever assumed), skipped.csv and model/. It is written whole or not at all.
 
 \b
 Examples:
@@ -49,39 +47,32 @@ Examples:
 
 def fit(
     ctx: typer.Context,
-    images: ImagesArgument,
+    images: options.Images,
     labels: Annotated[
         str,
-        typer.Option(
+        options.option(
             "--labels",
-            metavar="FILE",
-            help="Table `path,label` (`index,label` for arrays), blank where unlabelled, and `a|b` "
+            "FILE",
+            "Table `path,label` (`index,label` for arrays), blank where unlabeled, and `a|b` "
             "where an image may have several; or the word `folders`: the labels that the images "
             "carry, such as one folder a class.",
-            show_default=False,
         ),
     ],
-    out: Annotated[
-        str,
-        typer.Option("--out", metavar="RUN", help="Folder to write.", show_default=False),
-    ],
-    method: Annotated[
-        Method,
-        typer.Option("--method", help="How to learn; auto tries all and keeps the best."),
-    ] = Method.auto,
-    features: FeaturesOption = "auto",
-    weights: WeightsOption = None,
-    seed: SeedOption = 0,
-    device: DeviceOption = Device.auto,
-    cache: CacheOption = True,
-    time: TimeOption = None,
-    probabilities: ProbabilitiesOption = False,
+    out: Annotated[str, options.option("--out", "RUN", "Folder to write.")],
+    method: options.Method = "auto",
+    features: options.Features = "auto",
+    weights: options.Weights = None,
+    seed: options.Seed = 0,
+    device: options.Device = options.Devices.auto,
+    cache: options.Cache = True,
+    time: options.Time = None,
+    probabilities: options.Probabilities = False,
     explain: Annotated[
         Any,
         typer.Option(
             "--explain",
             metavar="N",
-            parser=auto_or_number,
+            parser=options.auto_or_number,
             help="Explain so many predictions in the report (a second to some ten each; needs the "
             "extra `explain`). auto: six, three of images larger than 64 pixels, none without "
             "the extra.",
@@ -89,16 +80,15 @@ def fit(
     ] = "auto",
     tensorboard: Annotated[
         str | None,
-        typer.Option(
+        options.option(
             "--tensorboard",
-            metavar="DIR",
-            help="Write the curves of trained networks for TensorBoard too, into DIR/RUN (needs "
-            "the extra `tensorboard`).",
-            show_default=False,
+            "DIR",
+            "Write the curves of trained networks for TensorBoard too, into DIR/RUN (needs the "
+            "extra `tensorboard`).",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing run.")] = False,
-    as_json: JsonOption = False,
+    force: Annotated[bool, options.flag("--force", "Replace an existing run.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Fit and write the run folder."""
     check_new_folder(out, force=force)
@@ -110,12 +100,12 @@ def fit(
     with ProgressBars(enabled=not as_json) as progress:
         image_set = open_images(images, progress)
         table = open_labels(labels, image_set)
-        # Imported late: a mistake in the images is told before torch has been loaded.
+        # Imported late: a mistake in the images is named before torch has been loaded.
         from fewlabel.pipeline import FitSettings, fit_images
         from fewlabel.runs.folder import save_run
 
         settings = FitSettings(
-            method=method.value,
+            method=method,
             features=features,
             weights=weights,
             seed=seed,
@@ -138,14 +128,15 @@ def fit(
         if events is not None:
             _write_tensorboard(result.training, events, force=force)
     summary = result.summary() | {"run": str(run), "report": str(run / "report.html")}
+    show_warnings(summary["warnings"])
     if as_json:
         show_json(summary)
     else:
-        tell_fit(summary)
+        _print(summary)
 
 
 def _check_tensorboard(folder: str, out: str, *, force: bool) -> Path:
-    """Refuse what would fail after the fit; give the place of the event files."""
+    """Raise for what would fail after the fit; return the place of the event files."""
     check_installed("tensorboard", "--tensorboard")
     events = Path(folder) / Path(out).resolve().name
     check_new_folder(events, force=force)
@@ -163,17 +154,14 @@ def _write_tensorboard(training: TrainingHistory | None, events: Path, *, force:
     note(f"For TensorBoard: {one_line(str(events))}")
 
 
-def tell_fit(summary: dict[str, Any]) -> None:
-    """Print what a fit found: accuracy, baseline, choice, warnings and where the report is."""
-    for warning in summary["warnings"]:
-        note(f"warning: {one_line(warning)}")
-    measure = "exact match" if summary["scores"] else "accuracy"
-    headings = ("", measure, "95 % interval", "measured on")
+def _print(summary: dict[str, Any]) -> None:
+    headings = ("", summary["metric"], "95 % interval", "measured on")
     show_table(headings, _accuracy_rows(summary), right=(1,))
-    if summary["scores"]:
-        _tell_scores(summary["scores"])
     say()
-    say(advice(summary))
+    if scores := scores_text(summary["scores"]):
+        say(scores)
+    curve = summary["learning_curve"]
+    say(summary["no_learning_curve"] if curve is None else curve["in_words"])
     chosen = next((c for c in summary["candidates"] if c["chosen"]), None)
     why = f": {chosen['why']}" if chosen and chosen["why"] else ""
     say(f"Method: {summary['method']}{one_line(why)}")
@@ -187,77 +175,15 @@ def tell_fit(summary: dict[str, Any]) -> None:
     say(f"Report: {one_line(summary['report'])}")
 
 
-def _tell_scores(scores: dict[str, float | None]) -> None:
-    say()
-    say(
-        "An image is right only if all its labels are. "
-        + ", ".join(
-            f"{name} {'unknown' if scores[key] is None else format(scores[key], '.1%')}"
-            for key, name in (
-                ("micro_f1", "micro F1"),
-                ("macro_f1", "macro F1"),
-                ("mean_average_precision", "mean average precision"),
-            )
-        )
-    )
-
-
-def advice(summary: dict[str, Any]) -> str:
-    """Say what twice the labels would bring, or why that cannot be told.
-
-    Parameters
-    ----------
-    summary : dict
-        With ``learning_curve`` (None if there is none) and ``no_learning_curve``.
-
-    Returns
-    -------
-    str
-        One line.
-    """
-    curve = summary["learning_curve"]
-    if curve is None:
-        return str(summary["no_learning_curve"])
-    gain = f"a gain of {100 * curve['gain']['expected']:.1f} points"
-    return (
-        f"2x labels ({curve['next_n']:,}): about {curve['expected']:.1%} "
-        f"({curve['low']:.1%} to {curve['high']:.1%}), now {curve['now']['expected']:.1%}: "
-        + (gain if curve["worth_it"] else f"{gain} is hardly worth it")
-    )
-
-
 def _accuracy_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     estimate, audit = summary["estimate"], summary["audit"]
     where = f"{summary['n_labeled']:,} labels, by cross-fitting"
     if summary["n_networks"]:
-        where = f"{estimate['n']:,} labels that the networks were not shown"
-    rows: list[tuple[str, ...]] = [("estimate", *accuracy_cells(estimate), where)]
+        where = f"{estimate['n']:,} labels that the networks were not trained on"
+    rows: list[tuple[str, ...]] = [("estimate", *interval_cells(estimate), where)]
     if audit is not None:
-        rows.append(("audit", *accuracy_cells(audit), f"{audit['n']:,} random labels"))
-    baseline = summary["supervised_accuracy"]
-    shown = "unknown" if baseline is None else f"{baseline:.1%}"
-    rows.append(("labels alone", shown, "", "the same labels, without the unlabelled images"))
+        rows.append(("audit", *interval_cells(audit), f"{audit['n']:,} random labels"))
+    baseline = percent(summary["supervised_accuracy"]) or "unknown"
+    where = "the same labels, without the unlabeled images"
+    rows.append(("supervised baseline", baseline, "", where))
     return rows
-
-
-def accuracy_cells(estimate: dict[str, Any]) -> tuple[str, str]:
-    """Give an accuracy and its interval as text.
-
-    Parameters
-    ----------
-    estimate : dict
-        With ``value`` (None if unknown), ``low`` and ``high``.
-
-    Returns
-    -------
-    value, interval : str
-        Such as ``"91.2%"`` and ``"84.0% to 95.4%"``.
-
-    Examples
-    --------
-    >>> accuracy_cells({"value": 0.912, "low": 0.84, "high": 0.954})
-    ('91.2%', '84.0% to 95.4%')
-    """
-    value = estimate["value"]
-    shown = "unknown" if value is None else f"{value:.1%}"
-    return shown, f"{estimate['low']:.1%} to {estimate['high']:.1%}"

@@ -1,4 +1,4 @@
-"""Opening what the user names, and refusing outputs that would destroy something."""
+"""What the user names: images and labels to open, and outputs that must destroy nothing."""
 
 from __future__ import annotations
 
@@ -11,24 +11,32 @@ from fewlabel.cli.console import ProgressBars, note, one_line
 from fewlabel.errors import LabelError, UsageError
 
 if TYPE_CHECKING:
-    from fewlabel.data import ImageSet, Labels, Task
+    from fewlabel.data import ImageSet, Labels, Skipped, Task
+    from fewlabel.model import Model
 
 FOLDERS = "folders"
 _NAMED = 3
 
 
 def open_images(source: str, progress: ProgressBars, *, white_level: int | None = None) -> ImageSet:
-    """Open images, saying how far it is; ``white_level`` is that of the training images."""
+    """Return images, with progress; ``white_level`` is that of the training images."""
     from fewlabel.data import load_images
 
     return load_images(source, progress=progress.stage("reading images"), white_level=white_level)
 
 
-def tell_skipped(images: ImageSet) -> None:
-    """Say on stderr which files cannot be read, where no file of the result lists them."""
-    skipped = images.skipped
-    if not skipped:
-        return
+def open_run(run: str, source: str, progress: ProgressBars) -> tuple[Model, ImageSet]:
+    """Return the model of a run and images for it; print which files cannot be read."""
+    from fewlabel.runs.folder import load_run
+
+    model = load_run(run)
+    images = open_images(source, progress, white_level=model.white_level)
+    if images.skipped:
+        _warn_of(images.skipped)
+    return model, images
+
+
+def _warn_of(skipped: Sequence[Skipped]) -> None:
     named = "; ".join(f"{s.path}: {s.reason}" for s in skipped[:_NAMED])
     more = f"; and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""
     note(f"warning: {len(skipped):,} file(s) were set aside: {one_line(named)}{more}")
@@ -42,7 +50,7 @@ def open_labels(
     min_classes: int = 2,
     task: Task | None = None,
 ) -> Labels:
-    """Read a label table, or take the labels that the images carry (``folders``)."""
+    """Return the labels of a table, or those that the images carry (``folders``)."""
     from fewlabel.data import labels_from_truth, read_labels
 
     if table == FOLDERS:
@@ -51,7 +59,7 @@ def open_labels(
 
 
 def check_labels_exist(table: str) -> None:
-    """Refuse a label table that is not there, before the images are looked at."""
+    """Raise if a label table is not there, before the images are looked at."""
     if table != FOLDERS and not Path(table).exists():
         raise LabelError(
             f"{table} does not exist: make it with `fewlabel select`, or give --labels {FOLDERS} "
@@ -60,22 +68,9 @@ def check_labels_exist(table: str) -> None:
 
 
 def check_new_file(path: str, *, force: bool, holds: str) -> None:
-    """Refuse an output file that exists, before any work is done for it.
+    """Raise before any work if an output file exists, or cannot be written.
 
-    Parameters
-    ----------
-    path : str
-        File to write.
-    force : bool
-        Accept an existing file.
-    holds : str
-        What an existing file may hold, for the message.
-
-    Raises
-    ------
-    UsageError
-        If it exists and ``force`` is false, if it is not a file, or if its folder cannot be
-        written to.
+    With ``force`` it may exist; ``holds`` says in the message what would be lost.
     """
     target = Path(path)
     if target.is_dir():
@@ -91,7 +86,7 @@ def check_new_file(path: str, *, force: bool, holds: str) -> None:
 
 
 def check_place(target: Path) -> None:
-    """Refuse an output where no file can be made, before any work is done for it."""
+    """Raise before any work if no file can be made there."""
     above = next(p for p in target.absolute().parents if p.exists())
     if not above.is_dir():
         raise UsageError(f"{target} cannot be written: {above} is not a folder.")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from fewlabel.cli.choices import METHODS, STRATEGIES, Choices
+
 MAX_SEED = 2**32 - 1
 AUTO = "auto"
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-class Device(StrEnum):
+class Devices(StrEnum):
     """Where to compute."""
 
     auto = "auto"
@@ -22,109 +25,30 @@ class Device(StrEnum):
     mps = "mps"
 
 
-class Method(StrEnum):
-    """How ``fit`` learns."""
-
-    auto = "auto"
-    graph = "graph"
-    student = "student"
-    blend = "blend"
-    supervised = "supervised"
-    network = "network"
-    self_training = "self-training"
-    consistency = "consistency"
-    fine_tuning = "fine-tuning"
-    experts = "experts"
-
-
-class SelectMethod(StrEnum):
-    """How ``select`` chooses."""
-
-    representatives = "representatives"
-    medoids = "medoids"
-    typiclust = "typiclust"
-    random = "random"
-
-
 def whole_number(
     text: str, *, least: int = 0, most: int | None = None, option: str | None = None
 ) -> int:
-    """Read a whole number written in digits only.
+    """Return a whole number that is written in digits only.
 
-    Parameters
-    ----------
-    text : str
-        What was typed.
-    least : int
-        Smallest number accepted.
-    most : int, optional
-        Largest number accepted.
-    option : str, optional
-        Option to name in the message; Typer names that of a parser by itself.
-
-    Returns
-    -------
-    int
-        The number.
-
-    Raises
-    ------
-    typer.BadParameter
-        If it is not such a number.
-
-    Examples
-    --------
-    >>> whole_number("50", least=1)
-    50
+    Typer names the option of a parser in a message; elsewhere ``option`` does.
     """
     text = str(text)
+    found = f"got {text!r}"
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
-        raise typer.BadParameter(
-            f"expected a whole number such as {max(least, 1)}, got {text!r}", param_hint=option
-        )
-    number = int(text)
-    if number < least:
-        raise typer.BadParameter(
-            f"expected a whole number of at least {least}, got {number}", param_hint=option
-        )
-    if most is not None and number > most:
-        raise typer.BadParameter(
-            f"expected a whole number of at most {most}, got {number}", param_hint=option
-        )
-    return number
+        wanted = f"such as {max(least, 1)}"
+    elif int(text) < least:
+        wanted, found = f"of at least {least}", f"got {int(text)}"
+    elif most is not None and int(text) > most:
+        wanted, found = f"of at most {most}", f"got {int(text)}"
+    else:
+        return int(text)
+    raise typer.BadParameter(f"expected a whole number {wanted}, {found}", param_hint=option)
 
 
 def whole_numbers(
     text: str, *, least: int = 0, most: int | None = None, option: str | None = None
 ) -> list[int]:
-    """Read whole numbers with commas between them; none may come twice.
-
-    Parameters
-    ----------
-    text : str
-        What was typed, such as ``20,50``.
-    least : int
-        Smallest number accepted.
-    most : int, optional
-        Largest number accepted.
-    option : str, optional
-        Option to name in the message; Typer names that of a parser by itself.
-
-    Returns
-    -------
-    list of int
-        The numbers in the order given.
-
-    Raises
-    ------
-    typer.BadParameter
-        If one is not a whole number, or comes twice.
-
-    Examples
-    --------
-    >>> whole_numbers("0,1,2")
-    [0, 1, 2]
-    """
+    """Return whole numbers with commas between them; none may come twice."""
     numbers = [
         whole_number(part.strip(), least=least, most=most, option=option)
         for part in text.split(",")
@@ -135,11 +59,8 @@ def whole_numbers(
     return numbers
 
 
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
-
 def duration(text: str) -> float:
-    """Read a time such as ``90s``, ``30m`` or ``2h`` as seconds."""
+    """Return the seconds of a time such as ``90s``, ``30m`` or ``2h``."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip().lower())
     if match is None or not 0 < float(match[1]) < 1e6:
         raise typer.BadParameter(f"{text!r} is not a time: give 90s, 30m or 2h.")
@@ -147,12 +68,12 @@ def duration(text: str) -> float:
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """Give a parser of whole numbers that are not below ``least``."""
+    """Return a parser of whole numbers that are not below ``least``."""
     return lambda text: whole_number(text, least=least)
 
 
 def auto_or_number(text: str) -> int | None:
-    """Read a whole number; ``auto`` is None."""
+    """Return a whole number; ``auto`` is None."""
     return None if text == AUTO else whole_number(text)
 
 
@@ -160,19 +81,47 @@ def _seed(text: str) -> int:
     return whole_number(text, most=MAX_SEED)
 
 
-ImagesArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="IMAGES",
-        help="Folder, .npz, idx file, CSV manifest, or the name of a benchmark.",
-        show_default=False,
-    ),
+def argument(metavar: str, text: str) -> Any:
+    """Return an argument of a command."""
+    return typer.Argument(metavar=metavar, help=text)
+
+
+def option(name: str, metavar: str, text: str) -> Any:
+    """Return an option that takes a text, such as the name of a file."""
+    return typer.Option(name, metavar=metavar, help=text)
+
+
+def number(name: str, text: str, *, least: int = 0) -> Any:
+    """Return an option that takes a whole number."""
+    return typer.Option(name, metavar="N", parser=at_least(least), help=text)
+
+
+def flag(name: str, text: str) -> Any:
+    """Return an option that is given or not."""
+    return typer.Option(name, help=text)
+
+
+def choice(name: str, choices: Choices, text: str) -> Any:
+    """Return an option that takes a name from a registry."""
+    return typer.Option(
+        name,
+        metavar=choices.metavar,
+        parser=choices.parse,
+        autocompletion=choices.complete,
+        help=text,
+    )
+
+
+Images = Annotated[
+    str, argument("IMAGES", "Folder, .npz, idx file, CSV manifest, or the name of a benchmark.")
 ]
-RunArgument = Annotated[
-    str,
-    typer.Argument(metavar="RUN", help="Folder that `fewlabel fit` wrote.", show_default=False),
+Run = Annotated[str, argument("RUN", "Folder that `fewlabel fit` wrote.")]
+Table = Annotated[str, option("--out", "FILE", "CSV table to write.")]
+Method = Annotated[
+    str, choice("--method", METHODS, "How to learn; auto tries those that suit and keeps the best.")
 ]
-FeaturesOption = Annotated[
+_STRATEGY_HELP = "How to choose the images to label."
+Features = Annotated[
     str,
     typer.Option(
         "--features",
@@ -182,7 +131,7 @@ FeaturesOption = Annotated[
         "(needs the extra `backbones`).",
     ),
 ]
-TimeOption = Annotated[
+Time = Annotated[
     float | None,
     typer.Option(
         "--time",
@@ -190,35 +139,26 @@ TimeOption = Annotated[
         parser=duration,
         help="Time to spend, such as 5m, 30m or 2h: from five minutes on, --method auto also "
         "trains networks, as far as the time allows, and keeps them if they do as well.",
-        show_default=False,
     ),
 ]
-WeightsOption = Annotated[
+Weights = Annotated[
     str | None,
-    typer.Option(
-        "--weights",
-        metavar="FILE",
-        help="Weights of the backbone, a .safetensors file, instead of a download.",
-        show_default=False,
+    option(
+        "--weights", "FILE", "Weights of the backbone, a .safetensors file, instead of a download."
     ),
 ]
-SeedOption = Annotated[
-    int,
-    typer.Option("--seed", metavar="N", parser=_seed, help="Seed of every random choice."),
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", parser=_seed, help="Seed of every random choice.")
 ]
-DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
-CacheOption = Annotated[
+Device = Annotated[Devices, typer.Option("--device", help="Where to compute.")]
+Cache = Annotated[
     bool,
-    typer.Option(
+    flag(
         "--cache/--no-cache",
-        help="Keep features on disk, so that the next run on the same images starts at once.",
+        "Keep features on disk, so that the next run on the same images starts at once.",
     ),
 ]
-ProbabilitiesOption = Annotated[
-    bool,
-    typer.Option("--probabilities", help="Add one column of probabilities a class."),
-]
-JsonOption = Annotated[
-    bool,
-    typer.Option("--json", help="Print the result as JSON on stdout."),
-]
+Probabilities = Annotated[bool, flag("--probabilities", "Add one column of probabilities a class.")]
+Json = Annotated[bool, flag("--json", "Print the result as JSON on stdout.")]
+Strategy = Annotated[str, choice("--method", STRATEGIES, _STRATEGY_HELP)]
+Selection = Annotated[str, choice("--selection", STRATEGIES, _STRATEGY_HELP)]

@@ -6,18 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from fewlabel.cli import options
 from fewlabel.cli.console import ProgressBars, note, one_line, say, show_json, show_table
 from fewlabel.cli.inputs import check_place
-from fewlabel.cli.options import MAX_SEED, JsonOption, at_least, whole_numbers
 from fewlabel.errors import UsageError
 
 if TYPE_CHECKING:
     from fewlabel_experiments.runner import StudyResult
-
-SIZES = ("n_labeled", "n_unlabeled", "n_test")
-"""What a study calls the numbers of images that options change."""
 
 HELP = """Run a published study again and print published beside ours.
 
@@ -43,98 +38,60 @@ Examples:
 
 
 def reproduce(
-    study: Annotated[
-        str, typer.Argument(metavar="STUDY", help="Name of the study.", show_default=False)
-    ],
+    study: Annotated[str, options.argument("STUDY", "Name of the study.")],
     out: Annotated[
         str | None,
-        typer.Option(
+        options.option(
             "--out",
-            metavar="FOLDER",
-            help="Folder for records, tables and figures; fewlabel-STUDY by default. With "
+            "FOLDER",
+            "Folder for records, tables and figures; fewlabel-STUDY by default. With "
             "--show-preprocessing the PNG file to write.",
-            show_default=False,
         ),
     ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="A short run: few images, one seed.")
-    ] = False,
+    quick: Annotated[bool, options.flag("--quick", "A short run: few images, one seed.")] = False,
     seeds: Annotated[
         str | None,
-        typer.Option(
+        options.option(
             "--seeds",
-            metavar="N[,N...]",
-            help="Seeds; by default those of the study, 0,1,2, and 0 with --quick.",
-            show_default=False,
+            "N[,N...]",
+            "Seeds; by default those of the study, 0,1,2, and 0 with --quick.",
         ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(
+        options.option(
             "--data",
-            metavar="NAME",
-            help="Other data than the study's own: a benchmark for the clustering studies, whose "
+            "NAME",
+            "Other data than the study's own: a benchmark for the clustering studies, whose "
             "published figures are not shown then; a folder of Food-11 for photos; the folder of "
             "the competition's files for combo.",
-            show_default=False,
         ),
     ] = None,
     labeled: Annotated[
-        int | None,
-        typer.Option(
-            "--labeled",
-            metavar="N",
-            parser=at_least(400),
-            help="Labeled images, for the study combo.",
-            show_default=False,
-        ),
+        int | None, options.number("--labeled", "Labeled images, for the study combo.", least=400)
     ] = None,
     unlabeled: Annotated[
-        int | None,
-        typer.Option(
-            "--unlabeled",
-            metavar="N",
-            parser=at_least(1),
-            help="Unlabeled images, for the study combo.",
-            show_default=False,
-        ),
+        int | None, options.number("--unlabeled", "Unlabeled images, for the study combo.", least=1)
     ] = None,
     test: Annotated[
-        int | None,
-        typer.Option(
-            "--test",
-            metavar="N",
-            parser=at_least(1),
-            help="Test images, for the study combo.",
-            show_default=False,
-        ),
+        int | None, options.number("--test", "Test images, for the study combo.", least=1)
     ] = None,
     show_preprocessing: Annotated[
         bool,
-        typer.Option(
+        options.flag(
             "--show-preprocessing",
-            help="Run nothing: draw every step of the preprocessing of combo into a PNG file.",
+            "Run nothing: draw every step of the preprocessing of combo into a PNG file.",
         ),
     ] = False,
     save_models: Annotated[
         str | None,
-        typer.Option(
-            "--save-models",
-            metavar="FOLDER",
-            help="Save every model, one folder a model.",
-            show_default=False,
-        ),
+        options.option("--save-models", "FOLDER", "Save every model, one folder a model."),
     ] = None,
     from_models: Annotated[
         str | None,
-        typer.Option(
-            "--from-models",
-            metavar="FOLDER",
-            help="Load saved models in place of training.",
-            show_default=False,
-        ),
+        options.option("--from-models", "FOLDER", "Load saved models in place of training."),
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Run the study and print its tables."""
     check_studies()
@@ -143,17 +100,16 @@ def reproduce(
     from fewlabel_experiments.runner import run_study
 
     chosen = find_study(study)
+    sizes = {"n_labeled": labeled, "n_unlabeled": unlabeled, "n_test": test}
     settings = Settings(
         quick=quick,
-        seeds=() if seeds is None else tuple(whole_numbers(seeds, most=MAX_SEED, option="--seeds")),
+        seeds=()
+        if seeds is None
+        else tuple(options.whole_numbers(seeds, most=options.MAX_SEED, option="--seeds")),
         data=data,
         save_models=None if save_models is None else Path(save_models),
         from_models=None if from_models is None else Path(from_models),
-        sizes={
-            name: size
-            for name, size in zip(SIZES, (labeled, unlabeled, test), strict=True)
-            if size is not None
-        },
+        sizes={name: size for name, size in sizes.items() if size is not None},
     )
     if show_preprocessing:
         picture = Path(out or f"fewlabel-{study}-preprocessing.png")
@@ -172,7 +128,7 @@ def reproduce(
     if as_json:
         show_json(result.to_dict())
     else:
-        _tell(result, quick)
+        _print(result, quick)
 
 
 def check_studies() -> None:
@@ -188,7 +144,7 @@ def _default_folder(study: str, quick: bool, loaded: bool) -> str:
     return f"fewlabel-{study}" + ("-quick" if quick else "") + ("-from-models" if loaded else "")
 
 
-def _tell(result: StudyResult, quick: bool) -> None:
+def _print(result: StudyResult, quick: bool) -> None:
     from fewlabel_experiments import tables
 
     say(f"{result.study.title} ({result.study.name})")

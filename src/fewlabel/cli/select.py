@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewlabel.cli.console import ProgressBars, note, one_line, say, show_json
+from fewlabel.cli import options
+from fewlabel.cli.console import ProgressBars, one_line, say, show_json, show_warnings
 from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_images, open_labels
-from fewlabel.cli.options import (
-    CacheOption,
-    Device,
-    DeviceOption,
-    FeaturesOption,
-    ImagesArgument,
-    JsonOption,
-    SeedOption,
-    SelectMethod,
-    WeightsOption,
-    at_least,
-)
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet
-    from fewlabel.pipeline import Selection
+    from fewlabel.selection import Selection
 
-HELP = """Choose the images that are worth labelling first.
+HELP = """Choose the images that are worth labeling first.
 
 Writes a table `path,label,purpose,cluster_size` with one row for each image to label: fill in
 the column `label` and give the table to `fewlabel fit`. By default the images represent groups
@@ -43,52 +32,34 @@ Examples:
 
 def select(
     ctx: typer.Context,
-    images: ImagesArgument,
+    images: options.Images,
     budget: Annotated[
         int,
-        typer.Option(
-            "--budget",
-            metavar="N",
-            parser=at_least(0),
-            help="How many images to choose for training; 0 with --audit only.",
-            show_default=False,
-        ),
+        options.number("--budget", "How many images to choose for training; 0 with --audit only."),
     ],
-    out: Annotated[
-        str,
-        typer.Option("--out", metavar="FILE", help="CSV table to write.", show_default=False),
-    ],
-    method: Annotated[
-        SelectMethod, typer.Option("--method", help="How to choose them.")
-    ] = SelectMethod.representatives,
+    out: options.Table,
+    method: options.Strategy = "representatives",
     audit: Annotated[
-        int,
-        typer.Option(
-            "--audit",
-            metavar="N",
-            parser=at_least(0),
-            help="Random images to add for an unbiased accuracy.",
-        ),
+        int, options.number("--audit", "Random images to add for an unbiased accuracy.")
     ] = 0,
     labels: Annotated[
         str | None,
-        typer.Option(
+        options.option(
             "--labels",
-            metavar="FILE",
-            help="Labels that exist already: these images are not chosen again, and their rows are "
+            "FILE",
+            "Labels that exist already: these images are not chosen again, and their rows are "
             "copied to the new table.",
-            show_default=False,
         ),
     ] = None,
-    features: FeaturesOption = "auto",
-    weights: WeightsOption = None,
-    seed: SeedOption = 0,
-    device: DeviceOption = Device.auto,
-    cache: CacheOption = True,
+    features: options.Features = "auto",
+    weights: options.Weights = None,
+    seed: options.Seed = 0,
+    device: options.Device = options.Devices.auto,
+    cache: options.Cache = True,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace an existing table and the labels in it.")
+        bool, options.flag("--force", "Replace an existing table and the labels in it.")
     ] = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Choose images and write the table."""
     check_new_file(out, force=force, holds="labels that were typed in")
@@ -97,13 +68,13 @@ def select(
     with ProgressBars(enabled=not as_json) as progress:
         image_set = open_images(images, progress)
         known = None if labels is None else open_labels(labels, image_set, min_classes=0)
-        # Imported late: a mistake in the images is told before torch has been loaded.
-        from fewlabel.pipeline import select_images, write_picks
+        # Imported late: a mistake in the images is named before torch has been loaded.
+        from fewlabel.selection import select_images, write_picks
 
         selection = select_images(
             image_set,
             budget,
-            method=method.value,
+            method=method,
             audit=audit,
             labels=known,
             features=features,
@@ -114,15 +85,14 @@ def select(
             progress=progress,
         )
         write_picks(selection, image_set, out, labels=known)
-    for warning in selection.warnings:
-        note(f"warning: {one_line(warning)}")
+    show_warnings(selection.warnings)
     if as_json:
         show_json(_as_dict(selection, image_set, out))
     else:
-        _tell(selection, image_set, source=images, out=out)
+        _print(selection, image_set, source=images, out=out)
 
 
-def _as_dict(selection: Selection, images: ImageSet, out: str) -> dict[str, object]:
+def _as_dict(selection: Selection, images: ImageSet, out: str) -> dict[str, Any]:
     chosen = zip(selection.indices, selection.purpose, selection.cluster_size, strict=True)
     key = "index" if images.by_index else "path"
     return {
@@ -139,17 +109,14 @@ def _as_dict(selection: Selection, images: ImageSet, out: str) -> dict[str, obje
     }
 
 
-def _tell(selection: Selection, images: ImageSet, *, source: str, out: str) -> None:
+def _print(selection: Selection, images: ImageSet, *, source: str, out: str) -> None:
     n_audit = int((selection.purpose == "audit").sum())
     n_train = len(selection.indices) - n_audit
     seconds = sum(selection.seconds.values())
     say(f"Chose {n_train:,} of {len(images):,} images ({selection.method}) in {seconds:.1f} s.")
     sizes = selection.cluster_size[:n_train]
     if sizes.any():
-        say(
-            f"Each stands for a group of similar images, of {int(sizes.min()):,} to "
-            f"{int(sizes.max()):,}."
-        )
+        say(f"Each represents a group of similar images, of {sizes.min():,} to {sizes.max():,}.")
     if n_audit:
         say(f"Added {n_audit:,} random images for the audit; they are not trained on.")
     say(f"Features: {one_line(selection.feature_reason)}")

@@ -13,20 +13,17 @@ import numpy as np
 
 from fewlabel import __version__
 from fewlabel.compute import peak_rss_mb
-from fewlabel.data import ImageSet, Labels, MultiLabel
+from fewlabel.data import ImageSet, Labels, MultiLabel, Task
 from fewlabel.data.tables import write_table
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
-    accuracy,
     balanced_accuracy,
     brier_score,
     confusion_matrix,
-    exactly_right,
     expected_calibration_error,
     log_loss,
     multilabel_scores,
     per_class,
-    top_label,
     wilson_interval,
 )
 from fewlabel.features.pixels import Progress
@@ -45,7 +42,6 @@ __all__ = [
     "evaluate_run",
     "load_run",
     "measure",
-    "measure_multilabel",
     "save_run",
     "write_predictions",
 ]
@@ -62,7 +58,7 @@ SCORES = (
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How well a model does on labelled images.
+    """How well a model does on labeled images.
 
     Attributes
     ----------
@@ -149,7 +145,7 @@ def save_run(
         save_model(result, images, folder / "model")
         summary: dict[str, Any] = {
             "fewlabel_version": __version__,
-            "created": now(),
+            "created": _now(),
             "command": command,
         }
         summary |= result.summary()
@@ -187,7 +183,7 @@ def evaluate_run(
     command: str = "",
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure a model on labelled images.
+    """Measure a model on labeled images.
 
     Parameters
     ----------
@@ -210,7 +206,7 @@ def evaluate_run(
     Raises
     ------
     LabelError
-        If no image is labelled, or the classes are not those of the model.
+        If no image is labeled, or the classes are not those of the model.
     """
     if tuple(labels.classes) != tuple(run.classes):
         raise LabelError(
@@ -219,7 +215,7 @@ def evaluate_run(
         )
     rows = labels.labeled
     if not len(rows):
-        raise LabelError("No image is labelled, so there is nothing to evaluate on.")
+        raise LabelError("No image is labeled, so there is nothing to evaluate on.")
     if labels.task != run.task:
         raise LabelError(
             f"The model is {run.task.name}, but the labels are {labels.task.name}: read them with "
@@ -227,18 +223,17 @@ def evaluate_run(
         )
     labeled = images.subset(rows)
     prediction = run.predict(labeled, progress=progress)
-    y, told = labels.y[rows], {"command": command, "created": now()}
+    y, shown = labels.y[rows], {"command": command, "created": _now()}
+    metrics = measure(run.task, y, prediction.proba, run.classes)
     if run.task == MultiLabel():
         from fewlabel.report.multilabel_run import multilabel_evaluation_report
 
-        metrics = measure_multilabel(y, prediction.proba, run.classes)
         scores = {name: metrics[name] for name in SCORES}
-        html = multilabel_evaluation_report(run, labeled, y, prediction, scores, **told)
+        html = multilabel_evaluation_report(run, labeled, y, prediction, scores, **shown)
     else:
         from fewlabel.report.run import evaluation_report
 
-        metrics = measure(y, prediction.proba, run.classes)
-        html = evaluation_report(run, labeled, y, prediction, **told)
+        html = evaluation_report(run, labeled, y, prediction, **shown)
     metrics |= {
         "expected": None if run.expected is None else run.expected.to_dict(),
         "seconds": {name: round(value, 3) for name, value in prediction.seconds.items()},
@@ -247,84 +242,74 @@ def evaluate_run(
     return Evaluation(metrics, html)
 
 
-def measure(y: np.ndarray, proba: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
+def measure(
+    task: Task, y: np.ndarray, proba: np.ndarray, classes: tuple[str, ...]
+) -> dict[str, Any]:
     """Compute all metrics of predictions.
 
     Parameters
     ----------
-    y : ndarray of shape (n,)
-        True classes.
+    task : Task
+        What the labels are for.
+    y : ndarray of shape (n,) or (n, K)
+        Labels; of every image something is known.
     proba : ndarray of shape (n, K)
-        Class probabilities.
+        Probabilities.
     classes : tuple of str
         Names of the classes.
 
     Returns
     -------
     dict
-        Numbers, in a form that JSON takes.
+        Numbers, in a form that JSON takes: ``accuracy`` with its interval, called ``metric``;
+        the measures of `fewlabel.evaluate.scores`; ``per_class``, a row a class.
     """
-    predicted = proba.argmax(axis=1)
-    correct, confidence = top_label(y, proba)
+    correct = task.correct(y, proba)
     low, high = wilson_interval(float(correct.sum()), len(y))
     return {
+        "task": task.name,
+        "metric": task.metric,
         "n": len(y),
-        "accuracy": accuracy(y, predicted),
+        "accuracy": float(correct.mean()),
         "accuracy_low": low,
         "accuracy_high": high,
+        **_scores(task, y, proba),
+        "mean_confidence": float(task.confidence(proba).mean()),
+        "classes": list(classes),
+        **_tables(task, y, proba, classes),
+    }
+
+
+def _scores(task: Task, y: np.ndarray, proba: np.ndarray) -> dict[str, Any]:
+    predicted = task.predict(proba)
+    if task == MultiLabel():
+        scores = multilabel_scores(y, predicted, proba)
+        return {name: None if np.isnan(value) else float(value) for name, value in scores.items()}
+    return {
         "balanced_accuracy": balanced_accuracy(y, predicted),
         "log_loss": log_loss(y, proba),
         "brier_score": brier_score(y, proba),
-        "expected_calibration_error": expected_calibration_error(correct, confidence),
-        "mean_confidence": float(confidence.mean()),
-        "classes": list(classes),
+        "expected_calibration_error": expected_calibration_error(
+            task.correct(y, proba), task.confidence(proba)
+        ),
+    }
+
+
+def _tables(
+    task: Task, y: np.ndarray, proba: np.ndarray, classes: tuple[str, ...]
+) -> dict[str, Any]:
+    if task == MultiLabel():
+        rows = label_rows(MultiLabelScored(y, proba), classes)
+        return {
+            "per_class": [row | {"class": row["name"], "support": row["present"]} for row in rows]
+        }
+    predicted = task.predict(proba)
+    return {
         "confusion_matrix": confusion_matrix(y, predicted, len(classes)).tolist(),
         "per_class": per_class(y, predicted, len(classes)).rows(classes),
     }
 
 
-def measure_multilabel(
-    y: np.ndarray, proba: np.ndarray, classes: tuple[str, ...]
-) -> dict[str, Any]:
-    """Compute all metrics of predictions of several labels.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n, K)
-        1 present, 0 absent, -1 not known.
-    proba : ndarray of shape (n, K)
-        Probability of each label.
-    classes : tuple of str
-        Names of the labels.
-
-    Returns
-    -------
-    dict
-        Numbers, in a form that JSON takes; ``accuracy`` is the exact match.
-    """
-    predicted = (proba >= 0.5).astype(np.int64)
-    right = exactly_right(y, predicted)
-    low, high = wilson_interval(float(right.sum()), len(y))
-    scores = multilabel_scores(y, predicted, proba)
-    return {
-        "task": "several labels an image",
-        "n": len(y),
-        "accuracy": float(right.mean()),
-        "accuracy_low": low,
-        "accuracy_high": high,
-        **{name: None if np.isnan(value) else float(value) for name, value in scores.items()},
-        "mean_confidence": float(MultiLabel().confidence(proba).mean()),
-        "classes": list(classes),
-        "per_label": label_rows(MultiLabelScored(y, proba), classes),
-    }
-
-
-def now() -> str:
-    """Tell the time in UTC.
-
-    Returns
-    -------
-    str
-        ISO form, to the second.
-    """
+def _now() -> str:
+    """Return the time in UTC, in ISO form, to the second."""
     return datetime.now(UTC).replace(microsecond=0).isoformat()

@@ -1,0 +1,85 @@
+"""The whole pipeline once, on the digits: from images without labels to a tested model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fewlabel.data import (
+    ImageSet,
+    Labels,
+    labels_from_truth,
+    load_images,
+    read_labels,
+    write_labels,
+)
+from fewlabel.pipeline import (
+    Features,
+    FitSettings,
+    Progress,
+    extract_features,
+    fit_images,
+    select_images,
+    write_picks,
+)
+from fewlabel.runs.folder import evaluate_run, load_run, save_run
+
+
+def run_demo(
+    folder: Path, budget: int, *, seed: int, command: str, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Select images, look up their labels, fit, save, load and test.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets the label tables and the run.
+    budget : int
+        How many images to label.
+    seed : int
+        Seed of every random choice.
+    command : str
+        The command that makes this run again, for the report.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    dict
+        ``n_labeled, n_train, n_test``, the summary of the ``fit``, the metrics of the ``test``,
+        and ``supervised_accuracy``: what the same labels bring without the unlabeled images.
+    """
+    train, test = (load_images("digits", split=split) for split in ("train", "test"))
+    # Computed once: selection and fit would each do it.
+    features = extract_features(train, seed=seed, progress=progress)
+    labels = _label(train, budget, seed, folder, features)
+    settings = FitSettings(seed=seed)
+    result = fit_images(train, labels, settings, prepared=features, progress=progress)
+    run = save_run(
+        result, train, folder / "run", command=command, n_explained=None, progress=progress
+    )
+    model = load_run(run)
+    truth = labels_from_truth(test, model.classes)
+    tested = evaluate_run(model, test, truth, progress=progress).to_dict()
+    baseline = fit_images(train, labels, replace(settings, method="supervised"), prepared=features)
+    right = model.task.correct(truth.y, baseline.model.predict(test).proba)
+    return {
+        "n_labeled": labels.n_labeled,
+        "n_train": len(train),
+        "n_test": len(test),
+        "fit": result.summary(),
+        "test": tested,
+        "supervised_accuracy": float(right.mean()),
+    }
+
+
+def _label(train: ImageSet, budget: int, seed: int, folder: Path, features: Features) -> Labels:
+    """Choose images, and look up what a person would type."""
+    selection = select_images(train, budget, seed=seed, prepared=features)
+    write_picks(selection, train, folder / "picks.csv")
+    chosen = train.subset(selection.indices)
+    if chosen.truth is None:
+        raise RuntimeError("the digits come with labels")
+    write_labels(folder / "labels.csv", chosen.names, list(chosen.truth), by_index=True)
+    return read_labels(folder / "labels.csv", train)

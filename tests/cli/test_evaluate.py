@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fewlabel_experiments.combo.files import write_combo
+from fewlabel_experiments.combo.generator import make_combo
+from fewlabel_experiments.combo.settings import ComboSettings
+from tests.cli.conftest import QUICK, Run, World, refused, write_table
+from tests.experiments.combo.conftest import glyphs as glyphs
+
+
+def test_figures_are_printed_and_the_report_is_written(
+    run_cli: Run, world: World, tmp_path: Path
+) -> None:
+    out = tmp_path / "evaluation.html"
+    arguments = ("evaluate", world.run, world.photos, "--labels", world.truth)
+    result = run_cli(*arguments, "--out", out)
+    assert result.exit_code == 0, result.output
+    for text in ("50 images", "expected by fit", "mean confidence", "precision", *world.names):
+        assert text in result.stdout.lower()
+    assert world.metric in result.stdout
+    assert "leer.png" in result.stderr
+    assert world.metric in out.read_text("utf-8").lower()
+    refused(run_cli(*arguments, "--out", out), "another report")
+    found = json.loads(run_cli(*arguments, "--json").stdout)
+    assert found["metric"] == world.metric
+    assert found["n"] == 50
+    assert found["accuracy"] > 0.9
+    assert sorted(row["class"] for row in found["per_class"]) == sorted(world.names)
+
+
+def test_a_class_that_the_model_does_not_know(run_cli: Run, world: World, tmp_path: Path) -> None:
+    name = world.names[0]
+    labels = ("--labels", write_table(tmp_path / "truth.csv", {"000.png": f"{name}k"}))
+    result = run_cli("evaluate", world.run, world.photos, *labels)
+    refused(result, f"line 2: the label '{name}k' is not among the classes")
+    refused(result, f"did you mean '{name}'?")
+
+
+def test_a_table_with_one_label_an_image_fits_both_models(
+    run_cli: Run, world: World, tmp_path: Path
+) -> None:
+    first, second = world.names
+    truth = write_table(tmp_path / "t.csv", {"050.png": first, "051.png": second})
+    result = run_cli("evaluate", world.run, world.photos, "--labels", truth, "--json")
+    assert json.loads(result.stdout)["n"] == 2
+
+
+@pytest.mark.parametrize("world", ["one label"], indirect=True)
+def test_a_model_of_one_label_refuses_a_table_of_several(
+    run_cli: Run, world: World, tmp_path: Path
+) -> None:
+    several = write_table(tmp_path / "several.csv", {"050.png": "dark|light"})
+    refused(run_cli("evaluate", world.run, world.photos, "--labels", several), "has several labels")
+
+
+def test_the_folder_of_data_make_goes_through_fit_and_evaluate(
+    glyphs: object, run_cli: Run, tmp_path: Path
+) -> None:
+    settings = ComboSettings()
+    combo = make_combo(120, 60, 40, seed=0, settings=settings, glyphs=glyphs)
+    folder = write_combo(combo, tmp_path / "combo", seed=0, settings=settings)
+    run = tmp_path / "run"
+    labels = ("--labels", folder / "labels.csv")
+    result = run_cli("fit", folder / "images.npz", *labels, "--out", run, "--explain", 0, *QUICK)
+    assert result.exit_code == 0, result.output
+    labels = ("--labels", folder / "test-labels.csv")
+    measured = json.loads(run_cli("evaluate", run, folder / "test.npz", *labels, "--json").stdout)
+    assert measured["n"] == 40
+    assert len(measured["per_class"]) == 36

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import Result
+
+from fewlabel import extras, pipeline
+from fewlabel.explain import sheets
+from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
+from tests.cli.conftest import QUICK, Run, World, draw, refused, rows_of, write_table
+
+GRAPH = ("--features", "pixels", "--method", "graph")
+
+
+def test_the_run_is_whole_and_its_figures_are_printed(world: World) -> None:
+    assert world.printed.exit_code == 0, world.printed.output
+    names = {path.name for path in world.run.iterdir()}
+    assert names == {
+        "predictions.csv", "ledger.parquet", "metrics.json", "report.html", "skipped.csv", "model",
+    }  # fmt: skip
+    expected = (world.metric, "estimate", "supervised baseline", "95 % interval", "Method: ")
+    for text in (*expected, "Features: Pixels", f"Report: {world.run}/report.html"):
+        assert text in world.printed.stdout
+    assert "leer.png" in world.printed.stderr
+    figures = json.loads((world.run / "metrics.json").read_text())
+    assert figures["command"].startswith(f"fewlabel fit '{world.photos}' --labels ")
+    assert figures["no_learning_curve"] in world.printed.stdout
+    truth = {row["path"]: row["label"].strip("|") for row in rows_of(world.truth)}
+    rows = rows_of(world.run / "predictions.csv")
+    assert len(rows) == 90
+    right = [truth[r["path"]] == r["label"].strip("|") for r in rows if r["path"] in truth]
+    assert np.mean(right) > 0.9
+
+
+def test_labels_from_folders_and_json(run_cli: Run, tmp_path: Path) -> None:
+    for name in ("dark", "light"):
+        draw(tmp_path / "sorted" / name, 4 if name == "dark" else 5, classes=("dark", "light"))
+    out = tmp_path / "run"
+    arguments = ("--labels", "folders", "--out", out, "--json", "--probabilities", *QUICK)
+    result = run_cli("fit", tmp_path / "sorted", *arguments)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["classes"] == ["dark", "light"]
+    assert found["n_labeled"] == 9
+    assert found["report"] == str(out / "report.html")
+    assert {"p(dark)", "p(light)"} < set(rows_of(out / "predictions.csv")[0])
+
+
+@pytest.mark.parametrize("world", ["several labels"], indirect=True)
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"000.png": "bar|", "001.png": "bar|"}, "every image is labeled 'bar'. Label images of"),
+        ({"000.png": "|"}, "names no label that is present"),
+        ({"nichts.png": "bar|rähmen"}, "nichts.png is not among the 90 images"),
+        ({"000.png": "bar|?bar|x"}, "line 2: 'bar' is "),
+    ],
+)
+def test_mistakes_in_a_table_of_several_labels_are_one_line(
+    run_cli: Run, world: World, tmp_path: Path, rows: dict[str, str], message: str
+) -> None:
+    labels = ("--labels", write_table(tmp_path / "l.csv", rows))
+    refused(run_cli("fit", world.photos, *labels, "--out", tmp_path / "run", *QUICK), message)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", ["fit", "bench"])
+def test_help_lists_the_methods(run_cli: Run, command: str) -> None:
+    text = " ".join(run_cli(command, "--help").stdout.split())
+    assert "Methods: auto Compares those that suit" in text
+    for name in ("graph", "supervised", "self-training"):
+        assert f" {name} " in text
+
+
+def test_a_wrong_method_is_answered_with_the_nearest(run_cli: Run, tmp_path: Path) -> None:
+    arguments = ("--labels", "folders", "--out", tmp_path / "run", "--method", "supervise")
+    result = run_cli("fit", tmp_path, *arguments)
+    refused(result, "'--method': 'supervise' is not one of auto,", "Did you mean supervised?")
+
+
+# What it shows of trained networks, and how many predictions it explains
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that the fit trained a network, which takes minutes."""
+    fit_images = pipeline.fit_images
+
+    def fit(*args, **options):
+        result = fit_images(*args, **options)
+        log = TrainingHistory()
+        log.add_history("network 1", [{"loss": 0.9}, {"loss": float("nan")}])
+        log.add_round("network", 1, n_accepted=2, accuracy=0.75)
+        rows, codes = np.array([20, 21]), np.array([1, 0])
+        log.accepted.append(AcceptedLabels("network", 1, rows, codes, np.array([0.9, 0.6])))
+        result.training = log
+        return result
+
+    monkeypatch.setattr(pipeline, "fit_images", fit)
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collect how many predictions are explained, and explain none."""
+    asked: list[int] = []
+    monkeypatch.setattr(
+        "fewlabel.report.run.explain_fit", lambda result, images, n, **_: asked.append(n) or []
+    )
+    monkeypatch.setattr("fewlabel.report.run._map", lambda result: (None, None))
+    return asked
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Pretend that a package is not installed."""
+
+    def hide(package: str) -> None:
+        found = extras.is_installed
+        for module in (extras, sheets):
+            monkeypatch.setattr(module, "is_installed", lambda n: n != package and found(n))
+
+    return hide
+
+
+@pytest.fixture
+def fit(run_cli: Run, photos: Path, label_table: Path, tmp_path: Path) -> Callable[..., Result]:
+    """Fit the photos by the graph, into ``run``."""
+
+    def run(*options: object, out: Path = tmp_path / "run") -> Result:
+        return run_cli("fit", photos, "--labels", label_table, "--out", out, *GRAPH, *options)
+
+    return run
+
+
+@pytest.mark.usefixtures("trained", "few")
+def test_training_is_in_the_figures_the_report_and_the_event_files(
+    fit: Callable[..., Result], tmp_path: Path
+) -> None:
+    curves = ("--tensorboard", tmp_path / "curves")
+    result = fit(*curves)
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["training"] == {
+        "epochs": [
+            {"network": "network 1", "epoch": 1, "loss": 0.9},
+            {"network": "network 1", "epoch": 2, "loss": None},
+        ],
+        "rounds": [{"network": "network", "round": 1, "n_accepted": 2, "accuracy": 0.75}],
+    }
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "How the networks were trained" in page
+    # Image 20 is dark: the network was wrong, the model is not.
+    assert "in the end: dark" in page
+    assert (tmp_path / "curves" / "run" / "network-1").is_dir()
+    assert f"For TensorBoard: {tmp_path}/curves/run" in result.stderr
+    refused(fit(*curves, out=tmp_path / "else" / "run"), "curves/run exists already")
+    assert not (tmp_path / "else").exists()
+
+
+@pytest.mark.usefixtures("few")
+def test_a_fit_without_networks_has_no_curves(fit: Callable[..., Result], tmp_path: Path) -> None:
+    result = fit("--tensorboard", tmp_path / "curves")
+    assert result.exit_code == 0, result.output
+    assert "no network was trained, so there are no curves" in result.stderr
+    assert not (tmp_path / "curves").exists()
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["training"] is None
+    assert "How the networks were trained" not in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("option", "package", "extra"),
+    [
+        (("--tensorboard", "curves"), "tensorboard", "tensorboard"),
+        (("--explain", "2"), "captum", "explain"),
+    ],
+)
+def test_a_missing_package_is_named_before_anything_is_read(
+    run_cli: Run, tmp_path: Path, without: Callable, option, package: str, extra: str
+) -> None:
+    without(package)
+    labels = ("--labels", tmp_path / "none.csv")
+    result = run_cli("fit", tmp_path / "nothing", *labels, "--out", tmp_path / "run", *option)
+    message = f"{option[0]} needs the package '{package}', which is not installed"
+    refused(result, message, f"pip install 'fewlabel[{extra}]'")
+
+
+@pytest.mark.parametrize(
+    ("option", "installed", "asked_for"),
+    [
+        ((), True, [6]),
+        ((), False, []),
+        (("--explain", "0"), True, []),
+        (("--explain", "2"), True, [2]),
+    ],
+)
+def test_a_few_predictions_are_explained_by_default(
+    fit: Callable, few: list[int], without: Callable, option, installed: bool, asked_for: list[int]
+) -> None:
+    if not installed:
+        without("captum")
+    result = fit(*option)
+    assert result.exit_code == 0, result.output
+    assert few == asked_for
+
+
+def test_a_number_of_explanations_is_a_number(fit: Callable[..., Result]) -> None:
+    refused(fit("--explain", "some"), "expected a whole number")

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Run, World, refused, rows_of
+
+
+def test_new_images_are_labeled(run_cli: Run, world: World, tmp_path: Path) -> None:
+    truth = world.draw(tmp_path / "new", 40)
+    (tmp_path / "new" / "broken.png").write_text("no image")
+    out = tmp_path / "predictions.csv"
+    arguments = ("predict", world.run, tmp_path / "new", "--out", out)
+    result = run_cli(*arguments, "--probabilities")
+    assert result.exit_code == 0, result.output
+    rows = rows_of(out)
+    labels = [row["label"].strip("|") for row in rows]
+    assert np.mean([a == b.strip("|") for a, b in zip(labels, truth, strict=True)]) > 0.8
+    assert {f"p({name})" for name in world.names} < set(rows[0])
+    assert "Labeled 40 images" in result.stdout
+    assert "warning: 1 file(s) were set aside: broken.png: the content is not" in result.stderr
+    refused(run_cli(*arguments), "exists already and may hold labels or predictions")
+    counts = json.loads(run_cli(*arguments, "--force", "--json").stdout)["classes"]
+    for name in world.names:
+        assert counts[name]["n_images"] == sum(name in label for label in labels)
+        assert counts[name]["mean_confidence"] == pytest.approx(0.9, abs=0.1)
+
+
+def test_a_damaged_model_is_one_line(run_cli: Run, world: World, tmp_path: Path) -> None:
+    (tmp_path / "run" / "model").mkdir(parents=True)
+    manifest = (world.run / "model" / "manifest.json").read_text()
+    (tmp_path / "run" / "model" / "manifest.json").write_text(manifest[:-20])
+    refused(run_cli("predict", tmp_path / "run", world.photos, "--out", tmp_path / "p.csv"))
+    assert not (tmp_path / "p.csv").exists()

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import QUICK, Run, World, refused, rows_of
+
+
+def test_a_table_to_fill_in(run_cli: Run, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "picks.csv"
+    result = run_cli("select", photos, "--budget", 4, "--audit", 3, "--out", out, *QUICK)
+    assert result.exit_code == 0, result.output
+    rows = rows_of(out)
+    assert [row["purpose"] for row in rows] == ["train"] * 4 + ["audit"] * 3
+    assert {row["label"] for row in rows} == {""}
+    assert "Chose 4 of 40 images (representatives)" in result.stdout
+    assert "Each represents a group of similar images, of " in result.stdout
+    assert "Added 3 random images for the audit" in result.stdout
+    assert f"fewlabel fit {photos} --labels {out} --out run" in result.stdout
+
+
+def test_what_is_labeled_is_not_chosen_again(run_cli: Run, world: World, tmp_path: Path) -> None:
+    arguments = ("--budget", 5, "--labels", world.labels, "--json", *QUICK)
+    result = run_cli("select", world.photos, "--out", tmp_path / "p.csv", *arguments)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["n_images"] == 90
+    assert "leer.png" in result.stderr
+    chosen = [c["path"] for c in found["chosen"]]
+    before = {row["path"]: row["label"] for row in rows_of(world.labels)}
+    assert not set(chosen) & set(before)
+    # The new table holds what is labeled and what is to be: all that a fit needs.
+    rows = rows_of(tmp_path / "p.csv")
+    assert [row["path"] for row in rows] == sorted(set(before) - {"leer.png"}) + chosen
+    assert all(row["label"].strip("|") == before[row["path"]].strip("|") for row in rows[:40])
+
+
+def test_a_table_is_replaced_with_force(run_cli: Run, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "picks.csv"
+    out.write_text("old")
+    arguments = ("--budget", 2, "--method", "random", "--out", out, "--force")
+    assert run_cli("select", photos, *arguments).exit_code == 0
+    assert len(rows_of(out)) == 2
+
+
+@pytest.mark.parametrize("command", ["select", "bench"])
+def test_help_lists_the_strategies(run_cli: Run, command: str) -> None:
+    text = " ".join(run_cli(command, "--help").stdout.split())
+    assert "Selection strategies: representatives Take typical images" in text
+
+
+def test_a_wrong_strategy_is_answered_with_the_nearest(run_cli: Run, tmp_path: Path) -> None:
+    arguments = ("--budget", 2, "--out", tmp_path / "p.csv", "--method", "medoid")
+    result = run_cli("select", tmp_path, *arguments)
+    refused(result, "'--method': 'medoid' is not one of representatives,", "Did you mean medoids?")
