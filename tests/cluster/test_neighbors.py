@@ -203,13 +203,21 @@ def test_bad_input():
         nearest_neighbors(X, 10)
     with pytest.raises(UsageError, match="only 10 stored rows: ask for fewer neighbors"):
         nearest_neighbors(X, 11, queries=X)
-    with pytest.raises(UsageError, match=r"'k' parameter must be an int of at least 1. Got 0"):
+    with pytest.raises(
+        UsageError, match=r"'k' parameter of NeighborIndex must be an int of at least 1. Got 0"
+    ):
         nearest_neighbors(X, 0)
-    with pytest.raises(UsageError, match=r"'metric' parameter must be one of cosine, euclidean. G"):
+    with pytest.raises(
+        UsageError, match=r"'metric' parameter of NeighborIndex must be one of cosine, euc"
+    ):
         nearest_neighbors(X, 2, metric="hamming")
-    with pytest.raises(UsageError, match=r"'method' parameter must be one of auto, exact"):
+    with pytest.raises(
+        UsageError, match=r"'method' parameter of NeighborIndex must be one of auto, exact"
+    ):
         nearest_neighbors(X, 2, method="brute")
-    with pytest.raises(UsageError, match=r"'recall' parameter must be in \(0, 1\]. Got 0"):
+    with pytest.raises(
+        UsageError, match=r"'recall' parameter of NeighborIndex must be a float in \(0, 1\]. Got 0"
+    ):
         nearest_neighbors(X, 2, recall=0)
     with pytest.raises(UsageError, match=r"must have 3 features like the stored rows. Got 4"):
         nearest_neighbors(X, 2, queries=np.zeros((1, 4)))

@@ -103,7 +103,7 @@ def test_the_same_seed_gives_the_same_features(digits):
 
 def test_the_images_that_patches_are_cut_from_are_bounded(digits, monkeypatch):
     seen = []
-    real = patches_module.sample_patches
+    real = patches_module._sample_patches
 
     def spy(images, *rest):
         seen.append(len(images))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numbers
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import (
@@ -21,6 +20,7 @@ from fewlabel.cluster.lloyd import _unit_rows, lloyd
 from fewlabel.cluster.seeding import _kmeans_plus_plus
 from fewlabel.compute import as_generator
 from fewlabel.errors import UsageError
+from fewlabel.params import check_parameters, choice, integer, number
 
 
 class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
@@ -67,6 +67,15 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     True
     """
 
+    _parameter_constraints: ClassVar[dict] = {
+        "n_clusters": [integer(1)],
+        "init": [choice(("k-means++", "random")), "array-like"],
+        "n_init": [integer(1)],
+        "max_iter": [integer(1)],
+        "tol": [number(0)],
+        "spherical": ["boolean"],
+    }
+
     def __init__(
         self,
         n_clusters: int = 8,
@@ -108,7 +117,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         ValueError
             If ``X`` is not a finite numeric matrix.
         """
-        self._check_parameters()
+        check_parameters(self)
+        if not isinstance(self.init, str) and len(self.init) != self.n_clusters:
+            raise UsageError(
+                f"The 'init' parameter of KMeans must have n_clusters={self.n_clusters} rows. "
+                f"Got {len(self.init)} instead."
+            )
         X = self._rows(X, reset=True)
         if len(X) < self.n_clusters:
             raise UsageError(
@@ -188,32 +202,6 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         if self.init == "random":
             return X[rng.choice(len(X), self.n_clusters, replace=False)]
         return X[_kmeans_plus_plus(X, self.n_clusters, rng)]
-
-    def _check_parameters(self) -> None:
-        for name, least in (("n_clusters", 1), ("n_init", 1), ("max_iter", 1)):
-            value: Any = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or value < least:
-                raise UsageError(
-                    f"The {name!r} parameter of KMeans must be an int of at least {least}. "
-                    f"Got {value!r} instead."
-                )
-        tol: Any = self.tol
-        if not isinstance(tol, numbers.Real) or not float(tol) >= 0:
-            raise UsageError(
-                f"The 'tol' parameter of KMeans must be a number of at least 0. "
-                f"Got {tol!r} instead."
-            )
-        if isinstance(self.init, str):
-            if self.init not in ("k-means++", "random"):
-                raise UsageError(
-                    "The 'init' parameter of KMeans must be 'k-means++', 'random' or an array of "
-                    f"centers. Got {self.init!r} instead."
-                )
-        elif len(np.asarray(self.init)) != self.n_clusters:
-            raise UsageError(
-                f"The 'init' parameter of KMeans must have n_clusters={self.n_clusters} rows. "
-                f"Got {len(np.asarray(self.init))} instead."
-            )
 
     def _warn_of_empty(self) -> None:
         n_used = len(np.unique(self.labels_))

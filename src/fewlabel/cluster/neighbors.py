@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,17 @@ from fewlabel.cluster.exhaustive import _exhaustive_search
 from fewlabel.compute import as_generator, matmul_dtype
 from fewlabel.errors import UsageError
 from fewlabel.extras import is_installed
+from fewlabel.params import check_arguments, choice, integer, number
 
 METRICS = ("cosine", "euclidean")
 METHODS = ("auto", "exact", "cells", "pynndescent")
+
+_CONSTRAINTS = {
+    "metric": [choice(METRICS)],
+    "method": [choice(METHODS)],
+    "recall": [number(0, 1, closed="right")],
+    "k": [integer(1)],
+}
 
 _EXACT_UP_TO = 10_000
 _CELLS_UP_TO = 200_000
@@ -130,9 +137,8 @@ class NeighborIndex:
         recall: float = 0.99,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
-        _check_choice("metric", metric, METRICS)
-        _check_choice("method", method, METHODS)
-        _check_recall(recall)
+        given = {"metric": metric, "method": method, "recall": recall}
+        check_arguments("NeighborIndex", _CONSTRAINTS, **given)
         self.metric = metric
         self.recall = recall
         rows = check_array(X, dtype=np.float32, order="C", input_name="X")
@@ -294,22 +300,9 @@ def _choose_method(method: str, n_rows: int) -> str:
     return "pynndescent"
 
 
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UsageError(
-            f"The {name!r} parameter must be one of {', '.join(choices)}. Got {value!r} instead."
-        )
-
-
-def _check_recall(recall: Any) -> None:
-    if not isinstance(recall, numbers.Real) or not 0 < float(recall) <= 1:
-        raise UsageError(f"The 'recall' parameter must be in (0, 1]. Got {recall!r} instead.")
-
-
 def _check_k(k: Any, available: int, what: str) -> None:
-    if not isinstance(k, numbers.Integral) or int(k) < 1:
-        raise UsageError(f"The 'k' parameter must be an int of at least 1. Got {k!r} instead.")
-    if int(k) > available:
+    check_arguments("NeighborIndex", _CONSTRAINTS, k=k)
+    if k > available:
         raise UsageError(
             f"k={k} neighbors were asked for, but there are only {available} {what}: "
             "ask for fewer neighbors or give more rows."

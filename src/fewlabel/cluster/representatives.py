@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
@@ -13,6 +13,7 @@ from fewlabel.cluster.neighbors import NeighborIndex
 from fewlabel.cluster.strategies import Picks, Pool, find_strategy
 from fewlabel.compute import as_generator
 from fewlabel.errors import UsageError
+from fewlabel.params import check_parameters, integer
 
 
 def pick_representatives(
@@ -117,6 +118,8 @@ class Representatives(ClusterMixin, BaseEstimator):
     True
     """
 
+    _parameter_constraints: ClassVar[dict] = {"n_representatives": [integer(1)]}
+
     def __init__(
         self,
         n_representatives: int = 10,
@@ -148,12 +151,8 @@ class Representatives(ClusterMixin, BaseEstimator):
         UsageError
             If a parameter is out of range.
         """
+        check_parameters(self)
         rows = validate_data(self, X, dtype=np.float32)
-        if not isinstance(self.n_representatives, numbers.Integral) or self.n_representatives < 1:
-            raise UsageError(
-                "The 'n_representatives' parameter of Representatives must be an int of at "
-                f"least 1. Got {self.n_representatives!r} instead."
-            )
         picks = pick_representatives(
             rows,
             min(int(self.n_representatives), len(rows)),
