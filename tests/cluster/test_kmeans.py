@@ -208,7 +208,7 @@ def test_more_starts_never_raise_the_inertia():
         ({"tol": -1}, "'tol' parameter of KMeans must be a number of at least 0. Got -1"),
         (
             {"init": "farthest"},
-            "must be 'k-means\\+\\+', 'random' or an array of centers. Got 'far",
+            "must be one of k-means\\+\\+, random or an array-like. Got 'far",
         ),
         ({"init": np.eye(2)}, "'init' parameter of KMeans must have n_clusters=3 rows. Got 2"),
         ({"n_clusters": 9}, "n_samples=8 should be >= n_clusters=9: ask for fewer clusters"),

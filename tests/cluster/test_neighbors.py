@@ -197,30 +197,25 @@ def test_pynndescent_drops_the_row_itself_and_fills_gaps(monkeypatch, metric):
     np.testing.assert_array_equal(indices[keep], exact[keep])
 
 
-def test_bad_input():
+@pytest.mark.parametrize(
+    ("k", "settings", "message"),
+    [
+        (10, {}, "k=10 neighbors were asked for, but there are only 9 oth"),
+        (11, {"queries": np.zeros((10, 3))}, "only 10 stored rows: ask for fewer neighbors"),
+        (0, {}, "'k' parameter of NeighborIndex must be an int of at least 1. Got 0"),
+        (2, {"metric": "hamming"}, "'metric' .* must be one of cosine, euclidean. Got 'ham"),
+        (2, {"method": "brute"}, "'method' .* must be one of auto, exact"),
+        (2, {"recall": 0}, r"'recall' .* must be a float in \(0, 1\]. Got 0"),
+        (2, {"queries": np.zeros((1, 4))}, "must have 3 features like the stored rows. Got 4"),
+    ],
+)
+def test_bad_settings(k, settings, message):
+    with pytest.raises(UsageError, match=message):
+        nearest_neighbors(clustered(10, 3), k, **settings)
+
+
+def test_rows_that_are_not_finite():
     X = clustered(10, 3)
-    with pytest.raises(UsageError, match="k=10 neighbors were asked for, but there are only 9 oth"):
-        nearest_neighbors(X, 10)
-    with pytest.raises(UsageError, match="only 10 stored rows: ask for fewer neighbors"):
-        nearest_neighbors(X, 11, queries=X)
-    with pytest.raises(
-        UsageError, match=r"'k' parameter of NeighborIndex must be an int of at least 1. Got 0"
-    ):
-        nearest_neighbors(X, 0)
-    with pytest.raises(
-        UsageError, match=r"'metric' parameter of NeighborIndex must be one of cosine, euc"
-    ):
-        nearest_neighbors(X, 2, metric="hamming")
-    with pytest.raises(
-        UsageError, match=r"'method' parameter of NeighborIndex must be one of auto, exact"
-    ):
-        nearest_neighbors(X, 2, method="brute")
-    with pytest.raises(
-        UsageError, match=r"'recall' parameter of NeighborIndex must be a float in \(0, 1\]. Got 0"
-    ):
-        nearest_neighbors(X, 2, recall=0)
-    with pytest.raises(UsageError, match=r"must have 3 features like the stored rows. Got 4"):
-        nearest_neighbors(X, 2, queries=np.zeros((1, 4)))
     X[3, 1] = np.nan
     with pytest.raises(ValueError, match="Input X contains NaN"):
         nearest_neighbors(X, 2)
