@@ -40,11 +40,6 @@ def pick_device(device: str = "auto") -> torch.device:
     ------
     UsageError
         If the name is unknown or the device is not present.
-
-    Examples
-    --------
-    >>> pick_device("cpu")
-    device(type='cpu')
     """
     if device not in DEVICES:
         raise UsageError(f"The device must be one of {', '.join(DEVICES)}. Got {device!r} instead.")
@@ -102,11 +97,6 @@ def matmul_dtype(device_type: str = "cpu") -> torch.dtype:
     ------
     UsageError
         If ``FEWLABEL_MATMUL`` names another type.
-
-    Examples
-    --------
-    >>> matmul_dtype("cpu") in (torch.float32, torch.bfloat16)
-    True
     """
     forced = os.environ.get("FEWLABEL_MATMUL")
     if forced is not None:
@@ -120,32 +110,6 @@ def matmul_dtype(device_type: str = "cpu") -> torch.dtype:
     if device_type == "cpu" and _has_bf16_matrix_units():
         return torch.bfloat16
     return torch.float32
-
-
-def matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Matrix product in ``matmul_dtype``, returned as float32.
-
-    Parameters
-    ----------
-    a : Tensor of shape (m, d)
-        Left factor, float32.
-    b : Tensor of shape (d, n)
-        Right factor, float32.
-
-    Returns
-    -------
-    Tensor of shape (m, n)
-        Product, float32.
-
-    Examples
-    --------
-    >>> matmul(torch.eye(2), torch.ones(2, 3)).shape
-    torch.Size([2, 3])
-    """
-    dtype = matmul_dtype(a.device.type)
-    if dtype is torch.float32:
-        return a @ b
-    return (a.to(dtype) @ b.to(dtype)).float()
 
 
 def threads_for(operations: float) -> contextlib.AbstractContextManager[Any]:
@@ -163,11 +127,6 @@ def threads_for(operations: float) -> contextlib.AbstractContextManager[Any]:
     -------
     context manager
         Limits numpy, SciPy and scikit-learn to one thread if ``operations`` is below 10^8.
-
-    Examples
-    --------
-    >>> with threads_for(1e3):
-    ...     product = np.ones((2, 5)) @ np.ones((5, 2))
     """
     if operations >= _SMALL_WORK:
         return contextlib.nullcontext()
@@ -207,11 +166,6 @@ def peak_rss_mb() -> float:
     -------
     float
         Megabytes (10^6 bytes).
-
-    Examples
-    --------
-    >>> peak_rss_mb() > 1
-    True
     """
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
@@ -229,11 +183,6 @@ def as_generator(seed: int | np.random.RandomState | None) -> np.random.Generato
     -------
     numpy.random.Generator
         A generator; the same for the same integer.
-
-    Examples
-    --------
-    >>> int(as_generator(0).integers(10))
-    8
     """
     if isinstance(seed, np.random.RandomState):
         return np.random.default_rng(int(seed.randint(2**31 - 1)))
@@ -256,11 +205,6 @@ def to_tensor(array: Any, device: torch.device | None = None) -> torch.Tensor:
     -------
     Tensor
         Float32.
-
-    Examples
-    --------
-    >>> to_tensor([1, 2]).dtype
-    torch.float32
     """
     contiguous = np.ascontiguousarray(array, dtype=np.float32)
     if not contiguous.flags.writeable:
@@ -289,14 +233,6 @@ def timed_stage(
     ------
     None
         Nothing: the work is done inside the ``with``.
-
-    Examples
-    --------
-    >>> seconds = {}
-    >>> with timed_stage(seconds, "rest"):
-    ...     pass
-    >>> list(seconds)
-    ['rest']
     """
     start = time.perf_counter()
     if progress is not None:

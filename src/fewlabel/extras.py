@@ -32,11 +32,6 @@ def is_installed(package: str) -> bool:
     -------
     bool
         True if the package is found.
-
-    Examples
-    --------
-    >>> is_installed("numpy")
-    True
     """
     return importlib.util.find_spec(package) is not None
 
@@ -55,10 +50,6 @@ def check_installed(package: str, purpose: str) -> None:
     ------
     MissingExtraError
         If the package is not installed.
-
-    Examples
-    --------
-    >>> check_installed("numpy", "This example")
     """
     if not is_installed(package):
         extra = EXTRA_OF[package]
@@ -87,11 +78,6 @@ def require(package: str, purpose: str) -> ModuleType:
     ------
     MissingExtraError
         If the package is not installed.
-
-    Examples
-    --------
-    >>> require("numpy", "This example").__name__
-    'numpy'
     """
     check_installed(package, purpose)
     if package == "timm":

@@ -37,14 +37,6 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     ------
     StorageError
         If the disk is full or the folder cannot be written to.
-
-    Examples
-    --------
-    >>> target = Path(tempfile.mkdtemp()) / "a.txt"
-    >>> with atomic_file(target) as temporary:
-    ...     _ = temporary.write_text("whole")
-    >>> target.read_text()
-    'whole'
     """
     path = Path(path)
     temporary: Path | None = None

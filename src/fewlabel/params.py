@@ -77,11 +77,6 @@ def integer(low: int, high: int | None = None) -> Interval:
     -------
     Interval
         Constraint.
-
-    Examples
-    --------
-    >>> str(integer(1)), str(integer(0, 9))
-    ('an int of at least 1', 'an int from 0 to 9')
     """
     return _Number(Integral, low, high, closed="left" if high is None else "both")
 
@@ -100,11 +95,6 @@ def number(low: float, high: float = math.inf, *, closed: str = "left") -> Inter
     -------
     Interval
         Constraint.
-
-    Examples
-    --------
-    >>> str(number(0)), str(number(0, closed="neither")), str(number(0, 1, closed="right"))
-    ('a number of at least 0', 'a number above 0', 'a float in (0, 1]')
     """
     return _Number(Real, low, high, closed=closed)
 
@@ -121,11 +111,6 @@ def choice(names: Iterable[str]) -> StrOptions:
     -------
     StrOptions
         Constraint.
-
-    Examples
-    --------
-    >>> str(choice(("graph", "linear")))
-    'one of graph, linear'
     """
     # The keys of a dict are a set that keeps its order.
     return _Choice(dict.fromkeys(names).keys())
@@ -143,11 +128,6 @@ def each(constraint: Any) -> Options:
     -------
     Options
         Constraint.
-
-    Examples
-    --------
-    >>> str(each(number(0, 1, closed="neither")))
-    'a list, each entry a float in (0, 1)'
     """
     return _Each(constraint)
 
@@ -168,12 +148,6 @@ def check_arguments(owner: str, constraints: Constraints, **values: Any) -> None
     ------
     UsageError
         "The 'x' parameter of Y must be … Got … instead."
-
-    Examples
-    --------
-    >>> check_arguments("nearest_neighbors", {"k": [integer(1)]}, k=0)
-    Traceback (most recent call last):
-    fewlabel.errors.UsageError: The 'k' parameter of nearest_neighbors must be an int of at ...
     """
     try:
         validate_parameter_constraints(constraints, values, owner)
@@ -229,11 +203,6 @@ def as_size(size: Any, *, owner: str) -> tuple[int, int]:
     ------
     UsageError
         If it is something else.
-
-    Examples
-    --------
-    >>> as_size(32, owner="Pixels")
-    (32, 32)
     """
     sides = (size, size) if isinstance(size, Integral) else size
     if (

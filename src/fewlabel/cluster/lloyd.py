@@ -57,13 +57,6 @@ def lloyd(
     ------
     UsageError
         If there are more centers than rows, the widths differ or a weight is negative.
-
-    Examples
-    --------
-    >>> X = np.array([[0.0], [1.0], [9.0], [10.0]], dtype=np.float32)
-    >>> centers, labels, inertia, n_iter = lloyd(X, X[:2])
-    >>> centers.ravel().tolist(), labels.tolist(), inertia
-    ([0.5, 9.5], [0, 0, 1, 1], 1.0)
     """
     X = np.ascontiguousarray(X, dtype=np.float32)
     centers = np.array(centers, dtype=np.float32, order="C")

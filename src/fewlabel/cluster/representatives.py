@@ -62,12 +62,6 @@ def pick_representatives(
     ----------
     Hacohen, Dekel and Weinshall, "Active learning on a budget: opposite strategies suit high
     and low budgets", ICML 2022 (TypiClust).
-
-    Examples
-    --------
-    >>> X = np.array([[1, 0.1], [1, 0], [1, -0.1], [0, 1], [0.1, 1], [-0.1, 1]], np.float32)
-    >>> pick_representatives(X, 2, method="medoids", random_state=0).indices.tolist()
-    [1, 3]
     """
     strategy = find_strategy(method)
     labeled = np.unique(np.asarray([] if labeled is None else labeled, dtype=np.int64))

@@ -12,7 +12,7 @@ from fewlabel.data.benchmarks import (
 from fewlabel.data.catalogue import BenchmarkInfo
 from fewlabel.data.images import ImageSet, Skipped, load_images
 from fewlabel.data.labels import Labels, labels_from_truth, read_labels, write_labels
-from fewlabel.data.splits import group_folds, random_labels, stratified_split
+from fewlabel.data.splits import random_labels, stratified_split
 from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "Task",
     "cache_folder",
     "get_benchmark",
-    "group_folds",
     "image_set_from_array",
     "labels_from_truth",
     "list_benchmarks",

@@ -110,69 +110,6 @@ def random_labels(y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray
     return np.sort(rng.choice(known, size=n, replace=False))
 
 
-def group_folds(
-    y: np.ndarray, groups: np.ndarray | None, n_folds: int, rng: np.random.Generator
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Deal images to folds: classes in proportion, groups whole.
-
-    Every index is in the test part of one fold. A class with a single group is therefore
-    missing from the training part of the fold that tests it.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,), dtype int64
-        Class of each image; -1 counts as a class of its own.
-    groups : ndarray of shape (n,), dtype int64, or None
-        Group of each image; None if all differ.
-    n_folds : int
-        Number of folds, at least 2; with fewer groups, one fold a group.
-    rng : numpy.random.Generator
-        Source of the shuffling.
-
-    Returns
-    -------
-    list of (ndarray, ndarray)
-        Training and test indices of each fold, ascending, neither empty.
-
-    Raises
-    ------
-    DataError
-        If ``n_folds`` is less than 2, or there are fewer than two groups.
-
-    Examples
-    --------
-    >>> folds = group_folds(np.array([0, 0, 1, 1]), None, 2, np.random.default_rng(0))
-    >>> [np.bincount(np.array([0, 0, 1, 1])[test]).tolist() for _, test in folds]
-    [[1, 1], [1, 1]]
-    """
-    if n_folds < 2:
-        raise DataError(f"The parameter n_folds must be at least 2. Got {n_folds}.")
-    y, group = _checked(y, groups)
-    sizes = np.bincount(group)
-    if len(sizes) < 2:
-        raise DataError(
-            f"Folds need two different images at least; {len(y)} images, all alike, were given."
-        )
-    n_folds = min(n_folds, len(sizes))
-    class_of = _class_of_groups(y, group)
-    fold_of = np.empty(len(sizes), dtype=np.int64)
-    total = np.zeros(n_folds, dtype=np.int64)
-    for label in np.unique(class_of):
-        members = rng.permutation(np.flatnonzero(class_of == label))
-        in_class = np.zeros(n_folds, dtype=np.int64)
-        for member in members[np.argsort(-sizes[members], kind="stable")]:
-            # The fold with fewest of this class, and among those the one with fewest images.
-            fold = int(np.lexsort((total, in_class))[0])
-            fold_of[member] = fold
-            in_class[fold] += sizes[member]
-            total[fold] += sizes[member]
-    test_of = fold_of[group]
-    return [
-        (np.flatnonzero(test_of != fold), np.flatnonzero(test_of == fold))
-        for fold in np.unique(fold_of).tolist()
-    ]
-
-
 def _checked(y: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     y = np.asarray(y)
     if y.ndim != 1 or len(y) == 0:

@@ -70,14 +70,6 @@ def write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence
     ------
     StorageError
         If the file cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> file = Path(tempfile.mkdtemp()) / "a.csv"
-    >>> write_table(file, ["path"], [['6" nail.jpg']])
-    >>> file.read_text()
-    'path\n"6"" nail.jpg"\n'
     """
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         for cells in (header, *rows):

@@ -82,14 +82,6 @@ class Backbone(_ReducedExtractor):
         The network and what it wants to see.
     reducer_ : DampedPCA or None
         The fitted reduction.
-
-    Examples
-    --------
-    >>> from fewlabel.data import load_images
-    >>> images = load_images("digits").subset(range(5))
-    >>> backbone = Backbone("resnet18", pretrained=False, size=32).fit(images)
-    >>> backbone.transform(images).shape
-    (5, 512)
     """
 
     name = "backbone"

@@ -72,15 +72,6 @@ def cached_transform(
         The fitted extractor: the one that was given, or its equal from the cache.
     rows : ndarray of shape (n, d), dtype float32
         Features.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from fewlabel.data import load_images
-    >>> from fewlabel.features.pixels import Pixels
-    >>> images = load_images("digits").subset(range(20))
-    >>> cached_transform(Pixels(), images, folder=Path(tempfile.mkdtemp()))[1].shape
-    (20, 64)
     """
     folder = cache_folder() / "features" if folder is None else folder
     key = _cache_key(extractor, images)

@@ -76,13 +76,6 @@ def extractor_from_state(arrays: dict[str, np.ndarray], meta: dict[str, Any]) ->
     ------
     ModelFormatError
         If the state is of no known extractor.
-
-    Examples
-    --------
-    >>> extractor_from_state({}, {"extractor": "crystal ball"})
-    Traceback (most recent call last):
-    ...
-    fewlabel.errors.ModelFormatError: The saved features 'crystal ball' are not known to this ...
     """
     name = meta.get("extractor")
     if name not in _CLASSES:

@@ -34,17 +34,6 @@ class JoinedFeatures(FeatureExtractor):
     ----------
     centers_ : list of ndarray of shape (width,)
         Mean embedding of each network over the images of `fit`.
-
-    Examples
-    --------
-    >>> from fewlabel.data import load_images
-    >>> from fewlabel.features.pixels import Pixels
-    >>> images = load_images("digits").subset(range(200))
-    >>> network = NetworkClassifier(n_epochs=1, min_steps=1, random_state=0)
-    >>> network = network.fit(images.read(range(200))[..., 0], np.arange(200) % 2)
-    >>> joined = JoinedFeatures(Pixels(random_state=0).fit(images), [network]).fit(images)
-    >>> joined.transform(images).shape
-    (200, 192)
     """
 
     name = "joined"

@@ -83,12 +83,6 @@ def load_network(
         If the hub cannot be reached.
     MissingExtraError
         If timm is not installed.
-
-    Examples
-    --------
-    >>> network = load_network(Recipe("resnet18"), pretrained=False, size=(32, 32))
-    >>> network.n_features, network.recipe.mean
-    (512, (0.485, 0.456, 0.406))
     """
     made = make_timm_model(recipe, weights=weights, pretrained=pretrained, size=size, seed=seed)
     model = made.module.eval().requires_grad_(False)

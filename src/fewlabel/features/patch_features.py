@@ -47,13 +47,6 @@ class PatchFeatures(FeatureExtractor):
         Height and width that images are read at.
     channels_ : int
         1 for grey, 3 for colour.
-
-    Examples
-    --------
-    >>> from fewlabel.data import load_images
-    >>> images = load_images("digits").subset(range(300))
-    >>> PatchFeatures().fit(images).transform(images).shape
-    (300, 128)
     """
 
     name = "patches"

@@ -43,13 +43,6 @@ class Pixels(_ReducedExtractor):
         1 for grey, 3 for colour.
     reducer_ : DampedPCA or None
         The fitted reduction.
-
-    Examples
-    --------
-    >>> from fewlabel.data import load_images
-    >>> images = load_images("digits")
-    >>> Pixels().fit(images).transform(images).shape
-    (1797, 64)
     """
 
     name = "pixels"
