@@ -1,33 +1,45 @@
 import numpy as np
 import pytest
 
-from fewlabel.data import Labels, labels_from_truth, load_images
+from fewlabel.data import Labels, read_labels
 from fewlabel.errors import UsageError
-from fewlabel.features.extract import extract_features
-from fewlabel.selection import select_images
+from fewlabel.report.run import next_steps
+from fewlabel.selection import select_images, write_picks
 
 
-@pytest.fixture(scope="module")
-def digits():
-    images = load_images("digits").subset(range(400))
-    return images, labels_from_truth(images), extract_features(images, features="pixels")
-
-
-def test_selection_leaves_out_labels_and_copies_and_draws_the_audit(digits):
-    images, truth, prepared = digits
-    y = np.full(len(truth.y), -1)
-    y[:20] = truth.y[:20]
-    labels = Labels(y, truth.classes)
-    chosen = select_images(images, 15, audit=10, labels=labels, prepared=prepared)
+def test_labels_and_copies_are_left_out_and_the_audit_is_drawn(example):
+    labels = example.known(range(20))
+    prepared = example.features
+    chosen = select_images(example.images, 15, audit=10, labels=labels, prepared=prepared)
     assert len(set(chosen.indices.tolist())) == 25
     assert chosen.indices.min() >= 20
     assert chosen.purpose.tolist() == ["train"] * 15 + ["audit"] * 10
     assert (chosen.cluster_size[:15] > 0).all()
+    assert not chosen.cluster_size[15:].any()
 
 
-def test_a_budget_that_does_not_fit_is_refused(digits):
-    images, _, prepared = digits
+def test_a_random_draw_needs_no_features(digits):
+    chosen = select_images(digits.images, 5, method="random")
+    assert chosen.purpose.tolist() == ["random"] * 5
+    assert "features" not in chosen.seconds
+
+
+def test_what_does_not_fit_is_refused(digits):
     with pytest.raises(UsageError, match=r"The budget of 401 and an audit of 0 do not fit 400"):
-        select_images(images, 401, prepared=prepared)
+        select_images(digits.images, 401, prepared=digits.features)
     with pytest.raises(UsageError, match="budget of 0"):
-        select_images(images, 0, prepared=prepared)
+        select_images(digits.images, 0, prepared=digits.features)
+    with pytest.raises(UsageError, match=r"strategy must be one of .* Did you mean random\?"):
+        select_images(digits.images, 5, method="randm", prepared=digits.features)
+
+
+def test_the_table_keeps_labels_of_one_kind(shapes, tmp_path):
+    # No image has two of them: without any bar, the table would say one label an image.
+    single = np.where(shapes.labels.y >= 0, [1, 0, 0], -1).astype(np.int8)
+    labels = Labels(single, shapes.labels.classes)
+    selection = select_images(shapes.images, 4, labels=labels, prepared=shapes.features)
+    write_picks(selection, shapes.images, tmp_path / "more.csv", labels=labels)
+    again = read_labels(tmp_path / "more.csv", shapes.images, min_classes=0)
+    assert again.task == labels.task
+    np.testing.assert_array_equal(again.labeled, labels.labeled)
+    assert "--audit 50" in next_steps(shapes.images, labels, has_audit=False)[0]

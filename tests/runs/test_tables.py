@@ -1,0 +1,41 @@
+import csv
+
+import numpy as np
+import pyarrow.parquet
+
+from fewlabel.runs.tables import keep_rounds
+
+
+def test_predictions_have_a_row_an_image(run, fitted, example):
+    with (run / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [f"p({name})" for name in fitted.classes]
+    assert list(rows[0]) == ["index", "label", "confidence", "source", *names]
+    assert [row["label"] for row in rows] == fitted.task.texts(fitted.predicted, fitted.classes)
+    assert [row["source"] for row in rows] == fitted.origin.tolist()
+    proba = [[float(row[name]) for name in names] for row in rows]
+    np.testing.assert_allclose(proba, fitted.proba, atol=1e-5)
+
+
+def test_the_ledger_revokes_what_the_model_does_not_share(run, fitted, example):
+    ledger = pyarrow.parquet.read_table(run / "ledger.parquet").to_pydict()
+    present, _ = fitted.task.evidence(example.labels.y, len(fitted.classes))
+    assert ledger["method"].count("given") == present.sum()
+    final = {
+        (example.images.names[row], fitted.classes[column])
+        for row, column in zip(*np.nonzero(fitted.task.decided(fitted.proba)), strict=True)
+    }
+    rows = zip(ledger["image"], ledger["label"], ledger["revoked_in_round"], strict=True)
+    for image, label, revoked in rows:
+        assert ((image, label) in final) == (revoked is None)
+
+
+def test_the_networks_of_every_round_are_kept(tmp_path):
+    keep_rounds(None, tmp_path)
+    training = tmp_path / "training"
+    (training / "rounds" / "round-0").mkdir(parents=True)
+    (training / "rounds" / "round-0" / "a.safetensors").touch()
+    (training / "rounds" / "round-0" / "b.training.safetensors").touch()
+    keep_rounds(training, tmp_path / "run")
+    kept = [path.name for path in (tmp_path / "run" / "rounds" / "round-0").iterdir()]
+    assert kept == ["a.safetensors"]
