@@ -123,22 +123,21 @@ def patch_model() -> Callable[[np.ndarray], np.ndarray]:
     """Fit the main job on 2,000 images of Fashion-MNIST with 200 labels."""
     from fewlabel.data import Labels, load_images
     from fewlabel.data.labels import labels_from_truth
-    from fewlabel.explain.model import predict_arrays
-    from fewlabel.explain.sheets import FittedModel
+    from fewlabel.explain.model import _predict_arrays
     from fewlabel.pipeline import FitSettings, fit_images
 
     images = load_images("fashion-mnist:train").subset(range(2000))
     truth = labels_from_truth(images)
     y = np.where(np.arange(2000) < 200, truth.y, -1)
     result = fit_images(images, Labels(y, truth.classes), FitSettings(method="graph"))
-    return predict_arrays(FittedModel(result))
+    return _predict_arrays(result.model)
 
 
 def prepare(way: str, name: str, weights: str) -> Callable[[], dict[str, float]]:
     """Import what a contender needs and give its work, warmed up."""
     from fewlabel.explain.explanation import explain_image
-    from fewlabel.explain.perturb import fill_image
-    from fewlabel.explain.superpixels import superpixels
+    from fewlabel.explain.perturb import _fill_image
+    from fewlabel.explain.superpixels import _superpixels
 
     predict, module, image = model_and_image(name, weights)
     target = int(predict(image[None])[0].argmax())
@@ -146,9 +145,9 @@ def prepare(way: str, name: str, weights: str) -> Callable[[], dict[str, float]]
         repeats = 3 if way == "explanation" else 1
 
         def ours(n_samples: int = N_SAMPLES) -> dict[str, float]:
-            # Grey as the fill, so that no segment is left out and the work is the same.
+            # Gray as the fill, so that no segment is left out and the work is the same.
             found = explain_image(
-                predict, image, target=target, n_samples=n_samples, repeats=repeats, fill="grey"
+                predict, image, target=target, n_samples=n_samples, repeats=repeats, fill="gray"
             )
             told = {"n_segments": len(found.weights), "fidelity": found.fidelity}
             return told if repeats == 1 else told | {"stability": found.stability}
@@ -158,8 +157,8 @@ def prepare(way: str, name: str, weights: str) -> Callable[[], dict[str, float]]
     from captum._utils.models.linear_model import SkLearnRidge
     from captum.attr import Lime
 
-    segments = superpixels(image).segments
-    filled, _ = fill_image(image, segments, "grey")
+    segments = _superpixels(image).segments
+    filled, _ = _fill_image(image, segments, "gray")
     whole, baseline = (torch.from_numpy(a).permute(2, 0, 1)[None] / 255 for a in (image, filled))
     lime = Lime(module, interpretable_model=SkLearnRidge(alpha=1.0))
 

@@ -9,7 +9,6 @@ import pytest
 from fewlabel.data import Labels, image_set_from_array
 from fewlabel.features.extract import extract_features
 from fewlabel.pipeline import FitSettings, fit_images
-from fewlabel.report.multilabel_run import multilabel_report
 from fewlabel.runs.folder import load_run, save_run
 from fewlabel.semisupervised import label_road
 from tests.conftest import NAMES, pictures
@@ -55,14 +54,6 @@ def test_summary_and_report_name_the_same_figures(network, data):
     table = {row.name: row.accuracy for row in network.choice.table}
     assert network.estimate.value == pytest.approx(table["self-training"])
     assert network.supervised_accuracy == table["supervised"]
-
-
-@pytest.mark.parametrize("n_rounds", [0, 1])
-def test_only_pseudo_labels_make_networks_learn_from_unlabelled_images(network, data, n_rounds):
-    changed = replace(network, road=replace(network.road, n_rounds=n_rounds))
-    page = multilabel_report(changed, data[0], command="fewlabel fit", created="today")
-    assert ("With unlabelled images" in page) == (n_rounds > 0)
-    assert ("Kept, on the labels alone" in page) == (n_rounds == 0)
 
 
 def test_an_interrupted_fit_trains_no_finished_network_again(network, data, prepared, monkeypatch):

@@ -3,7 +3,6 @@ import pytest
 
 from fewlabel.data import Labels, read_labels
 from fewlabel.errors import UsageError
-from fewlabel.report.run import next_steps
 from fewlabel.selection import select_images, write_picks
 
 
@@ -42,4 +41,3 @@ def test_the_table_keeps_labels_of_one_kind(shapes, tmp_path):
     again = read_labels(tmp_path / "more.csv", shapes.images, min_classes=0)
     assert again.task == labels.task
     np.testing.assert_array_equal(again.labeled, labels.labeled)
-    assert "--audit 50" in next_steps(shapes.images, labels, has_audit=False)[0]

@@ -20,7 +20,7 @@ def quick_features(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     quick = functools.partial(demo.extract_features, features="pixels")
     monkeypatch.setattr(demo, "extract_features", quick)
-    monkeypatch.setattr("fewlabel.report.run._map", lambda result: (None, None))
+    monkeypatch.setattr("fewlabel.report.page._map_view", lambda result: None)
 
 
 def test_the_demo_runs_the_whole_pipeline(

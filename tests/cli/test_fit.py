@@ -108,9 +108,9 @@ def few(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Collect how many predictions are explained, and explain none."""
     asked: list[int] = []
     monkeypatch.setattr(
-        "fewlabel.report.run.explain_fit", lambda result, images, n, **_: asked.append(n) or []
+        "fewlabel.report.page.explain_fit", lambda result, images, n, **_: asked.append(n) or []
     )
-    monkeypatch.setattr("fewlabel.report.run._map", lambda result: (None, None))
+    monkeypatch.setattr("fewlabel.report.page._map_view", lambda result: None)
     return asked
 
 

@@ -7,13 +7,15 @@ from PIL import Image
 
 from fewlabel.explain.explanation import explain_image
 from fewlabel.explain.figure import (
-    SheetItem,
+    _occlusion_pixels,
+    _original_pixels,
+    _overlay_pixels,
+    draw_sheet,
     explanation_png,
-    occlusion_pixels,
-    original_pixels,
-    overlay_pixels,
-    sheet_png,
 )
+from fewlabel.explain.model import Explained
+
+CLASSES = ["left", "$right$"]
 
 
 def left_or_right(images):
@@ -25,14 +27,14 @@ def left_or_right(images):
 @pytest.fixture(scope="module")
 def explanation():
     image = np.full((28, 28, 1), 200, np.uint8)
-    return explain_image(left_or_right, image, target=0, n_samples=300, repeats=2, fill="grey")
+    return explain_image(left_or_right, image, target=0, n_samples=300, repeats=2, fill="gray")
 
 
 def decode(png):
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
 
 
-@pytest.mark.parametrize("tint", [overlay_pixels, occlusion_pixels])
+@pytest.mark.parametrize("tint", [_overlay_pixels, _occlusion_pixels])
 def test_green_is_for_and_red_is_against(explanation, tint):
     red, green, _ = np.moveaxis(tint(explanation).astype(int), 2, 0)
     assert (green[:, :8] > red[:, :8]).mean() > 0.9
@@ -40,39 +42,36 @@ def test_green_is_for_and_red_is_against(explanation, tint):
 
 
 def test_no_weight_is_no_tint(explanation):
-    nothing = replace(explanation, weights=0 * explanation.weights)
-    pixels = overlay_pixels(nothing)
+    pixels = _overlay_pixels(replace(explanation, weights=0 * explanation.weights))
     assert (pixels == pixels[..., :1]).all()
 
 
 def test_a_finer_image_is_shown_where_there_is_one(explanation):
     fine = np.random.default_rng(0).integers(0, 256, (84, 84, 3)).astype(np.uint8)
     finer = replace(explanation, display=fine)
-    np.testing.assert_array_equal(original_pixels(finer), fine)
-    assert overlay_pixels(finer).shape == (84, 84, 3)
-    assert original_pixels(explanation).shape == (28, 28, 3)
+    np.testing.assert_array_equal(_original_pixels(finer), fine)
+    assert _overlay_pixels(finer).shape == (84, 84, 3)
+    assert _original_pixels(explanation).shape == (28, 28, 3)
 
 
-def test_the_picture_holds_the_original_and_both_colours(explanation):
-    pixels = decode(explanation_png(explanation, ["left", "$right$"], name="a\nb \u65e5.png"))
+@pytest.mark.parametrize("predicted", ["left", "$right$", "left|$right$"])
+def test_the_picture_holds_the_original_and_both_colors(explanation, predicted):
+    one = Explained(explanation, "a\nb \u65e5.png", predicted)
+    pixels = decode(explanation_png(one, CLASSES))
     height, width, _ = pixels.shape
     assert width > 2 * height
     red, green, _ = np.moveaxis(pixels, 2, 0)
     assert (green - red > 60).mean() > 0.03
     assert (red - green > 60).mean() > 0.03
     assert (pixels == 200).all(axis=2).mean() > 0.05
-    assert explanation_png(explanation, ["left", "right"]) == explanation_png(
-        explanation, ["left", "right"]
-    )
+    assert explanation_png(one, CLASSES) == explanation_png(one, CLASSES)
 
 
 def test_a_sheet_grows_with_its_items(explanation):
-    def sheet(*counts):
-        item = SheetItem(explanation, "left 93 %", "true: right", "17")
-        return decode(sheet_png([(f"group {i}", [item] * n) for i, n in enumerate(counts)]))
+    def sheet(right, wrong=0):
+        kinds = ["right"] * right + ["wrong"] * wrong
+        items = [Explained(explanation, "17", "left", "left", kind, "note") for kind in kinds]
+        return decode(draw_sheet(items, CLASSES))
 
     assert sheet(4, 4).shape[1] == sheet(4).shape[1] > sheet(2).shape[1]
-    assert sheet(4, 4).shape[0] > sheet(4).shape[0] == sheet(4, 0).shape[0]
-    assert sheet(5).shape[0] > sheet(4).shape[0]
-    with pytest.raises(ValueError, match="at least one explained image"):
-        sheet_png([("empty", [])])
+    assert sheet(4, 4).shape[0] > sheet(5).shape[0] > sheet(4).shape[0]

@@ -3,13 +3,13 @@ import pytest
 import torch
 
 from fewlabel.errors import MissingExtraError, UsageError
-from fewlabel.explain.lime import kernel, lime_weights
+from fewlabel.explain.lime import _kernel, _lime_weights
 
 
 @pytest.mark.parametrize("surrogate", ["ridge", "lasso"])
 def test_the_weights_of_a_linear_model_are_found(surrogate):
     true = np.array([0.3, -0.2, 0.0, 0.1])
-    fit = lime_weights(lambda kept: 0.4 + kept @ true, 4, n_samples=500, surrogate=surrogate)
+    fit = _lime_weights(lambda kept: 0.4 + kept @ true, 4, n_samples=500, surrogate=surrogate)
     np.testing.assert_allclose(fit.weights, true, atol=0.01)
     assert fit.fidelity > 0.99
 
@@ -18,9 +18,9 @@ def test_what_is_not_linear_has_a_lower_fidelity():
     def odd(kept):
         return kept.sum(axis=1) % 2
 
-    fit = lime_weights(odd, 6, n_samples=500)
+    fit = _lime_weights(odd, 6, n_samples=500)
     assert fit.fidelity < 0.1
-    assert np.isnan(lime_weights(lambda kept: np.full(len(kept), 0.7), 5, n_samples=50).fidelity)
+    assert np.isnan(_lime_weights(lambda kept: np.full(len(kept), 0.7), 5, n_samples=50).fidelity)
 
 
 def test_the_seed_decides_and_the_generator_of_torch_is_left_alone():
@@ -30,7 +30,7 @@ def test_the_seed_decides_and_the_generator_of_torch_is_left_alone():
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
-    weights = [lime_weights(noisy, 8, n_samples=60, seed=seed).weights for seed in (0, 0, 1)]
+    weights = [_lime_weights(noisy, 8, n_samples=60, seed=seed).weights for seed in (0, 0, 1)]
     assert torch.equal(torch.rand(1), expected)
     np.testing.assert_array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[0], weights[2])
@@ -46,7 +46,7 @@ def test_one_call_a_batch_and_the_whole_image_first():
         sizes.append(len(kept))
         return kept[:, 0].astype(float)
 
-    lime_weights(
+    _lime_weights(
         score, 3, n_samples=25, batch_size=10, progress=lambda d, total: done.append((d, total))
     )
     assert sizes == [10, 10, 5]
@@ -61,7 +61,7 @@ def test_it_agrees_with_captums_own_lime():
     torch.manual_seed(0)
     lime = Lime(lambda rows: (rows @ true).sigmoid(), SkLearnRidge(alpha=1.0))
     expected = lime.attribute(torch.ones(1, 6), n_samples=2000, perturbations_per_eval=100)
-    fit = lime_weights(
+    fit = _lime_weights(
         lambda kept: (torch.from_numpy(kept).float() @ true).sigmoid().numpy(), 6, n_samples=2000
     )
     np.testing.assert_allclose(fit.weights, expected.numpy().ravel(), atol=0.01)
@@ -69,14 +69,14 @@ def test_it_agrees_with_captums_own_lime():
 
 def test_the_kernel_of_the_published_method():
     kept = np.array([[1, 1, 1, 1], [1, 0, 0, 0]], bool)
-    np.testing.assert_allclose(kernel(kept), [1, np.exp(-0.25 / (2 * 0.25**2))])
+    np.testing.assert_allclose(_kernel(kept), [1, np.exp(-0.25 / (2 * 0.25**2))])
 
 
 def test_mistakes_are_named(monkeypatch):
     with pytest.raises(UsageError, match=r"surrogate must be one of ridge, lasso. Got 'tree'"):
-        lime_weights(lambda kept: kept[:, 0], 2, surrogate="tree")
+        _lime_weights(lambda kept: kept[:, 0], 2, surrogate="tree")
     with pytest.raises(UsageError, match=r"n_samples must be at least 2. Got 1"):
-        lime_weights(lambda kept: kept[:, 0], 2, n_samples=1)
+        _lime_weights(lambda kept: kept[:, 0], 2, n_samples=1)
     monkeypatch.setattr("fewlabel.extras.is_installed", lambda name: False)
     with pytest.raises(MissingExtraError, match=r"LIME needs the package 'captum'.*\[explain\]"):
-        lime_weights(lambda kept: kept[:, 0], 2)
+        _lime_weights(lambda kept: kept[:, 0], 2)

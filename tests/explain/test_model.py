@@ -5,11 +5,11 @@ from PIL import Image
 from fewlabel.data import Labels, image_set_from_array, labels_from_truth, load_images
 from fewlabel.errors import UsageError
 from fewlabel.explain.model import (
+    _model_size,
+    _predict_arrays,
     class_position,
     explain_one,
     image_position,
-    model_size,
-    predict_arrays,
 )
 from fewlabel.features.backbone import Backbone
 from fewlabel.pipeline import Features, FitSettings, extract_features, fit_images
@@ -49,7 +49,7 @@ def test_any_run_is_explained(run, images):
     assert explanation.target == proba.argmax()
     assert found.name == "70"
     size = 32 if isinstance(run.extractor, Backbone) else 8
-    assert explanation.image.shape[:2] == model_size(run, images) == (size, size)
+    assert explanation.image.shape[:2] == _model_size(run, images) == (size, size)
     assert len(explanation.weights) >= 16
     assert np.abs(explanation.weights).max() > 0
 
@@ -57,7 +57,7 @@ def test_any_run_is_explained(run, images):
 def test_arrays_are_predicted_as_images_are(run, images):
     pixels = images.read(np.arange(5))
     expected = run.predict(images.subset(range(5))).proba
-    np.testing.assert_allclose(predict_arrays(run)(pixels), expected, atol=1e-6)
+    np.testing.assert_allclose(_predict_arrays(run)(pixels), expected, atol=1e-6)
 
 
 def test_a_photo_is_shown_finer_than_the_model_sees_it(run, tmp_path):
@@ -76,9 +76,9 @@ def test_the_size_where_the_features_name_none(images):
     class Anything:
         extractor = object()
 
-    assert model_size(Anything(), images) == (8, 8)
+    assert _model_size(Anything(), images) == (8, 8)
     photos = image_set_from_array(np.zeros((1, 300, 400, 3), np.uint8))
-    assert model_size(Anything(), photos) == (128, 128)
+    assert _model_size(Anything(), photos) == (128, 128)
 
 
 def test_classes_and_images_are_found_by_name(images):

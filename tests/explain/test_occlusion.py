@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fewlabel.explain.occlusion import occlusion_map, segment_means
-from fewlabel.explain.perturb import Perturber
+from fewlabel.explain.occlusion import _occlusion_map, _segment_means
+from fewlabel.explain.perturb import _Perturber
 
 
 def brightness(where):
@@ -15,7 +15,7 @@ def test_the_place_that_counts_stands_out(shape):
     height, width = shape
     corner = (slice(0, height // 2), slice(0, width // 2))
     white = np.full((*shape, 1), 255, np.uint8)
-    drop = occlusion_map(Perturber(brightness(corner), white, 0 * white), 0)
+    drop = _occlusion_map(_Perturber(brightness(corner), white, 0 * white), 0)
     assert drop.shape == shape
     assert np.isfinite(drop).all()
     assert drop[0, 0] > 0
@@ -24,11 +24,11 @@ def test_the_place_that_counts_stands_out(shape):
 
 def test_where_covering_helps_it_is_negative():
     black = np.zeros((12, 12, 1), np.uint8)
-    drop = occlusion_map(Perturber(brightness((slice(0, 3), slice(0, 3))), black, black + 255), 0)
+    drop = _occlusion_map(_Perturber(brightness((slice(0, 3), slice(0, 3))), black, black + 255), 0)
     assert drop[0, 0] < 0
 
 
 def test_means_over_segments():
     values = np.arange(6.0).reshape(2, 3)
     segments = np.array([[0, 0, 1], [2, 2, 1]])
-    np.testing.assert_allclose(segment_means(values, segments), [0.5, 3.5, 3.5])
+    np.testing.assert_allclose(_segment_means(values, segments), [0.5, 3.5, 3.5])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fewlabel.errors import UsageError
-from fewlabel.explain.perturb import Perturber, fill_image
+from fewlabel.explain.perturb import _fill_image, _Perturber
 
 SEGMENTS = np.array([[0, 0, 1], [0, 0, 1], [2, 2, 1]])
 
@@ -15,7 +15,7 @@ def test_what_is_not_kept_is_filled_and_the_model_is_called_once_a_batch():
         seen.append(images)
         return np.ones((len(images), 2)) / 2
 
-    perturber = Perturber(predict, image, np.full_like(image, 200), batch_size=4)
+    perturber = _Perturber(predict, image, np.full_like(image, 200), batch_size=4)
     keep = np.ones((10, 3, 3), bool)
     keep[3, 1, 2] = False
     assert perturber.in_batches(keep).shape == (10, 2)
@@ -30,7 +30,7 @@ def test_what_is_not_kept_is_filled_and_the_model_is_called_once_a_batch():
 def test_large_images_are_predicted_fewer_at_a_time():
     def batch_size(side):
         image = np.zeros((side, side, 3), np.uint8)
-        return Perturber(lambda x: x, image, image).batch_size
+        return _Perturber(lambda x: x, image, image).batch_size
 
     assert batch_size(28) == 128
     assert 16 < batch_size(300) < 128
@@ -41,30 +41,30 @@ def test_large_images_are_predicted_fewer_at_a_time():
 def test_a_model_that_answers_nonsense_is_refused(answer):
     image = np.zeros((2, 2, 1), np.uint8)
     with pytest.raises(UsageError, match="predict_proba must give 3 rows of finite"):
-        Perturber(lambda x: answer, image, image)(np.ones((3, 2, 2), bool))
+        _Perturber(lambda x: answer, image, image)(np.ones((3, 2, 2), bool))
 
 
 def test_each_fill():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (3, 3, 2), dtype=np.uint8)
-    mean, _ = fill_image(image, SEGMENTS, "mean")
+    mean, _ = _fill_image(image, SEGMENTS, "mean")
     for k in range(3):
         expected = np.rint(image[k == SEGMENTS].mean(axis=0))
         np.testing.assert_array_equal(np.unique(mean[k == SEGMENTS], axis=0), expected[None])
-    assert (fill_image(image, SEGMENTS, "grey")[0] == 128).all()
+    assert (_fill_image(image, SEGMENTS, "gray")[0] == 128).all()
     noise = rng.integers(0, 256, (32, 32, 1), dtype=np.uint8)
-    blurred, _ = fill_image(noise, np.zeros((32, 32), int), "blur")
+    blurred, _ = _fill_image(noise, np.zeros((32, 32), int), "blur")
     assert blurred.std() < noise.std() / 5
     assert abs(blurred.mean() - noise.mean()) < 10
     with pytest.raises(UsageError, match=r"fill must be one of auto, background, .*'white'"):
-        fill_image(image, SEGMENTS, "white")
+        _fill_image(image, SEGMENTS, "white")
 
 
 def test_on_a_plain_background_parts_vanish_into_it():
     image = np.full((9, 9, 3), (10, 20, 30), np.uint8)
     image[3:6, 3:6] = 200
-    filled, fill = fill_image(image, np.zeros((9, 9), int))
+    filled, fill = _fill_image(image, np.zeros((9, 9), int))
     assert fill == "background"
     assert (filled == (10, 20, 30)).all()
     busy = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
-    assert fill_image(busy, np.zeros((9, 9), int))[1] == "mean"
+    assert _fill_image(busy, np.zeros((9, 9), int))[1] == "mean"

@@ -1,31 +1,31 @@
 import numpy as np
 import pytest
 
-from fewlabel.explain.stability import rank_agreement, stability
+from fewlabel.explain.stability import _rank_agreement, _stability
 
 
 @pytest.mark.parametrize("kind", ["spearman", "kendall"])
 def test_only_the_order_counts(kind):
     a = np.array([0.1, 0.4, 0.2, 0.9])
-    assert rank_agreement(a, np.exp(5 * a), kind) == 1
-    assert rank_agreement(a, -a, kind) == -1
+    assert _rank_agreement(a, np.exp(5 * a), kind) == 1
+    assert _rank_agreement(a, -a, kind) == -1
 
 
 def test_known_values():
     a, b = np.array([1, 2, 3, 4]), np.array([2, 1, 3, 4])
-    assert rank_agreement(a, b) == pytest.approx(1 - 6 * 2 / (4 * 15))
-    assert rank_agreement(a, b, "kendall") == pytest.approx(4 / 6)
+    assert _rank_agreement(a, b) == pytest.approx(1 - 6 * 2 / (4 * 15))
+    assert _rank_agreement(a, b, "kendall") == pytest.approx(4 / 6)
 
 
 def test_where_there_is_nothing_to_compare_it_is_unknown():
-    assert np.isnan(rank_agreement(np.array([1.0, 2.0]), np.array([1.0, 2.0])))
-    assert np.isnan(rank_agreement(np.zeros(5), np.arange(5)))
-    assert np.isnan(stability(np.ones((1, 5))))
-    assert np.isnan(stability(np.zeros((3, 5))))
+    assert np.isnan(_rank_agreement(np.array([1.0, 2.0]), np.array([1.0, 2.0])))
+    assert np.isnan(_rank_agreement(np.zeros(5), np.arange(5)))
+    assert np.isnan(_stability(np.ones((1, 5))))
+    assert np.isnan(_stability(np.zeros((3, 5))))
 
 
 def test_repeats_that_agree_and_repeats_by_chance():
     rng = np.random.default_rng(0)
     signal = rng.normal(size=40)
-    assert stability(signal + rng.normal(0, 0.05, (4, 40))) > 0.95
-    assert abs(stability(rng.normal(size=(4, 40)))) < 0.2
+    assert _stability(signal + rng.normal(0, 0.05, (4, 40))) > 0.95
+    assert abs(_stability(rng.normal(size=(4, 40)))) < 0.2

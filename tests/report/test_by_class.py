@@ -5,24 +5,14 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import pytest
-from markupsafe import Markup
 
-from fewlabel.report import render_report
-from fewlabel.report.by_class import MAX_CLASSES, MAX_ROUNDS, by_class_views, votes_views
-from fewlabel.report.training import training_view
+from fewlabel.report.by_class import _MAX_CLASSES, _MAX_ROUNDS, _by_class_views, _votes_views
+from fewlabel.report.training import _training_view
 from fewlabel.semisupervised.history import ExpertVotes, TrainingHistory
 
-from .examples import report_inputs
-from .test_html import Page, words
+from .examples import Page, fit_result, page_of, words
 
 CLASSES = ("<b>owl", "cat", "Dog")
-
-
-@pytest.fixture(autouse=True)
-def no_other_figures(monkeypatch):
-    """Leave the map out, to be quick."""
-    monkeypatch.setattr("fewlabel.report.scatter.draw", lambda *_, **__: Markup("<svg/>"))
 
 
 def log_of_experts(n_rounds=2, network="experts") -> TrainingHistory:
@@ -51,31 +41,31 @@ def votes(round_number=1, network="experts") -> ExpertVotes:
 
 
 def test_counts_stand_by_class_and_round():
-    (view,) = by_class_views(log_of_experts())
+    (view,) = _by_class_views(log_of_experts())
     assert view["network"] == ""
     assert view["kinds"] == ["accepted", "rejected", "revoked"]
     # Round 0 has no experts; the last round is not in the final network.
     assert view["rounds"] == [(1, True), (2, False)]
     assert [row["name"] for row in view["rows"]] == ["<b>owl", "cat", "Dog"]
     assert view["rows"][1]["cells"] == [[21, 3, 1], [22, 3, 2]]
-    text = words(render_report(report_inputs(training=log_of_experts())))
+    text = words(page_of(fit_result(training=log_of_experts())))
     assert "round 1 round 2 not kept class accepted rejected revoked" in text
     assert "Dog 1,031 2 0 1,032 2 0" in text
 
 
 def test_the_last_rounds_and_the_largest_classes_are_listed():
-    log = log_of_experts(MAX_ROUNDS + 3)
-    (view,) = by_class_views(log)
+    log = log_of_experts(_MAX_ROUNDS + 3)
+    (view,) = _by_class_views(log)
     assert [number for number, _ in view["rounds"]] == [4, 5, 6, 7]
     assert view["n_earlier"] == 3
     many = TrainingHistory()
-    many.add_round("experts", 1, accepted_by_class=list(range(MAX_CLASSES + 5)))
-    (view,) = by_class_views(many)
+    many.add_round("experts", 1, accepted_by_class=list(range(_MAX_CLASSES + 5)))
+    (view,) = _by_class_views(many)
     assert view["kinds"] == ["accepted"]
     assert view["n_left_out"] == 5
-    assert sorted(row["cells"][0][0] for row in view["rows"]) == list(range(5, MAX_CLASSES + 5))
+    assert sorted(row["cells"][0][0] for row in view["rows"]) == list(range(5, _MAX_CLASSES + 5))
     assert view["rows"][0]["name"] == "class 10"
-    text = words(render_report(report_inputs(training=many)))
+    text = words(page_of(fit_result(training=many)))
     assert "Of 5 more classes there are fewer. All classes and rounds are in metrics.json" in text
 
 
@@ -83,7 +73,7 @@ def test_claims_are_counted_and_drawn():
     assert votes().counts().tolist() == [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
     log = log_of_experts()
     log.votes.append(votes())
-    (view,) = votes_views(log)
+    (view,) = _votes_views(log)
     assert view["title"] == "Votes of the experts of round 1"
     assert "6 held-out labels" in view["caption"]
     assert "With the vote of no expert: 1; of several: 1." in view["caption"]
@@ -94,16 +84,16 @@ def test_claims_are_counted_and_drawn():
     assert (said["votes"][0]["n_without"], said["votes"][0]["n_disputed"]) == (1, 1)
 
 
-def test_experts_of_several_trainings_are_told_apart():
+def test_experts_of_several_trainings_are_named():
     log = log_of_experts(1, "experts 1")
     log.rounds += log_of_experts(1, "experts 2").rounds
     log.votes += [votes(1, "experts 1"), votes(2, "experts 2")]
-    assert [view["network"] for view in by_class_views(log)] == ["experts 1", "experts 2"]
-    assert [view["title"][-12:] for view in votes_views(log)] == [
+    assert [view["network"] for view in _by_class_views(log)] == ["experts 1", "experts 2"]
+    assert [view["title"][-12:] for view in _votes_views(log)] == [
         "1, experts 1",
         "2, experts 2",
     ]
-    page = render_report(report_inputs(training=log))
+    page = page_of(fit_result(training=log))
     ids = Page(page).ids
     assert len(set(ids)) == len(ids)
     assert "<b>owl" not in re.sub(r"<title>.*?</title>", "", page)
@@ -112,7 +102,7 @@ def test_experts_of_several_trainings_are_told_apart():
 def test_without_experts_nothing_of_them_is_shown():
     log = TrainingHistory()
     log.add_round("network", 1, n_accepted=3)
-    view = training_view(log)
+    view = _training_view(log)
     assert view["by_class"] == view["votes"] == []
-    assert "Pseudo-labels by class" not in words(render_report(report_inputs(training=log)))
+    assert "Pseudo-labels by class" not in words(page_of(fit_result(training=log)))
     assert log.to_dict() == {"epochs": [], "rounds": log.rounds}

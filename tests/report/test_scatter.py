@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewlabel.report.scatter import PALETTE, class_color, map_figure
+from fewlabel.report.scatter import PALETTE, _class_color, _map_figure
 
 
 def clusters(n_classes, n_each=20, seed=0):
@@ -24,7 +24,7 @@ def clusters(n_classes, n_each=20, seed=0):
 
 def draw_map(xy, predictions, classes, labeled=None):
     labeled = np.arange(len(xy)) % 5 == 0 if labeled is None else labeled
-    return map_figure(xy, predictions, np.full(len(xy), 0.7), labeled, classes)
+    return _map_figure(xy, predictions, np.full(len(xy), 0.7), labeled, classes)
 
 
 def placed(svg):
@@ -61,7 +61,7 @@ def test_names_of_many_classes_do_not_overlap():
     assert (same_line[:, 0] > 30).all()
 
 
-def test_points_and_stars_are_drawn_in_their_colours():
+def test_points_and_stars_are_drawn_in_their_colors():
     xy, predictions = clusters(2)
     every = draw_map(xy, predictions, ["a", "b"], np.zeros(40, bool))
     pixels = np.concatenate([p.reshape(-1, 4) for p in pictures(every)])
@@ -84,7 +84,7 @@ def test_size_does_not_grow_with_the_points():
 def test_only_labeled_or_none(labeled):
     xy, predictions = clusters(2)
     svg = draw_map(xy, predictions, ["a", "b"], np.full(40, labeled))
-    assert f"{40 if labeled else 0} labelled ones as stars" in svg
+    assert f"{40 if labeled else 0} labeled ones as stars" in svg
 
 
 def test_places_that_are_not_finite_are_left_out():
@@ -99,6 +99,6 @@ def test_images_all_in_one_place():
     assert "a" in placed(svg)
 
 
-def test_twenty_colours_then_again():
+def test_twenty_colors_then_again():
     assert len(set(PALETTE)) == 20
-    assert class_color(3) == class_color(23) != class_color(4)
+    assert _class_color(3) == _class_color(23) != _class_color(4)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewlabel.report.thumbnails import is_tiny, thumbnail_uri
+from fewlabel.report.thumbnails import _is_tiny, _thumbnail_uri
 
 
 def decode(uri):
@@ -27,28 +27,28 @@ def smooth(height, width, channels=3):
 @pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (28, 28, 3), (64, 40, 3)])
 def test_tiny_images_are_lossless(shape):
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    decoded, kind = decode(thumbnail_uri(image))
+    decoded, kind = decode(_thumbnail_uri(image))
     assert kind == "png"
     np.testing.assert_array_equal(decoded, image.squeeze())
-    assert is_tiny(image)
+    assert _is_tiny(image)
 
 
 def test_photos_are_reduced_and_keep_their_aspect():
-    decoded, _ = decode(thumbnail_uri(smooth(600, 300)))
+    decoded, _ = decode(_thumbnail_uri(smooth(600, 300)))
     assert decoded.shape == (160, 80, 3)
-    assert not is_tiny(smooth(65, 20))
+    assert not _is_tiny(smooth(65, 20))
 
 
 def test_the_smaller_format_is_taken():
     noise = np.random.default_rng(0).integers(0, 256, (150, 150, 3), dtype=np.uint8)
-    assert decode(thumbnail_uri(noise))[1] == "jpeg"
+    assert decode(_thumbnail_uri(noise))[1] == "jpeg"
     flat = np.full((150, 150, 3), 7, np.uint8)
-    assert decode(thumbnail_uri(flat))[1] == "png"
+    assert decode(_thumbnail_uri(flat))[1] == "png"
 
 
 def test_non_contiguous_views():
     image = smooth(28, 28)[::-1, ::-1]
-    decoded, _ = decode(thumbnail_uri(image))
+    decoded, _ = decode(_thumbnail_uri(image))
     np.testing.assert_array_equal(decoded, image)
 
 
@@ -57,4 +57,4 @@ def test_non_contiguous_views():
 )
 def test_other_arrays_are_refused(image):
     with pytest.raises(ValueError, match=r"must be a uint8 array of shape \(H, W\).*Got"):
-        thumbnail_uri(image)
+        _thumbnail_uri(image)

@@ -1,151 +1,153 @@
-"""Rows and sentences about a run."""
+"""Rows and sentences about a fit."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 import pytest
 
-from fewlabel.report.scoring import Scored
+from fewlabel.data import Labels
 from fewlabel.report.views import (
-    candidates_svg,
-    class_rows,
-    confidence_view,
-    duel_view,
-    gallery_views,
-    map_view,
-    time_rows,
+    _confidence_view,
+    _duel,
+    _learning_view,
+    _ledger_rows,
+    _map_view,
+    _prediction_rows,
 )
+from fewlabel.semisupervised.history import TrainingHistory
 
-from .examples import candidates, gallery, report_inputs
+from .examples import SEVERAL, TASKS, candidates, curve, fit_result
 
 
 @pytest.mark.parametrize(
-    ("graph", "supervised", "chosen", "se", "sentence"),
+    ("graph", "supervised", "chosen", "sentence"),
     [
-        (0.8, 0.7, "graph", 0.02, "Yes: they add 10.0 points of accuracy."),
+        (0.8, 0.7, "graph", "Yes: they add 10.0 points of accuracy."),
         (
-            0.72, 0.7, "graph", 0.02,
+            0.72, 0.7, "graph",
             "Yes: they add 2.0 points of accuracy. That may be luck: it is within two standard "
             "errors.",
         ),
         (
-            0.6, 0.7, "supervised", 0.02,
-            "No: the supervised baseline, on the labels alone, wins by 10.0 points. "
+            0.6, 0.7, "supervised",
+            "No: the supervised baseline, trained without them, wins by 10.0 points. "
             "The baseline was kept.",
         ),
         (
-            0.68, 0.7, "graph", 0.02,
-            "No: the supervised baseline, on the labels alone, wins by 2.0 points. That may be "
+            0.68, 0.7, "graph",
+            "No: the supervised baseline, trained without them, wins by 2.0 points. That may be "
             "luck: it is within two standard errors. See below why the other method was kept all "
             "the same.",
         ),
-        (0.7, 0.7, "graph", 0.02, "No: with and without them, the accuracy is the same."),
+        (0.7, 0.7, "graph", "No: with and without them, the accuracy is the same."),
     ],
 )  # fmt: skip
-def test_verdict(graph, supervised, chosen, se, sentence):
-    tried = candidates(graph, supervised, chosen, se)
-    view = duel_view(report_inputs(candidates=tried))
+def test_verdict(graph, supervised, chosen, sentence):
+    view = _duel(fit_result(choice=candidates(graph, supervised, chosen, 0.02)))
     assert view["sentence"] == sentence
     assert [row["value"] for row in view["rows"]] == [graph, supervised]
     assert [row["kept"] for row in view["rows"]] == [chosen == "graph", chosen == "supervised"]
 
 
 def test_the_baseline_is_compared_with_its_best_rival():
+    choice = candidates(chosen="supervised")
+    first, baseline = choice.table
     others = [
-        type(c)(n, a, 0.02, 0.5, 1.0, False, "") for c, n, a in
-        zip(candidates() * 1, ("student", "poisson"), (0.5, 0.65), strict=True)
-    ]  # fmt: skip
-    tried = (*others, candidates(chosen="supervised")[1])
-    view = duel_view(report_inputs(candidates=tried))
-    assert view["rows"][0]["value"] == 0.65
+        dataclasses.replace(first, name=name, accuracy=accuracy)
+        for name, accuracy in (("student", 0.5), ("poisson", 0.65))
+    ]
+    table = dataclasses.replace(choice, table=(*others, baseline))
+    assert _duel(fit_result(choice=table))["rows"][0]["value"] == 0.65
+    alone = dataclasses.replace(choice, table=(baseline,))
+    assert _duel(fit_result(choice=alone)) is None
 
 
-def test_what_learned_from_the_labels_alone_says_nothing_for_the_unlabelled():
-    tried = candidates(graph=0.8, supervised=0.6)
-    kept = next(c.name for c in tried if c.chosen)
-    view = duel_view(report_inputs(candidates=tried, labels_only=(kept,)))
-    assert view["sentence"].startswith("No: what was kept learned from the labels alone")
-    assert "+20.0 points" in view["sentence"]
-    assert [row["kept"] for row in view["rows"]] == [True, False]
+@pytest.mark.parametrize("n_accepted", [0, 40])
+def test_networks_without_pseudo_labels_say_nothing_for_the_unlabeled(n_accepted):
+    history = TrainingHistory()
+    history.add_round("network", 0, n_accepted=n_accepted)
+    history.add_round("network", 1, n_accepted=60, kept=False)
+    view = _duel(fit_result(n_networks=1, training=history))
+    assert ("learned from the labels without them" in view["sentence"]) == (n_accepted == 0)
+    assert view["rows"][0]["name"].startswith("With" if n_accepted else "Kept, without")
 
 
-def test_no_duel_without_two_sides():
-    assert duel_view(report_inputs(supervised_name="")) is None
-    only = candidates(chosen="supervised")[1:]
-    assert duel_view(report_inputs(candidates=only)) is None
-    assert candidates_svg(report_inputs(candidates=(), supervised_name="")) == ""
-
-
-def test_class_rows_count():
-    inputs = report_inputs()
-    rows = class_rows(inputs, Scored(inputs.labeled_y, inputs.labeled_proba))
-    assert sum(row["labeled"] for row in rows) == 60
-    assert sum(row["predicted"] for row in rows) == 200
-    assert sum(row["scored"] for row in rows) == 60
-    right = np.sum(inputs.labeled_proba.argmax(axis=1) == inputs.labeled_y)
-    assert sum(row["right"] for row in rows) == right
+@pytest.mark.parametrize("task", TASKS)
+def test_predictions_are_counted_by_class(task):
+    result = fit_result(task)
+    rows = _prediction_rows(result, [{"name": name} for name in result.classes])
+    present, known = task.evidence(result.labels.y, 3)
+    assert [row["given"] for row in rows] == present.sum(axis=0).tolist()
+    found = task.decided(result.proba) & ~known
+    assert [row["found"] for row in rows] == found.sum(axis=0).tolist()
     assert max(row["share"] for row in rows) == 1.0
+    assert all(0.3 < row["confidence"] <= 1 for row in rows)
+    never = dataclasses.replace(result, proba=np.tile([0.9, 0.05, 0.05], (200, 1)))
+    rows = _prediction_rows(never, [{}] * 3)
+    assert [row["confidence"] for row in rows] == [pytest.approx(0.9), None, None]
 
 
-def test_a_class_that_is_never_predicted():
-    inputs = report_inputs(predictions=np.zeros(200, int), confidence=np.full(200, 0.5))
-    rows = class_rows(inputs, Scored(inputs.labeled_y, inputs.labeled_proba))
-    assert [row["confidence"] for row in rows] == [0.5, None, None]
-
-
-def test_map_view():
-    view = map_view(report_inputs())
-    assert view["shown"] == 100
+def test_the_map():
+    view = _map_view(fit_result())
+    assert (view["shown"], view["n_images"]) == (200, 200)
+    assert "Map of 200 images" in view["svg"]
+    assert "60 labeled ones" in view["svg"]
     assert not view["repeats"]
-    assert "Map of 100 images" in view["svg"]
-    assert "40 labelled ones" in view["svg"]
-    assert map_view(report_inputs(n_classes=21))["repeats"]
-    assert map_view(report_inputs(map_xy=None, map_index=None)) is None
-    empty = report_inputs(map_xy=np.empty((0, 2)), map_index=np.empty(0, int))
-    assert map_view(empty) is None
+    assert _map_view(fit_result(n_classes=21))["repeats"]
+    assert _map_view(fit_result(SEVERAL)) is None
 
 
-def test_confidence_view_counts_the_unlabelled():
-    origin = np.array(["label", "model", "propagated", "model"])
-    inputs = report_inputs(
-        n_images=4, predictions=np.zeros(4, int), confidence=np.array([1, 0.95, 0.9, 0.2]),
-        origin=origin, map_xy=None, map_index=None,
-    )  # fmt: skip
-    caption = confidence_view(inputs)["caption"]
-    assert caption.startswith("3 images without a label: 2 are predicted with at least 90 %")
-    assert caption.endswith("1 with less than 50 %.")
+def test_a_large_map_is_a_sample():
+    view = _map_view(fit_result(n=1500))
+    assert (view["shown"], view["n_images"]) == (1200, 1500)
+    assert "60 labeled ones" in view["svg"]
 
 
-def test_everything_labelled():
-    inputs = report_inputs(origin=np.full(200, "label"))
-    assert confidence_view(inputs)["caption"].startswith("0 images without a label")
+def test_confidence_of_the_unlabeled():
+    result = fit_result()
+    rest = result.confidence[60:]
+    caption = _confidence_view(result)["caption"]
+    assert caption.startswith(f"140 images without a label: {(rest >= 0.9).sum()} are predicted")
+    assert caption.endswith(f"{(rest < 0.5).sum()} with less than 50 %.")
+    everything = _confidence_view(fit_result(origin=np.full(200, "label")))
+    assert everything["caption"].startswith("0 images without a label")
 
 
-def test_galleries():
-    big = gallery(side=100, channels=3)
-    views = gallery_views([gallery(), gallery(n=0), big])
-    assert [view["tiny"] for view in views] == [True, False]
-    assert views[0]["items"][0]["alt"] == "a/b.jpg: coat"
+@pytest.mark.parametrize("task", TASKS)
+def test_assumed_labels_are_counted_by_method(task):
+    result = fit_result(task)
+    given, spread = _ledger_rows(result)
+    present, known = task.evidence(result.labels.y, 3)
+    assert (given["method"], given["count"]) == ("given", present.sum())
+    decided = task.decided(result.proba) & ~known
+    assert (spread["method"], spread["count"]) == ("spread over the graph", decided.sum())
+    result.model.classifier.settings_.clear()
+    assert [row["method"] for row in _ledger_rows(result)] == ["given"]
 
 
-def test_long_names_keep_their_end():
-    item = gallery_views([gallery(name="a/very/long/folder/IMG_0042.jpg")])[0]["items"][0]
-    assert len(item["short"]) == 16
-    assert item["short"].endswith("042.jpg")
-    assert item["name"] == "a/very/long/folder/IMG_0042.jpg"
+def test_the_caption_explains_the_shift_of_chosen_images():
+    assert "Chosen images" not in _learning_view(fit_result(curve=curve()))["caption"]
+    view = _learning_view(fit_result(curve=curve(random=False)))
+    assert "With 200 labels, twice as many" in view["sentence"]
+    assert [n for _, n, _ in view["rows"]] == [100, 200]
+    now, then = (value for _, _, value in view["rows"])
+    assert now.expected < then.expected
+    assert "points below the accuracy on them" in view["caption"]
+    assert "90 % interval" in view["caption"]
+    assert _learning_view(fit_result()) is None
 
 
-def test_time_rows():
-    rows = time_rows({"fit": 1.0, "total": 5.0, "features": 4.0})
-    assert [row["name"] for row in rows] == ["fit", "features", "total"]
-    assert [row["share"] for row in rows] == [0.25, 1.0, None]
-    assert time_rows({}) == []
+def test_what_the_audit_holds_is_not_to_be_labeled_next():
+    from fewlabel.report.galleries import _fit_galleries
 
+    from .examples import images
 
-def test_an_explanation_stands_beside_its_image():
-    other = np.full((28, 28, 3), 7, np.uint8)
-    pair, plain = gallery_views([gallery(beside=other), gallery()])
-    assert (pair["paired"], plain["paired"]) == (True, False)
-    assert pair["items"][0]["beside"].startswith("data:image/png")
-    assert pair["items"][0]["beside"] != pair["items"][0]["uri"]
-    assert plain["items"][0]["beside"] == ""
+    result = fit_result()
+    y = result.labels.y.copy()
+    y[60:190] = 0
+    purpose = ("train",) * 60 + ("audit",) * 130 + ("",) * 10
+    result.labels = Labels(y, result.classes, purpose)
+    following = _fit_galleries(result, images())[0]
+    assert {int(picture["name"]) for picture in following["pictures"]} == set(range(190, 200))

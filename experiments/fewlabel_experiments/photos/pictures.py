@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from fewlabel.data import ImageSet, SingleLabel, Task
-from fewlabel.explain.sheets import draw_sheet, explain_sheet
+from fewlabel.explain.figure import draw_sheet
+from fewlabel.explain.sheets import explain_sheet
 
 from .. import figures
 
@@ -66,8 +67,9 @@ def accepted(session: PhotoSession, trained: SelfTrained) -> bytes:
 
 def explained(session: PhotoSession, trained: SelfTrained) -> bytes:
     """Explain right, wrong and unsure predictions of held-out photos by LIME."""
+    model: Any = _Explainable(session, trained.network)
     sheet = explain_sheet(
-        _Explainable(session, trained.network),
+        model,
         session.test,
         session.config["sheet_photos"],
         y=session.y_test,

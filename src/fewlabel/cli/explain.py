@@ -128,7 +128,7 @@ def _one(
     from fewlabel.explain.model import explain_one, image_position
 
     explained = explain_one(model, images, image_position(images, name), **settings)
-    _write(out, explanation_png(explained.explanation, model.classes, name=explained.name))
+    _write(out, explanation_png(explained, model.classes))
     return {"out": out, "explained": [_as_dict(explained, model.classes, settings["seed"])]}
 
 
@@ -140,7 +140,8 @@ def _sheet(
     out: str,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    from fewlabel.explain.sheets import draw_sheet, explain_sheet
+    from fewlabel.explain.figure import draw_sheet
+    from fewlabel.explain.sheets import explain_sheet
 
     y = None
     if labels is not None:
@@ -163,9 +164,9 @@ def _as_dict(explained: Explained, classes: tuple[str, ...], seed: int) -> dict[
     return {
         "image": explained.name,
         "class": classes[found.pop("target")],
-        "predicted": explained.predicted_text(classes),
+        "predicted": explained.predicted,
         "kind": explained.kind or None,
-        "truth": explained.true_text(classes) or None,
+        "truth": explained.true or None,
         "seed": seed,
         **found,
     }

@@ -116,6 +116,10 @@ class Task(ABC):
     def stratify(self, y: np.ndarray) -> np.ndarray:
         """Return one code an image to deal folds by, int64; -1 where unlabeled."""
 
+    def codes(self, y: np.ndarray) -> np.ndarray | None:
+        """Return the class (n,) of each image; None where an image may have several."""
+        return None
+
     @abstractmethod
     def parse(
         self, texts: Sequence[str], where: Sequence[str], classes: Sequence[str] | None
@@ -128,7 +132,7 @@ class Task(ABC):
 
     def labeled(self, y: np.ndarray) -> np.ndarray:
         """Return the rows of which a label is known, ascending; shape (m,), int64."""
-        return np.flatnonzero((y >= 0).reshape(len(y), -1).any(axis=1))
+        return np.flatnonzero((y >= 0).any(axis=tuple(range(1, y.ndim))))
 
     def without(self, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return labels with the given rows unlabeled."""
@@ -149,6 +153,10 @@ class Task(ABC):
     @abstractmethod
     def confidence(self, proba: np.ndarray) -> np.ndarray:
         """Return the probability (n,) that a prediction is right."""
+
+    @abstractmethod
+    def margin(self, proba: np.ndarray) -> np.ndarray:
+        """Return by how much (n,) a prediction is more probable than the next one."""
 
     @abstractmethod
     def loss(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
@@ -191,7 +199,8 @@ class Task(ABC):
     def correct(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
         """Return whether every known label of an image is predicted right, (n,) bool."""
         y, predicted = np.asarray(y), self.predict(np.asarray(proba))
-        return np.asarray(((y == predicted) | (y < 0)).reshape(len(y), -1).all(axis=1))
+        right = (y == predicted) | (y < 0)
+        return np.asarray(right.all(axis=tuple(range(1, right.ndim))))
 
 
 class SingleLabel(Task):
@@ -221,6 +230,9 @@ class SingleLabel(Task):
     def stratify(self, y: np.ndarray) -> np.ndarray:
         return np.asarray(y, dtype=np.int64)
 
+    def codes(self, y: np.ndarray) -> np.ndarray | None:
+        return np.asarray(y, dtype=np.int64)
+
     def parse(
         self, texts: Sequence[str], where: Sequence[str], classes: Sequence[str] | None
     ) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -237,6 +249,10 @@ class SingleLabel(Task):
 
     def confidence(self, proba: np.ndarray) -> np.ndarray:
         return np.asarray(proba.max(axis=1))
+
+    def margin(self, proba: np.ndarray) -> np.ndarray:
+        top = np.sort(np.column_stack([np.zeros(len(proba)), proba]), axis=1)
+        return np.asarray(top[:, -1] - top[:, -2])
 
     def loss(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
         chosen = np.asarray(proba, dtype=np.float64)[np.arange(len(y)), y]
@@ -322,6 +338,11 @@ class MultiLabel(Task):
 
     def confidence(self, proba: np.ndarray) -> np.ndarray:
         return np.asarray(np.maximum(proba, 1 - proba).prod(axis=1))
+
+    def margin(self, proba: np.ndarray) -> np.ndarray:
+        # The next prediction differs in the least certain label.
+        sure = np.maximum(proba, 1 - proba)
+        return np.asarray(sure.prod(axis=1) * (1 - ((1 - sure) / sure).max(axis=1)))
 
     def loss(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
         odds = log_odds(proba)

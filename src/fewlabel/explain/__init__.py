@@ -1,1 +1,1 @@
-"""Explanations: which parts of an image speak for a class, and how far to believe that."""
+"""Explanations: which parts of an image speak for a class, and how far to trust that."""

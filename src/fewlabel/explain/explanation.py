@@ -1,4 +1,4 @@
-"""The explanation of one prediction, from the image to weights that can be believed or not."""
+"""The explanation of one prediction, from the image to weights and how far to trust them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabel.errors import DataError, UsageError
-from fewlabel.explain.lime import lime_weights
-from fewlabel.explain.occlusion import occlusion_map, segment_means
-from fewlabel.explain.perturb import Perturber, PredictProba, fill_image
-from fewlabel.explain.stability import rank_agreement, stability
-from fewlabel.explain.superpixels import superpixels
+from fewlabel.explain.lime import _lime_weights
+from fewlabel.explain.occlusion import _occlusion_map, _segment_means
+from fewlabel.explain.perturb import PredictProba, _fill_image, _Perturber
+from fewlabel.explain.stability import _rank_agreement, _stability
+from fewlabel.explain.superpixels import _superpixels
 
 Progress = Callable[[str, int, int], None]
 
@@ -45,11 +45,11 @@ class Explanation:
     target : int
         The class that is explained.
     fidelity : float
-        R² of the linear model, mean of the repeats; see `LimeFit`.
+        R² of the linear model, mean of the repeats; 1 where it predicts all that the model does.
     method : {"grid", "slic"}
         How the image was divided.
     fill : str
-        What stood where a segment was taken away; see `fill_image`.
+        What stood where a segment was taken away.
     n_samples : int
         Samples of each repeat.
     notes : tuple of str
@@ -76,28 +76,28 @@ class Explanation:
     @property
     def stability(self) -> float:
         """Mean Spearman correlation of the repeats; NaN where there is nothing to compare."""
-        return stability(self.repeats[:, self.active])
+        return _stability(self.repeats[:, self.active])
 
     @property
     def agreement(self) -> float:
         """Spearman correlation with occlusion over the segments."""
-        occluded = segment_means(self.occlusion, self.segments)
-        return rank_agreement(self.weights[self.active], occluded[self.active])
+        occluded = _segment_means(self.occlusion, self.segments)
+        return _rank_agreement(self.weights[self.active], occluded[self.active])
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the explanation in a form that JSON takes, without the pictures.
+        """Return the explanation in a form that JSON takes, without the pictures.
 
         Returns
         -------
         dict
             Class, probability, scores, settings, and the weight of each segment.
         """
-        occluded = segment_means(self.occlusion, self.segments)
+        occluded = _segment_means(self.occlusion, self.segments)
         return {
             "target": self.target,
             "probability": float(self.proba[self.target]),
             "stability": self.stability,
-            "stability_kendall": stability(self.repeats[:, self.active], "kendall"),
+            "stability_kendall": _stability(self.repeats[:, self.active], "kendall"),
             "occlusion_agreement": self.agreement,
             "fidelity": self.fidelity,
             "n_segments": len(self.weights),
@@ -127,10 +127,10 @@ def explain_image(
     display: NDArray[np.uint8] | None = None,
     progress: Progress | None = None,
 ) -> Explanation:
-    """Explain what a model says of one image.
+    """Return what speaks for and against a prediction of one image.
 
     LIME is run several times with other samples: the mean is shown, and how far the repeats
-    agree tells whether to believe it. Occlusion checks it by another road.
+    agree shows whether to trust it. Occlusion checks it in another way.
 
     Parameters
     ----------
@@ -147,13 +147,15 @@ def explain_image(
     seed : int
         Seed of the samples.
     method : {"auto", "grid", "slic"}
-        How to divide the image; see `superpixels`.
+        How to divide the image; ``"auto"`` takes SLIC superpixels for photos.
     n_segments : int, optional
         About how many segments.
-    fill : {"auto", "background", "mean", "blur", "grey"}
-        What stands where a segment is taken away; see `fill_image`.
+    fill : {"auto", "background", "mean", "blur", "gray"}
+        What stands where a segment is taken away: the median color of the border, the mean of
+        each segment, the image blurred, or middle gray. ``"auto"`` takes the background where
+        the border has one color, else the mean.
     surrogate : {"ridge", "lasso"}
-        The linear model; see `lime_weights`.
+        The linear model; a lasso leaves only the strongest segments.
     batch_size : int, optional
         Images a call of ``predict_proba``.
     display : ndarray of shape (k·H, k·W, C), dtype uint8, optional
@@ -164,7 +166,7 @@ def explain_image(
     Returns
     -------
     Explanation
-        Weights of the segments, and how far to believe them.
+        Weights of the segments, and how far to trust them.
 
     Raises
     ------
@@ -181,7 +183,7 @@ def explain_image(
     ...     p = images[:, :, :4].mean(axis=(1, 2, 3)) / 255
     ...     return np.stack([1 - p, p], axis=1)
     >>> image = np.full((8, 8, 1), 200, np.uint8)
-    >>> found = explain_image(left_is_bright, image, target=1, n_samples=200, fill="grey")
+    >>> found = explain_image(left_is_bright, image, target=1, n_samples=200, fill="gray")
     >>> (found.weights.reshape(4, 4) > 0.01).astype(int)
     array([[1, 1, 0, 0],
            [1, 1, 0, 0],
@@ -191,9 +193,9 @@ def explain_image(
     image = _as_image(image)
     if repeats < 1:
         raise UsageError(f"The repeats must be at least 1. Got {repeats}.")
-    divided = superpixels(image, method=method, n_segments=n_segments)
-    filled, fill = fill_image(image, divided.segments, fill)
-    perturber = Perturber(predict_proba, image, filled, batch_size=batch_size)
+    divided = _superpixels(image, method=method, n_segments=n_segments)
+    filled, fill = _fill_image(image, divided.segments, fill)
+    perturber = _Perturber(predict_proba, image, filled, batch_size=batch_size)
     proba = perturber(np.ones((1, *image.shape[:2]), bool))[0]
     target = _as_target(target, proba)
     differs = (image != filled).any(axis=2)
@@ -201,7 +203,7 @@ def explain_image(
     # Where a segment is the fill already, taking it away changes nothing.
     rows, fidelity = np.zeros((repeats, len(active))), np.full(repeats, np.nan)
     for repeat in range(repeats if active.any() else 0):
-        fit = lime_weights(
+        fit = _lime_weights(
             _score_of(perturber, divided.segments, active, target),
             int(active.sum()),
             n_samples=n_samples,
@@ -217,7 +219,7 @@ def explain_image(
         active=active,
         weights=rows.mean(axis=0),
         repeats=rows,
-        occlusion=occlusion_map(perturber, target),
+        occlusion=_occlusion_map(perturber, target),
         proba=proba,
         target=target,
         fidelity=float(fidelity.mean()),
@@ -231,7 +233,7 @@ def explain_image(
 
 
 def _score_of(
-    perturber: Perturber, segments: NDArray[np.int64], active: NDArray[np.bool_], target: int
+    perturber: _Perturber, segments: NDArray[np.int64], active: NDArray[np.bool_], target: int
 ) -> Callable[[NDArray[np.bool_]], NDArray[np.float64]]:
     """Give the probability of the class as a function of the active segments that are kept."""
 
@@ -281,6 +283,6 @@ def _with_notes(explanation: Explanation) -> Explanation:
     elif explanation.stability < LOW_AGREEMENT:
         notes.append(
             f"The repeats hardly agree (stability {explanation.stability:.2f}): ask for more "
-            "samples before believing the picture."
+            "samples before trusting the picture."
         )
     return replace(explanation, notes=tuple(notes))

@@ -6,13 +6,13 @@ import io
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewlabel.explain.explanation import Explanation
+from fewlabel.explain.model import Explained
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,103 +28,46 @@ _FAINTEST = 0.08
 _DARKEST, _CONTRAST = 85, 0.5
 _INK, _MUTED = "#151a21", "#576170"
 _DPI = 150
+_COLUMNS = 4  # explanations in a row of a sheet
+
+KINDS = {
+    "right": "Right, and most confident",
+    "wrong": "Wrong, and most confident",
+    "sure": "Most confident",
+    "unsure": "Unsure: another prediction is nearly as probable",
+}
+"""What the groups of a sheet are called."""
 
 
-@dataclass(frozen=True, eq=False)
-class SheetItem:
-    """One explained prediction of a sheet.
-
-    Attributes
-    ----------
-    explanation : Explanation
-        The explanation.
-    heading : str
-        What is explained, in bold, such as ``"Coat 93 %"``.
-    note : str
-        A line more, such as the true class.
-    name : str
-        Path or number of the image.
-    """
-
-    explanation: Explanation
-    heading: str
-    note: str = ""
-    name: str = ""
-
-
-def original_pixels(explanation: Explanation) -> NDArray[np.uint8]:
-    """Give the image that was explained, in RGB.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        The explanation.
-
-    Returns
-    -------
-    ndarray of shape (k·H, k·W, 3), dtype uint8
-        Pixels, k times as fine as the model sees them.
-    """
+def _original_pixels(explanation: Explanation) -> NDArray[np.uint8]:
+    """Return the image that was explained, in RGB (k·H, k·W, 3)."""
     pixels = explanation.image if explanation.display is None else explanation.display
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
-def overlay_pixels(explanation: Explanation) -> NDArray[np.uint8]:
-    """Tint the image by what each segment says: green for the class, red against it.
+def _overlay_pixels(explanation: Explanation) -> NDArray[np.uint8]:
+    """Tint the image by its weights: green for the class, red against it.
 
-    The strongest segment is tinted most. The image itself is shown pale and grey, so that its
-    own colours are not taken for the explanation.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        The explanation.
-
-    Returns
-    -------
-    ndarray of shape (k·H, k·W, 3), dtype uint8
-        Pixels, k times as fine as the model sees them.
-
-    Examples
-    --------
-    >>> from fewlabel.explain.explanation import explain_image
-    >>> model = lambda images: np.stack([images[:, 0, 0, 0], images[:, 7, 7, 0]], 1) / 200
-    >>> image = np.full((8, 8, 1), 200, np.uint8)
-    >>> pixels = overlay_pixels(explain_image(model, image, target=0, n_samples=50, fill="grey"))
-    >>> red, green, blue = pixels[0, 0].tolist()
-    >>> green > red
-    True
+    The strongest segment is tinted most. The image itself is shown pale and gray, so that its
+    own colors are not taken for the explanation.
     """
     return _tinted(explanation, explanation.weights[explanation.segments])
 
 
-def occlusion_pixels(explanation: Explanation) -> NDArray[np.uint8]:
-    """Tint the image by what covering each place does, in the same colours.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        The explanation.
-
-    Returns
-    -------
-    ndarray of shape (k·H, k·W, 3), dtype uint8
-        Pixels, k times as fine as the model sees them.
-    """
+def _occlusion_pixels(explanation: Explanation) -> NDArray[np.uint8]:
+    """Tint the image by what covering each place does, in the same colors."""
     return _tinted(explanation, explanation.occlusion)
 
 
-def explanation_png(explanation: Explanation, classes: Sequence[str], *, name: str = "") -> bytes:
-    """Draw one explanation: the original, what LIME says, and occlusion beside it.
+def explanation_png(explained: Explained, classes: Sequence[str]) -> bytes:
+    """Return a picture of one explanation: the original, what LIME finds, and occlusion.
 
     Parameters
     ----------
-    explanation : Explanation
-        The explanation.
+    explained : Explained
+        From `fewlabel.explain.model.explain_one`.
     classes : sequence of str
         Names of the classes.
-    name : str
-        Path or number of the image.
 
     Returns
     -------
@@ -133,6 +76,7 @@ def explanation_png(explanation: Explanation, classes: Sequence[str], *, name: s
     """
     from matplotlib.figure import Figure
 
+    explanation = explained.explanation
     height, width = explanation.segments.shape
     panel, head, foot, gap = 3.0, 0.85, 0.78, 0.12
     tall = panel * min(1.6, max(0.5, height / width))
@@ -140,9 +84,9 @@ def explanation_png(explanation: Explanation, classes: Sequence[str], *, name: s
     figure = Figure(figsize=size, dpi=_DPI, facecolor="white")
     target = _short(classes[explanation.target], 24)
     panels = (
-        (original_pixels(explanation), "what the model sees"),
-        (overlay_pixels(explanation), f"LIME: for and against {target}"),
-        (occlusion_pixels(explanation), "check by occlusion"),
+        (_original_pixels(explanation), "what the model sees"),
+        (_overlay_pixels(explanation), f"LIME: for and against {target}"),
+        (_occlusion_pixels(explanation), "check by occlusion"),
     )
     for column, (pixels, title) in enumerate(panels):
         left = gap + column * (panel + gap)
@@ -150,27 +94,23 @@ def explanation_png(explanation: Explanation, classes: Sequence[str], *, name: s
         place = (left + panel / 2, foot + tall + 0.06)
         _text(figure, title, place, size, fontsize=9, color=_MUTED, ha="center", va="bottom")
     above = foot + tall + head
-    _text(
-        figure, _told(explanation, classes), (gap, above - 0.28), size, fontsize=13, weight="bold"
-    )
+    _text(figure, _title(explained, classes), (gap, above - 0.28), size, fontsize=13, weight="bold")
     place = (size[0] - gap, above - 0.28)
-    _text(figure, _short(name, 48), place, size, fontsize=8, color=_MUTED, ha="right")
-    _text(figure, scores_line(explanation), (gap, 0.48), size, fontsize=9)
+    _text(figure, _short(explained.name, 48), place, size, fontsize=8, color=_MUTED, ha="right")
+    _text(figure, _scores_line(explanation), (gap, 0.48), size, fontsize=9)
     _legend(figure, (gap, 0.2), size)
     return _png(figure)
 
 
-def sheet_png(
-    groups: Sequence[tuple[str, Sequence[SheetItem]]], *, columns: int = 4, title: str = ""
-) -> bytes:
-    """Draw many explanations, group by group, each beside its original.
+def draw_sheet(explained: Sequence[Explained], classes: Sequence[str], *, title: str = "") -> bytes:
+    """Return a picture of explained predictions, each beside its original, kind by kind.
 
     Parameters
     ----------
-    groups : sequence of (str, sequence of SheetItem)
-        Heading and items of each group; empty groups are left out.
-    columns : int
-        Most items in a row.
+    explained : sequence of Explained
+        From `fewlabel.explain.sheets.explain_sheet`; at least one.
+    classes : sequence of str
+        Names of the classes.
     title : str
         A line above all.
 
@@ -178,21 +118,15 @@ def sheet_png(
     -------
     bytes
         A PNG file.
-
-    Raises
-    ------
-    ValueError
-        If there is no item.
     """
     from matplotlib.figure import Figure
 
     rows = [
-        (heading if start == 0 else "", list(items[start : start + columns]))
-        for heading, items in groups
-        for start in range(0, len(items), columns)
+        (heading if start == 0 else "", those[start : start + _COLUMNS])
+        for kind, heading in KINDS.items()
+        for those in [[one for one in explained if one.kind == kind]]
+        for start in range(0, len(those), _COLUMNS)
     ]
-    if not rows:
-        raise ValueError("A sheet needs at least one explained image.")
     side, gap, below, above = 1.4, 0.26, 0.56, 0.34
     columns = max(len(items) for _, items in rows)
     heights = [side + below + (above if heading else 0.0) for heading, _ in rows]
@@ -205,25 +139,14 @@ def sheet_png(
             _text(figure, heading, (gap, top - 0.17), size, fontsize=10.5, weight="bold")
         for column, item in enumerate(items):
             left = gap + column * (2 * side + gap)
-            _pair(figure, item, (left, top - height + below, side), size)
+            _pair(figure, item, classes, (left, top - height + below, side), size)
         top -= height
     _legend(figure, (gap, 0.22), size)
     return _png(figure)
 
 
-def scores_line(explanation: Explanation) -> str:
-    """Say in one line how far to believe an explanation.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        The explanation.
-
-    Returns
-    -------
-    str
-        Stability, agreement with occlusion, fidelity, and how they were found.
-    """
+def _scores_line(explanation: Explanation) -> str:
+    """Return in one line how far an explanation can be trusted."""
     n = len(explanation.repeats)
     return (
         f"stability {_number(explanation.stability)}   ·   "
@@ -233,24 +156,8 @@ def scores_line(explanation: Explanation) -> str:
     )
 
 
-def percent(share: float) -> str:
-    """Give a probability in per cent; what is below 1 is never called 100.
-
-    Parameters
-    ----------
-    share : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    str
-        Such as ``"93 %"``.
-
-    Examples
-    --------
-    >>> percent(0.9999)
-    '> 99 %'
-    """
+def _percent(share: float) -> str:
+    """Return a probability in percent; what is below 1 is never called 100."""
     return "> 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
 
 
@@ -259,39 +166,43 @@ def _tinted(explanation: Explanation, values: NDArray[np.float64]) -> NDArray[np
     strength = np.abs(values)
     share = strength / (strength.max() or 1.0)
     opacity = np.where(share > _FAINTEST, _STRONGEST * np.sqrt(share), 0.0)[..., None]
-    colour = np.where(values[..., None] > 0, FOR, AGAINST)
-    base = original_pixels(explanation).astype(np.float64)
+    color = np.where(values[..., None] > 0, FOR, AGAINST)
+    base = _original_pixels(explanation).astype(np.float64)
     fine = base.shape[0] // values.shape[0]
     opacity = opacity.repeat(fine, axis=0).repeat(fine, axis=1)
-    colour = colour.repeat(fine, axis=0).repeat(fine, axis=1)
-    grey = (base @ [0.299, 0.587, 0.114])[..., None]
-    pale = _DARKEST + grey * _CONTRAST
-    return np.rint(pale * (1 - opacity) + colour * opacity).astype(np.uint8)
+    color = color.repeat(fine, axis=0).repeat(fine, axis=1)
+    gray = (base @ [0.299, 0.587, 0.114])[..., None]
+    pale = _DARKEST + gray * _CONTRAST
+    return np.rint(pale * (1 - opacity) + color * opacity).astype(np.uint8)
 
 
-def _told(explanation: Explanation, classes: Sequence[str]) -> str:
-    proba, target = explanation.proba, explanation.target
-    told = f"{_short(classes[target], 40)} {percent(proba[target])}"
-    predicted = int(proba.argmax())
-    if predicted == target:
-        return told
-    return f"{told}   (predicted: {_short(classes[predicted], 30)} {percent(proba[predicted])})"
+def _title(explained: Explained, classes: Sequence[str]) -> str:
+    proba, target = explained.explanation.proba, explained.explanation.target
+    text = f"{_short(classes[target], 40)} {_percent(proba[target])}"
+    if explained.predicted == classes[target]:
+        return text
+    predicted = _short(explained.predicted, 30)
+    if explained.predicted in classes:
+        predicted += f" {_percent(proba[list(classes).index(explained.predicted)])}"
+    return f"{text}   (predicted: {predicted})"
 
 
 def _pair(
     figure: Figure,
-    item: SheetItem,
+    item: Explained,
+    classes: Sequence[str],
     place: tuple[float, float, float],
     size: tuple[float, float],
 ) -> None:
     left, low, side = place
     for step, pixels in enumerate(
-        (original_pixels(item.explanation), overlay_pixels(item.explanation))
+        (_original_pixels(item.explanation), _overlay_pixels(item.explanation))
     ):
         _show(figure, pixels, (left + step * side, low, 0.98 * side, side), size)
     stable = f"stability {_number(item.explanation.stability)}"
+    target, proba = item.explanation.target, item.explanation.proba
     lines = (
-        (item.heading, {"fontsize": 8.5, "weight": "bold"}),
+        (f"{classes[target]} {_percent(proba[target])}", {"fontsize": 8.5, "weight": "bold"}),
         (" · ".join(filter(None, (item.note, stable))), {"fontsize": 7.2, "color": _INK}),
         (item.name, {"fontsize": 6.5, "color": _MUTED}),
     )
@@ -323,14 +234,14 @@ def _legend(figure: Figure, place: tuple[float, float], size: tuple[float, float
     from matplotlib.patches import Rectangle
 
     x, y = place
-    for colour, text in ((FOR, "speaks for the class"), (AGAINST, "speaks against it")):
+    for color, text in ((FOR, "speaks for the class"), (AGAINST, "speaks against it")):
         figure.add_artist(
             Rectangle(
                 (x / size[0], (y - 0.06) / size[1]),
                 0.13 / size[0],
                 0.13 / size[1],
                 transform=figure.transFigure,
-                facecolor=[part / 255 for part in colour],
+                facecolor=[part / 255 for part in color],
             )
         )
         _text(figure, text, (x + 0.2, y), size, fontsize=8.5, color=_MUTED)

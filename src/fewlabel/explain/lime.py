@@ -27,23 +27,14 @@ Score = Callable[[NDArray[np.bool_]], NDArray[np.floating]]
 
 
 @dataclass(frozen=True, eq=False)
-class LimeFit:
-    """What LIME found.
-
-    Attributes
-    ----------
-    weights : ndarray of shape (d,), dtype float64
-        What each segment adds to the probability of the class.
-    fidelity : float
-        Weighted R² of the linear model: 1 where it says all that the classifier does. NaN where
-        the classifier says the same whatever is taken away.
-    """
+class _LimeFit:
+    """Weights (d,) of the segments, and the weighted R² of the linear model."""
 
     weights: NDArray[np.float64]
     fidelity: float
 
 
-def lime_weights(
+def _lime_weights(
     score: Score,
     n_segments: int,
     *,
@@ -53,55 +44,18 @@ def lime_weights(
     alpha: float | None = None,
     batch_size: int = 128,
     progress: Callable[[int, int], None] | None = None,
-) -> LimeFit:
+) -> _LimeFit:
     """Explain one prediction by LIME [1]_, run by Captum.
 
     Half of the segments, drawn at random, are taken away many times; a linear model learns how
     the probability follows from what is left, nearer samples counting more. Captum sees the
     samples as rows of zeros and ones; the images are made and predicted a batch at a time.
-
-    Parameters
-    ----------
-    score : callable
-        From segments kept, of shape (b, d), bool, to the probability of the class, of shape
-        (b,). It is called once a batch.
-    n_segments : int
-        Number of segments, d.
-    n_samples : int
-        How many samples; the whole image is the first.
-    seed : int or tuple of int
-        Seed of the samples.
-    surrogate : {"ridge", "lasso"}
-        The linear model; a lasso leaves only the strongest segments.
-    alpha : float, optional
-        Its strength of regularisation; 1 for ridge and 0.001 for lasso by default.
-    batch_size : int
-        Samples a batch.
-    progress : callable, optional
-        Called as ``progress(done, total)`` after each batch.
-
-    Returns
-    -------
-    LimeFit
-        Weights, and how well they describe the classifier.
-
-    Raises
-    ------
-    UsageError
-        If the surrogate is unknown, or fewer than two samples are asked for.
-    MissingExtraError
-        If Captum is not installed.
+    ``score`` goes from segments kept, (b, d) bool, to the probability of the class, (b,).
 
     References
     ----------
     .. [1] M. T. Ribeiro, S. Singh and C. Guestrin, '"Why should I trust you?": explaining the
        predictions of any classifier', KDD 2016.
-
-    Examples
-    --------
-    >>> fit = lime_weights(lambda kept: 0.2 + 0.5 * kept[:, 1], 3, n_samples=200)
-    >>> np.abs(fit.weights).round(1).tolist(), round(fit.fidelity, 2)
-    ([0.0, 0.5, 0.0], 1.0)
     """
     if surrogate not in SURROGATES:
         raise UsageError(
@@ -111,7 +65,7 @@ def lime_weights(
         raise UsageError(f"The n_samples must be at least 2. Got {n_samples}.")
     kept = np.random.default_rng(seed).random((n_samples, n_segments)) < 0.5
     kept[0] = True
-    nearness = kernel(kept)
+    nearness = _kernel(kept)
     scores: list[NDArray[np.float64]] = []
 
     def forward(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -122,29 +76,11 @@ def lime_weights(
 
     strength = _STRENGTH[surrogate] if alpha is None else alpha
     weights = _by_captum(forward, kept, nearness, surrogate, strength, batch_size)
-    return LimeFit(weights, _fidelity(kept, np.concatenate(scores), nearness, weights))
+    return _LimeFit(weights, _fidelity(kept, np.concatenate(scores), nearness, weights))
 
 
-def kernel(kept: NDArray[np.bool_], width: float = KERNEL_WIDTH) -> NDArray[np.float64]:
-    """Weigh samples by how much of the image is left.
-
-    Parameters
-    ----------
-    kept : ndarray of shape (n, d), dtype bool
-        Segments kept in each sample.
-    width : float
-        Width of the kernel.
-
-    Returns
-    -------
-    ndarray of shape (n,), dtype float64
-        ``exp(-D² / 2 width²)`` with the cosine distance D to the whole image.
-
-    Examples
-    --------
-    >>> kernel(np.array([[True, True], [True, False]])).round(2)
-    array([1. , 0.5])
-    """
+def _kernel(kept: NDArray[np.bool_], width: float = KERNEL_WIDTH) -> NDArray[np.float64]:
+    """Weigh samples (n, d) by how much of the image is left: by its cosine distance D to it."""
     distance = 1 - np.sqrt(kept.mean(axis=1))
     return np.exp(-(distance**2) / (2 * width**2))
 

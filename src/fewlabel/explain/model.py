@@ -1,34 +1,22 @@
-"""What a run looked at in one image."""
+"""What a model looked at in one image."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 
-from fewlabel.data import ImageSet, MultiLabel, Task, image_set_from_array
-from fewlabel.data.label_texts import label_texts
+from fewlabel.data import ImageSet, image_set_from_array
 from fewlabel.errors import UsageError
 from fewlabel.explain.explanation import Explanation, explain_image
 from fewlabel.explain.perturb import PredictProba
-from fewlabel.pipeline import Progress
+from fewlabel.features.pixels import Progress
+from fewlabel.model import Model
 
 _DISPLAY_SIDE = 256
 _FALLBACK_SIDE = 128
-
-
-class Model(Protocol):
-    """What is explained: a `Run`, or a fit that is not saved yet."""
-
-    extractor: Any
-    classes: tuple[str, ...]
-    task: Task
-
-    def predict(self, images: ImageSet, *, progress: Progress | None = None) -> Any:
-        """Give a prediction with ``proba``, one row an image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,84 +29,31 @@ class Explained:
         The explanation.
     name : str
         Path or index of the image.
+    predicted : str
+        The predicted labels, as the text of a label table.
+    true : str
+        The true ones; blank where they are not known.
     kind : str
         ``"right"``, ``"wrong"``, ``"sure"`` or ``"unsure"``; blank if it was not chosen.
-    truth : int
-        True class, -1 where unknown.
-    said, known : str
-        Where an image may have several labels: what is predicted, and what is true (blank where
-        unknown).
+    note : str
+        A few words for the reader of a picture, such as the true class.
     """
 
     explanation: Explanation
     name: str
+    predicted: str
+    true: str = ""
     kind: str = ""
-    truth: int = -1
-    said: str = ""
-    known: str = ""
-
-    def predicted_text(self, classes: Sequence[str]) -> str:
-        """Give what is predicted.
-
-        Parameters
-        ----------
-        classes : sequence of str
-            Names of the classes.
-
-        Returns
-        -------
-        str
-            A class, or several labels.
-        """
-        return self.said or classes[int(self.explanation.proba.argmax())]
-
-    def true_text(self, classes: Sequence[str]) -> str:
-        """Give what is true.
-
-        Parameters
-        ----------
-        classes : sequence of str
-            Names of the classes.
-
-        Returns
-        -------
-        str
-            A class, or several labels; blank where it is not known.
-        """
-        return self.known or (classes[self.truth] if self.truth >= 0 else "")
+    note: str = ""
 
 
-def predict_arrays(model: Model) -> PredictProba:
-    """Let a model predict pixels in memory.
-
-    Parameters
-    ----------
-    model : Model
-        A run.
-
-    Returns
-    -------
-    callable
-        From images of shape (b, H, W, C), uint8, to class probabilities of shape (b, K).
-    """
+def _predict_arrays(model: Model) -> PredictProba:
+    """Return a function from pixels (b, H, W, C), uint8, to probabilities (b, K)."""
     return lambda pixels: model.predict(image_set_from_array(pixels)).proba
 
 
-def model_size(model: Model, images: ImageSet) -> tuple[int, int]:
-    """Tell at which size a model looks at images.
-
-    Parameters
-    ----------
-    model : Model
-        A run.
-    images : ImageSet
-        Images, whose own size counts where the model takes any.
-
-    Returns
-    -------
-    (int, int)
-        Height and width.
-    """
+def _model_size(model: Model, images: ImageSet) -> tuple[int, int]:
+    """Return the height and width at which a model looks at images."""
     for holder in (model.extractor, getattr(model.extractor, "network_", None)):
         for name in ("size_", "size"):
             size = getattr(holder, name, None)
@@ -131,7 +66,7 @@ def model_size(model: Model, images: ImageSet) -> tuple[int, int]:
 
 
 def class_position(name: str, classes: Sequence[str]) -> int:
-    """Find a class by its name.
+    """Return the position of a class.
 
     Parameters
     ----------
@@ -165,7 +100,7 @@ def class_position(name: str, classes: Sequence[str]) -> int:
 
 
 def image_position(images: ImageSet, name: str | None = None) -> int:
-    """Find one image of a set.
+    """Return the position of one image of a set.
 
     Parameters
     ----------
@@ -215,7 +150,7 @@ def explain_one(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Explained:
-    """Explain what a model says of one image.
+    """Return what speaks for and against a prediction of a model.
 
     The image is divided and changed at the size at which the model looks at it; pictures show
     it finer where it is.
@@ -223,13 +158,13 @@ def explain_one(
     Parameters
     ----------
     model : Model
-        A run.
+        The model.
     images : ImageSet
         Images.
     index : int
         Which of them.
     target : int, optional
-        The class to explain; by default the predicted one.
+        The class to explain; by default the most probable one.
     n_samples : int
         Samples of each repeat.
     repeats : int
@@ -251,11 +186,10 @@ def explain_one(
     MissingExtraError
         If Captum is not installed.
     """
-    size = model_size(model, images)
-    pixels = images.read([index], size=size)[0]
+    size = _model_size(model, images)
     explanation = explain_image(
-        predict_arrays(model),
-        pixels,
+        _predict_arrays(model),
+        images.read([index], size=size)[0],
         target=target,
         n_samples=n_samples,
         repeats=repeats,
@@ -263,10 +197,9 @@ def explain_one(
         display=_display(images, index, size),
         progress=progress,
     )
-    if model.task != MultiLabel():
-        return Explained(explanation, images.names[index])
-    said = label_texts(explanation.proba[None] >= 0.5, model.classes)[0]
-    return Explained(explanation, images.names[index], said=said)
+    predicted = model.task.predict(explanation.proba[None])
+    text = model.task.texts(predicted, model.classes)[0]
+    return Explained(explanation, images.names[index], text)
 
 
 def _display(images: ImageSet, index: int, size: tuple[int, int]) -> np.ndarray | None:

@@ -13,7 +13,7 @@ from fewlabel.errors import UsageError
 PredictProba = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 """From images of shape (b, H, W, C), uint8, to class probabilities of shape (b, K)."""
 
-FILLS = ("auto", "background", "mean", "blur", "grey")
+FILLS = ("auto", "background", "mean", "blur", "gray")
 
 _BATCH_BYTES = 16_000_000
 # On a CPU, larger batches no longer fit the cache between the layers of a network.
@@ -22,29 +22,8 @@ _PLAIN_SHARE = 0.75
 _PLAIN_LEVELS = 8
 
 
-class Perturber:
-    """An image of which parts can be replaced by a fill, and the model that looks at it.
-
-    Parameters
-    ----------
-    predict_proba : callable
-        From images of shape (b, H, W, C), uint8, to class probabilities of shape (b, K). It is
-        called once a batch.
-    image : ndarray of shape (H, W, C), dtype uint8
-        The image.
-    filled : ndarray of shape (H, W, C), dtype uint8
-        What stands where a part is taken away; see `fill_image`.
-    batch_size : int, optional
-        Images a call of ``predict_proba``; by default up to 128, fewer where they are large.
-
-    Examples
-    --------
-    >>> brightness = lambda images: images.mean(axis=(1, 2, 3))[:, None] / 255
-    >>> white = np.full((2, 2, 1), 255, np.uint8)
-    >>> perturber = Perturber(brightness, white, 0 * white)
-    >>> perturber(np.array([[[True, True], [True, False]]]))
-    array([[0.75]])
-    """
+class _Perturber:
+    """An image (H, W, C) whose parts give way to a fill, and the model that looks at it."""
 
     def __init__(
         self,
@@ -61,23 +40,7 @@ class Perturber:
         self.batch_size = batch_size or int(np.clip(_BATCH_BYTES // image.size, least, most))
 
     def __call__(self, keep: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Predict the image with only some of its pixels, in one call of the model.
-
-        Parameters
-        ----------
-        keep : ndarray of shape (b, H, W), dtype bool
-            Which pixels are kept; the others are filled.
-
-        Returns
-        -------
-        ndarray of shape (b, K), dtype float64
-            Class probabilities.
-
-        Raises
-        ------
-        UsageError
-            If ``predict_proba`` does not give a finite row for each image.
-        """
+        """Predict (b, K) the image with only some pixels kept, (b, H, W) bool, in one call."""
         images = np.where(keep[..., None], self.image, self.filled)
         proba = np.asarray(self.predict_proba(images), dtype=np.float64)
         if proba.ndim != 2 or len(proba) != len(images) or not np.isfinite(proba).all():
@@ -88,57 +51,20 @@ class Perturber:
         return proba
 
     def in_batches(self, keep: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Predict any number of perturbed images, a batch at a time.
-
-        Parameters
-        ----------
-        keep : ndarray of shape (n, H, W), dtype bool
-            Which pixels are kept.
-
-        Returns
-        -------
-        ndarray of shape (n, K), dtype float64
-            Class probabilities.
-        """
+        """Predict any number of perturbed images, a batch at a time."""
         parts = range(0, len(keep), self.batch_size)
         return np.concatenate([self(keep[i : i + self.batch_size]) for i in parts])
 
 
-def fill_image(
+def _fill_image(
     image: NDArray[np.uint8], segments: NDArray[np.int64], fill: str = "auto"
 ) -> tuple[NDArray[np.uint8], str]:
-    """Make the image that shows through where a part is taken away.
+    """Return the image that shows through where a part is taken away, and how it was made.
 
-    Parameters
-    ----------
-    image : ndarray of shape (H, W, C), dtype uint8
-        The image.
-    segments : ndarray of shape (H, W), dtype int64
-        Its segments.
-    fill : {"auto", "background", "mean", "blur", "grey"}
-        ``"background"``: the median colour of the border, so that a part vanishes.
-        ``"mean"``: the mean colour of each segment, as LIME does it. ``"blur"``: the image,
-        blurred by an eighth of its side. ``"grey"``: middle grey. ``"auto"``: the background
-        where three quarters of the border have one colour, else the mean.
-
-    Returns
-    -------
-    filled : ndarray of shape (H, W, C), dtype uint8
-        The fill.
-    fill : str
-        Which one it is.
-
-    Raises
-    ------
-    UsageError
-        If the fill is unknown.
-
-    Examples
-    --------
-    >>> image = np.array([[[0], [0]], [[0], [200]]], np.uint8)
-    >>> filled, fill = fill_image(image, np.array([[0, 0], [1, 1]]))
-    >>> fill, filled.ravel().tolist()
-    ('background', [0, 0, 0, 0])
+    ``"background"`` is the median color of the border, so that a part vanishes; ``"mean"`` the
+    mean color of each segment, as LIME does it; ``"blur"`` the image, blurred by an eighth of
+    its side; ``"gray"`` middle gray. ``"auto"`` takes the background where three quarters of the
+    border have one color, else the mean.
     """
     if fill not in FILLS:
         raise UsageError(f"The fill must be one of {', '.join(FILLS)}. Got {fill!r}.")
@@ -147,7 +73,7 @@ def fill_image(
         fill = "background" if plain else "mean"
     if fill == "background":
         filled = np.broadcast_to(background, image.shape)
-    elif fill == "grey":
+    elif fill == "gray":
         filled = np.full(image.shape, 128)
     elif fill == "blur":
         sigma = max(image.shape[:2]) / 8
@@ -163,7 +89,7 @@ def fill_image(
 
 
 def _background(image: NDArray[np.uint8]) -> tuple[NDArray[np.floating], bool]:
-    """Median colour of the border, and whether the border is of one colour."""
+    """Median color of the border, and whether the border is of one color."""
     edges = (image[0], image[-1], image[:, 0], image[:, -1])
     border = np.concatenate(edges).astype(np.int64)
     median = np.median(border, axis=0)

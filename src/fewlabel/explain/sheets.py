@@ -1,51 +1,25 @@
-"""Sheets of explained predictions: right, wrong and unsure ones, for a picture or a report."""
+"""Explain right, wrong and unsure predictions, for a picture or a report."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from fewlabel.compute import as_generator
-from fewlabel.data import ImageSet, MultiLabel
-from fewlabel.data.label_texts import BAR, label_texts
-from fewlabel.evaluate import exactly_right
-from fewlabel.explain.examples import choose_examples
-from fewlabel.explain.figure import (
-    SheetItem,
-    original_pixels,
-    overlay_pixels,
-    percent,
-    sheet_png,
-)
-from fewlabel.explain.model import Explained, Model, explain_one, model_size
+from fewlabel.data import ImageSet, Task
+from fewlabel.data.label_texts import BAR
+from fewlabel.explain.examples import _choose_examples, _class_at_issue
+from fewlabel.explain.figure import _percent
+from fewlabel.explain.model import Explained, _model_size, explain_one
 from fewlabel.extras import is_installed
 from fewlabel.features.pixels import Progress
 from fewlabel.fit_result import FitResult
-from fewlabel.report import Gallery, GalleryItem
+from fewlabel.model import Model
 
 _SMALL_SIDE = 64
-_DULL = 0.65
-
-MAX_POOL = 2000
-"""A sheet is chosen among at most so many images, drawn at random."""
-
-KINDS = {
-    "right": "Right, and the surest",
-    "wrong": "Wrong, and the surest",
-    "sure": "The surest",
-    "unsure": "Unsure: two classes are close",
-}
-"""What the groups of a sheet are called."""
-
-MULTILABEL_KINDS = {
-    "right": "All labels right, and the surest",
-    "wrong": "A label is wrong, and the surest",
-    "sure": "The surest",
-    "unsure": "Unsure: a label may be there or not",
-}
-"""What they are called where an image may have several labels."""
+_MAX_POOL = 2000  # a sheet is chosen among at most so many images, drawn at random
 
 
 def explain_sheet(
@@ -61,23 +35,23 @@ def explain_sheet(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Explained]:
-    """Explain right, wrong and unsure predictions, of as many classes as possible.
+    """Return explained right, wrong and unsure predictions, of as many classes as possible.
 
     Parameters
     ----------
     model : Model
-        A run.
+        The model.
     images : ImageSet
         Images to choose from; where there are very many, a random sample of them is used.
     n : int
         How many to explain.
     y : ndarray of shape (len(images),) or (len(images), K), optional
-        True classes, -1 where unknown; or a table of labels, for a model of several. Without
-        them, sure and unsure predictions are chosen.
+        Their labels, -1 where unknown. Without them, confident and unsure predictions are chosen.
     proba : ndarray of shape (len(images), K), optional
-        Probabilities to choose by, such as cross-fitted ones; by default the model's own.
+        Probabilities to choose by, such as out-of-fold ones; by default the model's own.
     target : int, optional
-        One class to explain in all images; by default what is predicted for each.
+        One class to explain in all images; by default what is predicted for each, or what is
+        wrong or doubtful.
     n_samples : int
         Samples of each repeat.
     repeats : int
@@ -95,131 +69,42 @@ def explain_sheet(
     Raises
     ------
     UsageError
-        If ``n`` is below 1, or no true class is known in ``y``.
+        If ``n`` is below 1, or no label is known in ``y``.
     MissingExtraError
         If Captum is not installed.
     """
-    pool = np.arange(len(images)) if y is None else np.flatnonzero(_is_known(np.asarray(y)))
-    if len(pool) > MAX_POOL:
-        pool = np.sort(as_generator(seed).choice(pool, size=MAX_POOL, replace=False))
+    task, classes = model.task, model.classes
+    pool = np.arange(len(images)) if y is None else task.labeled(np.asarray(y))
+    if len(pool) > _MAX_POOL:
+        pool = np.sort(as_generator(seed).choice(pool, size=_MAX_POOL, replace=False))
     images = images.subset(pool)
     y = None if y is None else np.asarray(y)[pool]
+    # What was predicted without a look at the labels, which the model may know.
     known = model.predict(images, progress=progress).proba if proba is None else proba[pool]
-    groups = (
-        _choose_several(known, n, y) if model.task == MultiLabel() else choose_examples(known, n, y)
-    )
+    groups = _choose_examples(task, known, n, y)
     chosen = [(kind, int(row)) for kind, rows in groups.items() for row in rows]
     found = []
     for done, (kind, row) in enumerate(chosen):
-        # What was predicted without a look at the label, which the model may know.
-        told = int(known[row].argmax())
-        if model.task == MultiLabel():
-            told = _label_at_issue(known[row], kind, None if y is None else y[row])
+        truth = None if y is None else y[row]
         explained = explain_one(
             model,
             images,
             row,
-            target=told if target is None else target,
+            target=_class_at_issue(task, known[row], kind, truth) if target is None else target,
             n_samples=n_samples,
             repeats=repeats,
             seed=seed,
         )
-        if model.task == MultiLabel():
-            texts = label_texts(np.array([known[row] >= 0.5]), model.classes)
-            true = "" if y is None else label_texts(y[row][None], model.classes)[0]
-            explained = replace(explained, kind=kind, said=texts[0], known=true)
-        else:
-            explained = replace(explained, kind=kind, truth=-1 if y is None else int(y[row]))
-        found.append(explained)
+        explained = replace(
+            explained,
+            kind=kind,
+            predicted=task.texts(task.predict(known[row][None]), classes)[0],
+            true="" if truth is None else task.texts(truth[None], classes)[0],
+        )
+        found.append(replace(explained, note=_note(task, explained, classes)))
         if progress is not None:
             progress("explain", done + 1, len(chosen))
     return found
-
-
-def draw_sheet(explained: Sequence[Explained], classes: Sequence[str], *, title: str = "") -> bytes:
-    """Draw explained predictions, each beside its original, group by group.
-
-    Parameters
-    ----------
-    explained : sequence of Explained
-        From `explain_sheet`.
-    classes : sequence of str
-        Names of the classes.
-    title : str
-        A line above all.
-
-    Returns
-    -------
-    bytes
-        A PNG file.
-    """
-    kinds = MULTILABEL_KINDS if any(e.said for e in explained) else KINDS
-    groups = [
-        (
-            heading,
-            [
-                SheetItem(e.explanation, _heading(e, classes), _note(e, classes), e.name)
-                for e in explained
-                if e.kind == kind
-            ],
-        )
-        for kind, heading in kinds.items()
-    ]
-    return sheet_png(groups, title=title)
-
-
-def explained_galleries(
-    explained: Sequence[Explained], classes: Sequence[str], captions: dict[str, str] | None = None
-) -> list[Gallery]:
-    """Give explained predictions as galleries of a report.
-
-    Parameters
-    ----------
-    explained : sequence of Explained
-        From `explain_sheet`.
-    classes : sequence of str
-        Names of the classes.
-    captions : dict of str to str, optional
-        Captions of the kinds.
-
-    Returns
-    -------
-    list of Gallery
-        One gallery a kind; each picture has its explanation beside it.
-    """
-    galleries = []
-    kinds = MULTILABEL_KINDS if any(e.said for e in explained) else KINDS
-    for kind, heading in kinds.items():
-        items = [
-            GalleryItem(
-                image=original_pixels(e.explanation),
-                beside=overlay_pixels(e.explanation),
-                name=e.name,
-                label=classes[e.explanation.target],
-                confidence=float(e.explanation.proba[e.explanation.target]),
-                note=", ".join(
-                    filter(None, (_note(e, classes), f"stability {e.explanation.stability:.2f}"))
-                ),
-            )
-            for e in explained
-            if e.kind == kind
-        ]
-        if items:
-            galleries.append(Gallery(heading, (captions or {}).get(kind, ""), items))
-    return galleries
-
-
-@dataclass(frozen=True, eq=False)
-class FittedPrediction:
-    """What a `FittedModel` says.
-
-    Attributes
-    ----------
-    proba : ndarray of shape (n, K)
-        Class probabilities.
-    """
-
-    proba: np.ndarray
 
 
 def explain_fit(
@@ -230,12 +115,12 @@ def explain_fit(
     n_samples: int | None = None,
     repeats: int = 2,
     progress: Progress | None = None,
-) -> list[Gallery]:
-    """Explain right, wrong and unsure predictions of a fit, for its report.
+) -> list[Explained]:
+    """Return explained right, wrong and unsure predictions of a fit, for its report.
 
     Images of the audit, whose labels the model never saw, come first. Without an audit,
-    labelled images are chosen by what cross-fitting said of them, that is by models that did
-    not see their labels; what is explained is the final model.
+    labeled images are chosen by their out-of-fold predictions, that is by models that did not
+    see their labels; what is explained is the final model.
 
     Parameters
     ----------
@@ -255,49 +140,38 @@ def explain_fit(
 
     Returns
     -------
-    list of Gallery
-        One gallery a kind; none where Captum is not installed.
+    list of Explained
+        The explained predictions, kind by kind; none where Captum is not installed.
     """
     if not is_installed("captum"):
         return []
-    y, proba, where = _known(result)
-    model = result.model
-    small = max(model_size(model, images)) <= _SMALL_SIDE
-    explained = explain_sheet(
-        model,
+    labels, proba, rows = result.labels, result.proba.copy(), result.labels.audit
+    if not len(rows):
+        rows = result.tested
+        proba[rows] = result.tested_proba
+    others = np.setdiff1d(np.arange(len(proba)), rows)
+    return explain_sheet(
+        result.model,
         images,
         n,
-        y=y,
+        y=result.task.without(labels.y, others),
         proba=proba,
-        n_samples=n_samples or (500 if small else 150),
+        n_samples=n_samples or (500 if _is_small(result.model, images) else 150),
         repeats=repeats,
         seed=result.settings.seed,
         progress=progress,
     )
-    captions = {
-        "right": f"{where} Does the model look at the thing itself, or at what lies around it?",
-        "wrong": f"{where} The label that it got wrong: green speaks for its being there.",
-        "unsure": f"{where} The label that it doubts most: green speaks for its being there.",
-    }
-    if result.task == MultiLabel():
-        return explained_galleries(explained, result.classes, captions)
-    captions = {
-        "right": f"{where} Does the model look at the thing itself, or at what lies around it?",
-        "wrong": f"{where} Green is what misled the model.",
-        "unsure": f"{where} What speaks for the first of the two classes, and what against it.",
-    }
-    return explained_galleries(explained, result.classes, captions)
 
 
-def how_many_explained(result: FitResult, images: ImageSet) -> int:
-    """Say how many predictions a report explains where nobody asked for a number.
+def how_many_explained(model: Model, images: ImageSet) -> int:
+    """Return how many predictions a report explains where nobody asked for a number.
 
     Parameters
     ----------
-    result : FitResult
-        The outcome of the fit.
+    model : Model
+        The model.
     images : ImageSet
-        Its images.
+        Images.
 
     Returns
     -------
@@ -307,68 +181,23 @@ def how_many_explained(result: FitResult, images: ImageSet) -> int:
     """
     if not is_installed("captum"):
         return 0
-    small = max(model_size(result.model, images)) <= _SMALL_SIDE
-    return 6 if small else 3
+    return 6 if _is_small(model, images) else 3
 
 
-def _known(result: FitResult) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return labels that were not trained on, what was predicted then, and a caption."""
-    y = np.full_like(result.labels.y, -1)
-    audited = result.labels.audit
-    if len(audited):
-        y[audited] = result.labels.y[audited]
-        return y, result.proba, "Images of the audit."
-    proba = result.proba.copy()
-    proba[result.tested] = result.tested_proba
-    y[result.tested] = result.labels.training_y[result.tested]
-    return y, proba, "Labeled images, predicted by models that had not seen their labels."
+def _is_small(model: Model, images: ImageSet) -> bool:
+    return max(_model_size(model, images)) <= _SMALL_SIDE
 
 
-def _is_known(y: np.ndarray) -> np.ndarray:
-    return np.asarray(y >= 0 if y.ndim == 1 else (y >= 0).any(axis=1))
-
-
-def _choose_several(proba: np.ndarray, n: int, y: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Choose as for one label an image: two classes are then all labels right, and not."""
-    right = np.maximum(proba, 1 - proba).prod(axis=1)
-    # There is little to see where none of the labels is there: those come last.
-    right = np.where((proba >= 0.5).any(axis=1), right, np.minimum(right, _DULL))
-    outcome = np.column_stack([right, 1 - right])
-    if y is None:
-        return choose_examples(outcome, n)
-    # What is sure of its labels, and has one wrong, is a mistake of class 0.
-    wrong = ~exactly_right(y, (proba >= 0.5).astype(int))
-    sure = np.column_stack([np.maximum(right, 0.5), 1 - np.maximum(right, 0.5)])
-    return choose_examples(sure, n, wrong.astype(int))
-
-
-def _label_at_issue(proba: np.ndarray, kind: str, y: np.ndarray | None) -> int:
-    """Say which of several labels to explain: the likeliest, the wrong one, or the doubtful one."""
-    if kind == "wrong" and y is not None:
-        return int(np.where(y >= 0, np.abs(proba - y), 0).argmax())
-    return int(np.abs(proba - 0.5).argmin() if kind == "unsure" else proba.argmax())
-
-
-def _in_words(text: str) -> str:
-    return "none" if text == BAR else text
-
-
-def _heading(explained: Explained, classes: Sequence[str]) -> str:
-    explanation = explained.explanation
-    return f"{classes[explanation.target]} {percent(explanation.proba[explanation.target])}"
-
-
-def _note(explained: Explained, classes: Sequence[str]) -> str:
-    explanation = explained.explanation
-    if explained.said:
-        said, known = _in_words(explained.said), _in_words(explained.known)
-        return f"predicted: {said}" + (f", true: {known}" if known not in ("", said) else "")
-    if explained.kind == "unsure" and len(explanation.proba) > 1:
-        others = explanation.proba.copy()
-        others[explanation.target] = -1
+def _note(task: Task, explained: Explained, classes: Sequence[str]) -> str:
+    """Return what is predicted and true, where the class that is explained does not say so."""
+    target, proba = explained.explanation.target, explained.explanation.proba
+    predicted, true = ("none" if t == BAR else t for t in (explained.predicted, explained.true))
+    parts = [] if predicted == classes[target] else [f"predicted: {predicted}"]
+    unsure = explained.kind == "unsure"
+    if unsure and len(proba) > 1 and task.codes(task.predict(proba[None])) is not None:
+        others = np.where(np.arange(len(proba)) == target, -1, proba)
         rival = int(others.argmax())
-        also = f"or {classes[rival]} {percent(others[rival])}"
-        return f"{also}, true: {classes[explained.truth]}" if explained.truth >= 0 else also
-    if explained.truth >= 0 and explained.truth != explanation.target:
-        return f"true: {classes[explained.truth]}"
-    return ""
+        parts.append(f"or {classes[rival]} {_percent(others[rival])}")
+    if true and (unsure or true != predicted):
+        parts.append(f"true: {true}")
+    return ", ".join(parts)

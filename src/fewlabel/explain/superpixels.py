@@ -21,71 +21,27 @@ _CELLS_A_SIDE = (4, 8)
 
 
 @dataclass(frozen=True, eq=False)
-class Superpixels:
-    """The segments of one image.
-
-    Attributes
-    ----------
-    segments : ndarray of shape (H, W), dtype int64
-        Segment of each pixel, numbered from 0.
-    method : {"grid", "slic"}
-        How they were found.
-    note : str
-        Why it is not the method that the size of the image calls for; blank if it is.
-    """
+class _Superpixels:
+    """The segment of each pixel (H, W), how they were found, and why not as the size suggests."""
 
     segments: NDArray[np.int64]
     method: str
     note: str = ""
 
-    @property
-    def n_segments(self) -> int:
-        """Number of segments, at least two."""
-        return int(self.segments.max()) + 1
 
-
-def superpixels(
+def _superpixels(
     image: NDArray[np.uint8], *, method: str = "auto", n_segments: int | None = None
-) -> Superpixels:
-    """Divide an image into segments, of which there are always several.
+) -> _Superpixels:
+    """Divide an image (H, W, C) into segments, of which there are always several.
 
     The default segmentation of the ``lime`` package finds a single segment on an image of 28×28,
     and so explains nothing. Here such images get a grid of cells of 4×4 pixels, and photos get
     SLIC superpixels [1]_; where SLIC finds too few, as on a plain surface, the grid steps in.
 
-    Parameters
-    ----------
-    image : ndarray of shape (H, W, C), dtype uint8
-        Image, with C 1 or 3.
-    method : {"auto", "grid", "slic"}
-        How; ``"auto"`` takes SLIC where no side is shorter than 64 pixels, if scikit-image is
-        installed.
-    n_segments : int, optional
-        About how many; by default what suits the size.
-
-    Returns
-    -------
-    Superpixels
-        At least two segments; four or more unless the image has fewer pixels.
-
-    Raises
-    ------
-    DataError
-        If the image has only one pixel.
-    UsageError
-        If the method is unknown, or fewer than two segments are asked for.
-    MissingExtraError
-        If SLIC is asked for and scikit-image is not installed.
-
     References
     ----------
     .. [1] R. Achanta et al., "SLIC superpixels compared to state-of-the-art superpixel
        methods", IEEE TPAMI 34 (2012).
-
-    Examples
-    --------
-    >>> superpixels(np.zeros((28, 28, 1), np.uint8)).n_segments
-    49
     """
     height, width = image.shape[:2]
     if method not in METHODS:
@@ -96,42 +52,23 @@ def superpixels(
         raise DataError("An image of one pixel cannot be divided: there is nothing to explain.")
     small = min(height, width) < _SLIC_SIDE
     if method == "grid" or (method == "auto" and small):
-        return Superpixels(grid(height, width, n_segments), "grid")
+        return _Superpixels(_grid(height, width, n_segments), "grid")
     if method == "auto" and not is_installed("skimage"):
         note = (
             "A grid instead of superpixels, since scikit-image is not installed: "
             "run `pip install 'fewlabel[explain]'`."
         )
-        return Superpixels(grid(height, width, n_segments), "grid", note)
+        return _Superpixels(_grid(height, width, n_segments), "grid", note)
     segments = _slic(image, n_segments or _SLIC_SEGMENTS)
     found = int(segments.max()) + 1
     if found >= min(_FEWEST_SEGMENTS, n_segments or _FEWEST_SEGMENTS):
-        return Superpixels(segments, "slic")
+        return _Superpixels(segments, "slic")
     note = f"A grid instead of superpixels, of which there are only {found} in this image."
-    return Superpixels(grid(height, width, n_segments), "grid", note)
+    return _Superpixels(_grid(height, width, n_segments), "grid", note)
 
 
-def grid(height: int, width: int, n_segments: int | None = None) -> NDArray[np.int64]:
-    """Divide a rectangle into cells of nearly equal size.
-
-    Parameters
-    ----------
-    height, width : int
-        Size in pixels, two pixels at least.
-    n_segments : int, optional
-        About how many cells; by default cells of 4×4 pixels, but 4 to 8 along each side.
-
-    Returns
-    -------
-    ndarray of shape (H, W), dtype int64
-        Cell of each pixel, row by row from 0.
-
-    Examples
-    --------
-    >>> grid(2, 6, 3)
-    array([[0, 0, 1, 1, 2, 2],
-           [0, 0, 1, 1, 2, 2]])
-    """
+def _grid(height: int, width: int, n_segments: int | None = None) -> NDArray[np.int64]:
+    """Divide a rectangle into cells of nearly equal size; (H, W) int64, row by row from 0."""
     if n_segments is None:
         rows, columns = _cells(height), _cells(width)
     else:
@@ -154,15 +91,15 @@ def _slic(image: NDArray[np.uint8], n_segments: int) -> NDArray[np.int64]:
     require("skimage", "Dividing a photo into superpixels")
     from skimage.segmentation import slic
 
-    grey = image.ndim == 2 or image.shape[2] == 1
+    gray = image.ndim == 2 or image.shape[2] == 1
     found = slic(
-        image.reshape(image.shape[:2]) if grey else image,
+        image.reshape(image.shape[:2]) if gray else image,
         n_segments=n_segments,
-        # At the usual 10, half of the superpixels of a busy photo are merged away; grey values
+        # At the usual 10, half of the superpixels of a busy photo are merged away; gray values
         # go from 0 to 1.
-        compactness=0.2 if grey else 20.0,
+        compactness=0.2 if gray else 20.0,
         sigma=1,
         start_label=0,
-        channel_axis=None if grey else -1,
+        channel_axis=None if gray else -1,
     )
     return np.unique(found, return_inverse=True)[1].reshape(found.shape).astype(np.int64)

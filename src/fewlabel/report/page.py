@@ -1,231 +1,222 @@
-"""What every report is built from: the page itself, its headline, and how numbers are written."""
+"""The report of a fit: how good it is, what it sees, and what to do next."""
 
 from __future__ import annotations
 
-import functools
-import math
-import re
-from collections.abc import Sequence
-from typing import Any
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 
-import jinja2
-import numpy as np
-
+from fewlabel.data import ImageSet
 from fewlabel.evaluate import AccuracyEstimate
-from fewlabel.report.scoring import View
+from fewlabel.explain.sheets import explain_fit, how_many_explained
+from fewlabel.features.pixels import Progress
+from fewlabel.fit_result import FitResult
+from fewlabel.report.galleries import _accepted_galleries, _explained_galleries, _fit_galleries
+from fewlabel.report.html import Fact, View, _count, _percent, _render
+from fewlabel.report.plots import _candidates_figure
+from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
+from fewlabel.report.scored import Scored, class_rows
+from fewlabel.report.training import _training_view
+from fewlabel.report.views import (
+    BASELINE,
+    _confidence_view,
+    _duel,
+    _learning_view,
+    _ledger_rows,
+    _map_view,
+    _prediction_rows,
+)
 
-Fact = tuple[str, str, str]  # name, value, what it means
-# What HTML forbids in text: control characters other than tab and line feed.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_MEASURES = {
+    "balanced_accuracy": ("mean recall", "mean over the classes: each counts the same"),
+    "log_loss": ("log loss", "also punishes wrong confidence; lower is better"),
+    "mean_average_precision": (
+        "mean average precision",
+        "how well probabilities rank the images, mean over the labels",
+    ),
+    "micro_f1": ("micro F1", "precision and recall over all labels together"),
+    "macro_f1": ("macro F1", "their mean over the labels: each counts the same"),
+    "calibration_error": ("calibration error", "mean gap of the probabilities, label by label"),
+}
 
 
-def render(template: str, **context: Any) -> str:
-    """Fill in a template.
+def render_report(
+    result: FitResult,
+    images: ImageSet,
+    *,
+    command: str,
+    created: str,
+    n_explained: int | None = 0,
+    progress: Progress | None = None,
+) -> str:
+    """Render the report of a fit.
 
     Parameters
     ----------
-    template : str
-        Name of the template.
-    **context
-        What it shows.
+    result : FitResult
+        The outcome of the fit.
+    images : ImageSet
+        The images.
+    command : str
+        The command that makes the run again.
+    created : str
+        Time in ISO form.
+    n_explained : int or None
+        How many predictions to explain; each takes from a second to some ten. None explains a
+        few, see `fewlabel.explain.sheets.how_many_explained`.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
 
     Returns
     -------
     str
-        A whole HTML page, which can be encoded as UTF-8.
+        A whole HTML page: images and charts inside, no script, nothing loaded from elsewhere;
+        it can be encoded as UTF-8. The same inputs give the same page.
     """
-    page = _environment().get_template(template).render(context)
-    # File names that are not UTF-8 come as lone surrogates, which no encoder accepts.
-    page = page.encode("utf-8", "replace").decode("utf-8")
-    return _CONTROL.sub("\ufffd", page)
+    task, labels, classes = result.task, result.labels, result.classes
+    scored = Scored(task, labels.training_y[result.tested], result.tested_proba)
+    if result.audit is not None:
+        scored = Scored(task, labels.y[labels.audit], result.proba[labels.audit])
+    confusion, by_class = _confusion_view(scored, classes), class_rows(scored, classes)
+    if n_explained is None:
+        n_explained = how_many_explained(result.model, images)
+    explained = explain_fit(result, images, n_explained, progress=progress) if n_explained else []
+    training = _training_view(result.training)
+    texts = task.texts(result.predicted, classes)
+    accepted = _accepted_galleries(result.training, images, texts)
+    how = "on held-out labels" if result.n_networks else "by cross-fitting"
+    measure = f"{task.metric} {how}"
+    sections = {
+        "next": "What to do next",
+        "good": "How good is it?",
+        "images": "Images",
+        "why": "Why it decided so" if explained else "",
+        "predicted": "Predictions",
+        "training": "Training" if training or accepted else "",
+        "made": "How it was made",
+    }
+    return _render(
+        "report.html",
+        images,
+        kind="Report",
+        created=created,
+        command=command,
+        sections=sections,
+        head=_head(result, images, how, several=confusion is None),
+        duel=_duel(result),
+        how=how,
+        warnings=result.warnings,
+        map=_map_view(result),
+        measures=_measure_rows(result.scores),
+        next_steps=_next_steps(images, result),
+        scored_on=_scored_on(result, len(scored.y), several=confusion is None),
+        confusion=confusion,
+        class_rows=by_class,
+        reliability=_reliability_view(scored),
+        coverage=_coverage_view(scored, result.confidence[result.origin != "label"]),
+        choice=result.choice,
+        candidates_svg=_candidates_figure(
+            result.choice.table, BASELINE, result.choice.n_se, measure
+        ),
+        measure=measure,
+        metric=task.metric,
+        learning=_learning_view(result),
+        galleries=_fit_galleries(result, images),
+        explained=_explained_galleries(explained, classes, bool(len(labels.audit))),
+        prediction_rows=_prediction_rows(result, by_class),
+        confidence=_confidence_view(result),
+        ledger=_ledger_rows(result),
+        training=training,
+        accepted=accepted,
+        reason=result.features.reason,
+        seconds=result.seconds,
+        peak_rss_mb=result.peak_rss_mb,
+        settings=asdict(replace(result.settings, checkpoint=None)) | result.chosen_settings,
+    )
 
 
-def headline(
+def _head(result: FitResult, images: ImageSet, how: str, *, several: bool) -> View:
+    """Return the headline: the accuracy with its interval, and the numbers beside it."""
+    estimate, audit = result.estimate, result.audit
+    metric = result.task.metric.capitalize()
+    lines = ["An image counts as right only if every known label is right." if several else ""]
+    if audit is None:
+        kicker = f"{metric}, estimated from {estimate.n:,} labeled images"
+        lines += [f"Measured {how}.", estimate.note]
+    else:
+        kicker = f"{metric}, from a random audit of {audit.n:,} images"
+        span = f"{_percent(estimate.low)} – {_percent(estimate.high)}"
+        lines += [
+            audit.note,
+            f"From the {estimate.n:,} labels to train on, {how}: {_percent(estimate.value)} "
+            f"({span}).",
+        ]
+    unsure = int(((result.confidence < 0.5) & (result.origin != "label")).sum())
+    n_labeled = len(result.task.labeled(result.labels.training_y))
+    facts = [
+        ("images", _count(len(images)), ""),
+        ("labeled", _count(n_labeled), "images with a label to train on"),
+        ("classes", _count(len(result.classes)), ""),
+        ("unsure", _count(unsure), "unlabeled images with less than 50 % confidence"),
+    ]
+    if result.n_duplicates:
+        facts.append(("duplicates", _count(result.n_duplicates), "images that repeat another"))
+    return _headline(kicker, audit or estimate, lines, facts, images)
+
+
+def _headline(
     kicker: str,
-    measure: tuple[float, float, float, float],
+    estimate: AccuracyEstimate,
     lines: list[str],
     facts: list[Fact],
+    images: ImageSet,
 ) -> View:
-    """Put the headline together.
-
-    Parameters
-    ----------
-    kicker : str
-        What was measured, and on what.
-    measure : tuple of (float, float, float, float)
-        Value, low and high end of its interval, and the level of the interval.
-    lines : list of str
-        Sentences below it; empty ones are left out.
-    facts : list of (str, str, str)
-        Name and value of other numbers, and what each means.
-
-    Returns
-    -------
-    dict
-        What the template shows.
-    """
-    value, low, high, level = measure
-    return {
-        "kicker": kicker,
-        "value": value,
-        "low": low,
-        "high": high,
-        "level": level,
-        "lines": [line for line in lines if line],
-        "facts": facts,
-    }
+    if images.skipped:
+        hint = "files that could not be used: see the end of this page"
+        facts = [*facts, ("set aside", _count(len(images.skipped)), hint)]
+    return {"kicker": kicker, "estimate": estimate, "lines": filter(None, lines), "facts": facts}
 
 
-def measure_of(estimate: AccuracyEstimate) -> tuple[float, float, float, float]:
-    """Give an estimate as `headline` takes it.
-
-    Parameters
-    ----------
-    estimate : AccuracyEstimate
-        The estimate.
-
-    Returns
-    -------
-    tuple of (float, float, float, float)
-        Value, low and high end, and level.
-    """
-    return estimate.value, estimate.low, estimate.high, estimate.level
-
-
-def set_aside(skipped: Sequence[tuple[str, str]]) -> list[Fact]:
-    """Count the files that were set aside.
-
-    Parameters
-    ----------
-    skipped : sequence of (str, str)
-        Path and reason of each.
-
-    Returns
-    -------
-    list of (str, str, str)
-        One fact, or none.
-
-    Examples
-    --------
-    >>> set_aside([])
-    []
-    """
-    hint = "files that could not be used: see the end of this page"
-    return [("set aside", as_count(len(skipped)), hint)] if skipped else []
-
-
-def expectation_line(expected: AccuracyEstimate, value: float) -> str:
-    """Compare what was measured with what the fit expected.
-
-    Parameters
-    ----------
-    expected : AccuracyEstimate
-        What ``fewlabel fit`` expected.
-    value : float
-        What was measured.
-
-    Returns
-    -------
-    str
-        A sentence.
-    """
-    span = f"{as_percent(expected.low)} – {as_percent(expected.high)}"
-    if expected.low <= value <= expected.high:
-        verdict = "As expected: inside the interval"
+def _scored_on(result: FitResult, n: int, *, several: bool) -> str:
+    if result.audit is None:
+        text = (
+            f"Measured on {n:,} labeled images: each is predicted by a model that did not see its "
+            "label. Few images make wide intervals."
+        )
     else:
-        verdict = f"{'Above' if value > expected.high else 'Below'} the interval"
-    return f"{verdict} {span} that `fewlabel fit` gave from {expected.n:,} labels."
+        text = f"Measured on {n:,} images of the audit, whose labels the model never saw."
+    if several:
+        text += (
+            " The confidence of an image is the probability that all its labels are right, taken "
+            "one by one."
+        )
+    return text
 
 
-@functools.cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fewlabel.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        count=as_count, duration=_duration, fixed=as_fixed, percent=as_percent, width=_width
-    )
-    return environment
+def _measure_rows(scores: Mapping[str, float | None]) -> list[View]:
+    """List the measures that are known, with what they mean."""
+    return [
+        {"name": name, "value": scores[key], "hint": hint}
+        for key, (name, hint) in _MEASURES.items()
+        if scores.get(key) is not None
+    ]
 
 
-def as_percent(share: float | None, digits: int = 1) -> str:
-    """Write a share in percent.
-
-    Parameters
-    ----------
-    share : float or None
-        From 0 to 1.
-    digits : int
-        Digits behind the point.
-
-    Returns
-    -------
-    str
-        Such as ``"84.1 %"``; a dash where there is none.
-    """
-    if share is None or math.isnan(share):
-        return "–"
-    text = f"{100 * share:.{digits}f}"
-    # "100 % sure" would promise more than 99.6 % does.
-    if share < 1 and float(text) == 100:
-        return f"> {100 - 10**-digits:.{digits}f}\u202f%"
-    return f"{text}\u202f%"
-
-
-def as_count(number: float) -> str:
-    """Write a number of things.
-
-    Parameters
-    ----------
-    number : float
-        The number.
-
-    Returns
-    -------
-    str
-        With commas between the thousands.
-
-    Examples
-    --------
-    >>> as_count(1234)
-    '1,234'
-    """
-    return f"{number:,.0f}"
-
-
-def as_fixed(number: float | None) -> str:
-    """Write a number with three digits behind the point.
-
-    Parameters
-    ----------
-    number : float or None
-        The number.
-
-    Returns
-    -------
-    str
-        Such as ``"0.125"``; a dash where there is none.
-
-    Examples
-    --------
-    >>> as_fixed(0.125)
-    '0.125'
-    """
-    return "–" if number is None or math.isnan(number) else f"{number:.3f}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f}\u202fs"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}\u202fmin {rest}\u202fs"
-    return f"{minutes // 60}\u202fh {minutes % 60}\u202fmin"
-
-
-def _width(share: float) -> str:
-    return f"{100 * float(np.clip(np.nan_to_num(share), 0, 1)):.2f}%"
+def _next_steps(images: ImageSet, result: FitResult) -> list[str]:
+    """Say what to do after a fit, in sentences with commands between backquotes."""
+    labels, source = result.labels, shlex.quote(images.source)
+    more = max(10, labels.n_labeled - len(labels.audit))
+    steps = [
+        "Label more where it helps: "
+        f"`fewlabel select {source} --budget {more} --labels labels.csv --out more.csv`.",
+        "Use the model on new images: `fewlabel predict RUN IMAGES --out predictions.csv`.",
+    ]
+    if result.audit is None:
+        check = (
+            "Check the accuracy on a random sample: "
+            f"`fewlabel select {source} --budget 0 --audit 50 --labels labels.csv "
+            "--out more.csv` writes a table with your labels and 50 new rows; fill these in and "
+            "fit again."
+        )
+        steps.insert(0, check)
+    return steps

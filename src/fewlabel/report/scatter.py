@@ -1,18 +1,16 @@
-"""The 2-D map of the images: where the classes lie, which images are labelled, who is unsure."""
+"""The 2-D map of the images: where the classes lie, which images are labeled, who is unsure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from fewlabel.report.svg import HALO, INK, draw, printable
+from fewlabel.report.svg import HALO, INK, _draw, _printable
 
 # Mid-tones: each stands out from a white page and from a dark one.
 PALETTE = (
@@ -23,90 +21,44 @@ PALETTE = (
 _WIDTH, _HEIGHT = 500.0, 460.0
 
 
-def class_color(index: int) -> str:
-    """Colour of a class; the twenty colours repeat.
-
-    Parameters
-    ----------
-    index : int
-        Number of the class.
-
-    Returns
-    -------
-    str
-        Hexadecimal colour.
-
-    Examples
-    --------
-    >>> class_color(0) == class_color(20)
-    True
-    """
+def _class_color(index: int) -> str:
+    """Return the color of a class; the twenty colors repeat."""
     return PALETTE[index % len(PALETTE)]
 
 
-def map_figure(
-    xy: NDArray[np.floating[Any]],
-    predictions: NDArray[np.integer[Any]],
-    confidence: NDArray[np.floating[Any]],
-    is_labeled: NDArray[np.bool_],
+def _map_figure(
+    xy: np.ndarray,
+    codes: np.ndarray,
+    confidence: np.ndarray,
+    is_labeled: np.ndarray,
     classes: Sequence[str],
-    *,
-    name: str = "map",
 ) -> Markup:
-    """Draw images as points coloured by class, labelled ones as stars, unsure ones faint.
+    """Draw images as points colored by class, labeled ones as stars, unsure ones faint.
 
-    The points are one embedded picture at twice the screen's resolution, so that the size
-    does not grow with their number; the class names stay text.
-
-    Parameters
-    ----------
-    xy : ndarray of shape (m, 2), float
-        Places. Rows that are not finite are left out.
-    predictions : ndarray of shape (m,), int
-        Predicted classes.
-    confidence : ndarray of shape (m,), float
-        Probability of each prediction.
-    is_labeled : ndarray of shape (m,), bool
-        Which images have a label.
-    classes : sequence of str
-        Class names.
-    name : str
-        Prefix of the identifiers.
-
-    Returns
-    -------
-    markupsafe.Markup
-        Inline SVG.
-
-    Examples
-    --------
-    >>> svg = map_figure(np.eye(2), np.array([0, 1]), np.ones(2), np.array([True, False]),
-    ...                  ["cat", "dog"])
-    >>> "cat" in svg and "dog" in svg
-    True
+    The points are one embedded picture at twice the screen's resolution, so that the size does
+    not grow with their number; the class names stay text.
     """
     finite = np.isfinite(xy).all(axis=1)
-    xy, predictions, confidence = xy[finite], predictions[finite], confidence[finite]
-    is_labeled = is_labeled[finite]
+    xy, codes, confidence, is_labeled = (a[finite] for a in (xy, codes, confidence, is_labeled))
 
     def paint(figure: Figure) -> None:
         figure.set_layout_engine("none")
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         axes.set_axis_off()
         _set_limits(axes, xy)
-        _points(axes, xy, predictions, confidence, is_labeled)
-        _class_names(axes, xy, predictions, classes)
+        _points(axes, xy, codes, confidence, is_labeled)
+        _class_names(axes, xy, codes, classes)
 
-    counts = np.bincount(predictions, minlength=len(classes))
-    largest = ", ".join(printable(classes[c], limit=30) for c in np.argsort(-counts)[:3])
+    counts = np.bincount(codes, minlength=len(classes))
+    largest = ", ".join(_printable(classes[c], limit=30) for c in np.argsort(-counts)[:3])
     alt = (
-        f"Map of {len(xy):,} images as points coloured by predicted class, "
-        f"{int(is_labeled.sum()):,} labelled ones as stars. Most frequent: {largest}."
+        f"Map of {len(xy):,} images as points colored by predicted class, "
+        f"{int(is_labeled.sum()):,} labeled ones as stars. Most frequent: {largest}."
     )
-    return draw(paint, width=_WIDTH, height=_HEIGHT, name=name, alt=alt)
+    return _draw(paint, width=_WIDTH, height=_HEIGHT, name="map", alt=alt)
 
 
-def _set_limits(axes: Axes, xy: NDArray[np.floating[Any]]) -> None:
+def _set_limits(axes: Axes, xy: np.ndarray) -> None:
     if len(xy) == 0:
         return
     # A few far-off images must not press all others into a corner.
@@ -120,13 +72,13 @@ def _set_limits(axes: Axes, xy: NDArray[np.floating[Any]]) -> None:
 
 def _points(
     axes: Axes,
-    xy: NDArray[np.floating[Any]],
-    predictions: NDArray[np.integer[Any]],
-    confidence: NDArray[np.floating[Any]],
-    is_labeled: NDArray[np.bool_],
+    xy: np.ndarray,
+    codes: np.ndarray,
+    confidence: np.ndarray,
+    is_labeled: np.ndarray,
 ) -> None:
     palette = np.array([to_rgb(color) for color in PALETTE])
-    rgb = palette[predictions % len(PALETTE)]
+    rgb = palette[codes % len(PALETTE)]
     alpha = 0.35 + 0.55 * np.clip(np.nan_to_num(confidence), 0, 1)
     rest = ~is_labeled
     size = float(np.clip(24_000 / max(len(xy), 1), 7, 36))
@@ -150,19 +102,19 @@ def _points(
 
 def _class_names(
     axes: Axes,
-    xy: NDArray[np.floating[Any]],
-    predictions: NDArray[np.integer[Any]],
+    xy: np.ndarray,
+    codes: np.ndarray,
     classes: Sequence[str],
 ) -> None:
     """Write each class name at the median of its images, moved where two would overlap."""
     size = 13.0 if len(classes) <= 12 else 11.0 if len(classes) <= 20 else 9.5
     placed: list[tuple[float, float, float]] = []
-    counts = np.bincount(predictions, minlength=len(classes))
+    counts = np.bincount(codes, minlength=len(classes))
     for k in np.argsort(-counts, kind="stable"):
         if counts[k] == 0:
             break
-        text = printable(classes[k], limit=22 if len(classes) <= 20 else 14)
-        middle = np.median(xy[predictions == k], axis=0)
+        text = _printable(classes[k], limit=22 if len(classes) <= 20 else 14)
+        middle = np.median(xy[codes == k], axis=0)
         x, y = np.asarray(axes.transAxes.inverted().transform(axes.transData.transform(middle)))
         spot = _free_spot(float(x) * _WIDTH, float(y) * _HEIGHT, text, size, placed)
         if spot is None:

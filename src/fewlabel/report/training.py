@@ -13,23 +13,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from fewlabel.report.by_class import by_class_views, votes_views
-from fewlabel.report.scatter import class_color
-from fewlabel.report.scoring import View
-from fewlabel.report.svg import ACCENT, draw, printable
+from fewlabel.report.by_class import _by_class_views, _votes_views
+from fewlabel.report.html import View
+from fewlabel.report.scatter import _class_color
+from fewlabel.report.svg import ACCENT, PERCENT, _draw, _printable
 from fewlabel.semisupervised.history import TrainingHistory
 
-MAX_LINES = 10
-"""Lines of a chart at most; of more networks the last ones are drawn."""
-
-MAX_POINTS = 100
-"""Points of a line at most; of more epochs, means of several are drawn."""
-
-MAX_ROWS = 40
-"""Rows of the table of rounds at most, the last ones."""
-
-_WIDTH, _HEIGHT = 390.0, 260.0
-_PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g} %")
+_MAX_LINES = 10  # of a chart; of more networks the last ones are drawn
+_MAX_POINTS = 100  # of a line; of more epochs, means of several are drawn
+_MAX_ROWS = 40  # of the table of rounds, the last ones
 _NUMBER = FuncFormatter(lambda value, _: f"{value:g}")
 _LOG_FROM = 30.0  # a loss that falls to less than this part is drawn on a logarithmic scale
 
@@ -50,28 +42,28 @@ _EPOCH_KINDS = (
     _Kind(
         "loss",
         "Loss",
-        "How far the network is from what it is taught. It should fall and level off.",
+        "How far the network is from its labels and pseudo-labels. It should fall and level off.",
     ),
     _Kind(
         "labeled_loss",
-        "Loss on labelled images",
-        "How far the network is from the given labels; near 0 it knows them by heart.",
+        "Loss on labeled images",
+        "How far the network is from the given labels; near 0 it has memorized them.",
     ),
     _Kind(
         "unlabeled_loss",
-        "Loss on unlabelled images",
-        "How far it is from its pseudo-labels. It may rise while more of them are believed.",
+        "Loss on unlabeled images",
+        "How far it is from its pseudo-labels. It may rise while more of them are accepted.",
     ),
     _Kind(
         "accepted",
-        "Pseudo-labels believed",
-        "Share of the unlabelled images whose pseudo-label is trained on.",
+        "Pseudo-labels accepted",
+        "Share of the unlabeled images whose pseudo-label is trained on.",
         share=True,
     ),
     _Kind(
         "precision",
         "How many of them are right",
-        "Share of the believed pseudo-labels that is right. The truth was given for this curve "
+        "Share of the accepted pseudo-labels that is right. The truth was given for this curve "
         "alone, not for the training.",
         share=True,
     ),
@@ -100,89 +92,48 @@ _COLUMNS = (
 )
 
 
-def training_view(log: TrainingHistory | None) -> View | None:
-    """Draw the training of networks, and list its rounds.
-
-    Parameters
-    ----------
-    log : TrainingHistory or None
-        What happened in training.
-
-    Returns
-    -------
-    dict or None
-        ``charts`` (``title``, ``caption``, ``svg`` and ``legend``, pairs of name and colour),
-        ``rounds`` (see `rounds_view`), ``by_class`` and ``votes`` (see
-        `fewlabel.report.by_class`); None where nothing is known.
-
-    Examples
-    --------
-    >>> log = TrainingHistory()
-    >>> log.add_history("network 1", [{"loss": 0.9}, {"loss": 0.4}])
-    >>> [chart["title"] for chart in training_view(log)["charts"]]
-    ['Loss']
-    """
-    if log is None:
+def _training_view(history: TrainingHistory | None) -> View | None:
+    """Draw the training of networks, and list its rounds; None where nothing is known."""
+    if history is None:
         return None
-    charts = [chart for kind in _EPOCH_KINDS if (chart := _epoch_chart(log, kind))]
-    by_round = _round_chart(log)
-    rounds = rounds_view(log)
+    charts = [chart for kind in _EPOCH_KINDS if (chart := _epoch_chart(history, kind))]
+    by_round = _round_chart(history)
+    rounds = _rounds_view(history)
     if not charts and by_round is None and rounds is None:
         return None
     return {
         "charts": charts + ([by_round] if by_round else []),
         "rounds": rounds,
-        "by_class": by_class_views(log),
-        "votes": votes_views(log),
+        "by_class": _by_class_views(history),
+        "votes": _votes_views(history),
     }
 
 
-def rounds_view(log: TrainingHistory) -> View | None:
-    """List the rounds, with the columns of which something is known.
-
-    Parameters
-    ----------
-    log : TrainingHistory
-        What happened in training.
-
-    Returns
-    -------
-    dict or None
-        ``columns`` (heading and kind of number), ``networks`` (pairs of a name, blank where there
-        is one only, and its rounds: ``round``, ``values`` and ``kept``) and ``left_out`` (earlier
-        rounds that are not listed); None where there are no rounds.
-
-    Examples
-    --------
-    >>> log = TrainingHistory()
-    >>> log.add_round("final", 1, n_accepted=40, n_new=None)
-    >>> view = rounds_view(log)
-    >>> view["columns"], view["networks"]
-    ([('accepted', 'count')], [('', [{'round': 1, 'values': [40.0], 'kept': True}])])
-    """
-    if not log.rounds:
+def _rounds_view(history: TrainingHistory) -> View | None:
+    """List the rounds, with the columns of which something is known; None without any."""
+    if not history.rounds:
         return None
     known = [
         column
         for column in _COLUMNS
-        if any(_finite(record.get(column[0])) is not None for record in log.rounds)
+        if any(_finite(record.get(column[0])) is not None for record in history.rounds)
     ]
     listed: dict[str, list[View]] = {}
-    for record in log.rounds[-MAX_ROWS:]:
+    for record in history.rounds[-_MAX_ROWS:]:
         values = [_finite(record.get(key)) for key, _, _ in known]
         row = {"round": record["round"], "values": values, "kept": record.get("kept", True)}
         listed.setdefault(record["network"], []).append(row)
-    named = len({record["network"] for record in log.rounds}) > 1
+    named = len({record["network"] for record in history.rounds}) > 1
     return {
         "columns": [(heading, kind) for _, heading, kind in known],
         "networks": [
-            (printable(name, limit=40) if named else "", rows) for name, rows in listed.items()
+            (_printable(name, limit=40) if named else "", rows) for name, rows in listed.items()
         ],
-        "left_out": max(len(log.rounds) - MAX_ROWS, 0),
+        "left_out": max(len(history.rounds) - _MAX_ROWS, 0),
     }
 
 
-def curves_figure(
+def _curves_figure(
     lines: Mapping[str, Sequence[Point]],
     *,
     title: str,
@@ -190,32 +141,7 @@ def curves_figure(
     share: bool = False,
     name: str = "curve",
 ) -> Markup:
-    """Draw one line a network.
-
-    Parameters
-    ----------
-    lines : mapping of str to sequence of (float, float)
-        Points of each network, by its name. A value that is not finite breaks the line.
-    title : str
-        What is drawn, for those who cannot see it.
-    across : str
-        What stands below the horizontal axis.
-    share : bool
-        Whether the values are shares, to be shown as percentages.
-    name : str
-        Prefix of the identifiers.
-
-    Returns
-    -------
-    markupsafe.Markup
-        Inline SVG.
-
-    Examples
-    --------
-    >>> svg = curves_figure({"a": [(1, 0.9), (2, 0.4)]}, title="Loss", across="epoch")
-    >>> "Loss by epoch: a from 0.9 to 0.4" in svg
-    True
-    """
+    """Draw a line a network; a value that is not finite breaks it. Shares become percentages."""
     colors = dict(_legend(list(lines)))
     thinned = {network: _thinned(points) for network, points in lines.items()}
     values = np.concatenate([points[:, 1] for points in thinned.values()])
@@ -238,17 +164,17 @@ def curves_figure(
         axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
         axes.xaxis.set_major_formatter(_NUMBER)
 
-    said = "; ".join(_in_words(network, points, share) for network, points in lines.items())
-    alt = f"{title} by {across}: {said}."
-    return draw(paint, width=_WIDTH, height=_HEIGHT, name=name, alt=alt)
+    courses = "; ".join(_in_words(network, points, share) for network, points in lines.items())
+    alt = f"{title} by {across}: {courses}."
+    return _draw(paint, height=260, name=name, alt=alt)
 
 
-def _epoch_chart(log: TrainingHistory, kind: _Kind) -> View | None:
+def _epoch_chart(history: TrainingHistory, kind: _Kind) -> View | None:
     """Draw one quantity by epoch, if it is known of any network."""
     lines: dict[str, list[Point]] = {}
     # Where the loss is known in two parts, their sum says nothing more.
-    split = {r["network"] for r in log.epochs if _finite(r.get("labeled_loss")) is not None}
-    for record in log.epochs:
+    split = {r["network"] for r in history.epochs if _finite(r.get("labeled_loss")) is not None}
+    for record in history.epochs:
         if kind.key in record and not (kind.key == "loss" and record["network"] in split):
             value = _finite(record[kind.key])
             point = (float(record["epoch"]), math.nan if value is None else value)
@@ -256,10 +182,10 @@ def _epoch_chart(log: TrainingHistory, kind: _Kind) -> View | None:
     return _chart(lines, kind, "epoch")
 
 
-def _round_chart(log: TrainingHistory) -> View | None:
+def _round_chart(history: TrainingHistory) -> View | None:
     """Draw the accuracy on held-out labels by round, where there is more than one."""
     lines: dict[str, list[Point]] = {}
-    for record in log.rounds:
+    for record in history.rounds:
         value = _finite(record.get(_HELD_OUT.key))
         if value is not None:
             lines.setdefault(record["network"], []).append((float(record["round"]), value))
@@ -278,16 +204,16 @@ def _chart(lines: dict[str, list[Point]], kind: _Kind, across: str) -> View | No
     if not known:
         return None
     caption = kind.caption
-    shown = dict(list(known.items())[-MAX_LINES:])
+    shown = dict(list(known.items())[-_MAX_LINES:])
     if len(shown) < len(known):
         caption += f" The last {len(shown)} of {len(known)} networks are drawn."
     longest = max(len(points) for points in shown.values())
-    if longest > MAX_POINTS:
-        caption += f" Each point is the mean of up to {math.ceil(longest / MAX_POINTS)} epochs."
-    svg = curves_figure(
+    if longest > _MAX_POINTS:
+        caption += f" Each point is the mean of up to {math.ceil(longest / _MAX_POINTS)} epochs."
+    svg = _curves_figure(
         shown, title=kind.title, across=across, share=kind.share, name=f"curve-{kind.key}"
     )
-    legend = [(printable(name, limit=40), color) for name, color in _legend(list(shown))]
+    legend = [(_printable(name, limit=40), color) for name, color in _legend(list(shown))]
     return {
         "title": kind.title,
         "caption": caption,
@@ -297,16 +223,16 @@ def _chart(lines: dict[str, list[Point]], kind: _Kind, across: str) -> View | No
 
 
 def _legend(networks: list[str]) -> list[tuple[str, str]]:
-    """Give each network a colour; a single one has that of the page, told by an empty text."""
+    """Give each network a color; a single one has that of the page, an empty text here."""
     if len(networks) == 1:
         return [(networks[0], "")]
-    return [(network, class_color(i)) for i, network in enumerate(networks)]
+    return [(network, _class_color(i)) for i, network in enumerate(networks)]
 
 
 def _thinned(points: Sequence[Point]) -> np.ndarray:
-    """Take means of neighbouring points where there are more than can be told apart."""
+    """Take means of neighboring points where there are more than a chart can show."""
     array = np.asarray(points, dtype=np.float64)
-    size = math.ceil(len(array) / MAX_POINTS)
+    size = math.ceil(len(array) / _MAX_POINTS)
     if size == 1:
         return array
     where = np.arange(len(array)) // size
@@ -323,7 +249,7 @@ def _scale(axes: Axes, values: np.ndarray, share: bool) -> None:
         pad = max(0.08 * (high - low), 0.01)
         axes.set_ylim(max(low - pad, -0.02), min(high + pad, 1.02))
         axes.yaxis.set_major_locator(MaxNLocator(5))
-        axes.yaxis.set_major_formatter(_PERCENT)
+        axes.yaxis.set_major_formatter(PERCENT)
         return
     if low > 0 and high / low > _LOG_FROM:
         axes.set_yscale("log")

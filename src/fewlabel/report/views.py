@@ -1,53 +1,46 @@
-"""From a run's records to what the templates print: rows, sentences and charts."""
+"""The sections of the report of a fit: what was compared, predicted and assumed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
+from sklearn.manifold import TSNE
 
+from fewlabel.compute import threads_for
 from fewlabel.evaluate import CandidateScore
-from fewlabel.report.inputs import Gallery, ReportInputs
-from fewlabel.report.multilabel_inputs import MultiLabelReportInputs
-from fewlabel.report.plots import candidates_figure, confidence_figure
-from fewlabel.report.scatter import PALETTE, class_color, map_figure
-from fewlabel.report.scoring import Scored, View
-from fewlabel.report.svg import printable
-from fewlabel.report.thumbnails import is_tiny, thumbnail_uri
+from fewlabel.fit_result import FitResult
+from fewlabel.report.html import View
+from fewlabel.report.plots import _confidence_figure, _learning_figure
+from fewlabel.report.scatter import PALETTE, _class_color, _map_figure
+
+BASELINE = "supervised"
+_MAP_IMAGES = 1_200
 
 
-def duel_view(inputs: ReportInputs | MultiLabelReportInputs) -> View | None:
-    """Compare learning from the unlabelled images too with learning from the labels alone.
-
-    Parameters
-    ----------
-    inputs : ReportInputs or MultiLabelReportInputs
-        The run.
-
-    Returns
-    -------
-    dict or None
-        ``sentence`` and ``rows`` (name, value, kept); None where only one side was tried.
-    """
-    baseline = next((c for c in inputs.candidates if c.name == inputs.supervised_name), None)
-    kept = next((c for c in inputs.candidates if c.chosen), None)
-    if baseline is not None and kept is not None and kept.name in inputs.labels_only:
-        return _kept_without_them(baseline, kept)
-    rivals = [
-        c for c in inputs.candidates if c is not baseline and c.name not in inputs.labels_only
-    ]
+def _duel(result: FitResult) -> View | None:
+    """Compare what learned from the unlabeled images with the supervised baseline."""
+    table = result.choice.table
+    baseline = next((row for row in table if row.name == BASELINE), None)
+    rivals = [row for row in table if row is not baseline]
     if baseline is None or not rivals:
         return None
     # Against the method that was kept; where the baseline was kept, against its best rival.
-    rival = max(rivals, key=lambda c: (c.chosen, c.accuracy))
+    rival = max(rivals, key=lambda row: (row.chosen, row.accuracy))
+    gain = 100 * (rival.accuracy - baseline.accuracy)
+    name, sentence = "With unlabeled images", _verdict(baseline, rival, gain)
+    if rival.chosen and not _used_unlabeled(result):
+        name = "Kept, without unlabeled images"
+        sentence = (
+            "No: what was kept learned from the labels without them, as the baseline did. It is "
+            f"another model, {gain:+.1f} points from it."
+        )
     return {
-        "sentence": _verdict(baseline, rival),
+        "sentence": sentence,
         "rows": [
-            {"name": "With unlabelled images", "value": rival.accuracy, "kept": rival.chosen},
+            {"name": name, "value": rival.accuracy, "kept": rival.chosen},
             {
-                "name": "Labels alone (baseline)",
+                "name": "Supervised baseline",
                 "value": baseline.accuracy,
                 "kept": baseline.chosen,
             },
@@ -55,26 +48,23 @@ def duel_view(inputs: ReportInputs | MultiLabelReportInputs) -> View | None:
     }
 
 
-def _kept_without_them(baseline: CandidateScore, kept: CandidateScore) -> View:
-    gain = 100 * (kept.accuracy - baseline.accuracy)
-    return {
-        "sentence": "No: what was kept learned from the labels alone, as the baseline did. It is "
-        f"another model, {gain:+.1f} points from it.",
-        "rows": [
-            {"name": "Kept, on the labels alone", "value": kept.accuracy, "kept": True},
-            {"name": "Labels alone (baseline)", "value": baseline.accuracy, "kept": False},
-        ],
-    }
+def _used_unlabeled(result: FitResult) -> bool:
+    """Return whether networks, if any were kept, were trained on unlabeled images."""
+    if not result.n_networks or result.training is None:
+        return True
+    records = [row for row in result.training.rounds if row.get("kept", True)]
+    records += result.training.epochs
+    keys = ("n_accepted", "accepted", "unlabeled_loss")
+    return any(record.get(key) for record in records for key in keys)
 
 
-def _verdict(baseline: CandidateScore, rival: CandidateScore) -> str:
-    gain = 100 * (rival.accuracy - baseline.accuracy)
+def _verdict(baseline: CandidateScore, rival: CandidateScore, gain: float) -> str:
     if abs(gain) < 0.05:
         text = "No: with and without them, the accuracy is the same."
     elif gain > 0:
         text = f"Yes: they add {gain:.1f} points of accuracy."
     else:
-        text = f"No: the supervised baseline, on the labels alone, wins by {-gain:.1f} points."
+        text = f"No: the supervised baseline, trained without them, wins by {-gain:.1f} points."
     # The errors are of the difference from the most accurate, which has none itself.
     noise = 200 * max(baseline.se, rival.se)
     if 0.05 <= abs(gain) <= noise:
@@ -86,179 +76,123 @@ def _verdict(baseline: CandidateScore, rival: CandidateScore) -> str:
     return text
 
 
-def class_rows(inputs: ReportInputs, scored: Scored) -> list[View]:
-    """Count labels, predictions and right answers of each class.
-
-    Parameters
-    ----------
-    inputs : ReportInputs
-        The run.
-    scored : Scored
-        The images on which right answers are counted.
-
-    Returns
-    -------
-    list of dict
-        One row a class, in the order of ``inputs.classes``.
-    """
-    n_classes = len(inputs.classes)
-    predicted = np.bincount(inputs.predictions, minlength=n_classes)
-    given = inputs.predictions[inputs.origin == "label"]
-    labeled = np.bincount(given, minlength=n_classes)
-    sums = np.bincount(
-        inputs.predictions, np.nan_to_num(inputs.confidence, nan=0.0), minlength=n_classes
+def _map_view(result: FitResult) -> View | None:
+    """Lay a sample of the images out on a plane by t-SNE, the labeled ones among them."""
+    codes, rows = result.task.codes(result.predicted), result.features.rows
+    if codes is None or len(rows) < 5:
+        return None
+    seed = result.settings.seed
+    rng = np.random.default_rng(seed)
+    labeled = result.task.labeled(result.labels.training_y)
+    if len(labeled) > _MAP_IMAGES // 3:
+        labeled = rng.choice(labeled, size=_MAP_IMAGES // 3, replace=False)
+    others = np.setdiff1d(rng.permutation(len(rows))[:_MAP_IMAGES], labeled)
+    index = np.sort(np.concatenate([labeled, others[: _MAP_IMAGES - len(labeled)]]))
+    svg = _map_figure(
+        _plane(rows[index], rng, seed),
+        codes[index],
+        result.confidence[index],
+        result.origin[index] == "label",
+        result.classes,
     )
-    counts = scored.counts
+    return {
+        "svg": svg,
+        "shown": len(index),
+        "n_images": len(rows),
+        "repeats": len(result.classes) > len(PALETTE),
+        "legend": [(name, _class_color(k)) for k, name in enumerate(result.classes)],
+    }
+
+
+def _plane(rows: np.ndarray, rng: np.random.Generator, seed: int) -> np.ndarray:
+    """Return places (m, 2) at which images with similar features are neighbors."""
+    rows = rows.astype(np.float64)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    # Identical rows would have no spread to scale by.
+    rows += rng.normal(scale=1e-6, size=rows.shape)
+    tsne = TSNE(
+        perplexity=min(30.0, (len(rows) - 1) / 3),
+        init="pca" if min(rows.shape) >= 2 else "random",
+        max_iter=500,
+        random_state=seed,
+    )
+    # Its many small steps are faster on one thread, far faster on a busy machine.
+    with threads_for(0):
+        return np.asarray(tsne.fit_transform(rows))
+
+
+def _prediction_rows(result: FitResult, class_rows: list[dict[str, Any]]) -> list[View]:
+    """Count where each class was given and where it is predicted."""
+    present, known = result.task.evidence(result.labels.training_y, len(result.classes))
+    found = result.task.decided(result.proba) & ~known
+    counts = found.sum(axis=0)
+    sums = (result.proba * found).sum(axis=0)
+    colored = result.task.codes(result.predicted) is not None
     return [
-        {
-            "name": printable(name, limit=60),
-            "color": class_color(k),
-            "labeled": int(labeled[k]),
-            "predicted": int(predicted[k]),
-            "share": float(predicted[k] / max(predicted.max(), 1)),
-            "confidence": float(sums[k] / predicted[k]) if predicted[k] else None,
-            "right": int(counts[k, k]),
-            "scored": int(counts[k].sum()),
+        row
+        | {
+            "color": _class_color(k) if colored else None,
+            "given": int(present[:, k].sum()),
+            "found": int(counts[k]),
+            "share": float(counts[k] / max(counts.max(), 1)),
+            "confidence": float(sums[k] / counts[k]) if counts[k] else None,
         }
-        for k, name in enumerate(inputs.classes)
+        for k, row in enumerate(class_rows)
     ]
 
 
-def map_view(inputs: ReportInputs) -> View | None:
-    """Draw the map of the images.
-
-    Parameters
-    ----------
-    inputs : ReportInputs
-        The run.
-
-    Returns
-    -------
-    dict or None
-        ``svg``, ``shown`` and ``repeats`` (whether colours repeat); None without a map.
-    """
-    if inputs.map_xy is None or inputs.map_index is None or len(inputs.map_index) == 0:
-        return None
-    index = inputs.map_index
-    svg = map_figure(
-        inputs.map_xy,
-        inputs.predictions[index],
-        inputs.confidence[index],
-        inputs.origin[index] == "label",
-        inputs.classes,
-    )
-    return {"svg": svg, "shown": len(index), "repeats": len(inputs.classes) > len(PALETTE)}
-
-
-def confidence_view(inputs: ReportInputs | MultiLabelReportInputs) -> View:
-    """Draw how sure the predictions are.
-
-    Parameters
-    ----------
-    inputs : ReportInputs or MultiLabelReportInputs
-        The run.
-
-    Returns
-    -------
-    dict
-        ``svg`` and ``caption``.
-    """
+def _confidence_view(result: FitResult) -> View:
+    """Draw how confident the predictions of unlabeled images are."""
     names = (("propagated", "label propagated"), ("model", "by the model alone"))
-    groups = [(text, inputs.confidence[inputs.origin == key]) for key, text in names]
-    groups = [(text, values) for text, values in groups if len(values)]
-    rest = inputs.confidence[inputs.origin != "label"]
-    unsure = int((rest < 0.5).sum())
+    groups = [(text, result.confidence[result.origin == key]) for key, text in names]
+    rest = result.confidence[result.origin != "label"]
     caption = (
         f"{len(rest):,} images without a label: {int((rest >= 0.9).sum()):,} are predicted with "
-        f"at least 90 % confidence, {unsure:,} with less than 50 %."
+        f"at least 90 % confidence, {int((rest < 0.5).sum()):,} with less than 50 %."
     )
-    return {"svg": confidence_figure(groups or [("none", rest)]), "caption": caption}
+    shown = [group for group in groups if len(group[1])]
+    return {"svg": _confidence_figure(shown or [("none", rest)]), "caption": caption}
 
 
-def gallery_views(galleries: Sequence[Gallery]) -> list[View]:
-    """Encode the pictures of the galleries.
-
-    Parameters
-    ----------
-    galleries : sequence of Gallery
-        Galleries; the empty ones are left out.
-
-    Returns
-    -------
-    list of dict
-        ``title``, ``caption``, ``tiny``, ``paired`` and ``items`` (uri, beside, alt, label,
-        confidence, note, name).
-    """
-    views = []
-    for gallery in galleries:
-        items = [
-            {
-                "uri": thumbnail_uri(item.image),
-                "beside": "" if item.beside is None else thumbnail_uri(item.beside),
-                "alt": f"{printable(item.name, limit=80)}: {printable(item.label, limit=60)}",
-                "label": printable(item.label, limit=60),
-                "confidence": item.confidence,
-                "note": item.note,
-                "name": printable(item.name),
-                "short": printable(item.name, limit=16),
-            }
-            for item in gallery.items
-        ]
-        if items:
-            tiny = all(is_tiny(item.image) for item in gallery.items)
-            views.append(
-                {
-                    "title": gallery.title,
-                    "caption": gallery.caption,
-                    "tiny": tiny,
-                    "paired": any(item["beside"] for item in items),
-                    "items": items,
-                }
-            )
-    return views
+def _learning_view(result: FitResult) -> View | None:
+    """Say and draw what more labels would bring, or why that is not known."""
+    curve = result.curve
+    if curve is None:
+        return {"sentence": result.no_curve, "svg": None} if result.no_curve else None
+    caption = (
+        "Points: models trained on a part of the labels and tested on the others, with a standard "
+        f"error. Band: {100 * curve.level:.0f} % interval."
+    )
+    if abs(curve.shift) >= 0.0005:
+        side = "below" if curve.shift > 0 else "above"
+        caption += (
+            f" Chosen images are not like the others: all is drawn {100 * abs(curve.shift):.1f} "
+            f"points {side} the accuracy on them."
+        )
+    return {
+        "sentence": curve.in_words(),
+        "caption": caption,
+        "rows": [
+            ("now", curve.n_now, curve.now),
+            ("twice the labels", curve.next_n, curve),
+        ],
+        "level": curve.level,
+        "svg": _learning_figure(curve),
+    }
 
 
-def time_rows(seconds: Any) -> list[View]:
-    """List the stages and their share of the longest; ``total`` comes last and has none.
-
-    Parameters
-    ----------
-    seconds : mapping of str to float
-        Time of each stage.
-
-    Returns
-    -------
-    list of dict
-        Name, seconds and share.
-
-    Examples
-    --------
-    >>> [row["share"] for row in time_rows({"total": 3.0, "features": 2.0, "fit": 1.0})]
-    [1.0, 0.5, None]
-    """
-    stages = [(name, float(value)) for name, value in seconds.items() if name != "total"]
-    longest = max((value for _, value in stages), default=0.0) or 1.0
-    rows: list[View] = [
-        {"name": name, "seconds": value, "share": value / longest} for name, value in stages
+def _ledger_rows(result: FitResult) -> list[View]:
+    """Count the labels that were assumed, by method; all of them are in the ledger."""
+    present, known = result.task.evidence(result.labels.training_y, len(result.classes))
+    confidence = {"given": np.ones(int(present.sum()))}
+    # Where the baseline was asked for, nothing was propagated.
+    if "alpha" in result.chosen_settings:
+        propagated = result.propagated
+        confidence["spread over the graph"] = propagated[result.task.decided(propagated) & ~known]
+    if result.ledger is not None:
+        confidence[result.method] = result.ledger.columns()["confidence"]
+    return [
+        {"method": method, "count": len(values), "confidence": float(values.mean())}
+        for method, values in confidence.items()
+        if len(values)
     ]
-    if "total" in seconds:
-        rows.append({"name": "total", "seconds": float(seconds["total"]), "share": None})
-    return rows
-
-
-def candidates_svg(inputs: ReportInputs | MultiLabelReportInputs) -> Markup:
-    """Draw the candidates, or nothing where there are none.
-
-    Parameters
-    ----------
-    inputs : ReportInputs or MultiLabelReportInputs
-        The run.
-
-    Returns
-    -------
-    markupsafe.Markup
-        Inline SVG, or an empty string.
-    """
-    if not inputs.candidates:
-        return Markup()
-    return candidates_figure(inputs.candidates, inputs.supervised_name, n_se=inputs.n_se)

@@ -13,7 +13,7 @@ import numpy as np
 
 from fewlabel import __version__
 from fewlabel.compute import peak_rss_mb
-from fewlabel.data import ImageSet, Labels, MultiLabel, Task
+from fewlabel.data import ImageSet, Labels, Task
 from fewlabel.data.tables import write_table
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
@@ -23,14 +23,12 @@ from fewlabel.evaluate import (
     expected_calibration_error,
     log_loss,
     multilabel_scores,
-    per_class,
     wilson_interval,
 )
 from fewlabel.features.pixels import Progress
 from fewlabel.files import atomic_folder
 from fewlabel.model import Model, Prediction
-from fewlabel.report.multilabel import label_rows
-from fewlabel.report.multilabel_inputs import MultiLabelScored
+from fewlabel.report.scored import Scored, class_rows
 from fewlabel.runs.model import load_run, save_model
 from fewlabel.runs.tables import keep_rounds, write_ledger, write_predictions
 
@@ -45,15 +43,6 @@ __all__ = [
     "save_run",
     "write_predictions",
 ]
-
-SCORES = (
-    "exact_match",
-    "mean_average_precision",
-    "micro_f1",
-    "macro_f1",
-    "calibration_error",
-)
-"""Measures of several labels that a report shows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +116,8 @@ def save_run(
     StorageError
         If the disk is full or cannot be written to.
     """
+    from fewlabel.report.page import render_report
+
     out = Path(out)
     with atomic_folder(out, force=force) as folder:
         write_predictions(
@@ -151,7 +142,7 @@ def save_run(
         summary |= result.summary()
         summary["training"] = None if result.training is None else result.training.to_dict()
         (folder / "metrics.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
-        html = _report_of(
+        html = render_report(
             result,
             images,
             command=command,
@@ -165,14 +156,6 @@ def save_run(
     if result.settings.checkpoint is not None:
         shutil.rmtree(result.settings.checkpoint, ignore_errors=True)
     return out
-
-
-def _report_of(result: FitResult, images: ImageSet, **settings: Any) -> str:
-    from fewlabel.report.multilabel_run import multilabel_report
-    from fewlabel.report.run import run_report
-
-    report = multilabel_report if result.task == MultiLabel() else run_report
-    return report(result, images, **settings)
 
 
 def evaluate_run(
@@ -208,6 +191,8 @@ def evaluate_run(
     LabelError
         If no image is labeled, or the classes are not those of the model.
     """
+    from fewlabel.report.evaluation import render_evaluation
+
     if tuple(labels.classes) != tuple(run.classes):
         raise LabelError(
             f"The labels' classes are {', '.join(labels.classes)}, but the model knows "
@@ -223,17 +208,9 @@ def evaluate_run(
         )
     labeled = images.subset(rows)
     prediction = run.predict(labeled, progress=progress)
-    y, shown = labels.y[rows], {"command": command, "created": _now()}
+    y = labels.y[rows]
     metrics = measure(run.task, y, prediction.proba, run.classes)
-    if run.task == MultiLabel():
-        from fewlabel.report.multilabel_run import multilabel_evaluation_report
-
-        scores = {name: metrics[name] for name in SCORES}
-        html = multilabel_evaluation_report(run, labeled, y, prediction, scores, **shown)
-    else:
-        from fewlabel.report.run import evaluation_report
-
-        html = evaluation_report(run, labeled, y, prediction, **shown)
+    html = render_evaluation(run, labeled, y, prediction, metrics, command=command, created=_now())
     metrics |= {
         "expected": None if run.expected is None else run.expected.to_dict(),
         "seconds": {name: round(value, 3) for name, value in prediction.seconds.items()},
@@ -262,51 +239,37 @@ def measure(
     -------
     dict
         Numbers, in a form that JSON takes: ``accuracy`` with its interval, called ``metric``;
-        the measures of `fewlabel.evaluate.scores`; ``per_class``, a row a class.
+        the measures of `fewlabel.evaluate`; ``per_class``, a row a class.
     """
-    correct = task.correct(y, proba)
+    scored, codes, predicted = Scored(task, y, proba), task.codes(y), task.predict(proba)
+    correct, confidence = scored.correct, scored.confidence
     low, high = wilson_interval(float(correct.sum()), len(y))
-    return {
+    found: dict[str, Any] = {
         "task": task.name,
         "metric": task.metric,
         "n": len(y),
         "accuracy": float(correct.mean()),
         "accuracy_low": low,
         "accuracy_high": high,
-        **_scores(task, y, proba),
-        "mean_confidence": float(task.confidence(proba).mean()),
-        "classes": list(classes),
-        **_tables(task, y, proba, classes),
     }
-
-
-def _scores(task: Task, y: np.ndarray, proba: np.ndarray) -> dict[str, Any]:
-    predicted = task.predict(proba)
-    if task == MultiLabel():
+    if codes is None:
         scores = multilabel_scores(y, predicted, proba)
-        return {name: None if np.isnan(value) else float(value) for name, value in scores.items()}
-    return {
-        "balanced_accuracy": balanced_accuracy(y, predicted),
-        "log_loss": log_loss(y, proba),
-        "brier_score": brier_score(y, proba),
-        "expected_calibration_error": expected_calibration_error(
-            task.correct(y, proba), task.confidence(proba)
-        ),
-    }
-
-
-def _tables(
-    task: Task, y: np.ndarray, proba: np.ndarray, classes: tuple[str, ...]
-) -> dict[str, Any]:
-    if task == MultiLabel():
-        rows = label_rows(MultiLabelScored(y, proba), classes)
-        return {
-            "per_class": [row | {"class": row["name"], "support": row["present"]} for row in rows]
+        found |= {name: None if np.isnan(value) else value for name, value in scores.items()}
+    else:
+        found |= {
+            "balanced_accuracy": balanced_accuracy(codes, predicted),
+            "log_loss": log_loss(codes, proba),
+            "brier_score": brier_score(codes, proba),
+            "expected_calibration_error": expected_calibration_error(correct, confidence),
+            "confusion_matrix": confusion_matrix(codes, predicted, len(classes)).tolist(),
         }
-    predicted = task.predict(proba)
-    return {
-        "confusion_matrix": confusion_matrix(y, predicted, len(classes)).tolist(),
-        "per_class": per_class(y, predicted, len(classes)).rows(classes),
+    return found | {
+        "mean_confidence": float(confidence.mean()),
+        "classes": list(classes),
+        "per_class": [
+            row | {"class": row["name"], "support": row["present"]}
+            for row in class_rows(scored, classes)
+        ],
     }
 
 

@@ -1,0 +1,101 @@
+"""The report of a model on images whose labels are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fewlabel.data import ImageSet
+from fewlabel.evaluate import AccuracyEstimate, estimate_accuracy
+from fewlabel.model import Model, Prediction
+from fewlabel.report.galleries import _evaluation_galleries
+from fewlabel.report.html import _count, _percent, _render
+from fewlabel.report.page import _headline, _measure_rows
+from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
+from fewlabel.report.scored import Scored, class_rows
+
+
+def render_evaluation(
+    model: Model,
+    images: ImageSet,
+    y: np.ndarray,
+    prediction: Prediction,
+    scores: Mapping[str, Any],
+    *,
+    command: str,
+    created: str,
+) -> str:
+    """Render the report of an evaluation.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    images : ImageSet
+        Labeled images.
+    y : ndarray of shape (n,) or (n, K)
+        Their labels.
+    prediction : Prediction
+        What the model predicts for them.
+    scores : mapping of str to float or None
+        Measures by name, as `fewlabel.runs.folder.evaluate_run` gives them.
+    command : str
+        The command that evaluates again.
+    created : str
+        Time in ISO form.
+
+    Returns
+    -------
+    str
+        A whole HTML page, as from `fewlabel.report.page.render_report`.
+    """
+    scored = Scored(model.task, y, prediction.proba)
+    confusion = _confusion_view(scored, model.classes)
+    galleries, mistakes = _evaluation_galleries(scored, images, model.classes)
+    measured = estimate_accuracy(scored.correct, is_random_sample=True)
+    lines = ["" if confusion else "An image counts as right only if every known label is right."]
+    if model.expected is not None:
+        lines.append(_expectation(model.expected, measured.value))
+    facts = [
+        ("images", _count(len(y)), ""),
+        ("mistakes", _count(int((~scored.correct).sum())), "images with a wrong label"),
+        ("classes", _count(len(model.classes)), ""),
+    ]
+    kicker = f"{model.task.metric.capitalize()} on {len(y):,} images with known labels"
+    return _render(
+        "evaluation.html",
+        images,
+        kind="Evaluation",
+        created=created,
+        command=command,
+        sections={
+            "mistakes": "Mistakes",
+            "good": "Confidence",
+            "classes": "Class by class",
+            "made": "How it was made",
+        },
+        head=_headline(kicker, measured, lines, facts, images),
+        warnings=(),
+        measures=_measure_rows(scores),
+        confusion=confusion,
+        galleries=galleries,
+        mistakes=mistakes,
+        reliability=_reliability_view(scored),
+        coverage=_coverage_view(scored),
+        class_rows=class_rows(scored, model.classes),
+        reason="",
+        seconds=prediction.seconds,
+        peak_rss_mb=None,
+        settings={},
+    )
+
+
+def _expectation(expected: AccuracyEstimate, value: float) -> str:
+    """Compare what was measured with what the fit expected."""
+    verdict = "As expected: inside the interval"
+    if not expected.low <= value <= expected.high:
+        verdict = f"{'Above' if value > expected.high else 'Below'} the interval"
+    span = f"{_percent(expected.low)} – {_percent(expected.high)}"
+    return f"{verdict} {span} that `fewlabel fit` gave from {expected.n:,} labels."

@@ -1,0 +1,318 @@
+"""Rows of pictures under one heading, and which images are worth a look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fewlabel.cluster.representatives import pick_representatives
+from fewlabel.cluster.strategies.clusters import typicality
+from fewlabel.data import ImageSet, Task
+from fewlabel.data.label_texts import BAR
+from fewlabel.explain.figure import KINDS, _original_pixels, _overlay_pixels
+from fewlabel.explain.model import Explained
+from fewlabel.fit_result import FitResult
+from fewlabel.report.html import View, _percent
+from fewlabel.report.scored import Scored
+from fewlabel.report.svg import _printable
+from fewlabel.report.thumbnails import _is_tiny, _thumbnail_uri
+from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
+
+_SIZE = 24  # pictures at most
+_MAX_ROUNDS = 4
+_N_NEXT = 12
+_UNSURE_POOL = 1_000
+_READ_SIDE = 96
+_N_MISTAKES = 15
+_CAPTIONS = {
+    "right": "Does the model look at the thing itself, or at what lies around it?",
+    "wrong": "Green speaks for the class that is wrong, and may have misled the model.",
+    "unsure": "What speaks for the class that is doubtful, and what against it.",
+}
+
+
+def _gallery(title: str, caption: str, pictures: list[View]) -> View:
+    return {
+        "title": title,
+        "caption": caption,
+        "pictures": pictures,
+        "tiny": all(picture["tiny"] for picture in pictures),
+        "paired": any(picture["beside"] for picture in pictures),
+    }
+
+
+def _picture(
+    image: np.ndarray,
+    name: str,
+    label: str,
+    confidence: float | None = None,
+    note: str = "",
+    beside: np.ndarray | None = None,
+) -> View:
+    """Encode an image (H, W, C) with its label in bold, and another one beside it."""
+    return {
+        "uri": _thumbnail_uri(image),
+        "tiny": _is_tiny(image),
+        "beside": "" if beside is None else _thumbnail_uri(beside),
+        "alt": f"{_printable(name, limit=80)}: {_printable(label, limit=60)}",
+        "label": _printable(label, limit=60),
+        "confidence": confidence,
+        "note": note,
+        "name": _printable(name),
+        "short": _printable(name, limit=16),
+    }
+
+
+def _pictures(
+    images: ImageSet,
+    rows: np.ndarray,
+    labels: Sequence[str],
+    confidence: np.ndarray | None = None,
+    notes: Sequence[str] | None = None,
+) -> list[View]:
+    """Read images; ``labels``, ``confidence`` and ``notes`` have an entry a row."""
+    if not len(rows):
+        return []
+    native = images.native_shape
+    small = native is not None and max(native[:2]) <= _READ_SIDE
+    pixels = images.read(rows, size=None if small else (_READ_SIDE, _READ_SIDE))
+    return [
+        _picture(
+            image,
+            images.names[row],
+            labels[i],
+            None if confidence is None else float(confidence[i]),
+            notes[i] if notes else "",
+        )
+        for i, (row, image) in enumerate(zip(rows.tolist(), pixels, strict=True))
+    ]
+
+
+def _words(task: Task, y: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """Return labels as texts, in words where an image has none of them."""
+    texts = task.texts(y, classes)
+    return ["none" if text == BAR else text.replace(BAR, f" {BAR} ") for text in texts]
+
+
+def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
+    """Show what to label next, doubtful labels, and predictions of every confidence."""
+    task, y, classes = result.task, result.labels.training_y, result.classes
+    unlabeled = np.setdiff1d(np.arange(len(y)), task.labeled(result.labels.y))
+    order = unlabeled[np.argsort(-result.confidence[unlabeled], kind="stable")]
+    tested = Scored(task, y[result.tested], result.tested_proba)
+    wrong = _most_confident_mistakes(tested)
+    said = _words(task, task.predict(result.tested_proba[wrong]), classes)
+    missed, right = result.tested[wrong], np.setdiff1d(task.labeled(y), result.tested[wrong])
+    if len(right) > _SIZE:
+        scores = typicality(result.features.rows[right], random_state=result.settings.seed)
+        right = right[np.argsort(-scores, kind="stable")[:_SIZE]]
+
+    def predictions(rows: np.ndarray) -> list[View]:
+        texts = _words(task, result.predicted[rows], classes)
+        return _pictures(images, rows, texts, result.confidence[rows])
+
+    return [
+        _gallery(
+            "What to label next",
+            "Images that the model is unsure about, spread over different kinds of images.",
+            predictions(_next_to_label(result, unlabeled)),
+        ),
+        _gallery(
+            "Labeled images that were predicted otherwise",
+            "By models that had not seen their labels: is each of these labels right?",
+            _pictures(
+                images,
+                missed,
+                _words(task, y[missed], classes),
+                notes=[
+                    f"predicted: {text}, {_percent(sure, 0)} sure"
+                    for text, sure in zip(said, tested.confidence[wrong], strict=True)
+                ],
+            ),
+        ),
+        _gallery(
+            "Labeled images",
+            "Some of the labels that everything rests on, the most typical ones.",
+            _pictures(images, right, _words(task, y[right], classes)),
+        ),
+        _gallery(
+            "Least confident",
+            "Predictions that are most likely wrong.",
+            predictions(order[::-1][:_SIZE]),
+        ),
+        _gallery(
+            "Most confident",
+            "Spread over the tenth of the images with the most confident predictions.",
+            predictions(_spread(order)),
+        ),
+        *_disagreement(result, images, unlabeled),
+    ]
+
+
+def _disagreement(result: FitResult, images: ImageSet, unlabeled: np.ndarray) -> list[View]:
+    """Show where propagation and the supervised baseline predict otherwise, if both are there."""
+    if not hasattr(result.model.classifier, "supervised_proba"):
+        return []
+    task, propagated = result.task, result.propagated[unlabeled]
+    baseline = task.predict(result.supervised_proba()[unlabeled])
+    differ = np.flatnonzero(~task.correct(baseline, propagated))
+    strongest = np.argsort(-task.confidence(propagated[differ]), kind="stable")[:_SIZE]
+    differ = differ[strongest]
+    rows = unlabeled[differ]
+    return [
+        _gallery(
+            "Graph and supervised baseline disagree",
+            "Spread by similarity the label is one thing, by the supervised baseline another: "
+            "these classes are hard to tell apart.",
+            _pictures(
+                images,
+                rows,
+                _words(task, result.predicted[rows], result.classes),
+                result.confidence[rows],
+                [f"supervised: {text}" for text in _words(task, baseline[differ], result.classes)],
+            ),
+        )
+    ]
+
+
+def _next_to_label(result: FitResult, unlabeled: np.ndarray) -> np.ndarray:
+    """Choose images whose labels would help most: unsure, and unlike each other."""
+    if len(unlabeled) <= _N_NEXT:
+        return unlabeled
+    margin = result.task.margin(result.proba[unlabeled])
+    size = min(_UNSURE_POOL, max(_N_NEXT, len(unlabeled) // 5))
+    pool = unlabeled[np.argsort(margin, kind="stable")[:size]]
+    rows, seed = result.features.rows[pool], result.settings.seed
+    return pool[pick_representatives(rows, _N_NEXT, method="medoids", random_state=seed).indices]
+
+
+def _spread(order: np.ndarray) -> np.ndarray:
+    """Take some of the most confident tenth, evenly: the very top is often one thing."""
+    top = order[: max(_SIZE, len(order) // 10)]
+    return top[np.unique(np.linspace(0, len(top) - 1, _SIZE).astype(int))] if len(top) else top
+
+
+def _most_confident_mistakes(scored: Scored) -> np.ndarray:
+    wrong = np.flatnonzero(~scored.correct)
+    return wrong[np.argsort(-scored.confidence[wrong], kind="stable")[:_SIZE]]
+
+
+def _evaluation_galleries(
+    scored: Scored, images: ImageSet, classes: Sequence[str]
+) -> tuple[list[View], list[View]]:
+    """Show the worst mistakes and the least confident predictions, and list the former."""
+    confidence = scored.confidence
+    predicted = _words(scored.task, scored.task.predict(scored.proba), classes)
+    true = _words(scored.task, scored.y, classes)
+
+    def shown(rows: np.ndarray) -> list[View]:
+        notes = [f"true: {true[i]}" for i in rows]
+        return _pictures(images, rows, [predicted[i] for i in rows], confidence[rows], notes)
+
+    worst = _most_confident_mistakes(scored)
+    galleries = [
+        _gallery(
+            "Worst mistakes",
+            "Wrong and most confident: mislabeled images show up here first.",
+            shown(worst),
+        ),
+        _gallery(
+            "Least confident",
+            "Where the model hesitates, right or wrong.",
+            shown(np.argsort(confidence, kind="stable")[:_SIZE]),
+        ),
+    ]
+    mistakes = [
+        {
+            "name": _printable(images.names[i], limit=60),
+            "true": _printable(true[i], limit=40),
+            "predicted": _printable(predicted[i], limit=40),
+            "confidence": float(confidence[i]),
+        }
+        for i in worst[:_N_MISTAKES]
+    ]
+    return galleries, mistakes
+
+
+def _accepted_galleries(
+    history: TrainingHistory | None, images: ImageSet, predicted: Sequence[str]
+) -> list[View]:
+    """Show pseudo-labels that networks were trained on, in some of the rounds."""
+    if history is None:
+        return []
+    filled = [accepted for accepted in history.accepted if len(accepted.rows)]
+    if len(filled) > _MAX_ROUNDS:
+        places = np.linspace(0, len(filled) - 1, _MAX_ROUNDS).round().astype(int)
+        filled = [filled[place] for place in places]
+    named = len({accepted.network for accepted in filled}) > 1
+    galleries = []
+    for accepted in filled:
+        chosen = _choose_spread(accepted.codes, accepted.confidence)
+        rows = accepted.rows[chosen]
+        names = history.classes or [f"class {k}" for k in range(accepted.codes.max() + 1)]
+        labels = [names[code] for code in accepted.codes[chosen].tolist()]
+        pairs = zip(labels, rows.tolist(), strict=True)
+        notes = [f"in the end: {predicted[k]}" if predicted[k] != a else "" for a, k in pairs]
+        of = f", {accepted.network}" if named else ""
+        galleries.append(
+            _gallery(
+                f"Pseudo-labels of round {accepted.round}{of}",
+                _accepted_caption(accepted),
+                _pictures(images, rows, labels, accepted.confidence[chosen], notes),
+            )
+        )
+    return galleries
+
+
+def _choose_spread(codes: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """Choose the most confident of each class in turn, then the least confident of all."""
+    order = np.argsort(-confidence, kind="stable")
+    if len(order) <= _SIZE:
+        return order
+    least, rest = order[len(order) - _SIZE // 2 :], order[: len(order) - _SIZE // 2]
+    # The most confident are often all of one class: each class gives one before any gives two.
+    turn = np.empty(len(rest), dtype=np.int64)
+    for code in np.unique(codes[rest]):
+        of_class = np.flatnonzero(codes[rest] == code)
+        turn[of_class] = np.arange(len(of_class))
+    top = np.argsort(turn, kind="stable")[: _SIZE - _SIZE // 2]
+    return np.concatenate([rest[np.sort(top)], least])
+
+
+def _accepted_caption(accepted: AcceptedLabels) -> str:
+    count = len(accepted.rows)
+    if count <= _SIZE:
+        return f"All {count} of this round." if count > 1 else "The only one of this round."
+    # Rounded down: "at least 100 % sure" would promise more than 99.6 % does.
+    low, middle = np.floor(100 * np.quantile(accepted.confidence, [0.0, 0.5]) + 1e-9)
+    return (
+        f"{count:,} images, half of them at least {middle:.0f} % sure, all at least "
+        f"{low:.0f} %. First {_SIZE - _SIZE // 2} of the most confident, of as many classes as "
+        f"possible, then the {_SIZE // 2} least confident: mistakes show up there."
+    )
+
+
+def _explained_galleries(
+    explained: Sequence[Explained], classes: Sequence[str], audited: bool
+) -> list[View]:
+    """Show explained predictions by kind, each image with its explanation beside it."""
+    where = "Images of the audit."
+    if not audited:
+        where = "Labeled images, as predicted by models that did not see their labels."
+    galleries = []
+    for kind in dict.fromkeys(one.kind for one in explained):
+        pictures = [
+            _picture(
+                _original_pixels(one.explanation),
+                one.name,
+                classes[one.explanation.target],
+                float(one.explanation.proba[one.explanation.target]),
+                f"{one.note}, stability {one.explanation.stability:.2f}".removeprefix(", "),
+                _overlay_pixels(one.explanation),
+            )
+            for one in explained
+            if one.kind == kind
+        ]
+        galleries.append(_gallery(KINDS[kind], f"{where} {_CAPTIONS[kind]}", pictures))
+    return galleries

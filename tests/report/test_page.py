@@ -1,0 +1,194 @@
+"""The pages: whole, self-contained, safe, and saying the right thing first."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+
+import numpy as np
+import pytest
+
+from fewlabel.data import Labels, Skipped
+from fewlabel.evaluate import estimate_accuracy
+from fewlabel.explain.explanation import Explanation
+from fewlabel.explain.model import Explained
+
+from .examples import (
+    ONE,
+    SEVERAL,
+    TASKS,
+    Page,
+    candidates,
+    curve,
+    fit_result,
+    images,
+    page_of,
+    words,
+)
+from .test_evaluation import evaluation_page
+
+EVIL = "<script>alert('x')</script>"
+
+
+@pytest.fixture(scope="module")
+def pages():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fewlabel.report.views._plane", lambda rows, rng, seed: rows[:, :2])
+        return {
+            "one label": page_of(fit_result()),
+            "several labels": page_of(fit_result(SEVERAL)),
+            "many classes": page_of(fit_result(n_classes=25)),
+            "evaluation": evaluation_page(),
+            "evaluation, several": evaluation_page(SEVERAL),
+        }
+
+
+KINDS = ("one label", "several labels", "many classes", "evaluation", "evaluation, several")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_loaded_and_nothing_runs(pages, kind):
+    parsed = Page(pages[kind])
+    assert all(address.startswith(("data:", "#")) for address in parsed.addresses)
+    assert not {"script", "iframe", "object", "embed", "form"} & {tag for tag, _ in parsed.tags}
+    assert not re.search(r"https?://|@import|url\((?!#)", pages[kind])
+    policies = [a for t, a in parsed.tags if t == "meta" and "http-equiv" in a]
+    assert [p["http-equiv"] for p in policies] == ["Content-Security-Policy"]
+    assert policies[0]["content"].startswith("default-src 'none'; img-src data:;")
+    assert "script-src" not in policies[0]["content"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_structure_is_accessible(pages, kind):
+    parsed = Page(pages[kind])
+    assert len(set(parsed.ids)) == len(parsed.ids)
+    targets = [a[1:] for a in parsed.addresses if a.startswith("#")]
+    assert targets
+    assert set(targets) <= set(parsed.ids)
+    count = [tag for tag, _ in parsed.tags].count
+    assert count("h1") == 1
+    assert count("table") == count("caption") > 0
+    assert all(a.get("alt") for t, a in parsed.tags if t == "img")
+    assert all(a.get("role") == "img" and a.get("aria-label") for t, a in parsed.tags if t == "svg")
+    assert ("html", {"lang": "en"}) in parsed.tags
+    assert "prefers-color-scheme: dark" in pages[kind]
+    assert "@media print" in pages[kind]
+
+
+def test_same_fit_same_page(pages):
+    assert page_of(fit_result()) == pages["one label"]
+    assert evaluation_page() == pages["evaluation"]
+
+
+def test_sections_follow_what_there_is(pages):
+    one, several = words(pages["one label"]), words(pages["several labels"])
+    for text in ("Confusion matrix", "Map of the images", "most frequent confusions"):
+        assert text in one
+        assert text not in several
+    for text in ("Exact match, estimated", "macro F1", "Class by class", "every known label"):
+        assert text in several
+        assert text not in one
+    for text in ("What to label next", "Graph and supervised baseline disagree", "1 min 1 s"):
+        assert text in one
+        assert text in several
+    assert "1 warning" in one
+    assert "<code>fewlabel select</code>" in pages["one label"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_names_from_files_are_escaped(task):
+    classes = [EVIL, "$\\frac$ & \"co\" 'x'", "日本 `b`\x00\x1b[31m\udcff\n"]
+    pictures = images()
+    pictures.source, pictures.skipped = EVIL, (Skipped(EVIL + "\udc80", EVIL),)
+    seconds = {EVIL: 1.0}
+    result = fit_result(task, classes=classes, warnings=[EVIL], seconds=seconds)
+    pages = [
+        page_of(result, pictures, command=EVIL),
+        evaluation_page(task, pictures=pictures, classes=classes),
+    ]
+    for text in pages:
+        assert "<script" not in text
+        assert text.count("&lt;script&gt;") > 8
+        assert "日本" in text
+        Page(text)
+        # Control characters and file names that are not UTF-8 leave a page that is.
+        text.encode("utf-8")
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_headline_of_an_estimate():
+    estimate = estimate_accuracy([True] * 45 + [False] * 5)
+    text = words(page_of(fit_result(estimate=estimate)))
+    assert "estimated from 50 labeled images 90.0 % 95 % interval 78.6 % – 95.7 %" in text
+    assert "Measured by cross-fitting." in text
+    assert "not a random sample" in text
+    assert "Measured on 60 labeled images" in text
+    text = words(page_of(fit_result(estimate=estimate, n_networks=2)))
+    assert "Measured on held-out labels." in text
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize("task", TASKS)
+def test_an_audit_takes_the_headline_and_the_charts(task):
+    result = fit_result(task)
+    y = result.labels.y.copy()
+    y[60:80] = task.predict(result.proba[60:80])
+    purpose = ("train",) * 60 + ("audit",) * 20 + ("",) * 120
+    audit = estimate_accuracy([True] * 15 + [False] * 5, is_random_sample=True)
+    labels = Labels(y, result.classes, purpose)
+    text = words(page_of(dataclasses.replace(result, labels=labels, audit=audit)))
+    assert "from a random audit of 20 images 75.0 %" in text
+    assert "From the 60 labels to train on, by cross-fitting" in text
+    assert "Measured on 20 images of the audit" in text
+    assert "Check the accuracy on a random sample" not in text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_headline_without_a_value():
+    nothing = dataclasses.replace(fit_result().estimate, value=math.nan, low=0.0, high=1.0, n=0)
+    text = page_of(fit_result(estimate=nothing))
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", text).lower()
+    assert "from 0 labeled images –" in words(text)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_learning_curve_or_why_there_is_none():
+    with_curve = page_of(fit_result(curve=curve()))
+    assert "Would more labels help?" in with_curve
+    assert "With 200 labels" in with_curve
+    assert "Too few labels." in page_of(fit_result(no_curve="Too few labels."))
+    assert "Would more labels help?" not in page_of(fit_result())
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_bars_of_candidates_are_as_long_as_they_were_chosen_by():
+    for n_se, text in ((1.0, "one standard error"), (2.0, "two standard errors")):
+        assert f"({text} of the difference)" in page_of(fit_result(choice=candidates(n_se=n_se)))
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_explained_predictions_have_a_section_of_their_own(monkeypatch):
+    flat = np.full((4, 4, 1), 7, np.uint8)
+    segments = np.arange(16).reshape(4, 4) // 4
+    weights = np.array([[0.1, 0.2, -0.3, 0.4]] * 2)
+    explanation = Explanation(
+        flat, segments, np.ones(4, bool), weights[0], weights, weights[0][segments],
+        np.array([0.2, 0.7, 0.1]), 1, 0.9, "grid", "gray", 20,
+    )  # fmt: skip
+    found = [Explained(explanation, "a.png", "class 1", "class 0", "wrong", "true: class 0")] * 2
+    monkeypatch.setattr("fewlabel.report.page.explain_fit", lambda *_, **__: found)
+    page = page_of(fit_result(), n_explained=2)
+    section = page.split('<h2 id="why">')[1].split("<h2")[0]
+    assert section.count('<div class="pair">') == 2
+    assert section.count("<img") == 4
+    assert "true: class 0, stability 1.00" in section
+    assert "as predicted by models that did not see their labels" in section
+    assert '<a href="#why">Why it decided so</a>' in page
+    assert 'id="why"' not in page_of(fit_result())
+
+
+def test_size_of_a_large_report():
+    assert len(page_of(fit_result(n_classes=43, n=4000)).encode()) < 1_000_000
+    assert fit_result().task == ONE
