@@ -173,7 +173,7 @@ def test_letters_have_no_mirror(bare: Path) -> None:
 @pytest.mark.parametrize("name", ["fashion-mnist", "mnist"])
 def test_every_remote_file_has_a_checksum_and_a_size(name: str) -> None:
     files = catalogue.BENCHMARKS[name].files
-    assert [file.name for file in files] == list(catalogue.IDX_NAMES)
+    assert [file.name for file in files] == list(catalogue._IDX_NAMES)
     assert all(file.sha256 and len(file.sha256) == 64 for file in files)
     assert all(4_000 < file.max_bytes < 30_000_000 for file in files)
     assert len(catalogue.BENCHMARKS[name].mirrors) >= 2

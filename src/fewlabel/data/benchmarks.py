@@ -11,9 +11,9 @@ import numpy as np
 from fewlabel.data import grocery
 from fewlabel.data.arrays import image_set_from_array
 from fewlabel.data.catalogue import (
+    _IDX_NAMES,
     BENCHMARKS,
     DIGITS_TEST,
-    IDX_NAMES,
     NAMES,
     BenchmarkInfo,
     _Benchmark,
@@ -224,7 +224,7 @@ def _by_hand(name: str) -> str:
     files = (
         "the folders train, val and test, each with one folder a class,"
         if name == "grocery"
-        else f"the files {', '.join(IDX_NAMES)}"
+        else f"the files {', '.join(_IDX_NAMES)}"
     )
     mirrors = BENCHMARKS[name].mirrors
     origin = f" (from {mirrors[0]})" if mirrors else ""

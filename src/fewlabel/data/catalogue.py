@@ -56,143 +56,90 @@ class _Benchmark:
     by_hand: str = ""
 
 
-_MNIST_MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
-_FASHION_MIRRORS = (
-    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-)
-_FASHION_CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
+_IDX_NAMES = tuple(
+    f"{split}-{kind}-ubyte.gz"
+    for split in ("train", "t10k")
+    for kind in ("images-idx3", "labels-idx1")
 )
 # Sizes and SHA-256 of the official .gz files. Files that a user puts into FEWLABEL_DATA are
 # read as they are: repacked ones hold the same images under another checksum.
 _MNIST_FILES = (
-    _RemoteFile(
-        "train-images-idx3-ubyte.gz",
-        9_912_422,
-        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    ),
-    _RemoteFile(
-        "train-labels-idx1-ubyte.gz",
-        28_881,
-        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    ),
-    _RemoteFile(
-        "t10k-images-idx3-ubyte.gz",
-        1_648_877,
-        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    ),
-    _RemoteFile(
-        "t10k-labels-idx1-ubyte.gz",
-        4_542,
-        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-    ),
+    (9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+    (28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+    (1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+    (4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
 )
 _FASHION_FILES = (
-    _RemoteFile(
-        "train-images-idx3-ubyte.gz",
-        26_421_880,
-        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-    ),
-    _RemoteFile(
-        "train-labels-idx1-ubyte.gz",
-        29_515,
-        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-    ),
-    _RemoteFile(
-        "t10k-images-idx3-ubyte.gz",
-        4_422_102,
-        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-    ),
-    _RemoteFile(
-        "t10k-labels-idx1-ubyte.gz",
-        5_148,
-        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-    ),
+    (26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+    (29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+    (4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+    (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
 )
-IDX_NAMES = tuple(file.name for file in _MNIST_FILES)
 
-BENCHMARKS: Mapping[str, _Benchmark] = MappingProxyType(
-    {
-        "digits": _Benchmark(
-            BenchmarkInfo(
-                "digits",
-                "handwritten digits, 8x8 grey, that ship with scikit-learn",
-                1297,
-                DIGITS_TEST,
-                10,
-                "CC BY 4.0 (E. Alpaydin, C. Kaynak)",
-            )
+
+def _idx_files(known: tuple[tuple[int, str], ...]) -> tuple[_RemoteFile, ...]:
+    return tuple(
+        _RemoteFile(n, size, sha) for n, (size, sha) in zip(_IDX_NAMES, known, strict=True)
+    )
+
+
+_FASHION_CLASSES = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle_boot"
+
+_ALL = (
+    _Benchmark(
+        BenchmarkInfo(
+            "digits", "handwritten digits, 8x8 grey, that ship with scikit-learn",
+            1_297, DIGITS_TEST, 10, "CC BY 4.0 (E. Alpaydin, C. Kaynak)",
+        )
+    ),
+    _Benchmark(
+        BenchmarkInfo(
+            "fashion-mnist", "pictures of clothes, 28x28 grey",
+            60_000, 10_000, 10, "MIT (Zalando Research)",
         ),
-        "fashion-mnist": _Benchmark(
-            BenchmarkInfo(
-                "fashion-mnist",
-                "pictures of clothes, 28x28 grey",
-                60_000,
-                10_000,
-                10,
-                "MIT (Zalando Research)",
-            ),
-            _FASHION_CLASSES,
-            _FASHION_MIRRORS,
-            _FASHION_FILES,
+        tuple(name.replace("_", " ") for name in _FASHION_CLASSES.split()),
+        (
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         ),
-        "mnist": _Benchmark(
-            BenchmarkInfo(
-                "mnist",
-                "handwritten digits, 28x28 grey",
-                60_000,
-                10_000,
-                10,
-                "public (Y. LeCun, C. Cortes, C. Burges)",
-            ),
-            tuple("0123456789"),
-            _MNIST_MIRRORS,
-            _MNIST_FILES,
+        _idx_files(_FASHION_FILES),
+    ),
+    _Benchmark(
+        BenchmarkInfo(
+            "mnist", "handwritten digits, 28x28 grey",
+            60_000, 10_000, 10, "public (Y. LeCun, C. Cortes, C. Burges)",
         ),
-        "letters": _Benchmark(
-            BenchmarkInfo(
-                "letters",
-                "handwritten letters A to Z, 28x28 grey, cut and centred as MNIST is",
-                10_424,
-                572,
-                26,
-                "Chars74K and Muti-Kara, for research",
-            ),
-            tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
-            by_hand="It has no public mirror in this form: it is made of the handwritten letters "
-            "of Chars74K (writers 1 to 44 for training) and the Muti-Kara capitals, centred in "
-            "28x28 pixels. ",
+        tuple("0123456789"),
+        (
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
         ),
-        "grocery": _Benchmark(
-            BenchmarkInfo(
-                "grocery",
-                "photos of groceries in shops, in colour, of different sizes",
-                grocery.COUNTS["train"],
-                grocery.COUNTS["test"],
-                43,
-                "MIT (M. Klasson, C. Zhang, H. Kjellström)",
-            ),
-            mirrors=(
-                "https://codeload.github.com/marcusklasson/GroceryStoreDataset/zip/refs/heads/master",
-                "https://github.com/marcusklasson/GroceryStoreDataset/archive/refs/heads/master.zip",
-            ),
-            files=(_RemoteFile("grocery-master.zip", 1_000_000_000),),
+        _idx_files(_MNIST_FILES),
+    ),
+    _Benchmark(
+        BenchmarkInfo(
+            "letters", "handwritten letters A to Z, 28x28 grey, cut and centred as MNIST is",
+            10_424, 572, 26, "Chars74K and Muti-Kara, for research",
         ),
-    }
-)
+        tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+        by_hand="It has no public mirror in this form: it is made of the handwritten letters of "
+        "Chars74K (writers 1 to 44 for training) and the Muti-Kara capitals, centred in 28x28 "
+        "pixels. ",
+    ),
+    _Benchmark(
+        BenchmarkInfo(
+            "grocery", "photos of groceries in shops, in colour, of different sizes",
+            grocery.COUNTS["train"], grocery.COUNTS["test"], 43,
+            "MIT (M. Klasson, C. Zhang, H. Kjellström)",
+        ),
+        mirrors=(
+            "https://codeload.github.com/marcusklasson/GroceryStoreDataset/zip/refs/heads/master",
+            "https://github.com/marcusklasson/GroceryStoreDataset/archive/refs/heads/master.zip",
+        ),
+        files=(_RemoteFile("grocery-master.zip", 1_000_000_000),),
+    ),
+)  # fmt: skip
+BENCHMARKS: Mapping[str, _Benchmark] = MappingProxyType({b.info.name: b for b in _ALL})
 
 NAMES = tuple(BENCHMARKS)
 """Names of the benchmark data sets."""
