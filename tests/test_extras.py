@@ -94,12 +94,6 @@ def test_operators_are_declared_where_torchvision_does_not_match(torchvision):
     assert "torchvision._half" not in sys.modules
 
 
-def test_a_torchvision_that_matches_is_left_alone(torchvision):
-    _, declared = torchvision
-    extras._declare_torchvision_operators()
-    assert declared == []
-
-
 def test_another_failure_is_not_hidden(torchvision):
     outcomes, declared = torchvision
     outcomes.append(RuntimeError("out of luck"))
@@ -108,18 +102,15 @@ def test_another_failure_is_not_hidden(torchvision):
     assert declared == []
 
 
-def test_it_is_done_once(torchvision, monkeypatch):
+@pytest.mark.parametrize("case", ["it matches", "it was imported before", "it is not installed"])
+def test_nothing_is_declared_where(case, torchvision, monkeypatch):
     outcomes, declared = torchvision
-    outcomes.append(MISMATCH)
-    monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
-    extras._declare_torchvision_operators()
-    assert declared == []
-
-
-def test_without_torchvision_there_is_nothing_to_do(torchvision, monkeypatch):
-    outcomes, declared = torchvision
-    outcomes.append(MISMATCH)
-    monkeypatch.setattr(extras, "is_installed", lambda name: False)
+    if case != "it matches":
+        outcomes.append(MISMATCH)
+    if case == "it was imported before":
+        monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
+    if case == "it is not installed":
+        monkeypatch.setattr(extras, "is_installed", lambda name: False)
     extras._declare_torchvision_operators()
     assert declared == []
 
