@@ -1,4 +1,4 @@
-# make demo: the whole road on the digits.  make test: everything that must pass.
+# make demo: the whole pipeline on the digits.  make test: everything that must pass.
 # The first target that needs them makes .venv and installs the packages; later ones start at once.
 
 PYTHON ?= python3
@@ -11,7 +11,7 @@ CODE := src tests docs benchmarks experiments
 .PHONY: help demo test check bench docs clean
 
 help:
-	@echo "make demo    the whole road on the digits, in under a minute (report in fewlabel-demo/)"
+	@echo "make demo    the whole pipeline on the digits, in under a minute (report in fewlabel-demo/)"
 	@echo "make test    lint, types, layers, docstrings, docs, tests and doctests"
 	@echo "make check   lint, types and layers only"
 	@echo "make bench   the accuracy table of the README into $(RESULTS)/ (about an hour)"
