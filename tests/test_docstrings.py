@@ -24,6 +24,7 @@ SKIP = ("fewlabel.cli", "fewlabel.__main__")
 # What all methods share stands once: at the top of the module, or in the docstring of the class.
 SHORT = (
     *(f"fewlabel.data.task.{name}" for name in ("Task.", "SingleLabel", "MultiLabel")),
+    *(f"fewlabel.nets.batches.{name}." for name in ("Batch", "TrainingSet")),
     "fewlabel.nets.loop.Trainer.",
     "fewlabel.nets.network.Network.",
 )

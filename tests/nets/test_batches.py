@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fewlabel.errors import UsageError
-from fewlabel.nets.batches import TrainingSet, _epoch_rows, _n_batches, as_inputs, to_network
+from fewlabel.nets.batches import TrainingSet, _epoch_rows, _n_batches, _to_network, as_inputs
 
 CPU = torch.device("cpu")
 
@@ -34,7 +34,7 @@ def test_a_read_only_array_is_copied():
     ("shape", "expected"), [((2, 5, 6), (2, 1, 5, 6)), ((2, 5, 6, 3), (2, 3, 5, 6))]
 )
 def test_images_reach_the_network_channels_first_from_0_to_1(shape, expected):
-    batch = to_network(as_inputs(np.full(shape, 255, dtype=np.uint8)), CPU)
+    batch = _to_network(as_inputs(np.full(shape, 255, dtype=np.uint8)), CPU)
     assert batch.shape == expected
     assert batch.unique().tolist() == [1.0]
 

@@ -22,7 +22,7 @@ from fewlabel.nets import (
 )
 from fewlabel.nets.augment import make_augmentation
 from fewlabel.nets.batches import as_inputs
-from fewlabel.nets.callbacks import Validation
+from fewlabel.nets.callbacks import _Validation
 
 CPU = torch.device("cpu")
 SETTINGS = TrainSettings(n_epochs=6, batch_size=32, learning_rate=5e-3, checkpoint_seconds=0.0)
@@ -173,7 +173,7 @@ def test_the_best_weights_on_validation_data_are_kept_and_training_stops():
     X, classes = blobs(2)
     settings = dataclasses.replace(SETTINGS, n_epochs=60, patience=3)
     trainer = Trainer(network(), settings, device=CPU)
-    validation = Validation(
+    validation = _Validation(
         as_inputs(X), classes, lambda y, logits: float(np.mean(logits.argmax(axis=1) == y))
     )
     trained = trainer.fit(training_set(), validation)

@@ -9,7 +9,7 @@ from fewlabel.errors import UsageError
 from fewlabel.nets.losses import (
     _head_bias,
     _loss_for,
-    masked_asymmetric_loss,
+    _masked_asymmetric_loss,
     masked_binary_cross_entropy,
     mean_loss,
     smooth_targets,
@@ -43,7 +43,7 @@ def test_smoothed_targets_still_sum_to_1():
 
 
 def test_unknown_entries_have_no_loss_and_no_gradient():
-    for loss in (masked_binary_cross_entropy, masked_asymmetric_loss):
+    for loss in (masked_binary_cross_entropy, _masked_asymmetric_loss):
         logits = torch.tensor([[0.5, -1.0, 2.0]], requires_grad=True)
         known = torch.tensor([[1.0, 0.0, 0.5]])
         targets = torch.tensor([[0.0, 1.0, 0.3]])
@@ -58,11 +58,11 @@ def test_the_asymmetric_loss_is_binary_cross_entropy_without_its_asymmetry():
     known = torch.ones(3, 4)
     plain = {"gamma_negative": 0.0, "gamma_positive": 0.0, "clip": 0.0}
     torch.testing.assert_close(
-        masked_asymmetric_loss(logits, targets, known, **plain),
+        _masked_asymmetric_loss(logits, targets, known, **plain),
         masked_binary_cross_entropy(logits, targets, known),
     )
     # An easy absent label counts less than a present one that is as easy.
-    absent, present = masked_asymmetric_loss(
+    absent, present = _masked_asymmetric_loss(
         torch.tensor([[-2.0], [2.0]]), torch.tensor([[0.0], [1.0]])
     )
     assert absent < present / 50

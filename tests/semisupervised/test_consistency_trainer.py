@@ -57,7 +57,7 @@ def test_a_step_passes_weak_images_once_without_and_the_rest_once_with_a_gradien
     train = trainer(teacher=teacher)
     live, averaged = [], []
     watch(train.network, live)
-    watch(train.average.network, averaged)
+    watch(train.average.module, averaged)
     train.fit(LABELED)
     without, joined = (12, False, False), (4 + 12, True, True)
     if teacher == "ema":
@@ -77,7 +77,7 @@ def test_pseudo_labels_are_constants_and_the_teacher_gets_no_gradient():
     assert not weights.requires_grad
     torch.testing.assert_close(targets.sum(dim=1), torch.ones(12))
     train.loss(batch).backward()
-    assert all(parameter.grad is None for parameter in train.average.network.parameters())
+    assert all(parameter.grad is None for parameter in train.average.module.parameters())
     assert train.network.head.weight.grad.abs().max() > 0
 
 

@@ -15,7 +15,7 @@ from fewlabel import BinaryExperts, NetworkClassifier
 from fewlabel.data import image_set_from_array
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.nets import FineTuning
-from fewlabel.nets.batches import as_inputs, to_network
+from fewlabel.nets.batches import _to_network, as_inputs
 from fewlabel.semisupervised import expert_rounds, expert_store, experts
 from fewlabel.semisupervised.expert_store import load_experts
 from fewlabel.semisupervised.ledger import HELD
@@ -250,7 +250,7 @@ def test_a_backbone_is_turned_into_experts(tints, tmp_path):
     experts, scale = load_experts(tmp_path / "round-1" / "experts")
     small = image_set_from_array(images).read(slice(None), size=(24, 24), channels=3)
     with torch.inference_mode():
-        logits = experts(to_network(as_inputs(small), torch.device("cpu"))).numpy()
+        logits = experts(_to_network(as_inputs(small), torch.device("cpu"))).numpy()
     np.testing.assert_allclose(scale(logits), claims, atol=1e-4)
     again = BinaryExperts(network, **settings, checkpoint=tmp_path).fit(images, known)
     assert again.accepted_[1][0].tolist() == model.accepted_[1][0].tolist()

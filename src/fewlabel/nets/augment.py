@@ -8,31 +8,40 @@ gives the same changes on every device.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from fewlabel.errors import UsageError
-from fewlabel.nets.augment_ops import COLOUR_OPS, N_GREY_OPS
+from fewlabel.nets.augment_ops import _COLOR_OPS, _N_GRAY_OPS
+from fewlabel.params import check_arguments, choice, integer, number
 
-FILLS = {"reflect": "reflection", "edge": "border", "zero": "zeros"}
+_FILLS = {"reflect": "reflection", "edge": "border", "zero": "zeros"}
 
 # Columns of a row's motion, and how far RandAugment takes each at magnitude 1.
 _ANGLE, _SHEAR_X, _SHEAR_Y, _SHIFT_X, _SHIFT_Y, _SCALE = range(6)
 _FARTHEST = {_ANGLE: 30.0, _SHEAR_X: 0.3, _SHEAR_Y: 0.3, _SHIFT_X: 0.3, _SHIFT_Y: 0.3}
 _N_COLUMNS = 10
 
+_FRACTION = [number(0, 1, closed="both")]
+_CONSTRAINTS = {
+    "flip": ["boolean"],
+    "rotate": [number(0, 180, closed="both")],
+    "scale": [number(0, 0.9, closed="both")],
+    **dict.fromkeys(("shear", "shift", "cutout", "magnitude"), _FRACTION),
+    "n_ops": [integer(0, 10)],
+    "fill": [choice(_FILLS)],
+}
+
 
 @dataclass(frozen=True)
 class Augmentation:
     """Random changes of a batch of images: every row draws its own within these ranges.
 
-    Colours change first, then one affine map moves the pixels, then a square is cut out.
+    Colors change first, then one affine map moves the pixels, then a square is cut out.
 
     Attributes
     ----------
@@ -42,18 +51,18 @@ class Augmentation:
     rotate : float
         Largest angle in degrees, to both sides.
     scale : float
-        Largest change of size, as a share: 0.1 is from 0.9 to 1.1 times.
+        Largest change of size, as a fraction: 0.1 is from 0.9 to 1.1 times.
     shear : float
-        Largest slant along each axis, as a share of the other side.
+        Largest slant along each axis, as a fraction of the other side.
     shift : float
-        Largest shift along each axis, as a share of the side. Without rotation, scale, shear
+        Largest shift along each axis, as a fraction of the side. Without rotation, scale, shear
         and operations, images are shifted by whole pixels and so not blurred.
     cutout : float
-        Largest side of the square that is cut out, as a share of the image's; it is filled with
-        the mean colour of the image (DeVries & Taylor 2017).
+        Largest side of the square that is cut out, as a fraction of the image's; it is filled with
+        the mean color of the image (DeVries & Taylor 2017).
     n_ops : int
         Operations of RandAugment per image (Cubuk et al. 2020): doing nothing, one of the
-        changes of colour in `fewlabel.nets.augment_ops`, a rotation up to 30°, a shear or a
+        changes of color in `fewlabel.nets.augment_ops`, a rotation up to 30°, a shear or a
         shift up to 0.3.
     magnitude : float
         Strength of those operations from 0 to 1; each draws its own up to this.
@@ -80,82 +89,13 @@ class Augmentation:
     fill: str = "reflect"
 
     def __post_init__(self) -> None:
-        limits = {"rotate": 180.0, "scale": 0.9, "n_ops": 10}
-        for name in ("rotate", "scale", "shear", "shift", "cutout", "n_ops", "magnitude"):
-            value, most = getattr(self, name), limits.get(name, 1.0)
-            if isinstance(value, bool) or not 0 <= value <= most:
-                raise UsageError(
-                    f"The '{name}' of an Augmentation must be from 0 to {most:g}. "
-                    f"Got {value!r} instead."
-                )
-        if self.fill not in FILLS:
-            raise UsageError(
-                f"The 'fill' of an Augmentation must be one of {', '.join(FILLS)}. "
-                f"Got {self.fill!r} instead."
-            )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the settings as JSON types.
-
-        Returns
-        -------
-        dict
-            The fields by name.
-        """
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, settings: Mapping[str, Any]) -> Augmentation:
-        """Make an augmentation of the settings that `to_dict` gave.
-
-        Parameters
-        ----------
-        settings : mapping
-            Some or all fields by name.
-
-        Returns
-        -------
-        Augmentation
-            With these settings.
-
-        Raises
-        ------
-        UsageError
-            If a name or a value is wrong.
-
-        Examples
-        --------
-        >>> Augmentation.from_dict({"shift": 0.1}).shift
-        0.1
-        """
-        known = [field.name for field in fields(cls)]
-        for name in settings:
-            if name not in known:
-                raise UsageError(
-                    f"An Augmentation has no setting {name!r}: it has {', '.join(known)}."
-                )
-        return cls(**settings)
+        check_arguments("Augmentation", _CONSTRAINTS, **asdict(self))
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
-        """Change a batch.
+        """Change a batch (b, C, H, W) from 0 to 1 by draws of a generator on the CPU.
 
-        Parameters
-        ----------
-        inputs : Tensor of shape (b, C, H, W)
-            Float images from 0 to 1 on any device; they are left as they are.
-        generator : torch.Generator
-            On the CPU.
-
-        Returns
-        -------
-        Tensor of shape (b, C, H, W)
-            Changed images from 0 to 1, on the same device and in the same memory layout.
-
-        Raises
-        ------
-        UsageError
-            If the inputs are not images.
+        The inputs are left as they are; device and memory layout stay.
         """
         if inputs.ndim != 4:
             raise UsageError(
@@ -186,20 +126,20 @@ class Augmentation:
 
     def _operate(self, images: Tensor, motion: Tensor, which: Tensor, size: Tensor) -> Tensor:
         """Do one operation of RandAugment on every row; moves are added to the motion."""
-        n_colour = len(COLOUR_OPS) if images.shape[1] == 3 else N_GREY_OPS
-        names = list(COLOUR_OPS)[:n_colour]
-        codes = (which * (1 + n_colour + len(_FARTHEST))).long()
+        n_color = len(_COLOR_OPS) if images.shape[1] == 3 else _N_GRAY_OPS
+        names = list(_COLOR_OPS)[:n_color]
+        codes = (which * (1 + n_color + len(_FARTHEST))).long()
         amount = (2 * size - 1) * self.magnitude
-        for number, (column, farthest) in enumerate(_FARTHEST.items()):
-            rows = codes == n_colour + number
+        for code, (column, farthest) in enumerate(_FARTHEST.items(), n_color):
+            rows = codes == code
             motion[:, column] += torch.where(rows, amount * farthest, 0)
         changed = images.clone()
-        for number, name in enumerate(names):
-            rows = (codes == number).nonzero().flatten()
+        for code, name in enumerate(names):
+            rows = (codes == code).nonzero().flatten()
             if len(rows):
                 strength = amount[rows].reshape(-1, 1, 1, 1).to(images.device)
                 rows = rows.to(images.device)
-                changed[rows] = COLOUR_OPS[name](images[rows], strength)
+                changed[rows] = _COLOR_OPS[name](images[rows], strength)
         return changed
 
     def _warp(self, images: Tensor, motion: Tensor, mirrored: Tensor) -> Tensor:
@@ -207,12 +147,12 @@ class Augmentation:
         if not (self.rotate or self.scale or self.shear or self.n_ops):
             sides = motion.new_tensor([width, height])
             motion[:, _SHIFT_X:_SCALE] = (motion[:, _SHIFT_X:_SCALE] * sides).round() / sides
-        maps = affine_maps(motion, (height, width))
+        maps = _affine_maps(motion, (height, width))
         if self.flip:
             maps[:, :, 0] *= torch.where(mirrored, -1.0, 1.0)[:, None]
         grid = _grid(maps.to(images.device), height, width)
         return functional.grid_sample(
-            images, grid, padding_mode=FILLS[self.fill], align_corners=False
+            images, grid, padding_mode=_FILLS[self.fill], align_corners=False
         )
 
     def _cut(self, images: Tensor, draws: Tensor) -> Tensor:
@@ -227,27 +167,10 @@ class Augmentation:
         return torch.where(hole, images.mean(dim=(2, 3), keepdim=True), images)
 
 
-def affine_maps(motion: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Turn motions into the matrices that ``affine_grid`` takes.
-
-    Parameters
-    ----------
-    motion : Tensor of shape (b, 6)
-        Angle in degrees, shear along x and y, shift along x and y as shares of the side, and
-        the change of size.
-    shape : (int, int)
-        Height and width, so that a rotation does not distort an image that is not square.
-
-    Returns
-    -------
-    Tensor of shape (b, 2, 3)
-        From places in the new image to places in the old one, both from -1 to 1.
-
-    Examples
-    --------
-    >>> affine_maps(torch.zeros(1, 6), (28, 28))[0].tolist()
-    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
-    """
+def _affine_maps(motion: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return the matrices (b, 2, 3) that ``affine_grid`` takes of motions (b, 6)."""
+    # A motion: angle in degrees, shears, shifts as fractions of the side, change of size. Of height
+    # and width, so that a rotation does not distort an image that is not square.
     height, width = shape
     angle, shear_x, shear_y, shift_x, shift_y, scale = motion.unbind(1)
     angle = angle * (math.pi / 180)
@@ -276,7 +199,7 @@ PRESETS: dict[str, Augmentation] = {
 def make_augmentation(
     policy: str | Augmentation | None, *, flip: bool | None = None
 ) -> Augmentation:
-    """Give an augmentation by name.
+    """Return an augmentation by name.
 
     Parameters
     ----------
@@ -318,12 +241,12 @@ def make_augmentation(
 
 
 def decide_flip(flip: bool | str, n_channels: int) -> bool:
-    """Say whether images are mirrored: by order, or where it most often keeps the class.
+    """Return whether images are mirrored: by order, or where it most often keeps the class.
 
-    ``"auto"`` mirrors colour images and leaves grey ones. A mirrored photo shows the same thing;
-    grey images are often digits and letters, which a mirror turns into others. Labels do not
-    settle it: among a few hundred labelled images, mirrored ones are recognised by their nearest
-    neighbour about half as often as plain ones both for digits, where the class is lost, and for
+    ``"auto"`` mirrors color images and leaves gray ones. A mirrored photo shows the same thing;
+    gray images are often digits and letters, which a mirror turns into others. Labels do not
+    settle it: among a few hundred labeled images, mirrored ones are recognized by their nearest
+    neighbor about half as often as plain ones both for digits, where the class is lost, and for
     photos of groceries, where it is not but scenes repeat.
 
     Parameters
@@ -331,7 +254,7 @@ def decide_flip(flip: bool | str, n_channels: int) -> bool:
     flip : bool or "auto"
         What was asked for.
     n_channels : int
-        1 for grey images, 3 for colour.
+        1 for gray images, 3 for color.
 
     Returns
     -------

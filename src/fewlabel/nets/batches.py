@@ -38,34 +38,7 @@ class TrainingSet:
 
     @classmethod
     def of(cls, X: Any, targets: Any, weights: Any = None, known: Any = None) -> TrainingSet:
-        """Make a training set of arrays; images stay uint8 and are not copied.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, d), or (n, H, W) or (n, H, W, C)
-            Rows of numbers, or uint8 images.
-        targets : array-like of shape (n, K)
-            Probabilities of classes or labels.
-        weights : array-like of shape (n,), optional
-            Weight of each row.
-        known : array-like of shape (n, K), optional
-            How far each target counts.
-
-        Returns
-        -------
-        TrainingSet
-            The tensors, on the CPU.
-
-        Raises
-        ------
-        UsageError
-            If the lengths differ.
-
-        Examples
-        --------
-        >>> len(TrainingSet.of(np.zeros((3, 2)), np.eye(3)))
-        3
-        """
+        """Make a training set of arrays, on the CPU; images stay uint8 and are not copied."""
         inputs, soft = as_inputs(X), torch.from_numpy(np.array(targets, dtype=np.float32))
         weight, mask = (
             None if values is None else torch.from_numpy(np.array(values, dtype=np.float32))
@@ -82,35 +55,16 @@ class TrainingSet:
         return len(self.inputs)
 
     def take(self, rows: Tensor, device: torch.device) -> Batch:
-        """Bring some rows to the device, ready for a network.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (b,), dtype int64
-            Row numbers.
-        device : torch.device
-            Where the network is.
-
-        Returns
-        -------
-        Batch
-            The rows.
-        """
+        """Bring some rows (b,), int64, to the device, ready for a network."""
         weights, known = (
             None if values is None else values[rows].to(device)
             for values in (self.weights, self.known)
         )
-        inputs = to_network(self.inputs[rows], device)
+        inputs = _to_network(self.inputs[rows], device)
         return Batch(inputs, self.targets[rows].to(device), weights, known)
 
     def digest(self) -> str:
-        """Return a fingerprint of the contents, so that training resumes on the same data only.
-
-        Returns
-        -------
-        str
-            Hexadecimal digits.
-        """
+        """Return a fingerprint of the contents, so that training resumes on the same data only."""
         state = hashlib.blake2b(digest_size=16)
         for tensor in (self.inputs, self.targets, self.weights, self.known):
             if tensor is not None:
@@ -144,24 +98,7 @@ class Batch:
         return len(self.inputs)
 
     def split(self, n_parts: int) -> list[Batch]:
-        """Cut the batch into parts of nearly equal size, without copying.
-
-        Parameters
-        ----------
-        n_parts : int
-            How many, at most one for each row.
-
-        Returns
-        -------
-        list of Batch
-            The parts.
-
-        Examples
-        --------
-        >>> batch = Batch(torch.zeros(5, 2), torch.zeros(5, 3), None, None)
-        >>> [len(part) for part in batch.split(2)]
-        [3, 2]
-        """
+        """Cut the batch into at most one part a row, of nearly equal size, without copying."""
         if n_parts == 1:
             return [self]
         cut = [_cut(getattr(self, field.name), n_parts) for field in fields(self)]
@@ -195,26 +132,8 @@ def as_inputs(X: Any) -> Tensor:
     return torch.from_numpy(array)
 
 
-def to_network(inputs: Tensor, device: torch.device) -> Tensor:
-    """Turn rows or images into what a network takes.
-
-    Parameters
-    ----------
-    inputs : Tensor of shape (b, d), or (b, H, W) or (b, H, W, C)
-        From `as_inputs`.
-    device : torch.device
-        Where the network is.
-
-    Returns
-    -------
-    Tensor of shape (b, d) or (b, C, H, W)
-        Float32; uint8 images divided by 255.
-
-    Examples
-    --------
-    >>> to_network(torch.zeros(2, 8, 8, dtype=torch.uint8), torch.device("cpu")).shape
-    torch.Size([2, 1, 8, 8])
-    """
+def _to_network(inputs: Tensor, device: torch.device) -> Tensor:
+    """Turn rows or images into what a network takes, (b, d) or (b, C, H, W) float32."""
     batch = inputs.to(device).float()
     if inputs.dtype == torch.uint8:
         batch = batch / 255

@@ -27,22 +27,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Validation:
-    """Labeled rows that are not trained on.
+class _Validation:
+    """Labeled rows that are not trained on."""
 
-    Attributes
-    ----------
-    inputs : Tensor of shape (v, ...)
-        Rows or images.
-    y : ndarray of shape (v,) or (v, K)
-        Their labels.
-    score : callable
-        ``score(y, logits)`` gives a number of which more is better.
-    """
-
-    inputs: Tensor
-    y: np.ndarray
-    score: Callable[[np.ndarray, np.ndarray], float]
+    inputs: Tensor  # (v, ...), rows or images
+    y: np.ndarray  # (v,) or (v, K), their labels
+    score: Callable[[np.ndarray, np.ndarray], float]  # of y and logits; more is better
 
 
 class _Callback:
@@ -61,7 +51,7 @@ class _Callback:
 class _BestWeights(_Callback):
     """Keep the averaged weights of the epoch that scores best, and stop when nothing improves."""
 
-    def __init__(self, validation: Validation, patience: int | None) -> None:
+    def __init__(self, validation: _Validation, patience: int | None) -> None:
         self.validation = validation
         self.patience = patience
         self.best: dict[str, Tensor] = {}
@@ -73,13 +63,13 @@ class _BestWeights(_Callback):
         record["validation_accuracy"] = score
         if score > self.score:
             self.score, self.epochs_since = score, 0
-            state = trainer.average.network.state_dict()
+            state = trainer.average.module.state_dict()
             self.best = {name: tensor.clone() for name, tensor in state.items()}
         else:
             self.epochs_since += 1
 
     def on_train_end(self, trainer: Trainer) -> None:
-        trainer.average.network.load_state_dict(self.best)
+        trainer.average.module.load_state_dict(self.best)
 
     @property
     def has_stopped(self) -> bool:
@@ -110,7 +100,7 @@ class _Checkpoints(_Callback):
     def _save(self, trainer: Trainer) -> None:
         parts = {
             "network": trainer.network.state_dict(),
-            "average": trainer.average.network.state_dict(),
+            "average": trainer.average.module.state_dict(),
             "optimizer": _optimizer_tensors(trainer.optimizer),
             "extra": trainer.extra_state(),
             "best": {} if self.best is None else self.best.best,
@@ -122,7 +112,7 @@ class _Checkpoints(_Callback):
         }
         meta = {
             "fingerprint": self._fingerprint,
-            "n_updates": trainer.average.n_updates,
+            "n_averaged": int(trainer.average.n_averaged),
             "history": trainer.history,
         }
         if self.best is not None:
@@ -144,8 +134,8 @@ class _Checkpoints(_Callback):
             part, _, name = full.partition(".")
             parts[part][name] = tensor
         trainer.network.load_state_dict(parts["network"])
-        trainer.average.network.load_state_dict(parts["average"])
-        trainer.average.n_updates = int(found.meta["n_updates"])
+        trainer.average.module.load_state_dict(parts["average"])
+        trainer.average.n_averaged.fill_(found.meta["n_averaged"])
         _restore_optimizer(trainer.optimizer, parts["optimizer"])
         trainer.load_extra_state(parts["extra"])
         trainer.history = list(found.meta["history"])

@@ -2,63 +2,29 @@
 
 from __future__ import annotations
 
-import copy
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 
-class MovingAverage:
-    """A copy of a network whose weights follow slowly (Polyak & Juditsky 1992).
+class _MovingAverage(AveragedModel):
+    """A copy of a network, in evaluation mode, whose weights follow (Polyak & Juditsky 1992).
 
-    The first updates average over few steps, as in TensorFlow's ``ExponentialMovingAverage``:
-    the decay of update t is at most ``(1 + t) / (10 + t)``. The statistics of batch
-    normalisation are averages already and are taken over as they are.
-
-    Parameters
-    ----------
-    network : Module
-        The network to follow.
-    decay : float
-        Share of the old average that one update keeps, in [0, 1).
-
-    Attributes
-    ----------
-    network : Module
-        The averaged network, in evaluation mode.
-    n_updates : int
-        Updates so far.
-
-    Examples
-    --------
-    >>> layer = nn.Linear(1, 1, bias=False)
-    >>> average = MovingAverage(layer, 0.5)
-    >>> _ = layer.weight.data.fill_(1.0), average.network.weight.data.fill_(0.0)
-    >>> for _ in range(20):
-    ...     average.update(layer)
-    >>> bool(average.network.weight > 0.99)
-    True
+    The statistics of batch normalization are averages already and are taken over as they are.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
+        super().__init__(network, multi_avg_fn=self._follow)
         self.decay = decay
-        self.n_updates = 0
-        self.network = copy.deepcopy(network).eval()
-        self.network.requires_grad_(False)
+        self.module.eval().requires_grad_(False)
+        # The copy is the first average: torch would take over the weights of the first step whole.
+        self.n_averaged += 1
 
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Move the average towards the network's present weights.
-
-        Parameters
-        ----------
-        network : Module
-            The network that the average was made of.
-        """
-        self.n_updates += 1
-        decay = min(self.decay, (1 + self.n_updates) / (10 + self.n_updates))
-        averages: list[Tensor] = list(self.network.parameters())
-        present: list[Tensor] = list(network.parameters())
+    def _follow(self, averages: Any, present: Any, n: Any) -> None:
+        # The first updates average over few steps, as in TensorFlow's ExponentialMovingAverage.
+        # Counted on the CPU: reading n would wait for the device.
+        count = int(self.n_averaged)
+        decay = min(self.decay, (1 + count) / (10 + count))
         torch._foreach_lerp_(averages, present, 1 - decay)
-        for average, now in zip(self.network.buffers(), network.buffers(), strict=True):
-            average.copy_(now)

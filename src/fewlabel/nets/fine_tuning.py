@@ -14,11 +14,11 @@ from fewlabel.data import ImageSet
 from fewlabel.data.task import Task
 from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.batches import TrainingSet, as_inputs
-from fewlabel.nets.callbacks import Validation
+from fewlabel.nets.callbacks import _Validation
 from fewlabel.nets.layerwise import DEPTHS, layerwise_groups, open_layers
 from fewlabel.nets.linear_probe import _fit_linear_probe
 from fewlabel.nets.loop import Augment, Progress, Trainer, predict_logits
-from fewlabel.nets.losses import has_one_class
+from fewlabel.nets.losses import _has_one_class
 from fewlabel.nets.network import Network, NetworkSpec
 from fewlabel.nets.photos import as_images, read_photos, rows_at_once
 from fewlabel.nets.precision import _place_network
@@ -57,22 +57,14 @@ class FineTuning(SupervisedNetwork):
         size that the model was trained on.
     layer_decay : float
         Rate of a stage beside that of the stage above it.
-    task : Task, optional
-        Whether a photo has one label or several; by default the form of ``y`` says so.
-    labels : sequence of str, optional
-        Name of each column of a table ``y``.
-    n_epochs : int
-        Passes over the labeled photos.
-    min_steps : int
-        Steps to take at least: few photos are passed over more often.
-    batch_size : int
-        Most photos in a step.
+    task, labels : object, optional
+        As of `NetworkClassifier`.
+    n_epochs, min_steps, batch_size : int
+        As of `NetworkClassifier`.
     learning_rate : float
         Peak rate of the head.
-    weight_decay : float
-        Pull of the weights towards 0.
-    label_smoothing : float
-        Part of the uniform distribution in every target.
+    weight_decay, label_smoothing : float
+        As of `NetworkClassifier`.
     augment : str, Augmentation, callable or None
         Random changes of the photos: a key of `fewlabel.nets.augment.PRESETS`, or any
         ``augment(inputs, generator)``. None trains on them as they are.
@@ -80,14 +72,8 @@ class FineTuning(SupervisedNetwork):
         Whether ``augment`` mirrors photos; ``"auto"`` mirrors those in color.
     warm_start : bool
         Go on from the weights of the last ``fit``, for the same classes.
-    device : {"auto", "cpu", "cuda", "mps"}
-        Where to train and predict.
-    checkpoint : str or Path, optional
-        File that training writes its state to, and goes on from after an interruption.
-    progress : callable, optional
-        Called as ``progress("train", steps_done, n_steps)``.
-    random_state : int, RandomState or None
-        Seed of order, augmentation and random weights.
+    device, checkpoint, progress, random_state : object
+        As of `NetworkClassifier`.
 
     Attributes
     ----------
@@ -175,7 +161,7 @@ class FineTuning(SupervisedNetwork):
         network: Network,
         data: TrainingSet,
         settings: TrainSettings,
-        validation: Validation | None,
+        validation: _Validation | None,
         *,
         fresh: bool,
     ) -> Network:
@@ -209,7 +195,7 @@ class FineTuning(SupervisedNetwork):
             data.targets.numpy(),
             weights,
             known,
-            exclusive=has_one_class(self.task_),
+            exclusive=_has_one_class(self.task_),
         )
         with torch.no_grad():
             network.head.weight.copy_(torch.from_numpy(coef))

@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from fewlabel.errors import TrainingError
-from fewlabel.nets.batches import Batch, TrainingSet, _epoch_rows, _n_batches, to_network
-from fewlabel.nets.callbacks import Validation, _BestWeights, _Callback, _Checkpoints
-from fewlabel.nets.ema import MovingAverage
+from fewlabel.nets.batches import Batch, TrainingSet, _epoch_rows, _n_batches, _to_network
+from fewlabel.nets.callbacks import _BestWeights, _Callback, _Checkpoints, _Validation
+from fewlabel.nets.ema import _MovingAverage
 from fewlabel.nets.losses import Loss, mean_loss, soft_cross_entropy
 from fewlabel.nets.memory import is_out_of_memory, warn_halved
 from fewlabel.nets.network import Network
@@ -65,8 +65,8 @@ class Trainer:
 
     Attributes
     ----------
-    average : MovingAverage
-        The averaged weights, which are what predicts.
+    average : AveragedModel
+        The averaged weights, which are what predicts, in its ``module``.
     history : list of dict
         ``epoch, loss, learning_rate, seconds`` and, with validation data,
         ``validation_accuracy`` of each epoch.
@@ -97,19 +97,19 @@ class Trainer:
         self.about = about
         groups = groups or _parameter_groups([list(network.parameters())], settings)
         self.optimizer = torch.optim.AdamW(groups, fused=device.type in ("cpu", "cuda"))
-        self.average = MovingAverage(network, 0.0)
+        self.average = _MovingAverage(network, 0.0)
         self.history: list[dict[str, Any]] = []
         self.generator = torch.Generator()
         self.n_parts = 1
 
-    def fit(self, data: TrainingSet, validation: Validation | None = None) -> Network:
+    def fit(self, data: TrainingSet, validation: _Validation | None = None) -> Network:
         """Train to the end, or until the validation score stops growing.
 
         Parameters
         ----------
         data : TrainingSet
             What to learn from.
-        validation : Validation, optional
+        validation : _Validation, optional
             Rows that are not trained on. The weights of the epoch that is best on them are kept.
 
         Returns
@@ -123,7 +123,7 @@ class Trainer:
             If the loss is no longer a number.
         """
         self.steps_per_epoch = self.count_steps(data)
-        n_epochs = self.settings.epochs(self.steps_per_epoch)
+        n_epochs = self.settings._epochs(self.steps_per_epoch)
         self.n_steps = n_epochs * self.steps_per_epoch
         self.average.decay = self.settings.decay(self.n_steps)
         best = None if validation is None else _BestWeights(validation, self.settings.patience)
@@ -144,7 +144,7 @@ class Trainer:
                 callback.on_epoch_end(self, self.history[-1])
         for callback in callbacks:
             callback.on_train_end(self)
-        network = self.average.network
+        network = self.average.module
         assert isinstance(network, Network)
         return network
 
@@ -203,7 +203,7 @@ class Trainer:
             raise self._diverged(step, value)
         self.optimizer.step()
         self.schedule.step()
-        self.average.update(self.network)
+        self.average.update_parameters(self.network)
         return value
 
     def backward(self, batch: Batch) -> float:
@@ -228,7 +228,7 @@ class Trainer:
 
     def predict(self, inputs: Tensor) -> np.ndarray:
         """Return the averaged network's logits of rows or images."""
-        return predict_logits(self.average.network, inputs, self.device)
+        return predict_logits(self.average.module, inputs, self.device)
 
     def _backward_part(self, part: Batch, fraction: float) -> float:
         with _autocast(self.device):
@@ -295,7 +295,7 @@ def predict_logits(
         rows = inputs[start : start + batch_size]
         try:
             with _autocast(device):
-                part = run(to_network(rows, device))
+                part = run(_to_network(rows, device))
             out.append(part.float().cpu().numpy())
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or len(rows) == 1:

@@ -81,7 +81,7 @@ def masked_binary_cross_entropy(
     return (losses if known is None else losses * known).mean(dim=1)
 
 
-def masked_asymmetric_loss(
+def _masked_asymmetric_loss(
     logits: Tensor,
     targets: Tensor,
     known: Tensor | None = None,
@@ -90,30 +90,9 @@ def masked_asymmetric_loss(
     gamma_positive: float = 0.0,
     clip: float = 0.05,
 ) -> Tensor:
-    """Compute the mean asymmetric loss of each row's labels (Ridnik et al. 2021).
-
-    Absent labels are many and mostly easy: those that the network is sure of count little, and
-    those below ``clip`` not at all. The probabilities that come of it are too high.
-
-    Parameters
-    ----------
-    logits, targets, known : Tensor of shape (b, K)
-        As for `masked_binary_cross_entropy`.
-    gamma_negative, gamma_positive : float
-        How fast the weight of an absent and of a present label falls as it gets easy.
-    clip : float
-        Probability that is taken off that of absent labels.
-
-    Returns
-    -------
-    Tensor of shape (b,)
-        Float32.
-
-    Examples
-    --------
-    >>> float(masked_asymmetric_loss(torch.tensor([[-4.0]]), torch.zeros(1, 1)))
-    0.0
-    """
+    """Compute the mean asymmetric loss (b,) of each row's labels (Ridnik et al. 2021)."""
+    # Absent labels are many and mostly easy: those that the network is sure of count little, and
+    # those below clip not at all. The probabilities that come of it are too high.
     logits = logits.float()
     proba = torch.sigmoid(logits)
     shifted = (proba - clip).clamp(min=0)
@@ -194,22 +173,11 @@ def _(task: SingleLabel) -> dict[str, Loss]:
 
 @losses_of.register(MultiLabel)
 def _(task: MultiLabel) -> dict[str, Loss]:
-    return {"bce": masked_binary_cross_entropy, "asymmetric": masked_asymmetric_loss}
+    return {"bce": masked_binary_cross_entropy, "asymmetric": _masked_asymmetric_loss}
 
 
-def has_one_class(task: Task) -> bool:
-    """Return whether the probabilities of a row's classes sum to 1.
-
-    Parameters
-    ----------
-    task : Task
-        The task.
-
-    Returns
-    -------
-    bool
-        True for one label an image.
-    """
+def _has_one_class(task: Task) -> bool:
+    """Return whether the probabilities of a row's classes sum to 1: it has one label."""
     return isinstance(task, SingleLabel)
 
 
@@ -220,7 +188,7 @@ def _loss_for(task: Task, name: str | None, smoothing: float, owner: str) -> Los
     loss = losses[name or next(iter(losses))]
     # One of several labels is present or absent: two outcomes each.
     return (
-        partial(_smoothed, loss, smoothing, None if has_one_class(task) else 2)
+        partial(_smoothed, loss, smoothing, None if _has_one_class(task) else 2)
         if smoothing
         else loss
     )
@@ -228,7 +196,7 @@ def _loss_for(task: Task, name: str | None, smoothing: float, owner: str) -> Los
 
 def _head_bias(task: Task, targets: np.ndarray, known: np.ndarray | None) -> np.ndarray | None:
     """Return the offsets (K,) that a head should start from; None leaves them random."""
-    if has_one_class(task):
+    if _has_one_class(task):
         return None
     # Labels are rare: a network that starts at one half each spends its first steps on learning
     # that.

@@ -47,24 +47,8 @@ class NetworkSpec:
         }
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> NetworkSpec:
-        """Return the description that `to_dict` gave.
-
-        Parameters
-        ----------
-        fields : mapping
-            The fields by name.
-
-        Returns
-        -------
-        NetworkSpec
-            The description.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            If a field is missing or of another type.
-        """
+    def _from_dict(cls, fields: Mapping[str, Any]) -> NetworkSpec:
+        """Return the description that `to_dict` gave."""
         shape = tuple(int(n) for n in fields["input_shape"])
         return cls(str(fields["name"]), shape, int(fields["n_outputs"]), dict(fields["options"]))
 

@@ -35,9 +35,9 @@ class Recipe:
     model : str
         Name of the timm model that the tensors belong to.
     mean : sequence of float, optional
-        Mean of each colour, on a scale from 0 to 1; None leaves it to timm.
+        Mean of each color, on a scale from 0 to 1; None leaves it to timm.
     std : sequence of float, optional
-        What each colour is divided by after that; None leaves it to timm.
+        What each color is divided by after that; None leaves it to timm.
     model_kwargs : mapping
         Arguments of ``timm.create_model``.
 
@@ -53,49 +53,18 @@ class Recipe:
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
-KNOWN_CHECKPOINTS: dict[tuple[int, str], Recipe] = {
-    (
-        7_101_024,
-        "2d3c0bbc6075f78e4610a24e30ea0f877b181cd08fbe097d08fa65f4782b0eb9",
-    ): Recipe(
-        "mobilenetv2_100",
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-        model_kwargs={"pad_type": "same"},
-    ),
+# Recipes of files that say nothing about themselves, by size in bytes and SHA-256. The one entry is
+# MobileNetV2 1.0 restored from the quantized TensorFlow release: it was trained on [-1, 1] with
+# TensorFlow's padding, and neither can be seen from its tensors.
+_KNOWN_CHECKPOINTS: dict[tuple[int, str], Recipe] = {
+    (7_101_024, "2d3c0bbc6075f78e4610a24e30ea0f877b181cd08fbe097d08fa65f4782b0eb9"): Recipe(
+        "mobilenetv2_100", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), {"pad_type": "same"}
+    )
 }
-"""Recipes of files that say nothing about themselves, by size in bytes and SHA-256.
-
-The one entry is MobileNetV2 1.0 restored from the quantised TensorFlow release: it was trained
-on [-1, 1] with TensorFlow's padding, and neither can be told from its tensors.
-"""
 
 
-def check_model_name(name: str) -> str:
-    """Check that timm knows a model.
-
-    Parameters
-    ----------
-    name : str
-        Name, with or without the tag of its weights (``resnet18.a1_in1k``).
-
-    Returns
-    -------
-    str
-        The name.
-
-    Raises
-    ------
-    UsageError
-        If timm does not; the message suggests the nearest names.
-    MissingExtraError
-        If timm is not installed.
-
-    Examples
-    --------
-    >>> check_model_name("resnet18")
-    'resnet18'
-    """
+def _check_model_name(name: str) -> str:
+    """Return a model's name, with or without the tag of its weights, if timm knows it."""
     timm = require("timm", _PURPOSE)
     # `hf-hub:` and `local-dir:` names, which load what others have put there, are not models.
     if isinstance(name, str) and timm.is_model(name):
@@ -105,26 +74,8 @@ def check_model_name(name: str) -> str:
     raise UsageError(f"timm has no model {name!r}: {hint}")
 
 
-def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
-    """Read the tensors of a weight file.
-
-    Parameters
-    ----------
-    path : str or Path
-        A ``.safetensors`` file.
-
-    Returns
-    -------
-    dict of str to Tensor
-        Tensors on the CPU; floating ones as float32.
-
-    Raises
-    ------
-    UsageError
-        If the file is of a format that can run code when it is loaded.
-    DataError
-        If it does not exist, is damaged, or holds numbers that are not finite.
-    """
+def _read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
+    """Read the tensors of a ``.safetensors`` file onto the CPU; floating ones as float32."""
     path = Path(path).expanduser()
     _check_format(path)
     try:
@@ -147,12 +98,12 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def read_recipe(path: str | Path) -> Recipe | None:
-    """Find out what a weight file needs besides its tensors.
+    """Return what a weight file needs besides its tensors.
 
-    A file that is known by its checksum is looked up in ``KNOWN_CHECKPOINTS``. For any other,
-    a JSON file beside it is read: ``NAME.json`` for ``NAME.safetensors``, in the form in which
-    timm publishes ``config.json`` (``architecture``, ``model_args``, and ``pretrained_cfg`` with
-    ``mean`` and ``std``); ``config.json`` itself goes with ``model.safetensors``.
+    A file that is known by its checksum is looked up in a table. For any other, a JSON file beside
+    it is read: ``NAME.json`` for ``NAME.safetensors``, in the form in which timm publishes
+    ``config.json`` (``architecture``, ``model_args``, and ``pretrained_cfg`` with ``mean`` and
+    ``std``); ``config.json`` itself goes with ``model.safetensors``.
 
     Parameters
     ----------
@@ -172,11 +123,11 @@ def read_recipe(path: str | Path) -> Recipe | None:
     path = Path(path).expanduser()
     _check_format(path)
     size = path.stat().st_size
-    if any(size == known for known, _ in KNOWN_CHECKPOINTS):
+    if any(size == known for known, _ in _KNOWN_CHECKPOINTS):
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if (size, digest) in KNOWN_CHECKPOINTS:
-            return KNOWN_CHECKPOINTS[size, digest]
+        if (size, digest) in _KNOWN_CHECKPOINTS:
+            return _KNOWN_CHECKPOINTS[size, digest]
     beside = [path.with_suffix(".json")]
     if path.name == "model.safetensors":
         beside.append(path.with_name("config.json"))
@@ -187,7 +138,7 @@ def read_recipe(path: str | Path) -> Recipe | None:
 
 
 def name_from_weights(path: str | Path) -> str:
-    """Tell which timm model a weight file belongs to.
+    """Return the name of the timm model that a weight file belongs to.
 
     Parameters
     ----------
@@ -226,25 +177,10 @@ def name_from_weights(path: str | Path) -> str:
     )
 
 
-def load_tensors(
+def _load_tensors(
     model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], *, source: str
 ) -> None:
-    """Put tensors into a model without its classifier, all of them or none.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Model made by timm with ``num_classes=0``; filled in place.
-    tensors : mapping of str to Tensor
-        Tensors under timm's names. Those of the classifier are left out.
-    source : str
-        Where they come from, for messages.
-
-    Raises
-    ------
-    DataError
-        If tensors are missing, unexpected or of another shape; the message lists the first.
-    """
+    """Put tensors under timm's names into a model without its classifier: all or none."""
     expected = {k: v for k, v in model.state_dict().items() if not _is_counter(k)}
     classifier = _classifier_prefixes(model)
     given = {
@@ -293,8 +229,8 @@ def _recipe_from_json(path: Path) -> Recipe:
         cfg = config.get("pretrained_cfg", config)
         return Recipe(
             config["architecture"],
-            mean=_colours(cfg.get("mean")),
-            std=_colours(cfg.get("std")),
+            mean=_colors(cfg.get("mean")),
+            std=_colors(cfg.get("std")),
             model_kwargs=dict(config.get("model_args") or {}),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -305,7 +241,7 @@ def _recipe_from_json(path: Path) -> Recipe:
         ) from error
 
 
-def _colours(values: Any) -> tuple[float, ...] | None:
+def _colors(values: Any) -> tuple[float, ...] | None:
     return None if values is None else tuple(float(value) for value in values)
 
 

@@ -81,24 +81,8 @@ class TrainSettings:
         """
         check_arguments(who, _CONSTRAINTS, **{name: getattr(self, name) for name in _CONSTRAINTS})
 
-    def epochs(self, steps_per_epoch: int) -> int:
-        """Return the number of epochs that ``n_epochs`` and ``min_steps`` come to.
-
-        Parameters
-        ----------
-        steps_per_epoch : int
-            Steps in one pass over the data.
-
-        Returns
-        -------
-        int
-            Epochs.
-
-        Examples
-        --------
-        >>> TrainSettings(n_epochs=10, min_steps=100).epochs(steps_per_epoch=4)
-        25
-        """
+    def _epochs(self, steps_per_epoch: int) -> int:
+        """Return the number of epochs that ``n_epochs`` and ``min_steps`` come to."""
         return max(self.n_epochs, math.ceil(self.min_steps / steps_per_epoch))
 
     def decay(self, n_steps: int) -> float:

@@ -70,7 +70,7 @@ def network_from_state(
     ['cat', 'dog']
     """
     try:
-        spec = NetworkSpec.from_dict(meta["network"])
+        spec = NetworkSpec._from_dict(meta["network"])
         classes = np.asarray(meta["classes"])
         if len(classes) != spec.n_outputs:
             raise ValueError(f"{len(classes)} classes for {spec.n_outputs} outputs")

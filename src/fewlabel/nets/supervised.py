@@ -18,7 +18,7 @@ from fewlabel.data.task import SingleLabel, Task, task_of
 from fewlabel.errors import UsageError
 from fewlabel.nets.augment import Augmentation, _augmentation_for
 from fewlabel.nets.batches import TrainingSet, as_inputs, input_shape
-from fewlabel.nets.callbacks import Validation
+from fewlabel.nets.callbacks import _Validation
 from fewlabel.nets.loop import Augment, Progress, Trainer
 from fewlabel.nets.losses import _head_bias, _loss_for
 from fewlabel.nets.network import Network
@@ -125,8 +125,10 @@ class SupervisedNetwork(TrainedNetwork):
         weights = _weights(sample_weight, codes)
         train, held = task.labeled(codes), None
         if validation is not None:
-            tested = self._inputs(validation[0], reset=False)
-            held = tested, task.recode(validation[1], self.classes_, len(tested), who)
+            others = self._inputs(validation[0], reset=False)
+            theirs = task.recode(validation[1], self.classes_, len(others), who)
+            tested = task.labeled(theirs)
+            held = self._subset(others, tested), theirs[tested]
         elif self.early_stopping:
             train, tested = _hold_out(task.stratify(codes), self.validation_fraction, rng)
             held = self._subset(inputs, tested), codes[tested]
@@ -236,7 +238,7 @@ class SupervisedNetwork(TrainedNetwork):
         validation = None
         if held is not None:
             tested = as_inputs(self._pixels(held[0], network))
-            validation = Validation(tested, held[1], self._accuracy)
+            validation = _Validation(tested, held[1], self._accuracy)
         self.network_ = self._fit_network(network, data, settings, validation, fresh=fresh)
         return self
 
@@ -245,7 +247,7 @@ class SupervisedNetwork(TrainedNetwork):
         network: Network,
         data: TrainingSet,
         settings: TrainSettings,
-        validation: Validation | None,
+        validation: _Validation | None,
         *,
         fresh: bool,
     ) -> Network:

@@ -15,49 +15,27 @@ from fewlabel.errors import DownloadError, UsageError
 from fewlabel.extras import require
 from fewlabel.nets.pretrained import (
     Recipe,
-    check_model_name,
-    load_tensors,
-    read_checkpoint,
+    _check_model_name,
+    _load_tensors,
+    _read_checkpoint,
     read_recipe,
 )
 
 # timm would load a file (a pickle, too) or change what the tensors are checked against.
-_RESERVED_KWARGS = frozenset(
-    {
-        "cache_dir",
-        "checkpoint_path",
-        "features_only",
-        "in_chans",
-        "num_classes",
-        "pretrained",
-        "pretrained_cfg",
-        "pretrained_cfg_overlay",
-        "pretrained_strict",
-        "scriptable",
-    }
-)
+_RESERVED_KWARGS = {
+    *("cache_dir", "checkpoint_path", "features_only", "in_chans", "num_classes", "scriptable"),
+    *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_strict"),
+}
 
 
 @dataclass(frozen=True)
-class TimmModel:
-    """A timm model and what it wants to see.
+class _TimmModel:
+    """A timm model and what it wants to see."""
 
-    Attributes
-    ----------
-    module : torch.nn.Module
-        Maps (b, 3, H, W) float32 to (b, n_features).
-    tensors : dict of str to Tensor
-        Its weights under timm's names, before it was told another input size.
-    recipe : Recipe
-        Name, arguments, mean and standard deviation of its input.
-    size : (int, int)
-        Height and width of its input.
-    """
-
-    module: nn.Module
-    tensors: dict[str, torch.Tensor]
-    recipe: Recipe
-    size: tuple[int, int]
+    module: nn.Module  # from (b, 3, H, W) float32 to (b, n_features)
+    tensors: dict[str, torch.Tensor]  # under timm's names, before it was given another size
+    recipe: Recipe  # with mean and standard deviation of its input
+    size: tuple[int, int]  # height and width of its input
 
 
 def make_timm_model(
@@ -67,7 +45,7 @@ def make_timm_model(
     pretrained: bool = True,
     size: tuple[int, int] | None = None,
     seed: int | None = 0,
-) -> TimmModel:
+) -> _TimmModel:
     """Make a timm model without its classifier.
 
     Parameters
@@ -88,7 +66,7 @@ def make_timm_model(
 
     Returns
     -------
-    TimmModel
+    _TimmModel
         The model on the CPU.
 
     Raises
@@ -108,19 +86,19 @@ def make_timm_model(
     >>> made.size, made.recipe.mean
     ((224, 224), (0.485, 0.456, 0.406))
     """
-    check_model_name(recipe.model)
+    _check_model_name(recipe.model)
     if isinstance(weights, str | Path):
         recipe = _complete(recipe, read_recipe(weights))
-        source, weights = str(weights), read_checkpoint(weights)
+        source, weights = str(weights), _read_checkpoint(weights)
     else:
         source = "The saved file of weights"
     _check_kwargs(recipe)
     model = _create(recipe, pretrained=weights is None and pretrained, seed=seed)
     if weights is not None:
-        load_tensors(model, weights, source=source)
+        _load_tensors(model, weights, source=source)
     tensors = {k: v for k, v in model.state_dict().items() if "num_batches_tracked" not in k}
     recipe, size = _settle_input(model, recipe, size)
-    return TimmModel(model, tensors, recipe, size)
+    return _TimmModel(model, tensors, recipe, size)
 
 
 def try_model(model: nn.Module, probe: torch.Tensor, name: str) -> torch.Tensor:
@@ -227,8 +205,8 @@ def _settle_input(
     native = tuple(config["input_size"][1:])
     recipe = Recipe(
         recipe.model,
-        mean=_colours("mean", config["mean"] if recipe.mean is None else recipe.mean),
-        std=_colours("std", config["std"] if recipe.std is None else recipe.std),
+        mean=_colors("mean", config["mean"] if recipe.mean is None else recipe.mean),
+        std=_colors("std", config["std"] if recipe.std is None else recipe.std),
         model_kwargs=dict(recipe.model_kwargs),
     )
     if size is None or size == native:
@@ -246,18 +224,18 @@ def _settle_input(
     return recipe, size
 
 
-def _colours(name: str, values: Sequence[float]) -> tuple[float, ...]:
+def _colors(name: str, values: Sequence[float]) -> tuple[float, ...]:
     try:
-        colours = tuple(float(value) for value in values)
+        colors = tuple(float(value) for value in values)
     except (TypeError, ValueError):
-        colours = ()
+        colors = ()
     least = 0.0 if name == "std" else -math.inf
-    if len(colours) != 3 or not all(least < value < math.inf for value in colours):
+    if len(colors) != 3 or not all(least < value < math.inf for value in colors):
         raise UsageError(
             f"The {name!r} parameter of Backbone must be three numbers"
-            f"{' above 0' if name == 'std' else ''}, one for each colour. Got {values!r} instead."
+            f"{' above 0' if name == 'std' else ''}, one for each color. Got {values!r} instead."
         )
-    return colours
+    return colors
 
 
 def _size_error(name: str, size: tuple[int, ...], error: Exception) -> UsageError:

@@ -12,12 +12,12 @@ from torch.nn import functional
 from fewlabel.errors import UsageError
 from fewlabel.nets.network import Network, NetworkSpec, _Standardize
 from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, name_from_weights
-from fewlabel.nets.timm_models import TimmModel, make_timm_model, try_model
+from fewlabel.nets.timm_models import _TimmModel, make_timm_model, try_model
 
 # What the architecture of a network from timm begins with, as in "timm/resnet50".
 _PREFIX = "timm/"
 
-_COLOURS = 3
+_COLORS = 3
 
 
 class _TimmBody(nn.Module):
@@ -69,7 +69,7 @@ def _pretrained_network(
     weights: str | Path | None = None,
     pretrained: bool = True,
     size: tuple[int, int] | None = None,
-    channels: int = _COLOURS,
+    channels: int = _COLORS,
     seed: int = 0,
 ) -> Network:
     """Build a network on a pretrained timm model, ready to be fine-tuned, on the CPU."""
@@ -93,22 +93,22 @@ def _pretrained_network(
 
 
 def _with_head(
-    spec: NetworkSpec, made: TimmModel, *, frozen_norms: bool, unit_rows: bool
+    spec: NetworkSpec, made: _TimmModel, *, frozen_norms: bool, unit_rows: bool
 ) -> Network:
-    if spec.input_shape[0] not in (1, _COLOURS):
+    if spec.input_shape[0] not in (1, _COLORS):
         raise UsageError(
             f"The architecture {spec.name!r} takes images of 1 or 3 channels. "
             f"Got {spec.input_shape[0]} instead."
         )
-    probe = torch.zeros(1, _COLOURS, *made.size)
+    probe = torch.zeros(1, _COLORS, *made.size)
     width = try_model(made.module.eval(), probe, made.recipe.model).shape[1]
     body = _TimmBody(made.module, frozen_norms=frozen_norms, unit_rows=unit_rows)
     network = Network(spec, body.train(), width)
-    # Three means and one grey channel broadcast to three colours: no other adapter is needed.
-    network.standardize = _Standardize((_COLOURS, 1, 1))
+    # Three means and one gray channel broadcast to three colors: no other adapter is needed.
+    network.standardize = _Standardize((_COLORS, 1, 1))
     for buffer, values in (
         (network.standardize.mean, made.recipe.mean),
         (network.standardize.scale, made.recipe.std),
     ):
-        buffer.copy_(torch.tensor(values).view(_COLOURS, 1, 1))
+        buffer.copy_(torch.tensor(values).view(_COLORS, 1, 1))
     return network

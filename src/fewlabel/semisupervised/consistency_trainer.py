@@ -312,7 +312,7 @@ class ConsistencyTrainer(Trainer):
         weights : Tensor of shape (b,)
             From 0 to 1.
         """
-        teacher = self.network if self.consistency.teacher == "live" else self.average.network
+        teacher = self.network if self.consistency.teacher == "live" else self.average.module
         was_training = teacher.training
         predicted = torch.softmax(teacher.eval()(weak).float(), dim=1)
         teacher.train(was_training)
