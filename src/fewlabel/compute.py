@@ -218,7 +218,7 @@ def timed_stage(
     stage: str,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[None]:
-    """Note how long a stage takes, and tell of its start and its end.
+    """Note how long a stage takes, and report its start and its end.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ EXTRA_OF: dict[str, str] = {
 
 
 def is_installed(package: str) -> bool:
-    """Tell whether an optional package can be imported, without importing it.
+    """Return whether an optional package can be imported, without importing it.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def is_installed(package: str) -> bool:
 
 
 def check_installed(package: str, purpose: str) -> None:
-    """Say how to install an optional package where it is missing, without importing it.
+    """Raise if an optional package is missing, naming the extra to install; do not import it.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def check_installed(package: str, purpose: str) -> None:
 
 
 def require(package: str, purpose: str) -> ModuleType:
-    """Import an optional package, or say how to install it.
+    """Import an optional package, or raise with the extra to install.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ _IN_THE_WAY = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
 
 @contextlib.contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; rename it there when the block ends well.
+    """Return a temporary path beside ``path``; rename it there when the block ends well.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | Path, *, force: bool = False) -> Iterator[Path]:
-    """Give a temporary folder beside ``path``; rename it there when the block ends well.
+    """Return a temporary folder beside ``path``; rename it there when the block ends well.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def check_new_folder(path: str | Path, *, force: bool = False) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Tell run and model folders of fewlabel from those that only hold a file of that name."""
+    """Return whether fewlabel wrote a run or model folder; others may hold a file of that name."""
     run = _json_object(path / "metrics.json")
     model = _json_object(path / "manifest.json")
     return "fewlabel_version" in run or model.get("format") == "fewlabel-model"

@@ -38,11 +38,11 @@ def test_alpha_is_laid_on_white() -> None:
 
 
 def test_channels_can_be_asked_for() -> None:
-    grey = image_set_from_array(np.full((1, 2, 2), 9, np.uint8))
-    assert grey.read([0], channels=3).tolist() == [[[[9] * 3] * 2] * 2]
-    colour = image_set_from_array(np.full((1, 2, 2, 3), (255, 0, 0), np.uint8))
-    assert not colour.is_grey
-    assert set(colour.read([0], channels=1).ravel()) == {76}
+    gray = image_set_from_array(np.full((1, 2, 2), 9, np.uint8))
+    assert gray.read([0], channels=3).tolist() == [[[[9] * 3] * 2] * 2]
+    color = image_set_from_array(np.full((1, 2, 2, 3), (255, 0, 0), np.uint8))
+    assert not color.is_gray
+    assert set(color.read([0], channels=1).ravel()) == {76}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from fewlabel.data import (
     benchmarks,
     cache_folder,
-    catalogue,
+    catalog,
     get_benchmark,
     list_benchmarks,
     load_benchmark,
@@ -143,7 +143,7 @@ def test_get_fetches_what_is_missing_into_the_cache(bare: Path, monkeypatch) -> 
     monkeypatch.setattr(handler.func, "log_message", lambda *args: None)
     with serving(handler) as address:
         changed = {"files": remote, "mirrors": (f"{address}/",)}
-        mnist = catalogue._Benchmark(**{**vars(catalogue.BENCHMARKS["mnist"]), **changed})
+        mnist = catalog._Benchmark(**{**vars(catalog.BENCHMARKS["mnist"]), **changed})
         monkeypatch.setattr(benchmarks, "BENCHMARKS", {"mnist": mnist})
         folder = get_benchmark("mnist", progress=lambda *call: calls.append(call))
     assert folder == cache_folder() / "mnist"
@@ -155,7 +155,7 @@ def test_get_fetches_what_is_missing_into_the_cache(bare: Path, monkeypatch) -> 
 
 def test_a_failed_download_says_what_to_do_by_hand(bare: Path, monkeypatch) -> None:
     nowhere = {"mirrors": ("http://127.0.0.1:1/",)}
-    broken = catalogue._Benchmark(**{**vars(catalogue.BENCHMARKS["mnist"]), **nowhere})
+    broken = catalog._Benchmark(**{**vars(catalog.BENCHMARKS["mnist"]), **nowhere})
     monkeypatch.setattr(benchmarks, "BENCHMARKS", {"mnist": broken})
     monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
     with pytest.raises(DownloadError) as caught:
@@ -172,11 +172,11 @@ def test_letters_have_no_mirror(bare: Path) -> None:
 
 @pytest.mark.parametrize("name", ["fashion-mnist", "mnist"])
 def test_every_remote_file_has_a_checksum_and_a_size(name: str) -> None:
-    files = catalogue.BENCHMARKS[name].files
-    assert [file.name for file in files] == list(catalogue._IDX_NAMES)
+    files = catalog.BENCHMARKS[name].files
+    assert [file.name for file in files] == list(catalog._IDX_NAMES)
     assert all(file.sha256 and len(file.sha256) == 64 for file in files)
     assert all(4_000 < file.max_bytes < 30_000_000 for file in files)
-    assert len(catalogue.BENCHMARKS[name].mirrors) >= 2
+    assert len(catalog.BENCHMARKS[name].mirrors) >= 2
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_png_of_every_mode(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "a.png"
     Image.new(mode, (7, 5)).save(path)
     info = _inspect_file(path)
-    assert (info.height, info.width, info.is_grey) == (5, 7, True)
+    assert (info.height, info.width, info.is_gray) == (5, 7, True)
     for channels in (1, 3):
         pixels = _decode_file(path, size=(4, 6), channels=channels)
         assert pixels.shape == (4, 6, channels)
@@ -47,7 +47,7 @@ def test_png_of_every_mode(tmp_path: Path, mode: str) -> None:
 def test_every_common_format(save_photo, suffix: str) -> None:
     path = save_photo(f"a.{suffix}", mode="RGB")
     info = _inspect_file(path)
-    assert (info.height, info.width, info.is_grey) == (30, 40, False)
+    assert (info.height, info.width, info.is_gray) == (30, 40, False)
     png = _decode_file(save_photo("a.png"), size=None, channels=3).astype(int)
     assert np.abs(_decode_file(path, size=None, channels=3) - png).mean() < 12
 
@@ -95,7 +95,7 @@ def test_damaged_exif_does_not_matter(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
 def test_an_animation_gives_its_first_frame(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ((200, 0, 0), (0, 0, 200))]
+    frames = [Image.new("RGB", (8, 8), color) for color in ((200, 0, 0), (0, 0, 200))]
     frames[0].save(path, save_all=True, append_images=frames[1:])
     pixels = _decode_file(path, size=(4, 4), channels=3)
     assert pixels[0, 0, 0] > 150
@@ -110,10 +110,10 @@ def test_sixteen_bits_are_scaled_by_the_white_level(tmp_path: Path) -> None:
     assert _decode_file(path, size=None, channels=1).max() == 16
 
 
-def test_grey_jpeg_saved_as_rgb_is_grey(tmp_path: Path) -> None:
+def test_grey_jpeg_saved_as_rgb_is_gray(tmp_path: Path) -> None:
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16).repeat(8, 0).repeat(8, 1)
     Image.fromarray(ramp).convert("RGB").save(tmp_path / "a.jpg")
-    assert _inspect_file(tmp_path / "a.jpg").is_grey
+    assert _inspect_file(tmp_path / "a.jpg").is_gray
 
 
 def test_a_wrong_suffix_does_not_matter(save_photo) -> None:
@@ -205,8 +205,8 @@ def test_the_colour_of_a_large_image_is_told_from_a_reduced_one(tmp_path, monkey
     pixels[..., 3] = 255
     path = tmp_path / "a.png"
     Image.fromarray(pixels).save(path)
-    assert _inspect_file(path).is_grey
+    assert _inspect_file(path).is_gray
     pixels[50:60, 50:60, 0] = 250
     Image.fromarray(pixels).save(path)
-    assert not _inspect_file(path).is_grey
+    assert not _inspect_file(path).is_gray
     assert _inspect_file(path)[:2] == (200, 200)

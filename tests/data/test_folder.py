@@ -178,7 +178,7 @@ def test_one_white_level_for_the_whole_collection(tmp_path: Path) -> None:
         Image.fromarray(np.full((4, 4), value, np.uint16)).save(tmp_path / name)
     images = load_images(tmp_path)
     assert images.white_level == 4095
-    assert images.is_grey
+    assert images.is_gray
     assert images.read([0, 1]).max(axis=(1, 2, 3)).tolist() == [31, 249]
     given = load_images(tmp_path, white_level=65535)
     assert given.read([0, 1]).max(axis=(1, 2, 3)).tolist() == [2, 16]

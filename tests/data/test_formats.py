@@ -50,7 +50,7 @@ def test_manifest_sets_missing_and_unreadable_files_aside(save_photo, tmp_path: 
         ("path\nC:\\a.png\n", "line 2: C:/a.png is an absolute path"),
         ("path\nhttps://x/a.png\n", "line 2: https://x/a.png is an address"),
         ('path,label\n"",cat\n', "line 2: the path is blank"),
-        ("path,label\na.png,cat\nb.png,cat\n./a.png,dog\n", "line 4: a.png is labelled 'dog', but"),
+        ("path,label\na.png,cat\nb.png,cat\n./a.png,dog\n", "line 4: a.png is labeled 'dog', but"),
         ("file,label\na.png,cat\n", "line 1: the header has no column `path`"),
         ("", "is empty"),
         ("path\nnone.png\n", "None of the 1 images of .* first is none.png: the file does not"),

@@ -44,13 +44,13 @@ def test_a_subset_keeps_names_labels_and_channels(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4), (200, 0, 0)).save(tmp_path / "cat" / "a.png")
     Image.new("L", (4, 4), 7).save(tmp_path / "dog" / "b.png")
     images = load_images(tmp_path)
-    grey = images.subset(np.array([1]))
-    assert grey.names == ("dog/b.png",)
-    assert grey.truth is not None
-    assert grey.truth.tolist() == ["dog"]
+    gray = images.subset(np.array([1]))
+    assert gray.names == ("dog/b.png",)
+    assert gray.truth is not None
+    assert gray.truth.tolist() == ["dog"]
     # As in the whole set: what is trained on part of it must fit the rest.
-    assert grey.native_shape == (4, 4, 3)
-    assert grey.path(0) == tmp_path / "dog" / "b.png"
+    assert gray.native_shape == (4, 4, 3)
+    assert gray.path(0) == tmp_path / "dog" / "b.png"
 
 
 def test_a_file_that_vanishes_is_named(mixed: ImageSet, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_palette_with_transparency_becomes_rgba() -> None:
     assert _on_white(standard).getpixel((0, 0)) == (255, 255, 255)
 
 
-def test_half_transparent_black_on_white_is_grey() -> None:
+def test_half_transparent_black_on_white_is_gray() -> None:
     half = _on_white(Image.new("RGBA", (1, 1), (0, 0, 0, 128))).getpixel((0, 0))
     assert half == (127, 127, 127)
 
@@ -73,7 +73,7 @@ def test_white_level_is_the_smallest_depth_that_holds_the_peak(peak: int, level:
 def test_grey_is_told_by_pixels_not_by_mode() -> None:
     assert _has_equal_channels(Image.new("RGB", (2, 2), (5, 5, 5)))
     assert not _has_equal_channels(Image.new("RGB", (2, 2), (5, 5, 6)))
-    # Behind full transparency colour does not count.
+    # Behind full transparency color does not count.
     assert _has_equal_channels(Image.new("RGBA", (2, 2), (5, 5, 6, 0)))
 
 

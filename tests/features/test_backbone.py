@@ -142,11 +142,11 @@ def test_random_weights_are_seeded_and_leave_the_global_random_state_alone(image
 
 
 def test_grey_images_are_given_three_equal_colours():
-    grey = noise(3, channels=1)
-    backbone = Backbone(SMALL, pretrained=False, size=40).fit(image_set_from_array(grey))
+    gray = noise(3, channels=1)
+    backbone = Backbone(SMALL, pretrained=False, size=40).fit(image_set_from_array(gray))
     np.testing.assert_allclose(
-        backbone.transform(image_set_from_array(grey)),
-        backbone.transform(image_set_from_array(np.repeat(grey, 3, axis=3))),
+        backbone.transform(image_set_from_array(gray)),
+        backbone.transform(image_set_from_array(np.repeat(gray, 3, axis=3))),
         atol=1e-6,
     )
 

@@ -97,7 +97,7 @@ def test_weights_count_by_content_and_not_by_place(images, weights, tmp_path, mo
     safetensors.torch.save_file(tensors, elsewhere)
     run(Backbone(weights=elsewhere, size=32), images, folder)
     assert counted.n_computed == 2
-    # A file beside the weights says how images are normalised.
+    # A file beside the weights says how images are normalized.
     sidecar = elsewhere.with_suffix(".json")
     sidecar.write_text(f'{{"architecture": "{SMALL}", "mean": [0.1, 0.2, 0.3]}}')
     run(Backbone(weights=elsewhere, size=32), images, folder)

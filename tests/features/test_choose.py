@@ -15,7 +15,7 @@ from fewlabel.features.pixels import Pixels
     ("features", "kind", "reason"),
     [
         ("pixels", Pixels, "Pixels, as asked for."),
-        ("patches", PatchFeatures, "A patch dictionary learnt from the images, as asked for."),
+        ("patches", PatchFeatures, "A patch dictionary learned from the images, as asked for."),
         ("auto", PatchFeatures, "since no pretrained weights were given. For photos, --features"),
         ("mobilenetv2_100", Backbone, "The pretrained network mobilenetv2_100, as asked for."),
     ],

@@ -89,7 +89,7 @@ def test_responses_follow_the_formula(shape, settings):
 
 
 def test_whitening_is_folded_into_the_filters():
-    """A response is the filter's product with the normalised, whitened patch."""
+    """A response is the filter's product with the normalized, whitened patch."""
     patches, filters = learn(natural(20, 14, 14, 1))
     normalized = patches - patches.mean(axis=1, keepdims=True)
     normalized /= np.sqrt(normalized.var(axis=1, keepdims=True) + VARIANCE_FLOOR)

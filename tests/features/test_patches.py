@@ -75,8 +75,8 @@ def test_rows_are_square_images_unless_told_otherwise(digits):
     np.testing.assert_allclose(quick(n_components=10).fit_transform(rows), by_image, atol=1e-5)
     wide = quick(n_components=10, image_shape=(4, 16)).fit(rows)
     assert wide.image_shape_ == (4, 16, 1)
-    colour = quick(n_components=10, image_shape=(4, 4, 3)).fit(noise(30, 48))
-    assert colour.image_shape_ == (4, 4, 3)
+    color = quick(n_components=10, image_shape=(4, 4, 3)).fit(noise(30, 48))
+    assert color.image_shape_ == (4, 4, 3)
 
 
 def test_the_block_size_does_not_matter(digits, monkeypatch):

@@ -21,18 +21,18 @@ def test_are_the_pixels_from_0_to_1():
 
 
 def test_grey_images_have_one_channel_and_colour_can_be_dropped():
-    grey = image_set_from_array(noise(5, channels=1))
-    assert Pixels().fit(grey).transform(grey).shape == (5, 100)
-    assert Pixels(grey=False).fit(grey).transform(grey).shape == (5, 300)
-    colour = image_set_from_array(noise(5))
-    extractor = Pixels(grey=True).fit(colour)
-    assert extractor.transform(colour).shape == (5, 100)
+    gray = image_set_from_array(noise(5, channels=1))
+    assert Pixels().fit(gray).transform(gray).shape == (5, 100)
+    assert Pixels(gray=False).fit(gray).transform(gray).shape == (5, 300)
+    color = image_set_from_array(noise(5))
+    extractor = Pixels(gray=True).fit(color)
+    assert extractor.transform(color).shape == (5, 100)
 
 
 def test_new_images_are_read_as_those_of_fit():
     extractor = Pixels().fit(image_set_from_array(noise(5, side=12)))
-    grey = image_set_from_array(noise(3, side=30, channels=1))
-    assert extractor.transform(grey).shape == (3, 12 * 12 * 3)
+    gray = image_set_from_array(noise(3, side=30, channels=1))
+    assert extractor.transform(gray).shape == (3, 12 * 12 * 3)
 
 
 def test_photos_of_several_sizes_are_scaled(tmp_path):

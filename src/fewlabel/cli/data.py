@@ -102,7 +102,7 @@ def list_(as_json: options.Json = False) -> None:
     show_table(("name", "train", "test", "classes", "where"), rows, right=(1, 2, 3))
     say()
     show_table(
-        ("name", "what", "license"), [(i.name, i.description, i.licence) for i in benchmarks]
+        ("name", "what", "license"), [(i.name, i.description, i.license) for i in benchmarks]
     )
 
 

@@ -148,7 +148,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Give each row its nearest cluster.
+        """Return each row its nearest cluster.
 
         Parameters
         ----------

@@ -9,7 +9,7 @@ from fewlabel.data.benchmarks import (
     list_benchmarks,
     load_benchmark,
 )
-from fewlabel.data.catalogue import BenchmarkInfo
+from fewlabel.data.catalog import BenchmarkInfo
 from fewlabel.data.images import ImageSet, Skipped, load_images
 from fewlabel.data.labels import Labels, labels_from_truth, read_labels, write_labels
 from fewlabel.data.splits import random_labels, stratified_split

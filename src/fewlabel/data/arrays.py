@@ -33,7 +33,7 @@ def image_set_from_array(
         largest value of 10, 12, 14 or 16 bits, the smallest that holds them all, becomes
         255. Floats are taken as [0, 1] if all lie there, else as [0, 255].
     y : sequence of shape (n,) or (n, K), optional
-        Labels: strings, or numbers with -1 or NaN for unlabelled. Or several labels an image: a
+        Labels: strings, or numbers with -1 or NaN for unlabeled. Or several labels an image: a
         table of 1 (present), 0 (absent) and -1 (not known).
     classes : sequence of str, optional
         Names of the K columns of such a table; by default their numbers.
@@ -144,9 +144,9 @@ def _range(X: np.ndarray, source: str) -> tuple[float, float]:
 def _on_white(pixels: np.ndarray) -> np.ndarray:
     out = np.empty((*pixels.shape[:3], 3), dtype=np.uint8)
     for where in _blocks(pixels):
-        colour = pixels[where, ..., :3].astype(np.uint16)
+        color = pixels[where, ..., :3].astype(np.uint16)
         alpha = pixels[where, ..., 3:].astype(np.uint16)
-        out[where] = (colour * alpha + 255 * (255 - alpha) + 127) // 255
+        out[where] = (color * alpha + 255 * (255 - alpha) + 127) // 255
     return out
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fewlabel.data import grocery
 from fewlabel.data.arrays import image_set_from_array
-from fewlabel.data.catalogue import (
+from fewlabel.data.catalog import (
     _IDX_NAMES,
     BENCHMARKS,
     DIGITS_TEST,
@@ -45,7 +45,7 @@ def cache_folder() -> Path:
 
 
 def list_benchmarks() -> list[BenchmarkInfo]:
-    """Tell what benchmark data sets there are, and which are on this machine.
+    """Return what benchmark data sets there are, and which are on this machine.
 
     Returns
     -------

@@ -65,7 +65,7 @@ class _FileInfo(NamedTuple):
 
     height: int
     width: int
-    is_grey: bool
+    is_gray: bool
     peak: int
     digest: bytes
 
@@ -91,15 +91,15 @@ def _inspect_file(path: Path) -> _FileInfo:
         with _memory_turn(image):
             _load(image)
             peak = int(np.asarray(image).max()) if image.mode.startswith("I") else 0
-            # A 16-bit image is grey, whatever its values are scaled by.
-            is_grey = peak > 0 or _has_equal_channels(_reduced(_standard_mode(image, 65535)))
+            # A 16-bit image is gray, whatever its values are scaled by.
+            is_gray = peak > 0 or _has_equal_channels(_reduced(_standard_mode(image, 65535)))
         # Some plugins turn the image themselves while loading; only then does its size count.
         width, height = size if reduced else image.size
         if _orientation(image) in _QUARTER_TURNS:
             width, height = height, width
         stream.seek(0)
         digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).digest()
-    return _FileInfo(height, width, is_grey, peak, digest)
+    return _FileInfo(height, width, is_gray, peak, digest)
 
 
 def _decode_file(
@@ -179,7 +179,7 @@ def _memory_turn(image: Image.Image) -> contextlib.AbstractContextManager:
 
 
 def _reduced(image: Image.Image) -> Image.Image:
-    """Shrink a large image: a check of its colours must not need several copies of it."""
+    """Shrink a large image: a check of its colors must not need several copies of it."""
     factor = math.ceil(math.sqrt(image.width * image.height / _LARGE))
     return image.reduce(factor) if factor > 1 else image
 

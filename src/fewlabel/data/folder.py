@@ -104,7 +104,7 @@ def _open_files(
 
 
 def _link_problem(path: Path, real_root: Path) -> str | None:
-    """Say why a path may not be followed."""
+    """Return why a path may not be followed."""
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):

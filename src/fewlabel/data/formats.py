@@ -36,7 +36,7 @@ def _from_manifest(
         label = row.cells.get("label", "").strip()
         if labels.setdefault(name, label) != label:
             raise DataError(
-                f"{path}, line {row.line}: {name} is labelled {label!r}, but {labels[name]!r} "
+                f"{path}, line {row.line}: {name} is labeled {label!r}, but {labels[name]!r} "
                 f"on line {lines[name]}: keep one of them."
             )
         lines.setdefault(name, row.line)
@@ -109,7 +109,7 @@ def _from_idx(path: str | Path, *, white_level: int | None = None) -> ImageSet:
 
 
 def _is_idx_folder(folder: Path) -> bool:
-    """Tell whether a folder holds idx files under the official names."""
+    """Return whether a folder holds idx files under the official names."""
     return any(_idx_file(folder, split, "images") for split in IDX_PREFIX)
 
 

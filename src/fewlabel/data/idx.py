@@ -1,4 +1,4 @@
-"""The idx format of the MNIST family, read without believing its header."""
+"""The idx format of the MNIST family, read trusting nothing that its header promises."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _read_idx(path: str | Path) -> np.ndarray:
 
 
 def _is_idx(path: Path) -> bool:
-    """Tell whether a file's name is that of an idx file."""
+    """Return whether a file's name is that of an idx file."""
     name = path.name.lower()
     return name.endswith((".gz", ".idx", "-ubyte")) or "-idx" in name
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fewlabel.data import formats
 from fewlabel.data.benchmarks import load_benchmark
-from fewlabel.data.catalogue import NAMES
+from fewlabel.data.catalog import NAMES
 from fewlabel.data.decode import SUFFIXES
 from fewlabel.data.folder import _from_files, _from_folder
 from fewlabel.data.idx import _is_idx

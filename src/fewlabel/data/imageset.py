@@ -114,15 +114,15 @@ class ImageSet:
         return f"<ImageSet of {len(self):,} images from {self.source}>"
 
     @property
-    def is_grey(self) -> bool:
-        """Whether all images of the source are grey; a subset answers as the whole does."""
-        return self._store.is_grey
+    def is_gray(self) -> bool:
+        """Whether all images of the source are gray; a subset answers as the whole does."""
+        return self._store.is_gray
 
     @property
     def native_shape(self) -> tuple[int, int, int] | None:
         """Height, width and channels (1 or 3) if all images share them, else None."""
         size = self._store.common_size(self._rows)
-        return None if size is None else (*size, 1 if self.is_grey else 3)
+        return None if size is None else (*size, 1 if self.is_gray else 3)
 
     @property
     def white_level(self) -> int:
@@ -130,7 +130,7 @@ class ImageSet:
         return self._store.white
 
     def path(self, index: int) -> Path | None:
-        """Give the file of one image.
+        """Return the file of one image.
 
         Parameters
         ----------
@@ -159,9 +159,9 @@ class ImageSet:
             Which images.
         size : (int, int), optional
             Height and width. Each image is scaled until it covers them, keeping its aspect,
-            and its centre is cropped. By default the native size.
+            and its center is cropped. By default the native size.
         channels : {1, 3}, optional
-            Grey or RGB; by default RGB, or grey if the whole source is grey.
+            Gray or RGB; by default RGB, or gray if the whole source is gray.
 
         Returns
         -------
@@ -184,7 +184,7 @@ class ImageSet:
             )
         if min(target) < 1:
             raise DataError(f"The parameter size must be two positive integers. Got {size!r}.")
-        return self._store.read(rows, target, channels or (1 if self.is_grey else 3))
+        return self._store.read(rows, target, channels or (1 if self.is_gray else 3))
 
     def blocks(
         self,
@@ -222,7 +222,7 @@ class ImageSet:
             yield where, self.read(where, size=size, channels=channels)
 
     def content_groups(self) -> np.ndarray:
-        """Give each image the number of its content: exact duplicates share one.
+        """Return each image the number of its content: exact duplicates share one.
 
         Files are compared by their bytes, arrays by their pixels.
 
@@ -262,7 +262,7 @@ class ImageSet:
         False
         """
         state = hashlib.blake2b(digest_size=16)
-        state.update(f"{self.is_grey} {self.white_level} {self.native_shape}".encode())
+        state.update(f"{self.is_gray} {self.white_level} {self.native_shape}".encode())
         for content in self._store.digests(self._rows):
             state.update(content)
         return state.hexdigest()

@@ -33,7 +33,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _has_equal_channels(image: Image.Image) -> bool:
-    """Tell whether an image is grey, whatever its mode."""
+    """Return whether an image is gray, whatever its mode."""
     if image.mode == "L":
         return True
     pixels = np.asarray(_on_white(image))
@@ -44,7 +44,7 @@ def _has_equal_channels(image: Image.Image) -> bool:
 
 
 def _resize_cover(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Scale an image so that it covers a size, and crop the centre."""
+    """Scale an image so that it covers a size, and crop the center."""
     height, width = size
     if image.size == (width, height):
         return image
@@ -80,7 +80,7 @@ def white_level(peak: int) -> int:
 
 
 def _scaled(values: np.ndarray, white: int) -> np.ndarray:
-    """Bring 16-bit, 32-bit and float greys to 0..255.
+    """Bring 16-bit, 32-bit and float grays to 0..255.
 
     Floats keep their meaning where they lie in [0, 1] or [0, 255]; other ranges, and integers
     above 16 bits, are stretched from their own minimum to their own maximum.

@@ -21,7 +21,7 @@ def stratified_split(
     Parameters
     ----------
     y : ndarray of shape (n,), dtype int64
-        Class of each image; -1 (unlabelled) counts as a class of its own.
+        Class of each image; -1 (unlabeled) counts as a class of its own.
     groups : ndarray of shape (n,), dtype int64, or None
         Group of each image, as from ``ImageSet.content_groups``; None if all differ. A group
         with several classes counts for its smallest.

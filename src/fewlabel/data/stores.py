@@ -29,7 +29,7 @@ class _ArrayStore:
         return len(self.pixels)
 
     @property
-    def is_grey(self) -> bool:
+    def is_gray(self) -> bool:
         """Whether the array has one channel."""
         return self.pixels.shape[3] == 1
 
@@ -69,7 +69,7 @@ class _FileStore:
         self._names = list(names)
         self._sizes = np.array([(i.height, i.width) for i in infos], np.int32).reshape(-1, 2)
         self._digests = [info.digest for info in infos]
-        self.is_grey = all(info.is_grey for info in infos)
+        self.is_gray = all(info.is_gray for info in infos)
         # Value of 16-bit pixels that becomes 255: by default what fits the largest of them all.
         self.white = white or white_level(max((info.peak for info in infos), default=0))
 
@@ -114,7 +114,7 @@ class _FileStore:
 
 
 def _resize_arrays(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Scale (n, h, w, C) images so that they cover a size, and crop their centre."""
+    """Scale (n, h, w, C) images so that they cover a size, and crop their center."""
     n, height, width, channels = pixels.shape
     out = np.empty((n, *size, channels), dtype=np.uint8)
     if height * size[1] != width * size[0]:
@@ -124,7 +124,7 @@ def _resize_arrays(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
             resized[:] = np.asarray(_resize_cover(whole, size)).reshape(resized.shape)
         return out
     # As Pillow's, up to rounding, and several times faster than a call an image. Imported late:
-    # listing and labelling images should not wait for torch.
+    # listing and labeling images should not wait for torch.
     import torch
 
     for start in range(0, n, _RESIZED_AT_ONCE):
@@ -135,6 +135,6 @@ def _resize_arrays(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _luma(pixels: np.ndarray) -> np.ndarray:
-    """Turn RGB to grey, (..., 3) to (..., 1) uint8, with Pillow's weights (ITU-R 601-2)."""
+    """Turn RGB to gray, (..., 3) to (..., 1) uint8, with Pillow's weights (ITU-R 601-2)."""
     weighted = pixels.astype(np.uint32) @ np.array([19595, 38470, 7471], np.uint32)
     return ((weighted + 0x8000) >> 16).astype(np.uint8)[..., None]

@@ -37,7 +37,7 @@ _SAVED = ("model", "mean", "std", "model_kwargs", "normalize", "flip")
 class Backbone(_ReducedExtractor):
     """Features of a pretrained timm network, before its classifier.
 
-    Images are read as RGB at one size, scaled from 0 to 1, and normalised as the network was
+    Images are read as RGB at one size, scaled from 0 to 1, and normalized as the network was
     trained: by what is given here, else by the recipe of the weight file (see
     `fewlabel.nets.pretrained.read_recipe`), else by what timm says.
 
@@ -55,12 +55,12 @@ class Backbone(_ReducedExtractor):
         Height and width to read images at; None takes the size that the network was trained
         on.
     mean, std : sequence of float or None
-        Mean of each colour and what it is divided by, on a scale from 0 to 1.
+        Mean of each color and what it is divided by, on a scale from 0 to 1.
     model_kwargs : mapping or None
         More arguments of ``timm.create_model``.
     normalize : bool
         Scale each row of ``d`` features to the length ``sqrt(d)``, so that the strengths of
-        regularisation that suit standardised features suit these.
+        regularization that suit standardized features suit these.
     flip : bool
         Average the features of each image with those of its mirror image, for twice the time.
     n_components : int or None
@@ -232,7 +232,7 @@ class Backbone(_ReducedExtractor):
         return _fill(len(images), width, blocks, describe, stage, progress)
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
-        """Features of a block of uint8 pixels, (b, d) float32, not normalised."""
+        """Features of a block of uint8 pixels, (b, d) float32, not normalized."""
         while True:
             try:
                 return self._forward_parts(pixels)

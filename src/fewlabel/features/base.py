@@ -19,7 +19,7 @@ State: TypeAlias = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
 class FeatureExtractor(ABC):
-    """One row of features an image, learnt without a look at labels.
+    """One row of features an image, learned without a look at labels.
 
     A kind of features says in ``_fit``, ``_transform``, ``_state`` and ``_from_state`` how it does
     what is promised here, and is entered in `fewlabel.features.choose`.
@@ -105,7 +105,7 @@ class FeatureExtractor(ABC):
         Returns
         -------
         arrays : dict of str to ndarray
-            What was learnt.
+            What was learned.
         meta : dict
             Settings, for JSON.
 
@@ -185,7 +185,7 @@ class FeatureExtractor(ABC):
 
 
 class _ReducedExtractor(FeatureExtractor):
-    """Features that `DampedPCA` may shorten, learnt from a sample of the images."""
+    """Features that `DampedPCA` may shorten, learned from a sample of the images."""
 
     n_components: int | None
     power: float

@@ -102,7 +102,7 @@ def _cache_key(extractor: FeatureExtractor, images: ImageSet) -> str:
 
 
 def _settings(extractor: Any) -> dict[str, Any]:
-    """Give what an extractor was made with; of a weight file its content, not its place."""
+    """Return what an extractor was made with; of a weight file its content, not its place."""
     settings: dict[str, Any] = {"class": type(extractor).__qualname__}
     for name in inspect.signature(type(extractor).__init__).parameters:
         value: Any = getattr(extractor, name, None)
@@ -125,7 +125,7 @@ def _weights_identity(path: Path) -> list[Any]:
         return [str(path)]
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    # The name may tell the model, and a file beside it how images are normalised.
+    # The name may tell the model, and a file beside it how images are normalized.
     with contextlib.suppress(FewLabelError):
         return [path.name, digest, str(read_recipe(path))]
     return [path.name, digest]

@@ -42,9 +42,9 @@ def _choose_extractor(
         return _kind("pixels")(n_components=128, random_state=seed), "Pixels, as asked for."
     if features == "patches" or (features == "auto" and weights is None):
         reason = (
-            "A patch dictionary learnt from the images, as asked for."
+            "A patch dictionary learned from the images, as asked for."
             if features == "patches"
-            else "A patch dictionary learnt from the images themselves, since no pretrained "
+            else "A patch dictionary learned from the images themselves, since no pretrained "
             "weights were given. For photos, --features NAME or --weights FILE does better."
         )
         return _kind("patches")(random_state=seed), reason

@@ -1,4 +1,4 @@
-"""Patch filters: learnt without labels, applied as one matrix product a block of images."""
+"""Patch filters: learned without labels, applied as one matrix product a block of images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fewlabel.cluster.kmeans import KMeans
 from fewlabel.compute import matmul_dtype, to_tensor
 
 VARIANCE_FLOOR = 1e-3
-"""Added to a patch's variance before its contrast is normalised (pixels in [0, 1])."""
+"""Added to a patch's variance before its contrast is normalized (pixels in [0, 1])."""
 
 WHITENING_FLOOR = 0.1
 """Added to the eigenvalues of the patch covariance before whitening."""
@@ -28,7 +28,7 @@ class _PatchFilters:
     """A dictionary of patches with its whitening folded in.
 
     The response of filter ``j`` to a patch ``p`` is ``(p / std(p)) @ weight[:, j] + bias[j]``,
-    which equals the filter's product with the contrast-normalised, whitened patch.
+    which equals the filter's product with the contrast-normalized, whitened patch.
     """
 
     # (C * p * p, n_filters) float32; each column sums to zero, so that a patch's mean drops out.
@@ -72,7 +72,7 @@ def _learn_filters(
     grid: int,
     rng: np.random.Generator,
 ) -> _PatchFilters:
-    """Learn a dictionary: normalise contrast, whiten (ZCA), cluster on the sphere."""
+    """Learn a dictionary: normalize contrast, whiten (ZCA), cluster on the sphere."""
     centered = patches - patches.mean(axis=1, keepdims=True)
     scale = np.sqrt(centered.var(axis=1, keepdims=True) + VARIANCE_FLOOR)
     normalized = centered / scale

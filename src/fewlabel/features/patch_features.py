@@ -27,7 +27,7 @@ _LARGEST_SIDE = 64
 
 
 class PatchFeatures(FeatureExtractor):
-    """Features from a patch dictionary learnt on the images themselves.
+    """Features from a patch dictionary learned on the images themselves.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class PatchFeatures(FeatureExtractor):
     size_ : (int, int)
         Height and width that images are read at.
     channels_ : int
-        1 for grey, 3 for colour.
+        1 for gray, 3 for color.
     """
 
     name = "patches"
@@ -70,7 +70,7 @@ class PatchFeatures(FeatureExtractor):
             size = native[:2]
         else:
             size = (_LARGEST_SIDE, _LARGEST_SIDE)
-        self.size_, self.channels_ = size, 1 if images.is_grey else 3
+        self.size_, self.channels_ = size, 1 if images.is_gray else 3
         rows = _sample_rows(len(images), self.max_fit_samples, self.random_state)
         if progress is not None:
             progress("learn patches", 0, 1)

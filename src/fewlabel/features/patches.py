@@ -1,4 +1,4 @@
-"""The patch dictionary: image features learnt without labels or pretrained weights."""
+"""The patch dictionary: image features learned without labels or pretrained weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _POOL_VALUES = 30_000_000
 class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Features of images from a dictionary of whitened patches.
 
-    Patches are contrast-normalised and whitened, a dictionary of filters is learnt from them
+    Patches are contrast-normalized and whitened, a dictionary of filters is learned from them
     by spherical k-means, and an image is described by how strongly each filter responds, with
     either sign, in each cell of a grid: two-sided soft threshold, mean over the cell, square
     root. PCA with damped eigenvalues shortens the description. No label is looked at.
@@ -51,12 +51,12 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     power : float
         Each component is divided by its eigenvalue to this power: 0 is plain PCA, 0.5 whitens.
     n_patches : int
-        Patches that the dictionary is learnt from.
+        Patches that the dictionary is learned from.
     n_pca_samples : int
-        Images that the PCA is learnt from.
+        Images that the PCA is learned from.
     image_shape : tuple of int or None
         ``(H, W)`` or ``(H, W, C)`` of the images in the rows of a two-dimensional ``X``. By
-        default such a row is taken for a square grey image, or a strip one pixel high.
+        default such a row is taken for a square gray image, or a strip one pixel high.
     random_state : int, RandomState or None
         Seed of every random choice.
 

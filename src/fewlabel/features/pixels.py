@@ -24,8 +24,8 @@ class Pixels(_ReducedExtractor):
     size : (int, int), int or None
         Height and width to read images at. None takes the size of the images where all share
         one and no side is longer than 64 pixels, and 32 × 32 otherwise.
-    grey : bool or None
-        Whether to read images as grey; None does so if all the images seen by `fit` are.
+    gray : bool or None
+        Whether to read images as gray; None does so if all the images seen by `fit` are.
     n_components : int or None
         Most principal components to reduce to; None keeps the pixels.
     power : float
@@ -40,7 +40,7 @@ class Pixels(_ReducedExtractor):
     size_ : (int, int)
         Height and width that images are read at.
     channels_ : int
-        1 for grey, 3 for colour.
+        1 for gray, 3 for color.
     reducer_ : DampedPCA or None
         The fitted reduction.
     """
@@ -52,14 +52,14 @@ class Pixels(_ReducedExtractor):
         self,
         size: tuple[int, int] | int | None = None,
         *,
-        grey: bool | None = None,
+        gray: bool | None = None,
         n_components: int | None = None,
         power: float = 0.25,
         max_fit_samples: int = 20_000,
         random_state: int = 0,
     ) -> None:
         self.size = size
-        self.grey = grey
+        self.gray = gray
         self.n_components = n_components
         self.power = power
         self.max_fit_samples = max_fit_samples
@@ -68,8 +68,8 @@ class Pixels(_ReducedExtractor):
     def _fit(self, images: ImageSet, progress: Progress | None) -> None:
         check_parameters(self)
         size = _native_size(images) if self.size is None else as_size(self.size, owner="Pixels")
-        grey = images.is_grey if self.grey is None else self.grey
-        self.size_, self.channels_ = size, 1 if grey else 3
+        gray = images.is_gray if self.gray is None else self.gray
+        self.size_, self.channels_ = size, 1 if gray else 3
         self.reducer_ = None
         if self.n_components is not None:
             sample = images.subset(self._sample(len(images)))
@@ -94,7 +94,7 @@ class Pixels(_ReducedExtractor):
     ) -> Pixels:
         size, channels = as_size(meta["size"], owner="Pixels"), meta["channels"]
         settings = {name: meta[name] for name in ("max_fit_samples", "random_state")}
-        extractor = cls(size, grey=channels == 1, **settings)
+        extractor = cls(size, gray=channels == 1, **settings)
         extractor.size_, extractor.channels_ = size, channels
         extractor._restore_reducer(arrays, meta)
         return extractor

@@ -226,7 +226,7 @@ class FineTuning(SupervisedNetwork):
             weights=self.weights,
             pretrained=self.pretrained,
             size=size,
-            channels=1 if inputs.is_grey else 3,
+            channels=1 if inputs.is_gray else 3,
             seed=seed,
         )
 

@@ -44,7 +44,7 @@ def _encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _describe_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
-    """Give the dtype and shape of each array, as the manifest declares them."""
+    """Return the dtype and shape of each array, as the manifest declares them."""
     return {
         name: {"dtype": array.dtype.name, "shape": [int(side) for side in array.shape]}
         for name, array in arrays.items()

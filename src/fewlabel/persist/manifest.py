@@ -198,7 +198,7 @@ def _manifest_bytes(
 
 @contextlib.contextmanager
 def _destination(folder: Path, *, force: bool) -> Iterator[Path]:
-    """Give the folder to fill: a new one that is renamed, or the one that stands there."""
+    """Return the folder to fill: a new one that is renamed, or the one that stands there."""
     own = {ARRAYS_FILE, MANIFEST_FILE}
     present = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
     if present & own:

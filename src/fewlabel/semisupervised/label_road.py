@@ -182,7 +182,7 @@ def _reader_for(images: ImageSet) -> PixelReader:
     native = images.native_shape
     small = native is not None and max(native[:2]) <= SMALL_SIDE
     size = native[:2] if native is not None and small else (SMALL_SIDE, SMALL_SIDE)
-    return PixelReader(size, 1 if images.is_grey else 3)
+    return PixelReader(size, 1 if images.is_gray else 3)
 
 
 def _once(Y: np.ndarray, groups: np.ndarray) -> np.ndarray:

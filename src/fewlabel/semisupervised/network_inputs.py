@@ -152,7 +152,7 @@ def read_pixels(images: ImageSet, side: int, *, colour: bool = False) -> np.ndar
     native = images.native_shape
     small = native is not None and max(native[:2]) <= side
     size = native[:2] if native is not None and small else (side, side)
-    channels = 1 if images.is_grey and not colour else 3
+    channels = 1 if images.is_gray and not colour else 3
     pixels = np.empty((len(images), *size, channels), dtype=np.uint8)
     for where, block in images.blocks(1_024, size=size, channels=channels):
         pixels[where] = block

@@ -1,4 +1,4 @@
-"""The table of benchmark data sets: sizes, licences, mirrors and checksums."""
+"""The table of benchmark data sets: sizes, licenses, mirrors and checksums."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class BenchmarkInfo:
         Test images of the published data set.
     classes : int
         Number of classes.
-    licence : str
+    license : str
         Licence or source.
     where : str, Path or None
         Folder that holds it, ``"built in"``, or None if it is not on this machine.
@@ -41,7 +41,7 @@ class BenchmarkInfo:
     n_train: int
     n_test: int
     classes: int
-    licence: str
+    license: str
     where: str | Path | None = None
 
 
@@ -88,13 +88,13 @@ _FASHION_CLASSES = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker
 _ALL = (
     _Benchmark(
         BenchmarkInfo(
-            "digits", "handwritten digits, 8x8 grey, that ship with scikit-learn",
+            "digits", "handwritten digits, 8x8 gray, that ship with scikit-learn",
             1_297, DIGITS_TEST, 10, "CC BY 4.0 (E. Alpaydin, C. Kaynak)",
         )
     ),
     _Benchmark(
         BenchmarkInfo(
-            "fashion-mnist", "pictures of clothes, 28x28 grey",
+            "fashion-mnist", "pictures of clothes, 28x28 gray",
             60_000, 10_000, 10, "MIT (Zalando Research)",
         ),
         tuple(name.replace("_", " ") for name in _FASHION_CLASSES.split()),
@@ -106,7 +106,7 @@ _ALL = (
     ),
     _Benchmark(
         BenchmarkInfo(
-            "mnist", "handwritten digits, 28x28 grey",
+            "mnist", "handwritten digits, 28x28 gray",
             60_000, 10_000, 10, "public (Y. LeCun, C. Cortes, C. Burges)",
         ),
         tuple("0123456789"),
@@ -118,17 +118,17 @@ _ALL = (
     ),
     _Benchmark(
         BenchmarkInfo(
-            "letters", "handwritten letters A to Z, 28x28 grey, cut and centred as MNIST is",
+            "letters", "handwritten letters A to Z, 28x28 gray, cut and centered as MNIST is",
             10_424, 572, 26, "Chars74K and Muti-Kara, for research",
         ),
         tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
         by_hand="It has no public mirror in this form: it is made of the handwritten letters of "
-        "Chars74K (writers 1 to 44 for training) and the Muti-Kara capitals, centred in 28x28 "
+        "Chars74K (writers 1 to 44 for training) and the Muti-Kara capitals, centered in 28x28 "
         "pixels. ",
     ),
     _Benchmark(
         BenchmarkInfo(
-            "grocery", "photos of groceries in shops, in colour, of different sizes",
+            "grocery", "photos of groceries in shops, in color, of different sizes",
             grocery.COUNTS["train"], grocery.COUNTS["test"], 43,
             "MIT (M. Klasson, C. Zhang, H. Kjellström)",
         ),
