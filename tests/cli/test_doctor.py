@@ -34,15 +34,8 @@ def test_doctor_says_how_to_get_what_is_missing(
 ) -> None:
     monkeypatch.setattr("fewlabel.extras.is_installed", lambda package: False)
     monkeypatch.setenv("FEWLABEL_DATA", str(tmp_path / "gone"))
-    monkeypatch.setattr(
-        doctor,
-        "_room",
-        lambda: {
-            "free_disk_gb": 0.5,
-            "memory_gb": 8.0,
-            "free_memory_gb": 1.0,
-        },
-    )
+    room = {"free_disk_gb": 0.5, "memory_gb": 8.0, "free_memory_gb": 1.0}
+    monkeypatch.setattr(doctor, "_room", lambda: room)
     result = run_cli("doctor")
     assert "timm is not installed: run `pip install 'fewlabel[backbones]'`" in result.stdout
     assert "gone, which is not a folder" in result.stdout
@@ -55,5 +48,5 @@ def test_doctor_does_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
         raise FileNotFoundError
 
     monkeypatch.setattr(Path, "read_text", refuse)
-    assert doctor._memory()["free_memory_gb"] is None
+    assert doctor._room()["free_memory_gb"] is None
     assert doctor._processor_name()

@@ -18,8 +18,8 @@ from fewlabel.cli.console import (
     show_table,
     warnings_as_lines,
 )
-from fewlabel.cli.inputs import check_place
-from fewlabel.errors import FewLabelError, UsageError
+from fewlabel.cli.inputs import check_new_file
+from fewlabel.errors import FewLabelError
 
 HELP = """Measure accuracy, seconds and memory on a benchmark.
 
@@ -74,7 +74,7 @@ def bench(
         for seed in options.whole_numbers(seeds, most=options.MAX_SEED, option="--seeds")
     ]
     if out is not None:
-        _check_results(out)
+        check_new_file(out, force=True, holds="runs")
     records = []
     try:
         with ProgressBars(enabled=not as_json) as progress:
@@ -90,12 +90,6 @@ def bench(
         raise
     if not as_json:
         _print(records, out)
-
-
-def _check_results(out: str) -> None:
-    if Path(out).is_dir():
-        raise UsageError(f"{out} is a folder: give the name of a file with --out.")
-    check_place(Path(out))
 
 
 def _records(

@@ -70,9 +70,8 @@ def _fewlabel(
 
 
 for _module in (demo, select, fit, predict, evaluate, explain, bench, reproduce):
-    app.command(help=_module.HELP, cls=Command)(
-        getattr(_module, _module.__name__.rpartition(".")[2])
-    )
+    _name = _module.__name__.rpartition(".")[2]
+    app.command(help=_module.HELP, cls=Command)(vars(_module)[_name])
 app.add_typer(data.app)
 app.command(help=doctor.HELP)(doctor.doctor)
 

@@ -8,9 +8,8 @@ import math
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
-from types import TracebackType
 from typing import Any, Self, TextIO
 
 import typer
@@ -79,6 +78,11 @@ def scores_text(found: Mapping[str, Any]) -> str:
 def show_json(value: Any, *, indent: int | None = 2) -> None:
     """Print a value as JSON on stdout; NaN and infinity become null."""
     typer.echo(json.dumps(plain(value), indent=indent, allow_nan=False))
+
+
+def show(found: Any, print_: Callable[[Any], None], *, as_json: bool) -> None:
+    """Print a result on stdout, as JSON or for people."""
+    (show_json if as_json else print_)(found)
 
 
 def plain(value: Any) -> Any:
@@ -185,12 +189,7 @@ class ProgressBars:
             ProgressBars.current = self
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.enabled:
             ProgressBars.current = None
             self._timer.cancel()
@@ -212,9 +211,7 @@ class ProgressBars:
 
     def print(self, text: str) -> None:
         """Print a line above the bars."""
-        from rich.text import Text
-
-        self._progress.console.print(Text(text), soft_wrap=True)
+        self._progress.console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     def _show(self) -> None:
         with self._lock:

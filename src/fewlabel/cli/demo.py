@@ -19,7 +19,7 @@ from fewlabel.cli.console import (
     percent,
     plain,
     say,
-    show_json,
+    show,
     show_table,
 )
 from fewlabel.cli.failures import command_of
@@ -71,10 +71,7 @@ def demo(
         figures = json.dumps(plain(marked), indent=1, allow_nan=False)
         (folder / "metrics.json").write_text(figures + "\n", encoding="utf-8")
     found |= {"out": out, "report": str(Path(out) / "run" / "report.html")}
-    if as_json:
-        show_json(found)
-    else:
-        _print(found)
+    show(found, _print, as_json=as_json)
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -82,12 +82,18 @@ def _processor() -> dict[str, Any]:
 
 
 def _processor_name() -> str:
+    names = [value for name, value in _lines_of("/proc/cpuinfo") if name == "model name"]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _lines_of(path: str) -> list[tuple[str, str]]:
+    """Return the names and values of a file of the Linux kernel; none elsewhere."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+        return []
+    pairs = (line.partition(":") for line in lines)
+    return [(name.strip(), value.strip()) for name, _, value in pairs]
 
 
 def _devices() -> dict[str, Any]:
@@ -96,11 +102,8 @@ def _devices() -> dict[str, Any]:
     from fewlabel.compute import pick_device
 
     cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {
-        "auto": str(pick_device("auto")),
-        "cuda": cuda,
-        "mps": bool(torch.backends.mps.is_available()),
-    }
+    mps = bool(torch.backends.mps.is_available())
+    return {"auto": str(pick_device("auto")), "cuda": cuda, "mps": mps}
 
 
 def _version(package: str) -> str | None:
@@ -127,37 +130,26 @@ def _optional() -> dict[str, dict[str, str | None]]:
 def _data() -> dict[str, Any]:
     from fewlabel.data import cache_folder, list_benchmarks
 
+    where = {info.name: info.where for info in list_benchmarks()}
     return {
         "FEWLABEL_DATA": os.environ.get("FEWLABEL_DATA"),
         "cache": str(cache_folder()),
-        "benchmarks": {
-            info.name: None if info.where is None else str(info.where) for info in list_benchmarks()
-        },
+        "benchmarks": {name: None if at is None else str(at) for name, at in where.items()},
     }
 
 
 def _room() -> dict[str, float | None]:
-    return {
-        "free_disk_gb": round(shutil.disk_usage(Path.cwd()).free / 1e9, 1),
-        **_memory(),
-    }
-
-
-def _memory() -> dict[str, float | None]:
-    """Return memory in all and available; only Linux has the latter without a package."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        lines = []
-    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines if ":" in line}
-    total = kilobytes.get("MemTotal")
+    """Return room in GB; only Linux has the free memory without a package."""
+    sizes = {name: 1024 * int(value.split()[0]) for name, value in _lines_of("/proc/meminfo")}
+    total, free = sizes.get("MemTotal"), sizes.get("MemAvailable")
     if total is None and hasattr(os, "sysconf") and sys.platform != "win32":
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
-    free = kilobytes.get("MemAvailable")
-    return {
-        "memory_gb": None if total is None else round(total * 1024 / 1e9, 1),
-        "free_memory_gb": None if free is None else round(free * 1024 / 1e9, 1),
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    found = {
+        "free_disk_gb": shutil.disk_usage(Path.cwd()).free,
+        "memory_gb": total,
+        "free_memory_gb": free,
     }
+    return {name: None if size is None else round(size / 1e9, 1) for name, size in found.items()}
 
 
 def _advice(found: dict[str, Any]) -> list[str]:

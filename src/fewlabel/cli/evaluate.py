@@ -14,11 +14,11 @@ from fewlabel.cli.console import (
     percent,
     say,
     scores_text,
-    show_json,
+    show,
     show_table,
 )
 from fewlabel.cli.failures import command_of
-from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_labels, open_run
+from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_run, open_truth
 from fewlabel.files import atomic_file
 
 HELP = """Measure a model on images whose labels are known.
@@ -62,9 +62,7 @@ def evaluate(
 
     with ProgressBars(enabled=not as_json) as progress:
         model, image_set = open_run(run, images, progress)
-        truth = open_labels(
-            labels, image_set, classes=model.classes, min_classes=1, task=model.task
-        )
+        truth = open_truth(labels, image_set, model)
         evaluation = evaluate_run(
             model, image_set, truth, command=command_of(ctx), progress=progress
         )
@@ -73,10 +71,7 @@ def evaluate(
         with atomic_file(out) as temporary:
             temporary.write_text(evaluation.report_html, encoding="utf-8")
         found = found | {"report": out}
-    if as_json:
-        show_json(found)
-    else:
-        _print(found)
+    show(found, _print, as_json=as_json)
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -11,18 +11,16 @@ from fewlabel.cli.console import (
     one_line,
     percent,
     say,
-    show_json,
+    show,
     show_table,
     show_warnings,
 )
-from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_labels, open_run
+from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_run, open_truth
 from fewlabel.errors import UsageError
 from fewlabel.files import atomic_file
 
 if TYPE_CHECKING:
-    from fewlabel.data import ImageSet
     from fewlabel.explain.model import Explained
-    from fewlabel.model import Model
 
 HELP = """Show which parts of an image speak for a class and which against it.
 
@@ -94,7 +92,9 @@ def explain(
     _check_together(grid, labels, name)
     if labels is not None:
         check_labels_exist(labels)
-    from fewlabel.explain.model import class_position
+    from fewlabel.explain.figure import draw_sheet, explanation_png
+    from fewlabel.explain.model import class_position, explain_one, image_position
+    from fewlabel.explain.sheets import explain_sheet
 
     settings: dict[str, Any] = {"repeats": repeats, "seed": seed}
     if samples is not None:
@@ -105,13 +105,18 @@ def explain(
             settings["target"] = class_position(class_name, model.classes)
         settings["progress"] = progress
         if grid is None:
-            found = _one(model, image_set, name, out, settings)
+            explained = [explain_one(model, image_set, image_position(image_set, name), **settings)]
+            png = explanation_png(explained[0], model.classes)
         else:
-            found = _sheet(model, image_set, grid, labels, out, settings)
-    if as_json:
-        show_json(found)
-    else:
-        _print(found)
+            y = None if labels is None else open_truth(labels, image_set, model).y
+            explained = explain_sheet(model, image_set, grid, y=y, **settings)
+            source = image_set.source.rstrip("/").rpartition("/")[2]
+            title = f"{source}: what speaks for each prediction"
+            png = draw_sheet(explained, model.classes, title=title)
+    with atomic_file(out) as temporary:
+        temporary.write_bytes(png)
+    found = {"out": out, "explained": [_as_dict(each, model.classes, seed) for each in explained]}
+    show(found, _print, as_json=as_json)
 
 
 def _check_together(grid: int | None, labels: str | None, name: str | None) -> None:
@@ -119,44 +124,6 @@ def _check_together(grid: int | None, labels: str | None, name: str | None) -> N
         raise UsageError("--labels is for a sheet: add --grid 12, or leave the labels out.")
     if name is not None and grid is not None:
         raise UsageError("--name is for one image and --grid for a sheet: leave one of them out.")
-
-
-def _one(
-    model: Model, images: ImageSet, name: str | None, out: str, settings: dict[str, Any]
-) -> dict[str, Any]:
-    from fewlabel.explain.figure import explanation_png
-    from fewlabel.explain.model import explain_one, image_position
-
-    explained = explain_one(model, images, image_position(images, name), **settings)
-    _write(out, explanation_png(explained, model.classes))
-    return {"out": out, "explained": [_as_dict(explained, model.classes, settings["seed"])]}
-
-
-def _sheet(
-    model: Model,
-    images: ImageSet,
-    grid: int,
-    labels: str | None,
-    out: str,
-    settings: dict[str, Any],
-) -> dict[str, Any]:
-    from fewlabel.explain.figure import draw_sheet
-    from fewlabel.explain.sheets import explain_sheet
-
-    y = None
-    if labels is not None:
-        y = open_labels(labels, images, classes=model.classes, min_classes=1, task=model.task).y
-    explained = explain_sheet(model, images, grid, y=y, **settings)
-    source = images.source.rstrip("/").rpartition("/")[2]
-    title = f"{source}: what speaks for each prediction"
-    _write(out, draw_sheet(explained, model.classes, title=title))
-    rows = [_as_dict(one, model.classes, settings["seed"]) for one in explained]
-    return {"out": out, "explained": rows}
-
-
-def _write(out: str, png: bytes) -> None:
-    with atomic_file(out) as temporary:
-        temporary.write_bytes(png)
 
 
 def _as_dict(explained: Explained, classes: tuple[str, ...], seed: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +16,7 @@ from fewlabel.cli.console import (
     percent,
     say,
     scores_text,
-    show_json,
+    show,
     show_table,
     show_warnings,
 )
@@ -24,9 +24,6 @@ from fewlabel.cli.failures import command_of
 from fewlabel.cli.inputs import check_labels_exist, check_place, open_images, open_labels
 from fewlabel.extras import check_installed
 from fewlabel.files import check_new_folder
-
-if TYPE_CHECKING:
-    from fewlabel.semisupervised.history import TrainingHistory
 
 HELP = """Learn from a few labels and all the other images.
 
@@ -125,14 +122,16 @@ def fit(
             n_explained=explain,
             progress=progress,
         )
-        if events is not None:
-            _write_tensorboard(result.training, events, force=force)
+        if events is not None and result.training is not None:
+            from fewlabel.report.tensorboard import write_events
+
+            write_events(result.training, events, force=force)
+            note(f"For TensorBoard: {one_line(str(events))}")
+        elif events is not None:
+            note("warning: no network was trained, so there are no curves for --tensorboard.")
     summary = result.summary() | {"run": str(run), "report": str(run / "report.html")}
     show_warnings(summary["warnings"])
-    if as_json:
-        show_json(summary)
-    else:
-        _print(summary)
+    show(summary, _print, as_json=as_json)
 
 
 def _check_tensorboard(folder: str, out: str, *, force: bool) -> Path:
@@ -142,16 +141,6 @@ def _check_tensorboard(folder: str, out: str, *, force: bool) -> Path:
     check_new_folder(events, force=force)
     check_place(events)
     return events
-
-
-def _write_tensorboard(training: TrainingHistory | None, events: Path, *, force: bool) -> None:
-    from fewlabel.report.tensorboard import write_events
-
-    if training is None:
-        note("warning: no network was trained, so there are no curves for --tensorboard.")
-        return
-    write_events(training, events, force=force)
-    note(f"For TensorBoard: {one_line(str(events))}")
 
 
 def _print(summary: dict[str, Any]) -> None:

@@ -58,6 +58,11 @@ def open_labels(
     return read_labels(table, images, classes=classes, min_classes=min_classes, task=task)
 
 
+def open_truth(table: str, images: ImageSet, model: Model) -> Labels:
+    """Return true labels to compare a model with."""
+    return open_labels(table, images, classes=model.classes, min_classes=1, task=model.task)
+
+
 def check_labels_exist(table: str) -> None:
     """Raise if a label table is not there, before the images are looked at."""
     if table != FOLDERS and not Path(table).exists():

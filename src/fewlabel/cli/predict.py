@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fewlabel.cli import options
-from fewlabel.cli.console import ProgressBars, one_line, percent, say, show_json, show_table
+from fewlabel.cli.console import ProgressBars, one_line, percent, say, show, show_table
 from fewlabel.cli.inputs import check_new_file, open_run
 
 HELP = """Label new images with a model that `fewlabel fit` made.
@@ -46,10 +46,7 @@ def predict(
         "mean_confidence": float(prediction.confidence.mean()),
         "classes": prediction.by_class(),
     }
-    if as_json:
-        show_json(found)
-    else:
-        _print(found)
+    show(found, _print, as_json=as_json)
 
 
 def _print(found: dict[str, Any]) -> None:

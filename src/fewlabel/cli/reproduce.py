@@ -117,7 +117,8 @@ def reproduce(
         chosen.show_preprocessing(chosen.config(settings), picture)
         note(f"wrote {one_line(str(picture))}")
         return
-    folder = Path(out or _default_folder(study, quick, from_models is not None))
+    suffix = ("-quick" if quick else "") + ("-from-models" if from_models else "")
+    folder = Path(out or f"fewlabel-{study}{suffix}")
     check_place(folder / "x")
     try:
         with ProgressBars(enabled=not as_json) as progress:
@@ -138,10 +139,6 @@ def check_studies() -> None:
             "The published studies are not installed: install fewlabel from its repository or "
             "its wheel, both of which have them."
         )
-
-
-def _default_folder(study: str, quick: bool, loaded: bool) -> str:
-    return f"fewlabel-{study}" + ("-quick" if quick else "") + ("-from-models" if loaded else "")
 
 
 def _print(result: StudyResult, quick: bool) -> None:
