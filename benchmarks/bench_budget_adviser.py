@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import accuracy_score
 
 import contest
 from fewlabel.compute import as_generator
 from fewlabel.data import Labels, labels_from_truth, load_benchmark
-from fewlabel.evaluate import accuracy
 from fewlabel.pipeline import Features, FitResult, extract_features, fit_images, select_images
 
 CHAINS = ((50, 100, 200), (250, 500, 1_000, 2_000))
@@ -57,7 +57,10 @@ class Road:
             )
             chosen = np.concatenate([chosen, picks.indices])
             result = fit_images(self.train, self._labels(chosen, selection), prepared=self.prepared)
-            yield result, accuracy(self.test_y, result.model_classifier.predict(self.test_rows))
+            yield (
+                result,
+                accuracy_score(self.test_y, result.model_classifier.predict(self.test_rows)),
+            )
 
     def _labels(self, chosen: np.ndarray, selection: str) -> Labels:
         y = np.full(len(self.train), -1, dtype=np.int64)

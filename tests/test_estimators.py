@@ -23,7 +23,6 @@ from fewlabel import (
     FewLabelClassifier,
     GraphPropagation,
     KMeans,
-    MultiLabelClassifier,
     NetworkClassifier,
     PatchDictionary,
     Representatives,
@@ -53,7 +52,6 @@ ESTIMATORS = [
         retrain_steps=20,
         expert_epochs=1,
     ),
-    MultiLabelClassifier(alphas=(0.9,)),
     TeacherStudent(
         NetworkClassifier(options={"widths": (32, 16)}, n_epochs=5, min_steps=60),
         n_members=2,
@@ -69,30 +67,7 @@ WEIGHTS = dict.fromkeys(
 )
 
 
-TABLES = dict.fromkeys(
-    (
-        "check_classifier_data_not_an_array",
-        "check_classifier_not_supporting_multiclass",
-        "check_classifiers_classes",
-        "check_classifiers_one_label",
-        "check_classifiers_one_label_sample_weights",
-        "check_classifiers_regression_target",
-        "check_classifiers_train",
-        "check_dtype_object",
-        "check_estimators_dtypes",
-        "check_fit2d_1feature",
-        "check_sample_weights_not_an_array",
-        "check_sample_weights_not_overwritten",
-        "check_sample_weights_shape",
-    ),
-    "the check gives one column of classes; here y is a table of 1, 0 and -1, one column a label",
-)
-
-
 def expected_failed_checks(estimator):
-    if isinstance(estimator, MultiLabelClassifier):
-        # It takes no weights, so this check is none of it.
-        return {k: v for k, v in TABLES.items() if not k.endswith("one_label_sample_weights")}
     if isinstance(estimator, NetworkClassifier):
         return MINUS_ONE | WEIGHTS
     semi_supervised = (
@@ -238,9 +213,8 @@ def test_the_settings_of_a_clusterer_are_searched(clusterer, digits):
 
 def takes(estimator):
     """Name the forms of y that an estimator takes."""
-    if isinstance(estimator, MultiLabelClassifier):
-        return ["table"]
-    return ["column", "table"] if isinstance(estimator, NetworkClassifier) else ["column"]
+    both = isinstance(estimator, FewLabelClassifier | NetworkClassifier)
+    return ["column", "table"] if both else ["column"]
 
 
 @pytest.mark.parametrize(

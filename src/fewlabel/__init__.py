@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from fewlabel.features.patches import PatchDictionary
     from fewlabel.features.reduce import DampedPCA
     from fewlabel.graph import ClusterPropagation, FewLabelClassifier, GraphPropagation
-    from fewlabel.graph.multilabel import MultiLabelClassifier
     from fewlabel.nets import NetworkClassifier
     from fewlabel.pipeline import FitSettings, extract_features, fit_images, select_images
     from fewlabel.runs.folder import evaluate_run, load_run, save_run
@@ -35,7 +34,6 @@ _HOME = {
     "FitSettings": "pipeline",
     "GraphPropagation": "graph",
     "KMeans": "cluster.kmeans",
-    "MultiLabelClassifier": "graph.multilabel",
     "NeighborIndex": "cluster.neighbors",
     "NetworkClassifier": "nets",
     "PatchDictionary": "features.patches",
@@ -62,7 +60,6 @@ __all__ = [
     "FitSettings",
     "GraphPropagation",
     "KMeans",
-    "MultiLabelClassifier",
     "NeighborIndex",
     "NetworkClassifier",
     "PatchDictionary",

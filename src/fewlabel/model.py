@@ -15,12 +15,7 @@ from fewlabel.evaluate import AccuracyEstimate
 from fewlabel.features.choose import FeatureExtractor, extractor_from_state
 from fewlabel.features.pixels import Progress
 from fewlabel.graph.classifier import FewLabelClassifier
-from fewlabel.graph.multilabel import MultiLabelClassifier
 
-_CLASSIFIERS: dict[str, Any] = {
-    "single-label": FewLabelClassifier,
-    "multi-label": MultiLabelClassifier,
-}
 State = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
@@ -218,7 +213,7 @@ class Model:
             parts[part][rest] = array
         classes = tuple(str(name) for name in meta["classes"])
         extractor = extractor_from_state(parts["features"], meta["features"])
-        classifier = _CLASSIFIERS[meta["task"]].from_state(parts["classifier"], meta["classifier"])
+        classifier = FewLabelClassifier.from_state(parts["classifier"], meta["classifier"])
         if not set(np.asarray(classifier.classes_).tolist()) <= set(range(len(classes))):
             raise ModelFormatError(
                 f"The model names {len(classes)} classes, but its classifier knows others: the "

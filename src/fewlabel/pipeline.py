@@ -7,26 +7,24 @@ and reporting are in `fewlabel.runs` and `fewlabel.report`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from fewlabel.compute import timed_stage
-from fewlabel.data import ImageSet, Labels, MultiLabel, Task
+from fewlabel.data import ImageSet, Labels
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
     AccuracyEstimate,
     LearningCurve,
     estimate_accuracy,
     fit_learning_curve,
+    scores,
     why_no_curve,
 )
-from fewlabel.evaluate.multilabel import multilabel_scores
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.graph import FewLabelClassifier
 from fewlabel.graph.fewer_labels import measure_fewer_labels
-from fewlabel.graph.multilabel import MultiLabelClassifier
 from fewlabel.model import Model
 from fewlabel.selection import Selection, select_images, write_picks
 from fewlabel.semisupervised.search import NETWORK_METHODS, search_networks
@@ -92,7 +90,7 @@ def fit_images(
         features = prepared or _extract(images, settings, progress)
     with timed_stage(seconds, "fit", progress):
         method = "auto" if settings.method in NETWORK_METHODS else settings.method
-        main = _classifier(task)(method=method, random_state=settings.seed)
+        main = FewLabelClassifier(method=method, random_state=settings.seed)
         main.fit(features.rows, y, groups=groups)
     with timed_stage(seconds, "networks", progress):
         spent = seconds["features"] + seconds["fit"]
@@ -127,7 +125,7 @@ def fit_images(
         tested_proba=tested_proba,
         estimate=estimate,
         supervised_accuracy=_share(task.correct(y[tested], model.widen(fitted.baseline)[seen])),
-        scores=_scores(task, y[tested], tested_proba),
+        scores=scores(task, y[tested], tested_proba),
         audit=audit,
         settings=settings,
         seconds=seconds,
@@ -140,17 +138,6 @@ def fit_images(
         training=found.training,
         ledger=fitted.ledger,
     )
-
-
-def _classifier(task: Task) -> Any:
-    return MultiLabelClassifier if task == MultiLabel() else FewLabelClassifier
-
-
-def _scores(task: Task, y: np.ndarray, proba: np.ndarray) -> dict[str, Any]:
-    if task != MultiLabel():
-        return {}
-    found = multilabel_scores(y, (proba >= 0.5).astype(int), proba)
-    return {name: None if np.isnan(value) else value for name, value in found.items()}
 
 
 def _extract(images: ImageSet, settings: FitSettings, progress: Progress | None) -> Features:
@@ -200,22 +187,20 @@ def _learning_curve(
 ) -> tuple[LearningCurve | None, str]:
     """Return what more labels would bring, or why that cannot be estimated."""
     folds = classifier.folds_
-    if labels.task == MultiLabel():
-        return None, "What more labels bring is estimated for one label an image only."
     assert folds is not None
     tested = folds.labeled[~folds.unseen]
     _, first = np.unique(groups[tested], return_index=True)
     reason = why_no_curve(labels.task.stratify(labels.y)[tested[first]])
     if reason:
         return None, reason
-    points = measure_fewer_labels(classifier, rows)
+    points = measure_fewer_labels(classifier)
     curve = fit_learning_curve(
         points.n_labeled,
         points.right,
         n_now=len(folds.labeled),
         n_classes=len(classifier.classes_),
         is_random_sample=labels.is_random,
-        unlabeled_share=1 - len(folds.labeled) / len(rows),
+        unlabeled_fraction=1 - len(folds.labeled) / len(rows),
         audit=None if audit is None else (round(audit.value * audit.n), audit.n),
     )
     return curve, ""

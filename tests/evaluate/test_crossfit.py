@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import cross_fit, held_out, label_folds
+
+deal = partial(label_folds, SingleLabel())
 
 
 def make_labels(n_labeled, n_classes=4, n=None, seed=0):
@@ -23,7 +27,9 @@ def make_labels(n_labeled, n_classes=4, n=None, seed=0):
     ("n_labeled", "expected"), [(2, 2), (30, 30), (31, 10), (99, 10), (100, 5), (2000, 5)]
 )
 def test_the_number_of_folds_follows_the_number_of_labels(n_labeled, expected):
-    folds = label_folds(make_labels(n_labeled, 2), None, None, np.random.default_rng(0))
+    folds = label_folds(
+        SingleLabel(), make_labels(n_labeled, 2), None, None, np.random.default_rng(0)
+    )
     assert len(folds.folds) == expected
 
 
@@ -39,10 +45,10 @@ def test_folds_keep_their_promises(images, n_folds, seed):
     groups = np.array([g for _, g in images])
     labeled = np.flatnonzero(y >= 0)
     if len(np.unique(groups[labeled])) < 2:
-        with pytest.raises(UsageError, match="at least two distinct labelled images"):
-            label_folds(y, groups, n_folds, np.random.default_rng(seed))
+        with pytest.raises(UsageError, match="at least two distinct labeled images"):
+            deal(y, groups, n_folds, np.random.default_rng(seed))
         return
-    result = label_folds(y, groups, n_folds, np.random.default_rng(seed))
+    result = deal(y, groups, n_folds, np.random.default_rng(seed))
     np.testing.assert_array_equal(result.labeled, labeled)
     held = np.concatenate([held for _, held in result.folds])
     np.testing.assert_array_equal(np.sort(held), labeled)
@@ -58,7 +64,7 @@ def test_folds_keep_their_promises(images, n_folds, seed):
 
 def test_folds_are_stratified_and_even():
     y = np.repeat([0, 1, -1], [100, 53, 40])
-    folds = label_folds(y, None, 5, np.random.default_rng(0)).folds
+    folds = deal(y, None, 5, np.random.default_rng(0)).folds
     counts = np.array([np.bincount(y[held], minlength=2) for _, held in folds])
     assert np.ptp(counts, axis=0).max() <= 1
     assert np.ptp(counts.sum(axis=1)) <= 1
@@ -67,7 +73,7 @@ def test_folds_are_stratified_and_even():
 def test_folds_depend_on_the_seed_alone():
     y = make_labels(50)
     first, again, other = (
-        label_folds(y, None, None, np.random.default_rng(seed)).folds for seed in (1, 1, 2)
+        deal(y, None, None, np.random.default_rng(seed)).folds for seed in (1, 1, 2)
     )
     assert all(np.array_equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
     assert not all(np.array_equal(a[1], b[1]) for a, b in zip(first, other, strict=True))
@@ -75,7 +81,7 @@ def test_folds_depend_on_the_seed_alone():
 
 def test_copies_with_different_labels_stay_together():
     y, groups = np.array([0, 1, 0, 1]), np.array([7, 7, 1, 2])
-    result = label_folds(y, groups, None, np.random.default_rng(0))
+    result = deal(y, groups, None, np.random.default_rng(0))
     assert sorted(len(held) for _, held in result.folds) == [1, 1, 2]
     assert not result.unseen.any()
 
@@ -90,8 +96,8 @@ def test_cross_fit_gives_each_label_its_own_row():
         seen.append(held)
         return np.eye(200)[held]  # a row that names the image
 
-    folds = label_folds(y, None, None, np.random.default_rng(0))
-    proba = cross_fit(predict, y, folds)
+    folds = deal(y, None, None, np.random.default_rng(0))
+    proba = cross_fit(folds, predict)
     np.testing.assert_array_equal(proba.argmax(axis=1), folds.labeled)
     assert len(seen) == 10
 
@@ -103,19 +109,34 @@ def test_a_model_that_remembers_gains_nothing():
         known = set(train.tolist())
         return np.array([np.eye(2)[y[i]] if i in known else [0.5, 0.5] for i in held])
 
-    folds = label_folds(y, None, None, np.random.default_rng(0))
-    np.testing.assert_array_equal(cross_fit(remember, y, folds), 0.5)
+    folds = deal(y, None, None, np.random.default_rng(0))
+    np.testing.assert_array_equal(cross_fit(folds, remember), 0.5)
 
 
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda rng: label_folds([-1, -1, 0], None, None, rng), "at least two .* Got 1 instead"),
-        (lambda rng: label_folds([0, 1], [3, 3], None, rng), "at least two distinct"),
-        (lambda rng: label_folds([-1, -1], None, None, rng), "Got 0 instead: label more images"),
-        (lambda rng: label_folds([0, 1], None, 1, rng), "'n_folds' parameter must be at least 2"),
-        (lambda rng: label_folds([0.0, 1.0], None, 2, rng), "whole numbers"),
-        (lambda rng: label_folds([0, 1], [1], 2, rng), r"Got shapes \(2,\) and \(1,\)"),
+        (
+            lambda rng: deal([-1, -1, 0], None, None, rng),
+            "at least two .* Got 1 instead",
+        ),
+        (
+            lambda rng: deal([0, 1], [3, 3], None, rng),
+            "at least two distinct",
+        ),
+        (
+            lambda rng: deal([-1, -1], None, None, rng),
+            "Got 0 instead: label more images",
+        ),
+        (
+            lambda rng: deal([0, 1], None, 1, rng),
+            "'n_folds' parameter must be at least 2",
+        ),
+        (lambda rng: deal([0.0, 1.0], None, 2, rng), "whole numbers"),
+        (
+            lambda rng: deal([0, 1], [1], 2, rng),
+            r"Got shapes \(2,\) and \(1,\)",
+        ),
     ],
 )
 def test_bad_labels_are_named(call, text):
@@ -126,29 +147,32 @@ def test_bad_labels_are_named(call, text):
 @pytest.mark.parametrize(
     ("predict", "text"),
     [
-        (lambda train, held: np.full((len(held) + 1, 2), 0.5), r"Got \(2, 2\) instead"),
+        (lambda train, held: np.full((len(held) + 1, 2), 0.5), r"Got \(2, 2\) for 1 images"),
         (lambda train, held: np.full((1, 2 + held[0]), 1 / (2 + held[0])), "the same classes"),
-        (lambda train, held: np.full((1, 2), np.nan), r"predict\(train, held\)' .* nan"),
-        (lambda train, held: np.zeros(1), r"Got \(1,\) instead"),
+        (lambda train, held: np.zeros(1), r"Got \(1,\) for 1 images"),
     ],
 )
 def test_bad_predictions_are_named(predict, text):
     y = np.array([0, 1, 0])
-    folds = label_folds(y, None, None, np.random.default_rng(0))
+    folds = deal(y, None, None, np.random.default_rng(0))
     with pytest.raises(UsageError, match=text):
-        cross_fit(predict, y, folds)
+        cross_fit(folds, predict)
 
 
-def test_other_labels_than_those_of_the_folds_are_refused():
-    folds = label_folds(np.array([0, 1, -1]), None, None, np.random.default_rng(0))
-    with pytest.raises(UsageError, match="labels that the folds were dealt from"):
-        cross_fit(lambda train, held: np.full((1, 2), 0.5), np.array([0, 1, 1]), folds)
+def test_images_whose_label_no_other_fold_teaches_are_marked():
+    y = np.array([[1, 0, 0], [1, 1, 0], [0, 1, -1], [1, 0, 1], [-1, -1, -1], [0, 0, 0]])
+    folds = label_folds(MultiLabel(), y, None, None, np.random.default_rng(0))
+    assert folds.labeled.tolist() == [0, 1, 2, 3, 5]
+    assert folds.labeled[folds.unseen].tolist() == [3]
+    assert folds.singletons == (2,)
+    for number, (_, held) in enumerate(folds.folds):
+        assert (folds.number[np.searchsorted(folds.labeled, held)] == number).all()
 
 
 @pytest.mark.parametrize("n_labeled", [40, 50, 77, 99, 100, 103, 500])
 def test_a_fifth_of_the_labels_and_at_least_twenty_are_held_out(n_labeled):
     y = make_labels(n_labeled)
-    folds = label_folds(y, None, None, np.random.default_rng(0))
+    folds = deal(y, None, None, np.random.default_rng(0))
     rows = held_out(folds, y, SingleLabel())
     assert max(20, n_labeled // 5) <= len(rows) <= n_labeled / 2
     assert len(rows) < max(20, n_labeled / 5) + n_labeled / len(folds.folds)
@@ -163,7 +187,7 @@ def test_a_fifth_of_the_labels_and_at_least_twenty_are_held_out(n_labeled):
 @pytest.mark.parametrize("n_labeled", [2, 20, 30, 39])
 def test_too_few_labels_to_hold_any_out(n_labeled):
     y = make_labels(n_labeled, 2)
-    folds = label_folds(y, None, None, np.random.default_rng(0))
+    folds = deal(y, None, None, np.random.default_rng(0))
     assert held_out(folds, y, SingleLabel()) is None
     assert len(held_out(folds, y, SingleLabel(), min_labels=1)) >= 1
 
@@ -171,14 +195,14 @@ def test_too_few_labels_to_hold_any_out(n_labeled):
 def test_no_class_is_held_out_whole_that_has_several_labels():
     for seed in range(20):
         y = np.concatenate([np.arange(40) % 2, np.repeat(np.arange(2, 12), 2), [12, -1]])
-        folds = label_folds(y, None, None, np.random.default_rng(seed))
+        folds = deal(y, None, None, np.random.default_rng(seed))
         rows = held_out(folds, y, SingleLabel())
         assert set(y[np.setdiff1d(folds.labeled, rows)]) >= set(range(12))
 
 
 def test_labels_of_several_columns_are_held_out_by_the_rarest():
     y = np.stack([np.arange(60) % 2, np.arange(60) % 3 == 0], axis=1).astype(np.int8)
-    folds = label_folds(MultiLabel().stratify(y), None, None, np.random.default_rng(0))
+    folds = label_folds(MultiLabel(), y, None, None, np.random.default_rng(0))
     rows = held_out(folds, y, MultiLabel())
     assert 20 <= len(rows) <= 30
     assert (y[rows].sum(axis=0) > 0).all()
@@ -188,6 +212,6 @@ def test_a_fold_that_is_too_large_is_passed_over():
     groups = np.concatenate([np.zeros(30, int), np.arange(1, 31)])
     y = np.arange(60) % 2
     y[:30] = 0
-    folds = label_folds(y, groups, None, np.random.default_rng(0))
+    folds = deal(y, groups, None, np.random.default_rng(0))
     rows = held_out(folds, y, SingleLabel())
     assert rows is None or len(rows) <= 30

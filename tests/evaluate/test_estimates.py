@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import audit_estimate, estimate_accuracy, wilson_interval
 
@@ -54,7 +55,7 @@ def test_labels_that_cannot_be_tested_widen_the_interval_both_ways():
     assert estimate.low == pytest.approx(wilson_interval(8, 15)[0])
     assert estimate.high == pytest.approx(wilson_interval(13, 15)[1])
     assert (estimate.n, estimate.n_unseen) == (10, 5)
-    assert "5 labelled images have no other label of the same class" in estimate.note
+    assert "5 labeled images have no other label of the same class" in estimate.note
     # Whether such an image came out right by chance must not matter.
     lucky = estimate_accuracy(np.where(unseen, 1, correct), unseen=unseen)
     assert lucky == estimate
@@ -70,7 +71,7 @@ def test_nothing_that_can_be_tested_says_so():
 
 def test_one_untestable_label_is_said_in_the_singular():
     note = estimate_accuracy([1, 0], unseen=[False, True]).note
-    assert "1 labelled image has no other label" in note
+    assert "1 labeled image has no other label" in note
 
 
 def test_a_weighted_interval_holds_the_truth_as_often_as_it_says():
@@ -89,16 +90,23 @@ def test_a_weighted_interval_holds_the_truth_as_often_as_it_says():
 
 
 def test_an_audit_is_a_random_sample():
-    estimate = audit_estimate([0, 1, 2, 2], [0, 1, 2, 0])
+    estimate = audit_estimate(SingleLabel(), [0, 1, 2, 2], np.eye(3)[[0, 1, 2, 0]])
     assert estimate.value == 0.75
     assert estimate.is_random_sample
     assert estimate.note == ""
 
 
 def test_an_audit_with_blanks_counts_the_answers_and_says_so():
-    estimate = audit_estimate([0, -1, 1, -1], [0, 0, 0, 1])
+    estimate = audit_estimate(SingleLabel(), [0, -1, 1, -1], np.eye(2)[[0, 0, 0, 1]])
     assert (estimate.value, estimate.n) == (0.5, 2)
     assert "2 of 4 audited images were left blank" in estimate.note
+
+
+def test_an_audit_of_several_labels_counts_exact_matches():
+    y = np.array([[1, 0], [1, -1], [0, 1], [-1, -1]])
+    estimate = audit_estimate(MultiLabel(), y, np.tile([0.9, 0.1], (4, 1)))
+    assert (estimate.value, estimate.n) == (pytest.approx(2 / 3), 3)
+    assert "1 of 4 audited images" in estimate.note
 
 
 def test_the_level_widens_the_interval():
@@ -117,9 +125,9 @@ def test_the_level_widens_the_interval():
         (lambda: estimate_accuracy([1, 0], unseen=[True]), "'correct' and 'unseen' must"),
         (lambda: estimate_accuracy([1], weights=[1], is_random_sample=True), "must be None for"),
         (lambda: estimate_accuracy([1], level=95), "'level' parameter must be between"),
-        (lambda: audit_estimate([-1, -1], [0, 1]), "fill in the labels of the audit first"),
-        (lambda: audit_estimate(["cat"], [0]), "at least one audited image"),
-        (lambda: audit_estimate([0, 1], [0]), "'y_audit' and 'predicted' must describe"),
+        (lambda: audit_estimate(SingleLabel(), [-1], [[0, 1]]), "fill in the labels of the audit"),
+        (lambda: audit_estimate(SingleLabel(), ["cat"], [[0, 1]]), "at least one audited image"),
+        (lambda: audit_estimate(SingleLabel(), [0, 1], [[0, 1]]), "'y' and 'proba' must describe"),
     ],
 )
 def test_bad_input_is_named(call, text):

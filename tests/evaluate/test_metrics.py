@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -9,30 +10,107 @@ import pytest
 import sklearn.metrics
 from scipy.stats import binomtest
 
+from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import (
-    accuracy,
-    balanced_accuracy,
-    brier_score,
-    confusion_matrix,
-    log_loss,
-    per_class,
-    wilson_interval,
-)
+from fewlabel.evaluate import confusion_matrix, per_class, scores, wilson_interval
 
 TRUE = np.array([0, 0, 0, 1, 1, 2])
 PRED = np.array([0, 0, 1, 1, 3, 0])
 
 
-def random_proba(n=200, k=5, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, k, n), rng.dirichlet(np.ones(k), n)
+@pytest.fixture
+def tables():
+    """Labels of five columns, and probabilities that are mostly right."""
+    rng = np.random.default_rng(0)
+    y = (rng.random((60, 5)) < 0.3).astype(int)
+    proba = np.clip(0.6 * y + 0.4 * rng.random((60, 5)), 0, 1)
+    proba[:10] = rng.random((10, 5))
+    return y, proba
 
 
-def test_accuracy_and_balanced_accuracy():
-    assert accuracy(TRUE, PRED) == 0.5
+def test_scores_of_one_label_are_scikit_learns():
+    rng = np.random.default_rng(0)
+    y, proba = rng.integers(0, 5, 200), rng.dirichlet(np.ones(5), 200)
+    found, predicted = scores(SingleLabel(), y, proba), proba.argmax(axis=1)
+    assert found["accuracy"] == sklearn.metrics.accuracy_score(y, predicted)
+    assert found["balanced_accuracy"] == pytest.approx(
+        sklearn.metrics.balanced_accuracy_score(y, predicted)
+    )
+    assert found["log_loss"] == pytest.approx(sklearn.metrics.log_loss(y, proba))
+    assert found["brier_score"] == pytest.approx(((proba - np.eye(5)[y]) ** 2).sum() / 200)
+    assert found["macro_f1"] == pytest.approx(
+        sklearn.metrics.f1_score(y, predicted, average="macro")
+    )
+    assert found["micro_f1"] == pytest.approx(found["accuracy"])
+    again = scores(SingleLabel(), y, proba.astype(np.float32))
+    assert again == pytest.approx(found, rel=1e-5)
+
+
+def test_scores_of_several_labels_are_scikit_learns_where_all_is_known(tables):
+    y, proba = tables
+    found, predicted = scores(MultiLabel(), y, proba), (proba >= 0.5).astype(int)
+    assert found["accuracy"] == sklearn.metrics.accuracy_score(y, predicted)
+    assert found["mean_average_precision"] == pytest.approx(
+        sklearn.metrics.average_precision_score(y, proba)
+    )
+    for average in ("micro", "macro"):
+        expected = sklearn.metrics.f1_score(y, predicted, average=average)
+        assert found[f"{average}_f1"] == pytest.approx(expected)
+
+
+def test_unknown_entries_count_for_nothing(tables):
+    y, proba = tables
+    holes = np.random.default_rng(1).random(y.shape) < 0.4
+    holes[3] = True
+    known = np.where(holes, -1, y)
+    found = scores(MultiLabel(), known, proba)
+    # Whatever is predicted of them.
+    other = scores(MultiLabel(), known, np.where(holes, 1 - proba, proba))
+    assert found == other
+    assert found["accuracy"] > scores(MultiLabel(), y, proba)["accuracy"]
+
+
+def test_a_class_that_is_never_predicted_or_does_not_occur():
     # Class 3 is predicted and does not occur: it has no part in the mean, and no warning.
-    assert balanced_accuracy(TRUE, PRED) == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    found = scores(SingleLabel(), TRUE, np.eye(5)[PRED])
+    assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    rows = per_class(SingleLabel(), TRUE, np.eye(5)[PRED], list("abcde"))
+    assert [row["precision"] for row in rows] == [pytest.approx(2 / 3), 0.5, None, 0, None]
+    assert [row["recall"] for row in rows] == [pytest.approx(2 / 3), 0.5, 0, None, None]
+    assert [row["support"] for row in rows] == [3, 2, 1, 0, 0]
+    assert [row["predicted"] for row in rows] == [3, 2, 0, 1, 0]
+    assert rows[4]["f1"] is None
+    json.dumps([found, rows], allow_nan=False)
+    with pytest.raises(UsageError, match=r"must name 5 classes\. Got 2 instead"):
+        per_class(SingleLabel(), TRUE, np.eye(5)[PRED], ["a", "b"])
+
+
+def test_labels_that_do_not_occur_or_are_unknown():
+    y = np.array([[1, 0, -1], [0, 0, -1], [1, 0, -1]])
+    proba = np.array([[0.9, 0.1, 0.5], [0.2, 0.1, 0.5], [0.3, 0.2, 0.5]])
+    rows = per_class(MultiLabel(), y, proba, list("abc"))
+    assert [row["known"] for row in rows] == [3, 3, 0]
+    assert [row["average_precision"] for row in rows] == [1, None, None]
+    assert [row["calibration_error"] is None for row in rows] == [False, False, True]
+    assert scores(MultiLabel(), y, proba)["mean_average_precision"] == 1
+
+
+def test_calibration_is_measured_class_by_class():
+    rng = np.random.default_rng(0)
+    honest = rng.random(4_000)
+    y = np.column_stack([rng.random(4_000) < honest, rng.random(4_000) < honest**3])
+    proba = np.column_stack([honest, honest])
+    rows = per_class(MultiLabel(), y.astype(int), proba, ["a", "b"])
+    assert rows[0]["calibration_error"] < 0.03
+    assert rows[1]["calibration_error"] == pytest.approx(0.25, abs=0.03)
+
+
+def test_a_certain_mistake_costs_much_and_not_everything():
+    found = scores(SingleLabel(), [1], [[1.0, 0.0]])
+    assert found["log_loss"] == pytest.approx(36.04, abs=0.01)
+    assert found["brier_score"] == 2.0
+    found = scores(SingleLabel(), [0, 1], [[0.8, 0.2], [0.6, 0.4]])
+    assert found["log_loss"] == pytest.approx(-(math.log(0.8) + math.log(0.4)) / 2)
 
 
 def test_confusion_matrix_has_every_class():
@@ -42,48 +120,6 @@ def test_confusion_matrix_has_every_class():
         counts,
         [[2, 1, 0, 0, 0], [0, 1, 0, 1, 0], [1, 0, 0, 0, 0], [0] * 5, [0] * 5],
     )
-
-
-def test_per_class_leaves_undefined_values_undefined():
-    table = per_class(TRUE, PRED, 5)
-    np.testing.assert_allclose(table.precision, [2 / 3, 1 / 2, np.nan, 0, np.nan])
-    np.testing.assert_allclose(table.recall, [2 / 3, 1 / 2, 0, np.nan, np.nan])
-    np.testing.assert_array_equal(table.support, [3, 2, 1, 0, 0])
-    assert np.isnan(table.f1[4])
-    rows = table.rows(list("abcde"))
-    assert rows[4] == {"class": "e", "precision": None, "recall": None, "f1": None, "support": 0}
-    assert all(type(row["support"]) is int for row in rows)
-    with pytest.raises(UsageError, match=r"must name 5 classes\. Got 2 instead"):
-        table.rows(["a", "b"])
-
-
-def test_log_loss_and_brier_by_hand():
-    y, proba = [0, 1], [[0.8, 0.2], [0.6, 0.4]]
-    assert log_loss(y, proba) == pytest.approx(-(math.log(0.8) + math.log(0.4)) / 2)
-    assert brier_score(y, proba) == pytest.approx((0.04 + 0.04 + 0.36 + 0.36) / 2)
-
-
-def test_a_certain_mistake_costs_much_and_not_everything():
-    assert log_loss([1], [[1.0, 0.0]]) == pytest.approx(36.04, abs=0.01)
-    assert brier_score([1], [[1.0, 0.0]]) == 2.0
-
-
-def test_scores_take_float32_and_leave_their_input_alone():
-    y, proba = random_proba()
-    before = proba.copy()
-    assert brier_score(y, proba.astype(np.float32)) == pytest.approx(brier_score(y, proba))
-    assert log_loss(y, proba.astype(np.float32)) == pytest.approx(log_loss(y, proba), rel=1e-5)
-    np.testing.assert_array_equal(proba, before)
-
-
-@pytest.mark.skipif(
-    tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 7),
-    reason="scikit-learn has the multi-class Brier score from 1.7 on",
-)
-def test_brier_agrees_with_scikit_learn():
-    y, proba = random_proba()
-    theirs = sklearn.metrics.brier_score_loss(y, proba, labels=np.arange(5), scale_by_half=False)
-    assert brier_score(y, proba) == pytest.approx(theirs)
 
 
 @pytest.mark.parametrize("n", [1, 7, 50, 1000])
@@ -126,18 +162,16 @@ def test_wilson_refuses_impossible_levels(level):
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: accuracy([], []), "'y_true' parameter must be a one-dimensional array"),
-        (lambda: accuracy([0.0], [0]), "type float64 instead"),
-        (lambda: accuracy([0, -1], [0, 1]), "leave out the unlabelled images first"),
-        (lambda: accuracy([0, 1], [0]), "'y_true' and 'y_pred' must describe the same images"),
+        (lambda: scores(SingleLabel(), [], np.empty((0, 2))), "one-dimensional array"),
+        (lambda: scores(SingleLabel(), [0, -1], np.eye(2)), "leave out the unlabelled images"),
+        (lambda: scores(SingleLabel(), [0], [[0.5, 0.6]]), "least value 0.5 and the sum 1.1"),
+        (lambda: scores(SingleLabel(), [2], [[0.5, 0.5]]), "from 0 to 1. Got 2"),
+        (lambda: scores(MultiLabel(), [[2, 0]], [[1, 0]]), "1 .present., 0 .absent."),
+        (lambda: scores(MultiLabel(), [[-1, -1]], [[1, 0]]), "at least one label that is known"),
+        (lambda: scores(MultiLabel(), [[1, 0]], [[0.5, np.nan]]), "'proba' parameter"),
+        (lambda: confusion_matrix([0, 1], [0], 2), "'y_true' and 'y_pred' must describe"),
         (lambda: confusion_matrix([0, 3], [0, 1], 3), "'y_true' .* from 0 to 2. Got 3"),
         (lambda: confusion_matrix([0, 1], [0, 3], 3), "'y_pred' .* from 0 to 2. Got 3"),
-        (lambda: log_loss([0], [[0.5, 0.6]]), "Row 0 has the least value 0.5 and the sum 1.1"),
-        (lambda: log_loss([0], [[1.5, -0.5]]), "Row 0 has the least value -0.5"),
-        (lambda: log_loss([0, 0], [[1, 0], [np.nan, 1]]), "Row 1 has the least value nan"),
-        (lambda: log_loss([0], [1.0]), r"Got \(1,\) instead"),
-        (lambda: brier_score([2], [[0.5, 0.5]]), "from 0 to 1. Got 2"),
-        (lambda: brier_score([0, 1], [[0.5, 0.5]]), "Got 2 and 1 instead"),
     ],
 )
 def test_bad_input_is_named(call, text):

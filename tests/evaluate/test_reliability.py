@@ -11,7 +11,6 @@ from fewlabel.evaluate import (
     coverage_at_accuracy,
     expected_calibration_error,
     reliability_curve,
-    top_label,
 )
 
 
@@ -20,12 +19,6 @@ def simulated(n=20_000, shift=0.0, seed=0):
     rng = np.random.default_rng(seed)
     confidence = rng.uniform(0.5, 1.0, n)
     return rng.random(n) < confidence - shift, confidence
-
-
-def test_top_label():
-    correct, confidence = top_label([0, 1, 1], [[0.7, 0.3], [0.6, 0.4], [0.1, 0.9]])
-    np.testing.assert_array_equal(correct, [True, False, True])
-    np.testing.assert_allclose(confidence, [0.7, 0.6, 0.9])
 
 
 def test_equal_mass_bins_hold_equally_many():
@@ -91,7 +84,7 @@ def test_coverage_at_accuracy_takes_the_largest():
     assert coverage_at_accuracy([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.6], 1.0).coverage == 0.25
 
 
-def test_coverage_is_none_where_the_surest_are_wrong():
+def test_coverage_is_none_where_the_most_confident_are_wrong():
     assert coverage_at_accuracy([0, 0], [0.9, 0.8], 0.5) == (0.0, None, None)
 
 
@@ -106,7 +99,6 @@ def test_coverage_is_none_where_the_surest_are_wrong():
         (lambda: reliability_curve([1], [0.5], n_bins=0), "'n_bins' parameter must be at least 1"),
         (lambda: reliability_curve([1], [0.5], strategy="x"), "one of equal_mass, equal_width"),
         (lambda: coverage_at_accuracy([1], [0.5], 95), "'target' parameter must be above 0"),
-        (lambda: top_label([0], [[0.5, 0.5]] * 2), "Got 1 and 2 instead"),
     ],
 )
 def test_bad_input_is_named(call, text):

@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 
-from fewlabel.errors import UsageError
+from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.graph import FewLabelClassifier
 from fewlabel.graph.classifier import METHODS
 
@@ -27,7 +27,7 @@ def check_sound(model, X, y):
         np.testing.assert_allclose(proba.sum(axis=1), 1)
     # Given labels are kept.
     np.testing.assert_array_equal(model.transduction_[labeled], y[labeled])
-    assert model.temperature_ > 0
+    assert model.calibration_.temperature > 0
     assert set(model.predict(X)) <= set(model.classes_)
 
 
@@ -52,7 +52,12 @@ def test_fifty_labels_of_digits(digits, fitted):
     assert (fitted.transduction_ == truth)[hidden].mean() > 0.85
     alone = FewLabelClassifier(method="supervised", random_state=0).fit(X, y)
     assert fitted.score(X[hidden], truth[hidden]) > alone.score(X[hidden], truth[hidden]) + 0.05
-    assert [row.name for row in fitted.choice_.table] == ["graph", "blend", "student", "supervised"]
+    assert [row.name for row in fitted.choice_.table] == [
+        "graph",
+        "blend",
+        "propagated",
+        "supervised",
+    ]
     assert fitted.choice_.name == fitted.method_
     assert fitted.cross_fitted_.shape == fitted.supervised_cross_fitted_.shape == (50, 10)
     assert set(fitted.settings_) == {"alpha", "class_prior", "C"}
@@ -81,7 +86,7 @@ def test_the_same_seed_gives_the_same_model():
     a, b = (FewLabelClassifier(random_state=7).fit(X, y) for _ in range(2))
     np.testing.assert_array_equal(a.label_distributions_, b.label_distributions_)
     np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
-    assert a.temperature_ == b.temperature_
+    assert a.calibration_ == b.calibration_
     state = np.random.RandomState(7)
     c, d = (FewLabelClassifier(random_state=state).fit(X, y) for _ in range(2))
     assert not np.array_equal(
@@ -132,7 +137,7 @@ def test_one_label_a_class():
     check_sound(model, X, y)
     # Nothing can be learnt about a class whose only label is held out.
     assert model.folds_.unseen.all()
-    assert model.temperature_ == 1
+    assert model.calibration_.temperature == 1
 
 
 def test_a_class_with_one_label_beside_others():
@@ -252,10 +257,13 @@ def test_features_that_are_not_finite(bad):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"method": "magic"}, r"'method' .* one of auto, graph, student, blend, supervised. Got"),
+        (
+            {"method": "magic"},
+            r"'method' .* one of auto, graph, blend, propagated, supervised. Got",
+        ),
         ({"n_neighbors": 0}, r"'n_neighbors' .* must be an int of at least 1. Got 0"),
         ({"n_neighbors": 1.5}, r"'n_neighbors' .* Got 1.5"),
-        ({"alphas": ()}, r"'alphas' .* must hold floats in \(0, 1\). Got \(\)"),
+        ({"alphas": ()}, r"'alphas' .* a list, each entry a float in \(0, 1\).* Got \(\)"),
         ({"alphas": (0.5, 1.0)}, r"'alphas' .* Got \(0.5, 1.0\)"),
         ({"alphas": 0.9}, r"'alphas' .* Got 0.9"),
         ({"alphas": ("0.9",)}, r"'alphas' .* Got \('0.9',\)"),
@@ -270,3 +278,172 @@ def test_alphas_may_be_an_array():
     X, y, _ = blobs(n=30)
     model = FewLabelClassifier(alphas=np.array([0.8, 0.9])).fit(X, y)
     assert model.settings_["alpha"] in (0.8, 0.9)
+
+
+# Several labels a row
+
+
+@pytest.fixture(scope="module")
+def several():
+    X, y = load_digits(return_X_y=True)
+    # They come writer by writer, and the first ones would be labelled.
+    order = np.random.default_rng(0).permutation(len(y))
+    X, y = X[order], y[order]
+    Y = np.column_stack([y >= 5, y % 2 == 1, np.isin(y, [0, 6, 8, 9])]).astype(np.int8)
+    few = np.where(np.arange(len(Y))[:, None] < 120, Y, -1).astype(np.int8)
+    return X.astype(np.float32), Y, few
+
+
+@pytest.fixture(scope="module", params=["graph", "blend", "supervised", "auto"])
+def fitted_several(request, several):
+    X, _, few = several
+    model = FewLabelClassifier(method=request.param, random_state=0)
+    return model.fit(X[:1200], few[:1200])
+
+
+def test_it_learns_and_is_honest_about_it(fitted_several, several):
+    X, Y, _ = several
+    reached = fitted_several.score(X[1200:], Y[1200:])
+    assert reached > 0.75
+    expected = (fitted_several.cross_fitted_ >= 0.5) == Y[fitted_several.folds_.labeled]
+    assert abs(expected.all(axis=1).mean() - reached) < 0.12
+    np.testing.assert_array_equal(fitted_several.label_distributions_[:120], Y[:120])
+
+
+def test_it_is_saved_and_loaded(fitted_several, several):
+    X = several[0]
+    again = FewLabelClassifier.from_state(*fitted_several.to_state())
+    np.testing.assert_allclose(
+        again.predict_proba(X[1200:]), fitted_several.predict_proba(X[1200:]), atol=1e-6
+    )
+    assert again.classes_.tolist() == [0, 1, 2]
+
+
+def test_unlabelled_rows_help_beside_the_labels_alone(several):
+    X, Y, few = several
+    few = np.where(np.arange(len(Y))[:, None] < 60, few, -1)
+    model = FewLabelClassifier(random_state=0).fit(X, few)
+    assert model.method_ in ("graph", "blend")
+    alone = model.supervised_proba(X[60:]) >= 0.5
+    assert model.score(X[60:], Y[60:]) > (alone == Y[60:]).all(axis=1).mean() + 0.03
+
+
+def test_single_labels_may_be_unknown(several):
+    X, Y, few = several
+    rng = np.random.default_rng(0)
+    holes = np.where(rng.random(few.shape) < 0.4, -1, few)
+    holes[:5, 0] = few[:5, 0]
+    model = FewLabelClassifier(random_state=0).fit(X, holes)
+    assert model.score(X[120:], Y[120:]) > 0.6
+    known = holes >= 0
+    np.testing.assert_array_equal(model.label_distributions_[known], holes[known])
+
+
+@pytest.mark.parametrize("method", ["graph", "supervised"])
+def test_a_column_that_is_not_known_changes_nothing_in_the_others(several, method):
+    X, _, few = several
+    hidden = few.copy()
+    hidden[:, 2] = -1
+    settings = {"method": method, "alphas": (0.9,), "random_state": 0}
+    whole = FewLabelClassifier(**settings).fit(X, few)
+    with pytest.warns(UserWarning, match="label 2 is never known"):
+        part = FewLabelClassifier(**settings).fit(X, hidden)
+    if part.settings_ == whole.settings_:
+        a, b = part.propagated_[:, :2], whole.propagated_[:, :2]
+        np.testing.assert_allclose(a, b, atol=0.02)
+    assert part.settings_["C"] in (0.1, 1.0, 10.0)
+
+
+@pytest.mark.parametrize(("column", "value", "text"), [(1, 0, "1"), (2, -1, "2")])
+def test_labels_that_teach_nothing_are_named(several, column, value, text):
+    X, _, few = several
+    few = few.copy()
+    few[:, column] = np.where(few[:, column] >= 0, value, -1)
+    with pytest.warns(UserWarning, match=f"label {text}"):
+        model = FewLabelClassifier(random_state=0).fit(X, few)
+    assert not model.predict(X)[:, column].any()
+    assert len(model.notes_) == 1
+
+
+def test_a_single_labelled_row_cannot_be_tested(several):
+    X, Y, _ = several
+    few = np.full_like(Y, -1)
+    few[0] = Y[0]
+    with pytest.warns(UserWarning, match="always 0"):
+        model = FewLabelClassifier(random_state=0).fit(X, few)
+    assert model.folds_ is None
+    assert model.predict_proba(X).shape == Y.shape
+
+
+def test_exact_copies_share_a_fold(several):
+    X, _, few = several
+    X, few = np.concatenate([X[:40], X[:40]]), np.concatenate([few[:40], few[:40]])
+    groups = np.r_[np.arange(40), np.arange(40)]
+    model = FewLabelClassifier(random_state=0).fit(X, few, groups=groups)
+    for train, held in model.folds_.folds:
+        assert not set(groups[train]) & set(groups[held])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "propagated"}, "one of auto, graph, blend, supervised where .* several"),
+        ({"n_neighbors": 0}, "'n_neighbors' parameter .* at least 1"),
+        ({"alphas": (1.5,)}, "'alphas' parameter"),
+    ],
+)
+def test_parameters_are_checked(several, settings, message):
+    with pytest.raises(UsageError, match=message):
+        FewLabelClassifier(**settings).fit(several[0], several[2])
+
+
+def test_nothing_known_is_an_error(several):
+    with pytest.raises(UsageError, match="at least one known label"):
+        FewLabelClassifier().fit(several[0], np.full_like(several[2], -1))
+
+
+def test_a_damaged_model_is_refused(fitted_several):
+    arrays, meta = fitted_several.to_state()
+    with pytest.raises(ModelFormatError, match="not known: upgrade"):
+        FewLabelClassifier.from_state(arrays, meta | {"method": "magic"})
+    with pytest.raises(ModelFormatError, match="do not fit together"):
+        FewLabelClassifier.from_state(arrays, meta | {"n_features": 7})
+
+
+def test_only_what_no_other_image_shows_is_left_out_of_the_test(several):
+    X, Y, _ = several
+    few = np.full_like(Y, -1)
+    few[:40] = Y[:40]
+    few[:40, 0] = 1  # all are large, one has nothing but that
+    few[:40, 2] = 0
+    few[7] = [1, 1, 1]  # the only round one
+    few[8] = [1, 0, 0]
+    model = FewLabelClassifier(random_state=0).fit(X, few)
+    assert model.folds_.labeled[model.folds_.unseen].tolist() == [7]
+
+
+def test_what_was_asked_for_is_marked_as_chosen(several):
+    X, _, few = several
+    for method in ("graph", "blend", "supervised"):
+        model = FewLabelClassifier(method=method, random_state=0).fit(X, few)
+        assert [row.name for row in model.choice_.table if row.chosen] == [method]
+
+
+def test_rows_of_which_nothing_is_known_do_not_count_as_right(several):
+    X, _, few = several
+    model = FewLabelClassifier(random_state=0).fit(X, few)
+    wrong = np.where(few >= 0, 1 - model.predict(X), -1)
+    assert model.score(X, wrong) == 0
+
+
+def test_the_test_is_not_scaled_by_itself():
+    """Noise must not look better than chance for being scaled on what is tested."""
+    rng = np.random.default_rng(0)
+    gaps = []
+    for _ in range(12):
+        X, Y = rng.normal(size=(160, 6)), (rng.random((160, 2)) < 0.5).astype(int)
+        few = np.where(np.arange(160)[:, None] < 60, Y, -1)
+        model = FewLabelClassifier(method="supervised", random_state=0).fit(X, few)
+        said = (model.cross_fitted_ >= 0.5) == Y[:60]
+        gaps.append(said.all(axis=1).mean() - 0.25)
+    assert np.mean(gaps) < 0.06

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import Choice, label_folds
+from fewlabel.evaluate import label_folds
 from fewlabel.graph import FewLabelClassifier, fewer_labels
 from fewlabel.graph.fewer_labels import measure_fewer_labels
 
@@ -22,10 +23,9 @@ def problem(n=150, n_labeled=60, n_classes=3, seed=0, overlap=2.0):
 
 def test_each_size_is_what_refitting_on_these_labels_alone_gives(monkeypatch):
     X, y = problem()
-    chosen = lambda proba, y_true, **options: Choice("0.9 uniform", ())  # noqa: E731
     model = FewLabelClassifier(method="graph", random_state=0, alphas=(0.9,)).fit(X, y)
-    monkeypatch.setattr(fewer_labels, "choose_candidate", chosen)
-    points = measure_fewer_labels(model, X)
+    monkeypatch.setattr(model._shared, "best", lambda proba, **options: "0.9 uniform")
+    points = measure_fewer_labels(model)
     graph = model._predictor.graph
     folds = model.folds_.folds
     right = np.zeros(60)
@@ -34,14 +34,15 @@ def test_each_size_is_what_refitting_on_these_labels_alone_gives(monkeypatch):
         held = np.setdiff1d(model.folds_.labeled, train)
         few = np.full(len(y), -1)
         few[train] = y[train]
-        alone = graph.solve(few, label_folds(few, None, 2, np.random.default_rng(0)), 3, 0.9)
+        few_folds = label_folds(SingleLabel(), few, None, 2, np.random.default_rng(0))
+        alone = graph.solve(SingleLabel(), few, few_folds, 3, 0.9)
         right[held] += alone.full("uniform").argmax(axis=1)[held] == y[held]
     assert points.n_labeled.tolist() == [6, 12, 24, 54]
     # The solver stops at a tolerance, so a prediction on the brink may differ.
     assert np.abs(points.right[:, 2] - right / 6).mean() < 0.02
 
 
-@pytest.mark.parametrize("method", ["graph", "blend", "supervised", "student"])
+@pytest.mark.parametrize("method", ["graph", "blend", "supervised", "propagated"])
 def test_labels_that_mean_nothing_are_not_foretold(method):
     """No model is tested on a label that it was trained on."""
     rng = np.random.default_rng(0)
@@ -49,15 +50,15 @@ def test_labels_that_mean_nothing_are_not_foretold(method):
     y = np.full(400, -1)
     y[:300] = rng.integers(2, size=300)
     model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
-    points = measure_fewer_labels(model, X)
+    points = measure_fewer_labels(model)
     assert np.abs(points.right.mean(axis=0) - 0.5).max() < 0.09
 
 
-@pytest.mark.parametrize("method", ["graph", "blend", "supervised", "student"])
+@pytest.mark.parametrize("method", ["graph", "blend", "supervised", "propagated"])
 def test_more_labels_do_better_and_the_last_size_is_that_of_the_fit(method):
     X, y = problem(n=400, n_labeled=150, n_classes=5, overlap=2.5)
     model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
-    points = measure_fewer_labels(model, X)
+    points = measure_fewer_labels(model)
     assert points.n_labeled[-1] == pytest.approx(120)
     assert (np.diff(points.n_labeled) > 0).all()
     assert points.right.shape == (150, len(points.n_labeled))
@@ -65,8 +66,22 @@ def test_more_labels_do_better_and_the_last_size_is_that_of_the_fit(method):
     assert accuracy[-1] > accuracy[0]
     fitted = model.cross_fitted_.argmax(axis=1) == y[:150]
     np.testing.assert_array_equal(points.right[:, -1], fitted)
-    again = measure_fewer_labels(model, X)
+    again = measure_fewer_labels(model)
     np.testing.assert_array_equal(again.right, points.right)
+
+
+@pytest.mark.parametrize("method", ["graph", "blend", "supervised"])
+def test_several_labels_a_row_have_a_curve_too(method):
+    rng = np.random.default_rng(0)
+    truth = (rng.random((300, 3)) < 0.4).astype(int)
+    X = rng.normal(size=(300, 8)) + 2 * truth @ np.eye(3, 8)
+    y = np.where(np.arange(300)[:, None] < 120, truth, -1)
+    model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
+    points = measure_fewer_labels(model)
+    assert points.right.shape == (120, 4)
+    right = points.right.mean(axis=0)
+    assert right[-1] == MultiLabel().correct(y[:120], model.cross_fitted_).mean()
+    assert right[-1] > right[0]
 
 
 def test_leave_one_out_is_dealt_into_parts_and_copies_stay_together():
@@ -76,23 +91,23 @@ def test_leave_one_out_is_dealt_into_parts_and_copies_stay_together():
     groups[1] = 0
     model = FewLabelClassifier(random_state=0).fit(X, y, groups=groups)
     assert len(model.folds_.folds) == 23
-    study = fewer_labels._Study(model, model.folds_, X)
+    study = fewer_labels._Study(model, model._shared)
     assert study.n_parts == 8
     assert study.part_of[0] == study.part_of[1]
     assert np.bincount(study.part_of).max() <= 4
     assert study.sizes() == [1, 2, 4, 7]
-    assert measure_fewer_labels(model, X).n_labeled[-1] == pytest.approx(24 * 22 / 23)
+    assert measure_fewer_labels(model).n_labeled[-1] == pytest.approx(24 * 22 / 23)
 
 
 def test_a_label_alone_in_its_class_is_not_tested():
     X, y = problem()
     y[5] = 3
     model = FewLabelClassifier(random_state=0).fit(X, y)
-    points = measure_fewer_labels(model, X)
+    points = measure_fewer_labels(model)
     assert 5 not in points.tested
     assert len(points.right) == len(points.tested) == 59
 
 
 def test_without_folds_there_is_nothing_to_measure():
     with pytest.raises(UsageError, match="fitted and cross-fitted in this process"):
-        measure_fewer_labels(FewLabelClassifier(), np.zeros((3, 2)))
+        measure_fewer_labels(FewLabelClassifier())

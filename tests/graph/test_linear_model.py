@@ -4,8 +4,9 @@ import threadpoolctl
 from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 
+from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.graph import linear_model
-from fewlabel.graph.linear_model import LinearModel, confident_targets, unit_rows
+from fewlabel.graph.linear_model import _confident_targets, _labeled_rows, _unit_rows
 
 
 def blobs(n_classes=4, n=120):
@@ -13,18 +14,25 @@ def blobs(n_classes=4, n=120):
     return X.astype(np.float32), codes
 
 
+def fit(X, codes, n_classes, *, C, sample_weight=None):
+    rows = _labeled_rows(SingleLabel(), X, codes, n_classes)
+    return rows.fit(np.arange(len(X)), C, sample_weight)
+
+
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_it_predicts_as_scikit_learn_does(n_classes):
     X, codes = blobs(n_classes)
-    ours = LinearModel.fit(X, codes, n_classes, C=1.0)
-    theirs = LogisticRegression(C=1.0, max_iter=200, tol=1e-3).fit(unit_rows(X), codes)
-    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(unit_rows(X)), atol=1e-4)
+    ours = fit(X, codes, n_classes, C=1.0)
+    theirs = LogisticRegression(C=1.0, max_iter=200, tol=1e-3).fit(_unit_rows(X), codes)
+    np.testing.assert_allclose(
+        ours.predict_proba(X), theirs.predict_proba(_unit_rows(X)), atol=1e-4
+    )
     assert ours.coef.dtype == ours.intercept.dtype == np.float32
 
 
 def test_classes_without_rows_have_probability_zero():
     X, codes = blobs(2)
-    model = LinearModel.fit(X, codes * 2 + 1, 5, C=1.0)
+    model = fit(X, codes * 2 + 1, 5, C=1.0)
     proba = model.predict_proba(X)
     assert not proba[:, [0, 2, 4]].any()
     np.testing.assert_allclose(proba.sum(axis=1), 1)
@@ -33,7 +41,7 @@ def test_classes_without_rows_have_probability_zero():
 
 def test_a_single_class_is_certain():
     X, _ = blobs()
-    proba = LinearModel.fit(X, np.full(len(X), 2), 3, C=1.0).predict_proba(X)
+    proba = fit(X, np.full(len(X), 2), 3, C=1.0).predict_proba(X)
     assert proba.tolist() == [[0, 0, 1]] * len(X)
 
 
@@ -41,15 +49,15 @@ def test_weights_count_as_copies():
     X, codes = blobs(3, n=40)
     weights = np.where(np.arange(40) < 10, 3.0, 1.0)
     copies = np.concatenate([np.arange(40), np.arange(10), np.arange(10)])
-    weighted = LinearModel.fit(X, codes, 3, C=1.0, sample_weight=weights)
-    copied = LinearModel.fit(X[copies], codes[copies], 3, C=1.0)
+    weighted = fit(X, codes, 3, C=1.0, sample_weight=weights)
+    copied = fit(X[copies], codes[copies], 3, C=1.0)
     np.testing.assert_allclose(weighted.predict_proba(X), copied.predict_proba(X), atol=0.01)
 
 
 def test_a_weak_penalty_fits_closer():
     X, codes = blobs()
     loss = [
-        -np.log(LinearModel.fit(X, codes, 4, C=C).predict_proba(X)[np.arange(120), codes]).mean()
+        -np.log(fit(X, codes, 4, C=C).predict_proba(X)[np.arange(120), codes]).mean()
         for C in linear_model.PENALTIES
     ]
     assert loss == sorted(loss, reverse=True)
@@ -57,7 +65,7 @@ def test_a_weak_penalty_fits_closer():
 
 def test_rows_of_zeros_and_huge_rows_are_predicted():
     X, codes = blobs()
-    model = LinearModel.fit(X, codes, 4, C=1.0)
+    model = fit(X, codes, 4, C=1.0)
     rows = np.concatenate([np.zeros((1, 6)), np.full((1, 6), 1e30)]).astype(np.float32)
     proba = model.predict_proba(rows)
     assert np.isfinite(proba).all()
@@ -66,9 +74,9 @@ def test_rows_of_zeros_and_huge_rows_are_predicted():
 
 def test_the_scale_of_a_row_does_not_matter():
     X, _ = blobs()
-    np.testing.assert_allclose(unit_rows(X * 7), unit_rows(X), rtol=1e-5)
-    np.testing.assert_allclose((unit_rows(X) ** 2).mean(axis=1), 1, rtol=1e-5)
-    assert not unit_rows(np.zeros((2, 3), np.float32)).any()
+    np.testing.assert_allclose(_unit_rows(X * 7), _unit_rows(X), rtol=1e-5)
+    np.testing.assert_allclose((_unit_rows(X) ** 2).mean(axis=1), 1, rtol=1e-5)
+    assert not _unit_rows(np.zeros((2, 3), np.float32)).any()
 
 
 def test_small_problems_stay_on_one_thread(monkeypatch):
@@ -81,17 +89,17 @@ def test_small_problems_stay_on_one_thread(monkeypatch):
 
     monkeypatch.setattr(linear_model, "LogisticRegression", Spy)
     X, codes = blobs()
-    LinearModel.fit(X, codes, 4, C=1.0)
+    fit(X, codes, 4, C=1.0)
     assert seen == [{1}]
 
 
-# confident_targets
+# _confident_targets
 
 
 def test_given_labels_come_first_and_the_most_confident_follow():
     proba = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.95, 0.05], [0.3, 0.7], [0.8, 0.2]])
     codes = np.array([-1, -1, -1, -1, -1, 1])
-    rows, targets, weights = confident_targets(proba, codes, share=0.5, most=100)
+    rows, targets, weights = _confident_targets(proba, codes, fraction=0.5, at_most=100)
     # Class 0: rows 0, 2, 3, of which two; class 1: rows 1, 4, of which one.
     assert rows.tolist() == [5, 3, 0, 1]
     assert targets.tolist() == [1, 0, 0, 1]
@@ -106,7 +114,7 @@ def test_the_number_of_propagated_labels_is_bounded_and_spans_the_confidences():
     proba = rng.dirichlet(np.ones(4), size=2_000)
     codes = np.full(2_000, -1)
     codes[:4] = range(4)
-    rows, targets, _ = confident_targets(proba, codes, share=0.5, most=200)
+    rows, targets, _ = _confident_targets(proba, codes, fraction=0.5, at_most=200)
     assert 100 < len(rows) - 4 <= 200 + 4
     assert len(set(rows.tolist())) == len(rows)
     extra = rows[4:]
@@ -119,7 +127,24 @@ def test_the_number_of_propagated_labels_is_bounded_and_spans_the_confidences():
 
 
 def test_nothing_left_to_label():
-    rows, targets, weights = confident_targets(np.eye(2), np.array([0, 1]), share=0.5, most=10)
+    rows, targets, weights = _confident_targets(
+        np.eye(2), np.array([0, 1]), fraction=0.5, at_most=10
+    )
     assert rows.tolist() == [0, 1]
     assert targets.tolist() == [0, 1]
     assert weights.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("n", [5, 100])  # fewer rows than columns, and more
+def test_regressions_of_several_labels_are_those_of_scikit_learn(n):
+    X, codes = blobs(n=140)
+    y = np.column_stack([codes >= 2, codes % 2]).astype(np.int8)
+    y[:4] = [[0, 0], [1, 1], [0, 1], [1, 0]]
+    rows = _labeled_rows(MultiLabel(), X[:n], y[:n], 2)
+    found = rows.fit(np.arange(n), 1.0).predict_proba(X[100:])
+    for column in range(2):
+        peer = LogisticRegression(C=1.0, max_iter=5000, tol=1e-6)
+        peer.fit(_unit_rows(X[:n]), y[:n, column])
+        expected = peer.predict_proba(_unit_rows(X[100:]))[:, 1]
+        # scikit-learn leaves the intercept free; here it is drawn to the frequency, a little.
+        assert np.abs(found[:, column] - expected).mean() < 0.02

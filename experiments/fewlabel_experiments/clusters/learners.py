@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
@@ -22,7 +23,6 @@ from fewlabel import (
     select_images,
 )
 from fewlabel.data import Labels
-from fewlabel.evaluate import accuracy
 
 from ..protocol import Outcome
 from .models import LOGISTIC, NETWORK, ModelKind
@@ -67,7 +67,7 @@ def default(session: ClusterSession, name: str, n_labeled: int) -> Outcome:
     if session.models.loading:
         run, about = session.models.load(saved, RUN)
         predicted = _codes(session, run.classes)[run.predict(session.test).label]
-        return session.checked(saved, about, accuracy(session.y_test, predicted))
+        return session.checked(saved, about, accuracy_score(session.y_test, predicted))
     train, seed = session.train, session.seed
     prepared = session.work.get(
         "features", lambda: extract_features(train, seed=seed, progress=session.progress)
@@ -85,8 +85,8 @@ def default(session: ClusterSession, name: str, n_labeled: int) -> Outcome:
     known = np.asarray(result.model_classifier.classes_)
     alone = known[result.model_classifier.supervised_proba(test_rows).argmax(axis=1)]
     outcome = Outcome(
-        accuracy(session.y_test, result.model_classifier.predict(test_rows)),
-        {"labels_alone": accuracy(session.y_test, alone)},
+        accuracy_score(session.y_test, result.model_classifier.predict(test_rows)),
+        {"labels_alone": accuracy_score(session.y_test, alone)},
     )
     about = {"row": name, "seed": seed, "accuracy": outcome.accuracy, "extra": outcome.extra}
     session.models.save(saved, RUN, (result, train), **about)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import accuracy_score
 
 from fewlabel import KMeans
 from fewlabel.data import (
@@ -18,7 +19,6 @@ from fewlabel.data import (
     random_labels,
 )
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import accuracy
 from fewlabel.graph import label_clusters, spread_to_percentile
 
 from ..protocol import Outcome, Progress, Session, Settings
@@ -133,12 +133,12 @@ class ClusterSession(Session):
         saved = f"{name}-seed{self.seed}"
         if self.models.loading:
             model, about = self.models.load(saved, kind)
-            return self.checked(saved, about, accuracy(self.y_test, model.predict(X_test)))
+            return self.checked(saved, about, accuracy_score(self.y_test, model.predict(X_test)))
         rows = training_set()
         model = fit(rows)
         outcome = Outcome(
-            accuracy(self.y_test, model.predict(X_test)),
-            {"n_train": len(rows.y), "label_precision": accuracy(rows.truth, rows.y)},
+            accuracy_score(self.y_test, model.predict(X_test)),
+            {"n_train": len(rows.y), "label_precision": accuracy_score(rows.truth, rows.y)},
         )
         about = {"row": name, "seed": self.seed, "accuracy": outcome.accuracy}
         self.models.save(saved, kind, model, **about, extra=outcome.extra)

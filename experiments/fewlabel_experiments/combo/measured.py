@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from sklearn.metrics import f1_score
 
 from fewlabel.data.task import MultiLabel
-from fewlabel.evaluate import multilabel_scores
+from fewlabel.evaluate import scores
 
 from ..protocol import Outcome
 from .recipes import Recipe
@@ -29,18 +32,19 @@ def measure(session: ComboSession, recipe: Recipe, proba: np.ndarray) -> Outcome
     """Compare probabilities of the test images with the truth."""
     truth = session.data.test_targets
     predicted = (ONE_OF_EACH if recipe.structure else MultiLabel()).predict(proba)
-    scores = multilabel_scores(truth, predicted, proba)
+    found = scores(MultiLabel(), truth, proba)
     digit, letter = parts_right(truth, proba)
-    extra = {
+    extra: dict[str, Any] = {
         "pair": float((digit & letter).mean()),
         "digit": float(digit.mean()),
         "letter": float(letter.mean()),
-        "micro_f1": scores["micro_f1"],
-        "macro_f1": scores["macro_f1"],
-        "mean_average_precision": scores["mean_average_precision"],
-        "calibration": scores["calibration_error"],
+        "micro_f1": float(f1_score(truth, predicted, average="micro")),
+        "macro_f1": float(f1_score(truth, predicted, average="macro")),
+        "mean_average_precision": found["mean_average_precision"],
+        "calibration": found["calibration_error"],
     }
-    return Outcome(scores["exact_match"], {name: 100 * value for name, value in extra.items()})
+    exact = float((predicted == truth).all(axis=1).mean())
+    return Outcome(exact, {name: 100 * value for name, value in extra.items()})
 
 
 def likeliest(proba: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import accuracy_score
 
 from fewlabel import FitSettings, fit_images
-from fewlabel.evaluate import accuracy
 from fewlabel.nets import FineTuning
 
 from ..protocol import Outcome
@@ -35,7 +35,7 @@ def scratch(session: PhotoSession) -> Outcome:
     majority = np.bincount(y[y >= 0]).argmax()
     extra = {
         "final_loss": model.history_[-1]["loss"],
-        "majority": accuracy(session.y_test, np.full(len(session.y_test), majority)),
+        "majority": accuracy_score(session.y_test, np.full(len(session.y_test), majority)),
     }
     return _tested(session, "scratch", model, extra, epochs(model.history_))
 
@@ -106,8 +106,8 @@ def _fitted(session: PhotoSession, how: str, settings: FitSettings) -> Outcome:
         test_rows = result.model.extractor.transform(session.test, progress=session.progress)
     else:
         alone = result.model_classifier.supervised_proba(test_rows)
-        extra["labels_alone"] = accuracy(session.y_test, codes[alone.argmax(axis=1)])
-    reached = accuracy(session.y_test, result.model_classifier.predict(test_rows))
+        extra["labels_alone"] = accuracy_score(session.y_test, codes[alone.argmax(axis=1)])
+    reached = accuracy_score(session.y_test, result.model_classifier.predict(test_rows))
     return Outcome(reached, extra)
 
 
@@ -137,7 +137,7 @@ def _tested(
     points: list[Point] | None = None,
 ) -> Outcome:
     """Measure on the held-out photos, and keep what is known of the training."""
-    reached = accuracy(session.y_test, model.predict(session.test_photos))
+    reached = accuracy_score(session.y_test, model.predict(session.test_photos))
     files = {}
     if points:
         files[f"training-{name}-seed{session.seed}.csv"] = to_csv(name, session.seed, points)

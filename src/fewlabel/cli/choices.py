@@ -40,7 +40,7 @@ class Choices:
 
 
 _FALLBACK = (
-    *("graph", "student", "blend", "supervised", "network", "self-training", "consistency"),
+    *("graph", "propagated", "blend", "supervised", "network", "self-training", "consistency"),
     *("fine-tuning", "experts"),
 )
 
@@ -51,7 +51,7 @@ def _methods() -> Rows:
     from fewlabel.evaluate.registry import REGISTRY
 
     rows = [(name, candidate.summary) for name, candidate in REGISTRY.items()]
-    rows = rows or [(name, "") for name in _FALLBACK]
+    rows += [(name, "") for name in _FALLBACK if name not in REGISTRY]
     return [("auto", "Compares those that suit data and time; keeps the best."), *rows]
 
 

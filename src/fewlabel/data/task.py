@@ -24,6 +24,8 @@ from fewlabel.data.targets import encode_labels, one_hot
 from fewlabel.errors import UsageError
 
 _EPSILON = 1e-12
+_FEW = 0.02
+"""Fraction of the evidence that usually arrives that the frequency of a label weighs."""
 
 
 class Task(ABC):
@@ -35,10 +37,21 @@ class Task(ABC):
         How files and messages call it.
     metric : str
         What the mean of `correct` is called.
+    exclusive : bool
+        Whether classes exclude each other, so that the probabilities of a row sum to 1 and
+        calibration never changes what is predicted.
+    has_preferences : bool
+        Whether measurements say which candidates and settings to prefer among nearly equal
+        ones, see docs/decisions/0005; else settings are chosen by their log loss.
+    class_priors : tuple of str
+        What spread labels may be normalized by, see `prior`.
     """
 
     name: ClassVar[str]
     metric: ClassVar[str]
+    exclusive: ClassVar[bool]
+    has_preferences: ClassVar[bool]
+    class_priors: ClassVar[tuple[str, ...]]
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)
@@ -140,6 +153,26 @@ class Task(ABC):
         kept[rows] = -1
         return kept
 
+    # Labels spread over a graph: a column for every class, or for its presence and its absence
+
+    @abstractmethod
+    def seeds(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """Return row and column of every label to spread, and the number of columns C."""
+
+    @abstractmethod
+    def prior(self, y: np.ndarray, n_classes: int, class_prior: str) -> np.ndarray:
+        """Return how frequent each class is, (K,): ``"uniform"``, or as the ``"labels"`` say."""
+
+    def usual(self, scores: np.ndarray) -> np.ndarray | None:
+        """Return how much usually arrives at an image (K,), of scores (n, C); None if unused."""
+        return None
+
+    @abstractmethod
+    def normalize(
+        self, scores: np.ndarray, mass: np.ndarray, usual: np.ndarray | None, prior: np.ndarray
+    ) -> np.ndarray:
+        """Return probabilities (r, K) of scores (r, C); ``mass`` (C,) sums those of all images."""
+
     # Predictions
 
     @abstractmethod
@@ -160,7 +193,7 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
-        """Return the log loss (n,) of each image, in nats; probabilities are floored at 1e-6."""
+        """Return the log loss (n,) of each image, in nats."""
 
     @abstractmethod
     def entropy(self, proba: np.ndarray) -> np.ndarray:
@@ -208,6 +241,8 @@ class SingleLabel(Task):
 
     name = "single-label"
     metric = "accuracy"
+    exclusive = has_preferences = True
+    class_priors = ("uniform", "labels")
 
     def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
         return encode_labels(_column(y, n, who), who)
@@ -241,6 +276,24 @@ class SingleLabel(Task):
     def texts(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
         return [str(classes[code]) if code >= 0 else "" for code in y.tolist()]
 
+    def seeds(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray, int]:
+        rows = self.labeled(y)
+        return rows, y[rows], n_classes
+
+    def prior(self, y: np.ndarray, n_classes: int, class_prior: str) -> np.ndarray:
+        counts = np.bincount(y[y >= 0], minlength=n_classes).astype(float)
+        shares = counts if class_prior == "labels" else (counts > 0).astype(float)
+        return np.asarray(shares / shares.sum())
+
+    def normalize(
+        self, scores: np.ndarray, mass: np.ndarray, usual: np.ndarray | None, prior: np.ndarray
+    ) -> np.ndarray:
+        # Class-mass normalization (Zhu et al. 2003); what no label reached is the prior.
+        factor = np.where(mass > 0, prior / np.maximum(mass, 1e-300), 0)
+        scaled = scores * factor
+        total = scaled.sum(axis=1, keepdims=True)
+        return np.asarray(np.where(total > 0, scaled / np.maximum(total, 1e-300), prior))
+
     def activate(self, logits: np.ndarray) -> np.ndarray:
         return np.asarray(softmax(np.asarray(logits, dtype=np.float64), axis=1))
 
@@ -256,7 +309,8 @@ class SingleLabel(Task):
 
     def loss(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
         chosen = np.asarray(proba, dtype=np.float64)[np.arange(len(y)), y]
-        return np.asarray(-np.log(np.maximum(chosen, PROBABILITY_FLOOR)))
+        # As scikit-learn's log_loss: a hard zero costs 36 nats, not infinitely much.
+        return np.asarray(-np.log(np.maximum(chosen, np.finfo(np.float64).eps)))
 
     def entropy(self, proba: np.ndarray) -> np.ndarray:
         p = np.clip(proba, _EPSILON, 1)
@@ -288,6 +342,8 @@ class MultiLabel(Task):
 
     name = "multi-label"
     metric = "exact match"
+    exclusive = has_preferences = False
+    class_priors = ("labels",)
 
     def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
         table = check_table(y, n, who)
@@ -329,6 +385,26 @@ class MultiLabel(Task):
 
     def texts(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
         return label_texts(y, classes)
+
+    def seeds(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray, int]:
+        rows, classes = np.nonzero(y >= 0)
+        return rows, classes + n_classes * (y[rows, classes] == 0), 2 * n_classes
+
+    def prior(self, y: np.ndarray, n_classes: int, class_prior: str) -> np.ndarray:
+        return np.asarray(((y == 1).sum(axis=0) + 0.5) / ((y >= 0).sum(axis=0) + 2))
+
+    def usual(self, scores: np.ndarray) -> np.ndarray | None:
+        both = scores.reshape(len(scores), 2, -1).sum(axis=1, dtype=np.float64)
+        return np.asarray(np.median(both, axis=0))
+
+    def normalize(
+        self, scores: np.ndarray, mass: np.ndarray, usual: np.ndarray | None, prior: np.ndarray
+    ) -> np.ndarray:
+        assert usual is not None
+        present, absent = np.split(np.asarray(scores, dtype=np.float64), 2, axis=1)
+        # Where next to nothing arrives, how frequent the label is counts instead.
+        few = _FEW * usual + _EPSILON
+        return np.asarray((present + few * prior) / (present + absent + few))
 
     def activate(self, logits: np.ndarray) -> np.ndarray:
         return np.asarray(expit(np.asarray(logits, dtype=np.float64)))

@@ -1,8 +1,8 @@
-"""Predictions for the labelled images by models that did not see their labels.
+"""Predictions of the labeled images by models that did not see their labels.
 
 With few labels none can be set aside for a test. Cross-fitting uses each of them for both: the
 labels are dealt into folds, and each fold is predicted from the labels of the others. The
-choice between methods, the temperature and the accuracy estimate all rest on these predictions.
+choice between methods, the calibration and the accuracy estimate all rest on these predictions.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.data.checks import check_proba
 from fewlabel.data.task import Task
 from fewlabel.errors import UsageError
 
 LEAVE_ONE_OUT_MAX = 30
-"""Up to this many distinct labelled images, each is a fold of its own."""
+"""Up to this many distinct labeled images, each is a fold of its own."""
 
 TEN_FOLDS_BELOW = 100
 """Below this many there are ten folds, from here on five."""
@@ -26,20 +25,20 @@ TEN_FOLDS_BELOW = 100
 
 @dataclass(frozen=True, eq=False)
 class LabelFolds:
-    """Folds over the labelled images.
+    """Folds over the labeled images.
 
     Attributes
     ----------
     folds : tuple of (train, held)
         Pairs of int64 arrays of image indices: labels that may be used, labels to predict.
-        Each labelled image is held in exactly one fold.
+        Each labeled image is held in exactly one fold.
     labeled : ndarray of shape (n_labeled,), int64
-        Indices of the labelled images, increasing: the order of every per-label result.
+        Indices of the labeled images, increasing: the order of every per-label result.
     unseen : ndarray of shape (n_labeled,), bool
-        True where no other label of the image's class is left when it is held out, so that no
-        model could have predicted it. A prediction there tells nothing about the method.
+        True where the image has a class that no other fold teaches, so that no model could
+        have predicted it. A prediction there tells nothing about the method.
     singletons : tuple of int
-        Classes of those images: they have one label, or only duplicates of one image.
+        Those classes: they have one label, or only duplicates of one image.
     """
 
     folds: tuple[tuple[np.ndarray, np.ndarray], ...]
@@ -47,26 +46,38 @@ class LabelFolds:
     unseen: np.ndarray
     singletons: tuple[int, ...]
 
+    @property
+    def number(self) -> np.ndarray:
+        """Fold of each labeled image; shape (n_labeled,), int64."""
+        number = np.zeros(len(self.labeled), dtype=np.int64)
+        for k, (_, held) in enumerate(self.folds):
+            number[np.searchsorted(self.labeled, held)] = k
+        return number
 
-def label_folds(y: Any, groups: Any, n_folds: int | None, rng: np.random.Generator) -> LabelFolds:
-    """Deal the labelled images into folds, by class, with duplicates together.
 
-    A class with two distinct labelled images or more keeps one in training in every fold. A
+def label_folds(
+    task: Task, y: Any, groups: Any, n_folds: int | None, rng: np.random.Generator
+) -> LabelFolds:
+    """Deal the labeled images into folds, by class, with duplicates together.
+
+    A class with two distinct labeled images or more keeps one in training in every fold. A
     class with a single one cannot: when its label is held out, nothing is left to predict it
-    from. Such images are held out all the same, are marked in ``unseen``, and the functions
-    that judge (``estimate_accuracy``, ``choose_candidate``) take that mark: counting them as
-    wrong would be too pessimistic, since the final model does see their labels, and leaving
-    them out unsaid would be too kind.
+    from. Such images are held out all the same, are marked in ``unseen``, and
+    ``estimate_accuracy`` and ``choose_candidate`` take that mark: counting them as wrong would
+    be too pessimistic, since the final model does see their labels, and leaving them out
+    silently would be too kind.
 
     Parameters
     ----------
-    y : array-like of shape (n,), int
-        Class of each image, -1 where it is unlabelled.
+    task : Task
+        What the labels are for.
+    y : array-like of shape (n,) or (n, K), int
+        Labels; -1 where nothing is known.
     groups : array-like of shape (n,), int, or None
         The same number for exact duplicates; None where there are none.
     n_folds : int or None
-        Number of folds, at least 2. None: leave-one-out up to 30 distinct labelled images, 10
-        folds below 100, else 5. It is lowered to the number of distinct labelled images.
+        Number of folds, at least 2. None: leave-one-out up to 30 distinct labeled images, 10
+        folds below 100, else 5. It is lowered to the number of distinct labeled images.
     rng : numpy.random.Generator
         Source of the shuffling.
 
@@ -78,12 +89,13 @@ def label_folds(y: Any, groups: Any, n_folds: int | None, rng: np.random.Generat
     Raises
     ------
     UsageError
-        If fewer than two distinct images are labelled, or a parameter is out of range.
+        If fewer than two distinct images are labeled, or a parameter is out of range.
 
     Examples
     --------
+    >>> from fewlabel.data import SingleLabel
     >>> y = np.array([0, -1, 0, 1, 1, -1, 2])
-    >>> folds = label_folds(y, None, None, np.random.default_rng(0))
+    >>> folds = label_folds(SingleLabel(), y, None, None, np.random.default_rng(0))
     >>> len(folds.folds), folds.singletons
     (5, (2,))
     >>> folds.labeled, folds.unseen
@@ -91,82 +103,71 @@ def label_folds(y: Any, groups: Any, n_folds: int | None, rng: np.random.Generat
     """
     y = np.asarray(y)
     groups = np.arange(len(y)) if groups is None else np.asarray(groups)
-    if y.ndim != 1 or y.dtype.kind not in "iu" or groups.shape != y.shape:
+    if y.dtype.kind not in "iu" or groups.shape != y.shape[:1]:
         raise UsageError(
             "The 'y' and 'groups' parameters of label_folds must be whole numbers, one an "
             f"image. Got shapes {y.shape} and {groups.shape}, y of type {y.dtype}, instead."
         )
-    labeled = np.flatnonzero(y >= 0)
-    classes = y[labeled].astype(np.int64)
+    labeled = task.labeled(y)
+    codes = task.stratify(y)[labeled]
     _, first, group = np.unique(groups[labeled], return_index=True, return_inverse=True)
     n_folds = _number_of_folds(n_folds, len(first))
-    fold = _deal(classes[first], n_folds, rng)[group]
+    fold = _deal(codes[first], n_folds, rng)[group]
     folds = tuple((labeled[fold != k], labeled[fold == k]) for k in range(n_folds))
-    counts = np.zeros((n_folds, int(classes.max()) + 1), dtype=np.int64)
-    np.add.at(counts, (fold, classes), 1)
-    unseen = counts[fold, classes] == counts.sum(axis=0)[classes]
-    return LabelFolds(folds, labeled, unseen, tuple(np.unique(classes[unseen]).tolist()))
+    n_classes = y.shape[1] if y.ndim == 2 else int(codes.max()) + 1
+    present = task.evidence(y[labeled], n_classes)[0] == 1
+    untaught = np.zeros(present.shape, dtype=bool)
+    for k in range(n_folds):
+        held = fold == k
+        untaught[held] = present[held] & ~present[~held].any(axis=0)
+    singletons = tuple(np.flatnonzero(untaught.any(axis=0)).tolist())
+    return LabelFolds(folds, labeled, np.asarray(untaught.any(axis=1)), singletons)
 
 
 def cross_fit(
-    predict: Callable[[np.ndarray, np.ndarray], np.ndarray], y: Any, folds: LabelFolds
+    folds: LabelFolds, predict: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """Predict every labelled image from the labels of the other folds.
+    """Predict every labeled image from the labels of the other folds.
 
     Parameters
     ----------
-    predict : callable
-        ``predict(train, held)`` with two int64 arrays of image indices gives the (len(held), K)
-        class probabilities of the images ``held``, from the labels of the images ``train`` and
-        of no others. The images themselves may be used, all of them.
-    y : array-like of shape (n,), int
-        Class of each image, -1 where it is unlabelled: the labels that ``folds`` were dealt
-        from. They are checked to be those, and not handed on.
     folds : LabelFolds
-        From ``label_folds``.
+        From `label_folds`.
+    predict : callable
+        ``predict(train, held)`` with two int64 arrays of image indices returns the
+        (len(held), K) probabilities of the images ``held``, from the labels of the images
+        ``train`` and of no others. The images themselves may be used, all of them.
 
     Returns
     -------
     ndarray of shape (n_labeled, K), float64
-        Class probabilities in the order of ``folds.labeled``.
+        Probabilities in the order of ``folds.labeled``.
 
     Raises
     ------
     UsageError
-        If ``y`` has other labelled images than ``folds``, or ``predict`` gives something else
-        than probabilities of one shape.
+        If ``predict`` returns something of another shape.
 
     Examples
     --------
+    >>> from fewlabel.data import SingleLabel
     >>> y = np.array([0, 1, 0, 1, -1])
     >>> def predict(train, held):
     ...     shares = np.bincount(y[train], minlength=2) / len(train)
     ...     return np.tile(shares, (len(held), 1))
-    >>> folds = label_folds(y, None, 2, np.random.default_rng(0))
-    >>> cross_fit(predict, y, folds)
-    array([[0.5, 0.5],
-           [0.5, 0.5],
-           [0.5, 0.5],
-           [0.5, 0.5]])
+    >>> folds = label_folds(SingleLabel(), y, None, 2, np.random.default_rng(0))
+    >>> cross_fit(folds, predict)[0].tolist()
+    [0.5, 0.5]
     """
-    if not np.array_equal(np.flatnonzero(np.asarray(y) >= 0), folds.labeled):
-        raise UsageError(
-            "The 'y' parameter of cross_fit must hold the labels that the folds were dealt from."
-        )
-    result: np.ndarray | None = None
-    for train, held in folds.folds:
-        proba = check_proba(predict(train, held), "predict(train, held)")
-        if result is None:
-            result = np.full((len(folds.labeled), proba.shape[1]), np.nan)
-        if proba.shape != (len(held), result.shape[1]):
+    parts = [np.asarray(predict(train, held), dtype=np.float64) for train, held in folds.folds]
+    result = np.full((len(folds.labeled), *parts[0].shape[1:]), np.nan)
+    for (_, held), proba in zip(folds.folds, parts, strict=True):
+        if proba.ndim != 2 or proba.shape != (len(held), *result.shape[1:]):
             raise UsageError(
-                "What predict(train, held) gives must have one row for each image of held and "
-                f"the same classes in every fold: {(len(held), result.shape[1])}. "
-                f"Got {proba.shape} instead."
+                "What predict(train, held) returns must have one row for each image of held and "
+                f"the same classes in every fold. Got {proba.shape} for {len(held)} images."
             )
         result[np.searchsorted(folds.labeled, held)] = proba
-    # label_folds gives two folds or more, and they hold every labelled image.
-    assert result is not None
     return result
 
 
@@ -206,7 +207,7 @@ def held_out(
     --------
     >>> from fewlabel.data import SingleLabel
     >>> y = np.arange(60) % 3
-    >>> folds = label_folds(y, None, None, np.random.default_rng(0))
+    >>> folds = label_folds(SingleLabel(), y, None, None, np.random.default_rng(0))
     >>> len(folds.folds[0][1]), len(held_out(folds, y, SingleLabel()))
     (6, 24)
     """
@@ -231,9 +232,10 @@ def held_out(
 
 
 def _number_of_folds(n_folds: int | None, n_distinct: int) -> int:
+    """Return the number of folds, lowered to what can be dealt."""
     if n_distinct < 2:
         raise UsageError(
-            f"Cross-fitting needs at least two distinct labelled images. Got {n_distinct} "
+            f"Cross-fitting needs at least two distinct labeled images. Got {n_distinct} "
             "instead: label more images (`fewlabel select` says which)."
         )
     if n_folds is None:

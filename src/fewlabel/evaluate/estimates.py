@@ -1,4 +1,4 @@
-"""How accurate a model is on all the images, said from few labels and with an interval."""
+"""How accurate a model is on all the images, from few labels and with an interval."""
 
 from __future__ import annotations
 
@@ -8,24 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.data.checks import (
-    check_classes,
-    check_correct,
-    check_same_length,
-    check_weights,
-)
+from fewlabel.data.checks import check_correct, check_same_length, check_weights
+from fewlabel.data.task import Task
 from fewlabel.errors import UsageError
 from fewlabel.evaluate.metrics import wilson_interval
 
 NOT_RANDOM = (
-    "The labelled images were chosen to represent the others and are not a random sample, so "
+    "The labeled images were chosen to represent the others and are not a random sample, so "
     "this estimate may be off in either direction; a random audit gives an unbiased one."
 )
 
 
 @dataclass(frozen=True)
 class AccuracyEstimate:
-    """An accuracy with its interval, and how far to trust it.
+    """An accuracy (or exact match) with its interval, and how far to trust it.
 
     Attributes
     ----------
@@ -60,7 +56,7 @@ class AccuracyEstimate:
     note: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the fields as JSON types.
+        """Return the fields as JSON types.
 
         Returns
         -------
@@ -78,7 +74,7 @@ def estimate_accuracy(
     is_random_sample: bool = False,
     level: float = 0.95,
 ) -> AccuracyEstimate:
-    """Estimate accuracy from cross-fitted predictions of the labelled images.
+    """Estimate accuracy from out-of-fold predictions of the labeled images.
 
     Without weights this is the share of right predictions with Wilson's interval. With weights
     (the sizes of the clusters that representatives stand for) it is the weighted share (Hájek
@@ -100,7 +96,7 @@ def estimate_accuracy(
     unseen : array-like of shape (n_labeled,), bool, optional
         Labels that could not be predicted (``LabelFolds.unseen``).
     is_random_sample : bool
-        Whether the labelled images were drawn at random from all images.
+        Whether the labeled images were drawn at random from all images.
     level : float
         Confidence level of the interval.
 
@@ -146,17 +142,19 @@ def estimate_accuracy(
     )
 
 
-def audit_estimate(y_audit: Any, predicted: Any, *, level: float = 0.95) -> AccuracyEstimate:
+def audit_estimate(task: Task, y: Any, proba: Any, *, level: float = 0.95) -> AccuracyEstimate:
     """Estimate accuracy from labels of images drawn at random: unbiased.
 
     The labels must not have been used to fit, calibrate or choose the model.
 
     Parameters
     ----------
-    y_audit : array-like of shape (m,), int
-        Classes of the audited images; -1 for one that was left blank.
-    predicted : array-like of shape (m,), int
-        Classes that the final model predicts for them.
+    task : Task
+        What the labels are for.
+    y : array-like of shape (m,) or (m, K), int
+        Labels of the audited images; -1 for what was left blank.
+    proba : array-like of shape (m, K)
+        What the final model predicts for them.
     level : float
         Confidence level of the interval.
 
@@ -169,36 +167,36 @@ def audit_estimate(y_audit: Any, predicted: Any, *, level: float = 0.95) -> Accu
     Raises
     ------
     UsageError
-        If the arrays do not fit together or no audited image is labelled.
+        If the arrays do not fit together or no audited image is labeled.
 
     Examples
     --------
-    >>> audit_estimate([0, 1, 1, -1], [0, 1, 0, 0]).value
+    >>> from fewlabel.data import SingleLabel
+    >>> audit_estimate(SingleLabel(), [0, 1, 1, -1], np.eye(2)[[0, 1, 0, 0]]).value
     0.666...
     """
-    y_audit = np.asarray(y_audit)
-    if y_audit.ndim != 1 or y_audit.dtype.kind not in "iu" or not (y_audit >= 0).any():
+    y, proba = np.asarray(y), np.asarray(proba)
+    if y.dtype.kind not in "iu" or not (y >= 0).any():
         raise UsageError(
-            "The 'y_audit' parameter must hold the class of at least one audited image: fill in "
-            "the labels of the audit first."
+            "The 'y' parameter of audit_estimate must hold the label of at least one audited "
+            "image: fill in the labels of the audit first."
         )
-    answered = y_audit >= 0
-    predicted = check_classes(predicted, "predicted")
-    check_same_length(y_audit=y_audit, predicted=predicted)
-    truth = check_classes(y_audit[answered], "y_audit")
-    estimate = estimate_accuracy(truth == predicted[answered], is_random_sample=True, level=level)
-    blank = int((~answered).sum())
+    check_same_length(y=y, proba=proba)
+    answered = task.labeled(y)
+    correct = task.correct(*task.check(y[answered], proba[answered]))
+    estimate = estimate_accuracy(correct, is_random_sample=True, level=level)
+    blank = len(y) - len(answered)
     if not blank:
         return estimate
     note = (
-        f"{blank} of {len(y_audit)} audited images were left blank; if those are the hard ones, "
+        f"{blank} of {len(y)} audited images were left blank; if those are the hard ones, "
         "the accuracy is lower than this."
     )
     return AccuracyEstimate(**(asdict(estimate) | {"note": note}))
 
 
 def _interval(right: np.ndarray, w: np.ndarray, level: float) -> tuple[float, float]:
-    """Wilson's interval for a weighted share, at Kish's effective sample size."""
+    """Return Wilson's interval for a weighted fraction, at Kish's effective sample size."""
     n_effective = float(w.sum() ** 2 / np.sum(w**2))
     share = float(np.clip(np.average(right, weights=w), 0, 1))
     return wilson_interval(share * n_effective, n_effective, level)
@@ -208,7 +206,7 @@ def _note(n_unseen: int, is_random_sample: bool) -> str:
     parts = [] if is_random_sample else [NOT_RANDOM]
     if n_unseen:
         parts.append(
-            f"{n_unseen} labelled {'image has' if n_unseen == 1 else 'images have'} no other "
+            f"{n_unseen} labeled {'image has' if n_unseen == 1 else 'images have'} no other "
             "label of the same class and could not be tested; the interval covers both outcomes. "
             "A second label for each such class narrows it."
         )

@@ -25,24 +25,23 @@ import numpy as np
 
 from fewlabel.errors import UsageError
 from fewlabel.evaluate.power_law import (
-    audit_weights,
-    draw_curves,
-    errors_at,
-    mean_and_covariance,
-    weighted_quantiles,
+    _audit_weights,
+    _draw_curves,
+    _errors_at,
+    _mean_and_covariance,
+    _weighted_quantiles,
 )
 
-LEAST_LABELS = 20
+_MIN_LABELS = 20
 """With fewer tested labels a curve would be guesswork."""
 
 LEVEL = 0.9
 """Probability of the intervals."""
 
-BARELY_WORTH = 0.01
+_WORTH_IT = 0.01
 """A gain below one point of accuracy for twice the labels is called hardly worth it."""
 
-
-_PACE = (0.3, 1.1)
+_SPEED = (0.3, 1.1)
 """How fast the curve of representatives goes on, relative to its points. A part of them covers
 the images worse than as many that were chosen as such, so their points fall too steeply."""
 
@@ -74,7 +73,7 @@ class LearningCurve:
     n_labeled : ndarray of shape (p,)
         Numbers of labels that were tried, increasing.
     accuracies : ndarray of shape (p,)
-        Accuracy with each, on labelled images that were left out.
+        Accuracy with each, on labeled images that were left out.
     errors : ndarray of shape (p,)
         Their standard errors.
     n_now : int
@@ -94,10 +93,10 @@ class LearningCurve:
     level : float
         Probability of the intervals.
     shift : float
-        How much less accurate all images are than the labelled ones, as allowed for; 0 for a
+        How much less accurate all images are than the labeled ones, as allowed for; 0 for a
         random sample.
     draws : ndarray of shape (s, 7)
-        Plausible curves, for `fewlabel.evaluate.power_law.errors_at`.
+        Plausible curves, for `fewlabel.evaluate.power_law._errors_at`.
     weights : ndarray of shape (s,)
         Their weights, summing to 1.
     """
@@ -120,7 +119,7 @@ class LearningCurve:
     @property
     def worth_it(self) -> bool:
         """Whether twice the labels would likely bring a point of accuracy or more."""
-        return self.gain.expected >= BARELY_WORTH
+        return self.gain.expected >= _WORTH_IT
 
     def at(self, n: float) -> CurveValue:
         """Predict the accuracy with some number of labels.
@@ -142,10 +141,10 @@ class LearningCurve:
         """
         if not n > 0:
             raise UsageError(f"The number of labels must be above 0. Got {n!r} instead.")
-        return _interval(1 - errors_at(self.draws, n / self.n_now), self.weights, self.level)
+        return _interval(1 - _errors_at(self.draws, n / self.n_now), self.weights, self.level)
 
     def in_words(self) -> str:
-        """Say in one or two sentences what more labels would bring.
+        """Return what more labels would bring, in one or two sentences.
 
         Returns
         -------
@@ -164,7 +163,7 @@ class LearningCurve:
         return f"{text} Twice the labels are hardly worth it: a gain of {points} points."
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the curve in a form that JSON takes.
+        """Return the curve in a form that JSON takes.
 
         Returns
         -------
@@ -190,12 +189,12 @@ class LearningCurve:
 
 
 def why_no_curve(classes: Any) -> str:
-    """Say why some labels are too few for a learning curve.
+    """Return why some labels are too few for a learning curve.
 
     Parameters
     ----------
     classes : array-like of shape (t,), int
-        Classes of the labelled images that can be tested, each different image once.
+        Classes of the labeled images that can be tested, each different image once.
 
     Returns
     -------
@@ -205,18 +204,18 @@ def why_no_curve(classes: Any) -> str:
     Examples
     --------
     >>> why_no_curve([0, 1, 0, 1])
-    'What more labels would bring can be told from 20 testable labels on; there are 4.'
+    'What more labels would bring can be predicted from 20 testable labels on; there are 4.'
     """
     counts = np.unique(np.asarray(classes), return_counts=True)[1]
-    if counts.sum() < LEAST_LABELS:
+    if counts.sum() < _MIN_LABELS:
         return (
-            f"What more labels would bring can be told from {LEAST_LABELS} testable labels on; "
+            f"What more labels would bring can be predicted from {_MIN_LABELS} testable labels on; "
             f"there are {int(counts.sum())}."
         )
     if int((counts >= 2).sum()) < 2:
         return (
-            "What more labels would bring can be told where at least two classes have two labels "
-            "each: label more images of the rare ones."
+            "What more labels would bring can be predicted where at least two classes have two "
+            "labels each: label more images of the rare ones."
         )
     return ""
 
@@ -228,7 +227,7 @@ def fit_learning_curve(
     n_now: int,
     n_classes: int = 2,
     is_random_sample: bool = False,
-    unlabeled_share: float = 1.0,
+    unlabeled_fraction: float = 1.0,
     audit: tuple[int, int] | None = None,
     level: float = LEVEL,
 ) -> LearningCurve:
@@ -241,7 +240,7 @@ def fit_learning_curve(
 
     Labelled images that were chosen to represent the others are easier than these. The
     difference is seen by no label, so what was measured on other data is taken off, with its
-    uncertainty (see `shift_of_representatives`). A random audit tells how large it is here.
+    uncertainty (see `_shift_of_representatives`). A random audit tells how large it is here.
 
     Parameters
     ----------
@@ -255,9 +254,9 @@ def fit_learning_curve(
     n_classes : int
         Number of classes.
     is_random_sample : bool
-        Whether the labelled images were drawn at random from all images.
-    unlabeled_share : float
-        Share of the images without a label. If it is small, the labelled images are not unlike
+        Whether the labeled images were drawn at random from all images.
+    unlabeled_fraction : float
+        Share of the images without a label. If it is small, the labeled images are not unlike
         all images, however they were chosen.
     audit : (int, int), optional
         Right predictions by the model of all labels, among how many random images.
@@ -289,26 +288,26 @@ def fit_learning_curve(
             "The 'audit' parameter must be how many are right of how many, at least one. "
             f"Got {audit} instead."
         )
-    mean, covariance = mean_and_covariance(1 - right)
+    mean, covariance = _mean_and_covariance(1 - right)
     kept = sizes >= n_classes
     kept[-2:] = True
-    draws = draw_curves(
+    draws = _draw_curves(
         sizes[kept] / n_now,
         mean[kept],
         covariance[np.ix_(kept, kept)],
         n_now=n_now,
         n_classes=n_classes,
     )
-    pace, unseen, falling = np.ones(len(draws)), np.zeros(len(draws)), np.zeros(len(draws))
+    speed, unseen, falling = np.ones(len(draws)), np.zeros(len(draws)), np.zeros(len(draws))
     if not is_random_sample:
         rng = np.random.default_rng(3)
-        center, spread = shift_of_representatives(float(mean[-1]), n_now / n_classes)
-        pace += unlabeled_share * (rng.uniform(*_PACE, len(draws)) - 1)
-        unseen = unlabeled_share * (center + spread * rng.standard_normal(len(draws)))
+        center, spread = _shift_of_representatives(float(mean[-1]), n_now / n_classes)
+        speed += unlabeled_fraction * (rng.uniform(*_SPEED, len(draws)) - 1)
+        unseen = unlabeled_fraction * (center + spread * rng.standard_normal(len(draws)))
         falling = rng.random(len(draws))
-    draws = np.column_stack([draws, pace, unseen, falling])
-    weights = audit_weights(1 - errors_at(draws, 1.0), audit)
-    now, after = 1 - errors_at(draws, 1.0), 1 - errors_at(draws, 2.0)
+    draws = np.column_stack([draws, speed, unseen, falling])
+    weights = _audit_weights(1 - _errors_at(draws, 1.0), audit)
+    now, after = 1 - _errors_at(draws, 1.0), 1 - _errors_at(draws, 2.0)
     expected = _interval(after, weights, level)
     return LearningCurve(
         n_labeled=sizes,
@@ -328,27 +327,10 @@ def fit_learning_curve(
     )
 
 
-def shift_of_representatives(error: float, labels_per_class: float) -> tuple[float, float]:
-    """How much more often all images are mistaken than representatives that were left out.
+def _shift_of_representatives(error: float, labels_per_class: float) -> tuple[float, float]:
+    """Return by how much representatives are easier than all images: mean and spread.
 
     Measured on training images of Fashion-MNIST and MNIST: see decision 8 in the docs.
-
-    Parameters
-    ----------
-    error : float
-        Share of errors on the labelled images.
-    labels_per_class : float
-        Mean number of labels a class.
-
-    Returns
-    -------
-    mean, spread : float
-        In shares of all images.
-
-    Examples
-    --------
-    >>> shift_of_representatives(0.1, 100)
-    (0.02, 0.016)
     """
     return 0.02, round(0.015 + error / labels_per_class, 6)
 
@@ -382,7 +364,7 @@ def _check_points(
 
 def _interval(values: np.ndarray, weights: np.ndarray, level: float) -> CurveValue:
     tail = (1 - level) / 2
-    low, middle, high = weighted_quantiles(values, weights, [tail, 0.5, 1 - tail]).tolist()
+    low, middle, high = _weighted_quantiles(values, weights, [tail, 0.5, 1 - tail]).tolist()
     return CurveValue(middle, low, high)
 
 

@@ -1,90 +1,154 @@
-"""How good predicted classes and probabilities are, on images whose class is known.
+"""How good predictions are, on images whose labels are known.
 
-Pure functions on arrays: ``y_true`` and ``y_pred`` are (n,) class numbers from 0 to K-1, and
-``proba`` is (n, K) with rows that sum to 1. Calibration and coverage are in ``reliability``.
+The same code for every task: what is known of each class is a column of
+`fewlabel.data.task.Task.evidence`, and what is not known counts for nothing.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import sklearn.metrics
 from scipy.stats import norm
 
-from fewlabel.data.checks import check_classes, check_proba, check_same_length
+from fewlabel.data.checks import check_classes, check_same_length
+from fewlabel.data.task import Task
 from fewlabel.errors import UsageError
+from fewlabel.evaluate.reliability import expected_calibration_error
+
+_COLUMN_BINS = 10
 
 
-def accuracy(y_true: Any, y_pred: Any) -> float:
-    """Share of the images whose class is predicted right.
+def scores(task: Task, y: Any, proba: Any) -> dict[str, float | None]:
+    """Return the usual measures of predictions.
 
     Parameters
     ----------
-    y_true : array-like of shape (n,), int
-        Classes.
-    y_pred : array-like of shape (n,), int
-        Predicted classes.
+    task : Task
+        What the labels are for.
+    y : array-like of shape (n,) or (n, K)
+        Labels.
+    proba : array-like of shape (n, K)
+        Probabilities.
 
     Returns
     -------
-    float
-        From 0 to 1.
+    dict of str to float
+        ``accuracy`` (the exact match, where an image may have several labels);
+        ``balanced_accuracy``, the mean recall of the classes that occur; ``log_loss`` in nats
+        and ``brier_score`` (Brier 1950), sums over the classes, a mean over the images;
+        ``expected_calibration_error`` of the predictions, and ``calibration_error``, the mean
+        over the classes; ``mean_average_precision``, ``micro_f1`` and ``macro_f1``. None where
+        a measure is undefined.
 
     Raises
     ------
     UsageError
-        If the arrays are empty, differ in length, or hold negative classes.
+        If the arrays do not fit together, or nothing is known.
 
     Examples
     --------
-    >>> accuracy([0, 1, 2, 2], [0, 1, 2, 0])
-    0.75
+    >>> from fewlabel.data import SingleLabel
+    >>> found = scores(SingleLabel(), [0, 1, 1], [[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]])
+    >>> round(found["accuracy"], 3), found["balanced_accuracy"]
+    (0.667, 0.75)
     """
-    y_true, y_pred = _check_pair(y_true, y_pred, None)
-    return float(sklearn.metrics.accuracy_score(y_true, y_pred))
+    y, proba = task.check(y, proba)
+    rows = task.labeled(y)
+    if not len(rows):
+        raise UsageError("The 'y' parameter must hold at least one label that is known.")
+    y, proba = y[rows], proba[rows]
+    correct = task.correct(y, proba)
+    present, known = task.evidence(y, proba.shape[1])
+    classes = per_class(task, y, proba, [str(k) for k in range(proba.shape[1])])
+    # Entries that are unknown are no part of what is right or wrong.
+    confidence = task.confidence(np.where(known, proba, 1))
+    hits = int(((present == 1) & task.decided(proba) & known).sum())
+    entries = sum(row["support"] + row["predicted"] for row in classes)
+    return {
+        "accuracy": float(correct.mean()),
+        "balanced_accuracy": _mean(classes, "recall"),
+        "log_loss": float(task.loss(y, proba).mean()),
+        "brier_score": float((np.where(known, proba - present, 0) ** 2).sum(axis=1).mean()),
+        "expected_calibration_error": expected_calibration_error(correct, confidence),
+        "calibration_error": _mean(classes, "calibration_error"),
+        "mean_average_precision": _mean(classes, "average_precision"),
+        "micro_f1": _ratio(2 * hits, entries),
+        "macro_f1": _mean(classes, "f1"),
+    }
 
 
-def balanced_accuracy(y_true: Any, y_pred: Any) -> float:
-    """Mean over the classes of the share that is predicted right.
-
-    Classes that do not occur in ``y_true`` are left out of the mean.
+def per_class(task: Task, y: Any, proba: Any, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return how well each class is predicted.
 
     Parameters
     ----------
-    y_true : array-like of shape (n,), int
-        Classes.
-    y_pred : array-like of shape (n,), int
-        Predicted classes.
+    task : Task
+        What the labels are for.
+    y : array-like of shape (n,) or (n, K)
+        Labels.
+    proba : array-like of shape (n, K)
+        Probabilities.
+    classes : sequence of str
+        Names of the K classes.
 
     Returns
     -------
-    float
-        From 0 to 1.
+    list of dict
+        ``class``; the numbers of images of which it is ``known``, that have it (``support``),
+        of which it is ``predicted``, and where that is ``right``; ``precision, recall, f1,
+        average_precision, calibration_error``, None where a measure is undefined.
 
     Raises
     ------
     UsageError
-        If the arrays are empty, differ in length, or hold negative classes.
+        If the arrays do not fit together.
 
     Examples
     --------
-    >>> balanced_accuracy([0, 0, 0, 1], [0, 0, 0, 0])
-    0.5
+    >>> from fewlabel.data import SingleLabel
+    >>> proba = [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]
+    >>> row = per_class(SingleLabel(), [0, 0, 1], proba, ["cat", "dog"])[0]
+    >>> row["class"], row["precision"], row["recall"], row["support"]
+    ('cat', 1.0, 0.5, 2)
     """
-    y_true, y_pred = _check_pair(y_true, y_pred, None)
-    # recall_score and not balanced_accuracy_score, which warns where a class is predicted
-    # that y_true lacks: with few labels that is ordinary.
-    recall = sklearn.metrics.recall_score(
-        y_true, y_pred, labels=np.unique(y_true), average="macro", zero_division=0
-    )
-    return float(recall)
+    y, proba = task.check(y, proba)
+    if len(classes) != proba.shape[1]:
+        raise UsageError(
+            f"The 'classes' parameter must name {proba.shape[1]} classes. "
+            f"Got {len(classes)} instead."
+        )
+    present, known = task.evidence(y, proba.shape[1])
+    decided = task.decided(proba)
+    rows: list[dict[str, Any]] = []
+    for k, name in enumerate(classes):
+        column = known[:, k]
+        truth, found, p = present[column, k] == 1, decided[column, k], proba[column, k]
+        hits, n_true, n_found = int((truth & found).sum()), int(truth.sum()), int(found.sum())
+        precision = sklearn.metrics.average_precision_score(truth, p) if n_true else None
+        error = expected_calibration_error(truth, p, n_bins=_COLUMN_BINS) if len(p) else None
+        rows.append(
+            {
+                "class": name,
+                "known": len(p),
+                "support": n_true,
+                "predicted": n_found,
+                "right": hits,
+                "precision": _ratio(hits, n_found),
+                "recall": _ratio(hits, n_true),
+                "f1": _ratio(2 * hits, n_found + n_true),
+                "average_precision": precision if precision is None else float(precision),
+                "calibration_error": error,
+            }
+        )
+    return rows
 
 
 def confusion_matrix(y_true: Any, y_pred: Any, n_classes: int) -> np.ndarray:
-    """Count the images of each class by the class that was predicted.
+    """Return how many images of each class were predicted as each class.
 
     Parameters
     ----------
@@ -111,160 +175,17 @@ def confusion_matrix(y_true: Any, y_pred: Any, n_classes: int) -> np.ndarray:
     array([[1, 1],
            [0, 1]])
     """
-    y_true, y_pred = _check_pair(y_true, y_pred, n_classes)
-    counts = sklearn.metrics.confusion_matrix(y_true, y_pred, labels=np.arange(n_classes))
-    return np.asarray(counts, dtype=np.int64)
-
-
-class ClassTable(NamedTuple):
-    """Precision, recall, F1 and number of images of each class.
-
-    Attributes
-    ----------
-    precision : ndarray of shape (K,), float64
-        Share of the images predicted as the class that are of it; NaN where none is predicted.
-    recall : ndarray of shape (K,), float64
-        Share of the images of the class that are predicted as it; NaN where there is none.
-    f1 : ndarray of shape (K,), float64
-        Harmonic mean of both; NaN where the class neither occurs nor is predicted.
-    support : ndarray of shape (K,), int64
-        Number of images of the class.
-    """
-
-    precision: np.ndarray
-    recall: np.ndarray
-    f1: np.ndarray
-    support: np.ndarray
-
-    def rows(self, classes: Sequence[str]) -> list[dict[str, Any]]:
-        """Give the table as plain rows for JSON and reports.
-
-        Parameters
-        ----------
-        classes : sequence of str
-            Names of the K classes.
-
-        Returns
-        -------
-        list of dict
-            ``class, precision, recall, f1, support``; None where a value is undefined.
-        """
-        if len(classes) != len(self.support):
-            raise UsageError(
-                f"The 'classes' parameter must name {len(self.support)} classes. "
-                f"Got {len(classes)} instead."
-            )
-        columns = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
-        return [
-            {"class": name}
-            | {key: _number_or_none(values[i]) for key, values in columns.items()}
-            | {"support": int(self.support[i])}
-            for i, name in enumerate(classes)
-        ]
-
-
-def per_class(y_true: Any, y_pred: Any, n_classes: int) -> ClassTable:
-    """Precision, recall and F1 of each class.
-
-    Parameters
-    ----------
-    y_true : array-like of shape (n,), int
-        Classes.
-    y_pred : array-like of shape (n,), int
-        Predicted classes.
-    n_classes : int
-        Number of classes K.
-
-    Returns
-    -------
-    ClassTable
-        Arrays of shape (K,); a value that is undefined is NaN, not 0.
-
-    Raises
-    ------
-    UsageError
-        If the arrays are empty, differ in length, or hold classes outside 0 to K-1.
-
-    Examples
-    --------
-    >>> per_class([0, 0, 1], [0, 1, 1], 2).rows(["cat", "dog"])[0]
-    {'class': 'cat', 'precision': 1.0, 'recall': 0.5, 'f1': 0.666..., 'support': 2}
-    """
-    y_true, y_pred = _check_pair(y_true, y_pred, n_classes)
-    table = sklearn.metrics.precision_recall_fscore_support(
-        y_true, y_pred, labels=np.arange(n_classes), zero_division=np.nan
-    )
-    return ClassTable(*(np.asarray(column) for column in table))
-
-
-def log_loss(y_true: Any, proba: Any) -> float:
-    """Mean negative logarithm of the probability given to the right class.
-
-    Parameters
-    ----------
-    y_true : array-like of shape (n,), int
-        Classes.
-    proba : array-like of shape (n, K)
-        Class probabilities.
-
-    Returns
-    -------
-    float
-        In nats; 0 is perfect, log(K) is what equal probabilities get. A probability of 0 is
-        taken as 2e-16 (the float64 epsilon), as scikit-learn does.
-
-    Raises
-    ------
-    UsageError
-        If the arrays do not fit together or ``proba`` holds no probabilities.
-
-    Examples
-    --------
-    >>> round(log_loss([0, 1], [[0.5, 0.5], [0.5, 0.5]]), 4)
-    0.6931
-    """
-    y_true, proba = _check_proba_pair(y_true, proba)
-    return float(sklearn.metrics.log_loss(y_true, proba, labels=np.arange(proba.shape[1])))
-
-
-def brier_score(y_true: Any, proba: Any) -> float:
-    """Mean squared distance of the probabilities from certainty in the right class.
-
-    The multi-class form of Brier (1950), summed over the classes.
-
-    Parameters
-    ----------
-    y_true : array-like of shape (n,), int
-        Classes.
-    proba : array-like of shape (n, K)
-        Class probabilities.
-
-    Returns
-    -------
-    float
-        From 0 (perfect) to 2.
-
-    Raises
-    ------
-    UsageError
-        If the arrays do not fit together or ``proba`` holds no probabilities.
-
-    Examples
-    --------
-    >>> brier_score([0, 1], [[1.0, 0.0], [1.0, 0.0]])
-    1.0
-    """
-    # scikit-learn has this form only from 1.7 on, and fewlabel supports 1.6.
-    y_true, proba = _check_proba_pair(y_true, proba)
-    proba[np.arange(len(y_true)), y_true] -= 1.0
-    return float(np.mean(np.sum(proba**2, axis=1)))
+    y_true = check_classes(y_true, "y_true", n_classes)
+    y_pred = check_classes(y_pred, "y_pred", n_classes)
+    check_same_length(y_true=y_true, y_pred=y_pred)
+    return np.asarray(sklearn.metrics.confusion_matrix(y_true, y_pred, labels=range(n_classes)))
 
 
 def wilson_interval(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
-    """Interval for a share that was observed in a random sample (Wilson 1927).
+    """Return the interval for a fraction that was observed in a random sample (Wilson 1927).
 
-    It stays inside 0 to 1 and keeps its coverage for few images and for shares near 0 and 1,
-    where the textbook interval (share ± 2 standard errors) fails.
+    It stays inside 0 to 1 and keeps its coverage for few images and for fractions near 0 and 1,
+    where the textbook interval (± 2 standard errors) fails.
 
     Parameters
     ----------
@@ -303,25 +224,17 @@ def wilson_interval(successes: float, n: float, level: float = 0.95) -> tuple[fl
     # Written here and not taken from scipy's binomtest, which wants whole numbers.
     z = float(norm.ppf(0.5 + level / 2))
     share = successes / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    center = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    # Rounding can leave the ends a hair beyond the share itself at 0 and at n.
-    return min(max(0.0, centre - half), share), max(min(1.0, centre + half), share)
+    # Rounding can leave the ends a hair beyond the fraction itself at 0 and at n.
+    return min(max(0.0, center - half), share), max(min(1.0, center + half), share)
 
 
-def _check_pair(y_true: Any, y_pred: Any, n_classes: int | None) -> tuple[np.ndarray, np.ndarray]:
-    y_true = check_classes(y_true, "y_true", n_classes)
-    y_pred = check_classes(y_pred, "y_pred", n_classes)
-    check_same_length(y_true=y_true, y_pred=y_pred)
-    return y_true, y_pred
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
-def _check_proba_pair(y_true: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
-    proba = check_proba(proba)
-    y_true = check_classes(y_true, "y_true", proba.shape[1])
-    check_same_length(y_true=y_true, proba=proba)
-    return y_true, proba
-
-
-def _number_or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+def _mean(rows: list[dict[str, Any]], name: str) -> float | None:
+    """Return the mean of a measure over the classes where it is defined."""
+    found = [row[name] for row in rows if row[name] is not None]
+    return float(np.mean(found)) if found else None

@@ -26,29 +26,12 @@ _N_DRAWS = 8_000
 _LEAST_ERROR = 1e-4
 
 
-def mean_and_covariance(wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean error of each size and the covariance of these means, over the tested images.
+def _mean_and_covariance(wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean error (p,) of each size and the covariance (p, p) of these means.
 
-    Half an image that is always right and half a one that is always wrong are added (Jeffreys'
-    prior): no error among few images does not mean that there are none.
-
-    Parameters
-    ----------
-    wrong : ndarray of shape (t, p)
-        For each image and size, the share of wrong predictions.
-
-    Returns
-    -------
-    mean : ndarray of shape (p,)
-        Errors.
-    covariance : ndarray of shape (p, p)
-        Their covariance. All sizes are tested on the same images, so it is mostly positive.
-
-    Examples
-    --------
-    >>> mean, covariance = mean_and_covariance(np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]]))
-    >>> mean.tolist(), bool(covariance[0, 1] > 0)
-    ([0.625, 0.375], True)
+    ``wrong`` (t, p) is the fraction of wrong predictions of each tested image. Half an image
+    that is always right and half a one that is always wrong are added (Jeffreys' prior): no
+    error among few images does not mean that there are none.
     """
     n, p = wrong.shape
     rows = np.vstack([wrong, np.ones((1, p)), np.zeros((1, p))])
@@ -58,7 +41,7 @@ def mean_and_covariance(wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, (centered * weights[:, None]).T @ centered / n
 
 
-def draw_curves(
+def _draw_curves(
     relative: np.ndarray,
     mean: np.ndarray,
     covariance: np.ndarray,
@@ -66,26 +49,12 @@ def draw_curves(
     n_now: int,
     n_classes: int,
 ) -> np.ndarray:
-    """Draw plausible curves: from their posterior, on the logarithmic scale of the errors.
+    """Return plausible curves (s, 4), from their posterior on the logarithmic scale of the errors.
 
-    Parameters
-    ----------
-    relative : ndarray of shape (p,)
-        Numbers of labels, relative to ``n_now``.
-    mean : ndarray of shape (p,)
-        Errors with them, above 0.
-    covariance : ndarray of shape (p, p)
-        Covariance of these.
-    n_now : int
-        Labels there are: how much luck there is in which ones they are depends on it.
-    n_classes : int
-        Number of classes: with few labels of each, no power law fits well.
-
-    Returns
-    -------
-    ndarray of shape (s, 4)
-        Error with ``n_now`` labels, power, share of the floor in that error, and luck with
-        further labels. The same for the same points: a report must not change from run to run.
+    Of each: error with ``n_now`` labels, power, floor as a fraction of that error, and luck
+    with further labels. ``mean`` (p,) and ``covariance`` (p, p) are the errors with ``relative``
+    (p,) times ``n_now`` labels. The same curves for the same points: a report must not change
+    from run to run.
     """
     power, floor = (a.ravel() for a in np.meshgrid(_POWERS, _FLOOR_SHARES, indexing="ij"))
     prior = np.where(floor == 0, _NO_FLOOR, (1 - _NO_FLOOR) / (len(_FLOOR_SHARES) - 1))
@@ -107,28 +76,12 @@ def draw_curves(
     return np.column_stack([error, power[cell], floor[cell], luck * noise[1]])
 
 
-def errors_at(draws: np.ndarray, relative: float) -> np.ndarray:
-    """Give the errors of drawn curves at one number of labels.
+def _errors_at(draws: np.ndarray, relative: float) -> np.ndarray:
+    """Return the errors (s,) of drawn curves with ``relative`` times the labels there are.
 
-    Parameters
-    ----------
-    draws : ndarray of shape (s, 7)
-        Curves from `draw_curves`; the pace of their fall beyond the labels there are, 1 where
-        it goes on as before; errors that no label shows, added to each; and which part of
-        these falls as the others do.
-    relative : float
-        Number of labels, relative to those there are.
-
-    Returns
-    -------
-    ndarray of shape (s,)
-        Errors, between almost 0 and 1.
-
-    Examples
-    --------
-    >>> curve = np.array([[0.2, 1.0, 0.5, 0.0, 1.0, 0.01, 0.0]])
-    >>> float(errors_at(curve, 2.0)[0])
-    0.16...
+    ``draws`` (s, 7) holds curves from `_draw_curves`, then how fast each goes on falling beyond
+    the labels there are (1: as before), errors that no label shows, added to each, and which
+    part of these falls as the others do.
     """
     level, power, floor, luck, pace, unseen, falling = draws.T
     if relative > 1:
@@ -140,26 +93,8 @@ def errors_at(draws: np.ndarray, relative: float) -> np.ndarray:
     return np.clip(level * fall + unseen, _LEAST_ERROR, 1)
 
 
-def audit_weights(accuracy: np.ndarray, audit: tuple[int, int] | None) -> np.ndarray:
-    """Weigh curves by how well they foretell a random audit.
-
-    Parameters
-    ----------
-    accuracy : ndarray of shape (s,)
-        What each curve foretells.
-    audit : (int, int) or None
-        Right predictions, among how many.
-
-    Returns
-    -------
-    ndarray of shape (s,)
-        Weights that sum to 1.
-
-    Examples
-    --------
-    >>> audit_weights(np.array([0.5, 0.9]), (9, 10)).round(2).tolist()
-    [0.02, 0.98]
-    """
+def _audit_weights(accuracy: np.ndarray, audit: tuple[int, int] | None) -> np.ndarray:
+    """Return weights (s,) of curves by how well they predict a random audit, (right, n)."""
     if audit is None:
         return np.full(len(accuracy), 1 / len(accuracy))
     right, n = audit
@@ -169,28 +104,8 @@ def audit_weights(accuracy: np.ndarray, audit: tuple[int, int] | None) -> np.nda
     return np.asarray(weight / weight.sum())
 
 
-def weighted_quantiles(values: np.ndarray, weights: np.ndarray, shares: list[float]) -> np.ndarray:
-    """Give quantiles of weighted values.
-
-    Parameters
-    ----------
-    values : ndarray of shape (s,)
-        Values.
-    weights : ndarray of shape (s,)
-        Weights that sum to 1.
-    shares : list of float
-        Which quantiles, between 0 and 1.
-
-    Returns
-    -------
-    ndarray of shape (q,)
-        The quantiles.
-
-    Examples
-    --------
-    >>> weighted_quantiles(np.array([3.0, 1.0]), np.array([0.5, 0.5]), [0.5]).tolist()
-    [2.0]
-    """
+def _weighted_quantiles(values: np.ndarray, weights: np.ndarray, shares: list[float]) -> np.ndarray:
+    """Return quantiles of values with weights that sum to 1."""
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order]) - weights[order] / 2
     return np.interp(shares, reached, values[order])

@@ -1,7 +1,7 @@
 """Whether a confidence of 90 % means right in 90 %: calibration and coverage.
 
-All functions take what ``top_label`` gives: for each image, whether its predicted class is
-right, and the confidence, which is the probability of the predicted class.
+All functions take, for each image, whether its prediction is right and how confident it is, as
+`fewlabel.data.task.Task.correct` and ``confidence`` return them.
 """
 
 from __future__ import annotations
@@ -11,43 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fewlabel.data.checks import check_classes, check_correct, check_proba, check_same_length
+from fewlabel.data.checks import check_correct
 from fewlabel.errors import UsageError
 
 BIN_STRATEGIES = ("equal_mass", "equal_width")
-
-
-def top_label(y_true: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Reduce class probabilities to the predicted class: right or wrong, and how confident.
-
-    Parameters
-    ----------
-    y_true : array-like of shape (n,), int
-        Classes from 0 to K-1.
-    proba : array-like of shape (n, K)
-        Class probabilities.
-
-    Returns
-    -------
-    correct : ndarray of shape (n,), bool
-        Whether the most probable class is the right one.
-    confidence : ndarray of shape (n,), float64
-        Its probability.
-
-    Raises
-    ------
-    UsageError
-        If the arrays do not fit together or ``proba`` holds no probabilities.
-
-    Examples
-    --------
-    >>> top_label([0, 0], [[0.75, 0.25], [0.5, 0.5]])
-    (array([ True,  True]), array([0.75, 0.5 ]))
-    """
-    proba = check_proba(proba)
-    y_true = check_classes(y_true, "y_true", proba.shape[1])
-    check_same_length(y_true=y_true, proba=proba)
-    return proba.argmax(axis=1) == y_true, proba.max(axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +39,7 @@ class ReliabilityCurve:
 def reliability_curve(
     correct: Any, confidence: Any, *, n_bins: int = 15, strategy: str = "equal_mass"
 ) -> ReliabilityCurve:
-    """Compare confidence with accuracy, bin by bin.
+    """Compute confidence and accuracy, bin by bin.
 
     Parameters
     ----------
@@ -128,7 +95,7 @@ def reliability_curve(
 def expected_calibration_error(
     correct: Any, confidence: Any, *, n_bins: int = 15, strategy: str = "equal_mass"
 ) -> float:
-    """Mean gap between confidence and accuracy over bins of confidence.
+    """Return the mean gap between confidence and accuracy over bins of confidence.
 
     The measure of Naeini et al. (2015). With few images it is too high even for a perfectly
     calibrated model, since each bin's accuracy is noisy.
@@ -165,7 +132,7 @@ def expected_calibration_error(
 
 
 class CoverageCurve(NamedTuple):
-    """Accuracy of the most confident images, from the few surest to all.
+    """Accuracy of the most confident images, from the few most confident to all.
 
     Attributes
     ----------
@@ -183,7 +150,7 @@ class CoverageCurve(NamedTuple):
 
 
 def coverage_accuracy_curve(correct: Any, confidence: Any) -> CoverageCurve:
-    """Trace the accuracy of the images that are left when the unsure ones are set aside.
+    """Compute the accuracy of the images that are left when the uncertain ones are set aside.
 
     Parameters
     ----------
@@ -195,7 +162,7 @@ def coverage_accuracy_curve(correct: Any, confidence: Any) -> CoverageCurve:
     Returns
     -------
     CoverageCurve
-        One point for each distinct confidence: images with the same one cannot be told apart
+        One point for each distinct confidence: images with the same one cannot be separated
         by a threshold.
 
     Raises
@@ -238,7 +205,7 @@ class CoverageAtAccuracy(NamedTuple):
 
 
 def coverage_at_accuracy(correct: Any, confidence: Any, target: float) -> CoverageAtAccuracy:
-    """Find how many images can be taken as they are when an accuracy is demanded.
+    """Compute how many images can be taken as they are when an accuracy is demanded.
 
     The threshold is the best on these very images, so on new ones the accuracy is a little
     lower; with few images, much lower.

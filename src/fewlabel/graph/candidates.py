@@ -1,79 +1,76 @@
-"""The candidates that cross-fitting chooses between, fitted and cross-fitted together."""
+"""The graph and the linear models: fitted and cross-fitted together, with one solve.
+
+Four candidates share a fit: label spreading (``graph``), logistic regression on the labels
+(``supervised``, the baseline), on the labels and the confident propagated ones
+(``propagated``), and the mean of graph and baseline in log-probability (``blend``).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from fewlabel.evaluate import LabelFolds, choose_candidate, cross_fit
-from fewlabel.graph.fold_scores import FoldScores, LabelScores
-from fewlabel.graph.graph_model import GraphModel
-from fewlabel.graph.linear_model import PENALTIES, LinearModel, confident_targets
-from fewlabel.graph.propagation import CLASS_PRIORS
+from fewlabel.compute import as_generator
+from fewlabel.data.task import SingleLabel, Task, task_named
+from fewlabel.errors import ModelFormatError
+from fewlabel.evaluate import (
+    Candidate,
+    Fitted,
+    LabelFolds,
+    Problem,
+    candidate_names,
+    choose_candidate,
+    cross_fit,
+    register,
+)
+from fewlabel.graph.fold_scores import _FoldScores, _LabelScores
+from fewlabel.graph.graph_model import _GraphModel
+from fewlabel.graph.linear_model import (
+    PENALTIES,
+    LinearModel,
+    _confident_targets,
+    _labeled_rows,
+)
 
-_STUDENT_SHARE = 0.5
-_STUDENT_MOST = 8_000
+NEIGHBORS = 10
+ALPHAS = (0.9, 0.97, 0.99)
+
+_PROPAGATED_FRACTION = 0.5
+_PROPAGATED_MAX = 8_000
 _FEW_A_CLASS = 20
 _SETTING_ERRORS = 2.0
 """Six settings are compared: by luck alone one of them is often a standard error ahead."""
 
+_CHOICE_ERRORS = 2.0
+"""Chosen labels are typical of their clusters: linear models predict them better than others."""
 
-@dataclass
-class Predictor:
-    """What predicts: the graph with its probabilities, and the two linear models.
 
-    Attributes
-    ----------
-    graph : GraphModel or None
-        The neighbor search over the rows seen in ``fit``.
-    probabilities : ndarray of shape (n, K) or None
-        Class probabilities of those rows by the graph.
-    linear : dict of str to LinearModel
-        ``"supervised"`` and ``"student"``.
-    """
+class _Predictor:
+    """What predicts: the graph with the probabilities of its rows, and the linear models."""
 
-    graph: GraphModel | None
-    probabilities: np.ndarray | None
-    linear: dict[str, LinearModel]
+    def __init__(
+        self,
+        task: Task,
+        graph: _GraphModel | None,
+        probabilities: np.ndarray | None,
+        linear: dict[str, LinearModel],
+    ) -> None:
+        self.task = task
+        self.graph = graph
+        self.probabilities = probabilities
+        self.linear = linear
 
     def predict_proba(self, X: np.ndarray, method: str) -> np.ndarray:
-        """Predict new rows by one candidate.
-
-        Parameters
-        ----------
-        X : ndarray of shape (m, d)
-            Features.
-        method : str
-            Name of the candidate.
-
-        Returns
-        -------
-        ndarray of shape (m, K)
-            Class probabilities, not calibrated.
-        """
+        """Return uncalibrated probabilities (m, K) of new rows by one candidate."""
         if method in self.linear:
             return self.linear[method].predict_proba(X)
         assert self.graph is not None
         assert self.probabilities is not None
-        return self._with_graph(X, method, self.graph.predict(X, self.probabilities))
+        return self._with_graph(X, method, self.graph.predict(X, self.task, self.probabilities))
 
     def transduce(self, X: np.ndarray, method: str) -> np.ndarray:
-        """Predict the rows seen in ``fit``, which stand in the graph themselves.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, d)
-            Features of those rows.
-        method : str
-            Name of the candidate.
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-            Class probabilities, not calibrated.
-        """
+        """Return uncalibrated probabilities of the rows of the graph, in which they stand."""
         if method in self.linear:
             return self.linear[method].predict_proba(X)
         assert self.probabilities is not None
@@ -82,281 +79,306 @@ class Predictor:
     def _with_graph(self, X: np.ndarray, method: str, by_graph: np.ndarray) -> np.ndarray:
         if method == "graph":
             return by_graph
-        return blend(by_graph, self.linear["supervised"].predict_proba(X))
+        return self.task.combine(by_graph, self.linear["supervised"].predict_proba(X))
+
+    def to_state(self, method: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what predicting by one candidate needs, as arrays and JSON types."""
+        arrays: dict[str, np.ndarray] = {}
+        meta: dict[str, Any] = {"task": self.task.name, "method": method}
+        model = self.linear.get("supervised" if method == "blend" else method)
+        if model is not None:
+            arrays |= {"linear.coef": model.coef, "linear.intercept": model.intercept}
+        if method in ("graph", "blend"):
+            assert self.graph is not None
+            assert self.probabilities is not None
+            arrays["graph.rows"] = np.asarray(self.graph.rows, np.float32)
+            arrays["graph.probabilities"] = self.probabilities.astype(np.float32)
+            meta |= {"n_neighbors": self.graph.n_neighbors, "seed": self.graph.seed}
+        return arrays, meta
+
+    @classmethod
+    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> _Predictor:
+        """Return a predictor as it was saved; raise `ModelFormatError` if it is damaged."""
+        method, graph, probabilities, linear = str(meta.get("method")), None, None, {}
+        if method not in METHODS:
+            raise ModelFormatError(f"The saved method {method!r} is not known: upgrade fewlabel.")
+        try:
+            task = task_named(meta["task"])
+            if method != "graph":
+                name = "supervised" if method == "blend" else method
+                coef, intercept = arrays["linear.coef"], arrays["linear.intercept"]
+                linear[name] = LinearModel(coef, intercept, task)
+                _check_fit(coef.ndim == 2 and intercept.shape == coef.shape[1:])
+            if method in ("graph", "blend"):
+                rows, probabilities = arrays["graph.rows"], arrays["graph.probabilities"]
+                _check_fit(rows.ndim == probabilities.ndim == 2 and len(rows) == len(probabilities))
+                if method == "blend":
+                    _check_fit(coef.shape == (rows.shape[1], probabilities.shape[1]))
+                k, seed = int(meta["n_neighbors"]), int(meta["seed"])
+                graph = _GraphModel(rows, k, seed, graph=False)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelFormatError(
+                f"The saved classifier lacks {error}: the model is damaged; fit again, or copy "
+                "it anew."
+            ) from error
+        return cls(task, graph, probabilities, linear)
 
 
-@dataclass
-class Fitted:
-    """The outcome of fitting the candidates.
-
-    Attributes
-    ----------
-    predictor : Predictor
-        Models fitted on all labels.
-    cross_fitted : dict of str to ndarray of shape (n_labeled, K)
-        Cross-fitted probabilities of each candidate.
-    propagated : ndarray of shape (n, K)
-        The graph's probabilities of all rows.
-    settings : dict
-        Chosen settings.
-    scores : FoldScores
-        The spread that ``propagated`` comes from, by fold.
-    label_scores : dict of float to LabelScores
-        By ``alpha``, the spread at the labelled images.
-    """
-
-    predictor: Predictor
-    cross_fitted: dict[str, np.ndarray]
-    propagated: np.ndarray
-    settings: dict[str, Any]
-    scores: FoldScores
-    label_scores: dict[float, LabelScores]
-
-
-class Candidates:
-    """Fits the candidates on all labels, and cross-fits them.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Features.
-    codes : ndarray of shape (n,)
-        Classes, -1 where unlabelled.
-    n_classes : int
-        Number of classes.
-    graph : GraphModel
-        The neighbor graph of ``X``.
-    folds : LabelFolds or None
-        Folds of the labelled rows; None skips all cross-fitting.
-    """
-
-    NAMES: ClassVar[tuple[str, ...]] = ("graph", "blend", "student", "supervised")
+class _SharedFit:
+    """The candidates fitted on all labels and cross-fitted; ``folds`` None skips the latter."""
 
     def __init__(
         self,
+        task: Task,
         X: np.ndarray,
-        codes: np.ndarray,
+        y: np.ndarray,
         n_classes: int,
-        graph: GraphModel,
         folds: LabelFolds | None,
+        seed: int,
+        *,
+        n_neighbors: int = NEIGHBORS,
     ) -> None:
+        self.task = task
         self.X = X
-        self.codes = codes
+        self.y = y
         self.n_classes = n_classes
-        self.graph = graph
         self.folds = folds
+        self.graph = _GraphModel(X, n_neighbors, seed)
         self.settings: dict[str, Any] = {}
-        self.label_scores: dict[float, LabelScores] = {}
+        self.label_scores: dict[float, _LabelScores] = {}
+        self.oof: dict[str, np.ndarray] = {}
+        self.labeled = task.labeled(y)
+        self.rows = _labeled_rows(task, X[self.labeled], y[self.labeled], n_classes)
 
-    def fit(self, names: tuple[str, ...], alphas: tuple[float, ...]) -> Fitted:
-        """Fit the named candidates.
-
-        Parameters
-        ----------
-        names : tuple of str
-            Which; ``"supervised"`` is always fitted.
-        alphas : tuple of float
-            Values of ``alpha`` to choose from.
-
-        Returns
-        -------
-        Fitted
-            Models and cross-fitted predictions.
-        """
-        scores = self._spread(alphas)
-        propagated = scores.full(self.settings["class_prior"])
-        linear, cross_fitted = {}, {}
-        linear["supervised"], cross_fitted["supervised"] = self._supervised()
+    def fit(self, names: tuple[str, ...], alphas: tuple[float, ...] = ALPHAS) -> _SharedFit:
+        """Fit the named candidates; ``"supervised"`` always is."""
+        scores = self._spread(alphas, keep="propagated" in names)
+        prior = self.settings["class_prior"]
+        propagated = scores.full(prior)
+        if not self.task.exclusive:
+            # Presence beside absence is less certain where a label is given than a class is.
+            propagated = self.task.keep_given(propagated, self.y)
+        self.propagated = propagated
+        linear = {"supervised": self._supervised()}
         if self.folds is not None:
-            cross_fitted["graph"] = scores.cross_fitted(self.settings["class_prior"])
-            cross_fitted["blend"] = blend(cross_fitted["graph"], cross_fitted["supervised"])
-        if "student" in names:
-            linear["student"], cross_fitted["student"] = self._student(scores, propagated)
-        kept = {name: cross_fitted[name] for name in names if name in cross_fitted}
-        predictor = Predictor(self.graph, propagated, linear)
-        return Fitted(predictor, kept, propagated, self.settings, scores, self.label_scores)
+            self.oof["graph"] = scores.cross_fitted(prior)
+            self.oof["blend"] = self.task.combine(self.oof["graph"], self.oof["supervised"])
+        # For the learning curve; that of propagated labels needs the scores of all rows.
+        self.scores = scores if "propagated" in names else None
+        if "propagated" in names:
+            linear["propagated"] = self._on_propagated(scores)
+        self.predictor = _Predictor(self.task, self.graph, propagated, linear)
+        return self
 
-    def _spread(self, alphas: tuple[float, ...]) -> FoldScores:
-        """Spread the labels with the ``alpha`` and the prior that cross-fitting favours."""
-        folds = self.folds
+    def best(
+        self,
+        oof: dict[str, np.ndarray],
+        *,
+        prefer: tuple[str, ...] = (),
+        n_se: float = 1.0,
+    ) -> str:
+        """Return the name of the setting with the best out-of-fold predictions."""
+        assert self.folds is not None
+        y = self.y[self.folds.labeled]
+        if self.task.has_preferences:
+            unseen = self.folds.unseen
+            return choose_candidate(self.task, y, oof, prefer=prefer, n_se=n_se, unseen=unseen).name
+        return min(oof, key=lambda name: float(self.task.loss(y, oof[name]).sum()))
+
+    def _spread(self, alphas: tuple[float, ...], *, keep: bool) -> _FoldScores:
+        """Spread the labels with the ``alpha`` and the prior that cross-fitting favors."""
+        folds, priors = self.folds, self.task.class_priors
         if folds is None:
-            return self._spread_as_one_fold(alphas[0])
+            self.settings |= {"alpha": float(alphas[0]), "class_prior": priors[0]}
+            return self._solve(_one_fold(self.labeled), alphas[0], keep=keep)
         names: dict[str, tuple[float, str]] = {}
-        cross_fitted: dict[str, np.ndarray] = {}
-        y_true = self.codes[folds.labeled]
-        prefer = preferred_spread(len(y_true) / self.n_classes, alphas)
+        oof: dict[str, np.ndarray] = {}
+        prefer = _preferred_spread(len(folds.labeled) / self.n_classes, alphas, priors)
         # Only the best spread so far is kept: each holds n × folds × K numbers.
-        kept: tuple[float, FoldScores] | None = None
+        kept: tuple[float, _FoldScores] | None = None
         for alpha in alphas:
-            scores = self.graph.solve(self.codes, folds, self.n_classes, alpha)
+            scores = self._solve(folds, alpha, keep=keep)
             self.label_scores[float(alpha)] = scores.at_labels
-            for prior in CLASS_PRIORS:
-                names[setting_name(alpha, prior)] = alpha, prior
-                cross_fitted[setting_name(alpha, prior)] = scores.cross_fitted(prior)
-            choice = choose_candidate(
-                cross_fitted, y_true, prefer=prefer, n_se=_SETTING_ERRORS, unseen=folds.unseen
-            )
-            chosen, prior = names[choice.name]
+            for prior in priors:
+                names[_setting_name(alpha, prior)] = alpha, prior
+                oof[_setting_name(alpha, prior)] = scores.cross_fitted(prior)
+            chosen, prior = names[self.best(oof, prefer=prefer, n_se=_SETTING_ERRORS)]
             if chosen == alpha:
                 kept = alpha, scores
         self.settings |= {"alpha": float(chosen), "class_prior": prior}
         if kept is not None and kept[0] == chosen:
             return kept[1]
         # A later value has brought back an earlier one that had been dropped.
-        return self.graph.solve(self.codes, folds, self.n_classes, chosen)
+        return self._solve(folds, chosen, keep=keep)
 
-    def _spread_as_one_fold(self, alpha: float) -> FoldScores:
-        labeled = np.flatnonzero(self.codes >= 0)
-        unseen = np.zeros(len(labeled), dtype=bool)
-        folds = LabelFolds(((labeled[:0], labeled),), labeled, unseen, ())
-        self.settings |= {"alpha": float(alpha), "class_prior": CLASS_PRIORS[0]}
-        return self.graph.solve(self.codes, folds, self.n_classes, alpha)
+    def _solve(self, folds: LabelFolds, alpha: float, *, keep: bool) -> _FoldScores:
+        return self.graph.solve(self.task, self.y, folds, self.n_classes, alpha, keep=keep)
 
-    def _supervised(self) -> tuple[LinearModel, np.ndarray]:
-        labeled = np.flatnonzero(self.codes >= 0)
-        if self.folds is None:
-            model = LinearModel.fit(self.X[labeled], self.codes[labeled], self.n_classes, C=1.0)
-            return model, np.empty((0, self.n_classes))
-        by_penalty = {f"{C:g}": self._cross_fit_linear(C) for C in PENALTIES}
-        choice = choose_candidate(
-            by_penalty, self.codes[self.folds.labeled], unseen=self.folds.unseen
-        )
-        self.settings["C"] = float(choice.name)
-        model = LinearModel.fit(
-            self.X[labeled], self.codes[labeled], self.n_classes, C=self.settings["C"]
-        )
-        return model, by_penalty[choice.name]
+    def _supervised(self) -> LinearModel:
+        C = 1.0
+        if self.folds is not None:
+            oof = {f"{C:g}": self._cross_fit_linear(C) for C in PENALTIES}
+            name = self.best(oof)
+            C, self.oof["supervised"] = float(name), oof[name]
+        self.settings["C"] = C
+        return self.rows.fit(np.arange(len(self.labeled)), C)
 
     def _cross_fit_linear(self, C: float) -> np.ndarray:
         def predict(train: np.ndarray, held: np.ndarray) -> np.ndarray:
-            model = LinearModel.fit(self.X[train], self.codes[train], self.n_classes, C=C)
-            return model.predict_proba(self.X[held])
+            at = np.searchsorted(self.labeled, train), np.searchsorted(self.labeled, held)
+            return self.rows.predict_held(*at, C)
 
         assert self.folds is not None
-        return cross_fit(predict, self.codes, self.folds)
+        return cross_fit(self.folds, predict)
 
-    def _student(
-        self, scores: FoldScores, propagated: np.ndarray
-    ) -> tuple[LinearModel, np.ndarray]:
-        prior = self.settings["class_prior"]
-        if self.folds is None:
-            return self._train_student(propagated, self.codes), np.empty((0, self.n_classes))
+    def _on_propagated(self, scores: _FoldScores) -> LinearModel:
+        prior, fold_of = self.settings["class_prior"], scores.at_labels.fold_of
 
         def predict(train: np.ndarray, held: np.ndarray) -> np.ndarray:
-            codes = np.full_like(self.codes, -1)
-            codes[train] = self.codes[train]
-            number = int(scores.fold_of[held[0]])
-            model = self._train_student(scores.without(number, prior), codes)
-            return model.predict_proba(self.X[held])
+            number = int(fold_of[np.searchsorted(self.labeled, held[0])])
+            y = self.task.without(self.y, held)
+            return self.train_propagated(scores.without(number, prior), y).predict_proba(
+                self.X[held]
+            )
 
-        cross_fitted = cross_fit(predict, self.codes, self.folds)
-        return self._train_student(propagated, self.codes), cross_fitted
+        if self.folds is not None:
+            self.oof["propagated"] = cross_fit(self.folds, predict)
+        return self.train_propagated(self.propagated, self.y)
 
-    def _train_student(self, proba: np.ndarray, codes: np.ndarray) -> LinearModel:
-        rows, targets, weights = confident_targets(
-            proba, codes, share=_STUDENT_SHARE, most=_STUDENT_MOST
+    def train_propagated(
+        self, proba: np.ndarray, y: np.ndarray, at_most: int = _PROPAGATED_MAX
+    ) -> LinearModel:
+        """Train on given labels and the confident ones among propagated ones."""
+        rows, targets, weights = _confident_targets(
+            proba, y, fraction=_PROPAGATED_FRACTION, at_most=at_most
         )
-        return LinearModel.fit(
-            self.X[rows], targets, self.n_classes, C=PENALTIES[0], sample_weight=weights
+        prepared = _labeled_rows(self.task, self.X[rows], targets, self.n_classes)
+        return prepared.fit(np.arange(len(rows)), PENALTIES[0], weights)
+
+
+class _SharedFitted(Fitted):
+    """One of the candidates of a shared fit."""
+
+    def __init__(self, predictor: _Predictor, method: str, **learned: Any) -> None:
+        super().__init__(name=method, **learned)
+        self.predictor = predictor
+
+    def predict_proba(self, rows: np.ndarray) -> np.ndarray:
+        return self.predictor.predict_proba(rows, self.name)
+
+    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        return self.predictor.to_state(self.name)
+
+
+class _SharedCandidate(Candidate):
+    """A candidate of the shared fit, which the first that is fitted makes for all."""
+
+    def fit(self, problem: Problem) -> Fitted:
+        shared = problem.once("graph and linear models", lambda: _fit_shared(problem))
+        return _SharedFitted(
+            shared.predictor,
+            self.name,
+            proba=shared.predictor.transduce(problem.rows, self.name),
+            tested=np.empty(0, np.int64) if problem.folds is None else problem.folds.labeled,
+            oof_proba=shared.oof.get(self.name, np.empty((0, problem.n_classes))),
+            extractor=problem.extractor,
+            settings=dict(shared.settings),
+        )
+
+    @classmethod
+    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Fitted:
+        none = np.empty((0, 0))
+        predictor = _Predictor.from_state(arrays, meta)
+        return _SharedFitted(
+            predictor,
+            cls.name,
+            proba=none,
+            tested=np.empty(0, np.int64),
+            oof_proba=none,
+            extractor=None,
         )
 
 
-def preferred_methods(labels_per_class: float) -> tuple[str, ...]:
-    """Order the candidates by what is known beforehand.
+def _fit_shared(problem: Problem) -> _SharedFit:
+    # As FewLabelClassifier with this seed: its first draw is the seed of the neighbor search.
+    seed = int(as_generator(problem.seed).integers(2**31))
+    shared = _SharedFit(
+        problem.task, problem.rows, problem.y, problem.n_classes, problem.folds, seed
+    )
+    return shared.fit(_names(problem.task))
+
+
+@register
+class _Graph(_SharedCandidate):
+    name = "graph"
+    summary = "Labels spread over a graph of nearest neighbors"
+
+
+@register
+class _Blend(_SharedCandidate):
+    name = "blend"
+    summary = "The mean of graph and supervised baseline, in log-probability"
+
+
+@register
+class _Propagated(_SharedCandidate):
+    name = "propagated"
+    summary = "Logistic regression on the labels and the graph's confident ones"
+    tasks: ClassVar[tuple[Task, ...]] = (SingleLabel(),)
+
+
+@register
+class _Supervised(_SharedCandidate):
+    name = "supervised"
+    summary = "Logistic regression on the given labels: the supervised baseline"
+
+
+_CANDIDATES = (_Graph, _Blend, _Propagated, _Supervised)
+METHODS = tuple(candidate.name for candidate in _CANDIDATES)
+
+
+def _names(task: Task) -> tuple[str, ...]:
+    """Return the names of the candidates for a task."""
+    return tuple(name for name in candidate_names(task) if name in METHODS)
+
+
+def _one_fold(labeled: np.ndarray) -> LabelFolds:
+    """Return folds of rows that are too few to cross-fit: all in one."""
+    return LabelFolds(((labeled[:0], labeled),), labeled, np.zeros(len(labeled), bool), ())
+
+
+def _check_fit(fits: bool) -> None:
+    if not fits:
+        raise ModelFormatError(
+            "The shapes of the saved arrays do not fit together: the model is damaged; fit "
+            "again, or copy it anew."
+        )
+
+
+def _preferred_methods(task: Task, labels_per_class: float) -> tuple[str, ...]:
+    """Return the candidates by what is known beforehand, best first.
 
     With few labels a class the graph does best, since the baseline hardly has anything to
     learn from; with more the two together do. See docs/decisions/0005.
-
-    Parameters
-    ----------
-    labels_per_class : float
-        Mean number of labels a class.
-
-    Returns
-    -------
-    tuple of str
-        Names, best first.
-
-    Examples
-    --------
-    >>> preferred_methods(2)[0], preferred_methods(50)[0]
-    ('graph', 'blend')
     """
+    if not task.has_preferences:
+        return ()
     if labels_per_class <= _FEW_A_CLASS:
-        return ("graph", "blend", "student", "supervised")
-    return ("blend", "graph", "student", "supervised")
+        return ("graph", "blend", "propagated", "supervised")
+    return ("blend", "graph", "propagated", "supervised")
 
 
-def preferred_spread(labels_per_class: float, alphas: tuple[float, ...]) -> tuple[str, ...]:
-    """Order the settings of the spread by what is known beforehand.
+def _preferred_spread(
+    labels_per_class: float, alphas: tuple[float, ...], priors: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the settings of the spread by what is known beforehand, best first.
 
     The fewer labels, the farther each must reach, and the nearer to 1 ``alpha`` has to be.
-
-    Parameters
-    ----------
-    labels_per_class : float
-        Mean number of labels a class.
-    alphas : tuple of float
-        Values to choose from.
-
-    Returns
-    -------
-    tuple of str
-        Names as in ``Candidates``: ``"ALPHA PRIOR"``, best first.
-
-    Examples
-    --------
-    >>> preferred_spread(2, (0.9, 0.97, 0.99))[0]
-    '0.99 uniform'
     """
     wanted = 0.99 if labels_per_class <= 5 else 0.97 if labels_per_class <= _FEW_A_CLASS else 0.9
     by_nearness = sorted(alphas, key=lambda alpha: abs(np.log((1 - alpha) / (1 - wanted))))
-    return tuple(setting_name(alpha, prior) for prior in CLASS_PRIORS for alpha in by_nearness)
+    return tuple(_setting_name(alpha, prior) for prior in priors for alpha in by_nearness)
 
 
-def setting_name(alpha: float, prior: str) -> str:
-    """Name a setting of the spread.
-
-    Parameters
-    ----------
-    alpha : float
-        How much a row takes from its neighbors.
-    prior : str
-        What class-mass normalisation aims at.
-
-    Returns
-    -------
-    str
-        ``"ALPHA PRIOR"``.
-
-    Examples
-    --------
-    >>> setting_name(0.99, "uniform")
-    '0.99 uniform'
-    """
+def _setting_name(alpha: float, prior: str) -> str:
     return f"{float(alpha)} {prior}"
-
-
-def blend(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Geometric mean of two predictions, scaled to sum to 1.
-
-    Parameters
-    ----------
-    a : ndarray of shape (n, K)
-        Class probabilities.
-    b : ndarray of shape (n, K)
-        Class probabilities.
-
-    Returns
-    -------
-    ndarray of shape (n, K)
-        Rows that sum to 1.
-
-    Examples
-    --------
-    >>> blend(np.array([[0.8, 0.2]]), np.array([[0.2, 0.8]])).tolist()
-    [[0.5, 0.5]]
-    """
-    floor = 1e-6
-    mean = np.sqrt(np.maximum(a, floor) * np.maximum(b, floor))
-    return mean / mean.sum(axis=1, keepdims=True)

@@ -1,47 +1,49 @@
-"""The main job on features: labels and unlabelled rows in, a calibrated classifier out."""
+"""The main job on features: labels and unlabeled rows in, a calibrated classifier out."""
 
 from __future__ import annotations
 
-import numbers
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from fewlabel.compute import as_generator
-from fewlabel.data.targets import encode_labels
-from fewlabel.errors import UsageError
+from fewlabel.data.checks import warn_of_unlearnable
+from fewlabel.data.task import task_of
+from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.evaluate import (
     LabelFolds,
-    apply_temperature,
     as_asked,
+    calibrate_apart,
     choose_candidate,
-    fit_temperature,
     label_folds,
 )
-from fewlabel.graph.candidates import Candidates, Fitted, preferred_methods
-from fewlabel.graph.graph_model import GraphModel
+from fewlabel.graph import candidates
+from fewlabel.graph.candidates import _CHOICE_ERRORS, _Predictor, _SharedFit
+from fewlabel.params import check_parameters, choice, each, integer, number
 
-METHODS = ("auto", "graph", "student", "blend", "supervised")
-
-_CHOICE_ERRORS = 2.0
-"""Chosen labels are typical of their clusters: linear models predict them better than others."""
+METHODS = ("auto", *candidates.METHODS)
+_ME = "FewLabelClassifier"
 
 
 class FewLabelClassifier(ClassifierMixin, BaseEstimator):
-    """Learn from a few labels and many unlabelled rows, and keep what cross-fitting favours.
+    """Learn from a few labels and many unlabeled rows, and keep what cross-fitting favors.
 
-    Candidates are logistic regression on the labels alone (the supervised baseline), label
-    spreading over a nearest-neighbor graph, a student (logistic regression on the labels and
-    the graph's confident labels), and the geometric mean of graph and baseline. All choices
-    between settings and candidates, and the temperature, rest on cross-fitted predictions of
-    the labelled rows.
+    Candidates are logistic regression on the given labels (the supervised baseline), label
+    spreading over a nearest-neighbor graph, logistic regression on the labels and the graph's
+    confident ones, and the mean of graph and baseline in log-probability. All choices between
+    settings and candidates, and the calibration, rest on cross-fitted predictions of the labeled
+    rows. A row has one label, or any number of them: then ``y`` is a table, and entries that are
+    unknown neither teach nor test.
 
     Parameters
     ----------
-    method : {"auto", "graph", "student", "blend", "supervised"}
+    method : {"auto", "graph", "blend", "propagated", "supervised"}
         ``"auto"`` chooses among all candidates, always the baseline among them.
     n_neighbors : int
         Neighbors of each row in the graph.
@@ -52,28 +54,37 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
+    task_ : Task
+        One label a row, or several.
     classes_ : ndarray of shape (n_classes,)
-        Classes.
+        Classes; of a table the numbers of its columns.
     method_ : str
         The chosen candidate.
-    choice_ : Choice
-        Every candidate with its cross-fitted accuracy, and why it was chosen or not.
+    choice_ : Choice or None
+        Every candidate with its cross-fitted accuracy (or exact match), and why it was chosen or
+        not; None where too few rows are labeled to cross-fit.
     settings_ : dict
-        The chosen ``alpha``, ``class_prior`` and penalties ``C``.
-    temperature_ : float
-        Divides the logarithms of the probabilities; fitted on cross-fitted predictions.
+        The chosen ``alpha``, ``class_prior`` and penalty ``C``.
+    calibration_ : Temperature or Scaling
+        Calibrates probabilities; fitted on cross-fitted predictions.
     folds_ : LabelFolds or None
-        The folds; None where too few rows are labelled to cross-fit.
+        The folds; None where too few rows are labeled to cross-fit.
+    oof_proba_ : ndarray of shape (n_labeled, n_classes)
+        Uncalibrated predictions of each labeled row without its own fold.
     cross_fitted_ : ndarray of shape (n_labeled, n_classes)
-        Calibrated predictions of each labelled row without its own fold.
-    supervised_cross_fitted_ : ndarray of shape (n_labeled, n_classes)
-        The same of the supervised baseline.
+        The same, calibrated.
+    supervised_oof_proba_, supervised_cross_fitted_ : ndarray of shape (n_labeled, n_classes)
+        Those of the supervised baseline.
+    proba_ : ndarray of shape (n, n_classes)
+        Uncalibrated probabilities of the rows seen in ``fit``.
     label_distributions_ : ndarray of shape (n, n_classes)
-        Calibrated class probabilities of the rows seen in ``fit``; 1 for given labels.
+        The same, calibrated, and certain where a label is given.
     propagated_ : ndarray of shape (n, n_classes)
-        The graph's class probabilities, whichever candidate was chosen.
-    transduction_ : ndarray of shape (n,)
-        Most probable classes of the rows seen in ``fit``.
+        The graph's probabilities, whichever candidate was chosen.
+    transduction_ : ndarray of shape (n,) or (n, n_classes)
+        Predictions of the rows seen in ``fit``.
+    notes_ : list of str
+        Of which columns of a table nothing can be learned.
     n_features_in_ : int
         Number of features seen in ``fit``.
 
@@ -88,12 +99,18 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
+    _parameter_constraints = {
+        "method": [choice(METHODS)],
+        "n_neighbors": [integer(1)],
+        "alphas": [each(number(0, 1, closed="neither")), np.ndarray],
+    }
+
     def __init__(
         self,
         *,
         method: str = "auto",
-        n_neighbors: int = 10,
-        alphas: tuple[float, ...] = (0.9, 0.97, 0.99),
+        n_neighbors: int = candidates.NEIGHBORS,
+        alphas: tuple[float, ...] = candidates.ALPHAS,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.method = method
@@ -101,15 +118,21 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         self.alphas = alphas
         self.random_state = random_state
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
+        return tags
+
     def fit(self, X: Any, y: Any, *, groups: Any = None) -> FewLabelClassifier:
-        """Learn from labelled and unlabelled rows.
+        """Learn from labeled and unlabeled rows.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
             Features.
-        y : array-like of shape (n,)
-            Labels; -1 where unlabelled.
+        y : array-like of shape (n,) or (n, K)
+            Labels, -1 where unlabeled; or a table of 1 (present), 0 (absent) and -1 (unknown).
         groups : array-like of shape (n,), optional
             The same number for exact duplicates, which then share a fold.
 
@@ -121,30 +144,46 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         UsageError
-            If a parameter is out of range or fewer than two classes are labelled.
+            If a parameter is out of range, fewer than two classes are labeled, or nothing is.
+
+        Warns
+        -----
+        UserWarning
+            If a column of a table is always absent or never known; it is named.
         """
-        self._check_parameters()
-        X, y = validate_data(self, X, y, dtype=np.float32)
-        self.classes_, codes = encode_labels(y, "FewLabelClassifier")
-        if len(self.classes_) < 2:
+        check_parameters(self)
+        X, y = self._check(X, y)
+        task = self.task_ = task_of(y)
+        self.classes_, codes = task.encode(y, len(X), _ME)
+        if task.exclusive and len(self.classes_) < 2:
             raise UsageError(
-                "FewLabelClassifier needs labels of at least two classes. Got 1 class instead: "
+                f"{_ME} needs labels of at least two classes. Got 1 class instead: "
                 f"{self.classes_[0]!s}."
             )
+        if self.method != "auto" and self.method not in candidates._names(task):
+            raise UsageError(
+                f"The 'method' parameter of {_ME} must be one of "
+                f"{', '.join(('auto', *candidates._names(task)))} where a row may have several "
+                f"labels. Got {self.method!r} instead."
+            )
+        self.notes_ = task.unlearnable(codes, self.classes_.tolist())
+        warn_of_unlearnable(self.notes_, _ME)
         if groups is not None:
             check_consistent_length(X, groups)
         rng = as_generator(self.random_state)
-        graph = GraphModel(X, int(self.n_neighbors), int(rng.integers(2**31)))
-        self.folds_ = _folds(codes, groups, rng)
-        candidates = Candidates(X, codes, len(self.classes_), graph, self.folds_)
-        names = list(Candidates.NAMES) if self.method == "auto" else ["supervised", self.method]
-        fitted = candidates.fit(tuple(dict.fromkeys(names)), self.alphas)
-        self._choose(fitted, codes)
-        self._finish(fitted, codes, X)
+        seed = int(rng.integers(2**31))
+        self.folds_ = _deal(codes, groups, rng)
+        shared = _SharedFit(
+            task, X, codes, len(self.classes_), self.folds_, seed, n_neighbors=int(self.n_neighbors)
+        )
+        names = candidates._names(task) if self.method == "auto" else ("supervised", self.method)
+        alphas = tuple(float(alpha) for alpha in self.alphas)
+        self._choose(shared.fit(tuple(dict.fromkeys(names)), alphas), codes, names)
+        self._finish(shared, codes, X)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict calibrated class probabilities.
+        """Predict calibrated probabilities.
 
         Parameters
         ----------
@@ -154,14 +193,30 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (m, n_classes)
-            Rows that sum to 1, float64.
+            Float64; rows that sum to 1, or of a table each column by itself.
+        """
+        proba = self.predict_uncalibrated(X)
+        return self.calibration_.apply(proba)
+
+    def predict_uncalibrated(self, X: Any) -> np.ndarray:
+        """Predict probabilities before calibration.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (m, n_classes)
+            Float64.
         """
         check_is_fitted(self, "method_")
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        return apply_temperature(self._predictor.predict_proba(X, self.method_), self.temperature_)
+        return self._predictor.predict_proba(X, self.method_)
 
     def supervised_proba(self, X: Any) -> np.ndarray:
-        """Predict class probabilities by the baseline, trained on the labels alone.
+        """Predict uncalibrated probabilities by the supervised baseline.
 
         Parameters
         ----------
@@ -171,14 +226,14 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (m, n_classes)
-            Rows that sum to 1, float64, not calibrated.
+            Float64.
         """
         check_is_fitted(self, "method_")
         X = validate_data(self, X, dtype=np.float32, reset=False)
         return self._predictor.predict_proba(X, "supervised")
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict classes.
+        """Predict classes, or which labels are present.
 
         Parameters
         ----------
@@ -187,11 +242,36 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (m,)
-            Classes.
+        ndarray of shape (m,) or (m, n_classes)
+            Classes; or a table, int64, of 1 where the probability is at least one half, else 0.
         """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        proba = self.predict_proba(X)
+        return self.task_.decode(self.task_.predict(proba), self.classes_)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy, or of a table the exact match of what is known.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d)
+            Features.
+        y : array-like of shape (m,) or (m, n_classes)
+            Classes; or 1 present, 0 absent, -1 unknown.
+        sample_weight : array-like of shape (m,), optional
+            Weight of each row.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+        """
+        if self.task_.exclusive:
+            return float(super().score(X, y, sample_weight))
+        _, table = self.task_.encode(y, len(np.asarray(y)), _ME)
+        rows = self.task_.labeled(table)
+        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        correct = self.task_.correct(table, self.predict_proba(X))[rows]
+        return float(np.average(correct, weights=weights))
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what predicting needs, for `fewlabel.persist.save_bundle`.
@@ -199,17 +279,20 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         arrays : dict of str to ndarray
-            Linear models, and for the graph its rows and their probabilities.
+            A linear model, and for the graph its rows and their probabilities.
         meta : dict
-            Method, classes and temperature, for JSON.
+            Task, method, classes and calibration, as JSON types.
         """
-        from fewlabel.graph.state import classifier_state
-
-        return classifier_state(self, self._rows)
+        arrays, meta = self._predictor.to_state(self.method_)
+        return arrays, meta | {
+            "classes": self.classes_.tolist(),
+            "calibration": self.calibration_.to_dict(),
+            "n_features": int(self.n_features_in_),
+        }
 
     @classmethod
     def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> FewLabelClassifier:
-        """Rebuild a classifier that predicts as the saved one did.
+        """Return a classifier that predicts as the saved one did.
 
         Parameters
         ----------
@@ -221,75 +304,130 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         FewLabelClassifier
-            For ``predict`` and ``predict_proba``.
+            A classifier for ``predict`` and ``predict_proba``.
+
+        Raises
+        ------
+        ModelFormatError
+            If something is missing or does not fit together.
         """
-        from fewlabel.graph.state import classifier_from_state
+        predictor = _Predictor.from_state(arrays, meta)
+        try:
+            model = cls(method=meta["method"], n_neighbors=meta.get("n_neighbors", 1))
+            model.task_ = predictor.task
+            model.classes_ = np.array(meta["classes"])
+            model.calibration_ = predictor.task.calibration(meta["calibration"])
+            model.n_features_in_ = int(meta["n_features"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelFormatError(
+                f"The saved classifier lacks {error}: the model is damaged; fit again, or copy "
+                "it anew."
+            ) from error
+        shape = (model.n_features_in_, len(model.classes_))
+        found = [linear.coef.shape for linear in predictor.linear.values()]
+        if predictor.graph is not None and predictor.probabilities is not None:
+            found.append((predictor.graph.rows.shape[1], predictor.probabilities.shape[1]))
+        candidates._check_fit(set(found) == {shape})
+        model._predictor = predictor
+        model.method_ = meta["method"]
+        return model
 
-        return classifier_from_state(arrays, meta)
+    def _check(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and labels; one column that is no table of 1, 0 and -1 holds classes."""
+        given = np.asarray(y)
+        if given.ndim == 2 and given.shape[1] == 1 and not np.isin(given, (-1, 0, 1)).all():
+            warnings.warn(
+                "A column-vector y was passed when a 1d array was expected.",
+                DataConversionWarning,
+                stacklevel=3,
+            )
+            y = given = given.ravel()
+        if given.ndim == 2:
+            return validate_data(self, X, dtype=np.float32), given
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        return X, y
 
-    def _choose(self, fitted: Fitted, codes: np.ndarray) -> None:
-        """Choose a candidate and its temperature by the cross-fitted predictions."""
-        self.choice_ = None
-        self.temperature_ = 1.0
+    def _choose(self, shared: _SharedFit, codes: np.ndarray, names: Iterable[str]) -> None:
+        """Choose a candidate and its calibration by the cross-fitted predictions."""
+        task, folds = self.task_, self.folds_
+        self.choice_, self.calibration_ = None, task.calibration()
         self.method_ = self.method if self.method != "auto" else "supervised"
-        self.cross_fitted_ = fitted.cross_fitted.get(self.method_, np.empty((0, 0)))
-        self.supervised_cross_fitted_ = fitted.cross_fitted.get("supervised", np.empty((0, 0)))
-        if self.folds_ is None:
+        none = np.empty((0, len(self.classes_)))
+        self.oof_proba_ = self.supervised_oof_proba_ = none
+        self.cross_fitted_ = self.supervised_cross_fitted_ = none
+        if folds is None:
             return
-        y_true = codes[self.folds_.labeled]
-        seen = ~self.folds_.unseen
+        y, seen = codes[folds.labeled], ~folds.unseen
+        # Where calibration changes what is predicted, each fold is calibrated on the others.
+        fold = None if task.exclusive else folds.number
         self.choice_ = choose_candidate(
-            fitted.cross_fitted,
-            y_true,
-            prefer=preferred_methods(len(y_true) / len(self.classes_)),
-            n_se=_CHOICE_ERRORS,
-            unseen=self.folds_.unseen,
+            task,
+            y,
+            {name: shared.oof[name] for name in names},
+            prefer=candidates._preferred_methods(task, len(y) / len(self.classes_)),
+            n_se=_CHOICE_ERRORS if task.has_preferences else 1.0,
+            unseen=folds.unseen,
+            fold=fold,
         )
         if self.method == "auto":
             self.method_ = self.choice_.name
         else:
             self.choice_ = as_asked(self.choice_, self.method)
-        proba = fitted.cross_fitted[self.method_]
+        self.oof_proba_ = shared.oof[self.method_]
+        self.supervised_oof_proba_ = shared.oof["supervised"]
+        if not seen.any() and not task.exclusive:
+            seen[:] = True
         if seen.any():
-            self.temperature_ = fit_temperature(proba[seen], y_true[seen])
-        self.cross_fitted_ = apply_temperature(proba, self.temperature_)
-
-    def _finish(self, fitted: Fitted, codes: np.ndarray, X: np.ndarray) -> None:
-        self._predictor = fitted.predictor
-        self._rows = X
-        # For the learning curve; the student alone needs the scores of all rows for it.
-        self._label_scores = fitted.label_scores
-        self._fold_scores = fitted.scores if self.method_ == "student" else None
-        self.settings_ = fitted.settings
-        self.propagated_ = fitted.propagated
-        proba = fitted.predictor.transduce(X, self.method_)
-        self.label_distributions_ = apply_temperature(proba, self.temperature_)
-        labeled = np.flatnonzero(codes >= 0)
-        self.label_distributions_[labeled] = 0
-        self.label_distributions_[labeled, codes[labeled]] = 1
-        self.transduction_ = self.classes_[self.label_distributions_.argmax(axis=1)]
-
-    def _check_parameters(self) -> None:
-        if self.method not in METHODS:
-            raise UsageError(
-                f"The 'method' parameter of FewLabelClassifier must be one of "
-                f"{', '.join(METHODS)}. Got {self.method!r} instead."
-            )
-        if not isinstance(self.n_neighbors, numbers.Integral) or self.n_neighbors < 1:
-            raise UsageError(
-                "The 'n_neighbors' parameter of FewLabelClassifier must be an int of at least 1. "
-                f"Got {self.n_neighbors!r} instead."
-            )
-        alphas: Any = list(self.alphas) if isinstance(self.alphas, Iterable) else []
-        if not alphas or not all(isinstance(a, numbers.Real) and 0 < a < 1 for a in alphas):
-            raise UsageError(
-                "The 'alphas' parameter of FewLabelClassifier must hold floats in (0, 1). "
-                f"Got {self.alphas!r} instead."
+            self.calibration_ = task.calibrate(*task.check(y[seen], self.oof_proba_[seen]))
+        if fold is None:
+            self.cross_fitted_ = self.calibration_.apply(self.oof_proba_)
+            self.supervised_cross_fitted_ = self.supervised_oof_proba_
+        else:
+            self.cross_fitted_ = calibrate_apart(task, y, self.oof_proba_, fold)
+            self.supervised_cross_fitted_ = calibrate_apart(
+                task, y, self.supervised_oof_proba_, fold
             )
 
+    def _finish(self, shared: _SharedFit, codes: np.ndarray, X: np.ndarray) -> None:
+        self._predictor = shared.predictor
+        # For the learning curve.
+        self._shared = shared
+        if self.method_ != "propagated":
+            shared.scores = None
+        self.settings_ = shared.settings
+        self.propagated_ = shared.propagated
+        self.proba_ = shared.predictor.transduce(X, self.method_)
+        calibrated = self.calibration_.apply(self.proba_)
+        self.label_distributions_ = self.task_.keep_given(calibrated, codes)
+        predicted = self.task_.predict(self.label_distributions_)
+        self.transduction_ = self.task_.decode(predicted, self.classes_)
 
-def _folds(codes: np.ndarray, groups: Any, rng: np.random.Generator) -> LabelFolds | None:
-    """Folds of the labelled rows; None where one distinct row is all there is."""
-    labeled = np.flatnonzero(codes >= 0)
+
+def _deal(codes: np.ndarray, groups: Any, rng: np.random.Generator) -> LabelFolds | None:
+    """Return folds of the labeled rows; None where one distinct row is all there is."""
+    task = task_of(codes)
+    labeled = task.labeled(codes)
     distinct = len(labeled) if groups is None else len(np.unique(np.asarray(groups)[labeled]))
-    return label_folds(codes, groups, None, rng) if distinct >= 2 else None
+    return label_folds(task, codes, groups, None, rng) if distinct >= 2 else None
+
+
+def deal_folds(y: np.ndarray, groups: Any, random_state: Any) -> LabelFolds | None:
+    """Return the folds that `FewLabelClassifier` deals with a seed.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,) or (n, K)
+        Labels as codes; -1 where nothing is known.
+    groups : array-like of shape (n,), optional
+        The same number for exact duplicates.
+    random_state : int, RandomState or None
+        Seed.
+
+    Returns
+    -------
+    LabelFolds or None
+        Folds; None where too few rows are labeled to cross-fit.
+    """
+    rng = as_generator(random_state)
+    rng.integers(2**31)  # The seed of the neighbor search.
+    return _deal(y, groups, rng)

@@ -9,30 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import LabelFolds, choose_candidate
-from fewlabel.graph.candidates import blend, preferred_spread, setting_name
+from fewlabel.graph.candidates import (
+    _SETTING_ERRORS,
+    _preferred_spread,
+    _setting_name,
+    _SharedFit,
+)
 from fewlabel.graph.classifier import FewLabelClassifier
-from fewlabel.graph.linear_model import PENALTIES, LinearModel, confident_targets
-from fewlabel.graph.propagation import CLASS_PRIORS
 
 _PARTS = 8
 """Leave-one-out folds are dealt into so many parts."""
 
-_MOST_FOLDS = 10
+_MAX_FOLDS = 10
 _SIZES = 4
-_SETTING_ERRORS = 2.0
-_STUDENT_SHARE = 0.5
-_STUDENT_MOST = 2_000
-"""Students are trained on a quarter of what the fit takes: their number is what costs time."""
+_PROPAGATED_MAX = 2_000
+"""A quarter of what the fit takes: the number of rows is what costs time."""
 
 
 @dataclass(frozen=True, eq=False)
 class FewerLabels:
-    """Predictions of the labelled images by models trained on fewer labels.
+    """Predictions of the labeled images by models trained on fewer labels.
 
     Attributes
     ----------
@@ -50,7 +51,7 @@ class FewerLabels:
     tested: np.ndarray
 
 
-def measure_fewer_labels(classifier: FewLabelClassifier, X: np.ndarray) -> FewerLabels:
+def measure_fewer_labels(classifier: FewLabelClassifier) -> FewerLabels:
     """Train the chosen candidate on growing parts of the labels, and test it on the others.
 
     The largest size is the cross-fitting of the fit itself. Like the fit, each size takes the
@@ -60,8 +61,6 @@ def measure_fewer_labels(classifier: FewLabelClassifier, X: np.ndarray) -> Fewer
     ----------
     classifier : FewLabelClassifier
         Fitted in this process: a loaded one has no folds.
-    X : ndarray of shape (n, d)
-        The features it was fitted on.
 
     Returns
     -------
@@ -79,25 +78,27 @@ def measure_fewer_labels(classifier: FewLabelClassifier, X: np.ndarray) -> Fewer
     >>> X, y = load_digits(return_X_y=True)
     >>> few = np.full(len(y), -1)
     >>> few[:100] = y[:100]
-    >>> points = measure_fewer_labels(FewLabelClassifier(random_state=0).fit(X, few), X)
+    >>> points = measure_fewer_labels(FewLabelClassifier(random_state=0).fit(X, few))
     >>> points.n_labeled.tolist(), points.right.shape
     ([20.0, 40.0, 60.0, 80.0], (100, 4))
     """
-    folds: LabelFolds | None = getattr(classifier, "folds_", None)
-    if folds is None or not getattr(classifier, "_label_scores", None):
+    folds = getattr(classifier, "folds_", None)
+    shared = getattr(classifier, "_shared", None)
+    if folds is None or shared is None:
         raise UsageError(
             "A learning curve needs a classifier that was fitted and cross-fitted in this "
-            "process: fit it on at least two different labelled images."
+            "process: fit it on at least two different labeled images."
         )
-    study = _Study(classifier, folds, np.asarray(X, dtype=np.float32))
-    n, n_folds = len(study.codes), len(folds.folds)
+    study = _Study(classifier, shared)
+    n, n_folds = len(study.y), len(folds.folds)
     sizes, columns = [], []
     for size in study.sizes()[:-1]:
         mean_size, right = study.measure(size)
         sizes.append(mean_size)
         columns.append(right)
     sizes.append(n * (n_folds - 1) / n_folds)
-    columns.append((classifier.cross_fitted_.argmax(axis=1) == study.codes).astype(float))
+    correct = classifier.task_.correct(study.y, classifier.cross_fitted_)
+    columns.append(correct.astype(float))
     tested = np.flatnonzero(~folds.unseen)
     return FewerLabels(np.array(sizes), np.stack(columns, axis=1)[tested], folds.labeled[tested])
 
@@ -105,102 +106,80 @@ def measure_fewer_labels(classifier: FewLabelClassifier, X: np.ndarray) -> Fewer
 class _Study:
     """One fitted classifier, retrained on parts of its labels."""
 
-    def __init__(self, classifier: FewLabelClassifier, folds: LabelFolds, X: np.ndarray) -> None:
+    def __init__(self, classifier: FewLabelClassifier, shared: _SharedFit) -> None:
+        assert shared.folds is not None
+        self.task = shared.task
         self.method = classifier.method_
-        self.settings = classifier.settings_
-        self.unseen = folds.unseen
-        self.labeled = folds.labeled
-        self.at_labels = classifier._label_scores
-        self.fold_scores = classifier._fold_scores
-        first = next(iter(self.at_labels.values()))
-        self.codes, self.fold_of = first.codes, first.fold_of
-        self.n_classes = first.n_classes
-        self.X = X
-        self.part_of = self.fold_of
-        if len(folds.folds) > _MOST_FOLDS:
-            self.part_of = _deal_folds(self.codes, self.fold_of)
+        self.calibration = classifier.calibration_
+        self.shared = shared
+        self.labeled = shared.labeled
+        self.y = shared.y[self.labeled]
+        self.fold_of = self.part_of = shared.folds.number
+        if len(shared.folds.folds) > _MAX_FOLDS:
+            self.part_of = _deal_folds(self.task.stratify(self.y), self.fold_of)
         self.n_parts = int(self.part_of.max()) + 1
 
     def sizes(self) -> list[int]:
-        """Numbers of parts to train on, about evenly spaced on a logarithmic scale."""
+        """Return numbers of parts to train on, about evenly spaced on a logarithmic scale."""
         steps = np.geomspace(1, self.n_parts - 1, _SIZES)
         return np.unique(np.round(steps).astype(int)).tolist()
 
     def measure(self, size: int) -> tuple[float, np.ndarray]:
-        """Mean number of labels, and the share of right predictions of each labelled image."""
+        """Return the mean number of labels, and how often each labeled image is predicted right."""
         settings = self._spread_settings(size)
-        hits, tests, n_train = np.zeros(len(self.codes)), np.zeros(len(self.codes)), []
+        hits, tests, n_train = np.zeros(len(self.y)), np.zeros(len(self.y)), []
         for train, held in self._windows(size):
-            proba = self._predict(train, held, settings)
-            hits[held] += proba.argmax(axis=1) == self.codes[held]
+            proba = self.calibration.apply(self._predict(train, held, *settings))
+            hits[held] += self.task.correct(self.y[held], proba)
             tests[held] += 1
             n_train.append(len(train))
         return float(np.mean(n_train)), hits / tests
 
     def _windows(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Labels to train on and to test on: each part in turn, with those that follow it."""
+        """Yield labels to train on and to test on: each part in turn, with those that follow."""
         starts: list[int] = list(range(self.n_parts))
-        if self.method == "student" and 2 * size <= self.n_parts:
-            # Two that share no label test every image, and students take long to train.
+        if self.method == "propagated" and 2 * size <= self.n_parts:
+            # Two that share no label test every image, and these models take long to train.
             starts = [0, self.n_parts // 2]
         for start in starts:
             inside = (self.part_of - start) % self.n_parts < size
             yield np.flatnonzero(inside), np.flatnonzero(~inside)
 
     def _spread_settings(self, size: int) -> tuple[float, str]:
-        """Choose how to spread so few labels, by the rule that the fit goes by."""
-        chosen = float(self.settings["alpha"]), str(self.settings["class_prior"])
-        if self.method in ("supervised", "student"):
-            return chosen
+        """Return how to spread so few labels, by the rule of the fit."""
+        settings: dict[str, Any] = self.shared.settings
+        if self.method in ("supervised", "propagated"):
+            return settings["alpha"], settings["class_prior"]
         names = {}
         proba: dict[str, np.ndarray] = {}
+        scores, priors = self.shared.label_scores, self.task.class_priors
         # Each image once, by the first model that did not see it: repeats are no evidence.
         for train, held in list(self._windows(size))[: size + 1][::-1]:
-            for alpha, at_labels in self.at_labels.items():
-                for prior in CLASS_PRIORS:
-                    name = setting_name(alpha, prior)
+            for alpha, at_labels in scores.items():
+                for prior in priors:
+                    name = _setting_name(alpha, prior)
                     names[name] = alpha, prior
-                    out = proba.setdefault(name, np.zeros((len(self.codes), self.n_classes)))
+                    empty = np.zeros((len(self.y), self.shared.n_classes))
+                    out = proba.setdefault(name, empty)
                     out[held] = at_labels.predict(held, np.unique(self.fold_of[train]), prior)
-        choice = choose_candidate(
-            proba,
-            self.codes,
-            prefer=preferred_spread(
-                size / self.n_parts * len(self.codes) / self.n_classes, tuple(self.at_labels)
-            ),
-            n_se=_SETTING_ERRORS,
-            unseen=self.unseen,
-        )
-        return names[choice.name]
+        per_class = size / self.n_parts * len(self.y) / self.shared.n_classes
+        prefer = _preferred_spread(per_class, tuple(scores), priors)
+        return names[self.shared.best(proba, prefer=prefer, n_se=_SETTING_ERRORS)]
 
-    def _predict(
-        self, train: np.ndarray, held: np.ndarray, settings: tuple[float, str]
-    ) -> np.ndarray:
-        alpha, prior = settings
-        if self.method == "student":
-            return self._student(train, prior).predict_proba(self.X[self.labeled[held]])
-        folds = np.unique(self.fold_of[train])
+    def _predict(self, train: np.ndarray, held: np.ndarray, alpha: float, prior: str) -> np.ndarray:
+        folds, shared = np.unique(self.fold_of[train]), self.shared
+        if self.method == "propagated":
+            assert shared.scores is not None
+            y = self.task.without(shared.y, np.setdiff1d(self.labeled, self.labeled[train]))
+            proba = shared.scores.from_folds(folds, prior)
+            model = shared.train_propagated(proba, y, _PROPAGATED_MAX)
+            return model.predict_proba(shared.X[self.labeled[held]])
         if self.method == "graph":
-            return self.at_labels[alpha].predict(held, folds, prior)
-        rows = self.labeled[train]
-        linear = LinearModel.fit(
-            self.X[rows], self.codes[train], self.n_classes, C=self.settings["C"]
-        ).predict_proba(self.X[self.labeled[held]])
+            return shared.label_scores[alpha].predict(held, folds, prior)
+        linear = shared.rows.predict_held(train, held, shared.settings["C"])
         if self.method == "supervised":
             return linear
-        return blend(self.at_labels[alpha].predict(held, folds, prior), linear)
-
-    def _student(self, train: np.ndarray, prior: str) -> LinearModel:
-        assert self.fold_scores is not None
-        codes = np.full(len(self.X), -1)
-        codes[self.labeled[train]] = self.codes[train]
-        propagated = self.fold_scores.from_folds(np.unique(self.fold_of[train]), prior)
-        rows, targets, weights = confident_targets(
-            propagated, codes, share=_STUDENT_SHARE, most=_STUDENT_MOST
-        )
-        return LinearModel.fit(
-            self.X[rows], targets, self.n_classes, C=PENALTIES[0], sample_weight=weights
-        )
+        return self.task.combine(shared.label_scores[alpha].predict(held, folds, prior), linear)
 
 
 def _deal_folds(codes: np.ndarray, fold_of: np.ndarray) -> np.ndarray:

@@ -5,114 +5,81 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from fewlabel.cluster.neighbors import NeighborIndex
+from fewlabel.data.task import Task
 from fewlabel.evaluate.crossfit import LabelFolds
-from fewlabel.graph.fold_scores import FoldScores
+from fewlabel.graph.fold_scores import _FoldScores, _LabelScores
 from fewlabel.graph.neighbor_graph import affinity_graph, normalize_graph, spread
-from fewlabel.graph.propagation import chord, neighbor_average
+from fewlabel.graph.propagation import _weighted_average, chord
+
+_AT_ONCE = 40_000_000
+"""Numbers of a solve that are held; of a larger one, only sums and the labeled rows are kept."""
 
 
-class GraphModel:
+class _GraphModel:
     """Label spreading over one neighbor graph, for several settings and folds.
 
     Spreading is linear in the labels. So one solve with a column for every pair of fold and
     class gives the scores of all labels (the sum over folds) and those without any one fold
     (the sum less that fold's columns): cross-fitting costs no refitting.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Features of all images, float32.
-    n_neighbors : int
-        Neighbors in the graph.
-    seed : int
-        Seed of the neighbor search.
     """
 
-    def __init__(self, X: np.ndarray, n_neighbors: int, seed: int) -> None:
+    def __init__(self, X: np.ndarray, n_neighbors: int, seed: int, *, graph: bool = True) -> None:
         self.seed = seed
+        self.rows = X
         self.index = NeighborIndex(X, "cosine", random_state=seed)
         self.n_neighbors = min(n_neighbors, len(X) - 1)
         self.neighbors: np.ndarray | None = None
         self.graph: Any = None
-        if self.n_neighbors >= 1:
+        # A saved model only predicts, by the neighbor search alone.
+        if graph and self.n_neighbors >= 1:
             self.neighbors, distances = self.index.graph(self.n_neighbors)
             self.graph = normalize_graph(affinity_graph(self.neighbors, chord(distances)))
 
-    @classmethod
-    def for_prediction(cls, rows: np.ndarray, n_neighbors: int, seed: int) -> GraphModel:
-        """Make a model that only predicts: the neighbor search without the graph.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n, d)
-            Features of the images in the graph.
-        n_neighbors : int
-            Neighbors to average.
-        seed : int
-            Seed of the neighbor search; that of the fitted model predicts as that one did.
-
-        Returns
-        -------
-        GraphModel
-            A model for ``predict``.
-        """
-        model = cls.__new__(cls)
-        model.seed = seed
-        model.index = NeighborIndex(rows, "cosine", random_state=seed)
-        model.n_neighbors = min(n_neighbors, len(rows) - 1)
-        model.neighbors = model.graph = None
-        return model
-
     def solve(
-        self, codes: np.ndarray, folds: LabelFolds, n_classes: int, alpha: float
-    ) -> FoldScores:
-        """Spread the labels of every fold apart.
-
-        Parameters
-        ----------
-        codes : ndarray of shape (n,)
-            Classes, -1 where unlabelled.
-        folds : LabelFolds
-            Folds of the labelled images.
-        n_classes : int
-            Number of classes.
-        alpha : float
-            How much an image takes from its neighbors.
-
-        Returns
-        -------
-        FoldScores
-            Scores that give full and cross-fitted predictions.
-        """
-        fold_of = np.full(len(codes), -1)
-        for number, (_, held) in enumerate(folds.folds):
-            fold_of[held] = number
-        labeled = folds.labeled
-        pairs, column = np.unique(
-            np.stack([fold_of[labeled], codes[labeled]], axis=1), axis=0, return_inverse=True
+        self,
+        task: Task,
+        y: np.ndarray,
+        folds: LabelFolds,
+        n_classes: int,
+        alpha: float,
+        *,
+        keep: bool = False,
+    ) -> _FoldScores:
+        """Spread the labels of every fold apart; ``keep`` all, whatever memory it takes."""
+        fold_of = np.full(len(y), -1)
+        fold_of[folds.labeled] = folds.number
+        rows, column, n_columns = task.seeds(y, n_classes)
+        pairs, place = np.unique(
+            np.stack([fold_of[rows], column], axis=1), axis=0, return_inverse=True
         )
-        seeds = np.zeros((len(codes), len(pairs)), dtype=np.float32)
-        seeds[labeled, column.ravel()] = 1
-        scores = seeds if self.graph is None else spread(self.graph, seeds, alpha)
-        return FoldScores(scores, pairs, n_classes, codes, fold_of, labeled)
+        place, labeled, m = place.ravel(), folds.labeled, len(pairs)
+        keep |= len(y) * m <= _AT_ONCE
+        width = m if keep else max(1, _AT_ONCE // len(y))
+        total: np.ndarray | None = None if keep else np.zeros((len(y), n_columns))
+        at_labels, mass = np.empty((len(labeled), m), np.float32), np.empty(m)
+        scores = None
+        for start in range(0, m, width):
+            stop = min(start + width, m)
+            here = (place >= start) & (place < stop)
+            seeds = np.zeros((len(y), stop - start), dtype=np.float32)
+            seeds[rows[here], place[here] - start] = 1
+            scores = seeds if self.graph is None else spread(self.graph, seeds, alpha)
+            at_labels[:, start:stop] = scores[labeled]
+            mass[start:stop] = scores.sum(axis=0, dtype=np.float64)
+            if total is not None:
+                ones = np.ones(stop - start), (np.arange(stop - start), pairs[start:stop, 1])
+                total += scores @ sparse.csr_array(ones, shape=(stop - start, n_columns))
+        found = _LabelScores(
+            task, at_labels, mass, pairs, n_columns, y[labeled], fold_of[labeled], n_classes
+        )
+        return _FoldScores(found, scores if keep else None, total)
 
-    def predict(self, X: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-        """Average the probabilities of the nearest images.
-
-        Parameters
-        ----------
-        X : ndarray of shape (m, d)
-            Features of new images.
-        probabilities : ndarray of shape (n, K)
-            Class probabilities of the images in the graph.
-
-        Returns
-        -------
-        ndarray of shape (m, K)
-            Class probabilities.
-        """
+    def predict(self, X: np.ndarray, task: Task, probabilities: np.ndarray) -> np.ndarray:
+        """Average the probabilities (n, K) of the nearest images: (m, K)."""
         k = max(1, min(self.n_neighbors, len(self.index)))
         indices, distances = self.index.query(X, k)
-        return neighbor_average(indices, chord(distances), probabilities)
+        average = _weighted_average(indices, chord(distances), probabilities)
+        return average / average.sum(axis=1, keepdims=True) if task.exclusive else average

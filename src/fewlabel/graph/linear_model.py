@@ -1,90 +1,48 @@
-"""Logistic regression on features: the supervised baseline, and the student of the graph."""
+"""Logistic regression on features: the supervised baseline, and that on propagated labels."""
 
 from __future__ import annotations
 
 import warnings
+from typing import Protocol
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from fewlabel.compute import threads_for
+from fewlabel.data.task import Task
 
 _MAX_ITER = 200
+_TOLERANCE = 1e-7
+_INTERCEPT_PENALTY = 1e-2
+"""Draws an intercept towards the frequency of its label: one that is always absent stays finite."""
+
 PENALTIES = (0.1, 1.0, 10.0)
 """Inverse strengths C that cross-fitting chooses between."""
 
 
 class LinearModel:
-    """Multinomial logistic regression on rows scaled to unit length.
+    """Logistic regression on rows scaled to unit length.
 
     Parameters
     ----------
     coef : ndarray of shape (d, K)
         Weights, float32.
     intercept : ndarray of shape (K,)
-        Offsets, float32.
+        Offsets, float32; a class without rows has that of probability 0.
+    task : Task
+        What it predicts.
     """
 
-    def __init__(self, coef: np.ndarray, intercept: np.ndarray) -> None:
+    def __init__(self, coef: np.ndarray, intercept: np.ndarray, task: Task) -> None:
         self.coef = coef
         self.intercept = intercept
-
-    @classmethod
-    def fit(
-        cls,
-        X: np.ndarray,
-        codes: np.ndarray,
-        n_classes: int,
-        *,
-        C: float,
-        sample_weight: np.ndarray | None = None,
-    ) -> LinearModel:
-        """Train on labelled rows.
-
-        Parameters
-        ----------
-        X : ndarray of shape (m, d)
-            Features.
-        codes : ndarray of shape (m,)
-            Classes, 0 to ``n_classes - 1``; some may be missing.
-        n_classes : int
-            Number of classes.
-        C : float
-            Inverse strength of the L2 penalty.
-        sample_weight : ndarray of shape (m,), optional
-            Weight of each row.
-
-        Returns
-        -------
-        LinearModel
-            The trained model; a class without rows has probability 0.
-        """
-        present = np.unique(codes)
-        coef = np.zeros((X.shape[1], n_classes), dtype=np.float32)
-        intercept = np.full(n_classes, -np.inf, dtype=np.float32)
-        if len(present) == 1:
-            intercept[present] = 0
-            return cls(coef, intercept)
-        model = LogisticRegression(C=C, max_iter=_MAX_ITER, tol=1e-3)
-        # A gradient takes two products of m × d × K.
-        operations = 4.0 * X.size * len(present)
-        with threads_for(operations), warnings.catch_warnings():
-            # A penalised model that stopped a little early predicts the same.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            # Few labels of many classes are the point, and no sign of a regression.
-            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-            model.fit(unit_rows(X), codes, sample_weight=sample_weight)
-        if len(present) == 2:
-            coef[:, present[1]] = model.coef_[0]
-            intercept[present] = 0, model.intercept_[0]
-        else:
-            coef[:, present] = model.coef_.T
-            intercept[present] = model.intercept_
-        return cls(coef, intercept)
+        self.task = task
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Predict class probabilities.
+        """Return uncalibrated probabilities.
 
         Parameters
         ----------
@@ -94,32 +52,140 @@ class LinearModel:
         Returns
         -------
         ndarray of shape (m, K)
-            Rows that sum to 1, float64.
+            Probabilities, float64.
         """
-        scores = (unit_rows(X) @ self.coef).astype(np.float64) + self.intercept
-        scores -= scores.max(axis=1, keepdims=True)
-        proba = np.exp(scores)
-        return proba / proba.sum(axis=1, keepdims=True)
+        scores = (_unit_rows(X) @ self.coef).astype(np.float64) + self.intercept
+        return self.task.activate(scores)
 
 
-def unit_rows(X: np.ndarray) -> np.ndarray:
-    """Scale rows to length sqrt(d), so that a typical entry is near 1.
+class _LabeledRows(Protocol):
+    """Labeled rows, prepared for many fits on parts of them and with several penalties."""
 
-    Parameters
-    ----------
-    X : ndarray of shape (m, d)
-        Rows.
+    def fit(
+        self, chosen: np.ndarray, C: float, sample_weight: np.ndarray | None = None
+    ) -> LinearModel:
+        """Train on some of the rows, with an L2 penalty of inverse strength C."""
 
-    Returns
-    -------
-    ndarray of shape (m, d)
-        Scaled rows, float32; a row of zeros stays.
+    def predict_held(self, chosen: np.ndarray, held: np.ndarray, C: float) -> np.ndarray:
+        """Train on some of the rows, and return the probabilities (h, K) of others."""
 
-    Examples
-    --------
-    >>> unit_rows(np.array([[3.0, 4.0]])).round(2).tolist()
-    [[0.8500000238418579, 1.1299999952316284]]
+
+def _labeled_rows(task: Task, X: np.ndarray, y: np.ndarray, n_classes: int) -> _LabeledRows:
+    """Return labeled rows of a task."""
+    kind = _SoftmaxRows if task.exclusive else _SigmoidRows
+    return kind(task, X, y, n_classes)
+
+
+class _SoftmaxRows:
+    """Rows of one class each, for a multinomial regression by scikit-learn."""
+
+    def __init__(self, task: Task, X: np.ndarray, y: np.ndarray, n_classes: int) -> None:
+        self.task = task
+        self.X = X
+        self.rows = _unit_rows(X)
+        self.y = y
+        self.n_classes = n_classes
+
+    def fit(
+        self, chosen: np.ndarray, C: float, sample_weight: np.ndarray | None = None
+    ) -> LinearModel:
+        rows, y = self.rows[chosen], self.y[chosen]
+        present = np.unique(y)
+        coef = np.zeros((rows.shape[1], self.n_classes), dtype=np.float32)
+        intercept = np.full(self.n_classes, -np.inf, dtype=np.float32)
+        if len(present) == 1:
+            intercept[present] = 0
+            return LinearModel(coef, intercept, self.task)
+        model = LogisticRegression(C=C, max_iter=_MAX_ITER, tol=1e-3)
+        # A gradient takes two products of m × d × K.
+        with threads_for(4.0 * rows.size * len(present)), warnings.catch_warnings():
+            # A penalized model that stopped a little early predicts the same.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            # Few labels of many classes are the point, and no sign of a regression.
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            model.fit(rows, y, sample_weight=sample_weight)
+        if len(present) == 2:
+            coef[:, present[1]] = model.coef_[0]
+            intercept[present] = 0, model.intercept_[0]
+        else:
+            coef[:, present] = model.coef_.T
+            intercept[present] = model.intercept_
+        return LinearModel(coef, intercept, self.task)
+
+    def predict_held(self, chosen: np.ndarray, held: np.ndarray, C: float) -> np.ndarray:
+        return self.fit(chosen, C).predict_proba(self.X[held])
+
+
+class _SigmoidRows:
+    """Rows of several labels, for one regression a label; entries that are unknown count nothing.
+
+    The weights of a penalized regression lie in the span of its rows. So the rows are turned to
+    have no more columns than there are rows, and all regressions, with whatever penalty and on
+    whatever part of the rows, are fitted on a few hundred columns where features have
+    thousands, and come out the same.
+
+    scikit-learn's one-versus-rest regression is not used: it fits one label after the other,
+    which takes minutes for dozens of labels, and cannot leave out entries that are unknown.
     """
+
+    def __init__(self, task: Task, X: np.ndarray, y: np.ndarray, n_classes: int) -> None:
+        self.task = task
+        rows = _unit_rows(X).astype(np.float64)
+        self.turn: np.ndarray | None = None
+        if len(rows) < rows.shape[1]:
+            left, lengths, self.turn = np.linalg.svd(rows, full_matrices=False)
+            rows = left * lengths
+        self.rows = rows
+        present, known = task.evidence(y, n_classes)
+        self.known, self.targets = known.astype(np.float64), present.astype(np.float64)
+
+    def fit(
+        self, chosen: np.ndarray, C: float, sample_weight: np.ndarray | None = None
+    ) -> LinearModel:
+        weights, intercept = self._solve(chosen, C)
+        coef = weights if self.turn is None else self.turn.T @ weights
+        return LinearModel(coef.astype(np.float32), intercept.astype(np.float32), self.task)
+
+    def predict_held(self, chosen: np.ndarray, held: np.ndarray, C: float) -> np.ndarray:
+        weights, intercept = self._solve(chosen, C)
+        return self.task.activate(self.rows[held] @ weights + intercept)
+
+    def _solve(self, chosen: np.ndarray, C: float) -> tuple[np.ndarray, np.ndarray]:
+        rows, known, targets = self.rows[chosen], self.known[chosen], self.targets[chosen]
+        shape = (rows.shape[1] + 1, targets.shape[1])
+        # A label that is never known counts as rare, not as present in every second image.
+        share = ((targets * known).sum(axis=0) + 0.5) / (known.sum(axis=0) + 2)
+        usual = np.log(share / (1 - share))
+
+        def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            weights = flat.reshape(shape)
+            scores = rows @ weights[:-1] + weights[-1]
+            losses = np.logaddexp(0, scores) - targets * scores
+            off = weights[-1] - usual
+            value = C * float((known * losses).sum()) + 0.5 * float((weights[:-1] ** 2).sum())
+            value += 0.5 * _INTERCEPT_PENALTY * float(off @ off)
+            slope = C * known * (expit(scores) - targets)
+            gradient = np.empty(shape)
+            gradient[:-1] = rows.T @ slope + weights[:-1]
+            gradient[-1] = slope.sum(axis=0) + _INTERCEPT_PENALTY * off
+            return value, gradient.ravel()
+
+        start = np.zeros(shape)
+        start[-1] = usual
+        with threads_for(4.0 * rows.size * shape[1]):
+            found = minimize(
+                objective,
+                start.ravel(),
+                jac=True,
+                method="L-BFGS-B",
+                options={"maxiter": _MAX_ITER, "ftol": _TOLERANCE, "gtol": 1e-3},
+            )
+        weights = found.x.reshape(shape)
+        return weights[:-1], weights[-1]
+
+
+def _unit_rows(X: np.ndarray) -> np.ndarray:
+    """Return rows (m, d) scaled to length sqrt(d), so that a typical entry is near 1; float32."""
     # Scaled by the largest entry first, huge rows do not overflow, and tiny ones are no zeros.
     peak = np.maximum(X.max(axis=1, keepdims=True), -X.min(axis=1, keepdims=True))
     scaled = X / np.where(peak > 0, peak, 1)
@@ -128,52 +194,28 @@ def unit_rows(X: np.ndarray) -> np.ndarray:
     return scaled.astype(np.float32, copy=False)
 
 
-def confident_targets(
-    proba: np.ndarray, codes: np.ndarray, *, share: float, most: int
+def _confident_targets(
+    proba: np.ndarray, y: np.ndarray, *, fraction: float, at_most: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Choose the labels that a student learns from: given ones, and confident propagated ones.
+    """Return rows, classes and weights to learn from: given labels, then confident propagated ones.
 
-    Parameters
-    ----------
-    proba : ndarray of shape (n, K)
-        Propagated class probabilities.
-    codes : ndarray of shape (n,)
-        Given classes, -1 where unlabelled.
-    share : float
-        Share of each predicted class to take, the most confident first.
-    most : int
-        Most propagated labels in all.
-
-    Returns
-    -------
-    rows : ndarray of shape (m,)
-        Images, the labelled ones first.
-    targets : ndarray of shape (m,)
-        Their classes.
-    weights : ndarray of shape (m,)
-        1 for given labels; for the others their confidence, scaled so that together they weigh
-        as much as the given ones.
-
-    Examples
-    --------
-    >>> proba = np.array([[1, 0], [0.9, 0.1], [0.6, 0.4]])
-    >>> rows, targets, _ = confident_targets(proba, np.array([0, -1, -1]), share=0.5, most=10)
-    >>> rows.tolist(), targets.tolist()
-    ([0, 1], [0, 0])
+    Of each predicted class the most confident ``fraction`` is taken, ``at_most`` rows in all,
+    spread evenly. Given labels weigh 1; the others their confidence, scaled so that together
+    they weigh as much as the given ones.
     """
-    labeled = np.flatnonzero(codes >= 0)
+    labeled = np.flatnonzero(y >= 0)
     predicted, confidence = proba.argmax(axis=1), proba.max(axis=1)
     chosen = []
     for label in range(proba.shape[1]):
-        rows = np.flatnonzero((predicted == label) & (codes < 0))
+        rows = np.flatnonzero((predicted == label) & (y < 0))
         rows = rows[np.argsort(-confidence[rows], kind="stable")]
-        limit = int(np.ceil(share * len(rows)))
-        step = max(1, int(np.ceil(limit * proba.shape[1] / max(1, most))))
+        limit = int(np.ceil(fraction * len(rows)))
+        step = max(1, int(np.ceil(limit * proba.shape[1] / max(1, at_most))))
         chosen.append(rows[:limit:step])
-    extra = np.concatenate(chosen) if chosen else np.empty(0, np.int64)
+    extra = np.concatenate(chosen)
     weights = confidence[extra]
     if len(extra):
         weights = weights * (len(labeled) / weights.sum())
     rows = np.concatenate([labeled, extra])
-    targets = np.concatenate([codes[labeled], predicted[extra]])
+    targets = np.concatenate([y[labeled], predicted[extra]])
     return rows, targets, np.concatenate([np.ones(len(labeled)), weights])

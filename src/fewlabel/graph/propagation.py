@@ -238,6 +238,14 @@ def neighbor_average(
     >>> neighbor_average(np.array([[0, 1]]), np.array([[1.0, 1.0]]), np.eye(2)).tolist()
     [[0.5, 0.5]]
     """
+    average = _weighted_average(indices, distances, probabilities)
+    return average / average.sum(axis=1, keepdims=True)
+
+
+def _weighted_average(
+    indices: np.ndarray, distances: np.ndarray, probabilities: np.ndarray
+) -> np.ndarray:
+    """Return what `neighbor_average` does, before rows are divided by their sums."""
     scale = np.maximum(distances.max(axis=1, keepdims=True), 1e-12)
     weights = np.exp(-4 * (distances / scale) ** 2).astype(np.float64)
     weights /= weights.sum(axis=1, keepdims=True)
@@ -245,4 +253,4 @@ def neighbor_average(
     # One neighbor at a time: all at once would hold m * k * K numbers.
     for column in range(indices.shape[1]):
         average += weights[:, column, None] * probabilities[indices[:, column]]
-    return average / average.sum(axis=1, keepdims=True)
+    return average

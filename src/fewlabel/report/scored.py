@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import Task
-from fewlabel.evaluate import average_precisions, label_calibration_errors
+from fewlabel.evaluate import per_class
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,35 +67,7 @@ def class_rows(scored: Scored, classes: Sequence[str]) -> list[dict[str, Any]]:
     >>> row["recall"], row["precision"]
     (1.0, 0.5)
     """
-    present, known = scored.task.evidence(scored.y, len(classes))
-    there, found = (present == 1) & known, scored.task.decided(scored.proba) & known
-    table = np.where(known, present, -1).astype(np.int64)
-    precisions = errors = np.full(len(classes), np.nan)
-    if known.any():
-        precisions = average_precisions(table, scored.proba)
-        errors = label_calibration_errors(table, scored.proba)
-    counts = [a.sum(axis=0).tolist() for a in (known, there, found, there & found)]
-    columns = zip(classes, *counts, strict=True)
     return [
-        {
-            "name": name,
-            "known": n_known,
-            "present": n_there,
-            "predicted": n_found,
-            "right": n_right,
-            "precision": _ratio(n_right, n_found),
-            "recall": _ratio(n_right, n_there),
-            "f1": _ratio(2 * n_right, n_found + n_there),
-            "average_precision": _known(precisions[k]),
-            "calibration_error": _known(errors[k]),
-        }
-        for k, (name, n_known, n_there, n_found, n_right) in enumerate(columns)
+        row | {"name": row["class"], "present": row["support"]}
+        for row in per_class(scored.task, scored.y, scored.proba, classes)
     ]
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import accuracy_score
 
 from fewlabel import __version__
 from fewlabel.compute import as_generator, peak_rss_mb
 from fewlabel.data import ImageSet, Labels, labels_from_truth, load_benchmark, stratified_split
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import accuracy
 from fewlabel.pipeline import (
     Features,
     FitResult,
@@ -178,12 +178,12 @@ def _score(
     rows = prepared.extractor.transform(test, progress=progress)
     main = result.main
     baseline = np.asarray(main.classes_)[main.supervised_proba(rows).argmax(axis=1)]
-    of_main = accuracy(y, main.predict(rows))
+    of_main = accuracy_score(y, main.predict(rows))
     of_kept = of_main
     if result.n_networks:
-        of_kept = accuracy(y, result.model.predict(test, progress=progress).label)
+        of_kept = accuracy_score(y, result.model.predict(test, progress=progress).label)
     return {
         "accuracy": of_kept,
-        "supervised_accuracy": accuracy(y, baseline),
+        "supervised_accuracy": accuracy_score(y, baseline),
         "main_accuracy": of_main,
     }

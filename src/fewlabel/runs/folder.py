@@ -16,19 +16,11 @@ from fewlabel.compute import peak_rss_mb
 from fewlabel.data import ImageSet, Labels, Task
 from fewlabel.data.tables import write_table
 from fewlabel.errors import LabelError
-from fewlabel.evaluate import (
-    balanced_accuracy,
-    brier_score,
-    confusion_matrix,
-    expected_calibration_error,
-    log_loss,
-    multilabel_scores,
-    wilson_interval,
-)
+from fewlabel.evaluate import confusion_matrix, per_class, scores, wilson_interval
 from fewlabel.features.pixels import Progress
 from fewlabel.files import atomic_folder
 from fewlabel.model import Model, Prediction
-from fewlabel.report.scored import Scored, class_rows
+from fewlabel.report.scored import Scored
 from fewlabel.runs.model import load_run, save_model
 from fewlabel.runs.tables import keep_rounds, write_ledger, write_predictions
 
@@ -241,36 +233,23 @@ def measure(
         Numbers, in a form that JSON takes: ``accuracy`` with its interval, called ``metric``;
         the measures of `fewlabel.evaluate`; ``per_class``, a row a class.
     """
-    scored, codes, predicted = Scored(task, y, proba), task.codes(y), task.predict(proba)
-    correct, confidence = scored.correct, scored.confidence
-    low, high = wilson_interval(float(correct.sum()), len(y))
+    scored, codes = Scored(task, y, proba), task.codes(y)
+    low, high = wilson_interval(float(scored.correct.sum()), len(y))
     found: dict[str, Any] = {
         "task": task.name,
         "metric": task.metric,
         "n": len(y),
-        "accuracy": float(correct.mean()),
         "accuracy_low": low,
         "accuracy_high": high,
-    }
-    if codes is None:
-        scores = multilabel_scores(y, predicted, proba)
-        found |= {name: None if np.isnan(value) else value for name, value in scores.items()}
-    else:
-        found |= {
-            "balanced_accuracy": balanced_accuracy(codes, predicted),
-            "log_loss": log_loss(codes, proba),
-            "brier_score": brier_score(codes, proba),
-            "expected_calibration_error": expected_calibration_error(correct, confidence),
-            "confusion_matrix": confusion_matrix(codes, predicted, len(classes)).tolist(),
-        }
-    return found | {
-        "mean_confidence": float(confidence.mean()),
+        **scores(task, y, proba),
+        "mean_confidence": float(scored.confidence.mean()),
         "classes": list(classes),
-        "per_class": [
-            row | {"class": row["name"], "support": row["present"]}
-            for row in class_rows(scored, classes)
-        ],
+        "per_class": per_class(task, y, proba, classes),
     }
+    if codes is not None:
+        counts = confusion_matrix(codes, task.predict(proba), len(classes))
+        found["confusion_matrix"] = counts.tolist()
+    return found
 
 
 def _now() -> str:

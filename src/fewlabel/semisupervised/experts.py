@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from fewlabel.compute import as_generator
+from fewlabel.data import task_of
 from fewlabel.data.targets import encode_labels
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import LabelFolds, choose_candidate, label_folds
@@ -210,7 +211,7 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
         _check_classes(self.classes_, classes)
         rng = as_generator(self.random_state)
         seed = int(rng.integers(2**31))
-        self.folds_: LabelFolds = label_folds(codes, None, _OF_FOLDS, rng)
+        self.folds_: LabelFolds = label_folds(task_of(codes), codes, None, _OF_FOLDS, rng)
         self.notes_: list[str] = []
         if len(self.classes_) == 2:
             self.notes_.append(
@@ -340,7 +341,7 @@ class BinaryExperts(ClassifierMixin, BaseEstimator):
             reached.append(float(np.mean(proba.argmax(axis=1) == truth)))
             # Held-out labels are few: among rounds that are as accurate within the error, the
             # one with the least log loss.
-            best = int(choose_candidate(by_round, truth).name)
+            best = int(choose_candidate(task_of(truth), truth, by_round).name)
             if number - best >= self.patience:
                 break
         self.held_out_accuracy_ = np.array(reached)

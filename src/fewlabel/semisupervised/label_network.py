@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet
+from fewlabel.data.calibration import Scaling
 from fewlabel.errors import ModelFormatError
-from fewlabel.evaluate import LabelScaling
 from fewlabel.nets import NetworkClassifier
 
 Progress = Callable[[str, int, int], None]
@@ -63,12 +63,12 @@ class LabelNetwork:
     ----------
     network : NetworkClassifier
         The network.
-    scaling : LabelScaling
+    scaling : Scaling
         Makes its probabilities honest.
     """
 
     network: NetworkClassifier
-    scaling: LabelScaling
+    scaling: Scaling
 
     @property
     def classes_(self) -> np.ndarray:
@@ -129,7 +129,7 @@ class LabelNetwork:
             If something is missing or does not fit together.
         """
         try:
-            scaling = LabelScaling(**{name: float(v) for name, v in meta["scaling"].items()})
+            scaling = Scaling(**{name: float(v) for name, v in meta["scaling"].items()})
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFormatError(
                 f"The saved network lacks its calibration ({error!r}): fit again."

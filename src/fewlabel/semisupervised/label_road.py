@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from fewlabel.data import ImageSet, MultiLabel
-from fewlabel.evaluate import Choice, choose_label_candidate, fit_scaling, scale_apart
-from fewlabel.graph.multilabel import MultiLabelClassifier
+from fewlabel.data.calibration import Scaling
+from fewlabel.evaluate import Choice, calibrate_apart, choose_candidate
+from fewlabel.graph import FewLabelClassifier
 from fewlabel.nets import NetworkClassifier
 from fewlabel.semisupervised import PseudoLabelLedger, TeacherStudent
 from fewlabel.semisupervised.history import TrainingHistory
@@ -89,7 +90,7 @@ class LabelRoad:
 def follow_label_road(
     images: ImageSet,
     Y: np.ndarray,
-    main: MultiLabelClassifier,
+    main: FewLabelClassifier,
     *,
     groups: np.ndarray,
     time_budget: float,
@@ -107,7 +108,7 @@ def follow_label_road(
         All images.
     Y : ndarray of shape (n, K)
         1 present, 0 absent, -1 not known.
-    main : MultiLabelClassifier
+    main : FewLabelClassifier
         The main job's classifier, fitted on the same labels.
     groups : ndarray of shape (n,)
         The same number for exact duplicates.
@@ -219,7 +220,7 @@ def _judge(
     reader: PixelReader,
     pixels: np.ndarray,
     Y: np.ndarray,
-    main: MultiLabelClassifier,
+    main: FewLabelClassifier,
     start: float,
 ) -> LabelRoad:
     """Compare the student with the main job on labels that neither was shown."""
@@ -228,14 +229,13 @@ def _judge(
     position = np.searchsorted(main.folds_.labeled, held)
     candidates = {
         NAME: teacher.held_proba_,
-        "supervised": main.supervised_cross_fitted_[position],
-        main.method_: main.cross_fitted_[position],
+        "supervised": main.supervised_oof_proba_[position],
+        main.method_: main.oof_proba_[position],
     }
     parts = np.arange(len(held)) % _PARTS
-    choice = choose_label_candidate(
-        candidates, Y[held], prefer=(NAME,), unseen=main.folds_.unseen[position], parts=parts
-    )
-    scaling = fit_scaling(Y[held], teacher.held_proba_)
+    task, unseen = main.task_, main.folds_.unseen[position]
+    choice = choose_candidate(task, Y[held], candidates, prefer=(NAME,), unseen=unseen, fold=parts)
+    scaling = Scaling.fit(Y[held], teacher.held_proba_)
     network = LabelNetwork(teacher.student_, scaling)
     proba = network.predict_proba(pixels)
     proba[Y >= 0] = Y[Y >= 0]
@@ -244,7 +244,7 @@ def _judge(
         network=network,
         proba=proba,
         held=held,
-        held_proba=scale_apart(Y[held], teacher.held_proba_, parts),
+        held_proba=calibrate_apart(task, Y[held], teacher.held_proba_, parts),
         choice=choice,
         seconds=time.perf_counter() - start,
         n_members=_MEMBERS,

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.data import ImageSet
+from fewlabel.data import ImageSet, Task
+from fewlabel.data.calibration import Calibration
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import (
     Choice,
     LabelFolds,
-    apply_temperature,
     choose_candidate,
-    fit_temperature,
 )
 from fewlabel.features.backbone import Backbone
 from fewlabel.features.choose import FeatureExtractor
@@ -33,7 +32,6 @@ from fewlabel.semisupervised.search_rounds import (
     Rounds,
     first_rounds,
     last_rounds,
-    uncalibrated,
 )
 from fewlabel.semisupervised.strategies import Way, ways_for
 from fewlabel.semisupervised.training_budget import find_pace
@@ -300,26 +298,27 @@ def _choose(
     main = problem.main
     assert main.folds_ is not None
     codes = problem.codes(y)[held]
-    n_rounds = {trial.way.name: _best_round(trial, codes) for trial in trials}
+    n_rounds = {trial.way.name: _best_round(main.task_, trial, codes) for trial in trials}
     names = list(n_rounds)
     candidates = {
         trial.way.name: trial.held_proba[n_rounds[trial.way.name] - 1] for trial in trials
     }
     position = np.searchsorted(main.folds_.labeled, held)
-    candidates["supervised"] = main.supervised_cross_fitted_[position]
-    candidates[main.method_] = main.cross_fitted_[position]
-    choice = choose_candidate(candidates, codes, prefer=names)
+    candidates["supervised"] = main.supervised_oof_proba_[position]
+    candidates[main.method_] = main.oof_proba_[position]
+    choice = choose_candidate(main.task_, codes, candidates, prefer=names)
     name = choice.name
     if name not in names:
-        name = choose_candidate({name: candidates[name] for name in names}, codes).name
+        of_networks = {name: candidates[name] for name in names}
+        name = choose_candidate(main.task_, codes, of_networks).name
     best = next(trial for trial in trials if trial.way.name == name)
     return choice, best, n_rounds[name]
 
 
-def _best_round(trial: Rounds, codes: np.ndarray) -> int:
+def _best_round(task: Task, trial: Rounds, codes: np.ndarray) -> int:
     """Prefer later rounds: they have seen more, and the held-out labels are few."""
     by_round = {str(number): proba for number, proba in enumerate(trial.held_proba, start=1)}
-    return int(choose_candidate(by_round, codes, prefer=list(by_round)[::-1]).name)
+    return int(choose_candidate(task, codes, by_round, prefer=list(by_round)[::-1]).name)
 
 
 def _test_by(
@@ -335,20 +334,21 @@ def _test_by(
     """
     main = problem.main
     assert main.folds_ is not None
-    _calibrate(classifier, y, fit_temperature(held_proba, problem.codes(y)[held]))
+    calibration = main.task_.calibrate(problem.codes(y)[held], held_proba)
+    _calibrate(classifier, y, calibration)
     train = np.setdiff1d(np.flatnonzero(y >= 0), held)
     classifier.folds_ = LabelFolds(((train, held),), held, np.zeros(len(held), dtype=bool), ())
-    classifier.cross_fitted_ = apply_temperature(held_proba, classifier.temperature_)
+    classifier.oof_proba_, classifier.cross_fitted_ = held_proba, calibration.apply(held_proba)
     position = np.searchsorted(main.folds_.labeled, held)
+    classifier.supervised_oof_proba_ = main.supervised_oof_proba_[position]
     classifier.supervised_cross_fitted_ = main.supervised_cross_fitted_[position]
 
 
-def _calibrate(classifier: FewLabelClassifier, y: np.ndarray, temperature: float) -> None:
-    """Put another temperature in place; given labels stay certain."""
+def _calibrate(classifier: FewLabelClassifier, y: np.ndarray, calibration: Calibration) -> None:
+    """Put another calibration in place; given labels stay certain."""
     unlabeled = y < 0
-    plain = uncalibrated(classifier)[unlabeled]
-    classifier.temperature_ = temperature
-    classifier.label_distributions_[unlabeled] = apply_temperature(plain, temperature)
+    classifier.calibration_ = calibration
+    classifier.label_distributions_[unlabeled] = calibration.apply(classifier.proba_[unlabeled])
 
 
 def _log(final: Rounds, trials: list[Rounds]) -> TrainingHistory:

@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from fewlabel.compute import as_generator
+from fewlabel.data import task_of
 from fewlabel.data.targets import encode_labels
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import label_folds
@@ -184,7 +185,7 @@ class SelfTraining(ClassifierMixin, BaseEstimator):
             )
         rng = as_generator(self.random_state)
         seed = int(rng.integers(2**31))
-        self.folds_ = label_folds(codes, groups, int(self.n_folds), rng)
+        self.folds_ = label_folds(task_of(codes), codes, groups, int(self.n_folds), rng)
         self._store = RoundStore(self.checkpoint, self._about(X, codes, seed))
         self._n_trained = 0
         self._choose_rounds(X, codes, seed)

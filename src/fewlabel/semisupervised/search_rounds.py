@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.evaluate import apply_temperature
 from fewlabel.features.joined import JoinedFeatures
 from fewlabel.graph import FewLabelClassifier
 from fewlabel.semisupervised.kept_networks import Trained
@@ -201,7 +200,7 @@ def _next_round(
     }
     tests = [] if before is None else before.held_proba
     if held is not None:
-        distributions = uncalibrated(classifier)[held.rows]
+        distributions = classifier.proba_[held.rows]
         tests = [*tests, distributions]
         predicted = classifier.classes_[distributions.argmax(axis=1)]
         record["accuracy"] = float(np.mean(predicted == held.truth))
@@ -221,19 +220,3 @@ def _next_round(
 def _join(problem: Problem, way: Way, networks: list[Trained]) -> tuple[JoinedFeatures, np.ndarray]:
     extractor = JoinedFeatures(problem.base, networks if way.joins_all else networks[-1:])
     return extractor, extractor.join(problem.base_rows, problem.images, progress=problem.progress)
-
-
-def uncalibrated(classifier: FewLabelClassifier) -> np.ndarray:
-    """Undo the temperature of the distributions of all rows.
-
-    Parameters
-    ----------
-    classifier : FewLabelClassifier
-        Fitted.
-
-    Returns
-    -------
-    ndarray of shape (n, K)
-        Class probabilities.
-    """
-    return apply_temperature(classifier.label_distributions_, 1 / classifier.temperature_)

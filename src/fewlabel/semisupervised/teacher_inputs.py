@@ -222,7 +222,7 @@ def hold_out(labels: KnownLabels, share: float, rng: np.random.Generator) -> np.
         return np.sort(rng.choice(labeled, n, replace=False))
     known = labels.known.any(axis=1)
     codes = np.where(known, labels.targets.argmax(axis=1), -1)
-    folds = label_folds(codes, None, max(2, round(len(labeled) / n)), rng)
+    folds = label_folds(task_of(codes), codes, None, max(2, round(len(labeled) / n)), rng)
     return np.setdiff1d(folds.folds[0][1], folds.labeled[folds.unseen])
 
 
