@@ -20,25 +20,18 @@ def images():
     return load_images("digits").subset(range(120))
 
 
-def fit(images, method, features="pixels", prepared=None):
-    truth = labels_from_truth(images)
-    y = np.where(np.arange(len(images)) < 60, truth.y, -1)
-    settings = FitSettings(method=method, features=features)
-    return fit_images(images, Labels(y, truth.classes), settings, prepared=prepared)
-
-
 @pytest.fixture(scope="module", params=["graph pixels", "supervised patches", "student backbone"])
 def run(request, images):
-    """A run of each kind: a graph, a logistic regression, and a network."""
+    """A model of each kind: a graph, a logistic regression, and a network."""
     method, features = request.param.split()
-    prepared = None
     if features == "backbone":
         backbone = Backbone("test_resnet", pretrained=False, size=32)
         prepared = Features(backbone, backbone.fit_transform(images), "random weights")
     else:
         prepared = extract_features(images, features=features)
-    result = fit(images, method, features, prepared)
-    return result.model
+    truth = labels_from_truth(images)
+    labels = Labels(np.where(np.arange(120) < 60, truth.y, -1), truth.classes)
+    return fit_images(images, labels, FitSettings(method=method), prepared=prepared).model
 
 
 def test_any_run_is_explained(run, images):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import xml.etree.ElementTree as ET
 
@@ -182,22 +181,3 @@ def test_the_page_holds_curves_rounds_and_galleries():
     assert "Pseudo-labels of round 1" in words(page)
     assert "Colors of the networks" in page
     assert len(page) - len(page_of(fit_result())) < 100_000
-
-
-def test_the_log_becomes_strict_json():
-    log = log_of(1, 2, accepted_precision=np.float32(0.875), learning_rate=1 / 3)
-    log.add_round("network", 1, n_accepted=np.int64(4), accuracy=float("inf"), precision=None)
-    found = json.loads(json.dumps(log.to_dict(), allow_nan=False))
-    assert found["epochs"][1] == {
-        "network": "network 1", "epoch": 2, "loss": 0.5, "precision": 0.875,
-        "learning_rate": 0.333333,
-    }  # fmt: skip
-    assert found["rounds"] == [
-        {"network": "network", "round": 1, "n_accepted": 4, "accuracy": None, "precision": None}
-    ]
-
-
-def test_epochs_count_from_one_whatever_a_trainer_counts():
-    log = TrainingHistory()
-    log.add_history("network", [{"epoch": 0, "loss": 1.0}, {"epoch": 0, "loss": 0.5}])
-    assert [record["epoch"] for record in log.epochs] == [1, 2]

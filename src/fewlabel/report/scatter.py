@@ -38,8 +38,6 @@ def _map_figure(
     The points are one embedded picture at twice the screen's resolution, so that the size does
     not grow with their number; the class names stay text.
     """
-    finite = np.isfinite(xy).all(axis=1)
-    xy, codes, confidence, is_labeled = (a[finite] for a in (xy, codes, confidence, is_labeled))
 
     def paint(figure: Figure) -> None:
         figure.set_layout_engine("none")
@@ -59,8 +57,6 @@ def _map_figure(
 
 
 def _set_limits(axes: Axes, xy: np.ndarray) -> None:
-    if len(xy) == 0:
-        return
     # A few far-off images must not press all others into a corner.
     low, high = np.percentile(xy, [0.5, 99.5], axis=0)
     margin = 0.12 * np.maximum(high - low, 1e-9)
