@@ -1,75 +1,68 @@
 """Every mistake of the list "Bad input" ends with one clear line, and nothing is lost."""
 
-from __future__ import annotations
-
 import resource
 import struct
 import zlib
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fewlabel.cli.console import ProgressBars
-from tests.cli.conftest import QUICK, Run, Start, refused
+from tests.cli.conftest import QUICK, refused, write_table
+
+Refuse = Callable[..., None]
 
 
-def _files(folder: Path) -> list[str]:
+def _files(folder):
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
 
 
-def _label(tmp_path: Path, *rows: str) -> Path:
-    table = tmp_path / "labels.csv"
-    table.write_text("\n".join(["path,label", *rows]) + "\n")
-    return table
+@pytest.fixture
+def refuse(run_cli, tmp_path):
+    """Assert that a command is refused with a line that has these parts, and changes no file."""
+
+    def call(*command, parts):
+        before = _files(tmp_path)
+        refused(run_cli(*command), *map(str, parts))
+        assert _files(tmp_path) == before
+
+    return call
 
 
-def test_no_images(run_cli: Run, tmp_path: Path) -> None:
+@pytest.fixture
+def out(tmp_path):
+    return ("--out", tmp_path / "out")
+
+
+def test_no_images(refuse, tmp_path, out):
     (tmp_path / "empty").mkdir()
-    before = _files(tmp_path)
-    for command in (
-        ("select", tmp_path / "empty", "--budget", 5, "--out", tmp_path / "picks.csv"),
-        ("fit", tmp_path / "empty", "--labels", "folders", "--out", tmp_path / "run"),
-    ):
-        refused(run_cli(*command), f"{tmp_path}/empty holds no images", ".jpg, .png or .tif")
-    assert _files(tmp_path) == before
+    parts = (f"{tmp_path}/empty holds no images", ".jpg, .png or .tif")
+    refuse("select", tmp_path / "empty", "--budget", 5, *out, parts=parts)
+    refuse("fit", tmp_path / "empty", "--labels", "folders", *out, parts=parts)
 
 
-def test_a_path_that_does_not_exist(run_cli: Run, tmp_path: Path, label_table: Path) -> None:
-    before = _files(tmp_path)
+def test_a_path_that_does_not_exist(refuse, tmp_path, label_table, out):
     nowhere = tmp_path / "nowhere"
-    for command in (
-        ("select", nowhere, "--budget", 5, "--out", tmp_path / "picks.csv"),
-        ("fit", nowhere, "--labels", label_table, "--out", tmp_path / "run"),
-    ):
-        refused(run_cli(*command), f"{nowhere} does not exist", "check the path")
-    refused(
-        run_cli("fit", "photos", "--labels", nowhere, "--out", tmp_path / "run"),
-        f"{nowhere} does not exist",
-    )
-    for command in (
-        ("predict", nowhere, "digits", "--out", tmp_path / "p.csv"),
-        ("evaluate", nowhere, "digits", "--labels", "folders"),
-    ):
-        refused(run_cli(*command), str(nowhere))
-    assert _files(tmp_path) == before
+    parts = (f"{nowhere} does not exist", "check the path")
+    refuse("select", nowhere, "--budget", 5, *out, parts=parts)
+    refuse("fit", nowhere, "--labels", label_table, *out, parts=parts)
+    refuse("fit", "photos", "--labels", nowhere, *out, parts=parts[:1])
+    refuse("predict", nowhere, "digits", *out, parts=(nowhere,))
+    refuse("evaluate", nowhere, "digits", "--labels", "folders", parts=(nowhere,))
 
 
-def test_all_files_unreadable(run_cli: Run, tmp_path: Path) -> None:
+def test_all_files_unreadable(refuse, tmp_path, out):
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "a.jpg").write_text("no image")
     (photos / "b.png").write_bytes(b"")
-    before = _files(tmp_path)
-    result = run_cli("select", photos, "--budget", 1, "--out", tmp_path / "picks.csv")
-    refused(result, "None of the 2 images", "a.jpg: the content is not an image")
-    assert _files(tmp_path) == before
+    parts = ("None of the 2 images", "a.jpg: the content is not an image")
+    refuse("select", photos, "--budget", 1, *out, parts=parts)
 
 
-def test_a_truncated_jpeg_is_set_aside(
-    run_cli: Run, tmp_path: Path, photos: Path, label_table: Path
-) -> None:
+def test_a_truncated_jpeg_is_set_aside(run_cli, tmp_path, photos, label_table):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(photos / "cut.jpg")
     (photos / "cut.jpg").write_bytes((photos / "cut.jpg").read_bytes()[:1500])
@@ -81,10 +74,10 @@ def test_a_truncated_jpeg_is_set_aside(
     assert "cut.jpg" not in (out / "predictions.csv").read_text()
 
 
-def _huge_png(path: Path, side: int = 30_000) -> None:
+def _huge_png(path, side=30000):
     """A whole PNG of 30,000 x 30,000 black pixels, one bit each: about 110 kB."""
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
+    def chunk(kind, data):
         return (
             struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         )
@@ -98,9 +91,7 @@ def _huge_png(path: Path, side: int = 30_000) -> None:
     )
 
 
-def test_a_huge_png_is_set_aside_without_filling_the_memory(
-    run_cli: Run, tmp_path: Path, photos: Path
-) -> None:
+def test_a_huge_png_is_set_aside_without_filling_the_memory(run_cli, tmp_path, photos):
     _huge_png(photos / "huge.png")
     assert (photos / "huge.png").stat().st_size < 200_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -112,90 +103,75 @@ def test_a_huge_png_is_set_aside_without_filling_the_memory(
     assert grown_mb < 600
 
 
-def test_labels_for_files_that_do_not_exist(run_cli: Run, tmp_path: Path, photos: Path) -> None:
-    table = _label(tmp_path, "000.png,dark", "01.png,light")
-    before = _files(tmp_path)
-    result = run_cli("fit", photos, "--labels", table, "--out", tmp_path / "run", *QUICK)
-    refused(result, f"{table}, line 3: 01.png is not among the 40 images", "did you mean")
-    assert _files(tmp_path) == before
+@pytest.mark.parametrize(
+    ("rows", "parts"),
+    [
+        (
+            ["000.png,dark", "01.png,light"],
+            ["line 3: 01.png is not among the 40 images", "did you mean"],
+        ),
+        (
+            ["000.png,dark", "001.png,light", "./000.png,light"],
+            ["line 4", "'light', but 'dark' on line 2"],
+        ),
+        (
+            ["000.png,dark", "002.png,dark"],
+            ["line 2: all 2 labels are 'dark'", "at least 2 classes"],
+        ),
+    ],
+)
+def test_mistakes_in_a_label_table(refuse, tmp_path, photos, out, rows, parts):
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(["path,label", *rows]) + "\n")
+    refuse("fit", photos, "--labels", table, *out, *QUICK, parts=(table, *parts))
 
 
-def test_one_file_labelled_twice_differently(run_cli: Run, tmp_path: Path, photos: Path) -> None:
-    table = _label(tmp_path, "000.png,dark", "001.png,light", "./000.png,light")
-    before = _files(tmp_path)
-    result = run_cli("fit", photos, "--labels", table, "--out", tmp_path / "run", *QUICK)
-    refused(result, f"{table}, line 4", "labelled 'light', but 'dark' on line 2")
-    assert _files(tmp_path) == before
-
-
-def test_one_class_only(run_cli: Run, tmp_path: Path, photos: Path) -> None:
-    table = _label(tmp_path, "000.png,dark", "002.png,dark")
-    before = _files(tmp_path)
-    result = run_cli("fit", photos, "--labels", table, "--out", tmp_path / "run", *QUICK)
-    refused(result, f"{table}, line 2: all 2 labels are 'dark'", "at least 2 classes")
-    assert _files(tmp_path) == before
-
-
-def test_a_class_with_one_label_is_a_warning(run_cli: Run, tmp_path: Path, photos: Path) -> None:
-    rows = [f"{i:03}.png,dark" for i in range(0, 8, 2)]
-    table = _label(tmp_path, *rows, "001.png,light")
+def test_a_class_with_one_label_is_a_warning(run_cli, tmp_path, photos):
+    labels = {f"{i:03}.png": "dark" for i in range(0, 8, 2)} | {"001.png": "light"}
+    table = write_table(tmp_path / "labels.csv", labels)
     result = run_cli("fit", photos, "--labels", table, "--out", tmp_path / "run", *QUICK)
     assert result.exit_code == 0, result.output
     assert "warning: 1 class(es) have one labeled image only (light)" in result.stderr
     assert (tmp_path / "run" / "predictions.csv").is_file()
 
 
-def test_a_budget_larger_than_the_folder(run_cli: Run, tmp_path: Path, photos: Path) -> None:
-    before = _files(tmp_path)
-    result = run_cli("select", photos, "--budget", 41, "--out", tmp_path / "picks.csv")
-    refused(result, "budget", "40")
-    assert _files(tmp_path) == before
+def test_a_budget_larger_than_the_folder(refuse, photos, out):
+    refuse("select", photos, "--budget", 41, *out, parts=("budget", "40"))
 
 
-def test_a_nan_in_an_array(run_cli: Run, tmp_path: Path) -> None:
+def test_a_nan_in_an_array(refuse, tmp_path, out):
     X = np.zeros((6, 8, 8), dtype=np.float32)
     X[4, 2, 2] = np.nan
     np.savez(tmp_path / "x.npz", X=X)
-    before = _files(tmp_path)
-    result = run_cli("select", tmp_path / "x.npz", "--budget", 2, "--out", tmp_path / "picks.csv")
-    refused(result, "x.npz holds NaN or infinite pixels, first in image 4")
-    assert _files(tmp_path) == before
+    parts = ("x.npz holds NaN or infinite pixels, first in image 4",)
+    refuse("select", tmp_path / "x.npz", "--budget", 2, *out, parts=parts)
 
 
-def test_a_run_folder_that_exists(
-    run_cli: Run, tmp_path: Path, photos: Path, label_table: Path
-) -> None:
-    run = tmp_path / "run"
+def test_a_run_folder_that_exists(refuse, run_cli, photos, label_table, tmp_path, out):
+    run = tmp_path / "out"
     run.mkdir()
     (run / "metrics.json").write_text('{"fewlabel_version": "0.1"}')
     (run / "notes.txt").write_text("mine")
     # Refused before any work: the images are not even looked for.
-    arguments = ("--labels", label_table, "--out", run, *QUICK)
-    refused(run_cli("fit", "nowhere", *arguments), f"{run} exists already", "--force")
-    assert _files(run) == ["metrics.json", "notes.txt"]
+    arguments = ("--labels", label_table, *out, *QUICK)
+    refuse("fit", "nowhere", *arguments, parts=(f"{run} exists already", "--force"))
     # With --force the old run stays until the new one is whole.
-    refused(run_cli("fit", "nowhere", *arguments, "--force"), "nowhere does not exist")
-    assert _files(run) == ["metrics.json", "notes.txt"]
+    refuse("fit", "nowhere", *arguments, "--force", parts=("nowhere does not exist",))
     assert run_cli("fit", photos, *arguments, "--force").exit_code == 0
     assert "notes.txt" not in _files(run)
     assert (run / "report.html").is_file()
 
 
-def test_force_does_not_delete_what_is_no_run(
-    run_cli: Run, photos: Path, label_table: Path
-) -> None:
-    before = _files(photos)
-    result = run_cli("fit", photos, "--labels", label_table, "--out", photos, "--force")
-    refused(result, f"{photos} exists and was not written by fewlabel")
-    assert _files(photos) == before
+def test_force_does_not_delete_what_is_no_run(refuse, photos, label_table):
+    parts = (f"{photos} exists and was not written by fewlabel",)
+    refuse("fit", photos, "--labels", label_table, "--out", photos, "--force", parts=parts)
 
 
-def test_typed_labels_are_not_overwritten(run_cli: Run, tmp_path: Path, photos: Path) -> None:
-    picks = tmp_path / "picks.csv"
-    picks.write_text("path,label\n000.png,dark\n")
-    result = run_cli("select", photos, "--budget", 3, "--out", picks)
-    refused(result, f"{picks} exists already and may hold labels that were typed in", "--force")
-    assert picks.read_text() == "path,label\n000.png,dark\n"
+def test_typed_labels_are_not_overwritten(refuse, photos, label_table):
+    before = label_table.read_text()
+    parts = (f"{label_table} exists already and may hold labels that were typed in", "--force")
+    refuse("select", photos, "--budget", 3, "--out", label_table, parts=parts)
+    assert label_table.read_text() == before
 
 
 LIMITED = """
@@ -207,84 +183,65 @@ main()
 """
 
 
-def test_no_room_on_the_disk(
-    start_cli: Start, tmp_path: Path, photos: Path, label_table: Path
-) -> None:
+def test_no_room_on_the_disk(start_cli, tmp_path, photos, label_table, out):
     # The kernel refuses files above 20 kB, as a full disk would; the report is larger.
     before = _files(tmp_path)
-    out = tmp_path / "run"
-    process = start_cli("fit", photos, "--labels", label_table, "--out", out, *QUICK, code=LIMITED)
+    process = start_cli("fit", photos, "--labels", label_table, *out, *QUICK, code=LIMITED)
     output, errors = process.communicate(timeout=120)
-    assert process.returncode == 1, errors
-    assert output == ""
+    assert (process.returncode, output) == (1, ""), errors
     last = errors.splitlines()[-1]
-    assert last.startswith(f"error: No room left on the disk to write {out}")
+    assert last.startswith(f"error: No room left on the disk to write {out[1]}")
     assert "Traceback" not in errors
     assert _files(tmp_path) == before
 
 
+INTERRUPTED = """
+import os, signal, sys
+import fewlabel.files as files
+from fewlabel.cli.console import ProgressBars
+original = {what}
+def interrupted(*args):
+    {before}
+    os.kill(os.getpid(), signal.SIGINT)
+{what} = interrupted
+sys.argv[0] = "fewlabel"
+from fewlabel.cli import main; main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "before"),
+    [
+        ("ProgressBars.__call__", "pass"),
+        # Where it would hurt most: while the run folder is being written.
+        ("files._sync", "original(*args)"),
+    ],
+)
 def test_ctrl_c_during_fit_leaves_nothing(
-    start_cli: Start, tmp_path: Path, photos: Path, label_table: Path
-) -> None:
-    before = _files(tmp_path)
-    out = tmp_path / "run"
-    # Interrupted where it would hurt most: while the run folder is being written.
-    code = (
-        "import os, signal, sys, fewlabel.files as files\n"
-        "sync = files._sync\n"
-        "def interrupted(file):\n"
-        "    sync(file)\n"
-        "    os.kill(os.getpid(), signal.SIGINT)\n"
-        "files._sync = interrupted\n"
-        "sys.argv[0] = 'fewlabel'\n"
-        "from fewlabel.cli import main; main()\n"
-    )
-    process = start_cli("fit", photos, "--labels", label_table, "--out", out, *QUICK, code=code)
+    start_cli, tmp_path, photos, label_table, out, what, before
+):
+    files = _files(tmp_path)
+    code = INTERRUPTED.format(what=what, before=before)
+    process = start_cli("fit", photos, "--labels", label_table, *out, *QUICK, code=code)
     output, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
+    assert (process.returncode, output) == (130, ""), errors
     assert errors.splitlines()[-1] == "interrupted: nothing was written"
     assert "Traceback" not in errors
-    assert output == ""
-    assert _files(tmp_path) == before
-
-
-def test_ctrl_c_while_images_are_read_leaves_nothing(
-    start_cli: Start, tmp_path: Path, photos: Path, label_table: Path
-) -> None:
-    before = _files(tmp_path)
-    code = (
-        "import os, signal, sys\n"
-        "from fewlabel.cli.console import ProgressBars\n"
-        "ProgressBars.__call__ = lambda *args: os.kill(os.getpid(), signal.SIGINT)\n"
-        "sys.argv[0] = 'fewlabel'\n"
-        "from fewlabel.cli import main; main()\n"
-    )
-    out = tmp_path / "run"
-    process = start_cli("fit", photos, "--labels", label_table, "--out", out, code=code)
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
-    assert (output, errors) == ("", "interrupted: nothing was written\n")
-    assert _files(tmp_path) == before
+    assert _files(tmp_path) == files
 
 
 @pytest.mark.parametrize("stage", ["pixels", "fit"])
 def test_ctrl_c_in_a_stage_of_fit_leaves_nothing(
-    run_cli: Run,
-    tmp_path: Path,
-    photos: Path,
-    label_table: Path,
-    stage: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    run_cli, tmp_path, photos, label_table, out, stage, monkeypatch
+):
     before = _files(tmp_path)
 
-    def interrupt(self: ProgressBars, name: str, done: int, total: int) -> None:
+    def interrupt(self, name, done, total):
         if name == stage:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(ProgressBars, "__call__", interrupt)
-    out = tmp_path / "run"
-    result = run_cli("fit", photos, "--labels", label_table, "--out", out, *QUICK)
+    result = run_cli("fit", photos, "--labels", label_table, *out, *QUICK)
     assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr == "interrupted: nothing was written\n"
     assert _files(tmp_path) == before

@@ -1,9 +1,5 @@
-from __future__ import annotations
-
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from typer.testing import Result
@@ -13,7 +9,7 @@ from fewlabel.cli import bench
 Run = Callable[..., Result]
 
 
-def _record(n_labeled: int, seed: int, **others: Any) -> dict[str, Any]:
+def _record(n_labeled, seed, **others):
     return {
         "dataset": "digits",
         "n_labeled": n_labeled,
@@ -29,11 +25,11 @@ def _record(n_labeled: int, seed: int, **others: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def without_work(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def without_work(monkeypatch):
     """Records at once, and a list of what was asked for."""
     asked = []
 
-    def records(dataset: str, runs: list[dict[str, Any]], progress: Any) -> Iterator[dict]:
+    def records(dataset, runs, progress):
         for settings in runs:
             asked.append(settings)
             yield _record(settings["n_labeled"], settings["seed"])
@@ -42,7 +38,7 @@ def without_work(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return asked
 
 
-def test_a_run_in_its_own_process(run_cli: Run, tmp_path: Path) -> None:
+def test_a_run_in_its_own_process(run_cli, tmp_path):
     quick = ("--images", 200, "--features", "pixels")
     out = tmp_path / "results" / "digits.jsonl"
     arguments = ("--labels", 20, "--seeds", 3, "--selection", "random", "--json", "--out", out)
@@ -59,16 +55,14 @@ def test_a_run_in_its_own_process(run_cli: Run, tmp_path: Path) -> None:
     assert json.loads(out.read_text()) == record
 
 
-def test_a_mistake_in_the_other_process_is_one_line_here(run_cli: Run) -> None:
+def test_a_mistake_in_the_other_process_is_one_line_here(run_cli):
     result = run_cli("bench", "cifar", "--labels", 20, "--seeds", 0)
     assert result.exit_code == 2
     assert result.stderr.startswith("error: There is no benchmark 'cifar'")
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_the_table_gives_mean_and_spread_over_the_seeds(
-    run_cli: Run, without_work: list[dict[str, Any]]
-) -> None:
+def test_the_table_gives_mean_and_spread_over_the_seeds(run_cli, without_work):
     result = run_cli("bench", "digits", "--labels", "50,20", "--seeds", "0,1,2")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
@@ -80,9 +74,7 @@ def test_the_table_gives_mean_and_spread_over_the_seeds(
     ]  # fmt: skip
 
 
-def test_json_prints_one_object_a_line_and_out_appends(
-    run_cli: Run, without_work: list[dict[str, Any]], tmp_path: Path
-) -> None:
+def test_json_prints_one_object_a_line_and_out_appends(run_cli, without_work, tmp_path):
     out = tmp_path / "x.jsonl"
     out.write_text('{"earlier": 1}\n')
     result = run_cli("bench", "digits", "--labels", 20, "--seeds", "0,1", "--json", "--out", out)
@@ -90,10 +82,8 @@ def test_json_prints_one_object_a_line_and_out_appends(
     assert [json.loads(line).get("seed") for line in out.read_text().splitlines()] == [None, 0, 1]
 
 
-def test_an_interrupt_says_what_is_kept(
-    run_cli: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def records(dataset: str, runs: list[dict[str, Any]], progress: Any) -> Iterator[dict]:
+def test_an_interrupt_says_what_is_kept(run_cli, monkeypatch, tmp_path):
+    def records(dataset, runs, progress):
         yield _record(20, 0)
         raise KeyboardInterrupt
 
@@ -117,7 +107,7 @@ def test_an_interrupt_says_what_is_kept(
         ((), "Missing option '--labels'"),
     ],
 )
-def test_bad_options_are_one_line(run_cli: Run, arguments: tuple[str, ...], message: str) -> None:
+def test_bad_options_are_one_line(run_cli, arguments, message):
     result = run_cli("bench", "digits", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr

@@ -1,20 +1,18 @@
-from __future__ import annotations
-
 import pytest
 import typer
 
 from fewlabel.cli.choices import METHODS, STRATEGIES, Choices
 
 
-def _never() -> list[tuple[str, str]]:
+def _never():
     raise AssertionError("loaded")
 
 
-def test_the_default_needs_no_registry() -> None:
+def test_the_default_needs_no_registry():
     assert Choices("X", "Xs", "auto", _never).parse("auto") == "auto"
 
 
-def test_a_name_is_looked_up() -> None:
+def test_a_name_is_looked_up():
     choices = Choices("X", "Xs", "auto", lambda: [("auto", ""), ("graph", "By a graph.")])
     assert choices.parse("graph") == "graph"
     assert choices.complete("g") == [("graph", "By a graph.")]
@@ -24,6 +22,6 @@ def test_a_name_is_looked_up() -> None:
         choices.parse("x")
 
 
-def test_the_registries_hold_the_defaults() -> None:
+def test_the_registries_hold_the_defaults():
     for choices in (METHODS, STRATEGIES):
         assert choices.rows()[0][0] == choices.default

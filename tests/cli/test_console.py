@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import io
 import json
 import time
@@ -13,16 +11,16 @@ from fewlabel.cli import console
 
 
 class Terminal(io.StringIO):
-    def isatty(self) -> bool:
+    def isatty(self):
         return True
 
 
-def test_one_line_joins_lines_and_disarms_escape_sequences() -> None:
+def test_one_line_joins_lines_and_disarms_escape_sequences():
     assert console.one_line("a\n  b\r\nc é") == "a b c é"
     assert console.one_line("\x1b[31mred") == "\\x1b[31mred"
 
 
-def test_json_has_no_nan_and_no_numpy(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_no_nan_and_no_numpy(capsys):
     value = {
         "a": float("nan"),
         "b": np.float32(0.5),
@@ -40,19 +38,17 @@ def test_json_has_no_nan_and_no_numpy(capsys: pytest.CaptureFixture[str]) -> Non
     }
 
 
-def test_a_table_prints_markup_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_prints_markup_as_it_is(capsys):
     console.show_table(("class", "n"), [("[red]x[/red]", "5"), ("b\nc", "10")], right=(1,))
     assert capsys.readouterr().out == "class          n\n[red]x[/red]   5\nb c           10\n"
 
 
-def test_a_table_in_a_file_is_not_cut_at_eighty_columns(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_table_in_a_file_is_not_cut_at_eighty_columns(capsys):
     console.show_table(("", ""), [("a" * 70, "b" * 70)])
     assert capsys.readouterr().out == f"{'a' * 70}  {'b' * 70}\n"
 
 
-def test_a_warning_is_one_line_and_comes_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_is_one_line_and_comes_once(capsys):
     with console.warnings_as_lines():
         for _ in range(2):
             warnings.warn("look\nhere", UserWarning, stacklevel=1)
@@ -62,7 +58,7 @@ def test_a_warning_is_one_line_and_comes_once(capsys: pytest.CaptureFixture[str]
     assert seen.out == ""
 
 
-def test_progress_shows_only_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_shows_only_what_takes_long(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     with console.ProgressBars() as progress:
@@ -78,9 +74,7 @@ def test_progress_shows_only_what_takes_long(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(("enabled", "stream"), [(False, Terminal()), (True, io.StringIO())])
-def test_no_progress_for_json_or_without_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, enabled: bool, stream: io.StringIO
-) -> None:
+def test_no_progress_for_json_or_without_a_terminal(monkeypatch, enabled, stream):
     monkeypatch.setattr("sys.stderr", stream)
     with console.ProgressBars(enabled=enabled, delay=0) as progress:
         progress("reading", 1, 10)

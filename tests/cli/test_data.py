@@ -1,23 +1,19 @@
-from __future__ import annotations
-
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import Result
 
 BENCHMARKS = os.environ.get("FEWLABEL_DATA")
 
 
 @pytest.fixture(autouse=True)
-def no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_data(tmp_path, monkeypatch):
     monkeypatch.delenv("FEWLABEL_DATA", raising=False)
     monkeypatch.setenv("FEWLABEL_CACHE", str(tmp_path / "cache"))
 
 
-def test_list_names_each_benchmark_and_how_to_get_it(run_cli: Callable[..., Result]) -> None:
+def test_list_names_each_benchmark_and_how_to_get_it(run_cli):
     result = run_cli("data", "list")
     assert result.exit_code == 0
     assert "built in" in result.stdout
@@ -27,7 +23,7 @@ def test_list_names_each_benchmark_and_how_to_get_it(run_cli: Callable[..., Resu
     assert rows[1]["where"] is None
 
 
-def test_get_prints_the_folder_alone_on_stdout(run_cli: Callable[..., Result]) -> None:
+def test_get_prints_the_folder_alone_on_stdout(run_cli):
     result = run_cli("data", "get", "digits")
     assert result.exit_code == 0
     assert Path(result.stdout.rstrip("\n")).is_dir()
@@ -36,16 +32,14 @@ def test_get_prints_the_folder_alone_on_stdout(run_cli: Callable[..., Result]) -
     assert found["name"] == "digits"
 
 
-def test_get_refuses_an_unknown_name(run_cli: Callable[..., Result]) -> None:
+def test_get_refuses_an_unknown_name(run_cli):
     result = run_cli("data", "get", "cifar")
     assert result.exit_code == 2
     assert result.stderr.startswith("error: There is no benchmark 'cifar': choose among digits")
 
 
-def test_an_interrupted_download_says_how_to_go_on(
-    run_cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(name: str, *, progress: Callable[[int, int], None]) -> Path:
+def test_an_interrupted_download_says_how_to_go_on(run_cli, monkeypatch):
+    def interrupt(name, *, progress):
         progress(10, 100)
         raise KeyboardInterrupt
 
@@ -57,22 +51,20 @@ def test_an_interrupted_download_says_how_to_go_on(
     )
 
 
-def test_data_alone_prints_its_help(run_cli: Callable[..., Result]) -> None:
+def test_data_alone_prints_its_help(run_cli):
     result = run_cli("data")
     assert result.exit_code == 0
     assert "list" in result.stdout
 
 
-def test_make_needs_the_benchmarks(run_cli: Callable[..., Result], tmp_path: Path) -> None:
+def test_make_needs_the_benchmarks(run_cli, tmp_path):
     result = run_cli("data", "make", "combo", "--out", tmp_path / "combo")
     assert result.exit_code == 2
     assert "fewlabel data get mnist" in result.stderr
     assert not (tmp_path / "combo").exists()
 
 
-def test_make_refuses_an_existing_folder_and_a_bad_count(
-    run_cli: Callable[..., Result], tmp_path: Path
-) -> None:
+def test_make_refuses_an_existing_folder_and_a_bad_count(run_cli, tmp_path):
     (tmp_path / "photo.jpg").touch()
     result = run_cli("data", "make", "combo", "--out", tmp_path, "--force")
     assert result.exit_code == 2
@@ -83,9 +75,7 @@ def test_make_refuses_an_existing_folder_and_a_bad_count(
 
 
 @pytest.mark.data
-def test_make_writes_the_folder_and_prints_it(
-    run_cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_make_writes_the_folder_and_prints_it(run_cli, tmp_path, monkeypatch):
     if BENCHMARKS is None:
         pytest.skip("FEWLABEL_DATA is not set")
     monkeypatch.setenv("FEWLABEL_DATA", BENCHMARKS)

@@ -1,9 +1,6 @@
-from __future__ import annotations
-
 import functools
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from typer.testing import Result
@@ -14,7 +11,7 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)
-def quick_features(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_features(monkeypatch):
     """Pixels instead of a dictionary of patches, and no map of the images."""
     # The demo sets it for its own process, which is that of the tests here.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -23,9 +20,7 @@ def quick_features(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fewlabel.report.page._map_view", lambda result: None)
 
 
-def test_the_demo_runs_the_whole_pipeline(
-    run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_demo_runs_the_whole_pipeline(run_cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = run_cli("demo")
     assert result.exit_code == 0, result.output
@@ -56,13 +51,11 @@ def test_the_demo_runs_the_whole_pipeline(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["fewlabel-demo"]
 
 
-def _stop(*args: object, **options: object) -> None:
+def _stop(*args, **options):
     raise KeyboardInterrupt
 
 
-def test_the_demo_does_not_replace_what_it_did_not_write(
-    run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_demo_does_not_replace_what_it_did_not_write(run_cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "fewlabel-demo").mkdir()
     (tmp_path / "fewlabel-demo" / "photo.jpg").write_text("mine")

@@ -1,20 +1,15 @@
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import pytest
 
 from fewlabel_experiments.combo.files import write_combo
 from fewlabel_experiments.combo.generator import make_combo
 from fewlabel_experiments.combo.settings import ComboSettings
-from tests.cli.conftest import QUICK, Run, World, refused, write_table
+from tests.cli.conftest import QUICK, refused, write_table
 from tests.experiments.combo.conftest import glyphs as glyphs
 
 
-def test_figures_are_printed_and_the_report_is_written(
-    run_cli: Run, world: World, tmp_path: Path
-) -> None:
+def test_figures_are_printed_and_the_report_is_written(run_cli, world, tmp_path):
     out = tmp_path / "evaluation.html"
     arguments = ("evaluate", world.run, world.photos, "--labels", world.truth)
     result = run_cli(*arguments, "--out", out)
@@ -32,7 +27,7 @@ def test_figures_are_printed_and_the_report_is_written(
     assert sorted(row["class"] for row in found["per_class"]) == sorted(world.names)
 
 
-def test_a_class_that_the_model_does_not_know(run_cli: Run, world: World, tmp_path: Path) -> None:
+def test_a_class_that_the_model_does_not_know(run_cli, world, tmp_path):
     name = world.names[0]
     labels = ("--labels", write_table(tmp_path / "truth.csv", {"000.png": f"{name}k"}))
     result = run_cli("evaluate", world.run, world.photos, *labels)
@@ -40,9 +35,7 @@ def test_a_class_that_the_model_does_not_know(run_cli: Run, world: World, tmp_pa
     refused(result, f"did you mean '{name}'?")
 
 
-def test_a_table_with_one_label_an_image_fits_both_models(
-    run_cli: Run, world: World, tmp_path: Path
-) -> None:
+def test_a_table_with_one_label_an_image_fits_both_models(run_cli, world, tmp_path):
     first, second = world.names
     truth = write_table(tmp_path / "t.csv", {"050.png": first, "051.png": second})
     result = run_cli("evaluate", world.run, world.photos, "--labels", truth, "--json")
@@ -50,16 +43,12 @@ def test_a_table_with_one_label_an_image_fits_both_models(
 
 
 @pytest.mark.parametrize("world", ["one label"], indirect=True)
-def test_a_model_of_one_label_refuses_a_table_of_several(
-    run_cli: Run, world: World, tmp_path: Path
-) -> None:
+def test_a_model_of_one_label_refuses_a_table_of_several(run_cli, world, tmp_path):
     several = write_table(tmp_path / "several.csv", {"050.png": "dark|light"})
     refused(run_cli("evaluate", world.run, world.photos, "--labels", several), "has several labels")
 
 
-def test_the_folder_of_data_make_goes_through_fit_and_evaluate(
-    glyphs: object, run_cli: Run, tmp_path: Path
-) -> None:
+def test_the_folder_of_data_make_goes_through_fit_and_evaluate(glyphs, run_cli, tmp_path):
     settings = ComboSettings()
     combo = make_combo(120, 60, 40, seed=0, settings=settings, glyphs=glyphs)
     folder = write_combo(combo, tmp_path / "combo", seed=0, settings=settings)

@@ -1,18 +1,14 @@
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from tests.cli.conftest import Run, World, refused
+from tests.cli.conftest import refused
 
 QUICK = ("--samples", 30, "--repeats", 2)
 
 
-def test_one_image(run_cli: Run, world: World, tmp_path: Path) -> None:
+def test_one_image(run_cli, world, tmp_path):
     out = tmp_path / "why.png"
     arguments = ("explain", world.run, world.photos / "051.png", "--out", out, *QUICK)
     result = run_cli(*arguments)
@@ -31,7 +27,7 @@ def test_one_image(run_cli: Run, world: World, tmp_path: Path) -> None:
     assert json.loads(run_cli(*arguments, "--force", "--json", "--class", name).stdout) == found
 
 
-def test_one_image_of_several_by_name(run_cli: Run, world: World, tmp_path: Path) -> None:
+def test_one_image_of_several_by_name(run_cli, world, tmp_path):
     arguments = ("explain", world.run, world.photos, "--out", tmp_path / "why.png", *QUICK)
     result = run_cli(*arguments, "--name", "004.png", "--json")
     assert json.loads(result.stdout)["explained"][0]["class"] in world.names
@@ -40,7 +36,7 @@ def test_one_image_of_several_by_name(run_cli: Run, world: World, tmp_path: Path
     refused(run_cli(*arguments, "--name", "04.png"), "no image called 04.png: did you mean 0")
 
 
-def test_a_sheet(run_cli: Run, world: World, tmp_path: Path) -> None:
+def test_a_sheet(run_cli, world, tmp_path):
     out = tmp_path / "sheet.png"
     arguments = ("explain", world.run, world.photos, "--grid", 5, "--out", out, *QUICK)
     result = run_cli(*arguments, "--labels", world.truth, "--json")
@@ -56,9 +52,7 @@ def test_a_sheet(run_cli: Run, world: World, tmp_path: Path) -> None:
     assert {row["truth"] for row in unknown} == {None}
 
 
-def test_a_photo_of_8_by_8_is_explained_by_a_model_of_larger_ones(
-    run_cli: Run, tmp_path: Path
-) -> None:
+def test_a_photo_of_8_by_8_is_explained_by_a_model_of_larger_ones(run_cli, tmp_path):
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (30, 28, 28)) // 2 + 127 * (np.arange(30) % 2)[:, None, None]
     np.savez(tmp_path / "x.npz", X=X.astype(np.uint8), y=np.arange(30) % 2)
@@ -71,16 +65,14 @@ def test_a_photo_of_8_by_8_is_explained_by_a_model_of_larger_ones(
     assert json.loads(result.stdout)["explained"][0]["n_segments"] == 49
 
 
-def test_a_photo_of_12000_by_9000_is_refused_without_being_decoded(
-    run_cli: Run, world: World, tmp_path: Path
-) -> None:
+def test_a_photo_of_12000_by_9000_is_refused_without_being_decoded(run_cli, world, tmp_path):
     Image.new("1", (12_000, 9_000)).save(tmp_path / "huge.png")
     result = run_cli("explain", world.run, tmp_path / "huge.png", "--out", tmp_path / "why.png")
     refused(result, "huge.png", "the image has 108 megapixels, more than the 100 that are read")
     assert not (tmp_path / "why.png").exists()
 
 
-def test_an_unreadable_image(run_cli: Run, world: World, tmp_path: Path) -> None:
+def test_an_unreadable_image(run_cli, world, tmp_path):
     (tmp_path / "broken.jpg").write_text("no image")
     out = ("--out", tmp_path / "why.png")
     result = run_cli("explain", world.run, tmp_path / "broken.jpg", *out)
@@ -89,21 +81,19 @@ def test_an_unreadable_image(run_cli: Run, world: World, tmp_path: Path) -> None
     refused(result, "nowhere.jpg does not exist")
 
 
-def test_an_unknown_class_is_refused_with_a_suggestion(
-    run_cli: Run, world: World, tmp_path: Path
-) -> None:
+def test_an_unknown_class_is_refused_with_a_suggestion(run_cli, world, tmp_path):
     arguments = ("explain", world.run, world.photos, "--out", tmp_path / "why.png")
     name = world.names[1]
     refused(run_cli(*arguments, "--class", name[:-1]), f"did you mean '{name}'?")
 
 
-def test_a_folder_without_a_model(run_cli: Run, world: World, tmp_path: Path) -> None:
+def test_a_folder_without_a_model(run_cli, world, tmp_path):
     out = ("--out", tmp_path / "why.png")
     result = run_cli("explain", world.photos, world.photos / "001.png", *out)
     refused(result, "holds no model (model/manifest.json is missing)")
 
 
-def test_options_that_do_not_go_together(run_cli: Run, world: World, tmp_path: Path) -> None:
+def test_options_that_do_not_go_together(run_cli, world, tmp_path):
     arguments = ("explain", world.run, world.photos, "--out", tmp_path / "why.png")
     labels = ("--labels", world.truth)
     refused(run_cli(*arguments, *labels), "--labels is for a sheet: add --grid 12")
@@ -112,9 +102,7 @@ def test_options_that_do_not_go_together(run_cli: Run, world: World, tmp_path: P
     refused(run_cli(*arguments, "--samples", 3), "whole number of at least 10, got 3")
 
 
-def test_without_captum_the_extra_is_named(
-    run_cli: Run, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_captum_the_extra_is_named(run_cli, world, tmp_path, monkeypatch):
     monkeypatch.setattr("fewlabel.extras.is_installed", lambda name: name != "captum")
     out = ("--out", tmp_path / "why.png")
     result = run_cli("explain", world.run, world.photos / "001.png", *out)

@@ -1,19 +1,15 @@
-from __future__ import annotations
-
 import signal
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from fewlabel.cli.failures import CommandGroup, Stopped, command_of
 from fewlabel.errors import DataError, DownloadError
 
 
-def _run(function: Callable[..., None], *args: str) -> Result:
+def _run(function, *args):
     app = typer.Typer(cls=CommandGroup, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command("work")(function)
     # With one command Typer would make no group.
@@ -21,14 +17,14 @@ def _run(function: Callable[..., None], *args: str) -> Result:
     return CliRunner().invoke(app, ["work", *args], prog_name="fewlabel")
 
 
-def _raiser(error: BaseException) -> Callable[[], None]:
-    def work() -> None:
+def _raiser(error):
+    def work():
         raise error
 
     return work
 
 
-def _interrupt_with_note() -> KeyboardInterrupt:
+def _interrupt_with_note():
     error = KeyboardInterrupt()
     error.add_note("2 runs are in x.jsonl.")
     return error
@@ -45,14 +41,14 @@ def _interrupt_with_note() -> KeyboardInterrupt:
         (BrokenPipeError(), 141, ""),
     ],
 )
-def test_a_failure_is_one_line_and_a_code(error: BaseException, code: int, line: str) -> None:
+def test_a_failure_is_one_line_and_a_code(error, code, line):
     result = _run(_raiser(error))
     assert result.exit_code == code
     assert result.stderr == line
     assert result.stdout == ""
 
 
-def test_a_fault_keeps_its_traceback_and_asks_for_a_report() -> None:
+def test_a_fault_keeps_its_traceback_and_asks_for_a_report():
     result = _run(_raiser(ZeroDivisionError("odd")))
     assert result.exit_code == 1
     assert "Traceback" in result.stderr
@@ -60,30 +56,28 @@ def test_a_fault_keeps_its_traceback_and_asks_for_a_report() -> None:
     assert result.stderr.splitlines()[-1].startswith("error: this is a fault of fewlabel")
 
 
-def test_a_usage_error_is_one_line_that_names_the_help() -> None:
+def test_a_usage_error_is_one_line_that_names_the_help():
     result = _run(_raiser(RuntimeError()), "--nonsense")
     assert result.exit_code == 2
     assert result.stderr == "error: No such option: --nonsense. See `fewlabel work --help`.\n"
 
 
-def test_the_command_is_remembered_quoted() -> None:
+def test_the_command_is_remembered_quoted():
     seen = []
 
-    def work(ctx: typer.Context, folder: str) -> None:
+    def work(ctx: typer.Context, folder: str):
         seen.append(command_of(ctx))
 
     assert _run(work, "my photos").exit_code == 0
     assert seen == ["fewlabel work 'my photos'"]
 
 
-def _end(process: subprocess.Popen) -> tuple[int, str]:
+def _end(process):
     _, errors = process.communicate(timeout=60)
     return process.returncode, errors
 
 
-def test_a_reader_that_goes_away_leaves_no_traceback(
-    start_cli: Callable[..., subprocess.Popen],
-) -> None:
+def test_a_reader_that_goes_away_leaves_no_traceback(start_cli):
     process = start_cli("data", "list")
     process.stdout.close()
     process.stdout = None
@@ -92,9 +86,7 @@ def test_a_reader_that_goes_away_leaves_no_traceback(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [("--version",), ("data", "list")])
-def test_a_full_output_is_one_line(
-    start_cli: Callable[..., subprocess.Popen], arguments: tuple[str, ...]
-) -> None:
+def test_a_full_output_is_one_line(start_cli, arguments):
     full = "import sys; sys.stdout = open('/dev/full', 'w'); from fewlabel.cli import main; main()"
     process = start_cli(*arguments, code=full)
     assert _end(process) == (1, "error: No room left on the disk: free some space.\n")
@@ -119,9 +111,7 @@ main()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_cleans_up_once(
-    start_cli: Callable[..., subprocess.Popen], number: int, code: int
-) -> None:
+def test_a_signal_cleans_up_once(start_cli, number, code):
     process = start_cli("wait", code=WAITS)
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
@@ -132,9 +122,7 @@ def test_a_signal_cleans_up_once(
     assert errors == "interrupted: nothing was written\n"
 
 
-def test_what_the_parent_ignores_stays_ignored(
-    start_cli: Callable[..., subprocess.Popen],
-) -> None:
+def test_what_the_parent_ignores_stays_ignored(start_cli):
     code = (
         "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "from fewlabel.cli.failures import catch_signals; catch_signals()\n"

@@ -1,22 +1,17 @@
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import Result
 
 from fewlabel import extras, pipeline
 from fewlabel.explain import sheets
 from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
-from tests.cli.conftest import QUICK, Run, World, draw, refused, rows_of, write_table
+from tests.cli.conftest import QUICK, draw, refused, rows_of, write_table
 
 GRAPH = ("--features", "pixels", "--method", "graph")
 
 
-def test_the_run_is_whole_and_its_figures_are_printed(world: World) -> None:
+def test_the_run_is_whole_and_its_figures_are_printed(world):
     assert world.printed.exit_code == 0, world.printed.output
     names = {path.name for path in world.run.iterdir()}
     assert names == {
@@ -36,7 +31,7 @@ def test_the_run_is_whole_and_its_figures_are_printed(world: World) -> None:
     assert np.mean(right) > 0.9
 
 
-def test_labels_from_folders_and_json(run_cli: Run, tmp_path: Path) -> None:
+def test_labels_from_folders_and_json(run_cli, tmp_path):
     for name in ("dark", "light"):
         draw(tmp_path / "sorted" / name, 4 if name == "dark" else 5, classes=("dark", "light"))
     out = tmp_path / "run"
@@ -61,22 +56,22 @@ def test_labels_from_folders_and_json(run_cli: Run, tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_in_a_table_of_several_labels_are_one_line(
-    run_cli: Run, world: World, tmp_path: Path, rows: dict[str, str], message: str
-) -> None:
+    run_cli, world, tmp_path, rows, message
+):
     labels = ("--labels", write_table(tmp_path / "l.csv", rows))
     refused(run_cli("fit", world.photos, *labels, "--out", tmp_path / "run", *QUICK), message)
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("command", ["fit", "bench"])
-def test_help_lists_the_methods(run_cli: Run, command: str) -> None:
+def test_help_lists_the_methods(run_cli, command):
     text = " ".join(run_cli(command, "--help").stdout.split())
     assert "Methods: auto Compares those that suit" in text
     for name in ("graph", "supervised", "self-training"):
         assert f" {name} " in text
 
 
-def test_a_wrong_method_is_answered_with_the_nearest(run_cli: Run, tmp_path: Path) -> None:
+def test_a_wrong_method_is_answered_with_the_nearest(run_cli, tmp_path):
     arguments = ("--labels", "folders", "--out", tmp_path / "run", "--method", "supervise")
     result = run_cli("fit", tmp_path, *arguments)
     refused(result, "'--method': 'supervise' is not one of auto,", "Did you mean supervised?")
@@ -86,7 +81,7 @@ def test_a_wrong_method_is_answered_with_the_nearest(run_cli: Run, tmp_path: Pat
 
 
 @pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> None:
+def trained(monkeypatch):
     """Pretend that the fit trained a network, which takes minutes."""
     fit_images = pipeline.fit_images
 
@@ -104,7 +99,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def few(monkeypatch):
     """Collect how many predictions are explained, and explain none."""
     asked: list[int] = []
     monkeypatch.setattr(
@@ -115,10 +110,10 @@ def few(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture
-def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def without(monkeypatch):
     """Pretend that a package is not installed."""
 
-    def hide(package: str) -> None:
+    def hide(package):
         found = extras.is_installed
         for module in (extras, sheets):
             monkeypatch.setattr(module, "is_installed", lambda n: n != package and found(n))
@@ -127,19 +122,17 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def fit(run_cli: Run, photos: Path, label_table: Path, tmp_path: Path) -> Callable[..., Result]:
+def fit(run_cli, photos, label_table, tmp_path):
     """Fit the photos by the graph, into ``run``."""
 
-    def run(*options: object, out: Path = tmp_path / "run") -> Result:
+    def run(*options, out=tmp_path / "run"):
         return run_cli("fit", photos, "--labels", label_table, "--out", out, *GRAPH, *options)
 
     return run
 
 
 @pytest.mark.usefixtures("trained", "few")
-def test_training_is_in_the_figures_the_report_and_the_event_files(
-    fit: Callable[..., Result], tmp_path: Path
-) -> None:
+def test_training_is_in_the_figures_the_report_and_the_event_files(fit, tmp_path):
     curves = ("--tensorboard", tmp_path / "curves")
     result = fit(*curves)
     assert result.exit_code == 0, result.output
@@ -162,7 +155,7 @@ def test_training_is_in_the_figures_the_report_and_the_event_files(
 
 
 @pytest.mark.usefixtures("few")
-def test_a_fit_without_networks_has_no_curves(fit: Callable[..., Result], tmp_path: Path) -> None:
+def test_a_fit_without_networks_has_no_curves(fit, tmp_path):
     result = fit("--tensorboard", tmp_path / "curves")
     assert result.exit_code == 0, result.output
     assert "no network was trained, so there are no curves" in result.stderr
@@ -179,8 +172,8 @@ def test_a_fit_without_networks_has_no_curves(fit: Callable[..., Result], tmp_pa
     ],
 )
 def test_a_missing_package_is_named_before_anything_is_read(
-    run_cli: Run, tmp_path: Path, without: Callable, option, package: str, extra: str
-) -> None:
+    run_cli, tmp_path, without, option, package, extra
+):
     without(package)
     labels = ("--labels", tmp_path / "none.csv")
     result = run_cli("fit", tmp_path / "nothing", *labels, "--out", tmp_path / "run", *option)
@@ -198,8 +191,8 @@ def test_a_missing_package_is_named_before_anything_is_read(
     ],
 )
 def test_a_few_predictions_are_explained_by_default(
-    fit: Callable, few: list[int], without: Callable, option, installed: bool, asked_for: list[int]
-) -> None:
+    fit, few, without, option, installed, asked_for
+):
     if not installed:
         without("captum")
     result = fit(*option)
@@ -207,5 +200,5 @@ def test_a_few_predictions_are_explained_by_default(
     assert few == asked_for
 
 
-def test_a_number_of_explanations_is_a_number(fit: Callable[..., Result]) -> None:
+def test_a_number_of_explanations_is_a_number(fit):
     refused(fit("--explain", "some"), "expected a whole number")

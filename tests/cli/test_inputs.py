@@ -1,7 +1,4 @@
-from __future__ import annotations
-
 import os
-from pathlib import Path
 
 import pytest
 
@@ -9,7 +6,7 @@ from fewlabel.cli.inputs import check_labels_exist, check_new_file
 from fewlabel.errors import LabelError, UsageError
 
 
-def test_an_existing_file_is_kept_unless_forced(tmp_path: Path) -> None:
+def test_an_existing_file_is_kept_unless_forced(tmp_path):
     target = tmp_path / "picks.csv"
     target.write_text("work of a day")
     with pytest.raises(
@@ -20,7 +17,7 @@ def test_an_existing_file_is_kept_unless_forced(tmp_path: Path) -> None:
     assert target.read_text() == "work of a day"
 
 
-def test_an_output_must_be_a_file_in_a_folder(tmp_path: Path) -> None:
+def test_an_output_must_be_a_file_in_a_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is a folder: give the name of a file"):
         check_new_file(str(tmp_path), force=True, holds="labels")
@@ -30,9 +27,7 @@ def test_an_output_must_be_a_file_in_a_folder(tmp_path: Path) -> None:
         check_new_file(os.devnull, force=True, holds="labels")
 
 
-def test_a_folder_without_permission_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_without_permission_is_named(tmp_path, monkeypatch):
     # The tests may run as root, who may write anywhere.
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(UsageError, match="no permission to write in"):
@@ -40,7 +35,7 @@ def test_a_folder_without_permission_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_labels_must_exist() -> None:
+def test_labels_must_exist():
     check_labels_exist("folders")
     with pytest.raises(LabelError, match=r"nowhere.csv does not exist: make it with"):
         check_labels_exist("nowhere.csv")

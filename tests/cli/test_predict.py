@@ -1,15 +1,12 @@
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.cli.conftest import Run, World, refused, rows_of
+from tests.cli.conftest import refused, rows_of
 
 
-def test_new_images_are_labeled(run_cli: Run, world: World, tmp_path: Path) -> None:
+def test_new_images_are_labeled(run_cli, world, tmp_path):
     truth = world.draw(tmp_path / "new", 40)
     (tmp_path / "new" / "broken.png").write_text("no image")
     out = tmp_path / "predictions.csv"
@@ -29,7 +26,7 @@ def test_new_images_are_labeled(run_cli: Run, world: World, tmp_path: Path) -> N
         assert counts[name]["mean_confidence"] == pytest.approx(0.9, abs=0.1)
 
 
-def test_a_damaged_model_is_one_line(run_cli: Run, world: World, tmp_path: Path) -> None:
+def test_a_damaged_model_is_one_line(run_cli, world, tmp_path):
     (tmp_path / "run" / "model").mkdir(parents=True)
     manifest = (world.run / "model" / "manifest.json").read_text()
     (tmp_path / "run" / "model" / "manifest.json").write_text(manifest[:-20])

@@ -1,9 +1,6 @@
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from typer.testing import Result
@@ -15,14 +12,14 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def coin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Coin:
+def coin(monkeypatch, tmp_path):
     """A study that takes no time, whatever name is asked for."""
     study = Coin(tmp_path / "coin")
     monkeypatch.setattr(registry, "find_study", lambda name: study)
     return study
 
 
-def test_the_table_sets_published_beside_ours(run_cli: Run, coin: Coin, tmp_path: Path) -> None:
+def test_the_table_sets_published_beside_ours(run_cli, coin, tmp_path):
     out = tmp_path / "run"
     result = run_cli("reproduce", "coin", "--out", out)
     assert result.exit_code == 0, result.output
@@ -37,7 +34,7 @@ def test_the_table_sets_published_beside_ours(run_cli: Run, coin: Coin, tmp_path
     assert "coin, seed 1: two 62.00 %" in result.stderr
 
 
-def test_json_is_all_that_stdout_gets(run_cli: Run, coin: Coin, tmp_path: Path) -> None:
+def test_json_is_all_that_stdout_gets(run_cli, coin, tmp_path):
     result = run_cli("reproduce", "coin", "--quick", "--json", "--out", tmp_path / "run")
     found = json.loads(result.stdout)
     assert found["study"] == "coin"
@@ -47,9 +44,7 @@ def test_json_is_all_that_stdout_gets(run_cli: Run, coin: Coin, tmp_path: Path) 
     assert str(tmp_path / "run" / "ours.csv") in found["files"]
 
 
-def test_the_folder_is_named_after_the_study(
-    run_cli: Run, coin: Coin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_folder_is_named_after_the_study(run_cli, coin, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     run_cli("reproduce", "coin", "--seeds", "3")
     run_cli("reproduce", "coin", "--quick")
@@ -57,7 +52,7 @@ def test_the_folder_is_named_after_the_study(
     assert (tmp_path / "fewlabel-coin-quick" / "tables.md").is_file()
 
 
-def test_ctrl_c_says_what_is_kept(run_cli: Run, coin: Coin, tmp_path: Path) -> None:
+def test_ctrl_c_says_what_is_kept(run_cli, coin, tmp_path):
     coin.fail_at = ("two", 0)
     out = tmp_path / "run"
     result = run_cli("reproduce", "coin", "--out", out)
@@ -70,7 +65,7 @@ def test_ctrl_c_says_what_is_kept(run_cli: Run, coin: Coin, tmp_path: Path) -> N
     assert coin.computed.count(("one", 0)) == 1
 
 
-def test_an_unknown_study_is_answered_with_names(run_cli: Run) -> None:
+def test_an_unknown_study_is_answered_with_names(run_cli):
     result = run_cli("reproduce", "clusters")
     assert result.exit_code == 2
     assert result.stderr.startswith("error: There is no study 'clusters': choose among clusters-a")
@@ -90,13 +85,7 @@ def test_an_unknown_study_is_answered_with_names(run_cli: Run) -> None:
         (("--show-preprocessing",), "clusters-a does not preprocess its images"),
     ],
 )
-def test_mistakes_are_one_line(
-    run_cli: Run,
-    arguments: tuple[str, ...],
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
+def test_mistakes_are_one_line(run_cli, arguments, message, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     result = run_cli("reproduce", "clusters-a", *arguments)
     assert result.exit_code == 2
@@ -106,25 +95,21 @@ def test_mistakes_are_one_line(
 
 
 @pytest.mark.parametrize("command", [("reproduce", "combo"), ("data", "make", "combo")])
-def test_where_the_studies_are_not_installed_it_is_said(
-    run_cli: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...]
-) -> None:
+def test_where_the_studies_are_not_installed_it_is_said(run_cli, monkeypatch, tmp_path, command):
     monkeypatch.setattr("fewlabel.cli.reproduce.find_spec", lambda name: None)
     result = run_cli(*command, "--out", tmp_path / "x")
     assert result.exit_code == 2
     assert "The published studies are not installed: install fewlabel from" in result.stderr
 
 
-def test_a_folder_with_other_files_is_left_alone(run_cli: Run, coin: Coin, tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_left_alone(run_cli, coin, tmp_path):
     (tmp_path / "photo.jpg").write_text("mine")
     result = run_cli("reproduce", "coin", "--out", tmp_path)
     assert result.exit_code == 2
     assert "holds other files" in result.stderr
 
 
-def test_preprocessing_is_drawn_and_nothing_is_run(
-    run_cli: Run, coin: Coin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_preprocessing_is_drawn_and_nothing_is_run(run_cli, coin, monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr(coin, "sizes", ("n_labeled", "n_unlabeled", "n_test"))
     monkeypatch.setattr(coin, "show_preprocessing", lambda *given: asked.append(given))

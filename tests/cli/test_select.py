@@ -1,14 +1,11 @@
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import QUICK, Run, World, refused, rows_of
+from tests.cli.conftest import QUICK, refused, rows_of
 
 
-def test_a_table_to_fill_in(run_cli: Run, photos: Path, tmp_path: Path) -> None:
+def test_a_table_to_fill_in(run_cli, photos, tmp_path):
     out = tmp_path / "picks.csv"
     result = run_cli("select", photos, "--budget", 4, "--audit", 3, "--out", out, *QUICK)
     assert result.exit_code == 0, result.output
@@ -21,7 +18,7 @@ def test_a_table_to_fill_in(run_cli: Run, photos: Path, tmp_path: Path) -> None:
     assert f"fewlabel fit {photos} --labels {out} --out run" in result.stdout
 
 
-def test_what_is_labeled_is_not_chosen_again(run_cli: Run, world: World, tmp_path: Path) -> None:
+def test_what_is_labeled_is_not_chosen_again(run_cli, world, tmp_path):
     arguments = ("--budget", 5, "--labels", world.labels, "--json", *QUICK)
     result = run_cli("select", world.photos, "--out", tmp_path / "p.csv", *arguments)
     assert result.exit_code == 0, result.output
@@ -37,7 +34,7 @@ def test_what_is_labeled_is_not_chosen_again(run_cli: Run, world: World, tmp_pat
     assert all(row["label"].strip("|") == before[row["path"]].strip("|") for row in rows[:40])
 
 
-def test_a_table_is_replaced_with_force(run_cli: Run, photos: Path, tmp_path: Path) -> None:
+def test_a_table_is_replaced_with_force(run_cli, photos, tmp_path):
     out = tmp_path / "picks.csv"
     out.write_text("old")
     arguments = ("--budget", 2, "--method", "random", "--out", out, "--force")
@@ -46,12 +43,12 @@ def test_a_table_is_replaced_with_force(run_cli: Run, photos: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("command", ["select", "bench"])
-def test_help_lists_the_strategies(run_cli: Run, command: str) -> None:
+def test_help_lists_the_strategies(run_cli, command):
     text = " ".join(run_cli(command, "--help").stdout.split())
     assert "Selection strategies: representatives Take typical images" in text
 
 
-def test_a_wrong_strategy_is_answered_with_the_nearest(run_cli: Run, tmp_path: Path) -> None:
+def test_a_wrong_strategy_is_answered_with_the_nearest(run_cli, tmp_path):
     arguments = ("--budget", 2, "--out", tmp_path / "p.csv", "--method", "medoid")
     result = run_cli("select", tmp_path, *arguments)
     refused(result, "'--method': 'medoid' is not one of representatives,", "Did you mean medoids?")
