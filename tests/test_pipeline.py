@@ -97,7 +97,7 @@ def test_classes_that_cannot_be_learned_are_named(shapes):
 
 def test_a_method_for_one_label_is_refused_where_there_are_several(shapes):
     with pytest.raises(UsageError, match=r"one label an image|must be one of"):
-        shapes.fit(method="student")
+        shapes.fit(method="propagated")
 
 
 def test_what_more_labels_would_bring_or_why_that_is_unknown(digits):

@@ -86,12 +86,12 @@ def _print(found: dict[str, Any]) -> None:
     headings = ("class", "images", *(name.replace("_", " ") for name in _OF_CLASS))
     worst_first = sorted(
         found["per_class"],
-        key=lambda row: (row["f1"] is None, row["f1"]),
+        key=lambda row: (row["average_precision"] is None, row["average_precision"]),
     )
     show_table(
         headings,
         [
-            (row["class"], f"{row['support']:,}", *(percent(row.get(name)) for name in _OF_CLASS))
+            (row["class"], f"{row['support']:,}", *(percent(row[name]) for name in _OF_CLASS))
             for row in worst_first
         ],
         right=range(1, len(headings)),
