@@ -25,6 +25,7 @@ SKIP = ("fewlabel.cli", "fewlabel.__main__")
 SHORT = (
     *(f"fewlabel.data.task.{name}" for name in ("Task.", "SingleLabel", "MultiLabel")),
     *(f"fewlabel.nets.batches.{name}." for name in ("Batch", "TrainingSet")),
+    *(f"fewlabel.evaluate.candidate.{name}." for name in ("Problem", "Fitted", "Candidate")),
     "fewlabel.nets.loop.Trainer.",
     "fewlabel.nets.network.Network.",
 )

@@ -12,7 +12,7 @@ from scipy.special import expit
 from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.data.calibration import Temperature
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import as_asked, calibrate_apart
+from fewlabel.evaluate import calibrate_apart
 from fewlabel.evaluate import choose_candidate as choose
 
 
@@ -173,11 +173,11 @@ def test_each_fold_of_several_labels_is_calibrated_on_the_others():
 
 def test_what_was_asked_for_is_marked():
     candidates = {"good": make_proba(Y, [0]), "bad": make_proba(Y, range(20))}
-    choice = choose_single(Y, candidates)
-    assert as_asked(choice, "good") is choice
-    other = as_asked(choice, "bad")
+    assert choose_single(Y, candidates, asked="good") == choose_single(Y, candidates)
+    other = choose_single(Y, candidates, asked="bad")
+    assert other.name == "bad"
     assert [row.chosen for row in other.table] == [False, True]
-    assert other.table[0].why == "most accurate, but bad was asked for"
+    assert [row.why for row in other.table] == ["most accurate, but bad was asked for", "asked for"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import cross_fit, held_out, label_folds
+from fewlabel.evaluate import held_out, label_folds
 
 deal = partial(label_folds, SingleLabel())
 
@@ -86,33 +86,6 @@ def test_copies_with_different_labels_stay_together():
     assert not result.unseen.any()
 
 
-def test_cross_fit_gives_each_label_its_own_row():
-    y = make_labels(40)
-    seen = []
-
-    def predict(train, held):
-        assert not set(train) & set(held)
-        assert (y[train] >= 0).all()
-        seen.append(held)
-        return np.eye(200)[held]  # a row that names the image
-
-    folds = deal(y, None, None, np.random.default_rng(0))
-    proba = cross_fit(folds, predict)
-    np.testing.assert_array_equal(proba.argmax(axis=1), folds.labeled)
-    assert len(seen) == 10
-
-
-def test_a_model_that_remembers_gains_nothing():
-    y = make_labels(60, 2)
-
-    def remember(train, held):
-        known = set(train.tolist())
-        return np.array([np.eye(2)[y[i]] if i in known else [0.5, 0.5] for i in held])
-
-    folds = deal(y, None, None, np.random.default_rng(0))
-    np.testing.assert_array_equal(cross_fit(folds, remember), 0.5)
-
-
 @pytest.mark.parametrize(
     ("call", "text"),
     [
@@ -142,21 +115,6 @@ def test_a_model_that_remembers_gains_nothing():
 def test_bad_labels_are_named(call, text):
     with pytest.raises(UsageError, match=text):
         call(np.random.default_rng(0))
-
-
-@pytest.mark.parametrize(
-    ("predict", "text"),
-    [
-        (lambda train, held: np.full((len(held) + 1, 2), 0.5), r"Got \(2, 2\) for 1 images"),
-        (lambda train, held: np.full((1, 2 + held[0]), 1 / (2 + held[0])), "the same classes"),
-        (lambda train, held: np.zeros(1), r"Got \(1,\) for 1 images"),
-    ],
-)
-def test_bad_predictions_are_named(predict, text):
-    y = np.array([0, 1, 0])
-    folds = deal(y, None, None, np.random.default_rng(0))
-    with pytest.raises(UsageError, match=text):
-        cross_fit(folds, predict)
 
 
 def test_images_whose_label_no_other_fold_teaches_are_marked():

@@ -31,17 +31,9 @@ def test_equal_mass_bins_hold_equally_many():
     np.testing.assert_allclose(curve.accuracy, curve.confidence, atol=0.04)
 
 
-def test_equal_width_bins_leave_out_the_empty_ones():
-    curve = reliability_curve([1, 0, 1], [0.05, 0.95, 1.0], n_bins=10, strategy="equal_width")
-    np.testing.assert_allclose(curve.confidence, [0.05, 0.975])
-    np.testing.assert_allclose(curve.accuracy, [1.0, 0.5])
-    np.testing.assert_array_equal(curve.count, [1, 2])
-
-
-@pytest.mark.parametrize("strategy", ["equal_mass", "equal_width"])
-def test_calibration_error_measures_the_shift(strategy):
-    right = expected_calibration_error(*simulated(), strategy=strategy)
-    wrong = expected_calibration_error(*simulated(shift=0.2), strategy=strategy)
+def test_calibration_error_measures_the_shift():
+    right = expected_calibration_error(*simulated())
+    wrong = expected_calibration_error(*simulated(shift=0.2))
     assert right < 0.02
     assert wrong == pytest.approx(0.2, abs=0.02)
 
@@ -97,7 +89,6 @@ def test_coverage_is_none_where_the_most_confident_are_wrong():
         (lambda: reliability_curve([1], 0.5), "must hold 1 numbers"),
         (lambda: reliability_curve([1, 1], [1.5, np.nan]), "2 of them out of range"),
         (lambda: reliability_curve([1], [0.5], n_bins=0), "'n_bins' parameter must be at least 1"),
-        (lambda: reliability_curve([1], [0.5], strategy="x"), "one of equal_mass, equal_width"),
         (lambda: coverage_at_accuracy([1], [0.5], 95), "'target' parameter must be above 0"),
     ],
 )

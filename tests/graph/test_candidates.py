@@ -7,6 +7,7 @@ from fewlabel.evaluate.registry import REGISTRY
 from fewlabel.graph import FewLabelClassifier, deal_folds
 from fewlabel.graph.candidates import (
     METHODS,
+    _cross_fit,
     _preferred_methods,
     _preferred_spread,
     _SharedFit,
@@ -48,6 +49,20 @@ def test_every_candidate_is_fitted_and_cross_fitted():
     assert shared.settings["alpha"] in ALPHAS
     assert shared.settings["class_prior"] in ("uniform", "labels")
     assert shared.settings["C"] in PENALTIES
+
+
+def test_cross_fitting_gives_each_label_its_own_row():
+    X, y = problem(n_labeled=40)
+    folds, seen = label_folds(TASK, y, None, None, np.random.default_rng(0)), []
+
+    def predict(train, held):
+        assert not set(train) & set(held)
+        assert (y[train] >= 0).all()
+        seen.append(held)
+        return np.eye(len(X))[held]  # a row that names the image
+
+    assert _cross_fit(folds, predict).argmax(axis=1).tolist() == folds.labeled.tolist()
+    assert len(seen) == 10
 
 
 def test_the_baseline_is_cross_fitted_on_the_shared_folds():

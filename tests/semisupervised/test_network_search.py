@@ -202,7 +202,7 @@ def test_no_time_is_spent_on_networks_that_are_not_kept(digits, main, monkeypatc
         monkeypatch.setattr(way, "most_rounds", 1)
 
     def main_job_wins(task, y_true, candidates, prefer=(), **settings):
-        choice = choose(candidates, y_true, prefer=prefer, **settings)
+        choice = choose(task, y_true, candidates, prefer=prefer, **settings)
         last = list(candidates)[-1]
         return replace(choice, name=last) if "supervised" in candidates else choice
 

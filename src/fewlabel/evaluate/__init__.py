@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fewlabel.evaluate.calibrate import calibrate_apart
 from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
-from fewlabel.evaluate.choose import CandidateScore, Choice, as_asked, choose_candidate
-from fewlabel.evaluate.crossfit import LabelFolds, cross_fit, held_out, label_folds
-from fewlabel.evaluate.estimates import AccuracyEstimate, audit_estimate, estimate_accuracy
+from fewlabel.evaluate.choose import CandidateScore, Choice, choose_candidate
+from fewlabel.evaluate.crossfit import LabelFolds, held_out, label_folds
+from fewlabel.evaluate.estimates import AccuracyEstimate, estimate_accuracy
 from fewlabel.evaluate.learning_curve import (
     CurveValue,
     LearningCurve,
@@ -38,15 +38,12 @@ __all__ = [
     "LearningCurve",
     "Problem",
     "ReliabilityCurve",
-    "as_asked",
-    "audit_estimate",
     "calibrate_apart",
     "candidate_names",
     "choose_candidate",
     "confusion_matrix",
     "coverage_accuracy_curve",
     "coverage_at_accuracy",
-    "cross_fit",
     "estimate_accuracy",
     "expected_calibration_error",
     "fit_learning_curve",

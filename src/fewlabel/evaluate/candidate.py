@@ -70,20 +70,7 @@ class Problem:
     shared: dict[Hashable, Any] = field(default_factory=dict)
 
     def once(self, key: Hashable, compute: Callable[[], Made]) -> Made:
-        """Return what several candidates share, and compute it for the first that asks.
-
-        Parameters
-        ----------
-        key : hashable
-            Its name.
-        compute : callable
-            Computes it.
-
-        Returns
-        -------
-        object
-            What ``compute`` returned when it was first called.
-        """
+        """Return what several candidates share; ``compute`` it for the first that asks."""
         if key not in self.shared:
             self.shared[key] = compute()
         found: Made = self.shared[key]
@@ -129,30 +116,11 @@ class Fitted(ABC):
 
     @abstractmethod
     def predict_proba(self, rows: np.ndarray) -> np.ndarray:
-        """Return uncalibrated probabilities of new images.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (m, d)
-            What ``extractor`` gave for them.
-
-        Returns
-        -------
-        ndarray of shape (m, K)
-            Probabilities, float64.
-        """
+        """Return uncalibrated probabilities (m, K) of rows (m, d) that ``extractor`` gave."""
 
     @abstractmethod
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what predicting needs, for `Candidate.from_state`.
-
-        Returns
-        -------
-        arrays : dict of str to ndarray
-            Arrays.
-        meta : dict
-            JSON types.
-        """
+        """Return what predicting needs, as arrays and JSON types, for `Candidate.from_state`."""
 
 
 class Candidate(ABC):
@@ -173,54 +141,17 @@ class Candidate(ABC):
     tasks: ClassVar[tuple[Task, ...]] = (SingleLabel(), MultiLabel())
 
     def why_not(self, problem: Problem) -> str:
-        """Return why it cannot learn from this.
-
-        Parameters
-        ----------
-        problem : Problem
-            What there is to learn.
-
-        Returns
-        -------
-        str
-            One sentence; empty where it can.
-        """
+        """Return why it cannot learn from this, in one sentence; empty where it can."""
         return ""
 
     @abstractmethod
     def fit(self, problem: Problem) -> Fitted:
-        """Learn from all labels, and predict labeled images by fits that do not see theirs.
-
-        Parameters
-        ----------
-        problem : Problem
-            What there is to learn.
-
-        Returns
-        -------
-        Fitted
-            What was learned.
-        """
+        """Learn from all labels, and predict labeled images by fits that do not see theirs."""
 
     @classmethod
     @abstractmethod
     def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Fitted:
-        """Return a saved candidate, which predicts as the one that was fitted did.
+        """Return what `Fitted.to_state` gave, for ``predict_proba`` and nothing else.
 
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            From `Fitted.to_state`.
-        meta : dict
-            From `Fitted.to_state`.
-
-        Returns
-        -------
-        Fitted
-            Of which ``predict_proba`` may be used, and nothing else.
-
-        Raises
-        ------
-        ModelFormatError
-            If something is missing or does not fit together.
+        Raises `ModelFormatError` if something is missing or does not fit together.
         """

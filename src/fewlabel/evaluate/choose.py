@@ -65,41 +65,6 @@ class Choice:
     n_se: float = 1.0
 
 
-def as_asked(choice: Choice, name: str) -> Choice:
-    """Mark a candidate as chosen because it was asked for.
-
-    Parameters
-    ----------
-    choice : Choice
-        What would have been chosen.
-    name : str
-        What was asked for.
-
-    Returns
-    -------
-    Choice
-        The same figures, another choice.
-
-    Examples
-    --------
-    >>> from fewlabel.data import SingleLabel
-    >>> proba = np.array([[0.9, 0.1], [0.2, 0.8]])
-    >>> choice = choose_candidate(SingleLabel(), [0, 1], {"a": proba, "b": 1 - proba})
-    >>> [row.why for row in as_asked(choice, "b").table]
-    ['most accurate, but b was asked for', 'asked for']
-    """
-    if choice.name == name:
-        return choice
-
-    def why(row: CandidateScore) -> str:
-        if row.name == name:
-            return "asked for"
-        return f"{row.why}, but {name} was asked for" if row.chosen else row.why
-
-    table = tuple(replace(row, chosen=row.name == name, why=why(row)) for row in choice.table)
-    return replace(choice, name=name, table=table)
-
-
 def choose_candidate(
     task: Task,
     y_true: Any,
@@ -109,6 +74,7 @@ def choose_candidate(
     n_se: float = 1.0,
     unseen: Any = None,
     fold: Any = None,
+    asked: str | None = None,
 ) -> Choice:
     """Choose the method with the best out-of-fold predictions.
 
@@ -140,6 +106,8 @@ def choose_candidate(
     fold : array-like of shape (m,), int, optional
         Fold of each image: each is calibrated on the others, as the winner is when it is
         tested. By default all are calibrated on what is compared, which flatters all a little.
+    asked : str, optional
+        Choose this one whatever the figures are, since it was asked for.
 
     Returns
     -------
@@ -192,7 +160,20 @@ def choose_candidate(
         )
         for name in correct
     )
-    return Choice(chosen, table, n_se)
+    choice = Choice(chosen, table, n_se)
+    return choice if asked in (None, chosen) else _as_asked(choice, str(asked))
+
+
+def _as_asked(choice: Choice, name: str) -> Choice:
+    """Return the same figures with another candidate chosen."""
+
+    def why(row: CandidateScore) -> str:
+        if row.name == name:
+            return "asked for"
+        return f"{row.why}, but {name} was asked for" if row.chosen else row.why
+
+    table = tuple(replace(row, chosen=row.name == name, why=why(row)) for row in choice.table)
+    return replace(choice, name=name, table=table)
 
 
 def _kept(y_true: Any, candidates: Mapping[str, Any], unseen: Any) -> np.ndarray:

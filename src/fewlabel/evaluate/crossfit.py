@@ -7,7 +7,6 @@ choice between methods, the calibration and the accuracy estimate all rest on th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,53 +121,6 @@ def label_folds(
         untaught[held] = present[held] & ~present[~held].any(axis=0)
     singletons = tuple(np.flatnonzero(untaught.any(axis=0)).tolist())
     return LabelFolds(folds, labeled, np.asarray(untaught.any(axis=1)), singletons)
-
-
-def cross_fit(
-    folds: LabelFolds, predict: Callable[[np.ndarray, np.ndarray], np.ndarray]
-) -> np.ndarray:
-    """Predict every labeled image from the labels of the other folds.
-
-    Parameters
-    ----------
-    folds : LabelFolds
-        From `label_folds`.
-    predict : callable
-        ``predict(train, held)`` with two int64 arrays of image indices returns the
-        (len(held), K) probabilities of the images ``held``, from the labels of the images
-        ``train`` and of no others. The images themselves may be used, all of them.
-
-    Returns
-    -------
-    ndarray of shape (n_labeled, K), float64
-        Probabilities in the order of ``folds.labeled``.
-
-    Raises
-    ------
-    UsageError
-        If ``predict`` returns something of another shape.
-
-    Examples
-    --------
-    >>> from fewlabel.data import SingleLabel
-    >>> y = np.array([0, 1, 0, 1, -1])
-    >>> def predict(train, held):
-    ...     shares = np.bincount(y[train], minlength=2) / len(train)
-    ...     return np.tile(shares, (len(held), 1))
-    >>> folds = label_folds(SingleLabel(), y, None, 2, np.random.default_rng(0))
-    >>> cross_fit(folds, predict)[0].tolist()
-    [0.5, 0.5]
-    """
-    parts = [np.asarray(predict(train, held), dtype=np.float64) for train, held in folds.folds]
-    result = np.full((len(folds.labeled), *parts[0].shape[1:]), np.nan)
-    for (_, held), proba in zip(folds.folds, parts, strict=True):
-        if proba.ndim != 2 or proba.shape != (len(held), *result.shape[1:]):
-            raise UsageError(
-                "What predict(train, held) returns must have one row for each image of held and "
-                f"the same classes in every fold. Got {proba.shape} for {len(held)} images."
-            )
-        result[np.searchsorted(folds.labeled, held)] = proba
-    return result
 
 
 def held_out(

@@ -1,6 +1,6 @@
 """What more labels would bring: a power law through the accuracies with fewer labels.
 
-The share of errors is taken to fall as ``a * n**-b + c`` with the number ``n`` of labels, the
+The fraction of errors is taken to fall as ``a * n**-b + c`` with the number ``n`` of labels, the
 form that Cortes et al. (1993) derive and that fits most learning curves best (Viering and Loog
 2023); Figueroa et al. (2012) fit it by weighted least squares to predict how many labels a
 classifier needs. A handful of noisy points does not tell a floor ``c`` from a slow fall, so no
@@ -53,10 +53,8 @@ class CurveValue(NamedTuple):
     ----------
     expected : float
         Its median.
-    low : float
-        Low end of the interval.
-    high : float
-        High end of the interval.
+    low, high : float
+        Ends of the interval.
     """
 
     expected: float
@@ -70,24 +68,13 @@ class LearningCurve:
 
     Attributes
     ----------
-    n_labeled : ndarray of shape (p,)
-        Numbers of labels that were tried, increasing.
-    accuracies : ndarray of shape (p,)
-        Accuracy with each, on labeled images that were left out.
-    errors : ndarray of shape (p,)
-        Their standard errors.
-    n_now : int
-        Labels there are.
-    now : CurveValue
-        Accuracy with them.
-    next_n : int
-        Twice as many.
-    expected : float
-        Accuracy that these would bring.
-    low : float
-        Low end of its interval.
-    high : float
-        High end of its interval.
+    n_labeled, accuracies, errors : ndarray of shape (p,)
+        Numbers of labels that were tried, increasing; the accuracy with each on labeled images
+        that were left out; and its standard error.
+    n_now, now : int, CurveValue
+        Labels there are, and the accuracy with them.
+    next_n, expected, low, high : int, float, float, float
+        Twice as many, the accuracy that these would bring, and the ends of its interval.
     gain : CurveValue
         What they would bring on top of ``now``; known better than either accuracy.
     level : float
@@ -95,10 +82,8 @@ class LearningCurve:
     shift : float
         How much less accurate all images are than the labeled ones, as allowed for; 0 for a
         random sample.
-    draws : ndarray of shape (s, 7)
-        Plausible curves, for `fewlabel.evaluate.power_law._errors_at`.
-    weights : ndarray of shape (s,)
-        Their weights, summing to 1.
+    draws, weights : ndarray of shape (s, 7), (s,)
+        Plausible curves, for `fewlabel.evaluate.power_law`, and weights that sum to 1.
     """
 
     n_labeled: np.ndarray
@@ -151,13 +136,13 @@ class LearningCurve:
         str
             Plain words.
         """
-        gain = self.gain
+        low, high = (f"{100 * value:.1f} %" for value in (self.low, self.high))
         text = (
-            f"With {self.next_n:,} labels, twice as many, about {_percent(self.expected)} would "
-            f"be right ({_percent(self.low)} to {_percent(self.high)}); now about "
-            f"{_percent(self.now.expected)} are."
+            f"With {self.next_n:,} labels, twice as many, about {100 * self.expected:.1f} % would "
+            f"be right ({low} to {high}); now about {100 * self.now.expected:.1f} % are."
         )
-        points = f"about {_points(gain.expected)} ({_points(gain.low)} to {_points(gain.high)})"
+        gain, least, most = (100 * value for value in self.gain)
+        points = f"about {gain:.1f} ({least:.1f} to {most:.1f})"
         if self.worth_it:
             return f"{text} That is a gain of {points} points."
         return f"{text} Twice the labels are hardly worth it: a gain of {points} points."
@@ -366,11 +351,3 @@ def _interval(values: np.ndarray, weights: np.ndarray, level: float) -> CurveVal
     tail = (1 - level) / 2
     low, middle, high = _weighted_quantiles(values, weights, [tail, 0.5, 1 - tail]).tolist()
     return CurveValue(middle, low, high)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.1f}"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import sklearn.metrics
-from scipy.stats import norm
+from scipy.stats import binomtest
 
 from fewlabel.data.checks import check_classes, check_same_length
 from fewlabel.data.task import Task
@@ -189,10 +189,10 @@ def wilson_interval(successes: float, n: float, level: float = 0.95) -> tuple[fl
 
     Parameters
     ----------
-    successes : float
-        How many of the n; a fraction is allowed, for weighted samples.
-    n : float
-        Size of the sample, or effective size of a weighted one.
+    successes : int
+        How many of the n.
+    n : int
+        Size of the sample.
     level : float
         Confidence level, between 0 and 1.
 
@@ -221,13 +221,8 @@ def wilson_interval(successes: float, n: float, level: float = 0.95) -> tuple[fl
         raise UsageError(f"The 'level' parameter must be between 0 and 1. Got {level} instead.")
     if n == 0:
         return 0.0, 1.0
-    # Written here and not taken from scipy's binomtest, which wants whole numbers.
-    z = float(norm.ppf(0.5 + level / 2))
-    share = successes / n
-    center = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    # Rounding can leave the ends a hair beyond the fraction itself at 0 and at n.
-    return min(max(0.0, center - half), share), max(min(1.0, center + half), share)
+    found = binomtest(round(successes), round(n)).proportion_ci(level, method="wilson")
+    return float(found.low), float(found.high)
 
 
 def _ratio(part: int, whole: int) -> float | None:

@@ -14,8 +14,6 @@ import numpy as np
 from fewlabel.data.checks import check_correct
 from fewlabel.errors import UsageError
 
-BIN_STRATEGIES = ("equal_mass", "equal_width")
-
 
 @dataclass(frozen=True, eq=False)
 class ReliabilityCurve:
@@ -36,9 +34,7 @@ class ReliabilityCurve:
     count: np.ndarray
 
 
-def reliability_curve(
-    correct: Any, confidence: Any, *, n_bins: int = 15, strategy: str = "equal_mass"
-) -> ReliabilityCurve:
+def reliability_curve(correct: Any, confidence: Any, *, n_bins: int = 15) -> ReliabilityCurve:
     """Compute confidence and accuracy, bin by bin.
 
     Parameters
@@ -49,8 +45,6 @@ def reliability_curve(
         Its confidence, from 0 to 1.
     n_bins : int
         Number of bins; images with equal confidence share one, so there may be fewer.
-    strategy : {"equal_mass", "equal_width"}
-        Bins with about as many images each, or of the same width of confidence.
 
     Returns
     -------
@@ -72,15 +66,8 @@ def reliability_curve(
     correct, confidence = _check_correct(correct, confidence)
     if n_bins < 1:
         raise UsageError(f"The 'n_bins' parameter must be at least 1. Got {n_bins} instead.")
-    if strategy not in BIN_STRATEGIES:
-        raise UsageError(
-            f"The 'strategy' parameter must be one of {', '.join(BIN_STRATEGIES)}. "
-            f"Got {strategy!r} instead."
-        )
-    if strategy == "equal_mass":
-        inner_edges = np.quantile(confidence, np.arange(1, n_bins) / n_bins)
-    else:
-        inner_edges = np.arange(1, n_bins) / n_bins
+    # Bins with about as many images each: those of one width are mostly empty.
+    inner_edges = np.quantile(confidence, np.arange(1, n_bins) / n_bins)
     bins = np.searchsorted(inner_edges, confidence, side="left")
     count = np.bincount(bins, minlength=n_bins)
     filled = count > 0
@@ -92,9 +79,7 @@ def reliability_curve(
     )
 
 
-def expected_calibration_error(
-    correct: Any, confidence: Any, *, n_bins: int = 15, strategy: str = "equal_mass"
-) -> float:
+def expected_calibration_error(correct: Any, confidence: Any, *, n_bins: int = 15) -> float:
     """Return the mean gap between confidence and accuracy over bins of confidence.
 
     The measure of Naeini et al. (2015). With few images it is too high even for a perfectly
@@ -108,8 +93,6 @@ def expected_calibration_error(
         Its confidence, from 0 to 1.
     n_bins : int
         Number of bins.
-    strategy : {"equal_mass", "equal_width"}
-        Bins with about as many images each, or of the same width of confidence.
 
     Returns
     -------
@@ -126,7 +109,7 @@ def expected_calibration_error(
     >>> round(expected_calibration_error([0, 1, 1, 1], [0.9, 0.9, 0.9, 0.9]), 3)
     0.15
     """
-    curve = reliability_curve(correct, confidence, n_bins=n_bins, strategy=strategy)
+    curve = reliability_curve(correct, confidence, n_bins=n_bins)
     gap = np.abs(curve.accuracy - curve.confidence)
     return float(np.average(gap, weights=curve.count))
 

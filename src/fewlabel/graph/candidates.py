@@ -7,6 +7,7 @@ Four candidates share a fit: label spreading (``graph``), logistic regression on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +22,6 @@ from fewlabel.evaluate import (
     Problem,
     candidate_names,
     choose_candidate,
-    cross_fit,
     register,
 )
 from fewlabel.graph.fold_scores import _FoldScores, _LabelScores
@@ -229,7 +229,7 @@ class _SharedFit:
             return self.rows.predict_held(*at, C)
 
         assert self.folds is not None
-        return cross_fit(self.folds, predict)
+        return _cross_fit(self.folds, predict)
 
     def _on_propagated(self, scores: _FoldScores) -> LinearModel:
         prior, fold_of = self.settings["class_prior"], scores.at_labels.fold_of
@@ -242,7 +242,7 @@ class _SharedFit:
             )
 
         if self.folds is not None:
-            self.oof["propagated"] = cross_fit(self.folds, predict)
+            self.oof["propagated"] = _cross_fit(self.folds, predict)
         return self.train_propagated(self.propagated, self.y)
 
     def train_propagated(
@@ -340,6 +340,17 @@ METHODS = tuple(candidate.name for candidate in _CANDIDATES)
 def _names(task: Task) -> tuple[str, ...]:
     """Return the names of the candidates for a task."""
     return tuple(name for name in candidate_names(task) if name in METHODS)
+
+
+def _cross_fit(
+    folds: LabelFolds, predict: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Return probabilities of every labeled image by ``predict(train, held)`` of its fold."""
+    parts = {k: predict(train, held) for k, (train, held) in enumerate(folds.folds)}
+    result = np.empty((len(folds.labeled), parts[0].shape[1]))
+    for k, proba in parts.items():
+        result[folds.number == k] = proba
+    return result
 
 
 def _one_fold(labeled: np.ndarray) -> LabelFolds:

@@ -18,7 +18,6 @@ from fewlabel.data.task import task_of
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.evaluate import (
     LabelFolds,
-    as_asked,
     calibrate_apart,
     choose_candidate,
     label_folds,
@@ -368,11 +367,9 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
             n_se=_CHOICE_ERRORS if task.has_preferences else 1.0,
             unseen=folds.unseen,
             fold=fold,
+            asked=None if self.method == "auto" else self.method,
         )
-        if self.method == "auto":
-            self.method_ = self.choice_.name
-        else:
-            self.choice_ = as_asked(self.choice_, self.method)
+        self.method_ = self.choice_.name
         self.oof_proba_ = shared.oof[self.method_]
         self.supervised_oof_proba_ = shared.oof["supervised"]
         if not seen.any() and not task.exclusive:
