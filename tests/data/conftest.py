@@ -1,5 +1,6 @@
 import http.server
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,18 @@ def serving(handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> Itera
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@contextmanager
+def at_most(n_bytes: float) -> Iterator[None]:
+    """Fail if Python's memory grows by more than this inside the block."""
+    tracemalloc.start()
+    try:
+        yield
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < n_bytes
 
 
 @pytest.fixture

@@ -93,14 +93,11 @@ def test_npz_with_objects_is_refused_and_runs_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_npz_without_x(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"PK\x03\x04rubbish"])
+def test_what_is_no_npz(tmp_path: Path, content: bytes) -> None:
     np.savez(tmp_path / "a.npz", images=PIXELS)
     with pytest.raises(DataError, match="has no array X; it holds images"):
         load_images(tmp_path / "a.npz")
-
-
-@pytest.mark.parametrize("content", [b"", b"rubbish", b"PK\x03\x04rubbish"])
-def test_what_is_no_npz(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"is not a .npz file, or is damaged"):
         load_images(tmp_path / "a.npz")
