@@ -17,7 +17,7 @@ def test_images_of_any_size_give_one_row_of_logits_each(name, shape):
     assert network.embed(images).shape == (4, network.head.in_features)
 
 
-def test_the_fully_connected_network_has_seven_layers_with_normalisation_and_dropout():
+def test_the_fully_connected_network_has_seven_layers_with_normalization_and_dropout():
     network = build_network(NetworkSpec("mlp", (784,), 10))
     counts = {
         kind: sum(isinstance(layer, kind) for layer in network.modules())
@@ -70,7 +70,7 @@ def test_an_unknown_architecture_names_the_nearest():
         build_network(NetworkSpec("resnett", (1, 8, 8), 2))
 
 
-def test_a_network_of_timm_is_recognised_without_its_prefix():
+def test_a_network_of_timm_is_recognized_without_its_prefix():
     with pytest.raises(UsageError, match=r"or timm/NAME\. Got 'resnet50' .* 'timm/resnet50'\?"):
         build_network(NetworkSpec("resnet50", (3, 8, 8), 2))
 

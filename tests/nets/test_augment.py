@@ -86,7 +86,7 @@ def test_a_quarter_turn_does_not_distort_an_image_that_is_not_square():
     motion = torch.zeros(1, 6)
     motion[0, 0] = 90
     turned = _affine_maps(motion, (20, 40))[0]
-    # The right edge of the new image lies two heights below the centre of the old one.
+    # The right edge of the new image lies two heights below the center of the old one.
     x, y = (turned @ torch.tensor([1.0, 0.0, 1.0])).tolist()
     assert x == pytest.approx(0, abs=1e-6)
     assert y == pytest.approx(2)
@@ -140,7 +140,7 @@ def test_unknown_names_and_values_are_named():
         changed(PRESETS["mild"], torch.zeros(3, 4))
 
 
-def test_auto_flips_colour_and_not_grey():
+def test_auto_flips_color_and_not_grey():
     assert decide_flip("auto", 3)
     assert not decide_flip("auto", 1)
     with pytest.raises(UsageError, match=r"must be True, False or 'auto'\. Got 'yes' instead"):

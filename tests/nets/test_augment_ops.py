@@ -1,4 +1,4 @@
-"""Changes of colour: nothing at amount 0, the right direction, and never out of range."""
+"""Changes of color: nothing at amount 0, the right direction, and never out of range."""
 
 import pytest
 import torch

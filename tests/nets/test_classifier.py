@@ -31,11 +31,11 @@ def test_it_beats_nine_in_ten_on_unseen_digits(fitted, digits):
 
 
 @pytest.mark.parametrize("architecture", ["mlp", "cnn", "resnet"])
-@pytest.mark.parametrize("colour", [False, True])
-def test_every_architecture_learns_from_images(architecture, colour, digits):
+@pytest.mark.parametrize("color", [False, True])
+def test_every_architecture_learns_from_images(architecture, color, digits):
     X, y = digits
     images = (X.reshape(-1, 8, 8) * 15).astype(np.uint8)
-    if colour:
+    if color:
         images = np.repeat(images[..., None], 3, axis=3)
     options = SMALL if architecture == "mlp" else {"widths": (8, 16)}
     model = NetworkClassifier(architecture, options=options, min_steps=150, random_state=0)
@@ -44,7 +44,7 @@ def test_every_architecture_learns_from_images(architecture, colour, digits):
     assert model.embed(images[:5]).shape == (5, model.network_.head.in_features)
 
 
-def test_unlabelled_rows_are_left_out(digits):
+def test_unlabeled_rows_are_left_out(digits):
     X, y = digits
     few = np.where(np.arange(len(y)) < 300, y, -1)
     model = NetworkClassifier(options=SMALL, n_epochs=3, random_state=0)
@@ -60,7 +60,7 @@ def test_names_of_classes_may_be_texts(digits):
     assert np.mean(model.predict(X[900:]) == names[900:]) > 0.88
 
 
-def test_early_stopping_holds_labelled_rows_out(digits):
+def test_early_stopping_holds_labeled_rows_out(digits):
     X, y = digits
     model = NetworkClassifier(
         options=SMALL, early_stopping=True, n_epochs=200, patience=3, random_state=0
@@ -145,7 +145,7 @@ def test_a_parameter_out_of_range_is_named(digits):
         NetworkClassifier(n_epochs=0).fit(X, y)
 
 
-def test_soft_targets_of_a_teacher_are_learnt_from(fitted, digits):
+def test_soft_targets_of_a_teacher_are_learned_from(fitted, digits):
     X, y = digits
     names = np.array(list("abcdefghij"))
     soft = np.full((900, 10), 0.02, np.float32)
@@ -219,7 +219,7 @@ SHORT = QUICK | {"min_steps": 20}
 
 
 def pairs(n, seed):
-    """Put two digits side by side, in images of 8 x 16: a table says which there are."""
+    """Put two digits side by side, in images of 8 x 16: a table of which there are."""
     digits = load_digits()
     chosen = np.random.default_rng(seed).integers(len(digits.target), size=(n, 2))
     images = (digits.images * 15).astype(np.uint8)[chosen]

@@ -26,7 +26,7 @@ def test_the_average_lags_behind():
     assert float(average.module.weight) == pytest.approx(0.1)
 
 
-def test_the_statistics_of_batch_normalisation_are_taken_over():
+def test_the_statistics_of_batch_normalization_are_taken_over():
     network = nn.BatchNorm1d(2)
     average = _MovingAverage(network, 0.99)
     network(torch.tensor([[1.0, 2.0], [3.0, 8.0]]))

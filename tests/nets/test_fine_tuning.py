@@ -17,7 +17,7 @@ from fewlabel.persist import load_bundle, save_bundle
 SMALL = "mobilenetv3_small_050"
 
 
-def coloured(n=60, side=32, seed=0):
+def colored(n=60, side=32, seed=0):
     """Noise with a tint: red, green or blue is the class."""
     rng = np.random.default_rng(seed)
     y = np.arange(n) % 3
@@ -42,7 +42,7 @@ def weights(tmp_path_factory):
 def tuned(weights, **parameters):
     defaults = {"n_epochs": 2, "min_steps": 4, "batch_size": 16, "augment": None}
     model = FineTuning(weights=weights, random_state=0, **(defaults | parameters))
-    return model.fit(*coloured())
+    return model.fit(*colored())
 
 
 def changes(weights, model):
@@ -61,8 +61,8 @@ def test_a_head_alone_is_the_best_linear_one_on_frozen_features(weights):
     model = tuned(weights, depth="head")
     assert model.history_ == []
     assert set(changes(weights, model).values()) == {0.0}
-    images, y = coloured()
-    new, truth = coloured(seed=1)
+    images, y = colored()
+    new, truth = colored(seed=1)
     linear = LogisticRegression(max_iter=1_000, tol=1e-6).fit(model.embed(images), y)
     np.testing.assert_allclose(
         model.predict_proba(new), linear.predict_proba(model.embed(new)), atol=5e-3
@@ -93,10 +93,10 @@ def test_full_fine_tuning_changes_every_layer_the_lower_ones_less(weights):
     assert 2**5 < top / stem < 2**9
 
 
-def test_normalisation_keeps_the_statistics_that_came_with_the_weights(weights):
+def test_normalization_keeps_the_statistics_that_came_with_the_weights(weights):
     moved = changes(weights, tuned(weights))
     assert {change for name, change in moved.items() if is_statistic(name)} == {0.0}
-    images, y = coloured(24)
+    images, y = colored(24)
     scratch = FineTuning(SMALL, pretrained=False, n_epochs=1, min_steps=2, random_state=0)
     body = scratch.fit(images, y).network_.body.model
     assert all((m != 0).any() for name, m in body.named_buffers() if "running_mean" in name)
@@ -114,15 +114,15 @@ def test_it_fits_photos_that_a_head_alone_does_not_separate(weights):
 
 
 def test_parts_that_fit_the_cache_change_nothing(weights, monkeypatch):
-    whole = tuned(weights).predict_proba(coloured(seed=1)[0])
+    whole = tuned(weights).predict_proba(colored(seed=1)[0])
     monkeypatch.setattr(photos, "_CPU_PIXELS", 3 * 32 * 32)
-    parts = tuned(weights).predict_proba(coloured(seed=1)[0])
+    parts = tuned(weights).predict_proba(colored(seed=1)[0])
     # The same gradients but for rounding, which Adam's first steps blow up.
     np.testing.assert_allclose(parts, whole, atol=0.02)
 
 
-def test_unlabelled_photos_of_an_image_set_are_left_out(weights):
-    images, y = coloured()
+def test_unlabeled_photos_of_an_image_set_are_left_out(weights):
+    images, y = colored()
     some = np.where(np.arange(len(y)) < 30, y, "-1")
     model = FineTuning(weights=weights, depth="head", augment=None)
     from_set = model.fit(image_set_from_array(images), some).predict_proba(images)
@@ -131,24 +131,24 @@ def test_unlabelled_photos_of_an_image_set_are_left_out(weights):
 
 
 def test_soft_targets(weights):
-    images, y = coloured()
+    images, y = colored()
     classes, codes = np.unique(y, return_inverse=True)
     soft = 0.1 + 0.7 * np.eye(3)[codes]
     model = FineTuning(weights=weights, depth="head", augment=None)
     model.fit_soft(images, soft, sample_weight=np.ones(len(y)), classes=classes)
-    assert model.score(*coloured(seed=1)) > 0.8
+    assert model.score(*colored(seed=1)) > 0.8
     assert model.predict_proba(images).max() < 0.98
 
 
 @pytest.mark.parametrize("depth", ["head", "full"])
 def test_photos_may_have_several_labels(weights, depth):
-    images, y = coloured()
+    images, y = colored()
     table = np.stack([y == "red", y != "blue"], axis=1).astype(int)
     table[::7, 1] = -1
     augment = None if depth == "head" else "mild"
     model = FineTuning(weights=weights, depth=depth, augment=augment, n_epochs=2, min_steps=4)
     model.fit(images, table)
-    new, truth = coloured(seed=1)
+    new, truth = colored(seed=1)
     score = model.score(new, np.stack([truth == "red", truth != "blue"], axis=1).astype(int))
     assert score > (0.8 if depth == "head" else 0.3)
     again = FineTuning.from_state(*model.to_state())
@@ -156,7 +156,7 @@ def test_photos_may_have_several_labels(weights, depth):
 
 
 def test_weights_of_photos_count(weights):
-    images, y = coloured()
+    images, y = colored()
     weight = np.where(y == "red", 1.0, 0.0)
     model = FineTuning(weights=weights, depth="head", augment=None).fit(images, y, weight)
     assert set(model.predict(images)) == {"red"}
@@ -164,14 +164,14 @@ def test_weights_of_photos_count(weights):
 
 @pytest.mark.parametrize("labels", [["a", "b", "b", "c", "c"], ["a"] * 5])
 def test_a_class_with_one_label_and_a_single_class(weights, labels):
-    images = coloured(5)[0]
+    images = colored(5)[0]
     model = FineTuning(weights=weights, n_epochs=1, min_steps=2).fit(images, np.array(labels))
     assert model.predict_proba(images).shape == (5, len(set(labels)))
     assert set(model.predict(images)) <= set(labels)
 
 
 def test_grey_photos_and_photos_of_another_size(weights):
-    images, y = coloured()
+    images, y = colored()
     model = tuned(weights, depth="head")
     small = model.predict_proba(images[:5, ::2, ::2])
     assert small.shape == (5, 3)
@@ -182,12 +182,12 @@ def test_grey_photos_and_photos_of_another_size(weights):
 
 
 def test_the_weights_of_the_best_epoch_are_kept(weights):
-    images, y = coloured()
+    images, y = colored()
     model = FineTuning(weights=weights, n_epochs=3, min_steps=6, augment=None, random_state=0)
-    model.fit(images, y, validation=coloured(30, seed=2))
+    model.fit(images, y, validation=colored(30, seed=2))
     reached = [record["validation_accuracy"] for record in model.history_]
     assert len(reached) == 3
-    assert model.score(*coloured(30, seed=2)) == pytest.approx(max(reached))
+    assert model.score(*colored(30, seed=2)) == pytest.approx(max(reached))
 
 
 def test_a_saved_network_predicts_the_same_without_the_file(weights, tmp_path):
@@ -196,7 +196,7 @@ def test_a_saved_network_predicts_the_same_without_the_file(weights, tmp_path):
     save_bundle(tmp_path / "model", kind="network", arrays=arrays, meta=meta)
     bundle = load_bundle(tmp_path / "model", kind="network")
     again = FineTuning.from_state(bundle.arrays, bundle.meta)
-    images = coloured(seed=1)[0]
+    images = colored(seed=1)[0]
     np.testing.assert_array_equal(again.predict_proba(images), model.predict_proba(images))
 
 
@@ -216,7 +216,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(weights, tmp_path, 
     resumed = tuned(weights, **settings)
     whole = tuned(weights, **settings | {"checkpoint": None})
     assert len(resumed.history_) == 3
-    images = coloured(seed=1)[0]
+    images = colored(seed=1)[0]
     np.testing.assert_array_equal(resumed.predict_proba(images), whole.predict_proba(images))
 
 
@@ -241,7 +241,7 @@ def test_an_unreachable_hub_names_the_way_out(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(DownloadError, match=r"'resnet18' could not be fetched .* --weights PATH"):
-        FineTuning("resnet18").fit(*coloured(6))
+        FineTuning("resnet18").fit(*colored(6))
 
 
 def test_photos_that_do_not_fit_in_memory(weights, monkeypatch):
@@ -252,4 +252,4 @@ def test_photos_that_do_not_fit_in_memory(weights, monkeypatch):
 
 def test_one_label_an_image(weights):
     with pytest.raises(UsageError, match="Got 3 labels for 6 images"):
-        FineTuning(weights=weights).fit(coloured(6)[0], ["a", "b", "a"])
+        FineTuning(weights=weights).fit(colored(6)[0], ["a", "b", "a"])

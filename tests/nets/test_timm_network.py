@@ -1,4 +1,4 @@
-"""timm models as networks of the training loop: they build, run, train and normalise."""
+"""timm models as networks of the training loop: they build, run, train and normalize."""
 
 import pytest
 import torch
@@ -40,12 +40,12 @@ def network():
     return build_network(NetworkSpec(f"timm/{SMALL}", (3, 32, 32), 4))
 
 
-def test_colours_are_normalised_as_the_models_configuration_says(network):
+def test_colors_are_normalized_as_the_models_configuration_says(network):
     assert network.standardize.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
     assert network.standardize.scale.flatten().tolist() == pytest.approx([0.229, 0.224, 0.225])
 
 
-def test_grey_images_are_given_three_equal_colours(network):
+def test_grey_images_are_given_three_equal_colors(network):
     grey = build_network(NetworkSpec(f"timm/{SMALL}", (1, 32, 32), 4))
     grey.load_state_dict(network.state_dict())
     images = torch.rand(2, 1, 32, 32)
@@ -60,7 +60,7 @@ def test_a_transformer_is_told_the_size_of_its_images():
     assert network.body.model.patch_embed.img_size == (48, 32)
 
 
-def test_frozen_normalisation_keeps_its_statistics_in_training():
+def test_frozen_normalization_keeps_its_statistics_in_training():
     spec = NetworkSpec(f"timm/{SMALL}", (3, 32, 32), 4, {"frozen_norms": True})
     network = build_network(spec).train()
     before = [buffer.clone() for buffer in network.body.buffers()]

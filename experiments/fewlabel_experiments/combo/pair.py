@@ -14,7 +14,7 @@ from fewlabel.nets import Network, NetworkSpec, build_network
 class PairNetwork(Network):
     """Read the left and the right half of an image with the same weights.
 
-    A half says how likely it shows each label of either kind. Which half holds which kind is not
+    A half gives how likely it shows each label of either kind. Which half holds which kind is not
     known, so both arrangements count: the probability of a label is the sum over them, and over
     what the other half may show. So no half is read as a label of both kinds at once.
     """

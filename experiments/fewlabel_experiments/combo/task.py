@@ -43,7 +43,7 @@ class GroupedLabels(MultiLabel):
         return f"GroupedLabels({self.groups})"
 
     def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the columns and the table, in which no row says other than one of a group."""
+        """Return the columns and the table, in which no row has other than one of a group."""
         classes, table = super().encode(y, n, who)
         if len(classes) != self.groups[-1][1]:
             n = self.groups[-1][1]

@@ -1,4 +1,4 @@
-"""Random changes of images for training, a whole batch at a time and each row its own way.
+"""Random changes of images for training, a whole batch at a time and each row by itself.
 
 Flips, shifts, scale, rotation and shear are one affine map, so that every image is resampled
 once. All that is random comes from one generator on the CPU in one draw: the same generator
@@ -206,7 +206,7 @@ def make_augmentation(
     policy : str or Augmentation or None
         A key of `PRESETS`; None is ``"none"``; an augmentation stays what it is.
     flip : bool, optional
-        Whether images are mirrored; by default as the augmentation says. ``"none"`` stays none.
+        Whether images are mirrored; by default as the augmentation has it. ``"none"`` stays none.
 
     Returns
     -------
@@ -283,7 +283,7 @@ def _augmentation_for(
 ) -> Augmentation | None:
     """Return what an estimator was asked to do to inputs of a shape (C, H, W); None is nothing."""
     mirrors = decide_flip(flip, shape[0])
-    # An augmentation of the caller's own says itself whether it mirrors.
+    # An augmentation of the caller's own has its own flip.
     named = not isinstance(policy, Augmentation)
     found = make_augmentation(policy, flip=mirrors if named else None)
     if found == PRESETS["none"]:

@@ -106,7 +106,7 @@ class Batch:
 
 
 def as_inputs(X: Any) -> Tensor:
-    """Share an array with torch: uint8 images as they are, all else as float32.
+    """Return an array as a tensor of its memory: uint8 images as they are, all else as float32.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class NetworkClassifier(SupervisedNetwork):
     options : dict, optional
         Settings of the architecture, such as ``{"dropout": 0.3}``.
     task : Task, optional
-        Whether a row has one label or several; by default the form of ``y`` says so.
+        Whether a row has one label or several; by default the form of ``y`` decides.
     labels : sequence of str, optional
         Name of each column of a table ``y``, for messages and ``classes_``; by default their
         numbers.

@@ -47,7 +47,7 @@ class FineTuning(SupervisedNetwork):
         timm names from the hub.
     pretrained : bool
         False starts from random weights where no file is given. All layers should then be
-        trained (``depth="full"``); they share one rate, and normalization measures its own
+        trained (``depth="full"``); they have one rate, and normalization measures its own
         statistics.
     depth : {"head", "partial", "full"}
         What is trained: a new head on frozen features; the upper third of the stages as well;

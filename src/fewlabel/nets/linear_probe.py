@@ -23,14 +23,14 @@ def _fit_linear_probe(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit logistic regression to soft targets, multinomial or a label at a time.
 
-    Embeddings about 1 in size suit the default strength; ``known`` says how far each target counts
+    Embeddings about 1 in size suit the default strength; ``known`` is how far each target counts
     where classes do not exclude each other. Returns the head's coef (K, d) and intercept (K,).
     """
     X = np.ascontiguousarray(rows, dtype=np.float32)
     Y = np.asarray(targets, dtype=np.float32)
-    share = np.ones(len(X), np.float32) if weights is None else np.asarray(weights, np.float32)
-    total = max(float(share.sum()), 1e-12)
-    share = (share / total)[:, None]
+    weight = np.ones(len(X), np.float32) if weights is None else np.asarray(weights, np.float32)
+    total = max(float(weight.sum()), 1e-12)
+    weight = (weight / total)[:, None]
     counts = 1.0 if known is None else known
     n_features, n_classes = X.shape[1], Y.shape[1]
     penalty = 1 / (C * total)
@@ -42,12 +42,12 @@ def _fit_linear_probe(
         if exclusive:
             scores -= scores.max(axis=1, keepdims=True)
             scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
-            loss = -float((share * Y * scores).sum())
+            loss = -float((weight * Y * scores).sum())
             mass = Y.sum(axis=1, keepdims=True)
-            residual = (share * (np.exp(scores) * mass - Y)).astype(np.float32)
+            residual = (weight * (np.exp(scores) * mass - Y)).astype(np.float32)
         else:
-            loss = float((share * counts * (np.logaddexp(0, scores) - Y * scores)).sum())
-            residual = (share * counts * (expit(scores) - Y)).astype(np.float32)
+            loss = float((weight * counts * (np.logaddexp(0, scores) - Y * scores)).sum())
+            residual = (weight * counts * (expit(scores) - Y)).astype(np.float32)
         gradient = np.empty_like(head)
         gradient[:, :-1] = residual.T @ X + penalty * head[:, :-1]
         gradient[:, -1] = residual.sum(axis=0)

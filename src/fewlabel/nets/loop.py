@@ -55,7 +55,7 @@ class Trainer:
     augment : callable, optional
         ``augment(inputs, generator)`` changes a batch before the network sees it.
     stage : str
-        What ``progress`` is told.
+        What ``progress`` is called with.
     progress : callable, optional
         Called as ``progress(stage, steps_done, n_steps)`` after every step.
     checkpoint : str or Path, optional

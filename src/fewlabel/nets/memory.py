@@ -11,7 +11,7 @@ _SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception means that memory ran out.
+    """Return whether an exception means that memory ran out.
 
     Parameters
     ----------

@@ -113,7 +113,7 @@ def read_recipe(path: str | Path) -> Recipe | None:
     Returns
     -------
     Recipe or None
-        What it needs; None if nothing says so.
+        What it needs; None if that is not known.
 
     Raises
     ------

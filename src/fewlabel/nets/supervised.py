@@ -28,7 +28,7 @@ from fewlabel.params import check_parameters
 
 
 class SupervisedNetwork(TrainedNetwork):
-    """A classifier that trains a network on labels; what it takes is said by its subclasses.
+    """A classifier that trains a network on labels, with the parameters of its subclasses.
 
     A subclass may read inputs (`_inputs`, `_subset`, `_pixels`), build networks (`_build`) and
     train them (`_fit_network`) in its own manner.

@@ -1,4 +1,4 @@
-"""timm models without their classifier: made, filled with weights, told their input size."""
+"""timm models without their classifier: made, filled with weights, set to an input size."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def _hub_error(name: str, error: Exception) -> UsageError | DownloadError:
 def _settle_input(
     model: Any, recipe: Recipe, size: tuple[int, int] | None
 ) -> tuple[Recipe, tuple[int, int]]:
-    """Fill in mean, std and size from timm, and set the size where a model has to be told."""
+    """Fill in mean, std and size from timm, and set the size where a model needs it."""
     from timm.data import resolve_model_data_config
 
     config = resolve_model_data_config(model)

@@ -73,7 +73,7 @@ def _pretrained_network(
     seed: int = 0,
 ) -> Network:
     """Build a network on a pretrained timm model, ready to be fine-tuned, on the CPU."""
-    # Its description says all but the weights, so that build_network and load_state_dict rebuild it
+    # Its description holds all but the weights: build_network and load_state_dict rebuild it
     # without the hub.
     if backbone is None:
         backbone = DEFAULT_MODEL if weights is None else name_from_weights(weights)
