@@ -17,19 +17,15 @@ from fewlabel.extras import require
 from fewlabel.features.backbone import Backbone
 from fewlabel.features.networks import _fold_batch_norms, load_network
 from fewlabel.nets.pretrained import Recipe
+from tests.features.conftest import noise
 
 timm = require("timm", "This test")
 SMALL = "mobilenetv3_small_050"
 
 
-def noise(n=6, side=40, channels=3, seed=0):
-    shape = (n, side, side, channels)
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
 @pytest.fixture(scope="module")
 def images():
-    return image_set_from_array(noise())
+    return image_set_from_array(noise(6, 40))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +65,7 @@ def reference(tensors, pixels, mean, std):
 def test_gives_the_features_of_timm(images, weights, tensors, batch_size, arithmetic):
     backbone = Backbone(weights=weights, size=40, batch_size=batch_size, normalize=False)
     features = backbone.fit(images).transform(images)
-    expected = reference(tensors, noise(), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    expected = reference(tensors, noise(6, 40), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     assert features.dtype == np.float32
     # One rounding of the largest feature; float32 sums in another order cost more than that.
     rounding = max(torch.finfo(arithmetic).eps, 1e-4)
@@ -80,7 +76,7 @@ def test_gives_the_features_of_timm(images, weights, tensors, batch_size, arithm
 
 
 def test_flip_averages_with_the_mirror_image(images, weights):
-    mirrored = image_set_from_array(noise()[:, :, ::-1])
+    mirrored = image_set_from_array(noise(6, 40)[:, :, ::-1])
     plain = Backbone(weights=weights, size=40, normalize=False).fit(images)
     flipped = Backbone(weights=weights, size=40, normalize=False, flip=True).fit(images)
     features = flipped.transform(images)
@@ -109,7 +105,7 @@ def test_mean_and_std_can_be_given(images, weights, tensors):
     backbone = Backbone(
         weights=weights, size=40, mean=(0.5,) * 3, std=(0.25, 0.5, 1), normalize=False
     )
-    expected = reference(tensors, noise(), (0.5, 0.5, 0.5), (0.25, 0.5, 1))
+    expected = reference(tensors, noise(6, 40), (0.5, 0.5, 0.5), (0.25, 0.5, 1))
     features = backbone.fit_transform(images)
     np.testing.assert_allclose(features, expected, atol=1e-4 * np.abs(expected).max())
 
@@ -142,7 +138,7 @@ def test_random_weights_are_seeded_and_leave_the_global_random_state_alone(image
 
 
 def test_grey_images_are_given_three_equal_colours():
-    gray = noise(3, channels=1)
+    gray = noise(3, 40, channels=1)
     backbone = Backbone(SMALL, pretrained=False, size=40).fit(image_set_from_array(gray))
     np.testing.assert_allclose(
         backbone.transform(image_set_from_array(gray)),

@@ -27,24 +27,16 @@ def test_the_choice_and_its_reason(features, kind, reason):
 
 
 @pytest.mark.parametrize("features", ["pixels", "patches"])
-def test_the_seed_is_handed_on(features):
+def test_seed_and_weights(features):
     assert _choose_extractor(features, seed=7)[0].random_state == 7
-
-
-@pytest.mark.parametrize("features", ["pixels", "patches"])
-def test_weights_for_features_that_have_none(features):
     with pytest.raises(UsageError, match=f"the features '{features}' have none: leave out"):
         _choose_extractor(features, weights="model.safetensors")
 
 
-def test_weights_that_are_not_there(tmp_path):
+def test_networks_that_are_not_there(tmp_path):
     images = load_images("digits").subset(range(5))
     with pytest.raises(DataError, match=r"missing\.safetensors"):
         _choose_extractor("auto", weights=tmp_path / "missing.safetensors")[0].fit(images)
-
-
-def test_a_network_that_nobody_knows():
-    images = load_images("digits").subset(range(5))
     with pytest.raises(FewLabelError, match="pixelz"):
         _choose_extractor("pixelz")[0].fit(images)
 

@@ -5,11 +5,7 @@ from PIL import Image
 from fewlabel.data import image_set_from_array, load_images
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.features.pixels import Pixels
-
-
-def noise(n=40, side=10, channels=3, seed=0):
-    shape = (n, side, side, channels)
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+from tests.features.conftest import noise
 
 
 def test_are_the_pixels_from_0_to_1():

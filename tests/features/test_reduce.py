@@ -137,13 +137,6 @@ def test_bad_parameters(parameters, message):
         DampedPCA(**parameters).fit(np.eye(4))
 
 
-def test_bad_rows():
-    X = np.eye(4)
-    X[2, 1] = np.nan
-    with pytest.raises(ValueError, match="Input X contains NaN"):
-        DampedPCA(2).fit(X)
-
-
 def test_sample_rows():
     rows = _sample_rows(1_000, 50, 0)
     assert len(set(rows)) == 50
