@@ -13,7 +13,13 @@ import fewlabel
 ROOT = Path(__file__).parents[2] / "experiments" / "fewlabel_experiments"
 FILES = sorted(ROOT.rglob("*.py"))
 SUBPACKAGES = ("data", "evaluate", "nets", "persist", "graph", "semisupervised")
-MODULES = ("errors", "files", "explain.sheets", "semisupervised.agreement", "semisupervised.rounds")
+MODULES = (
+    "errors",
+    "files",
+    "explain.sheets",
+    "semisupervised.acceptance",
+    "semisupervised.rounds",
+)
 
 
 def _imports(file: Path) -> list[tuple[str, str]]:

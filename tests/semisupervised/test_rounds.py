@@ -1,100 +1,121 @@
-"""Rounds of self-training on one set of labels."""
+"""The loop of rounds: what is trained, entered, revoked, rolled back and kept."""
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 
-from fewlabel.semisupervised.rounds import AcceptanceRule, RoundStore, Track
+from fewlabel.data.task import MultiLabel, SingleLabel
+from fewlabel.semisupervised.acceptance import AcceptanceRule
+from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.models import _Models, _Training
+from fewlabel.semisupervised.rounds import Track, best_round, run_rounds
 
-RULE = AcceptanceRule("threshold", threshold=0.8, k=2, share=0.25, soft=False, align=False)
 PROBA = np.array([[0.9, 0.1], [0.15, 0.85], [0.6, 0.4], [0.3, 0.7]])
-EVEN = np.array([0.5, 0.5])
+Y = np.array([0, 1, 0, 1, -1, -1, -1, -1])
+RIGHT = np.array([[0.9, 0.1], [0.1, 0.9]])
 
 
-def rule(**changes):
-    return AcceptanceRule(**(vars(RULE) | changes))
+class Played(BaseEstimator):
+    """Predicts what it is given."""
+
+    def __init__(self, proba=None):
+        self.proba = proba
+
+    def fit(self, X, y, sample_weight=None):
+        self.classes_ = np.array([0, 1])
+        return self
+
+    def predict_proba(self, X):
+        return self.proba
 
 
-@pytest.mark.parametrize(
-    ("changes", "number", "expected"),
-    [
-        ({}, 1, [True, True, False, False]),
-        ({"selection": "top-k", "k": 1}, 1, [True, True, False, False]),
-        ({"selection": "top-k", "k": 1}, 2, [True, True, True, True]),
-        ({"selection": "curriculum"}, 1, [True, False, False, False]),
-        ({"selection": "curriculum"}, 3, [True, True, False, True]),
-        ({"selection": "curriculum"}, 9, [True, True, True, True]),
-        ({"selection": "adaptive"}, 1, [True, True, False, False]),
-    ],
-)
-def test_each_selection_accepts_its_rows(changes, number, expected):
-    accepted, _ = rule(**changes).judge(PROBA, EVEN, number)
-    assert accepted.tolist() == expected
+class PlayedTrack(Track):
+    """Rounds whose predictions, for the rows held out and for the pool, are written down."""
+
+    def __init__(self, plays, held=(2, 3), threshold=0.8):
+        models = _Models(
+            np.zeros((8, 1)), np.array([0, 1]), Checkpoints(None), seed=0, stage="played"
+        )
+        super().__init__(SingleLabel(), Y, np.array(held, dtype=int), models)
+        self.plays, self.seen = plays, []
+        self.rule = AcceptanceRule("threshold", threshold, align=False)
+
+    def accept(self, number):
+        return self.rule.accept(self.task, self.proba[self.pool], Y, number).at(self.pool)
+
+    def training(self, number, pseudo):
+        sample = self.sample(self.labeled, pseudo, 0.25)
+        self.seen.append((sample["rows"].tolist(), sample["weights"].tolist()))
+        held, pool = self.plays[number]
+        proba = np.concatenate([RIGHT, held, pool])
+        return _Training(f"round-{number}", Played(proba), **sample)
+
+    def figures(self, pseudo):
+        return {"n": len(pseudo.rows)}
 
 
-def test_targets_are_hard_or_soft():
-    assert rule().judge(PROBA, EVEN, 1)[1].tolist() == [[1, 0], [0, 1], [1, 0], [0, 1]]
-    np.testing.assert_array_equal(rule(soft=True).judge(PROBA, EVEN, 1)[1], PROBA)
-
-
-def test_alignment_may_change_the_class():
-    skewed = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]])
-    _, plain = rule().judge(skewed, EVEN, 1)
-    _, aligned = rule(align=True).judge(skewed, EVEN, 1)
-    assert plain[2].tolist() == [1, 0]
-    assert aligned[2].tolist() == [0, 1]
-
-
-def test_a_track_trains_on_labels_and_accepted_rows_with_their_weights():
-    seen = {}
-
-    def train(name, rows, targets, weights):
-        seen[name] = rows.tolist(), targets.argmax(1).tolist(), weights.tolist()
-        return np.concatenate([[[1.0, 0.0], [0.0, 1.0]], PROBA])
-
-    track = Track("fold-0", np.array([0, 1, -1, -1, -1, -1]), 2, RULE, 0.25, train)
-    first, second = track.run_round(0), track.run_round(1)
-    assert seen["fold-0-round-0"] == ([0, 1], [0, 1], [1, 1])
-    assert seen["fold-0-round-1"] == ([0, 1, 2, 3], [0, 1, 0, 1], [1, 1, 0.25, 0.25])
+def test_a_round_trains_on_labels_and_accepted_rows_with_their_weights():
+    track = PlayedTrack([(RIGHT, PROBA)] * 2)
+    run_rounds([track], max_rounds=1)
+    assert track.seen == [([0, 1], [1, 1]), ([0, 1, 4, 5], [1, 1, 0.25, 0.25])]
+    first, second = track.rounds
     assert (first.n_accepted, second.n_accepted, second.n_new) == (0, 2, 2)
-    assert second.mean_confidence == PROBA[:2].max(axis=1).mean()
+    assert second.mean_confidence == pytest.approx(PROBA[:2].max(axis=1).mean())
+    assert (first.accuracy, first.extra) == (1.0, {})
+    assert second.to_dict()["n"] == 2
+    assert "extra" not in second.to_dict()
 
 
-def test_a_pseudo_label_is_revoked_when_the_model_changes_its_mind():
-    predictions = [PROBA, np.array([[0.9, 0.1], [0.5, 0.5], [0.1, 0.9], [0.5, 0.5]]), PROBA]
-
-    def train(name, rows, targets, weights):
-        number = int(name[-1])
-        return np.concatenate([[[1.0, 0.0], [0.0, 1.0]], predictions[number]])
-
-    track = Track("final", np.array([0, 1, -1, -1, -1, -1]), 2, RULE, 1.0, train)
-    records = [track.run_round(number) for number in range(3)]
-    assert [record.n_revoked for record in records] == [0, 0, 1]
-    assert [record.n_accepted for record in records] == [0, 2, 2]
-    columns = track.ledger.columns()
-    assert columns["row"].tolist() == [2, 3, 4]
+def test_a_pseudo_label_is_revoked_when_the_model_predicts_another():
+    changed = np.array([[0.9, 0.1], [0.5, 0.5], [0.1, 0.9], [0.5, 0.5]])
+    track = PlayedTrack([(RIGHT, PROBA), (RIGHT, changed), (RIGHT, PROBA)], held=())
+    outcome = run_rounds([track], max_rounds=2)
+    assert [record.n_revoked for record in track.rounds] == [0, 0, 1]
+    assert [record.n_accepted for record in track.rounds] == [0, 2, 2]
+    columns = track.ledger(2).columns()
+    assert columns["row"].tolist() == [4, 5, 6]
     assert columns["revoked"].tolist() == [-1, 2, -1]
+    # What a later round assumed is in no earlier model.
+    assert track.ledger(1).row == [4, 5]
+    assert track.ledger(1).revoked == [-1, -1]
+    # Nothing is held out: the last round is kept.
+    assert outcome.best == 2
+    assert outcome.accuracy.size == 0
 
 
-def test_a_store_gives_back_what_it_kept_to_the_same_run_only(tmp_path):
-    store = RoundStore(tmp_path, ["run", 1])
-    store.put("fold-0-round-1", PROBA)
-    np.testing.assert_array_equal(RoundStore(tmp_path, ["run", 1]).get("fold-0-round-1"), PROBA)
-    assert RoundStore(tmp_path, ["run", 2]).get("fold-0-round-1") is None
-    assert store.get("fold-0-round-2") is None
-    store.clear()
-    assert list(tmp_path.iterdir()) == []
+def test_rounds_end_when_nothing_is_accepted_and_the_one_before_is_kept():
+    track = PlayedTrack([(RIGHT, PROBA), (RIGHT, np.full((4, 2), 0.5))], held=())
+    assert run_rounds([track], max_rounds=5).best == 1
+    assert [record.outcome for record in track.rounds] == ["trained", "trained", "nothing accepted"]
+    assert track.ledger(2).row == [4, 5]
 
 
-def test_a_damaged_file_counts_as_none(tmp_path):
-    store = RoundStore(tmp_path, "run")
-    store.put("a", PROBA)
-    store.file("a").write_bytes(b"damaged")
-    assert store.get("a") is None
+def test_rounds_end_when_patience_runs_out():
+    worse = RIGHT[::-1]
+    track = PlayedTrack([(RIGHT, PROBA)] + [(worse, PROBA)] * 5)
+    outcome = run_rounds([track], max_rounds=5, patience=2)
+    assert (outcome.best, outcome.accuracy.tolist()) == (0, [1, 0, 0])
+    np.testing.assert_allclose(outcome.proba, RIGHT, rtol=1e-6)
 
 
-def test_without_a_folder_nothing_is_kept():
-    store = RoundStore(None, "run")
-    store.put("a", PROBA)
-    assert store.get("a") is None
-    assert store.file("a") is None
-    store.clear()
+def test_folds_run_in_step_and_labels_that_nobody_could_predict_do_not_count():
+    first, second = (np.array([row, row]) for row in RIGHT)
+    tracks = [PlayedTrack([(first, PROBA), (second, PROBA)], held=[row]) for row in (2, 3)]
+    outcome = run_rounds(tracks, max_rounds=1)
+    # Row 2 is right at first, and row 3 in round 1.
+    assert outcome.accuracy.tolist() == [0.5, 0.5]
+    again = [PlayedTrack([(first, PROBA), (second, PROBA)], held=[row]) for row in (2, 3)]
+    assert run_rounds(again, max_rounds=1, leave=[2]).best == 1
+
+
+def test_of_rounds_as_accurate_within_the_error_the_least_loss_is_kept():
+    y = np.arange(40) % 2
+    sure = np.where(np.eye(2)[y] > 0, 0.9, 0.1)
+    timid = sure.copy()
+    # One more is right, and many are nearly wrong.
+    sure[0] = sure[0, ::-1]
+    timid[::2] = np.where(np.eye(2)[y[::2]] > 0, 0.51, 0.49)
+    assert best_round(SingleLabel(), y, [timid, sure]) == 1
+    assert best_round(SingleLabel(), y, [sure, sure]) == 0
+    several = MultiLabel()
+    assert best_round(several, np.eye(2, dtype=int)[y], [1 - timid, timid]) == 1

@@ -122,7 +122,7 @@ class ComboSession(Session):
             agreement=config["agreement"],
             max_rounds=rounds,
             # The number of rounds is fixed: no label is spent on choosing it.
-            held_out_share=0.0,
+            val_fraction=0.0,
             checkpoint=self._folder / name,
             progress=self.progress,
             random_state=self.seed,

@@ -14,7 +14,7 @@ from fewlabel import (
     extract_features,
 )
 from fewlabel.data import image_set_from_array
-from fewlabel.semisupervised.agreement import AgreementRule
+from fewlabel.semisupervised.acceptance import AgreementRule
 
 from ..protocol import Outcome
 from .measured import Meter, PseudoLabels, measure
@@ -42,7 +42,7 @@ def one_versus_all(session: ExpertsSession, task: Task, sampling: str) -> Outcom
         votes = _votes(models, task.images[task.pool])
         meter.n_predicted += task.n_classes * len(task.pool)
         rule = AgreementRule("veto", session.config["threshold"])
-        accepted, codes, confidence = rule.judge(votes, votes)
+        accepted, codes, confidence = rule.accept(votes, votes)
         pseudo = PseudoLabels(codes, confidence, accepted)
         known = task.y.copy()
         known[task.pool[accepted]] = codes[accepted]
@@ -157,7 +157,7 @@ def _by_experts(model: BinaryExperts, task: Task) -> PseudoLabels:
         proba = model.predict_proba(task.images[task.pool])
         codes = model.classes_[proba.argmax(axis=1)]
         return PseudoLabels(codes, proba.max(axis=1), accepted[task.pool])
-    votes = model.claims(task.images[task.pool])
+    votes = model.expert_proba(task.images[task.pool])
     ranked = np.sort(votes, axis=1)
     # A second expert for the same image lowers the confidence, however confident the first is.
     confidence = ranked[:, -1] * (1 - ranked[:, -2])

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.base import clone
 
+from fewlabel.data import SingleLabel
 from fewlabel.semisupervised import PseudoLabelLedger
-from fewlabel.semisupervised.rounds import AcceptanceRule, RoundRecord, Track
+from fewlabel.semisupervised.acceptance import AcceptanceRule
+from fewlabel.semisupervised.rounds import Round
 
 from .session import RANDOM
 
@@ -28,7 +30,7 @@ class SelfTrained:
     classes: np.ndarray
     ledger: PseudoLabelLedger  # every pseudo-label, with its round and perhaps its revocation
     # What each round accepted and revoked; the first is training on the labels alone
-    records: list[RoundRecord]
+    records: list[Round]
     n_unlabeled: int  # photos without a label
 
 
@@ -37,31 +39,23 @@ def run_rounds(
 ) -> SelfTrained:
     """Train in a fixed number of rounds, each time from the pretrained weights."""
     config, y = session.config, session.labels(how).y
-    classes, seen = np.unique(y[y >= 0], return_inverse=True)
-    codes = np.full(len(y), -1, dtype=np.int64)
-    codes[y >= 0] = seen
-    networks = [first]
-
-    def train(step: str, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        session.progress(f"self-training, {step}", len(networks) - 1, config["rounds"])
-        if step != f"{how}-round-0":
-            model = clone(network).set_params(random_state=session.seed + 100 * len(networks))
-            model.fit_soft(session.photos[rows], targets, sample_weight=weights, classes=classes)
-            networks.append(model)
-        if len(networks) > config["rounds"]:
-            # The last network accepts nothing.
-            return np.empty((0, len(classes)))
-        return networks[-1].predict_proba(session.photos)
-
-    rule = AcceptanceRule(
-        config["selection"],
-        threshold=config["threshold"],
-        k=1,
-        share=1.0,
-        soft=False,
-        # Labels that were chosen to show every kind of photo do not show how frequent each is.
-        align=how == RANDOM,
-    )
-    track = Track(how, codes, len(classes), rule, config["pseudo_weight"], train)
-    records = [track.run_round(number) for number in range(config["rounds"] + 1)]
-    return SelfTrained(networks[-1], classes, track.ledger, records, len(track.pool))
+    task = SingleLabel()
+    classes, codes = task.encode(y, len(y), "The study of photos")
+    labeled, pool = task.labeled(codes), np.flatnonzero(codes < 0)
+    # Labels that were chosen to show every kind of photo do not show how frequent each is.
+    rule = AcceptanceRule(config["selection"], config["threshold"], align=how == RANDOM)
+    ledger, model, records = PseudoLabelLedger(), first, [Round(0)]
+    for number in range(1, config["rounds"] + 1):
+        session.progress(f"self-training, round {number}", number - 1, config["rounds"])
+        proba = model.predict_proba(session.photos)[pool]
+        pseudo = rule.accept(task, proba, codes, number).at(pool)
+        n_new, n_revoked = ledger.enter(number, *pseudo.entries())
+        model = clone(network).set_params(random_state=session.seed + 100 * number)
+        model.fit_soft(
+            session.photos[np.concatenate([labeled, pseudo.rows])],
+            np.concatenate([np.eye(len(classes))[codes[labeled]], pseudo.targets]),
+            sample_weight=np.repeat([1, config["pseudo_weight"]], [len(labeled), len(pseudo.rows)]),
+            classes=classes,
+        )
+        records.append(Round(number, len(pseudo.rows), n_new, n_revoked))
+    return SelfTrained(model, classes, ledger, records, len(pool))

@@ -204,6 +204,23 @@ class Task(ABC):
         """Return the mean of two predictions in log-probability or log-odds, (n, K)."""
 
     @abstractmethod
+    def align(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return predictions scaled to the class shares among labels, one more for each class.
+
+        Distribution alignment (Berthelot et al. 2020), against the collapse into a few classes.
+        Where there is no row, nothing is scaled.
+        """
+
+    @abstractmethod
+    def accept(self, present: np.ndarray, absent: np.ndarray) -> np.ndarray:
+        """Return which labels (n, K) of images to assume, from which are surely present or absent.
+
+        One label an image decides all of them. Of several each stands by itself, but an image of
+        which only absences are sure, and not of all labels, is passed over: such images would
+        teach nothing but absence.
+        """
+
+    @abstractmethod
     def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return probabilities in which the labels that are given are certain."""
 
@@ -320,6 +337,17 @@ class SingleLabel(Task):
         mean = np.sqrt(np.maximum(a, PROBABILITY_FLOOR) * np.maximum(b, PROBABILITY_FLOOR))
         return np.asarray(mean / mean.sum(axis=1, keepdims=True))
 
+    def align(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
+        if not len(proba):
+            return proba
+        counts = np.bincount(y[y >= 0], minlength=proba.shape[1]) + 1
+        scaled = proba * (counts / counts.sum() / np.maximum(proba.mean(axis=0), _EPSILON))
+        return np.asarray(scaled / np.maximum(scaled.sum(axis=1, keepdims=True), _EPSILON))
+
+    def accept(self, present: np.ndarray, absent: np.ndarray) -> np.ndarray:
+        taught = np.asarray(present.any(axis=1))
+        return np.repeat(taught[:, None], present.shape[1], axis=1)
+
     def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
         kept, rows = proba.copy(), np.flatnonzero(y >= 0)
         kept[rows] = 0
@@ -430,6 +458,19 @@ class MultiLabel(Task):
 
     def combine(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.asarray(expit((log_odds(a) + log_odds(b)) / 2))
+
+    def align(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
+        if not len(proba):
+            return proba
+        prior = ((y == 1).sum(axis=0) + 1) / ((y >= 0).sum(axis=0) + 2)
+        mean = np.clip(proba.mean(axis=0), _EPSILON, 1 - _EPSILON)
+        present, absent = proba * prior / mean, (1 - proba) * (1 - prior) / (1 - mean)
+        return np.asarray(present / np.maximum(present + absent, _EPSILON))
+
+    def accept(self, present: np.ndarray, absent: np.ndarray) -> np.ndarray:
+        sure = np.asarray(present | absent)
+        taught = np.asarray(present.any(axis=1) | sure.all(axis=1))
+        return np.asarray(sure & taught[:, None])
 
     def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.asarray(np.where(y >= 0, y, proba).astype(proba.dtype))

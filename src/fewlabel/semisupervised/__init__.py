@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fewlabel.semisupervised.accepted_precision import AcceptedPrecision
 from fewlabel.semisupervised.consistency import ConsistencyTraining
-from fewlabel.semisupervised.experts import BinaryExperts
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
-from fewlabel.semisupervised.pseudo import SelfTraining
-from fewlabel.semisupervised.teacher import TeacherStudent
+from fewlabel.semisupervised.one_vs_rest import BinaryExperts
+from fewlabel.semisupervised.self_training import SelfTraining
+from fewlabel.semisupervised.teacher_student import TeacherStudent
 
 __all__ = [
     "AcceptedPrecision",

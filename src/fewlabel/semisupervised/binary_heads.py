@@ -37,7 +37,7 @@ HEADS_AT_ONCE = 128
 """Heads that are solved together, so that memory stays bounded with many classes."""
 
 _DECAY = 1e-3
-_FEWEST_TO_SCALE = 10
+_MIN_TO_SCALE = 10
 _BLOCK = 512
 
 
@@ -277,7 +277,7 @@ def _fits(network: Network, X: np.ndarray) -> bool:
 
 
 @dataclass(frozen=True)
-class ClaimScale:
+class HeadScale:
     """Turns logits of balanced heads into calibrated probabilities.
 
     A head that was trained with both sides weighing alike claims far too much where its class
@@ -299,7 +299,7 @@ class ClaimScale:
     @classmethod
     def fit(
         cls, logits: np.ndarray, codes: np.ndarray, shares: np.ndarray, *, balanced: bool
-    ) -> ClaimScale:
+    ) -> HeadScale:
         """Fit slope and offset.
 
         Parameters
@@ -315,12 +315,12 @@ class ClaimScale:
 
         Returns
         -------
-        ClaimScale
+        HeadScale
             The scale.
         """
         shares = np.clip(shares, 1e-4, 1 - 1e-4)
         log_odds = np.log(shares / (1 - shares)) if balanced else np.zeros(len(shares))
-        if len(codes) < _FEWEST_TO_SCALE:
+        if len(codes) < _MIN_TO_SCALE:
             return cls(log_odds)
         shifted = (logits + log_odds).reshape(-1, 1)
         claimed = one_hot(codes, logits.shape[1]).ravel() > 0
@@ -343,8 +343,7 @@ class ClaimScale:
         ndarray of shape (n, K)
             Probability that the row is of the class, by each head alone; rows need not sum to 1.
         """
-        claims: np.ndarray = expit(self.slope * (logits + self.log_odds) + self.offset)
-        return claims
+        return np.asarray(expit(self.slope * (logits + self.log_odds) + self.offset))
 
     def to_dict(self) -> dict[str, Any]:
         """Give the numbers as JSON types.

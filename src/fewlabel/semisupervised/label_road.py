@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -225,17 +225,17 @@ def _judge(
 ) -> LabelRoad:
     """Compare the student with the main job on labels that neither was shown."""
     assert main.folds_ is not None
-    held = teacher.held_
+    held = teacher.val_rows_
     position = np.searchsorted(main.folds_.labeled, held)
     candidates = {
-        NAME: teacher.held_proba_,
+        NAME: teacher.val_proba_,
         "supervised": main.supervised_oof_proba_[position],
         main.method_: main.oof_proba_[position],
     }
     parts = np.arange(len(held)) % _PARTS
     task, unseen = main.task_, main.folds_.unseen[position]
     choice = choose_candidate(task, Y[held], candidates, prefer=(NAME,), unseen=unseen, fold=parts)
-    scaling = Scaling.fit(Y[held], teacher.held_proba_)
+    scaling = Scaling.fit(Y[held], teacher.val_proba_)
     network = LabelNetwork(teacher.student_, scaling)
     proba = network.predict_proba(pixels)
     proba[Y >= 0] = Y[Y >= 0]
@@ -244,7 +244,7 @@ def _judge(
         network=network,
         proba=proba,
         held=held,
-        held_proba=calibrate_apart(task, Y[held], teacher.held_proba_, parts),
+        held_proba=calibrate_apart(task, Y[held], teacher.val_proba_, parts),
         choice=choice,
         seconds=time.perf_counter() - start,
         n_members=_MEMBERS,
@@ -260,6 +260,6 @@ def _log(teacher: TeacherStudent) -> TrainingHistory:
     log = TrainingHistory(classes=tuple(str(name) for name in teacher.classes_.tolist()))
     log.add_history("student", getattr(teacher.student_, "history_", []))
     for record in teacher.rounds_:
-        values = {k: v for k, v in asdict(record).items() if k not in ("round", "teacher")}
+        values = {k: v for k, v in record.to_dict().items() if k not in ("round", "teacher")}
         log.add_round("student", record.round, **values, kept=record.round == teacher.n_rounds_)
     return log

@@ -9,10 +9,12 @@ import numpy as np
 HELD = -1
 """``revoked`` of a pseudo-label that holds to the end."""
 
+_SHIFT = 32
+
 
 @dataclass
 class PseudoLabelLedger:
-    """Every pseudo-label of a run; each round judges all of them again.
+    """Every label that was ever assumed; each round enters all of its own.
 
     Attributes
     ----------
@@ -23,26 +25,22 @@ class PseudoLabelLedger:
 
     Examples
     --------
-    >>> ledger = PseudoLabelLedger(n_rows=3)
-    >>> ledger.judge(1, np.array([0, 2]), np.array([1, 0]), np.array([0.9, 0.8]))
+    >>> ledger = PseudoLabelLedger()
+    >>> ledger.enter(1, np.array([0, 2]), np.array([1, 0]), np.array([0.9, 0.8]))
     (2, 0)
-    >>> ledger.judge(2, np.array([0]), np.array([1]), np.array([0.95]))
+    >>> ledger.enter(2, np.array([0]), np.array([1]), np.array([0.95]))
     (0, 1)
     >>> ledger.revoked
     [-1, 2]
     """
 
-    n_rows: int
     row: list[int] = field(default_factory=list)
     label: list[int] = field(default_factory=list)
     confidence: list[float] = field(default_factory=list)
     round: list[int] = field(default_factory=list)
     revoked: list[int] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self._entry_of = np.full(self.n_rows, -1, dtype=np.int64)
-
-    def judge(
+    def enter(
         self, number: int, rows: np.ndarray, labels: np.ndarray, confidence: np.ndarray
     ) -> tuple[int, int]:
         """Enter the pseudo-labels of a round, and revoke those that hold no longer.
@@ -52,7 +50,7 @@ class PseudoLabelLedger:
         number : int
             Number of the round, from 1.
         rows : ndarray of shape (m,), int64
-            Accepted rows.
+            Accepted rows; one may come with several labels.
         labels : ndarray of shape (m,), int64
             Their classes.
         confidence : ndarray of shape (m,)
@@ -60,36 +58,32 @@ class PseudoLabelLedger:
 
         Returns
         -------
-        accepted : int
+        n_new : int
             New entries.
-        revoked : int
+        n_revoked : int
             Entries that are taken back: no longer accepted, or of another class now.
         """
-        now = np.full(self.n_rows, -1, dtype=np.int64)
-        now[rows] = labels
-        standing = np.flatnonzero(self._entry_of >= 0)
-        entered = np.array(
-            [self.label[entry] for entry in self._entry_of[standing].tolist()], dtype=np.int64
-        )
-        fallen = standing[now[standing] != entered]
-        for entry in self._entry_of[fallen].tolist():
+        # One number for a row with a label: whatever their number, no table of them is needed.
+        keys = (rows.astype(np.int64) << _SHIFT) + labels
+        entries = np.flatnonzero(np.array(self.revoked, dtype=np.int64) == HELD)
+        columns = self.columns()
+        standing = (columns["row"][entries] << _SHIFT) + columns["label"][entries]
+        fallen = entries[~np.isin(standing, keys)]
+        for entry in fallen.tolist():
             self.revoked[entry] = number
-        self._entry_of[fallen] = -1
-        fresh = self._entry_of[rows] < 0
-        start = len(self.row)
+        fresh = ~np.isin(keys, standing)
         self.row += rows[fresh].tolist()
         self.label += labels[fresh].tolist()
         self.confidence += confidence[fresh].tolist()
         self.round += [number] * int(fresh.sum())
         self.revoked += [HELD] * int(fresh.sum())
-        self._entry_of[rows[fresh]] = np.arange(start, len(self.row))
         return int(fresh.sum()), len(fallen)
 
     def __len__(self) -> int:
         return len(self.row)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Give the ledger as arrays, one entry a place.
+        """Return the ledger as arrays, one entry a place.
 
         Returns
         -------

@@ -1,255 +1,333 @@
-"""Rounds of self-training on one set of labels: judge, accept, train, predict, again."""
+"""Rounds: accept pseudo-labels, train on them, predict, and all of it again.
+
+Self-training, binary experts and teacher and student differ in what they accept and in what they
+train on: that is a `Track`. All else is the same loop.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 
-from fewlabel.files import atomic_file
-from fewlabel.semisupervised import thresholds
+from fewlabel.data.task import Task
+from fewlabel.evaluate import choose_candidate
+from fewlabel.semisupervised.acceptance import PseudoLabels, has_collapsed
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
+from fewlabel.semisupervised.models import _Models, _Training
 
-SELECTIONS = ("adaptive", "threshold", "top-k", "curriculum")
-
-
-@dataclass(frozen=True)
-class AcceptanceRule:
-    """Which predictions become pseudo-labels, and as what.
-
-    Attributes
-    ----------
-    selection : {"adaptive", "threshold", "top-k", "curriculum"}
-        FreeMatch's self-adaptive thresholds; a fixed threshold; the k most confident of each
-        class; a share of all that grows from round to round.
-    threshold : float
-        Least confidence for ``"threshold"``.
-    k : int
-        Rows of each class for ``"top-k"``.
-    share : float
-        Share that each round adds for ``"curriculum"``.
-    soft : bool
-        Keep the probabilities as targets; otherwise the likeliest class is the target.
-    align : bool
-        Align the predictions with the class shares among the labels first.
-    """
-
-    selection: str
-    threshold: float
-    k: int
-    share: float
-    soft: bool
-    align: bool
-
-    def judge(
-        self, proba: np.ndarray, prior: np.ndarray, number: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Choose pseudo-labels among predictions.
-
-        Parameters
-        ----------
-        proba : ndarray of shape (n, K)
-            Class probabilities of the unlabelled rows.
-        prior : ndarray of shape (K,)
-            Class shares among the labels.
-        number : int
-            Number of the round, from 1.
-
-        Returns
-        -------
-        accepted : ndarray of shape (n,), dtype bool
-            Chosen rows.
-        targets : ndarray of shape (n, K)
-            What each row would be trained on.
-        """
-        aligned = thresholds.align_distribution(proba, prior) if self.align else proba
-        if self.selection == "threshold":
-            accepted = thresholds.above_threshold(aligned, self.threshold)
-        elif self.selection == "top-k":
-            accepted = thresholds.top_k_per_class(aligned, self.k * number)
-        elif self.selection == "curriculum":
-            accepted = thresholds.most_confident_share(aligned, min(1.0, self.share * number))
-        else:
-            least = thresholds.self_adaptive_thresholds(aligned)
-            accepted = thresholds.above_class_thresholds(aligned, least)
-        hard = np.eye(proba.shape[1])[aligned.argmax(axis=1)]
-        return accepted, aligned if self.soft else hard
+TRAINED, NOTHING, COLLAPSED = "trained", "nothing accepted", "collapsed"
 
 
 @dataclass(frozen=True)
-class RoundRecord:
+class Round:
     """What a round did.
 
     Attributes
     ----------
     round : int
-        Number of the round; 0 is training on the labels alone.
+        Number of the round; 0 is training on the labels without pseudo-labels.
     n_accepted : int
-        Pseudo-labels that the round trained on.
-    n_new : int
-        Those among them that the round before did not have.
-    n_revoked : int
-        Pseudo-labels of the round before that were taken back.
-    mean_confidence : float
-        Mean confidence of the accepted ones; NaN where there are none.
+        Rows whose pseudo-labels the round trained on.
+    n_new, n_revoked : int
+        Pseudo-labels that the round before did not have, and those of it that were taken back.
+    mean_confidence : float or None
+        Mean confidence of the labels assumed present; None where there are none.
+    accuracy : float or None
+        Accuracy on held-out labels after the round, exact match for several labels; None without.
+    outcome : {"trained", "nothing accepted", "collapsed"}
+        Whether a model was trained, or why the round was rolled back.
+    seconds : float
+        Time of the round.
+    extra : dict
+        Figures that only one method has.
     """
 
     round: int
-    n_accepted: int
-    n_new: int
-    n_revoked: int
-    mean_confidence: float
+    n_accepted: int = 0
+    n_new: int = 0
+    n_revoked: int = 0
+    mean_confidence: float | None = None
+    accuracy: float | None = None
+    outcome: str = TRAINED
+    seconds: float = 0.0
+    extra: dict[str, Any] = field(default_factory=dict)
 
-
-class RoundStore:
-    """Predictions of finished rounds on disk, so that a killed run goes on behind them.
-
-    Parameters
-    ----------
-    folder : str or Path or None
-        Where to keep them; None keeps nothing.
-    about : object
-        JSON types that name the data and the settings; another run's rounds are not used.
-    """
-
-    def __init__(self, folder: str | Path | None, about: Any) -> None:
-        self.folder = None if folder is None else Path(folder)
-        digest = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=8)
-        self._run = digest.hexdigest()
-
-    def file(self, name: str) -> Path | None:
-        """Name the file of a round.
-
-        Parameters
-        ----------
-        name : str
-            Name of the round within the run.
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures in one dict.
 
         Returns
         -------
-        Path or None
-            The file; None where nothing is kept.
+        dict
+            By name, those of ``extra`` among them.
         """
-        return None if self.folder is None else self.folder / f"{self._run}-{name}.safetensors"
-
-    def get(self, name: str) -> np.ndarray | None:
-        """Give the predictions of a finished round.
-
-        Parameters
-        ----------
-        name : str
-            Name of the round.
-
-        Returns
-        -------
-        ndarray or None
-            What `put` was given; None if it is not there or damaged.
-        """
-        file = self.file(name)
-        if file is None or not file.exists():
-            return None
-        try:
-            return safetensors.numpy.load(file.read_bytes())["proba"].astype(np.float64)
-        except (safetensors.SafetensorError, KeyError):
-            return None
-
-    def put(self, name: str, proba: np.ndarray) -> None:
-        """Keep the predictions of a round.
-
-        Parameters
-        ----------
-        name : str
-            Name of the round.
-        proba : ndarray of shape (n, K)
-            Class probabilities of all rows.
-        """
-        file = self.file(name)
-        if file is not None:
-            with atomic_file(file) as temporary:
-                temporary.write_bytes(safetensors.numpy.save({"proba": proba}))
-
-    def clear(self) -> None:
-        """Remove what this run has kept."""
-        if self.folder is not None:
-            for file in self.folder.glob(f"{self._run}-*"):
-                file.unlink(missing_ok=True)
+        figures = dict(vars(self))
+        return figures | figures.pop("extra")
 
 
-Train = Callable[[str, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""``train(name, rows, targets, weights)`` trains and gives the probabilities of all rows."""
-
-
-class Track:
-    """Self-training from one set of labels, a round at a time.
+class Track(ABC):
+    """The rounds of one method on one set of labels: what is accepted, and what is trained.
 
     Parameters
     ----------
-    name : str
-        Name of the track, such as ``"fold-2"``.
-    codes : ndarray of shape (n,)
-        Classes of the labels that may be used; -1 for all other rows.
-    n_classes : int
-        Number of classes.
-    rule : AcceptanceRule
-        Which predictions become pseudo-labels.
-    pseudo_weight : float
-        Weight of a pseudo-label beside a label's 1.
-    train : callable
-        Trains a classifier and predicts all rows.
+    task : Task
+        One label a row, or several.
+    y : ndarray of shape (n,) or (n, K)
+        All labels.
+    held : ndarray of shape (h,)
+        Labeled rows that are held out, to measure each round.
+    models : _Models
+        Trains models.
     """
 
-    def __init__(
-        self,
-        name: str,
-        codes: np.ndarray,
-        n_classes: int,
-        rule: AcceptanceRule,
-        pseudo_weight: float,
-        train: Train,
-    ) -> None:
-        self.name = name
-        self.labeled = np.flatnonzero(codes >= 0)
-        self.pool = np.flatnonzero(codes < 0)
-        self.truth = np.eye(n_classes)[codes[self.labeled]]
-        # One label more for each class: a prior of 0 would ban a class for good.
-        self.prior = (self.truth.sum(axis=0) + 1) / (len(self.labeled) + n_classes)
-        self.rule = rule
-        self.pseudo_weight = pseudo_weight
-        self.train = train
-        self.ledger = PseudoLabelLedger(len(codes))
-        self.proba = np.empty((0, n_classes))
+    def __init__(self, task: Task, y: np.ndarray, held: np.ndarray, models: _Models) -> None:
+        self.task, self.models = task, models
+        self.y, self.held = y, held
+        self.train_y = task.without(y, held)
+        self.labeled = task.labeled(self.train_y)
+        self.pool = np.setdiff1d(np.arange(len(y)), task.labeled(y))
+        self.n_classes = len(models.classes)
+        present, known = task.evidence(y, self.n_classes)
+        self.targets, self.known = present, known
+        counts = present[self.labeled].sum(axis=0)
+        self.shares = counts / counts.sum() if counts.any() else counts
+        none = np.empty(0, dtype=np.int64)
+        self.accepted = [PseudoLabels.of_classes(none, none, np.empty(0), self.n_classes)]
+        self.proba = np.empty((0, self.n_classes), dtype=np.float32)
+        self.rounds: list[Round] = []
+        self._ledger = PseudoLabelLedger()
 
-    def run_round(self, number: int) -> RoundRecord:
-        """Judge all pseudo-labels anew, train on those accepted, predict all rows.
+    @abstractmethod
+    def accept(self, number: int) -> PseudoLabels:
+        """Return the pseudo-labels of a round from 1, chosen among all rows of the pool anew.
 
         Parameters
         ----------
         number : int
-            Number of the round; 0 trains on the labels alone.
+            Number of the round.
 
         Returns
         -------
-        RoundRecord
-            What was accepted and revoked.
+        PseudoLabels
+            With row numbers.
         """
-        rows, targets, confidence = self.labeled[:0], self.truth[:0], np.empty(0)
+
+    @abstractmethod
+    def training(self, number: int, pseudo: PseudoLabels) -> _Training:
+        """Return what a round trains, and on what.
+
+        Parameters
+        ----------
+        number : int
+            Number of the round; 0 has no pseudo-labels.
+        pseudo : PseudoLabels
+            Pseudo-labels.
+
+        Returns
+        -------
+        _Training
+            Name, model and sample.
+        """
+
+    def figures(self, pseudo: PseudoLabels) -> dict[str, Any]:
+        """Return figures of a round that only this method has.
+
+        Parameters
+        ----------
+        pseudo : PseudoLabels
+            What was accepted.
+
+        Returns
+        -------
+        dict
+            For ``Round.extra``.
+        """
+        return {}
+
+    def sample(
+        self, labeled: np.ndarray, pseudo: PseudoLabels, weight: float
+    ) -> dict[str, np.ndarray]:
+        """Return labeled and pseudo-labeled rows as a `Training` takes them.
+
+        Parameters
+        ----------
+        labeled : ndarray of shape (l,)
+            Labeled rows, perhaps repeated; labels of those that are held out count here, too.
+        pseudo : PseudoLabels
+            Pseudo-labels.
+        weight : float
+            Weight of each of them beside a label's 1.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``rows``, ``targets``, ``mask`` and ``weights``.
+        """
+        return {
+            "rows": np.concatenate([labeled, pseudo.rows]),
+            "targets": np.concatenate([self.targets[labeled], pseudo.targets]),
+            "mask": np.concatenate([self.known[labeled], pseudo.mask]),
+            "weights": np.concatenate([np.ones(len(labeled)), np.full(len(pseudo.rows), weight)]),
+        }
+
+    def ledger(self, number: int) -> PseudoLabelLedger:
+        """Return the ledger of the rounds up to one: what later ones assumed is in no model.
+
+        Parameters
+        ----------
+        number : int
+            The last round that is kept.
+
+        Returns
+        -------
+        PseudoLabelLedger
+            Every label that these rounds assumed present.
+        """
+        ledger = PseudoLabelLedger()
+        for k, pseudo in enumerate(self.accepted[1 : number + 1], start=1):
+            ledger.enter(k, *pseudo.entries())
+        return ledger
+
+    def _outcome(self, number: int, pseudo: PseudoLabels) -> str:
+        if number == 0:
+            return TRAINED
+        if not len(pseudo.rows):
+            return NOTHING
+        return COLLAPSED if has_collapsed(pseudo.present, self.shares) else TRAINED
+
+    def _record(self, number: int, pseudo: PseudoLabels, outcome: str, start: float) -> None:
+        """Enter a round into the ledger and the records; what was rolled back changes nothing."""
+        new = revoked = 0
+        mean = None
+        if outcome == TRAINED and number:
+            rows, labels, confidence = pseudo.entries()
+            new, revoked = self._ledger.enter(number, rows, labels, confidence)
+            mean = float(confidence.mean()) if len(confidence) else None
         if number:
-            accepted, aligned = self.rule.judge(self.proba[self.pool], self.prior, number)
-            rows, targets = self.pool[accepted], aligned[accepted]
-            # Of the prediction: that of a hard target would be 1.
-            confidence = self.proba[rows, targets.argmax(axis=1)]
-        new, revoked = self.ledger.judge(number, rows, targets.argmax(axis=1), confidence)
-        self.proba = self.train(
-            f"{self.name}-round-{number}",
-            np.concatenate([self.labeled, rows]),
-            np.concatenate([self.truth, targets]),
-            np.concatenate([np.ones(len(self.labeled)), np.full(len(rows), self.pseudo_weight)]),
+            self.accepted.append(pseudo if outcome == TRAINED else self.accepted[-1])
+        accuracy = None
+        if len(self.held):
+            correct = self.task.correct(self.y[self.held], self.proba[self.held])
+            accuracy = float(correct.mean())
+        self.rounds.append(
+            Round(
+                number,
+                len(pseudo.rows),
+                new,
+                revoked,
+                mean,
+                accuracy,
+                outcome,
+                time.perf_counter() - start,
+                self.figures(pseudo) if number else {},
+            )
         )
-        mean = float(confidence.mean()) if len(confidence) else float("nan")
-        return RoundRecord(number, len(rows), new, revoked, mean)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What rounds led to.
+
+    Attributes
+    ----------
+    best : int
+        The round to keep; 0 is training on the labels without pseudo-labels.
+    accuracy : ndarray of shape (rounds,)
+        Accuracy on all held-out labels by round; empty without such labels.
+    proba : ndarray of shape (h, K)
+        Predictions of the held-out rows in the best round, in the order of their row numbers.
+    """
+
+    best: int
+    accuracy: np.ndarray
+    proba: np.ndarray
+
+
+def run_rounds(
+    tracks: Sequence[Track], *, max_rounds: int, patience: int | None = None, leave: Any = ()
+) -> Outcome:
+    """Run tracks in step, such as folds, until held-out labels gain no more; choose a round.
+
+    Parameters
+    ----------
+    tracks : sequence of Track
+        Tracks of the same rows, each without its own held-out labels.
+    max_rounds : int
+        Most rounds behind the one without pseudo-labels.
+    patience : int, optional
+        Rounds that do no better after which to stop; by default none is too many.
+    leave : array-like of int
+        Held-out rows that no round could predict: they are not counted.
+
+    Returns
+    -------
+    Outcome
+        The round to keep. Without held-out labels it is the last one.
+    """
+    task, y = tracks[0].task, tracks[0].y
+    held = np.concatenate([track.held for track in tracks])
+    order = np.argsort(held)
+    counted = ~np.isin(held[order], leave)
+    by_round: list[np.ndarray] = []
+    best = 0
+    for number in range(max_rounds + 1 if len(tracks[0].pool) else 1):
+        for track in tracks:
+            start = time.perf_counter()
+            pseudo = track.accept(number) if number else track.accepted[0]
+            outcome = track._outcome(number, pseudo)
+            if outcome == TRAINED:
+                track.proba = track.models.fit(track.training(number, pseudo))
+            track._record(number, pseudo, outcome, start)
+        if all(track.rounds[-1].outcome != TRAINED for track in tracks):
+            break
+        by_round.append(np.concatenate([track.proba[track.held] for track in tracks])[order])
+        if not counted.any():
+            best = number
+            continue
+        scored = y[held[order][counted]]
+        best = best_round(task, scored, [proba[counted] for proba in by_round])
+        if patience is not None and number - best >= patience:
+            break
+    accuracy = [
+        float(task.correct(y[held[order]], proba)[counted].mean())
+        for proba in by_round
+        if counted.any()
+    ]
+    return Outcome(best, np.array(accuracy), by_round[best].astype(np.float64))
+
+
+def best_round(task: Task, y: np.ndarray, by_round: Sequence[np.ndarray]) -> int:
+    """Return the round that predicts held-out labels best.
+
+    They are few: among rounds that are as accurate within the error, the one with the least log
+    loss once calibrated is taken; see `fewlabel.evaluate.choose_candidate`.
+
+    Parameters
+    ----------
+    task : Task
+        One label a row, or several.
+    y : ndarray of shape (h,) or (h, K)
+        Held-out labels.
+    by_round : sequence of ndarray of shape (h, K)
+        Predictions of each round.
+
+    Returns
+    -------
+    int
+        Number of the round.
+
+    Examples
+    --------
+    >>> from fewlabel.data.task import SingleLabel
+    >>> y, right = np.arange(20) % 2, 0.9 * np.eye(2)[np.arange(20) % 2] + 0.05
+    >>> best_round(SingleLabel(), y, [1 - right, right])
+    1
+    """
+    if len(by_round) == 1:
+        return 0
+    named = {str(number): proba for number, proba in enumerate(by_round)}
+    return int(choose_candidate(task, y, named).name)

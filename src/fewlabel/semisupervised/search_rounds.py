@@ -180,7 +180,7 @@ def _next_round(
     number = len(networks) + 1
     name = f"{way.name}-{number}" + ("" if held is None else "-tested")
     # A copy: rounds that are not kept shall leave no trace.
-    ledger = copy.deepcopy(before.lessons[-1].ledger) if before else PseudoLabelLedger(len(y))
+    ledger = copy.deepcopy(before.lessons[-1].ledger) if before else PseudoLabelLedger()
     lesson = Lesson(name, number, problem.codes(y), proba, networks, ledger)
     way.prepare(problem, lesson)
     network = None if way.resumes_itself else problem.kept.get(name, problem.settings.device)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from fewlabel.data.targets import one_hot
+from fewlabel.data.task import SingleLabel
 from fewlabel.semisupervised import BinaryExperts, ConsistencyTraining
+from fewlabel.semisupervised.acceptance import AcceptanceRule
 from fewlabel.semisupervised.graph_student import new_student, train_student
 from fewlabel.semisupervised.kept_networks import Trained
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
 from fewlabel.semisupervised.network_inputs import Problem
-from fewlabel.semisupervised.rounds import AcceptanceRule
 from fewlabel.semisupervised.training_budget import LEAST_STEPS
 
 Accepted = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -79,7 +80,7 @@ class Lesson:
             Confidence of each.
         """
         self.accepted = rows, codes, confidence
-        self.n_new, self.n_revoked = self.ledger.judge(self.number, rows, codes, confidence)
+        self.n_new, self.n_revoked = self.ledger.enter(self.number, rows, codes, confidence)
 
 
 class Way(ABC):
@@ -207,14 +208,9 @@ class SelfTaught(Way):
         """
         if lesson.networks and self.name == "self-training":
             pool = np.flatnonzero(lesson.codes < 0)
-            labeled = lesson.codes[lesson.codes >= 0]
-            n_classes = lesson.proba.shape[1]
-            prior = (np.bincount(labeled, minlength=n_classes) + 1) / (len(labeled) + n_classes)
-            rule = AcceptanceRule("adaptive", 0.95, 1, 0.2, soft=False, align=True)
             proba = lesson.networks[-1].predict_proba(problem.pixels[pool])
-            accepted, targets = rule.judge(proba, prior, lesson.number)
-            codes = targets[accepted].argmax(axis=1)
-            lesson.judge(pool[accepted], codes, proba[accepted, codes])
+            found = AcceptanceRule().accept(SingleLabel(), proba, lesson.codes, lesson.number)
+            lesson.judge(*found.at(pool).entries())
 
     def train(self, problem: Problem, lesson: Lesson) -> Trained:
         """Train on the labels and on the accepted pseudo-labels.
@@ -316,11 +312,11 @@ class ExpertTaught(Way):
         lesson.ledger = model.ledger_
         lesson.accepted = model.accepted_[model.n_rounds_]
         lesson.inner = [
-            (asdict(record) | {"kept": record.round <= model.n_rounds_}, accepted)
+            (record.to_dict() | {"kept": record.round <= model.n_rounds_}, accepted)
             for record, accepted in zip(model.rounds_, model.accepted_, strict=True)
         ]
-        if len(model.held_codes_):
-            lesson.claims = max(model.n_rounds_, 1), model.held_codes_, model.held_claims_
+        if len(model.val_codes_):
+            lesson.claims = max(model.n_rounds_, 1), model.val_codes_, model.val_votes_
         lesson.notes = model.notes_
         return model.multiclass_
 

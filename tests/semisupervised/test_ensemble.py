@@ -1,26 +1,29 @@
-"""What is believed of what an ensemble says: agreement, confidence, thresholds by label."""
+"""What is accepted of what an ensemble predicts: agreement, confidence, thresholds by label."""
 
 import numpy as np
 import pytest
 
-from fewlabel.semisupervised.soft_labels import (
+from fewlabel.data.task import MultiLabel, SingleLabel
+from fewlabel.semisupervised.ensemble import (
     Thresholds,
-    believe,
-    choose_thresholds,
-    combine,
+    _accept_agreed,
+    _choose_thresholds,
+    _combine,
 )
 
+ONE, SEVERAL = SingleLabel(), MultiLabel()
 
-def test_members_that_say_the_same_do_not_disagree():
+
+def test_members_that_predict_the_same_do_not_disagree():
     rng = np.random.default_rng(0)
     proba = rng.dirichlet(np.ones(4), 30)
-    same = combine([proba, proba, proba], is_multilabel=False)
+    same = _combine(ONE, [proba, proba, proba])
     np.testing.assert_allclose(same.proba, proba)
     np.testing.assert_allclose(same.disagreement, 0, atol=1e-12)
-    other = combine([proba, proba[::-1]], is_multilabel=False)
+    other = _combine(ONE, [proba, proba[::-1]])
     assert other.disagreement.mean() > 0.1
     # Two that contradict each other with certainty: one bit.
-    sure = combine([np.array([[1.0, 0]]), np.array([[0.0, 1]])], is_multilabel=False)
+    sure = _combine(ONE, [np.array([[1.0, 0]]), np.array([[0.0, 1]])])
     assert sure.disagreement[0] == pytest.approx(np.log(2))
     assert sure.votes.tolist() == [[0.5, 0.5]]
 
@@ -28,20 +31,20 @@ def test_members_that_say_the_same_do_not_disagree():
 def test_one_label_a_row_needs_votes_and_confidence():
     first = np.array([[0.95, 0.05], [0.95, 0.05], [0.45, 0.55], [0.05, 0.95]])
     second = np.array([[0.95, 0.05], [0.65, 0.35], [0.99, 0.01], [0.05, 0.95]])
-    view = combine([first, second], is_multilabel=False)
+    view = _combine(ONE, [first, second])
     sure = Thresholds(np.array([0.9, 0.96]), np.zeros(2))
-    found = believe(view, sure, agreement=1, is_multilabel=False)
-    # Row 1 is not sure, row 2 not agreed, row 3 not sure enough for its class.
+    found = _accept_agreed(ONE, view, sure, 1)
+    # Row 1 is not confident, row 2 not agreed, row 3 not confident enough for its class.
     assert found.rows.tolist() == [0]
     assert found.mask.all()
     np.testing.assert_allclose(found.targets, [[0.95, 0.05]])
 
 
-def test_several_labels_are_believed_one_by_one():
+def test_several_labels_are_accepted_one_by_one():
     first = np.array([[0.97, 0.01, 0.5], [0.6, 0.01, 0.02], [0.01, 0.02, 0.01]])
-    view = combine([first, first], is_multilabel=True)
+    view = _combine(SEVERAL, [first, first])
     sure = Thresholds(np.array([0.9, 0.9, 0.9]), np.array([0.1, 0.1, 0.1]))
-    found = believe(view, sure, agreement=1, is_multilabel=True)
+    found = _accept_agreed(SEVERAL, view, sure, 1)
     # Row 1 has only absences, and not all: passed over. Row 2 is empty for sure.
     assert found.rows.tolist() == [0, 2]
     assert found.mask.tolist() == [[True, True, False], [True, True, True]]
@@ -50,19 +53,19 @@ def test_several_labels_are_believed_one_by_one():
 
 def test_absence_needs_agreement_too():
     first, second = np.array([[0.95, 0.55]]), np.array([[0.95, 0.0]])
-    view = combine([first, second], is_multilabel=True)
+    view = _combine(SEVERAL, [first, second])
     sure = Thresholds(np.full(2, 0.9), np.full(2, 0.4))
-    assert believe(view, sure, agreement=1, is_multilabel=True).mask.tolist() == [[True, False]]
-    assert believe(view, sure, agreement=0.5, is_multilabel=True).mask.tolist() == [[True, True]]
+    assert _accept_agreed(SEVERAL, view, sure, 1).mask.tolist() == [[True, False]]
+    assert _accept_agreed(SEVERAL, view, sure, 0.5).mask.tolist() == [[True, True]]
 
 
 def test_thresholds_reach_the_precision_asked_for_label_by_label():
     rng = np.random.default_rng(0)
     proba = rng.random((4_000, 2))
-    # The first label is said honestly; the second is there only half as often as is said.
+    # The first label is predicted well; the second is there only half as often as predicted.
     targets = rng.random((4_000, 2)) < proba * [1, 0.5]
-    known = np.ones_like(targets)
-    found = choose_thresholds(proba, targets, known, precision=0.9, is_multilabel=True)
+    known = np.ones(targets.shape, bool)
+    found = _choose_thresholds(SEVERAL, proba, targets, known, precision=0.9)
     above = proba[:, 0] >= found.positive[0]
     assert targets[above, 0].mean() >= 0.9
     assert 0.75 < found.positive[0] < 0.9
@@ -70,7 +73,7 @@ def test_thresholds_reach_the_precision_asked_for_label_by_label():
     below = proba[:, 0] <= found.negative[0]
     assert targets[below, 0].mean() <= 0.1 * targets[:, 0].mean() + 1e-9
     # A lower precision lets more through.
-    loose = choose_thresholds(proba, targets, known, precision=0.7, is_multilabel=True)
+    loose = _choose_thresholds(SEVERAL, proba, targets, known, precision=0.7)
     assert loose.positive[0] < found.positive[0]
     assert loose.negative[0] > found.negative[0]
 
@@ -78,5 +81,5 @@ def test_thresholds_reach_the_precision_asked_for_label_by_label():
 def test_too_few_known_entries_give_careful_thresholds():
     proba, targets = np.full((20, 1), 0.9), np.ones((20, 1))
     known = (np.arange(20) < 3)[:, None]
-    found = choose_thresholds(proba, targets, known, precision=0.9, is_multilabel=True)
+    found = _choose_thresholds(SEVERAL, proba, targets, known, precision=0.9)
     assert (found.positive[0], found.negative[0]) == (0.9, 0.05)

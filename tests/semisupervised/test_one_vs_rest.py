@@ -1,10 +1,9 @@
-"""Binary experts: pseudo-labels, rounds, what is kept and what is told."""
+"""Binary experts: pseudo-labels, rounds, what is kept, and notes."""
 
 import os
 import signal
 import subprocess
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -16,9 +15,11 @@ from fewlabel.data import image_set_from_array
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.nets import FineTuning
 from fewlabel.nets.batches import _to_network, as_inputs
-from fewlabel.semisupervised import expert_rounds, expert_store, experts
-from fewlabel.semisupervised.expert_store import load_experts
+from fewlabel.semisupervised import one_vs_rest, rounds
+from fewlabel.semisupervised.checkpoints import Checkpoints
 from fewlabel.semisupervised.ledger import HELD
+from fewlabel.semisupervised.models import _Models
+from fewlabel.semisupervised.one_vs_rest import load_experts
 
 NETWORK = NetworkClassifier(options={"widths": (64, 32)}, min_steps=120)
 QUICK = {"retrain_steps": 80, "expert_epochs": 3, "max_rounds": 2, "random_state": 0}
@@ -61,30 +62,29 @@ def test_pseudo_labels_are_mostly_right_and_never_given_to_labels(model, digits)
     assert (y[rows] == -1).all()
 
 
-def test_the_rounds_add_up(model):
+def test_the_rounds_add_up(model, digits):
     first, *rounds = model.rounds_
     assert first.round == 0
     assert first.n_accepted == 0
-    n_pool = first.n_rejected
+    n_pool = int((digits[1] < 0).sum())
     accepted = 0
     for record in rounds:
-        assert record.n_accepted + record.n_rejected == n_pool
-        assert sum(record.accepted_by_class) == record.n_accepted
-        assert sum(record.rejected_by_class) == record.n_rejected
-        assert sum(record.revoked_by_class) == record.n_revoked
+        assert record.n_accepted + record.extra["n_rejected"] == n_pool
+        assert sum(record.extra["accepted_by_class"]) == record.n_accepted
+        assert sum(record.extra["rejected_by_class"]) == record.extra["n_rejected"]
+        assert sum(record.extra["revoked_by_class"]) == record.n_revoked
         assert record.n_accepted == accepted + record.n_new - record.n_revoked
         accepted = record.n_accepted
-    assert len(model.held_out_accuracy_) == len(model.rounds_)
-    reached = model.held_out_accuracy_
+    assert len(model.val_accuracy_) == len(model.rounds_)
+    reached = model.val_accuracy_
     assert reached[model.n_rounds_] > reached.max() - 0.1
     assert model.helped_ == (model.n_rounds_ > 0)
 
 
 def test_the_ledger_holds_the_rounds_that_were_kept_and_no_later_one(digits, monkeypatch):
     X, y, _, _ = digits
-    # The first round is said to be the best: the second one is tried and not kept.
-    chosen = types.SimpleNamespace(name="1")
-    monkeypatch.setattr(experts, "choose_candidate", lambda by_round, truth: chosen)
+    # The first round counts as the best: the second one is tried and not kept.
+    monkeypatch.setattr(rounds, "best_round", lambda task, y, by_round: min(1, len(by_round) - 1))
     model = BinaryExperts(NETWORK, **QUICK).fit(X, y)
     assert len(model.rounds_) == 3
     assert model.rounds_[2].n_new > 0
@@ -93,38 +93,38 @@ def test_the_ledger_holds_the_rounds_that_were_kept_and_no_later_one(digits, mon
     assert set(model.ledger_.revoked) == {HELD}
 
 
-def test_claims_are_probabilities_of_one_class_each(digits):
+def test_votes_are_probabilities_of_one_class_each(digits):
     X, y, truth, test = digits
     model = BinaryExperts(NETWORK, **QUICK | {"max_rounds": 1, "n_folds": 0}).fit(X, y)
-    claims = model.claims(test)
-    assert claims.shape == (597, 10)
-    right = claims[np.arange(597), truth[1_200:]]
-    assert right.mean() > 5 * claims.mean(axis=1).mean() - right.mean()
-    assert len(model.held_out_accuracy_) == 0
-    assert model.held_claims_.shape == (0, 10)
+    votes = model.expert_proba(test)
+    assert votes.shape == (597, 10)
+    right = votes[np.arange(597), truth[1_200:]]
+    assert right.mean() > 5 * votes.mean(axis=1).mean() - right.mean()
+    assert len(model.val_accuracy_) == 0
+    assert model.val_votes_.shape == (0, 10)
     assert not model.confusion_.any()
 
 
-def test_the_confusion_is_what_experts_claim_of_held_out_labels(model, digits):
+def test_the_confusion_is_the_votes_of_experts_for_held_out_labels(model, digits):
     _, y, _, _ = digits
     held = model.folds_.folds[0][1]
-    np.testing.assert_array_equal(np.sort(model.held_codes_), np.sort(y[held]))
+    np.testing.assert_array_equal(np.sort(model.val_codes_), np.sort(y[held]))
     for code in range(10):
-        claimed = model.held_claims_[model.held_codes_ == code]
-        np.testing.assert_allclose(model.confusion_[code], claimed.mean(axis=0))
+        voted = model.val_votes_[model.val_codes_ == code]
+        np.testing.assert_allclose(model.confusion_[code], voted.mean(axis=0))
     assert np.diag(model.confusion_).mean() > 0.5
 
 
 def test_held_out_labels_train_nothing_but_the_last_network(digits, monkeypatch):
     X, y, _, _ = digits
     seen = []
-    fit = expert_rounds.ExpertRounds._fit
+    fit = _Models.fit
 
-    def watched(self, network, rows, targets, weights):
-        seen.append(set(rows.tolist()))
-        return fit(self, network, rows, targets, weights)
+    def watched(self, training, **settings):
+        seen.append(set(training.rows.tolist()))
+        return fit(self, training, **settings)
 
-    monkeypatch.setattr(expert_rounds.ExpertRounds, "_fit", watched)
+    monkeypatch.setattr(_Models, "fit", watched)
     model = BinaryExperts(NETWORK, **QUICK).fit(X, y)
     held = set(model.folds_.folds[0][1].tolist())
     assert held
@@ -135,28 +135,32 @@ def test_held_out_labels_train_nothing_but_the_last_network(digits, monkeypatch)
 
 def test_a_killed_run_goes_on_to_the_same_result(digits, model, tmp_path, monkeypatch):
     X, y, _, test = digits
-    stopped = BinaryExperts(NETWORK, **QUICK, checkpoint=tmp_path)
-    run = expert_rounds.ExpertRounds.run
-    monkeypatch.setattr(
-        expert_rounds.ExpertRounds,
-        "run",
-        lambda self, number: run(self, number) if number < 2 else 1 / 0,
-    )
+    fit = _Models.fit
+
+    def stop(self, training, **settings):
+        return 1 / 0 if training.name == "round-2" else fit(self, training, **settings)
+
+    monkeypatch.setattr(_Models, "fit", stop)
     with pytest.raises(ZeroDivisionError):
-        stopped.fit(X, y)
+        BinaryExperts(NETWORK, **QUICK, checkpoint=tmp_path).fit(X, y)
     monkeypatch.undo()
     found = []
-    get = expert_store.RoundFolder.get
+    get = Checkpoints.get
 
-    def watched(self, number, template):
-        state = get(self, number, template)
-        if self.folder is not None:
-            found.append((number, state is not None))
-        return state
+    def watched(self, name):
+        bundle = get(self, name)
+        found.append((name, bundle is not None))
+        return bundle
 
-    monkeypatch.setattr(expert_store.RoundFolder, "get", watched)
+    monkeypatch.setattr(Checkpoints, "get", watched)
     again = BinaryExperts(NETWORK, **QUICK, checkpoint=tmp_path).fit(X, y)
-    assert found[:3] == [(0, True), (1, True), (2, False)]
+    assert found[:5] == [
+        ("round-0", True),
+        ("experts-1", True),
+        ("round-1", True),
+        ("experts-2", True),
+        ("round-2", False),
+    ]
     np.testing.assert_allclose(again.predict_proba(test), model.predict_proba(test), atol=1e-5)
     assert [r.n_accepted for r in again.rounds_] == [r.n_accepted for r in model.rounds_]
     assert again.ledger_.row == model.ledger_.row
@@ -164,21 +168,21 @@ def test_a_killed_run_goes_on_to_the_same_result(digits, model, tmp_path, monkey
     found.clear()
     other = BinaryExperts(NETWORK, **QUICK | {"max_rounds": 0}, checkpoint=tmp_path)
     other.fit(X, np.where(np.arange(len(y)) < 140, y, -1))
-    assert found == [(0, False)]
-    assert [place.name for place in tmp_path.iterdir() if place.is_dir()] == ["round-0"]
+    assert found[0] == ("round-0", False)
+    assert {place.name for place in tmp_path.iterdir() if place.is_dir()} == {"round-0", "final"}
 
 
 KILLED = """
 import os, signal
-from tests.semisupervised.test_experts import NETWORK, QUICK, few_digits
+from tests.semisupervised.test_one_vs_rest import NETWORK, QUICK, few_digits
 from fewlabel import BinaryExperts
 
-def told(stage, done, total):
+def kill(stage, done, total):
     if stage == "experts: round-2" and done > total // 2:
         os.kill(os.getpid(), signal.SIGKILL)
 
 X, y, _, _ = few_digits()
-BinaryExperts(NETWORK, **QUICK, checkpoint=CHECKPOINT, progress=told).fit(X, y)
+BinaryExperts(NETWORK, **QUICK, checkpoint=CHECKPOINT, progress=kill).fit(X, y)
 """
 
 
@@ -189,29 +193,29 @@ def test_a_run_killed_outright_in_a_round_goes_on_to_the_same_result(
     killed = subprocess.run(
         [sys.executable, "-c", f"CHECKPOINT = {str(tmp_path)!r}\n{KILLED}"],
         cwd=root,
-        env=os.environ | {"PYTHONPATH": str(root)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *sys.path])},
         capture_output=True,
         text=True,
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert (tmp_path / "round-1" / "multiclass").is_dir()
+    assert (tmp_path / "round-1").is_dir()
     assert not (tmp_path / "round-2").exists()
     X, y, _, test = digits
-    told = []
+    stages = []
     resumed = BinaryExperts(
         NETWORK,
         **QUICK,
         checkpoint=tmp_path,
-        progress=lambda stage, done, total: told.append(stage),
+        progress=lambda stage, done, total: stages.append(stage),
     ).fit(X, y)
-    assert told[0] == "experts: round-2"
+    assert stages[0] == "experts: round-2"
     np.testing.assert_allclose(resumed.predict_proba(test), model.predict_proba(test), atol=1e-5)
     assert resumed.ledger_.row == model.ledger_.row
     for found, whole in zip(resumed.accepted_, model.accepted_, strict=True):
         np.testing.assert_array_equal(found[:2], whole[:2])
         np.testing.assert_allclose(found[2], whole[2], atol=1e-5)
-    np.testing.assert_array_equal(resumed.held_out_accuracy_, model.held_out_accuracy_)
+    np.testing.assert_array_equal(resumed.val_accuracy_, model.val_accuracy_)
 
 
 @pytest.fixture
@@ -244,14 +248,14 @@ def test_a_backbone_is_turned_into_experts(tints, tmp_path):
     assert model.rounds_[1].outcome == "trained"
     assert model.predict_proba(images).shape == (72, 3)
     # The experts have learnt what a tint is: theirs leave the trunk that they share.
-    claims = model.claims(images)
-    assert claims.shape == (72, 3)
-    assert np.mean(claims.argmax(axis=1) == y) > 0.6
-    experts, scale = load_experts(tmp_path / "round-1" / "experts")
+    votes = model.expert_proba(images)
+    assert votes.shape == (72, 3)
+    assert np.mean(votes.argmax(axis=1) == y) > 0.6
+    experts, scale = load_experts(tmp_path / "experts-1")
     small = image_set_from_array(images).read(slice(None), size=(24, 24), channels=3)
     with torch.inference_mode():
         logits = experts(_to_network(as_inputs(small), torch.device("cpu"))).numpy()
-    np.testing.assert_allclose(scale(logits), claims, atol=1e-4)
+    np.testing.assert_allclose(scale(logits), votes, atol=1e-4)
     again = BinaryExperts(network, **settings, checkpoint=tmp_path).fit(images, known)
     assert again.accepted_[1][0].tolist() == model.accepted_[1][0].tolist()
 
@@ -259,13 +263,13 @@ def test_a_backbone_is_turned_into_experts(tints, tmp_path):
 def test_the_networks_of_a_round_can_be_loaded_alone(digits, tmp_path):
     X, y, _, _ = digits
     model = BinaryExperts(NETWORK, **QUICK | {"max_rounds": 1}, checkpoint=tmp_path).fit(X, y)
-    network, scale = load_experts(tmp_path / "round-1" / "experts")
+    network, scale = load_experts(tmp_path / "experts-1")
     assert network.spec.n_outputs == 10
     assert scale.slope > 0
     if model.n_rounds_ == 1:
         assert scale == model.scale_ or np.allclose(scale.log_odds, model.scale_.log_odds)
     with pytest.raises(ModelFormatError):
-        load_experts(tmp_path / "round-1" / "multiclass")
+        load_experts(tmp_path / "round-1")
 
 
 def test_images(digits):
@@ -278,7 +282,7 @@ def test_images(digits):
         BinaryExperts(network).fit(images, y)
 
 
-def test_two_classes_need_one_expert_and_it_says_so():
+def test_two_classes_need_one_expert_and_a_note_tells_it():
     X, y = make_blobs(200, centers=2, random_state=0)
     known = np.where(np.arange(200) < 40, y, -1)
     network = NetworkClassifier(options={"widths": (16,)}, min_steps=40)
@@ -290,29 +294,29 @@ def test_two_classes_need_one_expert_and_it_says_so():
 def test_a_class_without_labels_is_refused_by_name(digits):
     X, y, _, _ = digits
     known = np.where(y == 3, -1, y)
-    with pytest.raises(UsageError, match="No row is labelled 3"):
+    with pytest.raises(UsageError, match="No row is labeled 3"):
         BinaryExperts(NETWORK, **QUICK).fit(X, known, classes=range(10))
 
 
-def test_experts_that_claim_nothing_stop_and_say_so(digits):
+def test_experts_that_agree_on_nothing_stop_and_say_so(digits):
     _, y, _, _ = digits
     # Noise: what is learnt of it by heart calibrates to next to nothing.
     noise = np.random.default_rng(0).normal(size=(len(y), 16)).astype(np.float32)
     model = BinaryExperts(NETWORK, **QUICK | {"threshold": 0.99}).fit(noise, y)
     assert model.n_rounds_ == 0
     assert any("agreed on nothing" in note for note in model.notes_)
-    assert model.rounds_[-1].outcome == "no claims"
+    assert model.rounds_[-1].outcome == "nothing accepted"
     assert not model.helped_
 
 
-def test_a_collapse_is_rolled_back_and_told(digits, monkeypatch):
+def test_a_collapse_is_rolled_back_and_noted(digits, monkeypatch):
     X, y, _, test = digits
 
-    def all_to_one(self, claims, proba):
-        n = len(claims)
+    def all_to_one(self, scores, proba):
+        n = len(scores)
         return np.ones(n, bool), np.zeros(n, int), np.ones(n)
 
-    monkeypatch.setattr(expert_rounds.AgreementRule, "judge", all_to_one)
+    monkeypatch.setattr(one_vs_rest.AgreementRule, "accept", all_to_one)
     model = BinaryExperts(NETWORK, **QUICK).fit(X, y)
     assert model.rounds_[-1].outcome == "collapsed"
     assert any("was rolled back" in note for note in model.notes_)
@@ -339,7 +343,7 @@ def test_many_classes_stay_within_bounds():
         ({"trunk": "open"}, "'trunk' parameter of BinaryExperts must be one of fine-tuned"),
         ({"balance": "smote"}, "'balance' parameter"),
         ({"pseudo_weight": 0}, "'pseudo_weight' parameter"),
-        ({"labeled_share": 1.0}, "'labeled_share' parameter"),
+        ({"labeled_fraction": 1.0}, "'labeled_fraction' parameter"),
         ({"n_folds": 6}, "'n_folds' parameter"),
         ({"max_rounds": -1}, "'max_rounds' parameter"),
     ],

@@ -1,4 +1,4 @@
-"""Teacher and student: bagging, pseudo-labels, rounds, one student, and what is told."""
+"""Teacher and student: bagging, pseudo-labels, rounds, one student, and notes."""
 
 import subprocess
 import sys
@@ -10,8 +10,9 @@ from sklearn.linear_model import LogisticRegression
 
 from fewlabel import NetworkClassifier, TeacherStudent
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.semisupervised import teacher_rounds
-from fewlabel.semisupervised.voices import Voices
+from fewlabel.semisupervised import teacher_student
+from fewlabel.semisupervised.acceptance import PseudoLabels
+from fewlabel.semisupervised.models import _Models
 from fewlabel_experiments.combo.task import GroupedLabels
 
 # What small networks reach on 300 rows depends on the rounding of their products.
@@ -73,20 +74,16 @@ def test_it_does_no_worse_than_the_network_alone(model, digits):
 
 def test_rounds_are_measured_on_labels_that_are_held_out(model, digits):
     _, y, _, _ = digits
-    assert len(model.held_) == pytest.approx(30, abs=3)
-    assert (y[model.held_] >= 0).all()
+    assert len(model.val_rows_) == pytest.approx(30, abs=3)
+    assert (y[model.val_rows_] >= 0).all()
     first, *rest = model.rounds_
-    assert (first.round, first.teacher, first.n_accepted) == (0, "none", 0)
-    assert [record.teacher for record in rest] == ["ensemble", "student"]
-    before = first
+    assert (first.round, first.n_accepted, first.extra) == (0, 0, {})
+    assert [record.extra["teacher"] for record in rest] == ["ensemble", "student"]
+    accepted = 0
     for record in rest:
-        assert record.gain == pytest.approx(record.accuracy - before.accuracy)
-        assert (
-            record.n_accepted
-            == record.n_present
-            == before.n_present + record.n_new - (record.n_revoked)
-        )
-        before = record
+        assert record.n_accepted == record.extra["n_present"]
+        assert record.n_accepted == accepted + record.n_new - record.n_revoked
+        accepted = record.n_accepted
     assert model.helped_ == (model.n_rounds_ > 0)
     assert len(model.member_accuracy_) == 3
     assert model.ensemble_accuracy_ >= np.mean(model.member_accuracy_)
@@ -114,19 +111,15 @@ def test_members_disagree_most_where_the_student_is_wrong(model, digits):
 def test_held_out_labels_train_nothing_but_the_last_student(digits, monkeypatch):
     X, y, _, _ = digits
     seen = {}
-    ensure = Voices.ensure
+    fit = _Models.fit
 
-    def watched(self, name, template, sample):
-        def told():
-            drawn = sample()
-            seen[name] = set(drawn[0].tolist())
-            return drawn
+    def watched(self, training):
+        seen[training.name] = set(training.rows.tolist())
+        return fit(self, training)
 
-        ensure(self, name, template, told)
-
-    monkeypatch.setattr(Voices, "ensure", watched)
+    monkeypatch.setattr(_Models, "fit", watched)
     model = TeacherStudent(NETWORK, **QUICK | {"sample": "all"}).fit(X, y)
-    held = set(model.held_.tolist())
+    held = set(model.val_rows_.tolist())
     final = seen.pop(f"final-{model.n_rounds_}")
     assert held <= final
     assert {"member-1", "member-2", "member-3", "alone", "student-1"} <= set(seen)
@@ -154,8 +147,8 @@ def test_several_labels_a_row(several, pairs):
     assert several.score(test, Y[1_200:]) > alone.score(test, Y[1_200:]) - 0.03
     assert several.predict(test).shape == (300, 10)
     record = several.rounds_[1]
-    assert record.n_present > record.n_accepted  # up to two a row
-    assert record.n_absent > record.n_present
+    assert record.extra["n_present"] > record.n_accepted  # up to two a row
+    assert record.extra["n_absent"] > record.extra["n_present"]
     entries = several.ledger_.columns()
     assert entries["row"].min() >= 200
     held = entries["revoked"] < 0
@@ -176,12 +169,12 @@ def test_a_mask_is_never_a_target(pairs, monkeypatch):
     monkeypatch.setattr(NetworkClassifier, "fit_soft", watched)
     TeacherStudent(SEVERAL, **QUICK | {"max_rounds": 1, "n_members": 2}).fit(X, few)
     targets, mask = drawn[3]
-    unbelieved = mask == 0
-    assert unbelieved.any()
+    unknown = mask == 0
+    assert unknown.any()
     assert set(np.unique(mask)) == {0.0, 1.0}
-    # Soft labels lie on the side that is believed.
-    believed = targets[~unbelieved]
-    assert ((believed > 0.59) | (believed < 0.41)).all()
+    # Soft labels lie on the side that is accepted.
+    accepted = targets[~unknown]
+    assert ((accepted > 0.59) | (accepted < 0.41)).all()
 
 
 def test_the_structure_of_the_student_is_kept(pairs):
@@ -203,20 +196,20 @@ def test_an_interrupted_run_goes_on_to_the_same_result(pairs, several, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         TeacherStudent(SEVERAL, STUDENT, **QUICK, checkpoint=tmp_path, progress=stop).fit(X, few)
     again = TeacherStudent(SEVERAL, STUDENT, **QUICK, checkpoint=tmp_path).fit(X, few)
-    assert again._voices.trained[0] == "student-1"
+    assert again._models.trained[0] == "student-1"
     np.testing.assert_allclose(again.predict_proba(test), several.predict_proba(test), atol=1e-5)
     np.testing.assert_allclose(again.uncertainty(test), several.uncertainty(test), atol=1e-5)
     assert again.ledger_.row == several.ledger_.row
     # No model is in memory but the student.
-    assert not again._voices._models
+    assert not again._models._kept
     # All is there: nothing is trained. Other labels: nothing of it is taken.
     whole = TeacherStudent(SEVERAL, STUDENT, **QUICK, checkpoint=tmp_path).fit(X, few)
-    assert whole._voices.trained == []
+    assert whole._models.trained == []
     few = np.where(np.arange(1_200)[:, None] < 190, few, -1)
     other = TeacherStudent(SEVERAL, STUDENT, **QUICK | {"max_rounds": 0}, checkpoint=tmp_path).fit(
         X, few
     )
-    assert other._voices.trained[0] == "member-1"
+    assert other._models.trained[0] == "member-1"
     (tmp_path / "member-2" / "manifest.json").unlink()
     with pytest.raises(ModelFormatError, match="member-2 is no longer in"):
         other.uncertainty(test)
@@ -245,41 +238,40 @@ model.set_params(progress=kill).fit(X, y)
     there = {}
     exec(code, there)
     model = there["model"].fit(there["X"], there["y"])
-    assert model._voices.trained == ["member-2", "alone", "final-0"]
+    assert model._models.trained == ["member-2", "alone", "final-0"]
 
 
 def test_pseudo_labels_that_do_not_help_are_left_and_it_says_so(digits, monkeypatch):
     X, y, truth, test = digits
 
-    def wrong(view, thresholds, *, agreement, is_multilabel):
-        turned = np.roll(view.proba, 1, axis=1).astype(np.float32)
-        rows = np.arange(len(turned))
-        return teacher_rounds.SoftLabels(rows, turned, np.ones(turned.shape, bool))
+    def wrong(task, view, thresholds, agreement):
+        turned = np.roll(view.proba, 1, axis=1).argmax(axis=1)
+        return PseudoLabels.of_classes(np.arange(len(turned)), turned, np.ones(len(turned)), 10)
 
-    monkeypatch.setattr(teacher_rounds, "believe", wrong)
+    monkeypatch.setattr(teacher_student, "_accept_agreed", wrong)
     model = TeacherStudent(NETWORK, **QUICK).fit(X, y)
     assert not model.helped_
     assert any("did not help" in note for note in model.notes_)
-    assert model.rounds_[1].gain < -0.2
+    assert model.rounds_[1].accuracy < model.rounds_[0].accuracy - 0.2
     assert model.score(test, truth[1_200:]) > 0.75
 
 
-def test_nothing_believed_stops_and_says_so(digits):
+def test_nothing_accepted_stops_and_says_so(digits):
     X, y, _, _ = digits
     model = TeacherStudent(NETWORK, **QUICK | {"positive": 0.999999}).fit(X, y)
     assert model.n_rounds_ == 0
-    assert model.rounds_[-1].outcome == "nothing believed"
-    assert any("nothing was believed" in note for note in model.notes_)
+    assert model.rounds_[-1].outcome == "nothing accepted"
+    assert any("nothing was accepted" in note for note in model.notes_)
 
 
 def test_a_collapse_is_rolled_back(digits, monkeypatch):
     X, y, _, _ = digits
 
-    def all_to_one(view, thresholds, *, agreement, is_multilabel):
-        targets = np.eye(10, dtype=np.float32)[np.zeros(len(view.proba), int)]
-        return teacher_rounds.SoftLabels(np.arange(len(targets)), targets, targets >= 0)
+    def all_to_one(task, view, thresholds, agreement):
+        n = len(view.proba)
+        return PseudoLabels.of_classes(np.arange(n), np.zeros(n, int), np.ones(n), 10)
 
-    monkeypatch.setattr(teacher_rounds, "believe", all_to_one)
+    monkeypatch.setattr(teacher_student, "_accept_agreed", all_to_one)
     model = TeacherStudent(NETWORK, **QUICK).fit(X, y)
     assert [record.outcome for record in model.rounds_] == ["trained", "collapsed"]
     assert any("was rolled back" in note for note in model.notes_)
@@ -290,9 +282,9 @@ def test_all_labelled_and_nothing_held_out(digits):
     labeled = y >= 0
     few = QUICK | {"n_members": 2}
     model = TeacherStudent(NETWORK, **few).fit(X[labeled], y[labeled])
-    assert "No row is unlabelled" in model.notes_[0]
+    assert "No row is unlabeled" in model.notes_[0]
     assert not model.helped_
-    model = TeacherStudent(NETWORK, **few | {"held_out_share": 0, "max_rounds": 1}).fit(X, y)
+    model = TeacherStudent(NETWORK, **few | {"val_fraction": 0, "max_rounds": 1}).fit(X, y)
     assert (model.n_rounds_, model.rounds_[0].accuracy) == (1, None)
 
 
@@ -317,7 +309,7 @@ def test_labels_that_cannot_be_learnt_are_named_and_bare_rows_counted(pairs):
     with pytest.warns(UserWarning, match="No image has"):
         model = TeacherStudent(SEVERAL, **QUICK | {"max_rounds": 0, "n_members": 1}).fit(X, few)
     assert "No image has any of the labels 3, 7 (always 0)." in model.notes_
-    assert any("2 labelled rows have none of the labels" in note for note in model.notes_)
+    assert any("2 labeled rows have none of the labels" in note for note in model.notes_)
     # Columns of a structure that say other than exactly one are refused by row.
     knowing = NetworkClassifier(**SEVERAL.get_params() | {"task": TWO})
     with pytest.raises(UsageError, match="exactly one of the labels 0 to 4, but row 0 has 0"):
@@ -328,11 +320,11 @@ def test_labels_that_cannot_be_learnt_are_named_and_bare_rows_counted(pairs):
     ("settings", "message"),
     [
         ({"positive": 1.5}, "'positive' parameter of TeacherStudent"),
-        ({"positive": "high"}, "'auto' or numbers"),
-        ({"positive": [0.9, 0.9]}, "one number a label"),
+        ({"positive": "high"}, "one of auto"),
+        ({"positive": [0.9, 0.9]}, "one number a label or one for all"),
         ({"agreement": 0}, "'agreement' parameter"),
-        ({"labeled_share": 1.0}, "below 1"),
-        ({"held_out_share": 1}, r"float in \[0, 1\)"),
+        ({"labeled_fraction": 1.0}, r"a float in \(0, 1\)"),
+        ({"val_fraction": 1}, r"float in \[0, 1\)"),
         ({"sample": "some"}, "one of bootstrap, all"),
         ({"max_rounds": -1}, "'max_rounds'"),
         ({"n_members": 0}, "'n_members'"),

@@ -74,23 +74,24 @@ def test_labels_left_out_are_not_trained_on(digits):
     assert seen[-1] == labeled
 
 
-def test_it_falls_back_to_the_labels_alone_where_it_does_not_help(digits):
+def test_the_model_without_pseudo_labels_is_kept_where_they_do_not_help(digits):
     X, y = digits
-    # The same prediction for all: no round can be better than the first.
+    # The same prediction for all: one class would swallow all pseudo-labels.
     model = SelfTraining(DummyClassifier(strategy="prior"), random_state=0)
     model.fit(X[:500], few(y, 60))
     assert not model.helped_
     assert model.n_rounds_ == 0
     assert len(model.ledger_) == 0
-    # It stopped as soon as patience ran out.
-    assert len(model.cross_fitted_accuracy_) == 3
+    assert len(model.val_accuracy_) == 1
 
 
-def test_the_chosen_round_has_the_best_cross_fitted_accuracy(fitted):
+def test_the_chosen_round_is_among_the_best_in_cross_fitting(fitted):
     model, _, known = fitted
-    assert model.n_rounds_ == int(model.cross_fitted_accuracy_.argmax())
-    right = model.classes_[model.cross_fitted_.argmax(1)] == known[model.folds_.labeled]
-    assert right.mean() == pytest.approx(model.cross_fitted_accuracy_.max())
+    right = model.classes_[model.oof_proba_.argmax(1)] == known[model.folds_.labeled]
+    assert right.mean() == pytest.approx(model.val_accuracy_[model.n_rounds_])
+    assert model.val_accuracy_[model.n_rounds_] > model.val_accuracy_.max() - 0.1
+    # It stopped as soon as patience ran out.
+    assert len(model.val_accuracy_) - 1 in (3, model.n_rounds_ + 2)
 
 
 def test_the_same_seed_gives_the_same_predictions(fitted):
@@ -123,11 +124,9 @@ def test_an_interrupted_run_goes_on_to_the_same_model(fitted, tmp_path):
     assert len(list(tmp_path.iterdir())) == 8
     trained = []
     resumed = SelfTraining(max_rounds=3, random_state=0, checkpoint=tmp_path)
-    original = resumed._new_estimator
-    resumed._new_estimator = lambda *step: trained.append(step) or original(*step)
-    resumed.fit(X, known)
+    resumed.set_params(progress=lambda stage, *_: trained.append(stage)).fit(X, known)
     np.testing.assert_array_equal(resumed.predict_proba(X), whole.predict_proba(X))
-    rounds = len(whole.cross_fitted_accuracy_)
+    rounds = len(whole.val_accuracy_)
     assert len(trained) == 5 * rounds + whole.n_rounds_ + 1 - 8
     assert list(tmp_path.iterdir()) == []
 
@@ -136,11 +135,51 @@ def test_networks_on_images_take_soft_labels(digits):
     X, y = digits
     images = (X.reshape(-1, 8, 8) * 240).astype(np.uint8)
     known = np.where(np.arange(400) % 4 == 0, y[:400], -1)
-    network = NetworkClassifier("cnn", options={"widths": (8, 16)}, n_epochs=2, min_steps=60)
+    network = NetworkClassifier("cnn", options={"widths": (8, 16)}, n_epochs=2, min_steps=90)
     model = SelfTraining(network, soft=True, max_rounds=1, n_folds=2, random_state=0)
     model.fit(images[:400], known)
     assert model.predict_proba(images[900:]).shape == (len(y) - 900, 10)
     assert model.score(images[900:], y[900:]) > 0.7
+
+
+def pairs(digits, n_labeled, seed=0):
+    """Rows of a digit 0-4 beside a digit 5-9, of which the first have both labels known."""
+    X, truth = digits
+    rng = np.random.default_rng(seed)
+    low = rng.choice(np.flatnonzero(truth < 5), 800)
+    high = rng.choice(np.flatnonzero(truth >= 5), 800)
+    Y = np.zeros((800, 10), dtype=int)
+    for chosen in (low, high):
+        Y[np.arange(800), truth[chosen]] = 1
+    few = np.where(np.arange(800)[:, None] < n_labeled, Y, -1)
+    return np.concatenate([X[low], X[high]], axis=1), few, Y
+
+
+@pytest.mark.parametrize("selection", ["adaptive", "threshold", "top-k", "curriculum"])
+def test_several_labels_a_row_are_the_same_algorithm(digits, selection):
+    X, few, Y = pairs(digits, 100)
+    few[0, 3] = -1
+    model = SelfTraining(selection=selection, max_rounds=2, n_folds=3, random_state=0).fit(X, few)
+    supervised = SelfTraining(max_rounds=0, n_folds=3, random_state=0).fit(X, few)
+    assert model.score(X[100:], Y[100:]) > supervised.score(X[100:], Y[100:]) - 0.05
+    assert model.predict(X[:5]).shape == model.predict_proba(X[:5]).shape == (5, 10)
+    known = few >= 0
+    np.testing.assert_array_equal(model.transduction_[known], few[known])
+    entries = model.ledger_.columns()
+    held = entries["revoked"] < 0
+    assert not held.any() or Y[entries["row"][held], entries["label"][held]].mean() > 0.7
+    assert model.oof_proba_.shape == (100, 10)
+    assert len(model.rounds_) == model.n_rounds_ + 1
+
+
+def test_a_network_learns_several_labels_by_masks(digits):
+    X, few, Y = pairs(digits, 150)
+    network = NetworkClassifier(options={"widths": (48,)}, min_steps=100)
+    model = SelfTraining(network, max_rounds=1, n_folds=2, random_state=0).fit(X, few)
+    assert model.predict_proba(X[150:]).shape == (650, 10)
+    assert model.score(X[150:], Y[150:]) > 0.2
+    with pytest.raises(UsageError, match="give a NetworkClassifier"):
+        SelfTraining(LogisticRegression()).fit(X, few)
 
 
 def test_texts_are_classes_too(digits):
@@ -156,12 +195,12 @@ def test_texts_are_classes_too(digits):
     [
         ("selection", "best", "one of adaptive, threshold, top-k, curriculum"),
         ("threshold", 0, r"a float in \(0, 1\]"),
-        ("share", 1.5, r"a float in \(0, 1\]"),
+        ("fraction", 1.5, r"a float in \(0, 1\]"),
         ("k", 0, "an int of at least 1"),
         ("max_rounds", -1, "an int of at least 0"),
         ("patience", 1.5, "an int of at least 1"),
         ("n_folds", 1, "an int of at least 2"),
-        ("pseudo_weight", 0, "a float above 0"),
+        ("pseudo_weight", 0, "a number above 0"),
     ],
 )
 def test_a_parameter_out_of_range_is_named(digits, name, value, expected):
@@ -212,5 +251,5 @@ def test_only_networks_go_on_from_an_epoch():
     few = np.where(np.arange(200) < 60, y[:200], -1)
     with pytest.raises(UsageError, match=r"'start_epoch' .* is for networks.*LogisticRegression"):
         SelfTraining(start_epoch=5).fit(X[:200], few)
-    with pytest.raises(UsageError, match=r"'start_epoch' parameter .* at least 1, or None"):
+    with pytest.raises(UsageError, match=r"'start_epoch' parameter .* at least 1 or None"):
         SelfTraining(small_network(), start_epoch=0).fit(X[:200], few)

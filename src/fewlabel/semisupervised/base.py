@@ -1,0 +1,148 @@
+"""What the estimators of this package have in common: what they take, predict and score."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fewlabel.data.task import MultiLabel, Task, task_of
+from fewlabel.errors import UsageError
+from fewlabel.semisupervised.models import _predict_classes
+
+
+class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier of rows or images that one fitted model predicts.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        Classes, or names of the labels.
+    task_ : Task
+        One label a row, or several.
+    """
+
+    _model_name = "estimator_"
+    classes_: np.ndarray
+    task_: Task
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d), or uint8 images
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (m, K)
+            Of the classes, rows that sum to 1; or of each label by itself. Float64.
+        """
+        check_is_fitted(self, self._model_name)
+        model = getattr(self, self._model_name)
+        return _predict_classes(model, _check_rows(self, X), self.classes_, np.float64)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict classes or labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d), or uint8 images
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (m,) or (m, K)
+            Classes; or 1 for every label that is present and else 0.
+        """
+        proba = self.predict_proba(X)
+        return self.task_.decode(self.task_.predict(proba), self.classes_)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the fraction of labeled rows that are predicted right.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d), or uint8 images
+            Rows.
+        y : array-like of shape (m,) or (m, K)
+            Labels; -1 is unknown.
+        sample_weight : array-like of shape (m,), optional
+            Weight of each row.
+
+        Returns
+        -------
+        float
+            Accuracy, for several labels the exact match of those that are known; NaN where
+            nothing is.
+        """
+        proba = self.predict_proba(X)
+        codes = self.task_.recode(y, self.classes_, len(proba), type(self).__name__)
+        rows = self.task_.labeled(codes)
+        if not len(rows):
+            return float("nan")
+        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        return float(np.average(self.task_.correct(codes[rows], proba[rows]), weights=weights))
+
+
+def _are_images(X: Any) -> bool:
+    """Return whether X is a uint8 array of images, (n, H, W) or (n, H, W, C)."""
+    return isinstance(X, np.ndarray) and X.dtype == np.uint8 and X.ndim in (3, 4)
+
+
+def _check_rows(estimator: Any, X: Any) -> Any:
+    """Return rows to predict as float32; images pass as they are."""
+    return X if _are_images(X) else validate_data(estimator, X, dtype=np.float32, reset=False)
+
+
+def _check_inputs(
+    estimator: Any, X: Any, y: Any, model: Any = None
+) -> tuple[np.ndarray, Task, np.ndarray, np.ndarray]:
+    """Return rows or images, and what their labels mean."""
+    who, shape = type(estimator).__name__, () if y is None else np.asarray(y).shape
+    given = getattr(model, "task", None)
+    # One column is one class a row, unless the model is for tables.
+    is_table = len(shape) == 2 and (shape[1] > 1 or isinstance(given, MultiLabel))
+    if _are_images(X):
+        y = np.asarray(y)
+        if len(y) != len(X) or (y.ndim != 1 and not is_table):
+            raise UsageError(
+                f"{who} needs one label an image, or a row of a table. Got labels of shape "
+                f"{y.shape} for {len(X)} images instead."
+            )
+    elif is_table:
+        X = validate_data(estimator, X, dtype=np.float32)
+    else:
+        X, y = validate_data(estimator, X, y, dtype=np.float32)
+    task = given if isinstance(given, Task) else task_of(y)
+    classes, codes = task.encode(y, len(X), who)
+    return X, task, classes, codes
+
+
+def _check_takes(task: Task, models: Sequence[Any], who: str) -> None:
+    """Name the task to models that ask for it; raise if one cannot learn single labels of a row."""
+    for model in models:
+        if "task" in model.get_params(deep=False):
+            model.set_params(task=model.task or task)
+            continue
+        fit = getattr(model, "fit_soft", None)
+        takes_masks = fit is not None and "mask" in inspect.signature(fit).parameters
+        if isinstance(task, MultiLabel) and not takes_masks:
+            raise UsageError(
+                f"{who} was given {type(model).__name__} and a table of several labels: give a "
+                "NetworkClassifier."
+            )
+
+
+def _check_two_classes(classes: np.ndarray, who: str) -> None:
+    """Raise if the labels are of one class."""
+    if len(classes) < 2:
+        raise UsageError(
+            f"{who} needs labels of at least two classes. Got 1 class instead: {classes[0]!s}. "
+            "Label rows of another one."
+        )

@@ -1,0 +1,206 @@
+"""What a training has finished, on disk: an interrupted run goes on behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from fewlabel.errors import ModelFormatError
+from fewlabel.persist import Bundle, load_bundle, save_bundle
+from fewlabel.persist.strict_json import parse_json
+from fewlabel.semisupervised.history import _plain
+
+_KIND = "checkpoint"
+_TRAINING = ".training.safetensors"
+_OWN = "kept."
+
+
+class Checkpoints:
+    """Arrays and models by name, of one run.
+
+    Each is a model folder, whole or absent, that names its run: what another run has kept is not
+    taken, and goes when this one keeps something.
+
+    Parameters
+    ----------
+    folder : str or Path or None
+        Where to keep them; None keeps nothing.
+    about : object
+        Arrays and JSON types that decide the result, such as data, settings and seed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> Checkpoints(folder, ["run", 1]).put("round-1", {"proba": np.eye(2)})
+    >>> Checkpoints(folder, ["run", 1]).get("round-1").arrays["proba"].tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    >>> Checkpoints(folder, ["run", 2]).get("round-1") is None
+    True
+    """
+
+    def __init__(self, folder: str | Path | None, about: Any = None) -> None:
+        self.folder = None if folder is None else Path(folder)
+        self._about = _digest_of(*about) if isinstance(about, list | tuple) else _digest_of(about)
+        self._is_alone = False
+
+    def get(self, name: str) -> Bundle | None:
+        """Return what was kept under a name.
+
+        Parameters
+        ----------
+        name : str
+            Plain name.
+
+        Returns
+        -------
+        Bundle or None
+            With ``arrays`` and ``meta``; None if it is not there, damaged, or of another run.
+        """
+        if self.folder is None or not (self.folder / name).is_dir():
+            return None
+        with contextlib.suppress(ModelFormatError):
+            bundle = load_bundle(self.folder / name, kind=_KIND)
+            if bundle.meta.pop("about", None) == self._about:
+                return bundle
+        return None
+
+    def put(
+        self, name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any] | None = None
+    ) -> None:
+        """Keep arrays and JSON types; the first that a run keeps takes the place of other runs.
+
+        Parameters
+        ----------
+        name : str
+            Plain name.
+        arrays : mapping of str to ndarray
+            Arrays.
+        meta : mapping, optional
+            Anything that JSON takes.
+        """
+        if self.folder is None:
+            return
+        if not self._is_alone:
+            self._remove_others()
+        about = {**(meta or {}), "about": self._about}
+        save_bundle(self.folder / name, kind=_KIND, arrays=arrays, meta=about, force=True)
+
+    def get_model(self, name: str, template: Any) -> tuple[Any, dict[str, np.ndarray]] | None:
+        """Return a fitted model, and the arrays that were kept with it.
+
+        Parameters
+        ----------
+        name : str
+            Plain name.
+        template : estimator
+            What the model was cloned from.
+
+        Returns
+        -------
+        tuple of (estimator, dict of str to ndarray) or None
+            None if it is not there, damaged, or of another run.
+        """
+        bundle = self.get(name) if hasattr(template, "from_state") else None
+        if bundle is None:
+            return None
+        own = {key: array for key, array in bundle.arrays.items() if key.startswith(_OWN)}
+        arrays = {key: array for key, array in bundle.arrays.items() if key not in own}
+        with contextlib.suppress(ModelFormatError, KeyError, TypeError):
+            given = {
+                key: getattr(template, key) for key in ("device", "task") if hasattr(template, key)
+            }
+            loaded = type(template).from_state(arrays, bundle.meta["model"], **given)
+            model = clone(template)
+            for key, value in vars(loaded).items():
+                if key.endswith("_") and not key.startswith("_"):
+                    setattr(model, key, value)
+            model.history_ = bundle.meta["history"]
+            return model, {key.removeprefix(_OWN): array for key, array in own.items()}
+        return None
+
+    def put_model(self, name: str, model: Any, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep a fitted model with arrays of its own.
+
+        Parameters
+        ----------
+        name : str
+            Plain name.
+        model : estimator
+            With ``to_state``; its ``history_`` is kept, too.
+        arrays : mapping of str to ndarray
+            What else belongs to it, such as its predictions.
+        """
+        if self.folder is None:
+            return
+        state, meta = model.to_state()
+        rows = [
+            {key: _plain(value) for key, value in row.items()}
+            for row in getattr(model, "history_", [])
+        ]
+        own = {_OWN + key: array for key, array in arrays.items()}
+        self.put(name, state | own, {"model": meta, "history": rows})
+
+    def file(self, name: str) -> Path | None:
+        """Return the file for the state of a training in progress; its folder is made.
+
+        Parameters
+        ----------
+        name : str
+            Name of the training.
+
+        Returns
+        -------
+        Path or None
+            The file; None where nothing is kept.
+        """
+        if self.folder is None:
+            return None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / f"{name}{_TRAINING}"
+
+    def clear(self) -> None:
+        """Remove what this run has kept, and the states of trainings."""
+        if self.folder is None or not self.folder.is_dir():
+            return
+        for place, about in self._places():
+            if about == self._about:
+                shutil.rmtree(place)
+        for file in self.folder.glob(f"*{_TRAINING}"):
+            file.unlink(missing_ok=True)
+
+    def _remove_others(self) -> None:
+        for place, about in self._places():
+            if about != self._about:
+                shutil.rmtree(place)
+        self._is_alone = True
+
+    def _places(self) -> Iterator[tuple[Path, Any]]:
+        """Yield the folders of all runs with what each says of its run."""
+        assert self.folder is not None
+        for file in sorted(self.folder.glob("*/manifest.json")):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                manifest = parse_json(file.read_bytes())
+                # Only what was written here: a folder of the user's may hold anything.
+                if manifest.get("kind") == _KIND:
+                    yield file.parent, manifest["meta"].get("about")
+
+
+def _digest_of(*parts: Any) -> str:
+    """Return a name for data and settings, so that what was kept of others is not taken."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.shape} {part.dtype}".encode())
+            digest.update(np.ascontiguousarray(part).data)
+        else:
+            digest.update(json.dumps(part, default=str, sort_keys=True).encode())
+    return digest.hexdigest()

@@ -1,0 +1,505 @@
+"""Binary experts: a multi-class network, fine-tuned into one expert a class, labels the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from fewlabel.compute import as_generator
+from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.evaluate import LabelFolds, label_folds
+from fewlabel.nets import FineTuning, Network, NetworkClassifier
+from fewlabel.nets.state import network_from_state, network_to_state
+from fewlabel.params import check_parameters, choice, integer, number
+from fewlabel.persist import load_bundle
+from fewlabel.semisupervised.acceptance import AGREEMENTS, AgreementRule, PseudoLabels
+from fewlabel.semisupervised.base import (
+    SemiSupervisedClassifier,
+    _check_inputs,
+    _check_rows,
+    _check_takes,
+    _check_two_classes,
+)
+from fewlabel.semisupervised.binary_heads import (
+    BALANCES,
+    TRUNKS,
+    HeadScale,
+    HeadSettings,
+    head_logits,
+    make_experts,
+)
+from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.ledger import PseudoLabelLedger
+from fewlabel.semisupervised.models import _Models, _Training
+from fewlabel.semisupervised.rounds import COLLAPSED, NOTHING, Round, Track, run_rounds
+
+Multiclass = NetworkClassifier | FineTuning
+
+_WHO = "BinaryExperts"
+_OF_FOLDS = 5
+_OPEN = number(0, 1, closed="neither")
+
+
+class BinaryExperts(SemiSupervisedClassifier):
+    """A multi-class network whose binary experts give pseudo-labels, in rounds.
+
+    One multi-class network is trained on the labels. Each round turns a copy of it into one
+    binary expert a class, which share its trunk; an unlabeled row that exactly one expert votes
+    for gets a pseudo-label; the network is trained further on labels and pseudo-labels; and all
+    pseudo-labels are chosen anew. A part of the labels is held out to calibrate the experts and to
+    decide when to stop; the final network is given those labels, too. If no round does better on
+    the held-out labels, the network trained without pseudo-labels is kept and ``helped_`` is false.
+
+    Parameters
+    ----------
+    estimator : NetworkClassifier or FineTuning, optional
+        How the multi-class network is made. By default a fully connected network for rows, and
+        the small CNN for images.
+    agreement : {"vote", "veto", "margin"}
+        ``"veto"``: one expert votes for the row with confidence ``threshold``, and no other votes
+        for it at all. ``"vote"``: so, and the multi-class network predicts the same.
+        ``"margin"``: the most confident expert is ``margin`` ahead of the next.
+    threshold : float
+        Least calibrated confidence of the expert that votes.
+    margin : float
+        Least lead, for ``"margin"``.
+    trunk : {"fine-tuned", "frozen"}
+        Whether the last third of the trunk is trained with the heads at a small rate.
+    balance : {"loss", "over-sampling", "under-sampling", "none"}
+        How an expert's few rows count beside all the others: by a balanced loss, or by
+        resampling, or not.
+    expert_epochs : int
+        Passes over the labels for the last third of the trunk.
+    pseudo_weight : float
+        Weight of a pseudo-label beside a label's 1.
+    labeled_fraction : float
+        Fraction of the rows of a retraining that are true labels, which are repeated for it.
+    retrain_steps : int
+        Steps of a retraining; more where one pass over the accepted rows takes more.
+    max_rounds : int
+        Most rounds.
+    patience : int
+        Rounds that do no better on held-out labels after which to stop.
+    n_folds : int
+        Of five folds of the labels, how many are held out, each in a run of rounds of its own;
+        0 holds out nothing, runs ``max_rounds`` rounds and calibrates by class shares alone.
+    checkpoint : str or Path, optional
+        Folder that keeps both networks of every round; an interrupted ``fit`` goes on there.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where to train and predict, for the default network.
+    random_state : int, RandomState or None
+        Seed of every random choice.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes.
+    multiclass_ : NetworkClassifier or FineTuning
+        The final multi-class network, which predicts.
+    experts_ : Network or None
+        The experts of the last round that was kept; None where no round was.
+    scale_ : HeadScale or None
+        Calibrates them.
+    n_rounds_ : int
+        Rounds that were kept; 0 is training without pseudo-labels.
+    helped_ : bool
+        Whether that beat training without pseudo-labels.
+    rounds_ : list of Round
+        What every round accepted and revoked; ``extra`` holds ``n_rejected`` and
+        ``accepted_by_class``, ``rejected_by_class`` (by the most confident expert) and
+        ``revoked_by_class``.
+    val_accuracy_ : ndarray of shape (rounds tried + 1,)
+        Accuracy on held-out labels by round; empty without such labels.
+    confusion_ : ndarray of shape (n_classes, n_classes)
+        Share of the held-out rows of each class (rows) that each expert votes for (columns): the
+        experts of the last round that was kept, or of the first one where none was.
+    val_votes_ : ndarray of shape (m, n_classes), dtype bool
+        Whether each of these experts votes for each held-out row; no rows where there are none.
+    val_codes_ : ndarray of shape (m,)
+        Class numbers of these rows.
+    folds_ : LabelFolds
+        The folds.
+    ledger_ : PseudoLabelLedger
+        Every pseudo-label of the rounds that were kept, with its round and perhaps its
+        revocation.
+    accepted_ : list of tuple
+        Rows, class numbers and confidence of the pseudo-labels after each round.
+    notes_ : list of str
+        What the user must know: experts that agreed on nothing, a collapse that was rolled back.
+    n_features_in_ : int
+        Number of features seen in ``fit``; for rows only.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> few = np.full(len(y), -1)
+    >>> few[:150] = y[:150]
+    >>> network = NetworkClassifier(options={"widths": (64,)}, min_steps=300, learning_rate=0.01)
+    >>> model = BinaryExperts(network, max_rounds=1, retrain_steps=100, random_state=0)
+    >>> bool(model.fit(X / 16, few).score(X[150:] / 16, y[150:]) > 0.7)
+    True
+    """
+
+    _model_name = "multiclass_"
+    _parameter_constraints = {
+        "agreement": [choice(AGREEMENTS)],
+        "threshold": [_OPEN],
+        "margin": [_OPEN],
+        "trunk": [choice(TRUNKS)],
+        "balance": [choice(BALANCES)],
+        "expert_epochs": [integer(0)],
+        "pseudo_weight": [number(0, 1, closed="right")],
+        "labeled_fraction": [_OPEN],
+        "retrain_steps": [integer(1)],
+        "max_rounds": [integer(0)],
+        "patience": [integer(1)],
+        "n_folds": [integer(0, _OF_FOLDS)],
+        "checkpoint": [str, Path, None],
+        "progress": [callable, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator: Multiclass | None = None,
+        *,
+        agreement: str = "vote",
+        threshold: float = 0.9,
+        margin: float = 0.5,
+        trunk: str = "fine-tuned",
+        balance: str = "loss",
+        expert_epochs: int = 10,
+        pseudo_weight: float = 0.7,
+        labeled_fraction: float = 0.25,
+        retrain_steps: int = 400,
+        max_rounds: int = 5,
+        patience: int = 2,
+        n_folds: int = 1,
+        checkpoint: str | Path | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.agreement = agreement
+        self.threshold = threshold
+        self.margin = margin
+        self.trunk = trunk
+        self.balance = balance
+        self.expert_epochs = expert_epochs
+        self.pseudo_weight = pseudo_weight
+        self.labeled_fraction = labeled_fraction
+        self.retrain_steps = retrain_steps
+        self.max_rounds = max_rounds
+        self.patience = patience
+        self.n_folds = n_folds
+        self.checkpoint = checkpoint
+        self.progress = progress
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, *, classes: Any = None) -> BinaryExperts:
+        """Train on labeled and unlabeled rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or uint8 images of shape (n, H, W) or (n, H, W, C)
+            All rows or images.
+        y : array-like of shape (n,)
+            Labels; -1 is unlabeled.
+        classes : array-like, optional
+            Classes that there must be a label of.
+
+        Returns
+        -------
+        BinaryExperts
+            Itself.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range, or a class has no label.
+        TrainingError
+            If a loss is no longer a number.
+        """
+        check_parameters(self)
+        template = self._template(X)
+        X, self.task_, self.classes_, y = _check_inputs(self, X, y, template)
+        _check_takes(self.task_, [template], _WHO)
+        _check_two_classes(self.classes_, _WHO)
+        _check_classes(self.classes_, classes)
+        rng = as_generator(self.random_state)
+        seed = int(rng.integers(2**31))
+        self.folds_: LabelFolds = label_folds(self.task_, y, None, _OF_FOLDS, rng)
+        unseen = self.folds_.labeled[self.folds_.unseen]
+        held = [np.setdiff1d(rows, unseen) for _, rows in self.folds_.folds[: self.n_folds]]
+        tracks = [
+            self._track(fold, X, y, rows, template, seed)
+            for fold, rows in enumerate(held or [unseen[:0]])
+        ]
+        chosen = run_rounds(tracks, max_rounds=self.max_rounds, patience=self.patience)
+        self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
+        self.val_accuracy_ = chosen.accuracy
+        self.rounds_: list[Round] = tracks[0].rounds
+        self.notes_ = self._notes()
+        self.ledger_: PseudoLabelLedger = tracks[0].ledger(chosen.best)
+        self.accepted_ = [_classes_of(pseudo) for pseudo in tracks[0].accepted]
+        kept = tracks[0].experts.get(chosen.best)
+        self.experts_: Network | None = None if kept is None else kept[0]
+        self.scale_: HeadScale | None = None if kept is None else kept[1]
+        self._measure_votes(tracks[0])
+        self.multiclass_ = tracks[0].finish(chosen.best)
+        return self
+
+    def expert_proba(self, X: Any) -> np.ndarray:
+        """Predict by each expert alone.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d), or uint8 images
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (m, n_classes)
+            Calibrated probability that a row is of the class, by each expert; rows need not sum
+            to 1.
+
+        Raises
+        ------
+        UsageError
+            If no round was run.
+        """
+        check_is_fitted(self, "multiclass_")
+        if self.experts_ is None or self.scale_ is None:
+            raise UsageError(
+                "This BinaryExperts has no experts: no round was kept. Predict with the "
+                "multi-class network, or give more labels."
+            )
+        return self.scale_(head_logits(self.experts_, _check_rows(self, X)))
+
+    def _template(self, X: Any) -> Multiclass:
+        if self.estimator is not None:
+            return clone(self.estimator)
+        if np.ndim(X) < 3:
+            return NetworkClassifier("mlp", device=self.device)
+        return NetworkClassifier("cnn", min_steps=400, augment="mild", device=self.device)
+
+    def _track(
+        self,
+        fold: int,
+        X: np.ndarray,
+        y: np.ndarray,
+        held: np.ndarray,
+        template: Multiclass,
+        seed: int,
+    ) -> _ExpertTrack:
+        folder = None if self.checkpoint is None else Path(self.checkpoint)
+        if folder is not None and fold:
+            folder = folder / f"fold-{fold}"
+        heads = HeadSettings(self.trunk, self.balance, self.expert_epochs)
+        rule = AgreementRule(self.agreement, self.threshold, self.margin)
+        fractions = [self.pseudo_weight, self.labeled_fraction, self.retrain_steps]
+        about = [X, y, held, heads, rule, fractions, repr(template.get_params()), seed]
+        models = _Models(
+            X,
+            np.arange(len(self.classes_)),
+            Checkpoints(folder, about),
+            seed=seed,
+            stage="experts",
+            progress=self.progress,
+        )
+        return _ExpertTrack(self, y, held, models, template, heads, rule)
+
+    def _notes(self) -> list[str]:
+        notes, last = [], self.rounds_[-1]
+        if len(self.classes_) == 2:
+            notes.append(
+                "There are two classes: one expert suffices to tell them apart, the other one "
+                "votes for the opposite."
+            )
+        if last.outcome == NOTHING:
+            notes.append(
+                f"In round {last.round} the experts agreed on nothing: the last network is "
+                "kept. Label more, or lower the threshold."
+            )
+        elif last.outcome == COLLAPSED:
+            notes.append(
+                f"In round {last.round} one class swallowed nearly all of "
+                f"{last.n_accepted:,} pseudo-labels: the round was rolled back."
+            )
+        if not self.helped_:
+            notes.append(
+                "The experts' pseudo-labels did not help: the network trained without them does "
+                "at least as well on held-out labels and is kept."
+            )
+        return notes
+
+    def _measure_votes(self, track: _ExpertTrack) -> None:
+        """Let experts vote for the labels that none of them was trained on."""
+        n_classes = len(self.classes_)
+        self.val_codes_ = np.empty(0, dtype=np.int64)
+        self.val_votes_ = np.empty((0, n_classes), dtype=bool)
+        found = track.experts.get(max(self.n_rounds_, 1))
+        if found is not None and len(track.held):
+            experts, scale = found
+            self.val_codes_ = track.y[track.held]
+            self.val_votes_ = scale(head_logits(experts, track.models.X[track.held])) >= 0.5
+        table = np.zeros((n_classes, n_classes))
+        np.add.at(table, self.val_codes_, self.val_votes_)
+        counts = np.bincount(self.val_codes_, minlength=n_classes)
+        self.confusion_ = table / np.maximum(counts, 1)[:, None]
+
+
+class _ExpertTrack(Track):
+    """Experts are made of the network, agree, and the network is trained further."""
+
+    def __init__(
+        self,
+        settings: BinaryExperts,
+        y: np.ndarray,
+        held: np.ndarray,
+        models: _Models,
+        template: Multiclass,
+        heads: HeadSettings,
+        rule: AgreementRule,
+    ) -> None:
+        super().__init__(settings.task_, y, held, models)
+        self.settings, self.template = settings, template
+        self.heads, self.rule = heads, rule
+        self.experts: dict[int, tuple[Network, HeadScale]] = {}
+        self.rejected = np.empty(0, dtype=np.int64)
+
+    def accept(self, number: int) -> PseudoLabels:
+        experts, scale = self.experts[number] = self._experts(number)
+        scores = scale(head_logits(experts, self.models.X[self.pool]))
+        accepted, codes, confidence = self.rule.accept(scores, self.proba[self.pool])
+        self.rejected = codes[~accepted]
+        return PseudoLabels.of_classes(
+            self.pool[accepted], codes[accepted], confidence[accepted], self.n_classes
+        )
+
+    def training(self, number: int, pseudo: PseudoLabels) -> _Training:
+        return self._training(f"round-{number}", self.labeled, pseudo, self.models.last)
+
+    def figures(self, pseudo: PseudoLabels) -> dict[str, Any]:
+        ledger = self._ledger.columns()
+        revoked = ledger["label"][ledger["revoked"] == len(self.rounds)]
+        return {
+            "n_rejected": len(self.rejected),
+            "accepted_by_class": pseudo.present.sum(axis=0).tolist(),
+            "rejected_by_class": np.bincount(self.rejected, minlength=self.n_classes).tolist(),
+            "revoked_by_class": np.bincount(revoked, minlength=self.n_classes).tolist(),
+        }
+
+    def finish(self, number: int) -> Multiclass:
+        """Return the network of a round, which is given the labels that were held out, too."""
+        labeled, pseudo = self.task.labeled(self.y), self.accepted[number]
+        if number == 0 and not len(self.held):
+            return self.models.model("round-0")
+        former = self.models.model(f"round-{self._last_trained(number)}") if number else None
+        self.models.fit(self._training("final", labeled, pseudo, former), predicts=False)
+        return self.models.last
+
+    def _last_trained(self, number: int) -> int:
+        return max(
+            k for k in range(number + 1) if self.rounds[k].outcome not in (NOTHING, COLLAPSED)
+        )
+
+    def _training(
+        self, name: str, labeled: np.ndarray, pseudo: PseudoLabels, former: Multiclass | None
+    ) -> _Training:
+        """Return a training on labels and pseudo-labels, from the network of the round before."""
+        if not len(pseudo.rows):
+            return _Training(name, self.template, **self.sample(labeled, pseudo, 1.0))
+        share = self.settings.labeled_fraction
+        copies = max(1, round(share / (1 - share) * len(pseudo.rows) / len(labeled)))
+        sample = self.sample(np.tile(labeled, copies), pseudo, self.settings.pseudo_weight)
+        template, n = clone(self.template), len(sample["rows"])
+        n_epochs = max(1, round(self.settings.retrain_steps * min(template.batch_size, n) / n))
+        template.set_params(warm_start=True, n_epochs=n_epochs, min_steps=1)
+        return _Training(name, template, **sample, former=former)
+
+    def _experts(self, number: int) -> tuple[Network, HeadScale]:
+        """Return the experts of a round; those that an interrupted run has made are kept."""
+        checkpoints, name = self.models.checkpoints, f"experts-{number}"
+        kept = checkpoints.get(name)
+        if kept is not None:
+            return _restore(kept.arrays, kept.meta)
+        labels = self.models.X[self.labeled], self.y[self.labeled]
+        experts = make_experts(
+            self.models.last.network_,
+            *labels,
+            self.heads,
+            seed=self.models.seed * 1_009 + number,
+            checkpoint=checkpoints.file(name),
+        )
+        scale = HeadScale.fit(
+            head_logits(experts, self.models.X[self.held]),
+            self.y[self.held],
+            self.shares,
+            balanced=self.heads.balance != "none",
+        )
+        arrays, network = network_to_state(experts, self.models.classes)
+        checkpoints.put(name, arrays, {"network": network, "scale": scale.to_dict()})
+        return experts, scale
+
+
+def load_experts(folder: str | Path) -> tuple[Network, HeadScale]:
+    """Read the experts of a round.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder ``experts-1`` of the first round, and so on.
+
+    Returns
+    -------
+    experts : Network
+        Its outputs are logits, one for each class against all others.
+    scale : HeadScale
+        Calibrates them.
+
+    Raises
+    ------
+    ModelFormatError
+        If the folder is no such model, or damaged.
+    """
+    bundle = load_bundle(folder, kind="checkpoint")
+    if "scale" not in bundle.meta:
+        raise ModelFormatError(
+            f"{folder} holds no experts of a round: give a folder such as RUN/rounds/experts-1."
+        )
+    return _restore(bundle.arrays, bundle.meta)
+
+
+def _restore(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> tuple[Network, HeadScale]:
+    import torch
+
+    network, _ = network_from_state(arrays, meta["network"], torch.device("cpu"))
+    numbers = meta["scale"]
+    return network, HeadScale(np.array(numbers["log_odds"]), numbers["slope"], numbers["offset"])
+
+
+def _classes_of(pseudo: PseudoLabels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rows, codes, confidence = pseudo.entries()
+    return rows, codes, confidence
+
+
+def _check_classes(found: np.ndarray, wanted: Any) -> None:
+    if wanted is None:
+        return
+    missing = [str(name) for name in np.asarray(wanted).tolist() if name not in found.tolist()]
+    if missing:
+        raise UsageError(
+            f"No row is labeled {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}: an "
+            "expert needs at least one label of its class."
+        )

@@ -1,0 +1,334 @@
+"""Self-training: a classifier's confident predictions become labels, and are chosen anew."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from fewlabel.compute import as_generator
+from fewlabel.data.task import Task
+from fewlabel.errors import UsageError
+from fewlabel.evaluate import label_folds
+from fewlabel.params import check_parameters, choice, integer, number
+from fewlabel.semisupervised.acceptance import SELECTIONS, AcceptanceRule, PseudoLabels
+from fewlabel.semisupervised.base import (
+    SemiSupervisedClassifier,
+    _check_inputs,
+    _check_takes,
+    _check_two_classes,
+)
+from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.models import Progress, _Models, _Training
+from fewlabel.semisupervised.rounds import Round, Track, run_rounds
+
+_NOT_ABOUT = ("checkpoint", "progress", "max_rounds", "patience")
+
+
+class SelfTraining(SemiSupervisedClassifier):
+    """Train on labels, then in rounds on the model's own confident predictions as well.
+
+    Every round looks at every unlabeled row anew: a pseudo-label that no longer holds is revoked,
+    unlike in scikit-learn's ``SelfTrainingClassifier``, where it stays for good. The number of
+    rounds is the one that predicts left-out labels best in cross-fitting; if no round beats
+    training without pseudo-labels, that model is kept and ``helped_`` is false.
+
+    Parameters
+    ----------
+    estimator : classifier, optional
+        With ``fit(X, y, sample_weight)`` and ``predict_proba``, or with ``fit_soft``; for several
+        labels a row `fewlabel.NetworkClassifier`. Logistic regression by default.
+    selection : {"adaptive", "threshold", "top-k", "curriculum"}
+        FreeMatch's self-adaptive thresholds (Wang et al. 2023); a fixed threshold (Lee 2013);
+        the ``k`` most confident predictions of each class times the round; a fraction of all that
+        grows by ``fraction`` a round (Cascante-Bonilla et al. 2021).
+    threshold : float
+        Least confidence for ``"threshold"``.
+    k : int
+        Rows of each class that a round adds for ``"top-k"``.
+    fraction : float
+        Fraction of the unlabeled rows that a round adds for ``"curriculum"``.
+    soft : bool
+        Train on probabilities in place of the most probable class. A linear model learns next to
+        nothing from its own probabilities, which it fits already.
+    align : bool
+        Align predictions with the class shares among the labels, against the collapse into a
+        few classes (Berthelot et al. 2020). For labels that do not show these shares, such as
+        one image of each class, turn it off.
+    pseudo_weight : float
+        Weight of a pseudo-label beside a label's 1.
+    start_epoch : int, optional
+        Epochs on the labels, after which pseudo-labels join: one network then goes on, each round
+        is one epoch more, and the pseudo-labels are chosen anew before it. For networks with
+        ``warm_start``; the optimizer begins each epoch anew. By default every round trains from
+        the start.
+    max_rounds : int
+        Most rounds; with ``start_epoch``, most epochs with pseudo-labels.
+    patience : int
+        Rounds that predict left-out labels no better after which to stop.
+    n_folds : int
+        Folds of the labels for cross-fitting.
+    checkpoint : str or Path, optional
+        Folder for the state of a run, to go on from after an interruption; emptied at the end.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+    random_state : int, RandomState or None
+        Seed of the folds and of the estimator.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes, or numbers of the labels.
+    estimator_ : classifier
+        The final model.
+    n_rounds_ : int
+        Rounds that it was trained for; 0 is training without pseudo-labels.
+    helped_ : bool
+        Whether self-training beat that.
+    val_accuracy_ : ndarray of shape (rounds tried + 1,)
+        Accuracy on labels that were left out, by round; exact match for several labels a row.
+    oof_proba_ : ndarray of shape (n_labeled, n_classes)
+        Predictions of each labeled row without its own fold, in the chosen round.
+    folds_ : LabelFolds
+        The folds.
+    rounds_ : list of Round
+        What each round of the final model accepted and revoked.
+    ledger_ : PseudoLabelLedger
+        Every pseudo-label of the final model, with its round and perhaps its revocation.
+    transduction_ : ndarray of shape (n,) or (n, n_classes)
+        Given labels, and predictions for the others.
+    n_features_in_ : int
+        Number of features seen in ``fit``; for rows only.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> few = np.full(len(y), -1)
+    >>> few[:100] = y[:100]
+    >>> model = SelfTraining(max_rounds=4, n_folds=3, random_state=0).fit(X / 16, few)
+    >>> bool(model.score(X[100:] / 16, y[100:]) > 0.85)
+    True
+    """
+
+    _parameter_constraints = {
+        "selection": [choice(SELECTIONS)],
+        "threshold": [number(0, 1, closed="right")],
+        "k": [integer(1)],
+        "fraction": [number(0, 1, closed="right")],
+        "soft": ["boolean"],
+        "align": ["boolean"],
+        "pseudo_weight": [number(0, closed="neither")],
+        "start_epoch": [integer(1), None],
+        "max_rounds": [integer(0)],
+        "patience": [integer(1)],
+        "n_folds": [integer(2)],
+        "checkpoint": [str, Path, None],
+        "progress": [callable, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        selection: str = "adaptive",
+        threshold: float = 0.95,
+        k: int = 20,
+        fraction: float = 0.2,
+        soft: bool = False,
+        align: bool = True,
+        pseudo_weight: float = 0.5,
+        start_epoch: int | None = None,
+        max_rounds: int = 6,
+        patience: int = 2,
+        n_folds: int = 5,
+        checkpoint: str | Path | None = None,
+        progress: Progress | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.selection = selection
+        self.threshold = threshold
+        self.k = k
+        self.fraction = fraction
+        self.soft = soft
+        self.align = align
+        self.pseudo_weight = pseudo_weight
+        self.start_epoch = start_epoch
+        self.max_rounds = max_rounds
+        self.patience = patience
+        self.n_folds = n_folds
+        self.checkpoint = checkpoint
+        self.progress = progress
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None) -> SelfTraining:
+        """Train in rounds.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or uint8 images that the estimator takes
+            Labeled and unlabeled rows.
+        y : array-like of shape (n,) or (n, K)
+            Labels, -1 is unlabeled. Or a table: 1 present, 0 absent, -1 unknown.
+        groups : array-like of shape (n,), optional
+            The same number for exact duplicates, which then share a fold.
+
+        Returns
+        -------
+        SelfTraining
+            Itself.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range or fewer than two classes are labeled.
+        """
+        check_parameters(self)
+        X, self.task_, self.classes_, y = _check_inputs(self, X, y, self.estimator)
+        _check_two_classes(self.classes_, "SelfTraining")
+        rng = as_generator(self.random_state)
+        seed = int(rng.integers(2**31))
+        self.folds_ = label_folds(self.task_, y, groups, int(self.n_folds), rng)
+        settings = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_ABOUT}
+        # What a network has learned so far is not kept by epoch: it begins anew.
+        folder = None if self.start_epoch else self.checkpoint
+        checkpoints = Checkpoints(folder, [X, y, repr(settings), seed])
+        tracks = [
+            self._track(f"fold-{k}", X, y, held, seed, checkpoints)
+            for k, (_, held) in enumerate(self.folds_.folds)
+        ]
+        unseen = self.folds_.labeled[self.folds_.unseen]
+        chosen = run_rounds(
+            tracks, max_rounds=self.max_rounds, patience=self.patience, leave=unseen
+        )
+        self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
+        self.val_accuracy_, self.oof_proba_ = chosen.accuracy, chosen.proba
+        # With all labels: as many rounds as did best without some of them.
+        final = self._track("final", X, y, unseen[:0], seed, checkpoints)
+        run_rounds([final], max_rounds=self.n_rounds_)
+        self.estimator_ = final.models.last
+        self.rounds_: list[Round] = final.rounds
+        self.ledger_ = final.ledger(self.n_rounds_)
+        found = self.task_.predict(self.task_.keep_given(final.proba, y))
+        self.transduction_ = self.task_.decode(found, self.classes_)
+        checkpoints.clear()
+        return self
+
+    def _track(
+        self,
+        name: str,
+        X: np.ndarray,
+        y: np.ndarray,
+        held: np.ndarray,
+        seed: int,
+        checkpoints: Checkpoints,
+    ) -> _SelfTrack:
+        models = _Models(
+            X,
+            self.classes_,
+            checkpoints,
+            seed=seed,
+            stage="self-training",
+            progress=self.progress,
+            # Of the folds only the predictions count.
+            keeps_models=name == "final",
+        )
+        return _SelfTrack(name, self, self._template(self.task_), self.task_, y, held, models)
+
+    def _template(self, task: Task) -> Any:
+        default = {"single-label": LogisticRegression(max_iter=200)}.get(task.name, _Logistic())
+        template = clone(default if self.estimator is None else self.estimator)
+        _check_takes(task, [template], "SelfTraining")
+        if self.start_epoch is None:
+            return template
+        if not {"warm_start", "n_epochs", "min_steps"} <= set(template.get_params()):
+            raise UsageError(
+                "The 'start_epoch' parameter of SelfTraining is for networks, such as "
+                "NetworkClassifier or FineTuning, which go on with warm_start. Got "
+                f"{type(template).__name__} instead: leave it out."
+            )
+        return template.set_params(n_epochs=self.start_epoch, min_steps=1)
+
+
+class _SelfTrack(Track):
+    """Accept what the model of the round before is confident of."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: SelfTraining,
+        template: Any,
+        task: Task,
+        y: np.ndarray,
+        held: np.ndarray,
+        models: _Models,
+    ) -> None:
+        super().__init__(task, y, held, models)
+        self.name, self.settings, self.template = name, settings, template
+        self.rule = AcceptanceRule(
+            settings.selection,
+            settings.threshold,
+            settings.k,
+            settings.fraction,
+            settings.soft,
+            settings.align,
+        )
+
+    def accept(self, number: int) -> PseudoLabels:
+        found = self.rule.accept(self.task, self.proba[self.pool], self.train_y, number)
+        return found.at(self.pool)
+
+    def training(self, number: int, pseudo: PseudoLabels) -> _Training:
+        sample = self.sample(self.labeled, pseudo, self.settings.pseudo_weight)
+        template, former = self.template, None
+        if self.settings.start_epoch is not None and number:
+            former = self.models.last
+            template = clone(template).set_params(warm_start=True, n_epochs=1)
+        return _Training(f"{self.name}-round-{number}", template, **sample, former=former)
+
+
+class _Logistic(BaseEstimator):
+    """One logistic regression a label, each on the rows of which that label is known."""
+
+    def fit_soft(
+        self,
+        X: np.ndarray,
+        targets: np.ndarray,
+        mask: np.ndarray | None = None,
+        sample_weight: np.ndarray | None = None,
+        classes: np.ndarray | None = None,
+    ) -> _Logistic:
+        """Train on the probability of each label, as far as it is known."""
+        weights = np.ones(len(X)) if sample_weight is None else sample_weight
+        known = np.ones(targets.shape) if mask is None else mask
+        self.classes_ = np.arange(targets.shape[1]) if classes is None else classes
+        self.models_ = []
+        both = np.concatenate([X, X])
+        sides = np.repeat([1, 0], len(X))
+        for target, part in zip(targets.T, known.T, strict=True):
+            # A soft target is a row that stands on both sides.
+            counted = np.concatenate([target, 1 - target]) * np.tile(part * weights, 2)
+            rows = counted > 0
+            if len(np.unique(sides[rows])) < 2:
+                self.models_.append(float(sides[rows].mean()) if rows.any() else 0.0)
+                continue
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model = LogisticRegression(max_iter=200)
+                self.models_.append(model.fit(both[rows], sides[rows], counted[rows]))
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Return the probability of each label."""
+        columns = [
+            np.full(len(X), model) if isinstance(model, float) else model.predict_proba(X)[:, 1]
+            for model in self.models_
+        ]
+        return np.stack(columns, axis=1)

@@ -1,0 +1,515 @@
+"""Teacher and student: bagged networks label the rest, and a student learns from both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from fewlabel.compute import as_generator
+from fewlabel.data.checks import warn_of_unlearnable
+from fewlabel.data.task import Task
+from fewlabel.errors import UsageError
+from fewlabel.evaluate import label_folds
+from fewlabel.nets import NetworkClassifier
+from fewlabel.params import check_arguments, check_parameters, choice, integer, number
+from fewlabel.semisupervised.acceptance import PseudoLabels
+from fewlabel.semisupervised.base import (
+    SemiSupervisedClassifier,
+    _check_inputs,
+    _check_rows,
+    _check_takes,
+)
+from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.ensemble import (
+    AUTO,
+    EnsembleView,
+    Thresholds,
+    _accept_agreed,
+    _choose_thresholds,
+    _combine,
+)
+from fewlabel.semisupervised.ledger import PseudoLabelLedger
+from fewlabel.semisupervised.models import _Models, _predict_classes, _seed_of, _Training
+from fewlabel.semisupervised.rounds import COLLAPSED, NOTHING, Outcome, Round, Track, run_rounds
+
+_WHO = "TeacherStudent"
+_MEMBERS = 5
+_MAX_HELD = 2_000
+_BEHIND = 0.5
+_NOT_ABOUT = ("checkpoint", "progress", "max_rounds")
+_FRACTION = [number(0, 1, closed="right")]
+_THRESHOLD = {"threshold": [choice([AUTO]), number(0, 1, closed="neither"), "array-like"]}
+
+
+class TeacherStudent(SemiSupervisedClassifier):
+    """Networks on bootstrap samples label the unlabeled rows, and teach one student.
+
+    Each member is trained on its own bootstrap sample of the labels. What they predict on average
+    for the unlabeled rows, where they agree and are confident, is what a student learns beside the
+    labels. Then the student teaches the next one (Noisy Student, Xie et al. 2020). A part of the
+    labels is held out to measure what each round gains over one network trained without
+    pseudo-labels; where no round gains anything, that network is kept and ``helped_`` is false. The
+    student alone predicts: one pass, whatever the number of members.
+
+    It takes one label a row, or several: then ``y`` is a table, and a label may be assumed present
+    or absent while nothing is assumed of the next.
+
+    Parameters
+    ----------
+    members : estimator or list of estimator, optional
+        One is repeated (single-model bagging); several are taken in turn (multiple-model
+        bagging): `fewlabel.NetworkClassifier`, or any classifier with ``sample_weight`` for one
+        label a row. By default a fully connected network for rows, and the small CNN for images.
+    student : estimator, optional
+        How a student is made; by default as the first member. Its ``augment`` is the noise.
+    n_members : int, optional
+        Number of members; by default as many as ``members`` lists, 5 for a single one.
+    positive : float, array-like of shape (K,) or "auto"
+        Least probability of a label that is assumed present. ``"auto"`` chooses one for each
+        label on what members predict for labeled rows outside their bootstrap sample.
+    negative : float, array-like of shape (K,) or "auto"
+        Greatest probability of a label that is assumed absent, for several labels a row.
+    precision : float
+        Fraction of right pseudo-labels that ``"auto"`` keeps on such rows.
+    agreement : float
+        Least fraction of the members that decide alike. In later rounds: of a student and its
+        teacher.
+    pseudo_weight : float
+        Weight of a pseudo-label beside a label's 1.
+    labeled_fraction : float
+        Fraction of the rows of a student's sample that are labeled, at least.
+    sample : {"bootstrap", "all"}
+        Whether a student is trained on a bootstrap sample of labels and pseudo-labels, or on
+        all of them.
+    max_rounds : int
+        Students to train, at most; the last one by the student before.
+    val_fraction : float
+        Fraction of the labeled rows held out to measure rounds, at most 2,000 rows; 0 measures
+        nothing and keeps the last round.
+    checkpoint : str or Path, optional
+        Folder that keeps every member and student; an interrupted ``fit`` goes on there, and
+        one model at a time is in memory. `ensemble_proba` and `uncertainty` read it.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where to train and predict, for the default network.
+    random_state : int, RandomState or None
+        Seed of every random choice.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        Classes, or names of the labels.
+    student_ : estimator
+        The distilled student, which predicts.
+    n_rounds_ : int
+        The round that was kept; 0 is training without pseudo-labels.
+    helped_ : bool
+        Whether a round beat that.
+    rounds_ : list of Round
+        What every round accepted and reached; ``extra`` holds ``teacher`` (``"ensemble"`` or
+        ``"student"``), ``n_present`` and ``n_absent`` (labels assumed to be so).
+    ensemble_accuracy_ : float or None
+        Accuracy of the members' mean on held-out labels; exact match, for several labels.
+    member_accuracy_ : list of float
+        That of each member.
+    thresholds_ : Thresholds
+        What was confident enough, label by label.
+    val_rows_ : ndarray of shape (h,)
+        Rows that were held out.
+    val_proba_ : ndarray of shape (h, K)
+        Predictions for them in the kept round, before the student was given their labels.
+    ledger_ : PseudoLabelLedger
+        Every label that a kept round assumed present, with its round and perhaps its revocation.
+    notes_ : list of str
+        What the user must know.
+    n_features_in_ : int
+        Number of features seen in ``fit``; for rows only.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> few = np.where(np.arange(len(y)) % 10 == 0, y, -1)
+    >>> network = NetworkClassifier(options={"widths": (64,)}, n_epochs=40, learning_rate=1e-2)
+    >>> model = TeacherStudent(network, n_members=2, max_rounds=1, random_state=0)
+    >>> model = model.fit(X / 16, few)
+    >>> bool(model.score(X[few < 0] / 16, y[few < 0]) > 0.75)
+    True
+    """
+
+    _model_name = "student_"
+    _parameter_constraints = {
+        "n_members": [integer(1), None],
+        "precision": _FRACTION,
+        "agreement": _FRACTION,
+        "pseudo_weight": _FRACTION,
+        "labeled_fraction": [number(0, 1, closed="neither")],
+        "sample": [choice(["bootstrap", "all"])],
+        "max_rounds": [integer(0)],
+        "val_fraction": [number(0, 1)],
+        "checkpoint": [str, Path, None],
+        "progress": [callable, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        members: Any = None,
+        student: Any = None,
+        *,
+        n_members: int | None = None,
+        positive: Any = AUTO,
+        negative: Any = AUTO,
+        precision: float = 0.98,
+        agreement: float = 0.8,
+        pseudo_weight: float = 0.7,
+        labeled_fraction: float = 0.25,
+        sample: str = "bootstrap",
+        max_rounds: int = 2,
+        val_fraction: float = 0.2,
+        checkpoint: str | Path | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.members = members
+        self.student = student
+        self.n_members = n_members
+        self.positive = positive
+        self.negative = negative
+        self.precision = precision
+        self.agreement = agreement
+        self.pseudo_weight = pseudo_weight
+        self.labeled_fraction = labeled_fraction
+        self.sample = sample
+        self.max_rounds = max_rounds
+        self.val_fraction = val_fraction
+        self.checkpoint = checkpoint
+        self.progress = progress
+        self.device = device
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        listed = self.members if isinstance(self.members, list) else [self.members]
+        first = listed[0] if listed else None
+        tags.classifier_tags.multi_label = first is None or isinstance(first, NetworkClassifier)
+        return tags
+
+    def fit(self, X: Any, y: Any) -> TeacherStudent:
+        """Train on labeled and unlabeled rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or uint8 images of shape (n, H, W) or (n, H, W, C)
+            All rows or images.
+        y : array-like of shape (n,) or (n, K)
+            Classes, -1 is unlabeled. Or a table: 1 present, 0 absent, -1 unknown.
+
+        Returns
+        -------
+        TeacherStudent
+            Itself.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range, or no row is labeled.
+        TrainingError
+            If a loss is no longer a number.
+
+        Warns
+        -----
+        UserWarning
+            If one of several labels is always absent or never known; it is named.
+        """
+        check_parameters(self)
+        for name in ("positive", "negative"):
+            check_arguments(_WHO, {name: _THRESHOLD["threshold"]}, **{name: getattr(self, name)})
+        listed = self.members if isinstance(self.members, list) else [self.members]
+        X, self.task_, self.classes_, y = _check_inputs(self, X, y, *listed[:1])
+        members, student = self._templates(X, self.task_)
+        self.notes_ = self._look_at(y, student)
+        rng = as_generator(self.random_state)
+        seed = int(rng.integers(2**31))
+        self.val_rows_ = _hold_out(self.task_, y, self.val_fraction, rng)
+        settings = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_ABOUT}
+        templates = [repr(model.get_params()) for model in (*members, student)]
+        self._models = _Models(
+            X,
+            self.classes_,
+            Checkpoints(self.checkpoint, [X, y, self.val_rows_, repr(settings), templates, seed]),
+            seed=seed,
+            stage="teacher",
+            progress=self.progress,
+        )
+        track = _TeacherTrack(self, y, members, student)
+        track.bag()
+        chosen = run_rounds([track], max_rounds=self.max_rounds)
+        self._keep(track, chosen)
+        self.student_ = track.finish(self.n_rounds_)
+        # The rows of the training are the caller's; only the models stay.
+        self._models.X = X[:0]
+        return self
+
+    def ensemble_proba(self, X: Any) -> np.ndarray:
+        """Return the mean of what all members predict, at a pass for each.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d), or uint8 images
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (m, K)
+            Probabilities, float64.
+
+        Raises
+        ------
+        ModelFormatError
+            If the folder ``checkpoint`` no longer holds a member.
+        """
+        return self._ensemble(X).proba
+
+    def uncertainty(self, X: Any) -> np.ndarray:
+        """Return how far the members disagree.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, d), or uint8 images
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            Mutual information between the label and the member, in nats, summed over several
+            labels; 0 where all members predict the same.
+
+        Raises
+        ------
+        ModelFormatError
+            If the folder ``checkpoint`` no longer holds a member.
+        """
+        return self._ensemble(X).disagreement
+
+    def _ensemble(self, X: Any) -> EnsembleView:
+        check_is_fitted(self, "student_")
+        rows, models = _check_rows(self, X), self._models
+        return _combine(
+            self.task_,
+            (_predict_classes(models.model(name), rows, self.classes_) for name in self._members),
+        )
+
+    def _templates(self, X: np.ndarray, task: Task) -> tuple[list[Any], Any]:
+        """Return how each member and the student are made."""
+        given = self.members
+        if given is None:
+            given = NetworkClassifier(device=self.device)
+            if X.ndim > 2:
+                given.set_params(architecture="cnn", min_steps=400, augment="mild")
+        listed = list(given) if isinstance(given, Sequence) else [given]
+        if not listed:
+            raise UsageError(f"The 'members' parameter of {_WHO} must list at least one estimator.")
+        n_members = self.n_members or (len(listed) if len(listed) > 1 else _MEMBERS)
+        members = [clone(listed[k % len(listed)]) for k in range(n_members)]
+        student = clone(listed[0] if self.student is None else self.student)
+        _check_takes(task, (*members, student), _WHO)
+        return members, student
+
+    def _look_at(self, y: np.ndarray, student: Any) -> list[str]:
+        """Name the labels, and return what the user must know of them."""
+        present, known = self.task_.evidence(y, len(self.classes_))
+        if getattr(student, "labels", None) is not None:
+            if len(student.labels) != len(self.classes_):
+                raise UsageError(
+                    f"The student's 'labels' must name {len(self.classes_)} labels, one a column. "
+                    f"Got {len(student.labels)} instead."
+                )
+            self.classes_ = np.asarray(student.labels)
+        notes = self.task_.unlearnable(y, self.classes_.tolist())
+        warn_of_unlearnable(notes, _WHO, stacklevel=4)
+        bare = int((known.all(axis=1) & ~present.any(axis=1)).sum())
+        if bare:
+            notes.append(
+                f"{bare:,} labeled {'row has' if bare == 1 else 'rows have'} none of the labels: "
+                "they teach absence. Where that is not known, write -1."
+            )
+        return notes
+
+    def _thresholds(self, chosen: Thresholds) -> Thresholds:
+        """Return the thresholds that were given, and those chosen where they are automatic."""
+        found = []
+        for name in ("positive", "negative"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                found.append(getattr(chosen, name))
+                continue
+            numbers = np.asarray(value, dtype=np.float64)
+            fine = numbers.ndim == 0 or numbers.shape == self.classes_.shape
+            if not fine or not ((numbers > 0) & (numbers < 1)).all():
+                raise UsageError(
+                    f"The '{name}' parameter of {_WHO} must be 'auto', or numbers in (0, 1), one "
+                    f"number a label or one for all. Got {value!r} instead."
+                )
+            found.append(np.broadcast_to(numbers, self.classes_.shape))
+        return Thresholds(*found)
+
+    def _keep(self, track: _TeacherTrack, chosen: Outcome) -> None:
+        self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
+        self.rounds_: list[Round] = track.rounds
+        self.ensemble_accuracy_ = track.ensemble_accuracy
+        self.member_accuracy_ = track.member_accuracy
+        self.thresholds_ = track.thresholds
+        self.val_proba_ = chosen.proba
+        self.ledger_: PseudoLabelLedger = track.ledger(chosen.best)
+        self._members = track.names
+        last, n_trained = self.rounds_[-1], len(self.rounds_) - 1
+        if not len(track.pool):
+            self.notes_.append("No row is unlabeled: the student is trained without pseudo-labels.")
+        if last.outcome == NOTHING:
+            self.notes_.append(
+                f"In round {last.round} nothing was accepted of the unlabeled rows: the last "
+                "student is kept. Label more, or lower agreement or precision."
+            )
+        elif last.outcome == COLLAPSED:
+            self.notes_.append(
+                f"In round {last.round} one class swallowed nearly all of "
+                f"{last.n_accepted:,} pseudo-labels: the round was rolled back."
+            )
+        n_trained -= last.outcome in (NOTHING, COLLAPSED)
+        if n_trained and not self.helped_:
+            self.notes_.append(
+                "The teacher's pseudo-labels did not help: the network trained without them does "
+                "at least as well on held-out labels and is kept."
+            )
+        elif self.n_rounds_ < n_trained:
+            self.notes_.append(
+                f"Round {self.n_rounds_} does best on held-out labels: the students after it "
+                "are left."
+            )
+        kept = self.rounds_[self.n_rounds_].accuracy
+        if kept is not None and self.ensemble_accuracy_ is not None:
+            behind = 100 * (self.ensemble_accuracy_ - kept)
+            if behind > _BEHIND:
+                self.notes_.append(
+                    f"The {len(self._members)} members together are {behind:.1f} points above "
+                    "the student on held-out labels: ensemble_proba gives what they predict, at a "
+                    "pass for each."
+                )
+
+
+class _TeacherTrack(Track):
+    """The members teach a student, and the student teaches the next."""
+
+    def __init__(
+        self, settings: TeacherStudent, y: np.ndarray, members: list[Any], student: Any
+    ) -> None:
+        super().__init__(settings.task_, y, settings.val_rows_, settings._models)
+        self.settings, self.members, self.student = settings, members, student
+        self.names = [f"member-{number}" for number in range(1, len(members) + 1)]
+
+    def bag(self) -> None:
+        """Train the members in turn, each on its own bootstrap sample of the labels."""
+        total = np.zeros((len(self.labeled), self.n_classes))
+        count = np.zeros(len(self.labeled))
+        self.member_accuracy: list[float] = []
+        for name, template in zip(self.names, self.members, strict=True):
+            rows = self._bootstrap(name)
+            sample = self.sample(rows, self.accepted[0], 1.0)
+            proba = self.models.fit(_Training(name, template, **sample))
+            unseen = ~np.isin(self.labeled, rows)
+            total[unseen] += proba[self.labeled[unseen]]
+            count += unseen
+            if len(self.held):
+                self.member_accuracy.append(self._accuracy(proba[self.held]))
+        view = self._view(self.names, self.held)
+        self.ensemble_accuracy = self._accuracy(view.proba) if len(self.held) else None
+        tested = count > 0
+        rows = self.labeled[tested]
+        chosen = _choose_thresholds(
+            self.task,
+            total[tested] / count[tested, None],
+            self.targets[rows],
+            self.known[rows],
+            precision=self.settings.precision,
+        )
+        self.thresholds = self.settings._thresholds(chosen)
+
+    def accept(self, number: int) -> PseudoLabels:
+        if number == 1:
+            view = self._view(self.names, self.pool)
+        else:
+            # The student teaches. It has no members to agree with but its own teacher: where
+            # the two predict different labels, neither is accepted.
+            before = self.names if number == 2 else [f"student-{number - 2}"]
+            student = self.proba[self.pool]
+            teacher = self._view(before, self.pool).proba
+            both = _combine(self.task, [student, teacher])
+            view = EnsembleView(student.astype(np.float64), both.votes, both.disagreement)
+        found = _accept_agreed(self.task, view, self.thresholds, self.settings.agreement)
+        return found.at(self.pool)
+
+    def training(self, number: int, pseudo: PseudoLabels) -> _Training:
+        name = f"student-{number}" if number else "alone"
+        return self._student(name, self.labeled, pseudo)
+
+    def figures(self, pseudo: PseudoLabels) -> dict[str, Any]:
+        return {
+            "teacher": "ensemble" if len(self.rounds) == 1 else "student",
+            "n_present": int(pseudo.present.sum()),
+            "n_absent": int((pseudo.mask & ~pseudo.present).sum()),
+        }
+
+    def finish(self, number: int) -> Any:
+        """Return the student of a round, which is given the labels that were held out, too."""
+        if not len(self.held):
+            return self.models.model(f"student-{number}" if number else "alone")
+        labeled, name = self.task.labeled(self.y), f"final-{number}"
+        self.models.fit(self._student(name, labeled, self.accepted[number]))
+        return self.models.last
+
+    def _student(self, name: str, labeled: np.ndarray, pseudo: PseudoLabels) -> _Training:
+        """Draw what a student is trained on: labeled and pseudo-labeled rows."""
+        if not len(pseudo.rows):
+            return _Training(name, self.student, **self.sample(labeled, pseudo, 1.0))
+        rng = np.random.default_rng(_seed_of(self.models.seed, f"{name} sample"))
+        share, n_pseudo = self.settings.labeled_fraction, len(pseudo.rows)
+        n_labeled = max(len(labeled), round(share / (1 - share) * n_pseudo))
+        if self.settings.sample == "bootstrap":
+            taken = rng.choice(labeled, n_labeled)
+            pseudo = pseudo.take(rng.integers(n_pseudo, size=n_pseudo))
+        else:
+            taken = np.resize(labeled, n_labeled)
+        sample = self.sample(taken, pseudo, self.settings.pseudo_weight)
+        return _Training(name, self.student, **sample)
+
+    def _bootstrap(self, name: str) -> np.ndarray:
+        """Draw the bootstrap sample of a member; by class, so that every class stays in it."""
+        rng = np.random.default_rng(_seed_of(self.models.seed, f"{name} bag"))
+        strata = self.task.stratify(self.y)[self.labeled]
+        groups = [self.labeled[strata == code] for code in np.unique(strata)]
+        return np.concatenate([rng.choice(group, len(group)) for group in groups])
+
+    def _view(self, names: list[str], rows: np.ndarray) -> EnsembleView:
+        return _combine(self.task, (self.models.proba(name)[rows] for name in names))
+
+    def _accuracy(self, proba: np.ndarray) -> float:
+        return float(self.task.correct(self.y[self.held], proba).mean())
+
+
+def _hold_out(task: Task, y: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Return labeled rows to measure rounds on, of all classes alike, in rising order."""
+    labeled = task.labeled(y)
+    n = min(round(fraction * len(labeled)), _MAX_HELD, len(labeled) - 1)
+    if n < 1:
+        return np.empty(0, dtype=np.int64)
+    folds = label_folds(task, y, None, max(2, round(len(labeled) / n)), rng)
+    return np.setdiff1d(folds.folds[0][1], folds.labeled[folds.unseen])

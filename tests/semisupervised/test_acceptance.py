@@ -1,0 +1,169 @@
+"""Which predictions become pseudo-labels."""
+
+import numpy as np
+import pytest
+
+from fewlabel.data.task import MultiLabel, SingleLabel
+from fewlabel.semisupervised.acceptance import (
+    AcceptanceRule,
+    AgreementRule,
+    PseudoLabels,
+    _adaptive,
+    _at_least,
+    _most_confident,
+    _top_k,
+    has_collapsed,
+)
+
+ONE, SEVERAL = SingleLabel(), MultiLabel()
+PROBA = np.array([[0.9, 0.1], [0.15, 0.85], [0.6, 0.4], [0.3, 0.7]])
+EVEN = np.array([0, 1])
+PLAIN = AcceptanceRule("threshold", threshold=0.8, k=2, fraction=0.25, align=False)
+
+
+@pytest.fixture
+def proba():
+    rng = np.random.default_rng(0)
+    return rng.dirichlet([0.3, 0.5, 0.8], size=200)
+
+
+def rows(accepted):
+    return accepted.any(axis=1)
+
+
+def test_a_fixed_threshold_includes_its_border():
+    proba = np.array([[0.75, 0.25], [0.25, 0.75], [0.6, 0.4]])
+    assert rows(_at_least(proba, ONE.decided(proba), 0.75)).tolist() == [True, True, False]
+
+
+def test_each_class_gives_its_most_confident_rows(proba):
+    accepted = rows(_top_k(proba, ONE.decided(proba), 7))
+    classes, confidence = proba.argmax(1), proba.max(1)
+    for code in range(3):
+        of_class = classes == code
+        assert accepted[of_class].sum() == 7
+        assert confidence[of_class & accepted].min() >= confidence[of_class & ~accepted].max()
+    assert rows(_top_k(proba, ONE.decided(proba), 500)).all()
+
+
+@pytest.mark.parametrize(("fraction", "expected"), [(0.0, 0), (0.25, 50), (1.0, 200)])
+def test_a_curriculum_takes_the_most_confident_first(proba, fraction, expected):
+    accepted = rows(_most_confident(proba, ONE.decided(proba), fraction))
+    assert accepted.sum() == expected
+    confidence = proba.max(1)
+    if 0 < expected < 200:
+        assert confidence[accepted].min() >= confidence[~accepted].max()
+
+
+def test_adaptive_thresholds_are_lower_for_classes_that_get_less_probability(proba):
+    accepted, classes = _adaptive(proba, ONE.decided(proba)), proba.argmax(1)
+    least = [proba[accepted[:, k], k].min() for k in range(3)]
+    assert np.argsort(least).tolist() == np.argsort(proba.mean(0)).tolist()
+    most = int(proba.mean(0).argmax())
+    assert least[most] >= proba.max(1).mean()
+    assert (proba[(classes == most) & ~rows(accepted), most] < proba.max(1).mean()).all()
+    assert _adaptive(proba[:0], proba[:0] > 0.5).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "number", "expected"),
+    [
+        ({}, 1, [0, 1]),
+        ({"selection": "top-k", "k": 1}, 1, [0, 1]),
+        ({"selection": "top-k", "k": 1}, 2, [0, 1, 2, 3]),
+        ({"selection": "curriculum"}, 1, [0]),
+        ({"selection": "curriculum"}, 3, [0, 1, 3]),
+        ({"selection": "curriculum"}, 9, [0, 1, 2, 3]),
+        ({"selection": "adaptive"}, 1, [0, 1]),
+    ],
+)
+def test_each_selection_accepts_its_rows(changes, number, expected):
+    rule = AcceptanceRule(**vars(PLAIN) | changes)
+    found = rule.accept(ONE, PROBA, EVEN, number)
+    assert found.rows.tolist() == expected
+    assert found.mask.all()
+
+
+def test_targets_are_hard_or_soft_and_confidence_is_that_of_the_prediction():
+    hard = PLAIN.accept(ONE, PROBA, EVEN, 1)
+    assert hard.targets.tolist() == [[1, 0], [0, 1]]
+    soft = AcceptanceRule(**vars(PLAIN) | {"soft": True}).accept(ONE, PROBA, EVEN, 1)
+    np.testing.assert_allclose(soft.targets, PROBA[:2], rtol=1e-6)
+    for found in (hard, soft):
+        entered = [part.tolist() for part in found.at(np.array([5, 6, 7, 8])).entries()]
+        assert entered == [[5, 6], [0, 1], [0.9, 0.85]]
+
+
+def test_alignment_may_change_the_class():
+    skewed = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]])
+    rule = AcceptanceRule("curriculum", fraction=1.0, align=False)
+    assert rule.accept(ONE, skewed, EVEN, 1).targets[2].tolist() == [1, 0]
+    aligned = AcceptanceRule("curriculum", fraction=1.0).accept(ONE, skewed, EVEN, 1)
+    assert aligned.targets[2].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("task", [ONE, SEVERAL])
+def test_aligned_predictions_move_towards_the_labels(task, proba):
+    y = np.repeat([0, 1, 2], [50, 30, 20])
+    y = y if task == ONE else np.eye(3, dtype=int)[y]
+    shares = task.evidence(y, 3)[0].mean(axis=0)
+    aligned = task.align(proba, y)
+    before = np.abs(proba.mean(0) - shares).sum()
+    assert np.abs(aligned.mean(0) - shares).sum() < before / 2
+    assert ((aligned >= 0) & (aligned <= 1)).all()
+    assert len(task.align(proba[:0], y)) == 0
+
+
+def test_several_labels_are_accepted_one_by_one():
+    proba = np.array([[0.95, 0.5, 0.02], [0.6, 0.04, 0.02], [0.05, 0.1, 0.02]])
+    rule = AcceptanceRule("threshold", threshold=0.9, align=False)
+    found = rule.accept(SEVERAL, proba, np.eye(3, dtype=int), 1)
+    # Row 1 has only absences, and not of all labels; row 2 is empty for sure.
+    assert found.rows.tolist() == [0, 2]
+    assert found.mask.tolist() == [[True, False, True], [True, True, True]]
+    assert found.present.tolist() == [[True, False, False], [False, False, False]]
+    assert [part.tolist() for part in found.entries()] == [[0], [0], [0.95]]
+
+
+VOTES = np.array(
+    [
+        [0.97, 0.10, 0.20],  # one expert alone
+        [0.97, 0.60, 0.20],  # two vote for it
+        [0.70, 0.10, 0.20],  # not confident enough
+        [0.10, 0.20, 0.95],  # the network predicts another class
+        [0.40, 0.30, 0.20],  # nobody votes for it
+    ]
+)
+NETWORK = np.eye(3)[[0, 0, 0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (AgreementRule("veto"), [True, False, False, True, False]),
+        (AgreementRule("vote"), [True, False, False, False, False]),
+        (AgreementRule("margin", margin=0.3), [True, True, False, True, False]),
+        (AgreementRule("margin", margin=0.8), [False, False, False, False, False]),
+        (AgreementRule("veto", threshold=0.6), [True, False, True, True, False]),
+    ],
+)
+def test_experts_agree_by_a_rule(rule, expected):
+    accepted, codes, confidence = rule.accept(VOTES, NETWORK)
+    assert accepted.tolist() == expected
+    assert codes.tolist() == [0, 0, 0, 2, 0]
+    np.testing.assert_array_equal(confidence, VOTES.max(axis=1))
+
+
+def test_a_collapse_is_one_class_that_is_not_so_common_among_the_labels():
+    one = np.eye(10, dtype=bool)[np.zeros(200, dtype=int)]
+    assert has_collapsed(one, np.full(10, 0.1))
+    assert not has_collapsed(one, np.array([0.97] + 9 * [0.03 / 9]))
+    assert not has_collapsed(one[:5], np.full(10, 0.1))
+    assert not has_collapsed(np.eye(10, dtype=bool)[np.arange(200) % 2], np.full(10, 0.1))
+
+
+def test_pseudo_labels_of_classes_are_sure_of_all_labels():
+    found = PseudoLabels.of_classes(np.array([4]), np.array([1]), np.array([0.8]), 3)
+    assert found.targets.tolist() == [[0, 1, 0]]
+    assert found.mask.all()
+    assert [part.tolist() for part in found.entries()] == [[4], [1], [pytest.approx(0.8)]]

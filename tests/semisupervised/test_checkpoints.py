@@ -1,0 +1,58 @@
+"""Checkpoints: whole or absent, of one run, and nothing of anybody else is touched."""
+
+import numpy as np
+
+from fewlabel.persist import save_bundle
+from fewlabel.semisupervised.checkpoints import Checkpoints, _digest_of
+
+PROBA = np.array([[0.9, 0.1], [0.2, 0.8]])
+
+
+def test_what_is_kept_comes_back_to_the_same_run_only(tmp_path):
+    kept = Checkpoints(tmp_path, ["run", 1])
+    kept.put("round-1", {"proba": PROBA}, {"note": "first"})
+    found = Checkpoints(tmp_path, ["run", 1]).get("round-1")
+    np.testing.assert_array_equal(found.arrays["proba"], PROBA)
+    assert found.meta == {"note": "first"}
+    assert Checkpoints(tmp_path, ["run", 2]).get("round-1") is None
+    assert kept.get("round-2") is None
+
+
+def test_a_run_takes_the_place_of_others_and_leaves_what_is_not_its_own(tmp_path):
+    Checkpoints(tmp_path, "old").put("round-7", {"proba": PROBA})
+    save_bundle(tmp_path / "model", kind="classifier", arrays={}, meta={})
+    Checkpoints(tmp_path / "nested", "other").put("round-1", {"proba": PROBA})
+    (tmp_path / "photos").mkdir()
+    new = Checkpoints(tmp_path, "new")
+    new.put("round-0", {"proba": PROBA})
+    names = {place.name for place in tmp_path.iterdir()}
+    assert names == {"round-0", "model", "nested", "photos"}
+    new.file("round-1").write_bytes(b"state")
+    new.clear()
+    assert {place.name for place in tmp_path.iterdir()} == names - {"round-0"}
+    assert (tmp_path / "nested" / "round-1").is_dir()
+
+
+def test_what_is_damaged_counts_as_absent(tmp_path):
+    kept = Checkpoints(tmp_path, "run")
+    kept.put("a", {"proba": PROBA})
+    (tmp_path / "a" / "arrays.safetensors").write_bytes(b"damaged")
+    assert kept.get("a") is None
+    (tmp_path / "a" / "manifest.json").write_bytes(b"[1]")
+    assert kept.get("a") is None
+    kept.put("b", {"proba": PROBA})
+
+
+def test_without_a_folder_nothing_is_kept():
+    kept = Checkpoints(None, "run")
+    kept.put("a", {"proba": PROBA})
+    assert kept.get("a") is None
+    assert kept.file("a") is None
+    kept.clear()
+
+
+def test_digests_tell_data_and_settings_apart():
+    base = _digest_of(PROBA, {"a": 1})
+    assert base == _digest_of(PROBA.copy(), {"a": 1})
+    others = _digest_of(PROBA + 1, {"a": 1}), _digest_of(PROBA, {"a": 2}), _digest_of(PROBA.ravel())
+    assert base not in others
