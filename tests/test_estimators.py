@@ -29,6 +29,7 @@ from fewlabel import (
     SelfTraining,
     TeacherStudent,
 )
+from fewlabel.errors import UsageError
 
 MINUS_ONE = {
     "check_classifiers_classes": "the check calls its classes -1 and 1; here -1 is unlabelled",
@@ -37,8 +38,11 @@ MINUS_ONE = {
 ESTIMATORS = [
     PatchDictionary(n_filters=6, n_patches=300),
     DampedPCA(),
+    DampedPCA(2, power=0.5, random_state=0),
     ClusterDistances(n_clusters=3),
+    ClusterDistances(n_clusters=3, spherical=True),
     KMeans(n_clusters=3),
+    KMeans(n_clusters=3, spherical=True),
     Representatives(),
     ClusterPropagation(n_clusters=20),
     GraphPropagation(),
@@ -91,6 +95,15 @@ def test_scikit_learns_contract(estimator, check):
 def test_every_public_estimator_is_checked():
     public = {name for name in fewlabel.__all__ if hasattr(getattr(fewlabel, name), "get_params")}
     assert public == {type(estimator).__name__ for estimator in ESTIMATORS}
+
+
+@pytest.mark.parametrize("kind", sorted({type(e) for e in ESTIMATORS}, key=lambda k: k.__name__))
+def test_a_wrong_parameter_is_named(kind, digits):
+    X, truth = digits
+    for name in getattr(kind, "_parameter_constraints", {}):
+        message = f"The '{name}' parameter of {kind.__name__} must be .* Got <object"
+        with pytest.raises(UsageError, match=message):
+            kind().set_params(**{name: object()}).fit(X, truth)
 
 
 @pytest.fixture(scope="module")

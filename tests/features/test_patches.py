@@ -131,12 +131,7 @@ def test_values_that_are_not_finite():
     ("parameters", "message"),
     [
         ({"n_filters": 0}, r"'n_filters' .* must be an int of at least 1. Got 0"),
-        ({"patch_size": 2.5}, r"'patch_size' .* Got 2.5"),
-        ({"grid": -1}, r"'grid' .* Got -1"),
-        ({"n_patches": "many"}, r"'n_patches' .* Got 'many'"),
-        ({"n_pca_samples": 0}, r"'n_pca_samples' .* Got 0"),
         ({"stride": 0}, r"'stride' .* an int of at least 1 or None. Got 0"),
-        ({"stride": -2}, r"'stride' .* Got -2"),
         ({"threshold": -0.1}, r"'threshold' .* must be a float in \[0, 10\]. Got -0.1"),
         ({"power": np.nan}, r"'power' .* Got nan"),
         ({"n_components": 0}, r"'n_components' .* Got 0"),

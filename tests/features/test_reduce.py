@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.decomposition import PCA
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.features.reduce import DampedPCA, _sample_rows
@@ -14,11 +13,6 @@ def spectrum(n, d, rank, seed=0, offset=0.0):
     loadings = np.linalg.qr(rng.normal(size=(d, rank)))[0] * 0.85 ** np.arange(rank)
     rows = rng.normal(size=(n, rank)) @ loadings.T + 1e-3 * rng.normal(size=(n, d))
     return (rows + offset).astype(np.float32)
-
-
-@parametrize_with_checks([DampedPCA(), DampedPCA(2, power=0.5, random_state=0)])
-def test_scikit_learn_contract(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("d", [40, 560])
