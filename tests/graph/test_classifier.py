@@ -274,12 +274,6 @@ def test_parameters_out_of_range(parameters, message):
         FewLabelClassifier(**parameters).fit([[0.0], [1.0], [3.0]], [0, 1, -1])
 
 
-def test_alphas_may_be_an_array():
-    X, y, _ = blobs(n=30)
-    model = FewLabelClassifier(alphas=np.array([0.8, 0.9])).fit(X, y)
-    assert model.settings_["alpha"] in (0.8, 0.9)
-
-
 # Several labels a row
 
 

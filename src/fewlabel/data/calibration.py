@@ -1,6 +1,6 @@
 """Probabilities made honest: one temperature for classes, a scale and a shift for labels.
 
-The maps are fitted on predictions for labelled images that the model did not see, and a mild
+The maps are fitted on predictions for labeled images that the model did not see, and a mild
 prior keeps them near the identity where there are few.
 """
 
@@ -90,7 +90,7 @@ class Temperature:
         """Fit the temperature to labels that the model did not see.
 
         Minimizes the sum of the log losses plus ``log(T) ** 2 / 2``, the penalty of a log-normal
-        prior around T = 1. Ten labels can outvote it only when they say so clearly, since there
+        prior around T = 1. Ten labels can outvote it only where they are clear, since there
         ten right answers in a row would otherwise send T to its bound; for hundreds of labels it
         does not matter.
 

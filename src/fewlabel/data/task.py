@@ -161,7 +161,7 @@ class Task(ABC):
 
     @abstractmethod
     def prior(self, y: np.ndarray, n_classes: int, class_prior: str) -> np.ndarray:
-        """Return how frequent each class is, (K,): ``"uniform"``, or as the ``"labels"`` say."""
+        """Return how frequent each class is, (K,): ``"uniform"``, or as in the ``"labels"``."""
 
     def usual(self, scores: np.ndarray) -> np.ndarray | None:
         """Return how much usually arrives at an image (K,), of scores (n, C); None if unused."""

@@ -188,7 +188,7 @@ def _number_of_folds(n_folds: int | None, n_distinct: int) -> int:
     if n_distinct < 2:
         raise UsageError(
             f"Cross-fitting needs at least two distinct labeled images. Got {n_distinct} "
-            "instead: label more images (`fewlabel select` says which)."
+            "instead: label more images (`fewlabel select` chooses them)."
         )
     if n_folds is None:
         if n_distinct <= LEAVE_ONE_OUT_MAX:

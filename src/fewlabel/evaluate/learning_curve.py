@@ -223,7 +223,7 @@ def fit_learning_curve(
     is known better than the accuracy. Sizes with less than a label a class are left out: there
     whole classes are unknown, which no power law describes.
 
-    Labelled images that were chosen to represent the others are easier than these. The
+    Labeled images that were chosen to represent the others are easier than these. The
     difference is seen by no label, so what was measured on other data is taken off, with its
     uncertainty (see `_shift_of_representatives`). A random audit tells how large it is here.
 

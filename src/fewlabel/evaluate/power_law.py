@@ -83,11 +83,11 @@ def _errors_at(draws: np.ndarray, relative: float) -> np.ndarray:
     the labels there are (1: as before), errors that no label shows, added to each, and which
     part of these falls as the others do.
     """
-    level, power, floor, luck, pace, unseen, falling = draws.T
+    level, power, floor, luck, speed, unseen, falling = draws.T
     if relative > 1:
         # Of twice the labels, half are known already: their luck is in the level.
         level = level * np.exp(luck * np.sqrt(1 - 1 / relative))
-        power = power * pace
+        power = power * speed
     fall = floor + (1 - floor) * relative**-power
     unseen = unseen * (1 - falling * (1 - np.minimum(fall, 1)))
     return np.clip(level * fall + unseen, _LEAST_ERROR, 1)

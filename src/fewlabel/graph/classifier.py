@@ -101,7 +101,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
     _parameter_constraints = {
         "method": [choice(METHODS)],
         "n_neighbors": [integer(1)],
-        "alphas": [each(number(0, 1, closed="neither")), np.ndarray],
+        "alphas": [each(number(0, 1, closed="neither"))],
     }
 
     def __init__(
@@ -194,25 +194,9 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (m, n_classes)
             Float64; rows that sum to 1, or of a table each column by itself.
         """
-        proba = self.predict_uncalibrated(X)
-        return self.calibration_.apply(proba)
-
-    def predict_uncalibrated(self, X: Any) -> np.ndarray:
-        """Predict probabilities before calibration.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, d)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (m, n_classes)
-            Float64.
-        """
         check_is_fitted(self, "method_")
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        return self._predictor.predict_proba(X, self.method_)
+        return self.calibration_.apply(self._predictor.predict_proba(X, self.method_))
 
     def supervised_proba(self, X: Any) -> np.ndarray:
         """Predict uncalibrated probabilities by the supervised baseline.

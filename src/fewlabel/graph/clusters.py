@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from typing import Any
 
 import numpy as np
@@ -11,25 +10,25 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.kmeans import KMeans
 from fewlabel.data.targets import encode_labels, one_hot
-from fewlabel.errors import UsageError
+from fewlabel.params import check_parameters, integer, number
 
 
 def label_clusters(clusters: np.ndarray, codes: np.ndarray, n_clusters: int) -> np.ndarray:
-    """Give each cluster the most frequent label among its labelled rows.
+    """Return the most frequent label of each cluster among its labeled rows.
 
     Parameters
     ----------
     clusters : ndarray of shape (n,)
         Cluster of each row.
     codes : ndarray of shape (n,)
-        Class of each row, -1 where unlabelled.
+        Class of each row, -1 where unlabeled.
     n_clusters : int
         Number of clusters.
 
     Returns
     -------
     ndarray of shape (n_clusters,), dtype int64
-        Class of each cluster, the smaller one in a tie; -1 where no row is labelled.
+        Class of each cluster, the smaller one in a tie; -1 where no row is labeled.
 
     Examples
     --------
@@ -45,7 +44,7 @@ def label_clusters(clusters: np.ndarray, codes: np.ndarray, n_clusters: int) -> 
 def spread_to_percentile(
     clusters: np.ndarray, distances: np.ndarray, cluster_labels: np.ndarray, percentile: float
 ) -> np.ndarray:
-    """Hand each cluster's label to the rows nearest to its center.
+    """Assign each cluster's label to the rows nearest to its center.
 
     Parameters
     ----------
@@ -62,7 +61,7 @@ def spread_to_percentile(
     Returns
     -------
     ndarray of shape (n,), dtype int64
-        Class handed to each row, -1 for none.
+        Class of each row, -1 for none.
 
     Examples
     --------
@@ -97,7 +96,7 @@ class ClusterPropagation(ClassifierMixin, BaseEstimator):
     kmeans_ : KMeans
         The fitted clustering.
     cluster_classes_ : ndarray of shape (n_clusters,)
-        Class of each cluster. A cluster without labelled rows has that of the nearest center
+        Class of each cluster. A cluster without labeled rows has that of the nearest center
         whose cluster has some.
     transduction_ : ndarray of shape (n,)
         Label of each row: as given where given, from its cluster within the percentile, -1
@@ -110,7 +109,7 @@ class ClusterPropagation(ClassifierMixin, BaseEstimator):
     Notes
     -----
     A fitted model predicts with the label of the nearest center. Two published studies of
-    Fashion-MNIST spread labels this way before training a classifier on ``transduction_``.
+    Fashion-MNIST spread labels so before training a classifier on ``transduction_``.
 
     Examples
     --------
@@ -118,6 +117,11 @@ class ClusterPropagation(ClassifierMixin, BaseEstimator):
     >>> ClusterPropagation(2, random_state=0).fit(X, [0, -1, -1, 1, -1, -1]).transduction_.tolist()
     [0, 0, 0, 1, 1, 1]
     """
+
+    _parameter_constraints = {
+        "n_clusters": [integer(1)],
+        "percentile": [number(0, 100, closed="right")],
+    }
 
     def __init__(
         self,
@@ -136,9 +140,9 @@ class ClusterPropagation(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n, d)
-            Features of labelled and unlabelled rows.
+            Features of labeled and unlabeled rows.
         y : array-like of shape (n,)
-            Labels; -1 where unlabelled.
+            Labels; -1 where unlabeled.
 
         Returns
         -------
@@ -150,7 +154,7 @@ class ClusterPropagation(ClassifierMixin, BaseEstimator):
         UsageError
             If a parameter is out of range.
         """
-        self._check_parameters()
+        check_parameters(self)
         X, y = validate_data(self, X, y, dtype=np.float32)
         self.classes_, codes = encode_labels(y, "ClusterPropagation")
         self.kmeans_ = KMeans(
@@ -185,21 +189,9 @@ class ClusterPropagation(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, dtype=np.float32, reset=False)
         return self.cluster_classes_[self.kmeans_.predict(X)]
 
-    def _check_parameters(self) -> None:
-        if not isinstance(self.n_clusters, numbers.Integral) or self.n_clusters < 1:
-            raise UsageError(
-                "The 'n_clusters' parameter of ClusterPropagation must be an int of at least 1. "
-                f"Got {self.n_clusters!r} instead."
-            )
-        if not isinstance(self.percentile, numbers.Real) or not 0 < self.percentile <= 100:
-            raise UsageError(
-                "The 'percentile' parameter of ClusterPropagation must be a float in (0, 100]. "
-                f"Got {self.percentile!r} instead."
-            )
-
 
 def _fill_from_nearest(centers: np.ndarray, of_cluster: np.ndarray) -> np.ndarray:
-    """Give clusters without a label that of the nearest labelled cluster."""
+    """Return labels of all clusters; one without takes that of the nearest labeled cluster."""
     known = np.flatnonzero(of_cluster >= 0)
     gaps = np.flatnonzero(of_cluster < 0)
     filled = of_cluster.copy()

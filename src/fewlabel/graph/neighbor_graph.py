@@ -8,13 +8,15 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from fewlabel.data.task import SingleLabel
+
 _TINY = 1e-12
 _THREADS = 2
 _VALUES_A_SOLVE = 16_000_000
 """Unknowns solved for at once: six arrays of them are held, in float32."""
 
 _SHIFT = 1 - 1e-5
-_LEAST = 1e-30
+_MIN_SUM = 1e-30
 """Sums below this are as good as nothing, and near what float32 loses."""
 
 
@@ -56,7 +58,7 @@ def affinity_graph(indices: np.ndarray, distances: np.ndarray) -> sparse.csr_arr
 
 
 def normalize_graph(graph: sparse.csr_array) -> sparse.csr_array:
-    """Normalise a graph symmetrically: D^(-1/2) W D^(-1/2).
+    """Normalize a graph symmetrically: D^(-1/2) W D^(-1/2).
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def normalize_graph(graph: sparse.csr_array) -> sparse.csr_array:
     Returns
     -------
     csr_array of shape (n, n)
-        Normalised weights, float32; a row without edges stays zero.
+        Normalized weights, float32; a row without edges stays zero.
 
     Examples
     --------
@@ -97,7 +99,7 @@ def spread(
     Parameters
     ----------
     graph : csr_array of shape (n, n)
-        Normalised graph S, from `normalize_graph`.
+        Normalized graph S, from `normalize_graph`.
     seeds : ndarray of shape (n, m)
         One column a class (or a class and fold): 1 for a label, else 0.
     alpha : float
@@ -134,7 +136,7 @@ def spread(
 def poisson(
     graph: sparse.csr_array, seeds: np.ndarray, *, tol: float = 1e-3, max_iter: int = 300
 ) -> np.ndarray:
-    """Poisson learning: solve ``L u = sum of (label - mean label) at the labelled rows``.
+    """Poisson learning: solve ``L u = sum of (label - mean label) at the labeled rows``.
 
     Suited to very few labels a class, where spreading with a small ``alpha`` decays before it
     reaches most rows. Rows of ``u`` sum to zero, so they are scores and not probabilities.
@@ -142,9 +144,9 @@ def poisson(
     Parameters
     ----------
     graph : csr_array of shape (n, n)
-        Symmetric weights W, from `affinity_graph`, not normalised.
+        Symmetric weights W, from `affinity_graph`, not normalized.
     seeds : ndarray of shape (n, K)
-        One-hot rows at the labelled rows, else 0.
+        One-hot rows at the labeled rows, else 0.
     tol : float
         Relative residual to stop at.
     max_iter : int
@@ -213,11 +215,7 @@ def class_mass_normalize(scores: np.ndarray, prior: np.ndarray) -> np.ndarray:
     >>> class_mass_normalize(np.array([[3.0, 1], [3, 1], [0, 0]]), np.array([0.5, 0.5])).tolist()
     [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
     """
-    mass = scores.sum(axis=0, dtype=np.float64)
-    factor = np.where(mass > 0, prior / np.maximum(mass, 1e-300), 0)
-    scaled = scores * factor
-    total = scaled.sum(axis=1, keepdims=True)
-    return np.where(total > 0, scaled / np.maximum(total, 1e-300), prior)
+    return SingleLabel().normalize(scores, scores.sum(axis=0, dtype=np.float64), None, prior)
 
 
 def _solve(
@@ -251,27 +249,27 @@ def _conjugate_gradients(
         image = direction - alpha * product(direction)
         # A column that has arrived stays where it is, and an empty one has nowhere to go.
         active = squared > goal
-        step = np.where(active, squared / np.maximum(_column_dot(direction, image), _LEAST), 0)
+        step = np.where(active, squared / np.maximum(_column_dot(direction, image), _MIN_SUM), 0)
         solution += step * direction
         residual -= step * image
         previous, squared = squared, _column_dot(residual, residual)
-        direction *= squared / np.maximum(previous, _LEAST)
+        direction *= squared / np.maximum(previous, _MIN_SUM)
         direction += residual
     return solution
 
 
 def _reach_further(graph: sparse.csr_array, scores: np.ndarray, alpha: float) -> np.ndarray:
-    """Hand scores on to the rows that the solver, a step an iteration, has not come to.
+    """Pass scores on to the rows that the solver, a step an iteration, has not come to.
 
     Their true scores are below its tolerance, but it is the shares within a row that count.
     """
     empty = scores.sum(axis=1) <= 0
     rows = np.flatnonzero(empty)
     while len(rows):
-        handed = alpha * (graph[rows] @ scores)
-        mass = handed.sum(axis=1)
-        rows, handed, mass = rows[mass > 0], handed[mass > 0], mass[mass > 0]
-        scores[rows] = handed * np.maximum(1, _LEAST / mass)[:, None]
+        passed = alpha * (graph[rows] @ scores)
+        mass = passed.sum(axis=1)
+        rows, passed, mass = rows[mass > 0], passed[mass > 0], mass[mass > 0]
+        scores[rows] = passed * np.maximum(1, _MIN_SUM / mass)[:, None]
         empty[rows] = False
         around = np.unique(graph[rows].indices)
         rows = around[empty[around]]

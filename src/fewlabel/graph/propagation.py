@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.neighbors import NeighborIndex
 from fewlabel.data.targets import encode_labels, one_hot
-from fewlabel.errors import UsageError
+from fewlabel.data.task import SingleLabel
 from fewlabel.graph.neighbor_graph import (
     affinity_graph,
     class_mass_normalize,
@@ -20,9 +19,10 @@ from fewlabel.graph.neighbor_graph import (
     poisson,
     spread,
 )
+from fewlabel.params import check_parameters, choice, integer, number
 
 METHODS = ("spreading", "poisson")
-CLASS_PRIORS = ("uniform", "labels")
+CLASS_PRIORS = SingleLabel.class_priors
 
 
 class GraphPropagation(ClassifierMixin, BaseEstimator):
@@ -38,7 +38,7 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
         Label spreading (Zhou et al. 2003), or Poisson learning (Calder et al. 2020) for very
         few labels.
     class_prior : {"uniform", "labels"}
-        The shares of the classes that class-mass normalisation aims at: equal, or those among
+        The shares of the classes that class-mass normalization aims at: equal, or those among
         the labels.
     metric : {"cosine", "euclidean"}
         Distance between rows.
@@ -61,7 +61,7 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
     References
     ----------
     Zhou et al., "Learning with local and global consistency", NIPS 2003; Zhu et al., ICML 2003
-    (class-mass normalisation); Calder et al., "Poisson learning", ICML 2020.
+    (class-mass normalization); Calder et al., "Poisson learning", ICML 2020.
 
     Examples
     --------
@@ -70,6 +70,13 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
     >>> model.transduction_.tolist()
     [0, 0, 0, 1, 1, 1]
     """
+
+    _parameter_constraints = {
+        "n_neighbors": [integer(1)],
+        "alpha": [number(0, 1, closed="neither")],
+        "method": [choice(METHODS)],
+        "class_prior": [choice(CLASS_PRIORS)],
+    }
 
     def __init__(
         self,
@@ -94,9 +101,9 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n, d)
-            Features of labelled and unlabelled rows.
+            Features of labeled and unlabeled rows.
         y : array-like of shape (n,)
-            Labels; -1 where unlabelled.
+            Labels; -1 where unlabeled.
 
         Returns
         -------
@@ -108,7 +115,7 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
         UsageError
             If a parameter is out of range.
         """
-        self._check_parameters()
+        check_parameters(self)
         X, y = validate_data(self, X, y, dtype=np.float32)
         self.classes_, codes = encode_labels(y, "GraphPropagation")
         self._index = NeighborIndex(X, self.metric, random_state=self.random_state)
@@ -118,8 +125,9 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
         if k >= 1:
             graph = affinity_graph(*self._euclidean(self._index.graph(k)))
             scores, part = self._scores(graph, seeds), connected_components(graph)[1]
+        prior = SingleLabel().prior(codes, len(self.classes_), self.class_prior)
         self.unreached_ = ~np.isin(part, part[codes >= 0])
-        self.label_distributions_ = class_mass_normalize(scores, self._prior(codes))
+        self.label_distributions_ = class_mass_normalize(scores, prior)
         self.transduction_ = self.classes_[self.label_distributions_.argmax(axis=1)]
         return self
 
@@ -165,36 +173,13 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
         # Scores become masses: how far each class stands above the least of the row.
         return u - u.min(axis=1, keepdims=True)
 
-    def _prior(self, codes: np.ndarray) -> np.ndarray:
-        counts = np.bincount(codes[codes >= 0], minlength=len(self.classes_)).astype(float)
-        shares = counts if self.class_prior == "labels" else (counts > 0).astype(float)
-        return shares / shares.sum()
-
     def _euclidean(self, found: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         indices, distances = found
         return indices, chord(distances) if self.metric == "cosine" else distances
 
-    def _check_parameters(self) -> None:
-        if not isinstance(self.n_neighbors, numbers.Integral) or self.n_neighbors < 1:
-            raise UsageError(
-                "The 'n_neighbors' parameter of GraphPropagation must be an int of at least 1. "
-                f"Got {self.n_neighbors!r} instead."
-            )
-        if not isinstance(self.alpha, numbers.Real) or not 0 < self.alpha < 1:
-            raise UsageError(
-                "The 'alpha' parameter of GraphPropagation must be a float in (0, 1). "
-                f"Got {self.alpha!r} instead."
-            )
-        for name, allowed in (("method", METHODS), ("class_prior", CLASS_PRIORS)):
-            if getattr(self, name) not in allowed:
-                raise UsageError(
-                    f"The '{name}' parameter of GraphPropagation must be one of "
-                    f"{', '.join(allowed)}. Got {getattr(self, name)!r} instead."
-                )
-
 
 def chord(cosine_distance: np.ndarray) -> np.ndarray:
-    """Euclidean distance of unit vectors from their cosine distance.
+    """Return the Euclidean distance of unit vectors from their cosine distance.
 
     Parameters
     ----------
