@@ -6,7 +6,9 @@ import warnings
 from typing import Any
 
 import numpy as np
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
 
 from fewlabel.errors import UsageError
 
@@ -122,3 +124,16 @@ def check_soft_targets(targets: Any, classes: Any, who: str) -> tuple[np.ndarray
             f"The targets of {who} must be probabilities, from 0 to 1: one of them is not."
         )
     return soft, names
+
+
+def _column(y: Any, n: int, who: str) -> np.ndarray:
+    """Return one label an image, (n,), of whatever an estimator was given."""
+    if y is None:
+        raise UsageError(f"{who} requires y to be passed, but the target y is None.")
+    labels = column_or_1d(y, warn=True)
+    assert_all_finite(labels, input_name="y")
+    if len(labels) != n:
+        raise UsageError(
+            f"{who} needs one label an image. Got {len(labels)} labels for {n} images instead."
+        )
+    return np.asarray(labels)

@@ -14,13 +14,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import expit, softmax
-from sklearn.utils import assert_all_finite
-from sklearn.utils.validation import column_or_1d
 
 from fewlabel.data.calibration import PROBABILITY_FLOOR, Calibration, Scaling, Temperature, log_odds
 from fewlabel.data.checks import check_classes, check_proba, check_table, unlearnable_labels
 from fewlabel.data.label_texts import class_codes, label_table, label_texts
-from fewlabel.data.targets import encode_labels, one_hot
+from fewlabel.data.targets import _column, encode_labels, one_hot
 from fewlabel.errors import UsageError
 
 _EPSILON = 1e-12
@@ -493,18 +491,6 @@ class MultiLabel(Task):
         return Scaling(**{k: float(v) for k, v in (parameters or {}).items()})
 
 
-def _column(y: Any, n: int, who: str) -> np.ndarray:
-    if y is None:
-        raise UsageError(f"{who} requires y to be passed, but the target y is None.")
-    labels = column_or_1d(y, warn=True)
-    assert_all_finite(labels, input_name="y")
-    if len(labels) != n:
-        raise UsageError(
-            f"{who} needs one label an image. Got {len(labels)} labels for {n} images instead."
-        )
-    return np.asarray(labels)
-
-
 _TASKS: dict[str, Task] = {task.name: task for task in (SingleLabel(), MultiLabel())}
 
 
@@ -546,11 +532,6 @@ def task_named(name: Any) -> Task:
     ------
     ValueError
         If there is none of this name.
-
-    Examples
-    --------
-    >>> task_named("multi-label")
-    MultiLabel()
     """
     if name not in _TASKS:
         raise ValueError(f"the task {name!r} is not known")
