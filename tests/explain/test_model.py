@@ -20,7 +20,9 @@ def images():
     return load_images("digits").subset(range(120))
 
 
-@pytest.fixture(scope="module", params=["graph pixels", "supervised patches", "student backbone"])
+@pytest.fixture(
+    scope="module", params=["graph pixels", "supervised patches", "propagated backbone"]
+)
 def run(request, images):
     """A model of each kind: a graph, a logistic regression, and a network."""
     method, features = request.param.split()

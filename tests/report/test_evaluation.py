@@ -23,7 +23,6 @@ def evaluation_page(task=ONE, one=None, pictures=None, classes=None, expected=No
         pictures,
         one.y,
         Prediction(task, one.proba, names, {"features": 1.0}),
-        {"macro_f1": 0.5, "log_loss": 0.25, "micro_f1": None, "n": 90},
         command="fewlabel evaluate run",
         created="2025-01-31T12:00",
     )
@@ -58,5 +57,4 @@ def test_several_labels_an_image():
     assert "Exact match on 3 images" in text
     assert "1 none dog 64 %" in text
     assert "cat 2 of 3 2 100.0 %" in text
-    assert "0.500" in text
-    assert "micro F1" not in text
+    assert "micro F1" in text

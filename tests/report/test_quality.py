@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
-from fewlabel.report.scored import Scored, class_rows
+from fewlabel.report.scored import Scored
 
 from .examples import ONE, SEVERAL, TASKS, scored
 
@@ -68,18 +68,7 @@ def test_few_images_are_enough(task, n):
     assert "right" in _reliability_view(few)["caption"]
 
 
-def test_classes_are_measured():
-    rows = class_rows(exactly([0, 0, 1, 1], [0, 0, 1, 0]), CLASSES)
-    assert [row["recall"] for row in rows] == [1.0, 0.5, None]
-    assert rows[0]["precision"] == pytest.approx(2 / 3)
-    assert [row["predicted"] for row in rows] == [3, 1, 0]
-    assert [row["right"] for row in rows] == [2, 1, 0]
-
-
 def test_labels_that_are_not_known_count_for_nothing():
     one = Scored(SEVERAL, np.array([[1, -1], [0, -1]]), np.array([[0.9, 0.8], [0.2, 0.3]]))
     assert one.correct.tolist() == [True, True]
     np.testing.assert_allclose(one.confidence, [0.9, 0.8])
-    first, second = class_rows(one, ["cat", "dog"])
-    assert (first["known"], first["average_precision"]) == (2, 1.0)
-    assert (second["known"], second["recall"], second["average_precision"]) == (0, None, None)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from fewlabel.data import ImageSet
-from fewlabel.evaluate import AccuracyEstimate, estimate_accuracy
+from fewlabel.evaluate import AccuracyEstimate, estimate_accuracy, per_class
 from fewlabel.model import Model, Prediction
 from fewlabel.report.galleries import _evaluation_galleries
 from fewlabel.report.html import _count, _percent, _render
 from fewlabel.report.page import _headline, _measure_rows
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
-from fewlabel.report.scored import Scored, class_rows
+from fewlabel.report.scored import Scored
 
 
 def render_evaluation(
@@ -22,7 +19,6 @@ def render_evaluation(
     images: ImageSet,
     y: np.ndarray,
     prediction: Prediction,
-    scores: Mapping[str, Any],
     *,
     command: str,
     created: str,
@@ -39,8 +35,6 @@ def render_evaluation(
         Their labels.
     prediction : Prediction
         What the model predicts for them.
-    scores : mapping of str to float or None
-        Measures by name, as `fewlabel.runs.folder.evaluate_run` gives them.
     command : str
         The command that evaluates again.
     created : str
@@ -78,13 +72,13 @@ def render_evaluation(
         },
         head=_headline(kicker, measured, lines, facts, images),
         warnings=(),
-        measures=_measure_rows(scores),
+        measures=_measure_rows(scored),
         confusion=confusion,
         galleries=galleries,
         mistakes=mistakes,
         reliability=_reliability_view(scored),
         coverage=_coverage_view(scored),
-        class_rows=class_rows(scored, model.classes),
+        class_rows=per_class(model.task, y, prediction.proba, model.classes),
         reason="",
         seconds=prediction.seconds,
         peak_rss_mb=None,

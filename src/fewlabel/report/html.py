@@ -12,7 +12,7 @@ import numpy as np
 
 from fewlabel import __version__
 from fewlabel.data import ImageSet
-from fewlabel.report.svg import VARIABLES
+from fewlabel.report.svg import VARIABLES, _printable
 
 View = dict[str, Any]  # what a template shows
 Fact = tuple[str, str, str]  # name, value, what it means
@@ -50,7 +50,12 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count=_count, duration=_duration, fixed=_fixed, percent=_percent, width=_width
+        count=_count,
+        duration=_duration,
+        fixed=_fixed,
+        percent=_percent,
+        short=lambda text: _printable(text, limit=60),
+        width=_width,
     )
     return environment
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 from fewlabel.data import ImageSet
-from fewlabel.evaluate import AccuracyEstimate
+from fewlabel.evaluate import AccuracyEstimate, per_class, scores
 from fewlabel.explain.sheets import explain_fit, how_many_explained
 from fewlabel.features.pixels import Progress
 from fewlabel.fit_result import FitResult
@@ -15,7 +14,7 @@ from fewlabel.report.galleries import _accepted_galleries, _explained_galleries,
 from fewlabel.report.html import Fact, View, _count, _percent, _render
 from fewlabel.report.plots import _candidates_figure
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
-from fewlabel.report.scored import Scored, class_rows
+from fewlabel.report.scored import Scored
 from fewlabel.report.training import _training_view
 from fewlabel.report.views import (
     BASELINE,
@@ -32,11 +31,11 @@ _MEASURES = {
     "log_loss": ("log loss", "also punishes wrong confidence; lower is better"),
     "mean_average_precision": (
         "mean average precision",
-        "how well probabilities rank the images, mean over the labels",
+        "how well probabilities rank the images, mean over the classes",
     ),
-    "micro_f1": ("micro F1", "precision and recall over all labels together"),
-    "macro_f1": ("macro F1", "their mean over the labels: each counts the same"),
-    "calibration_error": ("calibration error", "mean gap of the probabilities, label by label"),
+    "micro_f1": ("micro F1", "precision and recall over all classes together"),
+    "macro_f1": ("macro F1", "their mean over the classes: each counts the same"),
+    "calibration_error": ("calibration error", "mean gap of the probabilities, class by class"),
 }
 
 
@@ -77,7 +76,8 @@ def render_report(
     scored = Scored(task, labels.training_y[result.tested], result.tested_proba)
     if result.audit is not None:
         scored = Scored(task, labels.y[labels.audit], result.proba[labels.audit])
-    confusion, by_class = _confusion_view(scored, classes), class_rows(scored, classes)
+    confusion = _confusion_view(scored, classes)
+    by_class = per_class(task, scored.y, scored.proba, classes)
     if n_explained is None:
         n_explained = how_many_explained(result.model, images)
     explained = explain_fit(result, images, n_explained, progress=progress) if n_explained else []
@@ -107,7 +107,7 @@ def render_report(
         how=how,
         warnings=result.warnings,
         map=_map_view(result),
-        measures=_measure_rows(result.scores),
+        measures=_measure_rows(scored),
         next_steps=_next_steps(images, result),
         scored_on=_scored_on(result, len(scored.y), several=confusion is None),
         confusion=confusion,
@@ -193,12 +193,13 @@ def _scored_on(result: FitResult, n: int, *, several: bool) -> str:
     return text
 
 
-def _measure_rows(scores: Mapping[str, float | None]) -> list[View]:
-    """List the measures that are known, with what they mean."""
+def _measure_rows(scored: Scored) -> list[View]:
+    """List the measures that are defined, with what they mean."""
+    found = scores(scored.task, scored.y, scored.proba)
     return [
-        {"name": name, "value": scores[key], "hint": hint}
+        {"name": name, "value": found[key], "hint": hint}
         for key, (name, hint) in _MEASURES.items()
-        if scores.get(key) is not None
+        if found[key] is not None
     ]
 
 

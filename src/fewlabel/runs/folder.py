@@ -202,7 +202,7 @@ def evaluate_run(
     prediction = run.predict(labeled, progress=progress)
     y = labels.y[rows]
     metrics = measure(run.task, y, prediction.proba, run.classes)
-    html = render_evaluation(run, labeled, y, prediction, metrics, command=command, created=_now())
+    html = render_evaluation(run, labeled, y, prediction, command=command, created=_now())
     metrics |= {
         "expected": None if run.expected is None else run.expected.to_dict(),
         "seconds": {name: round(value, 3) for name, value in prediction.seconds.items()},
