@@ -66,7 +66,7 @@ def test_mistakes_in_a_table_of_several_labels_are_one_line(
 @pytest.mark.parametrize("command", ["fit", "bench"])
 def test_help_lists_the_methods(run_cli, command):
     text = " ".join(run_cli(command, "--help").stdout.split())
-    assert "Methods: auto Compares those that suit" in text
+    assert "Methods: auto Compare those that suit" in text
     for name in ("graph", "supervised", "self-training"):
         assert f" {name} " in text
 

@@ -52,7 +52,7 @@ def _methods() -> Rows:
 
     rows = [(name, candidate.summary) for name, candidate in REGISTRY.items()]
     rows += [(name, "") for name in _FALLBACK if name not in REGISTRY]
-    return [("auto", "Compares those that suit data and time; keeps the best."), *rows]
+    return [("auto", "Compare those that suit data and time, and keep the best"), *rows]
 
 
 def _strategies() -> Rows:

@@ -81,7 +81,7 @@ class Strategy:
     @property
     def summary(self) -> str:
         """What it chooses, in one line for help and documentation."""
-        return (self.choose.__doc__ or "").strip().partition("\n")[0]
+        return (self.choose.__doc__ or "").strip().partition("\n")[0].rstrip(".")
 
 
 REGISTRY: dict[str, Strategy] = {}

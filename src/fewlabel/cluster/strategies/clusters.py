@@ -5,10 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
-from fewlabel.cluster.kmeans import KMeans
-from fewlabel.cluster.neighbors import NeighborIndex
 from fewlabel.cluster.strategies import Picks, Pool, register_strategy
 
 _N_TYPICAL = 20
@@ -64,6 +61,8 @@ def typicality(
     k = min(n_neighbors, len(X) - 1)
     if k < 1:
         return np.ones(len(X), dtype=np.float32)
+    from fewlabel.cluster.neighbors import NeighborIndex
+
     _, distances = NeighborIndex(X, "cosine", random_state=random_state).graph(k)
     spread = np.sqrt(2 * np.maximum(distances, 0)).mean(axis=1)
     return (1 / (spread + 1e-6)).astype(np.float32)
@@ -75,6 +74,11 @@ def _typicality(pool: Pool) -> np.ndarray:
 
 def _cluster(pool: Pool, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
     """Cluster directions; return each row's cluster and its cosine with the center."""
+    # Imported late: `fewlabel select --help` lists the strategies without loading torch.
+    from sklearn.exceptions import ConvergenceWarning
+
+    from fewlabel.cluster.kmeans import KMeans
+
     norms = np.linalg.norm(pool.rows, axis=1, keepdims=True)
     unit = (pool.rows / np.maximum(norms, 1e-12)).astype(np.float32)
     n_clusters = min(n_clusters, len(unit))
