@@ -14,7 +14,6 @@ from fewlabel.compute import (
     peak_rss_mb,
     pick_device,
     threads_for,
-    to_tensor,
 )
 from fewlabel.errors import UsageError
 
@@ -125,7 +124,7 @@ def test_the_unit_of_the_peak_follows_the_platform(platform, expected, monkeypat
     assert peak_rss_mb() == pytest.approx(expected)
 
 
-# as_generator, to_tensor
+# as_generator
 
 
 def test_generators_follow_the_seed():
@@ -143,13 +142,3 @@ def test_without_a_seed_numpys_global_state_decides():
     np.random.seed(5)  # noqa: NPY002
     assert as_generator(None).random() == first
     assert as_generator(None).random() != first
-
-
-def test_tensors_share_memory_where_they_can():
-    array = np.ones((2, 3), dtype=np.float32)
-    assert to_tensor(array).data_ptr() == array.ctypes.data
-    array.setflags(write=False)
-    copy = to_tensor(array)
-    copy += 1
-    assert (array == 1).all()
-    assert to_tensor(np.arange(6).reshape(2, 3).T).tolist() == [[0, 3], [1, 4], [2, 5]]

@@ -191,27 +191,6 @@ def as_generator(seed: int | np.random.RandomState | None) -> np.random.Generato
     return np.random.default_rng(seed)
 
 
-def to_tensor(array: Any, device: torch.device | None = None) -> torch.Tensor:
-    """Float32 tensor of an array, without a copy where none is needed.
-
-    Parameters
-    ----------
-    array : array-like
-        Numbers.
-    device : torch.device, optional
-        Where to put it; the CPU by default.
-
-    Returns
-    -------
-    Tensor
-        Float32.
-    """
-    contiguous = np.ascontiguousarray(array, dtype=np.float32)
-    if not contiguous.flags.writeable:
-        contiguous = contiguous.copy()
-    return torch.from_numpy(contiguous).to(device or torch.device("cpu"))
-
-
 @contextlib.contextmanager
 def timed_stage(
     seconds: dict[str, float],

@@ -148,7 +148,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return each row its nearest cluster.
+        """Return the nearest cluster of each row.
 
         Parameters
         ----------

@@ -131,7 +131,7 @@ class _Members:
         self._sums[touched] += share @ self._X[rows].astype(np.float64)
 
     def fill_empty(self, labels: np.ndarray, squared: np.ndarray) -> None:
-        """Return each empty cluster the row farthest from its center, in place."""
+        """Give each empty cluster the row farthest from its center, in place."""
         counts = np.bincount(labels[self.weights > 0], minlength=len(self._sums))
         empty = np.flatnonzero(counts == 0)
         if not len(empty):

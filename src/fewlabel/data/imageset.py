@@ -23,11 +23,6 @@ class Skipped:
         Name as it would stand in ``ImageSet.names``.
     reason : str
         Why it cannot be used.
-
-    Examples
-    --------
-    >>> Skipped("a.jpg", "the file is empty (0 bytes)").reason
-    'the file is empty (0 bytes)'
     """
 
     path: str
@@ -39,37 +34,18 @@ class ImageSet:
 
     Made by ``load_images``, or by ``image_set_from_array`` for pixels in memory.
 
-    Parameters
-    ----------
-    store : _ArrayStore or _FileStore
-        Where pixels come from.
-    names : sequence of str
-        One name an image: paths, or ``"0"``, ``"1"``, … for arrays.
-    source : str
-        What the user gave, for messages.
-    by_index : bool
-        True where label tables say ``index,label`` instead of ``path,label``.
-    skipped : sequence of Skipped
-        Files that were set aside.
-    truth : sequence of str, optional
-        Labels that the source carries, ``""`` where blank.
-    truth_classes : sequence of str, optional
-        Names of all labels, also of those that no image has, where an image may have several.
-    rows : ndarray of int, optional
-        Rows of the store that the images are; all by default.
-
     Attributes
     ----------
     names : tuple of str
-        One name an image.
+        One name an image: paths, or ``"0"``, ``"1"``, … for arrays.
     by_index : bool
-        Whether names are indices.
+        Whether label tables say ``index,label`` instead of ``path,label``.
     source : str
-        What the user gave.
+        What the user gave, for messages.
     skipped : tuple of Skipped
         Files that were set aside.
     truth : ndarray of object, shape (n,), or None
-        Labels that the source carries.
+        Labels that the source carries, ``""`` where blank.
     truth_classes : tuple of str or None
         Names of all labels, where the source says them and an image may have several.
 
@@ -210,19 +186,13 @@ class ImageSet:
             Which images the block holds.
         pixels : ndarray of shape (b, H, W, channels), dtype uint8
             Their pixels.
-
-        Examples
-        --------
-        >>> from fewlabel.data import load_images
-        >>> sum(len(block) for _, block in load_images("digits").blocks(1000))
-        1797
         """
         for start in range(0, len(self), block_size):
             where = slice(start, min(start + block_size, len(self)))
             yield where, self.read(where, size=size, channels=channels)
 
     def content_groups(self) -> np.ndarray:
-        """Return each image the number of its content: exact duplicates share one.
+        """Return the number of each image's content: exact duplicates share one.
 
         Files are compared by their bytes, arrays by their pixels.
 
@@ -230,12 +200,6 @@ class ImageSet:
         -------
         ndarray of shape (n,), dtype int64
             Group of each image, numbered from 0 in order of first appearance.
-
-        Examples
-        --------
-        >>> from fewlabel.data import image_set_from_array
-        >>> image_set_from_array(np.array([[[1]], [[2]], [[1]]], np.uint8)).content_groups()
-        array([0, 1, 0])
         """
         if self._groups is None:
             numbers: dict[bytes, int] = {}
@@ -253,13 +217,6 @@ class ImageSet:
         -------
         str
             Hexadecimal digits.
-
-        Examples
-        --------
-        >>> from fewlabel.data import load_images
-        >>> images = load_images("digits")
-        >>> images.subset([1, 2]).digest() == images.subset([2, 1]).digest()
-        False
         """
         state = hashlib.blake2b(digest_size=16)
         state.update(f"{self.is_gray} {self.white_level} {self.native_shape}".encode())
@@ -279,12 +236,6 @@ class ImageSet:
         -------
         ImageSet
             The subset; it decodes nothing.
-
-        Examples
-        --------
-        >>> from fewlabel.data import load_images
-        >>> load_images("digits").subset([7, 3]).names
-        ('7', '3')
         """
         chosen = np.asarray(indices, dtype=np.int64)
         return ImageSet(

@@ -11,7 +11,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from fewlabel.cluster.kmeans import KMeans
-from fewlabel.compute import matmul_dtype, to_tensor
+from fewlabel.compute import matmul_dtype
 
 VARIANCE_FLOOR = 1e-3
 """Added to a patch's variance before its contrast is normalized (pixels in [0, 1])."""
@@ -125,8 +125,7 @@ def _pooled_responses(images: np.ndarray, filters: _PatchFilters) -> np.ndarray:
     processor's cache: the maps are some hundred times larger than their averages.
     """
     dtype = matmul_dtype("cpu")
-    weight = to_tensor(filters.weight).to(dtype)
-    bias = to_tensor(filters.bias).to(dtype)
+    weight, bias = (torch.tensor(part, dtype=dtype) for part in (filters.weight, filters.bias))
     out = torch.empty(len(images), filters.n_values)
     height, width = _map_shape(images.shape, filters)
     step = max(1, _VALUES_A_BLOCK // (height * width * len(filters.bias)))
