@@ -73,13 +73,8 @@ def test_a_picture_of_chance_carries_a_warning():
 def test_the_record_is_json_and_progress_is_reported():
     steps = []
     image = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
-    found = explain_image(
-        left_or_right,
-        image,
-        n_samples=50,
-        repeats=2,
-        progress=lambda *step: steps.append(step),
-    )
+    settings = {"n_samples": 50, "repeats": 2, "progress": lambda *step: steps.append(step)}
+    found = explain_image(left_or_right, image, **settings)
     record = found.to_dict()
     assert json.loads(json.dumps(record)) == record
     assert record["n_segments"] == len(record["weights"]) == len(record["occlusion"]) == 16

@@ -15,7 +15,6 @@ from fewlabel.explain.explanation import Explanation
 from fewlabel.explain.model import Explained
 
 from .examples import (
-    ONE,
     SEVERAL,
     TASKS,
     Page,
@@ -191,4 +190,3 @@ def test_explained_predictions_have_a_section_of_their_own(monkeypatch):
 
 def test_size_of_a_large_report():
     assert len(page_of(fit_result(n_classes=43, n=4000)).encode()) < 1_000_000
-    assert fit_result().task == ONE

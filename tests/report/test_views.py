@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fewlabel.data import Labels
 from fewlabel.report.views import (
     _confidence_view,
     _duel,
@@ -137,17 +136,3 @@ def test_the_caption_explains_the_shift_of_chosen_images():
     assert "points below the accuracy on them" in view["caption"]
     assert "90 % interval" in view["caption"]
     assert _learning_view(fit_result()) is None
-
-
-def test_what_the_audit_holds_is_not_to_be_labeled_next():
-    from fewlabel.report.galleries import _fit_galleries
-
-    from .examples import images
-
-    result = fit_result()
-    y = result.labels.y.copy()
-    y[60:190] = 0
-    purpose = ("train",) * 60 + ("audit",) * 130 + ("",) * 10
-    result.labels = Labels(y, result.classes, purpose)
-    following = _fit_galleries(result, images())[0]
-    assert {int(picture["name"]) for picture in following["pictures"]} == set(range(190, 200))

@@ -102,7 +102,7 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
     order = unlabeled[np.argsort(-result.confidence[unlabeled], kind="stable")]
     tested = Scored(task, y[result.tested], result.tested_proba)
     wrong = _most_confident_mistakes(tested)
-    said = _words(task, task.predict(result.tested_proba[wrong]), classes)
+    predicted = _words(task, task.predict(result.tested_proba[wrong]), classes)
     missed, right = result.tested[wrong], np.setdiff1d(task.labeled(y), result.tested[wrong])
     if len(right) > _SIZE:
         scores = typicality(result.features.rows[right], random_state=result.settings.seed)
@@ -127,7 +127,7 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
                 _words(task, y[missed], classes),
                 notes=[
                     f"predicted: {text}, {_percent(sure, 0)} sure"
-                    for text, sure in zip(said, tested.confidence[wrong], strict=True)
+                    for text, sure in zip(predicted, tested.confidence[wrong], strict=True)
                 ],
             ),
         ),
