@@ -69,16 +69,19 @@ def ours_consistency(n_steps: int) -> None:
     """Train by fewlabel's consistency loop."""
     from fewlabel.nets import TrainingSet, TrainSettings
     from fewlabel.nets.augment import PRESETS
-    from fewlabel.semisupervised.consistency_trainer import ConsistencySettings, ConsistencyTrainer
+    from fewlabel.semisupervised.consistency_trainer import (
+        _ConsistencySettings,
+        _ConsistencyTrainer,
+    )
 
-    ConsistencyTrainer(
+    _ConsistencyTrainer(
         network(),
         TrainSettings(n_epochs=1, batch_size=LABELED),
         device=CPU,
         unlabeled=TrainingSet.of(images(5_000), np.zeros((5_000, 10))),
         weak=PRESETS["weak"],
         strong=PRESETS["strong"],
-        consistency=ConsistencySettings(method="fixmatch", alignment="none"),
+        consistency=_ConsistencySettings(method="fixmatch", alignment="none"),
         class_shares=torch.full((10,), 0.1),
         steps_per_epoch=n_steps,
     ).fit(TrainingSet.of(images(1_000), targets(1_000)))

@@ -10,10 +10,10 @@ from fewlabel.nets import NetworkClassifier
 from fewlabel.semisupervised import binary_heads
 from fewlabel.semisupervised.binary_heads import (
     HeadScale,
-    HeadSettings,
-    balance_weights,
-    make_experts,
-    solve_heads,
+    _balance_weights,
+    _HeadSettings,
+    _make_experts,
+    _solve_heads,
 )
 
 CODES = np.repeat([0, 1, 2], [5, 15, 40])
@@ -29,7 +29,7 @@ def trained():
 
 @pytest.mark.parametrize("balance", ["loss", "over-sampling", "under-sampling"])
 def test_both_sides_of_a_head_weigh_alike(balance):
-    weights = balance_weights(CODES, 3, balance, np.random.default_rng(0))
+    weights = _balance_weights(CODES, 3, balance, np.random.default_rng(0))
     for head in range(3):
         mine = head == CODES
         assert weights[mine, head].sum() == pytest.approx(weights[~mine, head].sum())
@@ -37,17 +37,17 @@ def test_both_sides_of_a_head_weigh_alike(balance):
 
 
 def test_under_sampling_leaves_most_of_the_many_out():
-    weights = balance_weights(CODES, 3, "under-sampling", np.random.default_rng(0))
+    weights = _balance_weights(CODES, 3, "under-sampling", np.random.default_rng(0))
     assert (weights[:, 0] > 0).sum() == 10
-    assert (balance_weights(CODES, 3, "none", np.random.default_rng(0)) == 1).all()
+    assert (_balance_weights(CODES, 3, "none", np.random.default_rng(0)) == 1).all()
 
 
 def test_heads_are_those_of_logistic_regressions(monkeypatch):
     X, y = make_blobs(120, centers=3, n_features=4, cluster_std=4.0, random_state=1)
     targets = np.eye(3)[y]
     # Two heads at once: the third is solved apart, as with a thousand classes.
-    monkeypatch.setattr(binary_heads, "HEADS_AT_ONCE", 2)
-    coef, intercept = solve_heads(X.astype(np.float32), targets, np.ones((120, 3)))
+    monkeypatch.setattr(binary_heads, "_HEADS_AT_ONCE", 2)
+    coef, intercept = _solve_heads(X.astype(np.float32), targets, np.ones((120, 3)))
     scale = X.std(axis=0)
     for head in range(3):
         reference = LogisticRegression(C=1 / (1e-3 * 120), tol=1e-8, max_iter=1000)
@@ -61,7 +61,7 @@ def test_heads_are_those_of_logistic_regressions(monkeypatch):
 def test_experts_share_a_trunk_and_leave_the_network_as_it_was(trained, trunk):
     X, y, network = trained
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    experts = make_experts(network, X[:100], y[:100], HeadSettings(trunk, n_epochs=3), seed=0)
+    experts = _make_experts(network, X[:100], y[:100], _HeadSettings(trunk, n_epochs=3), seed=0)
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, before[name]), name
     body = {k: v for k, v in experts.state_dict().items() if k.startswith("body.")}
@@ -75,7 +75,8 @@ def test_experts_share_a_trunk_and_leave_the_network_as_it_was(trained, trunk):
 def test_experts_of_a_seed_are_the_same(trained):
     X, y, network = trained
     first, again = (
-        make_experts(network, X[:100], y[:100], HeadSettings(n_epochs=2), seed=3) for _ in range(2)
+        _make_experts(network, X[:100], y[:100], _HeadSettings(n_epochs=2), seed=3)
+        for _ in range(2)
     )
     assert torch.equal(first.head.weight, again.head.weight)
 

@@ -188,7 +188,7 @@ def test_propagated_labels_are_learned_from(small):
     propagated[np.arange(len(y)), truth] = 0.82
     settings = QUICK | {"n_steps": 60, "strong": "weak", "batch_size": 16}
     without = ConsistencyTraining(**settings).fit(images, y)
-    told = ConsistencyTraining(**settings, propagated_share=2.0)
+    told = ConsistencyTraining(**settings, propagated_fraction=2.0)
     told.fit(images, y, propagated=propagated)
     assert told.score(images[rest], truth[rest]) > without.score(images[rest], truth[rest]) + 0.1
     # Zeros say nothing.

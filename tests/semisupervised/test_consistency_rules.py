@@ -1,15 +1,27 @@
 """Rules that remember: what they learn from a batch, and that it survives a checkpoint."""
 
+import math
+
 import pytest
 import torch
 
-from fewlabel.semisupervised.consistency_rules import METHODS, Alignment, make_rule
+from fewlabel.semisupervised.consistency_rules import (
+    METHODS,
+    _adaptive_thresholds,
+    _align,
+    _Alignment,
+    _fairness_loss,
+    _flexible_thresholds,
+    _gaussian_weights,
+    _make_rule,
+    _sharpen,
+)
 
 CPU = torch.device("cpu")
 
 
 def rule(method, momentum=0.5, threshold=0.8):
-    return make_rule(method, 3, threshold=threshold, momentum=momentum, n_unlabeled=50, device=CPU)
+    return _make_rule(method, 3, threshold=threshold, momentum=momentum, n_unlabeled=50, device=CPU)
 
 
 def batch(seed=0, n=30, sharpness=3.0):
@@ -22,9 +34,9 @@ ROWS = torch.arange(30)
 
 @pytest.mark.parametrize("method", METHODS)
 def test_weights_lie_from_0_to_1_and_do_not_fall_with_confidence(method):
-    judge = rule(method)
+    weighting = rule(method)
     for seed in range(5):
-        weights = judge.weigh(batch(seed), ROWS)
+        weights = weighting.weigh(batch(seed), ROWS)
         assert weights.min() >= 0
         assert weights.max() == 1
         # Within a class, what is surer is not believed less.
@@ -32,7 +44,7 @@ def test_weights_lie_from_0_to_1_and_do_not_fall_with_confidence(method):
         for code in range(3):
             order = confidence[classes == code].argsort()
             assert (weights[classes == code][order].diff() >= 0).all()
-    assert 0 < float(judge.level) <= 1
+    assert 0 < float(weighting.level) <= 1
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -48,31 +60,33 @@ def test_what_a_rule_remembers_can_be_handed_on(method):
 
 
 def test_flexmatch_remembers_the_last_confident_class_of_an_image():
-    judge = rule("flexmatch")
+    weighting = rule("flexmatch")
     sure, unsure = torch.tensor([[0.9, 0.1, 0.0]]), torch.tensor([[0.1, 0.6, 0.3]])
-    judge.weigh(sure, torch.tensor([7]))
-    judge.weigh(unsure, torch.tensor([7]))
-    assert judge.state["remembered"][7] == 0
-    judge.weigh(sure.flip(1), torch.tensor([7]))
-    assert judge.state["remembered"][7] == 2
-    assert (judge.state["remembered"] == -1).sum() == 49
+    weighting.weigh(sure, torch.tensor([7]))
+    weighting.weigh(unsure, torch.tensor([7]))
+    assert weighting.state["remembered"][7] == 0
+    weighting.weigh(sure.flip(1), torch.tensor([7]))
+    assert weighting.state["remembered"][7] == 2
+    assert (weighting.state["remembered"] == -1).sum() == 49
 
 
 def test_flexmatch_believes_a_lagging_class_below_the_fixed_threshold():
-    judge = rule("flexmatch")
-    judge.state["remembered"][:40] = 0
-    judge.state["remembered"][40:44] = 1
-    weights = judge.weigh(torch.tensor([[0.7, 0.2, 0.1], [0.2, 0.7, 0.1]]), torch.tensor([1, 2]))
+    weighting = rule("flexmatch")
+    weighting.state["remembered"][:40] = 0
+    weighting.state["remembered"][40:44] = 1
+    weights = weighting.weigh(
+        torch.tensor([[0.7, 0.2, 0.1], [0.2, 0.7, 0.1]]), torch.tensor([1, 2])
+    )
     assert weights.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("method", ["freematch", "softmatch"])
 def test_the_level_follows_the_confidence(method):
-    judge = rule(method, momentum=0.9)
+    weighting = rule(method, momentum=0.9)
     levels = []
     for _ in range(60):
-        judge.weigh(batch(sharpness=6.0), ROWS)
-        levels.append(float(judge.state["level" if method == "freematch" else "mean"]))
+        weighting.weigh(batch(sharpness=6.0), ROWS)
+        levels.append(float(weighting.state["level" if method == "freematch" else "mean"]))
     assert levels[0] == pytest.approx(0.9 / 3 + 0.1 * batch(sharpness=6.0).amax(1).mean().item())
     assert levels == sorted(levels)
     assert levels[-1] == pytest.approx(batch(sharpness=6.0).amax(1).mean().item(), abs=0.01)
@@ -81,9 +95,96 @@ def test_the_level_follows_the_confidence(method):
 def test_alignment_evens_out_predictions_that_lean_to_one_class():
     leaning = batch() * torch.tensor([5.0, 1.0, 1.0])
     leaning /= leaning.sum(dim=1, keepdim=True)
-    alignment = Alignment(torch.full((3,), 1 / 3), momentum=0.5)
+    alignment = _Alignment(torch.full((3,), 1 / 3), momentum=0.5)
     for _ in range(20):
         aligned = alignment(leaning)
     counts = [torch.bincount(p.argmax(1), minlength=3).max() for p in (leaning, aligned)]
     assert counts[1] < counts[0]
     torch.testing.assert_close(alignment.running, leaning.mean(0), rtol=1e-3, atol=1e-3)
+
+
+def probabilities(n=20, k=5, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.softmax(3 * torch.randn(n, k, generator=generator), dim=1)
+
+
+def test_flexmatch_lowers_the_threshold_of_classes_that_lag():
+    remembered = torch.tensor([0] * 10 + [1] * 5 + [-1] * 2)
+    found = _flexible_thresholds(remembered, 3, 0.95)
+    # 10 of 10, 5 of 10 and 0 of 10, mapped by x / (2 - x).
+    torch.testing.assert_close(found, 0.95 * torch.tensor([1.0, 1 / 3, 0.0]))
+
+
+def test_flexmatch_starts_from_low_thresholds_while_few_images_ever_had_a_label():
+    remembered = torch.tensor([0] * 10 + [-1] * 90)
+    found = _flexible_thresholds(remembered, 2, 0.9)
+    share = 10 / 90
+    assert float(found[0]) == pytest.approx(0.9 * share / (2 - share))
+    assert float(_flexible_thresholds(torch.full((9,), -1), 2, 0.9).max()) == 0
+
+
+def test_freematch_has_the_level_for_the_most_predicted_class_and_less_for_the_others():
+    found = _adaptive_thresholds(torch.tensor(0.6), torch.tensor([0.5, 0.3, 0.2]))
+    torch.testing.assert_close(found, torch.tensor([0.6, 0.36, 0.24]))
+
+
+def test_softmatch_weighs_1_from_the_mean_on_and_less_below_it():
+    confidence = torch.linspace(0.1, 1, 10)
+    weights = _gaussian_weights(confidence, torch.tensor(0.6), torch.tensor(0.02), 2.0)
+    assert (weights[5:] == 1).all()
+    assert (weights[:6].diff() > 0).all()
+    assert float(weights[3]) == pytest.approx(math.exp(-(0.2**2) / (2 * 0.02 / 4)), rel=1e-4)
+    # Where all are equally sure there is no spread, and nothing is divided by it.
+    flat = _gaussian_weights(torch.tensor([0.5, 0.5]), torch.tensor(0.5), torch.tensor(0.0), 2.0)
+    assert flat.tolist() == [1, 1]
+
+
+def test_alignment_moves_the_mean_prediction_to_the_target():
+    predicted = probabilities(500) * torch.tensor([4.0, 1, 1, 1, 0.3])
+    predicted /= predicted.sum(dim=1, keepdim=True)
+    target = torch.full((5,), 0.2)
+    aligned = _align(predicted, predicted.mean(dim=0), target)
+    torch.testing.assert_close(aligned.sum(dim=1), torch.ones(500))
+    far, near = ((p.mean(dim=0) - target).abs().max().item() for p in (predicted, aligned))
+    assert near < 0.7 * far
+
+
+def test_alignment_to_what_is_predicted_already_changes_nothing():
+    predicted = probabilities()
+    mean = predicted.mean(dim=0)
+    torch.testing.assert_close(_align(predicted, mean, mean), predicted)
+
+
+def test_sharpening_runs_from_hard_over_the_same_to_flat():
+    predicted = probabilities()
+    hard = _sharpen(predicted, 0)
+    assert torch.equal(hard.argmax(dim=1), predicted.argmax(dim=1))
+    assert sorted(hard.unique().tolist()) == [0, 1]
+    torch.testing.assert_close(_sharpen(predicted, 1.0), predicted)
+    assert (_sharpen(predicted, 0.5).amax(1) >= predicted.amax(1)).all()
+    assert (_sharpen(predicted, 2.0).amax(1) <= predicted.amax(1)).all()
+    # A power of these would be 0 in every class.
+    tiny = _sharpen(torch.full((1, 4), 0.25), 0.001)
+    torch.testing.assert_close(tiny, torch.full((1, 4), 0.25))
+
+
+def test_the_fairness_objective_is_lower_where_predictions_are_more_varied():
+    even = torch.full((3,), 1 / 3)
+    accepted = torch.tensor([True, True, True, False])
+    varied = torch.cat([4 * torch.eye(3), torch.zeros(1, 3)])
+    uneven = varied.clone()
+    uneven[:3] += torch.tensor([0.0, 0.0, 3.0])
+    losses = [float(_fairness_loss(logits, accepted, even, even)) for logits in (varied, uneven)]
+    assert losses[0] == pytest.approx(-math.log(3))
+    assert losses[0] != losses[1]
+
+
+def test_the_fairness_objective_has_a_gradient_or_is_0():
+    logits = (2 * torch.eye(3)).requires_grad_()
+    means = torch.tensor([0.5, 0.3, 0.2])
+    _fairness_loss(logits, torch.tensor([True] * 3), means, torch.full((3,), 1 / 3)).backward()
+    assert torch.isfinite(logits.grad).all()
+    assert logits.grad.abs().max() > 0
+    none = _fairness_loss(logits, torch.tensor([False] * 3), means, means)
+    assert none.item() == 0
+    assert none.requires_grad

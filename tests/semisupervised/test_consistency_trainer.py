@@ -9,10 +9,10 @@ import torch
 from fewlabel.nets import NetworkSpec, TrainingSet, TrainSettings, build_network
 from fewlabel.nets.augment import PRESETS
 from fewlabel.semisupervised.consistency_trainer import (
-    ConsistencyBatch,
-    ConsistencySettings,
-    ConsistencyTrainer,
-    RowStream,
+    _ConsistencyBatch,
+    _ConsistencySettings,
+    _ConsistencyTrainer,
+    _RowStream,
 )
 
 CPU = torch.device("cpu")
@@ -30,14 +30,14 @@ def trainer(propagated=None, settings=SETTINGS, **changes):
     torch.manual_seed(0)
     targets = np.zeros((20, 3)) if propagated is None else propagated
     network = build_network(NetworkSpec("cnn", (1, 8, 8), 3, {"widths": [4], "dropout": 0.0}))
-    return ConsistencyTrainer(
+    return _ConsistencyTrainer(
         network,
         settings,
         device=CPU,
         unlabeled=TrainingSet.of(images(20, 1), targets),
         weak=PRESETS["weak"],
         strong=PRESETS["mild"],
-        consistency=dataclasses.replace(ConsistencySettings(mu=3), **changes),
+        consistency=dataclasses.replace(_ConsistencySettings(mu=3), **changes),
         class_shares=torch.full((3,), 1 / 3),
         steps_per_epoch=3,
     )
@@ -105,7 +105,7 @@ def test_without_weight_the_unlabelled_images_change_no_gradient():
 
 
 def test_propagated_labels_are_targets_at_first_and_fade_out():
-    train = trainer(propagated=np.tile([0.0, 0.9, 0.0], (20, 1)), propagated_share=0.5)
+    train = trainer(propagated=np.tile([0.0, 0.9, 0.0], (20, 1)), propagated_fraction=0.5)
     train.n_steps = 6
     weights = []
     for train.step in range(6):
@@ -141,16 +141,16 @@ def test_a_batch_splits_into_parts_that_hold_both_kinds():
     batch = next(trainer().batches(0, LABELED))
     parts = batch.split(2)
     assert [len(part) for part in parts] == [2, 2]
-    assert all(isinstance(part, ConsistencyBatch) for part in parts)
+    assert all(isinstance(part, _ConsistencyBatch) for part in parts)
     assert [len(part.unlabeled) for part in parts] == [6, 6]
     assert torch.equal(torch.cat([part.rows for part in parts]), batch.rows)
     assert batch.split(1)[0] is batch
 
 
 def test_every_row_is_visited_equally_often_across_epochs():
-    stream = RowStream(7, seed=0, kind=1)
+    stream = _RowStream(7, seed=0, kind=1)
     rows = torch.cat([stream.take(start, 5) for start in range(0, 35, 5)])
     assert torch.equal(torch.bincount(rows), torch.full((7,), 5))
-    again = RowStream(7, seed=0, kind=1).take(10, 9)
+    again = _RowStream(7, seed=0, kind=1).take(10, 9)
     assert torch.equal(again, rows[10:19])
-    assert not torch.equal(RowStream(7, seed=0, kind=2).take(0, 7), rows[:7])
+    assert not torch.equal(_RowStream(7, seed=0, kind=2).take(0, 7), rows[:7])

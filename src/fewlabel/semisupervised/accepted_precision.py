@@ -1,4 +1,4 @@
-"""How many of the believed pseudo-labels are right, where the truth is known."""
+"""How many of the accepted pseudo-labels are right, where the truth is known."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class PseudoLabelCallback(Protocol):
         labels : ndarray of shape (b,)
             Their classes.
         weights : ndarray of shape (b,)
-            How far they are believed, from 0 to 1.
+            How much each counts, from 0 to 1.
         """
 
     def on_epoch_end(self) -> dict[str, float]:
-        """Give figures for the history.
+        """Return figures for the history.
 
         Returns
         -------
@@ -34,7 +34,7 @@ class PseudoLabelCallback(Protocol):
 
 
 class AcceptedPrecision:
-    """Measure the share of believed pseudo-labels that is right, for a curve to look at.
+    """Measure the share of accepted pseudo-labels that is right, for a curve to look at.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class AcceptedPrecision:
     def __init__(self, truth: Any) -> None:
         self.truth = np.asarray(truth)
         self._known = self.truth.astype(str) != "-1"
-        self._right = self._believed = 0.0
+        self._right = self._accepted = 0.0
 
     def on_pseudo_labels(self, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
         """Compare the pseudo-labels of one step with the truth.
@@ -64,20 +64,20 @@ class AcceptedPrecision:
         labels : ndarray of shape (b,)
             Their classes.
         weights : ndarray of shape (b,)
-            How far they are believed; each counts by its weight.
+            How much each counts.
         """
         counted = weights * self._known[rows]
-        self._believed += float(counted.sum())
+        self._accepted += float(counted.sum())
         self._right += float(counted[labels == self.truth[rows]].sum())
 
     def on_epoch_end(self) -> dict[str, float]:
-        """Give the precision of the epoch, and count anew.
+        """Return the precision of the epoch, and count anew.
 
         Returns
         -------
         dict of str to float
-            ``accepted_precision``; nothing if no pseudo-label was believed.
+            ``accepted_precision``; nothing if no pseudo-label was accepted.
         """
-        believed, right = self._believed, self._right
-        self._right = self._believed = 0.0
-        return {"accepted_precision": right / believed} if believed else {}
+        accepted, right = self._accepted, self._right
+        self._right = self._accepted = 0.0
+        return {"accepted_precision": right / accepted} if accepted else {}

@@ -1,4 +1,4 @@
-"""One binary head a class on a shared trunk: a single product gives what all of them say."""
+"""One binary head a class on a shared trunk: a single product gives the scores of all of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BALANCES = ("loss", "over-sampling", "under-sampling", "none")
 TRUNKS = ("fine-tuned", "frozen")
 """Whether the last block of the trunk learns with the heads."""
 
-HEADS_AT_ONCE = 128
+_HEADS_AT_ONCE = 128
 """Heads that are solved together, so that memory stays bounded with many classes."""
 
 _DECAY = 1e-3
@@ -42,23 +42,8 @@ _BLOCK = 512
 
 
 @dataclass(frozen=True)
-class HeadSettings:
-    """How experts are made of a network.
-
-    Attributes
-    ----------
-    trunk : {"fine-tuned", "frozen"}
-        After the heads, train the last third of the trunk with them at a small rate, or not.
-    balance : {"loss", "over-sampling", "under-sampling", "none"}
-        Weigh the two sides of each head's loss alike; draw the few again; leave out most of the
-        many; or nothing.
-    n_epochs : int
-        Passes over the labelled rows for the last block.
-    learning_rate : float
-        Peak rate for it.
-    batch_size : int
-        Rows in a step.
-    """
+class _HeadSettings:
+    """How experts are made of a network."""
 
     trunk: str = "fine-tuned"
     balance: str = "loss"
@@ -67,34 +52,10 @@ class HeadSettings:
     batch_size: int = 128
 
 
-def balance_weights(
+def _balance_weights(
     codes: np.ndarray, n_classes: int, balance: str, rng: np.random.Generator
 ) -> np.ndarray:
-    """Weigh every row for every head.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n,)
-        Classes.
-    n_classes : int
-        Number of heads, K.
-    balance : str
-        One of `BALANCES`.
-    rng : Generator
-        For what is drawn.
-
-    Returns
-    -------
-    ndarray of shape (n, K), dtype float32
-        Weights with a mean near 1 in every column; 0 leaves a row out.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> weights = balance_weights(np.array([0, 1, 1, 1]), 2, "loss", rng)
-    >>> weights[:, 0].astype(float).round(2).tolist()
-    [2.0, 0.67, 0.67, 0.67]
-    """
+    """Weigh every row for every head."""
     mine = one_hot(codes, n_classes).astype(bool)
     n = len(codes)
     n_mine = np.maximum(mine.sum(axis=0), 1)
@@ -117,34 +78,17 @@ def balance_weights(
     return (weights / np.maximum(weights.mean(axis=0), 1e-12)).astype(np.float32)
 
 
-def solve_heads(
+def _solve_heads(
     rows: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the best linear heads on features as they are, as convex problems.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n, d)
-        Features.
-    targets : ndarray of shape (n, K)
-        1 where a row is of the head's class, else 0.
-    weights : ndarray of shape (n, K)
-        Weight of each row for each head.
-
-    Returns
-    -------
-    coef : ndarray of shape (K, d), dtype float32
-        Weights of the heads.
-    intercept : ndarray of shape (K,), dtype float32
-        Their offsets.
-    """
+    """Find the best linear heads on features as they are, as convex problems."""
     mean, scale = rows.mean(axis=0), rows.std(axis=0)
     scale = np.where(scale > 1e-6, scale, 1.0)
     standard = ((rows - mean) / scale).astype(np.float64)
     coef = np.empty((targets.shape[1], rows.shape[1]))
     intercept = np.empty(targets.shape[1])
-    for start in range(0, targets.shape[1], HEADS_AT_ONCE):
-        some = slice(start, start + HEADS_AT_ONCE)
+    for start in range(0, targets.shape[1], _HEADS_AT_ONCE):
+        some = slice(start, start + _HEADS_AT_ONCE)
         coef[some], intercept[some] = _solve(standard, targets[:, some], weights[:, some])
     coef /= scale
     intercept -= coef @ mean
@@ -172,46 +116,25 @@ def _solve(
     return found[:-n_heads].reshape(n_heads, d), found[-n_heads:]
 
 
-def make_experts(
+def _make_experts(
     network: Network,
     X: np.ndarray,
     codes: np.ndarray,
-    settings: HeadSettings,
+    settings: _HeadSettings,
     *,
     seed: int,
     checkpoint: Path | None = None,
 ) -> Network:
-    """Turn a multi-class network into one with a binary head for each class.
-
-    Parameters
-    ----------
-    network : Network
-        Trained; it is not changed.
-    X : ndarray of shape (n, d), or (n, H, W) or (n, H, W, C)
-        Labelled rows or images; these of any size.
-    codes : ndarray of shape (n,)
-        Their classes, each below the number of the network's outputs.
-    settings : HeadSettings
-        How.
-    seed : int
-        Seed of order and resampling.
-    checkpoint : Path, optional
-        File that training goes on from after an interruption.
-
-    Returns
-    -------
-    Network
-        Its outputs are logits, one for each class against all others.
-    """
+    """Turn a multi-class network into one with a binary head for each class."""
     device = next(network.parameters()).device
     experts = copy.deepcopy(network)
     if not _fits(network, X):
         X = read_photos(as_images(X), network)
     targets = one_hot(codes, network.spec.n_outputs)
     rng = np.random.default_rng([seed, 5])
-    weights = balance_weights(codes, network.spec.n_outputs, settings.balance, rng)
-    rows = head_logits(experts, X, embed=True)
-    coef, intercept = solve_heads(rows, targets, weights)
+    weights = _balance_weights(codes, network.spec.n_outputs, settings.balance, rng)
+    rows = _head_logits(experts, X, embed=True)
+    coef, intercept = _solve_heads(rows, targets, weights)
     with torch.no_grad():
         experts.head.weight.copy_(torch.from_numpy(coef))
         experts.head.bias.copy_(torch.from_numpy(intercept))
@@ -239,23 +162,8 @@ def make_experts(
     return trained
 
 
-def head_logits(network: Network, X: np.ndarray, *, embed: bool = False) -> np.ndarray:
-    """Run all heads over rows or images: one product on what the shared trunk sees.
-
-    Parameters
-    ----------
-    network : Network
-        With one output a head.
-    X : ndarray of shape (n, d), or (n, H, W) or (n, H, W, C)
-        Rows or images; these of any size.
-    embed : bool
-        Give what the heads see in place of the logits.
-
-    Returns
-    -------
-    ndarray of shape (n, K) or (n, width), float32
-        Logits or embeddings.
-    """
+def _head_logits(network: Network, X: np.ndarray, *, embed: bool = False) -> np.ndarray:
+    """Run all heads over rows or images: one product on what the shared trunk sees."""
     device = next(network.parameters()).device
     if not len(X):
         return np.empty((0, network.spec.n_outputs), dtype=np.float32)
@@ -280,7 +188,7 @@ def _fits(network: Network, X: np.ndarray) -> bool:
 class HeadScale:
     """Turns logits of balanced heads into calibrated probabilities.
 
-    A head that was trained with both sides weighing alike claims far too much where its class
+    A head that was trained with both sides weighing alike votes far too often where its class
     is one of many. Its share among the labels is put back, then one slope and one offset for
     all heads are fitted on labels that no head was trained on (Platt 1999).
 
@@ -323,8 +231,8 @@ class HeadScale:
         if len(codes) < _MIN_TO_SCALE:
             return cls(log_odds)
         shifted = (logits + log_odds).reshape(-1, 1)
-        claimed = one_hot(codes, logits.shape[1]).ravel() > 0
-        model = LogisticRegression(C=1.0, max_iter=200).fit(shifted, claimed)
+        present = one_hot(codes, logits.shape[1]).ravel() > 0
+        model = LogisticRegression(C=1.0, max_iter=200).fit(shifted, present)
         slope = float(model.coef_[0, 0])
         if slope <= 0:
             return cls(log_odds)

@@ -12,18 +12,19 @@ import torch
 from fewlabel.compute import as_generator, pick_device
 from fewlabel.data.targets import one_hot
 from fewlabel.data.task import SingleLabel
+from fewlabel.errors import UsageError
 from fewlabel.nets.augment import Augmentation, decide_flip, make_augmentation
 from fewlabel.nets.batches import TrainingSet
 from fewlabel.nets.loop import Progress
 from fewlabel.nets.settings import TrainSettings
 from fewlabel.nets.trained_network import TrainedNetwork
+from fewlabel.params import check_parameters, choice, integer, number
 from fewlabel.semisupervised.accepted_precision import PseudoLabelCallback
-from fewlabel.semisupervised.consistency_checks import (
-    check_images,
-    check_propagated,
-    check_settings,
-)
-from fewlabel.semisupervised.consistency_trainer import ConsistencySettings, ConsistencyTrainer
+from fewlabel.semisupervised.consistency_rules import METHODS, _sharpen
+from fewlabel.semisupervised.consistency_trainer import _ConsistencySettings, _ConsistencyTrainer
+
+_WHO = "ConsistencyTraining"
+_PROPAGATED_TEMPERATURE = 0.5
 
 
 class ConsistencyTraining(TrainedNetwork):
@@ -31,7 +32,7 @@ class ConsistencyTraining(TrainedNetwork):
 
     Each step, the averaged network labels unlabelled images that are changed weakly. The
     network learns to give the same labels to the same images changed strongly, as far as a rule
-    believes them, and the known labels to labelled images.
+    counts them, and the known labels to labelled images.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ class ConsistencyTraining(TrainedNetwork):
     options : dict, optional
         Settings of the architecture, such as ``{"widths": (32, 64)}``.
     method : {"softmatch", "freematch", "flexmatch", "fixmatch"}
-        The rule that believes pseudo-labels: weights that fall below the mean confidence (Chen
+        How much pseudo-labels count: weights that fall below the mean confidence (Chen
         et al. 2023); thresholds that follow the confidence (Wang et al. 2023); lower thresholds
         for classes that are learned slowly (Zhang et al. 2021); one threshold (Sohn et al. 2020).
     n_steps : int
@@ -72,7 +73,7 @@ class ConsistencyTraining(TrainedNetwork):
     flip : bool or "auto"
         Whether changes given by name mirror images; ``"auto"`` mirrors colour images and leaves
         grey ones, which may be digits or letters.
-    propagated_share : float
+    propagated_fraction : float
         Share of the steps in which the labels given as ``propagated`` fade out; more than 1
         keeps some of them to the end.
     learning_rate : float
@@ -114,6 +115,22 @@ class ConsistencyTraining(TrainedNetwork):
     (2, 10)
     """
 
+    _parameter_constraints = {
+        "method": [choice(METHODS)],
+        "n_steps": [integer(1)],
+        "steps_per_epoch": [integer(1)],
+        "mu": [integer(1)],
+        "lambda_u": [number(0)],
+        "threshold": [number(0, 1, closed="both")],
+        "pseudo_labels": [choice(["hard", "soft"])],
+        "temperature": [number(0, 10, closed="right")],
+        "alignment": [choice(["auto", "none", "uniform", "labels"])],
+        "fairness": [number(0)],
+        "teacher": [choice(["ema", "live"])],
+        "propagated_fraction": [number(0)],
+        "random_state": ["random_state"],
+    }
+
     def __init__(
         self,
         architecture: str = "resnet",
@@ -134,7 +151,7 @@ class ConsistencyTraining(TrainedNetwork):
         weak: str | Augmentation = "weak",
         strong: str | Augmentation = "strong",
         flip: bool | str = "auto",
-        propagated_share: float = 0.5,
+        propagated_fraction: float = 0.5,
         learning_rate: float = 2e-3,
         weight_decay: float = 1e-2,
         label_smoothing: float = 0.0,
@@ -160,7 +177,7 @@ class ConsistencyTraining(TrainedNetwork):
         self.weak = weak
         self.strong = strong
         self.flip = flip
-        self.propagated_share = propagated_share
+        self.propagated_fraction = propagated_fraction
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
@@ -189,7 +206,7 @@ class ConsistencyTraining(TrainedNetwork):
             Class probabilities to start from, such as ``label_distributions_`` of
             `fewlabel.GraphPropagation`; columns in the order of the sorted classes. They are
             sharpened and weighted by their confidence, and make room for pseudo-labels in the
-            first ``propagated_share`` of the steps. A row of zeros says nothing.
+            first ``propagated_fraction`` of the steps. A row of zeros says nothing.
         callback : PseudoLabelCallback, optional
             Watches the pseudo-labels, such as `fewlabel.semisupervised.AcceptedPrecision`, which
             compares them with the truth. It sees copies and changes nothing.
@@ -207,16 +224,16 @@ class ConsistencyTraining(TrainedNetwork):
             If the loss is no longer a number.
         """
         settings, consistency = self._all_settings()
-        check_images(X, "ConsistencyTraining")
+        _check_images(X, "ConsistencyTraining")
         self.task_ = SingleLabel()
         self.classes_, codes = self.task_.encode(y, len(X), "ConsistencyTraining")
         unlabeled = np.flatnonzero(codes < 0)
         if not len(unlabeled):
             unlabeled = np.arange(len(X))
         n_classes = len(self.classes_)
-        targets = check_propagated(propagated, len(X), n_classes)[unlabeled]
+        targets = _propagated_targets(propagated, len(X), n_classes)[unlabeled]
         labeled = np.flatnonzero(codes >= 0)
-        trainer = ConsistencyTrainer(
+        trainer = _ConsistencyTrainer(
             self._build(X, settings.seed),
             settings,
             device=pick_device(self.device),
@@ -235,12 +252,17 @@ class ConsistencyTraining(TrainedNetwork):
         self.history_ = trainer.history
         return self
 
-    def _all_settings(self) -> tuple[TrainSettings, ConsistencySettings]:
-        check_settings(self)
+    def _all_settings(self) -> tuple[TrainSettings, _ConsistencySettings]:
+        check_parameters(self)
+        if self.fairness and self.method != "freematch":
+            raise UsageError(
+                f"The 'fairness' parameter of {_WHO} belongs to method='freematch'. Got method="
+                f"{self.method!r}: choose that method, or leave fairness at 0."
+            )
         alignment = self.alignment
         if alignment == "auto":
             alignment = "uniform" if self.method == "softmatch" else "none"
-        consistency = ConsistencySettings(
+        consistency = _ConsistencySettings(
             method=self.method,
             mu=self.mu,
             lambda_u=self.lambda_u,
@@ -249,7 +271,7 @@ class ConsistencyTraining(TrainedNetwork):
             alignment=alignment,
             fairness=self.fairness,
             teacher=self.teacher,
-            propagated_share=self.propagated_share,
+            propagated_fraction=self.propagated_fraction,
             label_smoothing=self.label_smoothing,
         )
         settings = TrainSettings(
@@ -287,3 +309,33 @@ class _Watch:
 
     def on_epoch_end(self) -> dict[str, float]:
         return dict(self.callback.on_epoch_end())
+
+
+def _check_images(X: Any, who: str) -> None:
+    """Refuse what is not an array of uint8 images."""
+    if not isinstance(X, np.ndarray) or X.dtype != np.uint8 or X.ndim not in (3, 4):
+        got = f"{X.dtype} of shape {X.shape}" if hasattr(X, "dtype") else type(X).__name__
+        raise UsageError(
+            f"{who} changes images at random and needs an array of uint8 images, (n, H, W) or "
+            f"(n, H, W, C). Got {got} instead: for rows of features use SelfTraining."
+        )
+
+
+def _propagated_targets(propagated: Any, n: int, n_classes: int) -> np.ndarray:
+    """Turn propagated labels into targets: sharpened, and times their confidence."""
+    if propagated is None:
+        return np.zeros((n, n_classes), dtype=np.float32)
+    rows = np.asarray(propagated, dtype=np.float32)
+    if rows.shape != (n, n_classes):
+        raise UsageError(
+            f"'propagated' must have a row an image and a column a class, ({n}, {n_classes}). "
+            f"Got {rows.shape} instead."
+        )
+    # Comparisons with NaN are false.
+    if not ((rows >= 0) & (rows <= 1 + 1e-3)).all():
+        raise UsageError("'propagated' must hold probabilities, from 0 to 1: one of them is not.")
+    known = rows.max(axis=1) > 0
+    sharp = _sharpen(torch.from_numpy(rows[known]), _PROPAGATED_TEMPERATURE).numpy()
+    targets = np.zeros_like(rows)
+    targets[known] = sharp * sharp.max(axis=1, keepdims=True)
+    return targets

@@ -1,35 +1,15 @@
-"""The rules that believe pseudo-labels, and what each remembers from batch to batch."""
+"""How much each pseudo-label of a batch counts, and what a rule remembers between batches."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from fewlabel.semisupervised.consistency_thresholds import (
-    adaptive_thresholds,
-    align,
-    flexible_thresholds,
-    gaussian_weights,
-)
+_TINY = 1e-6
 
 
-class BeliefRule:
-    """Decide how far each pseudo-label of a batch is believed.
-
-    Parameters
-    ----------
-    n_classes : int
-        Number of classes, K.
-    momentum : float
-        Share of the old value that every running mean keeps.
-
-    Attributes
-    ----------
-    state : dict of str to Tensor
-        What the rule remembers; it stands in every checkpoint.
-    level : Tensor
-        Mean threshold of the last batch, a scalar.
-    """
+class _WeightingRule:
+    """Decide how much each pseudo-label of a batch counts."""
 
     def __init__(self, n_classes: int, momentum: float) -> None:
         self.n_classes = n_classes
@@ -38,32 +18,11 @@ class BeliefRule:
         self.level = torch.zeros(())
 
     def weigh(self, probabilities: Tensor, rows: Tensor) -> Tensor:
-        """Weigh the pseudo-labels of a batch, and learn from it.
-
-        Parameters
-        ----------
-        probabilities : Tensor of shape (b, K)
-            Class probabilities of the weakly changed images.
-        rows : Tensor of shape (b,), dtype int64
-            Which of the unlabelled images they are.
-
-        Returns
-        -------
-        Tensor of shape (b,)
-            From 0 (not believed) to 1.
-        """
+        """Weigh the pseudo-labels of a batch, and learn from it."""
         raise NotImplementedError
 
     def load(self, state: dict[str, Tensor], device: torch.device) -> None:
-        """Take up what was remembered.
-
-        Parameters
-        ----------
-        state : dict of str to Tensor
-            From ``state``.
-        device : torch.device
-            Where the network is.
-        """
+        """Take up what was remembered."""
         self.state = {name: tensor.to(device) for name, tensor in state.items()}
 
     def _follow(self, name: str, value: Tensor) -> Tensor:
@@ -72,16 +31,8 @@ class BeliefRule:
         return self.state[name]
 
 
-class FixedThreshold(BeliefRule):
-    """Believe what reaches one confidence: FixMatch (Sohn et al. 2020).
-
-    Parameters
-    ----------
-    n_classes : int
-        Number of classes.
-    threshold : float
-        Least confidence.
-    """
+class _FixedThreshold(_WeightingRule):
+    """Count what reaches one confidence: FixMatch (Sohn et al. 2020)."""
 
     def __init__(self, n_classes: int, threshold: float) -> None:
         super().__init__(n_classes, 0.0)
@@ -89,42 +40,12 @@ class FixedThreshold(BeliefRule):
         self.level = torch.tensor(threshold)
 
     def weigh(self, probabilities: Tensor, rows: Tensor) -> Tensor:
-        """Weigh the pseudo-labels of a batch.
-
-        Parameters
-        ----------
-        probabilities : Tensor of shape (b, K)
-            Class probabilities.
-        rows : Tensor of shape (b,), dtype int64
-            Not used.
-
-        Returns
-        -------
-        Tensor of shape (b,)
-            0 or 1.
-
-        Examples
-        --------
-        >>> FixedThreshold(2, 0.8).weigh(torch.tensor([[0.9, 0.1], [0.6, 0.4]]), torch.arange(2))
-        tensor([1., 0.])
-        """
+        """Weigh the pseudo-labels of a batch."""
         return (probabilities.amax(dim=1) >= self.threshold).float()
 
 
-class FlexibleThresholds(BeliefRule):
-    """Believe classes that are learned slowly sooner: FlexMatch (Zhang et al. 2021).
-
-    Parameters
-    ----------
-    n_classes : int
-        Number of classes.
-    threshold : float
-        Threshold of the class that is learned best.
-    n_unlabeled : int
-        Number of unlabelled images.
-    device : torch.device
-        Where the network is.
-    """
+class _FlexibleThresholds(_WeightingRule):
+    """Let classes that are learned slowly in sooner: FlexMatch (Zhang et al. 2021)."""
 
     def __init__(
         self, n_classes: int, threshold: float, n_unlabeled: int, device: torch.device
@@ -134,41 +55,18 @@ class FlexibleThresholds(BeliefRule):
         self.state = {"remembered": torch.full((n_unlabeled,), -1, device=device)}
 
     def weigh(self, probabilities: Tensor, rows: Tensor) -> Tensor:
-        """Weigh the pseudo-labels of a batch, and remember the confident ones.
-
-        Parameters
-        ----------
-        probabilities : Tensor of shape (b, K)
-            Class probabilities.
-        rows : Tensor of shape (b,), dtype int64
-            Which of the unlabelled images they are.
-
-        Returns
-        -------
-        Tensor of shape (b,)
-            0 or 1.
-        """
+        """Weigh the pseudo-labels of a batch, and remember the confident ones."""
         remembered = self.state["remembered"]
-        thresholds = flexible_thresholds(remembered, self.n_classes, self.threshold)
+        thresholds = _flexible_thresholds(remembered, self.n_classes, self.threshold)
         self.level = thresholds.mean()
         confidence, classes = probabilities.max(dim=1)
-        sure = confidence >= self.threshold
-        remembered[rows] = torch.where(sure, classes, remembered[rows])
+        confident = confidence >= self.threshold
+        remembered[rows] = torch.where(confident, classes, remembered[rows])
         return (confidence >= thresholds[classes]).float()
 
 
-class AdaptiveThresholds(BeliefRule):
-    """Believe what is surer than usual, class by class: FreeMatch (Wang et al. 2023).
-
-    Parameters
-    ----------
-    n_classes : int
-        Number of classes.
-    momentum : float
-        Share of the old value that every running mean keeps.
-    device : torch.device
-        Where the network is.
-    """
+class _AdaptiveThresholds(_WeightingRule):
+    """Count what is more confident than usual, class by class: FreeMatch (Wang et al. 2023)."""
 
     def __init__(self, n_classes: int, momentum: float, device: torch.device) -> None:
         super().__init__(n_classes, momentum)
@@ -176,44 +74,19 @@ class AdaptiveThresholds(BeliefRule):
         self.state = {"level": even[0].clone(), "class_means": even, "class_counts": even.clone()}
 
     def weigh(self, probabilities: Tensor, rows: Tensor) -> Tensor:
-        """Weigh the pseudo-labels of a batch, after its confidence has moved the thresholds.
-
-        Parameters
-        ----------
-        probabilities : Tensor of shape (b, K)
-            Class probabilities.
-        rows : Tensor of shape (b,), dtype int64
-            Not used.
-
-        Returns
-        -------
-        Tensor of shape (b,)
-            0 or 1.
-        """
+        """Weigh the pseudo-labels of a batch, after its confidence has moved the thresholds."""
         confidence, classes = probabilities.max(dim=1)
         level = self._follow("level", confidence.mean())
         means = self._follow("class_means", probabilities.mean(dim=0))
         counts = torch.bincount(classes, minlength=self.n_classes).float() / len(classes)
         self._follow("class_counts", counts)
-        thresholds = adaptive_thresholds(level, means)
+        thresholds = _adaptive_thresholds(level, means)
         self.level = thresholds.mean()
         return (confidence >= thresholds[classes]).float()
 
 
-class GaussianWeights(BeliefRule):
-    """Believe all, the less the further below the usual confidence: SoftMatch (Chen et al. 2023).
-
-    Parameters
-    ----------
-    n_classes : int
-        Number of classes.
-    momentum : float
-        Share of the old value that every running mean keeps.
-    device : torch.device
-        Where the network is.
-    n_sigma : float
-        The Gaussian is narrower than the spread of the confidence by this factor.
-    """
+class _GaussianWeights(_WeightingRule):
+    """Count all, the less the further below the usual confidence: SoftMatch (Chen et al. 2023)."""
 
     def __init__(
         self, n_classes: int, momentum: float, device: torch.device, n_sigma: float = 2.0
@@ -226,48 +99,16 @@ class GaussianWeights(BeliefRule):
         }
 
     def weigh(self, probabilities: Tensor, rows: Tensor) -> Tensor:
-        """Weigh the pseudo-labels of a batch, after its confidence has moved the Gaussian.
-
-        Parameters
-        ----------
-        probabilities : Tensor of shape (b, K)
-            Class probabilities.
-        rows : Tensor of shape (b,), dtype int64
-            Not used.
-
-        Returns
-        -------
-        Tensor of shape (b,)
-            From 0 to 1.
-        """
+        """Weigh the pseudo-labels of a batch, after its confidence has moved the Gaussian."""
         confidence = probabilities.amax(dim=1)
         mean = self._follow("mean", confidence.mean())
         variance = self._follow("variance", confidence.var(unbiased=len(confidence) > 1))
         self.level = mean
-        return gaussian_weights(confidence, mean, variance, self.n_sigma)
+        return _gaussian_weights(confidence, mean, variance, self.n_sigma)
 
 
-class Alignment:
-    """Distribution alignment with a running mean of the predictions.
-
-    Parameters
-    ----------
-    target : Tensor of shape (K,)
-        What the mean of the predictions should be; it is also where the running mean starts.
-    momentum : float
-        Share of the old value that the running mean keeps.
-
-    Attributes
-    ----------
-    running : Tensor of shape (K,)
-        The running mean.
-
-    Examples
-    --------
-    >>> even = Alignment(torch.tensor([0.5, 0.5]), momentum=0.0)
-    >>> even(torch.tensor([[0.8, 0.2], [0.8, 0.2]]))[0].tolist()
-    [0.5, 0.5]
-    """
+class _Alignment:
+    """Distribution alignment with a running mean of the predictions."""
 
     def __init__(self, target: Tensor, momentum: float) -> None:
         self.target = target
@@ -275,27 +116,16 @@ class Alignment:
         self.running = target.clone()
 
     def __call__(self, probabilities: Tensor) -> Tensor:
-        """Follow the predictions of a batch, and align them.
-
-        Parameters
-        ----------
-        probabilities : Tensor of shape (b, K)
-            Class probabilities.
-
-        Returns
-        -------
-        Tensor of shape (b, K)
-            Class probabilities.
-        """
+        """Follow the predictions of a batch, and align them."""
         self.running = torch.lerp(probabilities.mean(dim=0), self.running, self.momentum)
-        return align(probabilities, self.running, self.target)
+        return _align(probabilities, self.running, self.target)
 
 
 METHODS = ("fixmatch", "flexmatch", "freematch", "softmatch")
 """Names of the rules."""
 
 
-def make_rule(
+def _make_rule(
     method: str,
     n_classes: int,
     *,
@@ -303,33 +133,68 @@ def make_rule(
     momentum: float,
     n_unlabeled: int,
     device: torch.device,
-) -> BeliefRule:
-    """Make the rule of a method.
-
-    Parameters
-    ----------
-    method : {"fixmatch", "flexmatch", "freematch", "softmatch"}
-        Name of the method.
-    n_classes : int
-        Number of classes.
-    threshold : float
-        Least confidence, for the first two.
-    momentum : float
-        Share of the old value that running means keep, for the last two.
-    n_unlabeled : int
-        Number of unlabelled images.
-    device : torch.device
-        Where the network is.
-
-    Returns
-    -------
-    BeliefRule
-        The rule, which has seen nothing yet.
-    """
+) -> _WeightingRule:
+    """Make the rule of a method."""
     if method == "fixmatch":
-        return FixedThreshold(n_classes, threshold)
+        return _FixedThreshold(n_classes, threshold)
     if method == "flexmatch":
-        return FlexibleThresholds(n_classes, threshold, n_unlabeled, device)
+        return _FlexibleThresholds(n_classes, threshold, n_unlabeled, device)
     if method == "freematch":
-        return AdaptiveThresholds(n_classes, momentum, device)
-    return GaussianWeights(n_classes, momentum, device)
+        return _AdaptiveThresholds(n_classes, momentum, device)
+    return _GaussianWeights(n_classes, momentum, device)
+
+
+def _flexible_thresholds(remembered: Tensor, n_classes: int, threshold: float) -> Tensor:
+    """Lower the threshold of classes that are learned slowly: FlexMatch (Zhang et al. 2021)."""
+    counts = torch.bincount(remembered + 1, minlength=n_classes + 1).float()
+    progress = counts[1:] / counts.max().clamp_min(1)
+    # The paper's convex mapping: what is half as far gets a third of the threshold.
+    return threshold * progress / (2 - progress)
+
+
+def _adaptive_thresholds(level: Tensor, class_means: Tensor) -> Tensor:
+    """Let confidence itself set the thresholds: FreeMatch (Wang et al. 2023)."""
+    return level * class_means / class_means.max().clamp_min(_TINY)
+
+
+def _gaussian_weights(confidence: Tensor, mean: Tensor, variance: Tensor, n_sigma: float) -> Tensor:
+    """Weigh by a Gaussian cut off above its mean: SoftMatch (Chen et al. 2023)."""
+    below = (confidence - mean).clamp_max(0)
+    return torch.exp(-(below**2) * n_sigma**2 / (2 * variance).clamp_min(_TINY))
+
+
+def _align(probabilities: Tensor, running: Tensor, target: Tensor) -> Tensor:
+    """Correct predictions for the classes that are predicted too often or too seldom."""
+    scaled = probabilities * (target / running.clamp_min(_TINY))
+    return scaled / scaled.sum(dim=1, keepdim=True).clamp_min(_TINY)
+
+
+def _sharpen(probabilities: Tensor, temperature: float) -> Tensor:
+    """Make probabilities more certain, or less."""
+    if temperature == 0:
+        hard = torch.zeros_like(probabilities)
+        return hard.scatter_(1, probabilities.argmax(dim=1, keepdim=True), 1)
+    # The largest is 1, so that no power of a small one underflows in every class.
+    scaled = (probabilities / probabilities.amax(dim=1, keepdim=True)) ** (1 / temperature)
+    return scaled / scaled.sum(dim=1, keepdim=True)
+
+
+def _fairness_loss(
+    logits: Tensor, accepted: Tensor, class_means: Tensor, class_counts: Tensor
+) -> Tensor:
+    """Reward varied predictions: the fairness objective of FreeMatch (Wang et al. 2023)."""
+    if not bool(accepted.any()):
+        return logits.sum() * 0
+    probabilities = torch.softmax(logits[accepted].float(), dim=1)
+    predicted = torch.bincount(probabilities.argmax(dim=1), minlength=logits.shape[1])
+    shares = predicted.float() / predicted.sum()
+    expected = _divided(class_means, class_counts)
+    found = _divided(probabilities.mean(dim=0), shares)
+    return (expected * torch.log(found + 1e-12)).sum()
+
+
+def _divided(means: Tensor, shares: Tensor) -> Tensor:
+    """Divide by the shares, none where a class has none, and let the rest sum to 1."""
+    inverse = torch.where(shares > 0, 1 / shares.clamp_min(_TINY), 0)
+    quotient = means * inverse
+    return quotient / quotient.sum().clamp_min(_TINY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,37 +14,18 @@ from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.batches import Batch, TrainingSet
 from fewlabel.nets.loop import Trainer
 from fewlabel.nets.losses import mean_loss, smooth_targets, soft_cross_entropy
-from fewlabel.semisupervised.consistency_rules import Alignment, make_rule
-from fewlabel.semisupervised.consistency_thresholds import fairness_loss, sharpen
+from fewlabel.semisupervised.accepted_precision import PseudoLabelCallback
+from fewlabel.semisupervised.consistency_rules import (
+    _Alignment,
+    _fairness_loss,
+    _make_rule,
+    _sharpen,
+)
 
 
 @dataclass(frozen=True)
-class ConsistencySettings:
-    """Settings of consistency training beside those of any training.
-
-    Attributes
-    ----------
-    method : {"fixmatch", "flexmatch", "freematch", "softmatch"}
-        How pseudo-labels are believed.
-    mu : int
-        Unlabelled images for each labelled one in a step.
-    lambda_u : float
-        Weight of the unlabelled loss.
-    threshold : float
-        Least confidence, for FixMatch and FlexMatch.
-    temperature : float
-        Pseudo-labels are sharpened by this; 0 makes them hard.
-    alignment : {"none", "uniform", "labels"}
-        What the mean prediction is aligned to.
-    fairness : float
-        Weight of FreeMatch's fairness objective.
-    teacher : {"ema", "live"}
-        Which network gives the pseudo-labels.
-    propagated_share : float
-        Share of the steps in which propagated labels fade out.
-    label_smoothing : float
-        Part of the uniform distribution in the known labels.
-    """
+class _ConsistencySettings:
+    """Settings of consistency training beside those of any training."""
 
     method: str = "softmatch"
     mu: int = 4
@@ -54,74 +35,27 @@ class ConsistencySettings:
     alignment: str = "uniform"
     fairness: float = 0.0
     teacher: str = "ema"
-    propagated_share: float = 0.5
+    propagated_fraction: float = 0.5
     label_smoothing: float = 0.0
 
 
 @dataclass(frozen=True)
-class ConsistencyBatch(Batch):
-    """Labelled images, and unlabelled ones beside them.
-
-    Attributes
-    ----------
-    unlabeled : Batch
-        Unlabelled images; their targets are propagated labels times their weight, or 0.
-    rows : Tensor of shape (b,), dtype int64
-        Which of the unlabelled images they are.
-    """
+class _ConsistencyBatch(Batch):
+    """Labelled images, and unlabelled ones beside them."""
 
     unlabeled: Batch
     rows: Tensor
 
 
-class Observer(Protocol):
-    """Watches pseudo-labels; see `fewlabel.semisupervised.AcceptedPrecision`."""
-
-    def on_pseudo_labels(self, rows: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> None:
-        """See the pseudo-labels of a step: rows of the unlabelled, class numbers, weights."""
-
-    def on_epoch_end(self) -> dict[str, float]:
-        """Give figures for the history."""
-
-
-class RowStream:
-    """An endless sequence of shuffled passes over some rows; any stretch of it can be taken.
-
-    Parameters
-    ----------
-    n : int
-        Number of rows.
-    seed : int
-        Seed of all passes.
-    kind : int
-        Tells apart sequences with the same seed.
-
-    Examples
-    --------
-    >>> stream = RowStream(3, seed=0, kind=0)
-    >>> sorted(stream.take(0, 3).tolist()), len(stream.take(2, 7))
-    ([0, 1, 2], 7)
-    """
+class _RowStream:
+    """An endless sequence of shuffled passes over some rows; any stretch of it can be taken."""
 
     def __init__(self, n: int, seed: int, kind: int) -> None:
         self.n, self.seed, self.kind = n, seed, kind
         self._passes: dict[int, np.ndarray] = {}
 
     def take(self, start: int, count: int) -> Tensor:
-        """Take a stretch.
-
-        Parameters
-        ----------
-        start : int
-            Where it begins.
-        count : int
-            Its length.
-
-        Returns
-        -------
-        Tensor of shape (count,), dtype int64
-            Row numbers.
-        """
+        """Take a stretch."""
         places = np.arange(start, start + count)
         passes, within = np.divmod(places, self.n)
         # Only the passes that this stretch is in are kept.
@@ -135,34 +69,8 @@ class RowStream:
         return np.random.default_rng([self.seed, self.kind, number]).permutation(self.n)
 
 
-class ConsistencyTrainer(Trainer):
-    """Train a network to give a strongly changed image the label of the same image weakly changed.
-
-    A step passes two batches through networks, each once: the weakly changed unlabelled images
-    through the teacher, without gradients; and, joined, the labelled and the strongly changed
-    unlabelled images through the network that learns.
-
-    Parameters
-    ----------
-    network : Network
-        Its weights are changed in place.
-    *args : Any
-        As for `fewlabel.nets.Trainer`.
-    unlabeled : TrainingSet
-        Unlabelled images; their targets are propagated labels times their weight, or all 0.
-    weak, strong : Augmentation
-        The two kinds of change; labelled images are changed weakly.
-    consistency : ConsistencySettings
-        How to learn from unlabelled images.
-    class_shares : Tensor of shape (K,)
-        Share of each class, for alignment.
-    steps_per_epoch : int
-        Steps that make an epoch, after which the history grows and a checkpoint may be written.
-    observer : Observer, optional
-        Sees every pseudo-label; nothing that it does is trained on.
-    **kwargs : Any
-        As for `fewlabel.nets.Trainer`.
-    """
+class _ConsistencyTrainer(Trainer):
+    """Train a network to label a strongly changed image as the same image weakly changed."""
 
     def __init__(
         self,
@@ -171,10 +79,10 @@ class ConsistencyTrainer(Trainer):
         unlabeled: TrainingSet,
         weak: Augmentation,
         strong: Augmentation,
-        consistency: ConsistencySettings,
+        consistency: _ConsistencySettings,
         class_shares: Tensor,
         steps_per_epoch: int,
-        observer: Observer | None = None,
+        observer: PseudoLabelCallback | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(network, *args, augment=weak, stage="consistency", **kwargs)
@@ -188,7 +96,7 @@ class ConsistencyTrainer(Trainer):
         n_classes = len(class_shares)
         # Running means forget as fast as the averaged weights do.
         momentum = min(self.settings.decay(self.settings.n_epochs * steps_per_epoch), 0.999)
-        self.rule = make_rule(
+        self.rule = _make_rule(
             consistency.method,
             n_classes,
             threshold=consistency.threshold,
@@ -196,84 +104,36 @@ class ConsistencyTrainer(Trainer):
             n_unlabeled=len(unlabeled),
             device=self.device,
         )
-        self.alignment = Alignment(class_shares.to(self.device), momentum)
+        self.alignment = _Alignment(class_shares.to(self.device), momentum)
         self.sums: dict[str, Tensor] = {}
         self.n_summed = 0
 
     def count_steps(self, data: TrainingSet) -> int:
-        """Give the steps of an epoch, which do not depend on the data.
-
-        Parameters
-        ----------
-        data : TrainingSet
-            Labelled images.
-
-        Returns
-        -------
-        int
-            Steps.
-        """
+        """Give the steps of an epoch, which do not depend on the data."""
         return self.steps_per_epoch
 
     def batches(self, epoch: int, data: TrainingSet) -> Iterator[Batch]:
-        """Give the batches of an epoch; passes over the images go on from epoch to epoch.
-
-        Parameters
-        ----------
-        epoch : int
-            Number of the epoch, from 0.
-        data : TrainingSet
-            Labelled images.
-
-        Yields
-        ------
-        ConsistencyBatch
-            Labelled and unlabelled images.
-        """
+        """Give the batches of an epoch; passes over the images go on from epoch to epoch."""
         n = self.settings.batch_size
-        labeled = RowStream(len(data), self.settings.seed, kind=1)
-        unlabeled = RowStream(len(self.unlabeled), self.settings.seed, kind=2)
+        labeled = _RowStream(len(data), self.settings.seed, kind=1)
+        unlabeled = _RowStream(len(self.unlabeled), self.settings.seed, kind=2)
         m = n * self.consistency.mu
         for step in range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch):
             batch = data.take(labeled.take(step * n, n), self.device)
             rows = unlabeled.take(step * m, m)
             beside = self.unlabeled.take(rows, self.device)
-            yield ConsistencyBatch(
+            yield _ConsistencyBatch(
                 batch.inputs, batch.targets, batch.weights, None, beside, rows.to(self.device)
             )
 
     def train_step(self, step: int, batch: Batch) -> float:
-        """Change the weights by one batch.
-
-        Parameters
-        ----------
-        step : int
-            Number of the step in the whole run, from 0.
-        batch : Batch
-            Labelled and unlabelled images.
-
-        Returns
-        -------
-        float
-            Loss before the change.
-        """
+        """Change the weights by one batch."""
         self.step = step
         return super().train_step(step, batch)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Compute the loss of labelled and unlabelled images.
-
-        Parameters
-        ----------
-        batch : Batch
-            A `ConsistencyBatch`.
-
-        Returns
-        -------
-        Tensor
-            Scalar, with a gradient.
-        """
-        assert isinstance(batch, ConsistencyBatch)
+        """Compute the loss of labelled and unlabelled images."""
+        assert isinstance(batch, _ConsistencyBatch)
         n, settings = len(batch), self.consistency
         weak = self.weak(torch.cat([batch.inputs, batch.unlabeled.inputs]), self.generator)
         pseudo_labels, weights = self.pseudo_labels(weak[n:], batch.rows)
@@ -281,73 +141,46 @@ class ConsistencyTrainer(Trainer):
         logits = self.network(torch.cat([weak[:n], strong]))
         targets = smooth_targets(batch.targets, settings.label_smoothing)
         labeled = mean_loss(soft_cross_entropy(logits[:n], targets), batch.weights)
-        believed = weights[:, None] * pseudo_labels
+        targets = weights[:, None] * pseudo_labels
         if self.has_propagated:
             # Cross-entropy is linear in the targets, so that both sources need one term only.
-            believed = torch.lerp(believed, batch.unlabeled.targets, self.propagated_weight())
-        unlabeled = soft_cross_entropy(logits[n:], believed).mean()
+            targets = torch.lerp(targets, batch.unlabeled.targets, self.propagated_weight())
+        unlabeled = soft_cross_entropy(logits[n:], targets).mean()
         self._sum(labeled, unlabeled, weights)
         loss = labeled + settings.lambda_u * unlabeled
         if settings.fairness:
             means, counts = (self.rule.state[name] for name in ("class_means", "class_counts"))
-            fair = fairness_loss(logits[n:], weights > 0, means, counts)
+            fair = _fairness_loss(logits[n:], weights > 0, means, counts)
             loss = loss + settings.fairness * fair
         return loss
 
     @torch.no_grad()
     def pseudo_labels(self, weak: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the teacher's labels of weakly changed images, and how far they are believed.
-
-        Parameters
-        ----------
-        weak : Tensor of shape (b, C, H, W)
-            Weakly changed unlabelled images.
-        rows : Tensor of shape (b,), dtype int64
-            Which of the unlabelled images they are.
-
-        Returns
-        -------
-        targets : Tensor of shape (b, K)
-            Class probabilities, without a gradient.
-        weights : Tensor of shape (b,)
-            From 0 to 1.
-        """
+        """Give the teacher's labels of weakly changed images, and how much each counts."""
         teacher = self.network if self.consistency.teacher == "live" else self.average.module
         was_training = teacher.training
         predicted = torch.softmax(teacher.eval()(weak).float(), dim=1)
         teacher.train(was_training)
         # Autocast keeps the reduced weights of this pass, and those know no gradient.
         torch.clear_autocast_cache()
-        judged = predicted
+        aligned = predicted
         if self.consistency.alignment != "none":
-            judged = self.alignment(predicted)
-        weights = self.rule.weigh(judged, rows)
+            aligned = self.alignment(predicted)
+        weights = self.rule.weigh(aligned, rows)
         # SoftMatch aligns what decides the weight, and leaves the label as it was predicted.
-        said = predicted if self.consistency.method == "softmatch" else judged
+        label = predicted if self.consistency.method == "softmatch" else aligned
         if self.observer is not None:
-            codes = said.argmax(dim=1)
+            codes = label.argmax(dim=1)
             self.observer.on_pseudo_labels(*(t.cpu().numpy() for t in (rows, codes, weights)))
-        return sharpen(said, self.consistency.temperature), weights
+        return _sharpen(label, self.consistency.temperature), weights
 
     def propagated_weight(self) -> float:
-        """Give the part that propagated labels still have beside pseudo-labels.
-
-        Returns
-        -------
-        float
-            From 1 at the first step down to 0 after `propagated_share` of the steps.
-        """
-        end = self.consistency.propagated_share * self.n_steps
+        """Give the part that propagated labels still have beside pseudo-labels."""
+        end = self.consistency.propagated_fraction * self.n_steps
         return max(0.0, 1 - self.step / end) if end > 0 else 0.0
 
     def epoch_figures(self) -> dict[str, Any]:
-        """Give the losses, the share accepted and the mean threshold of the epoch.
-
-        Returns
-        -------
-        dict
-            ``labeled_loss, unlabeled_loss, accepted, threshold``, and what the observer gives.
-        """
+        """Give the losses, the share accepted and the mean threshold of the epoch."""
         figures = {name: float(total) / self.n_summed for name, total in self.sums.items()}
         self.sums, self.n_summed = {}, 0
         if self.observer is not None:
@@ -355,36 +188,18 @@ class ConsistencyTrainer(Trainer):
         return figures
 
     def extra_state(self) -> dict[str, Tensor]:
-        """Give what the rule and the alignment remember.
-
-        Returns
-        -------
-        dict of str to Tensor
-            Tensors by name.
-        """
+        """Give what the rule and the alignment remember."""
         remembered = {f"rule.{name}": tensor for name, tensor in self.rule.state.items()}
         return remembered | {"alignment": self.alignment.running}
 
     def load_extra_state(self, state: dict[str, Tensor]) -> None:
-        """Take up what was remembered when the checkpoint was written.
-
-        Parameters
-        ----------
-        state : dict of str to Tensor
-            From a checkpoint, on the CPU.
-        """
+        """Take up what was remembered when the checkpoint was written."""
         named = {name.removeprefix("rule."): tensor for name, tensor in state.items()}
         self.alignment.running = named.pop("alignment").to(self.device)
         self.rule.load(named, self.device)
 
     def identity(self) -> list[Any]:
-        """Say what makes this training another one.
-
-        Returns
-        -------
-        list
-            JSON types.
-        """
+        """Say what makes this training another one."""
         own = [asdict(self.consistency), asdict(self.strong), self.alignment.target.tolist()]
         return [*super().identity(), *own, self.steps_per_epoch, self.unlabeled.digest()]
 

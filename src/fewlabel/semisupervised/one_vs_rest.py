@@ -29,9 +29,9 @@ from fewlabel.semisupervised.binary_heads import (
     BALANCES,
     TRUNKS,
     HeadScale,
-    HeadSettings,
-    head_logits,
-    make_experts,
+    _head_logits,
+    _HeadSettings,
+    _make_experts,
 )
 from fewlabel.semisupervised.checkpoints import Checkpoints
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
@@ -284,7 +284,7 @@ class BinaryExperts(SemiSupervisedClassifier):
                 "This BinaryExperts has no experts: no round was kept. Predict with the "
                 "multi-class network, or give more labels."
             )
-        return self.scale_(head_logits(self.experts_, _check_rows(self, X)))
+        return self.scale_(_head_logits(self.experts_, _check_rows(self, X)))
 
     def _template(self, X: Any) -> Multiclass:
         if self.estimator is not None:
@@ -305,7 +305,7 @@ class BinaryExperts(SemiSupervisedClassifier):
         folder = None if self.checkpoint is None else Path(self.checkpoint)
         if folder is not None and fold:
             folder = folder / f"fold-{fold}"
-        heads = HeadSettings(self.trunk, self.balance, self.expert_epochs)
+        heads = _HeadSettings(self.trunk, self.balance, self.expert_epochs)
         rule = AgreementRule(self.agreement, self.threshold, self.margin)
         fractions = [self.pseudo_weight, self.labeled_fraction, self.retrain_steps]
         about = [X, y, held, heads, rule, fractions, repr(template.get_params()), seed]
@@ -352,7 +352,7 @@ class BinaryExperts(SemiSupervisedClassifier):
         if found is not None and len(track.held):
             experts, scale = found
             self.val_codes_ = track.y[track.held]
-            self.val_votes_ = scale(head_logits(experts, track.models.X[track.held])) >= 0.5
+            self.val_votes_ = scale(_head_logits(experts, track.models.X[track.held])) >= 0.5
         table = np.zeros((n_classes, n_classes))
         np.add.at(table, self.val_codes_, self.val_votes_)
         counts = np.bincount(self.val_codes_, minlength=n_classes)
@@ -369,7 +369,7 @@ class _ExpertTrack(Track):
         held: np.ndarray,
         models: _Models,
         template: Multiclass,
-        heads: HeadSettings,
+        heads: _HeadSettings,
         rule: AgreementRule,
     ) -> None:
         super().__init__(settings.task_, y, held, models)
@@ -380,7 +380,7 @@ class _ExpertTrack(Track):
 
     def accept(self, number: int) -> PseudoLabels:
         experts, scale = self.experts[number] = self._experts(number)
-        scores = scale(head_logits(experts, self.models.X[self.pool]))
+        scores = scale(_head_logits(experts, self.models.X[self.pool]))
         accepted, codes, confidence = self.rule.accept(scores, self.proba[self.pool])
         self.rejected = codes[~accepted]
         return PseudoLabels.of_classes(
@@ -435,7 +435,7 @@ class _ExpertTrack(Track):
         if kept is not None:
             return _restore(kept.arrays, kept.meta)
         labels = self.models.X[self.labeled], self.y[self.labeled]
-        experts = make_experts(
+        experts = _make_experts(
             self.models.last.network_,
             *labels,
             self.heads,
@@ -443,7 +443,7 @@ class _ExpertTrack(Track):
             checkpoint=checkpoints.file(name),
         )
         scale = HeadScale.fit(
-            head_logits(experts, self.models.X[self.held]),
+            _head_logits(experts, self.models.X[self.held]),
             self.y[self.held],
             self.shares,
             balanced=self.heads.balance != "none",

@@ -93,10 +93,10 @@ def test_the_most_frequent_classes_are_taken_for_a_quick_run(photo_folder: Path)
 
 def _model(n_rounds: int) -> Any:
     """Self-training that accepted all photos but 2, then took back photo 2."""
-    ledger = PseudoLabelLedger(8)
+    ledger = PseudoLabelLedger()
     if n_rounds:
-        ledger.judge(1, np.arange(2, 8), np.array([0, 0, 1, 1, 1, 0]), np.linspace(0.9, 0.5, 6))
-        ledger.judge(2, np.arange(3, 8), np.array([0, 1, 1, 1, 0]), np.linspace(0.9, 0.5, 5))
+        ledger.enter(1, np.arange(2, 8), np.array([0, 0, 1, 1, 1, 0]), np.linspace(0.9, 0.5, 6))
+        ledger.enter(2, np.arange(3, 8), np.array([0, 1, 1, 1, 0]), np.linspace(0.9, 0.5, 5))
     return SimpleNamespace(
         ledger=ledger,
         classes=np.array([3, 5]),
