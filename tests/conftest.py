@@ -110,10 +110,7 @@ def shapes() -> Example:
     """Gray images with several labels: 360, of one of which one label is unknown, and 200 new."""
     (X, Y), (new, new_Y) = pictures(360, 0), pictures(200, 1)
     example = _example(
-        image_set_from_array(X),
-        Labels(Y, NAMES),
-        image_set_from_array(new),
-        Labels(new_Y, NAMES),
+        image_set_from_array(X), Labels(Y, NAMES), image_set_from_array(new), Labels(new_Y, NAMES)
     )
     y = example.labels.y.copy()
     y[3, 1] = -1

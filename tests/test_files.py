@@ -198,10 +198,7 @@ def test_a_failure_between_the_renames_brings_the_old_folder_back(
         return rename(self, other)
 
     monkeypatch.setattr(Path, "replace", fail_once)
-    with (
-        pytest.raises(type(failure)),
-        atomic_folder(target, force=True) as temporary,
-    ):
+    with pytest.raises(type(failure)), atomic_folder(target, force=True) as temporary:
         (temporary / "new").write_text("new")
     assert names(tmp_path) == ["run"]
     assert (target / "predictions.csv").read_text() == "old"

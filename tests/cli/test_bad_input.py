@@ -3,7 +3,6 @@
 import resource
 import struct
 import zlib
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,8 +10,6 @@ from PIL import Image
 
 from fewlabel.cli.console import ProgressBars
 from tests.cli.conftest import QUICK, refused, write_table
-
-Refuse = Callable[..., None]
 
 
 def _files(folder):

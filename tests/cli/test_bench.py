@@ -1,12 +1,8 @@
 import json
-from collections.abc import Callable
 
 import pytest
-from typer.testing import Result
 
 from fewlabel.cli import bench
-
-Run = Callable[..., Result]
 
 
 def _record(n_labeled, seed, **others):

@@ -47,7 +47,7 @@ def test_an_interrupted_download_says_how_to_go_on(run_cli, monkeypatch):
     result = run_cli("data", "get", "mnist")
     assert result.exit_code == 130
     assert result.stderr == (
-        "interrupted: what was fetched is kept; run the command again to go on.\n"
+        "interrupted: files that are whole are kept; run the command again for the rest.\n"
     )
 
 

@@ -1,13 +1,9 @@
 import functools
 import json
-from collections.abc import Callable
 
 import pytest
-from typer.testing import Result
 
 from fewlabel.runs import demo
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)

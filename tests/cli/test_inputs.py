@@ -6,17 +6,6 @@ from fewlabel.cli.inputs import check_labels_exist, check_new_file
 from fewlabel.errors import LabelError, UsageError
 
 
-def test_an_existing_file_is_kept_unless_forced(tmp_path):
-    target = tmp_path / "picks.csv"
-    target.write_text("work of a day")
-    with pytest.raises(
-        UsageError, match=r"picks.csv exists already and may hold labels: .*--force"
-    ):
-        check_new_file(str(target), force=False, holds="labels")
-    check_new_file(str(target), force=True, holds="labels")
-    assert target.read_text() == "work of a day"
-
-
 def test_an_output_must_be_a_file_in_a_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is a folder: give the name of a file"):

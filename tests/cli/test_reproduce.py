@@ -1,14 +1,10 @@
 import json
 import re
-from collections.abc import Callable
 
 import pytest
-from typer.testing import Result
 
 from fewlabel_experiments import registry
 from tests.experiments.examples import Coin
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def bench(
     runs = [
         settings | {"n_labeled": n_labeled, "seed": seed}
         for n_labeled in options.whole_numbers(labels, least=1, option="--labels")
-        for seed in options.whole_numbers(seeds, most=options.MAX_SEED, option="--seeds")
+        for seed in options.seeds_of(seeds)
     ]
     if out is not None:
         check_new_file(out, force=True, holds="runs")

@@ -61,8 +61,7 @@ def _version(asked: bool) -> None:
 def _fewlabel(
     ctx: typer.Context,
     version: Annotated[
-        bool,
-        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     if ctx.invoked_subcommand is None:

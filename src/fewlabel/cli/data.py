@@ -89,16 +89,11 @@ def list_(as_json: options.Json = False) -> None:
     if as_json:
         show_json([asdict(info) for info in benchmarks])
         return
-    rows = [
-        (
-            info.name,
-            f"{info.n_train:,}",
-            f"{info.n_test:,}",
-            str(info.classes),
-            str(info.where or f"not here: fewlabel data get {info.name}"),
-        )
-        for info in benchmarks
-    ]
+    rows = []
+    for info in benchmarks:
+        where = str(info.where or f"not here: fewlabel data get {info.name}")
+        sizes = f"{info.n_train:,}", f"{info.n_test:,}", str(info.classes)
+        rows.append((info.name, *sizes, where))
     show_table(("name", "train", "test", "classes", "where"), rows, right=(1, 2, 3))
     say()
     show_table(
@@ -118,7 +113,7 @@ def get(
         try:
             folder = get_benchmark(name, progress=progress.stage(f"{name} (bytes)"))
         except KeyboardInterrupt as stop:
-            stop.add_note("what was fetched is kept; run the command again to go on.")
+            stop.add_note("files that are whole are kept; run the command again for the rest.")
             raise
     if as_json:
         show_json({"name": name, "folder": str(folder)})

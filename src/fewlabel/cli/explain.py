@@ -43,8 +43,7 @@ def explain(
     images: Annotated[
         str,
         options.argument(
-            "IMAGES",
-            "One image; or images in any form that fewlabel takes, with --grid or --name.",
+            "IMAGES", "One image; or images in any form that fewlabel takes, with --grid or --name."
         ),
     ],
     out: Annotated[str, options.option("--out", "FILE", "PNG picture to write.")],

@@ -11,7 +11,7 @@ import typer
 
 from fewlabel.cli.choices import METHODS, STRATEGIES, Choices
 
-MAX_SEED = 2**32 - 1
+_MAX_SEED = 2**32 - 1
 AUTO = "auto"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -59,6 +59,11 @@ def whole_numbers(
     return numbers
 
 
+def seeds_of(text: str) -> list[int]:
+    """Return the numbers of the option ``--seeds``."""
+    return whole_numbers(text, most=_MAX_SEED, option="--seeds")
+
+
 def duration(text: str) -> float:
     """Return the seconds of a time such as ``90s``, ``30m`` or ``2h``."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip().lower())
@@ -78,7 +83,7 @@ def auto_or_number(text: str) -> int | None:
 
 
 def _seed(text: str) -> int:
-    return whole_number(text, most=MAX_SEED)
+    return whole_number(text, most=_MAX_SEED)
 
 
 def argument(metavar: str, text: str) -> Any:

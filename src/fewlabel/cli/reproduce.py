@@ -103,9 +103,7 @@ def reproduce(
     sizes = {"n_labeled": labeled, "n_unlabeled": unlabeled, "n_test": test}
     settings = Settings(
         quick=quick,
-        seeds=()
-        if seeds is None
-        else tuple(options.whole_numbers(seeds, most=options.MAX_SEED, option="--seeds")),
+        seeds=tuple(options.seeds_of(seeds)) if seeds else (),
         data=data,
         save_models=None if save_models is None else Path(save_models),
         from_models=None if from_models is None else Path(from_models),
