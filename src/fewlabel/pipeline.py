@@ -6,6 +6,7 @@ and reporting are in `fewlabel.runs` and `fewlabel.report`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -88,7 +89,9 @@ def fit_images(
     seconds: dict[str, float] = {}
     with timed_stage(seconds, "features"):
         features = prepared or _extract(images, settings, progress)
-    with timed_stage(seconds, "fit", progress):
+    with timed_stage(seconds, "fit", progress), warnings.catch_warnings():
+        # The result names what cannot be learned by the names of the classes.
+        warnings.filterwarnings("ignore", ".* cannot learn it", UserWarning)
         method = "auto" if settings.method in NETWORK_METHODS else settings.method
         main = FewLabelClassifier(method=method, random_state=settings.seed)
         main.fit(features.rows, y, groups=groups)
@@ -265,7 +268,7 @@ def _class_warnings(labels: Labels, groups: np.ndarray) -> list[str]:
             f"No image to train on has the class(es) {_listed(missing)}, so the model does not "
             "know them: label images that have them."
         )
-    bare = int((known.all(axis=1) & ~(present == 1).any(axis=1)).sum())
+    bare = int((known[:, known.any(axis=0)].all(axis=1) & ~(present == 1).any(axis=1)).sum())
     if bare:
         found.append(
             f"{bare:,} labeled image(s) have none of the labels: they teach absence. Leave the "
