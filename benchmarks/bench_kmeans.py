@@ -27,11 +27,12 @@ ITERATIONS = 10
 def prepare(name: str, X: np.ndarray, start: np.ndarray) -> Callable[[], np.ndarray]:
     """Import a contender; give a function that returns its final centers."""
     if name == "fewlabel":
-        from fewlabel.cluster.lloyd import lloyd
+        from fewlabel import KMeans
 
-        return lambda: lloyd(X, start, max_iter=ITERATIONS, tol=0)[0]
+        given = KMeans(len(start), init=start, max_iter=ITERATIONS, tol=0)
+        return lambda: given.fit(X).cluster_centers_
     if name == "fewlabel-converged":
-        from fewlabel.cluster.kmeans import KMeans
+        from fewlabel import KMeans
 
         return lambda: KMeans(len(start), random_state=0).fit(X).cluster_centers_
     if name == "scikit-learn":

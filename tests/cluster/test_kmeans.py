@@ -6,7 +6,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fewlabel.cluster import assignment, topk
 from fewlabel.cluster.kmeans import KMeans
-from fewlabel.cluster.lloyd import lloyd
+from fewlabel.cluster.lloyd import _lloyd
 from fewlabel.errors import UsageError
 
 
@@ -46,7 +46,7 @@ def float64_lloyd(X, centers, n_iter):
 def test_lloyd_agrees_with_float64(offset):
     X = blobs(12, 30, 6, spread=0.6) + np.float32(offset)
     start = X[::30].copy()
-    centers, labels, inertia, n_iter = lloyd(X, start, max_iter=4, tol=0)
+    centers, labels, inertia, n_iter = _lloyd(X, start, max_iter=4, tol=0)
     expected_centers, expected_labels, expected_inertia = float64_lloyd(X, start, 4)
     assert n_iter == 4
     np.testing.assert_array_equal(labels, expected_labels)
@@ -57,7 +57,7 @@ def test_lloyd_agrees_with_float64(offset):
 def test_lloyd_agrees_with_scikit_learn_to_convergence():
     X = blobs(40, 25, 10, spread=0.8)
     start = X[::25].copy()
-    ours = lloyd(X, start, max_iter=300, tol=0)
+    ours = _lloyd(X, start, max_iter=300, tol=0)
     theirs = SklearnKMeans(40, init=start, n_init=1, max_iter=300, tol=0).fit(X)
     assert ours[2] == pytest.approx(theirs.inertia_, rel=1e-4)
     np.testing.assert_array_equal(ours[1], theirs.labels_)
@@ -96,10 +96,10 @@ def test_bfloat16_products_change_nothing(monkeypatch, request, projected):
         request.getfixturevalue("projected")
     scales = np.concatenate([np.full(6, 1.0), np.full(58, 0.05)])
     X = (np.random.default_rng(1).normal(size=(400, 64)) * scales).astype(np.float32)
-    expected = lloyd(X, X[:20], max_iter=5, tol=0)
+    expected = _lloyd(X, X[:20], max_iter=5, tol=0)
     for module in (assignment, topk):
         monkeypatch.setattr(module, "matmul_dtype", lambda device: torch.bfloat16)
-    found = lloyd(X, X[:20], max_iter=5, tol=0)
+    found = _lloyd(X, X[:20], max_iter=5, tol=0)
     np.testing.assert_array_equal(found[1], expected[1])
     np.testing.assert_array_equal(found[0], expected[0])
 
@@ -107,7 +107,7 @@ def test_bfloat16_products_change_nothing(monkeypatch, request, projected):
 def test_spherical_runs_end_when_nothing_changes():
     X = blobs(4, 30, 5)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
-    assert lloyd(X, X[::30], max_iter=200, tol=0, spherical=True)[3] < 50
+    assert _lloyd(X, X[::30], max_iter=200, tol=0, spherical=True)[3] < 50
 
 
 @pytest.mark.usefixtures("projected")
@@ -140,14 +140,14 @@ def test_labels_are_what_predict_says_and_transform_measures():
 def test_empty_clusters_take_the_farthest_rows():
     X = np.concatenate([blobs(1, 50, 2), [[50, 50]], [[-80, 0]]]).astype(np.float32)
     start = np.concatenate([X[:1], np.full((2, 2), 1000.0)]).astype(np.float32)
-    _, labels, _, _ = lloyd(X, start)
+    _, labels, _, _ = _lloyd(X, start)
     assert np.bincount(labels, minlength=3).tolist() == [50, 1, 1]
 
 
 def test_reseeding_never_takes_the_only_member_of_a_cluster():
     X = np.array([[0.0], [1.0], [100.0], [1.5]], dtype=np.float32)
     start = np.array([[0.5], [90.0], [1e6]], dtype=np.float32)
-    _, labels, inertia, _ = lloyd(X, start, tol=0)
+    _, labels, inertia, _ = _lloyd(X, start, tol=0)
     assert len(np.unique(labels)) == 3
     assert inertia == 0.5
 
@@ -183,8 +183,8 @@ def test_weights_act_like_repeated_rows():
     X = blobs(4, 20, 3, spread=0.8)
     weight = np.random.default_rng(0).integers(0, 4, size=len(X))
     start = X[weight > 0][::14][:5].copy()
-    weighted = lloyd(X, start, sample_weight=weight, tol=0)
-    repeated = lloyd(np.repeat(X, weight, axis=0), start, tol=0)
+    weighted = _lloyd(X, start, sample_weight=weight, tol=0)
+    repeated = _lloyd(np.repeat(X, weight, axis=0), start, tol=0)
     np.testing.assert_allclose(weighted[0], repeated[0], atol=1e-5)
     assert weighted[2] == pytest.approx(repeated[2], rel=1e-5)
 
@@ -214,11 +214,11 @@ def test_bad_parameters(parameters, message):
 def test_bad_rows():
     X = np.eye(4)
     with pytest.raises(UsageError, match=r"as wide as X. Got centers of shape \(2, 3\)"):
-        lloyd(X, np.zeros((2, 3)))
+        _lloyd(X, np.zeros((2, 3)))
     with pytest.raises(UsageError, match="n_samples=4 should be >= n_clusters=5"):
-        lloyd(X, np.zeros((5, 4)))
+        _lloyd(X, np.zeros((5, 4)))
     with pytest.raises(UsageError, match="'sample_weight' parameter must be 4 finite numbers of"):
-        lloyd(X, X[:2], sample_weight=np.array([1, 1, -1, 1]))
+        _lloyd(X, X[:2], sample_weight=np.array([1, 1, -1, 1]))
     X[1, 2] = np.nan
     with pytest.raises(ValueError, match="Input X contains NaN"):
         KMeans(2).fit(X)

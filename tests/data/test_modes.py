@@ -10,7 +10,7 @@ from fewlabel.data.modes import (
     _on_white,
     _resize_cover,
     _standard_mode,
-    white_level,
+    _white_level_of,
 )
 
 
@@ -67,7 +67,7 @@ def test_nan_pixels_are_refused() -> None:
     [(0, 255), (255, 255), (256, 1023), (4095, 4095), (4096, 16383), (65535, 65535), (9**9, 65535)],
 )
 def test_white_level_is_the_smallest_depth_that_holds_the_peak(peak: int, level: int) -> None:
-    assert white_level(peak) == level
+    assert _white_level_of(peak) == level
 
 
 def test_grey_is_told_by_pixels_not_by_mode() -> None:

@@ -15,7 +15,7 @@ from fewlabel.data import image_set_from_array, load_images
 from fewlabel.errors import DataError, DownloadError, ModelFormatError, UsageError
 from fewlabel.extras import require
 from fewlabel.features.backbone import Backbone
-from fewlabel.features.networks import _fold_batch_norms, load_network
+from fewlabel.features.networks import _fold_batch_norms, _load_network
 from fewlabel.nets.pretrained import Recipe
 from tests.features.conftest import noise
 
@@ -201,7 +201,7 @@ def test_damaged_state(images, changes, message):
 
 
 def test_folding_changes_nothing_but_the_time():
-    network = load_network(Recipe("resnet18"), pretrained=False, size=(48, 48))
+    network = _load_network(Recipe("resnet18"), pretrained=False, size=(48, 48))
     assert not any(isinstance(m, nn.BatchNorm2d) for m in network.module.modules())
     assert "bn1.running_var" in network.tensors
 

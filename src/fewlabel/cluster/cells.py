@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fewlabel.cluster.lloyd import lloyd
+from fewlabel.cluster.lloyd import _lloyd
 from fewlabel.cluster.topk import _ScoreBuffer, _TopScores
 
 _TRAINING_ROWS_PER_CELL = 48
@@ -144,4 +144,4 @@ def _train(
     size = min(len(rows), _TRAINING_ROWS_PER_CELL * n_cells)
     sample = rows[np.sort(rng.choice(len(rows), size, replace=False))]
     start = sample[rng.choice(size, n_cells, replace=False)]
-    return lloyd(sample, start, max_iter=8, spherical=spherical)[0]
+    return _lloyd(sample, start, max_iter=8, spherical=spherical)[0]

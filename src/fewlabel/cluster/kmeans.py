@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.assignment import _CenterSearch
-from fewlabel.cluster.lloyd import _unit_rows, lloyd
+from fewlabel.cluster.lloyd import _lloyd, _unit_rows
 from fewlabel.cluster.seeding import _kmeans_plus_plus
 from fewlabel.compute import as_generator
 from fewlabel.errors import UsageError
@@ -132,7 +132,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         rng = as_generator(self.random_state)
         best = None
         for _ in range(1 if not isinstance(self.init, str) else self.n_init):
-            result = lloyd(
+            result = _lloyd(
                 X,
                 self._first_centers(X, rng),
                 max_iter=self.max_iter,

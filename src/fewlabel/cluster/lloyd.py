@@ -11,7 +11,7 @@ from fewlabel.errors import UsageError
 _SUM_ROWS = 4_096
 
 
-def lloyd(
+def _lloyd(
     X: np.ndarray,
     centers: np.ndarray,
     *,
@@ -25,38 +25,6 @@ def lloyd(
     Every assignment is exact in float32; see `fewlabel.cluster.assignment` for how it avoids
     most of the work. A cluster that loses all its rows is given the row that lies farthest
     from its center. The result depends on the arguments alone: nothing is drawn at random.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Rows, finite. With ``spherical`` they should have unit length.
-    centers : ndarray of shape (k, d)
-        Where to start; not changed.
-    max_iter : int
-        Most iterations.
-    tol : float
-        Stop when the squared moves of all centers sum to at most ``tol`` times the mean
-        variance of a feature. 0 runs until no label changes.
-    spherical : bool
-        Scale centers to unit length after each iteration, which is k-means under the cosine.
-    sample_weight : ndarray of shape (n,), optional
-        Weight of each row, at least 0.
-
-    Returns
-    -------
-    centers : ndarray of shape (k, d)
-        Final centers, float32.
-    labels : ndarray of shape (n,)
-        Index of the nearest final center, int64.
-    inertia : float
-        Weighted sum of squared distances to it.
-    n_iter : int
-        Iterations run.
-
-    Raises
-    ------
-    UsageError
-        If there are more centers than rows, the widths differ or a weight is negative.
     """
     X = np.ascontiguousarray(X, dtype=np.float32)
     centers = np.array(centers, dtype=np.float32, order="C")

@@ -8,7 +8,7 @@ import numpy as np
 
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.label_texts import BAR, check_label_names, label_texts
-from fewlabel.data.modes import white_level
+from fewlabel.data.modes import _white_level_of
 from fewlabel.data.stores import _ArrayStore
 from fewlabel.errors import DataError
 
@@ -118,7 +118,7 @@ def _to_uint8(X: np.ndarray, source: str, white: int | None) -> tuple[np.ndarray
     if not integer:
         white = 1 if high <= 1 else 255
     elif white is None:
-        white = white_level(int(high))
+        white = _white_level_of(int(high))
     out = np.empty(X.shape, dtype=np.uint8)
     for where in _blocks(X):
         scaled = X[where].astype(np.float32) * np.float32(255.0 / white)

@@ -61,20 +61,10 @@ def _resize_cover(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     )
 
 
-def white_level(peak: int) -> int:
-    """Value that counts as white in 16-bit images whose largest value is ``peak``.
+def _white_level_of(peak: int) -> int:
+    """Return the largest value of 8, 10, 12, 14 or 16 bits, the smallest that holds the peak.
 
     Cameras store 10, 12 or 14 bits in 16: dividing those by 65,535 would leave them black.
-
-    Parameters
-    ----------
-    peak : int
-        Largest value of the whole collection.
-
-    Returns
-    -------
-    int
-        Largest value of 8, 10, 12, 14 or 16 bits, the smallest that holds the peak.
     """
     return next((level for level in _WHITE_LEVELS if peak <= level), _WHITE_LEVELS[-1])
 

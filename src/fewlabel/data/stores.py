@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from fewlabel.data.decode import _decode_file, _FileInfo, _quiet_pillow
-from fewlabel.data.modes import UnreadableImageError, _resize_cover, white_level
+from fewlabel.data.modes import UnreadableImageError, _resize_cover, _white_level_of
 from fewlabel.data.parallel import _parallel_map
 from fewlabel.errors import DataError
 
@@ -71,7 +71,7 @@ class _FileStore:
         self._digests = [info.digest for info in infos]
         self.is_gray = all(info.is_gray for info in infos)
         # Value of 16-bit pixels that becomes 255: by default what fits the largest of them all.
-        self.white = white or white_level(max((info.peak for info in infos), default=0))
+        self.white = white or _white_level_of(max((info.peak for info in infos), default=0))
 
     def __len__(self) -> int:
         return len(self._paths)

@@ -21,7 +21,7 @@ from fewlabel.features.base import (
     _ReducedExtractor,
     _reducer_state,
 )
-from fewlabel.features.networks import Network, load_network
+from fewlabel.features.networks import _load_network, _Network
 from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
 from fewlabel.nets.memory import is_out_of_memory, warn_halved
 from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, name_from_weights
@@ -78,7 +78,7 @@ class Backbone(_ReducedExtractor):
 
     Attributes
     ----------
-    network_ : Network
+    network_ : _Network
         The network and what it wants to see.
     reducer_ : DampedPCA or None
         The fitted reduction.
@@ -195,7 +195,7 @@ class Backbone(_ReducedExtractor):
         model = self.model
         if model is None:
             model = DEFAULT_MODEL if self.weights is None else name_from_weights(self.weights)
-        self.network_: Network = load_network(
+        self.network_: _Network = _load_network(
             Recipe(model, self.mean, self.std, dict(self.model_kwargs or {})),
             weights=self.weights if tensors is None else tensors,
             pretrained=self.pretrained,

@@ -19,77 +19,34 @@ _FOLDING_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Network:
-    """A network without its classifier, and what it wants to see.
+class _Network:
+    """A network without its classifier, and what it wants to see."""
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Maps (b, 3, H, W) float32 to (b, n_features), in evaluation mode, BatchNorm folded.
-    tensors : dict of str to Tensor
-        Its weights under timm's names, before folding.
-    recipe : Recipe
-        Model, arguments, mean and standard deviation of its input.
-    size : (int, int)
-        Height and width of its input.
-    n_features : int
-        Features it gives.
-    """
-
+    # Maps (b, 3, H, W) float32 to (b, n_features), in evaluation mode, BatchNorm folded.
     module: nn.Module
+    # Its weights under timm's names, before folding.
     tensors: dict[str, torch.Tensor]
     recipe: Recipe
+    # Height and width of its input.
     size: tuple[int, int]
     n_features: int
 
 
-def load_network(
+def _load_network(
     recipe: Recipe,
     *,
     weights: str | Path | Mapping[str, torch.Tensor] | None = None,
     pretrained: bool = True,
     size: tuple[int, int] | None = None,
     seed: int = 0,
-) -> Network:
-    """Build a timm network without its classifier.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Which network. What it leaves open is taken from the recipe of the weight file, then
-        from timm.
-    weights : str, Path or mapping of str to Tensor, optional
-        A ``.safetensors`` file, or tensors.
-    pretrained : bool
-        Without ``weights``: fetch those that timm names from the hub. Otherwise the weights
-        are drawn at random.
-    size : (int, int), optional
-        Height and width of its input; by default what it was trained on.
-    seed : int
-        Seed of random weights. The global random state is left alone.
-
-    Returns
-    -------
-    Network
-        The network on the CPU.
-
-    Raises
-    ------
-    UsageError
-        If timm has no such model, or the model does not take such arguments or sizes.
-    DataError
-        If the weights are damaged or belong to another model.
-    DownloadError
-        If the hub cannot be reached.
-    MissingExtraError
-        If timm is not installed.
-    """
+) -> _Network:
+    """Build a timm network without its classifier."""
     made = make_timm_model(recipe, weights=weights, pretrained=pretrained, size=size, seed=seed)
     model = made.module.eval().requires_grad_(False)
     probe = torch.rand(2, 3, *made.size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     n_features = try_model(model, probe, recipe.model).shape[1]
     folded = _fold_batch_norms(model, probe)
-    return Network(folded, made.tensors, made.recipe, made.size, n_features)
+    return _Network(folded, made.tensors, made.recipe, made.size, n_features)
 
 
 def _fold_batch_norms(model: nn.Module, probe: torch.Tensor) -> nn.Module:
