@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from fewlabel.data import MultiLabel, SingleLabel
+from fewlabel.data.targets import one_hot
 from fewlabel.evaluate import label_folds
-from fewlabel.graph import class_mass_normalize, graph_model, one_hot, spread
+from fewlabel.graph import graph_model, spread
 from fewlabel.graph.graph_model import _GraphModel
+from fewlabel.graph.neighbor_graph import _class_mass_normalize
 
 ALPHA = 0.9
 TASK = SingleLabel()
@@ -34,7 +36,7 @@ def refitted_without(model, codes, held, n_classes, class_prior):
     others[held] = -1
     counts = np.bincount(others[others >= 0], minlength=n_classes).astype(float)
     shares = counts if class_prior == "labels" else (counts > 0).astype(float)
-    return class_mass_normalize(exact_scores(model, others, n_classes), shares / shares.sum())
+    return _class_mass_normalize(exact_scores(model, others, n_classes), shares / shares.sum())
 
 
 @pytest.mark.parametrize("class_prior", ["uniform", "labels"])

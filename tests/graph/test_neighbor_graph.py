@@ -7,9 +7,9 @@ from scipy import sparse
 from fewlabel.cluster.neighbors import nearest_neighbors
 from fewlabel.graph import neighbor_graph as graph_module
 from fewlabel.graph.neighbor_graph import (
-    affinity_graph,
-    class_mass_normalize,
-    normalize_graph,
+    _affinity_graph,
+    _class_mass_normalize,
+    _normalize_graph,
     poisson,
     spread,
 )
@@ -44,7 +44,7 @@ def dense_spread(weights, seeds, alpha):
     return np.linalg.solve(matrix, (1 - alpha) * seeds.astype(np.float64))
 
 
-# affinity_graph
+# _affinity_graph
 
 
 def test_affinities_follow_the_formula_and_are_symmetric():
@@ -57,7 +57,7 @@ def test_affinities_follow_the_formula_and_are_symmetric():
             weight = np.exp(-4 * distance**2 / scale**2) / 2
             expected[i, j] += weight
             expected[j, i] += weight
-    graph = affinity_graph(indices, distances)
+    graph = _affinity_graph(indices, distances)
     assert graph.dtype == np.float32
     np.testing.assert_allclose(graph.toarray(), expected, rtol=1e-5)
     np.testing.assert_array_equal(graph.toarray(), graph.toarray().T)
@@ -65,19 +65,19 @@ def test_affinities_follow_the_formula_and_are_symmetric():
 
 def test_duplicates_at_distance_zero_have_full_weight():
     indices, distances = nearest_neighbors(np.ones((4, 2)), 2, metric="euclidean")
-    graph = affinity_graph(indices, distances).toarray()
+    graph = _affinity_graph(indices, distances).toarray()
     assert np.isfinite(graph).all()
     assert graph.max() == 1
     assert (graph.sum(axis=1) > 0).all()
 
 
-# normalize_graph
+# _normalize_graph
 
 
 def test_normalisation_is_that_of_float64_and_leaves_isolated_rows_empty():
     weights = random_graph(25, seed=1)
     weights[7] = weights[:, 7] = 0
-    normalized = normalize_graph(sparse.csr_array(weights))
+    normalized = _normalize_graph(sparse.csr_array(weights))
     assert normalized.dtype == np.float32
     np.testing.assert_allclose(normalized.toarray(), dense_normalized(weights), atol=1e-6)
     assert not normalized.toarray()[7].any()
@@ -86,7 +86,7 @@ def test_normalisation_is_that_of_float64_and_leaves_isolated_rows_empty():
 def test_normalisation_does_not_change_its_argument():
     graph = sparse.csr_array(random_graph(10, seed=2))
     before = graph.toarray()
-    normalize_graph(graph)
+    _normalize_graph(graph)
     np.testing.assert_array_equal(graph.toarray(), before)
 
 
@@ -98,7 +98,7 @@ def test_normalisation_does_not_change_its_argument():
 def test_spreading_agrees_with_a_dense_float64_solve(seed, alpha):
     weights = random_graph(60, seed)
     seeds = one_hot_seeds(60, {3: 0, 17: 1, 40: 2, 41: 0}, 3)
-    graph = normalize_graph(sparse.csr_array(weights))
+    graph = _normalize_graph(sparse.csr_array(weights))
     exact = dense_spread(weights, seeds, alpha)
     tight = spread(graph, seeds, alpha, tol=1e-6, max_iter=2_000)
     np.testing.assert_allclose(tight, exact, atol=1e-4 * exact.max())
@@ -111,7 +111,7 @@ def test_spreading_agrees_with_a_dense_float64_solve(seed, alpha):
 def test_alpha_close_to_one_stays_finite_and_right():
     weights = random_graph(40, seed=5)
     seeds = one_hot_seeds(40, {0: 0, 20: 1}, 2)
-    graph = normalize_graph(sparse.csr_array(weights))
+    graph = _normalize_graph(sparse.csr_array(weights))
     scores = spread(graph, seeds, 1 - 1e-6, tol=1e-6, max_iter=5_000)
     exact = dense_spread(weights, seeds, 1 - 1e-6)
     assert np.isfinite(scores).all()
@@ -119,12 +119,12 @@ def test_alpha_close_to_one_stays_finite_and_right():
 
 
 def test_a_numpy_alpha_keeps_float32():
-    graph = normalize_graph(path_graph(4))
+    graph = _normalize_graph(path_graph(4))
     assert spread(graph, one_hot_seeds(4, {0: 0}, 1), np.float64(0.5)).dtype == np.float32
 
 
 def test_spreading_is_linear_in_the_seeds():
-    graph = normalize_graph(sparse.csr_array(random_graph(50, seed=3)))
+    graph = _normalize_graph(sparse.csr_array(random_graph(50, seed=3)))
     seeds = one_hot_seeds(50, {0: 0, 10: 1, 20: 2, 30: 3}, 4)
     apart = spread(graph, seeds, 0.95, tol=1e-6)
     together = spread(graph, seeds.sum(axis=1, keepdims=True), 0.95, tol=1e-6)
@@ -139,7 +139,7 @@ def test_parts_without_seeds_and_isolated_rows_get_nothing():
     seeds = one_hot_seeds(12, {0: 0, 10: 1}, 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scores = spread(normalize_graph(sparse.csr_array(weights)), seeds, 0.9)
+        scores = spread(_normalize_graph(sparse.csr_array(weights)), seeds, 0.9)
     assert np.isfinite(scores).all()
     assert (scores >= 0).all()
     assert (scores[:5, 0] > 0).all()
@@ -150,7 +150,7 @@ def test_parts_without_seeds_and_isolated_rows_get_nothing():
 
 def test_a_graph_without_edges_gives_back_the_seeds():
     seeds = one_hot_seeds(3, {1: 0}, 1)
-    empty = normalize_graph(sparse.csr_array((3, 3), dtype=np.float32))
+    empty = _normalize_graph(sparse.csr_array((3, 3), dtype=np.float32))
     np.testing.assert_allclose(spread(empty, seeds, 0.25), 0.75 * seeds)
 
 
@@ -159,7 +159,7 @@ def test_far_rows_are_reached_whatever_the_tolerance(alpha):
     # The solver stops long before its steps come to the middle of so long a path.
     n = 600
     seeds = one_hot_seeds(n, {0: 0, n - 1: 1}, 2)
-    scores = spread(normalize_graph(path_graph(n)), seeds, alpha)
+    scores = spread(_normalize_graph(path_graph(n)), seeds, alpha)
     assert np.isfinite(scores).all()
     assert (scores.sum(axis=1) > 0).all()
     assert (scores[: n // 2 - 1].argmax(axis=1) == 0).all()
@@ -167,7 +167,7 @@ def test_far_rows_are_reached_whatever_the_tolerance(alpha):
 
 
 def test_columns_solved_in_parts_are_the_same(monkeypatch):
-    graph = normalize_graph(sparse.csr_array(random_graph(40, seed=6)))
+    graph = _normalize_graph(sparse.csr_array(random_graph(40, seed=6)))
     seeds = one_hot_seeds(40, {i: i for i in range(7)}, 7)
     whole = spread(graph, seeds, 0.9)
     monkeypatch.setattr(graph_module, "_VALUES_A_SOLVE", 3 * 40)
@@ -219,7 +219,7 @@ def test_poisson_solves_each_part_of_the_graph_for_itself():
     assert not u[43:].any()
 
 
-# class_mass_normalize
+# _class_mass_normalize
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -227,7 +227,7 @@ def test_rows_sum_to_one(seed):
     rng = np.random.default_rng(seed)
     scores = (rng.random((30, 4)) * (rng.random((30, 4)) < 0.4)).astype(np.float32)
     prior = rng.dirichlet(np.ones(4))
-    proba = class_mass_normalize(scores, prior)
+    proba = _class_mass_normalize(scores, prior)
     assert proba.dtype == np.float64
     assert (proba >= 0).all()
     np.testing.assert_allclose(proba.sum(axis=1), 1)
@@ -239,7 +239,7 @@ def test_rows_sum_to_one(seed):
 def test_masses_are_in_proportion_to_the_prior():
     scores = np.random.default_rng(0).random((50, 3))
     prior = np.array([0.2, 0.3, 0.5])
-    proba = class_mass_normalize(scores, prior)
+    proba = _class_mass_normalize(scores, prior)
     factor = prior / scores.sum(axis=0)
     expected = scores * factor / (scores * factor).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(proba, expected)
@@ -247,12 +247,12 @@ def test_masses_are_in_proportion_to_the_prior():
 
 def test_a_class_of_no_mass_or_no_share_is_harmless():
     scores = np.array([[1.0, 0, 2], [3, 0, 0], [0, 0, 5]])
-    proba = class_mass_normalize(scores, np.array([0.5, 0.5, 0]))
+    proba = _class_mass_normalize(scores, np.array([0.5, 0.5, 0]))
     assert proba.tolist() == [[1, 0, 0], [1, 0, 0], [0.5, 0.5, 0]]
 
 
 def test_scores_near_the_end_of_float32_are_not_lost():
     scores = np.array([[1e-38, 3e-38], [2e-38, 2e-38]], dtype=np.float32)
-    proba = class_mass_normalize(scores, np.array([0.5, 0.5]))
+    proba = _class_mass_normalize(scores, np.array([0.5, 0.5]))
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     assert proba[0, 1] > proba[0, 0]

@@ -6,7 +6,7 @@ from sklearn.datasets import load_digits, make_moons
 from sklearn.exceptions import NotFittedError
 
 from fewlabel.errors import UsageError
-from fewlabel.graph import GraphPropagation, chord, neighbor_average
+from fewlabel.graph.propagation import GraphPropagation, _chord, _neighbor_average
 
 
 def two_islands():
@@ -120,7 +120,7 @@ def test_the_chord_is_the_distance_of_unit_vectors():
     a, b = np.random.default_rng(0).normal(size=(2, 10, 6))
     a, b = (m / np.linalg.norm(m, axis=1, keepdims=True) for m in (a, b))
     cosine_distance = 1 - (a * b).sum(axis=1)
-    np.testing.assert_allclose(chord(cosine_distance), np.linalg.norm(a - b, axis=1))
+    np.testing.assert_allclose(_chord(cosine_distance), np.linalg.norm(a - b, axis=1))
 
 
 def test_the_average_of_neighbors_follows_the_formula():
@@ -130,9 +130,9 @@ def test_the_average_of_neighbors_follows_the_formula():
     distances = np.sort(rng.random((5, 4)), axis=1)
     weights = np.exp(-4 * (distances / distances[:, -1:]) ** 2)
     expected = np.einsum("mk,mkc->mc", weights, proba[indices]) / weights.sum(1, keepdims=True)
-    np.testing.assert_allclose(neighbor_average(indices, distances, proba), expected)
+    np.testing.assert_allclose(_neighbor_average(indices, distances, proba), expected)
 
 
 def test_neighbors_at_distance_zero_are_averaged_equally():
-    found = neighbor_average(np.array([[0, 1]]), np.zeros((1, 2)), np.eye(2))
+    found = _neighbor_average(np.array([[0, 1]]), np.zeros((1, 2)), np.eye(2))
     assert found.tolist() == [[0.5, 0.5]]

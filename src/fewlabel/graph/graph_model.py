@@ -11,8 +11,8 @@ from fewlabel.cluster.neighbors import NeighborIndex
 from fewlabel.data.task import Task
 from fewlabel.evaluate.crossfit import LabelFolds
 from fewlabel.graph.fold_scores import _FoldScores, _LabelScores
-from fewlabel.graph.neighbor_graph import affinity_graph, normalize_graph, spread
-from fewlabel.graph.propagation import _weighted_average, chord
+from fewlabel.graph.neighbor_graph import _affinity_graph, _normalize_graph, spread
+from fewlabel.graph.propagation import _chord, _weighted_average
 
 _AT_ONCE = 40_000_000
 """Numbers of a solve that are held; of a larger one, only sums and the labeled rows are kept."""
@@ -36,7 +36,7 @@ class _GraphModel:
         # A saved model only predicts, by the neighbor search alone.
         if graph and self.n_neighbors >= 1:
             self.neighbors, distances = self.index.graph(self.n_neighbors)
-            self.graph = normalize_graph(affinity_graph(self.neighbors, chord(distances)))
+            self.graph = _normalize_graph(_affinity_graph(self.neighbors, _chord(distances)))
 
     def solve(
         self,
@@ -81,5 +81,5 @@ class _GraphModel:
         """Average the probabilities (n, K) of the nearest images: (m, K)."""
         k = max(1, min(self.n_neighbors, len(self.index)))
         indices, distances = self.index.query(X, k)
-        average = _weighted_average(indices, chord(distances), probabilities)
+        average = _weighted_average(indices, _chord(distances), probabilities)
         return average / average.sum(axis=1, keepdims=True) if task.exclusive else average

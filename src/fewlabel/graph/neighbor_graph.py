@@ -20,34 +20,12 @@ _MIN_SUM = 1e-30
 """Sums below this are as good as nothing, and near what float32 loses."""
 
 
-def affinity_graph(indices: np.ndarray, distances: np.ndarray) -> sparse.csr_array:
-    """Weight a nearest-neighbor graph with self-tuned Gaussians and make it symmetric.
+def _affinity_graph(indices: np.ndarray, distances: np.ndarray) -> sparse.csr_array:
+    """Return a nearest-neighbor graph with self-tuned Gaussian weights, symmetric, (n, n) float32.
 
     The weight of an edge is ``exp(-4 d**2 / s_i**2)``, where ``s_i`` is the distance of row i
-    to its farthest listed neighbor; the graph is then averaged with its transpose.
-
-    Parameters
-    ----------
-    indices : ndarray of shape (n, k)
-        Neighbors of each row.
-    distances : ndarray of shape (n, k)
-        Euclidean distances to them.
-
-    Returns
-    -------
-    csr_array of shape (n, n)
-        Symmetric non-negative weights, float32.
-
-    References
-    ----------
-    Zelnik-Manor and Perona, "Self-tuning spectral clustering", NIPS 2004; the factor 4 is that
-    of Calder et al., "Poisson learning", ICML 2020.
-
-    Examples
-    --------
-    >>> graph = affinity_graph(np.array([[1], [0]]), np.array([[2.0], [2.0]]))
-    >>> bool(np.isclose(graph[0, 1], np.exp(-4)))
-    True
+    to its farthest listed neighbor (Zelnik-Manor and Perona, NIPS 2004; the factor 4 is that of
+    Calder et al., ICML 2020); the graph is then averaged with its transpose.
     """
     n, k = indices.shape
     scale = np.maximum(distances.max(axis=1, keepdims=True), _TINY)
@@ -57,24 +35,8 @@ def affinity_graph(indices: np.ndarray, distances: np.ndarray) -> sparse.csr_arr
     return sparse.csr_array(graph + graph.T)
 
 
-def normalize_graph(graph: sparse.csr_array) -> sparse.csr_array:
-    """Normalize a graph symmetrically: D^(-1/2) W D^(-1/2).
-
-    Parameters
-    ----------
-    graph : csr_array of shape (n, n)
-        Symmetric non-negative weights.
-
-    Returns
-    -------
-    csr_array of shape (n, n)
-        Normalized weights, float32; a row without edges stays zero.
-
-    Examples
-    --------
-    >>> normalize_graph(sparse.csr_array(np.array([[0, 4.0], [4, 0]]))).toarray().tolist()
-    [[0.0, 1.0], [1.0, 0.0]]
-    """
+def _normalize_graph(graph: sparse.csr_array) -> sparse.csr_array:
+    """Return D^(-1/2) W D^(-1/2) of a symmetric graph W; a row without edges stays zero."""
     degree = np.asarray(graph.sum(axis=1)).ravel()
     inverse = np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, _TINY)), 0).astype(np.float32)
     scaled = graph.copy().astype(np.float32)
@@ -99,7 +61,7 @@ def spread(
     Parameters
     ----------
     graph : csr_array of shape (n, n)
-        Normalized graph S, from `normalize_graph`.
+        Normalized graph S, from `_normalize_graph`.
     seeds : ndarray of shape (n, m)
         One column a class (or a class and fold): 1 for a label, else 0.
     alpha : float
@@ -121,7 +83,7 @@ def spread(
 
     Examples
     --------
-    >>> chain = normalize_graph(sparse.csr_array(np.array([[0, 1, 0], [1, 0, 1.0], [0, 1, 0]])))
+    >>> chain = _normalize_graph(sparse.csr_array(np.array([[0, 1, 0], [1, 0, 1.0], [0, 1, 0]])))
     >>> scores = spread(chain, np.array([[1.0], [0], [0]]), 0.5).ravel()
     >>> bool(scores[0] > scores[1] > scores[2] > 0)
     True
@@ -144,7 +106,7 @@ def poisson(
     Parameters
     ----------
     graph : csr_array of shape (n, n)
-        Symmetric weights W, from `affinity_graph`, not normalized.
+        Symmetric weights W, from `_affinity_graph`, not normalized.
     seeds : ndarray of shape (n, K)
         One-hot rows at the labeled rows, else 0.
     tol : float
@@ -180,7 +142,7 @@ def poisson(
     degree = np.asarray(graph.sum(axis=1), dtype=np.float64).reshape(-1, 1)
     root = np.sqrt(np.maximum(degree, _TINY))
     # In v = D^(1/2) u the matrix is I - S; the small shift makes it definite.
-    v = _solve(normalize_graph(graph), (source / root).astype(np.float32), _SHIFT, tol, max_iter)
+    v = _solve(_normalize_graph(graph), (source / root).astype(np.float32), _SHIFT, tol, max_iter)
     u = v / root * (degree > 0)
     # Any constant could be added in a part; rounding has added one, and this takes it away.
     u -= ((members @ (degree * u)) / np.maximum(members @ degree, _TINY))[part]
@@ -190,31 +152,8 @@ def poisson(
     return u.astype(np.float32)
 
 
-def class_mass_normalize(scores: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """Scale classes to a wanted total mass, then rows to probabilities.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n, K)
-        Non-negative scores.
-    prior : ndarray of shape (K,)
-        Wanted share of each class, summing to 1. A class of share 0 gets none.
-
-    Returns
-    -------
-    ndarray of shape (n, K)
-        Rows that sum to 1, float64. A row that no label reached is the prior.
-
-    References
-    ----------
-    Zhu, Ghahramani and Lafferty, "Semi-supervised learning using Gaussian fields and harmonic
-    functions", ICML 2003.
-
-    Examples
-    --------
-    >>> class_mass_normalize(np.array([[3.0, 1], [3, 1], [0, 0]]), np.array([0.5, 0.5])).tolist()
-    [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
-    """
+def _class_mass_normalize(scores: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Return probabilities of scores (n, K): classes scaled to a prior mass (Zhu et al. 2003)."""
     return SingleLabel().normalize(scores, scores.sum(axis=0, dtype=np.float64), None, prior)
 
 

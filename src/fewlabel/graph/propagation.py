@@ -13,9 +13,9 @@ from fewlabel.cluster.neighbors import NeighborIndex
 from fewlabel.data.targets import encode_labels, one_hot
 from fewlabel.data.task import SingleLabel
 from fewlabel.graph.neighbor_graph import (
-    affinity_graph,
-    class_mass_normalize,
-    normalize_graph,
+    _affinity_graph,
+    _class_mass_normalize,
+    _normalize_graph,
     poisson,
     spread,
 )
@@ -123,11 +123,11 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
         k = min(self.n_neighbors, len(X) - 1)
         scores, part = seeds, np.arange(len(X))
         if k >= 1:
-            graph = affinity_graph(*self._euclidean(self._index.graph(k)))
+            graph = _affinity_graph(*self._euclidean(self._index.graph(k)))
             scores, part = self._scores(graph, seeds), connected_components(graph)[1]
         prior = SingleLabel().prior(codes, len(self.classes_), self.class_prior)
         self.unreached_ = ~np.isin(part, part[codes >= 0])
-        self.label_distributions_ = class_mass_normalize(scores, prior)
+        self.label_distributions_ = _class_mass_normalize(scores, prior)
         self.transduction_ = self.classes_[self.label_distributions_.argmax(axis=1)]
         return self
 
@@ -148,7 +148,7 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, dtype=np.float32, reset=False)
         k = min(self.n_neighbors, len(self.label_distributions_))
         indices, distances = self._euclidean(self._index.query(X, k))
-        return neighbor_average(indices, distances, self.label_distributions_)
+        return _neighbor_average(indices, distances, self.label_distributions_)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict classes of new rows.
@@ -168,61 +168,25 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
 
     def _scores(self, graph: Any, seeds: np.ndarray) -> np.ndarray:
         if self.method == "spreading":
-            return spread(normalize_graph(graph), seeds, self.alpha)
+            return spread(_normalize_graph(graph), seeds, self.alpha)
         u = poisson(graph, seeds)
         # Scores become masses: how far each class stands above the least of the row.
         return u - u.min(axis=1, keepdims=True)
 
     def _euclidean(self, found: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         indices, distances = found
-        return indices, chord(distances) if self.metric == "cosine" else distances
+        return indices, _chord(distances) if self.metric == "cosine" else distances
 
 
-def chord(cosine_distance: np.ndarray) -> np.ndarray:
-    """Return the Euclidean distance of unit vectors from their cosine distance.
-
-    Parameters
-    ----------
-    cosine_distance : ndarray
-        ``1 - cosine``.
-
-    Returns
-    -------
-    ndarray
-        ``sqrt(2 * (1 - cosine))``, 0 where rounding made it negative.
-
-    Examples
-    --------
-    >>> chord(np.array([0.5, -1e-9])).tolist()
-    [1.0, 0.0]
-    """
+def _chord(cosine_distance: np.ndarray) -> np.ndarray:
+    """Return the Euclidean distance of unit vectors from their cosine distance."""
     return np.sqrt(2 * np.maximum(cosine_distance, 0))
 
 
-def neighbor_average(
+def _neighbor_average(
     indices: np.ndarray, distances: np.ndarray, probabilities: np.ndarray
 ) -> np.ndarray:
-    """Average neighbors' class probabilities with the graph's Gaussian weights.
-
-    Parameters
-    ----------
-    indices : ndarray of shape (m, k)
-        Neighbors of each new row.
-    distances : ndarray of shape (m, k)
-        Euclidean distances to them.
-    probabilities : ndarray of shape (n, K)
-        Class probabilities of the rows that can be neighbors.
-
-    Returns
-    -------
-    ndarray of shape (m, K)
-        Rows that sum to 1, float64.
-
-    Examples
-    --------
-    >>> neighbor_average(np.array([[0, 1]]), np.array([[1.0, 1.0]]), np.eye(2)).tolist()
-    [[0.5, 0.5]]
-    """
+    """Return neighbors' class probabilities, averaged with the Gaussian weights of the graph."""
     average = _weighted_average(indices, distances, probabilities)
     return average / average.sum(axis=1, keepdims=True)
 
@@ -230,7 +194,7 @@ def neighbor_average(
 def _weighted_average(
     indices: np.ndarray, distances: np.ndarray, probabilities: np.ndarray
 ) -> np.ndarray:
-    """Return what `neighbor_average` does, before rows are divided by their sums."""
+    """Return what `_neighbor_average` does, before rows are divided by their sums."""
     scale = np.maximum(distances.max(axis=1, keepdims=True), 1e-12)
     weights = np.exp(-4 * (distances / scale) ** 2).astype(np.float64)
     weights /= weights.sum(axis=1, keepdims=True)
