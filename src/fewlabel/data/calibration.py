@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
@@ -117,6 +116,9 @@ class Temperature:
         >>> scaling.apply([[0.99, 0.01]]).round(2).tolist()
         [[0.8, 0.2]]
         """
+        # Imported late, here and below: listing and labeling images should not wait for it.
+        from scipy.optimize import minimize_scalar
+
         logits, rows = _log_clipped(np.asarray(proba, dtype=np.float64)), np.arange(len(y))
 
         def objective(log_t: float) -> float:
@@ -206,6 +208,8 @@ class Scaling:
         >>> bool(abs(Scaling.fit(y, np.full((2000, 1), 0.99)).apply([[0.99]])[0, 0] - 0.8) < 0.03)
         True
         """
+        from scipy.optimize import minimize
+
         known = y >= 0
         odds, present = log_odds(proba)[known], y[known] == 1
 

@@ -6,9 +6,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.utils import assert_all_finite
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from fewlabel.errors import UsageError
 
@@ -46,6 +43,9 @@ def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
     labeled = y.astype(str) != "-1" if y.dtype.kind in "OUS" else y != -1
     if not labeled.any():
         raise UsageError(f"{who} needs at least one labelled row: every label is -1.")
+    # Imported late, here and below: listing and labeling images should not wait for scikit-learn.
+    from sklearn.utils.multiclass import check_classification_targets
+
     with warnings.catch_warnings():
         # One label a class is few, and no sign of a regression.
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
@@ -130,6 +130,9 @@ def _column(y: Any, n: int, who: str) -> np.ndarray:
     """Return one label an image, (n,), of whatever an estimator was given."""
     if y is None:
         raise UsageError(f"{who} requires y to be passed, but the target y is None.")
+    from sklearn.utils import assert_all_finite
+    from sklearn.utils.validation import column_or_1d
+
     labels = column_or_1d(y, warn=True)
     assert_all_finite(labels, input_name="y")
     if len(labels) != n:
