@@ -10,9 +10,9 @@ from fewlabel.semisupervised.acceptance import (
     PseudoLabels,
     _adaptive,
     _at_least,
+    _has_collapsed,
     _most_confident,
     _top_k,
-    has_collapsed,
 )
 
 ONE, SEVERAL = SingleLabel(), MultiLabel()
@@ -156,14 +156,14 @@ def test_experts_agree_by_a_rule(rule, expected):
 
 def test_a_collapse_is_one_class_that_is_not_so_common_among_the_labels():
     one = np.eye(10, dtype=bool)[np.zeros(200, dtype=int)]
-    assert has_collapsed(one, np.full(10, 0.1))
-    assert not has_collapsed(one, np.array([0.97] + 9 * [0.03 / 9]))
-    assert not has_collapsed(one[:5], np.full(10, 0.1))
-    assert not has_collapsed(np.eye(10, dtype=bool)[np.arange(200) % 2], np.full(10, 0.1))
+    assert _has_collapsed(one, np.full(10, 0.1))
+    assert not _has_collapsed(one, np.array([0.97] + 9 * [0.03 / 9]))
+    assert not _has_collapsed(one[:5], np.full(10, 0.1))
+    assert not _has_collapsed(np.eye(10, dtype=bool)[np.arange(200) % 2], np.full(10, 0.1))
 
 
 def test_pseudo_labels_of_classes_are_sure_of_all_labels():
-    found = PseudoLabels.of_classes(np.array([4]), np.array([1]), np.array([0.8]), 3)
+    found = PseudoLabels._of_classes(np.array([4]), np.array([1]), np.array([0.8]), 3)
     assert found.targets.tolist() == [[0, 1, 0]]
     assert found.mask.all()
     assert [part.tolist() for part in found.entries()] == [[4], [1], [pytest.approx(0.8)]]

@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from fewlabel.nets import NetworkClassifier
 from fewlabel.semisupervised import binary_heads
 from fewlabel.semisupervised.binary_heads import (
-    HeadScale,
     _balance_weights,
+    _HeadScale,
     _HeadSettings,
     _make_experts,
     _solve_heads,
@@ -87,17 +87,17 @@ def test_the_scale_undoes_the_balance():
     shares = np.full(10, 0.1)
     # Balanced heads: logits as if every class were half of all.
     evidence = np.where(np.eye(10)[codes] > 0, 2.0, -2.0) + rng.normal(0, 2, (2_000, 10))
-    scale = HeadScale.fit(evidence[:1_000], codes[:1_000], shares, balanced=True)
+    scale = _HeadScale.fit(evidence[:1_000], codes[:1_000], shares, balanced=True)
     scores = scale(evidence[1_000:])
     truth = np.eye(10)[codes[1_000:]]
     assert scores.mean() == pytest.approx(0.1, abs=0.02)
     sure = scores > 0.6
     assert truth[sure].mean() == pytest.approx(scores[sure].mean(), abs=0.08)
-    raw = HeadScale(np.zeros(10))(evidence[1_000:])
+    raw = _HeadScale(np.zeros(10))(evidence[1_000:])
     assert raw.mean() > 0.2
 
 
 def test_few_held_out_labels_leave_the_scale_alone():
-    scale = HeadScale.fit(np.empty((0, 2)), np.empty(0, int), np.array([0.5, 0.5]), balanced=True)
+    scale = _HeadScale.fit(np.empty((0, 2)), np.empty(0, int), np.array([0.5, 0.5]), balanced=True)
     assert (scale.slope, scale.offset) == (1.0, 0.0)
     np.testing.assert_allclose(scale.log_odds, 0)

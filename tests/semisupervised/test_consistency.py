@@ -196,12 +196,12 @@ def test_propagated_labels_are_learned_from(small):
     np.testing.assert_array_equal(silent.predict_proba(images), without.predict_proba(images))
 
 
-def test_classes_may_be_texts_images_coloured_and_all_of_them_labelled(small):
+def test_classes_may_be_texts_images_colored_and_all_of_them_labeled(small):
     images, truth, _ = small
-    colour = np.repeat(images[..., None], 3, axis=3)
+    color = np.repeat(images[..., None], 3, axis=3)
     names = np.array([f"digit {label}" for label in truth])
-    model = ConsistencyTraining(**QUICK).fit(colour, names)
-    assert set(model.predict(colour)) <= set(names)
+    model = ConsistencyTraining(**QUICK).fit(color, names)
+    assert set(model.predict(color)) <= set(names)
 
 
 def test_the_same_seed_gives_the_same_model_and_a_clone_is_not_fitted(small):

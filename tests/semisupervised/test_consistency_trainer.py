@@ -91,7 +91,7 @@ def test_autocast_does_not_hand_the_teachers_weights_to_the_learner():
     assert missing == []
 
 
-def test_without_weight_the_unlabelled_images_change_no_gradient():
+def test_without_weight_the_unlabeled_images_change_no_gradient():
     def gradient(**changes):
         train = trainer(**changes)
         train.n_steps = 6

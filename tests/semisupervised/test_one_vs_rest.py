@@ -84,7 +84,7 @@ def test_the_rounds_add_up(model, digits):
 def test_the_ledger_holds_the_rounds_that_were_kept_and_no_later_one(digits, monkeypatch):
     X, y, _, _ = digits
     # The first round counts as the best: the second one is tried and not kept.
-    monkeypatch.setattr(rounds, "best_round", lambda task, y, by_round: min(1, len(by_round) - 1))
+    monkeypatch.setattr(rounds, "_best_round", lambda task, y, by_round: min(1, len(by_round) - 1))
     model = BinaryExperts(NETWORK, **QUICK).fit(X, y)
     assert len(model.rounds_) == 3
     assert model.rounds_[2].n_new > 0
@@ -247,7 +247,7 @@ def test_a_backbone_is_turned_into_experts(tints, tmp_path):
     model = BinaryExperts(network, **settings, checkpoint=tmp_path).fit(images, known)
     assert model.rounds_[1].outcome == "trained"
     assert model.predict_proba(images).shape == (72, 3)
-    # The experts have learnt what a tint is: theirs leave the trunk that they share.
+    # The experts have learned what a tint is: theirs leave the trunk that they share.
     votes = model.expert_proba(images)
     assert votes.shape == (72, 3)
     assert np.mean(votes.argmax(axis=1) == y) > 0.6
@@ -300,7 +300,7 @@ def test_a_class_without_labels_is_refused_by_name(digits):
 
 def test_experts_that_agree_on_nothing_stop_and_say_so(digits):
     _, y, _, _ = digits
-    # Noise: what is learnt of it by heart calibrates to next to nothing.
+    # Noise: what is learned of it by heart calibrates to next to nothing.
     noise = np.random.default_rng(0).normal(size=(len(y), 16)).astype(np.float32)
     model = BinaryExperts(NETWORK, **QUICK | {"threshold": 0.99}).fit(noise, y)
     assert model.n_rounds_ == 0

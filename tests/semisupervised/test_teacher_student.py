@@ -43,7 +43,7 @@ def model(digits):
 
 @pytest.fixture(scope="module")
 def pairs():
-    """Sums of a digit 0-4 beside a digit 5-9: 1,200 rows, 200 labelled, and 300 to test on."""
+    """Sums of a digit 0-4 beside a digit 5-9: 1,200 rows, 200 labeled, and 300 to test on."""
     X, truth = load_digits(return_X_y=True)
     rng = np.random.default_rng(0)
     low = rng.choice(np.flatnonzero(truth < 5), 1_500)
@@ -246,7 +246,7 @@ def test_pseudo_labels_that_do_not_help_are_left_and_it_says_so(digits, monkeypa
 
     def wrong(task, view, thresholds, agreement):
         turned = np.roll(view.proba, 1, axis=1).argmax(axis=1)
-        return PseudoLabels.of_classes(np.arange(len(turned)), turned, np.ones(len(turned)), 10)
+        return PseudoLabels._of_classes(np.arange(len(turned)), turned, np.ones(len(turned)), 10)
 
     monkeypatch.setattr(teacher_student, "_accept_agreed", wrong)
     model = TeacherStudent(NETWORK, **QUICK).fit(X, y)
@@ -269,7 +269,7 @@ def test_a_collapse_is_rolled_back(digits, monkeypatch):
 
     def all_to_one(task, view, thresholds, agreement):
         n = len(view.proba)
-        return PseudoLabels.of_classes(np.arange(n), np.zeros(n, int), np.ones(n), 10)
+        return PseudoLabels._of_classes(np.arange(n), np.zeros(n, int), np.ones(n), 10)
 
     monkeypatch.setattr(teacher_student, "_accept_agreed", all_to_one)
     model = TeacherStudent(NETWORK, **QUICK).fit(X, y)
@@ -277,7 +277,7 @@ def test_a_collapse_is_rolled_back(digits, monkeypatch):
     assert any("was rolled back" in note for note in model.notes_)
 
 
-def test_all_labelled_and_nothing_held_out(digits):
+def test_all_labeled_and_nothing_held_out(digits):
     X, y, _, _ = digits
     labeled = y >= 0
     few = QUICK | {"n_members": 2}
@@ -299,7 +299,7 @@ def test_images(digits):
         TeacherStudent(network).fit(images, y)
 
 
-def test_labels_that_cannot_be_learnt_are_named_and_bare_rows_counted(pairs):
+def test_labels_that_cannot_be_learned_are_named_and_bare_rows_counted(pairs):
     X, few, _, _ = pairs
     few = few.copy()
     few[:200, 3] = 0

@@ -1,4 +1,4 @@
-"""Train on labels and on what the model itself predicts for the unlabelled rows."""
+"""Train on labels and on what the model itself predicts for the unlabeled rows."""
 
 from __future__ import annotations
 

@@ -51,27 +51,10 @@ class PseudoLabels:
     confidence: np.ndarray
 
     @classmethod
-    def of_classes(
+    def _of_classes(
         cls, rows: np.ndarray, codes: np.ndarray, confidence: np.ndarray, n_classes: int
     ) -> PseudoLabels:
-        """Return pseudo-labels of one class a row.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (m,), int64
-            Rows.
-        codes : ndarray of shape (m,), int64
-            Class of each.
-        confidence : ndarray of shape (m,)
-            Probability of each class.
-        n_classes : int
-            Number of classes K.
-
-        Returns
-        -------
-        PseudoLabels
-            With hard targets.
-        """
+        """Return pseudo-labels of one class a row."""
         targets = one_hot(codes, n_classes)
         mask = np.ones(targets.shape, dtype=bool)
         return cls(rows, targets, mask, targets > 0, targets * confidence[:, None])
@@ -91,19 +74,8 @@ class PseudoLabels:
         """
         return replace(self, rows=pool[self.rows])
 
-    def take(self, places: np.ndarray) -> PseudoLabels:
-        """Return some of the rows.
-
-        Parameters
-        ----------
-        places : ndarray of shape (t,), int64
-            Positions, perhaps repeated.
-
-        Returns
-        -------
-        PseudoLabels
-            Pseudo-labels.
-        """
+    def _take(self, places: np.ndarray) -> PseudoLabels:
+        """Return some of the rows."""
         return PseudoLabels(*(part[places] for part in vars(self).values()))
 
     def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -276,28 +248,8 @@ class AgreementRule:
         return accepted, codes, first
 
 
-def has_collapsed(present: np.ndarray, shares: np.ndarray) -> bool:
-    """Return whether one class has swallowed nearly all pseudo-labels.
-
-    Parameters
-    ----------
-    present : ndarray of shape (m, K), bool
-        Pseudo-labels.
-    shares : ndarray of shape (K,)
-        Shares of the classes among the labels.
-
-    Returns
-    -------
-    bool
-        True if nearly all are of one class that is not so common among the labels.
-
-    Examples
-    --------
-    >>> has_collapsed(np.eye(10, dtype=bool)[np.zeros(100, int)], np.full(10, 0.1))
-    True
-    >>> has_collapsed(np.eye(10, dtype=bool)[np.arange(100) % 10], np.full(10, 0.1))
-    False
-    """
+def _has_collapsed(present: np.ndarray, shares: np.ndarray) -> bool:
+    """Return whether one class has swallowed nearly all pseudo-labels."""
     counts = present.sum(axis=0)
     if counts.sum() < _MIN_COLLAPSE:
         return False

@@ -7,30 +7,14 @@ from typing import Any, Protocol
 import numpy as np
 
 
-class PseudoLabelCallback(Protocol):
+class _PseudoLabelCallback(Protocol):
     """Watches the pseudo-labels of a training; nothing that it does is trained on."""
 
     def on_pseudo_labels(self, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
-        """See the pseudo-labels of one step.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (b,)
-            Which images of ``X`` they are for.
-        labels : ndarray of shape (b,)
-            Their classes.
-        weights : ndarray of shape (b,)
-            How much each counts, from 0 to 1.
-        """
+        """See the pseudo-labels of one step."""
 
     def on_epoch_end(self) -> dict[str, float]:
-        """Return figures for the history.
-
-        Returns
-        -------
-        dict of str to float
-            Figures by name.
-        """
+        """Return figures for the history."""
 
 
 class AcceptedPrecision:

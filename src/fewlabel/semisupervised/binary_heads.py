@@ -185,20 +185,8 @@ def _fits(network: Network, X: np.ndarray) -> bool:
 
 
 @dataclass(frozen=True)
-class HeadScale:
-    """Turns logits of balanced heads into calibrated probabilities.
-
-    A head that was trained with both sides weighing alike votes far too often where its class
-    is one of many. Its share among the labels is put back, then one slope and one offset for
-    all heads are fitted on labels that no head was trained on (Platt 1999).
-
-    Attributes
-    ----------
-    log_odds : ndarray of shape (K,)
-        Log odds of each class among the labels; zeros where the heads were not balanced.
-    slope, offset : float
-        Fitted on held-out labels.
-    """
+class _HeadScale:
+    """Turns logits of balanced heads into calibrated probabilities."""
 
     log_odds: np.ndarray
     slope: float = 1.0
@@ -207,25 +195,8 @@ class HeadScale:
     @classmethod
     def fit(
         cls, logits: np.ndarray, codes: np.ndarray, shares: np.ndarray, *, balanced: bool
-    ) -> HeadScale:
-        """Fit slope and offset.
-
-        Parameters
-        ----------
-        logits : ndarray of shape (m, K)
-            Logits of held-out rows; none leaves slope and offset as they are.
-        codes : ndarray of shape (m,)
-            Their classes.
-        shares : ndarray of shape (K,)
-            Shares of the classes among the labels that the heads were trained on.
-        balanced : bool
-            Whether the heads were.
-
-        Returns
-        -------
-        HeadScale
-            The scale.
-        """
+    ) -> _HeadScale:
+        """Fit slope and offset."""
         shares = np.clip(shares, 1e-4, 1 - 1e-4)
         log_odds = np.log(shares / (1 - shares)) if balanced else np.zeros(len(shares))
         if len(codes) < _MIN_TO_SCALE:
@@ -239,28 +210,11 @@ class HeadScale:
         return cls(log_odds, slope, float(model.intercept_[0]))
 
     def __call__(self, logits: np.ndarray) -> np.ndarray:
-        """Give calibrated probabilities.
-
-        Parameters
-        ----------
-        logits : ndarray of shape (n, K)
-            From the heads.
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-            Probability that the row is of the class, by each head alone; rows need not sum to 1.
-        """
+        """Give calibrated probabilities."""
         return np.asarray(expit(self.slope * (logits + self.log_odds) + self.offset))
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the numbers as JSON types.
-
-        Returns
-        -------
-        dict
-            ``log_odds``, ``slope`` and ``offset``.
-        """
+        """Give the numbers as JSON types."""
         return {
             "log_odds": self.log_odds.tolist(),
             "slope": self.slope,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from fewlabel.nets.loop import Progress
 from fewlabel.nets.settings import TrainSettings
 from fewlabel.nets.trained_network import TrainedNetwork
 from fewlabel.params import check_parameters, choice, integer, number
-from fewlabel.semisupervised.accepted_precision import PseudoLabelCallback
+from fewlabel.semisupervised.accepted_precision import _PseudoLabelCallback
 from fewlabel.semisupervised.consistency_rules import METHODS, _sharpen
 from fewlabel.semisupervised.consistency_trainer import _ConsistencySettings, _ConsistencyTrainer
 
@@ -28,11 +29,11 @@ _PROPAGATED_TEMPERATURE = 0.5
 
 
 class ConsistencyTraining(TrainedNetwork):
-    """A network that learns from a few labelled and many unlabelled images at once.
+    """A network that learns from a few labeled and many unlabeled images at once.
 
-    Each step, the averaged network labels unlabelled images that are changed weakly. The
+    Each step, the averaged network labels unlabeled images that are changed weakly. The
     network learns to give the same labels to the same images changed strongly, as far as a rule
-    counts them, and the known labels to labelled images.
+    counts them, and the known labels to labeled images.
 
     Parameters
     ----------
@@ -49,15 +50,15 @@ class ConsistencyTraining(TrainedNetwork):
     steps_per_epoch : int
         Steps after which the history grows and a checkpoint may be written.
     batch_size : int
-        Labelled images in a step.
+        Labeled images in a step.
     mu : int
-        Unlabelled images in a step for each labelled one.
+        Unlabeled images in a step for each labeled one.
     lambda_u : float
-        Weight of the unlabelled loss.
+        Weight of the unlabeled loss.
     threshold : float
         Least confidence, for FixMatch and FlexMatch.
     pseudo_labels : {"hard", "soft"}
-        The likeliest class alone, or all probabilities.
+        The most probable class alone, or all probabilities.
     temperature : float
         Soft pseudo-labels are sharpened by this; 1 leaves them as predicted.
     alignment : {"auto", "none", "uniform", "labels"}
@@ -71,8 +72,8 @@ class ConsistencyTraining(TrainedNetwork):
     weak, strong : str or Augmentation
         The two kinds of change, see `fewlabel.nets.augment`.
     flip : bool or "auto"
-        Whether changes given by name mirror images; ``"auto"`` mirrors colour images and leaves
-        grey ones, which may be digits or letters.
+        Whether changes given by name mirror images; ``"auto"`` mirrors color images and leaves
+        gray ones, which may be digits or letters.
     propagated_fraction : float
         Share of the steps in which the labels given as ``propagated`` fade out; more than 1
         keeps some of them to the end.
@@ -192,22 +193,22 @@ class ConsistencyTraining(TrainedNetwork):
         y: Any,
         *,
         propagated: Any = None,
-        callback: PseudoLabelCallback | None = None,
+        callback: _PseudoLabelCallback | None = None,
     ) -> ConsistencyTraining:
-        """Train on labelled and unlabelled images.
+        """Train on labeled and unlabeled images.
 
         Parameters
         ----------
         X : ndarray of shape (n, H, W) or (n, H, W, C), dtype uint8
-            All images. If every one is labelled, they stand for the unlabelled ones, too.
+            All images. If every one is labeled, they stand for the unlabeled ones, too.
         y : array-like of shape (n,)
-            Labels; -1 is unlabelled.
+            Labels; -1 is unlabeled.
         propagated : array-like of shape (n, n_classes), optional
             Class probabilities to start from, such as ``label_distributions_`` of
             `fewlabel.GraphPropagation`; columns in the order of the sorted classes. They are
             sharpened and weighted by their confidence, and make room for pseudo-labels in the
             first ``propagated_fraction`` of the steps. A row of zeros says nothing.
-        callback : PseudoLabelCallback, optional
+        callback : _PseudoLabelCallback, optional
             Watches the pseudo-labels, such as `fewlabel.semisupervised.AcceptedPrecision`, which
             compares them with the truth. It sees copies and changes nothing.
 
@@ -259,21 +260,11 @@ class ConsistencyTraining(TrainedNetwork):
                 f"The 'fairness' parameter of {_WHO} belongs to method='freematch'. Got method="
                 f"{self.method!r}: choose that method, or leave fairness at 0."
             )
-        alignment = self.alignment
-        if alignment == "auto":
-            alignment = "uniform" if self.method == "softmatch" else "none"
-        consistency = _ConsistencySettings(
-            method=self.method,
-            mu=self.mu,
-            lambda_u=self.lambda_u,
-            threshold=self.threshold,
-            temperature=0.0 if self.pseudo_labels == "hard" else self.temperature,
-            alignment=alignment,
-            fairness=self.fairness,
-            teacher=self.teacher,
-            propagated_fraction=self.propagated_fraction,
-            label_smoothing=self.label_smoothing,
-        )
+        own = {field.name: getattr(self, field.name) for field in fields(_ConsistencySettings)}
+        if self.pseudo_labels == "hard":
+            own["temperature"] = 0.0
+        if self.alignment == "auto":
+            own["alignment"] = "uniform" if self.method == "softmatch" else "none"
         settings = TrainSettings(
             n_epochs=max(1, round(self.n_steps / self.steps_per_epoch)),
             batch_size=self.batch_size,
@@ -283,7 +274,7 @@ class ConsistencyTraining(TrainedNetwork):
             seed=int(as_generator(self.random_state).integers(2**31)),
         )
         settings.check("ConsistencyTraining")
-        return settings, consistency
+        return settings, _ConsistencySettings(**own)
 
     def _change(self, X: np.ndarray, policy: str | Augmentation) -> Augmentation:
         mirrors = decide_flip(self.flip, X.shape[3] if X.ndim == 4 else 1)
@@ -300,7 +291,7 @@ class _Watch:
     """Names rows and classes as the caller of ``fit`` knows them."""
 
     def __init__(
-        self, callback: PseudoLabelCallback, rows: np.ndarray, classes: np.ndarray
+        self, callback: _PseudoLabelCallback, rows: np.ndarray, classes: np.ndarray
     ) -> None:
         self.callback, self.rows, self.classes = callback, rows, classes
 

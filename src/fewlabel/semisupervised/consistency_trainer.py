@@ -14,7 +14,7 @@ from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.batches import Batch, TrainingSet
 from fewlabel.nets.loop import Trainer
 from fewlabel.nets.losses import mean_loss, smooth_targets, soft_cross_entropy
-from fewlabel.semisupervised.accepted_precision import PseudoLabelCallback
+from fewlabel.semisupervised.accepted_precision import _PseudoLabelCallback
 from fewlabel.semisupervised.consistency_rules import (
     _Alignment,
     _fairness_loss,
@@ -41,7 +41,7 @@ class _ConsistencySettings:
 
 @dataclass(frozen=True)
 class _ConsistencyBatch(Batch):
-    """Labelled images, and unlabelled ones beside them."""
+    """Labeled images, and unlabeled ones beside them."""
 
     unlabeled: Batch
     rows: Tensor
@@ -82,7 +82,7 @@ class _ConsistencyTrainer(Trainer):
         consistency: _ConsistencySettings,
         class_shares: Tensor,
         steps_per_epoch: int,
-        observer: PseudoLabelCallback | None = None,
+        observer: _PseudoLabelCallback | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(network, *args, augment=weak, stage="consistency", **kwargs)
@@ -132,7 +132,7 @@ class _ConsistencyTrainer(Trainer):
         return super().train_step(step, batch)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Compute the loss of labelled and unlabelled images."""
+        """Compute the loss of labeled and unlabeled images."""
         assert isinstance(batch, _ConsistencyBatch)
         n, settings = len(batch), self.consistency
         weak = self.weak(torch.cat([batch.inputs, batch.unlabeled.inputs]), self.generator)

@@ -19,19 +19,8 @@ _FALLBACK = (0.9, 0.05)
 
 
 @dataclass(frozen=True, eq=False)
-class EnsembleView:
-    """What several models predict for the same rows.
-
-    Attributes
-    ----------
-    proba : ndarray of shape (n, K)
-        Mean probabilities.
-    votes : ndarray of shape (n, K)
-        Fraction of the models that decide for the label.
-    disagreement : ndarray of shape (n,)
-        Mutual information between the label and the model, in nats; summed over several labels.
-        0 where all models predict the same.
-    """
+class _EnsembleView:
+    """What several models predict for the same rows."""
 
     proba: np.ndarray
     votes: np.ndarray
@@ -54,7 +43,7 @@ class Thresholds:
     negative: np.ndarray
 
 
-def _combine(task: Task, probas: Iterable[np.ndarray]) -> EnsembleView:
+def _combine(task: Task, probas: Iterable[np.ndarray]) -> _EnsembleView:
     """Average what several models predict, one after the other."""
     total = votes = entropy = np.zeros(())
     n_models = 0
@@ -65,7 +54,7 @@ def _combine(task: Task, probas: Iterable[np.ndarray]) -> EnsembleView:
         n_models += 1
     mean = total / n_models
     spread = task.entropy(mean) - entropy / n_models
-    return EnsembleView(mean, votes / n_models, np.maximum(spread, 0))
+    return _EnsembleView(mean, votes / n_models, np.maximum(spread, 0))
 
 
 def _choose_thresholds(
@@ -89,7 +78,7 @@ def _choose_thresholds(
 
 
 def _accept_agreed(
-    task: Task, view: EnsembleView, thresholds: Thresholds, agreement: float
+    task: Task, view: _EnsembleView, thresholds: Thresholds, agreement: float
 ) -> PseudoLabels:
     """Accept what enough members agree on with enough confidence."""
     # Fractions such as 4 of 5 are not exact.

@@ -28,20 +28,27 @@ from fewlabel.semisupervised.base import (
 from fewlabel.semisupervised.binary_heads import (
     BALANCES,
     TRUNKS,
-    HeadScale,
     _head_logits,
+    _HeadScale,
     _HeadSettings,
     _make_experts,
 )
 from fewlabel.semisupervised.checkpoints import Checkpoints
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
 from fewlabel.semisupervised.models import _Models, _Training
-from fewlabel.semisupervised.rounds import COLLAPSED, NOTHING, Round, Track, run_rounds
+from fewlabel.semisupervised.rounds import COLLAPSED, NOTHING, Round, _notes, _Track, run_rounds
 
 Multiclass = NetworkClassifier | FineTuning
 
 _WHO = "BinaryExperts"
 _OF_FOLDS = 5
+_NOTHING = (
+    "the experts agreed on nothing: the last network is kept. Label more, or lower the threshold."
+)
+_TWO_CLASSES = (
+    "There are two classes: one expert suffices to tell them apart, the other one votes for the "
+    "opposite."
+)
 _OPEN = number(0, 1, closed="neither")
 
 
@@ -105,7 +112,7 @@ class BinaryExperts(SemiSupervisedClassifier):
         The final multi-class network, which predicts.
     experts_ : Network or None
         The experts of the last round that was kept; None where no round was.
-    scale_ : HeadScale or None
+    scale_ : _HeadScale or None
         Calibrates them.
     n_rounds_ : int
         Rounds that were kept; 0 is training without pseudo-labels.
@@ -249,12 +256,14 @@ class BinaryExperts(SemiSupervisedClassifier):
         self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
         self.val_accuracy_ = chosen.accuracy
         self.rounds_: list[Round] = tracks[0].rounds
-        self.notes_ = self._notes()
+        self.notes_ = _notes(self.rounds_, chosen.best, _NOTHING)
+        if len(self.classes_) == 2:
+            self.notes_.insert(0, _TWO_CLASSES)
         self.ledger_: PseudoLabelLedger = tracks[0].ledger(chosen.best)
         self.accepted_ = [_classes_of(pseudo) for pseudo in tracks[0].accepted]
         kept = tracks[0].experts.get(chosen.best)
         self.experts_: Network | None = None if kept is None else kept[0]
-        self.scale_: HeadScale | None = None if kept is None else kept[1]
+        self.scale_: _HeadScale | None = None if kept is None else kept[1]
         self._measure_votes(tracks[0])
         self.multiclass_ = tracks[0].finish(chosen.best)
         return self
@@ -319,30 +328,6 @@ class BinaryExperts(SemiSupervisedClassifier):
         )
         return _ExpertTrack(self, y, held, models, template, heads, rule)
 
-    def _notes(self) -> list[str]:
-        notes, last = [], self.rounds_[-1]
-        if len(self.classes_) == 2:
-            notes.append(
-                "There are two classes: one expert suffices to tell them apart, the other one "
-                "votes for the opposite."
-            )
-        if last.outcome == NOTHING:
-            notes.append(
-                f"In round {last.round} the experts agreed on nothing: the last network is "
-                "kept. Label more, or lower the threshold."
-            )
-        elif last.outcome == COLLAPSED:
-            notes.append(
-                f"In round {last.round} one class swallowed nearly all of "
-                f"{last.n_accepted:,} pseudo-labels: the round was rolled back."
-            )
-        if not self.helped_:
-            notes.append(
-                "The experts' pseudo-labels did not help: the network trained without them does "
-                "at least as well on held-out labels and is kept."
-            )
-        return notes
-
     def _measure_votes(self, track: _ExpertTrack) -> None:
         """Let experts vote for the labels that none of them was trained on."""
         n_classes = len(self.classes_)
@@ -359,7 +344,7 @@ class BinaryExperts(SemiSupervisedClassifier):
         self.confusion_ = table / np.maximum(counts, 1)[:, None]
 
 
-class _ExpertTrack(Track):
+class _ExpertTrack(_Track):
     """Experts are made of the network, agree, and the network is trained further."""
 
     def __init__(
@@ -375,7 +360,7 @@ class _ExpertTrack(Track):
         super().__init__(settings.task_, y, held, models)
         self.settings, self.template = settings, template
         self.heads, self.rule = heads, rule
-        self.experts: dict[int, tuple[Network, HeadScale]] = {}
+        self.experts: dict[int, tuple[Network, _HeadScale]] = {}
         self.rejected = np.empty(0, dtype=np.int64)
 
     def accept(self, number: int) -> PseudoLabels:
@@ -383,7 +368,7 @@ class _ExpertTrack(Track):
         scores = scale(_head_logits(experts, self.models.X[self.pool]))
         accepted, codes, confidence = self.rule.accept(scores, self.proba[self.pool])
         self.rejected = codes[~accepted]
-        return PseudoLabels.of_classes(
+        return PseudoLabels._of_classes(
             self.pool[accepted], codes[accepted], confidence[accepted], self.n_classes
         )
 
@@ -428,7 +413,7 @@ class _ExpertTrack(Track):
         template.set_params(warm_start=True, n_epochs=n_epochs, min_steps=1)
         return _Training(name, template, **sample, former=former)
 
-    def _experts(self, number: int) -> tuple[Network, HeadScale]:
+    def _experts(self, number: int) -> tuple[Network, _HeadScale]:
         """Return the experts of a round; those that an interrupted run has made are kept."""
         checkpoints, name = self.models.checkpoints, f"experts-{number}"
         kept = checkpoints.get(name)
@@ -442,7 +427,7 @@ class _ExpertTrack(Track):
             seed=self.models.seed * 1_009 + number,
             checkpoint=checkpoints.file(name),
         )
-        scale = HeadScale.fit(
+        scale = _HeadScale.fit(
             _head_logits(experts, self.models.X[self.held]),
             self.y[self.held],
             self.shares,
@@ -453,7 +438,7 @@ class _ExpertTrack(Track):
         return experts, scale
 
 
-def load_experts(folder: str | Path) -> tuple[Network, HeadScale]:
+def load_experts(folder: str | Path) -> tuple[Network, _HeadScale]:
     """Read the experts of a round.
 
     Parameters
@@ -465,7 +450,7 @@ def load_experts(folder: str | Path) -> tuple[Network, HeadScale]:
     -------
     experts : Network
         Its outputs are logits, one for each class against all others.
-    scale : HeadScale
+    scale : _HeadScale
         Calibrates them.
 
     Raises
@@ -481,12 +466,12 @@ def load_experts(folder: str | Path) -> tuple[Network, HeadScale]:
     return _restore(bundle.arrays, bundle.meta)
 
 
-def _restore(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> tuple[Network, HeadScale]:
+def _restore(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> tuple[Network, _HeadScale]:
     import torch
 
     network, _ = network_from_state(arrays, meta["network"], torch.device("cpu"))
     numbers = meta["scale"]
-    return network, HeadScale(np.array(numbers["log_odds"]), numbers["slope"], numbers["offset"])
+    return network, _HeadScale(np.array(numbers["log_odds"]), numbers["slope"], numbers["offset"])
 
 
 def _classes_of(pseudo: PseudoLabels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

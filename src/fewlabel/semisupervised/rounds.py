@@ -1,7 +1,7 @@
 """Rounds: accept pseudo-labels, train on them, predict, and all of it again.
 
 Self-training, binary experts and teacher and student differ in what they accept and in what they
-train on: that is a `Track`. All else is the same loop.
+train on: that is a `_Track`. All else is the same loop.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from fewlabel.data.task import Task
 from fewlabel.evaluate import choose_candidate
-from fewlabel.semisupervised.acceptance import PseudoLabels, has_collapsed
+from fewlabel.semisupervised.acceptance import PseudoLabels, _has_collapsed
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
 from fewlabel.semisupervised.models import _Models, _Training
 
@@ -69,20 +69,8 @@ class Round:
         return figures | figures.pop("extra")
 
 
-class Track(ABC):
-    """The rounds of one method on one set of labels: what is accepted, and what is trained.
-
-    Parameters
-    ----------
-    task : Task
-        One label a row, or several.
-    y : ndarray of shape (n,) or (n, K)
-        All labels.
-    held : ndarray of shape (h,)
-        Labeled rows that are held out, to measure each round.
-    models : _Models
-        Trains models.
-    """
+class _Track(ABC):
+    """The rounds of one method on one set of labels: what is accepted, and what is trained."""
 
     def __init__(self, task: Task, y: np.ndarray, held: np.ndarray, models: _Models) -> None:
         self.task, self.models = task, models
@@ -96,77 +84,27 @@ class Track(ABC):
         counts = present[self.labeled].sum(axis=0)
         self.shares = counts / counts.sum() if counts.any() else counts
         none = np.empty(0, dtype=np.int64)
-        self.accepted = [PseudoLabels.of_classes(none, none, np.empty(0), self.n_classes)]
+        self.accepted = [PseudoLabels._of_classes(none, none, np.empty(0), self.n_classes)]
         self.proba = np.empty((0, self.n_classes), dtype=np.float32)
         self.rounds: list[Round] = []
         self._ledger = PseudoLabelLedger()
 
     @abstractmethod
     def accept(self, number: int) -> PseudoLabels:
-        """Return the pseudo-labels of a round from 1, chosen among all rows of the pool anew.
-
-        Parameters
-        ----------
-        number : int
-            Number of the round.
-
-        Returns
-        -------
-        PseudoLabels
-            With row numbers.
-        """
+        """Return the pseudo-labels of a round from 1, chosen among all rows of the pool anew."""
 
     @abstractmethod
     def training(self, number: int, pseudo: PseudoLabels) -> _Training:
-        """Return what a round trains, and on what.
-
-        Parameters
-        ----------
-        number : int
-            Number of the round; 0 has no pseudo-labels.
-        pseudo : PseudoLabels
-            Pseudo-labels.
-
-        Returns
-        -------
-        _Training
-            Name, model and sample.
-        """
+        """Return what a round trains, and on what."""
 
     def figures(self, pseudo: PseudoLabels) -> dict[str, Any]:
-        """Return figures of a round that only this method has.
-
-        Parameters
-        ----------
-        pseudo : PseudoLabels
-            What was accepted.
-
-        Returns
-        -------
-        dict
-            For ``Round.extra``.
-        """
+        """Return figures of a round that only this method has."""
         return {}
 
     def sample(
         self, labeled: np.ndarray, pseudo: PseudoLabels, weight: float
     ) -> dict[str, np.ndarray]:
-        """Return labeled and pseudo-labeled rows as a `Training` takes them.
-
-        Parameters
-        ----------
-        labeled : ndarray of shape (l,)
-            Labeled rows, perhaps repeated; labels of those that are held out count here, too.
-        pseudo : PseudoLabels
-            Pseudo-labels.
-        weight : float
-            Weight of each of them beside a label's 1.
-
-        Returns
-        -------
-        dict of str to ndarray
-            ``rows``, ``targets``, ``mask`` and ``weights``.
-        """
+        """Return labeled and pseudo-labeled rows as a `Training` takes them."""
         return {
             "rows": np.concatenate([labeled, pseudo.rows]),
             "targets": np.concatenate([self.targets[labeled], pseudo.targets]),
@@ -175,18 +113,7 @@ class Track(ABC):
         }
 
     def ledger(self, number: int) -> PseudoLabelLedger:
-        """Return the ledger of the rounds up to one: what later ones assumed is in no model.
-
-        Parameters
-        ----------
-        number : int
-            The last round that is kept.
-
-        Returns
-        -------
-        PseudoLabelLedger
-            Every label that these rounds assumed present.
-        """
+        """Return the ledger of the rounds up to one: what later ones assumed is in no model."""
         ledger = PseudoLabelLedger()
         for k, pseudo in enumerate(self.accepted[1 : number + 1], start=1):
             ledger.enter(k, *pseudo.entries())
@@ -197,7 +124,7 @@ class Track(ABC):
             return TRAINED
         if not len(pseudo.rows):
             return NOTHING
-        return COLLAPSED if has_collapsed(pseudo.present, self.shares) else TRAINED
+        return COLLAPSED if _has_collapsed(pseudo.present, self.shares) else TRAINED
 
     def _record(self, number: int, pseudo: PseudoLabels, outcome: str, start: float) -> None:
         """Enter a round into the ledger and the records; what was rolled back changes nothing."""
@@ -229,18 +156,8 @@ class Track(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """What rounds led to.
-
-    Attributes
-    ----------
-    best : int
-        The round to keep; 0 is training on the labels without pseudo-labels.
-    accuracy : ndarray of shape (rounds,)
-        Accuracy on all held-out labels by round; empty without such labels.
-    proba : ndarray of shape (h, K)
-        Predictions of the held-out rows in the best round, in the order of their row numbers.
-    """
+class _Outcome:
+    """What rounds led to."""
 
     best: int
     accuracy: np.ndarray
@@ -248,13 +165,13 @@ class Outcome:
 
 
 def run_rounds(
-    tracks: Sequence[Track], *, max_rounds: int, patience: int | None = None, leave: Any = ()
-) -> Outcome:
+    tracks: Sequence[_Track], *, max_rounds: int, patience: int | None = None, leave: Any = ()
+) -> _Outcome:
     """Run tracks in step, such as folds, until held-out labels gain no more; choose a round.
 
     Parameters
     ----------
-    tracks : sequence of Track
+    tracks : sequence of _Track
         Tracks of the same rows, each without its own held-out labels.
     max_rounds : int
         Most rounds behind the one without pseudo-labels.
@@ -265,7 +182,7 @@ def run_rounds(
 
     Returns
     -------
-    Outcome
+    _Outcome
         The round to keep. Without held-out labels it is the last one.
     """
     task, y = tracks[0].task, tracks[0].y
@@ -289,7 +206,7 @@ def run_rounds(
             best = number
             continue
         scored = y[held[order][counted]]
-        best = best_round(task, scored, [proba[counted] for proba in by_round])
+        best = _best_round(task, scored, [proba[counted] for proba in by_round])
         if patience is not None and number - best >= patience:
             break
     accuracy = [
@@ -297,37 +214,33 @@ def run_rounds(
         for proba in by_round
         if counted.any()
     ]
-    return Outcome(best, np.array(accuracy), by_round[best].astype(np.float64))
+    return _Outcome(best, np.array(accuracy), by_round[best].astype(np.float64))
 
 
-def best_round(task: Task, y: np.ndarray, by_round: Sequence[np.ndarray]) -> int:
-    """Return the round that predicts held-out labels best.
-
-    They are few: among rounds that are as accurate within the error, the one with the least log
-    loss once calibrated is taken; see `fewlabel.evaluate.choose_candidate`.
-
-    Parameters
-    ----------
-    task : Task
-        One label a row, or several.
-    y : ndarray of shape (h,) or (h, K)
-        Held-out labels.
-    by_round : sequence of ndarray of shape (h, K)
-        Predictions of each round.
-
-    Returns
-    -------
-    int
-        Number of the round.
-
-    Examples
-    --------
-    >>> from fewlabel.data.task import SingleLabel
-    >>> y, right = np.arange(20) % 2, 0.9 * np.eye(2)[np.arange(20) % 2] + 0.05
-    >>> best_round(SingleLabel(), y, [1 - right, right])
-    1
-    """
+def _best_round(task: Task, y: np.ndarray, by_round: Sequence[np.ndarray]) -> int:
+    """Return the round that predicts held-out labels best."""
     if len(by_round) == 1:
         return 0
     named = {str(number): proba for number, proba in enumerate(by_round)}
     return int(choose_candidate(task, y, named).name)
+
+
+def _notes(rounds: Sequence[Round], best: int, nothing: str) -> list[str]:
+    """Return what the user must know of rounds; ``nothing`` is what ends them and what to do."""
+    notes, last = [], rounds[-1]
+    if last.outcome == NOTHING:
+        notes.append(f"In round {last.round} {nothing}")
+    elif last.outcome == COLLAPSED:
+        notes.append(
+            f"In round {last.round} one class swallowed nearly all of {last.n_accepted:,} "
+            "pseudo-labels: the round was rolled back."
+        )
+    n_trained = last.round - (last.outcome != TRAINED)
+    if n_trained and not best:
+        notes.append(
+            "The pseudo-labels did not help: the network trained without them does at least as "
+            "well on held-out labels and is kept."
+        )
+    elif best < n_trained:
+        notes.append(f"Round {best} does best on held-out labels: those after it are left.")
+    return notes

@@ -25,7 +25,7 @@ from fewlabel.semisupervised.base import (
 )
 from fewlabel.semisupervised.checkpoints import Checkpoints
 from fewlabel.semisupervised.models import Progress, _Models, _Training
-from fewlabel.semisupervised.rounds import Round, Track, run_rounds
+from fewlabel.semisupervised.rounds import Round, _Track, run_rounds
 
 _NOT_ABOUT = ("checkpoint", "progress", "max_rounds", "patience")
 
@@ -257,7 +257,7 @@ class SelfTraining(SemiSupervisedClassifier):
         return template.set_params(n_epochs=self.start_epoch, min_steps=1)
 
 
-class _SelfTrack(Track):
+class _SelfTrack(_Track):
     """Accept what the model of the round before is confident of."""
 
     def __init__(

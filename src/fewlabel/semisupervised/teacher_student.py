@@ -28,20 +28,24 @@ from fewlabel.semisupervised.base import (
 from fewlabel.semisupervised.checkpoints import Checkpoints
 from fewlabel.semisupervised.ensemble import (
     AUTO,
-    EnsembleView,
     Thresholds,
     _accept_agreed,
     _choose_thresholds,
     _combine,
+    _EnsembleView,
 )
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
 from fewlabel.semisupervised.models import _Models, _predict_classes, _seed_of, _Training
-from fewlabel.semisupervised.rounds import COLLAPSED, NOTHING, Outcome, Round, Track, run_rounds
+from fewlabel.semisupervised.rounds import Round, _notes, _Outcome, _Track, run_rounds
 
 _WHO = "TeacherStudent"
 _MEMBERS = 5
 _MAX_HELD = 2_000
 _BEHIND = 0.5
+_NOTHING = (
+    "nothing was accepted of the unlabeled rows: the last student is kept. Label more, or lower "
+    "agreement or precision."
+)
 _NOT_ABOUT = ("checkpoint", "progress", "max_rounds")
 _FRACTION = [number(0, 1, closed="right")]
 _THRESHOLD = {"threshold": [choice([AUTO]), number(0, 1, closed="neither"), "array-like"]}
@@ -300,7 +304,7 @@ class TeacherStudent(SemiSupervisedClassifier):
         """
         return self._ensemble(X).disagreement
 
-    def _ensemble(self, X: Any) -> EnsembleView:
+    def _ensemble(self, X: Any) -> _EnsembleView:
         check_is_fitted(self, "student_")
         rows, models = _check_rows(self, X), self._models
         return _combine(
@@ -362,7 +366,7 @@ class TeacherStudent(SemiSupervisedClassifier):
             found.append(np.broadcast_to(numbers, self.classes_.shape))
         return Thresholds(*found)
 
-    def _keep(self, track: _TeacherTrack, chosen: Outcome) -> None:
+    def _keep(self, track: _TeacherTrack, chosen: _Outcome) -> None:
         self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
         self.rounds_: list[Round] = track.rounds
         self.ensemble_accuracy_ = track.ensemble_accuracy
@@ -371,30 +375,9 @@ class TeacherStudent(SemiSupervisedClassifier):
         self.val_proba_ = chosen.proba
         self.ledger_: PseudoLabelLedger = track.ledger(chosen.best)
         self._members = track.names
-        last, n_trained = self.rounds_[-1], len(self.rounds_) - 1
         if not len(track.pool):
-            self.notes_.append("No row is unlabeled: the student is trained without pseudo-labels.")
-        if last.outcome == NOTHING:
-            self.notes_.append(
-                f"In round {last.round} nothing was accepted of the unlabeled rows: the last "
-                "student is kept. Label more, or lower agreement or precision."
-            )
-        elif last.outcome == COLLAPSED:
-            self.notes_.append(
-                f"In round {last.round} one class swallowed nearly all of "
-                f"{last.n_accepted:,} pseudo-labels: the round was rolled back."
-            )
-        n_trained -= last.outcome in (NOTHING, COLLAPSED)
-        if n_trained and not self.helped_:
-            self.notes_.append(
-                "The teacher's pseudo-labels did not help: the network trained without them does "
-                "at least as well on held-out labels and is kept."
-            )
-        elif self.n_rounds_ < n_trained:
-            self.notes_.append(
-                f"Round {self.n_rounds_} does best on held-out labels: the students after it "
-                "are left."
-            )
+            self.notes_.append("No row is unlabeled: the student is trained on the given labels.")
+        self.notes_ += _notes(self.rounds_, chosen.best, _NOTHING)
         kept = self.rounds_[self.n_rounds_].accuracy
         if kept is not None and self.ensemble_accuracy_ is not None:
             behind = 100 * (self.ensemble_accuracy_ - kept)
@@ -406,7 +389,7 @@ class TeacherStudent(SemiSupervisedClassifier):
                 )
 
 
-class _TeacherTrack(Track):
+class _TeacherTrack(_Track):
     """The members teach a student, and the student teaches the next."""
 
     def __init__(
@@ -453,7 +436,7 @@ class _TeacherTrack(Track):
             student = self.proba[self.pool]
             teacher = self._view(before, self.pool).proba
             both = _combine(self.task, [student, teacher])
-            view = EnsembleView(student.astype(np.float64), both.votes, both.disagreement)
+            view = _EnsembleView(student.astype(np.float64), both.votes, both.disagreement)
         found = _accept_agreed(self.task, view, self.thresholds, self.settings.agreement)
         return found.at(self.pool)
 
@@ -485,7 +468,7 @@ class _TeacherTrack(Track):
         n_labeled = max(len(labeled), round(share / (1 - share) * n_pseudo))
         if self.settings.sample == "bootstrap":
             taken = rng.choice(labeled, n_labeled)
-            pseudo = pseudo.take(rng.integers(n_pseudo, size=n_pseudo))
+            pseudo = pseudo._take(rng.integers(n_pseudo, size=n_pseudo))
         else:
             taken = np.resize(labeled, n_labeled)
         sample = self.sample(taken, pseudo, self.settings.pseudo_weight)
@@ -498,7 +481,7 @@ class _TeacherTrack(Track):
         groups = [self.labeled[strata == code] for code in np.unique(strata)]
         return np.concatenate([rng.choice(group, len(group)) for group in groups])
 
-    def _view(self, names: list[str], rows: np.ndarray) -> EnsembleView:
+    def _view(self, names: list[str], rows: np.ndarray) -> _EnsembleView:
         return _combine(self.task, (self.models.proba(name)[rows] for name in names))
 
     def _accuracy(self, proba: np.ndarray) -> float:
