@@ -26,6 +26,7 @@ SHORT = (
     *(f"fewlabel.data.task.{name}" for name in ("Task.", "SingleLabel", "MultiLabel")),
     *(f"fewlabel.nets.batches.{name}." for name in ("Batch", "TrainingSet")),
     *(f"fewlabel.evaluate.candidate.{name}." for name in ("Problem", "Fitted", "Candidate")),
+    "fewlabel.evaluate.learning_curve.LearningCurve.",
     "fewlabel.nets.loop.Trainer.",
     "fewlabel.nets.network.Network.",
 )

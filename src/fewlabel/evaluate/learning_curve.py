@@ -107,35 +107,13 @@ class LearningCurve:
         return self.gain.expected >= _WORTH_IT
 
     def at(self, n: float) -> CurveValue:
-        """Predict the accuracy with some number of labels.
-
-        Parameters
-        ----------
-        n : float
-            Number of labels, above 0. Far from the labels there are, the interval is a guess.
-
-        Returns
-        -------
-        CurveValue
-            Expected accuracy and its interval.
-
-        Raises
-        ------
-        UsageError
-            If ``n`` is not above 0.
-        """
+        """Return the accuracy with n labels, n above 0; far from ``n_now`` it is a guess."""
         if not n > 0:
             raise UsageError(f"The number of labels must be above 0. Got {n!r} instead.")
         return _interval(1 - _errors_at(self.draws, n / self.n_now), self.weights, self.level)
 
     def in_words(self) -> str:
-        """Return what more labels would bring, in one or two sentences.
-
-        Returns
-        -------
-        str
-            Plain words.
-        """
+        """Return what more labels would bring, in one or two sentences."""
         low, high = (f"{100 * value:.1f} %" for value in (self.low, self.high))
         text = (
             f"With {self.next_n:,} labels, twice as many, about {100 * self.expected:.1f} % would "
@@ -148,13 +126,7 @@ class LearningCurve:
         return f"{text} Twice the labels are hardly worth it: a gain of {points} points."
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the curve in a form that JSON takes.
-
-        Returns
-        -------
-        dict
-            Points, what is expected now and with twice the labels, the gain, and a sentence.
-        """
+        """Return the curve as JSON types."""
         return {
             "n_labeled": [round(float(n), 2) for n in self.n_labeled],
             "accuracies": [round(float(a), 6) for a in self.accuracies],
