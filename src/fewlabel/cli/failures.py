@@ -113,7 +113,8 @@ def _usage_text(error: Any) -> str:
     # Some versions of Typer put the name of the inner exception into the message.
     text = one_line(error.format_message()).replace(": Value error, ", ": ").rstrip(".")
     ctx = getattr(error, "ctx", None)
-    return f"{text}. See `{ctx.command_path if ctx else 'fewlabel'} --help`."
+    end = "" if text.endswith("?") else "."
+    return f"{text}{end} See `{ctx.command_path if ctx else 'fewlabel'} --help`."
 
 
 def drop_closed_pipes() -> None:
