@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pyarrow.parquet
 import pytest
+from fewlabel.semisupervised.graph_student import StudentSettings
 
 from fewlabel.data import Labels, labels_from_truth, load_images
 from fewlabel.pipeline import FitSettings, extract_features, fit_images
 from fewlabel.runs.folder import load_run, save_run
 from fewlabel.semisupervised import search
-from fewlabel.semisupervised.graph_student import StudentSettings
 from fewlabel.semisupervised.one_vs_rest import load_experts
 
 QUICK = functools.partial(StudentSettings, "cnn", n_steps=45, batch_size=64, augment="weak")

@@ -11,9 +11,8 @@ import numpy as np
 
 from fewlabel.compute import peak_rss_mb
 from fewlabel.data import Labels, Task
-from fewlabel.evaluate import AccuracyEstimate, Choice, LearningCurve
+from fewlabel.evaluate import AccuracyEstimate, Choice, Fitted, LearningCurve
 from fewlabel.features.extract import Features
-from fewlabel.graph.classifier import FewLabelClassifier
 from fewlabel.model import Model
 from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
@@ -70,9 +69,13 @@ class FitResult:
         What predicts images.
     features : Features
         Rows that the model's classifier was fitted on, and the extractor that makes them.
-    main : FewLabelClassifier
-        The classifier on features that no network was trained for; the model's own where no
-        networks were kept.
+    main : Fitted
+        The best candidate on features that no network was trained for; the model's own where no
+        other was kept.
+    baseline : Fitted
+        The supervised baseline on those features.
+    propagated : ndarray of shape (n, K)
+        What the graph alone predicts for all images, whatever was kept.
     method : str
         The candidate that was kept.
     proba : ndarray of shape (n, K)
@@ -122,7 +125,9 @@ class FitResult:
     labels: Labels
     model: Model
     features: Features
-    main: FewLabelClassifier
+    main: Fitted
+    baseline: Fitted
+    propagated: np.ndarray
     method: str
     proba: np.ndarray
     origin: np.ndarray
@@ -161,20 +166,9 @@ class FitResult:
         return self.task.confidence(self.proba)
 
     @property
-    def propagated(self) -> np.ndarray:
-        """What the graph alone predicts, whatever was kept; shape (n, K)."""
-        return self._widen(self.main.propagated_)
-
-    @property
     def chosen_settings(self) -> dict[str, Any]:
         """Settings that cross-fitting chose."""
-        return dict(self.model_classifier.settings_)
-
-    @property
-    def model_classifier(self) -> Any:
-        """The model's classifier, as it was fitted."""
-        classifier: Any = self.model.classifier
-        return classifier
+        return self.model.fitted.settings
 
     def supervised_proba(self) -> np.ndarray:
         """Predict all images by the supervised baseline.
@@ -184,7 +178,7 @@ class FitResult:
         ndarray of shape (n, K)
             Not calibrated.
         """
-        return self._widen(self.model_classifier.supervised_proba(self.features.rows))
+        return self.model.widen(self.baseline.proba)
 
     def summary(self) -> dict[str, Any]:
         """Return the result in a form that JSON takes.
@@ -220,6 +214,3 @@ class FitResult:
             "peak_rss_mb": round(self.peak_rss_mb, 1),
             "warnings": self.warnings,
         }
-
-    def _widen(self, proba: np.ndarray) -> np.ndarray:
-        return self.model.widen(proba)

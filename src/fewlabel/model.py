@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from fewlabel.data import ImageSet, Task
+from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import task_named
 from fewlabel.errors import ModelFormatError
-from fewlabel.evaluate import AccuracyEstimate
+from fewlabel.evaluate import AccuracyEstimate, Fitted
 from fewlabel.features.choose import FeatureExtractor, extractor_from_state
 from fewlabel.features.pixels import Progress
-from fewlabel.graph.classifier import FewLabelClassifier
+from fewlabel.semisupervised.search import find_candidate
 
 State = tuple[dict[str, np.ndarray], dict[str, Any]]
-
-
-class RowClassifier(Protocol):
-    """What turns rows into calibrated probabilities: a `FewLabelClassifier`, or a network."""
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """Positions of the columns among the model's classes."""
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return probabilities of shape (m, k)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +75,7 @@ class Prediction:
 
 
 class Model:
-    """Extractor and calibrated classifier: the one thing that predicts images.
+    """Extractor, fitted candidate, calibration and all classes: what predicts images.
 
     Parameters
     ----------
@@ -92,11 +83,15 @@ class Model:
         Whether an image has one label or may have several.
     extractor : FeatureExtractor
         What turns images into rows.
-    classifier : FewLabelClassifier
-        What turns rows into calibrated probabilities. Its classes are positions in ``classes``:
-        a class that only the audit holds has none, and gets probability 0.
+    fitted : Fitted
+        The candidate that turns rows into probabilities, which are not calibrated yet.
+    calibration : Calibration
+        Fitted on images that the classifier had not seen.
     classes : tuple of str
         Names of all classes.
+    columns : sequence of int
+        Position in ``classes`` of each column that the candidate predicts: a class that only
+        the audit holds has none, and gets probability 0.
     meta : dict
         What is saved beside the model: the estimate, the white level of 16-bit images.
     """
@@ -105,14 +100,18 @@ class Model:
         self,
         task: Task,
         extractor: FeatureExtractor,
-        classifier: RowClassifier,
+        fitted: Fitted,
+        calibration: Calibration,
         classes: tuple[str, ...],
+        columns: Sequence[int] | np.ndarray,
         meta: dict[str, Any] | None = None,
     ) -> None:
         self.task = task
         self.extractor = extractor
-        self.classifier = classifier
+        self.fitted = fitted
+        self.calibration = calibration
         self.classes = classes
+        self.columns = np.asarray(columns, dtype=np.int64)
         self.meta = meta or {}
 
     @property
@@ -147,9 +146,24 @@ class Model:
         start = time.perf_counter()
         rows = self.extractor.transform(images, progress=progress)
         middle = time.perf_counter()
-        proba = self.widen(self.classifier.predict_proba(rows))
+        proba = self.calibrated(self.fitted.predict_proba(rows))
         seconds = {"features": middle - start, "predict": time.perf_counter() - middle}
         return Prediction(self.task, proba, self.classes, seconds)
+
+    def calibrated(self, proba: np.ndarray) -> np.ndarray:
+        """Return calibrated probabilities of all classes.
+
+        Parameters
+        ----------
+        proba : ndarray of shape (n, k)
+            The candidate's probabilities, not calibrated.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            0 for classes that the candidate does not know.
+        """
+        return self.widen(self.calibration.apply(proba))
 
     def widen(self, proba: np.ndarray) -> np.ndarray:
         """Return probabilities with a column for every class.
@@ -157,15 +171,15 @@ class Model:
         Parameters
         ----------
         proba : ndarray of shape (n, k)
-            Probabilities of the classifier's classes.
+            Probabilities of the classes that the candidate knows.
 
         Returns
         -------
         ndarray of shape (n, K)
-            0 for classes that the classifier does not know.
+            0 for the others.
         """
         wide = np.zeros((len(proba), len(self.classes)))
-        wide[:, np.asarray(self.classifier.classes_, dtype=np.int64)] = proba
+        wide[:, self.columns] = proba
         return wide
 
     def to_state(self) -> State:
@@ -179,8 +193,14 @@ class Model:
             Task, classes and descriptions, for JSON.
         """
         arrays: dict[str, np.ndarray] = {}
-        meta: dict[str, Any] = self.meta | {"task": self.task.name, "classes": list(self.classes)}
-        parts: dict[str, Any] = {"features": self.extractor, "classifier": self.classifier}
+        meta = self.meta | {
+            "task": self.task.name,
+            "classes": list(self.classes),
+            "columns": self.columns.tolist(),
+            "calibration": self.calibration.to_dict(),
+            "method": self.fitted.name,
+        }
+        parts: dict[str, Any] = {"features": self.extractor, "candidate": self.fitted}
         for part, thing in parts.items():
             found, meta[part] = thing.to_state()
             arrays |= {f"{part}.{name}": array for name, array in found.items()}
@@ -207,16 +227,19 @@ class Model:
         ModelFormatError
             If something is missing or does not fit together.
         """
-        parts: dict[str, dict[str, np.ndarray]] = {"features": {}, "classifier": {}}
+        parts: dict[str, dict[str, np.ndarray]] = {"features": {}, "candidate": {}}
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = array
-        classes = tuple(str(name) for name in meta["classes"])
+        task = task_named(meta["task"])
+        classes, columns = tuple(str(name) for name in meta["classes"]), meta["columns"]
         extractor = extractor_from_state(parts["features"], meta["features"])
-        classifier = FewLabelClassifier.from_state(parts["classifier"], meta["classifier"])
-        if not set(np.asarray(classifier.classes_).tolist()) <= set(range(len(classes))):
+        candidate = find_candidate(meta["method"])
+        fitted = candidate.from_state(parts["candidate"], meta["candidate"])
+        if not columns or not set(columns) <= set(range(len(classes))):
             raise ModelFormatError(
-                f"The model names {len(classes)} classes, but its classifier knows others: the "
-                "model is damaged; fit again, or copy it anew."
+                f"The model names {len(classes)} classes, and {columns} among them: it is damaged; "
+                "copy it anew, or fit again."
             )
-        return cls(task_named(meta["task"]), extractor, classifier, classes, meta)
+        calibration = task.calibration(meta["calibration"])
+        return cls(task, extractor, fitted, calibration, classes, columns, meta)

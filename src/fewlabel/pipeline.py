@@ -12,23 +12,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from fewlabel.compute import timed_stage
-from fewlabel.data import ImageSet, Labels
+from fewlabel.data import ImageSet, Labels, task_of
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
     AccuracyEstimate,
     LearningCurve,
+    Problem,
+    calibrate_apart,
     estimate_accuracy,
     fit_learning_curve,
+    make_candidates,
     scores,
     why_no_curve,
 )
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.graph import FewLabelClassifier
+from fewlabel.graph.candidates import METHODS as MAIN_METHODS
 from fewlabel.graph.fewer_labels import measure_fewer_labels
 from fewlabel.model import Model
 from fewlabel.selection import Selection, select_images, write_picks
-from fewlabel.semisupervised.search import NETWORK_METHODS, search_networks
+from fewlabel.semisupervised.search import DEFAULT_SECONDS, Kept, network_methods, search
 
 __all__ = [
     "Features",
@@ -42,9 +46,9 @@ __all__ = [
     "write_picks",
 ]
 
-_NO_CURVE_OF_NETWORKS = (
-    "What more labels would bring is not estimated where networks were kept: training them on "
-    "parts of the labels would take several times as long."
+_NO_CURVE = (
+    "What more labels would bring is not estimated for the method {}: training it on parts of the "
+    "labels would take several times as long."
 )
 
 
@@ -84,63 +88,108 @@ def fit_images(
         If the method is not for such labels.
     """
     settings = settings or FitSettings()
-    task, y, groups = labels.task, labels.training_y, images.content_groups()
-    _check_trainable(labels, groups)
-    seconds: dict[str, float] = {}
+    task, seconds = labels.task, dict[str, float]()
+    _check_trainable(images, labels)
+    columns, y = task.encode(labels.training_y, len(images), "fit_images")
     with timed_stage(seconds, "features"):
         features = prepared or _extract(images, settings, progress)
-    with timed_stage(seconds, "fit", progress), warnings.catch_warnings():
-        # The result names what cannot be learned by the names of the classes.
-        warnings.filterwarnings("ignore", ".* cannot learn it", UserWarning)
-        method = "auto" if settings.method in NETWORK_METHODS else settings.method
-        main = FewLabelClassifier(method=method, random_state=settings.seed)
-        main.fit(features.rows, y, groups=groups)
+    with timed_stage(seconds, "fit", progress):
+        main = _fit_main(images, y, features, settings)
     with timed_stage(seconds, "networks", progress):
-        spent = seconds["features"] + seconds["fit"]
-        found = search_networks(images, y, groups, main, features, settings, spent, progress)
-    fitted = found.fitted
-    model = Model(task, fitted.features.extractor, fitted.classifier, labels.classes)
-    proba = model.widen(fitted.classifier.label_distributions_)
-    tested_proba = model.widen(fitted.tested_proba)
-    estimate = estimate_accuracy(
-        task.correct(y[fitted.tested], tested_proba),
-        unseen=fitted.unseen,
-        is_random_sample=labels.is_random,
+        problem = _problem(images, labels, columns, y, features, main, settings, progress)
+        kept = search(problem, main, settings.method, _time(settings, seconds))
+    fitted, truth = kept.fitted, y[kept.tested]
+    testable = ~kept.unseen if not kept.unseen.all() else np.ones_like(kept.unseen)
+    calibration = task.calibrate(truth[testable], kept.oof_proba[testable])
+    model = Model(task, fitted.extractor, fitted, calibration, labels.classes, columns)
+    proba = task.keep_given(model.calibrated(fitted.proba), labels.training_y)
+    # Each part is calibrated by the others: what is tested has not been fitted to.
+    oof_proba, baseline = (
+        calibrate_apart(task, truth, each, kept.part) for each in (kept.oof_proba, kept.baseline)
     )
-    seen = ~fitted.unseen if not fitted.unseen.all() else np.ones_like(fitted.unseen)
-    tested, tested_proba = fitted.tested[seen], tested_proba[seen]
     audit = _audit(labels, proba)
-    curve, no_curve = None, _NO_CURVE_OF_NETWORKS
-    if not fitted.n_networks:
-        with timed_stage(seconds, "curve", progress):
-            curve, no_curve = _learning_curve(main, features.rows, labels, groups, audit)
+    with timed_stage(seconds, "curve", progress):
+        curve, no_curve = _learning_curve(kept, main, labels, images.content_groups(), audit)
     return FitResult(
         task=task,
         labels=labels,
         model=model,
-        features=fitted.features,
-        main=main,
+        features=Features(fitted.extractor, kept.rows, kept.reason(features.reason)),
+        main=main.fitted(features.extractor),
+        baseline=main.supervised(features.rows, features.extractor),
+        propagated=model.widen(main.propagated_),
         method=fitted.name,
         proba=proba,
         origin=_origin(labels, fitted.name),
-        choice=fitted.choice,
-        tested=tested,
-        tested_proba=tested_proba,
-        estimate=estimate,
-        supervised_accuracy=_share(task.correct(y[tested], model.widen(fitted.baseline)[seen])),
-        scores=scores(task, y[tested], tested_proba),
+        choice=kept.choice,
+        tested=kept.tested[testable],
+        tested_proba=model.widen(oof_proba[testable]),
+        estimate=estimate_accuracy(
+            task.correct(truth, oof_proba), unseen=kept.unseen, is_random_sample=labels.is_random
+        ),
+        supervised_accuracy=_fraction(task.correct(truth, baseline)[testable & ~kept.unseen]),
+        scores=scores(task, truth[testable], oof_proba[testable]),
         audit=audit,
         settings=settings,
         seconds=seconds,
-        warnings=[*_warnings(images, labels, fitted.name, groups, audit), *found.notes],
-        n_duplicates=len(images) - len(np.unique(groups)),
+        warnings=[*_warnings(images, labels, fitted.name, audit), *kept.notes],
+        n_duplicates=len(images) - len(np.unique(images.content_groups())),
         n_skipped=len(images.skipped),
         curve=curve,
         no_curve=no_curve,
-        n_networks=fitted.n_networks,
-        training=found.training,
+        n_networks=kept.n_networks,
+        training=kept.history,
         ledger=fitted.ledger,
     )
+
+
+def _fit_main(
+    images: ImageSet, y: np.ndarray, features: Features, settings: FitSettings
+) -> FewLabelClassifier:
+    """Fit the candidates on the features; the best of them is the main classifier."""
+    make_candidates(task_of(y), None if settings.method == "auto" else [settings.method])
+    method = settings.method if settings.method in MAIN_METHODS else "auto"
+    main = FewLabelClassifier(method=method, random_state=settings.seed)
+    with warnings.catch_warnings():
+        # In the result's warnings.
+        warnings.filterwarnings("ignore", ".* cannot learn it", UserWarning)
+        return main.fit(features.rows, y, groups=images.content_groups())
+
+
+def _problem(
+    images: ImageSet,
+    labels: Labels,
+    columns: np.ndarray,
+    y: np.ndarray,
+    features: Features,
+    main: FewLabelClassifier,
+    settings: FitSettings,
+    progress: Progress | None,
+) -> Problem:
+    """Return what there is to learn, as every candidate gets it."""
+    return Problem(
+        task=labels.task,
+        images=images,
+        extractor=features.extractor,
+        rows=features.rows,
+        y=y,
+        n_classes=len(columns),
+        groups=images.content_groups(),
+        folds=main.folds_,
+        seed=settings.seed,
+        device=settings.device,
+        checkpoints=settings.checkpoint,
+        progress=progress,
+        shared={"class_names": tuple(labels.classes[column] for column in columns.tolist())},
+    )
+
+
+def _time(settings: FitSettings, seconds: dict[str, float]) -> float:
+    """Return the time that is left for networks."""
+    total = settings.time_budget
+    if total is None:
+        total = DEFAULT_SECONDS if settings.method in network_methods() else 0.0
+    return max(total - sum(seconds.values()), 0.0)
 
 
 def _extract(images: ImageSet, settings: FitSettings, progress: Progress | None) -> Features:
@@ -155,7 +204,7 @@ def _extract(images: ImageSet, settings: FitSettings, progress: Progress | None)
     )
 
 
-def _check_trainable(labels: Labels, groups: np.ndarray) -> None:
+def _check_trainable(images: ImageSet, labels: Labels) -> None:
     """Raise if no class is both present in an image to train on and absent from another."""
     y = labels.training_y
     present, known = labels.task.evidence(y, len(labels.classes))
@@ -167,7 +216,7 @@ def _check_trainable(labels: Labels, groups: np.ndarray) -> None:
             f"There is nothing to learn: {held or 'no image to train on is labeled'}. Label images "
             "of at least two classes (labels with the purpose `audit` do not count)."
         )
-    if len(np.unique(groups[labels.task.labeled(y)])) < 2:
+    if len(np.unique(images.content_groups()[labels.task.labeled(y)])) < 2:
         raise LabelError("At least two different images must be labeled to train.")
 
 
@@ -182,28 +231,28 @@ def _audit(labels: Labels, proba: np.ndarray) -> AccuracyEstimate | None:
 
 
 def _learning_curve(
-    classifier: FewLabelClassifier,
-    rows: np.ndarray,
+    kept: Kept,
+    main: FewLabelClassifier,
     labels: Labels,
     groups: np.ndarray,
     audit: AccuracyEstimate | None,
 ) -> tuple[LearningCurve | None, str]:
     """Return what more labels would bring, or why that cannot be estimated."""
-    folds = classifier.folds_
-    assert folds is not None
-    tested = folds.labeled[~folds.unseen]
+    if kept.fitted.name not in MAIN_METHODS:
+        return None, _NO_CURVE.format(kept.fitted.name)
+    tested = kept.tested[~kept.unseen]
     _, first = np.unique(groups[tested], return_index=True)
-    reason = why_no_curve(labels.task.stratify(labels.y)[tested[first]])
+    reason = why_no_curve(labels.task.stratify(labels.training_y)[tested[first]])
     if reason:
         return None, reason
-    points = measure_fewer_labels(classifier)
+    points = measure_fewer_labels(main)
     curve = fit_learning_curve(
         points.n_labeled,
         points.right,
-        n_now=len(folds.labeled),
-        n_classes=len(classifier.classes_),
+        n_now=len(kept.tested),
+        n_classes=len(main.classes_),
         is_random_sample=labels.is_random,
-        unlabeled_fraction=1 - len(folds.labeled) / len(rows),
+        unlabeled_fraction=1 - len(kept.tested) / len(labels.y),
         audit=None if audit is None else (round(audit.value * audit.n), audit.n),
     )
     return curve, ""
@@ -218,7 +267,7 @@ def _origin(labels: Labels, method: str) -> np.ndarray:
     return origin.astype(object)
 
 
-def _share(correct: np.ndarray) -> float:
+def _fraction(correct: np.ndarray) -> float:
     return float(correct.mean()) if len(correct) else float("nan")
 
 
@@ -226,11 +275,10 @@ def _warnings(
     images: ImageSet,
     labels: Labels,
     method: str,
-    groups: np.ndarray,
     audit: AccuracyEstimate | None,
 ) -> list[str]:
     """Return what the user must know of the images and labels."""
-    found = []
+    found, groups = list[str](), images.content_groups()
     if images.skipped:
         found.append(
             f"{len(images.skipped)} file(s) were set aside, {images.skipped[0].path} first: see "
@@ -268,7 +316,7 @@ def _class_warnings(labels: Labels, groups: np.ndarray) -> list[str]:
             f"No image to train on has the class(es) {_listed(missing)}, so the model does not "
             "know them: label images that have them."
         )
-    bare = int((known[:, known.any(axis=0)].all(axis=1) & ~(present == 1).any(axis=1)).sum())
+    bare = int((known.all(axis=1) & ~(present == 1).any(axis=1)).sum())
     if bare:
         found.append(
             f"{bare:,} labeled image(s) have none of the labels: they teach absence. Leave the "

@@ -82,11 +82,13 @@ def default(session: ClusterSession, name: str, n_labeled: int) -> Outcome:
     purposes[chosen.indices] = chosen.purpose
     labels = Labels(y, session.labels.classes, tuple(purposes.tolist()))
     result = fit_images(train, labels, FitSettings(seed=seed), prepared=prepared)
-    known = np.asarray(result.model_classifier.classes_)
-    alone = known[result.model_classifier.supervised_proba(test_rows).argmax(axis=1)]
+    kept, baseline = (
+        result.model.widen(each.predict_proba(test_rows)).argmax(axis=1)
+        for each in (result.model.fitted, result.baseline)
+    )
     outcome = Outcome(
-        accuracy_score(session.y_test, result.model_classifier.predict(test_rows)),
-        {"labels_alone": accuracy_score(session.y_test, alone)},
+        accuracy_score(session.y_test, kept),
+        {"labels_alone": accuracy_score(session.y_test, baseline)},
     )
     about = {"row": name, "seed": seed, "accuracy": outcome.accuracy, "extra": outcome.extra}
     session.models.save(saved, RUN, (result, train), **about)

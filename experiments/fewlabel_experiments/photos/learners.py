@@ -100,15 +100,14 @@ def _fitted(session: PhotoSession, how: str, settings: FitSettings) -> Outcome:
         prepared=features,
         progress=session.progress,
     )
-    codes = np.asarray(result.model_classifier.classes_)
     extra = {"networks": float(result.n_networks)}
     if result.n_networks:
         test_rows = result.model.extractor.transform(session.test, progress=session.progress)
     else:
-        alone = result.model_classifier.supervised_proba(test_rows)
-        extra["labels_alone"] = accuracy_score(session.y_test, codes[alone.argmax(axis=1)])
-    reached = accuracy_score(session.y_test, result.model_classifier.predict(test_rows))
-    return Outcome(reached, extra)
+        alone = result.model.widen(result.baseline.predict_proba(test_rows)).argmax(axis=1)
+        extra["labels_alone"] = accuracy_score(session.y_test, alone)
+    reached = result.model.widen(result.model.fitted.predict_proba(test_rows)).argmax(axis=1)
+    return Outcome(accuracy_score(session.y_test, reached), extra)
 
 
 def _fine_tuned(session: PhotoSession, how: str) -> FineTuning:

@@ -219,6 +219,15 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def soft_targets(
+        self, proba: np.ndarray, y: np.ndarray, power: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return sharpened predictions to train on (n, K), and how far each counts (n, K).
+
+        Given labels count wholly and stay as they are; of the others, doubtful ones count less.
+        """
+
+    @abstractmethod
     def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return probabilities in which the labels that are given are certain."""
 
@@ -346,6 +355,13 @@ class SingleLabel(Task):
         taught = np.asarray(present.any(axis=1))
         return np.repeat(taught[:, None], present.shape[1], axis=1)
 
+    def soft_targets(
+        self, proba: np.ndarray, y: np.ndarray, power: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        sharp = proba**power
+        sharp = self.keep_given(sharp / np.maximum(sharp.sum(axis=1, keepdims=True), _EPSILON), y)
+        return sharp, np.repeat(sharp.max(axis=1)[:, None], proba.shape[1], axis=1)
+
     def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
         kept, rows = proba.copy(), np.flatnonzero(y >= 0)
         kept[rows] = 0
@@ -469,6 +485,13 @@ class MultiLabel(Task):
         sure = np.asarray(present | absent)
         taught = np.asarray(present.any(axis=1) | sure.all(axis=1))
         return np.asarray(sure & taught[:, None])
+
+    def soft_targets(
+        self, proba: np.ndarray, y: np.ndarray, power: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        present, absent = proba**power, (1 - proba) ** power
+        sharp = self.keep_given(present / np.maximum(present + absent, _EPSILON), y)
+        return sharp, np.maximum(sharp, 1 - sharp)
 
     def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.asarray(np.where(y >= 0, y, proba).astype(proba.dtype))

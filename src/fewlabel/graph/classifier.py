@@ -17,6 +17,7 @@ from fewlabel.data.checks import warn_of_unlearnable
 from fewlabel.data.task import task_of
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.evaluate import (
+    Fitted,
     LabelFolds,
     calibrate_apart,
     choose_candidate,
@@ -314,6 +315,52 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         model._predictor = predictor
         model.method_ = meta["method"]
         return model
+
+    def fitted(self, extractor: Any) -> Fitted:
+        """Return the chosen candidate, as the search and the saved model take it.
+
+        Parameters
+        ----------
+        extractor : object
+            What turns images into such rows.
+
+        Returns
+        -------
+        Fitted
+            The candidate.
+        """
+        return self._fitted(self.method_, self.proba_, self.oof_proba_, extractor)
+
+    def supervised(self, X: np.ndarray, extractor: Any) -> Fitted:
+        """Return the supervised baseline in the same form.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d)
+            The rows seen in ``fit``.
+        extractor : object
+            What turns images into such rows.
+
+        Returns
+        -------
+        Fitted
+            The candidate.
+        """
+        oof = self.supervised_oof_proba_
+        return self._fitted("supervised", self.supervised_proba(X), oof, extractor)
+
+    def _fitted(
+        self, name: str, proba: np.ndarray, oof_proba: np.ndarray, extractor: Any
+    ) -> Fitted:
+        return candidates._SharedFitted(
+            self._predictor,
+            name,
+            proba=proba,
+            tested=np.empty(0, np.int64) if self.folds_ is None else self.folds_.labeled,
+            oof_proba=oof_proba,
+            extractor=extractor,
+            settings=dict(self.settings_),
+        )
 
     def _check(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and labels; one column that is no table of 1, 0 and -1 holds classes."""

@@ -151,9 +151,7 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
 
 
 def _disagreement(result: FitResult, images: ImageSet, unlabeled: np.ndarray) -> list[View]:
-    """Show where propagation and the supervised baseline predict otherwise, if both are there."""
-    if not hasattr(result.model.classifier, "supervised_proba"):
-        return []
+    """Show where propagation and the supervised baseline predict otherwise."""
     task, propagated = result.task, result.propagated[unlabeled]
     baseline = task.predict(result.supervised_proba()[unlabeled])
     differ = np.flatnonzero(~task.correct(baseline, propagated))

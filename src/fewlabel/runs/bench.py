@@ -123,10 +123,9 @@ def run_bench(
     seconds["total"] = time.perf_counter() - start
     rounds = []
     if result.training is not None:
-        columns = np.full(len(truth.classes), -1)
-        known = np.asarray(result.main.classes_)
-        columns[known] = np.arange(len(known))
-        result.training.measure_precision(columns[truth.y])
+        codes = np.full(len(truth.classes), -1)
+        codes[result.model.columns] = np.arange(len(result.model.columns))
+        result.training.measure_precision(codes[truth.y])
         rounds = result.training.to_dict()["rounds"]
     return {
         "dataset": dataset,
@@ -176,14 +175,15 @@ def _score(
     """Accuracy on the test images: of what was kept, of the main job, and of the baseline."""
     y = labels_from_truth(test, classes).y
     rows = prepared.extractor.transform(test, progress=progress)
-    main = result.main
-    baseline = np.asarray(main.classes_)[main.supervised_proba(rows).argmax(axis=1)]
-    of_main = accuracy_score(y, main.predict(rows))
+    of_main, of_baseline = (
+        accuracy_score(y, result.model.widen(each.predict_proba(rows)).argmax(axis=1))
+        for each in (result.main, result.baseline)
+    )
     of_kept = of_main
     if result.n_networks:
         of_kept = accuracy_score(y, result.model.predict(test, progress=progress).label)
     return {
         "accuracy": of_kept,
-        "supervised_accuracy": accuracy_score(y, baseline),
+        "supervised_accuracy": of_baseline,
         "main_accuracy": of_main,
     }

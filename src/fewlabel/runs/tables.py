@@ -110,7 +110,8 @@ def _ledger_parts(result: FitResult) -> list[dict[str, np.ndarray]]:
         parts.append(_entries(rows, labels, confidence, "graph", np.ones_like(rows), revoked))
     if result.ledger is not None and len(result.ledger):
         columns = result.ledger.columns()
-        parts.append(columns | {"method": np.full(len(columns["row"]), result.method)})
+        names = {"label": result.model.columns[columns["label"]]}
+        parts.append(columns | names | {"method": np.full(len(columns["row"]), result.method)})
     return parts
 
 

@@ -1,0 +1,263 @@
+"""The search for networks: how they are tested, when they are kept, and how it resumes."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fewlabel.data import MultiLabel, SingleLabel, labels_from_truth, load_images
+from fewlabel.evaluate import Problem, held_out
+from fewlabel.features.extract import Features
+from fewlabel.features.pixels import Pixels
+from fewlabel.graph import FewLabelClassifier
+from fewlabel.semisupervised import methods, networks, search
+from fewlabel.semisupervised.networks import NetworkSettings, read_pixels
+from fewlabel.semisupervised.search import network_methods
+
+QUICK = NetworkSettings("cnn", n_steps=45, batch_size=64, augment="weak")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    images = load_images("digits")
+    return images.subset(range(900)), images.subset(range(900, 1797))
+
+
+@pytest.fixture(scope="module")
+def features(digits):
+    images, _ = digits
+    extractor = Pixels(n_components=32, random_state=0).fit(images)
+    return Features(extractor, extractor.transform(images), "Pixels.")
+
+
+def labels_of(images, task):
+    """The digit, or whether it is odd and large."""
+    truth = labels_from_truth(images).y
+    return truth if task == SingleLabel() else np.stack([truth % 2, truth >= 5], axis=1)
+
+
+@pytest.fixture(scope="module", params=[SingleLabel(), MultiLabel()], ids=lambda task: task.name)
+def task(request):
+    return request.param
+
+
+def start(digits, features, task, every=5):
+    truth = labels_of(digits[0], task)
+    y = task.without(truth.astype(np.int64), np.flatnonzero(np.arange(900) % every))
+    return y, FewLabelClassifier(random_state=0).fit(features.rows, y)
+
+
+def follow(digits, features, task, method="graph-distillation", *, every=5, **changes):
+    y, main = start(digits, features, task, every)
+    settings = {"seconds": 60.0, "settings": QUICK, "seed": 0, "checkpoints": None} | changes
+    problem = Problem(
+        task=task,
+        images=digits[0],
+        extractor=features.extractor,
+        rows=features.rows,
+        y=y,
+        n_classes=10 if y.ndim == 1 else 2,
+        groups=np.arange(900),
+        folds=main.folds_,
+        seed=settings["seed"],
+        checkpoints=settings["checkpoints"],
+        shared={"settings": settings["settings"]},
+    )
+    return search.search(problem, main, method, settings["seconds"])
+
+
+@pytest.fixture(scope="module")
+def kept(digits, features, task):
+    return follow(digits, features, task)
+
+
+def test_it_predicts_images_that_it_never_saw(kept, digits, task):
+    rows = kept.fitted.extractor.transform(digits[1])
+    proba = kept.fitted.predict_proba(rows)
+    assert task.correct(labels_of(digits[1], task), proba).mean() > 0.9
+
+
+def test_a_fifth_of_the_labels_decides(kept, digits, features, task):
+    y, main = start(digits, features, task)
+    held = np.setdiff1d(held_out(main.folds_, y, task), main.folds_.labeled[main.folds_.unseen])
+    assert kept.tested.tolist() == held.tolist()
+    assert len(held) >= 0.2 * 180 - 1
+    scores = {row.name: row.accuracy for row in kept.choice.table}
+    calibrated = task.calibrate(y[held], kept.oof_proba).apply(kept.oof_proba)
+    assert scores[kept.fitted.name] == pytest.approx(
+        task.correct(y[held], calibrated).mean(), abs=0.06
+    )
+    assert {"supervised", main.method_} <= set(scores)
+    assert len(kept.baseline) == len(kept.part) == len(held)
+
+
+def test_few_labels_are_too_few_to_decide_and_the_reason_is_said(digits, features, task):
+    kept = follow(digits, features, task, every=20)
+    assert not kept.n_networks
+    assert re.search(r"45 labels are too few to hold out at least a fifth, and 20", kept.notes[0])
+    sixty = follow(digits, features, task, every=15)
+    assert sixty.n_networks
+    assert len(sixty.tested) >= 19
+
+
+def watch(monkeypatch, seen):
+    """Note what every training is given."""
+    for method in (methods.GraphDistillation, methods.SelfTrained, methods.Consistent):
+
+        def watched(self, inputs, train=method.train):
+            seen.append((inputs.name, inputs.y))
+            return train(self, inputs)
+
+        monkeypatch.setattr(method, "train", watched)
+
+
+@pytest.mark.parametrize("method", ["graph-distillation", "self-training", "consistency"])
+def test_held_out_labels_never_reach_a_network(digits, features, monkeypatch, method):
+    task, seen = SingleLabel(), []
+    watch(monkeypatch, seen)
+    monkeypatch.setattr(methods.SelfTrained, "max_rounds", 1)
+    kept = follow(digits, features, task, method, seconds=0.1)
+    y, _ = start(digits, features, task)
+    assert kept.fitted.name == method
+    (first, known), (last, every) = seen[0], seen[-1]
+    assert first == f"{method}-1-tested"
+    assert (known[kept.tested] == -1).all()
+    assert (known >= 0).sum() == (y >= 0).sum() - len(kept.tested)
+    if method == "self-training":
+        assert last == "self-training-2"
+        np.testing.assert_array_equal(every, y)
+
+
+def test_networks_that_follow_the_test_are_given_all_labels(digits, features, monkeypatch):
+    seen = []
+    watch(monkeypatch, seen)
+    monkeypatch.setattr(methods.GraphDistillation, "max_rounds", 1)
+    kept = follow(digits, features, SingleLabel(), seconds=600.0)
+    n_known = [(y >= 0).sum() for _, y in seen]
+    assert n_known == [180 - len(kept.tested), 180, 180]
+    assert kept.n_networks == 3
+
+
+def test_the_time_budget_ends_the_rounds(digits, features, monkeypatch):
+    short = follow(digits, features, SingleLabel(), seconds=0.001)
+    assert short.n_networks == 1
+    monkeypatch.setattr(methods.GraphDistillation, "max_rounds", 2)
+    long = follow(digits, features, SingleLabel(), seconds=600.0)
+    rounds = [r for r in long.history.rounds if r["network"] == "graph-distillation"]
+    assert len(rounds) == long.n_networks == len(long.fitted.extractor.networks)
+    tested = ["accuracy" in record for record in rounds]
+    assert tested in ([True, False, False], [True, True, False, False])
+
+
+def test_auto_tries_two_methods_and_says_how_good_each_was(digits, features, task):
+    kept = follow(digits, features, task, "auto", seconds=900.0)
+    names = [row.name for row in kept.choice.table]
+    tried = [name for name in names if name in network_methods(task)]
+    second = "consistency" if task == SingleLabel() else "teacher-student"
+    assert tried == ["graph-distillation", second]
+    assert "supervised" in names
+    networks_of = {record["network"].split(" (")[0] for record in kept.history.rounds}
+    assert set(tried) <= networks_of | {kept.fitted.name}
+
+
+def test_no_time_is_spent_on_networks_that_are_not_kept(digits, features, monkeypatch):
+    seen, choose = [], search.choose_candidate
+    watch(monkeypatch, seen)
+    monkeypatch.setattr(methods.GraphDistillation, "max_rounds", 1)
+
+    def main_wins(task, y, candidates, **settings):
+        choice = choose(task, y, candidates, **settings)
+        return replace(choice, name=list(candidates)[-1]) if "supervised" in candidates else choice
+
+    monkeypatch.setattr(search, "choose_candidate", main_wins)
+    kept = follow(digits, features, SingleLabel(), "auto", seconds=900.0)
+    assert not kept.n_networks
+    assert "is kept." in kept.notes[0]
+    assert [name for name, _ in seen] == ["graph-distillation-1-tested", "consistency-1-tested"]
+    seen.clear()
+    asked = follow(digits, features, SingleLabel(), seconds=900.0)
+    assert asked.n_networks == 3
+    assert [name for name, _ in seen] == [
+        "graph-distillation-1-tested", "graph-distillation-2", "graph-distillation-3",
+    ]  # fmt: skip
+
+
+def test_pseudo_labels_are_chosen_anew_in_every_round(digits, features, task):
+    kept = follow(digits, features, task, "self-training", seconds=600.0)
+    assert kept.history.rounds[0]["n_accepted"] == 0
+    assert all(record["n_accepted"] > 0 for record in kept.history.rounds[1:])
+    y, _ = start(digits, features, task)
+    given = set(task.labeled(y).tolist())
+    # The last round was given all labels; those before could not know the held-out ones.
+    assert not given & set(kept.history.accepted[-1].rows.tolist())
+
+
+@pytest.mark.parametrize("method", ["teacher-student", "experts"])
+def test_methods_with_rounds_of_their_own_leave_them_in_the_history(digits, features, method):
+    kept = follow(digits, features, SingleLabel(), method, seconds=1.0)
+    assert kept.fitted.name == method
+    assert kept.history.rounds[0]["round"] in (0, 1)
+    assert kept.fitted.ledger is not None
+
+
+def test_too_little_time_is_said_with_how_much_is_needed(digits, features):
+    slow = NetworkSettings("resnet", n_steps=10_000, batch_size=64, augment="weak")
+    kept = follow(digits, features, SingleLabel(), "auto", settings=slow, seconds=241.0)
+    if not kept.n_networks:
+        assert re.search(r"need more time. Give --time \d+m or more", kept.notes[0])
+
+
+def test_finished_networks_are_not_trained_again(digits, features, task, tmp_path, monkeypatch):
+    first = follow(digits, features, task, checkpoints=tmp_path, seconds=0.001)
+
+    def never(self, *args, **settings):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(networks.NetworkClassifier, "fit_soft", never)
+    again = follow(digits, features, task, checkpoints=tmp_path, seconds=0.001)
+    np.testing.assert_allclose(again.fitted.rows, first.fitted.rows, atol=1e-6)
+    assert again.history.epochs[0]["loss"] == pytest.approx(
+        first.history.epochs[0]["loss"], rel=1e-4
+    )
+    with pytest.raises(AssertionError, match="trained again"):
+        follow(digits, features, task, checkpoints=tmp_path, seconds=0.001, seed=1)
+
+
+def test_an_interrupted_search_keeps_its_number_of_steps(digits, features, tmp_path, monkeypatch):
+    slow = NetworkSettings("cnn", n_steps=400, batch_size=64, augment="weak", max_epochs=3)
+    settings = {"settings": slow, "seconds": 0.001}
+    follow(digits, features, SingleLabel(), checkpoints=tmp_path, **settings)
+
+    def never(*args, **settings):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(networks, "_seconds_per_step", never)
+    follow(digits, features, SingleLabel(), checkpoints=tmp_path, **settings)
+    with pytest.raises(AssertionError, match="measured again"):
+        follow(digits, features, SingleLabel(), checkpoints=tmp_path, seed=3, **settings)
+
+
+def test_a_damaged_network_is_trained_again(digits, features, tmp_path):
+    follow(digits, features, SingleLabel(), checkpoints=tmp_path, seconds=0.001)
+    for file in tmp_path.rglob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:-10])
+    again = follow(digits, features, SingleLabel(), checkpoints=tmp_path, seconds=0.001)
+    assert again.n_networks == 1
+
+
+def test_fine_tuning_wants_a_pretrained_network(digits, features, task):
+    kept = follow(digits, features, task, "fine-tuning")
+    assert not kept.n_networks
+    assert "name one with --backbone" in kept.notes[0]
+
+
+def test_large_images_are_read_at_64_pixels(tmp_path):
+    from PIL import Image
+
+    for number in range(2):
+        Image.new("RGB", (100, 80), (number * 90, 10, 10)).save(tmp_path / f"{number}.png")
+    assert read_pixels(load_images(tmp_path), 64).shape == (2, 64, 64, 3)
+    digits = load_images("digits").subset([0, 1])
+    assert read_pixels(digits, 64).shape == (2, 8, 8)
+    assert read_pixels(digits, 64, color=True).shape == (2, 8, 8, 3)
