@@ -1,97 +1,121 @@
-"""The longer road within the main job: when it is taken, and what is kept of it."""
+"""Networks within the main job, for both tasks: when they are trained, and what is kept of them."""
 
-import functools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet
 import pytest
-from fewlabel.semisupervised.graph_student import StudentSettings
 
-from fewlabel.data import Labels, labels_from_truth, load_images
-from fewlabel.pipeline import FitSettings, extract_features, fit_images
+from fewlabel.data import SingleLabel, image_set_from_array
+from fewlabel.nets import NetworkClassifier
+from fewlabel.pipeline import fit_images
 from fewlabel.runs.folder import load_run, save_run
-from fewlabel.semisupervised import search
+from fewlabel.semisupervised import networks
+from fewlabel.semisupervised.networks import NetworkSettings
 from fewlabel.semisupervised.one_vs_rest import load_experts
 
-QUICK = functools.partial(StudentSettings, "cnn", n_steps=45, batch_size=64, augment="weak")
+QUICK = NetworkSettings("cnn", n_steps=45, batch_size=64, augment="weak")
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(search, "student_settings", lambda base, device: QUICK(device=device))
+@pytest.fixture(autouse=True, scope="module")
+def quick():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(NetworkSettings, "for_features", lambda extractor, device: QUICK)
+        yield
 
 
 @pytest.fixture(scope="module")
-def digits():
-    images = load_images("digits")
-    train, test = images.subset(range(900)), images.subset(range(900, 1797))
-    truth = labels_from_truth(train)
-    y = np.where(np.arange(900) % 5 == 0, truth.y, -1)
-    labels = Labels(y, truth.classes, ("random",) * 900)
-    return train, test, labels, extract_features(train, features="pixels")
+def network(example, tmp_path_factory):
+    """A fit with networks, whose checkpoints are still there."""
+    checkpoint = tmp_path_factory.mktemp("kept") / "training"
+    return example.fit(method="graph-distillation", time_budget=1.0, checkpoint=checkpoint)
 
 
-def fit(digits, **settings):
-    train, _, labels, prepared = digits
-    settings = FitSettings(features="pixels", **settings)
-    return fit_images(train, labels, settings, prepared=prepared)
-
-
-def test_networks_that_were_asked_for_are_saved_and_predict_new_images(digits, tmp_path):
-    train, test, _, _ = digits
-    result = fit(digits, method="network", time_budget=1.0)
-    summary = result.summary()
-    assert summary["method"] == "network"
+def test_networks_that_were_asked_for_are_trained_and_tested_on_held_out_labels(network, example):
+    summary = network.summary()
+    assert summary["method"] == "graph-distillation"
     assert summary["n_networks"] >= 1
-    assert {row["name"] for row in summary["candidates"]} > {"network"}
-    # Only the labels that the networks were not shown speak for them.
-    assert result.estimate.n == 36
-    run = load_run(save_run(result, train, tmp_path / "run"))
-    predicted = run.predict(test)
-    truth = labels_from_truth(test, run.classes).y
-    assert np.mean(predicted.label == truth) > 0.9
-    again = run.predict(train)
-    np.testing.assert_allclose(again.proba.sum(1), 1, rtol=1e-5)
-    unlabeled = result.origin != "label"
-    assert np.mean(again.label[unlabeled] == result.predicted[unlabeled]) > 0.95
+    assert {row["name"] for row in summary["candidates"]} > {"graph-distillation", "supervised"}
+    assert 16 <= network.estimate.n <= 40
+    task, truth = network.task, example.truth.y
+    assert task.correct(truth[80:], network.proba[80:]).mean() > 0.7
+    known = np.flatnonzero(network.origin == "label")
+    assert task.correct(truth[known], network.proba[known]).all()
 
 
-def test_time_opens_the_longer_road_and_the_better_one_is_kept(digits, monkeypatch):
-    result = fit(digits, time_budget=400.0)
-    said = " ".join(result.warnings)
-    assert (result.n_networks > 0) == ("main job's model is kept" not in said)
+def test_summary_and_choice_name_the_same_figures(network):
+    table = {row.name: row.accuracy for row in network.choice.table}
+    assert network.estimate.value == pytest.approx(table["graph-distillation"], abs=0.07)
+    assert network.supervised_accuracy == pytest.approx(table["supervised"], abs=0.07)
+
+
+def test_an_interrupted_fit_trains_no_finished_network_again(network, example, monkeypatch):
+    def never(*args, **settings):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(NetworkClassifier, "_train", never)
+    settings = network.settings
+    again = fit_images(example.images, example.labels, settings, prepared=example.features)
+    np.testing.assert_allclose(again.proba, network.proba, atol=1e-6)
+    other = replace(settings, seed=5)
+    with pytest.raises(AssertionError, match="trained again"):
+        fit_images(example.images, example.labels, other, prepared=example.features)
+
+
+def test_a_run_of_networks_is_saved_whole(network, example, tmp_path):
+    checkpoint = network.settings.checkpoint
+    assert checkpoint.is_dir()
+    out = save_run(network, example.images, tmp_path / "run")
+    assert not checkpoint.exists()
+    run = load_run(out)
+    unlabeled = network.origin != "label"
+    again = run.predict(example.images)
+    assert np.abs(again.proba - network.proba)[unlabeled].mean() < 0.05
+    predicted = run.predict(example.new)
+    assert run.task.correct(example.new_truth.y, predicted.proba).mean() > 0.7
+    methods = pyarrow.parquet.read_table(out / "ledger.parquet").to_pydict()["method"]
+    assert set(methods) <= {"given", "graph", "graph-distillation"}
+    assert "graph-distillation" in (out / "report.html").read_text("utf-8")
+
+
+def test_time_opens_the_search_and_the_better_one_is_kept(example):
+    result = example.fit(time_budget=400.0)
+    assert (result.n_networks > 0) == (not any("is kept." in text for text in result.warnings))
     assert result.seconds["networks"] > 0.5
+    assert {row.name for row in result.choice.table} >= {"graph-distillation", "supervised"}
 
 
-def test_without_time_it_stays_with_the_main_job(digits):
+def test_without_time_no_network_is_trained(example):
     for settings in ({}, {"time_budget": 30.0}, {"method": "graph", "time_budget": 900.0}):
-        result = fit(digits, **settings)
-        assert result.n_networks == 0
-        assert result.summary()["method"] != "network"
+        assert example.fit(**settings).n_networks == 0
 
 
-def test_too_few_labels_are_told(digits):
-    train, _, labels, prepared = digits
-    few = Labels(np.where(np.cumsum(labels.y >= 0) <= 45, labels.y, -1), labels.classes)
-    settings = FitSettings(features="pixels", method="network", time_budget=1.0)
-    result = fit_images(train, few, settings, prepared=prepared)
+def test_too_few_labels_or_too_little_time_are_given_as_the_reason(example, monkeypatch):
+    few = example.known(range(45))
+    result = example.fit(few, method="graph-distillation", time_budget=1.0)
     assert result.n_networks == 0
-    assert "fewer than 50 labels are too few" in result.warnings[-1]
+    assert any("45 labels are too few" in text for text in result.warnings)
+    slow = replace(QUICK, n_steps=400)
+    monkeypatch.setattr(NetworkSettings, "for_features", lambda extractor, device: slow)
+    monkeypatch.setattr(networks, "_seconds_per_step", lambda *rest: 60.0)
+    result = example.fit(time_budget=3_000.0)
+    assert any("they need more time. Give --time" in text for text in result.warnings)
+    assert not result.n_networks
 
 
 def test_experts_leave_their_rounds_and_their_ledger_in_the_run_folder(digits, tmp_path):
-    train, test, _, _ = digits
     checkpoint = tmp_path / ".run.training"
-    result = fit(digits, method="experts", time_budget=1.0, checkpoint=checkpoint)
+    result = digits.fit(digits.known(range(180)), method="experts", time_budget=1.0,
+                        checkpoint=checkpoint)  # fmt: skip
     assert result.method == "experts"
-    folder = save_run(result, train, tmp_path / "run")
+    folder = save_run(result, digits.images, tmp_path / "run")
     assert not checkpoint.exists()
     assert {"round-0", "experts-1"} <= {place.name for place in (folder / "rounds").iterdir()}
     network, scale = load_experts(folder / "rounds" / "experts-1")
     assert network.spec.n_outputs == len(scale.log_odds) == 10
     ledger = pyarrow.parquet.read_table(folder / "ledger.parquet").to_pydict()
-    assert set(ledger["method"]) == {"given", "graph", "experts"}
+    assert {"given", "graph"} <= set(ledger["method"]) <= {"given", "graph", "experts"}
     training = json.loads((folder / "metrics.json").read_text())["training"]
     rounds = training["rounds"]
     assert [record["round"] for record in rounds] == list(range(len(rounds)))
@@ -103,10 +127,30 @@ def test_experts_leave_their_rounds_and_their_ledger_in_the_run_folder(digits, t
     assert training["classes"] == list(result.classes)
     (votes,) = training["votes"]
     assert votes["round"] == max(kept, 1)
-    # Most of the labels that no expert was trained on are claimed by the expert of their class.
-    assert np.trace(votes["counts"]) > 0.7 * votes["n_images"] > 0
+    # Most of the labels that no expert was trained on get the vote of the expert of their class.
+    assert np.trace(votes["counts"]) > 0.5 * votes["n_images"] > 0
     page = (folder / "report.html").read_text()
     assert f"Votes of the experts of round {max(kept, 1)}" in page
     assert "Pseudo-labels by class." in page
     assert len(by_experts) == sum(record["n_new"] for record in rounds if record["round"] <= kept)
-    assert np.mean(load_run(folder).predict(test).label == labels_from_truth(test).y) > 0.85
+
+
+@pytest.mark.parametrize("method", ["self-training", "teacher-student"])
+def test_one_name_is_one_algorithm_for_both_tasks(example, method):
+    result = example.fit(method=method, time_budget=1.0)
+    assert result.method == method
+    assert {row["network"].split(" ")[0] for row in result.training.rounds} == {method}
+
+
+def test_copies_of_an_image_pool_what_their_labels_say(shapes):
+    X = shapes.images.read(slice(None), size=(16, 16))
+    X[1] = X[0]
+    y = shapes.labels.y.copy()
+    y[0], y[1] = [1, -1, -1], [1, 0, -1]
+    images, labels = image_set_from_array(X), replace(shapes.labels, y=y)
+    result = fit_images(images, labels, replace(shapes.fit().settings, seed=1))
+    assert result.n_duplicates == 1
+    pooled = networks.pool_copies(y, images.content_groups(), result.task)
+    assert pooled[0].tolist() == pooled[1].tolist() == [1, 0, -1]
+    codes = np.array([3, -1, 4])
+    assert networks.pool_copies(codes, np.array([0, 0, 1]), SingleLabel()).tolist() == [3, 3, 4]

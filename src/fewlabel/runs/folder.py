@@ -143,8 +143,7 @@ def save_run(
             progress=progress,
         )
         (folder / "report.html").write_text(html, encoding="utf-8")
-        if result.method == "experts":
-            keep_rounds(result.settings.checkpoint, folder)
+        keep_rounds(result.settings.checkpoint, result.method, folder)
     if result.settings.checkpoint is not None:
         shutil.rmtree(result.settings.checkpoint, ignore_errors=True)
     return out

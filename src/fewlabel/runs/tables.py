@@ -13,7 +13,7 @@ import pyarrow.parquet
 from fewlabel.data import ImageSet
 from fewlabel.data.tables import write_table
 from fewlabel.model import Prediction
-from fewlabel.semisupervised.kept_networks import ROUNDS
+from fewlabel.semisupervised.networks import ROUNDS
 
 if TYPE_CHECKING:
     from fewlabel.fit_result import FitResult
@@ -133,17 +133,19 @@ def _entries(
     }
 
 
-def keep_rounds(checkpoint: Path | None, folder: Path) -> None:
+def keep_rounds(checkpoint: Path | None, method: str, folder: Path) -> None:
     """Copy the networks of every round, where the training has left any.
 
     Parameters
     ----------
     checkpoint : Path or None
         Folder of the training.
+    method : str
+        Name of the candidate that was kept.
     folder : Path
         The run folder.
     """
-    rounds = None if checkpoint is None else checkpoint / ROUNDS
+    rounds = None if checkpoint is None else checkpoint / ROUNDS / method
     if rounds is not None and rounds.is_dir():
         unfinished = shutil.ignore_patterns("*.training.safetensors")
         shutil.copytree(rounds, folder / ROUNDS, ignore=unfinished)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fewlabel.data import ImageSet
+from fewlabel.data import ImageSet, Task
 from fewlabel.evaluate import choose_candidate, held_out
 from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
 from fewlabel.evaluate.registry import REGISTRY
@@ -33,6 +33,9 @@ from fewlabel.semisupervised.ledger import PseudoLabelLedger
 
 MIN_LABELS = 50
 """With fewer labels, a part that is large enough to choose by leaves too few to train on."""
+
+ROUNDS = "rounds"
+"""Folder for what a training with rounds of its own keeps of them, and that of a run folder."""
 
 MIN_STEPS = 200
 """A network that is trained for fewer steps than this has seen too little."""
@@ -102,6 +105,7 @@ class TrainingInputs:
     """What the network of a round may learn from."""
 
     name: str
+    method: str
     number: int
     problem: Problem
     settings: NetworkSettings
@@ -155,7 +159,7 @@ class TrainingInputs:
     def folder(self) -> Path | None:
         """Folder for what a training keeps by itself."""
         kept = self.checkpoints.folder
-        return None if kept is None else kept / self.name
+        return None if kept is None else kept / ROUNDS / self.method
 
     @property
     def seed(self) -> int:
@@ -451,11 +455,12 @@ class NetworkCandidate(Candidate):
         name = f"{self.name}-{number}" + ("-tested" if is_test else "")
         return TrainingInputs(
             name=name,
+            method=self.name,
             number=number,
             problem=problem,
             settings=_settings(problem),
             pixels=_pixels(problem),
-            y=problem.task.encode(y, len(y), self.name)[1],
+            y=pool_copies(y, problem.groups, problem.task),
             proba=proba,
             networks=[each.network for each in trained],
             # A copy: rounds that are not kept leave no trace.
@@ -482,6 +487,36 @@ class NetworkCandidate(Candidate):
             notes=tuple(note for each in state.trained for note in each.notes),
             state=state,
         )
+
+
+def pool_copies(y: np.ndarray, groups: np.ndarray | None, task: Task) -> np.ndarray:
+    """Return labels in which exact copies share what is known of any of them.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,) or (n, K)
+        Labels as codes.
+    groups : ndarray of shape (n,), optional
+        The same number for exact copies.
+    task : Task
+        What the labels are for.
+
+    Returns
+    -------
+    ndarray of the shape of ``y``
+        Labels; where copies contradict each other, the first counts.
+    """
+    if groups is None:
+        return y
+    pooled = y.copy()
+    # From the last one on, so that the first has the last word.
+    known: dict[int, np.ndarray] = {}
+    for row in task.labeled(y)[::-1].tolist():
+        group = int(groups[row])
+        known[group] = np.where(y[row] >= 0, y[row], known.get(group, y[row]))
+    for row in np.flatnonzero(np.isin(groups, list(known))).tolist():
+        pooled[row] = known[int(groups[row])]
+    return pooled
 
 
 def _held(problem: Problem) -> np.ndarray | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fewlabel.data import Task
 from fewlabel.errors import ModelFormatError
-from fewlabel.evaluate import Candidate, Choice, Fitted, Problem, as_asked, choose_candidate
+from fewlabel.evaluate import Candidate, Choice, Fitted, Problem, choose_candidate
 from fewlabel.evaluate.registry import REGISTRY, candidate_names, make_candidates
 from fewlabel.graph import FewLabelClassifier
 from fewlabel.graph.candidates import METHODS as MAIN_METHODS
@@ -199,7 +199,7 @@ def _choose(problem: Problem, main: Kept, tried: list[Fitted], *, asked: bool) -
             notes.append(f"{note} The {main.fitted.name} is kept.")
             return replace(main, history=history, notes=notes)
         name = choose_candidate(problem.task, y, oof, unseen=unseen).name
-        choice = as_asked(choice, name)
+        choice = choose_candidate(problem.task, y, oof | others, unseen=unseen, asked=name)
         notes.append(f"{note} The method {name} is kept since you asked for it.")
     best = by_name[name]
     (candidate,) = make_candidates(problem.task, [name])
