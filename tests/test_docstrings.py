@@ -57,9 +57,16 @@ def _names(module: ModuleType) -> Iterator[str]:
                     yield f"{name}.{member_name}"
 
 
+def _overrides(module: ModuleType, name: str) -> bool:
+    """Whether a method stands in a base class of fewlabel, whose docstring describes it."""
+    owner, _, method = name.rpartition(".")
+    bases = getattr(module, owner).__mro__[1:] if owner else ()
+    return any(method in vars(base) and base.__module__.startswith("fewlabel") for base in bases)
+
+
 def _problems(module: ModuleType, name: str) -> list[str]:
     full_name = f"{module.__name__}.{name}"
-    if full_name.startswith(SHORT):
+    if full_name.startswith(SHORT) or _overrides(module, name):
         member = attrgetter(name)(module)
         return [] if inspect.getdoc(member) else [f"{full_name} has no docstring"]
     found = validate(full_name)

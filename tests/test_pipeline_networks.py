@@ -29,7 +29,7 @@ def quick():
 def network(example, tmp_path_factory):
     """A fit with networks, whose checkpoints are still there."""
     checkpoint = tmp_path_factory.mktemp("kept") / "training"
-    return example.fit(method="graph-distillation", time_budget=1.0, checkpoint=checkpoint)
+    return example.fit(method="graph-distillation", time_budget=0.01, checkpoint=checkpoint)
 
 
 def test_networks_that_were_asked_for_are_trained_and_tested_on_held_out_labels(network, example):

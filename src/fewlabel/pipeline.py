@@ -316,7 +316,7 @@ def _class_warnings(labels: Labels, groups: np.ndarray) -> list[str]:
             f"No image to train on has the class(es) {_listed(missing)}, so the model does not "
             "know them: label images that have them."
         )
-    bare = int((known.all(axis=1) & ~(present == 1).any(axis=1)).sum())
+    bare = int((known[:, known.any(axis=0)].all(axis=1) & ~(present == 1).any(axis=1)).sum())
     if bare:
         found.append(
             f"{bare:,} labeled image(s) have none of the labels: they teach absence. Leave the "

@@ -97,12 +97,8 @@ def fit_result(task=ONE, n_classes=3, n=200, classes=None, **changes: Any) -> Fi
     y = np.concatenate([tested.y, task.empty(n - 60, n_classes)])
     proba = task.keep_given(scored(task, n, n_classes, seed=1).proba, y)
     rows = rng.normal(size=(n, 5))
-    classifier = SimpleNamespace(
-        classes_=np.arange(n_classes),
-        settings_={"alpha": 0.9},
-        propagated_=proba,
-        supervised_proba=lambda rows: scored(task, len(rows), n_classes, seed=2).proba,
-    )
+    fitted = SimpleNamespace(name="graph", settings={"alpha": 0.9}, proba=proba)
+    baseline = SimpleNamespace(proba=scored(task, n, n_classes, seed=2).proba)
     names = tuple(classes or (f"class {k}" for k in range(n_classes)))
     origin = np.where(rng.random(n) < 0.5, "propagated", "model").astype(object)
     origin[:60] = "label"
@@ -110,9 +106,13 @@ def fit_result(task=ONE, n_classes=3, n=200, classes=None, **changes: Any) -> Fi
     fields: dict[str, Any] = {
         "task": task,
         "labels": Labels(y, names),
-        "model": Model(task, features.extractor, classifier, names),
+        "model": Model(
+            task, features.extractor, fitted, task.calibration(), names, range(n_classes)
+        ),
         "features": features,
-        "main": classifier,
+        "main": fitted,
+        "baseline": baseline,
+        "propagated": proba,
         "method": "graph",
         "proba": proba,
         "origin": origin,

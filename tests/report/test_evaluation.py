@@ -19,7 +19,7 @@ def evaluation_page(task=ONE, one=None, pictures=None, classes=None, expected=No
     meta = {} if expected is None else {"estimate": expected.to_dict()}
     pictures = (pictures or images()).subset(range(len(one.y)))
     return render_evaluation(
-        Model(task, None, None, names, meta),
+        Model(task, None, None, task.calibration(), names, range(len(names)), meta),
         pictures,
         one.y,
         Prediction(task, one.proba, names, {"features": 1.0}),

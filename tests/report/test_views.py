@@ -122,7 +122,7 @@ def test_assumed_labels_are_counted_by_method(task):
     assert (given["method"], given["count"]) == ("given", present.sum())
     decided = task.decided(result.proba) & ~known
     assert (spread["method"], spread["count"]) == ("spread over the graph", decided.sum())
-    result.model.classifier.settings_.clear()
+    result.model.fitted.settings.clear()
     assert [row["method"] for row in _ledger_rows(result)] == ["given"]
 
 

@@ -31,11 +31,11 @@ def test_the_ledger_revokes_what_the_model_does_not_share(run, fitted, example):
 
 
 def test_the_networks_of_every_round_are_kept(tmp_path):
-    keep_rounds(None, tmp_path)
+    keep_rounds(None, "experts", tmp_path)
     training = tmp_path / "training"
-    (training / "rounds" / "round-0").mkdir(parents=True)
-    (training / "rounds" / "round-0" / "a.safetensors").touch()
-    (training / "rounds" / "round-0" / "b.training.safetensors").touch()
-    keep_rounds(training, tmp_path / "run")
+    (training / "rounds" / "experts" / "round-0").mkdir(parents=True)
+    (training / "rounds" / "experts" / "round-0" / "a.safetensors").touch()
+    (training / "rounds" / "experts" / "round-0" / "b.training.safetensors").touch()
+    keep_rounds(training, "experts", tmp_path / "run")
     kept = [path.name for path in (tmp_path / "run" / "rounds" / "round-0").iterdir()]
     assert kept == ["a.safetensors"]

@@ -17,7 +17,7 @@ from fewlabel.semisupervised.networks import (
     NetworkCandidate,
     Trained,
     TrainingInputs,
-    has_backbone,
+    _has_backbone,
 )
 from fewlabel.semisupervised.one_vs_rest import BinaryExperts
 from fewlabel.semisupervised.teacher_student import TeacherStudent
@@ -78,7 +78,7 @@ class SelfTrained(NetworkCandidate):
 
     def suits(self, problem: Problem) -> bool:
         """Return whether there is a pretrained network: from scratch it was no better."""
-        return has_backbone(problem)
+        return _has_backbone(problem)
 
     def train(self, inputs: TrainingInputs) -> Trained:
         """Accept pseudo-labels anew, and train on them and the labels; the first has none."""
@@ -123,7 +123,7 @@ class Consistent(NetworkCandidate):
 
     def suits(self, problem: Problem) -> bool:
         """Return whether networks are trained from scratch."""
-        return not has_backbone(problem)
+        return not _has_backbone(problem)
 
     def train(self, inputs: TrainingInputs) -> Trained:
         """Train by SoftMatch, starting from propagated labels."""
@@ -174,9 +174,9 @@ class ExpertTaught(NetworkCandidate):
             for record, accepted in zip(model.rounds_, model.accepted_, strict=True)
         ]
         votes = None
-        if len(model.held_codes_):
+        if len(model.val_codes_):
             number = max(model.n_rounds_, 1)
-            votes = ExpertVotes(self.name, number, model.held_codes_, model.held_votes_)
+            votes = ExpertVotes(self.name, number, model.val_codes_, model.val_votes_)
         return Trained(model.multiclass_, model.ledger_, rounds, votes, model.notes_)
 
 
@@ -189,7 +189,7 @@ class Taught(NetworkCandidate):
 
     def suits(self, problem: Problem) -> bool:
         """Return whether networks are trained from scratch."""
-        return not has_backbone(problem)
+        return not _has_backbone(problem)
 
     def train(self, inputs: TrainingInputs) -> Trained:
         """Train members, and a student on what they agree on."""
@@ -208,4 +208,9 @@ class Taught(NetworkCandidate):
             progress=inputs.progress,
             random_state=inputs.seed,
         ).fit(inputs.pixels, inputs.y)
-        return Trained(model.student_, model.ledger_, [])
+        none = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+        rounds = [
+            (record.to_dict() | {"kept": record.round == model.n_rounds_}, none)
+            for record in model.rounds_
+        ]
+        return Trained(model.student_, model.ledger_, rounds, notes=model.notes_)

@@ -51,15 +51,37 @@ _FEW_TRAININGS, _MANY_TRAININGS, _ENOUGH_STEPS = 3.3, 6.0, 800
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """How each network is trained; ``backbone`` fine-tunes the pretrained model of that name."""
+    """How each network is trained.
+
+    Attributes
+    ----------
+    architecture : str
+        Network that is trained from scratch; see `fewlabel.NetworkClassifier`.
+    n_steps : int
+        Steps of one training, as far as ``max_epochs`` allows.
+    max_epochs : int
+        Passes over the images, at most: few images do not bear many steps.
+    batch_size : int
+        Images in a step.
+    learning_rate : float
+        Peak rate.
+    augment : str
+        Augmentation; short trainings want a mild one.
+    flip : bool or "auto"
+        Whether a mirrored image keeps its class.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where to train.
+    backbone : str or None
+        Name of a timm model that is fine-tuned in place of ``architecture``.
+    weights : str or None
+        A ``.safetensors`` file with its weights.
+    """
 
     architecture: str = "resnet"
     n_steps: int = 2_400
-    # Few images do not bear many steps.
     max_epochs: int = 60
     batch_size: int = 320
     learning_rate: float = 3e-3
-    # Short trainings want a mild one.
     augment: str = "mild"
     flip: bool | str = "auto"
     device: str = "auto"
@@ -68,7 +90,20 @@ class NetworkSettings:
 
     @classmethod
     def for_features(cls, extractor: Any, device: str) -> NetworkSettings:
-        """Return settings that suit the features: a backbone is fine-tuned."""
+        """Return settings that suit the features: a backbone is fine-tuned.
+
+        Parameters
+        ----------
+        extractor : FeatureExtractor
+            What makes the features.
+        device : {"auto", "cpu", "cuda", "mps"}
+            Where to train.
+
+        Returns
+        -------
+        NetworkSettings
+            Settings.
+        """
         if not isinstance(extractor, Backbone):
             return cls(device=device)
         weights = None if extractor.weights is None else str(extractor.weights)
@@ -84,7 +119,20 @@ class NetworkSettings:
         )
 
     def network(self, n_rows: int, **settings: Any) -> NetworkClassifier | FineTuning:
-        """Return a network to train on so many images; they decide the number of epochs."""
+        """Return an untrained network.
+
+        Parameters
+        ----------
+        n_rows : int
+            Images that it will be trained on: they decide the number of epochs.
+        **settings
+            Further settings of the network.
+
+        Returns
+        -------
+        NetworkClassifier or FineTuning
+            The network.
+        """
         n_epochs = max(1, round(self.n_steps * self.batch_size / n_rows))
         common: dict[str, Any] = {
             "n_epochs": min(n_epochs, self.max_epochs),
@@ -102,26 +150,61 @@ class NetworkSettings:
 
 @dataclass(frozen=True, eq=False)
 class TrainingInputs:
-    """What the network of a round may learn from."""
+    """What the network of a round may learn from.
+
+    Attributes
+    ----------
+    name : str
+        Name of the training.
+    method : str
+        Name of the candidate.
+    number : int
+        Number of the round, from 1.
+    problem : Problem
+        What there is to learn; its labels may hold some that are held out here.
+    settings : NetworkSettings
+        How to train.
+    pixels : ndarray of shape (n, H, W) or (n, H, W, 3), dtype uint8
+        All images.
+    y : ndarray of shape (n,) or (n, K)
+        Labels that may be used; -1 where nothing is known.
+    proba : ndarray of shape (n, K)
+        What the graph propagates from these labels so far.
+    networks : list
+        The networks of the rounds before.
+    ledger : PseudoLabelLedger
+        Their pseudo-labels.
+    checkpoints : Checkpoints
+        What an interrupted search has kept.
+    """
 
     name: str
     method: str
     number: int
     problem: Problem
     settings: NetworkSettings
-    # All images, (n, H, W) or (n, H, W, 3), uint8.
     pixels: np.ndarray
-    # Labels that may be used, as codes 0 to K - 1, or as a table.
     y: np.ndarray
-    # What the graph propagates from these labels so far, (n, K).
     proba: np.ndarray
-    # Those of the rounds before.
     networks: list[Any]
     ledger: PseudoLabelLedger
     checkpoints: Checkpoints
 
     def network(self, n_rows: int, **settings: Any) -> NetworkClassifier | FineTuning:
-        """Return an untrained network with the seed, checkpoint and progress of this round."""
+        """Return an untrained network with the seed, checkpoint and progress of this round.
+
+        Parameters
+        ----------
+        n_rows : int
+            Images that it will be trained on.
+        **settings
+            Further settings of the network.
+
+        Returns
+        -------
+        NetworkClassifier or FineTuning
+            The network.
+        """
         mine = {
             "checkpoint": self.checkpoints.file(self.name),
             "progress": self.progress,
@@ -130,7 +213,20 @@ class TrainingInputs:
         return self.settings.network(n_rows, **mine | settings)
 
     def finished(self, network: Any, train: Callable[[], Any]) -> Any:
-        """Return the trained network; that of an interrupted search, if it was finished there."""
+        """Return the trained network; that of an interrupted search, if it was finished there.
+
+        Parameters
+        ----------
+        network : estimator
+            The untrained network.
+        train : callable
+            Trains and returns it.
+
+        Returns
+        -------
+        estimator
+            The trained network.
+        """
         kept = self.checkpoints.get_model(self.name, network)
         if kept is not None:
             return kept[0]
@@ -145,7 +241,22 @@ class TrainingInputs:
         labels: np.ndarray,
         confidence: np.ndarray,
     ) -> Trained:
-        """Return a network with the pseudo-labels that it was trained on, entered in the ledger."""
+        """Return a network with the pseudo-labels that it was trained on, entered in the ledger.
+
+        Parameters
+        ----------
+        network : estimator
+            Trained.
+        rows, labels : ndarray of shape (p,), int64
+            Images and classes of the pseudo-labels.
+        confidence : ndarray of shape (p,)
+            Probability of each.
+
+        Returns
+        -------
+        Trained
+            What `NetworkCandidate.train` gives.
+        """
         n_new, n_revoked = self.ledger.enter(self.number, rows, labels, confidence)
         figures = {"n_accepted": len(rows), "n_new": n_new, "n_revoked": n_revoked}
         return Trained(network, self.ledger, [(figures, (rows, labels, confidence))])
@@ -177,11 +288,25 @@ class TrainingInputs:
 
 @dataclass(eq=False)
 class Trained:
-    """A trained network, and what it was trained on."""
+    """A trained network, and what it was trained on.
+
+    Attributes
+    ----------
+    network : estimator
+        With ``embed``, ``predict_proba``, ``to_state`` and ``history_``.
+    ledger : PseudoLabelLedger
+        Every pseudo-label up to here.
+    rounds : list of (dict, tuple)
+        The rounds within the training: figures, and rows, classes and confidence of what each
+        accepted.
+    votes : ExpertVotes or None
+        Which labeled images experts vote for, where there are experts.
+    notes : list of str
+        What the user must know.
+    """
 
     network: Any
     ledger: PseudoLabelLedger
-    # One dict a round within the training, with the pseudo-labels that it accepted.
     rounds: list[tuple[dict[str, Any], tuple[np.ndarray, np.ndarray, np.ndarray]]]
     votes: Any = None
     notes: list[str] = field(default_factory=list)
@@ -201,7 +326,13 @@ class _State:
 
 @dataclass(eq=False, kw_only=True)
 class NetworkFitted(Fitted):
-    """Networks that have learned; the classifier predicts rows that hold their embeddings."""
+    """Networks that have learned: a graph on the features joined with their embeddings.
+
+    Attributes
+    ----------
+    state : object
+        The networks, and the classifier on the joined rows.
+    """
 
     state: Any
 
@@ -246,7 +377,7 @@ class NetworkFitted(Fitted):
         ndarray of shape (m, K)
             Probabilities, float64.
         """
-        return self.classifier.predict_uncalibrated(rows)
+        return self.classifier.fitted(self.extractor).predict_proba(rows)
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what predicting needs.
@@ -258,7 +389,7 @@ class NetworkFitted(Fitted):
         meta : dict
             JSON types.
         """
-        return self.classifier.fitted(None).to_state()
+        return self.classifier.fitted(self.extractor).to_state()
 
 
 class NetworkCandidate(Candidate):
@@ -597,7 +728,7 @@ def _seconds_per_step(problem: Problem, settings: NetworkSettings) -> float:
     return float(np.median(passed[min(_WARM_UP, len(passed) // 2) :])) if len(passed) else 1e-3
 
 
-def has_backbone(problem: Problem) -> bool:
+def _has_backbone(problem: Problem) -> bool:
     """Return whether a pretrained network is fine-tuned."""
     settings = problem.shared.get("settings")
     return isinstance(problem.extractor, Backbone) or bool(settings and settings.backbone)
@@ -607,8 +738,8 @@ def _pixels(problem: Problem) -> np.ndarray:
     """Return all images at the size that the networks take."""
 
     def read() -> np.ndarray:
-        side = _PHOTO_SIDE if has_backbone(problem) else _SMALL_SIDE
-        return read_pixels(problem.images, side, color=has_backbone(problem))
+        side = _PHOTO_SIDE if _has_backbone(problem) else _SMALL_SIDE
+        return read_pixels(problem.images, side, color=_has_backbone(problem))
 
     return problem.once("pixels", read)
 

@@ -29,19 +29,37 @@ _PARTS = 5
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """The candidate that was kept, and what it predicted for labels that it had not seen."""
+    """The candidate that was kept, and what it predicted for labels that it had not seen.
+
+    Attributes
+    ----------
+    fitted : Fitted
+        The candidate.
+    choice : Choice
+        All that were compared.
+    tested : ndarray of shape (m,), int64
+        Labeled images that all of them were tested on.
+    oof_proba, baseline : ndarray of shape (m, K)
+        What it predicts for them, and what the supervised baseline does, uncalibrated.
+    part : ndarray of shape (m,)
+        The part of each, which is calibrated on the others.
+    unseen : ndarray of shape (m,), bool
+        Whether no model could have predicted it.
+    rows : ndarray of shape (n, d)
+        What the candidate was fitted on, of all images.
+    history : TrainingHistory or None
+        Curves and rounds of networks, where there are any.
+    notes : list of str
+        What the user must know.
+    """
 
     fitted: Fitted
     choice: Choice
-    # The labeled images that all compared candidates were tested on, what was predicted for
-    # them and what by the baseline, both uncalibrated; the part of each image, which the others
-    # calibrate; and whether no model could have predicted it.
     tested: np.ndarray
     oof_proba: np.ndarray
     baseline: np.ndarray
     part: np.ndarray
     unseen: np.ndarray
-    # What the candidate was fitted on, of all images.
     rows: np.ndarray
     history: TrainingHistory | None = None
     notes: list[str] = field(default_factory=list)
@@ -52,7 +70,18 @@ class Kept:
         return self.fitted.n_networks if isinstance(self.fitted, NetworkFitted) else 0
 
     def reason(self, features: str) -> str:
-        """Return which rows these are, and why."""
+        """Return which rows these are, and why.
+
+        Parameters
+        ----------
+        features : str
+            The same of the features without networks.
+
+        Returns
+        -------
+        str
+            A sentence or two.
+        """
         if not self.n_networks:
             return features
         return f"{features} Joined with the embeddings of {self.n_networks} network(s)."
