@@ -39,19 +39,12 @@ class Choices:
         return [row for row in self.rows() if row[0].startswith(incomplete)]
 
 
-_FALLBACK = (
-    *("graph", "propagated", "blend", "supervised", "network", "self-training", "consistency"),
-    *("fine-tuning", "experts"),
-)
-
-
 def _methods() -> Rows:
     # Importing the pipeline registers every candidate.
     import fewlabel.pipeline  # noqa: F401
     from fewlabel.evaluate.registry import REGISTRY
 
     rows = [(name, candidate.summary) for name, candidate in REGISTRY.items()]
-    rows += [(name, "") for name in _FALLBACK if name not in REGISTRY]
     return [("auto", "Compare those that suit data and time, and keep the best"), *rows]
 
 

@@ -30,7 +30,7 @@ class GraphDistillation(NetworkCandidate):
     """The graph teaches a network, whose embeddings make a better graph, and so on."""
 
     name = "graph-distillation"
-    summary = "networks distilled from propagated labels; their embeddings make a better graph"
+    summary = "Networks distilled from propagated labels; their embeddings make a better graph"
     max_rounds = 4
 
     def train(self, inputs: TrainingInputs) -> Trained:
@@ -52,7 +52,7 @@ class FineTuned(NetworkCandidate):
     """A pretrained network is fine-tuned on the labels."""
 
     name = "fine-tuning"
-    summary = "a pretrained network fine-tuned on the labels; its embeddings make a better graph"
+    summary = "A pretrained network fine-tuned on the labels; its embeddings make a better graph"
     retrains = True
     joins_all = False
     needs_backbone = True
@@ -71,7 +71,7 @@ class SelfTrained(NetworkCandidate):
     """A network trains on the labels, then on its own confident predictions as well."""
 
     name = "self-training"
-    summary = "a network trained on its own confident predictions, chosen anew each round"
+    summary = "A network trained on its own confident predictions, chosen anew each round"
     max_rounds = 4
     retrains = True
     joins_all = False
@@ -118,7 +118,7 @@ class Consistent(NetworkCandidate):
     """One network that must name an image alike however it is changed."""
 
     name = "consistency"
-    summary = "one network that must predict the same for changed images (SoftMatch)"
+    summary = "One network that must predict the same for changed images (SoftMatch)"
     tasks = (SingleLabel(),)
 
     def suits(self, problem: Problem) -> bool:
@@ -151,7 +151,7 @@ class ExpertTaught(NetworkCandidate):
     """Binary experts pseudo-label what they agree on."""
 
     name = "experts"
-    summary = "binary experts, one a class, that vote on pseudo-labels"
+    summary = "Binary experts, one a class, that vote on pseudo-labels"
     tasks = (SingleLabel(),)
 
     def suits(self, problem: Problem) -> bool:
@@ -185,7 +185,7 @@ class Taught(NetworkCandidate):
     """Bagged networks teach a student what they agree on."""
 
     name = "teacher-student"
-    summary = "bagged networks that pseudo-label for a student, which then teaches itself"
+    summary = "Bagged networks that pseudo-label for a student, which then teaches itself"
 
     def suits(self, problem: Problem) -> bool:
         """Return whether networks are trained from scratch."""
