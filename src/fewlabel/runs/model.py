@@ -70,10 +70,14 @@ def load_run(path: str | Path) -> Model:
             "`fewlabel fit --out` wrote."
         )
     bundle = load_bundle(folder, kind=_KIND)
+    writer = bundle.created_with.get("fewlabel", "an unknown version")
     try:
         return Model.from_state(bundle.arrays, bundle.meta)
+    except ModelFormatError as error:
+        raise ModelFormatError(
+            f"The model in {folder} was written by fewlabel {writer} and cannot be read: {error}"
+        ) from error
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        writer = bundle.created_with.get("fewlabel", "an unknown version")
         raise ModelFormatError(
             f"The model in {folder} was written by fewlabel {writer} and cannot be read "
             f"({error!r}): fit again, or copy it anew if it is damaged."

@@ -65,10 +65,10 @@ def write_predictions(
 def write_ledger(path: Path, result: FitResult, images: ImageSet) -> None:
     """Write every label that was ever assumed, as a Parquet table.
 
-    Columns: ``image``, ``label``, ``confidence``, ``method`` (``"given"``, ``"graph"``, or the way
-    in which networks were trained, such as ``"experts"``), ``round``, and ``revoked_in_round``
+    Columns: ``image``, ``label``, ``confidence``, ``method`` (``"given"``, ``"graph"``, or the
+    method that trained networks, such as ``"experts"``), ``round``, and ``revoked_in_round``
     (null where the label still holds). A spread label that the final model does not share counts
-    as revoked. Where an image may have several labels, there is a row for each that was believed
+    as revoked. Where an image may have several labels, there is a row for each that was assumed
     present.
 
     Parameters
