@@ -11,8 +11,8 @@ from fewlabel.data import SingleLabel, image_set_from_array
 from fewlabel.nets import NetworkClassifier
 from fewlabel.pipeline import fit_images
 from fewlabel.runs.folder import load_run, save_run
-from fewlabel.semisupervised import networks
-from fewlabel.semisupervised.networks import NetworkSettings
+from fewlabel.semisupervised import network_budget
+from fewlabel.semisupervised.network_inputs import NetworkSettings, pool_copies
 from fewlabel.semisupervised.one_vs_rest import load_experts
 
 QUICK = NetworkSettings("cnn", n_steps=45, batch_size=64, augment="weak")
@@ -98,7 +98,7 @@ def test_too_few_labels_or_too_little_time_are_given_as_the_reason(example, monk
     assert any("45 labels are too few" in text for text in result.warnings)
     slow = replace(QUICK, n_steps=400)
     monkeypatch.setattr(NetworkSettings, "for_features", lambda extractor, device: slow)
-    monkeypatch.setattr(networks, "_seconds_per_step", lambda *rest: 60.0)
+    monkeypatch.setattr(network_budget, "_seconds_per_step", lambda *rest: 60.0)
     result = example.fit(time_budget=3_000.0)
     assert any("they need more time. Give --time" in text for text in result.warnings)
     assert not result.n_networks
@@ -150,7 +150,7 @@ def test_copies_of_an_image_pool_what_their_labels_say(shapes):
     images, labels = image_set_from_array(X), replace(shapes.labels, y=y)
     result = fit_images(images, labels, replace(shapes.fit().settings, seed=1))
     assert result.n_duplicates == 1
-    pooled = networks.pool_copies(y, images.content_groups(), result.task)
+    pooled = pool_copies(y, images.content_groups(), result.task)
     assert pooled[0].tolist() == pooled[1].tolist() == [1, 0, -1]
     codes = np.array([3, -1, 4])
-    assert networks.pool_copies(codes, np.array([0, 0, 1]), SingleLabel()).tolist() == [3, 3, 4]
+    assert pool_copies(codes, np.array([0, 0, 1]), SingleLabel()).tolist() == [3, 3, 4]

@@ -11,8 +11,9 @@ from fewlabel.evaluate import Problem, held_out
 from fewlabel.features.extract import Features
 from fewlabel.features.pixels import Pixels
 from fewlabel.graph import FewLabelClassifier
-from fewlabel.semisupervised import methods, networks, search
-from fewlabel.semisupervised.networks import NetworkSettings, read_pixels
+from fewlabel.nets import NetworkClassifier
+from fewlabel.semisupervised import methods, network_budget, search
+from fewlabel.semisupervised.network_inputs import NetworkSettings, read_pixels
 from fewlabel.semisupervised.search import network_methods
 
 QUICK = NetworkSettings("cnn", n_steps=45, batch_size=64, augment="weak")
@@ -214,7 +215,7 @@ def test_finished_networks_are_not_trained_again(digits, features, task, tmp_pat
     def never(self, *args, **settings):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(networks.NetworkClassifier, "fit_soft", never)
+    monkeypatch.setattr(NetworkClassifier, "fit_soft", never)
     again = follow(digits, features, task, checkpoints=tmp_path, seconds=0.001)
     np.testing.assert_allclose(again.fitted.rows, first.fitted.rows, atol=1e-6)
     assert again.history.epochs[0]["loss"] == pytest.approx(
@@ -232,7 +233,7 @@ def test_an_interrupted_search_keeps_its_number_of_steps(digits, features, tmp_p
     def never(*args, **settings):
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(networks, "_seconds_per_step", never)
+    monkeypatch.setattr(network_budget, "_seconds_per_step", never)
     follow(digits, features, SingleLabel(), checkpoints=tmp_path, **settings)
     with pytest.raises(AssertionError, match="measured again"):
         follow(digits, features, SingleLabel(), checkpoints=tmp_path, seed=3, **settings)

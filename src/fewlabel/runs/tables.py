@@ -13,7 +13,7 @@ import pyarrow.parquet
 from fewlabel.data import ImageSet
 from fewlabel.data.tables import write_table
 from fewlabel.model import Prediction
-from fewlabel.semisupervised.networks import ROUNDS
+from fewlabel.semisupervised.network_inputs import ROUNDS
 
 if TYPE_CHECKING:
     from fewlabel.fit_result import FitResult

@@ -12,13 +12,9 @@ from fewlabel.evaluate.candidate import Problem
 from fewlabel.semisupervised.acceptance import AcceptanceRule
 from fewlabel.semisupervised.consistency import ConsistencyTraining
 from fewlabel.semisupervised.history import ExpertVotes
-from fewlabel.semisupervised.networks import (
-    MIN_STEPS,
-    NetworkCandidate,
-    Trained,
-    TrainingInputs,
-    _has_backbone,
-)
+from fewlabel.semisupervised.network_budget import MIN_STEPS, _has_backbone
+from fewlabel.semisupervised.network_inputs import Trained, TrainingInputs
+from fewlabel.semisupervised.networks import NetworkCandidate
 from fewlabel.semisupervised.one_vs_rest import BinaryExperts
 from fewlabel.semisupervised.teacher_student import TeacherStudent
 
