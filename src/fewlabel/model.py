@@ -11,7 +11,7 @@ import numpy as np
 
 from fewlabel.data import ImageSet, Task
 from fewlabel.data.calibration import Calibration
-from fewlabel.data.task import task_named
+from fewlabel.data.task import TASKS
 from fewlabel.errors import ModelFormatError
 from fewlabel.evaluate import AccuracyEstimate, Fitted
 from fewlabel.features.choose import FeatureExtractor, extractor_from_state
@@ -231,7 +231,7 @@ class Model:
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = array
-        task = task_named(meta["task"])
+        task = TASKS[meta["task"]]
         classes, columns = tuple(str(name) for name in meta["classes"]), meta["columns"]
         extractor = extractor_from_state(parts["features"], meta["features"])
         candidate = find_candidate(meta["method"])

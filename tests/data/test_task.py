@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewlabel.data import MultiLabel, SingleLabel, task_of
-from fewlabel.data.task import task_named
+from fewlabel.data.task import TASKS
 from fewlabel.errors import UsageError
 
 SINGLE, MULTI = SingleLabel(), MultiLabel()
@@ -30,11 +30,9 @@ def fixture_proba(case):
 def test_the_form_of_the_labels_says_which_task_it_is(case):
     task, y, _ = case
     assert task_of(y) == task
-    assert task_named(task.name) == task
+    assert TASKS[task.name] == task
     assert hash(task) == hash(type(task)())
     assert SINGLE != MULTI
-    with pytest.raises(ValueError, match="'ranking' is not known"):
-        task_named("ranking")
 
 
 def test_labels_come_back_from_their_texts(case):
@@ -107,3 +105,7 @@ def test_one_label_is_right_where_the_most_probable_class_is_it(codes):
     y = np.array(codes)
     proba = np.random.default_rng(2).dirichlet(np.ones(5), len(y))
     assert SINGLE.correct(y, proba).tolist() == ((proba.argmax(1) == y) | (y < 0)).tolist()
+
+
+def test_folds_of_several_labels_are_dealt_by_the_rarest_label():
+    assert MULTI.stratify(np.array([[1, 1], [1, 0], [0, 0], [-1, -1]])).tolist() == [1, 0, 2, -1]

@@ -64,28 +64,10 @@ class Task(ABC):
 
     @abstractmethod
     def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the classes and the codes of labels that an estimator was given.
+        """Return classes (K,), and n labels as codes; raise `UsageError` if none is labeled.
 
-        Parameters
-        ----------
-        y : array-like of shape (n,) or (n, K)
-            Labels as the caller has them; -1 is unlabeled or unknown.
-        n : int
-            Number of rows that there must be.
-        who : str
-            Name of the estimator, for messages.
-
-        Returns
-        -------
-        classes : ndarray of shape (K,)
-            The classes; for several labels the numbers of the columns.
-        y : ndarray of shape (n,), int64, or (n, K), int8
-            The labels as codes.
-
-        Raises
-        ------
-        UsageError
-            If no row is labeled, or the labels are of another form.
+        The labels are as the caller of ``who`` has them; -1 is unlabeled or unknown. For several
+        labels the classes are the numbers of the columns.
         """
 
     @abstractmethod
@@ -106,22 +88,7 @@ class Task(ABC):
 
     @abstractmethod
     def evidence(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return what is known of every class.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n,) or (n, K)
-            Labels.
-        n_classes : int
-            Number of classes K.
-
-        Returns
-        -------
-        present : ndarray of shape (n, K), float32
-            1 where the class is present.
-        known : ndarray of shape (n, K), bool
-            Where presence or absence is known.
-        """
+        """Return which classes are present (n, K), float32, and where that is known, bool."""
 
     @abstractmethod
     def stratify(self, y: np.ndarray) -> np.ndarray:
@@ -409,13 +376,7 @@ class MultiLabel(Task):
         return (y == 1).astype(np.float32), y >= 0
 
     def stratify(self, y: np.ndarray) -> np.ndarray:
-        """Return the rarest label that each image has; K for none of them.
-
-        Examples
-        --------
-        >>> MultiLabel().stratify(np.array([[1, 1], [1, 0], [0, 0], [-1, -1]])).tolist()
-        [1, 0, 2, -1]
-        """
+        # The rarest label that each image has; K for none of them.
         weighed = np.where(y == 1, (y == 1).sum(axis=0), len(y) + 1)
         codes = np.where((y == 1).any(axis=1), weighed.argmin(axis=1), y.shape[1])
         return np.where((y >= 0).any(axis=1), codes, -1).astype(np.int64)
@@ -514,7 +475,8 @@ class MultiLabel(Task):
         return Scaling(**{k: float(v) for k, v in (parameters or {}).items()})
 
 
-_TASKS: dict[str, Task] = {task.name: task for task in (SingleLabel(), MultiLabel())}
+TASKS: dict[str, Task] = {task.name: task for task in (SingleLabel(), MultiLabel())}
+"""The tasks by the names that files give them."""
 
 
 def task_of(y: Any) -> Task:
@@ -535,27 +497,4 @@ def task_of(y: Any) -> Task:
     >>> task_of([0, 1, -1]), task_of([[1, 0], [0, -1]])
     (SingleLabel(), MultiLabel())
     """
-    return _TASKS[MultiLabel.name if np.ndim(y) == 2 else SingleLabel.name]
-
-
-def task_named(name: Any) -> Task:
-    """Return the task that a file names.
-
-    Parameters
-    ----------
-    name : str
-        ``"single-label"`` or ``"multi-label"``.
-
-    Returns
-    -------
-    Task
-        The task.
-
-    Raises
-    ------
-    ValueError
-        If there is none of this name.
-    """
-    if name not in _TASKS:
-        raise ValueError(f"the task {name!r} is not known")
-    return _TASKS[name]
+    return TASKS[MultiLabel.name if np.ndim(y) == 2 else SingleLabel.name]

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fewlabel.compute import as_generator
-from fewlabel.data.task import SingleLabel, Task, task_named
+from fewlabel.data.task import TASKS, SingleLabel, Task
 from fewlabel.errors import ModelFormatError
 from fewlabel.evaluate import (
     Candidate,
@@ -103,7 +103,7 @@ class _Predictor:
         if method not in METHODS:
             raise ModelFormatError(f"The saved method {method!r} is not known: upgrade fewlabel.")
         try:
-            task = task_named(meta["task"])
+            task = TASKS[meta["task"]]
             if method != "graph":
                 name = "supervised" if method == "blend" else method
                 coef, intercept = arrays["linear.coef"], arrays["linear.intercept"]

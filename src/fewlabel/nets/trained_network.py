@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import pick_device
-from fewlabel.data.task import Task, task_named
+from fewlabel.data.task import TASKS, Task
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.nets.architectures import build_network
 from fewlabel.nets.batches import as_inputs, input_shape
@@ -217,13 +217,12 @@ def _saved_task(name: Any, given: Task | None) -> Task:
     """Return the task of a saved network, which is the given one where a study has its own."""
     if given is not None and given.name == name:
         return given
-    try:
-        return task_named(name)
-    except ValueError as error:
+    if name not in TASKS:
         raise ModelFormatError(
-            f"The saved network does not fit its description ({error}): save it again, or give "
-            "its task."
-        ) from error
+            f"The saved network does not fit its description (the task {name!r} is not known): "
+            "save it again, or give its task."
+        )
+    return TASKS[name]
 
 
 def _statistics(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
