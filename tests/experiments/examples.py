@@ -1,11 +1,6 @@
 """A study without data, for the tests of what all studies share."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
-from fewlabel_experiments import protocol
+from fewlabel_experiments import protocol, summary
 
 CONFIG = """
 goal_within = 0.5
@@ -35,25 +30,22 @@ one,the first,coin,50,a paper
 """
 
 
-class Coin(protocol.Study):  # type: ignore[name-defined, misc]
+class Coin(protocol.Study):
     """Rows whose accuracies are known beforehand; ``computed`` lists what was run."""
 
     measures = {"flips": "flips"}
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder):
         folder.mkdir()
         (folder / "config.toml").write_text(CONFIG)
         (folder / "published.csv").write_text(PUBLISHED)
         super().__init__("coin", "A coin", folder)
-        self.computed: list[tuple[str, int]] = []
-        self.opened: list[int] = []
-        self.fail_at: tuple[str, int] | None = None
+        self.computed = []
+        self.opened = []
 
-    def rows(self, config: dict[str, Any]) -> list[Any]:
-        def row(name: str, published: str | None, accuracy: float, **more: Any) -> Any:
-            def compute(session: Any) -> Any:
-                if self.fail_at == (name, session.seed):
-                    raise KeyboardInterrupt
+    def rows(self, config):
+        def row(name, published, accuracy, **more):
+            def compute(session):
                 self.computed.append((name, session.seed))
                 session.work.get("coin", lambda: "a coin")
                 return protocol.Outcome(accuracy + 0.02 * session.seed, {"flips": 10.0})
@@ -66,6 +58,23 @@ class Coin(protocol.Study):  # type: ignore[name-defined, misc]
             row("default-100", None, 0.9, beyond=True),
         ]
 
-    def session(self, config: Any, settings: Any, seed: int, progress: Any) -> Any:
+    def session(self, config, settings, seed, progress):
         self.opened.append(seed)
         return protocol.Session(config, settings, seed, progress)
+
+
+def record(row, seed, accuracy, **others):
+    """Write down a row as a run does."""
+    return {
+        "row": row, "seed": seed, "accuracy": accuracy, "seconds": 2.0, "peak_mb": 100.0 + seed,
+        "shared": {"kmeans": 10.0}, "commit": "abc", "extra": {"n_train": 50.0}, **others,
+    }  # fmt: skip
+
+
+def summaries(study, rows):
+    """Summarize what was measured of some rows."""
+    records = [
+        record(name, 0, extra["accuracy"] / 100, extra=extra) for name, extra in rows.items()
+    ]
+    every = study.rows(study.config(protocol.Settings()))
+    return summary.summarize(study, every, records)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import sys
 import time
 
@@ -9,11 +7,11 @@ import pytest
 from fewlabel_experiments import measure
 
 
-def test_shared_pieces_are_made_once_and_timed_apart() -> None:
+def test_shared_pieces_are_made_once_and_timed_apart():
     work = measure.SharedWork()
     made = []
 
-    def make() -> str:
+    def make():
         made.append(1)
         time.sleep(0.05)
         return "clustering"
@@ -28,7 +26,7 @@ def test_shared_pieces_are_made_once_and_timed_apart() -> None:
     assert all(cost.shared["kmeans"] >= 0.05 for cost in costs)
 
 
-def test_a_row_names_only_what_it_used() -> None:
+def test_a_row_names_only_what_it_used():
     work = measure.SharedWork()
     with work.row():
         work.get("a", lambda: 1)
@@ -38,7 +36,7 @@ def test_a_row_names_only_what_it_used() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak can be reset on Linux alone")
-def test_the_peak_is_that_of_the_row() -> None:
+def test_the_peak_is_that_of_the_row():
     work = measure.SharedWork()
     with work.row() as large:
         np.ones(30_000_000).sum()

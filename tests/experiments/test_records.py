@@ -1,7 +1,4 @@
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import pytest
 
@@ -11,24 +8,18 @@ from fewlabel_experiments import records
 MADE_WITH = {"study": "coin", "config": {"n_images": 0}}
 
 
-def test_records_are_there_again(tmp_path: Path) -> None:
+def test_records_are_there_again_and_of_a_row_the_later_one(tmp_path):
     store = records.RecordStore(tmp_path / "run", MADE_WITH)
     store.append({"row": "a", "seed": 0, "accuracy": 0.5})
-    store.append({"row": "a", "seed": 1, "accuracy": 0.6})
+    for accuracy in (0.7, 0.6):
+        store.append({"row": "a", "seed": 1, "accuracy": accuracy})
     again = records.RecordStore(tmp_path / "run", MADE_WITH)
     assert again.find("a", 1) == {"row": "a", "seed": 1, "accuracy": 0.6}
     assert again.find("b", 0) is None
 
 
-def test_the_later_record_of_a_row_counts(tmp_path: Path) -> None:
-    store = records.RecordStore(tmp_path / "run", MADE_WITH)
-    for accuracy in (0.5, 0.7):
-        store.append({"row": "a", "seed": 0, "accuracy": accuracy})
-    assert store.find("a", 0)["accuracy"] == 0.7
-
-
 @pytest.mark.parametrize("torn", [b'{"row": "b", "se', b'{"row": "b", "seed": 0}', b"\x00\x00"])
-def test_a_line_that_was_cut_off_is_run_again(tmp_path: Path, torn: bytes) -> None:
+def test_a_line_that_was_cut_off_is_run_again(tmp_path, torn):
     store = records.RecordStore(tmp_path / "run", MADE_WITH)
     store.append({"row": "a", "seed": 0})
     with store.path.open("ab") as file:
@@ -39,7 +30,7 @@ def test_a_line_that_was_cut_off_is_run_again(tmp_path: Path, torn: bytes) -> No
     assert [json.loads(line)["row"] for line in store.path.read_text().splitlines()] == ["a", "b"]
 
 
-def test_damage_before_whole_records_is_not_thrown_away(tmp_path: Path) -> None:
+def test_damage_before_whole_records_is_not_thrown_away(tmp_path):
     store = records.RecordStore(tmp_path / "run", MADE_WITH)
     store.path.write_text('{"row": "a", "seed": 0}\nnonsense\n{"row": "b", "seed": 0}\n')
     with pytest.raises(UsageError, match=r"records\.jsonl, line 2 is not a record"):
@@ -47,22 +38,22 @@ def test_damage_before_whole_records_is_not_thrown_away(tmp_path: Path) -> None:
     assert "nonsense" in store.path.read_text()
 
 
-def test_records_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
+def test_records_of_other_settings_are_not_mixed_in(tmp_path):
     records.RecordStore(tmp_path / "run", MADE_WITH)
     other = {"study": "coin", "config": {"n_images": 6000}}
     with pytest.raises(UsageError, match=r"other settings \(n_images is 0 there and 6000 here\)"):
         records.RecordStore(tmp_path / "run", other)
 
 
-def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "photo.jpg").write_text("mine")
-    with pytest.raises(UsageError, match=r"holds other files and no run\.json"):
-        records.RecordStore(tmp_path, MADE_WITH)
-    with pytest.raises(UsageError, match="is not a folder"):
-        records.RecordStore(tmp_path / "photo.jpg", MADE_WITH)
-
-
-def test_a_damaged_run_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text("{")
-    with pytest.raises(UsageError, match=r"run\.json is damaged"):
-        records.RecordStore(tmp_path, MADE_WITH)
+@pytest.mark.parametrize(
+    ("file", "folder", "message"),
+    [
+        ("photo.jpg", ".", r"holds other files and no run\.json"),
+        ("photo.jpg", "photo.jpg", "is not a folder"),
+        ("run.json", ".", r"run\.json is damaged"),
+    ],
+)
+def test_what_is_no_folder_of_a_run_is_refused(tmp_path, file, folder, message):
+    (tmp_path / file).write_text("{")
+    with pytest.raises(UsageError, match=message):
+        records.RecordStore(tmp_path / folder, MADE_WITH)

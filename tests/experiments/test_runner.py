@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import csv
 import json
 import os
@@ -21,12 +19,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def coin(tmp_path: Path) -> Coin:
+def coin(tmp_path):
     return Coin(tmp_path / "coin")
 
 
-def test_every_row_is_run_once_a_seed(coin: Coin, tmp_path: Path) -> None:
-    logged: list[str] = []
+def test_every_row_is_run_once_a_seed(coin, tmp_path):
+    logged = []
     result = runner.run_study(coin, Settings(), tmp_path / "run", log=logged.append)
     names = ("one", "two", "default-100")
     assert coin.computed == [(name, seed) for seed in (0, 1) for name in names]
@@ -43,9 +41,7 @@ def test_every_row_is_run_once_a_seed(coin: Coin, tmp_path: Path) -> None:
     assert "| setting one | coin | 100 | 50 | 49.5 | 51.0 ± 1.4 | yes | +1.0 | 91.0 ± 1.4 |" in page
 
 
-def test_files_of_a_row_lie_in_the_folder(
-    coin: Coin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_files_of_a_row_lie_in_the_folder(coin, monkeypatch, tmp_path):
     outcome = protocol.Outcome(0.5, files={"heads.txt": b"heads"})
     row = replace(coin.rows({})[0], compute=lambda session: outcome)
     monkeypatch.setattr(coin, "rows", lambda config: [row])
@@ -55,54 +51,37 @@ def test_files_of_a_row_lie_in_the_folder(
     assert [file.name for file in result.files] == ["ours.csv", "tables.md", "heads.txt"]
 
 
-def test_a_quick_run_takes_its_own_settings_and_has_no_goals(coin: Coin, tmp_path: Path) -> None:
+def test_a_quick_run_takes_its_own_settings_and_has_no_goals(coin, tmp_path):
     result = runner.run_study(coin, Settings(quick=True), tmp_path / "run")
     assert {seed for _, seed in coin.computed} == {0}
     assert result.goals == []
     assert "reached" not in (tmp_path / "run" / "tables.md").read_text()
 
 
-def test_an_interrupted_run_goes_on_where_it_was(coin: Coin, tmp_path: Path) -> None:
-    coin.fail_at = ("two", 1)
-    with pytest.raises(KeyboardInterrupt):
-        runner.run_study(coin, Settings(), tmp_path / "run")
-    coin.fail_at, before = None, list(coin.computed)
-    coin.computed.clear()
-    runner.run_study(coin, Settings(), tmp_path / "run")
-    assert before == [("one", 0), ("two", 0), ("default-100", 0), ("one", 1)]
-    assert coin.computed == [("two", 1), ("default-100", 1)]
-
-
-def test_a_finished_run_loads_no_data_again(coin: Coin, tmp_path: Path) -> None:
+def test_a_finished_run_loads_no_data_again_but_for_more_seeds(coin, tmp_path):
     first = runner.run_study(coin, Settings(), tmp_path / "run")
     coin.opened.clear()
-    again = runner.run_study(coin, Settings(), tmp_path / "run")
+    assert runner.run_study(coin, Settings(), tmp_path / "run").to_dict() == first.to_dict()
     assert coin.opened == []
-    assert again.to_dict() == first.to_dict()
+    more = runner.run_study(coin, Settings(seeds=(0, 5)), tmp_path / "run")
+    assert coin.opened == [5]
+    assert more.summaries[0].seeds == (0, 5)
 
 
-def test_more_seeds_are_added_to_a_run(coin: Coin, tmp_path: Path) -> None:
-    runner.run_study(coin, Settings(seeds=(0,)), tmp_path / "run")
-    coin.computed.clear()
-    result = runner.run_study(coin, Settings(seeds=(0, 5)), tmp_path / "run")
-    assert {seed for _, seed in coin.computed} == {5}
-    assert result.summaries[0].seeds == (0, 5)
-
-
-def test_quick_and_whole_runs_do_not_share_a_folder(coin: Coin, tmp_path: Path) -> None:
+def test_quick_and_whole_runs_do_not_share_a_folder(coin, tmp_path):
     runner.run_study(coin, Settings(quick=True), tmp_path / "run")
     with pytest.raises(UsageError, match="quick is True there and False here"):
         runner.run_study(coin, Settings(), tmp_path / "run")
 
 
-def test_models_are_not_saved_and_loaded_at_once(coin: Coin, tmp_path: Path) -> None:
+def test_models_are_not_saved_and_loaded_at_once(coin, tmp_path):
     settings = Settings(save_models=tmp_path / "m", from_models=tmp_path / "m")
     with pytest.raises(UsageError, match="give --save-models or --from-models"):
         runner.run_study(coin, settings, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_the_commit_is_that_of_the_clone() -> None:
+def test_the_commit_is_that_of_the_clone():
     assert re.fullmatch(r"[0-9a-f]{10}\+?|v\d+\.\d+\.\d+", runner.commit())
 
 
@@ -120,7 +99,7 @@ run_study(coin, Settings(), folder / "run", log=log)
 """
 
 
-def test_kill_9_loses_no_row_that_ended(tmp_path: Path) -> None:
+def test_kill_9_loses_no_row_that_ended(tmp_path):
     paths = os.pathsep.join(str(ROOT / part) for part in ("src", "experiments", "."))
     environment = os.environ | {"PYTHONPATH": paths}
     code = subprocess.run(

@@ -1,28 +1,16 @@
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from fewlabel_experiments import summary, tables
-from tests.experiments.examples import Coin
-
-
-def _record(row: str, seed: int, accuracy: float, **others: Any) -> dict[str, Any]:
-    return {
-        "row": row, "seed": seed, "accuracy": accuracy, "seconds": 2.0, "peak_mb": 100.0 + seed,
-        "shared": {"kmeans": 10.0}, "commit": "abc", "extra": {"n_train": 50.0}, **others,
-    }  # fmt: skip
+from tests.experiments.examples import Coin, record
 
 
 @pytest.fixture
-def coin(tmp_path: Path) -> Coin:
+def coin(tmp_path):
     return Coin(tmp_path / "coin")
 
 
-def test_means_and_spreads_over_the_seeds(coin: Coin) -> None:
-    runs = [_record("one", seed, 0.5 + 0.01 * seed) for seed in (0, 1, 2)]
+def test_means_and_spreads_over_the_seeds(coin):
+    runs = [record("one", seed, 0.5 + 0.01 * seed) for seed in (0, 1, 2)]
     one, two, _ = summary.summarize(coin, coin.rows({}), runs)
     assert (one.published, round(one.mean, 6), round(one.sd, 6)) == (50, 51, 1)
     assert (one.least, one.seeds, one.peak_mb) == (50, (0, 1, 2), 102)
@@ -31,34 +19,32 @@ def test_means_and_spreads_over_the_seeds(coin: Coin) -> None:
     assert (two.published, two.mean, two.difference) == (None, None, None)
 
 
-def test_of_two_records_of_a_seed_the_later_counts(coin: Coin) -> None:
-    runs = [_record("one", 0, 0.1), _record("one", 0, 0.7)]
+def test_of_two_records_of_a_seed_the_later_counts(coin):
+    runs = [record("one", 0, 0.1), record("one", 0, 0.7)]
     assert summary.summarize(coin, coin.rows({}), runs)[0].mean == pytest.approx(70)
 
 
-def test_other_data_are_not_compared_with_what_was_published(coin: Coin) -> None:
-    runs = [_record("one", 0, 0.5)]
+def test_other_data_are_not_compared_with_what_was_published(coin):
+    runs = [record("one", 0, 0.5)]
     one = summary.summarize(coin, coin.rows({}), runs, comparable=False)[0]
     assert (one.published, one.difference) == (None, None)
 
 
-def test_figures_of_other_data_stand_on_no_page(
-    coin: Coin, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_figures_of_other_data_stand_on_no_page(coin, monkeypatch):
     assert summary.read_ours(coin, coin.rows({}))[0].published == 50
     monkeypatch.setattr(coin, "is_comparable", lambda settings: False)
     assert summary.read_ours(coin, coin.rows({}))[0].published is None
 
 
-def test_columns_that_hold_nothing_are_left_out() -> None:
+def test_columns_that_hold_nothing_are_left_out():
     lines = [("1", "–", "–"), ("2", "–", "3")]
     assert tables.filled(("a", "b", "c"), lines) == (("a", "c"), [("1", "–"), ("2", "3")])
 
 
-def test_ours_csv_holds_all_that_the_tables_need(coin: Coin) -> None:
+def test_ours_csv_holds_all_that_the_tables_need(coin):
     rows = coin.rows({})
-    runs = [_record("one", seed, 0.5 + 0.01 * seed, commit=f"c{seed}") for seed in (0, 1)]
-    runs.append(_record("default-100", 0, 0.9, extra={"labels_alone": 0.8}))
+    runs = [record("one", seed, 0.5 + 0.01 * seed, commit=f"c{seed}") for seed in (0, 1)]
+    runs.append(record("default-100", 0, 0.9, extra={"labels_alone": 0.8}))
     before = summary.summarize(coin, rows, runs)
     summary.write_ours(coin.folder / "ours.csv", before)
     after = summary.read_ours(coin, rows)
@@ -67,18 +53,18 @@ def test_ours_csv_holds_all_that_the_tables_need(coin: Coin) -> None:
     assert tables.page(coin, after) == tables.page(coin, before)
 
 
-def test_without_ours_csv_nothing_is_measured(coin: Coin) -> None:
+def test_without_ours_csv_nothing_is_measured(coin):
     assert [s.mean for s in summary.read_ours(coin, coin.rows({}))] == [None] * 3
 
 
-def test_shared_work_is_counted_once_a_seed() -> None:
-    runs = [_record(row, seed, 0.5) for row in ("one", "two") for seed in (0, 1)]
+def test_shared_work_is_counted_once_a_seed():
+    runs = [record(row, seed, 0.5) for row in ("one", "two") for seed in (0, 1)]
     assert summary.total_seconds(runs) == 4 * 2 + 2 * 10
 
 
-def test_the_table_sets_published_beside_ours_and_the_default(coin: Coin) -> None:
-    runs = [_record("one", seed, 0.5 + 0.01 * seed) for seed in (0, 1)]
-    runs.append(_record("default-100", 0, 0.9, extra={"labels_alone": 0.8}))
+def test_the_table_sets_published_beside_ours_and_the_default(coin):
+    runs = [record("one", seed, 0.5 + 0.01 * seed) for seed in (0, 1)]
+    runs.append(record("default-100", 0, 0.9, extra={"labels_alone": 0.8}))
     summaries = summary.summarize(coin, coin.rows({}), runs)
     assert tables.comparison(summaries) == [
         ("setting one", "coin", "100", "50", "49.5", "50.5 ± 0.7", "yes", "+0.5", "90.0"),
@@ -91,11 +77,9 @@ def test_the_table_sets_published_beside_ours_and_the_default(coin: Coin) -> Non
 
 
 @pytest.mark.parametrize(("accuracy", "flips", "reached"), [(0.61, 2, "yes"), (0.59, 3, "no")])
-def test_goals_are_compared_with_other_rows(
-    coin: Coin, accuracy: float, flips: float, reached: str
-) -> None:
-    runs = [_record("one", 0, 0.5, extra={"flips": 5.0})]
-    runs.append(_record("two", 0, accuracy, extra={"flips": flips}))
+def test_goals_are_compared_with_other_rows(coin, accuracy, flips, reached):
+    runs = [record("one", 0, 0.5, extra={"flips": 5.0})]
+    runs.append(record("two", 0, accuracy, extra={"flips": flips}))
     one, two, _ = summary.summarize(coin, coin.rows({}), runs)
     results = summary.check_goals(coin, [one, two])
     assert (one.goal, one.reached, two.goal) == (49.5, True, 60)
@@ -109,12 +93,12 @@ def test_goals_are_compared_with_other_rows(
     assert f",,60.00,{reached}," in (coin.folder / "ours.csv").read_text()
 
 
-def test_goals_without_a_measurement_are_left_out(coin: Coin) -> None:
-    runs = [_record("two", 0, 0.5)]
+def test_goals_without_a_measurement_are_left_out(coin):
+    runs = [record("two", 0, 0.5)]
     assert summary.check_goals(coin, summary.summarize(coin, coin.rows({}), runs)) == []
-    found = summary.summarize(coin, coin.rows({}), [_record("one", 0, 0.5)], with_goals=False)
+    found = summary.summarize(coin, coin.rows({}), [record("one", 0, 0.5)], with_goals=False)
     assert found[0].goal is None
 
 
-def test_a_bar_in_a_cell_is_no_column() -> None:
+def test_a_bar_in_a_cell_is_no_column():
     assert tables.markdown(("a", "b"), [("1", "x|y")]).splitlines()[-1] == r"| 1 | x\|y |"

@@ -51,11 +51,6 @@ def test_a_wide_resnet_has_the_published_number_of_weights():
     assert round(sum(p.numel() for p in network.parameters()) / 1e6, 2) == 1.47
 
 
-def test_a_depth_that_no_wide_resnet_has():
-    with pytest.raises(UsageError, match=r"'depth' option of wide-resnet must be .* Got 12"):
-        build_network(NetworkSpec("wide-resnet", (3, 32, 32), 10, {"depth": 12}))
-
-
 def test_the_inputs_are_standardized():
     network = build_network(NetworkSpec("mlp", (2,), 2)).eval()
     before = network(torch.tensor([[1.0, 2.0]]))
@@ -65,21 +60,19 @@ def test_the_inputs_are_standardized():
     torch.testing.assert_close(before, after)
 
 
-def test_an_unknown_architecture_names_the_nearest():
-    with pytest.raises(UsageError, match=r"Got 'resnett' instead\. Did you mean 'resnet'\?"):
-        build_network(NetworkSpec("resnett", (1, 8, 8), 2))
-
-
-def test_a_network_of_timm_is_recognized_without_its_prefix():
-    with pytest.raises(UsageError, match=r"or timm/NAME\. Got 'resnet50' .* 'timm/resnet50'\?"):
-        build_network(NetworkSpec("resnet50", (3, 8, 8), 2))
-
-
-def test_rows_are_refused_by_networks_for_images():
-    with pytest.raises(UsageError, match="'cnn' takes images"):
-        build_network(NetworkSpec("cnn", (64,), 2))
-
-
-def test_an_unknown_option_is_named():
-    with pytest.raises(UsageError, match="depth"):
-        build_network(NetworkSpec("mlp", (4,), 2, {"depth": 3}))
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (("resnett", (1, 8, 8), 2), r"Got 'resnett' instead\. Did you mean 'resnet'\?"),
+        (("resnet50", (3, 8, 8), 2), r"or timm/NAME\. Got 'resnet50' .* 'timm/resnet50'\?"),
+        (("cnn", (64,), 2), "'cnn' takes images"),
+        (("mlp", (4,), 2, {"depth": 3}), "depth"),
+        (
+            ("wide-resnet", (3, 32, 32), 10, {"depth": 12}),
+            r"'depth' option of wide-resnet must be .* Got 12",
+        ),
+    ],
+)
+def test_what_cannot_be_built_is_named(spec, message):
+    with pytest.raises(UsageError, match=message):
+        build_network(NetworkSpec(*spec))

@@ -11,6 +11,7 @@ from fewlabel.errors import ModelFormatError, TrainingError, UsageError
 from fewlabel.persist import load_bundle, save_bundle
 
 SMALL = {"widths": (32, 16), "dropout": 0.1}
+ROWS, IMAGE = np.zeros((3, 4), np.float32), np.zeros((1, 8, 8), np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -53,22 +54,6 @@ def test_unlabeled_rows_are_left_out(digits):
     np.testing.assert_array_equal(with_rest, alone)
 
 
-def test_names_of_classes_may_be_texts(digits):
-    X, y = digits
-    names = np.array([f"digit {label}" for label in y])
-    model = NetworkClassifier(options=SMALL, random_state=0).fit(X[:900], names[:900])
-    assert np.mean(model.predict(X[900:]) == names[900:]) > 0.88
-
-
-def test_early_stopping_holds_labeled_rows_out(digits):
-    X, y = digits
-    model = NetworkClassifier(
-        options=SMALL, early_stopping=True, n_epochs=200, patience=3, random_state=0
-    ).fit(X[:900], y[:900])
-    assert len(model.history_) < 200
-    assert "validation_accuracy" in model.history_[0]
-
-
 def test_given_validation_rows_are_stopped_on(digits):
     X, y = digits
     model = NetworkClassifier(options=SMALL, n_epochs=200, patience=2, random_state=0)
@@ -78,27 +63,11 @@ def test_given_validation_rows_are_stopped_on(digits):
     assert len(model.history_) < 200
 
 
-def test_too_few_rows_to_hold_out(digits):
-    X, _ = digits
-    model = NetworkClassifier(options=SMALL, early_stopping=True)
-    with pytest.raises(UsageError, match="set early_stopping=False or label more"):
-        model.fit(X[:3], [0, 1, 2])
-
-
 def test_a_constant_feature_does_no_harm(digits):
     X, y = digits
     wide = np.column_stack([X, np.full(len(X), 1e6, np.float32)])
     model = NetworkClassifier(options=SMALL, random_state=0).fit(wide[:900], y[:900])
     assert model.score(wide[900:], y[900:]) > 0.85
-
-
-def test_a_saved_network_predicts_the_same(fitted, digits, tmp_path):
-    arrays, meta = fitted.to_state()
-    save_bundle(tmp_path / "model", kind="network", arrays=arrays, meta=meta)
-    bundle = load_bundle(tmp_path / "model", kind="network")
-    again = NetworkClassifier.from_state(bundle.arrays, bundle.meta)
-    np.testing.assert_array_equal(again.predict_proba(digits[0]), fitted.predict_proba(digits[0]))
-    assert list(again.options["widths"]) == [32, 16]
 
 
 @pytest.mark.parametrize(
@@ -129,20 +98,6 @@ def test_images_of_another_size_are_refused(digits):
     model = NetworkClassifier(options=SMALL, n_epochs=1, min_steps=0).fit(images[:50], y[:50])
     with pytest.raises(UsageError, match=r"of shape \(1, 8, 8\) and got \(1, 9, 8\)"):
         model.predict(np.zeros((2, 9, 8), np.uint8))
-
-
-def test_one_label_an_image(digits):
-    images = digits[0].reshape(-1, 8, 8).astype(np.uint8)
-    with pytest.raises(UsageError, match="Got 3 labels for 4 images"):
-        NetworkClassifier().fit(images[:4], [0, 1, 2])
-
-
-def test_a_parameter_out_of_range_is_named(digits):
-    X, y = digits
-    with pytest.raises(UsageError, match="'validation_fraction' parameter of NetworkClassifier"):
-        NetworkClassifier(validation_fraction=1).fit(X, y)
-    with pytest.raises(UsageError, match="'n_epochs' parameter of NetworkClassifier"):
-        NetworkClassifier(n_epochs=0).fit(X, y)
 
 
 def test_soft_targets_of_a_teacher_are_learned_from(fitted, digits):
@@ -198,14 +153,6 @@ def test_a_network_trained_on_shifted_images_does_not_mind_a_shift(digits):
         )
         reached[augment] = model.fit(images[:300], y[:300]).score(shifted, y[900:])
     assert reached["weak"] > reached[None] + 0.03
-
-
-def test_augmentation_is_for_images_alone(digits):
-    X, y = digits
-    with pytest.raises(UsageError, match="augment='weak' with rows of features: leave it out"):
-        NetworkClassifier(augment="weak").fit(X[:50], y[:50])
-    with pytest.raises(UsageError, match="must be one of none, weak, mild, strong"):
-        NetworkClassifier(augment="wild").fit(X[:50], y[:50])
 
 
 QUICK = {
@@ -294,18 +241,6 @@ def test_the_asymmetric_loss_finds_more_of_the_rare_labels(several, table):
     assert model.predict(test)[truth == 1].mean() > several.predict(test)[truth == 1].mean()
 
 
-def test_a_network_for_several_labels_is_saved_and_loaded(table, tmp_path):
-    X, Y, test, _ = table
-    names = [f"digit {k}" for k in range(10)]
-    model = NetworkClassifier("resnet", labels=names, **SHORT).fit(X, Y)
-    arrays, meta = model.to_state()
-    save_bundle(tmp_path / "model", kind="test", arrays=arrays, meta=meta)
-    bundle = load_bundle(tmp_path / "model", kind="test")
-    loaded = NetworkClassifier.from_state(bundle.arrays, bundle.meta, device="cpu")
-    assert loaded.classes_.tolist() == names
-    np.testing.assert_allclose(loaded.predict_proba(test), model.predict_proba(test), atol=1e-6)
-
-
 def test_an_interrupted_training_ends_the_same(table, tmp_path):
     X, Y, test, _ = table
     settings = QUICK | {"min_steps": 16, "augment": "mild"}
@@ -329,12 +264,6 @@ def test_warm_start_goes_on(table):
     assert model.fit(X, Y).history_[-1]["loss"] < before
     with pytest.raises(UsageError, match="set warm_start=False"):
         model.fit(X[:, :, :8], Y)
-
-
-def test_early_stopping_of_several_labels(table):
-    X, Y, _, _ = table
-    model = NetworkClassifier("cnn", early_stopping=True, **QUICK).fit(X, Y)
-    assert 0 <= model.history_[0]["validation_accuracy"] <= 1
 
 
 def test_an_augmentation_of_ones_own(table):
@@ -368,24 +297,6 @@ def test_an_image_without_any_label_is_absence(table):
     assert model.predict(np.zeros((1, 8, 16), np.uint8)).sum() == 0
 
 
-@pytest.mark.parametrize(
-    ("settings", "labels", "message"),
-    [
-        ({}, [[1, 2]], r"must be 1 .present., 0 .absent. or -1 .unknown.. Got 2 instead"),
-        ({"task": MultiLabel()}, [1], r"shape \(1, K\)"),
-        ({}, [[1, 0], [0, 1]], r"Got \(2, 2\) instead"),
-        ({}, [[-1, -1]], "at least one known label"),
-        ({"loss": "hinge"}, [[1, 1]], "one of bce, asymmetric"),
-        ({"labels": ["a"]}, [[1, 0]], "must name 2 labels"),
-        ({"learning_rate": 0}, [[1, 1]], "'learning_rate' parameter of NetworkClassifier"),
-    ],
-)
-def test_bad_tables_are_refused(settings, labels, message):
-    images = np.zeros((1, 8, 8), np.uint8)
-    with pytest.raises(UsageError, match=message):
-        NetworkClassifier("cnn", **settings).fit(images, labels)
-
-
 def test_masks_must_be_fractions_of_the_same_shape():
     images, model = np.zeros((2, 8, 8), np.uint8), NetworkClassifier(task=MultiLabel())
     for mask in ([[1], [1]], [[1, 2], [0, 0]]):
@@ -398,3 +309,51 @@ def test_a_loss_that_is_no_number_is_reported(table):
     model = NetworkClassifier(learning_rate=1e30, random_state=0)
     with np.errstate(all="ignore"), pytest.raises(TrainingError, match="lower the learning rate"):
         model.fit(X.reshape(400, -1) * 1e30, Y)
+
+
+@pytest.mark.parametrize("data", ["digits", "table"])
+def test_early_stopping_holds_labeled_rows_out(data, request):
+    X, y, *_ = request.getfixturevalue(data)
+    model = NetworkClassifier(options=SMALL, early_stopping=True, n_epochs=200, patience=3)
+    model.set_params(random_state=0).fit(X[:400], y[:400])
+    assert len(model.history_) < 200
+    assert 0 <= model.history_[0]["validation_accuracy"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("architecture", "data", "labels"),
+    [("mlp", "digits", None), ("resnet", "table", [f"digit {k}" for k in range(10)])],
+)
+def test_a_saved_network_predicts_the_same(architecture, data, labels, request, tmp_path):
+    X, y, *_ = request.getfixturevalue(data)
+    model = NetworkClassifier(architecture, labels=labels, **SHORT).fit(X[:400], y[:400])
+    arrays, meta = model.to_state()
+    save_bundle(tmp_path / "model", kind="network", arrays=arrays, meta=meta)
+    bundle = load_bundle(tmp_path / "model", kind="network")
+    again = NetworkClassifier.from_state(bundle.arrays, bundle.meta, device="cpu")
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert again.classes_.tolist() == (labels or list(range(10)))
+    assert list(again.options["widths"]) == [8, 16]
+
+
+@pytest.mark.parametrize(
+    ("settings", "X", "y", "message"),
+    [
+        ({"early_stopping": True}, ROWS, [0, 1, 2], "set early_stopping=False or label more"),
+        ({"validation_fraction": 1}, ROWS, [0, 1, 2], "'validation_fraction' parameter of Network"),
+        ({"n_epochs": 0}, ROWS, [0, 1, 2], "'n_epochs' parameter of NetworkClassifier"),
+        ({"learning_rate": 0}, IMAGE, [[1, 1]], "'learning_rate' parameter of NetworkClassifier"),
+        ({"augment": "weak"}, ROWS, [0, 1, 2], "augment='weak' with rows of features: leave it"),
+        ({"augment": "wild"}, ROWS, [0, 1, 2], "must be one of none, weak, mild, strong"),
+        ({}, IMAGE, [0, 1, 2], "Got 3 labels for 1 images"),
+        ({}, IMAGE, [[1, 2]], r"must be 1 .present., 0 .absent. or -1 .unknown.. Got 2 instead"),
+        ({}, IMAGE, [[1, 0], [0, 1]], r"Got \(2, 2\) instead"),
+        ({}, IMAGE, [[-1, -1]], "at least one known label"),
+        ({"task": MultiLabel()}, IMAGE, [1], r"shape \(1, K\)"),
+        ({"loss": "hinge"}, IMAGE, [[1, 1]], "one of bce, asymmetric"),
+        ({"labels": ["a"]}, IMAGE, [[1, 0]], "must name 2 labels"),
+    ],
+)
+def test_bad_settings_and_labels_are_refused(settings, X, y, message):
+    with pytest.raises(UsageError, match=message):
+        NetworkClassifier(**settings).fit(X, y)

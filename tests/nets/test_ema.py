@@ -7,23 +7,15 @@ from torch import nn
 from fewlabel.nets.ema import _MovingAverage
 
 
-def test_the_first_updates_average_over_few_steps():
+@pytest.mark.parametrize(("decay", "n", "expected"), [(0.999, 1, 1 - 2 / 11), (0.9, 1_000, 0.1)])
+def test_the_average_lags_behind_but_for_the_first_updates(decay, n, expected):
     layer = nn.Linear(1, 1, bias=False)
-    average = _MovingAverage(layer, 0.999)
+    average = _MovingAverage(layer, decay)
+    average.n_averaged.fill_(n)
     average.module.weight.data.fill_(0.0)
     layer.weight.data.fill_(1.0)
     average.update_parameters(layer)
-    assert float(average.module.weight) == pytest.approx(1 - 2 / 11)
-
-
-def test_the_average_lags_behind():
-    layer = nn.Linear(1, 1, bias=False)
-    average = _MovingAverage(layer, 0.9)
-    average.n_averaged.fill_(1_000)
-    average.module.weight.data.fill_(0.0)
-    layer.weight.data.fill_(1.0)
-    average.update_parameters(layer)
-    assert float(average.module.weight) == pytest.approx(0.1)
+    assert float(average.module.weight) == pytest.approx(expected)
 
 
 def test_the_statistics_of_batch_normalization_are_taken_over():

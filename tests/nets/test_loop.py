@@ -2,10 +2,7 @@
 
 import dataclasses
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -23,6 +20,7 @@ from fewlabel.nets import (
 from fewlabel.nets.augment import make_augmentation
 from fewlabel.nets.batches import as_inputs
 from fewlabel.nets.callbacks import _Validation
+from tests.interpreter import run_code
 
 CPU = torch.device("cpu")
 SETTINGS = TrainSettings(n_epochs=6, batch_size=32, learning_rate=5e-3, checkpoint_seconds=0.0)
@@ -103,37 +101,6 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_global_generator():
     assert not np.array_equal(weights(first)["head.weight"], weights(third)["head.weight"])
 
 
-def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path):
-    file = tmp_path / "checkpoint.safetensors"
-    whole = Trainer(network(), SETTINGS, device=CPU).fit(training_set())
-    with pytest.raises(StopError):
-        Interrupted(network(), SETTINGS, device=CPU, checkpoint=file).fit(training_set())
-    assert file.exists()
-    # The fingerprint names the class of the trainer, so the same one goes on.
-    resumed = Interrupted(network(), SETTINGS, device=CPU, checkpoint=file)
-    resumed.train_step = lambda step, batch: Trainer.train_step(resumed, step, batch)
-    assert_same_weights(whole, resumed.fit(training_set()))
-    assert [record["epoch"] for record in resumed.history] == list(range(6))
-    assert not file.exists()
-
-
-def test_a_checkpoint_of_other_data_is_not_taken_up(tmp_path):
-    file = tmp_path / "checkpoint.safetensors"
-    with pytest.raises(StopError):
-        Interrupted(network(), SETTINGS, device=CPU, checkpoint=file).fit(training_set(0))
-    fresh = Trainer(network(), SETTINGS, device=CPU).fit(training_set(1))
-    trainer = Trainer(network(), SETTINGS, device=CPU, checkpoint=file)
-    assert_same_weights(fresh, trainer.fit(training_set(1)))
-
-
-def test_a_damaged_checkpoint_is_not_taken_up(tmp_path):
-    file = tmp_path / "checkpoint.safetensors"
-    file.write_bytes(b"not a checkpoint")
-    fresh = Trainer(network(), SETTINGS, device=CPU).fit(training_set())
-    trainer = Trainer(network(), SETTINGS, device=CPU, checkpoint=file)
-    assert_same_weights(fresh, trainer.fit(training_set()))
-
-
 KILLED = """
 import os, signal, sys
 from tests.nets.test_loop import *
@@ -149,22 +116,10 @@ print(json.dumps(trained.head.weight.tolist()))
 """
 
 
-def test_a_run_killed_outright_goes_on_to_the_same_weights(tmp_path, request):
-    root = request.config.rootpath
-
-    def run(how, file):
-        return subprocess.run(
-            [sys.executable, "-c", KILLED, str(file), how],
-            cwd=root,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *sys.path])},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    killed = run("kill", tmp_path / "a")
+def test_a_run_killed_outright_goes_on_to_the_same_weights(tmp_path):
+    killed = run_code(KILLED, tmp_path / "a", "kill")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    resumed = run("go on", tmp_path / "a")
+    resumed = run_code(KILLED, tmp_path / "a", "go on")
     whole = Trainer(network(), SETTINGS, device=CPU).fit(training_set())
     assert json.loads(resumed.stdout) == whole.head.weight.tolist()
 
@@ -265,26 +220,33 @@ def test_what_a_subclass_carries_stands_in_the_checkpoint(tmp_path):
     expected = whole.fit(training_set())
     with pytest.raises(StopError):
         Counting(network(), SETTINGS, device=CPU, checkpoint=file).fit(training_set())
+    assert file.exists()
     resumed = unhurt(Counting(network(), SETTINGS, device=CPU, checkpoint=file))
     assert_same_weights(expected, resumed.fit(training_set()))
+    assert [record["epoch"] for record in resumed.history] == list(range(6))
+    assert not file.exists()
     totals = [[record["total"] for record in trainer.history] for trainer in (whole, resumed)]
     assert totals[0] == totals[1]
 
 
-def test_a_checkpoint_of_another_augmentation_is_not_taken_up(tmp_path):
+@pytest.mark.parametrize("change", ["data", "augmentation", "damage"])
+def test_a_checkpoint_of_anything_else_is_not_taken_up(tmp_path, change):
     file = tmp_path / "checkpoint.safetensors"
-    images = np.random.default_rng(0).integers(0, 256, (60, 6, 6), dtype=np.uint8)
-    data = TrainingSet.of(images, np.eye(3)[np.arange(60) % 3])
     settings = dataclasses.replace(SETTINGS, batch_size=10)
 
-    def trainer(name, checkpoint=None):
+    def data(seed=0):
+        images = np.random.default_rng(seed).integers(0, 256, (60, 6, 6), dtype=np.uint8)
+        return TrainingSet.of(images, np.eye(3)[np.arange(60) % 3])
+
+    def trainer(checkpoint=None, augment="mild"):
         torch.manual_seed(0)
         net = build_network(NetworkSpec("mlp", (1, 6, 6), 3, {"widths": [8]}))
-        augment = make_augmentation(name)
+        augment = make_augmentation(augment)
         return Interrupted(net, settings, device=CPU, augment=augment, checkpoint=checkpoint)
 
-    expected = unhurt(trainer("mild")).fit(data)
     with pytest.raises(StopError):
-        trainer("weak", file).fit(data)
+        trainer(file, "weak" if change == "augmentation" else "mild").fit(data(change == "data"))
     assert file.exists()
-    assert_same_weights(expected, unhurt(trainer("mild", file)).fit(data))
+    if change == "damage":
+        file.write_bytes(b"not a checkpoint")
+    assert_same_weights(unhurt(trainer()).fit(data()), unhurt(trainer(file)).fit(data()))

@@ -1,7 +1,5 @@
 """The history of a training becomes JSON that every reader takes."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

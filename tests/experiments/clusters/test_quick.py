@@ -1,7 +1,5 @@
 """``fewlabel reproduce clusters-a --quick`` and ``clusters-b``: within honest noise."""
 
-from __future__ import annotations
-
 import os
 from functools import cache
 from pathlib import Path
@@ -38,7 +36,7 @@ BOUNDS = {
 
 
 @cache
-def _means(name: str) -> dict[str, float]:
+def _means(name):
     with TemporaryDirectory() as folder:
         result = run_study(find_study(name), Settings(quick=True), Path(folder) / "run")
         assert all(path.is_file() for path in result.files)
@@ -49,16 +47,16 @@ def _means(name: str) -> dict[str, float]:
     ("study", "row", "least", "most"),
     [(study, row, *bounds) for study, rows in BOUNDS.items() for row, bounds in rows.items()],
 )
-def test_a_row_is_where_it_should_be(study: str, row: str, least: float, most: float) -> None:
+def test_a_row_is_where_it_should_be(study, row, least, most):
     assert least < _means(study)[row] < most
 
 
-def test_the_default_is_far_ahead_at_the_same_labels() -> None:
+def test_the_default_is_far_ahead_at_the_same_labels():
     means = _means("clusters-a")
     assert means["default-50"] > means["lr-50-medoids"] + 8
     assert means["default-300"] > means["lr-all"]
 
 
-def test_no_network_collapses() -> None:
+def test_no_network_collapses():
     means = _means("clusters-b")
     assert min(mean for row, mean in means.items() if row.startswith("network")) > 60

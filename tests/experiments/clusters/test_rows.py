@@ -1,11 +1,5 @@
 """The clustering studies on the digits, small enough to run anywhere."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -21,26 +15,26 @@ SMALL_B = {
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
+def one_thread():
     with threadpool_limits(1):
         yield
 
 
-def _study(monkeypatch: pytest.MonkeyPatch, name: str, small: dict[str, Any]) -> Any:
+def _study(monkeypatch, name, small):
     study = registry.find_study(name)
     whole = type(study).config
     monkeypatch.setattr(type(study), "config", lambda self, s: whole(self, s) | small)
     return study
 
 
-def _session(monkeypatch: pytest.MonkeyPatch, seed: int = 0) -> Any:
+@pytest.fixture
+def session(monkeypatch):
     study = _study(monkeypatch, "clusters-a", SMALL_A)
     settings = Settings(data="digits")
-    return study.session(study.config(settings), settings, seed, lambda *_: None)
+    return study.session(study.config(settings), settings, 0, lambda *_: None)
 
 
-def test_a_medoid_is_the_nearest_image_of_its_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = _session(monkeypatch)
+def test_a_medoid_is_the_nearest_image_of_its_cluster(session):
     clustering = session.clustering(20)
     for k, medoid in enumerate(clustering.medoids):
         members = np.flatnonzero(clustering.clusters == k)
@@ -50,18 +44,14 @@ def test_a_medoid_is_the_nearest_image_of_its_cluster(monkeypatch: pytest.Monkey
         assert nearest == pytest.approx(distances.min(), rel=1e-5)
 
 
-def test_the_two_readings_train_on_different_rows_with_the_same_labels(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    session = _session(monkeypatch)
+def test_the_two_readings_train_on_different_rows_with_the_same_labels(session):
     medoids, centroids = session.at_medoids(20), session.at_centroids(20)
     np.testing.assert_array_equal(medoids.y, centroids.y)
     np.testing.assert_array_equal(centroids.X, session.kmeans(20).cluster_centers_)
     assert not np.array_equal(medoids.X, centroids.X)
 
 
-def test_spreading_uses_the_labels_of_the_medoids_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = _session(monkeypatch)
+def test_spreading_uses_the_labels_of_the_medoids_alone(session):
     before = session.spread(20, 100)
     assert len(before.y) == len(session.y)
     others = np.setdiff1d(np.arange(len(session.y)), session.clustering(20).medoids)
@@ -71,13 +61,12 @@ def test_spreading_uses_the_labels_of_the_medoids_alone(monkeypatch: pytest.Monk
     assert not np.array_equal(after.truth, before.truth)
 
 
-def test_a_percentile_takes_that_share_of_each_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = _session(monkeypatch)
+def test_a_percentile_takes_that_share_of_each_cluster(session):
     sizes = np.bincount(session.clustering(20).clusters)
     assert len(session.spread(20, 25).y) == np.maximum(1, sizes * 25 // 100).sum()
 
 
-def test_study_a_from_end_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_study_a_from_end_to_end(monkeypatch, tmp_path):
     study = _study(monkeypatch, "clusters-a", SMALL_A)
     settings = Settings(data="digits", seeds=(0, 1), save_models=tmp_path / "models")
     result = runner.run_study(study, settings, tmp_path / "run")
@@ -93,7 +82,7 @@ def test_study_a_from_end_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert right["lr-40-whole"] < right["lr-40-nearest75"] < right["lr-40-medoids"] == 1
 
 
-def test_saved_models_print_the_same_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_saved_models_print_the_same_table(monkeypatch, tmp_path):
     study = _study(monkeypatch, "clusters-b", SMALL_B)
     models = tmp_path / "models"
     saving = Settings(data="digits", seeds=(0,), save_models=models)
@@ -111,17 +100,15 @@ def test_saved_models_print_the_same_table(monkeypatch: pytest.MonkeyPatch, tmp_
     assert [s.extra for s in second.summaries] == [s.extra for s in first.summaries]
 
 
-def _never(*_: Any, **__: Any) -> None:
+def _never(*_, **__):
     raise AssertionError("a loaded model must not be trained")
 
 
-def test_a_missing_model_is_made_again_and_only_that(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_missing_model_is_made_again_and_only_that(monkeypatch, tmp_path):
     study = _study(monkeypatch, "clusters-a", SMALL_A)
     plain = Settings(data="digits", seeds=(0,))
     runner.run_study(study, plain, tmp_path / "run")
-    lines: list[str] = []
+    lines = []
     saving = Settings(data="digits", seeds=(0,), save_models=tmp_path / "models")
     runner.run_study(study, saving, tmp_path / "run", log=lines.append)
     assert len(lines) == len(study.rows(study.config(plain)))
@@ -130,18 +117,13 @@ def test_a_missing_model_is_made_again_and_only_that(
     assert lines == []
 
 
-def test_a_model_that_scores_otherwise_is_told_of(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    session = _session(monkeypatch)
+def test_a_model_that_scores_otherwise_is_told_of(session):
     with pytest.warns(UserWarning, match="lr-all-seed0 has 50.00 % .* had 90.00 % when"):
         session.checked("lr-all-seed0", {"accuracy": 0.9}, 0.5)
     assert session.checked("x", {"accuracy": 0.5, "extra": {"a": 1}}, 0.5).extra == {"a": 1}
 
 
-def test_the_same_seed_gives_the_same_accuracies(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_same_seed_gives_the_same_accuracies(monkeypatch, tmp_path):
     study = _study(monkeypatch, "clusters-a", SMALL_A | {"clusters": [20], "spread_clusters": 20})
     settings = Settings(data="digits", seeds=(7,))
     results = [runner.run_study(study, settings, tmp_path / name) for name in ("a", "b")]
@@ -149,7 +131,7 @@ def test_the_same_seed_gives_the_same_accuracies(
     assert first == second
 
 
-def test_the_figures_are_drawn_and_do_not_change(tmp_path: Path) -> None:
+def test_the_figures_are_drawn_and_do_not_change(tmp_path):
     study = registry.find_study("clusters-b")
     rows = study.rows(study.config(Settings()))
     measured = summary.read_ours(study, rows)

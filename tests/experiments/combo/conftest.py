@@ -1,13 +1,11 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from fewlabel_experiments.combo.glyphs import LABELS, SPLITS, Glyphs, GlyphSplits
+from fewlabel_experiments.combo.glyphs import LABELS, SPLITS, Glyphs
 
 
-def _printed(labels: range, rng: np.random.Generator) -> Glyphs:
+def _printed(labels, rng):
     """Printed characters, two a class, each a little different from all others."""
     font = ImageFont.load_default(size=22)
     pixels, classes = [], []
@@ -23,6 +21,6 @@ def _printed(labels: range, rng: np.random.Generator) -> Glyphs:
 
 
 @pytest.fixture(scope="session")
-def glyphs() -> GlyphSplits:
+def glyphs():
     rng = np.random.default_rng(0)
     return {split: (_printed(range(10), rng), _printed(range(10, 36), rng)) for split in SPLITS}

@@ -1,8 +1,5 @@
-from __future__ import annotations
-
 import os
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +18,7 @@ ARRAYS = [
 class _Runs:
     """Makes a folder when it is unpickled in the ordinary way."""
 
-    def __init__(self, function, *arguments) -> None:
+    def __init__(self, function, *arguments):
         self.call = function, arguments
 
     def __reduce__(self):
@@ -29,7 +26,7 @@ class _Runs:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def file(tmp_path):
     return tmp_path / "images_l.pkl"
 
 

@@ -13,7 +13,9 @@ def _rng():
     return np.random.default_rng(0)
 
 
-def test_a_quarter_is_copied():
+def test_a_quarter_is_copied_and_of_no_share_nothing():
+    nothing, _ = changed_copies(IMAGES, CopyPolicy(share=0.0, sharpen=1.0), _rng())
+    assert nothing.shape == (0, 56, 56)
     copies, rows = changed_copies(IMAGES, CHARACTERS, _rng())
     assert copies.shape == (15, 56, 56)
     assert copies.dtype == np.uint8
@@ -63,14 +65,6 @@ def test_sharpening_raises_contrast_in_half_of_the_copies():
 def test_both_policies_copy_the_same_images():
     rows = [changed_copies(IMAGES, policy, _rng())[1] for policy in (PUBLISHED, CHARACTERS)]
     np.testing.assert_array_equal(*rows)
-
-
-def test_no_share_is_no_copy():
-    assert changed_copies(IMAGES, CopyPolicy(share=0.0, sharpen=1.0), _rng())[0].shape == (
-        0,
-        56,
-        56,
-    )
 
 
 def test_refuses_other_images_and_settings():

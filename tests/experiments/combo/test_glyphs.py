@@ -48,13 +48,6 @@ def test_the_seed_deals_anew(data):
     assert first.tobytes() != other.tobytes()
 
 
-def test_says_how_to_get_what_is_missing(monkeypatch, tmp_path):
-    monkeypatch.setenv("FEWLABEL_DATA", str(tmp_path))
-    monkeypatch.setenv("FEWLABEL_CACHE", str(tmp_path))
-    with pytest.raises(DataError, match=r"run `fewlabel data get mnist`"):
-        load_glyphs()
-
-
 @pytest.mark.parametrize(
     ("pixels", "labels", "message"),
     [

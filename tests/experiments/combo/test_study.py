@@ -1,10 +1,8 @@
 """The study of two characters: its rows, what it says, its pictures, and ``--quick``."""
 
-from __future__ import annotations
-
 import os
 import pickle
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,9 +10,9 @@ import pytest
 from fewlabel.data import MultiLabel
 from fewlabel.errors import DataError, UsageError
 from fewlabel_experiments import registry, runner
-from fewlabel_experiments.combo import learners, measured, pictures, recipes, session
-from fewlabel_experiments.combo.generator import ComboSplit, make_combo
-from fewlabel_experiments.combo.glyphs import LABELS, Glyphs
+from fewlabel_experiments.combo import measured, pictures, recipes, session
+from fewlabel_experiments.combo.generator import make_combo
+from fewlabel_experiments.combo.glyphs import LABELS
 from fewlabel_experiments.protocol import Settings
 
 STUDY = registry.find_study("combo")
@@ -24,27 +22,17 @@ ROWS = STUDY.rows(CONFIG)
 DATA = os.environ.get("FEWLABEL_DATA")
 
 
-def _truth(*texts: str) -> np.ndarray:
+def _truth(*texts):
     return np.array([[int(label in text) for label in LABELS] for text in texts])
 
 
-def _glyphs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random patterns in place of handwriting."""
-    rng = np.random.default_rng(0)
-
-    def some(codes: np.ndarray) -> Glyphs:
-        return Glyphs(rng.integers(0, 256, (len(codes), 28, 28), dtype=np.uint8), codes)
-
-    glyphs = {
-        name: (some(np.arange(10)), some(np.arange(10, 36)))
-        for name in ("labeled", "unlabeled", "test")
-    }
-    monkeypatch.setattr(
-        session, "make_combo", lambda *sizes, seed: make_combo(*sizes, seed=seed, glyphs=glyphs)
-    )
+@pytest.fixture
+def printed(monkeypatch, glyphs):
+    """Printed characters in place of handwriting."""
+    monkeypatch.setattr(session, "make_combo", partial(make_combo, glyphs=glyphs))
 
 
-def _competition(folder: Path, n: int) -> None:
+def _competition(folder, n):
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (n + 8, 56, 56), dtype=np.uint8)
     targets = np.zeros((n, 36), dtype=np.uint8)
@@ -58,7 +46,7 @@ def _competition(folder: Path, n: int) -> None:
         (folder / name).write_bytes(pickle.dumps(array))
 
 
-def test_the_rows_go_from_the_own_cnn_to_fewlabels_best() -> None:
+def test_the_rows_go_from_the_own_cnn_to_fewlabels_best():
     ids = [row.id for row in ROWS]
     chain = ["cnn", "prepared", "copied", "bagging-single", "bagging-several", "teacher-student"]
     assert [name for name in ids if name in chain] == chain
@@ -72,7 +60,7 @@ def test_the_rows_go_from_the_own_cnn_to_fewlabels_best() -> None:
     }  # fmt: skip
 
 
-def test_each_change_of_preprocessing_is_one() -> None:
+def test_each_change_of_preprocessing_is_one():
     for name, (words, changed) in recipes.ABLATION.items():
         assert changed != recipes.ALL_STEPS, name
         differs = {k for k in vars(changed) if vars(changed)[k] != vars(recipes.ALL_STEPS)[k]}
@@ -81,7 +69,7 @@ def test_each_change_of_preprocessing_is_one() -> None:
         assert ("crop" in differs) == (name == "compose")
 
 
-def test_flips_are_all_that_the_two_policies_differ_in() -> None:
+def test_flips_are_all_that_the_two_policies_differ_in():
     known = recipes.recipes(CONFIG)
     flips, without = known["flips"].copies, known["no-flips"].copies
     assert flips.flip
@@ -89,7 +77,7 @@ def test_flips_are_all_that_the_two_policies_differ_in() -> None:
     assert vars(flips) | {"flip": False} == vars(without)
 
 
-def test_sizes_are_the_users_and_few_labels_stay_fewer() -> None:
+def test_sizes_are_the_users_and_few_labels_stay_fewer():
     config = STUDY.config(Settings(sizes={"n_labeled": 800, "n_test": 50}))
     assert (config["n_labeled"], config["n_test"], config["few"]) == (800, 50, 0)
     assert not [row.id for row in STUDY.rows(config) if row.id.startswith("few")]
@@ -97,7 +85,7 @@ def test_sizes_are_the_users_and_few_labels_stay_fewer() -> None:
         registry.find_study("photos").config(Settings(sizes={"n_test": 50}))
 
 
-def test_resnet_50_is_a_row_where_it_is_given_steps() -> None:
+def test_resnet_50_is_a_row_where_it_is_given_steps():
     networks = CONFIG["networks"]
     given = networks | {"resnet50": networks["resnet50"] | {"passes": 10}}
     assert "resnet50" in [row.id for row in STUDY.rows(CONFIG | {"networks": given})]
@@ -105,27 +93,20 @@ def test_resnet_50_is_a_row_where_it_is_given_steps() -> None:
     assert "resnet50" not in [row.id for row in STUDY.rows(CONFIG | {"networks": without})]
 
 
-def test_models_are_not_saved() -> None:
-    with pytest.raises(UsageError, match="leave out --save-models"):
-        STUDY.check(CONFIG, Settings(save_models=Path("x")))
-
-
-def test_each_character_counts_by_itself() -> None:
+def test_each_character_counts_by_itself():
     truth, predicted = _truth("1A", "2B", "3C"), _truth("1A", "2C", "4C").astype(float)
     digit, letter = measured.parts_right(truth, predicted)
     assert digit.tolist() == [True, True, False]
     assert letter.tolist() == [True, False, True]
 
 
-def test_what_is_mistaken_is_counted() -> None:
+def test_what_is_mistaken_is_counted():
     truth, predicted = _truth("1I", "1I", "2Q"), _truth("7L", "1L", "2Q")
     assert pictures.mistakes(truth, predicted) == [("I", "L", 2), ("1", "7", 1)]
     assert pictures.mistakes(truth, truth) == []
 
 
-def test_pictures_are_drawn_where_all_or_nothing_is_right(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_pictures_are_drawn_where_all_or_nothing_is_right(monkeypatch):
     images = np.zeros((3, 56, 56), dtype=np.uint8)
     truth = _truth("1A", "2B", "3C")
     monkeypatch.setattr(pictures, "_COLUMNS", 3)
@@ -134,20 +115,21 @@ def test_pictures_are_drawn_where_all_or_nothing_is_right(
         assert pictures.mistakes_figure(pictures.mistakes(truth, predicted))[1:4] == b"PNG"
 
 
-def test_the_steps_of_preprocessing_are_drawn(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    _glyphs(monkeypatch)
+def test_the_steps_of_preprocessing_are_drawn(printed, tmp_path):
     STUDY.show_preprocessing(CONFIG, tmp_path / "steps.png")
     assert (tmp_path / "steps.png").read_bytes()[1:4] == b"PNG"
     with pytest.raises(UsageError, match="experts does not preprocess its images"):
         registry.find_study("experts").show_preprocessing({}, tmp_path / "no.png")
 
 
-def test_training_images_are_those_of_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    _glyphs(monkeypatch)
+def test_training_images_are_those_of_the_recipe(printed):
     config = CONFIG | {"n_labeled": 40, "n_unlabeled": 4, "n_test": 4, "few": 20}
     opened = session.ComboSession(config, Settings(), 0, lambda *done: None)
+    # What unlabeled images show is not even kept.
+    assert set(vars(opened.data)) == {
+        "labeled", "targets", "unlabeled", "test", "test_targets", "unseen",
+    }  # fmt: skip
+    assert len(opened.data.unlabeled) == 4
     known = recipes.recipes(config)
     images, targets = opened.training_set(known["plain"])
     assert np.shares_memory(images, opened.data.labeled)
@@ -162,7 +144,7 @@ def test_training_images_are_those_of_the_recipe(monkeypatch: pytest.MonkeyPatch
     assert opened.network("pair", known["best"]).task == session.ONE_OF_EACH
 
 
-def test_a_part_of_the_competition_is_held_out(tmp_path: Path) -> None:
+def test_a_part_of_the_competition_is_held_out(tmp_path):
     _competition(tmp_path, 50)
     config = STUDY.config(Settings(data=str(tmp_path)))
     assert (config["n_labeled"], config["n_unlabeled"], config["few"]) == (40, 6, 0)
@@ -175,27 +157,9 @@ def test_a_part_of_the_competition_is_held_out(tmp_path: Path) -> None:
         STUDY.config(Settings(data=str(tmp_path / "none")))
 
 
-def test_a_submission_says_what_the_unseen_images_show() -> None:
-    text = learners._submission(_truth("1A", "2B")).decode()
-    assert text.splitlines()[1:] == [
-        "0,010000000010000000000000000000000000", "1,001000000001000000000000000000000000",
-    ]  # fmt: skip
-
-
-def test_splits_carry_targets_for_the_measurement_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    _glyphs(monkeypatch)
-    data = session.load_data(CONFIG | {"n_labeled": 3, "n_unlabeled": 5, "n_test": 2}, 0)
-    # What unlabeled images show is not even kept.
-    assert set(vars(data)) == {
-        "labeled", "targets", "unlabeled", "test", "test_targets", "unseen",
-    }  # fmt: skip
-    assert len(data.unlabeled) == 5
-    assert "targets" in ComboSplit.__annotations__
-
-
 @pytest.mark.data
 @pytest.mark.skipif(DATA is None, reason="FEWLABEL_DATA is not set")
-def test_a_quick_run(tmp_path: Path) -> None:
+def test_a_quick_run(tmp_path):
     settings = Settings(quick=True)
     result = runner.run_study(STUDY, settings, tmp_path)
     found = {s.row.id: s for s in result.summaries}

@@ -1,18 +1,14 @@
 """The study of binary experts: its rows, what it says, and ``--quick``."""
 
-from __future__ import annotations
-
 import os
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from fewlabel.errors import UsageError
 from fewlabel_experiments import registry, runner, summary, tables
 from fewlabel_experiments.experts import learners, session
 from fewlabel_experiments.protocol import Settings
+from tests.experiments.examples import summaries
 
 STUDY = registry.find_study("experts")
 ROWS = STUDY.rows(STUDY.config(Settings()))
@@ -20,25 +16,14 @@ ROWS = STUDY.rows(STUDY.config(Settings()))
 DATA = os.environ.get("FEWLABEL_DATA")
 
 
-def _summaries(**rows: dict[str, float]) -> list[Any]:
-    records = [
-        {
-            "row": name.replace("_", "-"), "seed": 0, "accuracy": values["accuracy"] / 100,
-            "seconds": 1.0, "shared": {}, "peak_mb": 1.0, "commit": "x", "extra": values,
-        }
-        for name, values in rows.items()
-    ]  # fmt: skip
-    return summary.summarize(STUDY, ROWS, records)  # type: ignore[no-any-return]
-
-
-def _row(accuracy: float, precision: float, seconds: float, size: float) -> dict[str, float]:
+def _row(accuracy, precision, seconds, size):
     return {
         "accuracy": accuracy, "precision_covered": precision, "train_seconds": seconds,
         "kilobytes": size, "balanced": accuracy, "worst_class": 1.0,
     }  # fmt: skip
 
 
-def test_every_budget_has_every_method_and_ten_networks_are_trained_where_they_fit() -> None:
+def test_every_budget_has_every_method_and_ten_networks_are_trained_where_they_fit():
     ids = {row.id for row in ROWS}
     for data in ("mnist", "fashion-mnist"):
         for n in (100, 500, 1000, 2000):
@@ -47,14 +32,15 @@ def test_every_budget_has_every_method_and_ten_networks_are_trained_where_they_f
     assert {"ablation-veto", "ablation-frozen", "imbalanced-experts-1"} <= ids
 
 
-def test_claims_are_compared_with_the_figures() -> None:
-    found = _summaries(
-        mnist_500_supervised=_row(90, 95, 1, 100),
-        mnist_500_ova=_row(89, 96, 50, 1_000),
-        mnist_500_own=_row(89, 98, 50, 1_000),
-        mnist_500_experts_1=_row(92, 97, 10, 200),
-        mnist_500_experts=_row(93, 97, 30, 200),
-    )
+def test_claims_are_compared_with_the_figures():
+    rows = {
+        "mnist-500-supervised": _row(90, 95, 1, 100),
+        "mnist-500-ova": _row(89, 96, 50, 1_000),
+        "mnist-500-own": _row(89, 98, 50, 1_000),
+        "mnist-500-experts-1": _row(92, 97, 10, 200),
+        "mnist-500-experts": _row(93, 97, 30, 200),
+    }
+    found = summaries(STUDY, rows)
     results = summary.check_goals(STUDY, found)
     assert [(r.goal.measure, r.bound, r.reached) for r in results] == [
         ("precision_covered", 98, False), ("train_seconds", 12.5, True), ("kilobytes", 200, True),
@@ -62,12 +48,7 @@ def test_claims_are_compared_with_the_figures() -> None:
     ]  # fmt: skip
 
 
-def test_models_are_not_saved() -> None:
-    with pytest.raises(UsageError, match="leave out --save-models"):
-        STUDY.check({}, Settings(save_models=Path("x")))
-
-
-def test_imbalanced_classes_keep_two_images_at_least() -> None:
+def test_imbalanced_classes_keep_two_images_at_least():
     y = np.repeat(np.arange(10), 600)
     shares = 50.0 ** (-np.arange(10) / 9)
     rows = session._draw(y, shares, 500, np.random.default_rng(0))
@@ -77,7 +58,7 @@ def test_imbalanced_classes_keep_two_images_at_least() -> None:
     assert (np.diff(counts) <= 0).all()
 
 
-def test_resampling_gives_both_sides_the_same_number() -> None:
+def test_resampling_gives_both_sides_the_same_number():
     rows, mine = np.arange(100), np.arange(100) < 10
     rng = np.random.default_rng(0)
     over = learners._sampled(rows, mine, "over-sampling", rng)
@@ -89,7 +70,7 @@ def test_resampling_gives_both_sides_the_same_number() -> None:
 
 @pytest.mark.data
 @pytest.mark.skipif(DATA is None, reason="FEWLABEL_DATA is not set")
-def test_a_quick_run(tmp_path: Path) -> None:
+def test_a_quick_run(tmp_path):
     settings = Settings(quick=True)
     result = runner.run_study(STUDY, settings, tmp_path)
     found = {s.row.id.removeprefix("fashion-mnist-200-"): s for s in result.summaries}
@@ -106,8 +87,8 @@ def test_a_quick_run(tmp_path: Path) -> None:
     assert (tmp_path / "experts-fashion-mnist.svg").is_file()
 
 
-def test_the_page_shows_what_is_measured_beside_accuracy() -> None:
-    found = _summaries(mnist_500_experts_1=_row(92, 97.25, 10, 2_000))
+def test_the_page_shows_what_is_measured_beside_accuracy():
+    found = summaries(STUDY, {"mnist-500-experts-1": _row(92, 97.25, 10, 2_000)})
     text = tables.page(STUDY, found)
     assert "| right of the most confident half % | balanced accuracy % |" in text
     assert (
