@@ -8,6 +8,7 @@ from scipy.spatial.distance import cdist
 
 from fewlabel.cluster import descent, exhaustive, neighbors, topk
 from fewlabel.cluster.neighbors import NeighborIndex, nearest_neighbors
+from fewlabel.data import load_benchmark
 from fewlabel.errors import UsageError
 
 
@@ -49,10 +50,11 @@ def recall(indices, expected):
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-@pytest.mark.parametrize("k", [1, 7, 60])
-def test_exact_is_exact(monkeypatch, metric, k):
+@pytest.mark.parametrize(("k", "flush_at"), [(1, 6_000_000), (7, 3), (60, 6_000_000)])
+def test_exact_is_exact(monkeypatch, metric, k, flush_at):
     monkeypatch.setattr(exhaustive, "_QUERY_ROWS", 100)
     monkeypatch.setattr(exhaustive, "_TILE_COLUMNS", 144)
+    monkeypatch.setattr(topk._TopScores, "_FLUSH_AT", flush_at)
     X = clustered(500, 12) + 3
     indices, distances = nearest_neighbors(X, k, metric=metric, method="exact")
     assert indices.dtype == np.int64
@@ -125,17 +127,11 @@ def test_tiny_and_huge_rows_have_directions():
     assert np.isfinite(distances).all()
 
 
-def test_all_rows_equal():
-    indices, distances = nearest_neighbors(np.ones((400, 3)), 5, method="cells")
-    assert (distances == 0).all()
-    assert (indices >= 0).all()
-    assert (indices != np.arange(400)[:, None]).all()
-
-
-def test_all_other_rows_can_be_neighbors():
-    X = clustered(20, 3)
-    indices, _ = nearest_neighbors(X, 19, method="cells")
-    assert all(set(row) == set(range(20)) - {i} for i, row in enumerate(indices.tolist()))
+@pytest.mark.parametrize(("X", "k"), [(np.ones((400, 3)), 5), (clustered(20, 3), 19)])
+def test_rows_that_are_all_equal_or_all_neighbors(X, k):
+    indices, distances = nearest_neighbors(X, k, method="cells")
+    assert_nearest(indices, distances, truth(X), k)
+    assert (indices != np.arange(len(X))[:, None]).all()
 
 
 @pytest.mark.parametrize("method", ["exact", "cells"])
@@ -226,16 +222,6 @@ def test_rows_that_are_not_finite():
 @pytest.mark.data
 @pytest.mark.skipif("FEWLABEL_DATA" not in os.environ, reason="FEWLABEL_DATA is not set")
 def test_cells_reach_the_recall_on_real_images():
-    import gzip
-    from pathlib import Path
-
-    folder = Path(os.environ["FEWLABEL_DATA"]) / "fashion-mnist"
-    with gzip.open(folder / "t10k-images-idx3-ubyte.gz") as file:
-        X = np.frombuffer(file.read(), dtype=np.uint8, offset=16).reshape(-1, 784)
-    X = X[:4000, ::4].astype(np.float32)
-    indices, _ = nearest_neighbors(X, 15, method="cells")
-    rows = np.arange(0, len(X), 40)
-    exact, _ = nearest_neighbors(X, 16, queries=X[rows], method="exact")
-    expected = [set(e.tolist()) - {r} for e, r in zip(exact, rows.tolist(), strict=True)]
-    hits = [len(set(i.tolist()) & e) / 15 for i, e in zip(indices[rows], expected, strict=True)]
-    assert np.mean(hits) >= 0.99
+    X = load_benchmark("fashion-mnist", "test").read(slice(4000)).reshape(4000, -1)[:, ::4]
+    indices, _ = nearest_neighbors(X.astype(np.float32), 15, method="cells")
+    assert recall(indices[::40], truth(X, X[::40]) + np.eye(4000)[::40] * 9) >= 0.99

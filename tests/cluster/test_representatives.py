@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 
 from fewlabel.cluster.representatives import Representatives, pick_representatives
@@ -39,16 +40,6 @@ def test_every_group_is_represented(method):
     assert picks.cluster_sizes.tolist() == [20] * 6
 
 
-def test_medoids_are_nearest_to_the_mean_direction():
-    X, group = directions()
-    picks = pick_representatives(X, 6, method="medoids", random_state=0)
-    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
-    for row in picks.indices:
-        members = np.flatnonzero(group == group[row])
-        cosine = unit[members] @ unit[members].mean(axis=0)
-        assert row == members[cosine.argmax()]
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_labeled_and_excluded_rows_are_never_chosen(method):
     X, _ = directions()
@@ -72,24 +63,17 @@ def test_groups_with_a_label_come_last(method):
     labeled = np.flatnonzero(group < 4)[::20]
     picks = pick_representatives(X, 2, method=method, labeled=labeled, random_state=0)
     assert sorted(group[picks.indices]) == [4, 5]
-
-
-def test_the_same_label_given_twice_counts_once():
-    X, _ = directions()
-    once = pick_representatives(X, 5, labeled=[3, 50], random_state=0)
-    twice = pick_representatives(X, 5, labeled=[3, 3, 50, 50, 50], random_state=0)
-    np.testing.assert_array_equal(once.indices, twice.indices)
+    # A label that is given twice counts once.
+    again = pick_representatives(X, 2, method=method, labeled=[*labeled] * 2, random_state=0)
+    np.testing.assert_array_equal(again.indices, picks.indices)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_same_seed_gives_the_same_rows(method):
-    X, _ = load_digits(return_X_y=True)
-    X = X[:300]
-    a, b, c = (
-        pick_representatives(X, 15, method=method, random_state=s).indices for s in (0, 0, 1)
-    )
-    np.testing.assert_array_equal(a, b)
-    assert set(a.tolist()) != set(c.tolist())
+    X = load_digits().data[:300]
+    a, b, c = (pick_representatives(X, 15, method=method, random_state=s) for s in (0, 0, 1))
+    np.testing.assert_array_equal(a.indices, b.indices)
+    assert set(a.indices.tolist()) != set(c.indices.tolist())
 
 
 def test_the_largest_cluster_comes_first():
@@ -100,28 +84,17 @@ def test_the_largest_cluster_comes_first():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_identical_rows(method):
-    X = np.ones((30, 4), dtype=np.float32)
-    picks = pick_representatives(X, 10, method=method, random_state=0)
-    assert len(np.unique(picks.indices)) == 10
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_fewer_distinct_rows_than_the_budget(method):
-    X = np.repeat(np.eye(4, dtype=np.float32), 10, axis=0)
-    picks = pick_representatives(X, 12, method=method, random_state=0)
-    assert len(np.unique(picks.indices)) == 12
+@pytest.mark.parametrize(
+    ("rows", "copies", "budget"),
+    [(np.ones((1, 4)), 30, 10), (np.eye(4), 10, 12), (np.zeros((1, 3)), 5, 3), (np.eye(1), 1, 1)],
+)
+def test_different_rows_come_first(method, rows, copies, budget):
+    X = np.repeat(rows.astype(np.float32), copies, axis=0)
+    picks = pick_representatives(X, budget, method=method, random_state=0)
+    assert len(np.unique(picks.indices)) == budget
     if method != "random":
-        # The different rows come first.
-        assert len(np.unique(picks.indices[:4] // 10)) == 4
-
-
-def test_rows_of_zeros_and_a_single_row():
-    X = np.zeros((5, 3), dtype=np.float32)
-    for method in METHODS:
-        assert len(pick_representatives(X, 3, method=method, random_state=0).indices) == 3
-        one = pick_representatives(X[:1], 1, method=method, random_state=0)
-        assert one.indices.tolist() == [0]
+        first = picks.indices[: len(rows)]
+        assert len(np.unique(first // copies)) == len(rows)
 
 
 def test_a_random_draw_stands_for_nothing():
@@ -162,48 +135,26 @@ def test_every_strategy_says_what_it_chooses_and_no_name_comes_twice():
 
 
 def test_typicality_is_the_inverse_of_the_mean_distance_to_neighbors():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(40, 5)).astype(np.float32)
+    X = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
     unit = X / np.linalg.norm(X, axis=1, keepdims=True)
-    distance = np.linalg.norm(unit[:, None].astype(np.float64) - unit[None], axis=2)
-    expected = 1 / np.sort(distance, axis=1)[:, 1:8].mean(axis=1)
+    expected = 1 / np.sort(cdist(unit, unit), axis=1)[:, 1:8].mean(axis=1)
     np.testing.assert_allclose(typicality(X, n_neighbors=7), expected, rtol=1e-3)
-
-
-def test_dense_regions_are_typical():
-    rng = np.random.default_rng(0)
-    tight = np.array([1, 0, 0]) + 0.01 * rng.normal(size=(30, 3))
-    loose = np.array([0, 1, 0]) + 0.3 * rng.normal(size=(30, 3))
-    found = typicality(np.concatenate([tight, loose]).astype(np.float32))
-    assert found[:30].min() > found[30:].max()
-
-
-def test_typicality_of_very_few_rows():
     assert typicality(np.ones((1, 2), np.float32)).tolist() == [1]
     assert np.isfinite(typicality(np.ones((2, 2), np.float32))).all()
 
 
-def test_typiclust_takes_the_most_typical_row_of_each_cluster():
+@pytest.mark.parametrize("method", ["medoids", "typiclust", "representatives"])
+def test_the_row_that_scores_best_stands_for_its_cluster(method):
     X, group = directions()
-    picks = pick_representatives(X, 6, method="typiclust", random_state=0)
-    score = typicality(X)
-    for row in picks.indices:
-        assert score[row] == pytest.approx(score[group == group[row]].max(), rel=1e-5)
-
-
-def test_representatives_weigh_the_center_and_the_density_equally():
-    X, group = directions()
-    picks = pick_representatives(X, 6, method="representatives", random_state=0)
     unit = X / np.linalg.norm(X, axis=1, keepdims=True)
-    score = typicality(X)
-    closeness = np.empty(120)
-    for label in range(6):
-        members = group == label
-        mean = unit[members].mean(axis=0)
-        closeness[members] = unit[members] @ (mean / np.linalg.norm(mean))
-    ranks = closeness.argsort().argsort() + score.argsort().argsort()
-    for row in picks.indices:
-        assert ranks[row] == ranks[group == group[row]].max()
+    means = np.stack([unit[group == label].mean(axis=0) for label in range(6)])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    closeness = (unit * means[group]).sum(axis=1)
+    # Representatives weigh the center and the density equally.
+    ranks = closeness.argsort().argsort() + typicality(X).argsort().argsort()
+    score = {"medoids": closeness, "typiclust": typicality(X), "representatives": ranks}[method]
+    for row in pick_representatives(X, 6, method=method, random_state=0).indices:
+        assert score[row] == pytest.approx(score[group == group[row]].max(), rel=1e-5)
 
 
 # Representatives
@@ -226,12 +177,9 @@ def test_each_row_goes_to_its_nearest_representative():
     np.testing.assert_array_equal(model.labels_[model.indices_], np.arange(6))
 
 
-def test_more_representatives_than_rows():
-    model = Representatives(10, random_state=0).fit(np.eye(4))
-    assert sorted(model.indices_.tolist()) == [0, 1, 2, 3]
-
-
 @pytest.mark.parametrize("n", [0, 2.5, "all"])
 def test_the_number_of_representatives_is_checked(n):
     with pytest.raises(UsageError, match=r"'n_representatives' .* an int of at least 1. Got"):
         Representatives(n).fit(np.eye(4))
+    model = Representatives(10, random_state=0).fit(np.eye(4))
+    assert sorted(model.indices_.tolist()) == [0, 1, 2, 3]
