@@ -28,29 +28,15 @@ def test_agrees_with_float64_pca(d, offset):
     np.testing.assert_allclose(basis.components_.T @ basis.components_, np.eye(8), atol=1e-4)
 
 
-@pytest.mark.parametrize("power", [0, 0.25, 0.5])
-def test_power_damps_the_variances(power):
-    X = spectrum(3_000, 30, 10)
-    basis = DampedPCA(6, power=power).fit(X)
-    variances = basis.transform(X).var(axis=0)
-    np.testing.assert_allclose(variances, basis.eigenvalues_ ** (1 - 2 * power), rtol=1e-3)
-
-
-def test_is_the_formula():
+@pytest.mark.parametrize("power", [0, 0.3, 0.5])
+def test_is_the_formula(power):
     X = spectrum(60, 12, 5, offset=3)
-    basis = DampedPCA(4, power=0.3).fit(X)
+    basis = DampedPCA(4, power=power).fit(X)
     standard = (X.astype(np.float64) - basis.mean_) / basis.scale_
-    expected = standard @ basis.components_ / basis.eigenvalues_.astype(np.float64) ** 0.3
+    expected = standard @ basis.components_ / basis.eigenvalues_.astype(np.float64) ** power
     np.testing.assert_allclose(basis.transform(X), expected, rtol=1e-3, atol=1e-4)
-    assert basis.transform(X).dtype == np.float32
-
-
-def test_standardizing_makes_the_units_irrelevant():
-    X = spectrum(500, 10, 4)
-    units = 10.0 ** np.arange(-3, 7)
-    one = DampedPCA(3).fit_transform(X)
-    two = DampedPCA(3).fit_transform(X * units.astype(np.float32))
-    np.testing.assert_allclose(one, two, atol=1e-3)
+    variances = basis.eigenvalues_ ** (1 - 2 * power)
+    np.testing.assert_allclose(basis.transform(X).var(axis=0), variances, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -74,13 +60,14 @@ def test_fewer_components_where_there_are_fewer(X, n_components):
     assert np.isfinite(features).all()
 
 
-def test_constant_rows_become_zeros_and_constant_columns_do_no_harm():
+def test_units_and_constant_columns_do_no_harm():
+    X = spectrum(500, 10, 4)
+    expected = DampedPCA(3).fit_transform(X)
+    units = 10.0 ** np.arange(-3, 7, dtype=np.float32)
+    np.testing.assert_allclose(DampedPCA(3).fit_transform(X * units), expected, atol=1e-3)
+    padded = np.hstack([X, np.full((500, 5), 1234.567, dtype=np.float32)])
+    np.testing.assert_allclose(DampedPCA(3).fit_transform(padded), expected, atol=1e-4)
     np.testing.assert_array_equal(DampedPCA().fit_transform(np.full((9, 4), 0.1)), 0)
-    X = spectrum(200, 8, 3)
-    padded = np.hstack([X, np.full((200, 5), 1234.567, dtype=np.float32)])
-    np.testing.assert_allclose(
-        DampedPCA(3).fit_transform(X), DampedPCA(3).fit_transform(padded), atol=1e-4
-    )
 
 
 def test_deterministic_and_leaves_the_global_random_state_alone():
@@ -97,12 +84,9 @@ def test_deterministic_and_leaves_the_global_random_state_alone():
 def test_state_round_trip():
     X = spectrum(100, 20, 6)
     model = DampedPCA(5, power=0.4, standardize=False, random_state=0).fit(X)
-    arrays, meta = model.to_state()
-    again = DampedPCA.from_state(arrays, meta)
+    again = DampedPCA.from_state(*model.to_state())
     np.testing.assert_array_equal(again.transform(X), model.transform(X))
     assert clone(again).get_params()["power"] == 0.4
-    with pytest.raises(ValueError, match="X has 19 features, but DampedPCA is expecting 20"):
-        again.transform(X[:, 1:])
 
 
 def test_damaged_state():
