@@ -25,10 +25,13 @@ def test_values_become_uint8(values: np.ndarray, expected: list[int]) -> None:
     assert images.by_index
 
 
-def test_the_white_level_can_be_given() -> None:
-    dim = np.full((1, 2, 2), 1000, np.uint16)
-    assert image_set_from_array(dim).white_level == 1023
-    assert image_set_from_array(dim, white=65535).read([0]).max() == 4
+@pytest.mark.parametrize(
+    ("peak", "level"), [(0, 255), (255, 255), (256, 1023), (4095, 4095), (4096, 16383)]
+)
+def test_the_white_level_is_the_smallest_depth_that_holds_the_peak(peak: int, level: int) -> None:
+    dim = np.full((1, 2, 2), peak, np.uint16)
+    assert image_set_from_array(dim).white_level == level
+    assert image_set_from_array(dim, white=65535).read([0]).max() == round(peak * 255 / 65535)
 
 
 def test_alpha_is_laid_on_white() -> None:

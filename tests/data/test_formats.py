@@ -1,6 +1,7 @@
 import gzip
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -91,26 +92,6 @@ def test_npz_with_objects_is_refused_and_runs_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"rubbish", b"PK\x03\x04rubbish"])
-def test_what_is_no_npz(tmp_path: Path, content: bytes) -> None:
-    np.savez(tmp_path / "a.npz", images=PIXELS)
-    with pytest.raises(DataError, match="has no array X; it holds images"):
-        load_images(tmp_path / "a.npz")
-    (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(DataError, match=r"is not a .npz file, or is damaged"):
-        load_images(tmp_path / "a.npz")
-
-
-def test_damaged_npz(tmp_path: Path) -> None:
-    path = tmp_path / "a.npz"
-    np.savez(path, X=np.zeros((50, 50, 50), np.uint8))
-    data = bytearray(path.read_bytes())
-    data[5000:5010] = b"0123456789"
-    path.write_bytes(data)
-    with pytest.raises(DataError, match=r"cannot be read as a .npz file"):
-        load_images(path)
-
-
 def test_npz_with_a_lying_header_takes_no_memory(tmp_path: Path) -> None:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
@@ -122,28 +103,47 @@ def test_npz_with_a_lying_header_takes_no_memory(tmp_path: Path) -> None:
         load_images(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize("packed", [True, False])
-def test_idx_with_its_labels(tmp_path: Path, packed: bool) -> None:
-    suffix = ".gz" if packed else ""
-    pack = gzip.compress if packed else bytes
-    path = tmp_path / f"train-images-idx3-ubyte{suffix}"
-    path.write_bytes(pack(idx_bytes(PIXELS)))
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: b"", "is not a .npz file, or is damaged"),
+        (lambda data: b"rubbish", "is not a .npz file, or is damaged"),
+        (lambda data: b"PK\x03\x04rubbish", "is not a .npz file, or is damaged"),
+        (lambda data: data[:5000] + b"0123456789" + data[5010:], "cannot be read as a .npz file"),
+    ],
+)
+def test_what_is_no_npz(tmp_path: Path, damage: Callable[[bytes], bytes], message: str) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, images=PIXELS)
+    with pytest.raises(DataError, match="has no array X; it holds images"):
+        load_images(path)
+    np.savez(path, X=np.zeros((50, 50, 50), np.uint8))
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=message):
+        load_images(path)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("labels_suffix", ["", ".gz"])
+def test_idx_with_its_labels(tmp_path: Path, suffix: str, labels_suffix: str) -> None:
+    path = tmp_path / f"train-images.idx3-ubyte{suffix}"
+    labels = tmp_path / f"train-labels.idx1-ubyte{labels_suffix}"
+
+    def put(file: Path, array: np.ndarray) -> None:
+        data = idx_bytes(array)
+        file.write_bytes(gzip.compress(data) if file.suffix == ".gz" else data)
+
+    put(path, PIXELS)
     assert load_images(path).truth is None
-    labels = tmp_path / f"train-labels-idx1-ubyte{suffix}"
-    labels.write_bytes(pack(idx_bytes(np.array([7, 1], np.uint8))))
+    put(labels, np.array([7, 1], np.uint8))
     images = load_images(path)
     assert images.native_shape == (4, 3, 1)
     assert images.truth.tolist() == ["7", "1"]
-    labels.write_bytes(pack(idx_bytes(np.array([7], np.uint8))))
+    put(labels, np.array([7], np.uint8))
     with pytest.raises(DataError, match=r"has shape \(1,\), but .* holds 2 images"):
         load_images(path)
-
-
-def test_idx_of_labels_is_not_images(tmp_path: Path) -> None:
-    path = tmp_path / "t10k-labels-idx1-ubyte"
-    path.write_bytes(idx_bytes(np.array([7], np.uint8)))
     with pytest.raises(DataError, match="give the file of images"):
-        load_images(path)
+        load_images(labels)
 
 
 def test_folder_of_idx_files(tmp_path: Path) -> None:

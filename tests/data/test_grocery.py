@@ -44,28 +44,36 @@ def test_photos_are_sorted_by_coarse_class(tmp_path: Path) -> None:
     assert (folder / "val/Milk/Arla-Standard-Milk_001.jpg").read_bytes() == b"3"
 
 
-def test_an_incomplete_archive_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="holds 1 test, 2 train, 1 val photos instead of 2,485"):
-        _extract_grocery(archive(tmp_path, MEMBERS), tmp_path / "cache" / "grocery")
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (MEMBERS, "holds 1 test, 2 train, 1 val photos instead of 2,485"),
+        (
+            {f"{ROOT}/train/Fruit/Banana/Banana_001.jpg": bytes(10_000_000)},
+            "unpacks to more than a photo can be",
+        ),
+        (
+            {f"{ROOT}/train/Fruit/Pear/{kind}/x.jpg": b"1" for kind in ("Anjou", "Kaiser")},
+            r"holds x\.jpg twice",
+        ),
+        (None, r"grocery.zip is damaged"),
+    ],
+    ids=["incomplete", "bomb", "twice", "damaged"],
+)
+def test_what_cannot_be_unpacked_is_named_and_leaves_nothing(
+    tmp_path: Path, monkeypatch, members: dict[str, bytes] | None, message: str
+) -> None:
     monkeypatch.setattr(grocery, "_MAX_FILE", 1000)
-    bomb = {f"{ROOT}/train/Fruit/Banana/Banana_001.jpg": bytes(10_000_000)}
-    with pytest.raises(DownloadError, match="unpacks to more than a photo can be"):
-        _extract_grocery(archive(tmp_path, bomb), tmp_path / "cache" / "grocery")
-    assert list((tmp_path / "cache").iterdir()) == []
+    path = archive(tmp_path, members or {})
+    if members is None:
+        path.write_bytes(b"PK rubbish")
+    with pytest.raises(DownloadError, match=message):
+        _extract_grocery(path, tmp_path / "cache" / "grocery")
+    assert not list(tmp_path.glob("cache/*"))
 
 
-def test_what_cannot_be_unpacked_is_named(tmp_path: Path) -> None:
-    pears = {f"{ROOT}/train/Fruit/Pear/{kind}/x.jpg": b"1" for kind in ("Anjou", "Kaiser")}
+def test_a_folder_that_stands_is_not_touched(tmp_path: Path) -> None:
     folder = tmp_path / "grocery"
-    with pytest.raises(DownloadError, match=r"holds x\.jpg twice"):
-        _extract_grocery(archive(tmp_path, pears), folder)
-    (tmp_path / "grocery.zip").write_bytes(b"PK rubbish")
-    with pytest.raises(DownloadError, match=r"grocery.zip is damaged"):
-        _extract_grocery(tmp_path / "grocery.zip", folder)
     folder.mkdir()
     (folder / "mine.txt").touch()
     with pytest.raises(DownloadError, match="exists but is not complete: remove it"):

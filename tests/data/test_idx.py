@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewlabel.data.idx import _is_idx, _labels_file_of, _read_idx
+from fewlabel.data.idx import _read_idx
 from fewlabel.errors import DataError
 from tests.data.conftest import at_most
 
@@ -48,43 +48,34 @@ def test_damage_is_named(tmp_path: Path, data: bytes, message: str, packed: bool
         _read_idx(path)
 
 
-def test_cut_and_missing_files_are_named(tmp_path: Path) -> None:
+HEAD = bytes([0, 0, 8, 3])
+
+
+@pytest.mark.parametrize(
+    ("data", "n_bytes", "message"),
+    [
+        (gzip.compress(idx_bytes(np.zeros((99, 9), np.uint8)))[:-9], 10e6, r"a.gz is damaged \("),
+        (None, 10e6, "a.gz cannot be read: No such file"),
+        (
+            HEAD + struct.pack(">3I", 60_000, 300, 300) + bytes(1000),
+            10e6,
+            "promises 5,400,000,000 bytes and 1,000 are there",
+        ),
+        (HEAD + struct.pack(">3I", 2**31, 2**31, 2**31), 10e6, "GB, more than the"),
+        # A bomb is read no further than its header.
+        (
+            gzip.compress(HEAD + struct.pack(">3I", 1, 10, 10) + bytes(50_000_000)),
+            5e6,
+            "goes on after the 100 bytes",
+        ),
+    ],
+    ids=["cut", "missing", "promises", "too-large", "bomb"],
+)
+def test_files_that_are_not_whole_take_no_memory(
+    tmp_path: Path, data: bytes | None, n_bytes: float, message: str
+) -> None:
     path = tmp_path / "a.gz"
-    path.write_bytes(gzip.compress(idx_bytes(np.zeros((99, 9), np.uint8)))[:-9])
-    with pytest.raises(DataError, match=r"a.gz is damaged \("):
+    if data is not None:
+        path.write_bytes(data)
+    with at_most(n_bytes), pytest.raises(DataError, match=message):
         _read_idx(path)
-    with pytest.raises(DataError, match=r"nothing.gz cannot be read: No such file"):
-        _read_idx(tmp_path / "nothing.gz")
-
-
-def test_a_lying_header_takes_no_memory(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    path.write_bytes(bytes([0, 0, 8, 3]) + struct.pack(">3I", 60_000, 300, 300) + bytes(1000))
-    promise = "promises 5,400,000,000 bytes and 1,000 are there"
-    with at_most(10e6), pytest.raises(DataError, match=promise):
-        _read_idx(path)
-    path.write_bytes(bytes([0, 0, 8, 3]) + struct.pack(">3I", 2**31, 2**31, 2**31))
-    with pytest.raises(DataError, match="GB, more than the"):
-        _read_idx(path)
-
-
-def test_a_gzip_bomb_is_read_no_further_than_its_header(tmp_path: Path) -> None:
-    path = tmp_path / "a.gz"
-    head = bytes([0, 0, 8, 3]) + struct.pack(">3I", 1, 10, 10)
-    path.write_bytes(gzip.compress(head + bytes(50_000_000)))
-    with at_most(5e6), pytest.raises(DataError, match="goes on after the 100 bytes"):
-        _read_idx(path)
-
-
-def test_names() -> None:
-    assert _is_idx(Path("train-images.idx3-ubyte"))
-    assert _is_idx(Path("x.gz"))
-    assert not _is_idx(Path("x.npz"))
-
-
-@pytest.mark.parametrize("there", ["t10k-labels-idx1-ubyte", "t10k-labels-idx1-ubyte.gz"])
-def test_companion_labels(tmp_path: Path, there: str) -> None:
-    (tmp_path / there).touch()
-    assert _labels_file_of(tmp_path / "t10k-images-idx3-ubyte.gz") == tmp_path / there
-    assert _labels_file_of(tmp_path / "t10k-images-idx3-ubyte") == tmp_path / there
-    assert _labels_file_of(tmp_path / "pictures.gz") is None

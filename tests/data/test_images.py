@@ -23,35 +23,27 @@ def test_a_source_that_is_not_there(source: str, message: str) -> None:
         load_images(source)
 
 
-def test_a_file_of_no_known_form(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").touch()
-    with pytest.raises(DataError, match=r"a.txt is of no known form: give a folder"):
-        load_images(tmp_path / "a.txt")
-
-
-def test_one_image(save_photo) -> None:
+def test_one_file(save_photo, tmp_path: Path) -> None:
     images = load_images(save_photo("deep/a.png"))
     assert images.names == ("a.png",)
     assert images.truth is None
-
-
-def test_one_file_has_no_split(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(DataError, match=r"a.txt is of no known form: give a folder"):
+        load_images(tmp_path / "a.txt")
     np.savez(tmp_path / "a.npz", X=np.zeros((1, 2, 2)))
     with pytest.raises(DataError, match="is one file and has no split 'train'"):
         load_images(tmp_path / "a.npz", split="train")
 
 
-def test_a_path_comes_before_a_benchmark(save_photo, tmp_path: Path, monkeypatch) -> None:
+def test_a_path_comes_before_a_benchmark_and_home_is_expanded(
+    save_photo, tmp_path: Path, monkeypatch
+) -> None:
     save_photo("digits/a.png")
     monkeypatch.chdir(tmp_path)
     assert load_images("digits").names == ("a.png",)
-
-
-def test_home_is_expanded(save_photo, tmp_path: Path, monkeypatch) -> None:
-    save_photo("pictures/a.png")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert load_images("~/pictures").names == ("a.png",)
+    assert load_images("~/digits").names == ("a.png",)
 
 
 def test_a_split_after_the_name() -> None:

@@ -9,10 +9,8 @@ def test_results_keep_the_order_and_progress_reaches_the_end() -> None:
     assert results == [str(i) for i in range(1001)]
     assert calls[-1] == (1001, 1001)
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
-
-
-def test_nothing_to_do() -> None:
     assert _parallel_map(str, []) == []
+    assert 1 <= worker_count() <= 16
 
 
 def test_an_exception_is_raised_and_the_rest_is_dropped() -> None:
@@ -25,7 +23,3 @@ def test_an_exception_is_raised_and_the_rest_is_dropped() -> None:
     with pytest.raises(KeyboardInterrupt):
         _parallel_map(fail, range(100_000))
     assert len(begun) <= 4 * worker_count()
-
-
-def test_worker_count_is_bounded() -> None:
-    assert 1 <= worker_count() <= 16

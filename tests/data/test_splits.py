@@ -48,36 +48,29 @@ def test_split_depends_on_the_seed_alone() -> None:
     assert not np.array_equal(first, other)
 
 
-def test_a_class_with_one_image_stays_in_training() -> None:
-    y = np.array([0] * 20 + [1])
+@pytest.mark.parametrize(("n", "copies", "fraction"), [(20, 1, 0.5), (10, 4, 0.4)])
+def test_a_class_with_one_image_stays_in_training(n: int, copies: int, fraction: float) -> None:
+    y = np.array([0] * n + [1] * copies)
+    groups = np.array([*range(n), *[n] * copies])
     for seed in range(5):
-        _, test = stratified_split(y, None, 0.5, rng(seed))
-        assert 20 not in test
-        assert len(test) == 10
+        _, test = stratified_split(y, groups, fraction, rng(seed))
+        assert not set(test) & set(range(n, n + copies))
+        assert copies > 1 or len(test) == 10
 
 
-def test_duplicates_of_a_lone_image_stay_together() -> None:
-    y = np.array([0] * 10 + [1] * 4)
-    groups = np.array([*range(10), 10, 10, 10, 10])
-    _, test = stratified_split(y, groups, 0.4, rng())
-    assert not set(test) & {10, 11, 12, 13}
-
-
-@pytest.mark.parametrize("fraction", [0.0, 1.0, -1.0, float("nan")])
-def test_wrong_fractions(fraction: float) -> None:
-    with pytest.raises(DataError, match="test_fraction must lie"):
-        stratified_split(np.zeros(4, int), None, fraction, rng())
-
-
-def test_too_few_to_split() -> None:
-    with pytest.raises(DataError, match="1 images are too few to hold out 50%"):
-        stratified_split(np.array([0]), None, 0.5, rng())
-
-
-@pytest.mark.parametrize(("y", "groups"), [([], None), ([[0]], None), ([0, 1], [0])])
-def test_wrong_shapes(y, groups) -> None:
-    with pytest.raises(DataError, match="shape"):
-        stratified_split(np.array(y), groups, 0.5, rng())
+@pytest.mark.parametrize(
+    ("y", "groups", "fraction", "message"),
+    [
+        *[([0] * 4, None, wrong, "test_fraction must lie") for wrong in (0.0, 1.0, -1.0, np.nan)],
+        ([0], None, 0.5, "1 images are too few to hold out 50%"),
+        ([], None, 0.5, "shape"),
+        ([[0]], None, 0.5, "shape"),
+        ([0, 1], [0], 0.5, "shape"),
+    ],
+)
+def test_what_cannot_be_split_is_named(y, groups, fraction: float, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        stratified_split(np.array(y), groups, fraction, rng())
 
 
 def test_random_labels_are_drawn_from_the_known() -> None:

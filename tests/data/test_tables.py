@@ -10,15 +10,22 @@ from fewlabel.errors import LabelError
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 
 
+def read(folder: Path, data: bytes | None) -> list[tuple[int, dict[str, str]]]:
+    path = folder / "labels.csv"
+    if data is not None:
+        path.write_bytes(data)
+    columns = ["path", "label"]
+    _, rows = _read_table(path, required=columns, what="label table", error=LabelError)
+    return [(row.line, row.cells) for row in rows]
+
+
 @given(st.lists(st.tuples(CELL.filter(str.strip), CELL), min_size=1, max_size=8))
 @settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_round_trip(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
-    path = tmp_path / "table.csv"
-    write_table(path, ("path", "label"), rows)
-    _, read = _read_table(path, required=["path", "label"], what="table", error=LabelError)
-    assert [(row.cells["path"], row.cells["label"]) for row in read] == rows
+    write_table(tmp_path / "labels.csv", ("path", "label"), rows)
+    assert [(row["path"], row["label"]) for _, row in read(tmp_path, None)] == rows
 
 
 @pytest.mark.parametrize(
@@ -33,23 +40,19 @@ def test_round_trip(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
     ],
 )
 def test_dialects(tmp_path: Path, data: bytes) -> None:
-    path = tmp_path / "table.csv"
-    path.write_bytes(data)
-    _, rows = _read_table(path, required=["path", "label"], what="table", error=LabelError)
-    assert [(row.cells["path"], row.cells["label"]) for row in rows] == [("a.png", "cat")]
+    assert [(row["path"], row["label"]) for _, row in read(tmp_path, data)] == [("a.png", "cat")]
 
 
 def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    path.write_text('path,label\n"two\nlines.png",cat\n\nb.png\n')
-    _, rows = _read_table(path, required=["path", "label"], what="table", error=LabelError)
-    assert [row.line for row in rows] == [2, 5]
-    assert rows[1].cells == {"path": "b.png", "label": ""}
+    rows = read(tmp_path, b'path,label\n"two\nlines.png",cat\n\nb.png\n')
+    assert [line for line, _ in rows] == [2, 5]
+    assert rows[1][1] == {"path": "b.png", "label": ""}
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        (None, "does not exist: give the label table as a CSV"),
         (b"", "is empty: the label table needs a header line `path,label`"),
         (b"\n\n", "is empty"),
         (b"path,label\n", "has a header but no rows: the label table is empty"),
@@ -61,16 +64,11 @@ def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
         (b"path,label\ncaf\xe9.png,cat\n", "line 2: not UTF-8. Save the table as 'CSV UTF-8'"),
     ],
 )
-def test_wrong_tables_are_named_with_the_line(tmp_path: Path, data: bytes, message: str) -> None:
-    path = tmp_path / "labels.csv"
-    path.write_bytes(data)
+def test_wrong_tables_are_named_with_the_line(
+    tmp_path: Path, data: bytes | None, message: str
+) -> None:
     with pytest.raises(LabelError, match=f"labels.csv.*{message}"):
-        _read_table(path, required=["path", "label"], what="label table", error=LabelError)
-
-
-def test_a_missing_table(tmp_path: Path) -> None:
-    with pytest.raises(LabelError, match=r"none.csv does not exist: give the label table as a CSV"):
-        _read_table(tmp_path / "none.csv", required=["path"], what="label table", error=LabelError)
+        read(tmp_path, data)
 
 
 def test_a_failed_write_leaves_the_old_table(tmp_path: Path) -> None:

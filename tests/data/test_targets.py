@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from fewlabel.data.targets import encode_labels, one_hot
-from fewlabel.errors import UsageError
+from fewlabel.data.targets import encode_labels
 
 
 @pytest.mark.parametrize(
@@ -15,6 +14,8 @@ from fewlabel.errors import UsageError
         (np.array([2, -1, 1, 2], dtype=np.int8), [1, 2], [1, -1, 0, 1]),
         ([0, 0, 1], [0, 1], [0, 0, 1]),
         ([-1, -1, -5], [-5], [-1, -1, 0]),
+        # One label of many classes each is not a regression.
+        ([*range(43), -1, -1], [*range(43)], [*range(43), -1, -1]),
     ],
 )
 def test_labels_of_every_kind_are_numbered(y, classes, codes):
@@ -24,23 +25,14 @@ def test_labels_of_every_kind_are_numbered(y, classes, codes):
     assert positions.dtype == np.int64
 
 
-@pytest.mark.parametrize("y", [[-1, -1], ["-1", "-1"]])
-def test_no_label_at_all(y):
-    with pytest.raises(UsageError, match=r"Example needs at least one labelled row"):
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([-1, -1], "Example needs at least one labelled row"),
+        (["-1", "-1"], "Example needs at least one labelled row"),
+        ([0.5, 1.25, -1], "Unknown label type: continuous"),
+    ],
+)
+def test_what_holds_no_classes_is_refused(y, message):
+    with pytest.raises(ValueError, match=message):
         encode_labels(y, "Example")
-
-
-def test_fractions_are_not_classes():
-    with pytest.raises(ValueError, match="Unknown label type: continuous"):
-        encode_labels([0.5, 1.25, -1], "Example")
-
-
-def test_one_label_of_many_classes_each_is_not_a_regression():
-    y = np.append(np.arange(43), [-1] * 5)
-    assert len(encode_labels(y, "Example")[0]) == 43
-
-
-def test_one_hot_rows():
-    rows = one_hot(np.array([2, -1, 0]), 3)
-    assert rows.dtype == np.float32
-    assert rows.tolist() == [[0, 0, 1], [0, 0, 0], [1, 0, 0]]

@@ -9,14 +9,12 @@ import safetensors.torch
 
 from fewlabel.data import image_set_from_array, load_images
 from fewlabel.errors import DataError
-from fewlabel.extras import require
 from fewlabel.features import cache
 from fewlabel.features.backbone import Backbone
 from fewlabel.features.cache import _cache_key, cached_transform
 from fewlabel.features.patch_features import PatchFeatures
 from fewlabel.features.pixels import Pixels
-
-SMALL = "mobilenetv3_small_050"
+from tests.features.conftest import SMALL
 
 
 @pytest.fixture(autouse=True)
@@ -25,16 +23,8 @@ def everything_is_worth_a_place(monkeypatch):
 
 
 @pytest.fixture
-def images():
-    return load_images("digits").subset(range(150))
-
-
-@pytest.fixture
-def weights(tmp_path):
-    path = tmp_path / f"{SMALL}.safetensors"
-    model = require("timm", "This test").create_model(SMALL)
-    safetensors.torch.save_file(model.state_dict(), path)
-    return path
+def images(digits):
+    return digits.images.subset(range(150))
 
 
 class Counted:
@@ -106,34 +96,28 @@ def test_weights_count_by_content_and_not_by_place(images, weights, tmp_path, mo
     assert all(file.stat().st_size < 100_000 for file in entries(folder))
 
 
-def test_everything_that_changes_the_features_changes_the_key(images):
+def test_everything_that_changes_the_features_changes_the_key(images, monkeypatch):
     pixels = images.read(range(150))
     changed = pixels.copy()
     changed[7, 0, 0, 0] ^= 1
-    keys = [
-        _cache_key(extractor, image_set)
-        for extractor, image_set in [
-            (Pixels(), images),
-            (Pixels(size=4), images),
-            (Pixels(random_state=1), images),
-            (PatchFeatures(), images),
-            (Backbone(SMALL), images),
-            (Backbone(SMALL, flip=True), images),
-            (Backbone("resnet18"), images),
-            (Pixels(), images.subset(range(149))),
-            (Pixels(), images.subset(range(149, -1, -1))),
-            (Pixels(), image_set_from_array(changed)),
-            (Pixels(), image_set_from_array(pixels.reshape(150, 4, 16, 1))),
-        ]
+    cases = [
+        (Pixels(), images),
+        (Pixels(size=4), images),
+        (Pixels(random_state=1), images),
+        (PatchFeatures(), images),
+        (Backbone(SMALL), images),
+        (Backbone(SMALL, flip=True), images),
+        (Backbone("resnet18"), images),
+        (Pixels(), images.subset(range(149))),
+        (Pixels(), images.subset(range(149, -1, -1))),
+        (Pixels(), image_set_from_array(changed)),
+        (Pixels(), image_set_from_array(pixels.reshape(150, 4, 16, 1))),
     ]
+    keys = [_cache_key(*case) for case in cases]
     assert len(set(keys)) == len(keys)
     assert _cache_key(Pixels(), image_set_from_array(pixels)) == keys[0]
-
-
-def test_a_version_of_a_package_changes_the_key(images, monkeypatch):
-    before = _cache_key(Pixels(), images)
     monkeypatch.setattr(cache, "_package_version", lambda name: "99")
-    assert _cache_key(Pixels(), images) != before
+    assert _cache_key(Pixels(), images) not in keys
 
 
 @pytest.mark.parametrize(
@@ -184,22 +168,15 @@ def test_what_was_not_used_for_the_longest_time_goes_first(images, tmp_path, mon
     assert {n for n, file in files.items() if file.exists()} == {100, 102, 103}
 
 
-def test_what_takes_half_the_cache_is_not_kept(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "MAX_BYTES", 2 * 150 * 64 * 4 - 2)
+@pytest.mark.parametrize(
+    ("limit", "value"), [("MAX_BYTES", 2 * 150 * 64 * 4 - 2), ("LEAST_SECONDS", 60.0)]
+)
+def test_what_takes_half_the_cache_or_no_time_is_not_kept(
+    limit, value, images, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cache, limit, value)
     run(Pixels(), images, tmp_path)
     assert not entries(tmp_path)
-
-
-def test_quick_features_are_not_kept(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "LEAST_SECONDS", 60.0)
-    run(Pixels(), images, tmp_path)
-    assert not entries(tmp_path)
-
-
-def test_a_cache_that_cannot_be_written_costs_nothing_but_the_time(images, tmp_path):
-    in_the_way = tmp_path / "file"
-    in_the_way.write_text("not a folder")
-    assert run(Pixels(), images, in_the_way)[1].shape == (150, 64)
 
 
 def test_the_folder_is_that_of_the_user(images, tmp_path, monkeypatch):
@@ -211,6 +188,9 @@ def test_the_folder_is_that_of_the_user(images, tmp_path, monkeypatch):
     assert seen[-1] == ("features of an earlier run", 150, 150)
 
 
-def test_a_mistake_is_reported_as_without_a_cache(images, tmp_path):
+def test_a_cache_that_cannot_be_written_costs_nothing_but_the_time(images, tmp_path):
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("not a folder")
+    assert run(Pixels(), images, in_the_way)[1].shape == (150, 64)
     with pytest.raises(DataError, match=r"none.safetensors do not exist"):
         run(Backbone(weights=tmp_path / "none.safetensors"), images, tmp_path)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from fewlabel import NetworkClassifier
-from fewlabel.data import load_images
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.features.choose import extractor_from_state
 from fewlabel.features.joined import JoinedFeatures
@@ -12,19 +11,16 @@ from fewlabel.features.pixels import Pixels
 
 
 @pytest.fixture(scope="module")
-def images():
-    return load_images("digits").subset(range(120))
+def images(digits):
+    return digits.images.subset(range(120))
 
 
 @pytest.fixture(scope="module")
-def networks(images):
+def networks(images, digits):
+    settings = {"options": {"widths": (16, 8)}, "n_epochs": 2, "min_steps": 5}
     pixels = images.read(range(120))[..., 0]
-    y = np.array([int(name) for name in images.truth])
-    options = {"widths": (16, 8)}
     return [
-        NetworkClassifier(options=options, n_epochs=2, min_steps=5, random_state=seed).fit(
-            pixels, y
-        )
+        NetworkClassifier(**settings, random_state=seed).fit(pixels, digits.truth.y[:120])
         for seed in (0, 1)
     ]
 
@@ -37,29 +33,14 @@ def joined(images, networks):
 def test_each_part_has_its_share_of_the_length(joined, images):
     rows = joined.transform(images)
     assert rows.shape == (120, 64 + 8 + 8)
-    lengths = [
-        np.square(rows[:, part]).sum(1) for part in (slice(64), slice(64, 72), slice(72, 80))
-    ]
-    np.testing.assert_allclose(lengths[0], 0.6, rtol=1e-5)
-    np.testing.assert_allclose(lengths[1], 0.2, rtol=1e-5)
-    np.testing.assert_allclose(lengths[2], 0.2, rtol=1e-5)
-
-
-def test_rows_that_are_at_hand_are_joined_as_transform_does(joined, images):
-    rows = joined.base.transform(images)
-    np.testing.assert_array_equal(joined.join(rows, images), joined.transform(images))
-
-
-def test_other_images_are_centered_as_the_fitted_ones(joined, images):
-    np.testing.assert_allclose(
-        joined.transform(images.subset([3, 4])), joined.transform(images)[3:5], atol=1e-5
-    )
-
-
-def test_a_saved_extractor_gives_the_same_rows(joined, images):
+    lengths = np.add.reduceat(rows**2, [0, 64, 72], axis=1)
+    np.testing.assert_allclose(lengths, [[0.6, 0.2, 0.2]] * 120, rtol=1e-5)
+    # Rows that are at hand are joined as transform does, and other images centered as these.
+    np.testing.assert_array_equal(joined.join(joined.base.transform(images), images), rows)
+    np.testing.assert_allclose(joined.transform(images.subset([3, 4])), rows[3:5], atol=1e-5)
     again = extractor_from_state(*joined.to_state())
     assert isinstance(again, JoinedFeatures)
-    np.testing.assert_allclose(again.transform(images), joined.transform(images), rtol=1e-6)
+    np.testing.assert_allclose(again.transform(images), rows, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
