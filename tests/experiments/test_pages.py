@@ -25,18 +25,13 @@ MAKER = _maker()
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_a_page_holds_what_was_measured(name):
+def test_a_page_holds_what_was_measured_and_shows_every_figure(name, tmp_path):
     text = MAKER.page_of(name).read_text(encoding="utf-8")
     assert text.count(MAKER.BEGIN) == text.count(MAKER.END) == 1
     assert MAKER.renewed(text, MAKER.measured(name)) == text, "run `make docs` and commit the page"
-
-
-@pytest.mark.parametrize("name", STUDIES)
-def test_a_page_shows_every_figure(name, tmp_path):
-    shown = re.findall(r"\(\.\./images/([\w.-]+)\)", MAKER.page_of(name).read_text("utf-8"))
+    shown = re.findall(r"\(\.\./images/([\w.-]+)\)", text)
     drawn = [path.name for path in MAKER.draw(name, tmp_path)]
-    pictures = registry.find_study(name).pictures
-    assert sorted([*drawn, *pictures]) == sorted(shown)
+    assert sorted([*drawn, *registry.find_study(name).pictures]) == sorted(shown)
 
 
 def test_the_page_of_studies_names_them_all():

@@ -24,21 +24,15 @@ def test_of_two_records_of_a_seed_the_later_counts(coin):
     assert summary.summarize(coin, coin.rows({}), runs)[0].mean == pytest.approx(70)
 
 
-def test_other_data_are_not_compared_with_what_was_published(coin):
-    runs = [record("one", 0, 0.5)]
-    one = summary.summarize(coin, coin.rows({}), runs, comparable=False)[0]
+def test_other_data_are_not_compared_with_what_was_published(coin, monkeypatch):
+    one = summary.summarize(coin, coin.rows({}), [record("one", 0, 0.5)], comparable=False)[0]
     assert (one.published, one.difference) == (None, None)
-
-
-def test_figures_of_other_data_stand_on_no_page(coin, monkeypatch):
-    assert summary.read_ours(coin, coin.rows({}))[0].published == 50
+    # Nor on a page, where without ours.csv nothing is measured.
+    found = summary.read_ours(coin, coin.rows({}))
+    assert [s.mean for s in found] == [None] * 3
+    assert found[0].published == 50
     monkeypatch.setattr(coin, "is_comparable", lambda settings: False)
     assert summary.read_ours(coin, coin.rows({}))[0].published is None
-
-
-def test_columns_that_hold_nothing_are_left_out():
-    lines = [("1", "–", "–"), ("2", "–", "3")]
-    assert tables.filled(("a", "b", "c"), lines) == (("a", "c"), [("1", "–"), ("2", "3")])
 
 
 def test_ours_csv_holds_all_that_the_tables_need(coin):
@@ -51,10 +45,6 @@ def test_ours_csv_holds_all_that_the_tables_need(coin):
     assert [s.row.id for s in after if s.mean is not None] == ["one", "default-100"]
     assert after[0].commit == "c0 c1"
     assert tables.page(coin, after) == tables.page(coin, before)
-
-
-def test_without_ours_csv_nothing_is_measured(coin):
-    assert [s.mean for s in summary.read_ours(coin, coin.rows({}))] == [None] * 3
 
 
 def test_shared_work_is_counted_once_a_seed():
@@ -100,5 +90,8 @@ def test_goals_without_a_measurement_are_left_out(coin):
     assert found[0].goal is None
 
 
-def test_a_bar_in_a_cell_is_no_column():
-    assert tables.markdown(("a", "b"), [("1", "x|y")]).splitlines()[-1] == r"| 1 | x\|y |"
+def test_columns_that_hold_nothing_are_left_out_and_a_bar_in_a_cell_is_no_column():
+    lines = [("1", "–", "–"), ("2", "–", "3|4")]
+    columns, cells = tables.filled(("a", "b", "c"), lines)
+    assert (columns, cells) == (("a", "c"), [("1", "–"), ("2", "3|4")])
+    assert tables.markdown(columns, cells).splitlines()[-1] == r"| 2 | 3\|4 |"

@@ -37,20 +37,20 @@ def test_an_amount_of_0_changes_nothing_and_rows_have_their_own(name):
     assert not torch.allclose(result[1::2], batch[1::2], atol=0.01)
 
 
-def test_posterize_and_solarize_at_0_change_nothing_but_white():
+@pytest.mark.parametrize("name", ["posterize", "solarize"])
+def test_at_0_nothing_but_white_changes(name):
     batch = torch.round(images() * 254) / 255
-    torch.testing.assert_close(_COLOR_OPS["posterize"](batch, by(0.0)), batch)
-    torch.testing.assert_close(_COLOR_OPS["solarize"](batch, by(0.0)), batch)
+    torch.testing.assert_close(_COLOR_OPS[name](batch, by(0.0)), batch)
 
 
-def test_brightness_and_contrast_go_the_way_of_their_sign():
-    batch = images() * 0.5
-    assert _COLOR_OPS["brightness"](batch, by(0.5)).mean() > batch.mean()
-    assert _COLOR_OPS["brightness"](batch, by(-0.5)).mean() < batch.mean()
+@pytest.mark.parametrize(
+    ("name", "figure"),
+    [("brightness", torch.mean), ("contrast", torch.std), ("sharpness", torch.std)],
+)
+def test_the_sign_gives_the_direction(name, figure):
     middle = 0.25 + images() * 0.5
-    assert _COLOR_OPS["contrast"](middle, by(0.5)).std() > middle.std()
-    assert _COLOR_OPS["sharpness"](middle, by(0.5)).std() > middle.std()
-    assert _COLOR_OPS["sharpness"](middle, by(-0.5)).std() < middle.std()
+    less, more = (figure(_COLOR_OPS[name](middle, by(amount))) for amount in (-0.5, 0.5))
+    assert less < figure(middle) < more
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("autocontrast", 1.5), ("equalize", 3.0)])

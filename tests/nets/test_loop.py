@@ -75,19 +75,6 @@ def test_it_learns():
     assert [record["epoch"] for record in trainer.history] == list(range(6))
 
 
-def test_soft_targets_and_weights_are_learned_from():
-    X, classes = blobs()
-    wrong = (classes + 1) % 3
-    # Doubtful rows with wrong labels weigh next to nothing.
-    data = TrainingSet.of(
-        np.concatenate([X, X]),
-        np.concatenate([np.eye(3)[classes] * 0.8 + 0.2 / 3, np.eye(3)[wrong]]),
-        np.concatenate([np.ones(len(X)), np.full(len(X), 0.01)]),
-    )
-    trained = Trainer(network(), SETTINGS, device=CPU).fit(data)
-    assert np.mean(predict_logits(trained, as_inputs(X), CPU).argmax(1) == classes) > 0.9
-
-
 def test_the_same_seed_gives_the_same_weights_whatever_the_global_generator():
     first = Trainer(network(), SETTINGS, device=CPU).fit(training_set())
     second_network = network()

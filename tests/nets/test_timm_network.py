@@ -60,18 +60,6 @@ def test_a_transformer_is_told_the_size_of_its_images():
     assert network.body.model.patch_embed.img_size == (48, 32)
 
 
-def test_frozen_normalization_keeps_its_statistics_in_training():
-    spec = NetworkSpec(f"timm/{SMALL}", (3, 32, 32), 4, {"frozen_norms": True})
-    network = build_network(spec).train()
-    before = [buffer.clone() for buffer in network.body.buffers()]
-    network(torch.rand(3, 3, 32, 32))
-    assert all(torch.equal(*pair) for pair in zip(before, network.body.buffers(), strict=True))
-    free = build_network(NetworkSpec(f"timm/{SMALL}", (3, 32, 32), 4)).train()
-    before = [buffer.clone() for buffer in free.body.buffers()]
-    free(torch.rand(3, 3, 32, 32))
-    assert not any(torch.equal(*pair) for pair in zip(before, free.body.buffers(), strict=True))
-
-
 def test_unit_rows_have_length_sqrt_d():
     spec = NetworkSpec(f"timm/{SMALL}", (3, 32, 32), 4, {"unit_rows": True})
     rows = build_network(spec).eval().embed(torch.rand(3, 3, 32, 32))

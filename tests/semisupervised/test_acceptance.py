@@ -7,12 +7,8 @@ from fewlabel.data.task import MultiLabel, SingleLabel
 from fewlabel.semisupervised.acceptance import (
     AcceptanceRule,
     AgreementRule,
-    PseudoLabels,
     _adaptive,
-    _at_least,
     _has_collapsed,
-    _most_confident,
-    _top_k,
 )
 
 ONE, SEVERAL = SingleLabel(), MultiLabel()
@@ -31,30 +27,6 @@ def rows(accepted):
     return accepted.any(axis=1)
 
 
-def test_a_fixed_threshold_includes_its_border():
-    proba = np.array([[0.75, 0.25], [0.25, 0.75], [0.6, 0.4]])
-    assert rows(_at_least(proba, ONE.decided(proba), 0.75)).tolist() == [True, True, False]
-
-
-def test_each_class_gives_its_most_confident_rows(proba):
-    accepted = rows(_top_k(proba, ONE.decided(proba), 7))
-    classes, confidence = proba.argmax(1), proba.max(1)
-    for code in range(3):
-        of_class = classes == code
-        assert accepted[of_class].sum() == 7
-        assert confidence[of_class & accepted].min() >= confidence[of_class & ~accepted].max()
-    assert rows(_top_k(proba, ONE.decided(proba), 500)).all()
-
-
-@pytest.mark.parametrize(("fraction", "expected"), [(0.0, 0), (0.25, 50), (1.0, 200)])
-def test_a_curriculum_takes_the_most_confident_first(proba, fraction, expected):
-    accepted = rows(_most_confident(proba, ONE.decided(proba), fraction))
-    assert accepted.sum() == expected
-    confidence = proba.max(1)
-    if 0 < expected < 200:
-        assert confidence[accepted].min() >= confidence[~accepted].max()
-
-
 def test_adaptive_thresholds_are_lower_for_classes_that_get_less_probability(proba):
     accepted, classes = _adaptive(proba, ONE.decided(proba)), proba.argmax(1)
     least = [proba[accepted[:, k], k].min() for k in range(3)]
@@ -69,10 +41,14 @@ def test_adaptive_thresholds_are_lower_for_classes_that_get_less_probability(pro
     ("changes", "number", "expected"),
     [
         ({}, 1, [0, 1]),
+        # The border is included.
+        ({"threshold": 0.85}, 1, [0, 1]),
+        ({"threshold": 0.86}, 1, [0]),
         ({"selection": "top-k", "k": 1}, 1, [0, 1]),
         ({"selection": "top-k", "k": 1}, 2, [0, 1, 2, 3]),
         ({"selection": "curriculum"}, 1, [0]),
         ({"selection": "curriculum"}, 3, [0, 1, 3]),
+        ({"selection": "curriculum", "fraction": 0.0}, 1, []),
         ({"selection": "curriculum"}, 9, [0, 1, 2, 3]),
         ({"selection": "adaptive"}, 1, [0, 1]),
     ],
@@ -84,22 +60,19 @@ def test_each_selection_accepts_its_rows(changes, number, expected):
     assert found.mask.all()
 
 
-def test_targets_are_hard_or_soft_and_confidence_is_that_of_the_prediction():
-    hard = PLAIN.accept(ONE, PROBA, EVEN, 1)
-    assert hard.targets.tolist() == [[1, 0], [0, 1]]
-    soft = AcceptanceRule(**vars(PLAIN) | {"soft": True}).accept(ONE, PROBA, EVEN, 1)
-    np.testing.assert_allclose(soft.targets, PROBA[:2], rtol=1e-6)
-    for found in (hard, soft):
-        entered = [part.tolist() for part in found.at(np.array([5, 6, 7, 8])).entries()]
-        assert entered == [[5, 6], [0, 1], [0.9, 0.85]]
+@pytest.mark.parametrize("soft", [False, True])
+def test_targets_are_hard_or_soft_and_confidence_is_that_of_the_prediction(soft):
+    found = AcceptanceRule(**vars(PLAIN) | {"soft": soft}).accept(ONE, PROBA, EVEN, 1)
+    np.testing.assert_allclose(found.targets, PROBA[:2] if soft else np.eye(2), rtol=1e-6)
+    entered = [part.tolist() for part in found.at(np.array([5, 6, 7, 8])).entries()]
+    assert entered == [[5, 6], [0, 1], [0.9, 0.85]]
 
 
-def test_alignment_may_change_the_class():
+@pytest.mark.parametrize(("align", "target"), [(False, [1, 0]), (True, [0, 1])])
+def test_alignment_may_change_the_class(align, target):
     skewed = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]])
-    rule = AcceptanceRule("curriculum", fraction=1.0, align=False)
-    assert rule.accept(ONE, skewed, EVEN, 1).targets[2].tolist() == [1, 0]
-    aligned = AcceptanceRule("curriculum", fraction=1.0).accept(ONE, skewed, EVEN, 1)
-    assert aligned.targets[2].tolist() == [0, 1]
+    rule = AcceptanceRule("curriculum", fraction=1.0, align=align)
+    assert rule.accept(ONE, skewed, EVEN, 1).targets[2].tolist() == target
 
 
 @pytest.mark.parametrize("task", [ONE, SEVERAL])
@@ -160,10 +133,3 @@ def test_a_collapse_is_one_class_that_is_not_so_common_among_the_labels():
     assert not _has_collapsed(one, np.array([0.97] + 9 * [0.03 / 9]))
     assert not _has_collapsed(one[:5], np.full(10, 0.1))
     assert not _has_collapsed(np.eye(10, dtype=bool)[np.arange(200) % 2], np.full(10, 0.1))
-
-
-def test_pseudo_labels_of_classes_are_sure_of_all_labels():
-    found = PseudoLabels._of_classes(np.array([4]), np.array([1]), np.array([0.8]), 3)
-    assert found.targets.tolist() == [[0, 1, 0]]
-    assert found.mask.all()
-    assert [part.tolist() for part in found.entries()] == [[4], [1], [pytest.approx(0.8)]]

@@ -34,11 +34,8 @@ def test_both_sides_of_a_head_weigh_alike(balance):
         mine = head == CODES
         assert weights[mine, head].sum() == pytest.approx(weights[~mine, head].sum())
     np.testing.assert_allclose(weights.mean(axis=0), 1, rtol=1e-5)
-
-
-def test_under_sampling_leaves_most_of_the_many_out():
-    weights = _balance_weights(CODES, 3, "under-sampling", np.random.default_rng(0))
-    assert (weights[:, 0] > 0).sum() == 10
+    # Under-sampling leaves most of the many out.
+    assert (weights[:, 0] > 0).sum() == (10 if balance == "under-sampling" else 60)
     assert (_balance_weights(CODES, 3, "none", np.random.default_rng(0)) == 1).all()
 
 
@@ -70,15 +67,6 @@ def test_experts_share_a_trunk_and_leave_the_network_as_it_was(trained, trunk):
     with torch.inference_mode():
         logits = experts(torch.from_numpy(X[100:])).numpy()
     assert (logits.argmax(axis=1) == y[100:]).mean() > 0.8
-
-
-def test_experts_of_a_seed_are_the_same(trained):
-    X, y, network = trained
-    first, again = (
-        _make_experts(network, X[:100], y[:100], _HeadSettings(n_epochs=2), seed=3)
-        for _ in range(2)
-    )
-    assert torch.equal(first.head.weight, again.head.weight)
 
 
 def test_the_scale_undoes_the_balance():

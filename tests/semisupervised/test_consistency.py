@@ -2,10 +2,7 @@
 
 import functools
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -20,6 +17,7 @@ from fewlabel.semisupervised import consistency
 from fewlabel.semisupervised.accepted_precision import AcceptedPrecision
 from fewlabel.semisupervised.consistency import ConsistencyTraining
 from fewlabel.semisupervised.consistency_rules import METHODS
+from tests.interpreter import run_code
 
 NET = {"architecture": "cnn", "options": {"widths": (16, 32), "dropout": 0.0}}
 QUICK = NET | {"n_steps": 12, "steps_per_epoch": 4, "batch_size": 8, "mu": 2, "random_state": 0}
@@ -147,27 +145,16 @@ print(json.dumps(model.predict_proba(images[:5]).tolist()))
 """
 
 
-def test_a_run_killed_outright_goes_on_to_the_same_weights(small, tmp_path, request):
-    root = request.config.rootpath
-
-    def run(how):
-        return subprocess.run(
-            [sys.executable, "-c", KILLED, str(tmp_path / "checkpoint.safetensors"), how],
-            cwd=root,
-            env=os.environ | {"PYTHONPATH": str(root)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    killed = run("kill")
+def test_a_run_killed_outright_goes_on_to_the_same_weights(small, tmp_path):
+    killed = run_code(KILLED, tmp_path / "checkpoint.safetensors", "kill")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = run_code(KILLED, tmp_path / "checkpoint.safetensors", "go on")
     images, _, y = small
     whole = ConsistencyTraining(**QUICK).fit(images, y)
-    assert json.loads(run("go on").stdout) == whole.predict_proba(images[:5]).tolist()
+    assert json.loads(resumed.stdout) == whole.predict_proba(images[:5]).tolist()
 
 
-def test_truth_that_a_callback_knows_changes_nothing(small):
+def test_truth_that_a_callback_knows_changes_nothing_and_the_seed_does(small):
     images, truth, y = small
 
     class Meddler(AcceptedPrecision):
@@ -179,6 +166,8 @@ def test_truth_that_a_callback_knows_changes_nothing(small):
     alone = ConsistencyTraining(**QUICK).fit(images, y)
     watched = ConsistencyTraining(**QUICK).fit(images, y, callback=Meddler(truth))
     np.testing.assert_array_equal(alone.predict_proba(images), watched.predict_proba(images))
+    other = clone(alone).set_params(random_state=1).fit(images, y)
+    assert not np.array_equal(alone.predict_proba(images), other.predict_proba(images))
 
 
 def test_propagated_labels_are_learned_from(small):
@@ -202,19 +191,6 @@ def test_classes_may_be_texts_images_colored_and_all_of_them_labeled(small):
     names = np.array([f"digit {label}" for label in truth])
     model = ConsistencyTraining(**QUICK).fit(color, names)
     assert set(model.predict(color)) <= set(names)
-
-
-def test_the_same_seed_gives_the_same_model_and_a_clone_is_not_fitted(small):
-    images, _, y = small
-    first = ConsistencyTraining(**QUICK).fit(images, y)
-    twin = clone(first)
-    assert twin.get_params() == first.get_params()
-    assert not hasattr(twin, "network_")
-    np.testing.assert_array_equal(
-        first.predict_proba(images), twin.fit(images, y).predict_proba(images)
-    )
-    other = clone(first).set_params(random_state=1).fit(images, y)
-    assert not np.array_equal(first.predict_proba(images), other.predict_proba(images))
 
 
 def test_a_saved_model_predicts_the_same(small, tmp_path):

@@ -70,16 +70,6 @@ def test_flexmatch_remembers_the_last_confident_class_of_an_image():
     assert (weighting.state["remembered"] == -1).sum() == 49
 
 
-def test_flexmatch_believes_a_lagging_class_below_the_fixed_threshold():
-    weighting = rule("flexmatch")
-    weighting.state["remembered"][:40] = 0
-    weighting.state["remembered"][40:44] = 1
-    weights = weighting.weigh(
-        torch.tensor([[0.7, 0.2, 0.1], [0.2, 0.7, 0.1]]), torch.tensor([1, 2])
-    )
-    assert weights.tolist() == [0, 1]
-
-
 @pytest.mark.parametrize("method", ["freematch", "softmatch"])
 def test_the_level_follows_the_confidence(method):
     weighting = rule(method, momentum=0.9)
@@ -92,40 +82,41 @@ def test_the_level_follows_the_confidence(method):
     assert levels[-1] == pytest.approx(batch(sharpness=6.0).amax(1).mean().item(), abs=0.01)
 
 
-def test_alignment_evens_out_predictions_that_lean_to_one_class():
-    leaning = batch() * torch.tensor([5.0, 1.0, 1.0])
-    leaning /= leaning.sum(dim=1, keepdim=True)
-    alignment = _Alignment(torch.full((3,), 1 / 3), momentum=0.5)
-    for _ in range(20):
-        aligned = alignment(leaning)
-    counts = [torch.bincount(p.argmax(1), minlength=3).max() for p in (leaning, aligned)]
-    assert counts[1] < counts[0]
-    torch.testing.assert_close(alignment.running, leaning.mean(0), rtol=1e-3, atol=1e-3)
-
-
-def probabilities(n=20, k=5, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.softmax(3 * torch.randn(n, k, generator=generator), dim=1)
-
-
-def test_flexmatch_lowers_the_threshold_of_classes_that_lag():
-    remembered = torch.tensor([0] * 10 + [1] * 5 + [-1] * 2)
-    found = _flexible_thresholds(remembered, 3, 0.95)
-    # 10 of 10, 5 of 10 and 0 of 10, mapped by x / (2 - x).
-    torch.testing.assert_close(found, 0.95 * torch.tensor([1.0, 1 / 3, 0.0]))
-
-
-def test_flexmatch_starts_from_low_thresholds_while_few_images_ever_had_a_label():
-    remembered = torch.tensor([0] * 10 + [-1] * 90)
-    found = _flexible_thresholds(remembered, 2, 0.9)
-    share = 10 / 90
-    assert float(found[0]) == pytest.approx(0.9 * share / (2 - share))
-    assert float(_flexible_thresholds(torch.full((9,), -1), 2, 0.9).max()) == 0
+@pytest.mark.parametrize(
+    ("n_of_class", "n_without", "expected"),
+    [
+        # 10 of 10, 5 of 10 and 0 of 10, mapped by x / (2 - x).
+        ((10, 5), 2, [1, 1 / 3, 0]),
+        # While few images ever had a label, all thresholds are low.
+        ((10,), 90, [(1 / 9) / (2 - 1 / 9), 0, 0]),
+        ((), 9, [0, 0, 0]),
+    ],
+)
+def test_flexmatch_lowers_the_threshold_of_classes_that_lag(n_of_class, n_without, expected):
+    codes = [code for code, n in enumerate(n_of_class) for _ in range(n)]
+    found = _flexible_thresholds(torch.tensor(codes + [-1] * n_without), 3, 0.95)
+    torch.testing.assert_close(found, 0.95 * torch.tensor(expected, dtype=torch.float32))
 
 
 def test_freematch_has_the_level_for_the_most_predicted_class_and_less_for_the_others():
     found = _adaptive_thresholds(torch.tensor(0.6), torch.tensor([0.5, 0.3, 0.2]))
     torch.testing.assert_close(found, torch.tensor([0.6, 0.36, 0.24]))
+
+
+def test_alignment_moves_the_mean_prediction_to_the_target():
+    leaning = batch(n=500) * torch.tensor([5.0, 1.0, 1.0])
+    leaning /= leaning.sum(dim=1, keepdim=True)
+    target = torch.full((3,), 1 / 3)
+    alignment = _Alignment(target, momentum=0.5)
+    for _ in range(20):
+        aligned = alignment(leaning)
+    torch.testing.assert_close(alignment.running, leaning.mean(0), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(aligned.sum(dim=1), torch.ones(500))
+    far, near = ((p.mean(dim=0) - target).abs().max().item() for p in (leaning, aligned))
+    assert near < 0.7 * far
+    # What is predicted on average already changes nothing.
+    mean = leaning.mean(dim=0)
+    torch.testing.assert_close(_align(leaning, mean, mean), leaning)
 
 
 def test_softmatch_weighs_1_from_the_mean_on_and_less_below_it():
@@ -139,24 +130,8 @@ def test_softmatch_weighs_1_from_the_mean_on_and_less_below_it():
     assert flat.tolist() == [1, 1]
 
 
-def test_alignment_moves_the_mean_prediction_to_the_target():
-    predicted = probabilities(500) * torch.tensor([4.0, 1, 1, 1, 0.3])
-    predicted /= predicted.sum(dim=1, keepdim=True)
-    target = torch.full((5,), 0.2)
-    aligned = _align(predicted, predicted.mean(dim=0), target)
-    torch.testing.assert_close(aligned.sum(dim=1), torch.ones(500))
-    far, near = ((p.mean(dim=0) - target).abs().max().item() for p in (predicted, aligned))
-    assert near < 0.7 * far
-
-
-def test_alignment_to_what_is_predicted_already_changes_nothing():
-    predicted = probabilities()
-    mean = predicted.mean(dim=0)
-    torch.testing.assert_close(_align(predicted, mean, mean), predicted)
-
-
 def test_sharpening_runs_from_hard_over_the_same_to_flat():
-    predicted = probabilities()
+    predicted = batch()
     hard = _sharpen(predicted, 0)
     assert torch.equal(hard.argmax(dim=1), predicted.argmax(dim=1))
     assert sorted(hard.unique().tolist()) == [0, 1]
@@ -168,23 +143,16 @@ def test_sharpening_runs_from_hard_over_the_same_to_flat():
     torch.testing.assert_close(tiny, torch.full((1, 4), 0.25))
 
 
-def test_the_fairness_objective_is_lower_where_predictions_are_more_varied():
-    even = torch.full((3,), 1 / 3)
-    accepted = torch.tensor([True, True, True, False])
-    varied = torch.cat([4 * torch.eye(3), torch.zeros(1, 3)])
-    uneven = varied.clone()
-    uneven[:3] += torch.tensor([0.0, 0.0, 3.0])
-    losses = [float(_fairness_loss(logits, accepted, even, even)) for logits in (varied, uneven)]
-    assert losses[0] == pytest.approx(-math.log(3))
-    assert losses[0] != losses[1]
-
-
-def test_the_fairness_objective_has_a_gradient_or_is_0():
-    logits = (2 * torch.eye(3)).requires_grad_()
-    means = torch.tensor([0.5, 0.3, 0.2])
-    _fairness_loss(logits, torch.tensor([True] * 3), means, torch.full((3,), 1 / 3)).backward()
-    assert torch.isfinite(logits.grad).all()
-    assert logits.grad.abs().max() > 0
-    none = _fairness_loss(logits, torch.tensor([False] * 3), means, means)
+def test_the_fairness_objective_prefers_varied_predictions_and_has_a_gradient():
+    even, accepted = torch.full((3,), 1 / 3), torch.tensor([True, True, True, False])
+    varied = torch.cat([4 * torch.eye(3), torch.zeros(1, 3)]).requires_grad_()
+    loss = _fairness_loss(varied, accepted, even, even)
+    assert float(loss.detach()) == pytest.approx(-math.log(3))
+    uneven = varied.detach() + torch.tensor([0.0, 0.0, 3.0])
+    assert _fairness_loss(uneven, accepted, even, even) != loss
+    _fairness_loss(varied, accepted, torch.tensor([0.5, 0.3, 0.2]), even).backward()
+    assert torch.isfinite(varied.grad).all()
+    assert varied.grad.abs().max() > 0
+    none = _fairness_loss(varied, torch.tensor([False] * 4), even, even)
     assert none.item() == 0
     assert none.requires_grad

@@ -122,16 +122,6 @@ def test_propagated_labels_are_targets_at_first_and_fade_out():
     torch.testing.assert_close(train.sums["unlabeled_loss"], expected.detach())
 
 
-def test_figures_of_an_epoch_are_means_over_its_steps():
-    train = trainer(method="freematch", fairness=0.1)
-    train.fit(LABELED)
-    for record in train.history:
-        assert {"labeled_loss", "unlabeled_loss", "accepted", "threshold"} <= record.keys()
-        assert 0 <= record["accepted"] <= 1
-        assert 0 < record["threshold"] < 1
-    assert not train.sums
-
-
 def test_every_method_forgets_as_fast_as_the_averaged_weights():
     long = dataclasses.replace(SETTINGS, n_epochs=1_000)
     assert trainer(settings=long).rule.momentum == pytest.approx(1 - 20 / 3_000)

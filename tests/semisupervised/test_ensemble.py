@@ -49,14 +49,11 @@ def test_several_labels_are_accepted_one_by_one():
     assert found.rows.tolist() == [0, 2]
     assert found.mask.tolist() == [[True, True, False], [True, True, True]]
     assert found.present.tolist() == [[True, False, False], [False, False, False]]
-
-
-def test_absence_needs_agreement_too():
-    first, second = np.array([[0.95, 0.55]]), np.array([[0.95, 0.0]])
-    view = _combine(SEVERAL, [first, second])
+    # Absence needs agreement too.
+    view = _combine(SEVERAL, [np.array([[0.95, 0.55]]), np.array([[0.95, 0.0]])])
     sure = Thresholds(np.full(2, 0.9), np.full(2, 0.4))
-    assert _accept_agreed(SEVERAL, view, sure, 1).mask.tolist() == [[True, False]]
-    assert _accept_agreed(SEVERAL, view, sure, 0.5).mask.tolist() == [[True, True]]
+    for agreement, mask in ((1, [True, False]), (0.5, [True, True])):
+        assert _accept_agreed(SEVERAL, view, sure, agreement).mask.tolist() == [mask]
 
 
 def test_thresholds_reach_the_precision_asked_for_label_by_label():

@@ -17,6 +17,9 @@ def test_it_becomes_strict_json():
         "network": "network 1", "epoch": 2, "loss": 0.5, "precision": 0.875,
         "learning_rate": 0.333333,
     }  # fmt: skip
+    # Epochs count from 1, whatever a trainer counts.
+    log.add_history("other", [{"epoch": 0, "loss": 1.0}, {"epoch": 0, "loss": 0.5}])
+    assert [record["epoch"] for record in log.epochs[2:]] == [1, 2]
     assert found["rounds"] == [
         {"network": "network", "round": 1, "n_accepted": 4, "accuracy": None, "precision": None}
     ]
@@ -31,9 +34,3 @@ def test_votes_of_experts_are_counted():
     assert found["classes"] == ["owl", "cat", "dog"]
     assert found["votes"][0]["counts"] == [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
     assert (found["votes"][0]["n_without"], found["votes"][0]["n_disputed"]) == (1, 1)
-
-
-def test_epochs_count_from_one_whatever_a_trainer_counts():
-    log = TrainingHistory()
-    log.add_history("network", [{"epoch": 0, "loss": 1.0}, {"epoch": 0, "loss": 0.5}])
-    assert [record["epoch"] for record in log.epochs] == [1, 2]

@@ -1,49 +1,33 @@
 """The ledger of pseudo-labels."""
 
 import numpy as np
+import pytest
 
 from fewlabel.semisupervised.ledger import HELD, PseudoLabelLedger
 
 
-def enter(ledger, number, labels):
-    rows = np.array(sorted(labels), dtype=np.int64)
-    classes = np.array([labels[row] for row in sorted(labels)], dtype=np.int64)
-    return ledger.enter(number, rows, classes, np.full(len(rows), 0.9))
-
-
-def test_what_holds_is_entered_once():
+@pytest.mark.parametrize(
+    ("rounds", "counts", "entered"),
+    [
+        # What holds is entered once.
+        (({0: 1, 3: 2}, {0: 1, 3: 2}), [(2, 0), (0, 0)], [(0, 1, 1, HELD), (3, 2, 1, HELD)]),
+        # What is no longer accepted is revoked in that round.
+        (({0: 1, 3: 2}, {3: 2}), [(2, 0), (0, 1)], [(0, 1, 1, 2), (3, 2, 1, HELD)]),
+        # Another class is a revocation and a new entry.
+        (({4: 0}, {4: 1}), [(1, 0), (1, 1)], [(4, 0, 1, 2), (4, 1, 2, HELD)]),
+        # A row may come back.
+        (({2: 0}, {}, {2: 0}), [(1, 0), (0, 1), (1, 0)], [(2, 0, 1, 2), (2, 0, 3, HELD)]),
+    ],
+)
+def test_rounds_enter_and_revoke(rounds, counts, entered):
     ledger = PseudoLabelLedger()
-    assert enter(ledger, 1, {0: 1, 3: 2}) == (2, 0)
-    assert enter(ledger, 2, {0: 1, 3: 2}) == (0, 0)
-    assert len(ledger) == 2
-    assert ledger.columns()["revoked"].tolist() == [HELD, HELD]
-
-
-def test_what_is_no_longer_accepted_is_revoked_in_that_round():
-    ledger = PseudoLabelLedger()
-    enter(ledger, 1, {0: 1, 3: 2})
-    assert enter(ledger, 2, {3: 2}) == (0, 1)
+    for number, (labels, count) in enumerate(zip(rounds, counts, strict=True), start=1):
+        rows, classes = np.array(list(labels), int), np.array(list(labels.values()), int)
+        assert ledger.enter(number, rows, classes, np.full(len(rows), 0.9)) == count
     columns = ledger.columns()
-    assert columns["row"].tolist() == [0, 3]
-    assert columns["revoked"].tolist() == [2, HELD]
-
-
-def test_another_class_is_a_revocation_and_a_new_entry():
-    ledger = PseudoLabelLedger()
-    enter(ledger, 1, {4: 0})
-    assert enter(ledger, 2, {4: 1}) == (1, 1)
-    columns = ledger.columns()
-    assert columns["label"].tolist() == [0, 1]
-    assert columns["round"].tolist() == [1, 2]
-    assert columns["revoked"].tolist() == [2, HELD]
-
-
-def test_a_row_may_come_back():
-    ledger = PseudoLabelLedger()
-    enter(ledger, 1, {2: 0})
-    enter(ledger, 2, {})
-    assert enter(ledger, 3, {2: 0}) == (1, 0)
-    assert ledger.columns()["revoked"].tolist() == [2, HELD]
+    found = zip(*(columns[name] for name in ("row", "label", "round", "revoked")), strict=True)
+    assert list(found) == entered
+    assert len(ledger) == len(entered)
 
 
 def test_a_row_may_have_several_labels_each_revoked_by_itself():

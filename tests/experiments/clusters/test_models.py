@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -80,21 +78,23 @@ def test_nothing_is_written_where_nothing_is_to_be_saved(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
-    [("{", "is damaged"), ("[]", "is not a list of models"), ('{"a": 1}', "is not a list")],
+    ("content", "error", "message"),
+    [
+        ("{", ModelFormatError, "is damaged"),
+        ("[]", ModelFormatError, "is not a list of models"),
+        ('{"a": 1}', ModelFormatError, "is not a list"),
+        (None, UsageError, r"holds no saved models \(models.json is missing\)"),
+        ("{}", UsageError, r"holds no model 'lr-all-seed0': save it"),
+    ],
 )
-def test_a_damaged_list_is_named(tmp_path, content, message):
-    (tmp_path / "models.json").write_text(content)
-    with pytest.raises(ModelFormatError, match=message):
-        models.ModelStore(load_from=tmp_path)
+def test_models_that_are_not_there_are_named(tmp_path, content, error, message):
+    if content is not None:
+        (tmp_path / "models.json").write_text(content)
+    with pytest.raises(error, match=message):
+        models.ModelStore(load_from=tmp_path).load("lr-all-seed0", models.LOGISTIC)
 
 
-def test_wrong_folders_are_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"holds no saved models \(models.json is missing\)"):
-        models.ModelStore(load_from=tmp_path)
+def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "photo.jpg").write_text("mine")
     with pytest.raises(UsageError, match="holds no models of a study"):
         models.ModelStore(save_to=tmp_path)
-    (tmp_path / "models.json").write_text(json.dumps({}))
-    with pytest.raises(UsageError, match=r"holds no model 'lr-all-seed0': save it"):
-        models.ModelStore(load_from=tmp_path).load("lr-all-seed0", models.LOGISTIC)

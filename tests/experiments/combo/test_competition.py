@@ -58,10 +58,12 @@ def test_refuses_a_pickle_that_asks_for_more(files):
     assert not (files / "run").exists()
 
 
-def test_names_the_files_that_are_missing(files):
+def test_npy_files_stand_for_those_of_the_competition_and_missing_ones_are_named(files):
     (files / "images_ul.pkl").unlink()
     with pytest.raises(DataError, match=r"lacks images_ul\.pkl: give the folder"):
         load_competition(files)
+    np.save(files / "images_ul.npy", IMAGES)
+    np.testing.assert_array_equal(load_competition(files).unlabeled, IMAGES)
 
 
 def test_a_submission_has_36_digits_an_image(tmp_path):
@@ -76,9 +78,3 @@ def test_a_submission_of_probabilities_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"must be zeros and ones\. Got 0\.4 in row 0, column 0"):
         write_submission(tmp_path / "s.csv", np.full((2, 36), 0.4))
     assert not (tmp_path / "s.csv").exists()
-
-
-def test_npy_files_stand_for_those_of_the_competition(files):
-    (files / "images_ul.pkl").unlink()
-    np.save(files / "images_ul.npy", IMAGES)
-    np.testing.assert_array_equal(load_competition(files).unlabeled, IMAGES)

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from fewlabel_experiments.combo import files as combo_files
 from fewlabel_experiments.combo.generator import make_combo
 from fewlabel_experiments.combo.settings import ComboSettings
 
+write = partial(combo_files.write_combo, seed=0, settings=ComboSettings())
+
 
 @pytest.fixture
 def combo(glyphs):
@@ -16,7 +19,7 @@ def combo(glyphs):
 
 
 def test_the_folder_is_what_load_images_takes(combo, tmp_path):
-    out = combo_files.write_combo(combo, tmp_path / "c", seed=0, settings=ComboSettings())
+    out = write(combo, tmp_path / "c")
     images = load_images(out / "images.npz")
     np.testing.assert_array_equal(images.read([3])[0, ..., 0], combo.unlabeled.images[0])
     assert len(images) == 5
@@ -34,17 +37,15 @@ def test_the_folder_is_what_load_images_takes(combo, tmp_path):
 
 def test_parts_without_images_leave_no_file(glyphs, tmp_path):
     combo = make_combo(2, 0, 0, glyphs=glyphs)
-    out = combo_files.write_combo(combo, tmp_path / "c", seed=0, settings=ComboSettings())
+    out = write(combo, tmp_path / "c")
     assert not {"test.npz", "unlabeled-truth.csv"} & {file.name for file in out.iterdir()}
 
 
 def test_a_folder_is_replaced_only_when_asked_for(combo, tmp_path):
     for force in (False, True):
-        combo_files.write_combo(
-            combo, tmp_path / "c", seed=0, settings=ComboSettings(), force=force
-        )
+        write(combo, tmp_path / "c", force=force)
     with pytest.raises(RunFolderError, match="exists already"):
-        combo_files.write_combo(combo, tmp_path / "c", seed=0, settings=ComboSettings())
+        write(combo, tmp_path / "c")
 
 
 def test_nothing_is_left_of_a_write_that_fails(combo, tmp_path, monkeypatch):
@@ -53,5 +54,5 @@ def test_nothing_is_left_of_a_write_that_fails(combo, tmp_path, monkeypatch):
 
     monkeypatch.setattr(combo_files, "write_labels", fail)
     with pytest.raises(OSError, match="no"):
-        combo_files.write_combo(combo, tmp_path / "c", seed=0, settings=ComboSettings())
+        write(combo, tmp_path / "c")
     assert list(tmp_path.iterdir()) == []

@@ -49,23 +49,6 @@ def test_the_sides_may_be_exchanged():
         torch.testing.assert_close(network.embed(images), network.embed(exchanged))
 
 
-@pytest.mark.parametrize(
-    ("shape", "options"),
-    [
-        ((1, 8, 1), {}),
-        ((1, 8, 12), {"first": 7}),
-        ((1, 8, 12), {"first": 0}),
-        ((1, 8, 12), {"first": None}),
-        ((1, 8, 12), {"first": "3"}),
-        ((1, 8, 12), {"first": 3.0}),
-        ((1, 8, 12), {"first": True}),
-    ],
-)
-def test_what_is_no_pair(shape, options):
-    with pytest.raises(UsageError, match=r"'pair' takes images of two columns or more"):
-        pair(shape, **options)
-
-
 def test_two_things_are_learned_wherever_they_stand():
     rng = np.random.default_rng(0)
     n = 600
@@ -94,7 +77,18 @@ def test_two_things_are_learned_wherever_they_stand():
     )
 
 
-@pytest.mark.parametrize("body", ["timm/resnet18", "pair"])
-def test_halves_are_read_by_small_networks(body):
-    with pytest.raises(UsageError, match=f"Got the body '{body}' instead"):
-        pair(body=body)
+@pytest.mark.parametrize(
+    ("width", "options", "message"),
+    [
+        (1, {}, "'pair' takes images of two columns or more"),
+        *[
+            (12, {"first": first}, "'pair' takes images of two columns or more")
+            for first in (7, 0, None, "3", 3.0, True)
+        ],
+        (12, {"body": "timm/resnet18"}, "Got the body 'timm/resnet18' instead"),
+        (12, {"body": "pair"}, "Got the body 'pair' instead"),
+    ],
+)
+def test_what_is_no_pair(width, options, message):
+    with pytest.raises(UsageError, match=message):
+        pair((1, 8, width), **options)

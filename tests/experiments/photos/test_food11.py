@@ -27,15 +27,11 @@ def test_the_class_stands_before_the_underscore(tmp_path):
     assert images.subset([1]).truth.tolist() == [images.truth[1]]
 
 
-def test_a_single_split_may_be_given(tmp_path):
-    write(tmp_path, "0_12.jpg", "5_3.jpg")
-    assert sorted(load_food11(tmp_path).truth) == ["Bread", "Meat"]
-
-
-def test_files_with_other_names_are_left_out(tmp_path):
-    write(tmp_path, "training/0_1.jpg", "training/cover.jpg", "training/11_2.jpg")
+def test_a_single_split_may_be_given_and_files_with_other_names_are_left_out(tmp_path):
+    write(tmp_path, "0_12.jpg", "5_3.jpg", "cover.jpg", "11_2.jpg")
     images = load_food11(tmp_path)
-    assert images.names == ("training/0_1.jpg",)
+    assert images.names == ("0_12.jpg", "5_3.jpg")
+    assert images.truth.tolist() == ["Bread", "Meat"]
     assert np.asarray(images.read([0])).shape == (1, 30, 40, 3)
 
 
