@@ -50,6 +50,11 @@ def redeclare(folder: Path, name: str = "arrays.safetensors") -> None:
     edit(folder, files=json.loads((folder / "manifest.json").read_text())["files"] | {name: entry})
 
 
+def assert_refused(folder: Path, text: str) -> None:
+    with pytest.raises(ModelFormatError, match=text):
+        load_bundle(folder)
+
+
 def test_round_trip(model):
     bundle = load_bundle(model, kind="classifier")
     assert bundle.kind == "classifier"
@@ -63,46 +68,32 @@ def test_round_trip(model):
         np.testing.assert_array_equal(bundle.arrays[name], array)
 
 
-def test_a_bundle_without_arrays_round_trips(tmp_path):
-    save_bundle(tmp_path / "m", kind="demo", arrays={}, meta={})
-    bundle = load_bundle(tmp_path / "m")
-    assert (bundle.arrays, bundle.meta) == ({}, {})
-
-
-def test_the_folder_holds_two_files_and_no_pickle(model):
+def test_the_folder_holds_two_files_and_no_pickle(model, tmp_path):
     assert sorted(p.name for p in model.iterdir()) == ["arrays.safetensors", "manifest.json"]
     assert json.loads((model / "manifest.json").read_text())["format_version"] == FORMAT_VERSION
-
-
-def test_the_same_model_gives_the_same_bytes(model, tmp_path):
+    umask = os.umask(0)
+    os.umask(umask)
+    # The same model gives the same bytes, in files of the ordinary mode.
     save_bundle(tmp_path / "again", kind="classifier", arrays=make_arrays(), meta=META)
     for file in model.iterdir():
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
-
-
-def test_the_files_have_the_ordinary_mode(model):
-    umask = os.umask(0)
-    os.umask(umask)
-    for file in model.iterdir():
         assert file.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
-def test_it_is_saved_inside_a_larger_output(tmp_path):
+def test_it_is_saved_inside_a_larger_output_and_into_a_folder_that_stands(tmp_path):
     with atomic_folder(tmp_path / "run") as run:
         (run / "metrics.json").write_text("{}")
-        save_bundle(run / "model", kind="demo", arrays={}, meta={})
-    assert load_bundle(tmp_path / "run" / "model").kind == "demo"
+        for name in ("new", "empty", "full"):
+            if name != "new":
+                (run / name).mkdir()
+            if name == "full":
+                (run / name / "notes.txt").write_text("mine")
+            save_bundle(run / name, kind="demo", arrays={}, meta={})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["run"]
-
-
-def test_it_is_saved_into_a_folder_that_stands(tmp_path):
-    for name in ("empty", "full"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "full" / "notes.txt").write_text("mine")
-    for name in ("empty", "full"):
-        save_bundle(tmp_path / name, kind="demo", arrays={}, meta={})
-        assert load_bundle(tmp_path / name).kind == "demo"
-    assert (tmp_path / "full" / "notes.txt").read_text() == "mine"
+    for name in ("new", "empty", "full"):
+        bundle = load_bundle(tmp_path / "run" / name)
+        assert (bundle.kind, bundle.arrays, bundle.meta) == ("demo", {}, {})
+    assert (tmp_path / "run" / "full" / "notes.txt").read_text() == "mine"
 
 
 def test_a_model_is_replaced_only_when_asked_and_alone(model):
@@ -146,8 +137,6 @@ def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch, others, failure):
         ({"kind": "a/b"}, "The 'kind' parameter of save_bundle .* Got 'a/b' instead"),
         ({"kind": ""}, "Got '' instead"),
         ({"meta": {"a": np.float32(1)}}, "float32 is not JSON serializable"),
-        ({"meta": {"a": float("nan")}}, "not JSON compliant"),
-        ({"meta": {"a": "x" * 2**24}}, "store long lists of numbers as arrays"),
         ({"arrays": {"names": np.array(["a"])}}, "put text and settings into meta"),
     ],
 )
@@ -164,31 +153,51 @@ def test_every_flipped_byte_of_the_arrays_is_found(tmp_path):
     whole = path.read_bytes()
     for i in range(len(whole)):
         path.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
-        with pytest.raises(ModelFormatError, match=r"does not match its checksum.*save it again"):
-            load_bundle(folder)
+        assert_refused(folder, r"does not match its checksum.*save it again")
     path.write_bytes(whole)
     load_bundle(folder)
 
 
-@pytest.mark.parametrize("change", [lambda b: b[:-1], lambda b: b[:0], lambda b: b + b"\0"])
-def test_a_file_of_another_length_is_named(model, change):
-    path = model / "arrays.safetensors"
-    path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(ModelFormatError, match=r"arrays\.safetensors has .* bytes where .*copy"):
-        load_bundle(model)
+def link(path: Path) -> None:
+    path.rename(path.parent.parent / "elsewhere")
+    path.symlink_to(path.parent.parent / "elsewhere")
 
 
-def test_a_missing_file_is_named(model):
-    (model / "arrays.safetensors").unlink()
-    with pytest.raises(ModelFormatError, match=r"arrays\.safetensors is missing.*copy it anew"):
-        load_bundle(model)
+def dangle(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def become_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "text"),
+    [
+        ("arrays", lambda p: p.write_bytes(p.read_bytes()[:-1]), "has .* bytes where .*copy"),
+        ("arrays", lambda p: p.write_bytes(b""), "has .* bytes where .*copy"),
+        ("arrays", lambda p: p.write_bytes(p.read_bytes() + b"\0"), "has .* bytes where .*copy"),
+        ("arrays", Path.unlink, r"is missing.*copy it anew"),
+        ("arrays", link, "is not an ordinary file"),
+        ("arrays", dangle, "is not an ordinary file"),
+        ("arrays", become_a_folder, "is not an ordinary file"),
+        ("manifest", link, "is not an ordinary file"),
+        # It is sparse: it takes no room on the disk, and is refused without being read.
+        ("manifest", lambda p: os.truncate(p, 2**40), "is over 16 MiB"),
+    ],
+)
+def test_a_file_that_is_not_as_it_was_is_named(model, name, damage, text):
+    file = {"arrays": "arrays.safetensors", "manifest": "manifest.json"}[name]
+    damage(model / file)
+    assert_refused(model, rf"{file} {text}")
 
 
 def test_a_folder_without_a_manifest_is_no_model(tmp_path):
     (tmp_path / "model.pkl").write_bytes(pickle.dumps({"w": 1}))
     for folder in (tmp_path, tmp_path / "absent", tmp_path / "model.pkl"):
-        with pytest.raises(ModelFormatError, match=r"no manifest\.json.*loads no pickle"):
-            load_bundle(folder)
+        assert_refused(folder, r"no manifest\.json.*loads no pickle")
 
 
 def test_a_newer_format_says_who_wrote_it(model):
@@ -220,35 +229,7 @@ def test_a_path_out_of_the_folder_is_refused(model, name):
     (model.parent / "outside.bin").write_bytes(b"x")
     files = json.loads((model / "manifest.json").read_text())["files"]
     edit(model, files=files | {name: {"bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest()}})
-    with pytest.raises(ModelFormatError, match=r"not a plain file name.*do not use it"):
-        load_bundle(model)
-
-
-@pytest.mark.parametrize("name", ["arrays.safetensors", "manifest.json"])
-def test_a_link_is_refused(model, name):
-    (model / name).rename(model.parent / "elsewhere")
-    (model / name).symlink_to(model.parent / "elsewhere")
-    with pytest.raises(ModelFormatError, match=f"{name} is not an ordinary file"):
-        load_bundle(model)
-
-
-def test_a_dangling_link_and_a_folder_are_refused(model):
-    path = model / "arrays.safetensors"
-    path.unlink()
-    path.symlink_to("nowhere")
-    with pytest.raises(ModelFormatError, match="is not an ordinary file"):
-        load_bundle(model)
-    path.unlink()
-    path.mkdir()
-    with pytest.raises(ModelFormatError, match="is not an ordinary file"):
-        load_bundle(model)
-
-
-def test_a_huge_manifest_is_refused_without_reading_it(model):
-    with (model / "manifest.json").open("r+b") as file:
-        file.truncate(2**40)  # sparse: takes no room on the disk
-    with pytest.raises(ModelFormatError, match=r"manifest\.json is over 16 MiB"):
-        load_bundle(model)
+    assert_refused(model, r"not a plain file name.*do not use it")
 
 
 @pytest.mark.parametrize(
@@ -265,8 +246,7 @@ def test_a_huge_manifest_is_refused_without_reading_it(model):
 )
 def test_a_manifest_that_is_not_one_is_refused(model, data, text):
     (model / "manifest.json").write_bytes(data)
-    with pytest.raises(ModelFormatError, match=text):
-        load_bundle(model)
+    assert_refused(model, text)
 
 
 @pytest.mark.parametrize(
@@ -305,8 +285,7 @@ def test_a_pickle_in_place_of_the_arrays_is_refused_and_not_run(model, tmp_path)
     payload = pickle.dumps(RunsCode(tmp_path / "ran"))
     (model / "arrays.safetensors").write_bytes(payload)
     redeclare(model)
-    with pytest.raises(ModelFormatError, match=r"not a safetensors file .*a pickle could run code"):
-        load_bundle(model)
+    assert_refused(model, r"not a safetensors file .*a pickle could run code")
     assert not (tmp_path / "ran").exists()
 
 
@@ -314,5 +293,4 @@ def test_nothing_is_built_before_the_checks(model, monkeypatch):
     monkeypatch.setattr(manifest_module, "_decode_arrays", lambda *_: pytest.fail("built"))
     path = model / "arrays.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\x07")
-    with pytest.raises(ModelFormatError, match="checksum"):
-        load_bundle(model)
+    assert_refused(model, "checksum")
