@@ -4,14 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_digits
 from sklearn.exceptions import SkipTestWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fewlabel
@@ -72,17 +69,8 @@ WEIGHTS = dict.fromkeys(
 
 
 def expected_failed_checks(estimator):
-    if isinstance(estimator, NetworkClassifier):
-        return MINUS_ONE | WEIGHTS
-    semi_supervised = (
-        BinaryExperts,
-        ClusterPropagation,
-        GraphPropagation,
-        FewLabelClassifier,
-        SelfTraining,
-        TeacherStudent,
-    )
-    return MINUS_ONE if isinstance(estimator, semi_supervised) else {}
+    weights = WEIGHTS if isinstance(estimator, NetworkClassifier) else {}
+    return MINUS_ONE | weights if is_classifier(estimator) else {}
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failed_checks)
@@ -98,16 +86,15 @@ def test_every_public_estimator_is_checked():
 
 
 @pytest.mark.parametrize("kind", sorted({type(e) for e in ESTIMATORS}, key=lambda k: k.__name__))
-def test_a_wrong_parameter_is_named(kind, digits):
-    X, truth = digits
+def test_a_wrong_parameter_is_named(kind, table):
     for name in getattr(kind, "_parameter_constraints", {}):
         message = f"The '{name}' parameter of {kind.__name__} must be .* Got <object"
         with pytest.raises(UsageError, match=message):
-            kind().set_params(**{name: object()}).fit(X, truth)
+            kind().set_params(**{name: object()}).fit(*table)
 
 
 @pytest.fixture(scope="module")
-def digits():
+def table():
     X, truth = load_digits(return_X_y=True)
     return X[:300], truth[:300]
 
@@ -118,50 +105,15 @@ def few(truth, step=3):
     return y.astype(truth.dtype)
 
 
-def accuracy_of_labeled(y_true, y_pred):
+def accuracy_of_labeled(model, X, y_true):
     labeled = y_true != -1
-    return np.mean(y_true[labeled] == y_pred[labeled])
+    return np.mean(y_true[labeled] == model.predict(X)[labeled])
 
 
-SCORE = make_scorer(accuracy_of_labeled)
-
-
-@pytest.mark.parametrize(
-    "transformer",
-    [
-        PatchDictionary(n_filters=20, n_patches=5_000, n_components=40, random_state=0),
-        DampedPCA(30),
-        ClusterDistances(n_clusters=40, random_state=0),
-        KMeans(n_clusters=40, random_state=0),
-    ],
-)
-def test_a_transformer_stands_before_a_classifier(transformer, digits):
-    X, truth = digits
-    model = make_pipeline(transformer, StandardScaler(), LogisticRegression(max_iter=1_000))
-    model.fit(X[:200], truth[:200])
-    assert model.score(X[200:], truth[200:]) > 0.7
-
-
-@pytest.mark.parametrize(
-    "classifier",
-    [
-        ClusterPropagation(n_clusters=60, random_state=0),
-        GraphPropagation(random_state=0),
-        GraphPropagation(method="poisson", random_state=0),
-        FewLabelClassifier(alphas=(0.9,), random_state=0),
-    ],
-)
-def test_a_classifier_stands_behind_a_transformer(classifier, digits):
-    X, truth = digits
-    model = make_pipeline(DampedPCA(30), classifier).fit(X[:200], few(truth[:200]))
-    assert model.score(X[200:], truth[200:]) > 0.6
-    assert len(model[-1].transduction_) == 200
-
-
-def test_a_clusterer_stands_behind_a_transformer(digits):
-    model = make_pipeline(DampedPCA(30), Representatives(15, random_state=0)).fit(digits[0])
-    assert model.predict(digits[0]).max() == 14
-    assert len(model[-1].indices_) == 15
+def purity(model, X, y):
+    labels = model.predict(X)
+    counts = np.array([np.bincount(y[labels == k], minlength=10) for k in np.unique(labels)])
+    return counts.max(axis=1).sum() / len(y)
 
 
 def search(estimator, grid, X, y, scoring=None):
@@ -185,43 +137,47 @@ def search(estimator, grid, X, y, scoring=None):
         ),
     ],
 )
-def test_the_settings_of_a_classifier_are_searched(classifier, grid, digits):
-    X, truth = digits
-    found = search(classifier, grid, X, few(truth), SCORE)
+def test_the_settings_of_a_classifier_are_searched(classifier, grid, table):
+    X, truth = table
+    found = search(classifier, grid, X, few(truth), accuracy_of_labeled)
     assert found.best_score_ > 0.6
     assert found.best_estimator_.score(X, truth) > 0.6
 
 
 @pytest.mark.parametrize(
-    ("transformer", "grid"),
+    ("first", "last", "name", "values", "scoring"),
     [
-        (PatchDictionary(n_patches=2_000, random_state=0), {"n_filters": [1, 20]}),
-        (DampedPCA(), {"n_components": [2, 30]}),
-        (ClusterDistances(random_state=0), {"n_clusters": [2, 40]}),
+        (
+            PatchDictionary(n_patches=2_000, random_state=0),
+            GraphPropagation(),
+            "patchdictionary__n_filters",
+            [1, 20],
+            None,
+        ),
+        (DampedPCA(), GraphPropagation(), "dampedpca__n_components", [2, 30], None),
+        (
+            ClusterDistances(random_state=0),
+            GraphPropagation(),
+            "clusterdistances__n_clusters",
+            [2, 40],
+            None,
+        ),
+        (DampedPCA(30), KMeans(random_state=0), "kmeans__n_clusters", [2, 30], purity),
+        (
+            DampedPCA(30),
+            Representatives(random_state=0),
+            "representatives__n_representatives",
+            [2, 30],
+            purity,
+        ),
     ],
 )
-def test_the_settings_of_a_transformer_are_searched(transformer, grid, digits):
-    X, truth = digits
-    name = type(transformer).__name__.lower()
-    model = make_pipeline(transformer, GraphPropagation())
-    grid = {f"{name}__{key}": values for key, values in grid.items()}
-    found = search(model, grid, X, truth)
+def test_the_settings_of_a_transformer_or_clusterer_are_searched(
+    first, last, name, values, scoring, table
+):
+    found = search(make_pipeline(first, last), {name: values}, *table, scoring)
     # More filters, components and clusters tell more.
-    assert found.best_params_ == {key: values[1] for key, values in grid.items()}
-
-
-@pytest.mark.parametrize("clusterer", [KMeans(random_state=0), Representatives(random_state=0)])
-def test_the_settings_of_a_clusterer_are_searched(clusterer, digits):
-    X, truth = digits
-
-    def purity(model, X, y):
-        labels = model.predict(X)
-        counts = np.array([np.bincount(y[labels == k], minlength=10) for k in np.unique(labels)])
-        return counts.max(axis=1).sum() / len(y)
-
-    name = "n_clusters" if isinstance(clusterer, KMeans) else "n_representatives"
-    found = search(clusterer, {name: [2, 30]}, X, truth, purity)
-    assert found.best_params_ == {name: 30}
+    assert found.best_params_ == {name: values[1]}
 
 
 def takes(estimator):
@@ -238,8 +194,8 @@ def takes(estimator):
         for form in takes(e)
     ],
 )
-def test_a_clone_is_the_same_but_not_fitted(estimator, form, digits):
-    X, truth = digits
+def test_a_clone_is_the_same_but_not_fitted(estimator, form, table):
+    X, truth = table
     twin = clone(estimator).set_params(random_state=0)
     y = few(truth[:60])
     if form == "table":

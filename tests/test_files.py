@@ -44,25 +44,19 @@ FAILURES = [KeyboardInterrupt, ValueError, SystemExit, MemoryError]
 # atomic_file
 
 
-def test_a_file_is_written_with_its_folders(tmp_path, usual_umask):
+def test_a_file_is_written_with_its_folders_and_stays_until_a_new_one_is_whole(
+    tmp_path, usual_umask
+):
     target = tmp_path / "a" / "b" / "out.csv"
-    with atomic_file(target) as temporary:
-        assert temporary.suffix == ".csv"
-        assert temporary.parent == target.parent
-        temporary.write_text("whole")
-        assert not target.exists()
-    assert target.read_text() == "whole"
-    assert names(target.parent) == ["out.csv"]
-    assert target.stat().st_mode & 0o777 == 0o644
-
-
-def test_an_old_file_stays_until_the_new_one_is_whole(tmp_path):
-    target = tmp_path / "out.csv"
-    target.write_text("old")
-    with atomic_file(target) as temporary:
-        temporary.write_text("new")
-        assert target.read_text() == "old"
-    assert target.read_text() == "new"
+    for text in ("old", "new"):
+        with atomic_file(target) as temporary:
+            assert temporary.suffix == ".csv"
+            assert temporary.parent == target.parent
+            temporary.write_text(text)
+            assert (target.read_text() if target.exists() else "") == ("old" * (text == "new"))
+        assert target.read_text() == text
+        assert names(target.parent) == ["out.csv"]
+        assert target.stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("failure", FAILURES)

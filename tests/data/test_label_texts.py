@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from fewlabel.data import (
-    Labels,
     MultiLabel,
     SingleLabel,
     image_set_from_array,
@@ -14,6 +13,8 @@ from fewlabel.data import (
 )
 from fewlabel.data.label_texts import label_table, label_texts
 from fewlabel.errors import DataError, LabelError
+
+PETS = {"classes": ("cat", "dog")}
 
 
 @pytest.fixture
@@ -27,54 +28,57 @@ def read(tmp_path, images, *rows, **settings):
     return read_labels(table, images, **settings)
 
 
-def test_a_bar_makes_a_table_of_several_labels(tmp_path, images):
-    rows = ("0,cat|dog,", "1,dog,", "2,|,", "3,cat|?dog,", "4,,")
+@pytest.mark.parametrize(
+    ("rows", "y"),
+    [
+        (
+            ("0,cat|dog,", "1,dog,", "2,|,", "3,cat|?dog,", "4,,"),
+            [[1, 1], [0, 1], [0, 0], [1, -1], [-1, -1]],
+        ),
+        # A trailing bar says that there could be more.
+        (("0,cat|,", "1,dog,"), [[1, 0], [0, 1]]),
+        # Nothing but what is named is known.
+        (("0,cat|?,", "1,dog|fox,"), [[1, -1, -1], [0, 1, 1]]),
+        # Neither order nor blanks matter, and a class and the same with a bar are one.
+        (("0, dog | cat ,", "0,cat|dog|cat,", "1,cat|,"), [[1, 1], [1, 0]]),
+        (("0,cat,", "0,cat|,", "1,dog|cat,", "2,dog|,", "2,dog,"), [[1, 0], [1, 1], [0, 1]]),
+    ],
+)
+def test_a_bar_makes_a_table_of_several_labels(tmp_path, images, rows, y):
     labels = read(tmp_path, images, *rows)
     assert labels.task == MultiLabel()
-    assert labels.classes == ("cat", "dog")
-    assert labels.y.tolist() == [[1, 1], [0, 1], [0, 0], [1, -1], [-1, -1]]
-    assert labels.labeled.tolist() == [0, 1, 2, 3]
-    assert labels.n_labeled == 4
-
-
-def test_a_trailing_bar_says_that_there_could_be_more(tmp_path, images):
-    labels = read(tmp_path, images, "0,cat|,", "1,dog,")
-    assert labels.task == MultiLabel()
-    assert labels.y[:2].tolist() == [[1, 0], [0, 1]]
-    assert isinstance(read(tmp_path, images, "0,cat,", "1,dog,"), Labels)
-
-
-def test_nothing_but_what_is_named_is_known(tmp_path, images):
-    labels = read(tmp_path, images, "0,cat|?,", "1,dog|fox,")
-    assert labels.y[0].tolist() == [1, -1, -1]
-
-
-def test_order_and_blanks_do_not_matter_but_contradictions_do(tmp_path, images):
-    labels = read(tmp_path, images, "0, dog | cat ,", "0,cat|dog|cat,", "1,cat|,")
-    assert labels.y[0].tolist() == [1, 1]
-    with pytest.raises(LabelError, match=r"line 3: 0 is labelled 'cat\|fox', but 'cat\|dog' on"):
-        read(tmp_path, images, "0,cat|dog,", "0,fox|cat,")
-    with pytest.raises(LabelError, match="line 2: 'cat' is said to be present and not to be known"):
-        read(tmp_path, images, "0,cat|?cat|dog,")
-
-
-def test_labels_that_the_model_does_not_know_are_named(tmp_path, images):
-    with pytest.raises(LabelError, match=r"line 2: the label 'cow' is not among .*'cat', 'dog'"):
-        read(tmp_path, images, "0,cat|cow,", classes=("cat", "dog"))
+    assert labels.classes == ("cat", "dog", "fox")[: len(y[0])]
+    assert labels.y[: len(y)].tolist() == y
+    assert (labels.y[len(y) :] == -1).all()
+    assert labels.n_labeled == len(labels.labeled) == sum(max(row) >= 0 for row in y)
 
 
 def test_a_model_says_whether_there_may_be_several(tmp_path, images):
+    assert read(tmp_path, images, "0,cat,", "1,dog,").task == SingleLabel()
     several = read(tmp_path, images, "0,cat,", classes=("cat", "dog"), task=MultiLabel())
     assert several.y[0].tolist() == [1, 0]
-    with pytest.raises(LabelError, match=r"line 2: 0 has several labels .* one label an image"):
-        read(tmp_path, images, "0,cat|dog,", classes=("cat", "dog"), task=SingleLabel())
 
 
-def test_a_table_without_any_label_present_teaches_nothing(tmp_path, images):
-    with pytest.raises(LabelError, match="names no label that is present"):
-        read(tmp_path, images, "0,|,", "1,|,")
-    with pytest.raises(LabelError, match="labels no image"):
-        read(tmp_path, images, "0,,", task=MultiLabel())
+@pytest.mark.parametrize(
+    ("rows", "settings", "message"),
+    [
+        (("0,cat|dog,", "0,fox|cat,"), {}, r"line 3: 0 is labelled 'cat\|fox', but 'cat\|dog' on"),
+        (("0,cat|?cat|dog,",), {}, "line 2: 'cat' is said to be present and not to be known"),
+        (("0,cat|cow,",), PETS, r"line 2: the label 'cow' is not among .*'cat', 'dog'"),
+        (
+            ("0,cat|dog,",),
+            PETS | {"task": SingleLabel()},
+            r"line 2: 0 has several labels .* one label an image",
+        ),
+        (("0,|,", "1,|,"), {}, "names no label that is present"),
+        (("0,,",), {"task": MultiLabel()}, "labels no image"),
+    ],
+)
+def test_tables_that_contradict_themselves_or_the_model_are_refused(
+    tmp_path, images, rows, settings, message
+):
+    with pytest.raises(LabelError, match=message):
+        read(tmp_path, images, *rows, **settings)
 
 
 def test_the_audit_is_not_trained_on(tmp_path, images):
@@ -104,10 +108,17 @@ def test_a_table_in_a_file_of_arrays(tmp_path):
     assert labels.classes == ("cat", "dog")
 
 
-def test_columns_without_names_get_their_numbers():
-    images = image_set_from_array(np.zeros((2, 4, 4)), y=np.array([[1.0, np.nan], [1, 1]]))
-    assert labels_from_truth(images).y.tolist() == [[1, -1], [1, 1]]
-    assert labels_from_truth(images).classes == ("0", "1")
+def test_columns_keep_their_place_and_get_numbers_for_names():
+    X = np.zeros((2, 4, 4))
+    labels = labels_from_truth(image_set_from_array(X, y=np.array([[1.0, np.nan], [1, 1]])))
+    assert labels.y.tolist() == [[1, -1], [1, 1]]
+    assert labels.classes == ("0", "1")
+    # A label that no image has keeps its column.
+    y = np.array([[1, 0, 0], [0, 0, 1]])
+    images = image_set_from_array(X, y=y, classes=[b"odd", "never", "big"])
+    labels = labels_from_truth(images.subset([1, 0]))
+    assert labels.classes == ("odd", "never", "big")
+    assert labels.y.tolist() == [[0, 0, 1], [1, 0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -122,11 +133,8 @@ def test_other_tables_are_refused(y, classes):
 def test_a_model_of_one_label_refuses_sources_with_several():
     images = image_set_from_array(np.zeros((2, 4, 4)), y=["cat|dog", "cat"])
     with pytest.raises(LabelError, match="0 has several labels"):
-        labels_from_truth(images, ("cat", "dog"), task=SingleLabel())
-    assert labels_from_truth(images, ("cat", "dog"), task=MultiLabel()).y.tolist() == [
-        [1, 1],
-        [1, 0],
-    ]
+        labels_from_truth(images, **PETS, task=SingleLabel())
+    assert labels_from_truth(images, **PETS, task=MultiLabel()).y.tolist() == [[1, 1], [1, 0]]
 
 
 @pytest.mark.parametrize(
@@ -142,16 +150,3 @@ def test_a_model_of_one_label_refuses_sources_with_several():
 def test_names_that_a_table_could_not_hold_are_refused(classes, message):
     with pytest.raises(DataError, match=message):
         image_set_from_array(np.zeros((2, 4, 4)), y=np.eye(2, dtype=int), classes=classes)
-
-
-def test_a_label_that_no_image_has_keeps_its_column_and_its_place():
-    y = np.array([[1, 0, 0], [0, 0, 1]])
-    images = image_set_from_array(np.zeros((2, 4, 4)), y=y, classes=[b"odd", "never", "big"])
-    labels = labels_from_truth(images.subset([1, 0]))
-    assert labels.classes == ("odd", "never", "big")
-    assert labels.y.tolist() == [[0, 0, 1], [1, 0, 0]]
-
-
-def test_a_class_and_the_same_with_a_bar_are_one(tmp_path, images):
-    labels = read(tmp_path, images, "0,cat,", "0,cat|,", "1,dog|cat,", "2,dog|,", "2,dog,")
-    assert labels.y[:3].tolist() == [[1, 0], [1, 1], [0, 1]]
