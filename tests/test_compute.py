@@ -41,13 +41,10 @@ def test_auto_takes_the_best_device_that_is_present(monkeypatch):
     assert pick_device("cpu") == torch.device("cpu")
 
 
-def test_a_device_that_is_not_present(monkeypatch):
+def test_a_device_that_is_not_present_or_that_nobody_knows(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match=r"'cuda' is not present here: use --device auto, or see"):
         pick_device("cuda")
-
-
-def test_a_device_that_nobody_knows():
     with pytest.raises(UsageError, match=r"one of auto, cpu, cuda, mps. Got 'tpu' instead"):
         pick_device("tpu")
 
@@ -55,24 +52,16 @@ def test_a_device_that_nobody_knows():
 # matmul
 
 
-@pytest.mark.parametrize("has_units", [True, False])
-def test_the_type_follows_the_processor(has_units, monkeypatch):
-    monkeypatch.setattr(compute, "_has_bf16_matrix_units", lambda: has_units)
-    assert matmul_dtype() is (torch.bfloat16 if has_units else torch.float32)
+@pytest.mark.parametrize("bfloat16", [True, False])
+def test_the_type_follows_the_processor_unless_the_environment_decides(bfloat16, monkeypatch):
+    expected, other = (torch.bfloat16, torch.float32)[:: 1 if bfloat16 else -1]
+    monkeypatch.setattr(compute, "_has_bf16_matrix_units", lambda: bfloat16)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bfloat16)
+    assert matmul_dtype() is matmul_dtype("cuda") is expected
     assert matmul_dtype("mps") is torch.float32
-
-
-@pytest.mark.parametrize("supported", [True, False])
-def test_the_type_of_a_gpu(supported, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
-    assert matmul_dtype("cuda") is (torch.bfloat16 if supported else torch.float32)
-
-
-@pytest.mark.parametrize("name", ["float32", "bfloat16"])
-@pytest.mark.parametrize("device_type", ["cpu", "cuda"])
-def test_the_environment_decides(name, device_type, monkeypatch):
-    monkeypatch.setenv("FEWLABEL_MATMUL", name)
-    assert matmul_dtype(device_type) is getattr(torch, name)
+    matmul_dtype.cache_clear()
+    monkeypatch.setenv("FEWLABEL_MATMUL", str(other).removeprefix("torch."))
+    assert matmul_dtype() is matmul_dtype("cuda") is other
 
 
 @pytest.mark.parametrize("name", ["float16", "", "BFLOAT16"])
@@ -127,16 +116,13 @@ def test_the_unit_of_the_peak_follows_the_platform(platform, expected, monkeypat
 # as_generator
 
 
-def test_generators_follow_the_seed():
+def test_generators_follow_the_seed_or_numpys_global_state():
     assert as_generator(3).integers(1_000_000) == as_generator(3).integers(1_000_000)
     assert as_generator(3).integers(1_000_000) != as_generator(4).integers(1_000_000)
     state = np.random.RandomState(0)
     first, second = as_generator(state).random(), as_generator(state).random()
     assert first != second
     assert as_generator(np.random.RandomState(0)).random() == first
-
-
-def test_without_a_seed_numpys_global_state_decides():
     np.random.seed(5)  # noqa: NPY002
     first = as_generator(None).random()
     np.random.seed(5)  # noqa: NPY002

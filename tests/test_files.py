@@ -159,20 +159,14 @@ def test_no_room_for_a_folder(tmp_path, monkeypatch):
     assert (tmp_path / "run" / "predictions.csv").read_text() == "old"
 
 
-def test_force_replaces_an_earlier_run(tmp_path):
-    target = earlier_run(tmp_path / "run")
-    with atomic_folder(target, force=True) as temporary:
-        (temporary / "new").write_text("new")
-        assert (target / "predictions.csv").read_text() == "old"
-    assert names(target) == ["new"]
-    assert names(tmp_path) == ["run"]
-
-
-def test_an_empty_folder_is_filled(tmp_path):
+def test_an_empty_folder_is_filled_and_an_earlier_run_replaced_by_force(tmp_path):
     (tmp_path / "run").mkdir()
-    with atomic_folder(tmp_path / "run") as temporary:
-        (temporary / "new").write_text("new")
-    assert names(tmp_path / "run") == ["new"]
+    for name in ("first", "second"):
+        with atomic_folder(tmp_path / "run", force=name == "second") as temporary:
+            (temporary / "metrics.json").write_text('{"fewlabel_version": "0.1"}')
+            (temporary / name).write_text("new")
+            assert (tmp_path / "run" / "first").exists() == (name == "second")
+        assert names(tmp_path / "run") == sorted([name, "metrics.json"])
     assert names(tmp_path) == ["run"]
 
 

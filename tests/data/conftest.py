@@ -1,9 +1,7 @@
 import http.server
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from PIL import Image
 
 
 @contextmanager
-def serving(handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+def serving(handler):
     """Serve on this machine; give the address."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
@@ -23,7 +21,7 @@ def serving(handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> Itera
 
 
 @contextmanager
-def at_most(n_bytes: float) -> Iterator[None]:
+def at_most(n_bytes):
     """Fail if Python's memory grows by more than this inside the block."""
     tracemalloc.start()
     try:
@@ -35,10 +33,10 @@ def at_most(n_bytes: float) -> Iterator[None]:
 
 
 @pytest.fixture
-def save_photo(tmp_path: Path) -> Callable[..., Path]:
+def save_photo(tmp_path):
     """Save a seeded smooth image under ``tmp_path``; the suffix gives the format."""
 
-    def save(name: str, seed: int = 0, size: tuple[int, int] = (40, 30), mode: str = "RGB") -> Path:
+    def save(name, seed=0, size=(40, 30), mode="RGB"):
         rng = np.random.default_rng(seed)
         coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
         image = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).convert(mode)

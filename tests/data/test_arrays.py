@@ -17,7 +17,7 @@ from fewlabel.errors import DataError
         (np.array([False, True, True]), [0, 255, 255]),
     ],
 )
-def test_values_become_uint8(values: np.ndarray, expected: list[int]) -> None:
+def test_values_become_uint8(values, expected):
     images = image_set_from_array(values.reshape(3, 1, 1))
     assert images.read([0, 1, 2]).ravel().tolist() == expected
     assert images.native_shape == (1, 1, 1)
@@ -28,19 +28,19 @@ def test_values_become_uint8(values: np.ndarray, expected: list[int]) -> None:
 @pytest.mark.parametrize(
     ("peak", "level"), [(0, 255), (255, 255), (256, 1023), (4095, 4095), (4096, 16383)]
 )
-def test_the_white_level_is_the_smallest_depth_that_holds_the_peak(peak: int, level: int) -> None:
+def test_the_white_level_is_the_smallest_depth_that_holds_the_peak(peak, level):
     dim = np.full((1, 2, 2), peak, np.uint16)
     assert image_set_from_array(dim).white_level == level
     assert image_set_from_array(dim, white=65535).read([0]).max() == round(peak * 255 / 65535)
 
 
-def test_alpha_is_laid_on_white() -> None:
+def test_alpha_is_laid_on_white():
     rgba = np.array([[[[10, 20, 30, 255], [10, 20, 30, 0]]]], np.uint8)
     pixels = image_set_from_array(rgba).read([0])
     assert pixels[0, 0].tolist() == [[10, 20, 30], [255, 255, 255]]
 
 
-def test_channels_can_be_asked_for() -> None:
+def test_channels_can_be_asked_for():
     gray = image_set_from_array(np.full((1, 2, 2), 9, np.uint8))
     assert gray.read([0], channels=3).tolist() == [[[[9] * 3] * 2] * 2]
     color = image_set_from_array(np.full((1, 2, 2, 3), (255, 0, 0), np.uint8))
@@ -61,13 +61,13 @@ def test_channels_can_be_asked_for() -> None:
         (np.full((1, 1, 1), None, dtype=object), "must hold numbers. Got dtype object"),
     ],
 )
-def test_wrong_arrays_are_named(X: np.ndarray, message: str) -> None:
+def test_wrong_arrays_are_named(X, message):
     with pytest.raises(DataError, match=message):
         image_set_from_array(X)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_the_first_image_with_nan_is_named(bad: float) -> None:
+def test_the_first_image_with_nan_is_named(bad):
     X = np.zeros((6000, 2, 2), np.float32)
     X[5123, 1, 0] = X[5500, 0, 0] = bad
     with pytest.raises(DataError, match="first in image 5123"):
@@ -84,7 +84,7 @@ def test_the_first_image_with_nan_is_named(bad: float) -> None:
         (np.array(["cat", None], dtype=object), ["cat", ""]),
     ],
 )
-def test_labels_become_text(y, expected: list[str]) -> None:
+def test_labels_become_text(y, expected):
     truth = image_set_from_array(np.zeros((2, 2, 2), np.uint8), y).truth
     assert truth is not None
     assert truth.tolist() == expected
@@ -94,12 +94,12 @@ def test_labels_become_text(y, expected: list[str]) -> None:
     ("y", "message"),
     [([1], r"must have shape \(2,\). Got \(1,\)"), ([0.5, 1], "must hold classes. Got fractions")],
 )
-def test_wrong_labels_are_named(y: list, message: str) -> None:
+def test_wrong_labels_are_named(y, message):
     with pytest.raises(DataError, match=message):
         image_set_from_array(np.zeros((2, 2, 2), np.uint8), y)
 
 
-def test_equal_pixels_share_a_group() -> None:
+def test_equal_pixels_share_a_group():
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (5, 3, 3), dtype=np.uint8)
     X[3] = X[1]

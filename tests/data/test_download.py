@@ -1,8 +1,6 @@
 import errno
 import hashlib
 import http.server
-from collections.abc import Iterator
-from pathlib import Path
 
 import pooch
 import pytest
@@ -21,10 +19,10 @@ class Mirror(http.server.BaseHTTPRequestHandler):
 
     record: list[str] = []
 
-    def log_message(self, *args: object) -> None:
+    def log_message(self, *args):
         pass
 
-    def do_GET(self) -> None:
+    def do_GET(self):
         kind = self.path.split("/")[1]
         earlier = self.record.count(kind)
         self.record.append(kind)
@@ -43,7 +41,7 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         else:
             self.answer(CONTENT)
 
-    def answer(self, content: bytes, cut: int | None = None) -> None:
+    def answer(self, content, cut=None):
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -51,22 +49,22 @@ class Mirror(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture(autouse=True)
-def no_pause(monkeypatch) -> None:
+def no_pause(monkeypatch):
     monkeypatch.setattr(pooch.core.time, "sleep", lambda seconds: None)
 
 
 @pytest.fixture
-def mirror() -> Iterator[str]:
+def mirror():
     Mirror.record = []
     with serving(Mirror) as address:
         yield address
 
 
-def get(tmp_path: Path, *addresses: str, file: _RemoteFile = FILE, **options) -> Path:
+def get(tmp_path, *addresses, file=FILE, **options):
     return _fetch(file, addresses, tmp_path / "cache", **options)
 
 
-def test_a_file_arrives_whole(mirror: str, tmp_path: Path) -> None:
+def test_a_file_arrives_whole(mirror, tmp_path):
     calls: list[tuple[int, int]] = []
     path = get(tmp_path, f"{mirror}/good/a", progress=lambda *call: calls.append(call))
     assert path.read_bytes() == CONTENT
@@ -76,27 +74,27 @@ def test_a_file_arrives_whole(mirror: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["busy", "breaks"])
-def test_a_mirror_that_fails_is_asked_again(mirror: str, tmp_path: Path, kind: str) -> None:
+def test_a_mirror_that_fails_is_asked_again(mirror, tmp_path, kind):
     assert get(tmp_path, f"{mirror}/{kind}/a").read_bytes() == CONTENT
     assert Mirror.record == [kind] * 3
 
 
 @pytest.mark.parametrize("sha", [SHA, None])
-def test_a_damaged_file_is_fetched_anew(mirror: str, tmp_path: Path, sha: str | None) -> None:
+def test_a_damaged_file_is_fetched_anew(mirror, tmp_path, sha):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "data.bin").write_bytes(b"y" * 300_000)
     path = get(tmp_path, f"{mirror}/good/a", file=FILE._replace(sha256=sha))
     assert path.read_bytes() == CONTENT
 
 
-def test_the_next_mirror_helps(mirror: str, tmp_path: Path) -> None:
+def test_the_next_mirror_helps(mirror, tmp_path):
     kinds = ["missing", "wrong", "large", "endless", "good"]
     path = get(tmp_path, "http://127.0.0.1:1/refused", *(f"{mirror}/{kind}/a" for kind in kinds))
     assert path.read_bytes() == CONTENT
     assert list(dict.fromkeys(Mirror.record)) == kinds
 
 
-def test_if_none_helps_each_reason_is_named(mirror: str, tmp_path: Path) -> None:
+def test_if_none_helps_each_reason_is_named(mirror, tmp_path):
     kinds = ("missing", "wrong", "large", "endless")
     with pytest.raises(DownloadError) as caught:
         get(tmp_path, *(f"{mirror}/{kind}/a" for kind in kinds), "http://127.0.0.1:1/refused")
@@ -111,8 +109,8 @@ def test_if_none_helps_each_reason_is_named(mirror: str, tmp_path: Path) -> None
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_a_full_disk_is_named(mirror: str, tmp_path: Path, monkeypatch) -> None:
-    def full(*args: object, **kwargs: object) -> None:
+def test_a_full_disk_is_named(mirror, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pooch.downloaders, "open", full, raising=False)

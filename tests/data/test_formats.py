@@ -1,7 +1,6 @@
 import gzip
 import io
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,13 @@ from tests.data.test_idx import idx_bytes
 PIXELS = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
 
 
-def manifest(tmp_path: Path, text: str) -> Path:
+def manifest(tmp_path, text):
     path = tmp_path / "list.csv"
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def test_manifest_with_labels(save_photo, tmp_path: Path) -> None:
+def test_manifest_with_labels(save_photo, tmp_path):
     for name in ("x/b.png", "a.png", "c.png"):
         save_photo(name)
     text = "label,path,note\ncat,x\\b.png,1\n,./a.png,2\ndog,c.png,3\ndog,c.png,4\n"
@@ -29,7 +28,7 @@ def test_manifest_with_labels(save_photo, tmp_path: Path) -> None:
     assert images.truth.tolist() == ["cat", "", "dog"]
 
 
-def test_manifest_sets_missing_and_unreadable_files_aside(save_photo, tmp_path: Path) -> None:
+def test_manifest_sets_missing_and_unreadable_files_aside(save_photo, tmp_path):
     save_photo("a.png")
     (tmp_path / "bad.png").touch()
     images = load_images(manifest(tmp_path, "path\na.png\nnone.png\nbad.png\n"))
@@ -56,12 +55,12 @@ def test_manifest_sets_missing_and_unreadable_files_aside(save_photo, tmp_path: 
         ("path\nnone.png\n", "None of the 1 images of .* first is none.png: the file does not"),
     ],
 )
-def test_wrong_manifests_are_named(tmp_path: Path, text: str, message: str) -> None:
+def test_wrong_manifests_are_named(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         load_images(manifest(tmp_path, text))
 
 
-def test_manifest_does_not_follow_links_out(save_photo, tmp_path: Path) -> None:
+def test_manifest_does_not_follow_links_out(save_photo, tmp_path):
     save_photo("outside/a.png")
     save_photo("root/b.png")
     (tmp_path / "root" / "link").symlink_to(tmp_path / "outside")
@@ -70,7 +69,7 @@ def test_manifest_does_not_follow_links_out(save_photo, tmp_path: Path) -> None:
     assert images.skipped[0].reason == "a link that leads out of the folder"
 
 
-def test_npz(tmp_path: Path) -> None:
+def test_npz(tmp_path):
     path = tmp_path / "a.npz"
     np.savez_compressed(path, X=PIXELS, y=np.array(["cat", "dog"]))
     images = load_images(path)
@@ -80,7 +79,7 @@ def test_npz(tmp_path: Path) -> None:
     assert load_images(path).truth is None
 
 
-def test_npz_with_objects_is_refused_and_runs_nothing(tmp_path: Path) -> None:
+def test_npz_with_objects_is_refused_and_runs_nothing(tmp_path):
     class Bomb:
         def __reduce__(self):
             return (Path.touch, (tmp_path / "ran",))
@@ -92,7 +91,7 @@ def test_npz_with_objects_is_refused_and_runs_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_npz_with_a_lying_header_takes_no_memory(tmp_path: Path) -> None:
+def test_npz_with_a_lying_header_takes_no_memory(tmp_path):
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"shape": (10**7, 100, 100), "fortran_order": False, "descr": "|u1"}
@@ -112,7 +111,7 @@ def test_npz_with_a_lying_header_takes_no_memory(tmp_path: Path) -> None:
         (lambda data: data[:5000] + b"0123456789" + data[5010:], "cannot be read as a .npz file"),
     ],
 )
-def test_what_is_no_npz(tmp_path: Path, damage: Callable[[bytes], bytes], message: str) -> None:
+def test_what_is_no_npz(tmp_path, damage, message):
     path = tmp_path / "a.npz"
     np.savez(path, images=PIXELS)
     with pytest.raises(DataError, match="has no array X; it holds images"):
@@ -125,11 +124,11 @@ def test_what_is_no_npz(tmp_path: Path, damage: Callable[[bytes], bytes], messag
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 @pytest.mark.parametrize("labels_suffix", ["", ".gz"])
-def test_idx_with_its_labels(tmp_path: Path, suffix: str, labels_suffix: str) -> None:
+def test_idx_with_its_labels(tmp_path, suffix, labels_suffix):
     path = tmp_path / f"train-images.idx3-ubyte{suffix}"
     labels = tmp_path / f"train-labels.idx1-ubyte{labels_suffix}"
 
-    def put(file: Path, array: np.ndarray) -> None:
+    def put(file, array):
         data = idx_bytes(array)
         file.write_bytes(gzip.compress(data) if file.suffix == ".gz" else data)
 
@@ -146,7 +145,7 @@ def test_idx_with_its_labels(tmp_path: Path, suffix: str, labels_suffix: str) ->
         load_images(labels)
 
 
-def test_folder_of_idx_files(tmp_path: Path) -> None:
+def test_folder_of_idx_files(tmp_path):
     for split, pixels in (("train", PIXELS), ("t10k", PIXELS[:1] + 100)):
         (tmp_path / f"{split}-images-idx3-ubyte").write_bytes(idx_bytes(pixels))
         labels = np.arange(len(pixels), dtype=np.uint8)

@@ -1,5 +1,4 @@
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +22,7 @@ MEMBERS = {
 COUNTS = {"train": 2, "val": 1, "test": 1}
 
 
-def archive(tmp_path: Path, members: dict[str, bytes]) -> Path:
+def archive(tmp_path, members):
     path = tmp_path / "grocery.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, data in members.items():
@@ -31,7 +30,7 @@ def archive(tmp_path: Path, members: dict[str, bytes]) -> Path:
     return path
 
 
-def test_photos_are_sorted_by_coarse_class(tmp_path: Path) -> None:
+def test_photos_are_sorted_by_coarse_class(tmp_path):
     folder = tmp_path / "cache" / "grocery"
     _extract_grocery(archive(tmp_path, MEMBERS), folder, counts=COUNTS)
     found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.jpg")}
@@ -61,8 +60,8 @@ def test_photos_are_sorted_by_coarse_class(tmp_path: Path) -> None:
     ids=["incomplete", "bomb", "twice", "damaged"],
 )
 def test_what_cannot_be_unpacked_is_named_and_leaves_nothing(
-    tmp_path: Path, monkeypatch, members: dict[str, bytes] | None, message: str
-) -> None:
+    tmp_path, monkeypatch, members, message
+):
     monkeypatch.setattr(grocery, "_MAX_FILE", 1000)
     path = archive(tmp_path, members or {})
     if members is None:
@@ -72,7 +71,7 @@ def test_what_cannot_be_unpacked_is_named_and_leaves_nothing(
     assert not list(tmp_path.glob("cache/*"))
 
 
-def test_a_folder_that_stands_is_not_touched(tmp_path: Path) -> None:
+def test_a_folder_that_stands_is_not_touched(tmp_path):
     folder = tmp_path / "grocery"
     folder.mkdir()
     (folder / "mine.txt").touch()

@@ -1,6 +1,5 @@
 import gzip
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from fewlabel.errors import DataError
 from tests.data.conftest import at_most
 
 
-def idx_bytes(array: np.ndarray) -> bytes:
+def idx_bytes(array):
     codes = {"|u1": 8, "|i1": 9, ">i2": 11, ">i4": 12, ">f4": 13, ">f8": 14}
     big = array.astype(array.dtype.newbyteorder(">"))
     header = bytes([0, 0, codes[big.dtype.str], array.ndim])
@@ -19,7 +18,7 @@ def idx_bytes(array: np.ndarray) -> bytes:
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "i4", "f4", "f8"])
 @pytest.mark.parametrize("packed", [False, True])
-def test_round_trip(tmp_path: Path, dtype: str, packed: bool) -> None:
+def test_round_trip(tmp_path, dtype, packed):
     array = np.arange(24).reshape(2, 3, 4).astype(dtype)
     data = idx_bytes(array)
     path = tmp_path / "a-idx3-ubyte"
@@ -41,7 +40,7 @@ def test_round_trip(tmp_path: Path, dtype: str, packed: bool) -> None:
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])
-def test_damage_is_named(tmp_path: Path, data: bytes, message: str, packed: bool) -> None:
+def test_damage_is_named(tmp_path, data, message, packed):
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(data) if packed else data)
     with pytest.raises(DataError, match=message):
@@ -71,9 +70,7 @@ HEAD = bytes([0, 0, 8, 3])
     ],
     ids=["cut", "missing", "promises", "too-large", "bomb"],
 )
-def test_files_that_are_not_whole_take_no_memory(
-    tmp_path: Path, data: bytes | None, n_bytes: float, message: str
-) -> None:
+def test_files_that_are_not_whole_take_no_memory(tmp_path, data, n_bytes, message):
     path = tmp_path / "a.gz"
     if data is not None:
         path.write_bytes(data)

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -18,12 +16,12 @@ from fewlabel.errors import DataError
         ("nul\0byte", "does not exist"),
     ],
 )
-def test_a_source_that_is_not_there(source: str, message: str) -> None:
+def test_a_source_that_is_not_there(source, message):
     with pytest.raises(DataError, match=message):
         load_images(source)
 
 
-def test_one_file(save_photo, tmp_path: Path) -> None:
+def test_one_file(save_photo, tmp_path):
     images = load_images(save_photo("deep/a.png"))
     assert images.names == ("a.png",)
     assert images.truth is None
@@ -35,9 +33,7 @@ def test_one_file(save_photo, tmp_path: Path) -> None:
         load_images(tmp_path / "a.npz", split="train")
 
 
-def test_a_path_comes_before_a_benchmark_and_home_is_expanded(
-    save_photo, tmp_path: Path, monkeypatch
-) -> None:
+def test_a_path_comes_before_a_benchmark_and_home_is_expanded(save_photo, tmp_path, monkeypatch):
     save_photo("digits/a.png")
     monkeypatch.chdir(tmp_path)
     assert load_images("digits").names == ("a.png",)
@@ -46,6 +42,6 @@ def test_a_path_comes_before_a_benchmark_and_home_is_expanded(
     assert load_images("~/digits").names == ("a.png",)
 
 
-def test_a_split_after_the_name() -> None:
+def test_a_split_after_the_name():
     assert load_images("digits:test").source == "digits:test"
     assert len(load_images("digits:test")) == 500

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,13 +7,13 @@ from fewlabel.errors import DataError
 
 
 @pytest.fixture
-def mixed(save_photo, tmp_path: Path) -> ImageSet:
+def mixed(save_photo, tmp_path):
     for number, size in enumerate([(40, 30), (30, 40), (64, 64)]):
         save_photo(f"{number}.png", seed=number, size=size)
     return load_images(tmp_path)
 
 
-def test_images_of_different_size_need_one(mixed: ImageSet) -> None:
+def test_images_of_different_size_need_one(mixed):
     assert mixed.native_shape is None
     with pytest.raises(DataError, match="differ in size: give a size"):
         mixed.read([0, 1])
@@ -24,7 +22,7 @@ def test_images_of_different_size_need_one(mixed: ImageSet) -> None:
     assert mixed.subset([1]).read([0]).shape == (1, 40, 30, 3)
 
 
-def test_blocks_are_what_read_gives_in_any_order(mixed: ImageSet) -> None:
+def test_blocks_are_what_read_gives_in_any_order(mixed):
     blocks = list(mixed.blocks(2, size=(8, 8), channels=1))
     assert [where for where, _ in blocks] == [slice(0, 2), slice(2, 3)]
     whole = mixed.read(slice(None), size=(8, 8), channels=1)
@@ -34,7 +32,7 @@ def test_blocks_are_what_read_gives_in_any_order(mixed: ImageSet) -> None:
     assert mixed.read([], size=(6, 6)).shape == (0, 6, 6, 3)
 
 
-def test_a_subset_keeps_names_labels_and_channels(tmp_path: Path) -> None:
+def test_a_subset_keeps_names_labels_and_channels(tmp_path):
     (tmp_path / "cat").mkdir()
     (tmp_path / "dog").mkdir()
     Image.new("RGB", (4, 4), (200, 0, 0)).save(tmp_path / "cat" / "a.png")
@@ -48,7 +46,7 @@ def test_a_subset_keeps_names_labels_and_channels(tmp_path: Path) -> None:
     assert gray.path(0) == tmp_path / "dog" / "b.png"
 
 
-def test_a_file_that_vanishes_is_named(mixed: ImageSet, tmp_path: Path) -> None:
+def test_a_file_that_vanishes_is_named(mixed, tmp_path):
     (tmp_path / "1.png").unlink()
     with pytest.raises(DataError, match=r"1\.png could be read when the work began, but not now"):
         mixed.read([0, 1, 2], size=(8, 8))
@@ -58,12 +56,12 @@ def test_a_file_that_vanishes_is_named(mixed: ImageSet, tmp_path: Path) -> None:
     ("options", "message"),
     [({"channels": 2}, "channels must be 1, 3 or None. Got 2"), ({"size": (0, 5)}, "positive")],
 )
-def test_wrong_parameters_are_named(mixed: ImageSet, options: dict, message: str) -> None:
+def test_wrong_parameters_are_named(mixed, options, message):
     with pytest.raises(DataError, match=message):
         mixed.read([0], **options)
 
 
-def test_names_must_fit_and_groups_cannot_be_changed_from_outside() -> None:
+def test_names_must_fit_and_groups_cannot_be_changed_from_outside():
     images = image_set_from_array(np.zeros((2, 3, 3)))
     with pytest.raises(ValueError, match="1 names were given for 2 images"):
         ImageSet(images._store, names=["a"], source="x", by_index=False)
@@ -75,7 +73,7 @@ def test_names_must_fit_and_groups_cannot_be_changed_from_outside() -> None:
 @pytest.mark.parametrize(
     ("side", "sizes"), [(40, [(30, 40), (16, 16), (9, 9)]), (28, [(32, 32), (10, 14)])]
 )
-def test_files_and_arrays_give_the_same_pixels(save_photo, tmp_path, side, sizes) -> None:
+def test_files_and_arrays_give_the_same_pixels(save_photo, tmp_path, side, sizes):
     for number in range(4):
         save_photo(f"{number}.png", seed=number, size=(side, 30))
     files = load_images(tmp_path)
@@ -85,7 +83,7 @@ def test_files_and_arrays_give_the_same_pixels(save_photo, tmp_path, side, sizes
         assert np.abs(difference).max() <= 1
 
 
-def test_blocks_of_arrays_do_not_show() -> None:
+def test_blocks_of_arrays_do_not_show():
     rng = np.random.default_rng(0)
     images = image_set_from_array(rng.integers(0, 256, (1500, 6, 6, 1), dtype=np.uint8))
     whole = images.read(range(1500), size=(4, 4))

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +15,7 @@ from fewlabel.errors import LabelError
 
 
 @pytest.fixture
-def photos(save_photo, tmp_path: Path) -> ImageSet:
+def photos(save_photo, tmp_path):
     for name in ("a.png", "b.png", "sub/c.png", "sub/café.png"):
         save_photo(f"photos/{name}")
     (tmp_path / "photos" / "bad.png").touch()
@@ -25,17 +23,17 @@ def photos(save_photo, tmp_path: Path) -> ImageSet:
 
 
 @pytest.fixture
-def arrays() -> ImageSet:
+def arrays():
     return image_set_from_array(np.zeros((5, 2, 2)), source="X.npz")
 
 
-def table(tmp_path: Path, text: str) -> Path:
+def table(tmp_path, text):
     path = tmp_path / "labels.csv"
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def test_labels_line_up_with_the_images(photos: ImageSet, tmp_path: Path) -> None:
+def test_labels_line_up_with_the_images(photos, tmp_path):
     labels = read_labels(
         table(tmp_path, "path,label\nsub/c.png,dog\na.png, cat \nb.png,\n"), photos
     )
@@ -52,7 +50,7 @@ def test_labels_line_up_with_the_images(photos: ImageSet, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["sub\\c.png", "./sub/c.png", " sub/c.png ", "sub//c.png"])
-def test_paths_may_be_spelled_differently(photos: ImageSet, tmp_path: Path, name: str) -> None:
+def test_paths_may_be_spelled_differently(photos, tmp_path, name):
     # The same label twice is fine, and accents may be decomposed.
     text = f"path,label\n{name},dog\nsub/cafe\u0301.png,cat\nsub/c.png,dog\nsub/c.png,\n"
     labels = read_labels(table(tmp_path, text), photos)
@@ -64,7 +62,7 @@ def test_paths_may_be_spelled_differently(photos: ImageSet, tmp_path: Path, name
     }
 
 
-def test_names_with_a_backslash_are_matched_as_they_are(save_photo, tmp_path: Path) -> None:
+def test_names_with_a_backslash_are_matched_as_they_are(save_photo, tmp_path):
     save_photo("p/a\\b.png")
     save_photo("p/a/b.png")
     images = load_images(tmp_path / "p")
@@ -95,14 +93,14 @@ def test_names_with_a_backslash_are_matched_as_they_are(save_photo, tmp_path: Pa
         ("index,label\n0,cat\n", "line 1: the header has no column `path`"),
     ],
 )
-def test_wrong_tables_are_named(photos: ImageSet, tmp_path: Path, text: str, message: str) -> None:
+def test_wrong_tables_are_named(photos, tmp_path, text, message):
     with pytest.raises(LabelError, match=rf"labels\.csv.*{message}"):
         read_labels(table(tmp_path, text), photos)
     with pytest.raises(LabelError, match="is a folder: give a label table"):
         read_labels(tmp_path, photos)
 
 
-def test_labels_of_unreadable_files_are_dropped_aloud(photos: ImageSet, tmp_path: Path) -> None:
+def test_labels_of_unreadable_files_are_dropped_aloud(photos, tmp_path):
     path = table(tmp_path, "path,label\nbad.png,cat\na.png,cat\nb.png,dog\n")
     with pytest.warns(UserWarning, match=r"1 label\(s\) are not used.*bad.png \(line 2\)"):
         labels = read_labels(path, photos)
@@ -110,7 +108,7 @@ def test_labels_of_unreadable_files_are_dropped_aloud(photos: ImageSet, tmp_path
     read_labels(table(tmp_path, "path,label\nbad.png,\na.png,cat\nb.png,dog\n"), photos)
 
 
-def test_one_class_is_enough_to_evaluate(photos: ImageSet, tmp_path: Path) -> None:
+def test_one_class_is_enough_to_evaluate(photos, tmp_path):
     path = table(tmp_path, "path,label\na.png,dog\n")
     assert read_labels(path, photos, min_classes=1).classes == ("dog",)
     known = read_labels(path, photos, min_classes=1, classes=("cat", "dog"))
@@ -121,7 +119,7 @@ def test_one_class_is_enough_to_evaluate(photos: ImageSet, tmp_path: Path) -> No
     assert read_labels(blank, photos, min_classes=0).n_labeled == 0
 
 
-def test_indices_of_a_subset_are_those_of_the_whole(arrays: ImageSet, tmp_path: Path) -> None:
+def test_indices_of_a_subset_are_those_of_the_whole(arrays, tmp_path):
     path = table(tmp_path, "index,label\n4,dog\n 0 ,cat\n2.0,dog\n")
     assert read_labels(path, arrays).y.tolist() == [0, -1, 1, -1, 1]
     assert read_labels(path, arrays.subset([4, 0, 2])).y.tolist() == [1, 0, 1]
@@ -140,7 +138,7 @@ def test_indices_of_a_subset_are_those_of_the_whole(arrays: ImageSet, tmp_path: 
         ("index,label\n1,cat\n1.0,dog\n", "line 3: 1.0 is labelled 'dog', but 'cat' on line 2"),
     ],
 )
-def test_wrong_indices_are_named(arrays: ImageSet, tmp_path: Path, text: str, message: str) -> None:
+def test_wrong_indices_are_named(arrays, tmp_path, text, message):
     with pytest.raises(LabelError, match=message):
         read_labels(table(tmp_path, text), arrays)
 
@@ -153,7 +151,7 @@ LABEL = st.sampled_from(["", "cat", 'a "b", c', "two\nlines", "x;y"])
 @settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_round_trip(tmp_path: Path, given_labels: dict[str, str]) -> None:
+def test_round_trip(tmp_path, given_labels):
     store = image_set_from_array(np.zeros((len(given_labels), 1, 1)))._store
     images = ImageSet(store, names=list(given_labels), source="x", by_index=False)
     path = tmp_path / "labels.csv"
@@ -161,13 +159,13 @@ def test_round_trip(tmp_path: Path, given_labels: dict[str, str]) -> None:
     assert read_labels(path, images, min_classes=0).names() == list(given_labels.values())
 
 
-def test_writing_needs_as_many_labels_as_names(tmp_path: Path) -> None:
+def test_writing_needs_as_many_labels_as_names(tmp_path):
     with pytest.raises(ValueError, match="shorter"):
         write_labels(tmp_path / "a.csv", ["a", "b"], ["x"], by_index=False)
     assert not (tmp_path / "a.csv").exists()
 
 
-def test_truth_becomes_labels() -> None:
+def test_truth_becomes_labels():
     images = image_set_from_array(np.zeros((3, 2, 2)), ["b", "", "a"])
     labels = labels_from_truth(images)
     assert labels.classes == ("a", "b")

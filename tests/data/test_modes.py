@@ -21,11 +21,11 @@ from fewlabel.data.modes import (
         *[(mode, "RGBA") for mode in ("RGBA", "LA", "PA")],
     ],
 )
-def test_every_mode_becomes_plain(mode: str, expected: str) -> None:
+def test_every_mode_becomes_plain(mode, expected):
     assert _standard_mode(Image.new(mode, (3, 2)), 65535).mode == expected
 
 
-def test_transparency_is_laid_on_white() -> None:
+def test_transparency_is_laid_on_white():
     image = Image.new("P", (2, 1), 1)
     image.putpalette([255, 0, 0, 0, 255, 0])
     image.info["transparency"] = 1
@@ -48,17 +48,17 @@ def test_transparency_is_laid_on_white() -> None:
         (np.array([[-5, -5, -5]], np.int32), 65535, [0, 0, 0]),
     ],
 )
-def test_deep_greys_are_scaled(values: np.ndarray, white: int, expected: list[int]) -> None:
+def test_deep_greys_are_scaled(values, white, expected):
     assert np.asarray(_standard_mode(Image.fromarray(values), white)).tolist() == [expected]
 
 
-def test_nan_pixels_are_refused() -> None:
+def test_nan_pixels_are_refused():
     image = Image.fromarray(np.array([[0.0, np.nan]], np.float32))
     with pytest.raises(UnreadableImageError, match="NaN or infinite"):
         _standard_mode(image, 65535)
 
 
-def test_grey_is_told_by_pixels_not_by_mode() -> None:
+def test_grey_is_told_by_pixels_not_by_mode():
     assert _has_equal_channels(Image.new("RGB", (2, 2), (5, 5, 5)))
     assert not _has_equal_channels(Image.new("RGB", (2, 2), (5, 5, 6)))
     # Behind full transparency color does not count.
@@ -67,13 +67,13 @@ def test_grey_is_told_by_pixels_not_by_mode() -> None:
 
 @given(*[st.integers(1, 60)] * 4)
 @settings(max_examples=60, deadline=None)
-def test_cover_gives_the_size_asked_for(height: int, width: int, out_h: int, out_w: int) -> None:
+def test_cover_gives_the_size_asked_for(height, width, out_h, out_w):
     resized = _resize_cover(Image.new("RGB", (width, height), (9, 99, 199)), (out_h, out_w))
     assert resized.size == (out_w, out_h)
     assert resized.getextrema() == ((9, 9), (99, 99), (199, 199))
 
 
-def test_cover_keeps_the_aspect_and_the_centre() -> None:
+def test_cover_keeps_the_aspect_and_the_centre():
     wide = np.zeros((20, 60), np.uint8)
     wide[:, 20:40] = 255
     middle = np.asarray(_resize_cover(Image.fromarray(wide), (10, 10)))

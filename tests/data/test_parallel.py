@@ -3,7 +3,7 @@ import pytest
 from fewlabel.data.parallel import _parallel_map, worker_count
 
 
-def test_results_keep_the_order_and_progress_reaches_the_end() -> None:
+def test_results_keep_the_order_and_progress_reaches_the_end():
     calls: list[tuple[int, int]] = []
     results = _parallel_map(str, range(1001), progress=lambda *call: calls.append(call))
     assert results == [str(i) for i in range(1001)]
@@ -13,10 +13,10 @@ def test_results_keep_the_order_and_progress_reaches_the_end() -> None:
     assert 1 <= worker_count() <= 16
 
 
-def test_an_exception_is_raised_and_the_rest_is_dropped() -> None:
+def test_an_exception_is_raised_and_the_rest_is_dropped():
     begun = []
 
-    def fail(item: int) -> None:
+    def fail(item):
         begun.append(item)
         raise KeyboardInterrupt
 

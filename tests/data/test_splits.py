@@ -15,13 +15,13 @@ CASES = st.integers(4, 60).flatmap(
 )
 
 
-def rng(seed: int = 0) -> np.random.Generator:
+def rng(seed=0):
     return np.random.default_rng(seed)
 
 
 @given(CASES, st.floats(0.1, 0.9))
 @settings(max_examples=80, deadline=None)
-def test_groups_never_straddle_a_split(case, fraction: float) -> None:
+def test_groups_never_straddle_a_split(case, fraction):
     y, groups, seed = (np.array(part) for part in case)
     try:
         train, test = stratified_split(y, groups, fraction, rng(int(seed)))
@@ -32,7 +32,7 @@ def test_groups_never_straddle_a_split(case, fraction: float) -> None:
     assert np.array_equal(train, np.sort(train))
 
 
-def test_split_keeps_proportions_exactly_without_duplicates() -> None:
+def test_split_keeps_proportions_exactly_without_duplicates():
     y = np.repeat([0, 1, 2], [600, 300, 100])
     train, test = stratified_split(y, None, 0.25, rng())
     assert np.bincount(y[test]).tolist() == [150, 75, 25]
@@ -41,7 +41,7 @@ def test_split_keeps_proportions_exactly_without_duplicates() -> None:
     assert len(stratified_split(np.repeat(np.arange(10), 7), None, 0.3, rng())[1]) == 21
 
 
-def test_split_depends_on_the_seed_alone() -> None:
+def test_split_depends_on_the_seed_alone():
     y = np.repeat([0, 1], 50)
     first, second, other = (stratified_split(y, None, 0.2, rng(s))[1] for s in (1, 1, 2))
     assert np.array_equal(first, second)
@@ -49,7 +49,7 @@ def test_split_depends_on_the_seed_alone() -> None:
 
 
 @pytest.mark.parametrize(("n", "copies", "fraction"), [(20, 1, 0.5), (10, 4, 0.4)])
-def test_a_class_with_one_image_stays_in_training(n: int, copies: int, fraction: float) -> None:
+def test_a_class_with_one_image_stays_in_training(n, copies, fraction):
     y = np.array([0] * n + [1] * copies)
     groups = np.array([*range(n), *[n] * copies])
     for seed in range(5):
@@ -68,12 +68,12 @@ def test_a_class_with_one_image_stays_in_training(n: int, copies: int, fraction:
         ([0, 1], [0], 0.5, "shape"),
     ],
 )
-def test_what_cannot_be_split_is_named(y, groups, fraction: float, message: str) -> None:
+def test_what_cannot_be_split_is_named(y, groups, fraction, message):
     with pytest.raises(DataError, match=message):
         stratified_split(np.array(y), groups, fraction, rng())
 
 
-def test_random_labels_are_drawn_from_the_known() -> None:
+def test_random_labels_are_drawn_from_the_known():
     y = np.array([-1, 0, 1, -1, 2])
     drawn = random_labels(y, 2, rng())
     assert len(set(drawn)) == 2

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,7 +8,7 @@ from fewlabel.errors import LabelError
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 
 
-def read(folder: Path, data: bytes | None) -> list[tuple[int, dict[str, str]]]:
+def read(folder, data):
     path = folder / "labels.csv"
     if data is not None:
         path.write_bytes(data)
@@ -23,7 +21,7 @@ def read(folder: Path, data: bytes | None) -> list[tuple[int, dict[str, str]]]:
 @settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_round_trip(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
+def test_round_trip(tmp_path, rows):
     write_table(tmp_path / "labels.csv", ("path", "label"), rows)
     assert [(row["path"], row["label"]) for _, row in read(tmp_path, None)] == rows
 
@@ -39,11 +37,11 @@ def test_round_trip(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
         b'"path","label"\n"a.png","cat"\n',
     ],
 )
-def test_dialects(tmp_path: Path, data: bytes) -> None:
+def test_dialects(tmp_path, data):
     assert [(row["path"], row["label"]) for _, row in read(tmp_path, data)] == [("a.png", "cat")]
 
 
-def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
+def test_lines_are_counted_as_an_editor_does(tmp_path):
     rows = read(tmp_path, b'path,label\n"two\nlines.png",cat\n\nb.png\n')
     assert [line for line, _ in rows] == [2, 5]
     assert rows[1][1] == {"path": "b.png", "label": ""}
@@ -64,14 +62,12 @@ def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
         (b"path,label\ncaf\xe9.png,cat\n", "line 2: not UTF-8. Save the table as 'CSV UTF-8'"),
     ],
 )
-def test_wrong_tables_are_named_with_the_line(
-    tmp_path: Path, data: bytes | None, message: str
-) -> None:
+def test_wrong_tables_are_named_with_the_line(tmp_path, data, message):
     with pytest.raises(LabelError, match=f"labels.csv.*{message}"):
         read(tmp_path, data)
 
 
-def test_a_failed_write_leaves_the_old_table(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_table(tmp_path):
     path = tmp_path / "table.csv"
     write_table(path, ["path"], [["old"]])
 
