@@ -12,8 +12,11 @@ ROOT = Path(__file__).parents[2] / "experiments" / "fewlabel_experiments"
 FILES = sorted(ROOT.rglob("*.py"))
 SUBPACKAGES = ("data", "evaluate", "nets", "persist", "graph", "semisupervised")
 MODULES = (
+    "nets.augment",
+    "nets.losses",
     "errors",
     "files",
+    "explain.figure",
     "explain.sheets",
     "semisupervised.acceptance",
     "semisupervised.rounds",

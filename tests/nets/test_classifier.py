@@ -120,20 +120,6 @@ def test_hard_targets_given_as_soft_ones_train_the_same_network(digits):
     np.testing.assert_array_equal(hard, soft)
 
 
-@pytest.mark.parametrize(
-    ("targets", "classes", "message"),
-    [
-        (np.eye(3), ["a", "b"], r"class for each of the K columns. Got \(3, 3\) and 2 classes"),
-        (np.full((3, 2), np.nan), None, "must be probabilities, from 0 to 1"),
-        (-np.eye(3), None, "must be probabilities, from 0 to 1"),
-        (np.eye(2), None, "Got 3 rows and 2 targets"),
-    ],
-)
-def test_targets_that_are_no_probabilities_are_refused(targets, classes, message):
-    with pytest.raises(UsageError, match=message):
-        NetworkClassifier().fit_soft(np.zeros((3, 4)), targets, classes=classes)
-
-
 def test_a_network_of_timm_is_an_architecture(digits):
     images = np.kron(digits[0].reshape(-1, 8, 8)[:60], np.ones((4, 4))).astype(np.uint8)
     model = NetworkClassifier("timm/mobilenetv3_small_050", n_epochs=1, min_steps=1)
@@ -297,13 +283,6 @@ def test_an_image_without_any_label_is_absence(table):
     assert model.predict(np.zeros((1, 8, 16), np.uint8)).sum() == 0
 
 
-def test_masks_must_be_fractions_of_the_same_shape():
-    images, model = np.zeros((2, 8, 8), np.uint8), NetworkClassifier(task=MultiLabel())
-    for mask in ([[1], [1]], [[1, 2], [0, 0]]):
-        with pytest.raises(UsageError, match="'mask' of NetworkClassifier"):
-            model.fit_soft(images, [[0.5, 1], [0, 1]], mask)
-
-
 def test_a_loss_that_is_no_number_is_reported(table):
     X, Y, _, _ = table
     model = NetworkClassifier(learning_rate=1e30, random_state=0)
@@ -357,3 +336,20 @@ def test_a_saved_network_predicts_the_same(architecture, data, labels, request, 
 def test_bad_settings_and_labels_are_refused(settings, X, y, message):
     with pytest.raises(UsageError, match=message):
         NetworkClassifier(**settings).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("targets", "more", "message"),
+    [
+        (np.eye(3), {"classes": ["a", "b"]}, r"the K columns. Got \(3, 3\) and 2 classes"),
+        (np.full((3, 2), np.nan), {}, "must be probabilities, from 0 to 1"),
+        (-np.eye(3), {}, "must be probabilities, from 0 to 1"),
+        (np.eye(2), {}, "Got 3 rows and 2 targets"),
+        (np.eye(3, 2), {"mask": np.ones((3, 1))}, "'mask' of NetworkClassifier"),
+        (np.eye(3, 2), {"mask": np.full((3, 2), 2)}, "'mask' of NetworkClassifier"),
+    ],
+)
+def test_soft_targets_and_masks_that_are_no_fractions_are_refused(targets, more, message):
+    model = NetworkClassifier(task=MultiLabel() if "mask" in more else None)
+    with pytest.raises(UsageError, match=message):
+        model.fit_soft(ROWS, targets, **more)

@@ -145,13 +145,6 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_keeps_the_checkpoint(t
     assert file.exists()
 
 
-def test_every_step_is_reported():
-    seen = []
-    trainer = Trainer(network(), SETTINGS, device=CPU, progress=lambda *step: seen.append(step))
-    trainer.fit(training_set())
-    assert seen == [("train", step, 48) for step in range(1, 49)]
-
-
 def test_augmentation_draws_from_the_epochs_own_generator():
     drawn = []
 

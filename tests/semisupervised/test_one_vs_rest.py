@@ -24,8 +24,7 @@ QUICK = {"retrain_steps": 80, "expert_epochs": 3, "max_rounds": 2, "random_state
 
 @pytest.fixture(scope="module")
 def model(few):
-    X, y, _, _ = few
-    return BinaryExperts(NETWORK, **QUICK).fit(X, y)
+    return BinaryExperts(NETWORK, **QUICK).fit(*few[:2])
 
 
 def test_the_rounds_add_up(model, few):
@@ -195,21 +194,3 @@ def test_many_classes_stay_within_bounds():
     model = BinaryExperts(network, **settings).fit(X, known)
     assert model.predict_proba(X[:5]).shape == (5, 300)
     assert model.rounds_[1].n_accepted > 100
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"agreement": "all"}, "'agreement' parameter"),
-        ({"trunk": "open"}, "'trunk' parameter of BinaryExperts must be one of fine-tuned"),
-        ({"balance": "smote"}, "'balance' parameter"),
-        ({"pseudo_weight": 0}, "'pseudo_weight' parameter"),
-        ({"labeled_fraction": 1.0}, "'labeled_fraction' parameter"),
-        ({"n_folds": 6}, "'n_folds' parameter"),
-        ({"max_rounds": -1}, "'max_rounds' parameter"),
-    ],
-)
-def test_parameters_out_of_range_are_refused(settings, message, few):
-    X, y, _, _ = few
-    with pytest.raises(UsageError, match=message):
-        BinaryExperts(NETWORK, **settings).fit(X, y)

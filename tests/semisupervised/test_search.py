@@ -202,11 +202,12 @@ def test_methods_with_rounds_of_their_own_leave_them_in_the_history(digits, feat
     assert kept.fitted.ledger is not None
 
 
-def test_too_little_time_is_said_with_how_much_is_needed(digits, features):
-    slow = NetworkSettings("resnet", n_steps=10_000, batch_size=64, augment="weak")
-    kept = follow(digits, features, SingleLabel(), "auto", settings=slow, seconds=241.0)
-    if not kept.n_networks:
-        assert re.search(r"need more time. Give --time \d+m or more", kept.notes[0])
+def test_too_little_time_is_said_with_how_much_is_needed(digits, features, monkeypatch):
+    monkeypatch.setattr(network_budget, "_seconds_per_step", lambda *_: 60.0)
+    long = replace(QUICK, n_steps=10_000)
+    kept = follow(digits, features, SingleLabel(), "auto", settings=long, seconds=241.0)
+    assert not kept.n_networks
+    assert re.search(r"need more time. Give --time \d+m or more", kept.notes[0])
 
 
 def test_finished_networks_are_not_trained_again(digits, features, task, tmp_path, monkeypatch):

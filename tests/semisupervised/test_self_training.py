@@ -181,27 +181,6 @@ def test_pseudo_labels_join_from_an_epoch_on(digits, monkeypatch):
     assert [record.round for record in model.rounds_] == list(range(model.n_rounds_ + 1))
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"selection": "best"}, "must be one of adaptive, threshold, top-k, curriculum"),
-        ({"threshold": 0}, r"'threshold' parameter of SelfTraining must be a float in \(0, 1\]"),
-        ({"fraction": 1.5}, r"'fraction' parameter of SelfTraining must be a float in \(0, 1\]"),
-        ({"k": 0}, "'k' parameter of SelfTraining must be an int of at least 1"),
-        ({"max_rounds": -1}, "'max_rounds' parameter of SelfTraining must be an int of at least 0"),
-        ({"patience": 1.5}, "'patience' parameter of SelfTraining must be an int of at least 1"),
-        ({"n_folds": 1}, "'n_folds' parameter of SelfTraining must be an int of at least 2"),
-        ({"pseudo_weight": 0}, "'pseudo_weight' parameter of SelfTraining must be a number above"),
-        ({"start_epoch": 5}, r"'start_epoch' .* is for networks.*LogisticRegression"),
-        ({"start_epoch": 0}, r"'start_epoch' parameter .* at least 1 or None"),
-    ],
-)
-def test_a_parameter_out_of_range_is_named(digits, settings, message):
-    X, y = digits
-    with pytest.raises(UsageError, match=message):
-        SelfTraining(**settings).fit(X[:500], few(y, 50))
-
-
 def test_texts_are_classes_too_and_one_class_is_refused(digits):
     X, y = digits
     known = few(y, 60, n_rows=300)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import f1_score
 
-from fewlabel.data.task import MultiLabel
+from fewlabel.data import MultiLabel
 from fewlabel.evaluate import scores
 
 from ..protocol import Outcome

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.data.task import MultiLabel
+from fewlabel.data import MultiLabel
 from fewlabel.nets import ARCHITECTURES, NetworkClassifier
 from fewlabel.semisupervised import TeacherStudent
 

@@ -11,7 +11,7 @@ import torch
 from scipy.special import softmax
 from torch import Tensor
 
-from fewlabel.data.task import MultiLabel
+from fewlabel.data import MultiLabel
 from fewlabel.errors import UsageError
 from fewlabel.nets.losses import Loss, losses_of
 

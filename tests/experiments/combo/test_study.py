@@ -46,20 +46,6 @@ def _competition(folder, n):
         (folder / name).write_bytes(pickle.dumps(array))
 
 
-def test_the_rows_go_from_the_own_cnn_to_fewlabels_best():
-    ids = [row.id for row in ROWS]
-    chain = ["cnn", "prepared", "copied", "bagging-single", "bagging-several", "teacher-student"]
-    assert [name for name in ids if name in chain] == chain
-    assert {"flips", "no-flips", "distilled", "structure", "best", "few-alone", "few-best"} < set(
-        ids
-    )
-    assert {f"ablation-{name}" for name in recipes.ABLATION} < set(ids)
-    assert {row.id: row.n_labeled for row in ROWS}["few-best"] == CONFIG["few"]
-    assert {n: p.accuracy for n, p in STUDY.published.items()} == {
-        "cnn": 71, "teacher-student": 95,
-    }  # fmt: skip
-
-
 def test_each_change_of_preprocessing_is_one():
     for name, (words, changed) in recipes.ABLATION.items():
         assert changed != recipes.ALL_STEPS, name

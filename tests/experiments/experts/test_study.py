@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from fewlabel_experiments import registry, runner, summary, tables
+from fewlabel_experiments import registry, runner, summary
 from fewlabel_experiments.experts import learners, session
 from fewlabel_experiments.protocol import Settings
 from tests.experiments.examples import summaries
@@ -21,15 +21,6 @@ def _row(accuracy, precision, seconds, size):
         "accuracy": accuracy, "precision_covered": precision, "train_seconds": seconds,
         "kilobytes": size, "balanced": accuracy, "worst_class": 1.0,
     }  # fmt: skip
-
-
-def test_every_budget_has_every_method_and_ten_networks_are_trained_where_they_fit():
-    ids = {row.id for row in ROWS}
-    for data in ("mnist", "fashion-mnist"):
-        for n in (100, 500, 1000, 2000):
-            assert {f"{data}-{n}-{name}" for name in ("own", "experts-1", "experts")} <= ids
-        assert {f"{data}-500-ova", f"{data}-500-ova-over", f"{data}-500-ova-under"} <= ids
-    assert {"ablation-veto", "ablation-frozen", "imbalanced-experts-1"} <= ids
 
 
 def test_claims_are_compared_with_the_figures():
@@ -85,13 +76,3 @@ def test_a_quick_run(tmp_path):
     assert ova["train_seconds"] > 2 * experts["train_seconds"]
     assert experts["precision_covered"] > 70
     assert (tmp_path / "experts-fashion-mnist.svg").is_file()
-
-
-def test_the_page_shows_what_is_measured_beside_accuracy():
-    found = summaries(STUDY, {"mnist-500-experts-1": _row(92, 97.25, 10, 2_000)})
-    text = tables.page(STUDY, found)
-    assert "| right of the most confident half % | balanced accuracy % |" in text
-    assert (
-        "| mnist, 500 labels | binary experts, one round | 97.2 | 92.0 | 1.0 | 10.0 | 2,000 |"
-        in (text)
-    )
