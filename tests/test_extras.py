@@ -14,9 +14,14 @@ from fewlabel.extras import EXTRA_OF, is_installed, require
 MISMATCH = RuntimeError("operator torchvision::nms does not exist")
 
 
-def test_what_is_installed():
+def test_a_package_that_is_there_is_imported(monkeypatch):
     assert is_installed("numpy")
     assert not is_installed("a_package_that_nobody_wrote")
+    assert require("timm", "A pretrained backbone").__name__ == "timm"
+    module = ModuleType("pynndescent")
+    monkeypatch.setitem(sys.modules, "pynndescent", module)
+    monkeypatch.setattr(extras, "is_installed", lambda name: True)
+    assert require("pynndescent", "The search") is module
 
 
 @pytest.mark.parametrize("package", sorted(EXTRA_OF))
@@ -40,13 +45,6 @@ def test_every_extra_is_declared():
     for package, extra in EXTRA_OF.items():
         name = distribution.get(package, package)
         assert any(requirement.startswith(name) for requirement in declared[extra])
-
-
-def test_a_package_that_is_there_is_imported(monkeypatch):
-    module = ModuleType("pynndescent")
-    monkeypatch.setitem(sys.modules, "pynndescent", module)
-    monkeypatch.setattr(extras, "is_installed", lambda name: True)
-    assert require("pynndescent", "The search") is module
 
 
 # The torchvision guard
@@ -85,13 +83,22 @@ def torchvision(monkeypatch):
     sys.modules.pop("torchvision._half", None)
 
 
-def test_operators_are_declared_where_torchvision_does_not_match(torchvision):
+@pytest.mark.parametrize(
+    "case", ["does not match", "matches", "was imported before", "is not installed"]
+)
+def test_operators_are_declared_where_torchvision_does_not_match(case, torchvision, monkeypatch):
     outcomes, declared = torchvision
-    outcomes.append(MISMATCH)
+    if case != "matches":
+        outcomes.append(MISMATCH)
+    if case == "was imported before":
+        monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
+    if case == "is not installed":
+        monkeypatch.setattr(extras, "is_installed", lambda name: False)
     extras._declare_torchvision_operators()
-    assert [schema.split("(")[0] for schema in declared] == ["nms", "qnms"]
-    assert len(extras._OPERATOR_LIBRARIES) == 1
-    assert "torchvision._half" not in sys.modules
+    expected = ["nms", "qnms"] if case == "does not match" else []
+    assert [schema.split("(")[0] for schema in declared] == expected
+    assert len(extras._OPERATOR_LIBRARIES) == len(expected) / 2
+    assert case != "does not match" or "torchvision._half" not in sys.modules
 
 
 def test_another_failure_is_not_hidden(torchvision):
@@ -100,20 +107,3 @@ def test_another_failure_is_not_hidden(torchvision):
     with pytest.raises(RuntimeError, match="out of luck"):
         extras._declare_torchvision_operators()
     assert declared == []
-
-
-@pytest.mark.parametrize("case", ["it matches", "it was imported before", "it is not installed"])
-def test_nothing_is_declared_where(case, torchvision, monkeypatch):
-    outcomes, declared = torchvision
-    if case != "it matches":
-        outcomes.append(MISMATCH)
-    if case == "it was imported before":
-        monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
-    if case == "it is not installed":
-        monkeypatch.setattr(extras, "is_installed", lambda name: False)
-    extras._declare_torchvision_operators()
-    assert declared == []
-
-
-def test_timm_can_be_imported_here():
-    assert require("timm", "A pretrained backbone").__name__ == "timm"

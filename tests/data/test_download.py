@@ -64,49 +64,39 @@ def get(tmp_path, *addresses, file=FILE, **options):
     return _fetch(file, addresses, tmp_path / "cache", **options)
 
 
-def test_a_file_arrives_whole(mirror, tmp_path):
-    calls: list[tuple[int, int]] = []
-    path = get(tmp_path, f"{mirror}/good/a", progress=lambda *call: calls.append(call))
+@pytest.mark.parametrize(("kind", "n_asked"), [("good", 1), ("busy", 3), ("breaks", 3)])
+@pytest.mark.parametrize("sha", [SHA, None])
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_file_arrives_whole(mirror, tmp_path, kind, n_asked, sha, damaged):
+    if damaged:
+        (tmp_path / "cache").mkdir()
+        (tmp_path / "cache" / "data.bin").write_bytes(b"y" * 300_000)
+    calls = []
+    file, address = FILE._replace(sha256=sha), f"{mirror}/{kind}/a"
+    path = get(tmp_path, address, file=file, progress=lambda *call: calls.append(call))
     assert path.read_bytes() == CONTENT
     assert path == tmp_path / "cache" / "data.bin"
     assert list(path.parent.iterdir()) == [path]
     assert calls[-1] == (len(CONTENT), len(CONTENT))
+    assert Mirror.record == [kind] * n_asked
 
 
-@pytest.mark.parametrize("kind", ["busy", "breaks"])
-def test_a_mirror_that_fails_is_asked_again(mirror, tmp_path, kind):
-    assert get(tmp_path, f"{mirror}/{kind}/a").read_bytes() == CONTENT
-    assert Mirror.record == [kind] * 3
-
-
-@pytest.mark.parametrize("sha", [SHA, None])
-def test_a_damaged_file_is_fetched_anew(mirror, tmp_path, sha):
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "data.bin").write_bytes(b"y" * 300_000)
-    path = get(tmp_path, f"{mirror}/good/a", file=FILE._replace(sha256=sha))
-    assert path.read_bytes() == CONTENT
-
-
-def test_the_next_mirror_helps(mirror, tmp_path):
-    kinds = ["missing", "wrong", "large", "endless", "good"]
-    path = get(tmp_path, "http://127.0.0.1:1/refused", *(f"{mirror}/{kind}/a" for kind in kinds))
-    assert path.read_bytes() == CONTENT
-    assert list(dict.fromkeys(Mirror.record)) == kinds
-
-
-def test_if_none_helps_each_reason_is_named(mirror, tmp_path):
-    kinds = ("missing", "wrong", "large", "endless")
+def test_the_next_mirror_helps_and_if_none_does_each_reason_is_named(mirror, tmp_path):
+    kinds = ["missing", "wrong", "large", "endless"]
+    bad = ["http://127.0.0.1:1/refused", *(f"{mirror}/{kind}/a" for kind in kinds)]
     with pytest.raises(DownloadError) as caught:
-        get(tmp_path, *(f"{mirror}/{kind}/a" for kind in kinds), "http://127.0.0.1:1/refused")
+        get(tmp_path, *bad)
     for reason in (
         "missing/a: HTTP 404",
         "wrong/a: the checksum is wrong",
         "it offers 512,004 bytes, more than the 512,000",
         "it sends more than",
-        "1/refused: [Errno 111] Connection refused)",
+        "1/refused: [Errno 111] Connection refused;",
     ):
         assert reason in str(caught.value)
     assert not list((tmp_path / "cache").iterdir())
+    assert get(tmp_path, *bad, f"{mirror}/good/a").read_bytes() == CONTENT
+    assert list(dict.fromkeys(Mirror.record)) == [*kinds, "good"]
 
 
 def test_a_full_disk_is_named(mirror, tmp_path, monkeypatch):
