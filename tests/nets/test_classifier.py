@@ -227,22 +227,6 @@ def test_the_asymmetric_loss_finds_more_of_the_rare_labels(several, table):
     assert model.predict(test)[truth == 1].mean() > several.predict(test)[truth == 1].mean()
 
 
-def test_an_interrupted_training_ends_the_same(table, tmp_path):
-    X, Y, test, _ = table
-    settings = QUICK | {"min_steps": 16, "augment": "mild"}
-    whole = NetworkClassifier("cnn", **settings).fit(X, Y)
-
-    def stop(stage, done, total):
-        if done == 8:
-            raise KeyboardInterrupt
-
-    file = tmp_path / "training.safetensors"
-    with pytest.raises(KeyboardInterrupt):
-        NetworkClassifier("cnn", checkpoint=file, progress=stop, **settings).fit(X, Y)
-    again = NetworkClassifier("cnn", checkpoint=file, **settings).fit(X, Y)
-    np.testing.assert_allclose(again.predict_proba(test), whole.predict_proba(test), atol=1e-6)
-
-
 def test_warm_start_goes_on(table):
     X, Y, _, _ = table
     model = NetworkClassifier("cnn", warm_start=True, **QUICK | {"min_steps": 40}).fit(X, Y)

@@ -65,16 +65,6 @@ class Interrupted(Trainer):
         return super().train_step(step, batch)
 
 
-def test_it_learns():
-    X, classes = blobs(1)
-    trainer = Trainer(network(), SETTINGS, device=CPU)
-    trained = trainer.fit(training_set())
-    predicted = predict_logits(trained, as_inputs(X), CPU).argmax(1)
-    assert np.mean(predicted == classes) > 0.9
-    assert trainer.history[-1]["loss"] < trainer.history[0]["loss"]
-    assert [record["epoch"] for record in trainer.history] == list(range(6))
-
-
 def test_the_same_seed_gives_the_same_weights_whatever_the_global_generator():
     first = Trainer(network(), SETTINGS, device=CPU).fit(training_set())
     second_network = network()

@@ -43,14 +43,6 @@ def test_what_is_damaged_counts_as_absent(tmp_path):
     kept.put("b", {"proba": PROBA})
 
 
-def test_without_a_folder_nothing_is_kept():
-    kept = Checkpoints(None, "run")
-    kept.put("a", {"proba": PROBA})
-    assert kept.get("a") is None
-    assert kept.file("a") is None
-    kept.clear()
-
-
 def test_digests_tell_data_and_settings_apart():
     base = _digest_of(PROBA, {"a": 1})
     assert base == _digest_of(PROBA.copy(), {"a": 1})

@@ -5,8 +5,6 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 
-from fewlabel import NetworkClassifier
-from fewlabel.errors import ModelFormatError
 from fewlabel.semisupervised.checkpoints import Checkpoints
 from fewlabel.semisupervised.models import _Models, _predict_classes, _split_targets, _Training
 
@@ -75,30 +73,3 @@ def test_a_class_that_was_not_shown_has_probability_0():
     proba = _predict_classes(model, np.array([[0.2]]), np.array(["a", "b", "c"]))
     assert proba[0, 1] == 0
     assert proba.sum() == pytest.approx(1)
-
-
-def test_a_network_that_is_kept_is_not_trained_again_and_goes_by_name(tmp_path):
-    network = NetworkClassifier(options={"widths": (4,)}, n_epochs=1, min_steps=3)
-    told = []
-    first = models(tmp_path, progress=lambda *step: told.append(step))
-    proba = first.fit(training(network))
-    assert told[-1] == ("test: a", 3, 3)
-    assert first._kept == {}
-    again = models(tmp_path)
-    np.testing.assert_array_equal(again.fit(training(network)), proba)
-    assert again.trained == []
-    np.testing.assert_array_equal(again.proba("a"), proba)
-    assert len(again.model("a").history_) == len(first.last.history_) == 3
-    (tmp_path / "a" / "manifest.json").unlink()
-    with pytest.raises(ModelFormatError, match="The model a is no longer in"):
-        again.model("a")
-
-
-def test_predictions_can_be_kept_without_their_model(tmp_path):
-    told = []
-    kept = models(tmp_path, keeps_models=False, progress=lambda *step: told.append(step))
-    proba = kept.fit(training(LogisticRegression()))
-    assert told == [("test: a", 1, 1)]
-    again = models(tmp_path, keeps_models=False)
-    np.testing.assert_array_equal(again.fit(training(LogisticRegression())), proba)
-    assert again.last is None

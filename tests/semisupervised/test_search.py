@@ -1,6 +1,7 @@
 """The search for networks: how they are tested, when they are kept, and how it resumes."""
 
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -130,16 +131,6 @@ def test_held_out_labels_never_reach_a_network(digits, features, monkeypatch, me
         np.testing.assert_array_equal(every, y)
 
 
-def test_networks_that_follow_the_test_are_given_all_labels(digits, features, monkeypatch):
-    seen = []
-    watch(monkeypatch, seen)
-    monkeypatch.setattr(methods.GraphDistillation, "max_rounds", 1)
-    kept = follow(digits, features, SingleLabel(), seconds=600.0)
-    n_known = [(y >= 0).sum() for _, y in seen]
-    assert n_known == [180 - len(kept.tested), 180, 180]
-    assert kept.n_networks == 3
-
-
 def test_the_time_budget_ends_the_rounds(digits, features, monkeypatch):
     short = follow(digits, features, SingleLabel(), seconds=0.001)
     assert short.n_networks == 1
@@ -182,6 +173,8 @@ def test_no_time_is_spent_on_networks_that_are_not_kept(digits, features, monkey
     assert [name for name, _ in seen] == [
         "graph-distillation-1-tested", "graph-distillation-2", "graph-distillation-3",
     ]  # fmt: skip
+    # Those that follow the test are given all labels.
+    assert [(y >= 0).sum() for _, y in seen] == [180 - len(asked.tested), 180, 180]
 
 
 def test_pseudo_labels_are_chosen_anew_in_every_round(digits, features, task):
@@ -210,20 +203,27 @@ def test_too_little_time_is_said_with_how_much_is_needed(digits, features, monke
     assert re.search(r"need more time. Give --time \d+m or more", kept.notes[0])
 
 
-def test_finished_networks_are_not_trained_again(digits, features, task, tmp_path, monkeypatch):
-    first = follow(digits, features, task, checkpoints=tmp_path, seconds=0.001)
+def test_networks_are_trained_again_only_if_damaged(digits, features, task, tmp_path, monkeypatch):
+    def run(folder="run", **changes):
+        checkpoints = tmp_path / folder
+        return follow(digits, features, task, checkpoints=checkpoints, seconds=0.001, **changes)
 
     def never(self, *args, **settings):
         raise AssertionError("trained again")
 
+    first = run()
+    shutil.copytree(tmp_path / "run", tmp_path / "damaged")
     monkeypatch.setattr(NetworkClassifier, "fit_soft", never)
-    again = follow(digits, features, task, checkpoints=tmp_path, seconds=0.001)
+    again = run()
     np.testing.assert_allclose(again.fitted.rows, first.fitted.rows, atol=1e-6)
-    assert again.history.epochs[0]["loss"] == pytest.approx(
-        first.history.epochs[0]["loss"], rel=1e-4
-    )
+    loss, same = (kept.history.epochs[0]["loss"] for kept in (first, again))
+    assert same == pytest.approx(loss, rel=1e-4)
     with pytest.raises(AssertionError, match="trained again"):
-        follow(digits, features, task, checkpoints=tmp_path, seconds=0.001, seed=1)
+        run(seed=1)
+    for file in (tmp_path / "damaged").rglob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(AssertionError, match="trained again"):
+        run("damaged")
 
 
 def test_an_interrupted_search_keeps_its_number_of_steps(digits, features, tmp_path, monkeypatch):
@@ -238,14 +238,6 @@ def test_an_interrupted_search_keeps_its_number_of_steps(digits, features, tmp_p
     follow(digits, features, SingleLabel(), checkpoints=tmp_path, **settings)
     with pytest.raises(AssertionError, match="measured again"):
         follow(digits, features, SingleLabel(), checkpoints=tmp_path, seed=3, **settings)
-
-
-def test_a_damaged_network_is_trained_again(digits, features, tmp_path):
-    follow(digits, features, SingleLabel(), checkpoints=tmp_path, seconds=0.001)
-    for file in tmp_path.rglob("*.safetensors"):
-        file.write_bytes(file.read_bytes()[:-10])
-    again = follow(digits, features, SingleLabel(), checkpoints=tmp_path, seconds=0.001)
-    assert again.n_networks == 1
 
 
 def test_fine_tuning_wants_a_pretrained_network(digits, features, task):

@@ -4,7 +4,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from fewlabel import KMeans, NetworkClassifier
+from fewlabel import KMeans
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel_experiments.clusters import models
 
@@ -36,13 +36,6 @@ def test_kmeans_comes_back_as_it_was(tmp_path):
     assert list(again.get_feature_names_out()) == list(model.get_feature_names_out())
 
 
-def test_a_network_comes_back_as_it_was(tmp_path):
-    model = NetworkClassifier(n_epochs=1, min_steps=3, random_state=0).fit(X, Y)
-    models.save_network(model, tmp_path / "network")
-    again = models.load_network(tmp_path / "network")
-    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
-
-
 def test_another_kind_of_model_is_refused(tmp_path):
     models.save_kmeans(KMeans(3, random_state=0).fit(X), tmp_path / "m")
     with pytest.raises(ModelFormatError, match="holds a model of the kind 'kmeans'"):
@@ -55,19 +48,6 @@ def test_arrays_that_do_not_fit_together_are_refused(tmp_path):
     models.save_logistic(model, tmp_path / "lr")
     with pytest.raises(ModelFormatError, match="shapes of the arrays do not fit"):
         models.load_logistic(tmp_path / "lr")
-
-
-def test_models_are_found_under_their_names(tmp_path):
-    model = LogisticRegression().fit(X, Y)
-    store = models.ModelStore(save_to=tmp_path / "models")
-    assert not store.is_saved("lr-all-seed0")
-    store.save("lr-all-seed0", models.LOGISTIC, model, accuracy=0.5)
-    assert models.ModelStore(save_to=tmp_path / "models").is_saved("lr-all-seed0")
-    again, about = models.ModelStore(load_from=tmp_path / "models").load(
-        "lr-all-seed0", models.LOGISTIC
-    )
-    np.testing.assert_array_equal(again.coef_, model.coef_)
-    assert about == {"kind": "logistic regression", "accuracy": 0.5}
 
 
 def test_nothing_is_written_where_nothing_is_to_be_saved(tmp_path):
