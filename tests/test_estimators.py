@@ -31,6 +31,7 @@ from fewlabel.errors import UsageError
 MINUS_ONE = {
     "check_classifiers_classes": "the check calls its classes -1 and 1; here -1 is unlabelled"
 }
+NETWORK = NetworkClassifier(options={"widths": (32, 16)}, n_epochs=5, min_steps=60)
 # Quick settings; every parameter that they leave out has its default.
 ESTIMATORS = [
     PatchDictionary(n_filters=6, n_patches=300),
@@ -45,19 +46,10 @@ ESTIMATORS = [
     GraphPropagation(),
     GraphPropagation(method="poisson"),
     FewLabelClassifier(alphas=(0.9,)),
-    NetworkClassifier(options={"widths": (32, 16)}, n_epochs=5, min_steps=60),
+    NETWORK,
     SelfTraining(max_rounds=1, n_folds=2),
-    BinaryExperts(
-        NetworkClassifier(options={"widths": (32, 16)}, n_epochs=5, min_steps=60),
-        max_rounds=1,
-        retrain_steps=20,
-        expert_epochs=1,
-    ),
-    TeacherStudent(
-        NetworkClassifier(options={"widths": (32, 16)}, n_epochs=5, min_steps=60),
-        n_members=2,
-        max_rounds=1,
-    ),
+    BinaryExperts(NETWORK, max_rounds=1, retrain_steps=20, expert_epochs=1),
+    TeacherStudent(NETWORK, n_members=2, max_rounds=1),
 ]
 
 
@@ -91,6 +83,29 @@ def test_a_wrong_parameter_is_named(kind, table):
         message = f"The '{name}' parameter of {kind.__name__} must be .* Got <object"
         with pytest.raises(UsageError, match=message):
             kind().set_params(**{name: object()}).fit(*table)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "values", "expected"),
+    [
+        (KMeans, "n_clusters", [0], "an int of at least 1"),
+        (KMeans, "tol", [-1], "a number of at least 0"),
+        (KMeans, "init", ["far"], r"one of k-means\+\+, random or an array-like"),
+        (Representatives, "n_representatives", [0, 2.5, "all"], "an int of at least 1"),
+        (DampedPCA, "n_components", [0, 2.5], "an int of at least 1"),
+        (DampedPCA, "power", [0.6, "big"], r"a float in \[0, 0.5\]"),
+        (PatchDictionary, "n_filters", [0], "an int of at least 1"),
+        (PatchDictionary, "stride", [0], "an int of at least 1 or None"),
+        (PatchDictionary, "threshold", [-0.1], r"a float in \[0, 10\]"),
+        (PatchDictionary, "power", [np.nan], ""),
+        (PatchDictionary, "n_components", [0], ""),
+    ],
+)
+def test_a_value_out_of_range_is_named(kind, name, values, expected, table):
+    for value in values:
+        message = f"'{name}' parameter of {kind.__name__} must be {expected}.* Got {value!r}"
+        with pytest.raises(UsageError, match=message):
+            kind(**{name: value}).fit(*table)
 
 
 @pytest.fixture(scope="module")

@@ -174,26 +174,14 @@ def test_more_starts_never_raise_the_inertia():
     assert several.inertia_ < single.inertia_
 
 
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"n_clusters": 0}, "'n_clusters' parameter of KMeans must be an int of at least 1. Got 0"),
-        ({"tol": -1}, "'tol' parameter of KMeans must be a number of at least 0. Got -1"),
-        ({"init": "far"}, "must be one of k-means\\+\\+, random or an array-like. Got 'far"),
-        ({"init": np.eye(2)}, "'init' parameter of KMeans must have n_clusters=3 rows. Got 2"),
-        ({"n_clusters": 9}, "n_samples=8 should be >= n_clusters=9: ask for fewer clusters"),
-    ],
-)
-def test_bad_parameters(parameters, message):
-    with pytest.raises(UsageError, match=message):
-        KMeans(**{"n_clusters": 3} | parameters).fit(np.eye(8))
-
-
-def test_bad_rows():
+def test_rows_and_centers_that_do_not_fit():
     X = np.eye(4)
+    with pytest.raises(UsageError, match="'init' parameter of KMeans must have n_clusters=3 rows"):
+        KMeans(3, init=X[:2]).fit(X)
     with pytest.raises(UsageError, match=r"as wide as X. Got centers of shape \(2, 3\)"):
         _lloyd(X, np.zeros((2, 3)))
-    with pytest.raises(UsageError, match="n_samples=4 should be >= n_clusters=5"):
-        _lloyd(X, np.zeros((5, 4)))
+    for call in (lambda: KMeans(5).fit(X), lambda: _lloyd(X, np.zeros((5, 4)))):
+        with pytest.raises(UsageError, match="n_samples=4 should be >= n_clusters=5: ask for fe"):
+            call()
     with pytest.raises(UsageError, match="'sample_weight' parameter must be 4 finite numbers of"):
         _lloyd(X, X[:2], sample_weight=np.array([1, 1, -1, 1]))

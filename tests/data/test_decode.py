@@ -91,14 +91,6 @@ def test_an_animation_gives_its_first_frame(tmp_path, suffix):
     assert pixels[0, 0, 2] < 50
 
 
-def test_sixteen_bits_are_scaled_by_the_white_level(tmp_path):
-    path = tmp_path / "a.png"
-    Image.fromarray(np.full((4, 4), 4095, np.uint16)).save(path)
-    assert _inspect_file(path).peak == 4095
-    assert _decode_file(path, size=None, channels=1, white=4095).max() == 255
-    assert _decode_file(path, size=None, channels=1).max() == 16
-
-
 def test_grey_jpeg_saved_as_rgb_is_gray(tmp_path):
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16).repeat(8, 0).repeat(8, 1)
     Image.fromarray(ramp).convert("RGB").save(tmp_path / "a.jpg")

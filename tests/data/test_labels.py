@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewlabel.data import (
@@ -148,13 +148,11 @@ LABEL = st.sampled_from(["", "cat", 'a "b", c', "two\nlines", "x;y"])
 
 
 @given(st.dictionaries(NAME.map(lambda n: f"{n}.png"), LABEL, min_size=1, max_size=6))
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-def test_round_trip(tmp_path, given_labels):
+@settings(max_examples=50, deadline=None)
+def test_round_trip(tmp_path_factory, given_labels):
     store = image_set_from_array(np.zeros((len(given_labels), 1, 1)))._store
     images = ImageSet(store, names=list(given_labels), source="x", by_index=False)
-    path = tmp_path / "labels.csv"
+    path = tmp_path_factory.mktemp("tables") / "labels.csv"
     write_labels(path, images.names, list(given_labels.values()), by_index=False)
     assert read_labels(path, images, min_classes=0).names() == list(given_labels.values())
 

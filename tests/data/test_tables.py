@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewlabel.data.tables import _read_table, write_table
@@ -18,12 +18,11 @@ def read(folder, data):
 
 
 @given(st.lists(st.tuples(CELL.filter(str.strip), CELL), min_size=1, max_size=8))
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-def test_round_trip(tmp_path, rows):
-    write_table(tmp_path / "labels.csv", ("path", "label"), rows)
-    assert [(row["path"], row["label"]) for _, row in read(tmp_path, None)] == rows
+@settings(max_examples=80, deadline=None)
+def test_round_trip(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("tables")
+    write_table(folder / "labels.csv", ("path", "label"), rows)
+    assert [(row["path"], row["label"]) for _, row in read(folder, None)] == rows
 
 
 @pytest.mark.parametrize(

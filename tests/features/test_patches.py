@@ -96,18 +96,3 @@ def test_images_of_another_shape():
         quick().fit(noise(2, 3, 3, 3, 3))
     with pytest.raises(UsageError, match=r"must match the 64 columns of X. Got \(8, 9\)"):
         quick(image_shape=(8, 9)).fit(noise(10, 64))
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"n_filters": 0}, r"'n_filters' .* must be an int of at least 1. Got 0"),
-        ({"stride": 0}, r"'stride' .* an int of at least 1 or None. Got 0"),
-        ({"threshold": -0.1}, r"'threshold' .* must be a float in \[0, 10\]. Got -0.1"),
-        ({"power": np.nan}, r"'power' .* Got nan"),
-        ({"n_components": 0}, r"'n_components' .* Got 0"),
-    ],
-)
-def test_parameters_out_of_range(parameters, message):
-    with pytest.raises(UsageError, match=message):
-        PatchDictionary(**{"n_patches": 100, **parameters}).fit(noise(10, 8, 8))

@@ -3,7 +3,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
-from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.errors import ModelFormatError
 from fewlabel.features.reduce import DampedPCA, _sample_rows
 
 
@@ -99,20 +99,6 @@ def test_damaged_state():
         ModelFormatError, match=r"contradict each other: components of shape \(6, 3"
     ):
         DampedPCA.from_state(arrays | {"mean": np.zeros(5)}, meta)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"n_components": 0}, "'n_components' parameter of DampedPCA must be an int of at least 1"),
-        ({"n_components": 2.5}, r"an int of at least 1. Got 2.5 instead"),
-        ({"power": 0.6}, r"'power' parameter of DampedPCA must be a float in \[0, 0.5\]. Got 0.6"),
-        ({"power": "big"}, r"in \[0, 0.5\]. Got 'big' instead"),
-    ],
-)
-def test_bad_parameters(parameters, message):
-    with pytest.raises(UsageError, match=message):
-        DampedPCA(**parameters).fit(np.eye(4))
 
 
 def test_sample_rows():

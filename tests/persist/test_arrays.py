@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -28,14 +28,9 @@ def there_and_back(folder, arrays):
 
 
 @given(st.dictionaries(st.text(min_size=1).filter("__metadata__".__ne__), any_array, max_size=4))
-@settings(
-    derandomize=True,
-    deadline=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-def test_round_trip_is_bit_for_bit(tmp_path, arrays):
-    back = there_and_back(tmp_path, arrays)
+@settings(derandomize=True, deadline=None, max_examples=60)
+def test_round_trip_is_bit_for_bit(tmp_path_factory, arrays):
+    back = there_and_back(tmp_path_factory.mktemp("arrays"), arrays)
     assert list(back) == list(arrays)
     for name, array in arrays.items():
         assert back[name].shape == array.shape
