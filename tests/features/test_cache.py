@@ -27,18 +27,16 @@ def images(digits):
     return digits.images.subset(range(150))
 
 
-class Counted:
-    """Count what is computed."""
+def count(monkeypatch, kind):
+    """Record what is computed."""
+    computed, compute = [], kind.fit_transform
 
-    def __init__(self, monkeypatch, kind):
-        self.n_computed = 0
-        compute = kind.fit_transform
+    def counting(extractor, images, **kwargs):
+        computed.append(images)
+        return compute(extractor, images, **kwargs)
 
-        def counting(extractor, images, **kwargs):
-            self.n_computed += 1
-            return compute(extractor, images, **kwargs)
-
-        monkeypatch.setattr(kind, "fit_transform", counting)
+    monkeypatch.setattr(kind, "fit_transform", counting)
+    return computed
 
 
 def run(extractor, images, folder):
@@ -62,10 +60,10 @@ def test_the_second_run_computes_nothing_and_gives_the_same(
     kind, settings, images, tmp_path, monkeypatch
 ):
     images = images.subset(range(40)) if kind is Backbone else images
-    counted = Counted(monkeypatch, kind)
+    computed = count(monkeypatch, kind)
     first, rows = run(kind(**settings), images, tmp_path)
     second, again = run(kind(**settings), images, tmp_path)
-    assert counted.n_computed == 1
+    assert len(computed) == 1
     np.testing.assert_array_equal(rows, again)
     new = load_images("digits").subset(range(200, 220))
     np.testing.assert_array_equal(first.transform(new), second.transform(new))
@@ -73,7 +71,7 @@ def test_the_second_run_computes_nothing_and_gives_the_same(
 
 
 def test_weights_count_by_content_and_not_by_place(images, weights, tmp_path, monkeypatch):
-    counted = Counted(monkeypatch, Backbone)
+    computed = count(monkeypatch, Backbone)
     images = images.subset(range(4))
     folder = tmp_path / "cache"
     run(Backbone(weights=weights, size=32), images, folder)
@@ -81,17 +79,17 @@ def test_weights_count_by_content_and_not_by_place(images, weights, tmp_path, mo
     elsewhere.parent.mkdir()
     weights.rename(elsewhere)
     run(Backbone(weights=elsewhere, size=32), images, folder)
-    assert counted.n_computed == 1
+    assert len(computed) == 1
     tensors = safetensors.torch.load_file(elsewhere)
     tensors["conv_stem.weight"][0, 0, 0, 0] += 0.1
     safetensors.torch.save_file(tensors, elsewhere)
     run(Backbone(weights=elsewhere, size=32), images, folder)
-    assert counted.n_computed == 2
+    assert len(computed) == 2
     # A file beside the weights says how images are normalized.
     sidecar = elsewhere.with_suffix(".json")
     sidecar.write_text(f'{{"architecture": "{SMALL}", "mean": [0.1, 0.2, 0.3]}}')
     run(Backbone(weights=elsewhere, size=32), images, folder)
-    assert counted.n_computed == 3
+    assert len(computed) == 3
     # Frozen features need no second copy of the weights.
     assert all(file.stat().st_size < 100_000 for file in entries(folder))
 
@@ -131,18 +129,18 @@ def test_everything_that_changes_the_features_changes_the_key(images, monkeypatc
     ],
 )
 def test_a_damaged_entry_is_computed_anew(damage, images, tmp_path, monkeypatch):
-    counted = Counted(monkeypatch, Pixels)
+    computed = count(monkeypatch, Pixels)
     rows = run(Pixels(), images, tmp_path)[1]
     [file] = entries(tmp_path)
     file.write_bytes(damage(file.read_bytes()))
     for _ in range(2):
         np.testing.assert_array_equal(run(Pixels(), images, tmp_path)[1], rows)
-        assert counted.n_computed == 2
+        assert len(computed) == 2
     # Nor is an entry used that stands under a wrong name.
     other = images.subset(range(149, -1, -1))
     file.rename(tmp_path / f"{_cache_key(Pixels(), other)}.safetensors")
     run(Pixels(), other, tmp_path)
-    assert counted.n_computed == 3
+    assert len(computed) == 3
 
 
 def test_what_was_not_used_for_the_longest_time_goes_first(images, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 
 from fewlabel.features import filters as filters_module
 from fewlabel.features.filters import (
@@ -38,30 +39,22 @@ def cells(length, grid):
 
 
 def slow_responses(images, filters):
-    """The formula, patch by patch, in float64."""
+    """The formula, in float64."""
     pad, size, stride = filters.pad, filters.patch_size, filters.stride
     padded = np.pad(images.astype(np.float64), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    weight, bias = filters.weight.astype(np.float64), filters.bias.astype(np.float64)
-    tops = range(0, padded.shape[1] - size + 1, stride)
-    lefts = range(0, padded.shape[2] - size + 1, stride)
-    out = []
-    for image in padded:
-        maps = np.empty((len(tops), len(lefts), 2, len(bias)))
-        for i, top in enumerate(tops):
-            for j, left in enumerate(lefts):
-                patch = image[top : top + size, left : left + size].transpose(2, 0, 1).ravel()
-                patch = (patch - patch.mean()) / np.sqrt(patch.var() + VARIANCE_FLOOR)
-                response = patch @ weight + bias
-                maps[i, j, 0] = np.maximum(response - filters.threshold, 0)
-                maps[i, j, 1] = np.maximum(-response - filters.threshold, 0)
-        pooled = [
-            maps[a:b, c:d, sign].mean(axis=(0, 1))
-            for sign in (0, 1)
-            for a, b in cells(len(tops), filters.grid)
-            for c, d in cells(len(lefts), filters.grid)
-        ]
-        out.append(np.sqrt(np.concatenate(pooled)))
-    return np.array(out)
+    windows = sliding_window_view(padded, (size, size), axis=(1, 2))[:, ::stride, ::stride]
+    patches = windows.reshape(*windows.shape[:3], -1)
+    spread = np.sqrt(patches.var(axis=-1, keepdims=True) + VARIANCE_FLOOR)
+    patches = (patches - patches.mean(axis=-1, keepdims=True)) / spread
+    response = patches @ filters.weight.astype(np.float64) + filters.bias
+    maps = [np.maximum(sign * response - filters.threshold, 0) for sign in (1, -1)]
+    pooled = [
+        signed[:, a:b, c:d].mean(axis=(1, 2))
+        for signed in maps
+        for a, b in cells(response.shape[1], filters.grid)
+        for c, d in cells(response.shape[2], filters.grid)
+    ]
+    return np.sqrt(np.concatenate(pooled, axis=1))
 
 
 @pytest.mark.parametrize(

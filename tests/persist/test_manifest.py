@@ -237,7 +237,6 @@ def test_a_path_out_of_the_folder_is_refused(model, name):
     [
         (b"", "not valid JSON"),
         (b"{'format': 1}", "not valid JSON"),
-        (b'{"format": "fewlabel-model", "x": NaN}', "NaN is not a finite number"),
         (b"[" * 10**6, "nests too deeply"),
         (b"[]", "not the manifest of a fewlabel model"),
         (b'{"format": "other"}', "not the manifest of a fewlabel model"),
