@@ -98,10 +98,27 @@ def fit_images(
     with timed_stage(seconds, "networks", progress):
         problem = _problem(images, labels, columns, y, features, main, settings, progress)
         kept = search(problem, main, settings.method, _time(settings, seconds))
-    fitted, truth = kept.fitted, y[kept.tested]
+    return _result(images, labels, settings, features, problem, main, kept, seconds, progress)
+
+
+def _result(
+    images: ImageSet,
+    labels: Labels,
+    settings: FitSettings,
+    features: Features,
+    problem: Problem,
+    main: FewLabelClassifier,
+    kept: Kept,
+    seconds: dict[str, float],
+    progress: Progress | None,
+) -> FitResult:
+    """Calibrate what was kept, predict all images with it, and estimate how good it is."""
+    task, fitted, truth = labels.task, kept.fitted, problem.y[kept.tested]
     testable = ~kept.unseen if not kept.unseen.all() else np.ones_like(kept.unseen)
     calibration = task.calibrate(truth[testable], kept.oof_proba[testable])
-    model = Model(task, fitted.extractor, fitted, calibration, labels.classes, columns)
+    model = Model(
+        task, fitted.extractor, fitted, calibration, labels.classes, problem.shared["columns"]
+    )
     proba = task.keep_given(model.calibrated(fitted.proba), labels.training_y)
     # Each part is calibrated by the others: what is tested has not been fitted to.
     oof_proba, baseline = (
@@ -180,7 +197,10 @@ def _problem(
         device=settings.device,
         checkpoints=settings.checkpoint,
         progress=progress,
-        shared={"class_names": tuple(labels.classes[column] for column in columns.tolist())},
+        shared={
+            "columns": columns,
+            "class_names": tuple(labels.classes[column] for column in columns.tolist()),
+        },
     )
 
 
