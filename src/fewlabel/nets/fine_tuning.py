@@ -14,7 +14,6 @@ from fewlabel.data import ImageSet
 from fewlabel.data.task import Task
 from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.batches import TrainingSet, as_inputs
-from fewlabel.nets.callbacks import _Validation
 from fewlabel.nets.layerwise import DEPTHS, layerwise_groups, open_layers
 from fewlabel.nets.linear_probe import _fit_linear_probe
 from fewlabel.nets.loop import Augment, Progress, Trainer, predict_logits
@@ -156,24 +155,16 @@ class FineTuning(SupervisedNetwork):
     def _starts_trained(self) -> bool:
         return self.pretrained or self.weights is not None
 
-    def _fit_network(
-        self,
-        network: Network,
-        data: TrainingSet,
-        settings: TrainSettings,
-        validation: _Validation | None,
-        *,
-        fresh: bool,
-    ) -> Network:
+    def _is_solved(self, network: Network, data: TrainingSet, *, fresh: bool) -> bool:
         _place_network(network, pick_device(self.device))
         is_solved = self._starts_trained and self.depth == "head" and self.augment is None
         if is_solved or (self._starts_trained and fresh):
             self._solve_head(network, data)
         if is_solved:
-            self.history_ = []
-            return network.eval()
-        open_layers(network, self.depth)
-        return super()._fit_network(network, data, settings, validation, fresh=fresh)
+            network.eval()
+        else:
+            open_layers(network, self.depth)
+        return is_solved
 
     def _trainer(
         self, network: Network, data: TrainingSet, settings: TrainSettings, **more: Any

@@ -31,7 +31,7 @@ class SupervisedNetwork(TrainedNetwork):
     """A classifier that trains a network on labels, with the parameters of its subclasses.
 
     A subclass may read inputs (`_inputs`, `_subset`, `_pixels`), build networks (`_build`) and
-    train them (`_fit_network`) in its own manner.
+    prepare them for training (`_is_solved`) in its own manner.
 
     Attributes
     ----------
@@ -239,22 +239,17 @@ class SupervisedNetwork(TrainedNetwork):
         if held is not None:
             tested = as_inputs(self._pixels(held[0], network))
             validation = _Validation(tested, held[1], self._accuracy)
-        self.network_ = self._fit_network(network, data, settings, validation, fresh=fresh)
+        self.network_, self.history_ = network, []
+        if self._is_solved(network, data, fresh=fresh):
+            return self
+        trainer = self._trainer(network, data, settings)
+        self.network_ = trainer.fit(data, validation)
+        self.history_ = trainer.history
         return self
 
-    def _fit_network(
-        self,
-        network: Network,
-        data: TrainingSet,
-        settings: TrainSettings,
-        validation: _Validation | None,
-        *,
-        fresh: bool,
-    ) -> Network:
-        trainer = self._trainer(network, data, settings)
-        trained = trainer.fit(data, validation)
-        self.history_ = trainer.history
-        return trained
+    def _is_solved(self, network: Network, data: TrainingSet, *, fresh: bool) -> bool:
+        """Prepare a network for training; return whether nothing is left to train."""
+        return False
 
     def _trainer(
         self, network: Network, data: TrainingSet, settings: TrainSettings, **more: Any

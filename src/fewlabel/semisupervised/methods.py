@@ -34,9 +34,8 @@ class GraphDistillation(NetworkCandidate):
         task = inputs.problem.task
         targets, mask = task.soft_targets(inputs.proba, inputs.y, _SHARPEN)
         network = inputs.network(len(inputs.pixels))
-        network = inputs.finished(
-            network,
-            lambda: network.fit_soft(inputs.pixels, targets, mask=mask, classes=inputs.classes),
+        network = inputs.finished(network) or inputs.keep(
+            network.fit_soft(inputs.pixels, targets, mask=mask, classes=inputs.classes)
         )
         _, known = task.evidence(inputs.y, inputs.proba.shape[1])
         rows, labels = np.nonzero(task.decided(inputs.proba) & ~known)
@@ -102,9 +101,8 @@ def _train_on(inputs: TrainingInputs, rule: AcceptanceRule | None) -> Trained:
         # With few rows an epoch is a step or two: so many epochs are too few steps.
         settings["min_steps"] = min(inputs.settings.n_steps, MIN_STEPS)
     network = inputs.network(len(rows), **settings)
-    network = inputs.finished(
-        network,
-        lambda: network.fit_soft(inputs.pixels[rows], targets, mask=mask, classes=inputs.classes),
+    network = inputs.finished(network) or inputs.keep(
+        network.fit_soft(inputs.pixels[rows], targets, mask=mask, classes=inputs.classes)
     )
     return inputs.trained(network, *entries)
 
@@ -135,8 +133,8 @@ class Consistent(NetworkCandidate):
             progress=inputs.progress,
             random_state=inputs.seed,
         )
-        network = inputs.finished(
-            network, lambda: network.fit(inputs.pixels, inputs.y, propagated=inputs.proba)
+        network = inputs.finished(network) or inputs.keep(
+            network.fit(inputs.pixels, inputs.y, propagated=inputs.proba)
         )
         none = np.empty(0, np.int64)
         return inputs.trained(network, none, none, np.empty(0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -184,27 +183,37 @@ class TrainingInputs:
         }
         return self.settings.network(n_rows, **mine | settings)
 
-    def finished(self, network: Any, train: Callable[[], Any]) -> Any:
-        """Return the trained network; that of an interrupted search, if it was finished there.
+    def finished(self, network: Any) -> Any | None:
+        """Return the network that an interrupted search has trained already, if it has.
 
         Parameters
         ----------
         network : estimator
-            The untrained network.
-        train : callable
-            Trains and returns it.
+            As it would be trained.
+
+        Returns
+        -------
+        estimator or None
+            The trained network.
+        """
+        kept = self.checkpoints.get_model(self.name, network)
+        return None if kept is None else kept[0]
+
+    def keep(self, network: Any) -> Any:
+        """Keep a trained network for a search that is interrupted later.
+
+        Parameters
+        ----------
+        network : estimator
+            Trained.
 
         Returns
         -------
         estimator
-            The trained network.
+            The same.
         """
-        kept = self.checkpoints.get_model(self.name, network)
-        if kept is not None:
-            return kept[0]
-        trained = train()
-        self.checkpoints.put_model(self.name, trained, {})
-        return trained
+        self.checkpoints.put_model(self.name, network, {})
+        return network
 
     def trained(
         self,

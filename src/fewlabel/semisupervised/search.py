@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -126,8 +127,9 @@ def search(problem: Problem, main: FewLabelClassifier, method: str, seconds: flo
     end = time.perf_counter() + seconds
     problem = replace(problem, time_left=lambda: end - time.perf_counter())
     problem.shared.update(main=main, asked=method != "auto")
-    tried, notes = _try(problem, method, seconds)
-    kept = replace(kept, notes=notes)
+    tried: list[Fitted] = []
+    for candidate in _wanted(problem, method, seconds, kept.notes):
+        tried.append(candidate.fit(problem))
     return _choose(problem, kept, tried, asked=method != "auto") if tried else kept
 
 
@@ -178,13 +180,11 @@ def _main_kept(problem: Problem, main: FewLabelClassifier) -> Kept:
     )
 
 
-def _try(problem: Problem, method: str, seconds: float) -> tuple[list[Fitted], list[str]]:
-    """Fit the candidates that are wanted, and return why others cannot be."""
+def _wanted(problem: Problem, method: str, seconds: float, notes: list[str]) -> Iterator[Candidate]:
+    """Yield the candidates to fit beside the main ones, and note why others cannot be."""
     asked = method != "auto"
     names = [method] if asked else candidate_names(problem.task)
     further = [name for name in names if name not in MAIN_METHODS]
-    tried: list[Fitted] = []
-    notes: list[str] = []
     n_networks, used = 0, 0.0
     for candidate in make_candidates(problem.task, further):
         is_network = isinstance(candidate, NetworkCandidate)
@@ -199,10 +199,9 @@ def _try(problem: Problem, method: str, seconds: float) -> tuple[list[Fitted], l
             notes += [why_not] if why_not not in notes else []
             continue
         before = problem.time_left()
-        tried.append(candidate.fit(problem))
+        yield candidate
         if is_network:
             n_networks, used = n_networks + 1, used + before - problem.time_left()
-    return tried, notes
 
 
 def _choose(problem: Problem, main: Kept, tried: list[Fitted], *, asked: bool) -> Kept:
