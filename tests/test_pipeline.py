@@ -134,3 +134,22 @@ def test_colors_and_sizes_may_be_mixed(tmp_path):
     result = fit_images(load_images(tmp_path), labels, PIXELS)
     assert result.proba.shape == (61, 3)
     assert result.origin[-1] != "label"
+
+
+def test_a_class_with_one_label_does_not_spoil_the_calibration(digits):
+    rows = [*np.flatnonzero(digits.truth.y[:200] < 8)[:40], np.flatnonzero(digits.truth.y == 9)[0]]
+    result = digits.fit(digits.known(rows))
+    assert result.estimate.n_unseen == 1
+    accuracy = result.task.correct(digits.truth.y[result.tested], result.tested_proba).mean()
+    assert abs(result.task.confidence(result.tested_proba).mean() - accuracy) < 0.2
+    assert result.scores["log_loss"] < 1.5
+
+
+def test_copies_of_images_that_are_trained_on_are_no_audit(digits):
+    pixels = digits.images.read(slice(None), size=(8, 8))[..., 0]
+    pixels[300:310] = pixels[:10]
+    rows = [*range(80), *range(300, 330)]
+    labels = digits.known(rows, ["random"] * 80 + [""] * 220 + ["audit"] * 30 + [""] * 70)
+    result = fit_images(image_set_from_array(pixels), labels, FitSettings(features="pixels"))
+    assert result.audit.n == 20
+    assert any("10 image(s) of the audit are exact copies" in text for text in result.warnings)

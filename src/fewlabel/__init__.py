@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fewlabel.runs.folder import evaluate_run, load_run, save_run
     from fewlabel.semisupervised import BinaryExperts, SelfTraining, TeacherStudent
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "BinaryExperts": "semisupervised",

@@ -198,7 +198,8 @@ class Model:
             "classes": list(self.classes),
             "columns": self.columns.tolist(),
             "calibration": self.calibration.to_dict(),
-            "method": self.fitted.name,
+            # A network that was loaded is one of the graph on its joined features.
+            "method": self.meta.get("method", self.fitted.name),
         }
         parts: dict[str, Any] = {"features": self.extractor, "candidate": self.fitted}
         for part, thing in parts.items():

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fewlabel.compute import timed_stage
-from fewlabel.data import ImageSet, Labels, task_of
+from fewlabel.data import ImageSet, Labels
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
     AccuracyEstimate,
@@ -89,6 +89,8 @@ def fit_images(
     """
     settings = settings or FitSettings()
     task, seconds = labels.task, dict[str, float]()
+    if settings.method != "auto":
+        make_candidates(task, [settings.method])
     _check_trainable(images, labels)
     columns, y = task.encode(labels.training_y, len(images), "fit_images")
     with timed_stage(seconds, "features"):
@@ -115,16 +117,19 @@ def _result(
     """Calibrate what was kept, predict all images with it, and estimate how good it is."""
     task, fitted, truth = labels.task, kept.fitted, problem.y[kept.tested]
     testable = ~kept.unseen if not kept.unseen.all() else np.ones_like(kept.unseen)
-    calibration = task.calibrate(truth[testable], kept.oof_proba[testable])
+    calibration = task.calibration()
+    if not kept.unseen.all():
+        calibration = task.calibrate(truth[testable], kept.oof_proba[testable])
     model = Model(
         task, fitted.extractor, fitted, calibration, labels.classes, problem.shared["columns"]
     )
     proba = task.keep_given(model.calibrated(fitted.proba), labels.training_y)
     # Each part is calibrated by the others: what is tested has not been fitted to.
     oof_proba, baseline = (
-        calibrate_apart(task, truth, each, kept.part) for each in (kept.oof_proba, kept.baseline)
+        calibrate_apart(task, truth, each, kept.part, kept.unseen)
+        for each in (kept.oof_proba, kept.baseline)
     )
-    audit = _audit(labels, proba)
+    audit = _audit(labels, proba, images.content_groups())
     with timed_stage(seconds, "curve", progress):
         curve, no_curve = _learning_curve(kept, main, labels, images.content_groups(), audit)
     return FitResult(
@@ -164,7 +169,6 @@ def _fit_main(
     images: ImageSet, y: np.ndarray, features: Features, settings: FitSettings
 ) -> FewLabelClassifier:
     """Fit the candidates on the features; the best of them is the main classifier."""
-    make_candidates(task_of(y), None if settings.method == "auto" else [settings.method])
     method = settings.method if settings.method in MAIN_METHODS else "auto"
     main = FewLabelClassifier(method=method, random_state=settings.seed)
     with warnings.catch_warnings():
@@ -240,9 +244,10 @@ def _check_trainable(images: ImageSet, labels: Labels) -> None:
         raise LabelError("At least two different images must be labeled to train.")
 
 
-def _audit(labels: Labels, proba: np.ndarray) -> AccuracyEstimate | None:
-    """Return the accuracy on images drawn at random that were never trained on."""
-    rows = labels.audit
+def _audit(labels: Labels, proba: np.ndarray, groups: np.ndarray) -> AccuracyEstimate | None:
+    """Return the accuracy on images drawn at random; no copy of them was trained on."""
+    trained = groups[labels.task.labeled(labels.training_y)]
+    rows = labels.audit[~np.isin(groups[labels.audit], trained)]
     if not len(rows):
         return None
     return estimate_accuracy(
@@ -311,6 +316,14 @@ def _warnings(
             "does at least as well and is kept."
         )
     found += _conflicts(images, labels, groups)
+    copies = int(
+        np.isin(groups[labels.audit], groups[labels.task.labeled(labels.training_y)]).sum()
+    )
+    if copies:
+        found.append(
+            f"{copies} image(s) of the audit are exact copies of images that are trained on, and "
+            "do not count for it."
+        )
     if audit is None and not labels.is_random:
         found.append(
             "The labeled images are not known to be a random sample, so the accuracy estimate "

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fewlabel.data import MultiLabel, SingleLabel, labels_from_truth, load_images
+from fewlabel.errors import UsageError
 from fewlabel.evaluate import Problem, held_out
 from fewlabel.features.extract import Features
 from fewlabel.features.pixels import Pixels
@@ -100,7 +101,17 @@ def test_few_labels_are_too_few_to_decide_and_the_reason_is_said(digits, feature
     assert re.search(r"45 labels are too few to hold out at least a fifth, and 20", kept.notes[0])
     sixty = follow(digits, features, task, every=15)
     assert sixty.n_networks
-    assert len(sixty.tested) >= 19
+    assert len(sixty.tested) >= 20
+
+
+def test_networks_of_another_backbone_are_not_taken(digits, features, tmp_path):
+    settings = {"checkpoints": tmp_path, "seconds": 0.001}
+    follow(digits, features, SingleLabel(), **settings)
+    names = {"steps", "graph-distillation-1-tested"}
+    assert names <= {place.name for place in tmp_path.iterdir()}
+    before = {name: (tmp_path / name / "manifest.json").read_bytes() for name in names}
+    follow(digits, features, SingleLabel(), settings=replace(QUICK, batch_size=32), **settings)
+    assert all((tmp_path / n / "manifest.json").read_bytes() != before[n] for n in names)
 
 
 def watch(monkeypatch, seen):
@@ -241,9 +252,8 @@ def test_an_interrupted_search_keeps_its_number_of_steps(digits, features, tmp_p
 
 
 def test_fine_tuning_wants_a_pretrained_network(digits, features, task):
-    kept = follow(digits, features, task, "fine-tuning")
-    assert not kept.n_networks
-    assert "name one with --backbone" in kept.notes[0]
+    with pytest.raises(UsageError, match="name one with --backbone"):
+        follow(digits, features, task, "fine-tuning")
 
 
 def test_large_images_are_read_at_64_pixels(tmp_path):

@@ -50,7 +50,7 @@ def check_classes(y: Any, name: str, n_classes: int | None = None) -> np.ndarray
     if array.min() < 0:
         raise UsageError(
             f"The '{name}' parameter must hold no negative class. Got {array.min()} instead: "
-            "leave out the unlabelled images first (y >= 0)."
+            "leave out the unlabeled images first (y >= 0)."
         )
     if n_classes is not None and array.max() >= n_classes:
         raise UsageError(

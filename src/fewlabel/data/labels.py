@@ -119,7 +119,7 @@ def read_labels(
 
     The table is CSV with a header: columns ``path`` and ``label``, or ``index`` and ``label``
     for images from arrays, and perhaps ``purpose``; other columns are ignored. A blank label
-    means unlabelled. Paths are those of ``images.names``; backslashes and a leading ``./`` are
+    means unlabeled. Paths are those of ``images.names``; backslashes and a leading ``./`` are
     understood. Blanks around a label are dropped. Labels of files that were set aside as
     unreadable are dropped with a UserWarning.
 
@@ -132,7 +132,7 @@ def read_labels(
     path : str or Path
         The table.
     images : ImageSet
-        What is labelled.
+        What is labeled.
     min_classes : int
         Fewest classes that make sense: 2 to train, 1 to evaluate, 0 to accept an empty table.
     classes : sequence of str, optional
@@ -263,7 +263,7 @@ def write_labels(
     names : sequence of str
         Images, as in ``ImageSet.names``.
     labels : sequence of str
-        Label of each; ``""`` for unlabelled.
+        Label of each; ``""`` for unlabeled.
     by_index : bool
         Whether the header is ``index,label`` instead of ``path,label``.
 
@@ -318,7 +318,7 @@ def _collect(
             given[index] = label
         elif given[index] not in (label, label + BAR):
             raise LabelError(
-                f"{where}: {name.strip()} is labelled {label!r}, but {given[index]!r} on line "
+                f"{where}: {name.strip()} is labeled {label!r}, but {given[index]!r} on line "
                 f"{lines[index]}: keep one of them."
             )
         lines.setdefault(index, row.line)

@@ -1,4 +1,4 @@
-"""Labels as the propagation methods take them: codes with -1 for unlabelled."""
+"""Labels as the propagation methods take them: codes with -1 for unlabeled."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fewlabel.errors import UsageError
 
 
 def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
-    """Turn labels, in which -1 means unlabelled, into class numbers.
+    """Turn labels, in which -1 means unlabeled, into class numbers.
 
     Parameters
     ----------
     y : array-like of shape (n,)
-        Labels: numbers or texts; -1 (or ``"-1"`` among texts) is unlabelled.
+        Labels: numbers or texts; -1 (or ``"-1"`` among texts) is unlabeled.
     who : str
         Name of the estimator, for messages.
 
@@ -25,12 +25,12 @@ def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
     classes : ndarray of shape (n_classes,)
         The classes, sorted.
     codes : ndarray of shape (n,), dtype int64
-        Position of each label in ``classes``; -1 where unlabelled.
+        Position of each label in ``classes``; -1 where unlabeled.
 
     Raises
     ------
     UsageError
-        If no row is labelled.
+        If no row is labeled.
     ValueError
         If the labels are not classes, such as fractions.
 
@@ -42,7 +42,7 @@ def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
     y = np.asarray(y)
     labeled = y.astype(str) != "-1" if y.dtype.kind in "OUS" else y != -1
     if not labeled.any():
-        raise UsageError(f"{who} needs at least one labelled row: every label is -1.")
+        raise UsageError(f"{who} needs at least one labeled row: every label is -1.")
     # Imported late, here and below: listing and labeling images should not wait for scikit-learn.
     from sklearn.utils.multiclass import check_classification_targets
 
@@ -57,12 +57,12 @@ def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def one_hot(codes: np.ndarray, n_classes: int) -> np.ndarray:
-    """Make one row a code: 1 in its class's column; all zero where unlabelled.
+    """Make one row a code: 1 in its class's column; all zero where unlabeled.
 
     Parameters
     ----------
     codes : ndarray of shape (n,)
-        Classes, -1 where unlabelled.
+        Classes, -1 where unlabeled.
     n_classes : int
         Number of columns.
 

@@ -9,7 +9,7 @@ import numpy as np
 from fewlabel.data.task import Task
 
 
-def calibrate_apart(task: Task, y: Any, proba: Any, fold: Any) -> np.ndarray:
+def calibrate_apart(task: Task, y: Any, proba: Any, fold: Any, unseen: Any = None) -> np.ndarray:
     """Calibrate the predictions of each fold on the labels of the others.
 
     Calibration can change what is predicted where an image may have several labels: fitted on
@@ -25,6 +25,9 @@ def calibrate_apart(task: Task, y: Any, proba: Any, fold: Any) -> np.ndarray:
         Uncalibrated out-of-fold probabilities.
     fold : array-like of shape (m,), int
         Fold of each image.
+    unseen : array-like of shape (m,), bool, optional
+        Images that no model could have predicted: they are calibrated, but nothing is fitted to
+        them.
 
     Returns
     -------
@@ -39,9 +42,13 @@ def calibrate_apart(task: Task, y: Any, proba: Any, fold: Any) -> np.ndarray:
     (4, 1)
     """
     y, proba, fold = np.asarray(y), np.asarray(proba, dtype=np.float64), np.asarray(fold)
-    calibrated = proba.copy()
+    calibrated, fitted_to = proba.copy(), np.zeros(len(y), dtype=bool)
+    fitted_to[task.labeled(y)] = True
+    if unseen is not None:
+        fitted_to &= ~np.asarray(unseen, dtype=bool)
     for number in np.unique(fold):
-        here, others = fold == number, np.setdiff1d(task.labeled(y), np.flatnonzero(fold == number))
+        here = fold == number
+        others = np.flatnonzero(fitted_to & ~here)
         if len(others):
             calibrated[here] = task.calibrate(y[others], proba[others]).apply(proba[here])
     return calibrated

@@ -135,7 +135,7 @@ def choose_candidate(
         calibration = task.calibrate(y, proba)
         calibrated = calibration.apply(proba)
         if fold is not None:
-            calibrated = calibrate_apart(task, y_true, given, fold)[kept]
+            calibrated = calibrate_apart(task, y_true, given, fold, unseen)[kept]
         correct[name] = task.correct(y, calibrated).astype(float)
         accuracy[name] = float(correct[name].mean())
         loss[name] = float(task.loss(y, calibrated).mean())

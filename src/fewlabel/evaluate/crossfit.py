@@ -152,8 +152,9 @@ def held_out(
     Returns
     -------
     ndarray of shape (m,), int64, or None
-        The images, ascending; at most half of those that are labeled, and no class whole that
-        has labels in several folds, unless nothing else is possible. None where that is too few.
+        The images, ascending, without those that no model could predict; at most half of those
+        that are labeled, and no class whole that has labels in several folds, unless nothing else
+        is possible. None where that is too few.
 
     Examples
     --------
@@ -165,7 +166,9 @@ def held_out(
     """
     code = task.stratify(np.asarray(y))
     n, least = len(folds.labeled), max(min_labels, int(min_fraction * len(folds.labeled)))
-    parts = [held for _, held in folds.folds]
+    # A class with a single label cannot be recognized without it, by whatever method.
+    unseen = folds.labeled[folds.unseen]
+    parts = [np.setdiff1d(held, unseen) for _, held in folds.folds]
     counts = np.stack([np.bincount(code[held], minlength=code.max() + 1) for held in parts])
     total, several = counts.sum(axis=0), (counts > 0).sum(axis=0) > 1
     chosen: list[int] = []

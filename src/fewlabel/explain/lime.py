@@ -131,8 +131,8 @@ def _fidelity(
     weights: NDArray[np.float64],
 ) -> float:
     def spread(values: NDArray[np.float64]) -> float:
-        centre = np.average(values, weights=nearness)
-        return float(np.average((values - centre) ** 2, weights=nearness))
+        center = np.average(values, weights=nearness)
+        return float(np.average((values - center) ** 2, weights=nearness))
 
     total = spread(scores)
     return 1 - spread(scores - kept @ weights) / total if total > 1e-15 else float("nan")

@@ -411,9 +411,9 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
             self.cross_fitted_ = self.calibration_.apply(self.oof_proba_)
             self.supervised_cross_fitted_ = self.supervised_oof_proba_
         else:
-            self.cross_fitted_ = calibrate_apart(task, y, self.oof_proba_, fold)
+            self.cross_fitted_ = calibrate_apart(task, y, self.oof_proba_, fold, folds.unseen)
             self.supervised_cross_fitted_ = calibrate_apart(
-                task, y, self.supervised_oof_proba_, fold
+                task, y, self.supervised_oof_proba_, fold, folds.unseen
             )
 
     def _finish(self, shared: _SharedFit, codes: np.ndarray, X: np.ndarray) -> None:

@@ -175,13 +175,14 @@ def _score(
     """Accuracy on the test images: of what was kept, of the main job, and of the baseline."""
     y = labels_from_truth(test, classes).y
     rows = prepared.extractor.transform(test, progress=progress)
-    of_main, of_baseline = (
+    fitted = [result.main, result.baseline]
+    if not result.n_networks:
+        fitted.append(result.model.fitted)
+    of_main, of_baseline, *others = (
         accuracy_score(y, result.model.widen(each.predict_proba(rows)).argmax(axis=1))
-        for each in (result.main, result.baseline)
+        for each in fitted
     )
-    of_kept = of_main
-    if result.n_networks:
-        of_kept = accuracy_score(y, result.model.predict(test, progress=progress).label)
+    (of_kept,) = others or [accuracy_score(y, result.model.predict(test, progress=progress).label)]
     return {
         "accuracy": of_kept,
         "supervised_accuracy": of_baseline,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fewlabel import __version__
 from fewlabel.data import ImageSet
 from fewlabel.errors import ModelFormatError, RunFolderError
 from fewlabel.model import Model
@@ -13,7 +14,7 @@ from fewlabel.persist import load_bundle, save_bundle
 if TYPE_CHECKING:
     from fewlabel.fit_result import FitResult
 
-_KIND = "classifier"
+_KIND = "model"
 
 
 def save_model(result: FitResult, images: ImageSet, folder: Path) -> None:
@@ -69,8 +70,15 @@ def load_run(path: str | Path) -> Model:
             f"{path} holds no model (model/manifest.json is missing): give the folder that "
             "`fewlabel fit --out` wrote."
         )
-    bundle = load_bundle(folder, kind=_KIND)
-    writer = bundle.created_with.get("fewlabel", "an unknown version")
+    bundle = load_bundle(folder)
+    writer = bundle.created_with.get("fewlabel", "of an unknown version")
+    if bundle.kind == "classifier":
+        raise ModelFormatError(
+            f"The model in {folder} was written by fewlabel {writer}, whose models this fewlabel "
+            f"{__version__} cannot read: fit again."
+        )
+    if bundle.kind != _KIND:
+        raise ModelFormatError(f"{folder} holds a {bundle.kind[:80]}: give the folder of a run.")
     try:
         return Model.from_state(bundle.arrays, bundle.meta)
     except ModelFormatError as error:

@@ -28,13 +28,7 @@ def _held(problem: Problem) -> np.ndarray | None:
     def choose() -> np.ndarray | None:
         if problem.folds is None:
             return None
-        held = held_out(problem.folds, problem.y, problem.task)
-        # A class with a single label cannot be recognized without it, by whatever method.
-        return (
-            held
-            if held is None
-            else np.setdiff1d(held, problem.folds.labeled[problem.folds.unseen])
-        )
+        return held_out(problem.folds, problem.y, problem.task)
 
     return problem.once("held", choose)
 
@@ -54,6 +48,12 @@ def _why_no_time(problem: Problem) -> str:
     )
 
 
+def _wanted_settings(problem: Problem) -> NetworkSettings:
+    """Return the settings that suit the features, with as many steps as are of use."""
+    given: NetworkSettings | None = problem.shared.get("settings")
+    return given or NetworkSettings.for_features(problem.extractor, problem.device)
+
+
 def _timed_settings(problem: Problem) -> tuple[NetworkSettings, float]:
     """Return settings with the steps of a training (0: too little time), and the least time.
 
@@ -61,9 +61,7 @@ def _timed_settings(problem: Problem) -> tuple[NetworkSettings, float]:
     interrupted search goes on with the steps that it was begun with: no machine is ever quite as
     fast as before, and the state of a training would not fit another number.
     """
-    settings = problem.shared.get("settings") or NetworkSettings.for_features(
-        problem.extractor, problem.device
-    )
+    settings = _wanted_settings(problem)
     store = _store(problem)
     kept = store.get("steps")
     if kept is not None:
@@ -125,7 +123,7 @@ def _store(problem: Problem) -> Checkpoints:
             problem.y,
             problem.seed,
             type(problem.extractor).__name__,
-            str(problem.shared.get("settings")),
+            repr(_wanted_settings(problem)),
         ]
         return Checkpoints(problem.checkpoints, about)
 

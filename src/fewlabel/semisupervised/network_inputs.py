@@ -294,7 +294,9 @@ class Trained:
 
 
 def pool_copies(y: np.ndarray, groups: np.ndarray | None, task: Task) -> np.ndarray:
-    """Return labels in which exact copies share what is known of any of them.
+    """Return labels in which the first of exact copies holds what is known of any of them.
+
+    The others are left unlabeled: what is held out of a training must not stay in it as a copy.
 
     Parameters
     ----------
@@ -312,14 +314,13 @@ def pool_copies(y: np.ndarray, groups: np.ndarray | None, task: Task) -> np.ndar
     """
     if groups is None:
         return y
-    pooled = y.copy()
+    labeled = task.labeled(y)
+    _, first, group = np.unique(groups[labeled], return_index=True, return_inverse=True)
+    keepers = labeled[first][group]
+    pooled = task.without(y, labeled)
     # From the last one on, so that the first has the last word.
-    known: dict[int, np.ndarray] = {}
-    for row in task.labeled(y)[::-1].tolist():
-        group = int(groups[row])
-        known[group] = np.where(y[row] >= 0, y[row], known.get(group, y[row]))
-    for row in np.flatnonzero(np.isin(groups, list(known))).tolist():
-        pooled[row] = known[int(groups[row])]
+    for row, keeper in zip(labeled[::-1].tolist(), keepers[::-1].tolist(), strict=True):
+        pooled[keeper] = np.where(y[row] >= 0, y[row], pooled[keeper])
     return pooled
 
 

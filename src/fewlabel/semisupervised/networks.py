@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fewlabel.errors import UsageError
 from fewlabel.evaluate import choose_candidate
 from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
 from fewlabel.evaluate.registry import REGISTRY
@@ -27,6 +28,7 @@ from fewlabel.semisupervised.network_budget import (
     _pixels,
     _settings,
     _store,
+    _wanted_settings,
     _why_no_time,
 )
 from fewlabel.semisupervised.network_inputs import Trained, TrainingInputs, pool_copies
@@ -183,16 +185,16 @@ class NetworkCandidate(Candidate):
         str
             One sentence with the next step; empty where it can.
         """
+        if self.needs_backbone and _wanted_settings(problem).backbone is None:
+            raise UsageError(
+                f"The method {self.name} needs a pretrained network: name one with --backbone, "
+                "such as --backbone mobilenetv2_100."
+            )
         n_labeled = len(problem.task.labeled(problem.y))
         if n_labeled < MIN_LABELS or _held(problem) is None:
             return (
                 f"Networks were not tried: {n_labeled} labels are too few to hold out at least a "
                 f"fifth, and 20, that decide whether they help; label {MIN_LABELS} images or more."
-            )
-        if self.needs_backbone and _settings(problem).backbone is None:
-            return (
-                f"The method {self.name} needs a pretrained network: name one with --backbone, "
-                "such as --backbone mobilenetv2_100."
             )
         return _why_no_time(problem)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -217,7 +218,11 @@ def _choose(problem: Problem, main: Kept, tried: list[Fitted], *, asked: bool) -
     others = {"supervised": main.baseline[at], main.fitted.name: main.oof_proba[at]}
     y, unseen = problem.y[rows], main.unseen[at]
     prefer = [name for name in by_name if _is_network(name)] + [main.fitted.name]
-    choice = choose_candidate(problem.task, y, oof | others, prefer=prefer, unseen=unseen)
+    part = main.part[at] if len(rows) == len(main.tested) else _parts(problem, rows)
+    # Where calibration changes what is predicted, each part is calibrated on the others.
+    fold = None if problem.task.exclusive else part
+    compare = partial(choose_candidate, problem.task, y, unseen=unseen, fold=fold)
+    choice = compare(oof | others, prefer=prefer)
     scores = ", ".join(f"{row.name} {row.accuracy:.1%}" for row in choice.table)
     note = f"On {len(rows)} held-out labels: {scores}."
     name, notes = choice.name, list(main.notes)
@@ -226,8 +231,8 @@ def _choose(problem: Problem, main: Kept, tried: list[Fitted], *, asked: bool) -
             history = _with_tried(_history_of(problem, tried), tried)
             notes.append(f"{note} The {main.fitted.name} is kept.")
             return replace(main, history=history, notes=notes)
-        name = choose_candidate(problem.task, y, oof, unseen=unseen).name
-        choice = choose_candidate(problem.task, y, oof | others, unseen=unseen, asked=name)
+        name = compare(oof).name
+        choice = compare(oof | others, asked=name)
         notes.append(f"{note} The method {name} is kept since you asked for it.")
     best = by_name[name]
     (candidate,) = make_candidates(problem.task, [name])
@@ -241,12 +246,18 @@ def _choose(problem: Problem, main: Kept, tried: list[Fitted], *, asked: bool) -
         tested=rows,
         oof_proba=oof[name],
         baseline=others["supervised"],
-        part=main.part[at] if len(rows) == len(main.tested) else np.arange(len(rows)) % _PARTS,
+        part=part,
         unseen=unseen,
         rows=best.rows if isinstance(best, NetworkFitted) else problem.rows,
         history=history,
         notes=[*notes, *best.notes],
     )
+
+
+def _parts(problem: Problem, rows: np.ndarray) -> np.ndarray:
+    """Deal tested images into parts, exact copies into the same one."""
+    groups = rows if problem.groups is None else problem.groups[rows]
+    return np.asarray(np.unique(groups, return_inverse=True)[1] % _PARTS)
 
 
 def _history_of(problem: Problem, tried: list[Fitted]) -> TrainingHistory | None:
