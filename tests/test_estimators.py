@@ -29,7 +29,7 @@ from fewlabel import (
 from fewlabel.errors import UsageError
 
 MINUS_ONE = {
-    "check_classifiers_classes": "the check calls its classes -1 and 1; here -1 is unlabelled"
+    "check_classifiers_classes": "the check calls its classes -1 and 1; here -1 is unlabeled"
 }
 NETWORK = NetworkClassifier(options={"widths": (32, 16)}, n_epochs=5, min_steps=60)
 # Quick settings; every parameter that they leave out has its default.

@@ -62,7 +62,7 @@ def test_a_model_says_whether_there_may_be_several(tmp_path, images):
 @pytest.mark.parametrize(
     ("rows", "settings", "message"),
     [
-        (("0,cat|dog,", "0,fox|cat,"), {}, r"line 3: 0 is labelled 'cat\|fox', but 'cat\|dog' on"),
+        (("0,cat|dog,", "0,fox|cat,"), {}, r"line 3: 0 is labeled 'cat\|fox', but 'cat\|dog' on"),
         (("0,cat|?cat|dog,",), {}, "line 2: 'cat' is said to be present and not to be known"),
         (("0,cat|cow,",), PETS, r"line 2: the label 'cow' is not among .*'cat', 'dog'"),
         (

@@ -83,7 +83,7 @@ def test_names_with_a_backslash_are_matched_as_they_are(save_photo, tmp_path):
         ("path,label\n,cat\n", "line 2: the path is blank"),
         (
             "path,label\na.png,cat\nb.png,dog\n./a.png,dog\n",
-            "line 4: ./a.png is labelled 'dog', but 'cat' on line 2: keep one of them",
+            "line 4: ./a.png is labeled 'dog', but 'cat' on line 2: keep one of them",
         ),
         (
             "path,label\nb.png,cat\na.png,cat\n",
@@ -135,7 +135,7 @@ def test_indices_of_a_subset_are_those_of_the_whole(arrays, tmp_path):
             for index in ("1.5", "x", "inf", "nan")
         ],
         ("path,label\n1,cat\n", "line 1: the header has no column `index`"),
-        ("index,label\n1,cat\n1.0,dog\n", "line 3: 1.0 is labelled 'dog', but 'cat' on line 2"),
+        ("index,label\n1,cat\n1.0,dog\n", "line 3: 1.0 is labeled 'dog', but 'cat' on line 2"),
     ],
 )
 def test_wrong_indices_are_named(arrays, tmp_path, text, message):

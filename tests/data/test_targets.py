@@ -28,8 +28,8 @@ def test_labels_of_every_kind_are_numbered(y, classes, codes):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        ([-1, -1], "Example needs at least one labelled row"),
-        (["-1", "-1"], "Example needs at least one labelled row"),
+        ([-1, -1], "Example needs at least one labeled row"),
+        (["-1", "-1"], "Example needs at least one labeled row"),
         ([0.5, 1.25, -1], "Unknown label type: continuous"),
     ],
 )

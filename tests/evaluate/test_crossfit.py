@@ -147,7 +147,17 @@ def test_too_few_labels_to_hold_any_out(n_labeled):
     y = make_labels(n_labeled, 2)
     folds = deal(y, None, None, np.random.default_rng(0))
     assert held_out(folds, y, SingleLabel()) is None
-    assert len(held_out(folds, y, SingleLabel(), min_labels=1)) >= 1
+    found = held_out(folds, y, SingleLabel(), min_labels=1)
+    # Of two labels of two classes none can be predicted from the other.
+    assert (found is None) == (n_labeled == 2)
+
+
+def test_only_labels_that_can_be_predicted_decide():
+    y = np.concatenate([np.arange(60) % 2, np.arange(2, 32)])
+    folds = deal(y, None, None, np.random.default_rng(0))
+    rows = held_out(folds, y, SingleLabel())
+    assert len(rows) >= 20
+    assert (y[rows] < 2).all()
 
 
 def test_no_class_is_held_out_whole_that_has_several_labels():

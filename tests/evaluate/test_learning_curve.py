@@ -83,7 +83,7 @@ def test_representatives_are_taken_to_be_easier_and_the_interval_is_wider():
     assert 0.01 < chosen.shift < 0.03
     assert chosen.expected < random.expected - 0.01
     assert chosen.high - chosen.low > random.high - random.low
-    # Where almost all images are labelled, they are no choice.
+    # Where almost all images are labeled, they are no choice.
     everything = fitted(is_random_sample=False, unlabeled_fraction=0.01)
     assert everything.expected == pytest.approx(random.expected, abs=0.005)
 

@@ -154,7 +154,7 @@ def test_wilson_refuses_impossible_levels(level):
     ("call", "text"),
     [
         (lambda: scores(SingleLabel(), [], np.empty((0, 2))), "one-dimensional array"),
-        (lambda: scores(SingleLabel(), [0, -1], np.eye(2)), "leave out the unlabelled images"),
+        (lambda: scores(SingleLabel(), [0, -1], np.eye(2)), "leave out the unlabeled images"),
         (lambda: scores(SingleLabel(), [0], [[0.5, 0.6]]), "least value 0.5 and the sum 1.1"),
         (lambda: scores(SingleLabel(), [2], [[0.5, 0.5]]), "from 0 to 1. Got 2"),
         (lambda: scores(MultiLabel(), [[2, 0]], [[1, 0]]), "1 .present., 0 .absent."),

@@ -167,7 +167,8 @@ def test_registered_candidates_do_what_the_classifier_does(task):
     images = image_set_from_array(np.zeros((len(X), 2, 2), np.uint8))
     folds = deal_folds(y, None, 5)
     one = Problem(task, images, "extractor", X, y, n_classes=3, folds=folds, seed=5)
-    fitted = {c.name: c.fit(one) for c in make_candidates(task, candidate_names(task)[:4])}
+    names = [name for name in candidate_names(task) if name in METHODS]
+    fitted = {c.name: c.fit(one) for c in make_candidates(task, names)}
     assert list(fitted) == [row.name for row in main.choice_.table]
     assert len(one.shared) == 1
     kept = fitted[main.method_]

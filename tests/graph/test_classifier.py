@@ -9,7 +9,7 @@ from fewlabel.graph.classifier import METHODS
 
 
 def blobs(n=90, n_classes=3, n_labeled=18, seed=0, spread=1.0):
-    """Overlapping groups; of each class, at least one row is labelled if there is room."""
+    """Overlapping groups; of each class, at least one row is labeled if there is room."""
     rng = np.random.default_rng(seed)
     truth = np.arange(n) % n_classes
     X = spread * rng.normal(size=(n, 8)) + 4 * rng.normal(size=(n_classes, 8))[truth]
@@ -127,7 +127,7 @@ def test_one_class_is_refused():
 
 def test_no_label_is_refused():
     X, _, _ = blobs(n=10)
-    with pytest.raises(UsageError, match="FewLabelClassifier needs at least one labelled row"):
+    with pytest.raises(UsageError, match="FewLabelClassifier needs at least one labeled row"):
         FewLabelClassifier().fit(X, np.full(10, -1))
 
 
@@ -149,7 +149,7 @@ def test_a_class_with_one_label_beside_others():
     assert model.folds_.unseen.sum() == 1
 
 
-def test_all_rows_labelled():
+def test_all_rows_labeled():
     X, _, truth = blobs(n=45)
     model = FewLabelClassifier(random_state=0).fit(X, truth)
     check_sound(model, X, truth)
@@ -210,7 +210,7 @@ def test_groups_of_another_length():
         FewLabelClassifier().fit(X, y, groups=np.zeros(29))
 
 
-def test_the_order_of_unlabelled_rows_does_not_matter():
+def test_the_order_of_unlabeled_rows_does_not_matter():
     X, y, _ = blobs(n=60)
     order = np.concatenate([np.arange(18), 18 + np.random.default_rng(1).permutation(42)])
     model = FewLabelClassifier(alphas=(0.9,), random_state=0).fit(X, y)
@@ -280,7 +280,7 @@ def test_parameters_out_of_range(parameters, message):
 @pytest.fixture(scope="module")
 def several():
     X, y = load_digits(return_X_y=True)
-    # They come writer by writer, and the first ones would be labelled.
+    # They come writer by writer, and the first ones would be labeled.
     order = np.random.default_rng(0).permutation(len(y))
     X, y = X[order], y[order]
     Y = np.column_stack([y >= 5, y % 2 == 1, np.isin(y, [0, 6, 8, 9])]).astype(np.int8)
@@ -313,7 +313,7 @@ def test_it_is_saved_and_loaded(fitted_several, several):
     assert again.classes_.tolist() == [0, 1, 2]
 
 
-def test_unlabelled_rows_help_beside_the_labels_alone(several):
+def test_unlabeled_rows_help_beside_the_labels_alone(several):
     X, Y, few = several
     few = np.where(np.arange(len(Y))[:, None] < 60, few, -1)
     model = FewLabelClassifier(random_state=0).fit(X, few)
@@ -359,7 +359,7 @@ def test_labels_that_teach_nothing_are_named(several, column, value, text):
     assert len(model.notes_) == 1
 
 
-def test_a_single_labelled_row_cannot_be_tested(several):
+def test_a_single_labeled_row_cannot_be_tested(several):
     X, Y, _ = several
     few = np.full_like(Y, -1)
     few[0] = Y[0]

@@ -36,7 +36,7 @@ def test_no_cluster_has_a_label():
         (0.01, [-1, -1, 5, -1, -1, 6, -1, -1, -1]),
     ],
 )
-def test_the_nearest_share_of_each_cluster_is_labelled(percentile, expected):
+def test_the_nearest_share_of_each_cluster_is_labeled(percentile, expected):
     clusters = np.array([0, 0, 0, 0, 0, 1, 1, 1, 2])
     distances = np.array([0.3, 0.4, 0.1, 0.5, 0.2, 1, 2, 3, 0])
     found = spread_to_percentile(clusters, distances, np.array([5, 6, -1]), percentile)
@@ -57,7 +57,7 @@ def test_whole_clusters_take_the_label():
     np.testing.assert_array_equal(model.label_distributions_, np.eye(3)[truth])
 
 
-def test_a_percentile_leaves_the_outer_rows_unlabelled_and_keeps_given_labels():
+def test_a_percentile_leaves_the_outer_rows_unlabeled_and_keeps_given_labels():
     X, y, truth = blobs()
     model = ClusterPropagation(3, percentile=50, random_state=0).fit(X, y)
     handed = model.transduction_ >= 0
@@ -85,7 +85,7 @@ def test_a_cluster_without_labels_predicts_as_the_nearest_one_with_labels(dtype)
     y = np.array(["a", "-1", "-1", "-1", "b", "-1"], dtype=dtype)
     model = ClusterPropagation(3, random_state=0).fit(X, y)
     assert model.predict([[4.0]]).tolist() == ["a"]
-    # Nobody labelled the middle cluster, so nothing is spread there.
+    # Nobody labeled the middle cluster, so nothing is spread there.
     assert model.transduction_.tolist() == ["a", "a", "-1", "-1", "b", "b"]
 
 

@@ -16,7 +16,7 @@ deal = partial(label_folds, TASK)
 
 
 def problem(n=80, n_labeled=24, n_classes=3, seed=0):
-    """Overlapping groups, unevenly labelled."""
+    """Overlapping groups, unevenly labeled."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(n_classes, size=n)
     X = rng.normal(size=(n, 6)) + 3 * np.eye(n_classes, 6)[truth]

@@ -205,7 +205,7 @@ def test_poisson_solves_each_part_of_the_graph_for_itself():
     weights[:20, :20], weights[20:40, 20:40] = first, second
     weights[40, 41] = weights[41, 40] = 1
     # Both classes in the first part, unevenly; one in the second; none in the third; two
-    # isolated rows, of which one is labelled.
+    # isolated rows, of which one is labeled.
     labels = {0: 0, 1: 0, 2: 0, 3: 1, 25: 1, 42: 0}
     seeds = one_hot_seeds(45, labels, 2)
     u = poisson(sparse.csr_array(weights), seeds, tol=1e-6, max_iter=1_000)

@@ -80,13 +80,11 @@ def make_candidates(task: Task, names: Iterable[str] | None = None) -> tuple[Can
     chosen = known if names is None else tuple(dict.fromkeys(names))
     for name in chosen:
         if name not in known:
-            if name in REGISTRY:
-                raise UsageError(
-                    f"The method {name!r} learns {REGISTRY[name].tasks[0].name} images, and the "
-                    f"labels are {task.name}: choose one of {', '.join(known)}."
-                )
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
+            if name in REGISTRY:
+                kinds = " and ".join(kind.name for kind in REGISTRY[name].tasks)
+                hint = f" It is for {kinds} images, and the labels are {task.name}."
             raise UsageError(
                 f"The method must be one of {', '.join(known)}. Got {name!r} instead.{hint}"
             )

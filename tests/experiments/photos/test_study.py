@@ -22,7 +22,7 @@ DATA = os.environ.get("FEWLABEL_DATA")
 CONFIG = STUDY.config(Settings(quick=True))
 
 
-def test_five_per_cent_of_the_grocery_photos_are_labelled():
+def test_five_per_cent_of_the_grocery_photos_are_labeled():
     assert {row.n_labeled for row in ROWS} == {271}
     assert [row.id for row in ROWS if row.published] == [
         "fine-tuned-random", "self-training-random",
