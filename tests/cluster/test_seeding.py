@@ -17,11 +17,11 @@ def test_one_center_falls_into_each_far_cluster(monkeypatch, n_features, at_leas
         assert sorted(chosen // 100) == list(range(10))
 
 
-@pytest.mark.parametrize(("n_different", "per_row"), [(6, 50), (1, 10)])
-def test_different_rows_are_taken_before_equal_ones(n_different, per_row):
+@pytest.mark.parametrize(("n_different", "copies", "n_clusters"), [(6, 50, 6), (1, 10, 10)])
+def test_different_rows_are_taken_before_equal_ones(n_different, copies, n_clusters):
     rows = np.arange(n_different, dtype=np.float32)[:, None] / 7 + 1000
-    X = np.repeat(rows, per_row, axis=0)
+    X = np.repeat(rows, copies, axis=0)
     for seed in range(10):
-        chosen = _kmeans_plus_plus(X, max(n_different, 10), np.random.default_rng(seed))
+        chosen = _kmeans_plus_plus(X, n_clusters, np.random.default_rng(seed))
         assert len(np.unique(X[chosen])) == n_different
-        assert len(np.unique(chosen)) == max(n_different, 10)
+        assert len(np.unique(chosen)) == n_clusters
