@@ -139,7 +139,7 @@ def test_an_audit_takes_the_headline_and_the_charts(task):
     labels = Labels(y, result.classes, purpose)
     text = words(page_of(dataclasses.replace(result, labels=labels, audit=audit)))
     assert "from a random audit of 20 images 75.0 %" in text
-    assert "From the 60 labels to train on, by cross-fitting" in text
+    assert "From 60 of the labels to train on, by cross-fitting" in text
     assert "Measured on 20 images of the audit" in text
     assert "Check the accuracy on a random sample" not in text
 

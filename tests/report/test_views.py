@@ -23,10 +23,10 @@ from .examples import SEVERAL, TASKS, candidates, curve, fit_result
 @pytest.mark.parametrize(
     ("graph", "supervised", "chosen", "sentence"),
     [
-        (0.8, 0.7, "graph", "Yes: they add 10.0 points of accuracy."),
+        (0.8, 0.7, "graph", "Yes: they add 10.0 points."),
         (
             0.72, 0.7, "graph",
-            "Yes: they add 2.0 points of accuracy. That may be luck: it is within two standard "
+            "Yes: they add 2.0 points. That may be luck: it is within two standard "
             "errors.",
         ),
         (

@@ -148,7 +148,7 @@ def _head(result: FitResult, images: ImageSet, how: str, *, several: bool) -> Vi
         span = f"{_percent(estimate.low)} – {_percent(estimate.high)}"
         lines += [
             audit.note,
-            f"From the {estimate.n:,} labels to train on, {how}: {_percent(estimate.value)} "
+            f"From {estimate.n:,} of the labels to train on, {how}: {_percent(estimate.value)} "
             f"({span}).",
         ]
     unsure = int(((result.confidence < 0.5) & (result.origin != "label")).sum())

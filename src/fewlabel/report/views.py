@@ -62,7 +62,7 @@ def _verdict(baseline: CandidateScore, rival: CandidateScore, gain: float) -> st
     if abs(gain) < 0.05:
         text = "No: with and without them, the accuracy is the same."
     elif gain > 0:
-        text = f"Yes: they add {gain:.1f} points of accuracy."
+        text = f"Yes: they add {gain:.1f} points."
     else:
         text = f"No: the supervised baseline, trained without them, wins by {-gain:.1f} points."
     # The errors are of the difference from the most accurate, which has none itself.
