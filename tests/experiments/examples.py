@@ -42,10 +42,14 @@ class Coin(protocol.Study):
         super().__init__("coin", "A coin", folder)
         self.computed = []
         self.opened = []
+        # Row and seed at which a run is interrupted.
+        self.fail_at = None
 
     def rows(self, config):
         def row(name, published, accuracy, **more):
             def compute(session):
+                if self.fail_at == (name, session.seed):
+                    raise KeyboardInterrupt
                 self.computed.append((name, session.seed))
                 session.work.get("coin", lambda: "a coin")
                 return protocol.Outcome(accuracy + 0.02 * session.seed, {"flips": 10.0})
