@@ -166,7 +166,7 @@ def held_out(
     """
     code = task.stratify(np.asarray(y))
     n, least = len(folds.labeled), max(min_labels, int(min_fraction * len(folds.labeled)))
-    # A class with a single label cannot be recognized without it, by whatever method.
+    # A class with one label cannot be recognized without it, by whatever method.
     unseen = folds.labeled[folds.unseen]
     parts = [np.setdiff1d(held, unseen) for _, held in folds.folds]
     counts = np.stack([np.bincount(code[held], minlength=code.max() + 1) for held in parts])

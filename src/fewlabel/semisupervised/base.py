@@ -125,14 +125,14 @@ def _check_inputs(
 
 
 def _check_takes(task: Task, models: Sequence[Any], who: str) -> None:
-    """Name the task to models that ask for it; raise if one cannot learn single labels of a row."""
+    """Name the task to models that ask for it; raise if one cannot leave out labels of a row."""
     for model in models:
         if "task" in model.get_params(deep=False):
             model.set_params(task=model.task or task)
             continue
         fit = getattr(model, "fit_soft", None)
         takes_masks = fit is not None and "mask" in inspect.signature(fit).parameters
-        if isinstance(task, MultiLabel) and not takes_masks:
+        if not task.exclusive and not takes_masks:
             raise UsageError(
                 f"{who} was given {type(model).__name__} and a table of several labels: give a "
                 "NetworkClassifier."

@@ -243,7 +243,7 @@ class SelfTraining(SemiSupervisedClassifier):
         return _SelfTrack(name, self, self._template(self.task_), self.task_, y, held, models)
 
     def _template(self, task: Task) -> Any:
-        default = {"single-label": LogisticRegression(max_iter=200)}.get(task.name, _Logistic())
+        default = LogisticRegression(max_iter=200) if task.exclusive else _Logistic()
         template = clone(default if self.estimator is None else self.estimator)
         _check_takes(task, [template], "SelfTraining")
         if self.start_epoch is None:
