@@ -1,7 +1,7 @@
 import pytest
 import typer
 
-from fewlabel.cli.choices import METHODS, STRATEGIES, Choices
+from fewlabel.cli.choices import METHODS, STRATEGIES, Choices, _declared_methods
 
 
 def _never():
@@ -25,3 +25,11 @@ def test_a_name_is_looked_up():
 def test_the_registries_hold_the_defaults():
     for choices in (METHODS, STRATEGIES):
         assert choices.rows()[0][0] == choices.default
+
+
+def test_the_methods_that_the_source_declares_are_those_that_are_registered():
+    import fewlabel.pipeline  # noqa: F401
+
+    declared = [("auto", METHODS.rows()[0][1]), *_declared_methods()]
+    built_in = [row for row in METHODS.rows() if row[0] != "class-means"]
+    assert declared == built_in
