@@ -46,8 +46,8 @@ def test_networks_that_were_asked_for_are_trained_and_tested_on_held_out_labels(
 
 def test_summary_and_choice_name_the_same_figures(network):
     table = {row.name: row.accuracy for row in network.choice.table}
-    assert network.estimate.value == pytest.approx(table["graph-distillation"], abs=0.07)
-    assert network.supervised_accuracy == pytest.approx(table["supervised"], abs=0.07)
+    assert network.estimate.value == pytest.approx(table["graph-distillation"])
+    assert network.supervised_accuracy == pytest.approx(table["supervised"])
 
 
 def test_an_interrupted_fit_trains_no_finished_network_again(network, example, monkeypatch):
@@ -71,7 +71,8 @@ def test_a_run_of_networks_is_saved_whole(network, example, tmp_path):
     run = load_run(out)
     unlabeled = network.origin != "label"
     again = run.predict(example.images)
-    assert np.abs(again.proba - network.proba)[unlabeled].mean() < 0.05
+    same = run.task.correct(network.predicted[unlabeled], again.proba[unlabeled])
+    assert same.mean() > 0.95
     predicted = run.predict(example.new)
     assert run.task.correct(example.new_truth.y, predicted.proba).mean() > 0.7
     methods = pyarrow.parquet.read_table(out / "ledger.parquet").to_pydict()["method"]
@@ -128,7 +129,7 @@ def test_experts_leave_their_rounds_and_their_ledger_in_the_run_folder(digits, t
     (votes,) = training["votes"]
     assert votes["round"] == max(kept, 1)
     # Most of the labels that no expert was trained on get the vote of the expert of their class.
-    assert np.trace(votes["counts"]) > 0.5 * votes["n_images"] > 0
+    assert np.trace(votes["counts"]) > 0.7 * votes["n_images"] > 0
     page = (folder / "report.html").read_text()
     assert f"Votes of the experts of round {max(kept, 1)}" in page
     assert "Pseudo-labels by class." in page

@@ -42,7 +42,9 @@ def test_the_rounds_add_up(model, few):
 def test_the_ledger_holds_the_rounds_that_were_kept_and_no_later_one(few, monkeypatch):
     X, y, _, _ = few
     # The first round counts as the best: the second one is tried and not kept.
-    monkeypatch.setattr(rounds, "_best_round", lambda task, y, by_round: min(1, len(by_round) - 1))
+    monkeypatch.setattr(
+        rounds, "_best_round", lambda task, y, by_round, n_se: min(1, len(by_round) - 1)
+    )
     model = BinaryExperts(NETWORK, **QUICK).fit(X, y)
     assert len(model.rounds_) == 3
     assert model.rounds_[2].n_new > 0

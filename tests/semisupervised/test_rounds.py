@@ -115,7 +115,9 @@ def test_of_rounds_as_accurate_within_the_error_the_least_loss_is_kept():
     # One more is right, and many are nearly wrong.
     sure[0] = sure[0, ::-1]
     timid[::2] = np.where(np.eye(2)[y[::2]] > 0, 0.51, 0.49)
-    assert _best_round(SingleLabel(), y, [timid, sure]) == 1
-    assert _best_round(SingleLabel(), y, [sure, sure]) == 0
+    assert _best_round(SingleLabel(), y, [timid, sure], 1.0) == 1
+    # Without that margin the more accurate one is.
+    assert _best_round(SingleLabel(), y, [timid, sure], 0.0) == 0
+    assert _best_round(SingleLabel(), y, [sure, sure], 1.0) == 0
     several = MultiLabel()
-    assert _best_round(several, np.eye(2, dtype=int)[y], [1 - timid, timid]) == 1
+    assert _best_round(several, np.eye(2, dtype=int)[y], [1 - timid, timid], 1.0) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from fewlabel.data import MultiLabel, SingleLabel, labels_from_truth, load_images
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import Problem, held_out
+from fewlabel.evaluate import Problem, calibrate_apart, held_out
 from fewlabel.features.extract import Features
 from fewlabel.features.pixels import Pixels
 from fewlabel.graph import FewLabelClassifier
@@ -78,7 +78,9 @@ def kept(digits, features, task):
 def test_it_predicts_images_that_it_never_saw(kept, digits, task):
     rows = kept.fitted.extractor.transform(digits[1])
     proba = kept.fitted.predict_proba(rows)
-    assert task.correct(labels_of(digits[1], task), proba).mean() > 0.9
+    # Both of two labels must be right where there are two.
+    least = 0.92 if task == SingleLabel() else 0.9
+    assert task.correct(labels_of(digits[1], task), proba).mean() > least
 
 
 def test_a_fifth_of_the_labels_decides(kept, digits, features, task):
@@ -87,10 +89,9 @@ def test_a_fifth_of_the_labels_decides(kept, digits, features, task):
     assert kept.tested.tolist() == held.tolist()
     assert len(held) >= 0.2 * 180 - 1
     scores = {row.name: row.accuracy for row in kept.choice.table}
-    calibrated = task.calibrate(y[held], kept.oof_proba).apply(kept.oof_proba)
-    assert scores[kept.fitted.name] == pytest.approx(
-        task.correct(y[held], calibrated).mean(), abs=0.06
-    )
+    calibrated = calibrate_apart(task, y[held], kept.oof_proba, kept.part)
+    expected = task.correct(y[held], calibrated).mean()
+    assert scores[kept.fitted.name] == pytest.approx(expected)
     assert {"supervised", main.method_} <= set(scores)
     assert len(kept.baseline) == len(kept.part) == len(held)
 

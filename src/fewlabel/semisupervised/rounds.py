@@ -165,7 +165,12 @@ class _Outcome:
 
 
 def run_rounds(
-    tracks: Sequence[_Track], *, max_rounds: int, patience: int | None = None, leave: Any = ()
+    tracks: Sequence[_Track],
+    *,
+    max_rounds: int,
+    patience: int | None = None,
+    n_se: float = 0.0,
+    leave: Any = (),
 ) -> _Outcome:
     """Run tracks in step, such as folds, until held-out labels gain no more; choose a round.
 
@@ -177,6 +182,9 @@ def run_rounds(
         Most rounds behind the one without pseudo-labels.
     patience : int, optional
         Rounds that do no better after which to stop; by default none is too many.
+    n_se : float
+        Rounds within so many standard errors of the most accurate one count as nearly equal, and
+        the one of the least log loss is kept among them.
     leave : array-like of int
         Held-out rows that no round could predict: they are not counted.
 
@@ -206,7 +214,7 @@ def run_rounds(
             best = number
             continue
         scored = y[held[order][counted]]
-        best = _best_round(task, scored, [proba[counted] for proba in by_round])
+        best = _best_round(task, scored, [proba[counted] for proba in by_round], n_se)
         if patience is not None and number - best >= patience:
             break
     accuracy = [
@@ -217,12 +225,13 @@ def run_rounds(
     return _Outcome(best, np.array(accuracy), by_round[best].astype(np.float64))
 
 
-def _best_round(task: Task, y: np.ndarray, by_round: Sequence[np.ndarray]) -> int:
-    """Return the round that predicts held-out labels best."""
+def _best_round(task: Task, y: np.ndarray, by_round: Sequence[np.ndarray], n_se: float) -> int:
+    """Return the round that predicts held-out labels best; of equally accurate ones the first."""
     if len(by_round) == 1:
         return 0
     named = {str(number): proba for number, proba in enumerate(by_round)}
-    return int(choose_candidate(task, y, named).name)
+    prefer = () if n_se else tuple(named)
+    return int(choose_candidate(task, y, named, prefer=prefer, n_se=n_se).name)
 
 
 def _notes(rounds: Sequence[Round], best: int, nothing: str) -> list[str]:

@@ -256,7 +256,7 @@ class TeacherStudent(SemiSupervisedClassifier):
         )
         track = _TeacherTrack(self, y, members, student)
         track.bag()
-        chosen = run_rounds([track], max_rounds=self.max_rounds)
+        chosen = run_rounds([track], max_rounds=self.max_rounds, n_se=1.0)
         self._keep(track, chosen)
         self.student_ = track.finish(self.n_rounds_)
         # The rows of the training are the caller's; only the models stay.
