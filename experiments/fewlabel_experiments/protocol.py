@@ -112,7 +112,7 @@ class Study(ABC):
 
     @cached_property
     def published(self) -> dict[str, Published]:
-        """Published figures by the name of their row; none where claims were published."""
+        """Published figures by the name of their row; none where only words were published."""
         with (self.folder / "published.csv").open(encoding="utf-8", newline="") as file:
             return {
                 line["row"]: Published(

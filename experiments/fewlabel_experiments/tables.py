@@ -13,7 +13,7 @@ HEADINGS = (
 )  # fmt: skip
 GOALS = ("what is to be reached", "setting", "model", "measure", "goal", "ours", "reached")
 COSTS = ("setting", "model", "seconds", "shared s", "peak MB", "right labels %", "trained on")
-BEYOND = ("labels", "fewlabel's default %", "labels alone %", "seconds")
+BEYOND = ("labels", "fewlabel's default %", "supervised baseline %", "seconds")
 NONE = "–"
 
 Cells = list[tuple[str, ...]]
@@ -92,15 +92,15 @@ def measures(summaries: Sequence[RowSummary], names: Mapping[str, str]) -> Cells
 
 
 def beyond(summaries: Sequence[RowSummary]) -> Cells:
-    """Return cells under ``BEYOND``: fewlabel's default beside a model of the labels alone."""
+    """Return cells under ``BEYOND``: fewlabel's default beside the supervised baseline."""
     lines: Cells = []
     for s in summaries:
         if not s.row.beyond:
             continue
-        alone = s.extra.get("labels_alone")
+        baseline = s.extra.get("supervised_baseline")
         seconds = NONE if s.mean is None else f"{s.seconds + s.shared_seconds:.0f}"
-        alone_cell = NONE if alone is None else f"{100 * alone:.1f}"
-        lines.append((f"{s.row.n_labeled:,}", spread(s), alone_cell, seconds))
+        cell = NONE if baseline is None else f"{100 * baseline:.1f}"
+        lines.append((f"{s.row.n_labeled:,}", spread(s), cell, seconds))
     return lines
 
 

@@ -38,7 +38,7 @@ def test_other_data_are_not_compared_with_what_was_published(coin, monkeypatch):
 def test_ours_csv_holds_all_that_the_tables_need(coin):
     rows = coin.rows({})
     runs = [record("one", seed, 0.5 + 0.01 * seed, commit=f"c{seed}") for seed in (0, 1)]
-    runs.append(record("default-100", 0, 0.9, extra={"labels_alone": 0.8}))
+    runs.append(record("default-100", 0, 0.9, extra={"supervised_baseline": 0.8}))
     before = summary.summarize(coin, rows, runs)
     summary.write_ours(coin.folder / "ours.csv", before)
     after = summary.read_ours(coin, rows)
@@ -54,7 +54,7 @@ def test_shared_work_is_counted_once_a_seed():
 
 def test_the_table_sets_published_beside_ours_and_the_default(coin):
     runs = [record("one", seed, 0.5 + 0.01 * seed) for seed in (0, 1)]
-    runs.append(record("default-100", 0, 0.9, extra={"labels_alone": 0.8}))
+    runs.append(record("default-100", 0, 0.9, extra={"supervised_baseline": 0.8}))
     summaries = summary.summarize(coin, coin.rows({}), runs)
     assert tables.comparison(summaries) == [
         ("setting one", "coin", "100", "50", "49.5", "50.5 ± 0.7", "yes", "+0.5", "90.0"),

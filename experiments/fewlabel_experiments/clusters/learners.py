@@ -88,7 +88,7 @@ def default(session: ClusterSession, name: str, n_labeled: int) -> Outcome:
     )
     outcome = Outcome(
         accuracy_score(session.y_test, kept),
-        {"labels_alone": accuracy_score(session.y_test, baseline)},
+        {"supervised_baseline": accuracy_score(session.y_test, baseline)},
     )
     about = {"row": name, "seed": seed, "accuracy": outcome.accuracy, "extra": outcome.extra}
     session.models.save(saved, RUN, (result, train), **about)

@@ -79,7 +79,7 @@ def add_noise(ink: Floats, noise: ComboNoise, rng: np.random.Generator) -> NDArr
 
 
 def _thicken(ink: Floats, by: NDArray[np.float64]) -> Floats:
-    """Go part of the way to the ink that is a pixel wider, or thinner, on each side."""
+    """Blend with the ink that is a pixel wider, or thinner, on each side."""
     around = np.pad(ink, ((0, 0), (1, 1), (1, 1)))
     crossed = [
         around[:, 1:-1, 1:-1],

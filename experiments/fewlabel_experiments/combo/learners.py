@@ -21,12 +21,12 @@ SUBMISSION = "submission.csv"
 
 
 def alone(session: ComboSession, recipe: Recipe) -> Outcome:
-    """Train one network on the labels alone."""
+    """Train one network on the given labels."""
     return _tested(session, recipe, session.alone(recipe).predict_proba)[0]
 
 
 def untaught(session: ComboSession, recipe: Recipe, name: str) -> Outcome:
-    """Return the network that a teacher trains on the labels alone, as its students' rival."""
+    """Return the network that a teacher trains on the given labels, as its students' rival."""
     return _tested(session, recipe, session.taught(name, recipe, 0).predict_proba)[0]
 
 

@@ -12,7 +12,7 @@ from .recipes import ABLATION
 
 Learn = Callable[..., Outcome]
 
-_ALONE = "labels alone"
+_BASELINE = "supervised baseline"
 _PREPARED = "preprocessing"
 _COPIED = "preprocessing, changed copies"
 _UNLABELED = "preprocessing, changed copies, unlabeled images"
@@ -32,9 +32,9 @@ class Line:
 
 
 LINES = (
-    Line("cnn", _ALONE, _OWN, "plain", alone),
-    Line("residual", f"{_ALONE}, mild changes", "own residual network", "residual", alone),
-    Line("resnet50", f"{_ALONE}, one pass", "ResNet-50", "resnet50", alone),
+    Line("cnn", _BASELINE, _OWN, "plain", alone),
+    Line("residual", f"{_BASELINE}, mild changes", "own residual network", "residual", alone),
+    Line("resnet50", f"{_BASELINE}, one pass", "ResNet-50", "resnet50", alone),
     Line("prepared", _PREPARED, _OWN, "prepared", alone),
     Line("flips", f"{_COPIED} as published", _OWN, "flips", alone),
     Line("no-flips", f"{_COPIED} without flips", _OWN, "no-flips", alone),

@@ -123,7 +123,7 @@ class Preprocessed:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many images went which way, by the names of `HOWS`."""
+        """How many images each of `HOWS` found the characters of, by name."""
         counts = np.bincount(self.how, minlength=len(HOWS)).tolist()
         return dict(zip(HOWS, counts, strict=True))
 

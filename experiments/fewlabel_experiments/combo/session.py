@@ -101,7 +101,7 @@ class ComboSession(Session):
         )
 
     def alone(self, recipe: Recipe) -> NetworkClassifier:
-        """Train one network on the labels alone."""
+        """Train one network on the given labels."""
         images, targets = self.training_set(recipe)
         network = self.network(recipe.network, recipe)
         return network.set_params(progress=self.progress).fit(images, targets)

@@ -22,7 +22,7 @@ from .session import ExpertsSession, Task
 
 
 def supervised(session: ExpertsSession, task: Task) -> Outcome:
-    """Train the multi-class network on the labels alone."""
+    """Train the multi-class network on the given labels: the supervised baseline."""
     meter = Meter()
     model = _multiclass(session, task, meter)
     pseudo = _by_network(model, task, meter, threshold=2.0)

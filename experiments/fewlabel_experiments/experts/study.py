@@ -13,7 +13,7 @@ from . import drawing, learners
 from .session import ExpertsSession, Task
 
 METHODS: dict[str, tuple[str, Callable[[Any, Task], Outcome]]] = {
-    "supervised": ("labels alone", learners.supervised),
+    "supervised": ("supervised baseline", learners.supervised),
     "ova": ("one-versus-all", partial(learners.one_versus_all, sampling="plain")),
     "ova-over": (
         "one-versus-all, over-sampling",

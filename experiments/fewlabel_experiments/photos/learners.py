@@ -104,14 +104,14 @@ def _fitted(session: PhotoSession, how: str, settings: FitSettings) -> Outcome:
     if result.n_networks:
         test_rows = result.model.extractor.transform(session.test, progress=session.progress)
     else:
-        alone = result.model.widen(result.baseline.predict_proba(test_rows)).argmax(axis=1)
-        extra["labels_alone"] = accuracy_score(session.y_test, alone)
+        baseline = result.model.widen(result.baseline.predict_proba(test_rows)).argmax(axis=1)
+        extra["supervised_baseline"] = accuracy_score(session.y_test, baseline)
     reached = result.model.widen(result.model.fitted.predict_proba(test_rows)).argmax(axis=1)
     return Outcome(accuracy_score(session.y_test, reached), extra)
 
 
 def _fine_tuned(session: PhotoSession, how: str) -> FineTuning:
-    """Fine-tune on the labels alone, once: self-training goes on from there."""
+    """Fine-tune on the given labels, once: self-training goes on from there."""
     y = session.labels(how).y
 
     def train() -> FineTuning:

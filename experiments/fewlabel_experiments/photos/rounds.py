@@ -29,7 +29,7 @@ class SelfTrained:
     # (K,): classes that are labeled; labels of the ledger are positions in them
     classes: np.ndarray
     ledger: PseudoLabelLedger  # every pseudo-label, with its round and perhaps its revocation
-    # What each round accepted and revoked; the first is training on the labels alone
+    # What each round accepted and revoked; the first is training on the given labels
     records: list[Round]
     n_unlabeled: int  # photos without a label
 

@@ -26,7 +26,7 @@ from .food11 import load_food11
 
 GROCERY = "grocery"
 RANDOM, SELECTED = "random", "selected"
-"""The two ways to choose which photos are labeled."""
+"""How the labeled photos are chosen."""
 
 _EVALUATION = "evaluation/"
 _FEWEST_PHOTOS = 40
