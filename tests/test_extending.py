@@ -10,7 +10,8 @@ import pytest
 from fewlabel.cli import bench
 from fewlabel.cluster import strategies
 from fewlabel.evaluate import registry
-from fewlabel.runs.folder import load_run, save_run
+from fewlabel.runs.folder import save_run
+from fewlabel.runs.model import load_run
 from tests.cli.conftest import cli, draw
 
 PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "add-a-method.md"

@@ -10,7 +10,8 @@ import pytest
 from fewlabel.data import SingleLabel, image_set_from_array
 from fewlabel.nets import NetworkClassifier
 from fewlabel.pipeline import fit_images
-from fewlabel.runs.folder import load_run, save_run
+from fewlabel.runs.folder import save_run
+from fewlabel.runs.model import load_run
 from fewlabel.semisupervised import network_budget
 from fewlabel.semisupervised.network_inputs import NetworkSettings, pool_copies
 from fewlabel.semisupervised.one_vs_rest import load_experts

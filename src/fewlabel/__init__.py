@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from fewlabel.graph import ClusterPropagation, FewLabelClassifier, GraphPropagation
     from fewlabel.nets import NetworkClassifier
     from fewlabel.pipeline import FitSettings, extract_features, fit_images, select_images
-    from fewlabel.runs.folder import evaluate_run, load_run, save_run
+    from fewlabel.runs.folder import evaluate_run, save_run
+    from fewlabel.runs.model import load_run
     from fewlabel.semisupervised import BinaryExperts, SelfTraining, TeacherStudent
 
 __version__ = "0.2.0"
@@ -44,7 +45,7 @@ _HOME = {
     "extract_features": "pipeline",
     "fit_images": "pipeline",
     "load_images": "data",
-    "load_run": "runs.folder",
+    "load_run": "runs.model",
     "nearest_neighbors": "cluster.neighbors",
     "read_labels": "data",
     "save_run": "runs.folder",

@@ -20,6 +20,8 @@ def test_figures_are_printed_and_the_report_is_written(run_cli, world, tmp_path)
     assert "leer.png" in result.stderr
     assert world.metric in out.read_text("utf-8").lower()
     refused(run_cli(*arguments, "--out", out), "another report")
+    known = run_cli(*arguments[:-1], world.labels)
+    assert "warning: The model was trained on 40 of these 40 images" in known.stderr
     found = json.loads(run_cli(*arguments, "--json").stdout)
     assert found["metric"] == world.metric
     assert found["n"] == 50

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from fewlabel.evaluate import estimate_accuracy
-from fewlabel.model import Model, Prediction
+from fewlabel.model import Model
 from fewlabel.report.evaluation import render_evaluation
 from fewlabel.report.scored import Scored
 
 from .examples import ONE, SEVERAL, images, scored, words
 
 
-def evaluation_page(task=ONE, one=None, pictures=None, classes=None, expected=None):
+def evaluation_page(task=ONE, one=None, pictures=None, classes=None, expected=None, warnings=()):
     one = one or scored(task, n=90)
     names = tuple(classes or (f"class {k}" for k in range(one.proba.shape[1])))
     meta = {} if expected is None else {"estimate": expected.to_dict()}
@@ -21,8 +21,9 @@ def evaluation_page(task=ONE, one=None, pictures=None, classes=None, expected=No
     return render_evaluation(
         Model(task, None, None, task.calibration(), names, range(len(names)), meta),
         pictures,
-        one.y,
-        Prediction(task, one.proba, names, {"features": 1.0}),
+        one,
+        seconds={"features": 1.0},
+        warnings=warnings,
         command="fewlabel evaluate run",
         created="2025-01-31T12:00",
     )

@@ -162,6 +162,22 @@ def test_the_learning_curve_or_why_there_is_none():
 
 
 @pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize(
+    ("source", "options"),
+    [
+        ("my table.csv", "--labels 'my table.csv' --out more.csv"),
+        ("old/more.csv", "--labels old/more.csv --out still-more.csv"),
+        ("folders", "--labels folders --out more.csv"),
+    ],
+)
+def test_the_next_steps_name_the_table_of_labels(source, options):
+    result = fit_result()
+    labels = dataclasses.replace(result.labels, source=source)
+    text = words(page_of(dataclasses.replace(result, labels=labels)))
+    assert text.count(options) == 2
+
+
+@pytest.mark.usefixtures("no_figures")
 def test_the_bars_of_candidates_are_as_long_as_they_were_chosen_by():
     for n_se, text in ((1.0, "one standard error"), (2.0, "two standard errors")):
         assert f"({text} of the difference)" in page_of(fit_result(choice=candidates(n_se=n_se)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -103,6 +104,23 @@ def test_the_learning_curve_shows_now_and_twice_the_labels():
     assert f"2× {100 * found.expected:.1f} %" in texts(svg)
     assert {"25", "50", "100", "200"} <= set(texts(svg))
     assert "with 200 labels" in svg
+
+
+def test_no_axis_of_fractions_goes_beyond_all_or_nothing():
+    right, one = np.array([1.0]), np.array([1.0])
+    drawings = [
+        _reliability_figure(ReliabilityCurve(one, right, one), (right, right), one),
+        _coverage_figure(CoverageCurve(one, right, one), (right, right), (1.0, 1.0)),
+        _candidates_figure(candidates(1.0, 0.999).table, "supervised", 2.0, "accuracy"),
+        _candidates_figure(candidates(0.0, 0.001).table, "supervised", 2.0, "accuracy"),
+        _confidence_figure([("model", one)]),
+        _learning_figure(curve(shares=(1, 1, 1, 1))),
+        _learning_figure(curve(shares=(0, 0, 0, 0))),
+    ]
+    for svg in drawings:
+        shown = [float(text[:-2]) for text in texts(svg) if re.fullmatch(r"-?[\d.]+ %", text or "")]
+        assert shown
+        assert all(0 <= value <= 100 for value in shown)
 
 
 @pytest.mark.parametrize("shares", [(1, 1, 1, 1), (0, 0, 0, 0), (0.9, 0.5, 0.9, 0.5)])

@@ -7,7 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fewlabel.fit_result import FitSettings
 from fewlabel.report.views import (
+    _candidates_view,
     _confidence_view,
     _duel,
     _learning_view,
@@ -17,7 +19,7 @@ from fewlabel.report.views import (
 )
 from fewlabel.semisupervised.history import TrainingHistory
 
-from .examples import SEVERAL, TASKS, candidates, curve, fit_result
+from .examples import ONE, SEVERAL, TASKS, candidates, curve, fit_result
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,23 @@ def test_the_baseline_is_compared_with_its_best_rival():
     assert _duel(fit_result(choice=table))["rows"][0]["value"] == 0.65
     alone = dataclasses.replace(choice, table=(baseline,))
     assert _duel(fit_result(choice=alone)) is None
+
+
+@pytest.mark.parametrize(
+    ("task", "first", "method", "rule"),
+    [
+        (ONE, "graph", "auto", "Among those, the one that does best as a rule"),
+        (SEVERAL, "graph", "auto", "Among those, the one with the least log loss is kept."),
+        (ONE, "self-training", "auto", "Among those, a network is kept."),
+        (ONE, "graph", "graph", "The method graph was asked for."),
+    ],
+)
+def test_the_rule_of_the_choice_is_the_one_that_was_used(task, first, method, rule):
+    choice = candidates()
+    table = (dataclasses.replace(choice.table[0], name=first), choice.table[1])
+    choice = dataclasses.replace(choice, table=table, name=first)
+    result = fit_result(task, choice=choice, settings=FitSettings(method=method))
+    assert rule in _candidates_view(result, "accuracy")["caption"]
 
 
 @pytest.mark.parametrize("n_accepted", [0, 40])

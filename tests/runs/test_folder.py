@@ -6,7 +6,8 @@ import pytest
 
 from fewlabel.data import Labels
 from fewlabel.errors import LabelError, RunFolderError
-from fewlabel.runs.folder import evaluate_run, load_run, save_run
+from fewlabel.runs.folder import evaluate_run, save_run
+from fewlabel.runs.model import load_run
 
 
 def test_the_folder_is_whole(run, fitted):
@@ -31,7 +32,7 @@ def test_an_existing_run_is_kept_without_force(run, fitted, example):
 def test_evaluation_measures_images_and_classes(run, example):
     model, truth = load_run(run), example.new_truth
     found = evaluate_run(model, example.new, truth)
-    metrics = found.to_dict()
+    metrics = found.metrics
     json.dumps(metrics, allow_nan=False)
     right = model.task.correct(truth.y, model.predict(example.new).proba)
     assert metrics["metric"] == model.task.metric
@@ -48,11 +49,30 @@ def test_evaluation_leaves_out_what_is_not_known(run, example):
     y = truth.task.without(truth.y, np.arange(30))
     if y.ndim == 2:
         y[:, 0] = -1
-    metrics = evaluate_run(load_run(run), example.new, Labels(y, truth.classes)).to_dict()
+    metrics = evaluate_run(load_run(run), example.new, Labels(y, truth.classes)).metrics
     assert metrics["n"] == len(example.new) - 30
     if y.ndim == 2:
         assert metrics["per_class"][0]["known"] == 0
         assert metrics["per_class"][0]["average_precision"] is None
+
+
+def test_evaluation_counts_the_images_that_were_trained_on(run, example):
+    model, truth = load_run(run), example.truth
+    found = evaluate_run(model, example.images, truth)
+    metrics, page = found.metrics, re.sub(r"<[^>]*>", " ", found.report_html)
+    n, n_others = metrics["n_trained_on"], len(example.images) - metrics["n_trained_on"]
+    assert n == 80
+    right = truth.task.correct(truth.y, model.predict(example.images).proba)[80:]
+    assert metrics["unseen"]["value"] == pytest.approx(right.mean())
+    (warning,) = metrics["warnings"]
+    assert f"on 80 of these {80 + n_others} images: on the {n_others} others its" in warning
+    assert warning.split(":")[0] in page
+    # By content: new images have the same names.
+    assert evaluate_run(model, example.new, example.new_truth).metrics["n_trained_on"] == 0
+    only = evaluate_run(model, example.images, example.labels).metrics
+    assert (only["unseen"], only["warnings"]) == (
+        None, ["The model was trained on 80 of these 80 images: use others."],
+    )  # fmt: skip
 
 
 def test_evaluation_needs_labels_that_the_model_knows(run, example):

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from fewlabel.errors import ModelFormatError, RunFolderError
-from fewlabel.runs.model import load_run, save_model
+from fewlabel.runs.model import _save_model, load_run
 
 
 @pytest.mark.parametrize("method", ["graph", "blend", "supervised"])
 def test_a_saved_model_predicts_as_the_fitted_one(example, method, tmp_path):
     result = example.fit(method=method)
-    save_model(result, example.images, tmp_path / "model")
+    _save_model(result, example.images, tmp_path / "model")
     expected = result.model.predict(example.new).proba
     np.testing.assert_allclose(load_run(tmp_path).predict(example.new).proba, expected, atol=1e-5)
 

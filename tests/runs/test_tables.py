@@ -3,7 +3,7 @@ import csv
 import numpy as np
 import pyarrow.parquet
 
-from fewlabel.runs.tables import keep_rounds
+from fewlabel.runs.tables import _keep_rounds
 
 
 def test_predictions_have_a_row_an_image(run, fitted, example):
@@ -31,11 +31,11 @@ def test_the_ledger_revokes_what_the_model_does_not_share(run, fitted, example):
 
 
 def test_the_networks_of_every_round_are_kept(tmp_path):
-    keep_rounds(None, "experts", tmp_path)
+    _keep_rounds(None, "experts", tmp_path)
     training = tmp_path / "training"
     (training / "rounds" / "experts" / "round-0").mkdir(parents=True)
     (training / "rounds" / "experts" / "round-0" / "a.safetensors").touch()
     (training / "rounds" / "experts" / "round-0" / "b.training.safetensors").touch()
-    keep_rounds(training, "experts", tmp_path / "run")
+    _keep_rounds(training, "experts", tmp_path / "run")
     kept = [path.name for path in (tmp_path / "run" / "rounds" / "round-0").iterdir()]
     assert kept == ["a.safetensors"]

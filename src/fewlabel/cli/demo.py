@@ -64,7 +64,8 @@ def demo(
     from fewlabel.runs.demo import run_demo
 
     with ProgressBars(enabled=not as_json) as progress, atomic_folder(out, force=force) as folder:
-        found = run_demo(folder, budget, seed=seed, command=command_of(ctx), progress=progress)
+        command = command_of(ctx)
+        found = run_demo(folder, budget, seed=seed, command=command, out=out, progress=progress)
         found["seconds"] = time.perf_counter() - start
         # The version marks the folder as one that --force may replace.
         marked = {"fewlabel_version": __version__, **found}

@@ -16,6 +16,7 @@ from fewlabel.cli.console import (
     scores_text,
     show,
     show_table,
+    show_warnings,
 )
 from fewlabel.cli.failures import command_of
 from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_run, open_truth
@@ -26,7 +27,8 @@ HELP = """Measure a model on images whose labels are known.
 Prints the accuracy with its 95 % interval, F1, mean average precision, log loss and calibration
 error, and how well each class is recognized. Where an image may have several labels, it is right
 if all of them are, and the accuracy is called exact match. Images that the table leaves blank are
-left out. Use images that were not labeled for `fewlabel fit`; those would flatter the model.
+left out. Use images that were not labeled for `fewlabel fit`: those flatter the model. Where there
+are some all the same, the accuracy on the others is printed beside.
 
 \b
 Examples:
@@ -66,7 +68,8 @@ def evaluate(
         evaluation = evaluate_run(
             model, image_set, truth, command=command_of(ctx), progress=progress
         )
-    found = evaluation.to_dict()
+    found = evaluation.metrics
+    show_warnings(found["warnings"])
     if out is not None:
         with atomic_file(out) as temporary:
             temporary.write_text(evaluation.report_html, encoding="utf-8")
@@ -77,6 +80,8 @@ def evaluate(
 def _print(found: dict[str, Any]) -> None:
     measured = {end: found[f"accuracy_{end}"] for end in ("low", "high")}
     rows = [(found["metric"], *interval_cells({"value": found["accuracy"], **measured}))]
+    if found["n_trained_on"] and found["unseen"]:
+        rows.append(("on images not trained on", *interval_cells(found["unseen"])))
     if found["expected"] is not None:
         rows.append(("expected by fit", *interval_cells(found["expected"])))
     show_table((f"{found['n']:,} images", "", "95 % interval"), rows, right=(1,))

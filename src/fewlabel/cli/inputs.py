@@ -27,7 +27,7 @@ def open_images(source: str, progress: ProgressBars, *, white_level: int | None 
 
 def open_run(run: str, source: str, progress: ProgressBars) -> tuple[Model, ImageSet]:
     """Return the model of a run and images for it; print which files cannot be read."""
-    from fewlabel.runs.folder import load_run
+    from fewlabel.runs.model import load_run
 
     model = load_run(run)
     images = open_images(source, progress, white_level=model.white_level)

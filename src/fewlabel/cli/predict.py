@@ -32,7 +32,7 @@ def predict(
 ) -> None:
     """Predict and write the table."""
     check_new_file(out, force=force, holds="labels or predictions")
-    from fewlabel.runs.folder import write_predictions
+    from fewlabel.runs.tables import write_predictions
 
     with ProgressBars(enabled=not as_json) as progress:
         model, image_set = open_run(run, images, progress)

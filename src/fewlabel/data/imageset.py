@@ -210,6 +210,16 @@ class ImageSet:
             )
         return self._groups.copy()
 
+    def content_digests(self) -> list[str]:
+        """Return a fingerprint of each image's content, the same in every set that holds it.
+
+        Returns
+        -------
+        list of str
+            Hexadecimal digits, compared as in `content_groups`.
+        """
+        return [digest.hex() for digest in self._store.digests(self._rows)]
+
     def digest(self) -> str:
         """Fingerprint of all that the pixels depend on, in order; names are not part of it.
 

@@ -37,6 +37,8 @@ class Labels:
         says: ``"train"``, ``"random"`` (to train on, drawn at random), ``"audit"`` (drawn at
         random to measure accuracy, never to train on) or ``""`` (not known). Empty if the
         table has no such column.
+    source : str
+        What the user gave, for messages.
 
     Examples
     --------
@@ -49,6 +51,7 @@ class Labels:
     y: np.ndarray
     classes: tuple[str, ...]
     purpose: tuple[str, ...] = ()
+    source: str = ""
 
     @property
     def task(self) -> Task:
@@ -193,7 +196,7 @@ def read_labels(
             f"{path} names no label that is present: write labels with a bar between them, such "
             "as cat|dog."
         )
-    return Labels(y, known, purpose)
+    return Labels(y, known, purpose, str(path))
 
 
 def _task_of_texts(texts: Iterable[str]) -> Task:
@@ -248,7 +251,7 @@ def labels_from_truth(
     if task == MultiLabel():
         classes = classes or images.truth_classes
     where = [f"{images.source}: {name}" for name in images.names]
-    return Labels(*task.parse(truth.tolist(), where, classes))
+    return Labels(*task.parse(truth.tolist(), where, classes), source="folders")
 
 
 def write_labels(

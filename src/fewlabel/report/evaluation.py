@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping, Sequence
 
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import AccuracyEstimate, estimate_accuracy, per_class
-from fewlabel.model import Model, Prediction
+from fewlabel.model import Model
 from fewlabel.report.galleries import _evaluation_galleries
 from fewlabel.report.html import _count, _percent, _render
 from fewlabel.report.page import _headline, _measure_rows
@@ -17,9 +17,10 @@ from fewlabel.report.scored import Scored
 def render_evaluation(
     model: Model,
     images: ImageSet,
-    y: np.ndarray,
-    prediction: Prediction,
+    scored: Scored,
     *,
+    seconds: Mapping[str, float],
+    warnings: Sequence[str],
     command: str,
     created: str,
 ) -> str:
@@ -31,10 +32,12 @@ def render_evaluation(
         The model.
     images : ImageSet
         Labeled images.
-    y : ndarray of shape (n,) or (n, K)
-        Their labels.
-    prediction : Prediction
-        What the model predicts for them.
+    scored : Scored
+        Their labels, and what the model predicts for them.
+    seconds : mapping of str to float
+        Time of each stage.
+    warnings : sequence of str
+        What the reader must know.
     command : str
         The command that evaluates again.
     created : str
@@ -45,7 +48,6 @@ def render_evaluation(
     str
         A whole HTML page, as from `fewlabel.report.page.render_report`.
     """
-    scored = Scored(model.task, y, prediction.proba)
     confusion = _confusion_view(scored, model.classes)
     galleries, mistakes = _evaluation_galleries(scored, images, model.classes)
     measured = estimate_accuracy(scored.correct, is_random_sample=True)
@@ -53,11 +55,11 @@ def render_evaluation(
     if model.expected is not None:
         lines.append(_expectation(model.expected, measured.value))
     facts = [
-        ("images", _count(len(y)), ""),
+        ("images", _count(len(scored.y)), ""),
         ("mistakes", _count(int((~scored.correct).sum())), "images with a wrong label"),
         ("classes", _count(len(model.classes)), ""),
     ]
-    kicker = f"{model.task.metric.capitalize()} on {len(y):,} images with known labels"
+    kicker = f"{model.task.metric.capitalize()} on {len(scored.y):,} images with known labels"
     return _render(
         "evaluation.html",
         images,
@@ -71,16 +73,16 @@ def render_evaluation(
             "made": "How it was made",
         },
         head=_headline(kicker, measured, lines, facts, images),
-        warnings=(),
+        warnings=warnings,
         measures=_measure_rows(scored),
         confusion=confusion,
         galleries=galleries,
         mistakes=mistakes,
         reliability=_reliability_view(scored),
         coverage=_coverage_view(scored),
-        class_rows=per_class(model.task, y, prediction.proba, model.classes),
+        class_rows=per_class(model.task, scored.y, scored.proba, model.classes),
         reason="",
-        seconds=prediction.seconds,
+        seconds=seconds,
         peak_rss_mb=None,
         settings={},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import AccuracyEstimate, per_class, scores
@@ -12,12 +13,11 @@ from fewlabel.features.pixels import Progress
 from fewlabel.fit_result import FitResult
 from fewlabel.report.galleries import _accepted_galleries, _explained_galleries, _fit_galleries
 from fewlabel.report.html import Fact, View, _count, _percent, _render
-from fewlabel.report.plots import _candidates_figure
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
 from fewlabel.report.scored import Scored
 from fewlabel.report.training import _training_view
 from fewlabel.report.views import (
-    BASELINE,
+    _candidates_view,
     _confidence_view,
     _duel,
     _learning_view,
@@ -85,7 +85,6 @@ def render_report(
     texts = task.texts(result.predicted, classes)
     accepted = _accepted_galleries(result.training, images, texts)
     how = "on held-out labels" if result.n_networks else "by cross-fitting"
-    measure = f"{task.metric} {how}"
     sections = {
         "next": "What to do next",
         "good": "How good is it?",
@@ -114,11 +113,7 @@ def render_report(
         class_rows=by_class,
         reliability=_reliability_view(scored),
         coverage=_coverage_view(scored, result.confidence[result.origin != "label"]),
-        choice=result.choice,
-        candidates_svg=_candidates_figure(
-            result.choice.table, BASELINE, result.choice.n_se, measure
-        ),
-        measure=measure,
+        candidates=_candidates_view(result, f"{task.metric} {how}"),
         metric=task.metric,
         learning=_learning_view(result),
         galleries=_fit_galleries(result, images),
@@ -205,19 +200,21 @@ def _measure_rows(scored: Scored) -> list[View]:
 
 def _next_steps(images: ImageSet, result: FitResult) -> list[str]:
     """Say what to do after a fit, in sentences with commands between backquotes."""
-    labels, source = result.labels, shlex.quote(images.source)
-    more = max(10, labels.n_labeled - len(labels.audit))
+    labels = result.labels
+    table, more = labels.source or "labels.csv", max(10, labels.n_labeled - len(labels.audit))
+    # Who has followed this advice before has a more.csv already.
+    out = "more.csv" if Path(table).name != "more.csv" else "still-more.csv"
+    select = f"fewlabel select {shlex.quote(images.source)}"
+    tables = f"--labels {shlex.quote(table)} --out {out}"
     steps = [
-        "Label more where it helps: "
-        f"`fewlabel select {source} --budget {more} --labels labels.csv --out more.csv`.",
+        f"Label more where it helps: `{select} --budget {more} {tables}`.",
         "Use the model on new images: `fewlabel predict RUN IMAGES --out predictions.csv`.",
     ]
     if result.audit is None:
         check = (
             "Check the accuracy on a random sample: "
-            f"`fewlabel select {source} --budget 0 --audit 50 --labels labels.csv "
-            "--out more.csv` writes a table with your labels and 50 new rows; fill these in and "
-            "fit again."
+            f"`{select} --budget 0 --audit 50 {tables}` writes a table with your labels and 50 "
+            "new rows; fill these in and fit again."
         )
         steps.insert(0, check)
     return steps

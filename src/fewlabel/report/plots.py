@@ -26,8 +26,8 @@ from fewlabel.report.svg import (
     LINE,
     MUTED,
     ON_HEAT,
-    PERCENT,
     _draw,
+    _fraction_axis,
     _printable,
 )
 
@@ -118,8 +118,11 @@ def _reliability_figure(
         top.text(0.03, 0.96, "above the line: too modest", color=MUTED, size=10, va="top")
         top.text(0.97, 0.05, "below: too confident", color=MUTED, size=10, ha="right")
         top.vlines(curve.confidence, *interval, color=ACCENT, linewidth=1.8, alpha=0.5)
-        top.plot(curve.confidence, curve.accuracy, "o-", color=ACCENT, markersize=6, linewidth=1.4)
-        top.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share that is right")
+        style: dict[str, Any] = {"color": ACCENT, "markersize": 6, "linewidth": 1.4}
+        # Not clipped, here and below: a point at 100 % stands on the edge.
+        top.plot(curve.confidence, curve.accuracy, "o-", clip_on=False, **style)
+        top.set_ylabel("share that is right")
+        _fraction_axis(top.yaxis)
         bottom = figure.add_subplot(grid[1], sharex=top)
         counts, _ = np.histogram(np.clip(confidence, 0, 1), _BINS)
         bottom.bar(_BINS[:-1], counts, 0.046, align="edge", color=ACCENT, alpha=0.5)
@@ -127,8 +130,7 @@ def _reliability_figure(
         top.tick_params(labelbottom=False)
         bottom.yaxis.set_major_locator(MaxNLocator(3, integer=True))
         bottom.yaxis.set_major_formatter(COUNT)
-        top.yaxis.set_major_formatter(PERCENT)
-        bottom.xaxis.set_major_formatter(PERCENT)
+        _fraction_axis(bottom.xaxis)
         bottom.grid(axis="x", visible=False)
 
     pairs = zip(curve.confidence, curve.accuracy, strict=True)
@@ -148,16 +150,15 @@ def _coverage_figure(
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         axes.fill_between(x, low, high, color=ACCENT, alpha=0.16, linewidth=0)
-        axes.plot(x, y, color=ACCENT)
+        axes.plot(x, y, color=ACCENT, clip_on=False)
         # The few most confident images have intervals down to zero: they must not set the scale.
         floor = min(float(y.min()) - 0.05, float(low[x >= 0.25].min()) - 0.02)
-        axes.set(xlim=(0, 1), ylim=(max(floor, 0.0), 1.01))
+        _fraction_axis(axes.xaxis)
+        _fraction_axis(axes.yaxis, floor)
         if mark is not None:
-            axes.plot(*mark, "o", color=ACCENT_2, markersize=8)
+            axes.plot(*mark, "o", color=ACCENT_2, markersize=8, clip_on=False)
             axes.vlines(mark[0], axes.get_ylim()[0], mark[1], color=ACCENT_2, linewidth=1.2)
         axes.set(xlabel="share of images kept, most confident first", ylabel="share that is right")
-        axes.xaxis.set_major_formatter(PERCENT)
-        axes.yaxis.set_major_formatter(PERCENT)
 
     alt = (
         f"Accuracy by share of images kept: {100 * float(np.interp(0.5, x, y)):.0f} % right among "
@@ -176,7 +177,7 @@ def _candidates_figure(
     """
     rows = list(reversed(candidates))
     accuracy = np.array([row.accuracy for row in rows], dtype=float)
-    reach = accuracy + n_se * np.nan_to_num([row.se for row in rows])
+    reach = np.minimum(accuracy + n_se * np.nan_to_num([row.se for row in rows]), 1.0)
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -185,20 +186,15 @@ def _candidates_figure(
             color = ACCENT if row.chosen else MUTED
             axes.hlines(place, accuracy[place], reach[place], color=color, linewidth=3, alpha=0.45)
             marker = "D" if row.name == baseline else "o"
-            axes.plot(accuracy[place], place, marker, color=color, markersize=8)
+            axes.plot(accuracy[place], place, marker, color=color, markersize=8, clip_on=False)
             text = f"{100 * accuracy[place]:.1f} %"
             weight = "bold" if row.chosen else "normal"
             _annotate(axes, text, (accuracy[place], place), (0, 8), ha="center", weight=weight)
         labels = [_printable(row.name, limit=28) for row in rows]
         axes.set_yticks(range(len(rows)), labels, color=INK)
         span = max(float(reach.max() - accuracy.min()), 0.04)
-        axes.set(
-            xlim=(accuracy.min() - 0.14 * span, reach.max() + 0.14 * span),
-            ylim=(-0.5, len(rows) - 0.3),
-            xlabel=measure,
-        )
-        axes.xaxis.set_major_formatter(PERCENT)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        _fraction_axis(axes.xaxis, accuracy.min() - 0.14 * span, reach.max() + 0.14 * span)
+        axes.set(ylim=(-0.5, len(rows) - 0.3), xlabel=measure)
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
 
@@ -226,8 +222,8 @@ def _confidence_figure(groups: Sequence[tuple[str, np.ndarray]]) -> Markup:
             style: dict[str, Any] = {"color": color, "alpha": alpha, "label": label}
             axes.bar(_BINS[:-1], heights, 0.046, base, align="edge", **style)
             base += heights
-        axes.set(xlim=(0, 1), xlabel="confidence of the prediction", ylabel="images")
-        axes.xaxis.set_major_formatter(PERCENT)
+        axes.set(xlabel="confidence of the prediction", ylabel="images")
+        _fraction_axis(axes.xaxis)
         axes.yaxis.set_major_formatter(COUNT)
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.grid(axis="x", visible=False)
@@ -260,22 +256,23 @@ def _learning_figure(curve: LearningCurve) -> Markup:
         axes.plot(x[known], middle[known], color=ACCENT)
         axes.plot(x[~known], middle[~known], color=ACCENT, linestyle=DASHED)
         style: dict[str, Any] = {"color": MUTED, "markersize": 5, "elinewidth": 1.4}
+        style["clip_on"] = False
         axes.errorbar(curve.n_labeled[shown], points, curve.errors[shown], fmt="o", **style)
         axes.vlines(curve.next_n, curve.low, curve.high, color=ACCENT_2, linewidth=2.2)
         ends = ((curve.n_now, curve.now.expected, ACCENT, "now"),)
         for n, value, color, word in (*ends, (curve.next_n, curve.expected, ACCENT_2, "2×")):
-            axes.plot(n, value, "o", color=color, markersize=8)
+            axes.plot(n, value, "o", color=color, markersize=8, clip_on=False)
             text = f"{word} {100 * value:.1f} %"
             _annotate(axes, text, (n, value), (-9, 7), ha="right", weight="bold")
         floor = min(float(low[-1]), float(points.min()) - 0.02, float(middle.min()) - 0.02)
-        axes.set(xlim=(first * 0.93, curve.next_n * 1.16), ylim=(max(floor, 0), None))
+        axes.set(xlim=(first * 0.93, curve.next_n * 1.16))
         axes.set(xlabel="labels", ylabel="share that is right")
+        ceiling = max(float(high.max()), float((points + curve.errors[shown]).max())) + 0.02
+        _fraction_axis(axes.yaxis, floor, ceiling)
         halvings = curve.next_n / 2.0 ** np.arange(8)
         axes.xaxis.set_major_locator(FixedLocator(halvings[halvings >= first * 0.93].tolist()))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(COUNT)
-        axes.yaxis.set_major_locator(MaxNLocator(5))
-        axes.yaxis.set_major_formatter(PERCENT)
 
     alt = (
         f"Accuracy by number of labels: {100 * curve.now.expected:.1f} % with {curve.n_now:,} "

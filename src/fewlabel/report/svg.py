@@ -13,9 +13,10 @@ from typing import Any
 
 import matplotlib
 from markupsafe import Markup, escape
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
 INK, MUTED, LINE, ACCENT = "#151a21", "#576170", "#e1e5ea", "#2456d6"
@@ -35,7 +36,6 @@ VARIABLES = {
 HALO = "halo"  # gid of a text that needs an outline in the card's color, to be read over points
 DASHED = (0, (4, 3))
 WIDTH, HEIGHT = 390.0, 300.0
-PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g} %")
 COUNT = FuncFormatter(lambda value, _: f"{value:,.0f}")
 
 _STYLE: Any = {
@@ -88,6 +88,14 @@ def _printable(text: object, *, limit: int | None = None) -> str:
         return clean
     head = limit // 2
     return f"{clean[:head]}…{clean[len(clean) - (limit - head - 1) :]}"
+
+
+def _fraction_axis(axis: Axis, low: float = 0.0, high: float = 1.0) -> None:
+    """Show a range of fractions in percent, no farther than fractions go."""
+    set_range = axis.axes.set_xlim if axis is axis.axes.xaxis else axis.axes.set_ylim
+    set_range(max(low, 0.0), min(high, 1.0))
+    axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
 
 
 def _draw(

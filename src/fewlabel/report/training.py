@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from fewlabel.report.by_class import _by_class_views, _votes_views
 from fewlabel.report.html import View
 from fewlabel.report.scatter import _class_color
-from fewlabel.report.svg import ACCENT, PERCENT, _draw, _printable
+from fewlabel.report.svg import ACCENT, _draw, _fraction_axis, _printable
 from fewlabel.semisupervised.history import TrainingHistory
 
 _MAX_LINES = 10  # of a chart; of more networks the last ones are drawn
@@ -158,6 +158,8 @@ def _curves_figure(
                 # A line of a few points is read point by point; a single one would not show.
                 marker="o" if len(points) <= 16 else None,
                 markersize=4,
+                # A point at 100 % stands on the edge.
+                clip_on=not share or float(values.max()) > 1,
             )
         _scale(axes, values, share)
         axes.set_xlabel(across)
@@ -247,9 +249,7 @@ def _scale(axes: Axes, values: np.ndarray, share: bool) -> None:
     low, high = float(values.min()), float(values.max())
     if share:
         pad = max(0.08 * (high - low), 0.01)
-        axes.set_ylim(max(low - pad, -0.02), min(high + pad, 1.02))
-        axes.yaxis.set_major_locator(MaxNLocator(5))
-        axes.yaxis.set_major_formatter(PERCENT)
+        _fraction_axis(axes.yaxis, low - pad, high + pad)
         return
     if low > 0 and high / low > _LOG_FROM:
         axes.set_yscale("log")

@@ -11,8 +11,9 @@ from fewlabel.compute import threads_for
 from fewlabel.evaluate import CandidateScore
 from fewlabel.fit_result import FitResult
 from fewlabel.report.html import View
-from fewlabel.report.plots import _confidence_figure, _learning_figure
+from fewlabel.report.plots import _candidates_figure, _confidence_figure, _learning_figure
 from fewlabel.report.scatter import PALETTE, _class_color, _map_figure
+from fewlabel.semisupervised.search import network_methods
 
 BASELINE = "supervised"
 _MAP_IMAGES = 1_200
@@ -74,6 +75,28 @@ def _verdict(baseline: CandidateScore, rival: CandidateScore, gain: float) -> st
     if gain < -0.05 and rival.chosen:
         return text + " See below why the other method was kept all the same."
     return text
+
+
+def _candidates_view(result: FitResult, measure: str) -> View:
+    """Draw and list the candidates, and say by which rule one was kept."""
+    choice = result.choice
+    errors = {1.0: "one standard error", 2.0: "two standard errors"}.get(choice.n_se)
+    if result.settings.method != "auto":
+        rule = f"The method {choice.name} was asked for."
+    elif any(row.name in network_methods() for row in choice.table):
+        rule = "Among those, a network is kept."
+    elif result.task.has_preferences:
+        # What was measured on many data sets beforehand, of the graph and its relatives alone.
+        rule = "Among those, the one that does best as a rule with so many labels is kept."
+    else:
+        rule = "Among those, the one with the least log loss is kept."
+    caption = (
+        f"{measure.capitalize()}. Blue: kept. ◆: the supervised baseline. Where the bar to the "
+        f"right ({errors or f'{choice.n_se:g} standard errors'} of the difference) reaches the "
+        f"dashed line, being behind may be bad luck. {rule}"
+    )
+    svg = _candidates_figure(choice.table, BASELINE, choice.n_se, measure)
+    return {"svg": svg, "caption": caption, "table": choice.table}
 
 
 def _map_view(result: FitResult) -> View | None:

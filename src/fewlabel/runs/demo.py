@@ -23,11 +23,18 @@ from fewlabel.pipeline import (
     select_images,
     write_picks,
 )
-from fewlabel.runs.folder import evaluate_run, load_run, save_run
+from fewlabel.runs.folder import evaluate_run, save_run
+from fewlabel.runs.model import load_run
 
 
 def run_demo(
-    folder: Path, budget: int, *, seed: int, command: str, progress: Progress | None = None
+    folder: Path,
+    budget: int,
+    *,
+    seed: int,
+    command: str,
+    out: str,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Select images, look up their labels, fit, save, load and test.
 
@@ -41,6 +48,8 @@ def run_demo(
         Seed of every random choice.
     command : str
         The command that makes this run again, for the report.
+    out : str
+        What the folder will be called.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -54,6 +63,7 @@ def run_demo(
     # Computed once: selection and fit would each do it.
     features = extract_features(train, seed=seed, progress=progress)
     labels = _label(train, budget, seed, folder, features)
+    labels = replace(labels, source=f"{out}/labels.csv")
     settings = FitSettings(seed=seed)
     result = fit_images(train, labels, settings, prepared=features, progress=progress)
     run = save_run(
@@ -61,7 +71,7 @@ def run_demo(
     )
     model = load_run(run)
     truth = labels_from_truth(test, model.classes)
-    tested = evaluate_run(model, test, truth, progress=progress).to_dict()
+    tested = evaluate_run(model, test, truth, progress=progress).metrics
     baseline = fit_images(train, labels, replace(settings, method="supervised"), prepared=features)
     right = model.task.correct(truth.y, baseline.model.predict(test).proba)
     return {

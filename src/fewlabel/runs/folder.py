@@ -13,28 +13,25 @@ import numpy as np
 
 from fewlabel import __version__
 from fewlabel.compute import peak_rss_mb
-from fewlabel.data import ImageSet, Labels, Task
+from fewlabel.data import ImageSet, Labels
 from fewlabel.data.tables import write_table
 from fewlabel.errors import LabelError
-from fewlabel.evaluate import confusion_matrix, per_class, scores, wilson_interval
+from fewlabel.evaluate import (
+    confusion_matrix,
+    estimate_accuracy,
+    per_class,
+    scores,
+    wilson_interval,
+)
 from fewlabel.features.pixels import Progress
 from fewlabel.files import atomic_folder
 from fewlabel.model import Model, Prediction
 from fewlabel.report.scored import Scored
-from fewlabel.runs.model import load_run, save_model
-from fewlabel.runs.tables import keep_rounds, write_ledger, write_predictions
+from fewlabel.runs.model import _save_model
+from fewlabel.runs.tables import _keep_rounds, _write_ledger, write_predictions
 
 if TYPE_CHECKING:
     from fewlabel.fit_result import FitResult
-
-__all__ = [
-    "Evaluation",
-    "evaluate_run",
-    "load_run",
-    "measure",
-    "save_run",
-    "write_predictions",
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,23 +41,15 @@ class Evaluation:
     Attributes
     ----------
     metrics : dict
-        Accuracy with its interval, calibration, confusion, a row a class.
+        Numbers in a form that JSON takes: ``accuracy`` with its interval, called ``metric``; the
+        measures of `fewlabel.evaluate`; ``per_class``, a row a class; ``n_trained_on``, how many
+        of the images the model was trained on, and the accuracy on the others in ``unseen``.
     report_html : str
         The same to look at: one self-contained page.
     """
 
     metrics: dict[str, Any]
     report_html: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the metrics in a form that JSON takes.
-
-        Returns
-        -------
-        dict
-            Metrics.
-        """
-        return self.metrics
 
 
 def save_run(
@@ -119,13 +108,13 @@ def save_run(
             origin=result.origin,
             probabilities=probabilities,
         )
-        write_ledger(folder / "ledger.parquet", result, images)
+        _write_ledger(folder / "ledger.parquet", result, images)
         write_table(
             folder / "skipped.csv",
             ("path", "reason"),
             [(skipped.path, skipped.reason) for skipped in images.skipped],
         )
-        save_model(result, images, folder / "model")
+        _save_model(result, images, folder / "model")
         summary: dict[str, Any] = {
             "fewlabel_version": __version__,
             "created": _now(),
@@ -143,7 +132,7 @@ def save_run(
             progress=progress,
         )
         (folder / "report.html").write_text(html, encoding="utf-8")
-        keep_rounds(result.settings.checkpoint, result.method, folder)
+        _keep_rounds(result.settings.checkpoint, result.method, folder)
     if result.settings.checkpoint is not None:
         shutil.rmtree(result.settings.checkpoint, ignore_errors=True)
     return out
@@ -199,9 +188,17 @@ def evaluate_run(
         )
     labeled = images.subset(rows)
     prediction = run.predict(labeled, progress=progress)
-    y = labels.y[rows]
-    metrics = measure(run.task, y, prediction.proba, run.classes)
-    html = render_evaluation(run, labeled, y, prediction, command=command, created=_now())
+    scored = Scored(run.task, labels.y[rows], prediction.proba)
+    metrics = _measure(scored, run.classes) | _unseen(scored, run, labeled)
+    html = render_evaluation(
+        run,
+        labeled,
+        scored,
+        seconds=prediction.seconds,
+        warnings=metrics["warnings"],
+        command=command,
+        created=_now(),
+    )
     metrics |= {
         "expected": None if run.expected is None else run.expected.to_dict(),
         "seconds": {name: round(value, 3) for name, value in prediction.seconds.items()},
@@ -210,29 +207,9 @@ def evaluate_run(
     return Evaluation(metrics, html)
 
 
-def measure(
-    task: Task, y: np.ndarray, proba: np.ndarray, classes: tuple[str, ...]
-) -> dict[str, Any]:
-    """Compute all metrics of predictions.
-
-    Parameters
-    ----------
-    task : Task
-        What the labels are for.
-    y : ndarray of shape (n,) or (n, K)
-        Labels; of every image something is known.
-    proba : ndarray of shape (n, K)
-        Probabilities.
-    classes : tuple of str
-        Names of the classes.
-
-    Returns
-    -------
-    dict
-        Numbers, in a form that JSON takes: ``accuracy`` with its interval, called ``metric``;
-        the measures of `fewlabel.evaluate`; ``per_class``, a row a class.
-    """
-    scored, codes = Scored(task, y, proba), task.codes(y)
+def _measure(scored: Scored, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Compute all metrics of predictions."""
+    task, y, proba = scored.task, scored.y, scored.proba
     low, high = wilson_interval(float(scored.correct.sum()), len(y))
     found: dict[str, Any] = {
         "task": task.name,
@@ -245,10 +222,32 @@ def measure(
         "classes": list(classes),
         "per_class": per_class(task, y, proba, classes),
     }
+    codes = task.codes(y)
     if codes is not None:
         counts = confusion_matrix(codes, task.predict(proba), len(classes))
         found["confusion_matrix"] = counts.tolist()
     return found
+
+
+def _unseen(scored: Scored, run: Model, images: ImageSet) -> dict[str, Any]:
+    """Count the images that the model was trained on, and measure it on the others."""
+    # By content: a test set may use the same names, or hold copies of training images.
+    digests = set(run.meta.get("trained_on", ()))
+    trained = np.array([digest in digests for digest in images.content_digests()], dtype=bool)
+    unseen, warnings, n = None, list[str](), int(trained.sum())
+    if not trained.all():
+        unseen = estimate_accuracy(scored.correct[~trained], is_random_sample=True).to_dict()
+    if n:
+        warnings.append(f"The model was trained on {n:,} of these {len(trained):,} images: ")
+        warnings[0] += (
+            "use others."
+            if unseen is None
+            else (
+                f"on the {unseen['n']:,} others its {run.task.metric} is {unseen['value']:.1%} "
+                f"({unseen['low']:.1%} to {unseen['high']:.1%})."
+            )
+        )
+    return {"n_trained_on": n, "unseen": unseen, "warnings": warnings}
 
 
 def _now() -> str:

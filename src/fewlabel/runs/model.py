@@ -17,26 +17,17 @@ if TYPE_CHECKING:
 _KIND = "model"
 
 
-def save_model(result: FitResult, images: ImageSet, folder: Path) -> None:
-    """Save the model of a fit.
-
-    Parameters
-    ----------
-    result : FitResult
-        The outcome of the fit.
-    images : ImageSet
-        The images it was made from.
-    folder : Path
-        Folder to make.
-
-    Raises
-    ------
-    StorageError
-        If the disk is full or cannot be written to.
-    """
+def _save_model(result: FitResult, images: ImageSet, folder: Path) -> None:
+    """Save the model of a fit, made from these images, into a new folder."""
     arrays, meta = result.model.to_state()
     expected = (result.audit or result.estimate).to_dict()
-    meta |= {"estimate": expected, "white_level": images.white_level}
+    trained_on = images.subset(result.task.labeled(result.labels.training_y))
+    meta |= {
+        "estimate": expected,
+        "white_level": images.white_level,
+        # An evaluation tells by these whether its images are new to the model.
+        "trained_on": sorted(set(trained_on.content_digests())),
+    }
     save_bundle(folder, kind=_KIND, arrays=arrays, meta=meta)
 
 

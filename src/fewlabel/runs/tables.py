@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from fewlabel.semisupervised.network_inputs import ROUNDS
 
 if TYPE_CHECKING:
     from fewlabel.fit_result import FitResult
+
+_COLUMNS = ("row", "label", "confidence", "method", "round", "revoked")
 
 
 def write_predictions(
@@ -43,42 +46,24 @@ def write_predictions(
         Add one column a class.
     """
     key = "index" if images.by_index else "path"
+    sources = ["model"] * len(images) if origin is None else origin.tolist()
+    confidence = map("{:.4f}".format, prediction.confidence)
+    columns: list[Iterable[str]] = [images.names, prediction.texts, confidence, sources]
     header = [key, "label", "confidence", "source"]
     if probabilities:
         header += [f"p({name})" for name in prediction.classes]
-    sources = ["model"] * len(images) if origin is None else origin.tolist()
-    confidence = [f"{value:.4f}" for value in prediction.confidence.tolist()]
-    rows = zip(images.names, prediction.texts, confidence, sources, strict=True)
-    if not probabilities:
-        write_table(path, header, rows)
-        return
-    write_table(
-        path,
-        header,
-        (
-            (*row, *(f"{value:.5f}" for value in proba))
-            for row, proba in zip(rows, prediction.proba.tolist(), strict=True)
-        ),
-    )
+        # Lazily: as text, the probabilities of many images and classes would fill the memory.
+        columns += [map("{:.5f}".format, column) for column in prediction.proba.T]
+    write_table(path, header, zip(*columns, strict=True))
 
 
-def write_ledger(path: Path, result: FitResult, images: ImageSet) -> None:
+def _write_ledger(path: Path, result: FitResult, images: ImageSet) -> None:
     """Write every label that was ever assumed, as a Parquet table.
 
     Columns: ``image``, ``label``, ``confidence``, ``method`` (``"given"``, ``"graph"``, or the
     method that trained networks, such as ``"experts"``), ``round``, and ``revoked_in_round``
-    (null where the label still holds). A spread label that the final model does not share counts
-    as revoked. Where an image may have several labels, there is a row for each that was assumed
-    present.
-
-    Parameters
-    ----------
-    path : Path
-        File to write.
-    result : FitResult
-        The outcome of a fit.
-    images : ImageSet
-        The images.
+    (null where the label still holds). Where an image may have several labels, there is a row
+    for each that was assumed present.
     """
     parts = _ledger_parts(result)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -100,14 +85,14 @@ def _ledger_parts(result: FitResult) -> list[dict[str, np.ndarray]]:
     """Return the labels that were given, those of the graph, and those of networks."""
     present, known = result.task.evidence(result.labels.training_y, len(result.classes))
     rows, labels = np.nonzero(present)
-    parts = [_entries(rows, labels, np.ones(len(rows)), "given", 0 * rows, 0 * rows - 1)]
+    parts = [_entries("given", rows, labels, 1.0, 0, -1)]
     # Where the baseline was asked for, nothing was propagated.
     if "alpha" in result.chosen_settings:
         propagated, final = result.propagated, result.task.decided(result.proba)
         rows, labels = np.nonzero(result.task.decided(propagated) & ~known)
+        # A spread label that the final model does not share counts as revoked.
         revoked = np.where(final[rows, labels], -1, 1)
-        confidence = propagated[rows, labels]
-        parts.append(_entries(rows, labels, confidence, "graph", np.ones_like(rows), revoked))
+        parts.append(_entries("graph", rows, labels, propagated[rows, labels], 1, revoked))
     if result.ledger is not None and len(result.ledger):
         columns = result.ledger.columns()
         names = {"label": result.model.columns[columns["label"]]}
@@ -115,37 +100,17 @@ def _ledger_parts(result: FitResult) -> list[dict[str, np.ndarray]]:
     return parts
 
 
-def _entries(
-    rows: np.ndarray,
-    labels: np.ndarray,
-    confidence: np.ndarray,
-    method: str,
-    number: np.ndarray,
-    revoked: np.ndarray,
-) -> dict[str, np.ndarray]:
-    return {
-        "row": rows,
-        "label": labels,
-        "confidence": confidence,
-        "method": np.full(len(rows), method),
-        "round": number,
-        "revoked": revoked,
-    }
+def _entries(method: str, *values: np.ndarray | float) -> dict[str, np.ndarray]:
+    """Return a part of the ledger; a value that is the same in all rows stands once."""
+    rows, labels, confidence, number, revoked = values
+    columns = np.broadcast_arrays(rows, labels, confidence, method, number, revoked)
+    return dict(zip(_COLUMNS, columns, strict=True))
 
 
-def keep_rounds(checkpoint: Path | None, method: str, folder: Path) -> None:
-    """Copy the networks of every round, where the training has left any.
-
-    Parameters
-    ----------
-    checkpoint : Path or None
-        Folder of the training.
-    method : str
-        Name of the candidate that was kept.
-    folder : Path
-        The run folder.
-    """
+def _keep_rounds(checkpoint: Path | None, method: str, folder: Path) -> None:
+    """Copy the networks of every round, where the training of a method has left any."""
     rounds = None if checkpoint is None else checkpoint / ROUNDS / method
     if rounds is not None and rounds.is_dir():
+        # Beside finished networks lie the states from which a training would have gone on.
         unfinished = shutil.ignore_patterns("*.training.safetensors")
         shutil.copytree(rounds, folder / ROUNDS, ignore=unfinished)
