@@ -1,7 +1,5 @@
 """Arrays come back bit for bit, and a file that is not what was declared is refused."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import safetensors.numpy

@@ -1,9 +1,8 @@
 """A model folder comes back whole, and every kind of damage is named."""
 
-from __future__ import annotations
-
 import hashlib
 import json
+import math
 import os
 import pickle
 from pathlib import Path
@@ -83,11 +82,10 @@ def test_the_folder_holds_two_files_and_no_pickle(model, tmp_path):
 def test_it_is_saved_inside_a_larger_output_and_into_a_folder_that_stands(tmp_path):
     with atomic_folder(tmp_path / "run") as run:
         (run / "metrics.json").write_text("{}")
+        (run / "empty").mkdir()
+        (run / "full").mkdir()
+        (run / "full" / "notes.txt").write_text("mine")
         for name in ("new", "empty", "full"):
-            if name != "new":
-                (run / name).mkdir()
-            if name == "full":
-                (run / name / "notes.txt").write_text("mine")
             save_bundle(run / name, kind="demo", arrays={}, meta={})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["run"]
     for name in ("new", "empty", "full"):
@@ -108,14 +106,12 @@ def test_a_model_is_replaced_only_when_asked_and_alone(model):
     assert load_bundle(model).kind == "other"
 
 
-@pytest.mark.parametrize("others", [(), ("notes.txt",)])
+@pytest.mark.parametrize("stands", [True, False])
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch, others, failure):
-    folder = tmp_path / "model"
-    if others:
-        folder.mkdir()
-    for name in others:
-        (folder / name).write_text("mine")
+def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch, stands, failure):
+    if stands:
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model" / "notes.txt").write_text("mine")
     before = sorted(p.name for p in tmp_path.rglob("*"))
     write = Path.write_bytes
 
@@ -127,7 +123,7 @@ def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch, others, failure):
     monkeypatch.setattr(Path, "write_bytes", failing_write)
     expected = StorageError if isinstance(failure, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
-        save_bundle(folder, kind="demo", arrays=make_arrays(), meta={})
+        save_bundle(tmp_path / "model", kind="demo", arrays=make_arrays(), meta={})
     assert sorted(p.name for p in tmp_path.rglob("*")) == before
 
 
@@ -137,6 +133,10 @@ def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch, others, failure):
         ({"kind": "a/b"}, "The 'kind' parameter of save_bundle .* Got 'a/b' instead"),
         ({"kind": ""}, "Got '' instead"),
         ({"meta": {"a": np.float32(1)}}, "float32 is not JSON serializable"),
+        ({"meta": {"a": {1, 2}}}, "set is not JSON serializable"),
+        ({"meta": {"a": [0.5, math.nan]}}, "not JSON compliant"),
+        ({"meta": {"a": math.inf}}, "not JSON compliant"),
+        ({"meta": {"a": "x" * 2**24}}, "store long lists of numbers as arrays"),
         ({"arrays": {"names": np.array(["a"])}}, "put text and settings into meta"),
     ],
 )
@@ -146,16 +146,14 @@ def test_what_cannot_be_stored_exactly_is_refused_before_writing(tmp_path, chang
     assert not (tmp_path / "m").exists()
 
 
-def test_every_flipped_byte_of_the_arrays_is_found(tmp_path):
-    folder = tmp_path / "m"
-    save_bundle(folder, kind="demo", arrays={"w": np.arange(3.0)}, meta={})
-    path = folder / "arrays.safetensors"
+def test_every_flipped_byte_of_the_arrays_is_found(model):
+    path = model / "arrays.safetensors"
     whole = path.read_bytes()
     for i in range(len(whole)):
         path.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
-        assert_refused(folder, r"does not match its checksum.*save it again")
+        assert_refused(model, r"does not match its checksum.*save it again")
     path.write_bytes(whole)
-    load_bundle(folder)
+    load_bundle(model)
 
 
 def link(path: Path) -> None:
@@ -204,9 +202,7 @@ def test_a_newer_format_says_who_wrote_it(model):
     versions = {"fewlabel": "9.1.0\x1b[2J"}
     # A newer format may have changed anything else, so nothing else is looked at.
     edit(model, format_version=FORMAT_VERSION + 1, created_with=versions, files=[], meta=3)
-    with pytest.raises(ModelFormatError, match=r"pip install --upgrade fewlabel") as caught:
-        load_bundle(model)
-    assert "by fewlabel 9.1.0?[2J in model format 2" in str(caught.value)
+    assert_refused(model, r"by fewlabel 9.1.0\?\[2J in model format 2;.*pip install --upgrade fewl")
 
 
 def test_an_addition_that_may_be_ignored_is_ignored(model):
@@ -217,7 +213,6 @@ def test_an_addition_that_may_be_ignored_is_ignored(model):
 
 
 def test_another_kind_is_refused(model):
-    assert load_bundle(model).kind == "classifier"
     with pytest.raises(ModelFormatError, match="kind 'classifier', and one of the kind 'features'"):
         load_bundle(model, kind="features")
 
@@ -235,9 +230,7 @@ def test_a_path_out_of_the_folder_is_refused(model, name):
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (b"", "not valid JSON"),
         (b"{'format': 1}", "not valid JSON"),
-        (b"[" * 10**6, "nests too deeply"),
         (b"[]", "not the manifest of a fewlabel model"),
         (b'{"format": "other"}', "not the manifest of a fewlabel model"),
         (pickle.dumps({"format": "fewlabel-model"}), "not valid JSON"),
@@ -266,23 +259,15 @@ def test_a_manifest_that_is_not_one_is_refused(model, data, text):
 )
 def test_a_manifest_with_a_wrong_part_is_refused(model, changes, text):
     edit(model, **changes)
-    with pytest.raises(ModelFormatError, match=text):
-        load_bundle(model)
-
-
-class RunsCode:
-    """Makes a pickle that writes a file where it is loaded."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
+    assert_refused(model, text)
 
 
 def test_a_pickle_in_place_of_the_arrays_is_refused_and_not_run(model, tmp_path):
-    payload = pickle.dumps(RunsCode(tmp_path / "ran"))
-    (model / "arrays.safetensors").write_bytes(payload)
+    class RunsCode:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "ran",)
+
+    (model / "arrays.safetensors").write_bytes(pickle.dumps(RunsCode()))
     redeclare(model)
     assert_refused(model, r"not a safetensors file .*a pickle could run code")
     assert not (tmp_path / "ran").exists()
