@@ -49,8 +49,7 @@ def fixture_fitted(kind, images):
 def test_there_is_a_row_an_image_and_progress_reaches_the_end(kind, fitted):
     _, rows, steps = fitted
     assert rows.dtype == np.float32
-    assert rows.ndim == 2
-    assert len(rows) == N
+    assert (rows.ndim, len(rows)) == (2, N)
     assert np.isfinite(rows).all()
     stages = list(dict.fromkeys(stage for stage, _, _ in steps))
     assert ", ".join(stages) == kind[1]
@@ -96,24 +95,19 @@ def test_whatever_a_state_lacks_is_named(fitted):
 def test_a_state_of_another_kind_is_refused(fitted):
     arrays, meta = fitted[0].to_state()
     for name in ("sounds", None):
-        with pytest.raises(
-            ModelFormatError, match=f"features are {name!r}, not '{meta['extractor']}'"
-        ):
-            type(fitted[0]).from_state(arrays, meta | {"extractor": name})
-        with pytest.raises(
-            ModelFormatError, match="not known to this version of fewlabel: upgrade"
-        ):
-            extractor_from_state(arrays, meta | {"extractor": name})
+        other = meta | {"extractor": name}
+        with pytest.raises(ModelFormatError, match=f"are {name!r}, not '{meta['extractor']}'"):
+            type(fitted[0]).from_state(arrays, other)
+        with pytest.raises(ModelFormatError, match="not known to this version of fewlabel: upgrad"):
+            extractor_from_state(arrays, other)
 
 
 def test_nothing_is_transformed_or_saved_before_fit(kind, images):
-    name = type(kind[0]()).__name__
-    for use in (
-        lambda extractor: extractor.transform(images),
-        lambda extractor: extractor.to_state(),
-    ):
-        with pytest.raises(UsageError, match=f"This {name} extractor is not fitted: call fit"):
-            use(kind[0]())
+    extractor = kind[0]()
+    message = f"This {type(extractor).__name__} extractor is not fitted: call fit"
+    for use in (lambda: extractor.transform(images), extractor.to_state):
+        with pytest.raises(UsageError, match=message):
+            use()
 
 
 @pytest.mark.parametrize("size", [0, -3, (4,), (4, 0), 2.5, "big", True])

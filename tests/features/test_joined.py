@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from fewlabel import NetworkClassifier
 from fewlabel.errors import ModelFormatError, UsageError
@@ -17,12 +18,9 @@ def images(digits):
 
 @pytest.fixture(scope="module")
 def networks(images, digits):
-    settings = {"options": {"widths": (16, 8)}, "n_epochs": 2, "min_steps": 5}
-    pixels = images.read(range(120))[..., 0]
-    return [
-        NetworkClassifier(**settings, random_state=seed).fit(pixels, digits.truth.y[:120])
-        for seed in (0, 1)
-    ]
+    network = NetworkClassifier(options={"widths": (16, 8)}, n_epochs=2, min_steps=5)
+    pixels, y = images.read(range(120))[..., 0], digits.truth.y[:120]
+    return [clone(network).set_params(random_state=seed).fit(pixels, y) for seed in (0, 1)]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.decomposition import PCA
 
 from fewlabel.errors import ModelFormatError
@@ -73,31 +72,18 @@ def test_units_and_constant_columns_do_no_harm():
 def test_deterministic_and_leaves_the_global_random_state_alone():
     X = spectrum(300, 600, 12)
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    one, two = (DampedPCA(5, random_state=3).fit_transform(X) for _ in range(2))
-    np.testing.assert_array_equal(one, two)
+    one, two = (DampedPCA(5, random_state=3).fit(X) for _ in range(2))
+    np.testing.assert_array_equal(one.transform(X), two.transform(X))
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
-    components = DampedPCA(5, random_state=4).fit(X).components_
-    largest = np.abs(components).argmax(axis=0)
-    assert (components[largest, np.arange(5)] > 0).all()
-
-
-def test_state_round_trip():
-    X = spectrum(100, 20, 6)
-    model = DampedPCA(5, power=0.4, standardize=False, random_state=0).fit(X)
-    again = DampedPCA.from_state(*model.to_state())
-    np.testing.assert_array_equal(again.transform(X), model.transform(X))
-    assert clone(again).get_params()["power"] == 0.4
+    largest = np.abs(one.components_).argmax(axis=0)
+    assert (one.components_[largest, np.arange(5)] > 0).all()
 
 
 def test_damaged_state():
     arrays, meta = DampedPCA(3).fit(spectrum(50, 6, 3)).to_state()
-    with pytest.raises(ModelFormatError, match="saved reducer lacks 'scale': the model is damaged"):
-        DampedPCA.from_state({k: v for k, v in arrays.items() if k != "scale"}, meta)
-    with pytest.raises(ModelFormatError, match="lacks 'power'"):
+    with pytest.raises(ModelFormatError, match="saved reducer lacks 'power': the model is damaged"):
         DampedPCA.from_state(arrays, {"n_components": 3})
-    with pytest.raises(
-        ModelFormatError, match=r"contradict each other: components of shape \(6, 3"
-    ):
+    with pytest.raises(ModelFormatError, match=r"contradict each other: .* of shape \(6, 3"):
         DampedPCA.from_state(arrays | {"mean": np.zeros(5)}, meta)
 
 
