@@ -17,6 +17,7 @@ from tests.features.conftest import SMALL, noise, save
 
 timm = require("timm", "This test")
 STEM = "conv_stem.weight"
+FILE = f"{SMALL}.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -151,46 +152,37 @@ def test_folding_changes_nothing_but_the_time():
 
 
 @pytest.mark.parametrize(
-    ("model", "changes", "message"),
+    ("name", "content", "message"),
     [
         (
-            "resnet18",
+            "resnet18.safetensors",
             {},
             r"safetensors does not fit the timm model 'resnet18' \(96 missing: conv1.weight, "
             r"layer1.0.conv1.weight, layer1.0.bn1.weight, layer1.0.bn1.bias, …; "
             r"206 unexpected: .*name the model it",
         ),
         (
-            SMALL,
+            FILE,
             {STEM: torch.zeros(16, 3, 5, 5)},
             r"1 of another shape: conv_stem.weight \(16, 3, 5, 5\) instead of \(16, 3, 3, 3\)",
         ),
-        (SMALL, {"a\x1b[31m": torch.zeros(1)}, r"1 unexpected: a\?\[31m\)"),
-        (SMALL, {STEM: torch.full((16, 3, 3, 3), torch.nan)}, f"'{STEM}' holds NaN or infinity"),
-    ],
-)
-def test_weights_that_do_not_fit(images, tmp_path, tensors, model, changes, message):
-    path = save(tmp_path / "other.safetensors", tensors | changes)
-    with pytest.raises(DataError, match=message):
-        Backbone(model, weights=path).fit(images)
-
-
-@pytest.mark.parametrize(
-    ("name", "damage", "message"),
-    [
-        ("short.safetensors", lambda data: data[:-100], "short.safetensors is not a whole safete"),
-        ("lying.safetensors", lambda data: b"\0" * 7 + b"\x40{}", "lying.safetensors is not a who"),
+        (FILE, {"a\x1b[31m": torch.zeros(1)}, r"1 unexpected: a\?\[31m\)"),
+        (FILE, {STEM: torch.full((16, 3, 3, 3), torch.nan)}, f"'{STEM}' holds NaN or infinity"),
+        (FILE, lambda data: data[:-100], f"{FILE} is not a whole safetensors"),
+        (FILE, lambda data: b"\0" * 7 + b"\x40{}", f"{FILE} is not a whole safetensors"),
         ("resnet18.pth", lambda data: data, "not a .safetensors file.*Convert them to safetensor"),
-        ("none.safetensors", None, "none.safetensors do not exist"),
+        (FILE, None, f"{FILE} do not exist"),
     ],
 )
-def test_files_that_are_no_weights(images, tmp_path, weights, name, damage, message):
-    path = tmp_path / name
-    if damage is not None:
-        path.write_bytes(damage(weights.read_bytes()))
+def test_weights_that_cannot_be_used(images, tmp_path, tensors, name, content, message):
+    path = save(tmp_path / name, tensors | (content if isinstance(content, dict) else {}))
+    if content is None:
+        path.unlink()
+    elif callable(content):
+        path.write_bytes(content(path.read_bytes()))
     expected = UsageError if path.suffix == ".pth" else DataError
     with pytest.raises(expected, match=message):
-        Backbone(SMALL, weights=path).fit(images)
+        Backbone(weights=path).fit(images)
 
 
 @pytest.mark.parametrize(

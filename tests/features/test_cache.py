@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
@@ -29,14 +30,9 @@ def images(digits):
 
 def count(monkeypatch, kind):
     """Record what is computed."""
-    computed, compute = [], kind.fit_transform
-
-    def counting(extractor, images, **kwargs):
-        computed.append(images)
-        return compute(extractor, images, **kwargs)
-
-    monkeypatch.setattr(kind, "fit_transform", counting)
-    return computed
+    spy = create_autospec(kind.fit_transform, side_effect=kind.fit_transform)
+    monkeypatch.setattr(kind, "fit_transform", spy)
+    return spy.mock_calls
 
 
 def run(extractor, images, folder):

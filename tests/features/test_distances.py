@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from fewlabel.errors import UsageError
 from fewlabel.features.distances import ClusterDistances
 
 
@@ -15,10 +14,3 @@ def test_are_the_distances_to_the_centers(spherical):
     assert features.dtype == np.float32
     np.testing.assert_allclose(features, cdist(rows, model.kmeans_.cluster_centers_), atol=1e-4)
     np.testing.assert_array_equal(features.argmin(axis=1), model.kmeans_.labels_)
-
-
-def test_bad_input():
-    with pytest.raises(UsageError, match="n_samples=4 should be >= n_clusters=5: ask for fewer"):
-        ClusterDistances(5).fit(np.eye(4))
-    with pytest.raises(UsageError, match="'n_clusters' parameter of KMeans must be an int of at"):
-        ClusterDistances(0).fit(np.eye(4))

@@ -3,7 +3,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from fewlabel.errors import ModelFormatError
-from fewlabel.features.reduce import DampedPCA, _sample_rows
+from fewlabel.features.reduce import DampedPCA
 
 
 def spectrum(n, d, rank, seed=0, offset=0.0):
@@ -85,12 +85,3 @@ def test_damaged_state():
         DampedPCA.from_state(arrays, {"n_components": 3})
     with pytest.raises(ModelFormatError, match=r"contradict each other: .* of shape \(6, 3"):
         DampedPCA.from_state(arrays | {"mean": np.zeros(5)}, meta)
-
-
-def test_sample_rows():
-    rows = _sample_rows(1_000, 50, 0)
-    assert len(set(rows)) == 50
-    assert (np.diff(rows) > 0).all()
-    np.testing.assert_array_equal(rows, _sample_rows(1_000, 50, 0))
-    assert not np.array_equal(rows, _sample_rows(1_000, 50, 1))
-    np.testing.assert_array_equal(_sample_rows(5, 5, 0), np.arange(5))
