@@ -48,30 +48,31 @@ def test_channels_can_be_asked_for():
     assert set(color.read([0], channels=1).ravel()) == {76}
 
 
+NOTHING = np.zeros((2, 2, 2), np.uint8)
+LATE = np.zeros((6000, 2, 2), np.float32)
+LATE[5500, 0, 0], LATE[5123, 1, 0] = np.nan, np.inf
+
+
 @pytest.mark.parametrize(
-    ("X", "message"),
+    ("X", "y", "message"),
     [
-        (np.zeros((5, 784)), r"Got \(5, 784\): give the images their height and width"),
-        (np.zeros((5, 3, 8, 8)), r"channels last with X.transpose\(0, 2, 3, 1\)"),
-        (np.zeros((5, 8, 8, 7)), r"with C 1, 3 or 4. Got \(5, 8, 8, 7\)\."),
-        (np.zeros((0, 8, 8)), "holds no images"),
-        (np.full((1, 2, 2), -1), "values from 0 to 65535. Got -1 to -1"),
-        (np.full((1, 2, 2), 300.0), "values from 0 to 255, or from 0 to 1. Got 300 to 300"),
-        (np.array([[["a"]]]), "must hold numbers. Got dtype <U1"),
-        (np.full((1, 1, 1), None, dtype=object), "must hold numbers. Got dtype object"),
+        (np.zeros((5, 784)), None, r"Got \(5, 784\): give the images their height and width"),
+        (np.zeros((5, 3, 8, 8)), None, r"channels last with X.transpose\(0, 2, 3, 1\)"),
+        (np.zeros((5, 8, 8, 7)), None, r"with C 1, 3 or 4. Got \(5, 8, 8, 7\)\."),
+        (np.zeros((0, 8, 8)), None, "holds no images"),
+        (np.full((1, 2, 2), -1), None, "values from 0 to 65535. Got -1 to -1"),
+        (np.full((1, 2, 2), 300.0), None, "values from 0 to 255, or from 0 to 1. Got 300 to 300"),
+        (np.array([[["a"]]]), None, "must hold numbers. Got dtype <U1"),
+        (np.full((1, 1, 1), None, dtype=object), None, "must hold numbers. Got dtype object"),
+        (LATE, None, "NaN or infinite pixels, first in image 5123"),
+        (-LATE, None, "NaN or infinite pixels, first in image 5123"),
+        (NOTHING, [1], r"must have shape \(2,\). Got \(1,\)"),
+        (NOTHING, [0.5, 1], "must hold classes. Got fractions"),
     ],
 )
-def test_wrong_arrays_are_named(X, message):
+def test_what_holds_no_images_or_labels_is_named(X, y, message):
     with pytest.raises(DataError, match=message):
-        image_set_from_array(X)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_the_first_image_with_nan_is_named(bad):
-    X = np.zeros((6000, 2, 2), np.float32)
-    X[5123, 1, 0] = X[5500, 0, 0] = bad
-    with pytest.raises(DataError, match="first in image 5123"):
-        image_set_from_array(X)
+        image_set_from_array(X, y)
 
 
 @pytest.mark.parametrize(
@@ -85,18 +86,7 @@ def test_the_first_image_with_nan_is_named(bad):
     ],
 )
 def test_labels_become_text(y, expected):
-    truth = image_set_from_array(np.zeros((2, 2, 2), np.uint8), y).truth
-    assert truth is not None
-    assert truth.tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ("y", "message"),
-    [([1], r"must have shape \(2,\). Got \(1,\)"), ([0.5, 1], "must hold classes. Got fractions")],
-)
-def test_wrong_labels_are_named(y, message):
-    with pytest.raises(DataError, match=message):
-        image_set_from_array(np.zeros((2, 2, 2), np.uint8), y)
+    assert image_set_from_array(NOTHING, y).truth.tolist() == expected
 
 
 def test_equal_pixels_share_a_group():

@@ -24,28 +24,18 @@ class Mirror(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         kind = self.path.split("/")[1]
-        earlier = self.record.count(kind)
+        early = self.record.count(kind) < 2
         self.record.append(kind)
-        if kind == "missing" or (kind == "busy" and earlier < 2):
-            self.send_error(404 if kind == "missing" else 503)
-        elif kind == "wrong":
-            self.answer(b"x" * len(CONTENT))
-        elif kind == "large":
-            self.answer(CONTENT + b"more")
-        elif kind == "endless":
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(CONTENT + b"more" * 40_000)
-        elif kind == "breaks" and earlier < 2:
-            self.answer(CONTENT, cut=200_000)
-        else:
-            self.answer(CONTENT)
-
-    def answer(self, content, cut=None):
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
+        content = {
+            "wrong": b"x" * len(CONTENT),
+            "large": CONTENT + b"more",
+            "endless": CONTENT + b"more" * 40_000,
+        }.get(kind, CONTENT)
+        self.send_response({"missing": 404, "busy": 503 if early else 200}.get(kind, 200))
+        if kind != "endless":
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content[:cut])
+        self.wfile.write(content[:200_000] if kind == "breaks" and early else content)
 
 
 @pytest.fixture(autouse=True)

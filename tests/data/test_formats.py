@@ -55,7 +55,6 @@ def test_manifest_sets_files_aside_that_are_missing_unreadable_or_outside(save_p
         ('path,label\n"",cat\n', "line 2: the path is blank"),
         ("path,label\na.png,cat\nb.png,cat\n./a.png,dog\n", "line 4: a.png is labeled 'dog', but"),
         ("file,label\na.png,cat\n", "line 1: the header has no column `path`"),
-        ("", "is empty"),
         ("path\nnone.png\n", "None of the 1 images of .* first is none.png: the file does not"),
     ],
 )

@@ -64,17 +64,3 @@ def test_lines_are_counted_as_an_editor_does(tmp_path):
 def test_wrong_tables_are_named_with_the_line(tmp_path, data, message):
     with pytest.raises(LabelError, match=f"labels.csv.*{message}"):
         read(tmp_path, data)
-
-
-def test_a_failed_write_leaves_the_old_table(tmp_path):
-    path = tmp_path / "table.csv"
-    write_table(path, ["path"], [["old"]])
-
-    def rows():
-        yield ["new"]
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_table(path, ["path"], rows())
-    assert path.read_text() == "path\nold\n"
-    assert list(tmp_path.iterdir()) == [path]
