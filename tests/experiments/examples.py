@@ -1,6 +1,6 @@
 """A study without data, for the tests of what all studies share."""
 
-from fewlabel_experiments import protocol, summary
+from fewlabel_experiments import protocol
 
 CONFIG = """
 goal_within = 0.5
@@ -73,12 +73,3 @@ def record(row, seed, accuracy, **others):
         "row": row, "seed": seed, "accuracy": accuracy, "seconds": 2.0, "peak_mb": 100.0 + seed,
         "shared": {"kmeans": 10.0}, "commit": "abc", "extra": {"n_train": 50.0}, **others,
     }  # fmt: skip
-
-
-def summaries(study, rows):
-    """Summarize what was measured of some rows."""
-    records = [
-        record(name, 0, extra["accuracy"] / 100, extra=extra) for name, extra in rows.items()
-    ]
-    every = study.rows(study.config(protocol.Settings()))
-    return summary.summarize(study, every, records)

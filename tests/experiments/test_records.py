@@ -28,10 +28,7 @@ def test_a_line_that_was_cut_off_is_run_again(tmp_path, torn):
     assert [r["row"] for r in again.records] == ["a"]
     again.append({"row": "b", "seed": 1})
     assert [json.loads(line)["row"] for line in store.path.read_text().splitlines()] == ["a", "b"]
-
-
-def test_damage_before_whole_records_is_not_thrown_away(tmp_path):
-    store = records.RecordStore(tmp_path / "run", MADE_WITH)
+    # Damage before whole records is not thrown away.
     store.path.write_text('{"row": "a", "seed": 0}\nnonsense\n{"row": "b", "seed": 0}\n')
     with pytest.raises(UsageError, match=r"records\.jsonl, line 2 is not a record"):
         records.RecordStore(tmp_path / "run", MADE_WITH)

@@ -1,27 +1,19 @@
 import pytest
 
-from fewlabel_experiments import summary, tables
-from tests.experiments.examples import Coin, record
-
-
-@pytest.fixture
-def coin(tmp_path):
-    return Coin(tmp_path / "coin")
+from fewlabel_experiments import protocol, summary, tables
+from tests.experiments.examples import record
 
 
 def test_means_and_spreads_over_the_seeds(coin):
-    runs = [record("one", seed, 0.5 + 0.01 * seed) for seed in (0, 1, 2)]
+    # Of two records of a seed the later counts.
+    runs = [record("one", seed, accuracy) for seed, accuracy in ((0, 0.1), (0, 0.5), (1, 0.51))]
+    runs.append(record("one", 2, 0.52))
     one, two, _ = summary.summarize(coin, coin.rows({}), runs)
     assert (one.published, round(one.mean, 6), round(one.sd, 6)) == (50, 51, 1)
     assert (one.least, one.seeds, one.peak_mb) == (50, (0, 1, 2), 102)
     assert (one.seconds, one.shared_seconds, one.extra) == (2, 10, {"n_train": 50})
     assert one.difference == pytest.approx(1)
     assert (two.published, two.mean, two.difference) == (None, None, None)
-
-
-def test_of_two_records_of_a_seed_the_later_counts(coin):
-    runs = [record("one", 0, 0.1), record("one", 0, 0.7)]
-    assert summary.summarize(coin, coin.rows({}), runs)[0].mean == pytest.approx(70)
 
 
 def test_other_data_are_not_compared_with_what_was_published(coin, monkeypatch):
@@ -47,11 +39,6 @@ def test_ours_csv_holds_all_that_the_tables_need(coin):
     assert tables.page(coin, after) == tables.page(coin, before)
 
 
-def test_shared_work_is_counted_once_a_seed():
-    runs = [record(row, seed, 0.5) for row in ("one", "two") for seed in (0, 1)]
-    assert summary.total_seconds(runs) == 4 * 2 + 2 * 10
-
-
 def test_the_table_sets_published_beside_ours_and_the_default(coin):
     runs = [record("one", seed, 0.5 + 0.01 * seed) for seed in (0, 1)]
     runs.append(record("default-100", 0, 0.9, extra={"supervised_baseline": 0.8}))
@@ -60,6 +47,8 @@ def test_the_table_sets_published_beside_ours_and_the_default(coin):
         ("setting one", "coin", "100", "50", "49.5", "50.5 ± 0.7", "yes", "+0.5", "90.0"),
         ("setting two", "coin", "100", "–", "–", "–", "–", "–", "90.0"),
     ]
+    # Shared work is counted once a seed.
+    assert summary.total_seconds(runs) == 3 * 2 + 2 * 10
     assert tables.beyond(summaries) == [("100", "90.0", "80.0", "12")]
     assert tables.costs(summaries)[0] == (
         "setting one", "coin", "2.0", "10.0", "101", "–", "50",
@@ -67,7 +56,7 @@ def test_the_table_sets_published_beside_ours_and_the_default(coin):
 
 
 @pytest.mark.parametrize(("accuracy", "flips", "reached"), [(0.61, 2, "yes"), (0.59, 3, "no")])
-def test_goals_are_compared_with_other_rows(coin, accuracy, flips, reached):
+def test_goals_are_compared_with_other_rows(coin, monkeypatch, accuracy, flips, reached):
     runs = [record("one", 0, 0.5, extra={"flips": 5.0})]
     runs.append(record("two", 0, accuracy, extra={"flips": flips}))
     one, two, _ = summary.summarize(coin, coin.rows({}), runs)
@@ -81,13 +70,13 @@ def test_goals_are_compared_with_other_rows(coin, accuracy, flips, reached):
     summary.write_ours(coin.folder / "ours.csv", [one, two])
     assert ",50.00,49.50,yes,50.00," in (coin.folder / "ours.csv").read_text()
     assert f",,60.00,{reached}," in (coin.folder / "ours.csv").read_text()
-
-
-def test_goals_without_a_measurement_are_left_out(coin):
-    runs = [record("two", 0, 0.5)]
-    assert summary.check_goals(coin, summary.summarize(coin, coin.rows({}), runs)) == []
-    found = summary.summarize(coin, coin.rows({}), [record("one", 0, 0.5)], with_goals=False)
+    assert summary.check_goals(coin, [two]) == []
+    found = summary.summarize(coin, coin.rows({}), runs, with_goals=False)
     assert found[0].goal is None
+    # Of several rows the best counts.
+    best = protocol.Goal("the best", "two", at_least=["one", "two"])
+    monkeypatch.setattr(type(coin), "goals", [best])
+    assert summary.check_goals(coin, [one, two])[0].bound == pytest.approx(100 * accuracy)
 
 
 def test_columns_that_hold_nothing_are_left_out_and_a_bar_in_a_cell_is_no_column():

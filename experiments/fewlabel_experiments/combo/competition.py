@@ -34,7 +34,7 @@ def load_competition(folder: str | Path) -> CompetitionData:
     """Read the competition's four files.
 
     They are pickles, of which nothing but numpy arrays is admitted and nothing is run: see
-    `array_pickle.read_array_pickle`.
+    `.arrays.read_array`.
     """
     folder = Path(folder)
     missing = [name for name in FILES if not _file(folder, name).is_file()]

@@ -17,11 +17,17 @@ def test_a_quarter_is_copied_and_of_no_share_nothing():
     nothing, _ = changed_copies(IMAGES, CopyPolicy(share=0.0, sharpen=1.0), _rng())
     assert nothing.shape == (0, 56, 56)
     copies, rows = changed_copies(IMAGES, CHARACTERS, _rng())
+    # Both policies copy the same images.
+    np.testing.assert_array_equal(rows, changed_copies(IMAGES, PUBLISHED, _rng())[1])
     assert copies.shape == (15, 56, 56)
     assert copies.dtype == np.uint8
     assert (np.diff(rows) > 0).all()
     again, _ = changed_copies(IMAGES, CHARACTERS, _rng())
     np.testing.assert_array_equal(copies, again)
+    with pytest.raises(DataError, match=r"\(n, H, W\) uint8. Got \(2, 8, 8, 3\)"):
+        changed_copies(np.zeros((2, 8, 8, 3), np.uint8), PUBLISHED, _rng())
+    with pytest.raises(UsageError, match=r"'share' of a CopyPolicy must be from 0 to 1\. Got 25"):
+        CopyPolicy(share=25)
 
 
 def test_flips_are_a_third_each_way():
@@ -60,15 +66,3 @@ def test_sharpening_raises_contrast_in_half_of_the_copies():
     spread = np.ptp(copies.astype(int), axis=(1, 2))
     assert set(np.unique(spread > 50)) == {True, False}
     assert 10 < (spread > 50).sum() < 30
-
-
-def test_both_policies_copy_the_same_images():
-    rows = [changed_copies(IMAGES, policy, _rng())[1] for policy in (PUBLISHED, CHARACTERS)]
-    np.testing.assert_array_equal(*rows)
-
-
-def test_refuses_other_images_and_settings():
-    with pytest.raises(DataError, match=r"\(n, H, W\) uint8. Got \(2, 8, 8, 3\)"):
-        changed_copies(np.zeros((2, 8, 8, 3), np.uint8), PUBLISHED, _rng())
-    with pytest.raises(UsageError, match=r"'share' of a CopyPolicy must be from 0 to 1\. Got 25"):
-        CopyPolicy(share=25)

@@ -10,14 +10,8 @@ from fewlabel_experiments.combo.generator import make_combo
 from fewlabel_experiments.combo.glyphs import SPLITS, Glyphs
 from fewlabel_experiments.combo.settings import ComboLayout, ComboNoise, ComboSettings
 
-CLEAN = ComboNoise(
-    gaussian=(0.0, 0.0),
-    speckle=(0.0, 0.0),
-    salt_pepper=(0.0, 0.0),
-    background=(0.0, 0.0),
-    gradient=0.0,
-    contrast=(1.0, 1.0),
-)
+QUIET = dict.fromkeys(("gaussian", "speckle", "salt_pepper"), (0.0, 0.0)) | {"gradient": 0.0}
+CLEAN = ComboNoise(**QUIET, background=(0.0, 0.0), contrast=(1.0, 1.0))
 
 
 def _disks(n, radius=6.0):
@@ -37,16 +31,10 @@ def test_each_image_has_one_digit_and_one_letter(glyphs):
     assert targets.any(axis=0).all()
     assert [len(split.images) for split in vars(made).values()] == [300, 10, 20]
     assert made.labeled.images.dtype == np.uint8
-
-
-def test_the_first_images_stay_when_more_are_made(glyphs):
-    few, many = (
-        make_combo(5, 3, 0, glyphs=glyphs, seed=7),
-        make_combo(300, 9, 1, glyphs=glyphs, seed=7),
-    )
-    np.testing.assert_array_equal(few.labeled.images, many.labeled.images[:5])
-    np.testing.assert_array_equal(few.unlabeled.targets, many.unlabeled.targets[:3])
-    other = make_combo(5, 0, 0, glyphs=glyphs, seed=8)
+    # The first images stay when more are made; the seed decides.
+    few, other = (make_combo(5, 3, 0, glyphs=glyphs, seed=seed) for seed in (0, 8))
+    np.testing.assert_array_equal(few.labeled.images, made.labeled.images[:5])
+    np.testing.assert_array_equal(few.unlabeled.targets, made.unlabeled.targets[:3])
     assert (few.labeled.images != other.labeled.images).any()
     assert (few.unlabeled.images != few.labeled.images[:3]).any()
 
@@ -68,12 +56,16 @@ def test_characters_touch_as_often_as_asked(touching, parts):
     assert counts == {parts}
 
 
-def test_both_orders_occur(glyphs):
+def test_both_orders_occur_and_characters_without_ink_are_no_error(glyphs):
     settings = ComboSettings(noise=CLEAN)
-    # Only the digits have any ink here.
     digits, letters = glyphs["test"]
-    blank = dict.fromkeys(SPLITS, (digits, Glyphs(np.zeros_like(letters.pixels), letters.labels)))
-    images = make_combo(60, 0, 0, glyphs=blank, settings=settings).labeled.images
+    no_digits, no_letters = (Glyphs(np.zeros_like(g.pixels), g.labels) for g in (digits, letters))
+    # Only the digits have any ink here.
+    half, blank = (dict.fromkeys(SPLITS, (g, no_letters)) for g in (digits, no_digits))
+    images, nothing = (
+        make_combo(60, 0, 0, glyphs=g, settings=settings).labeled.images for g in (half, blank)
+    )
+    assert not nothing.any()
     middle = (images.sum(axis=1) * np.arange(56)).sum(axis=1) / images.sum(axis=(1, 2))
     assert 10 < (middle < 28).sum() < 50
 
@@ -89,11 +81,9 @@ def test_a_wide_pen_writes_more_ink_than_a_fine_one(glyphs):
 
 def test_noise_is_of_the_size_asked_for():
     flat = np.zeros((4, 56, 56), dtype=np.float32)
-    gray = {"background": (0.5, 0.5), "gradient": 0.0, "salt_pepper": (0.0, 0.0)}
-    quiet = {"gaussian": (0.0, 0.0), "speckle": (0.0, 0.0)}
 
     def spread(**changed):
-        noise = ComboNoise(**{**gray, **quiet, **changed})
+        noise = ComboNoise(**QUIET | {"background": (0.5, 0.5)} | changed)
         return add_noise(flat, noise, np.random.default_rng(0)) / 255
 
     assert spread(gaussian=(0.1, 0.1)).std() == pytest.approx(0.1, rel=0.05)
@@ -102,14 +92,6 @@ def test_noise_is_of_the_size_asked_for():
     both = spread(salt_pepper=(0.2, 0.2))
     assert (both == 0).mean() == pytest.approx(0.1, rel=0.2)
     assert (both == 1).mean() == pytest.approx(0.1, rel=0.2)
-
-
-def test_characters_without_ink_are_no_error(glyphs):
-    empty = {
-        s: tuple(type(g)(np.zeros_like(g.pixels), g.labels) for g in p) for s, p in glyphs.items()
-    }
-    images = make_combo(3, 0, 0, glyphs=empty, settings=ComboSettings(noise=CLEAN)).labeled.images
-    assert not images.any()
 
 
 def test_is_quick_enough(glyphs):

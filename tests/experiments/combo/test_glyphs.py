@@ -1,16 +1,11 @@
 import gzip
-import struct
 
 import numpy as np
 import pytest
 
 from fewlabel.errors import DataError
 from fewlabel_experiments.combo.glyphs import LABELS, SPLITS, Glyphs, load_glyphs
-
-
-def _write_idx(file, array):
-    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-    file.write_bytes(gzip.compress(header + array.tobytes()))
+from tests.data.test_idx import idx_bytes
 
 
 @pytest.fixture
@@ -25,12 +20,13 @@ def data(tmp_path, monkeypatch):
             labels = np.tile(np.arange(n_classes, dtype=np.uint8), each)
             if split == "train":
                 pixels[n_classes : 2 * n_classes] = pixels[:n_classes]
-            _write_idx(folder / f"{split}-images-idx3-ubyte.gz", pixels)
-            _write_idx(folder / f"{split}-labels-idx1-ubyte.gz", labels)
+            for name, array in (("images-idx3", pixels), ("labels-idx1", labels)):
+                file = folder / f"{split}-{name}-ubyte.gz"
+                file.write_bytes(gzip.compress(idx_bytes(array)))
     monkeypatch.setenv("FEWLABEL_DATA", str(tmp_path))
 
 
-def test_no_glyph_is_in_two_splits(data):
+def test_no_glyph_is_in_two_splits_and_the_seed_deals_anew(data):
     dealt = load_glyphs(3)
     assert tuple(dealt) == SPLITS
     for kind, count in ((0, 10), (1, 26)):
@@ -40,9 +36,6 @@ def test_no_glyph_is_in_two_splits(data):
             labels = dealt[split][kind].labels
             assert sorted(set(labels.tolist())) == list(range(10 * kind, 10 * kind + count))
     assert LABELS[dealt["test"][1].labels[2]] == "C"
-
-
-def test_the_seed_deals_anew(data):
     first, again, other = (load_glyphs(seed)["labeled"][0].pixels for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert first.tobytes() != other.tobytes()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fewlabel.errors import UsageError
+from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.nets import NetworkClassifier, NetworkSpec, build_network
 from fewlabel_experiments.combo.session import ComboSession  # noqa: F401
 from fewlabel_experiments.combo.task import GroupedLabels
@@ -18,7 +18,7 @@ def pair(shape=(1, 8, 12), **options):
     return build_network(spec).eval()
 
 
-def test_every_arrangement_of_two_labels_counts():
+def test_every_arrangement_of_two_labels_counts_and_the_sides_may_be_exchanged():
     network = pair()
     images = torch.rand(5, 1, 8, 12)
     with torch.no_grad():
@@ -28,7 +28,7 @@ def test_every_arrangement_of_two_labels_counts():
             for s in (slice(None, 6), slice(6, None))
         ]
         left, right = (np.exp(network.head(e).numpy()) for e in embeddings)
-    # By hand: the first kind on the left and the second on the right, or the other way round.
+    # By hand: the first kind on the left and the second on the right, or the reverse.
     joint = left[:, :3, None] * right[:, None, 3:] + right[:, :3, None] * left[:, None, 3:]
     joint /= joint.sum(axis=(1, 2), keepdims=True)
     for (start, stop), expected in zip(
@@ -38,18 +38,13 @@ def test_every_arrangement_of_two_labels_counts():
         np.testing.assert_allclose(
             share / share.sum(axis=1, keepdims=True), expected, rtol=1e-4, atol=1e-6
         )
-
-
-def test_the_sides_may_be_exchanged():
-    network = pair()
-    images = torch.rand(3, 1, 8, 12)
     exchanged = torch.cat([images[..., 6:], images[..., :6]], dim=3)
     with torch.no_grad():
         torch.testing.assert_close(network(images), network(exchanged))
         torch.testing.assert_close(network.embed(images), network.embed(exchanged))
 
 
-def test_two_things_are_learned_wherever_they_stand():
+def test_two_things_are_learned_wherever_they_stand_and_a_saved_network_wants_its_task():
     rng = np.random.default_rng(0)
     n = 600
     kinds = np.stack([rng.integers(3, size=n), 3 + rng.integers(4, size=n)], axis=1)
@@ -71,6 +66,8 @@ def test_two_things_are_learned_wherever_they_stand():
     ).fit(images[:400], targets[:400])
     assert network.score(images[400:], targets[400:]) > 0.95
     arrays, meta = network.to_state()
+    with pytest.raises(ModelFormatError, match="or give its task"):
+        NetworkClassifier.from_state(arrays, meta)
     again = NetworkClassifier.from_state(arrays, meta, task=KINDS)
     np.testing.assert_array_equal(
         again.predict_proba(images[400:]), network.predict_proba(images[400:])

@@ -47,6 +47,12 @@ def test_cropped_images_hold_the_same_characters_in_half_the_rows(images):
     assert np.delete(whole.images[found], np.arange(14, 42), axis=1).max() < 10
 
 
+@pytest.mark.parametrize(("height", "kept"), [(20, 20), (40, 28), (101, 50)])
+def test_images_of_any_height_are_cropped_to_what_holds_a_character(height, kept):
+    images = np.random.default_rng(0).integers(256, size=(2, height, 56), dtype=np.uint8)
+    assert preprocess_images(images, PreprocessSettings(crop=True)).images.shape == (2, kept, 56)
+
+
 def test_an_image_without_characters_is_squeezed_and_not_cut():
     image = np.zeros((1, 56, 56), dtype=np.uint8)
     # A thin upright line at the border: too narrow for two characters.
@@ -54,13 +60,6 @@ def test_an_image_without_characters_is_squeezed_and_not_cut():
     done = preprocess_images(image, PreprocessSettings(crop=True))
     assert done.counts["failed"] == 1
     np.testing.assert_array_equal(done.images[0], image[0, ::2])
-
-
-@pytest.mark.parametrize(("height", "kept"), [(20, 20), (40, 28), (101, 50)])
-def test_images_of_any_height_are_cropped_to_what_holds_a_character(height, kept):
-    images = np.random.default_rng(0).integers(256, size=(2, height, 56), dtype=np.uint8)
-    done = preprocess_images(images, PreprocessSettings(crop=True))
-    assert done.images.shape == (2, kept, 56)
 
 
 def test_touching_characters_are_cut(glyphs):
@@ -78,26 +77,24 @@ def test_touching_characters_are_cut(glyphs):
     np.testing.assert_array_equal(uncut.images[uncut.how == 0], images[uncut.how == 0])
 
 
-@pytest.mark.parametrize(("n", "value"), [(0, 0), (3, 0), (3, 128), (3, 255)])
-def test_empty_images_go_on_as_they_are_and_are_counted(n, value):
-    images = np.full((n, 56, 56), value, dtype=np.uint8)
+RNG = np.random.default_rng(0)
+NOISE = [
+    np.clip(RNG.normal(100, 30, (8, 56, 56)), 0, 255),
+    RNG.integers(0, 256, (8, 56, 56)),
+    255 * (RNG.random((8, 56, 56)) < 0.05),
+]
+EMPTY = [np.full((n, 56, 56), value) for n, value in ((0, 0), (3, 0), (3, 128), (3, 255))]
+
+
+@pytest.mark.parametrize("number", range(len(EMPTY + NOISE)))
+def test_images_that_are_empty_or_noise_alone_go_through_and_are_counted(number):
+    images = (EMPTY + NOISE)[number].astype(np.uint8)
     done = preprocess_images(images)
-    np.testing.assert_array_equal(done.images, images)
-    assert done.counts == {"failed": n, "apart": 0, "merged": 0, "eroded": 0, "cut": 0}
-
-
-@pytest.mark.parametrize("kind", ["gaussian", "uniform", "specks"])
-def test_images_of_noise_alone_go_through(kind):
-    rng = np.random.default_rng(0)
-    noise = {
-        "gaussian": np.clip(rng.normal(100, 30, (8, 56, 56)), 0, 255),
-        "uniform": rng.integers(0, 256, (8, 56, 56)),
-        "specks": 255 * (rng.random((8, 56, 56)) < 0.05),
-    }[kind].astype(np.uint8)
-    done = preprocess_images(noise)
-    assert done.images.shape == noise.shape
-    assert sum(done.counts.values()) == 8
-    np.testing.assert_array_equal(done.images[done.how == 0], noise[done.how == 0])
+    assert done.images.shape == images.shape
+    np.testing.assert_array_equal(done.images[done.how == 0], images[done.how == 0])
+    assert sum(done.counts.values()) == len(images)
+    if number < len(EMPTY):
+        assert done.counts["failed"] == len(images)
 
 
 def test_every_step_can_be_left_out(images):
@@ -133,26 +130,16 @@ def test_recomposed_characters_keep_their_shape():
 
 
 @pytest.mark.parametrize(
-    ("images", "message"),
+    ("images", "settings", "message"),
     [
-        (np.zeros((2, 56, 56, 3), np.uint8), "make colors gray first"),
-        (np.zeros((2, 56, 56)), r"\(n, H, W\) uint8. Got \(2, 56, 56\) float64"),
-        (np.zeros((2, 0, 56), np.uint8), r"Got \(2, 0, 56\)"),
+        (np.zeros((2, 56, 56, 3), np.uint8), {}, "make colors gray first"),
+        (np.zeros((2, 56, 56)), {}, r"\(n, H, W\) uint8. Got \(2, 56, 56\) float64"),
+        (np.zeros((2, 0, 56), np.uint8), {}, r"Got \(2, 0, 56\)"),
+        (None, {"compose": False, "crop": True}, "crops only images that it composes anew"),
+        (None, {"erode": True, "cut": False}, "erodes only what it may cut"),
+        (None, {"sigma": -1}, r"sigma from 0 to 10 and an opening from 1 to 9\. Got -1"),
     ],
 )
-def test_refuses_other_images(images, message):
-    with pytest.raises(DataError, match=message):
-        preprocess_images(images)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"compose": False, "crop": True}, "crops only images that it composes anew"),
-        ({"erode": True, "cut": False}, "erodes only what it may cut"),
-        ({"sigma": -1}, r"sigma from 0 to 10 and an opening from 1 to 9\. Got -1"),
-    ],
-)
-def test_refuses_settings_out_of_range(settings, message):
-    with pytest.raises(UsageError, match=message):
-        PreprocessSettings(**settings)
+def test_refuses_other_images_and_settings(images, settings, message):
+    with pytest.raises(DataError if settings == {} else UsageError, match=message):
+        preprocess_images(images, PreprocessSettings(**settings))

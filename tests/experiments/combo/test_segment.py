@@ -24,9 +24,7 @@ def test_pieces_are_numbered_through_the_images_and_small_ones_left_out():
     assert pieces.boxes.tolist() == [[5, 5, 10, 10], [0, 0, 56, 3]]
     assert np.unique(pieces.numbers[2]).tolist() == [0, 2]
     assert not pieces.numbers[1].any()
-
-
-def test_corners_join_pieces_and_images_do_not():
+    # Corners join pieces, and images do not.
     masks = np.stack([_mask((0, 0, 5, 5), (5, 5, 9, 9)), _mask((0, 0, 5, 5))])
     assert find_pieces(masks).image.tolist() == [0, 1]
 

@@ -1,7 +1,5 @@
-"""The study of two characters: its rows, what it says, its pictures, and ``--quick``."""
+"""The study of two characters: its rows, images and pictures."""
 
-import os
-import pickle
 from functools import partial
 
 import numpy as np
@@ -9,7 +7,7 @@ import pytest
 
 from fewlabel.data import MultiLabel
 from fewlabel.errors import DataError, UsageError
-from fewlabel_experiments import registry, runner
+from fewlabel_experiments import registry
 from fewlabel_experiments.combo import measured, pictures, recipes, session
 from fewlabel_experiments.combo.generator import make_combo
 from fewlabel_experiments.combo.glyphs import LABELS
@@ -17,9 +15,6 @@ from fewlabel_experiments.protocol import Settings
 
 STUDY = registry.find_study("combo")
 CONFIG = STUDY.config(Settings())
-ROWS = STUDY.rows(CONFIG)
-
-DATA = os.environ.get("FEWLABEL_DATA")
 
 
 def _truth(*texts):
@@ -32,51 +27,17 @@ def printed(monkeypatch, glyphs):
     monkeypatch.setattr(session, "make_combo", partial(make_combo, glyphs=glyphs))
 
 
-def _competition(folder, n):
-    rng = np.random.default_rng(1)
-    images = rng.integers(0, 256, (n + 8, 56, 56), dtype=np.uint8)
-    targets = np.zeros((n, 36), dtype=np.uint8)
-    targets[np.arange(n), np.arange(n) % 10] = 1
-    targets[np.arange(n), 10 + np.arange(n) % 26] = 1
-    arrays = {
-        "images_l.pkl": images[:n], "labels_l.pkl": targets, "images_ul.pkl": images[n : n + 6],
-        "images_test.pkl": images[n + 6 :],
-    }  # fmt: skip
-    for name, array in arrays.items():
-        (folder / name).write_bytes(pickle.dumps(array))
-
-
-def test_each_change_of_preprocessing_is_one():
-    for name, (words, changed) in recipes.ABLATION.items():
-        assert changed != recipes.ALL_STEPS, name
-        differs = {k for k in vars(changed) if vars(changed)[k] != vars(recipes.ALL_STEPS)[k]}
-        # Only composed images can be cropped.
-        assert len(differs - {"crop"}) == 1, words
-        assert ("crop" in differs) == (name == "compose")
-
-
-def test_flips_are_all_that_the_two_policies_differ_in():
-    known = recipes.recipes(CONFIG)
-    flips, without = known["flips"].copies, known["no-flips"].copies
-    assert flips.flip
-    assert not without.flip
-    assert vars(flips) | {"flip": False} == vars(without)
-
-
-def test_sizes_are_the_users_and_few_labels_stay_fewer():
+def test_rows_follow_from_the_sizes_and_the_passes_of_resnet_50():
     config = STUDY.config(Settings(sizes={"n_labeled": 800, "n_test": 50}))
     assert (config["n_labeled"], config["n_test"], config["few"]) == (800, 50, 0)
     assert not [row.id for row in STUDY.rows(config) if row.id.startswith("few")]
+    networks = CONFIG["networks"]
+    for passes in (0, 10):
+        given = networks | {"resnet50": networks["resnet50"] | {"passes": passes}}
+        ids = [row.id for row in STUDY.rows(CONFIG | {"networks": given})]
+        assert ("resnet50" in ids) == bool(passes)
     with pytest.raises(UsageError, match=r"study photos are as many .* leave out --labeled"):
         registry.find_study("photos").config(Settings(sizes={"n_test": 50}))
-
-
-@pytest.mark.parametrize("passes", [0, 10])
-def test_resnet_50_is_a_row_where_it_is_given_steps(passes):
-    networks = CONFIG["networks"]
-    given = networks | {"resnet50": networks["resnet50"] | {"passes": passes}}
-    ids = [row.id for row in STUDY.rows(CONFIG | {"networks": given})]
-    assert ("resnet50" in ids) == bool(passes)
 
 
 def test_each_character_counts_by_itself():
@@ -86,19 +47,16 @@ def test_each_character_counts_by_itself():
     assert letter.tolist() == [True, False, True]
 
 
-def test_what_is_mistaken_is_counted():
-    truth, predicted = _truth("1I", "1I", "2Q"), _truth("7L", "1L", "2Q")
-    assert pictures.mistakes(truth, predicted) == [("I", "L", 2), ("1", "7", 1)]
-    assert pictures.mistakes(truth, truth) == []
-
-
-def test_pictures_are_drawn_where_all_or_nothing_is_right(monkeypatch):
+def test_mistakes_are_counted_and_drawn_even_where_all_or_nothing_is_right(monkeypatch):
+    found = pictures.mistakes(_truth("1I", "1I", "2Q"), _truth("7L", "1L", "2Q"))
+    assert found == [("I", "L", 2), ("1", "7", 1)]
     images = np.zeros((3, 56, 56), dtype=np.uint8)
     truth = _truth("1A", "2B", "3C")
     monkeypatch.setattr(pictures, "_COLUMNS", 3)
     for predicted in (truth, _truth("2B", "3C", "1A")):
         assert pictures.right_and_wrong(images, truth, predicted)[1:4] == b"PNG"
         assert pictures.mistakes_figure(pictures.mistakes(truth, predicted))[1:4] == b"PNG"
+    assert pictures.mistakes(truth, truth) == []
 
 
 def test_the_steps_of_preprocessing_are_drawn(printed, tmp_path):
@@ -130,29 +88,13 @@ def test_training_images_are_those_of_the_recipe(printed):
     assert opened.network("pair", known["best"]).task == session.ONE_OF_EACH
 
 
-def test_a_part_of_the_competition_is_held_out(tmp_path):
-    _competition(tmp_path, 50)
-    config = STUDY.config(Settings(data=str(tmp_path)))
+def test_a_part_of_the_competition_is_held_out(competition):
+    config = STUDY.config(Settings(data=str(competition)))
     assert (config["n_labeled"], config["n_unlabeled"], config["few"]) == (40, 6, 0)
     data = session.load_data(config, 0)
     assert (len(data.labeled), len(data.test), len(data.unseen)) == (40, 10, 2)
-    everything = session.competition(str(tmp_path)).images
+    everything = session.competition(str(competition)).images
     used = np.concatenate([data.labeled, data.test])
     assert sorted(used.sum(axis=(1, 2))) == sorted(everything.sum(axis=(1, 2)))
     with pytest.raises(DataError, match=r"lacks images_l\.pkl"):
-        STUDY.config(Settings(data=str(tmp_path / "none")))
-
-
-@pytest.mark.data
-@pytest.mark.skipif(DATA is None, reason="FEWLABEL_DATA is not set")
-def test_a_quick_run(tmp_path):
-    settings = Settings(quick=True)
-    result = runner.run_study(STUDY, settings, tmp_path)
-    found = {s.row.id: s for s in result.summaries}
-    assert list(found) == STUDY.config(settings)["rows"]
-    assert found["structure"].extra["digit"] > found["cnn"].extra["digit"]
-    for name in ("best-alone", "best-ensemble", "best-distilled", "best"):
-        assert 30 < found[name].extra["digit"] < 95
-        assert found[name].mean == pytest.approx(found[name].extra["pair"], abs=0.01)
-    assert found["best"].mean == found["best-distilled"].mean
-    assert {path.name for path in tmp_path.iterdir()} >= {*pictures.FILES, "combo-rows.svg"}
+        STUDY.config(Settings(data=str(competition / "none")))

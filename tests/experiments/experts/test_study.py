@@ -1,42 +1,13 @@
-"""The study of binary experts: its rows, what it says, and ``--quick``."""
-
-import os
+"""The study of binary experts: what its rows are trained on, and a small run."""
 
 import numpy as np
 import pytest
 
-from fewlabel_experiments import registry, runner, summary
+from fewlabel_experiments import registry, runner
 from fewlabel_experiments.experts import learners, session
 from fewlabel_experiments.protocol import Settings
-from tests.experiments.examples import summaries
 
 STUDY = registry.find_study("experts")
-ROWS = STUDY.rows(STUDY.config(Settings()))
-
-DATA = os.environ.get("FEWLABEL_DATA")
-
-
-def _row(accuracy, precision, seconds, size):
-    return {
-        "accuracy": accuracy, "precision_covered": precision, "train_seconds": seconds,
-        "kilobytes": size, "balanced": accuracy, "worst_class": 1.0,
-    }  # fmt: skip
-
-
-def test_claims_are_compared_with_the_figures():
-    rows = {
-        "mnist-500-supervised": _row(90, 95, 1, 100),
-        "mnist-500-ova": _row(89, 96, 50, 1_000),
-        "mnist-500-own": _row(89, 98, 50, 1_000),
-        "mnist-500-experts-1": _row(92, 97, 10, 200),
-        "mnist-500-experts": _row(93, 97, 30, 200),
-    }
-    found = summaries(STUDY, rows)
-    results = summary.check_goals(STUDY, found)
-    assert [(r.goal.measure, r.bound, r.reached) for r in results] == [
-        ("precision_covered", 98, False), ("train_seconds", 12.5, True), ("kilobytes", 200, True),
-        ("accuracy", 90, True),
-    ]  # fmt: skip
 
 
 def test_imbalanced_classes_keep_two_images_at_least():
@@ -59,20 +30,25 @@ def test_resampling_gives_both_sides_the_same_number():
     assert sorted(learners._sampled(rows, mine, "plain", rng)) == rows.tolist()
 
 
-@pytest.mark.data
-@pytest.mark.skipif(DATA is None, reason="FEWLABEL_DATA is not set")
-def test_a_quick_run(tmp_path):
-    settings = Settings(quick=True)
-    result = runner.run_study(STUDY, settings, tmp_path)
-    found = {s.row.id.removeprefix("fashion-mnist-200-"): s for s in result.summaries}
-    assert set(found) == {
-        "supervised", "ova", "ova-over", "ova-under", "own", "experts-1", "experts", "default",
-    }  # fmt: skip
-    assert 72 < found["default"].mean < 90
-    for name in ("supervised", "ova-over", "own", "experts"):
-        assert 40 < found[name].mean < 85
-    experts, ova = found["experts-1"].extra, found["ova"].extra
-    assert ova["kilobytes"] > 4 * experts["kilobytes"]
-    assert ova["train_seconds"] > 2 * experts["train_seconds"]
-    assert experts["precision_covered"] > 70
-    assert (tmp_path / "experts-fashion-mnist.svg").is_file()
+SMALL = {
+    "n_images": 150, "n_test": 50, "budgets": [40], "one_versus_all": [], "widths": [4],
+    "steps": 4, "retrain_steps": 4, "max_rounds": 1, "seeds": [0],
+}  # fmt: skip
+
+
+def test_an_interrupted_run_goes_on_to_what_a_whole_one_measures(monkeypatch, tmp_path):
+    whole = type(STUDY).config
+    monkeypatch.setattr(type(STUDY), "config", lambda self, s: whole(self, s) | SMALL)
+    settings = Settings(quick=True, data="digits")
+
+    def interrupt(text):
+        if ": digits-40-own" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.run_study(STUDY, settings, tmp_path / "a", log=interrupt)
+    again = []
+    resumed = runner.run_study(STUDY, settings, tmp_path / "a", log=again.append)
+    expected = runner.run_study(STUDY, settings, tmp_path / "b")
+    assert [s.mean for s in resumed.summaries] == [s.mean for s in expected.summaries]
+    assert len(again) == len(expected.summaries) - 2
