@@ -52,3 +52,8 @@ class StorageError(FewLabelError, OSError):
 
 class TrainingError(FewLabelError):
     """A training run that cannot go on, such as one whose loss is no longer a number."""
+
+
+def _damaged(what: str) -> ModelFormatError:
+    """Return the error for a saved model that is not as it was written."""
+    return ModelFormatError(f"{what}: the model is damaged; save it again or copy it anew.")

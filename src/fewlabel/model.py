@@ -14,7 +14,7 @@ from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import TASKS
 from fewlabel.errors import ModelFormatError
 from fewlabel.evaluate import AccuracyEstimate, Fitted
-from fewlabel.features.choose import FeatureExtractor, extractor_from_state
+from fewlabel.features.base import FeatureExtractor, extractor_from_state
 from fewlabel.features.pixels import Progress
 from fewlabel.semisupervised.search import find_candidate
 

@@ -9,7 +9,7 @@ import pytest
 
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.features.backbone import Backbone
-from fewlabel.features.choose import extractor_from_state
+from fewlabel.features.base import extractor_from_state
 from fewlabel.features.patch_features import PatchFeatures
 from fewlabel.features.pixels import Pixels
 from tests.features.conftest import SMALL

@@ -6,7 +6,7 @@ from sklearn.base import clone
 
 from fewlabel import NetworkClassifier
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.features.choose import extractor_from_state
+from fewlabel.features.base import extractor_from_state
 from fewlabel.features.joined import JoinedFeatures
 from fewlabel.features.pixels import Pixels
 

@@ -83,5 +83,5 @@ def test_damaged_state():
     arrays, meta = DampedPCA(3).fit(spectrum(50, 6, 3)).to_state()
     with pytest.raises(ModelFormatError, match="saved reducer lacks 'power': the model is damaged"):
         DampedPCA.from_state(arrays, {"n_components": 3})
-    with pytest.raises(ModelFormatError, match=r"contradict each other: .* of shape \(6, 3"):
+    with pytest.raises(ModelFormatError, match=r"contradict each other, .* of shape \(6, 3"):
         DampedPCA.from_state(arrays | {"mean": np.zeros(5)}, meta)

@@ -128,20 +128,7 @@ class Backbone(_ReducedExtractor):
         return self.n_components is None
 
     def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
-        """Fit, and turn the same images into rows, running the network once on each.
-
-        Parameters
-        ----------
-        images : ImageSet
-            Images; their labels are not looked at.
-        progress : callable, optional
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        ndarray of shape (n, d), dtype float32
-            Features.
-        """
+        """Fit, and turn the same images into rows, running the network once on each."""
         self._load()
         features = self._compute(images, None, "backbone", progress)
         if self.n_components is None:
@@ -217,6 +204,7 @@ class Backbone(_ReducedExtractor):
 
         def describe(where: slice, pixels: np.ndarray) -> np.ndarray:
             rows = self._forward(pixels)
+            # Where the weights, or how images are scaled for them, are wrong, it shows here.
             if not np.isfinite(rows).all():
                 raise DataError(
                     f"The backbone {self.network_.recipe.model!r} gave NaN or infinity for one "
@@ -272,5 +260,6 @@ def _prefetched(
 
 
 def _compact(tensor: torch.Tensor) -> np.ndarray:
+    # Weights that were published in half precision take half the disk.
     half = tensor.half()
     return (half if torch.equal(half.to(tensor.dtype), tensor) else tensor).cpu().numpy()

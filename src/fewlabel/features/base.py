@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Self, TypeAlias
@@ -9,8 +10,9 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 
 from fewlabel.data import ImageSet
-from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.errors import ModelFormatError, UsageError, _damaged
 from fewlabel.features.reduce import DampedPCA, _sample_rows
+from fewlabel.params import as_size
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with the stage, what is done and what there is to do."""
@@ -22,7 +24,7 @@ class FeatureExtractor(ABC):
     """One row of features an image, learned without a look at labels.
 
     A kind of features says in ``_fit``, ``_transform``, ``_state`` and ``_from_state`` how it does
-    what is promised here, and is entered in `fewlabel.features.choose`.
+    what is promised here, and is entered in the table at the end of this module.
     """
 
     name: ClassVar[str]
@@ -147,20 +149,15 @@ class FeatureExtractor(ABC):
             raise ModelFormatError(
                 f"The saved features are {meta.get('extractor')!r}, not {cls.name!r}."
             )
+        # Whatever a forged state makes the parts complain of, the user needs one answer.
         try:
             return cls._from_state(arrays, meta, device)
         except ModelFormatError:
             raise
         except KeyError as error:
-            raise ModelFormatError(
-                f"The saved features lack {error.args[0]!r}: the model is damaged; "
-                "save it again or copy it anew."
-            ) from error
+            raise _damaged(f"The saved features lack {error.args[0]!r}") from error
         except (UsageError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFormatError(
-                f"The saved features cannot be rebuilt ({error}): the model is damaged; "
-                "save it again or copy it anew."
-            ) from error
+            raise _damaged(f"The saved features cannot be rebuilt ({error})") from error
 
     @abstractmethod
     def _fit(self, images: ImageSet, progress: Progress | None) -> None: ...
@@ -208,6 +205,20 @@ class _ReducedExtractor(FeatureExtractor):
             self.n_components, self.power = self.reducer_.n_components, self.reducer_.power
 
 
+# Above it, an image is a photo, of which a smaller one shows enough.
+_MAX_NATIVE_SIDE = 64
+
+
+def _size_to_read(images: ImageSet, size: Any, owner: str, reduced: int) -> tuple[int, int]:
+    """Return the size asked for; by default the images' own if small, else the reduced one."""
+    if size is not None:
+        return as_size(size, owner=owner)
+    native = images.native_shape
+    if native is None or max(native[:2]) > _MAX_NATIVE_SIDE:
+        return reduced, reduced
+    return native[:2]
+
+
 def _reducer_state(reducer: DampedPCA | None) -> State:
     """Arrays under ``reduce.``, and ``meta["reduce"]``."""
     if reducer is None:
@@ -236,9 +247,53 @@ def _fill(
     progress: Progress | None,
 ) -> np.ndarray:
     """Describe images block by block, (n, width) float32."""
+    # Filled in place: joined blocks would be held twice.
     features = np.empty((n, width), dtype=np.float32)
     for where, pixels in blocks:
         features[where] = describe(where, pixels)
         if progress is not None:
             progress(stage, where.stop, n)
     return features
+
+
+_KINDS = {
+    "pixels": ("pixels", "Pixels"),
+    "patches": ("patch_features", "PatchFeatures"),
+    "backbone": ("backbone", "Backbone"),
+    "joined": ("joined", "JoinedFeatures"),
+}
+
+
+def _kind(name: str) -> Any:
+    # Imported when it is asked for: networks load timm, and every kind imports this module.
+    module, class_name = _KINDS[name]
+    return getattr(importlib.import_module(f"fewlabel.features.{module}"), class_name)
+
+
+def extractor_from_state(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> FeatureExtractor:
+    """Return the extractor that was saved.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+        From its ``to_state``.
+    meta : dict
+        From its ``to_state``.
+
+    Returns
+    -------
+    FeatureExtractor
+        The fitted extractor.
+
+    Raises
+    ------
+    ModelFormatError
+        If the state is of no known extractor.
+    """
+    name = meta.get("extractor")
+    if name not in _KINDS:
+        raise ModelFormatError(
+            f"The saved features {name!r} are not known to this version of fewlabel: upgrade it."
+        )
+    extractor: FeatureExtractor = _kind(name).from_state(arrays, meta)
+    return extractor

@@ -143,6 +143,7 @@ def _source_digest() -> str:
     """Fingerprint of the code that reads images and computes features."""
     state = hashlib.blake2b(digest_size=16)
     home = Path(fewlabel.__file__).parent
+    # Whole packages rather than a version number, which nobody remembers to raise.
     for part in ("compute.py", "data", "features", "nets"):
         place = home / part
         for file in sorted(place.glob("*.py")) if place.is_dir() else [place]:
@@ -160,8 +161,10 @@ def _read(
         rows = arrays.pop("rows")
         if header["key"] != key or rows.shape[:1] != (len(images),) or rows.dtype != np.float32:
             raise ValueError("another entry")
+        # The time of the last use: what has not been used longest goes first.
         with contextlib.suppress(OSError):
             os.utime(file)
+        # Frozen features need nothing but their weights, which are not kept a second time.
         if not extractor.is_frozen:
             device = getattr(extractor, "device", "auto")
             extractor = type(extractor).from_state(arrays, header["state"], device=device)
@@ -197,6 +200,7 @@ def _write(file: Path, key: str, extractor: FeatureExtractor, rows: np.ndarray) 
     held = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     held["rows"] = np.asarray(rows, order="C")
     needed = sum(array.nbytes for array in held.values())
+    # One entry must not throw out all the others.
     if needed > MAX_BYTES / 2:
         return
     header = json.dumps({"key": key, "state": meta, "digest": _digest(held)})

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewlabel.data import ImageSet
-from fewlabel.features.base import FeatureExtractor, Progress
-from fewlabel.features.choose import _choose_extractor
+from fewlabel.errors import UsageError
+from fewlabel.features.base import FeatureExtractor, Progress, _kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ def extract_features(
     cache: bool = False,
     progress: Progress | None = None,
 ) -> Features:
-    """Turn images into features, without a look at labels.
+    """Compute features of images, without a look at labels.
 
     Parameters
     ----------
@@ -74,3 +74,32 @@ def extract_features(
     else:
         rows = extractor.fit_transform(images, progress=progress)
     return Features(extractor, rows, reason)
+
+
+def _choose_extractor(
+    features: str, *, weights: str | None, seed: int, device: str
+) -> tuple[FeatureExtractor, str]:
+    """Make the feature extractor that was asked for, and say why it is this one."""
+    if features in ("pixels", "patches") and weights is not None:
+        raise UsageError(
+            f"Weights are given, but the features {features!r} have none: leave out --weights, "
+            "or give the network's name with --features."
+        )
+    if features == "pixels":
+        return _kind("pixels")(n_components=128, random_state=seed), "Pixels, as asked for."
+    if features == "patches":
+        reason = "A patch dictionary learned from the images, as asked for."
+        return _kind("patches")(random_state=seed), reason
+    if features == "auto" and weights is None:
+        reason = (
+            "A patch dictionary learned from the images themselves, since no pretrained "
+            "weights were given. For photos, --features NAME or --weights FILE does better."
+        )
+        return _kind("patches")(random_state=seed), reason
+    name = None if features == "auto" else features
+    reason = (
+        "The network of the weights' name, since weights were given."
+        if name is None
+        else f"The pretrained network {name}, as asked for."
+    )
+    return _kind("backbone")(name, weights, device=device, random_state=seed), reason

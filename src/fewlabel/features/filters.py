@@ -13,14 +13,13 @@ from sklearn.exceptions import ConvergenceWarning
 from fewlabel.cluster.kmeans import KMeans
 from fewlabel.compute import matmul_dtype
 
+# Added to a patch's variance before its contrast is normalized (pixels in [0, 1]): below it, a
+# patch is noise, which must not be stretched to the contrast of an edge.
 VARIANCE_FLOOR = 1e-3
-"""Added to a patch's variance before its contrast is normalized (pixels in [0, 1])."""
-
+# Added to the eigenvalues of the patch covariance before whitening, for the same reason.
 WHITENING_FLOOR = 0.1
-"""Added to the eigenvalues of the patch covariance before whitening."""
-
+# Responses held at once: about the second-level caches of two cores, in float32.
 _VALUES_A_BLOCK = 1_000_000
-"""Responses held at once: about the second-level caches of two cores, in float32."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,11 @@ def _learn_filters(
     norms = np.linalg.norm(whitened, axis=1, keepdims=True)
     directions = whitened / np.maximum(norms, 1e-6)
     filters = _cluster(directions, n_filters, rng).astype(np.float64)
+    # Relative to the spread, one threshold suits images of any contrast.
     spread = float((whitened[:20_000] @ filters.T.astype(np.float32)).std())
     weight = whitening @ filters.T
     bias = -(mean @ weight)
+    # So a patch's mean drops out, and need not be subtracted from every patch of every image.
     weight -= weight.mean(axis=0, keepdims=True)
     return _PatchFilters(
         weight=weight.astype(np.float32),
@@ -107,6 +108,7 @@ def _cluster(directions: np.ndarray, n_filters: int, rng: np.random.Generator) -
     kmeans = KMeans(
         min(n_filters, len(directions)),
         spherical=True,
+        # A dictionary need not be a converged clustering.
         max_iter=15,
         tol=0,
         random_state=int(rng.integers(2**31)),
@@ -119,15 +121,13 @@ def _cluster(directions: np.ndarray, n_filters: int, rng: np.random.Generator) -
 
 
 def _pooled_responses(images: np.ndarray, filters: _PatchFilters) -> np.ndarray:
-    """Respond to every patch, threshold both signs, average on a grid, take the square root.
-
-    Works through a few images at a time, so that the full-size response maps stay in the
-    processor's cache: the maps are some hundred times larger than their averages.
-    """
+    """Respond to every patch, threshold both signs, average on a grid, take the square root."""
     dtype = matmul_dtype("cpu")
     weight, bias = (torch.tensor(part, dtype=dtype) for part in (filters.weight, filters.bias))
     out = torch.empty(len(images), filters.n_values)
     height, width = _map_shape(images.shape, filters)
+    # A few images at a time: the full-size response maps, some hundred times larger than their
+    # averages, stay in the processor's cache.
     step = max(1, _VALUES_A_BLOCK // (height * width * len(filters.bias)))
     for start in range(0, len(images), step):
         block = torch.from_numpy(np.array(images[start : start + step], np.float32))

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet
-from fewlabel.features.base import FeatureExtractor, Progress, State, _part
+from fewlabel.features.base import (
+    FeatureExtractor,
+    Progress,
+    State,
+    _part,
+    extractor_from_state,
+)
 from fewlabel.nets import NetworkClassifier
 from fewlabel.params import check_arguments, number
 
@@ -18,7 +24,7 @@ class JoinedFeatures(FeatureExtractor):
     """Rows of another extractor beside the embeddings of trained networks.
 
     Each part is scaled to a length of its own, so that the share of the networks in every inner
-    product is what it is said to be, whatever their scale. Embeddings are centered first:
+    product is what is asked for, whatever their scale. Embeddings are centered first:
     those behind a rectifier all point the same way.
 
     Parameters
@@ -98,9 +104,7 @@ class JoinedFeatures(FeatureExtractor):
     def _from_state(
         cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
     ) -> JoinedFeatures:
-        # choose.py makes every kind of extractor, this one too.
-        from fewlabel.features.choose import extractor_from_state
-
+        # A forged state could nest without end.
         if meta["base"]["extractor"] == cls.name:
             raise ValueError("joined features within joined features")
         base = extractor_from_state(_part(arrays, "base."), meta["base"])
@@ -122,6 +126,7 @@ class JoinedFeatures(FeatureExtractor):
             np.empty((len(images), network.network_.head.in_features), dtype=np.float32)
             for network in self.networks
         ]
+        # Networks that take one shape share the decoding.
         for shape in shapes:
             channels, height, width = shape
             blocks = images.blocks(_BLOCK_SIZE, size=(height, width), channels=channels)

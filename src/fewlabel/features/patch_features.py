@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet
-from fewlabel.errors import ModelFormatError
+from fewlabel.errors import _damaged
 from fewlabel.features.base import (
     FeatureExtractor,
     Progress,
@@ -16,6 +16,7 @@ from fewlabel.features.base import (
     _fill,
     _reducer_from_state,
     _reducer_state,
+    _size_to_read,
 )
 from fewlabel.features.filters import _PatchFilters
 from fewlabel.features.patches import PatchDictionary
@@ -23,7 +24,7 @@ from fewlabel.features.reduce import DampedPCA, _sample_rows
 from fewlabel.params import as_size
 
 _BLOCK_SIZE = 512
-_LARGEST_SIDE = 64
+_REDUCED_SIDE = 64
 
 
 class PatchFeatures(FeatureExtractor):
@@ -63,14 +64,8 @@ class PatchFeatures(FeatureExtractor):
         self.random_state = random_state
 
     def _fit(self, images: ImageSet, progress: Progress | None) -> None:
-        native = images.native_shape
-        if self.size is not None:
-            size = as_size(self.size, owner="PatchFeatures")
-        elif native is not None and max(native[:2]) <= _LARGEST_SIDE:
-            size = native[:2]
-        else:
-            size = (_LARGEST_SIDE, _LARGEST_SIDE)
-        self.size_, self.channels_ = size, 1 if images.is_gray else 3
+        self.size_ = _size_to_read(images, self.size, "PatchFeatures", _REDUCED_SIDE)
+        self.channels_ = 1 if images.is_gray else 3
         rows = _sample_rows(len(images), self.max_fit_samples, self.random_state)
         if progress is not None:
             progress("learn patches", 0, 1)
@@ -80,6 +75,7 @@ class PatchFeatures(FeatureExtractor):
             progress("learn patches", 1, 1)
 
     def _transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
+        # The dictionary's default number of components is never None here.
         assert self.dictionary_.reducer_ is not None
         return _fill(
             len(images),
@@ -125,12 +121,6 @@ class PatchFeatures(FeatureExtractor):
 def _check_shapes(filters: _PatchFilters, reducer: DampedPCA | None, channels: int) -> None:
     expected = (filters.patch_size**2 * channels, len(filters.bias))
     if filters.weight.shape != expected or filters.bias.shape != expected[1:]:
-        raise ModelFormatError(
-            f"The saved filters have shape {filters.weight.shape}, expected {expected}: the "
-            "model is damaged; save it again or copy it anew."
-        )
+        raise _damaged(f"The saved filters have shape {filters.weight.shape}, expected {expected}")
     if reducer is None or reducer.n_features_in_ != filters.n_values:
-        raise ModelFormatError(
-            "The saved components do not fit the filters: the model is damaged; save it again "
-            "or copy it anew."
-        )
+        raise _damaged("The saved components do not fit the filters")

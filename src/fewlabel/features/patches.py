@@ -22,8 +22,8 @@ from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
 from fewlabel.params import check_parameters, integer, number
 
 _BLOCK = 1_024
+# Pixels of the images that patches are cut from, in float32.
 _POOL_VALUES = 30_000_000
-"""Pixels of the images that patches are cut from, in float32."""
 
 
 class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -193,6 +193,7 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _learn(self, images: np.ndarray, rng: np.random.Generator) -> _PatchFilters:
         shorter = min(images.shape[1:3])
         size = min(self.patch_size, max(1, shorter // 3))
+        # Fewer patches see the border than the middle: a margin of zeros evens that out.
         pad = size // 3
         stride = self.stride or max(1, round(shorter / 28))
         grid = max(1, min(self.grid, (shorter + 2 * pad - size) // stride + 1))

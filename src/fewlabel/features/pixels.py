@@ -7,13 +7,20 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fewlabel.data import ImageSet
-from fewlabel.features.base import Progress, State, _fill, _ReducedExtractor, _reducer_state
+from fewlabel.features.base import (
+    Progress,
+    State,
+    _fill,
+    _ReducedExtractor,
+    _reducer_state,
+    _size_to_read,
+)
 from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
 from fewlabel.params import as_size, check_parameters
 
 _BLOCK_SIZE = 512
-_LARGEST_NATIVE_SIDE = 64
-_REDUCED_SIZE = (32, 32)
+# Half that of patches: a row has a value for every pixel.
+_REDUCED_SIDE = 32
 
 
 class Pixels(_ReducedExtractor):
@@ -67,9 +74,9 @@ class Pixels(_ReducedExtractor):
 
     def _fit(self, images: ImageSet, progress: Progress | None) -> None:
         check_parameters(self)
-        size = _native_size(images) if self.size is None else as_size(self.size, owner="Pixels")
+        self.size_ = _size_to_read(images, self.size, "Pixels", _REDUCED_SIDE)
         gray = images.is_gray if self.gray is None else self.gray
-        self.size_, self.channels_ = size, 1 if gray else 3
+        self.channels_ = 1 if gray else 3
         self.reducer_ = None
         if self.n_components is not None:
             sample = images.subset(self._sample(len(images)))
@@ -111,10 +118,3 @@ class Pixels(_ReducedExtractor):
         width = n_pixels if reducer is None else reducer.n_components_
         blocks = images.blocks(_BLOCK_SIZE, size=self.size_, channels=self.channels_)
         return _fill(len(images), width, blocks, describe, stage, progress)
-
-
-def _native_size(images: ImageSet) -> tuple[int, int]:
-    shape = images.native_shape
-    if shape is None or max(shape[:2]) > _LARGEST_NATIVE_SIDE:
-        return _REDUCED_SIZE
-    return shape[0], shape[1]

@@ -13,7 +13,7 @@ from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import as_generator
-from fewlabel.errors import ModelFormatError
+from fewlabel.errors import _damaged
 from fewlabel.params import check_parameters, integer, number
 
 REDUCTION_CONSTRAINTS = {
@@ -113,7 +113,7 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return self._fit_overwriting(validate_data(self, X, dtype=np.float32, copy=True))
 
     def _fit_overwriting(self, X: np.ndarray) -> DampedPCA:
-        """Fit on float32 rows that nobody needs any more: a large sample is not copied."""
+        # Rows that nobody needs any more: a large sample is not copied.
         check_parameters(self)
         self.n_features_in_ = X.shape[1]
         mean, deviation = _moments(X)
@@ -198,17 +198,13 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             for name in _ARRAYS:
                 setattr(reducer, f"{name}_", np.asarray(arrays[name], dtype=np.float32))
         except KeyError as error:
-            raise ModelFormatError(
-                f"The saved reducer lacks {error.args[0]!r}: the model is damaged; "
-                "save it again or copy it anew."
-            ) from error
+            raise _damaged(f"The saved reducer lacks {error.args[0]!r}") from error
         shape = reducer.components_.shape
         others = tuple(getattr(reducer, f"{name}_").shape for name in _ARRAYS if name != _ARRAYS[2])
         if others != (shape[:1], shape[:1], shape[1:]):
-            raise ModelFormatError(
-                f"The arrays of the saved reducer contradict each other: components of shape "
-                f"{shape} beside mean, scale and eigenvalues of shapes {others}. "
-                "The model is damaged; save it again or copy it anew."
+            raise _damaged(
+                f"The arrays of the saved reducer contradict each other, components of shape "
+                f"{shape} beside mean, scale and eigenvalues of shapes {others}"
             )
         reducer.n_features_in_ = shape[0]
         reducer.n_components_ = reducer._n_features_out = shape[1]
@@ -231,6 +227,7 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         keep = variances > _RELATIVE_TOLERANCE * variances[0]
         components = np.ascontiguousarray(directions[keep].T, dtype=np.float32)
         largest = np.abs(components).argmax(axis=0)
+        # An eigenvector has two signs: the same one on every machine.
         components *= np.sign(components[largest, np.arange(components.shape[1])])
         return components, variances[keep].astype(np.float32)
 
@@ -246,6 +243,7 @@ def _moments(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for block in gen_batches(len(X), _MOMENT_ROWS):
         scaler.partial_fit(X[block])
     deviation = np.sqrt(scaler.var_)
+    # A constant feature varies by rounding, which must not be blown up to unit variance.
     rounding = 10 * np.finfo(np.float32).eps * np.abs(scaler.mean_)
     return scaler.mean_, np.where(deviation <= rounding, 0, deviation)
 

@@ -10,7 +10,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.errors import ModelFormatError, UsageError, _damaged
 
 ARRAYS_FILE = "arrays.safetensors"
 """Name of the file that holds the arrays of a model."""
@@ -59,10 +59,11 @@ def _decode_arrays(path: Path, declared: Mapping[str, Any]) -> dict[str, np.ndar
             for name in [*declared, *found]:
                 if name not in found or name not in declared:
                     side = "declares" if name in declared else "does not declare"
-                    raise ModelFormatError(
-                        f"{path}: the manifest {side} the array {name[:80]!r} and the file "
-                        "says otherwise: the model is damaged; save it again or copy it anew."
+                    raise _damaged(
+                        f"{path}: the manifest {side} the array {name[:80]!r} and the file says "
+                        "otherwise"
                     )
+            # The header of every array before the first is built: a file decides on no memory.
             for name in declared:
                 _check_header(path, name, declared[name], file.get_slice(name))
             return {name: file.get_tensor(name) for name in declared}
@@ -77,13 +78,12 @@ def _check_header(path: Path, name: str, declared: Any, found: Any) -> None:
     dtype = declared.get("dtype") if isinstance(declared, dict) else None
     shape = declared.get("shape") if isinstance(declared, dict) else None
     if not isinstance(dtype, str) or dtype not in _SAFETENSORS_NAMES:
-        raise ModelFormatError(
+        raise _damaged(
             f"{path}: the manifest declares the dtype {dtype!r} for the array {name[:80]!r}, "
-            f"which is none of {', '.join(_SAFETENSORS_NAMES)}: the model is damaged."
+            f"which is none of {', '.join(_SAFETENSORS_NAMES)}"
         )
     if found.get_dtype() != _SAFETENSORS_NAMES[dtype] or found.get_shape() != shape:
-        raise ModelFormatError(
+        raise _damaged(
             f"{path}: the array {name[:80]!r} must be {dtype} of shape {shape}, and the file "
-            f"holds {found.get_dtype()} of shape {found.get_shape()}: the model is damaged; "
-            "save it again or copy it anew."
+            f"holds {found.get_dtype()} of shape {found.get_shape()}"
         )

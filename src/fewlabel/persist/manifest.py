@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import fewlabel
-from fewlabel.errors import ModelFormatError, RunFolderError, UsageError
+from fewlabel.errors import ModelFormatError, RunFolderError, UsageError, _damaged
 from fewlabel.files import atomic_file, atomic_folder
 from fewlabel.persist.arrays import ARRAYS_FILE, _decode_arrays, _describe_arrays, _encode_arrays
 from fewlabel.persist.strict_json import MAX_JSON_BYTES, dump_json, parse_json
@@ -116,6 +116,7 @@ def save_bundle(
     data = _encode_arrays(arrays)
     manifest = _manifest_bytes(kind, arrays, meta, data)
     with _destination(folder, force=force) as target:
+        # The arrays first: what is left of a run that was killed between the two is no model.
         with atomic_file(target / ARRAYS_FILE) as file:
             file.write_bytes(data)
         try:
@@ -274,11 +275,14 @@ def _check_file(folder: Path, name: str, entry: Any) -> None:
     size, digest = (
         (entry.get("bytes"), entry.get("sha256")) if isinstance(entry, dict) else (None, None)
     )
+    # isinstance would let True pass for a size.
     if type(size) is not int or not isinstance(digest, str):
         raise _damaged(f"{manifest}: 'files: {name}' must be an object with 'bytes' and 'sha256'")
+    # exists() follows links: a broken one is named as a link below.
     if not path.exists() and not path.is_symlink():
         raise _damaged(f"{path} is missing")
     _check_plain(path)
+    # The size before the checksum: what was swollen to a terabyte is not read.
     found = path.stat().st_size
     if found != size:
         raise _damaged(
@@ -290,7 +294,7 @@ def _check_file(folder: Path, name: str, entry: Any) -> None:
 
 
 def _check_plain(path: Path) -> None:
-    """Refuse a link, which could lead out of the folder, and a pipe, which could block."""
+    # A link could lead out of the folder, and a pipe could block.
     if not stat.S_ISREG(path.lstat().st_mode):
         raise ModelFormatError(
             f"{path} is not an ordinary file: a model folder holds no links or folders; "
@@ -305,12 +309,6 @@ def _created_with(manifest: dict[str, Any]) -> dict[str, str]:
     return {name: text for name, text in versions.items() if isinstance(text, str)}
 
 
-def _damaged(what: str) -> ModelFormatError:
-    return ModelFormatError(
-        f"{what}: the model is damaged; save it again, or copy it anew from where it was whole."
-    )
-
-
 def _printable(text: str) -> str:
-    """Text from a file must not reach a terminal with control codes in it."""
+    # Text from a file must not reach a terminal with control codes in it.
     return "".join(c if c.isprintable() else "?" for c in text)

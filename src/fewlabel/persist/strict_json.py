@@ -61,13 +61,13 @@ def parse_json(data: bytes) -> Any:
     if len(data) > MAX_JSON_BYTES:
         raise ValueError(f"it takes {len(data):,} bytes, more than {MAX_JSON_BYTES:,}")
     try:
+        # The grammar lets 1e999 through, which is infinite, and Python's reader NaN besides.
         return json.loads(data.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
     except RecursionError:
         raise ValueError("it nests too deeply") from None
 
 
 def _finite(text: str) -> float:
-    """Turn a number into a float; JSON's grammar lets 1e999 through, which is infinite."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text} is not a finite number")
