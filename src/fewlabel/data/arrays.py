@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fewlabel.data.imageset import ImageSet
-from fewlabel.data.label_texts import BAR, check_label_names, label_texts
+from fewlabel.data.label_texts import barred_texts, check_label_names, label_texts
 from fewlabel.data.modes import _white_level_of
 from fewlabel.data.stores import _ArrayStore
 from fewlabel.errors import DataError
@@ -189,8 +189,4 @@ def _several_texts(y: np.ndarray, classes: Sequence[str] | None, n: int, source:
             f"The y of {source} must have shape ({n},), or ({n}, K) with 1, 0 and -1 and a name in "
             f"classes for each of the K labels. Got {y.shape} of {y.dtype} and {len(names)} names."
         )
-    texts = label_texts(table, names)
-    # Without any bar, the texts would say one label an image.
-    if not any(BAR in text for text in texts):
-        texts = [f"{text}{BAR}" if text else "" for text in texts]
-    return texts
+    return barred_texts(label_texts(table, names))

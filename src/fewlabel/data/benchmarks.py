@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -60,7 +61,7 @@ def list_benchmarks() -> list[BenchmarkInfo]:
     'built in'
     """
     return [
-        BenchmarkInfo(**{**vars(b.info), "where": "built in" if name == "digits" else _find(name)})
+        dataclasses.replace(b.info, where="built in" if name == "digits" else _find(name))
         for name, b in BENCHMARKS.items()
     ]
 
@@ -172,11 +173,8 @@ def _find(name: str) -> Path | None:
         if name == "grocery":
             complete = all((folder / split).is_dir() for split in grocery.COUNTS)
         else:
-            complete = all(
-                _idx_file(folder, split, kind)
-                for split in IDX_PREFIX
-                for kind in ("images", "labels")
-            )
+            kinds = ("images", "labels")
+            complete = all(_idx_file(folder, split, kind) for split in IDX_PREFIX for kind in kinds)
         if complete:
             return folder
     return None
@@ -189,9 +187,9 @@ def _load_digits(split: str | None) -> ImageSet:
     # Sixteen levels to 0..255.
     pixels = np.rint(X.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     if split is not None:
-        rng = np.random.default_rng(0)
-        parts = stratified_split(y, None, DIGITS_TEST / len(y), rng)
-        chosen = parts[0] if split == "train" else parts[1]
+        # The data set has no split of its own: this one is the same for ever.
+        train, test = stratified_split(y, None, DIGITS_TEST / len(y), np.random.default_rng(0))
+        chosen = train if split == "train" else test
         pixels, y = pixels[chosen], y[chosen]
     source = "digits" if split is None else f"digits:{split}"
     return image_set_from_array(pixels, y, source=source)
@@ -217,6 +215,7 @@ def _get_grocery(benchmark: _Benchmark, folder: Path, progress: Progress | None)
     try:
         grocery._extract_grocery(archive, folder)
     finally:
+        # A gigabyte that nobody needs twice, be it whole or not.
         archive.unlink(missing_ok=True)
 
 

@@ -31,7 +31,7 @@ class BenchmarkInfo:
     classes : int
         Number of classes.
     license : str
-        Licence or source.
+        License or source.
     where : str, Path or None
         Folder that holds it, ``"built in"``, or None if it is not on this machine.
     """

@@ -166,43 +166,6 @@ def check_same_length(**arrays: np.ndarray) -> None:
         )
 
 
-def check_weights(weights: Any, n: int) -> np.ndarray:
-    """Check the weights of images, all 1 by default.
-
-    Parameters
-    ----------
-    weights : array-like of shape (n,) or None
-        Weights above 0.
-    n : int
-        Number of images.
-
-    Returns
-    -------
-    ndarray of shape (n,), float64
-        The weights.
-
-    Raises
-    ------
-    UsageError
-        If their number is not n, or one is not a finite number above 0.
-
-    Examples
-    --------
-    >>> check_weights(None, 2)
-    array([1., 1.])
-    """
-    if weights is None:
-        return np.ones(n)
-    array = np.asarray(weights, dtype=np.float64)
-    if array.shape != (n,) or not np.isfinite(array).all() or not (array > 0).all():
-        raise UsageError(
-            f"The 'weights' parameter must hold {n} finite numbers above 0, one an image. "
-            f"Got an array of shape {array.shape} instead"
-            + (f" with the least value {array.min():.4g}." if array.size else ".")
-        )
-    return array
-
-
 def check_table(y: Any, n: int, who: str) -> np.ndarray:
     """Return a table of labels as int8.
 

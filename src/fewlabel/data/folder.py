@@ -15,7 +15,7 @@ from fewlabel.data.decode import (
     _inspect_file,
     _quiet_pillow,
 )
-from fewlabel.data.imageset import ImageSet, Skipped
+from fewlabel.data.imageset import ImageSet, Skipped, _object_array
 from fewlabel.data.modes import UnreadableImageError
 from fewlabel.data.parallel import Progress, _parallel_map
 from fewlabel.data.stores import _FileStore
@@ -167,6 +167,4 @@ def _classes(names: Sequence[str], *, is_split: bool) -> np.ndarray | None:
     level = 1 if is_split else 0
     if any(len(p) < level + 2 for p in parts):
         return None
-    classes = np.empty(len(names), dtype=object)
-    classes[:] = [p[level] for p in parts]
-    return classes
+    return _object_array([p[level] for p in parts])

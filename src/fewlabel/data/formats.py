@@ -12,7 +12,7 @@ import numpy as np
 from fewlabel.data.arrays import image_set_from_array
 from fewlabel.data.folder import _link_problem, _open_files
 from fewlabel.data.idx import _labels_file_of, _read_idx
-from fewlabel.data.imageset import ImageSet, Skipped
+from fewlabel.data.imageset import ImageSet, Skipped, _object_array
 from fewlabel.data.parallel import Progress
 from fewlabel.data.tables import _read_table
 from fewlabel.errors import DataError
@@ -52,9 +52,7 @@ def _from_manifest(
             files[name] = file
     images = _open_files(files, skipped, str(path), progress=progress, white_level=white_level)
     if "label" in columns:
-        truth = np.empty(len(images), dtype=object)
-        truth[:] = [labels[name] for name in images.names]
-        images.truth = truth
+        images.truth = _object_array([labels[name] for name in images.names])
     return images
 
 

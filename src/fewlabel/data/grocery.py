@@ -8,7 +8,6 @@ import zlib
 from collections import Counter
 from pathlib import Path
 
-from fewlabel.data.parallel import Progress
 from fewlabel.errors import DownloadError, RunFolderError
 from fewlabel.files import atomic_folder
 
@@ -26,22 +25,14 @@ _MEMBER = re.compile(
 )
 
 
-def _extract_grocery(
-    archive: str | Path,
-    folder: str | Path,
-    *,
-    counts: dict[str, int] | None = None,
-    progress: Progress | None = None,
-) -> None:
+def _extract_grocery(archive: Path, folder: Path) -> None:
     """Unpack the archive of the data set, one folder a coarse class."""
-    archive, folder = Path(archive), Path(folder)
-    expected = COUNTS if counts is None else counts
     try:
         with zipfile.ZipFile(archive) as bundle, atomic_folder(folder) as temporary:
-            found = _unpack(bundle, temporary, archive, progress)
-            if found != expected:
+            found = _unpack(bundle, temporary, archive)
+            if found != COUNTS:
                 raise DownloadError(
-                    f"{archive} holds {_listed(found)} photos instead of {_listed(expected)}: "
+                    f"{archive} holds {_listed(found)} photos instead of {_listed(COUNTS)}: "
                     "fetch it again, or report that the data set has changed."
                 )
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
@@ -52,13 +43,13 @@ def _extract_grocery(
         ) from error
 
 
-def _unpack(
-    bundle: zipfile.ZipFile, folder: Path, archive: Path, progress: Progress | None
-) -> dict[str, int]:
-    wanted = [(info, found) for info in bundle.infolist() if (found := _match(info))]
+def _unpack(bundle: zipfile.ZipFile, folder: Path, archive: Path) -> dict[str, int]:
     found_in: Counter[str] = Counter()
     written = 0
-    for done, (info, match) in enumerate(wanted, 1):
+    for info in bundle.infolist():
+        match = _MEMBER.fullmatch(info.filename)
+        if match is None:
+            continue
         with bundle.open(info) as stream:
             # The size in the directory of the archive may lie.
             data = stream.read(_MAX_FILE + 1)
@@ -73,13 +64,7 @@ def _unpack(
             raise DownloadError(f"{archive} holds {match['file']} twice; it is not used.")
         target.write_bytes(data)
         found_in[match["split"]] += 1
-        if progress is not None:
-            progress(done, len(wanted))
     return dict(found_in)
-
-
-def _match(info: zipfile.ZipInfo) -> re.Match[str] | None:
-    return _MEMBER.fullmatch(info.filename)
 
 
 def _listed(counts: dict[str, int]) -> str:

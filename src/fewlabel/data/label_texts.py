@@ -54,6 +54,29 @@ def label_texts(y: np.ndarray, classes: Sequence[str]) -> list[str]:
     return texts
 
 
+def barred_texts(texts: list[str]) -> list[str]:
+    """Return texts of which at least one has a bar, as a table of several labels needs.
+
+    Parameters
+    ----------
+    texts : list of str
+        As `label_texts` writes them.
+
+    Returns
+    -------
+    list of str
+        The same where there is a bar; else with one behind every class.
+
+    Examples
+    --------
+    >>> barred_texts(["cat", ""]), barred_texts(["cat", "dog|cat"])
+    (['cat|', ''], ['cat', 'dog|cat'])
+    """
+    if any(BAR in text for text in texts):
+        return texts
+    return [f"{text}{BAR}" if text else "" for text in texts]
+
+
 def check_label_names(names: Sequence[str], source: str) -> None:
     """Refuse names of labels that a text with bars could not hold.
 

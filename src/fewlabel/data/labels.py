@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import unicodedata
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from fewlabel.data.imageset import ImageSet
-from fewlabel.data.label_texts import BAR, listed_names
+from fewlabel.data.label_texts import BAR, barred_texts, listed_names
 from fewlabel.data.tables import _read_table, _Row, write_table
 from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
 from fewlabel.errors import LabelError
@@ -104,10 +104,7 @@ class Labels:
             As `names`; where an image may have several labels, at least one text has a bar.
         """
         names = self.names()
-        if self.task == MultiLabel() and not any(BAR in name for name in names):
-            # Without any bar, the table would say one label an image.
-            return [f"{name}{BAR}" if name else "" for name in names]
-        return names
+        return barred_texts(names) if self.task == MultiLabel() else names
 
 
 def read_labels(
@@ -168,8 +165,11 @@ def read_labels(
     [0, -1, 1]
     """
     path = Path(path)
-    _check_kind(path, images)
     key = "index" if images.by_index else "path"
+    if path.is_dir():
+        raise LabelError(
+            f"{path} is a folder: give a label table, a CSV file with the columns {key},label."
+        )
     _, rows = _read_table(path, required=[key, "label"], what="label table", error=LabelError)
     given, lines, purposes, dropped = _collect(path, rows, images, key)
     if dropped:
@@ -182,13 +182,7 @@ def read_labels(
     purpose = tuple(purposes.get(i, "") for i in range(len(images))) if purposes else ()
     texts = [given.get(i, "") for i in range(len(images))]
     where = [f"{path}, line {lines.get(i, 1)}" for i in range(len(images))]
-    task = task or _task_of_texts(texts)
-    barred = next((i for i, label in given.items() if BAR in label), None)
-    if task == SingleLabel() and barred is not None:
-        raise LabelError(
-            f"{where[barred]}: {images.names[barred]} has several labels ({given[barred]!r}), but "
-            "this model was trained with one label an image."
-        )
+    task = _task_of_texts(texts, images.names, where, task)
     _check_classes(path, task, given, lines, min_classes)
     y, known = task.parse(texts, where, classes)
     if task == MultiLabel() and classes is None and not (y == 1).any():
@@ -199,9 +193,18 @@ def read_labels(
     return Labels(y, known, purpose, str(path))
 
 
-def _task_of_texts(texts: Iterable[str]) -> Task:
-    """Return the task of texts: a bar says that an image may have several labels."""
-    return MultiLabel() if any(BAR in text for text in texts) else SingleLabel()
+def _task_of_texts(
+    texts: Sequence[str], names: Sequence[str], where: Sequence[str], task: Task | None
+) -> Task:
+    """Return the task of texts, or raise if it is not the one that a model was trained for."""
+    # A single bar says that an image may have several labels.
+    barred = next((i for i, text in enumerate(texts) if BAR in text), None)
+    if barred is not None and task == SingleLabel():
+        raise LabelError(
+            f"{where[barred]}: {names[barred]} has several labels ({texts[barred]!r}), but "
+            "this model was trained with one label an image."
+        )
+    return task or (SingleLabel() if barred is None else MultiLabel())
 
 
 def labels_from_truth(
@@ -241,13 +244,7 @@ def labels_from_truth(
             f"{images.source} carries no labels: give a label table with --labels, "
             "or sort the images into one folder a class."
         )
-    task = task or _task_of_texts(truth)
-    barred = next((i for i, label in enumerate(truth) if BAR in label), None)
-    if task == SingleLabel() and barred is not None:
-        raise LabelError(
-            f"{images.source}: {images.names[barred]} has several labels ({truth[barred]!r}), but "
-            "this model was trained with one label an image."
-        )
+    task = _task_of_texts(truth, images.names, [images.source] * len(images), task)
     if task == MultiLabel():
         classes = classes or images.truth_classes
     where = [f"{images.source}: {name}" for name in images.names]
@@ -281,14 +278,6 @@ def write_labels(
     write_table(path, ("index" if by_index else "path", "label"), rows)
 
 
-def _check_kind(path: Path, images: ImageSet) -> None:
-    if path.is_dir():
-        raise LabelError(
-            f"{path} is a folder: give a label table, a CSV file with the columns "
-            f"{'index' if images.by_index else 'path'},label."
-        )
-
-
 def _collect(
     path: Path, rows: Sequence[_Row], images: ImageSet, key: str
 ) -> tuple[dict[int, str], dict[int, int], dict[int, str], list[str]]:
@@ -317,7 +306,7 @@ def _collect(
         if BAR in label:
             label = _in_order(label)
         if given.setdefault(index, label) + BAR == label:
-            # The same, said with a bar: this is a table of several labels.
+            # The same with a bar behind it: this is a table of several labels.
             given[index] = label
         elif given[index] not in (label, label + BAR):
             raise LabelError(
@@ -331,7 +320,7 @@ def _collect(
 
 
 def _in_order(label: str) -> str:
-    """Bring several labels to one spelling: the order in which they are named says nothing."""
+    # The order in which labels are named says nothing.
     parts = sorted({part.strip() for part in label.split(BAR)} - {""})
     return BAR.join(parts) if len(parts) > 1 else f"{''.join(parts)}{BAR}"
 
@@ -347,7 +336,8 @@ def _purpose(text: str, where: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """Bring a path to one spelling: slashes, no ``./``, composed accents (macOS splits them)."""
+    """Bring a path to one spelling: slashes, no ``./``, composed accents."""
+    # macOS decomposes the accents of file names.
     text = unicodedata.normalize("NFC", name.strip().replace("\\", "/"))
     return PurePosixPath(text).as_posix()
 
@@ -373,6 +363,7 @@ def _unknown_image(where: str, name: str, images: ImageSet) -> str:
         return f"{where}: the path is blank."
     file_name = PurePosixPath(_plain(name)).name
     same_file = [n for n in images.names if n.rsplit("/", 1)[-1] == file_name]
+    # Of a million names, the search for a similar one would take minutes.
     close = same_file[:1] or difflib.get_close_matches(name, images.names[:20_000], n=1)
     hint = (
         f"did you mean {close[0]}?"

@@ -55,7 +55,8 @@ def stratified_split(
         )
     y, group = _checked(y, groups)
     sizes = np.bincount(group)
-    class_of = _class_of_groups(y, group)
+    class_of = np.full(len(sizes), np.iinfo(np.int64).max)
+    np.minimum.at(class_of, group, y)
     target = _shares(class_of, sizes, test_fraction)
     in_test = np.zeros(len(sizes), dtype=bool)
     for label, share in target.items():
@@ -122,12 +123,6 @@ def _checked(y: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.n
             f"Got {y.shape} and {np.shape(groups)}."
         )
     return y, np.unique(np.asarray(groups), return_inverse=True)[1]
-
-
-def _class_of_groups(y: np.ndarray, group: np.ndarray) -> np.ndarray:
-    class_of = np.full(int(group.max()) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(class_of, group, y)
-    return class_of
 
 
 def _shares(class_of: np.ndarray, sizes: np.ndarray, fraction: float) -> dict[int, int]:
