@@ -78,6 +78,7 @@ def _fetch(
     import pooch
     import requests
 
+    # Its messages would stand between those of the command line.
     pooch.get_logger().setLevel(logging.ERROR)
     target = Path(folder) / file.name
     failures = []
@@ -93,6 +94,7 @@ def _fetch(
             progressbar=_Meter(file.max_bytes, progress),
             chunk_size=_CHUNK,
             timeout=_TIMEOUT,
+            # Compressed in between, a file would have another size than is expected.
             headers={"User-Agent": "fewlabel", "Accept-Encoding": "identity"},
         )
         try:

@@ -109,6 +109,7 @@ def _link_problem(path: Path, real_root: Path) -> str | None:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):
         return "a broken link" if path.is_symlink() else None
+    # Elsewhere on the disk may be what must not appear in a report that is passed on.
     return None if target.is_relative_to(real_root) else "a link that leads out of the folder"
 
 
@@ -146,6 +147,7 @@ def _walk(root: Path, start: Path) -> tuple[dict[str, Path], list[Skipped]]:
                 skipped.append(
                     Skipped(name, f"{suffix} images cannot be read: convert it to JPEG or PNG")
                 )
+    # Whatever the order on the disk: what a seed chooses depends on it.
     return {name: files[name] for name in sorted(files)}, skipped
 
 

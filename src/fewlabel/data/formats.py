@@ -168,6 +168,7 @@ def _manifest_name(text: str, where: str) -> str:
 
 def _check_npz_sizes(path: Path) -> None:
     """Compare what each array's header promises with what the archive holds for it."""
+    # numpy takes the memory that a header promises before it finds that the data are missing.
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,

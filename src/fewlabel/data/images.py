@@ -65,6 +65,7 @@ def load_images(
     try:
         exists = path.exists()
     except (OSError, ValueError):
+        # Too long for a path, or with a zero byte in it.
         exists = False
     if not exists:
         return _load_benchmark(str(source), split)

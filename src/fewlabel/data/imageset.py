@@ -208,6 +208,7 @@ class ImageSet:
                 dtype=np.int64,
                 count=len(self),
             )
+        # What a caller changes must not reach the next one.
         return self._groups.copy()
 
     def content_digests(self) -> list[str]:

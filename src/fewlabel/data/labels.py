@@ -244,11 +244,13 @@ def labels_from_truth(
             f"{images.source} carries no labels: give a label table with --labels, "
             "or sort the images into one folder a class."
         )
-    task = _task_of_texts(truth, images.names, [images.source] * len(images), task)
+    texts = truth.tolist()
+    task = _task_of_texts(texts, images.names, [images.source] * len(images), task)
     if task == MultiLabel():
+        # The source's own names: a label that no image has keeps its column.
         classes = classes or images.truth_classes
     where = [f"{images.source}: {name}" for name in images.names]
-    return Labels(*task.parse(truth.tolist(), where, classes), source="folders")
+    return Labels(*task.parse(texts, where, classes), source="folders")
 
 
 def write_labels(

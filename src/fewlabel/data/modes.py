@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+# Cameras store 10, 12 or 14 bits in 16: dividing those by 65,535 would leave them black.
 _WHITE_LEVELS = (255, 1023, 4095, 16383, 65535)
 
 
@@ -57,15 +58,13 @@ def _resize_cover(image: Image.Image, size: tuple[int, int]) -> Image.Image:
         (width, height),
         Image.Resampling.BICUBIC,
         box=(left, top, right, bottom),
+        # A large photo is averaged down to three times the size first, which nobody sees.
         reducing_gap=3.0,
     )
 
 
 def _white_level_of(peak: int) -> int:
-    """Return the largest value of 8, 10, 12, 14 or 16 bits, the smallest that holds the peak.
-
-    Cameras store 10, 12 or 14 bits in 16: dividing those by 65,535 would leave them black.
-    """
+    """Return the largest value of 8, 10, 12, 14 or 16 bits, the smallest that holds the peak."""
     return next((level for level in _WHITE_LEVELS if peak <= level), _WHITE_LEVELS[-1])
 
 

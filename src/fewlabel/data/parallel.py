@@ -14,6 +14,7 @@ Result = TypeVar("Result")
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with what is done and what there is to do (0 if unknown)."""
 
+# Items of one task: to hand out each by itself would cost more than a small image's decoding.
 _CHUNK = 16
 
 

@@ -132,6 +132,7 @@ def _shares(class_of: np.ndarray, sizes: np.ndarray, fraction: float) -> dict[in
     exact = counts * fraction
     share = np.floor(exact).astype(np.int64)
     missing = round(float(exact.sum())) - int(share.sum())
+    # Stable: where remainders tie, the first class gets the image on every machine.
     order = np.argsort(share - exact, kind="stable")
     share[order[:missing]] += 1
     return dict(zip(labels.tolist(), share.tolist(), strict=True))

@@ -14,6 +14,7 @@ from fewlabel.data.modes import UnreadableImageError, _resize_cover, _white_leve
 from fewlabel.data.parallel import _parallel_map
 from fewlabel.errors import DataError
 
+# What torch holds while it resizes is several times as large as the images.
 _RESIZED_AT_ONCE = 1_024
 
 

@@ -90,6 +90,7 @@ def _text(path: Path, what: str, error: type[UsageError]) -> str:
         raise error(f"{path} does not exist: give the {what} as a CSV file.") from None
     except OSError as failure:
         raise error(f"{path} cannot be read: {failure.strerror}.") from failure
+    # What Excel saves as "Unicode text".
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
     try:
@@ -104,6 +105,7 @@ def _records(
 ) -> Iterator[tuple[int, list[str]]]:
     first = lines.readline()
     lines.seek(0)
+    # Excel writes semicolons where the comma is the decimal mark.
     separator = max(",;\t", key=first.count) if first else ","
     reader = csv.reader(lines, delimiter=separator, strict=True)
     while True:

@@ -22,8 +22,8 @@ from fewlabel.data.targets import _column, encode_labels, one_hot
 from fewlabel.errors import UsageError
 
 _EPSILON = 1e-12
+# Fraction of the evidence that usually arrives that the frequency of a label weighs.
 _FEW = 0.02
-"""Fraction of the evidence that usually arrives that the frequency of a label weighs."""
 
 
 class Task(ABC):
