@@ -23,6 +23,10 @@ def test_it_learns_and_estimates_what_it_reached(example, method):
     assert result.estimate.low - 0.02 <= reached <= result.estimate.high + 0.02
     assert result.method == method or method == "auto"
     np.testing.assert_array_equal(result.tested, np.arange(80)[np.isin(range(80), result.tested)])
+    if method != "auto":
+        # Nothing is said of a comparison that was not made.
+        assert [row.why for row in result.choice.table if row.chosen] == ["asked for"]
+        assert "did not help" not in " ".join(result.warnings)
 
 
 def test_given_labels_stand_and_unknown_ones_are_predicted(example, fitted):

@@ -61,8 +61,6 @@ class FitResult:
 
     Attributes
     ----------
-    task : Task
-        Whether an image has one label or may have several.
     labels : Labels
         The labels that were given.
     model : Model
@@ -76,8 +74,6 @@ class FitResult:
         The supervised baseline on those features.
     propagated : ndarray of shape (n, K)
         What the graph alone predicts for all images, whatever was kept.
-    method : str
-        The candidate that was kept.
     proba : ndarray of shape (n, K)
         Calibrated probabilities of all images; given labels are certain.
     origin : ndarray of shape (n,), dtype object
@@ -121,14 +117,12 @@ class FitResult:
         in ``classes``.
     """
 
-    task: Task
     labels: Labels
     model: Model
     features: Features
     main: Fitted
     baseline: Fitted
     propagated: np.ndarray
-    method: str
     proba: np.ndarray
     origin: np.ndarray
     choice: Choice
@@ -149,6 +143,16 @@ class FitResult:
     n_networks: int = 0
     training: TrainingHistory | None = None
     ledger: PseudoLabelLedger | None = None
+
+    @property
+    def task(self) -> Task:
+        """Whether an image has one label or may have several."""
+        return self.labels.task
+
+    @property
+    def method(self) -> str:
+        """Name of the candidate that was kept."""
+        return self.model.fitted.name
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -13,10 +13,10 @@ from fewlabel.data import ImageSet, Task
 from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import TASKS
 from fewlabel.errors import ModelFormatError
-from fewlabel.evaluate import AccuracyEstimate, Fitted
+from fewlabel.evaluate import AccuracyEstimate, Fitted, find_candidate
 from fewlabel.features.base import FeatureExtractor, extractor_from_state
 from fewlabel.features.pixels import Progress
-from fewlabel.semisupervised.search import find_candidate
+from fewlabel.semisupervised import methods as _registers  # noqa: F401
 
 State = tuple[dict[str, np.ndarray], dict[str, Any]]
 

@@ -6,19 +6,16 @@ and reporting are in `fewlabel.runs` and `fewlabel.report`.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+import math
 
 import numpy as np
 
 from fewlabel.compute import timed_stage
 from fewlabel.data import ImageSet, Labels
-from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
     AccuracyEstimate,
     LearningCurve,
     Problem,
-    calibrate_apart,
     estimate_accuracy,
     fit_learning_curve,
     make_candidates,
@@ -26,10 +23,11 @@ from fewlabel.evaluate import (
     why_no_curve,
 )
 from fewlabel.features.extract import Features, Progress, extract_features
+from fewlabel.fit_checks import check_trainable, fit_warnings
 from fewlabel.fit_result import FitResult, FitSettings
-from fewlabel.graph import FewLabelClassifier
-from fewlabel.graph.candidates import METHODS as MAIN_METHODS
+from fewlabel.graph import MainFit, deal_folds, fit_main
 from fewlabel.graph.fewer_labels import measure_fewer_labels
+from fewlabel.graph.shared_fit import METHODS as MAIN_METHODS
 from fewlabel.model import Model
 from fewlabel.selection import Selection, select_images, write_picks
 from fewlabel.semisupervised.search import DEFAULT_SECONDS, Kept, network_methods, search
@@ -90,125 +88,105 @@ def fit_images(
     settings = settings or FitSettings()
     task, seconds = labels.task, dict[str, float]()
     if settings.method != "auto":
+        # A method that does not exist must not cost the features first.
         make_candidates(task, [settings.method])
-    _check_trainable(images, labels)
-    columns, y = task.encode(labels.training_y, len(images), "fit_images")
+    check_trainable(images, labels)
     with timed_stage(seconds, "features"):
         features = prepared or _extract(images, settings, progress)
+    columns, problem = _problem(images, labels, features, settings, progress)
     with timed_stage(seconds, "fit", progress):
-        main = _fit_main(images, y, features, settings)
+        main = fit_main(problem, settings.method if settings.method in MAIN_METHODS else "auto")
     with timed_stage(seconds, "networks", progress):
-        problem = _problem(images, labels, columns, y, features, main, settings, progress)
-        kept = search(problem, main, settings.method, _time(settings, seconds))
-    return _result(images, labels, settings, features, problem, main, kept, seconds, progress)
+        kept = search(problem, main, settings.method, _time_left(settings, seconds))
+    calibration = kept.comparison.calibration()
+    model = Model(task, kept.fitted.extractor, kept.fitted, calibration, labels.classes, columns)
+    return _result(problem, labels, settings, features, main, kept, model, seconds)
 
 
 def _result(
-    images: ImageSet,
+    problem: Problem,
     labels: Labels,
     settings: FitSettings,
     features: Features,
-    problem: Problem,
-    main: FewLabelClassifier,
+    main: MainFit,
     kept: Kept,
+    model: Model,
     seconds: dict[str, float],
-    progress: Progress | None,
 ) -> FitResult:
-    """Calibrate what was kept, predict all images with it, and estimate how good it is."""
-    task, fitted, truth = labels.task, kept.fitted, problem.y[kept.tested]
-    testable = ~kept.unseen if not kept.unseen.all() else np.ones_like(kept.unseen)
-    calibration = task.calibration()
-    if not kept.unseen.all():
-        calibration = task.calibrate(truth[testable], kept.oof_proba[testable])
-    model = Model(
-        task, fitted.extractor, fitted, calibration, labels.classes, problem.shared["columns"]
-    )
-    proba = task.keep_given(model.calibrated(fitted.proba), labels.training_y)
-    # Each part is calibrated by the others: what is tested has not been fitted to.
-    oof_proba, baseline = (
-        calibrate_apart(task, truth, each, kept.part, kept.unseen)
-        for each in (kept.oof_proba, kept.baseline)
-    )
-    audit = _audit(labels, proba, images.content_groups())
-    with timed_stage(seconds, "curve", progress):
-        curve, no_curve = _learning_curve(kept, main, labels, images.content_groups(), audit)
+    """Predict all images, and estimate how good that is by labels that were not seen."""
+    task, images, compared = labels.task, problem.images, kept.comparison
+    groups = images.content_groups()
+    proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
+    audit = _audit(labels, proba, groups)
+    with timed_stage(seconds, "curve", problem.progress):
+        curve, no_curve = _learning_curve(kept, main, labels, groups, audit)
+    seen = ~compared.unseen
+    # Where no label can be predicted, the predictions are shown all the same.
+    shown = seen if seen.any() else ~seen
+    oof_proba = compared.calibrated(compared.kept.name)
+    baseline = task.correct(compared.y, compared.calibrated(compared.baseline.name))[seen]
     return FitResult(
-        task=task,
         labels=labels,
         model=model,
-        features=Features(fitted.extractor, kept.rows, kept.reason(features.reason)),
-        main=main.fitted(features.extractor),
-        baseline=main.supervised(features.rows, features.extractor),
-        propagated=model.widen(main.propagated_),
-        method=fitted.name,
+        features=Features(model.extractor, kept.rows, kept.reason(features.reason)),
+        main=main.kept,
+        baseline=main.comparison.baseline,
+        propagated=model.widen(main.propagated),
         proba=proba,
-        origin=_origin(labels, fitted.name),
-        choice=kept.choice,
-        tested=kept.tested[testable],
-        tested_proba=model.widen(oof_proba[testable]),
+        origin=_origin(labels, kept.fitted.name),
+        choice=compared.choice,
+        tested=compared.tested[shown],
+        tested_proba=model.widen(oof_proba[shown]),
         estimate=estimate_accuracy(
-            task.correct(truth, oof_proba), unseen=kept.unseen, is_random_sample=labels.is_random
+            task.correct(compared.y, oof_proba),
+            unseen=compared.unseen,
+            is_random_sample=labels.is_random,
         ),
-        supervised_accuracy=_fraction(task.correct(truth, baseline)[testable & ~kept.unseen]),
-        scores=scores(task, truth[testable], oof_proba[testable]),
+        supervised_accuracy=float(baseline.mean()) if len(baseline) else math.nan,
+        scores=scores(task, compared.y[shown], oof_proba[shown]),
         audit=audit,
         settings=settings,
         seconds=seconds,
-        warnings=[*_warnings(images, labels, fitted.name, audit), *kept.notes],
-        n_duplicates=len(images) - len(np.unique(images.content_groups())),
+        warnings=fit_warnings(images, labels, compared.choice, audit) + kept.notes,
+        n_duplicates=len(images) - len(np.unique(groups)),
         n_skipped=len(images.skipped),
         curve=curve,
         no_curve=no_curve,
         n_networks=kept.n_networks,
         training=kept.history,
-        ledger=fitted.ledger,
+        ledger=kept.fitted.ledger,
     )
-
-
-def _fit_main(
-    images: ImageSet, y: np.ndarray, features: Features, settings: FitSettings
-) -> FewLabelClassifier:
-    """Fit the candidates on the features; the best of them is the main classifier."""
-    method = settings.method if settings.method in MAIN_METHODS else "auto"
-    main = FewLabelClassifier(method=method, random_state=settings.seed)
-    with warnings.catch_warnings():
-        # In the result's warnings.
-        warnings.filterwarnings("ignore", ".* cannot learn it", UserWarning)
-        return main.fit(features.rows, y, groups=images.content_groups())
 
 
 def _problem(
     images: ImageSet,
     labels: Labels,
-    columns: np.ndarray,
-    y: np.ndarray,
     features: Features,
-    main: FewLabelClassifier,
     settings: FitSettings,
     progress: Progress | None,
-) -> Problem:
-    """Return what there is to learn, as every candidate gets it."""
-    return Problem(
+) -> tuple[np.ndarray, Problem]:
+    """Return what there is to learn, as every candidate gets it, and the place of each class."""
+    columns, y = labels.task.encode(labels.training_y, len(images), "fit_images")
+    groups = images.content_groups()
+    problem = Problem(
         task=labels.task,
         images=images,
         extractor=features.extractor,
         rows=features.rows,
         y=y,
         n_classes=len(columns),
-        groups=images.content_groups(),
-        folds=main.folds_,
+        groups=groups,
+        folds=deal_folds(y, groups, settings.seed),
         seed=settings.seed,
         device=settings.device,
         checkpoints=settings.checkpoint,
         progress=progress,
-        shared={
-            "columns": columns,
-            "class_names": tuple(labels.classes[column] for column in columns.tolist()),
-        },
+        shared={"class_names": tuple(labels.classes[column] for column in columns.tolist())},
     )
+    return columns, problem
 
 
-def _time(settings: FitSettings, seconds: dict[str, float]) -> float:
+def _time_left(settings: FitSettings, seconds: dict[str, float]) -> float:
     """Return the time that is left for networks."""
     total = settings.time_budget
     if total is None:
@@ -228,22 +206,6 @@ def _extract(images: ImageSet, settings: FitSettings, progress: Progress | None)
     )
 
 
-def _check_trainable(images: ImageSet, labels: Labels) -> None:
-    """Raise if no class is both present in an image to train on and absent from another."""
-    y = labels.training_y
-    present, known = labels.task.evidence(y, len(labels.classes))
-    present = (present == 1) & known
-    if not (present.any(axis=0) & (known & ~present).any(axis=0)).any():
-        labeled = labels.task.labeled(y)
-        held = "every image is labeled " + repr(labels.names()[labeled[0]]) if len(labeled) else ""
-        raise LabelError(
-            f"There is nothing to learn: {held or 'no image to train on is labeled'}. Label images "
-            "of at least two classes (labels with the purpose `audit` do not count)."
-        )
-    if len(np.unique(images.content_groups()[labels.task.labeled(y)])) < 2:
-        raise LabelError("At least two different images must be labeled to train.")
-
-
 def _audit(labels: Labels, proba: np.ndarray, groups: np.ndarray) -> AccuracyEstimate | None:
     """Return the accuracy on images drawn at random; no copy of them was trained on."""
     trained = groups[labels.task.labeled(labels.training_y)]
@@ -257,7 +219,7 @@ def _audit(labels: Labels, proba: np.ndarray, groups: np.ndarray) -> AccuracyEst
 
 def _learning_curve(
     kept: Kept,
-    main: FewLabelClassifier,
+    main: MainFit,
     labels: Labels,
     groups: np.ndarray,
     audit: AccuracyEstimate | None,
@@ -265,7 +227,8 @@ def _learning_curve(
     """Return what more labels would bring, or why that cannot be estimated."""
     if kept.fitted.name not in MAIN_METHODS:
         return None, _NO_CURVE.format(kept.fitted.name)
-    tested = kept.tested[~kept.unseen]
+    compared = kept.comparison
+    tested = compared.tested[~compared.unseen]
     _, first = np.unique(groups[tested], return_index=True)
     reason = why_no_curve(labels.task.stratify(labels.training_y)[tested[first]])
     if reason:
@@ -274,10 +237,10 @@ def _learning_curve(
     curve = fit_learning_curve(
         points.n_labeled,
         points.right,
-        n_now=len(kept.tested),
-        n_classes=len(main.classes_),
+        n_now=len(compared.tested),
+        n_classes=main.shared.n_classes,
         is_random_sample=labels.is_random,
-        unlabeled_fraction=1 - len(kept.tested) / len(labels.y),
+        unlabeled_fraction=1 - len(compared.tested) / len(labels.y),
         audit=None if audit is None else (round(audit.value * audit.n), audit.n),
     )
     return curve, ""
@@ -290,87 +253,3 @@ def _origin(labels: Labels, method: str) -> np.ndarray:
     # Of some images only some labels are given.
     origin[known[:, known.any(axis=0)].all(axis=1)] = "label"
     return origin.astype(object)
-
-
-def _fraction(correct: np.ndarray) -> float:
-    return float(correct.mean()) if len(correct) else float("nan")
-
-
-def _warnings(
-    images: ImageSet,
-    labels: Labels,
-    method: str,
-    audit: AccuracyEstimate | None,
-) -> list[str]:
-    """Return what the user must know of the images and labels."""
-    found, groups = list[str](), images.content_groups()
-    if images.skipped:
-        found.append(
-            f"{len(images.skipped)} file(s) were set aside, {images.skipped[0].path} first: see "
-            "skipped.csv for the reasons."
-        )
-    found += _class_warnings(labels, groups)
-    if method == "supervised":
-        found.append(
-            "The unlabeled images did not help: the supervised baseline, trained without them, "
-            "does at least as well and is kept."
-        )
-    found += _conflicts(images, labels, groups)
-    copies = int(
-        np.isin(groups[labels.audit], groups[labels.task.labeled(labels.training_y)]).sum()
-    )
-    if copies:
-        found.append(
-            f"{copies} image(s) of the audit are exact copies of images that are trained on, and "
-            "do not count for it."
-        )
-    if audit is None and not labels.is_random:
-        found.append(
-            "The labeled images are not known to be a random sample, so the accuracy estimate "
-            "may be off: `fewlabel select --audit 50` draws images for an unbiased one."
-        )
-    return found
-
-
-def _class_warnings(labels: Labels, groups: np.ndarray) -> list[str]:
-    """Return which classes cannot be learned or tested, and what teaches absence alone."""
-    present, known = labels.task.evidence(labels.training_y, len(labels.classes))
-    images_of = [len(np.unique(groups[column == 1])) for column in present.T]
-    single = [name for name, n in zip(labels.classes, images_of, strict=True) if n == 1]
-    missing = [name for name, n in zip(labels.classes, images_of, strict=True) if n == 0]
-    found = []
-    if single:
-        found.append(
-            f"{len(single)} class(es) have one labeled image only ({_listed(single)}), so how "
-            "well they are recognized cannot be tested: label one more image of each."
-        )
-    if missing:
-        found.append(
-            f"No image to train on has the class(es) {_listed(missing)}, so the model does not "
-            "know them: label images that have them."
-        )
-    bare = int((known[:, known.any(axis=0)].all(axis=1) & ~(present == 1).any(axis=1)).sum())
-    if bare:
-        found.append(
-            f"{bare:,} labeled image(s) have none of the labels: they teach absence. Leave the "
-            "label blank where it is not known."
-        )
-    return found
-
-
-def _conflicts(images: ImageSet, labels: Labels, groups: np.ndarray) -> list[str]:
-    """Return which exact copies carry different labels."""
-    seen: dict[int, int] = {}
-    names, y = labels.names(), labels.y
-    for index in labels.labeled.tolist():
-        other = seen.setdefault(int(groups[index]), index)
-        if ((y[other] != y[index]) & (y[other] >= 0) & (y[index] >= 0)).any():
-            return [
-                f"{images.names[other]} and {images.names[index]} are the same image, labeled "
-                f"{names[other]!r} and {names[index]!r}: correct one of them."
-            ]
-    return []
-
-
-def _listed(names: Sequence[str], limit: int = 5) -> str:
-    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")

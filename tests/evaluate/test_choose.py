@@ -172,13 +172,25 @@ def test_each_fold_of_several_labels_is_calibrated_on_the_others():
     np.testing.assert_array_equal(calibrate_apart(MultiLabel(), y, proba, 0 * fold), proba)
 
 
-def test_what_was_asked_for_is_marked():
-    candidates = {"good": make_proba(Y, [0]), "bad": make_proba(Y, range(20))}
-    assert choose_single(Y, candidates, asked="good") == choose_single(Y, candidates)
-    other = choose_single(Y, candidates, asked="bad")
-    assert other.name == "bad"
-    assert [row.chosen for row in other.table] == [False, True]
-    assert [row.why for row in other.table] == ["most accurate, but bad was asked for", "asked for"]
+def test_what_was_asked_for_is_marked_and_no_other_reason_is_given():
+    candidates = {
+        "good": make_proba(Y, [0]),
+        "near": make_proba(Y, [1, 2]),
+        "bad": make_proba(Y, range(20)),
+    }
+    free = choose_single(Y, candidates, prefer=["near"])
+    assert (free.name, free.favored) == ("near", "near")
+    for asked, others in {
+        "good": ["as accurate within the error, but good was asked for", "less accurate than good"],
+        "near": ["most accurate, but near was asked for", "less accurate than good"],
+        "bad": ["most accurate, but bad", "as accurate within the error, but bad was asked for"],
+    }.items():
+        choice = choose_single(Y, candidates, prefer=["near"], asked=asked)
+        assert (choice.name, choice.favored) == (asked, "near")
+        assert [row.name for row in choice.table if row.chosen] == [asked]
+        why = {row.name: row.why for row in choice.table}
+        assert why.pop(asked) == "asked for"
+        assert all(text.startswith(start) for text, start in zip(why.values(), others, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -193,6 +205,7 @@ def test_what_was_asked_for_is_marked():
         (lambda: choose_single([0, 1], {"a": 2 * np.eye(2)}), "summing to 1"),
         (lambda: choose_single([0, 2], {"a": np.eye(2)}), "from 0 to 1. Got 2"),
         (lambda: choose_single([0, 1], {"a": np.eye(2)}, unseen=[True]), "'unseen'"),
+        (lambda: choose_single([0, 1], {"a": np.eye(2)}, asked="b"), "one of a. Got 'b'"),
     ],
 )
 def test_bad_input_is_named(call, text):

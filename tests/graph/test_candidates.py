@@ -5,14 +5,9 @@ from fewlabel.data import MultiLabel, SingleLabel, image_set_from_array
 from fewlabel.evaluate import Problem, candidate_names, label_folds, make_candidates
 from fewlabel.evaluate.registry import REGISTRY
 from fewlabel.graph import FewLabelClassifier, deal_folds
-from fewlabel.graph.candidates import (
-    METHODS,
-    _cross_fit,
-    _preferred_methods,
-    _preferred_spread,
-    _SharedFit,
-)
+from fewlabel.graph.candidates import _preferred_methods
 from fewlabel.graph.linear_model import PENALTIES, _confident_targets, _labeled_rows
+from fewlabel.graph.shared_fit import METHODS, _cross_fit, _preferred_spread, _SharedFit
 
 TASK = SingleLabel()
 ALPHAS = (0.5, 0.9, 0.99)

@@ -24,9 +24,9 @@ def problem(n=150, n_labeled=60, n_classes=3, seed=0, overlap=2.0):
 def test_each_size_is_what_refitting_on_these_labels_alone_gives(monkeypatch):
     X, y = problem()
     model = FewLabelClassifier(method="graph", random_state=0, alphas=(0.9,)).fit(X, y)
-    monkeypatch.setattr(model._shared, "best", lambda proba, **options: "0.9 uniform")
-    points = measure_fewer_labels(model)
-    graph = model._predictor.graph
+    monkeypatch.setattr(model.main_.shared, "best", lambda proba, **options: "0.9 uniform")
+    points = measure_fewer_labels(model.main_)
+    graph = model.main_.shared.graph
     folds = model.folds_.folds
     right = np.zeros(60)
     for start in range(10):
@@ -50,7 +50,7 @@ def test_labels_that_mean_nothing_are_not_foretold(method):
     y = np.full(400, -1)
     y[:300] = rng.integers(2, size=300)
     model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
-    points = measure_fewer_labels(model)
+    points = measure_fewer_labels(model.main_)
     assert np.abs(points.right.mean(axis=0) - 0.5).max() < 0.09
 
 
@@ -58,7 +58,7 @@ def test_labels_that_mean_nothing_are_not_foretold(method):
 def test_more_labels_do_better_and_the_last_size_is_that_of_the_fit(method):
     X, y = problem(n=400, n_labeled=150, n_classes=5, overlap=2.5)
     model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
-    points = measure_fewer_labels(model)
+    points = measure_fewer_labels(model.main_)
     assert points.n_labeled[-1] == pytest.approx(120)
     assert (np.diff(points.n_labeled) > 0).all()
     assert points.right.shape == (150, len(points.n_labeled))
@@ -66,7 +66,7 @@ def test_more_labels_do_better_and_the_last_size_is_that_of_the_fit(method):
     assert accuracy[-1] > accuracy[0]
     fitted = model.cross_fitted_.argmax(axis=1) == y[:150]
     np.testing.assert_array_equal(points.right[:, -1], fitted)
-    again = measure_fewer_labels(model)
+    again = measure_fewer_labels(model.main_)
     np.testing.assert_array_equal(again.right, points.right)
 
 
@@ -77,7 +77,7 @@ def test_several_labels_a_row_have_a_curve_too(method):
     X = rng.normal(size=(300, 8)) + 2 * truth @ np.eye(3, 8)
     y = np.where(np.arange(300)[:, None] < 120, truth, -1)
     model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
-    points = measure_fewer_labels(model)
+    points = measure_fewer_labels(model.main_)
     assert points.right.shape == (120, 4)
     right = points.right.mean(axis=0)
     assert right[-1] == MultiLabel().correct(y[:120], model.cross_fitted_).mean()
@@ -91,23 +91,24 @@ def test_leave_one_out_is_dealt_into_parts_and_copies_stay_together():
     groups[1] = 0
     model = FewLabelClassifier(random_state=0).fit(X, y, groups=groups)
     assert len(model.folds_.folds) == 23
-    study = fewer_labels._Study(model, model._shared)
+    study = fewer_labels._Study(model.main_)
     assert study.n_parts == 8
     assert study.part_of[0] == study.part_of[1]
     assert np.bincount(study.part_of).max() <= 4
     assert study.sizes() == [1, 2, 4, 7]
-    assert measure_fewer_labels(model).n_labeled[-1] == pytest.approx(24 * 22 / 23)
+    assert measure_fewer_labels(model.main_).n_labeled[-1] == pytest.approx(24 * 22 / 23)
 
 
 def test_a_label_alone_in_its_class_is_not_tested():
     X, y = problem()
     y[5] = 3
     model = FewLabelClassifier(random_state=0).fit(X, y)
-    points = measure_fewer_labels(model)
+    points = measure_fewer_labels(model.main_)
     assert 5 not in points.tested
     assert len(points.right) == len(points.tested) == 59
 
 
 def test_without_folds_there_is_nothing_to_measure():
-    with pytest.raises(UsageError, match="fitted and cross-fitted in this process"):
-        measure_fewer_labels(FewLabelClassifier())
+    model = FewLabelClassifier().fit(np.eye(3, 2), [0, 1, -1], groups=[0, 0, 1])
+    with pytest.raises(UsageError, match="at least two different images"):
+        measure_fewer_labels(model.main_)

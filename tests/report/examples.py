@@ -104,7 +104,6 @@ def fit_result(task=ONE, n_classes=3, n=200, classes=None, **changes: Any) -> Fi
     origin[:60] = "label"
     features = Features(SimpleNamespace(size=(8, 8)), rows, "Pixels: the images are tiny.")
     fields: dict[str, Any] = {
-        "task": task,
         "labels": Labels(y, names),
         "model": Model(
             task, features.extractor, fitted, task.calibration(), names, range(n_classes)
@@ -113,7 +112,6 @@ def fit_result(task=ONE, n_classes=3, n=200, classes=None, **changes: Any) -> Fi
         "main": fitted,
         "baseline": baseline,
         "propagated": proba,
-        "method": "graph",
         "proba": proba,
         "origin": origin,
         "choice": candidates(),

@@ -9,10 +9,10 @@ import pytest
 
 from fewlabel.data import MultiLabel, SingleLabel, labels_from_truth, load_images
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import Problem, calibrate_apart, held_out
+from fewlabel.evaluate import Problem, comparison, held_out
 from fewlabel.features.extract import Features
 from fewlabel.features.pixels import Pixels
-from fewlabel.graph import FewLabelClassifier
+from fewlabel.graph import deal_folds, fit_main
 from fewlabel.nets import NetworkClassifier
 from fewlabel.semisupervised import methods, network_budget, search
 from fewlabel.semisupervised.network_inputs import NetworkSettings, read_pixels
@@ -48,12 +48,6 @@ def task(request):
 def start(digits, features, task, every=5):
     truth = labels_of(digits[0], task)
     y = task.without(truth.astype(np.int64), np.flatnonzero(np.arange(900) % every))
-    return y, FewLabelClassifier(random_state=0).fit(features.rows, y)
-
-
-def follow(digits, features, task, method="graph-distillation", *, every=5, **changes):
-    y, main = start(digits, features, task, every)
-    settings = {"seconds": 60.0, "settings": QUICK, "seed": 0, "checkpoints": None} | changes
     problem = Problem(
         task=task,
         images=digits[0],
@@ -62,11 +56,16 @@ def follow(digits, features, task, method="graph-distillation", *, every=5, **ch
         y=y,
         n_classes=10 if y.ndim == 1 else 2,
         groups=np.arange(900),
-        folds=main.folds_,
-        seed=settings["seed"],
-        checkpoints=settings["checkpoints"],
-        shared={"settings": settings["settings"]},
+        folds=deal_folds(y, None, 0),
     )
+    return problem, fit_main(problem)
+
+
+def follow(digits, features, task, method="graph-distillation", *, every=5, **changes):
+    problem, main = start(digits, features, task, every)
+    settings = {"seconds": 60.0, "settings": QUICK, "seed": 0, "checkpoints": None} | changes
+    problem.shared["settings"] = settings["settings"]
+    problem = replace(problem, seed=settings["seed"], checkpoints=settings["checkpoints"])
     return search.search(problem, main, method, settings["seconds"])
 
 
@@ -84,16 +83,15 @@ def test_it_predicts_images_that_it_never_saw(kept, digits, task):
 
 
 def test_a_fifth_of_the_labels_decides(kept, digits, features, task):
-    y, main = start(digits, features, task)
-    held = np.setdiff1d(held_out(main.folds_, y, task), main.folds_.labeled[main.folds_.unseen])
-    assert kept.tested.tolist() == held.tolist()
+    problem, main = start(digits, features, task)
+    y, folds, compared = problem.y, problem.folds, kept.comparison
+    held = np.setdiff1d(held_out(folds, y, task), folds.labeled[folds.unseen])
+    assert compared.tested.tolist() == held.tolist()
     assert len(held) >= 0.2 * 180 - 1
-    scores = {row.name: row.accuracy for row in kept.choice.table}
-    calibrated = calibrate_apart(task, y[held], kept.oof_proba, kept.part)
-    expected = task.correct(y[held], calibrated).mean()
+    scores = {row.name: row.accuracy for row in compared.choice.table}
+    expected = task.correct(y[held], compared.calibrated(kept.fitted.name)).mean()
     assert scores[kept.fitted.name] == pytest.approx(expected)
-    assert {"supervised", main.method_} <= set(scores)
-    assert len(kept.baseline) == len(kept.part) == len(held)
+    assert {"supervised", main.kept.name} <= set(scores)
 
 
 def test_few_labels_are_too_few_to_decide_and_the_reason_is_said(digits, features, task):
@@ -102,7 +100,7 @@ def test_few_labels_are_too_few_to_decide_and_the_reason_is_said(digits, feature
     assert re.search(r"45 labels are too few to hold out at least a fifth, and 20", kept.notes[0])
     sixty = follow(digits, features, task, every=15)
     assert sixty.n_networks
-    assert len(sixty.tested) >= 20
+    assert len(sixty.comparison.tested) >= 20
 
 
 def test_networks_of_another_backbone_are_not_taken(digits, features, tmp_path):
@@ -132,12 +130,12 @@ def test_held_out_labels_never_reach_a_network(digits, features, monkeypatch, me
     watch(monkeypatch, seen)
     monkeypatch.setattr(methods.SelfTrained, "max_rounds", 1)
     kept = follow(digits, features, task, method, seconds=0.1)
-    y, _ = start(digits, features, task)
+    y = start(digits, features, task)[0].y
     assert kept.fitted.name == method
     (first, known), (last, every) = seen[0], seen[-1]
     assert first == f"{method}-1-tested"
-    assert (known[kept.tested] == -1).all()
-    assert (known >= 0).sum() == (y >= 0).sum() - len(kept.tested)
+    assert (known[kept.comparison.tested] == -1).all()
+    assert (known >= 0).sum() == (y >= 0).sum() - len(kept.comparison.tested)
     if method == "self-training":
         assert last == "self-training-2"
         np.testing.assert_array_equal(every, y)
@@ -156,7 +154,7 @@ def test_the_time_budget_ends_the_rounds(digits, features, monkeypatch):
 
 def test_auto_tries_two_methods_and_says_how_good_each_was(digits, features, task):
     kept = follow(digits, features, task, "auto", seconds=900.0)
-    names = [row.name for row in kept.choice.table]
+    names = [row.name for row in kept.comparison.choice.table]
     tried = [name for name in names if name in network_methods(task)]
     second = "consistency" if task == SingleLabel() else "teacher-student"
     assert tried == ["graph-distillation", second]
@@ -166,34 +164,42 @@ def test_auto_tries_two_methods_and_says_how_good_each_was(digits, features, tas
 
 
 def test_no_time_is_spent_on_networks_that_are_not_kept(digits, features, monkeypatch):
-    seen, choose = [], search.choose_candidate
+    seen, choose = [], comparison.choose_candidate
     watch(monkeypatch, seen)
     monkeypatch.setattr(methods.GraphDistillation, "max_rounds", 1)
 
     def main_wins(task, y, candidates, **settings):
         choice = choose(task, y, candidates, **settings)
-        return replace(choice, name=list(candidates)[-1]) if "supervised" in candidates else choice
+        main = list(candidates)[-1]
+        return replace(choice, name=settings["asked"] or main, favored=main)
 
-    monkeypatch.setattr(search, "choose_candidate", main_wins)
-    kept = follow(digits, features, SingleLabel(), "auto", seconds=900.0)
+    def follow_search(method):
+        problem, main = start(digits, features, SingleLabel())
+        problem.shared["settings"] = QUICK
+        with monkeypatch.context() as patch:
+            patch.setattr(comparison, "choose_candidate", main_wins)
+            return search.search(problem, main, method, 900.0)
+
+    kept = follow_search("auto")
     assert not kept.n_networks
     assert "is kept." in kept.notes[0]
     assert [name for name, _ in seen] == ["graph-distillation-1-tested", "consistency-1-tested"]
     seen.clear()
-    asked = follow(digits, features, SingleLabel(), seconds=900.0)
+    asked = follow_search("graph-distillation")
+    assert "is kept since you asked for it" in asked.notes[0]
     assert asked.n_networks == 3
     assert [name for name, _ in seen] == [
         "graph-distillation-1-tested", "graph-distillation-2", "graph-distillation-3",
     ]  # fmt: skip
     # Those that follow the test are given all labels.
-    assert [(y >= 0).sum() for _, y in seen] == [180 - len(asked.tested), 180, 180]
+    assert [(y >= 0).sum() for _, y in seen] == [180 - len(asked.comparison.tested), 180, 180]
 
 
 def test_pseudo_labels_are_chosen_anew_in_every_round(digits, features, task):
     kept = follow(digits, features, task, "self-training", seconds=600.0)
     assert kept.history.rounds[0]["n_accepted"] == 0
     assert all(record["n_accepted"] > 0 for record in kept.history.rounds[1:])
-    y, _ = start(digits, features, task)
+    y = start(digits, features, task)[0].y
     given = set(task.labeled(y).tolist())
     # The last round was given all labels; those before could not know the held-out ones.
     assert not given & set(kept.history.accepted[-1].rows.tolist())

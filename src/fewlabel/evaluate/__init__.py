@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fewlabel.evaluate.calibrate import calibrate_apart
+from fewlabel.evaluate.calibrate import calibrate_apart, fit_calibration
 from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
 from fewlabel.evaluate.choose import CandidateScore, Choice, choose_candidate
+from fewlabel.evaluate.comparison import BASELINE, Comparison, choose_fitted
 from fewlabel.evaluate.crossfit import LabelFolds, held_out, label_folds
 from fewlabel.evaluate.estimates import AccuracyEstimate, estimate_accuracy
 from fewlabel.evaluate.learning_curve import (
@@ -14,7 +15,12 @@ from fewlabel.evaluate.learning_curve import (
     why_no_curve,
 )
 from fewlabel.evaluate.metrics import confusion_matrix, per_class, scores, wilson_interval
-from fewlabel.evaluate.registry import candidate_names, make_candidates, register
+from fewlabel.evaluate.registry import (
+    candidate_names,
+    find_candidate,
+    make_candidates,
+    register,
+)
 from fewlabel.evaluate.reliability import (
     CoverageAtAccuracy,
     CoverageCurve,
@@ -26,10 +32,12 @@ from fewlabel.evaluate.reliability import (
 )
 
 __all__ = [
+    "BASELINE",
     "AccuracyEstimate",
     "Candidate",
     "CandidateScore",
     "Choice",
+    "Comparison",
     "CoverageAtAccuracy",
     "CoverageCurve",
     "CurveValue",
@@ -41,11 +49,14 @@ __all__ = [
     "calibrate_apart",
     "candidate_names",
     "choose_candidate",
+    "choose_fitted",
     "confusion_matrix",
     "coverage_accuracy_curve",
     "coverage_at_accuracy",
     "estimate_accuracy",
     "expected_calibration_error",
+    "find_candidate",
+    "fit_calibration",
     "fit_learning_curve",
     "held_out",
     "label_folds",

@@ -1,4 +1,4 @@
-"""Calibration of predictions that are tested afterwards."""
+"""Calibration on labels that were not trained on, and of predictions that are tested afterwards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,38 @@ from typing import Any
 
 import numpy as np
 
+from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import Task
+
+
+def fit_calibration(task: Task, y: Any, proba: Any, unseen: Any = None) -> Calibration:
+    """Fit the calibration of a model to its out-of-fold predictions.
+
+    Parameters
+    ----------
+    task : Task
+        What the labels are for.
+    y : array-like of shape (m,) or (m, K)
+        Labels.
+    proba : array-like of shape (m, K)
+        Uncalibrated out-of-fold probabilities.
+    unseen : array-like of shape (m,), bool, optional
+        Images that no model could have predicted: nothing is fitted to them.
+
+    Returns
+    -------
+    Temperature or Scaling
+        The calibration; one that changes nothing where no image is left.
+
+    Examples
+    --------
+    >>> from fewlabel.data import SingleLabel
+    >>> fit_calibration(SingleLabel(), [0], [[0.1, 0.9]], unseen=[True])
+    Temperature(temperature=1.0)
+    """
+    y, proba = np.asarray(y), np.asarray(proba)
+    seen = np.ones(len(y), bool) if unseen is None else ~np.asarray(unseen, dtype=bool)
+    return task.calibrate(y[seen], proba[seen]) if seen.any() else task.calibration()
 
 
 def calibrate_apart(task: Task, y: Any, proba: Any, fold: Any, unseen: Any = None) -> np.ndarray:
@@ -47,8 +78,7 @@ def calibrate_apart(task: Task, y: Any, proba: Any, fold: Any, unseen: Any = Non
     if unseen is not None:
         fitted_to &= ~np.asarray(unseen, dtype=bool)
     for number in np.unique(fold):
-        here = fold == number
-        others = np.flatnonzero(fitted_to & ~here)
-        if len(others):
-            calibrated[here] = task.calibrate(y[others], proba[others]).apply(proba[here])
+        here, others = fold == number, fitted_to & (fold != number)
+        if others.any():
+            calibrated[here] = fit_calibration(task, y[others], proba[others]).apply(proba[here])
     return calibrated

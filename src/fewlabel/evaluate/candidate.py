@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from fewlabel.data import ImageSet, MultiLabel, SingleLabel, Task
+from fewlabel.data import MultiLabel, SingleLabel, Task
 from fewlabel.evaluate.crossfit import LabelFolds
 
 Made = TypeVar("Made")
@@ -25,8 +25,8 @@ class Problem:
     ----------
     task : Task
         One label an image, or several.
-    images : ImageSet
-        All n images.
+    images : ImageSet or None
+        All n images; None where rows are all there is, as in `FewLabelClassifier`.
     extractor : object
         What turned the images into ``rows``: its ``transform(images)`` gives such rows.
     rows : ndarray of shape (n, d), dtype float32
@@ -55,7 +55,7 @@ class Problem:
     """
 
     task: Task
-    images: ImageSet
+    images: Any
     extractor: Any
     rows: np.ndarray
     y: np.ndarray

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,11 +58,14 @@ class Choice:
         One row a candidate, in the order they were given.
     n_se : float
         How many standard errors behind the most accurate still counted as nearly equal.
+    favored : str
+        Name of the candidate that the figures favor, whatever was asked for.
     """
 
     name: str
     table: tuple[CandidateScore, ...]
     n_se: float = 1.0
+    favored: str = ""
 
 
 def choose_candidate(
@@ -129,6 +132,10 @@ def choose_candidate(
     ('graph', 'most accurate')
     """
     y_true, kept = np.asarray(y_true), _kept(y_true, candidates, unseen)
+    if asked not in (None, *candidates):
+        raise UsageError(
+            f"The 'asked' parameter must be one of {', '.join(candidates)}. Got {asked!r} instead."
+        )
     accuracy, loss, correct, parameters = {}, {}, {}, {}
     for name, given in candidates.items():
         y, proba = task.check(y_true[kept], np.asarray(given)[kept])
@@ -147,7 +154,8 @@ def choose_candidate(
     rank = {name: i for i, name in reversed(list(enumerate(prefer)))}
     first = min(rank.get(name, len(prefer)) for name in near)
     level = [name for name in near if rank.get(name, len(prefer)) == first]
-    chosen = min(level, key=lambda name: loss[name])
+    favored = min(level, key=lambda name: loss[name])
+    chosen = favored if asked is None else asked
     table = tuple(
         CandidateScore(
             name=name,
@@ -156,24 +164,11 @@ def choose_candidate(
             log_loss=loss[name],
             calibration=parameters[name],
             chosen=name == chosen,
-            why=_reason(name, chosen, best, near, name in prefer),
+            why=_reason(name, chosen, best, near, name in prefer, asked is not None),
         )
         for name in correct
     )
-    choice = Choice(chosen, table, n_se)
-    return choice if asked in (None, chosen) else _as_asked(choice, str(asked))
-
-
-def _as_asked(choice: Choice, name: str) -> Choice:
-    """Return the same figures with another candidate chosen."""
-
-    def why(row: CandidateScore) -> str:
-        if row.name == name:
-            return "asked for"
-        return f"{row.why}, but {name} was asked for" if row.chosen else row.why
-
-    table = tuple(replace(row, chosen=row.name == name, why=why(row)) for row in choice.table)
-    return replace(choice, name=name, table=table)
+    return Choice(chosen, table, n_se, favored)
 
 
 def _kept(y_true: Any, candidates: Mapping[str, Any], unseen: Any) -> np.ndarray:
@@ -195,13 +190,18 @@ def _standard_error(difference: np.ndarray) -> float:
     return float(difference.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
 
 
-def _reason(name: str, chosen: str, best: str, near: list[str], preferred: bool) -> str:
+def _reason(
+    name: str, chosen: str, best: str, near: list[str], preferred: bool, is_asked: bool
+) -> str:
     """Return why a candidate was chosen or not, in a few words."""
-    if name == chosen:
-        if len(near) == 1:
-            return "most accurate"
-        rule = "preferred" if preferred else "least log loss"
-        return f"{rule} among the {len(near)} that are as accurate within the error"
+    if is_asked and name == chosen:
+        return "asked for"
     if name not in near:
         return f"less accurate than {best} by more than the error allows"
-    return f"as accurate within the error, but {chosen} comes first"
+    if name != chosen:
+        rank = "most accurate" if is_asked and name == best else "as accurate within the error"
+        return f"{rank}, but {chosen} {'was asked for' if is_asked else 'comes first'}"
+    if len(near) == 1:
+        return "most accurate"
+    rule = "preferred" if preferred else "least log loss"
+    return f"{rule} among the {len(near)} that are as accurate within the error"

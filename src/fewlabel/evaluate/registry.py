@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterable
 
 from fewlabel.data.task import Task
-from fewlabel.errors import UsageError
+from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.evaluate.candidate import Candidate
 
 REGISTRY: dict[str, type[Candidate]] = {}
@@ -89,3 +89,28 @@ def make_candidates(task: Task, names: Iterable[str] | None = None) -> tuple[Can
                 f"The method must be one of {', '.join(known)}. Got {name!r} instead.{hint}"
             )
     return tuple(REGISTRY[name]() for name in chosen)
+
+
+def find_candidate(name: str) -> type[Candidate]:
+    """Return the candidate of a name.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Returns
+    -------
+    type
+        The class.
+
+    Raises
+    ------
+    ModelFormatError
+        If there is none.
+    """
+    if name not in REGISTRY:
+        raise ModelFormatError(
+            f"The saved method {name!r} is not known: upgrade fewlabel, or import what defines it."
+        )
+    return REGISTRY[name]

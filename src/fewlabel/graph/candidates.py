@@ -1,267 +1,45 @@
-"""The graph and the linear models: fitted and cross-fitted together, with one solve.
-
-Four candidates share a fit: label spreading (``graph``), logistic regression on the labels
-(``supervised``, the baseline), on the labels and the confident propagated ones
-(``propagated``), and the mean of graph and baseline in log-probability (``blend``).
-"""
+"""The graph and the linear models as candidates, and the choice among them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fewlabel.compute import as_generator
-from fewlabel.data.task import TASKS, SingleLabel, Task
-from fewlabel.errors import ModelFormatError
+from fewlabel.data.task import SingleLabel, Task, task_of
 from fewlabel.evaluate import (
+    BASELINE,
     Candidate,
+    Comparison,
     Fitted,
     LabelFolds,
     Problem,
     candidate_names,
-    choose_candidate,
+    choose_fitted,
+    label_folds,
+    make_candidates,
     register,
 )
-from fewlabel.graph.fold_scores import _FoldScores, _LabelScores
-from fewlabel.graph.graph_model import _GraphModel
-from fewlabel.graph.linear_model import (
-    PENALTIES,
-    LinearModel,
-    _confident_targets,
-    _labeled_rows,
+from fewlabel.graph.shared_fit import (
+    _FEW_A_CLASS,
+    ALPHAS,
+    METHODS,
+    NEIGHBORS,
+    _Predictor,
+    _SharedFit,
 )
-
-NEIGHBORS = 10
-ALPHAS = (0.9, 0.97, 0.99)
-
-_PROPAGATED_FRACTION = 0.5
-_PROPAGATED_MAX = 8_000
-_FEW_A_CLASS = 20
-_SETTING_ERRORS = 2.0
-"""Six settings are compared: by luck alone one of them is often a standard error ahead."""
 
 _CHOICE_ERRORS = 2.0
 """Chosen labels are typical of their clusters: linear models predict them better than others."""
 
 
-class _Predictor:
-    """What predicts: the graph with the probabilities of its rows, and the linear models."""
-
-    def __init__(
-        self,
-        task: Task,
-        graph: _GraphModel | None,
-        probabilities: np.ndarray | None,
-        linear: dict[str, LinearModel],
-    ) -> None:
-        self.task = task
-        self.graph = graph
-        self.probabilities = probabilities
-        self.linear = linear
-
-    def predict_proba(self, X: np.ndarray, method: str) -> np.ndarray:
-        """Return uncalibrated probabilities (m, K) of new rows by one candidate."""
-        if method in self.linear:
-            return self.linear[method].predict_proba(X)
-        assert self.graph is not None
-        assert self.probabilities is not None
-        return self._with_graph(X, method, self.graph.predict(X, self.task, self.probabilities))
-
-    def transduce(self, X: np.ndarray, method: str) -> np.ndarray:
-        """Return uncalibrated probabilities of the rows of the graph, in which they stand."""
-        if method in self.linear:
-            return self.linear[method].predict_proba(X)
-        assert self.probabilities is not None
-        return self._with_graph(X, method, self.probabilities)
-
-    def _with_graph(self, X: np.ndarray, method: str, by_graph: np.ndarray) -> np.ndarray:
-        if method == "graph":
-            return by_graph
-        return self.task.combine(by_graph, self.linear["supervised"].predict_proba(X))
-
-    def to_state(self, method: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what predicting by one candidate needs, as arrays and JSON types."""
-        arrays: dict[str, np.ndarray] = {}
-        meta: dict[str, Any] = {"task": self.task.name, "method": method}
-        model = self.linear.get("supervised" if method == "blend" else method)
-        if model is not None:
-            arrays |= {"linear.coef": model.coef, "linear.intercept": model.intercept}
-        if method in ("graph", "blend"):
-            assert self.graph is not None
-            assert self.probabilities is not None
-            arrays["graph.rows"] = np.asarray(self.graph.rows, np.float32)
-            arrays["graph.probabilities"] = self.probabilities.astype(np.float32)
-            meta |= {"n_neighbors": self.graph.n_neighbors, "seed": self.graph.seed}
-        return arrays, meta
-
-    @classmethod
-    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> _Predictor:
-        """Return a predictor as it was saved; raise `ModelFormatError` if it is damaged."""
-        method, graph, probabilities, linear = str(meta.get("method")), None, None, {}
-        if method not in METHODS:
-            raise ModelFormatError(f"The saved method {method!r} is not known: upgrade fewlabel.")
-        try:
-            task = TASKS[meta["task"]]
-            if method != "graph":
-                name = "supervised" if method == "blend" else method
-                coef, intercept = arrays["linear.coef"], arrays["linear.intercept"]
-                linear[name] = LinearModel(coef, intercept, task)
-                _check_fit(coef.ndim == 2 and intercept.shape == coef.shape[1:])
-            if method in ("graph", "blend"):
-                rows, probabilities = arrays["graph.rows"], arrays["graph.probabilities"]
-                _check_fit(rows.ndim == probabilities.ndim == 2 and len(rows) == len(probabilities))
-                if method == "blend":
-                    _check_fit(coef.shape == (rows.shape[1], probabilities.shape[1]))
-                k, seed = int(meta["n_neighbors"]), int(meta["seed"])
-                graph = _GraphModel(rows, k, seed, graph=False)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelFormatError(
-                f"The saved classifier lacks {error}: the model is damaged; fit again, or copy "
-                "it anew."
-            ) from error
-        return cls(task, graph, probabilities, linear)
-
-
-class _SharedFit:
-    """The candidates fitted on all labels and cross-fitted; ``folds`` None skips the latter."""
-
-    def __init__(
-        self,
-        task: Task,
-        X: np.ndarray,
-        y: np.ndarray,
-        n_classes: int,
-        folds: LabelFolds | None,
-        seed: int,
-        *,
-        n_neighbors: int = NEIGHBORS,
-    ) -> None:
-        self.task = task
-        self.X = X
-        self.y = y
-        self.n_classes = n_classes
-        self.folds = folds
-        self.graph = _GraphModel(X, n_neighbors, seed)
-        self.settings: dict[str, Any] = {}
-        self.label_scores: dict[float, _LabelScores] = {}
-        self.oof: dict[str, np.ndarray] = {}
-        self.labeled = task.labeled(y)
-        self.rows = _labeled_rows(task, X[self.labeled], y[self.labeled], n_classes)
-
-    def fit(self, names: tuple[str, ...], alphas: tuple[float, ...] = ALPHAS) -> _SharedFit:
-        """Fit the named candidates; ``"supervised"`` always is."""
-        scores = self._spread(alphas, keep="propagated" in names)
-        prior = self.settings["class_prior"]
-        propagated = scores.full(prior)
-        if not self.task.exclusive:
-            # Presence beside absence is less certain where a label is given than a class is.
-            propagated = self.task.keep_given(propagated, self.y)
-        self.propagated = propagated
-        linear = {"supervised": self._supervised()}
-        if self.folds is not None:
-            self.oof["graph"] = scores.cross_fitted(prior)
-            self.oof["blend"] = self.task.combine(self.oof["graph"], self.oof["supervised"])
-        # For the learning curve; that of propagated labels needs the scores of all rows.
-        self.scores = scores if "propagated" in names else None
-        if "propagated" in names:
-            linear["propagated"] = self._on_propagated(scores)
-        self.predictor = _Predictor(self.task, self.graph, propagated, linear)
-        return self
-
-    def best(
-        self,
-        oof: dict[str, np.ndarray],
-        *,
-        prefer: tuple[str, ...] = (),
-        n_se: float = 1.0,
-    ) -> str:
-        """Return the name of the setting with the best out-of-fold predictions."""
-        assert self.folds is not None
-        y = self.y[self.folds.labeled]
-        if self.task.has_preferences:
-            unseen = self.folds.unseen
-            return choose_candidate(self.task, y, oof, prefer=prefer, n_se=n_se, unseen=unseen).name
-        return min(oof, key=lambda name: float(self.task.loss(y, oof[name]).sum()))
-
-    def _spread(self, alphas: tuple[float, ...], *, keep: bool) -> _FoldScores:
-        """Spread the labels with the ``alpha`` and the prior that cross-fitting favors."""
-        folds, priors = self.folds, self.task.class_priors
-        if folds is None:
-            self.settings |= {"alpha": float(alphas[0]), "class_prior": priors[0]}
-            return self._solve(_one_fold(self.labeled), alphas[0], keep=keep)
-        names: dict[str, tuple[float, str]] = {}
-        oof: dict[str, np.ndarray] = {}
-        prefer = _preferred_spread(len(folds.labeled) / self.n_classes, alphas, priors)
-        # Only the best spread so far is kept: each holds n × folds × K numbers.
-        kept: tuple[float, _FoldScores] | None = None
-        for alpha in alphas:
-            scores = self._solve(folds, alpha, keep=keep)
-            self.label_scores[float(alpha)] = scores.at_labels
-            for prior in priors:
-                names[_setting_name(alpha, prior)] = alpha, prior
-                oof[_setting_name(alpha, prior)] = scores.cross_fitted(prior)
-            chosen, prior = names[self.best(oof, prefer=prefer, n_se=_SETTING_ERRORS)]
-            if chosen == alpha:
-                kept = alpha, scores
-        self.settings |= {"alpha": float(chosen), "class_prior": prior}
-        if kept is not None and kept[0] == chosen:
-            return kept[1]
-        # A later value has brought back an earlier one that had been dropped.
-        return self._solve(folds, chosen, keep=keep)
-
-    def _solve(self, folds: LabelFolds, alpha: float, *, keep: bool) -> _FoldScores:
-        return self.graph.solve(self.task, self.y, folds, self.n_classes, alpha, keep=keep)
-
-    def _supervised(self) -> LinearModel:
-        C = 1.0
-        if self.folds is not None:
-            oof = {f"{C:g}": self._cross_fit_linear(C) for C in PENALTIES}
-            name = self.best(oof)
-            C, self.oof["supervised"] = float(name), oof[name]
-        self.settings["C"] = C
-        return self.rows.fit(np.arange(len(self.labeled)), C)
-
-    def _cross_fit_linear(self, C: float) -> np.ndarray:
-        def predict(train: np.ndarray, held: np.ndarray) -> np.ndarray:
-            at = np.searchsorted(self.labeled, train), np.searchsorted(self.labeled, held)
-            return self.rows.predict_held(*at, C)
-
-        assert self.folds is not None
-        return _cross_fit(self.folds, predict)
-
-    def _on_propagated(self, scores: _FoldScores) -> LinearModel:
-        prior, fold_of = self.settings["class_prior"], scores.at_labels.fold_of
-
-        def predict(train: np.ndarray, held: np.ndarray) -> np.ndarray:
-            number = int(fold_of[np.searchsorted(self.labeled, held[0])])
-            y = self.task.without(self.y, held)
-            return self.train_propagated(scores.without(number, prior), y).predict_proba(
-                self.X[held]
-            )
-
-        if self.folds is not None:
-            self.oof["propagated"] = _cross_fit(self.folds, predict)
-        return self.train_propagated(self.propagated, self.y)
-
-    def train_propagated(
-        self, proba: np.ndarray, y: np.ndarray, at_most: int = _PROPAGATED_MAX
-    ) -> LinearModel:
-        """Train on given labels and the confident ones among propagated ones."""
-        rows, targets, weights = _confident_targets(
-            proba, y, fraction=_PROPAGATED_FRACTION, at_most=at_most
-        )
-        prepared = _labeled_rows(self.task, self.X[rows], targets, self.n_classes)
-        return prepared.fit(np.arange(len(rows)), PENALTIES[0], weights)
-
-
+@dataclass(eq=False, kw_only=True)
 class _SharedFitted(Fitted):
     """One of the candidates of a shared fit."""
 
-    def __init__(self, predictor: _Predictor, method: str, **learned: Any) -> None:
-        super().__init__(name=method, **learned)
-        self.predictor = predictor
+    predictor: _Predictor
 
     def predict_proba(self, rows: np.ndarray) -> np.ndarray:
         return self.predictor.predict_proba(rows, self.name)
@@ -274,10 +52,10 @@ class _SharedCandidate(Candidate):
     """A candidate of the shared fit, which the first that is fitted makes for all."""
 
     def fit(self, problem: Problem) -> Fitted:
-        shared = problem.once("graph and linear models", lambda: _fit_shared(problem))
+        shared = _shared_fit(problem, _names(problem.task), NEIGHBORS, ALPHAS)
         return _SharedFitted(
-            shared.predictor,
-            self.name,
+            name=self.name,
+            predictor=shared.predictor,
             proba=shared.predictor.transduce(problem.rows, self.name),
             tested=np.empty(0, np.int64) if problem.folds is None else problem.folds.labeled,
             oof_proba=shared.oof.get(self.name, np.empty((0, problem.n_classes))),
@@ -287,25 +65,20 @@ class _SharedCandidate(Candidate):
 
     @classmethod
     def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Fitted:
-        none = np.empty((0, 0))
-        predictor = _Predictor.from_state(arrays, meta)
-        return _SharedFitted(
-            predictor,
-            cls.name,
-            proba=none,
-            tested=np.empty(0, np.int64),
-            oof_proba=none,
-            extractor=None,
-        )
+        return _loaded(cls.name, _Predictor.from_state(arrays, meta))
 
 
-def _fit_shared(problem: Problem) -> _SharedFit:
-    # As FewLabelClassifier with this seed: its first draw is the seed of the neighbor search.
-    seed = int(as_generator(problem.seed).integers(2**31))
-    shared = _SharedFit(
-        problem.task, problem.rows, problem.y, problem.n_classes, problem.folds, seed
+def _loaded(name: str, predictor: _Predictor) -> _SharedFitted:
+    """Return a saved candidate, which predicts and has nothing of its fit."""
+    none = np.empty((0, 0))
+    return _SharedFitted(
+        name=name,
+        predictor=predictor,
+        proba=none,
+        tested=np.empty(0, np.int64),
+        oof_proba=none,
+        extractor=None,
     )
-    return shared.fit(_names(problem.task))
 
 
 @register
@@ -333,37 +106,124 @@ class _Supervised(_SharedCandidate):
     summary = "Logistic regression on the given labels: the supervised baseline"
 
 
-_CANDIDATES = (_Graph, _Blend, _Propagated, _Supervised)
-METHODS = tuple(candidate.name for candidate in _CANDIDATES)
+@dataclass(frozen=True, eq=False)
+class MainFit:
+    """The candidates that train no network, as `fit_main` has fitted and compared them.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        The candidate that is kept, and how all of them did.
+    shared : object
+        What they share: folds, settings, and scores for a learning curve.
+    """
+
+    comparison: Comparison
+    shared: _SharedFit
+
+    @property
+    def kept(self) -> Fitted:
+        """The candidate that is kept."""
+        return self.comparison.kept
+
+    @property
+    def propagated(self) -> np.ndarray:
+        """What the graph predicts for all images, whichever is kept; (n, K), uncalibrated."""
+        return self.shared.propagated
+
+
+def fit_main(
+    problem: Problem,
+    method: str = "auto",
+    *,
+    n_neighbors: int = NEIGHBORS,
+    alphas: tuple[float, ...] = ALPHAS,
+) -> MainFit:
+    """Fit the candidates that train no network, and choose one of them.
+
+    Parameters
+    ----------
+    problem : Problem
+        What there is to learn.
+    method : str
+        Name of one of them, which is then fitted beside the baseline and kept; ``"auto"`` fits
+        all and keeps the best.
+    n_neighbors : int
+        Neighbors of each row in the graph.
+    alphas : tuple of float
+        How much a row takes from its neighbors: the values to choose from.
+
+    Returns
+    -------
+    MainFit
+        The candidates.
+    """
+    task, asked = problem.task, None if method == "auto" else method
+    # The baseline is last, or what was asked for: that is kept where nothing can be tested.
+    names = _names(task) if asked is None else tuple(dict.fromkeys((BASELINE, asked)))
+    shared = _shared_fit(problem, names, n_neighbors, alphas)
+    comparison = choose_fitted(
+        problem,
+        [candidate.fit(problem) for candidate in make_candidates(task, names)],
+        prefer=_preferred_methods(task, len(shared.labeled) / problem.n_classes),
+        n_se=_CHOICE_ERRORS if task.has_preferences else 1.0,
+        asked=asked,
+    )
+    if comparison.kept.name != "propagated":
+        # They hold n × folds × K numbers, and nothing but a curve of this candidate needs them.
+        shared.scores = None
+    return MainFit(comparison, shared)
+
+
+def _shared_fit(
+    problem: Problem, names: tuple[str, ...], n_neighbors: int, alphas: tuple[float, ...]
+) -> _SharedFit:
+    """Return the shared fit of a problem; the first that asks has it made as it likes."""
+
+    def fit() -> _SharedFit:
+        shared = _SharedFit(
+            problem.task,
+            problem.rows,
+            problem.y,
+            problem.n_classes,
+            problem.folds,
+            # The first draw; the folds take the second.
+            int(as_generator(problem.seed).integers(2**31)),
+            n_neighbors=n_neighbors,
+        )
+        return shared.fit(names, alphas)
+
+    return problem.once("graph and linear models", fit)
+
+
+def deal_folds(y: np.ndarray, groups: Any, seed: int) -> LabelFolds | None:
+    """Deal the folds in which the labels of a problem are cross-fitted.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,) or (n, K)
+        Labels as codes; -1 where nothing is known.
+    groups : array-like of shape (n,), optional
+        The same number for exact duplicates.
+    seed : int
+        The problem's seed.
+
+    Returns
+    -------
+    LabelFolds or None
+        Folds; None where too few rows are labeled to cross-fit.
+    """
+    rng = as_generator(seed)
+    rng.integers(2**31)  # The seed of the neighbor search.
+    task = task_of(y)
+    labeled = task.labeled(y)
+    distinct = len(labeled) if groups is None else len(np.unique(np.asarray(groups)[labeled]))
+    return label_folds(task, y, groups, None, rng) if distinct >= 2 else None
 
 
 def _names(task: Task) -> tuple[str, ...]:
     """Return the names of the candidates for a task."""
     return tuple(name for name in candidate_names(task) if name in METHODS)
-
-
-def _cross_fit(
-    folds: LabelFolds, predict: Callable[[np.ndarray, np.ndarray], np.ndarray]
-) -> np.ndarray:
-    """Return probabilities of every labeled image by ``predict(train, held)`` of its fold."""
-    parts = {k: predict(train, held) for k, (train, held) in enumerate(folds.folds)}
-    result = np.empty((len(folds.labeled), parts[0].shape[1]))
-    for k, proba in parts.items():
-        result[folds.number == k] = proba
-    return result
-
-
-def _one_fold(labeled: np.ndarray) -> LabelFolds:
-    """Return folds of rows that are too few to cross-fit: all in one."""
-    return LabelFolds(((labeled[:0], labeled),), labeled, np.zeros(len(labeled), bool), ())
-
-
-def _check_fit(fits: bool) -> None:
-    if not fits:
-        raise ModelFormatError(
-            "The shapes of the saved arrays do not fit together: the model is damaged; fit "
-            "again, or copy it anew."
-        )
 
 
 def _preferred_methods(task: Task, labels_per_class: float) -> tuple[str, ...]:
@@ -377,19 +237,3 @@ def _preferred_methods(task: Task, labels_per_class: float) -> tuple[str, ...]:
     if labels_per_class <= _FEW_A_CLASS:
         return ("graph", "blend", "propagated", "supervised")
     return ("blend", "graph", "propagated", "supervised")
-
-
-def _preferred_spread(
-    labels_per_class: float, alphas: tuple[float, ...], priors: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Return the settings of the spread by what is known beforehand, best first.
-
-    The fewer labels, the farther each must reach, and the nearer to 1 ``alpha`` has to be.
-    """
-    wanted = 0.99 if labels_per_class <= 5 else 0.97 if labels_per_class <= _FEW_A_CLASS else 0.9
-    by_nearness = sorted(alphas, key=lambda alpha: abs(np.log((1 - alpha) / (1 - wanted))))
-    return tuple(_setting_name(alpha, prior) for prior in priors for alpha in by_nearness)
-
-
-def _setting_name(alpha: float, prior: str) -> str:
-    return f"{float(alpha)} {prior}"

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils import Tags
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from fewlabel.compute import as_generator
 from fewlabel.data.checks import warn_of_unlearnable
 from fewlabel.data.task import task_of
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.evaluate import (
-    Fitted,
-    LabelFolds,
-    calibrate_apart,
-    choose_candidate,
-    label_folds,
-)
-from fewlabel.graph import candidates
-from fewlabel.graph.candidates import _CHOICE_ERRORS, _Predictor, _SharedFit
+from fewlabel.evaluate import BASELINE, Problem, fit_calibration
+from fewlabel.graph.candidates import _loaded, _names, _SharedFitted, deal_folds, fit_main
+from fewlabel.graph.shared_fit import ALPHAS, NEIGHBORS, _check_fit, _Predictor
+from fewlabel.graph.shared_fit import METHODS as MAIN_METHODS
 from fewlabel.params import check_parameters, choice, each, integer, number
 
-METHODS = ("auto", *candidates.METHODS)
+METHODS = ("auto", *MAIN_METHODS)
 _ME = "FewLabelClassifier"
 
 
@@ -60,6 +54,10 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         Classes; of a table the numbers of its columns.
     method_ : str
         The chosen candidate.
+    fitted_ : Fitted
+        The same, as networks and saved models take it.
+    main_ : MainFit
+        All candidates as they were compared, for a learning curve.
     choice_ : Choice or None
         Every candidate with its cross-fitted accuracy (or exact match), and why it was chosen or
         not; None where too few rows are labeled to cross-fit.
@@ -109,8 +107,8 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         self,
         *,
         method: str = "auto",
-        n_neighbors: int = candidates.NEIGHBORS,
-        alphas: tuple[float, ...] = candidates.ALPHAS,
+        n_neighbors: int = NEIGHBORS,
+        alphas: tuple[float, ...] = ALPHAS,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.method = method
@@ -160,26 +158,37 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
                 f"{_ME} needs labels of at least two classes. Got 1 class instead: "
                 f"{self.classes_[0]!s}."
             )
-        if self.method != "auto" and self.method not in candidates._names(task):
+        if self.method != "auto" and self.method not in _names(task):
             raise UsageError(
                 f"The 'method' parameter of {_ME} must be one of "
-                f"{', '.join(('auto', *candidates._names(task)))} where a row may have several "
+                f"{', '.join(('auto', *_names(task)))} where a row may have several "
                 f"labels. Got {self.method!r} instead."
             )
         self.notes_ = task.unlearnable(codes, self.classes_.tolist())
         warn_of_unlearnable(self.notes_, _ME)
         if groups is not None:
             check_consistent_length(X, groups)
-        rng = as_generator(self.random_state)
-        seed = int(rng.integers(2**31))
-        self.folds_ = _deal(codes, groups, rng)
-        shared = _SharedFit(
-            task, X, codes, len(self.classes_), self.folds_, seed, n_neighbors=int(self.n_neighbors)
+            groups = np.asarray(groups)
+        # A problem has a number for a seed, from which its folds and its graph are drawn.
+        seed = self.random_state
+        if not isinstance(seed, Integral):
+            seed = check_random_state(seed).randint(2**31 - 1)
+        problem = Problem(
+            task,
+            images=None,
+            extractor=None,
+            rows=X,
+            y=codes,
+            n_classes=len(self.classes_),
+            groups=groups,
+            folds=deal_folds(codes, groups, int(seed)),
+            seed=int(seed),
         )
-        names = candidates._names(task) if self.method == "auto" else ("supervised", self.method)
         alphas = tuple(float(alpha) for alpha in self.alphas)
-        self._choose(shared.fit(tuple(dict.fromkeys(names)), alphas), codes, names)
-        self._finish(shared, codes, X)
+        self.main_ = fit_main(
+            problem, self.method, n_neighbors=int(self.n_neighbors), alphas=alphas
+        )
+        self._set_results(problem)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -197,7 +206,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "method_")
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        return self.calibration_.apply(self._predictor.predict_proba(X, self.method_))
+        return self.calibration_.apply(self.fitted_.predict_proba(X))
 
     def supervised_proba(self, X: Any) -> np.ndarray:
         """Predict uncalibrated probabilities by the supervised baseline.
@@ -214,7 +223,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "method_")
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        return self._predictor.predict_proba(X, "supervised")
+        return self._predictor().predict_proba(X, BASELINE)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict classes, or which labels are present.
@@ -267,7 +276,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         meta : dict
             Task, method, classes and calibration, as JSON types.
         """
-        arrays, meta = self._predictor.to_state(self.method_)
+        arrays, meta = self.fitted_.to_state()
         return arrays, meta | {
             "classes": self.classes_.tolist(),
             "calibration": self.calibration_.to_dict(),
@@ -311,56 +320,9 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         found = [linear.coef.shape for linear in predictor.linear.values()]
         if predictor.graph is not None and predictor.probabilities is not None:
             found.append((predictor.graph.rows.shape[1], predictor.probabilities.shape[1]))
-        candidates._check_fit(set(found) == {shape})
-        model._predictor = predictor
-        model.method_ = meta["method"]
+        _check_fit(set(found) == {shape})
+        model.fitted_, model.method_ = _loaded(meta["method"], predictor), meta["method"]
         return model
-
-    def fitted(self, extractor: Any) -> Fitted:
-        """Return the chosen candidate, as the search and the saved model take it.
-
-        Parameters
-        ----------
-        extractor : object
-            What turns images into such rows.
-
-        Returns
-        -------
-        Fitted
-            The candidate.
-        """
-        return self._fitted(self.method_, self.proba_, self.oof_proba_, extractor)
-
-    def supervised(self, X: np.ndarray, extractor: Any) -> Fitted:
-        """Return the supervised baseline in the same form.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, d)
-            The rows seen in ``fit``.
-        extractor : object
-            What turns images into such rows.
-
-        Returns
-        -------
-        Fitted
-            The candidate.
-        """
-        oof = self.supervised_oof_proba_
-        return self._fitted("supervised", self.supervised_proba(X), oof, extractor)
-
-    def _fitted(
-        self, name: str, proba: np.ndarray, oof_proba: np.ndarray, extractor: Any
-    ) -> Fitted:
-        return candidates._SharedFitted(
-            self._predictor,
-            name,
-            proba=proba,
-            tested=np.empty(0, np.int64) if self.folds_ is None else self.folds_.labeled,
-            oof_proba=oof_proba,
-            extractor=extractor,
-            settings=dict(self.settings_),
-        )
 
     def _check(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and labels; one column that is no table of 1, 0 and -1 holds classes."""
@@ -377,85 +339,31 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, dtype=np.float32)
         return X, y
 
-    def _choose(self, shared: _SharedFit, codes: np.ndarray, names: Iterable[str]) -> None:
-        """Choose a candidate and its calibration by the cross-fitted predictions."""
-        task, folds = self.task_, self.folds_
-        self.choice_, self.calibration_ = None, task.calibration()
-        self.method_ = self.method if self.method != "auto" else "supervised"
-        none = np.empty((0, len(self.classes_)))
-        self.oof_proba_ = self.supervised_oof_proba_ = none
-        self.cross_fitted_ = self.supervised_cross_fitted_ = none
-        if folds is None:
-            return
-        y, seen = codes[folds.labeled], ~folds.unseen
-        # Where calibration changes what is predicted, each fold is calibrated on the others.
-        fold = None if task.exclusive else folds.number
-        self.choice_ = choose_candidate(
-            task,
-            y,
-            {name: shared.oof[name] for name in names},
-            prefer=candidates._preferred_methods(task, len(y) / len(self.classes_)),
-            n_se=_CHOICE_ERRORS if task.has_preferences else 1.0,
-            unseen=folds.unseen,
-            fold=fold,
-            asked=None if self.method == "auto" else self.method,
-        )
-        self.method_ = self.choice_.name
-        self.oof_proba_ = shared.oof[self.method_]
-        self.supervised_oof_proba_ = shared.oof["supervised"]
-        if not seen.any() and not task.exclusive:
-            seen[:] = True
-        if seen.any():
-            self.calibration_ = task.calibrate(*task.check(y[seen], self.oof_proba_[seen]))
-        if fold is None:
-            self.cross_fitted_ = self.calibration_.apply(self.oof_proba_)
-            self.supervised_cross_fitted_ = self.supervised_oof_proba_
-        else:
-            self.cross_fitted_ = calibrate_apart(task, y, self.oof_proba_, fold, folds.unseen)
-            self.supervised_cross_fitted_ = calibrate_apart(
-                task, y, self.supervised_oof_proba_, fold, folds.unseen
-            )
-
-    def _finish(self, shared: _SharedFit, codes: np.ndarray, X: np.ndarray) -> None:
-        self._predictor = shared.predictor
-        # For the learning curve.
-        self._shared = shared
-        if self.method_ != "propagated":
-            shared.scores = None
-        self.settings_ = shared.settings
-        self.propagated_ = shared.propagated
-        self.proba_ = shared.predictor.transduce(X, self.method_)
+    def _set_results(self, problem: Problem) -> None:
+        """Keep what the fit found under the names that scikit-learn's users look for."""
+        task, compared = self.task_, self.main_.comparison
+        self.folds_, self.fitted_, self.method_ = problem.folds, compared.kept, compared.kept.name
+        self.choice_ = None if problem.folds is None else compared.choice
+        self.settings_, self.proba_ = compared.kept.settings, compared.kept.proba
+        self.propagated_ = self.main_.propagated
+        self.oof_proba_ = compared.oof_proba[self.method_]
+        self.supervised_oof_proba_ = compared.oof_proba[BASELINE]
+        y, oof_proba = compared.y, self.oof_proba_
+        if len(y):
+            # Rows that sum to 1 to the last bit, as when the candidates were compared.
+            y, oof_proba = task.check(y, oof_proba)
+        self.calibration_ = fit_calibration(task, y, oof_proba, compared.unseen)
+        # A temperature changes no prediction, so that of all labels flatters none of them.
+        self.cross_fitted_ = self.calibration_.apply(self.oof_proba_)
+        self.supervised_cross_fitted_ = self.supervised_oof_proba_
+        if not task.exclusive:
+            self.cross_fitted_ = compared.calibrated(self.method_)
+            self.supervised_cross_fitted_ = compared.calibrated(BASELINE)
         calibrated = self.calibration_.apply(self.proba_)
-        self.label_distributions_ = self.task_.keep_given(calibrated, codes)
-        predicted = self.task_.predict(self.label_distributions_)
-        self.transduction_ = self.task_.decode(predicted, self.classes_)
+        self.label_distributions_ = task.keep_given(calibrated, problem.y)
+        predicted = task.predict(self.label_distributions_)
+        self.transduction_ = task.decode(predicted, self.classes_)
 
-
-def _deal(codes: np.ndarray, groups: Any, rng: np.random.Generator) -> LabelFolds | None:
-    """Return folds of the labeled rows; None where one distinct row is all there is."""
-    task = task_of(codes)
-    labeled = task.labeled(codes)
-    distinct = len(labeled) if groups is None else len(np.unique(np.asarray(groups)[labeled]))
-    return label_folds(task, codes, groups, None, rng) if distinct >= 2 else None
-
-
-def deal_folds(y: np.ndarray, groups: Any, random_state: Any) -> LabelFolds | None:
-    """Return the folds that `FewLabelClassifier` deals with a seed.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,) or (n, K)
-        Labels as codes; -1 where nothing is known.
-    groups : array-like of shape (n,), optional
-        The same number for exact duplicates.
-    random_state : int, RandomState or None
-        Seed.
-
-    Returns
-    -------
-    LabelFolds or None
-        Folds; None where too few rows are labeled to cross-fit.
-    """
-    rng = as_generator(random_state)
-    rng.integers(2**31)  # The seed of the neighbor search.
-    return _deal(y, groups, rng)
+    def _predictor(self) -> _Predictor:
+        assert isinstance(self.fitted_, _SharedFitted)
+        return self.fitted_.predictor

@@ -14,13 +14,8 @@ from typing import Any
 import numpy as np
 
 from fewlabel.errors import UsageError
-from fewlabel.graph.candidates import (
-    _SETTING_ERRORS,
-    _preferred_spread,
-    _setting_name,
-    _SharedFit,
-)
-from fewlabel.graph.classifier import FewLabelClassifier
+from fewlabel.graph.candidates import MainFit
+from fewlabel.graph.shared_fit import _SETTING_ERRORS, _preferred_spread, _setting_name
 
 _PARTS = 8
 """Leave-one-out folds are dealt into so many parts."""
@@ -51,7 +46,7 @@ class FewerLabels:
     tested: np.ndarray
 
 
-def measure_fewer_labels(classifier: FewLabelClassifier) -> FewerLabels:
+def measure_fewer_labels(main: MainFit) -> FewerLabels:
     """Train the chosen candidate on growing parts of the labels, and test it on the others.
 
     The largest size is the cross-fitting of the fit itself. Like the fit, each size takes the
@@ -59,8 +54,8 @@ def measure_fewer_labels(classifier: FewLabelClassifier) -> FewerLabels:
 
     Parameters
     ----------
-    classifier : FewLabelClassifier
-        Fitted in this process: a loaded one has no folds.
+    main : MainFit
+        The fit; ``main_`` of a fitted `FewLabelClassifier`.
 
     Returns
     -------
@@ -70,26 +65,26 @@ def measure_fewer_labels(classifier: FewLabelClassifier) -> FewerLabels:
     Raises
     ------
     UsageError
-        If the classifier was not cross-fitted.
+        If nothing was cross-fitted.
 
     Examples
     --------
     >>> from sklearn.datasets import load_digits
+    >>> from fewlabel import FewLabelClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> few = np.full(len(y), -1)
     >>> few[:100] = y[:100]
-    >>> points = measure_fewer_labels(FewLabelClassifier(random_state=0).fit(X, few))
+    >>> points = measure_fewer_labels(FewLabelClassifier(random_state=0).fit(X, few).main_)
     >>> points.n_labeled.tolist(), points.right.shape
     ([20.0, 40.0, 60.0, 80.0], (100, 4))
     """
-    folds = getattr(classifier, "folds_", None)
-    shared = getattr(classifier, "_shared", None)
-    if folds is None or shared is None:
+    folds, compared = main.shared.folds, main.comparison
+    if folds is None:
         raise UsageError(
-            "A learning curve needs a classifier that was fitted and cross-fitted in this "
-            "process: fit it on at least two different labeled images."
+            "A learning curve needs labels that were cross-fitted: label at least two different "
+            "images."
         )
-    study = _Study(classifier, shared)
+    study = _Study(main)
     n, n_folds = len(study.y), len(folds.folds)
     sizes, columns = [], []
     for size in study.sizes()[:-1]:
@@ -97,7 +92,7 @@ def measure_fewer_labels(classifier: FewLabelClassifier) -> FewerLabels:
         sizes.append(mean_size)
         columns.append(right)
     sizes.append(n * (n_folds - 1) / n_folds)
-    correct = classifier.task_.correct(study.y, classifier.cross_fitted_)
+    correct = study.task.correct(study.y, compared.calibrated(compared.kept.name))
     columns.append(correct.astype(float))
     tested = np.flatnonzero(~folds.unseen)
     return FewerLabels(np.array(sizes), np.stack(columns, axis=1)[tested], folds.labeled[tested])
@@ -106,11 +101,12 @@ def measure_fewer_labels(classifier: FewLabelClassifier) -> FewerLabels:
 class _Study:
     """One fitted classifier, retrained on parts of its labels."""
 
-    def __init__(self, classifier: FewLabelClassifier, shared: _SharedFit) -> None:
+    def __init__(self, main: MainFit) -> None:
+        shared = main.shared
         assert shared.folds is not None
         self.task = shared.task
-        self.method = classifier.method_
-        self.calibration = classifier.calibration_
+        self.method = main.kept.name
+        self.calibration = main.comparison.calibration()
         self.shared = shared
         self.labeled = shared.labeled
         self.y = shared.y[self.labeled]

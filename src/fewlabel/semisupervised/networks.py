@@ -107,7 +107,7 @@ class NetworkFitted(Fitted):
         ndarray of shape (m, K)
             Probabilities, float64.
         """
-        return self.classifier.fitted(self.extractor).predict_proba(rows)
+        return self.classifier.fitted_.predict_proba(rows)
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what predicting needs.
@@ -119,7 +119,7 @@ class NetworkFitted(Fitted):
         meta : dict
             JSON types.
         """
-        return self.classifier.fitted(self.extractor).to_state()
+        return self.classifier.fitted_.to_state()
 
 
 class NetworkCandidate(Candidate):
@@ -204,7 +204,7 @@ class NetworkCandidate(Candidate):
         Parameters
         ----------
         problem : Problem
-            What there is to learn; ``problem.shared["main"]`` is the classifier on the features.
+            What there is to learn; ``problem.shared["main"]`` are the candidates on the features.
 
         Returns
         -------
@@ -352,10 +352,9 @@ class NetworkCandidate(Candidate):
 
 def _classify(problem: Problem, rows: np.ndarray, y: np.ndarray) -> FewLabelClassifier:
     """Fit the main classifier's own choice on given rows, so that nothing is chosen again."""
-    main: FewLabelClassifier = problem.shared["main"]
-    alpha = main.settings_.get("alpha")
-    alphas = (float(alpha),) if alpha is not None else main.alphas
-    method = main.method_ if main.method_ in ("graph", "blend") else "graph"
+    main: Fitted = problem.shared["main"].kept
+    method = main.name if main.name in ("graph", "blend") else "graph"
+    alphas = (float(main.settings["alpha"]),)
     classifier = FewLabelClassifier(method=method, alphas=alphas, random_state=problem.seed)
     return classifier.fit(rows, y, groups=problem.groups)
 

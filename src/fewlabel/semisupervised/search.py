@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 
 from fewlabel.data import Task
-from fewlabel.errors import ModelFormatError
-from fewlabel.evaluate import Candidate, Choice, Fitted, Problem, choose_candidate
+from fewlabel.evaluate import Candidate, Comparison, Fitted, Problem, choose_fitted
 from fewlabel.evaluate.registry import REGISTRY, candidate_names, make_candidates
-from fewlabel.graph import FewLabelClassifier
-from fewlabel.graph.candidates import METHODS as MAIN_METHODS
+from fewlabel.graph.candidates import MainFit
+from fewlabel.graph.shared_fit import METHODS as MAIN_METHODS
 from fewlabel.semisupervised import methods as _registers  # noqa: F401
 from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.networks import TRIAL_FRACTION, NetworkCandidate, NetworkFitted
@@ -26,7 +24,6 @@ MIN_SECONDS = 240.0
 """Less time than this is not enough for a network and a test of it."""
 
 _MAX_TRIALS = 2
-_PARTS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,18 +32,8 @@ class Kept:
 
     Attributes
     ----------
-    fitted : Fitted
-        The candidate.
-    choice : Choice
-        All that were compared.
-    tested : ndarray of shape (m,), int64
-        Labeled images that all of them were tested on.
-    oof_proba, baseline : ndarray of shape (m, K)
-        What it predicts for them, and what the supervised baseline does, uncalibrated.
-    part : ndarray of shape (m,)
-        The part of each, which is calibrated on the others.
-    unseen : ndarray of shape (m,), bool
-        Whether no model could have predicted it.
+    comparison : Comparison
+        The candidate, and all that were compared with it.
     rows : ndarray of shape (n, d)
         What the candidate was fitted on, of all images.
     history : TrainingHistory or None
@@ -55,16 +42,15 @@ class Kept:
         What the user must know.
     """
 
-    fitted: Fitted
-    choice: Choice
-    tested: np.ndarray
-    oof_proba: np.ndarray
-    baseline: np.ndarray
-    part: np.ndarray
-    unseen: np.ndarray
+    comparison: Comparison
     rows: np.ndarray
     history: TrainingHistory | None = None
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def fitted(self) -> Fitted:
+        """The candidate."""
+        return self.comparison.kept
 
     @property
     def n_networks(self) -> int:
@@ -105,15 +91,15 @@ def network_methods(task: Task | None = None) -> tuple[str, ...]:
     return tuple(name for name in candidate_names(task) if _is_network(name))
 
 
-def search(problem: Problem, main: FewLabelClassifier, method: str, seconds: float) -> Kept:
+def search(problem: Problem, main: MainFit, method: str, seconds: float) -> Kept:
     """Fit further candidates where they are wanted and there is time, and keep the best.
 
     Parameters
     ----------
     problem : Problem
         What there is to learn.
-    main : FewLabelClassifier
-        The main classifier: the best candidate on the features that needs no network.
+    main : MainFit
+        The candidates that train no network, of which one is kept.
     method : str
         Name of a candidate; ``"auto"`` tries all that suit.
     seconds : float
@@ -122,63 +108,20 @@ def search(problem: Problem, main: FewLabelClassifier, method: str, seconds: flo
     Returns
     -------
     Kept
-        The main classifier, or a further candidate.
+        The best main candidate, or a further one.
     """
-    kept = _main_kept(problem, main)
     end = time.perf_counter() + seconds
     problem = replace(problem, time_left=lambda: end - time.perf_counter())
     problem.shared.update(main=main, asked=method != "auto")
+    kept = Kept(main.comparison, problem.rows)
     tried: list[Fitted] = []
     for candidate in _wanted(problem, method, seconds, kept.notes):
         tried.append(candidate.fit(problem))
     return _choose(problem, kept, tried, asked=method != "auto") if tried else kept
 
 
-def find_candidate(name: str) -> type[Candidate]:
-    """Return the candidate of a name.
-
-    Parameters
-    ----------
-    name : str
-        Its name.
-
-    Returns
-    -------
-    type
-        The class.
-
-    Raises
-    ------
-    ModelFormatError
-        If there is none.
-    """
-    if name not in REGISTRY:
-        raise ModelFormatError(
-            f"The saved method {name!r} is not known: upgrade fewlabel, or import what defines it."
-        )
-    return REGISTRY[name]
-
-
 def _is_network(name: str) -> bool:
     return issubclass(REGISTRY[name], NetworkCandidate)
-
-
-def _main_kept(problem: Problem, main: FewLabelClassifier) -> Kept:
-    """Return the main classifier as it was cross-fitted."""
-    folds, choice = problem.folds, main.choice_
-    # At least two different images are labeled.
-    assert folds is not None
-    assert choice is not None
-    return Kept(
-        fitted=main.fitted(problem.extractor),
-        choice=choice,
-        tested=folds.labeled,
-        oof_proba=main.oof_proba_,
-        baseline=main.supervised_oof_proba_,
-        part=folds.number,
-        unseen=folds.unseen,
-        rows=problem.rows,
-    )
 
 
 def _wanted(problem: Problem, method: str, seconds: float, notes: list[str]) -> Iterator[Candidate]:
@@ -207,57 +150,38 @@ def _wanted(problem: Problem, method: str, seconds: float, notes: list[str]) -> 
 
 def _choose(problem: Problem, main: Kept, tried: list[Fitted], *, asked: bool) -> Kept:
     """Choose by the labels that all were tested on; the best networks go on with all labels."""
-    rows = main.tested
-    for each in tried:
-        rows = np.intersect1d(rows, each.tested)
-    at = np.searchsorted(main.tested, rows)
-    by_name = {each.name: each for each in tried}
-    oof = {
-        name: each.oof_proba[np.searchsorted(each.tested, rows)] for name, each in by_name.items()
-    }
-    others = {"supervised": main.baseline[at], main.fitted.name: main.oof_proba[at]}
-    y, unseen = problem.y[rows], main.unseen[at]
-    prefer = [name for name in by_name if _is_network(name)] + [main.fitted.name]
-    part = main.part[at] if len(rows) == len(main.tested) else _parts(problem, rows)
-    # Where calibration changes what is predicted, each part is calibrated on the others.
-    fold = None if problem.task.exclusive else part
-    compare = partial(choose_candidate, problem.task, y, unseen=unseen, fold=fold)
-    choice = compare(oof | others, prefer=prefer)
+    # The choice has two stages on purpose. Cross-fitting tests the main candidates on every
+    # label, which a network that trains for minutes cannot pay for: it is tested on a fifth of
+    # them. To choose among all by that fifth would throw away what is known of the main ones,
+    # so only the best of them takes part, and the baseline for comparison.
+    first = main.comparison
+    compared = choose_fitted(
+        problem,
+        [*tried, first.baseline, first.kept],
+        prefer=[each.name for each in tried if _is_network(each.name)] + [first.kept.name],
+        asked=tried[0].name if asked else None,
+    )
+    choice, name, notes = compared.choice, compared.kept.name, list(main.notes)
     scores = ", ".join(f"{row.name} {row.accuracy:.1%}" for row in choice.table)
-    note = f"On {len(rows)} held-out labels: {scores}."
-    name, notes = choice.name, list(main.notes)
-    if name not in by_name:
-        if not asked:
-            history = _with_tried(_history_of(problem, tried), tried)
-            notes.append(f"{note} The {main.fitted.name} is kept.")
-            return replace(main, history=history, notes=notes)
-        name = compare(oof).name
-        choice = compare(oof | others, asked=name)
+    note = f"On {len(compared.tested)} held-out labels: {scores}."
+    if name not in [each.name for each in tried]:
+        history = _with_tried(_history_of(problem, tried), tried)
+        notes.append(f"{note} The {first.kept.name} is kept.")
+        return replace(main, history=history, notes=notes)
+    if choice.favored != name:
         notes.append(f"{note} The method {name} is kept since you asked for it.")
-    best = by_name[name]
+    best = compared.kept
     (candidate,) = make_candidates(problem.task, [name])
     best = candidate.finish(problem, best) if isinstance(candidate, NetworkCandidate) else best
     history = best.history if isinstance(best.history, TrainingHistory) else None
     if history is not None:
         history = _with_tried(history, [each for each in tried if each.name != name])
     return Kept(
-        fitted=best,
-        choice=choice,
-        tested=rows,
-        oof_proba=oof[name],
-        baseline=others["supervised"],
-        part=part,
-        unseen=unseen,
-        rows=best.rows if isinstance(best, NetworkFitted) else problem.rows,
-        history=history,
-        notes=[*notes, *best.notes],
+        replace(compared, kept=best),
+        best.rows if isinstance(best, NetworkFitted) else problem.rows,
+        history,
+        [*notes, *best.notes],
     )
-
-
-def _parts(problem: Problem, rows: np.ndarray) -> np.ndarray:
-    """Deal tested images into parts, exact copies into the same one."""
-    groups = rows if problem.groups is None else problem.groups[rows]
-    return np.asarray(np.unique(groups, return_inverse=True)[1] % _PARTS)
 
 
 def _history_of(problem: Problem, tried: list[Fitted]) -> TrainingHistory | None:

@@ -1,0 +1,156 @@
+"""Fitted candidates, compared on the labels that all of them were tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+
+from fewlabel.data.calibration import Calibration
+from fewlabel.data.task import Task
+from fewlabel.evaluate.calibrate import calibrate_apart, fit_calibration
+from fewlabel.evaluate.candidate import Fitted, Problem
+from fewlabel.evaluate.choose import Choice, choose_candidate
+
+BASELINE = "supervised"
+"""Name of the candidate that learns from the given labels and from nothing else."""
+
+_PARTS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The candidate that was kept, and how all of them predict labels that they did not see.
+
+    Attributes
+    ----------
+    task : Task
+        What the labels are for.
+    kept : Fitted
+        The chosen candidate.
+    baseline : Fitted
+        The supervised baseline; the kept candidate where it was not compared.
+    choice : Choice
+        How all of them did, and why one is kept; without a table where nothing could be tested.
+    tested : ndarray of shape (m,), dtype int64
+        Labeled images that all of them were tested on.
+    y : ndarray of shape (m,) or (m, K)
+        Their labels.
+    oof_proba : dict of str to ndarray of shape (m, K)
+        What each candidate predicts for them, uncalibrated.
+    part : ndarray of shape (m,), dtype int64
+        The part of each, which is calibrated on the others.
+    unseen : ndarray of shape (m,), bool
+        Whether no model could have predicted it.
+    """
+
+    task: Task
+    kept: Fitted
+    baseline: Fitted
+    choice: Choice
+    tested: np.ndarray
+    y: np.ndarray
+    oof_proba: dict[str, np.ndarray]
+    part: np.ndarray
+    unseen: np.ndarray
+
+    def calibration(self) -> Calibration:
+        """Fit the calibration of the kept candidate.
+
+        Returns
+        -------
+        Temperature or Scaling
+            The calibration.
+        """
+        return fit_calibration(self.task, self.y, self.oof_proba[self.kept.name], self.unseen)
+
+    def calibrated(self, name: str) -> np.ndarray:
+        """Calibrate the out-of-fold predictions of a candidate, each part on the others.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        ndarray of shape (m, K)
+            Calibrated probabilities, float64.
+        """
+        return calibrate_apart(self.task, self.y, self.oof_proba[name], self.part, self.unseen)
+
+
+def choose_fitted(
+    problem: Problem,
+    fitted: Sequence[Fitted],
+    *,
+    prefer: Sequence[str] = (),
+    n_se: float = 1.0,
+    asked: str | None = None,
+) -> Comparison:
+    """Choose a fitted candidate by the labels that all of them were tested on.
+
+    Parameters
+    ----------
+    problem : Problem
+        What they have learned from.
+    fitted : sequence of Fitted
+        The candidates, at least one; of two of a name the first counts.
+    prefer : sequence of str
+        Names in the order of preference among the nearly equal.
+    n_se : float
+        How many standard errors still count as nearly equal, see `choose_candidate`.
+    asked : str, optional
+        Choose this one whatever the figures are, since it was asked for.
+
+    Returns
+    -------
+    Comparison
+        The choice and what it rests on. Where there is no label that all were tested on, the
+        one that was asked for is kept, or else the last: give the simplest last.
+
+    Raises
+    ------
+    UsageError
+        If there is no candidate, or none of the name that was asked for.
+    """
+    by_name: dict[str, Fitted] = {}
+    for each in fitted:
+        by_name.setdefault(each.name, each)
+    rows = reduce(np.intersect1d, [each.tested for each in fitted])
+    oof = {
+        name: each.oof_proba[np.searchsorted(each.tested, rows)] for name, each in by_name.items()
+    }
+    y, part, unseen = problem.y[rows], _parts(problem, rows), np.zeros(len(rows), bool)
+    if problem.folds is not None:
+        unseen = np.isin(rows, problem.folds.labeled[problem.folds.unseen])
+    if len(rows):
+        choice = choose_candidate(
+            problem.task,
+            y,
+            oof,
+            prefer=prefer,
+            n_se=n_se,
+            unseen=unseen,
+            # A temperature changes no prediction: only what is not exclusive is flattered by a
+            # calibration on the very labels that are compared.
+            fold=None if problem.task.exclusive else part,
+            asked=asked,
+        )
+    else:
+        choice = Choice(fitted[-1].name if asked is None else asked, (), n_se)
+    kept = by_name[choice.name]
+    baseline = by_name.get(BASELINE, kept)
+    return Comparison(problem.task, kept, baseline, choice, rows, y, oof, part, unseen)
+
+
+def _parts(problem: Problem, rows: np.ndarray) -> np.ndarray:
+    """Deal tested images into parts, exact copies into the same one."""
+    folds = problem.folds
+    if folds is not None and len(rows) == len(folds.labeled):
+        return folds.number
+    # Held-out labels are whole folds: those of networks would be one part or two.
+    groups = rows if problem.groups is None else problem.groups[rows]
+    return np.asarray(np.unique(groups, return_inverse=True)[1] % _PARTS)

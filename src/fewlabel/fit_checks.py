@@ -1,0 +1,136 @@
+"""What a fit refuses, and what it warns of: the user's images and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fewlabel.data import ImageSet, Labels
+from fewlabel.errors import LabelError
+from fewlabel.evaluate import BASELINE, AccuracyEstimate, Choice
+
+
+def check_trainable(images: ImageSet, labels: Labels) -> None:
+    """Raise if there is nothing to learn.
+
+    Parameters
+    ----------
+    images : ImageSet
+        All images.
+    labels : Labels
+        Their labels.
+
+    Raises
+    ------
+    LabelError
+        If no class is both present in an image to train on and absent from another, or all of
+        those images are copies of one.
+    """
+    y = labels.training_y
+    present, known = labels.task.evidence(y, len(labels.classes))
+    present = (present == 1) & known
+    if not (present.any(axis=0) & (known & ~present).any(axis=0)).any():
+        labeled = labels.task.labeled(y)
+        held = "every image is labeled " + repr(labels.names()[labeled[0]]) if len(labeled) else ""
+        raise LabelError(
+            f"There is nothing to learn: {held or 'no image to train on is labeled'}. Label images "
+            "of at least two classes (labels with the purpose `audit` do not count)."
+        )
+    if len(np.unique(images.content_groups()[labels.task.labeled(y)])) < 2:
+        raise LabelError("At least two different images must be labeled to train.")
+
+
+def fit_warnings(
+    images: ImageSet, labels: Labels, choice: Choice, audit: AccuracyEstimate | None
+) -> list[str]:
+    """Return what the user must know of the images and labels.
+
+    Parameters
+    ----------
+    images : ImageSet
+        All images.
+    labels : Labels
+        Their labels.
+    choice : Choice
+        The candidate that was kept.
+    audit : AccuracyEstimate or None
+        Accuracy on images drawn at random, if there is one.
+
+    Returns
+    -------
+    list of str
+        One sentence or two each.
+    """
+    found, groups = list[str](), images.content_groups()
+    if images.skipped:
+        found.append(
+            f"{len(images.skipped)} file(s) were set aside, {images.skipped[0].path} first: see "
+            "skipped.csv for the reasons."
+        )
+    found += _class_warnings(labels, groups)
+    # Where the baseline was asked for, nothing was compared with it.
+    if choice.name == BASELINE and len(choice.table) > 1:
+        found.append(
+            "The unlabeled images did not help: the supervised baseline, trained without them, "
+            "does at least as well and is kept."
+        )
+    found += _conflicts(images, labels, groups)
+    copies = int(
+        np.isin(groups[labels.audit], groups[labels.task.labeled(labels.training_y)]).sum()
+    )
+    if copies:
+        found.append(
+            f"{copies} image(s) of the audit are exact copies of images that are trained on, and "
+            "do not count for it."
+        )
+    if audit is None and not labels.is_random:
+        found.append(
+            "The labeled images are not known to be a random sample, so the accuracy estimate "
+            "may be off: `fewlabel select --audit 50` draws images for an unbiased one."
+        )
+    return found
+
+
+def _class_warnings(labels: Labels, groups: np.ndarray) -> list[str]:
+    """Return which classes cannot be learned or tested, and what teaches absence alone."""
+    present, known = labels.task.evidence(labels.training_y, len(labels.classes))
+    images_of = [len(np.unique(groups[column == 1])) for column in present.T]
+    single = [name for name, n in zip(labels.classes, images_of, strict=True) if n == 1]
+    missing = [name for name, n in zip(labels.classes, images_of, strict=True) if n == 0]
+    found = []
+    if single:
+        found.append(
+            f"{len(single)} class(es) have one labeled image only ({_listed(single)}), so how "
+            "well they are recognized cannot be tested: label one more image of each."
+        )
+    if missing:
+        found.append(
+            f"No image to train on has the class(es) {_listed(missing)}, so the model does not "
+            "know them: label images that have them."
+        )
+    bare = int((known[:, known.any(axis=0)].all(axis=1) & ~(present == 1).any(axis=1)).sum())
+    if bare:
+        found.append(
+            f"{bare:,} labeled image(s) have none of the labels: they teach absence. Leave the "
+            "label blank where it is not known."
+        )
+    return found
+
+
+def _conflicts(images: ImageSet, labels: Labels, groups: np.ndarray) -> list[str]:
+    """Return which exact copies carry different labels."""
+    seen: dict[int, int] = {}
+    names, y = labels.names(), labels.y
+    for index in labels.labeled.tolist():
+        other = seen.setdefault(int(groups[index]), index)
+        if ((y[other] != y[index]) & (y[other] >= 0) & (y[index] >= 0)).any():
+            return [
+                f"{images.names[other]} and {images.names[index]} are the same image, labeled "
+                f"{names[other]!r} and {names[index]!r}: correct one of them."
+            ]
+    return []
+
+
+def _listed(names: Sequence[str], limit: int = 5) -> str:
+    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
