@@ -47,9 +47,6 @@ def test_every_extra_is_declared():
         assert any(requirement.startswith(name) for requirement in declared[extra])
 
 
-# The torchvision guard
-
-
 @pytest.fixture
 def torchvision(monkeypatch):
     """Pretend that torchvision is installed; its import does what the test says."""

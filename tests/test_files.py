@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,12 +39,6 @@ def usual_umask():
     os.umask(before)
 
 
-FAILURES = [KeyboardInterrupt, ValueError, SystemExit, MemoryError]
-
-
-# atomic_file
-
-
 def test_a_file_is_written_with_its_folders_and_stays_until_a_new_one_is_whole(
     tmp_path, usual_umask
 ):
@@ -60,15 +55,20 @@ def test_a_file_is_written_with_its_folders_and_stays_until_a_new_one_is_whole(
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_no_room_for_a_file(number, tmp_path, monkeypatch):
+@pytest.mark.parametrize("output", [atomic_file, partial(atomic_folder, force=True)])
+def test_no_room(number, output, tmp_path, monkeypatch):
+    message = r"No room left on the disk to write .*run: nothing"
+    if isinstance(output, partial):
+        earlier_run(tmp_path / "run")
+    before = names(tmp_path)
+    with pytest.raises(StorageError, match=message), output(tmp_path / "run"):
+        disk_error(number)
     # Some file systems only say so when the file is flushed.
     monkeypatch.setattr(files.os, "fsync", lambda handle: disk_error(number))
-    message = r"No room left on the disk to write .*out\.csv: nothing"
-    with pytest.raises(StorageError, match=message), atomic_file(tmp_path / "out.csv") as temporary:
-        temporary.write_text("half")
-    with pytest.raises(StorageError, match=message), atomic_file(tmp_path / "out.csv"):
-        disk_error(number)
-    assert names(tmp_path) == []
+    with pytest.raises(StorageError, match=message), output(tmp_path / "run") as temporary:
+        (temporary / "big" if temporary.is_dir() else temporary).write_text("half")
+    assert names(tmp_path) == before
+    assert not before or (tmp_path / "run" / "predictions.csv").read_text() == "old"
 
 
 def test_no_permission(tmp_path, monkeypatch):
@@ -103,9 +103,6 @@ def test_something_is_in_the_way(name, tmp_path):
     assert names(tmp_path) == ["folder", "table"]
 
 
-# atomic_folder
-
-
 def test_a_folder_appears_whole(tmp_path, usual_umask):
     target = tmp_path / "deep" / "run"
     with atomic_folder(target) as temporary:
@@ -117,7 +114,7 @@ def test_a_folder_appears_whole(tmp_path, usual_umask):
     assert target.stat().st_mode & 0o777 == 0o755
 
 
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError, SystemExit, MemoryError])
 @pytest.mark.parametrize("there", [True, False])
 def test_a_failure_leaves_what_was_there_and_nothing_else(failure, there, tmp_path):
     run, file = tmp_path / "run", tmp_path / "out.csv"
@@ -130,18 +127,6 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(failure, there, tmp_pa
     assert names(tmp_path) == (["out.csv", "run"] if there else [])
     if there:
         assert file.read_text() == (run / "predictions.csv").read_text() == "old"
-
-
-def test_no_room_for_a_folder(tmp_path, monkeypatch):
-    earlier_run(tmp_path / "run")
-    monkeypatch.setattr(files.os, "fsync", lambda handle: disk_error())
-    with (
-        pytest.raises(StorageError, match=r"No room left on the disk to write .*run"),
-        atomic_folder(tmp_path / "run", force=True) as temporary,
-    ):
-        (temporary / "big").write_text("half")
-    assert names(tmp_path) == ["run"]
-    assert (tmp_path / "run" / "predictions.csv").read_text() == "old"
 
 
 def test_an_empty_folder_is_filled_and_an_earlier_run_replaced_by_force(tmp_path):
@@ -175,9 +160,6 @@ def test_a_failure_between_the_renames_brings_the_old_folder_back(
         (temporary / "new").write_text("new")
     assert names(tmp_path) == ["run"]
     assert (target / "predictions.csv").read_text() == "old"
-
-
-# check_new_folder
 
 
 def test_what_fewlabel_wrote_needs_force(tmp_path):
@@ -229,7 +211,6 @@ def test_a_file_or_a_link_is_never_replaced(force, tmp_path):
     (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
     (tmp_path / "link").symlink_to(earlier_run(tmp_path / "run"))
     for name in ("file", "broken", "link"):
-        with pytest.raises(
-            RunFolderError, match=f"{name} exists and is not a folder: give another"
-        ):
+        message = f"{name} exists and is not a folder: give another"
+        with pytest.raises(RunFolderError, match=message):
             check_new_folder(tmp_path / name, force=force)

@@ -1,9 +1,7 @@
-import subprocess
-import sys
-
 import pytest
 
 import fewlabel
+from tests.interpreter import run_code
 
 
 @pytest.mark.parametrize("name", fewlabel.__all__)
@@ -19,5 +17,4 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_importing_the_package_loads_nothing_heavy():
     code = "import sys, fewlabel; print(sorted({'torch', 'sklearn', 'numpy'} & set(sys.modules)))"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"
+    assert run_code(code).stdout.strip() == "[]"
