@@ -19,8 +19,8 @@ from fewlabel.errors import UsageError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
+# Operations of one call that a single thread is done with in a few milliseconds.
 _SMALL_WORK = 1e8
-"""Operations of one call that a single thread is done with in a few milliseconds."""
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -60,6 +60,7 @@ def pick_device(device: str = "auto") -> torch.device:
 
 def _gemm_seconds(dtype: torch.dtype, size: int) -> float:
     a = torch.ones(size, size, dtype=dtype)
+    # The best of three: the first one warms up, and other work on the machine slows any.
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
@@ -69,6 +70,7 @@ def _gemm_seconds(dtype: torch.dtype, size: int) -> float:
 
 
 def _has_bf16_matrix_units() -> bool:
+    # Private functions of torch, which not every version has.
     flags = getattr(torch.cpu, "_is_amx_tile_supported", None)
     avx512 = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return bool((flags and flags()) or (avx512 and avx512()))
@@ -78,9 +80,7 @@ def _has_bf16_matrix_units() -> bool:
 def matmul_dtype(device_type: str = "cpu") -> torch.dtype:
     """Type in which this device multiplies matrices fastest at adequate precision.
 
-    A CPU is asked by its instruction set: bfloat16 with AMX or AVX512-BF16 (several times
-    float32), else float32 (where bfloat16 is emulated, about fifty times slower). The answer
-    does not depend on a timing, so that two runs on one machine agree to the last bit.
+    A CPU is asked by its instruction set: bfloat16 with AMX or AVX512-BF16, else float32.
     ``FEWLABEL_MATMUL=float32|bfloat16`` overrides it.
 
     Parameters
@@ -107,6 +107,8 @@ def matmul_dtype(device_type: str = "cpu") -> torch.dtype:
         return torch.float32 if forced == "float32" else torch.bfloat16
     if device_type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    # Several times as fast with matrix units for it, and about fifty times slower where it is
+    # emulated. Not by a timing: two runs on one machine must agree to the last bit.
     if device_type == "cpu" and _has_bf16_matrix_units():
         return torch.bfloat16
     return torch.float32
@@ -114,9 +116,6 @@ def matmul_dtype(device_type: str = "cpu") -> torch.dtype:
 
 def threads_for(operations: float) -> contextlib.AbstractContextManager[Any]:
     """Keep small products on one thread while the block runs.
-
-    Handing a product of a fraction of a millisecond to several threads costs more than it
-    saves, and on a busy machine, where each waits for the slowest, a hundred times more.
 
     Parameters
     ----------
@@ -128,11 +127,14 @@ def threads_for(operations: float) -> contextlib.AbstractContextManager[Any]:
     context manager
         Limits numpy, SciPy and scikit-learn to one thread if ``operations`` is below 10^8.
     """
+    # Handing a product of a fraction of a millisecond to several threads costs more than it saves,
+    # and on a busy machine, where each waits for the slowest, a hundred times more.
     if operations >= _SMALL_WORK:
         return contextlib.nullcontext()
     return _thread_pools().limit(limits=1)
 
 
+# To look for the pools takes longer than many a product: once is enough.
 @functools.cache
 def _thread_pools() -> threadpoolctl.ThreadpoolController:
     return threadpoolctl.ThreadpoolController()

@@ -89,14 +89,12 @@ _OPERATOR_LIBRARIES: list[Any] = []
 
 
 def _declare_torchvision_operators() -> None:
-    """Declare the operators that torchvision registers at import, where they are missing.
-
-    timm imports torchvision, which registers fake kernels for ``torchvision::nms``. Where its
-    compiled library does not match torch (a CPU torch beside the registry's CUDA torchvision),
-    the operator does not exist and the import dies, though timm never calls it. Declaring the
-    schemas first lets the import pass. A torchvision that matches defines them itself, and a
-    second definition would be an error, so the import is tried first.
-    """
+    """Declare the operators that torchvision registers at import, where they are missing."""
+    # timm imports torchvision, which registers fake kernels for torchvision::nms. Where its
+    # compiled library does not match torch (a CPU torch beside the registry's CUDA torchvision),
+    # the operator does not exist and the import dies, though timm never calls it. Declaring the
+    # schemas first lets the import pass. A torchvision that matches defines them itself, and a
+    # second definition would be an error, so the import is tried first.
     import sys
 
     if not is_installed("torchvision") or "torchvision" in sys.modules:

@@ -141,6 +141,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _json_object(file: Path) -> dict[str, Any]:
+    # Whatever cannot be read is not ours, so nothing of it is deleted.
     try:
         content = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -153,6 +154,7 @@ def _swap_in(temporary: Path, path: Path) -> None:
     if not path.exists():
         temporary.replace(path)
         return
+    # A folder that is not empty cannot be renamed over: the old one steps aside.
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
     try:
         path.replace(old)
@@ -168,6 +170,7 @@ def _swap_in(temporary: Path, path: Path) -> None:
 
 
 def _sync(file: Path) -> None:
+    # Some file systems only say here that the disk is full.
     handle = os.open(file, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -176,6 +179,7 @@ def _sync(file: Path) -> None:
 
 
 def _umask() -> int:
+    # There is no call that only reads it.
     current = os.umask(0)
     os.umask(current)
     return current

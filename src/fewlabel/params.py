@@ -96,6 +96,7 @@ def number(low: float, high: float = math.inf, *, closed: str = "left") -> Inter
     Interval
         Constraint.
     """
+    # Real and not float: numpy's floats and ints are welcome, and NaN lies in no interval.
     return _Number(Real, low, high, closed=closed)
 
 
@@ -152,6 +153,7 @@ def check_arguments(owner: str, constraints: Constraints, **values: Any) -> None
     try:
         validate_parameter_constraints(constraints, values, owner)
     except InvalidParameterError as error:
+        # scikit-learn's class is private: callers must not have to catch it.
         raise UsageError(str(error)) from None
 
 
@@ -179,6 +181,7 @@ def check_parameters(estimator: Any, **more: Sequence[Any]) -> None:
     Traceback (most recent call last):
     fewlabel.errors.UsageError: The 'power' parameter of Example must be a float in [0, 1] or ...
     """
+    # What the data decide comes last: it replaces the bounds that hold for any data.
     constraints = {**estimator._parameter_constraints, **more}
     values = {name: getattr(estimator, name) for name in constraints}
     check_arguments(type(estimator).__name__, constraints, **values)
@@ -205,12 +208,7 @@ def as_size(size: Any, *, owner: str) -> tuple[int, int]:
         If it is something else.
     """
     sides = (size, size) if isinstance(size, Integral) else size
-    if (
-        not isinstance(sides, tuple | list)
-        or len(sides) != 2
-        or not all(isinstance(s, Integral) and not isinstance(s, bool) for s in sides)
-        or min(sides) < 1
-    ):
+    if not each(integer(1)).is_satisfied_by(sides) or len(sides) != 2:
         raise UsageError(
             f"The 'size' parameter of {owner} must be a positive int or (height, width). "
             f"Got {size!r} instead."

@@ -183,12 +183,11 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 f"X has images of shape {images.shape[1:]}, but PatchDictionary was fitted on "
                 f"{self.image_shape_}."
             )
-        blocks = gen_batches(len(images), _BLOCK)
-        return np.concatenate([self._describe(images[block]) for block in blocks])
-
-    def _describe(self, images: np.ndarray) -> np.ndarray:
-        pooled = _pooled_responses(images, self.filters_)
-        return pooled if self.reducer_ is None else self.reducer_.transform(pooled)
+        rows = []
+        for block in gen_batches(len(images), _BLOCK):
+            pooled = _pooled_responses(images[block], self.filters_)
+            rows.append(pooled if self.reducer_ is None else self.reducer_.transform(pooled))
+        return np.concatenate(rows)
 
     def _learn(self, images: np.ndarray, rng: np.random.Generator) -> _PatchFilters:
         shorter = min(images.shape[1:3])
@@ -198,8 +197,11 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         stride = self.stride or max(1, round(shorter / 28))
         grid = max(1, min(self.grid, (shorter + 2 * pad - size) // stride + 1))
         # A patch an image is plenty, and the images that are cut from must fit in memory.
-        pool = np.sort(rng.permutation(len(images))[: _most_images(images.shape)])
-        patches = _sample_patches(_unit_range(images[pool]), self.n_patches, size, pad, rng)
+        n_pool = max(1, _POOL_VALUES // max(1, math.prod(images.shape[1:])))
+        pool = np.sort(rng.permutation(len(images))[:n_pool])
+        white = np.float32(255 if images.dtype == np.uint8 else 1)
+        chosen = np.asarray(images[pool], np.float32) / white
+        patches = _sample_patches(chosen, self.n_patches, size, pad, rng)
         return _learn_filters(
             patches,
             self.n_filters,
@@ -241,12 +243,3 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _most_images(shape: tuple[int, ...]) -> int:
-    return max(1, _POOL_VALUES // max(1, math.prod(shape[1:])))
-
-
-def _unit_range(images: np.ndarray) -> np.ndarray:
-    scale = 255 if images.dtype == np.uint8 else 1
-    return np.asarray(images, np.float32) / np.float32(scale)
