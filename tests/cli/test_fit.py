@@ -103,7 +103,7 @@ def few(monkeypatch):
     """Collect how many predictions are explained, and explain none."""
     asked: list[int] = []
     monkeypatch.setattr(
-        "fewlabel.report.page.explain_fit", lambda result, images, n, **_: asked.append(n) or []
+        "fewlabel.report.page._explain_fit", lambda result, images, n, **_: asked.append(n) or []
     )
     monkeypatch.setattr("fewlabel.report.page._map_view", lambda result: None)
     return asked

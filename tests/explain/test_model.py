@@ -5,11 +5,11 @@ from PIL import Image
 from fewlabel.data import Labels, image_set_from_array, labels_from_truth, load_images
 from fewlabel.errors import UsageError
 from fewlabel.explain.model import (
+    _class_position,
+    _image_position,
     _model_size,
     _predict_arrays,
-    class_position,
     explain_one,
-    image_position,
 )
 from fewlabel.features.backbone import Backbone
 from fewlabel.pipeline import Features, FitSettings, extract_features, fit_images
@@ -77,13 +77,13 @@ def test_the_size_where_the_features_name_none(images):
 
 
 def test_classes_and_images_are_found_by_name(images):
-    assert class_position("7", images.truth.tolist()) == images.truth.tolist().index("7")
+    assert _class_position("7", images.truth.tolist()) == images.truth.tolist().index("7")
     with pytest.raises(UsageError, match=r"knows no class 'coats': did you mean 'Coat'?"):
-        class_position("coats", ["Bag", "Coat"])
+        _class_position("coats", ["Bag", "Coat"])
     with pytest.raises(UsageError, match=r"no class 'xyz': the classes are Bag, Coat."):
-        class_position("xyz", ["Bag", "Coat"])
-    assert image_position(images.subset([3])) == 0
+        _class_position("xyz", ["Bag", "Coat"])
+    assert _image_position(images.subset([3])) == 0
     with pytest.raises(UsageError, match=r"holds 120 images: add --grid 12 for a sheet, or --name"):
-        image_position(images)
+        _image_position(images)
     with pytest.raises(UsageError, match=r"no image called 1199: did you mean 119?"):
-        image_position(images, "1199")
+        _image_position(images, "1199")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fewlabel.explain import sheets
-from fewlabel.explain.sheets import explain_fit, explain_sheet, how_many_explained
+from fewlabel.explain.sheets import _explain_fit, _how_many_explained, explain_sheet
 from fewlabel.model import Model
 
 QUICK = {"n_samples": 20, "repeats": 2}
@@ -61,7 +61,7 @@ def test_very_many_images_are_sampled(few, example, monkeypatch):
 
 
 def test_a_fit_explains_labeled_images_as_if_unseen_and_the_audit_first(few, example):
-    found = explain_fit(few, example.images, 6, **QUICK)
+    found = _explain_fit(few, example.images, 6, **QUICK)
     assert len(found) == 6
     assert all(int(one.name) < 30 for one in found)
     wrong = [one for one in found if one.kind == "wrong"]
@@ -69,7 +69,7 @@ def test_a_fit_explains_labeled_images_as_if_unseen_and_the_audit_first(few, exa
     assert all(one.predicted != one.true == few.labels.names()[int(one.name)] for one in wrong)
     purpose = ("train",) * 30 + ("audit",) * 40 + ("",) * (len(example.images) - 70)
     audited = example.fit(example.known(range(70), purpose), method="graph")
-    found = explain_fit(audited, example.images, 3, **QUICK)
+    found = _explain_fit(audited, example.images, 3, **QUICK)
     assert all(30 <= int(one.name) < 70 for one in found)
 
 
@@ -78,7 +78,7 @@ def test_fewer_are_explained_where_each_takes_long_and_none_without_captum(
     size, n, few, example, monkeypatch
 ):
     monkeypatch.setattr(sheets, "_model_size", lambda model, images: size)
-    assert how_many_explained(few.model, example.images) == n
+    assert _how_many_explained(few.model, example.images) == n
     monkeypatch.setattr(sheets, "is_installed", lambda name: False)
-    assert how_many_explained(few.model, example.images) == 0
-    assert explain_fit(few, example.images) == []
+    assert _how_many_explained(few.model, example.images) == 0
+    assert _explain_fit(few, example.images) == []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from fewlabel.report.html import _duration, _fixed, _percent, _width
+from fewlabel.explain.texts import _fixed, _percent
+from fewlabel.report.html import _duration, _width
 
 
 def test_percent():

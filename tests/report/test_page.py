@@ -193,7 +193,7 @@ def test_explained_predictions_have_a_section_of_their_own(monkeypatch):
         np.array([0.2, 0.7, 0.1]), 1, 0.9, "grid", "gray", 20,
     )  # fmt: skip
     found = [Explained(explanation, "a.png", "class 1", "class 0", "wrong", "true: class 0")] * 2
-    monkeypatch.setattr("fewlabel.report.page.explain_fit", lambda *_, **__: found)
+    monkeypatch.setattr("fewlabel.report.page._explain_fit", lambda *_, **__: found)
     page = page_of(fit_result(), n_explained=2)
     section = page.split('<h2 id="why">')[1].split("<h2")[0]
     assert section.count('<div class="pair">') == 2

@@ -9,7 +9,8 @@ import xml.etree.ElementTree as ET
 import matplotlib
 import numpy as np
 
-from fewlabel.report.svg import ACCENT, HALO, INK, VARIABLES, _draw, _printable
+from fewlabel.explain.texts import _printable
+from fewlabel.report.svg import ACCENT, HALO, INK, VARIABLES, _draw
 
 
 def paint(figure):

@@ -92,7 +92,7 @@ def explain(
     if labels is not None:
         check_labels_exist(labels)
     from fewlabel.explain.figure import draw_sheet, explanation_png
-    from fewlabel.explain.model import class_position, explain_one, image_position
+    from fewlabel.explain.model import _class_position, _image_position, explain_one
     from fewlabel.explain.sheets import explain_sheet
 
     settings: dict[str, Any] = {"repeats": repeats, "seed": seed}
@@ -101,10 +101,11 @@ def explain(
     with ProgressBars(enabled=not as_json) as progress:
         model, image_set = open_run(run, images, progress)
         if class_name is not None:
-            settings["target"] = class_position(class_name, model.classes)
+            settings["target"] = _class_position(class_name, model.classes)
         settings["progress"] = progress
         if grid is None:
-            explained = [explain_one(model, image_set, image_position(image_set, name), **settings)]
+            position = _image_position(image_set, name)
+            explained = [explain_one(model, image_set, position, **settings)]
             png = explanation_png(explained[0], model.classes)
         else:
             y = None if labels is None else open_truth(labels, image_set, model).y

@@ -15,8 +15,7 @@ from fewlabel.explain.occlusion import _occlusion_map, _segment_means
 from fewlabel.explain.perturb import PredictProba, _fill_image, _Perturber
 from fewlabel.explain.stability import _rank_agreement, _stability
 from fewlabel.explain.superpixels import _superpixels
-
-Progress = Callable[[str, int, int], None]
+from fewlabel.features.pixels import Progress
 
 LOW_AGREEMENT = 0.5
 """Below this stability, a picture shows chance more than the model."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from fewlabel.explain.explanation import Explanation
 from fewlabel.explain.model import Explained
+from fewlabel.explain.texts import _fixed, _percent, _printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,7 +82,7 @@ def explanation_png(explained: Explained, classes: Sequence[str]) -> bytes:
     tall = panel * min(1.6, max(0.5, height / width))
     size = (3 * panel + 4 * gap, tall + head + foot)
     figure = Figure(figsize=size, dpi=_DPI, facecolor="white")
-    target = _short(classes[explanation.target], 24)
+    target = _printable(classes[explanation.target], limit=24)
     panels = (
         (_original_pixels(explanation), "what the model sees"),
         (_overlay_pixels(explanation), f"LIME: for and against {target}"),
@@ -90,15 +90,16 @@ def explanation_png(explained: Explained, classes: Sequence[str]) -> bytes:
     )
     for column, (pixels, title) in enumerate(panels):
         left = gap + column * (panel + gap)
-        _show(figure, pixels, (left, foot, panel, tall), size)
+        _show(figure, pixels, (left, foot, panel, tall))
         place = (left + panel / 2, foot + tall + 0.06)
-        _text(figure, title, place, size, fontsize=9, color=_MUTED, ha="center", va="bottom")
+        _text(figure, title, place, fontsize=9, color=_MUTED, ha="center", va="bottom")
     above = foot + tall + head
-    _text(figure, _title(explained, classes), (gap, above - 0.28), size, fontsize=13, weight="bold")
+    _text(figure, _title(explained, classes), (gap, above - 0.28), fontsize=13, weight="bold")
     place = (size[0] - gap, above - 0.28)
-    _text(figure, _short(explained.name, 48), place, size, fontsize=8, color=_MUTED, ha="right")
-    _text(figure, _scores_line(explanation), (gap, 0.48), size, fontsize=9)
-    _legend(figure, (gap, 0.2), size)
+    name = _printable(explained.name, limit=48)
+    _text(figure, name, place, fontsize=8, color=_MUTED, ha="right")
+    _text(figure, _scores_line(explanation), (gap, 0.48), fontsize=9)
+    _legend(figure, (gap, 0.2))
     return _png(figure)
 
 
@@ -133,15 +134,15 @@ def draw_sheet(explained: Sequence[Explained], classes: Sequence[str], *, title:
     size = (max(columns * (2 * side + gap) + gap, 6.4), sum(heights) + 0.95)
     figure = Figure(figsize=size, dpi=_DPI, facecolor="white")
     top = size[1] - 0.5
-    _text(figure, _short(title, 100), (gap, top + 0.2), size, fontsize=12, weight="bold")
+    _text(figure, _printable(title, limit=100), (gap, top + 0.2), fontsize=12, weight="bold")
     for (heading, items), height in zip(rows, heights, strict=True):
         if heading:
-            _text(figure, heading, (gap, top - 0.17), size, fontsize=10.5, weight="bold")
+            _text(figure, heading, (gap, top - 0.17), fontsize=10.5, weight="bold")
         for column, item in enumerate(items):
             left = gap + column * (2 * side + gap)
-            _pair(figure, item, classes, (left, top - height + below, side), size)
+            _pair(figure, item, classes, (left, top - height + below, side))
         top -= height
-    _legend(figure, (gap, 0.22), size)
+    _legend(figure, (gap, 0.22))
     return _png(figure)
 
 
@@ -149,16 +150,11 @@ def _scores_line(explanation: Explanation) -> str:
     """Return in one line how far an explanation can be trusted."""
     n = len(explanation.repeats)
     return (
-        f"stability {_number(explanation.stability)}   ·   "
-        f"agreement with occlusion {_number(explanation.agreement)}   ·   "
-        f"fidelity {_number(explanation.fidelity)}   ·   "
+        f"stability {_fixed(explanation.stability, 2)}   ·   "
+        f"agreement with occlusion {_fixed(explanation.agreement, 2)}   ·   "
+        f"fidelity {_fixed(explanation.fidelity, 2)}   ·   "
         f"{n} × {explanation.n_samples:,} samples, {len(explanation.weights)} segments"
     )
-
-
-def _percent(share: float) -> str:
-    """Return a probability in percent; what is below 1 is never called 100."""
-    return "> 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
 
 
 def _tinted(explanation: Explanation, values: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -178,12 +174,13 @@ def _tinted(explanation: Explanation, values: NDArray[np.float64]) -> NDArray[np
 
 def _title(explained: Explained, classes: Sequence[str]) -> str:
     proba, target = explained.explanation.proba, explained.explanation.target
-    text = f"{_short(classes[target], 40)} {_percent(proba[target])}"
+    text = f"{_printable(classes[target], limit=40)} {_percent(proba[target], 0, ' ')}"
     if explained.predicted == classes[target]:
         return text
-    predicted = _short(explained.predicted, 30)
+    predicted = _printable(explained.predicted, limit=30)
     if explained.predicted in classes:
-        predicted += f" {_percent(proba[list(classes).index(explained.predicted)])}"
+        share = proba[list(classes).index(explained.predicted)]
+        predicted += f" {_percent(share, 0, ' ')}"
     return f"{text}   (predicted: {predicted})"
 
 
@@ -192,73 +189,58 @@ def _pair(
     item: Explained,
     classes: Sequence[str],
     place: tuple[float, float, float],
-    size: tuple[float, float],
 ) -> None:
     left, low, side = place
     for step, pixels in enumerate(
         (_original_pixels(item.explanation), _overlay_pixels(item.explanation))
     ):
-        _show(figure, pixels, (left + step * side, low, 0.98 * side, side), size)
-    stable = f"stability {_number(item.explanation.stability)}"
+        _show(figure, pixels, (left + step * side, low, 0.98 * side, side))
+    stable = f"stability {_fixed(item.explanation.stability, 2)}"
     target, proba = item.explanation.target, item.explanation.proba
+    bold = f"{classes[target]} {_percent(proba[target], 0, ' ')}"
     lines = (
-        (f"{classes[target]} {_percent(proba[target])}", {"fontsize": 8.5, "weight": "bold"}),
+        (bold, {"fontsize": 8.5, "weight": "bold"}),
         (" · ".join(filter(None, (item.note, stable))), {"fontsize": 7.2, "color": _INK}),
         (item.name, {"fontsize": 6.5, "color": _MUTED}),
     )
     for row, (line, style) in enumerate(lines):
-        _text(figure, _short(line, 54), (left, low - 0.11 - 0.145 * row), size, **style)
+        _text(figure, _printable(line, limit=54), (left, low - 0.11 - 0.145 * row), **style)
 
 
 def _show(
     figure: Figure,
     pixels: NDArray[np.uint8],
     box: tuple[float, float, float, float],
-    size: tuple[float, float],
 ) -> None:
     left, low, width, height = box
-    axes = figure.add_axes((left / size[0], low / size[1], width / size[0], height / size[1]))
+    across, up = figure.get_size_inches()
+    axes = figure.add_axes((left / across, low / up, width / across, height / up))
     axes.imshow(pixels, interpolation="nearest")
     axes.set_axis_off()
 
 
-def _text(
-    figure: Figure, text: str, place: tuple[float, float], size: tuple[float, float], **style: Any
-) -> None:
-    x, y = place[0] / size[0], place[1] / size[1]
+def _text(figure: Figure, text: str, place: tuple[float, float], **style: Any) -> None:
+    x, y = place / figure.get_size_inches()
     # A class may be called $x^2$: it is a name, not a formula.
     figure.text(x, y, text, parse_math=False, **{"va": "center", "color": _INK} | style)
 
 
-def _legend(figure: Figure, place: tuple[float, float], size: tuple[float, float]) -> None:
+def _legend(figure: Figure, place: tuple[float, float]) -> None:
     from matplotlib.patches import Rectangle
 
     x, y = place
     for color, text in ((FOR, "speaks for the class"), (AGAINST, "speaks against it")):
         figure.add_artist(
             Rectangle(
-                (x / size[0], (y - 0.06) / size[1]),
-                0.13 / size[0],
-                0.13 / size[1],
-                transform=figure.transFigure,
+                (x, y - 0.06),
+                0.13,
+                0.13,
+                transform=figure.dpi_scale_trans,
                 facecolor=[part / 255 for part in color],
             )
         )
-        _text(figure, text, (x + 0.2, y), size, fontsize=8.5, color=_MUTED)
+        _text(figure, text, (x + 0.2, y), fontsize=8.5, color=_MUTED)
         x += 1.75
-
-
-def _short(text: str, limit: int) -> str:
-    """Keep a text on one line; the middle of a long one gives way to an ellipsis."""
-    clean = "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
-    if len(clean) <= limit:
-        return clean
-    head = limit // 2
-    return f"{clean[:head]}…{clean[len(clean) - (limit - head - 1) :]}"
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}"
 
 
 def _png(figure: Figure) -> bytes:

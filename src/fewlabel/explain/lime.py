@@ -41,7 +41,6 @@ def _lime_weights(
     n_samples: int = 1000,
     seed: int | tuple[int, ...] = 0,
     surrogate: str = "ridge",
-    alpha: float | None = None,
     batch_size: int = 128,
     progress: Callable[[int, int], None] | None = None,
 ) -> _LimeFit:
@@ -74,8 +73,7 @@ def _lime_weights(
             progress(sum(map(len, scores)), n_samples)
         return scores[-1]
 
-    strength = _STRENGTH[surrogate] if alpha is None else alpha
-    weights = _by_captum(forward, kept, nearness, surrogate, strength, batch_size)
+    weights = _by_captum(forward, kept, nearness, surrogate, batch_size)
     return _LimeFit(weights, _fidelity(kept, np.concatenate(scores), nearness, weights))
 
 
@@ -90,7 +88,6 @@ def _by_captum(
     kept: NDArray[np.bool_],
     nearness: NDArray[np.float64],
     surrogate: str,
-    alpha: float,
     batch_size: int,
 ) -> NDArray[np.float64]:
     require("captum", "An explanation by LIME")
@@ -106,7 +103,7 @@ def _by_captum(
 
     lime = LimeBase(
         lambda rows: torch.from_numpy(forward(rows.numpy() > 0)),
-        SkLearnLinearModel(f"linear_model.{surrogate.title()}", alpha=alpha),
+        SkLearnLinearModel(f"linear_model.{surrogate.title()}", alpha=_STRENGTH[surrogate]),
         # Captum asks for the nearness of each sample in turn.
         similarity_func=lambda *_, **__: next(near),
         perturb_func=draw,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from fewlabel.data import ImageSet, image_set_from_array
 from fewlabel.errors import UsageError
 from fewlabel.explain.explanation import Explanation, explain_image
 from fewlabel.explain.perturb import PredictProba
-from fewlabel.features.pixels import Progress
 from fewlabel.model import Model
 
 _DISPLAY_SIDE = 256
@@ -59,37 +59,15 @@ def _model_size(model: Model, images: ImageSet) -> tuple[int, int]:
             size = getattr(holder, name, None)
             if isinstance(size, tuple | list) and len(size) == 2:
                 return int(size[0]), int(size[1])
+    # A patch dictionary or pixels take images as they come; large ones would take minutes.
     native = images.native_shape
     if native is not None and max(native[:2]) <= _FALLBACK_SIDE:
         return native[:2]
     return _FALLBACK_SIDE, _FALLBACK_SIDE
 
 
-def class_position(name: str, classes: Sequence[str]) -> int:
-    """Return the position of a class.
-
-    Parameters
-    ----------
-    name : str
-        Name of a class.
-    classes : sequence of str
-        The classes of the model.
-
-    Returns
-    -------
-    int
-        Its position.
-
-    Raises
-    ------
-    UsageError
-        If the model knows no such class; the message suggests the closest one.
-
-    Examples
-    --------
-    >>> class_position("coat", ["bag", "coat"])
-    1
-    """
+def _class_position(name: str, classes: Sequence[str]) -> int:
+    """Return the position of a class of a model."""
     if name in classes:
         return list(classes).index(name)
     lower = {label.lower(): label for label in classes}
@@ -99,32 +77,8 @@ def class_position(name: str, classes: Sequence[str]) -> int:
     raise UsageError(f"The model knows no class {name!r}: {hint}")
 
 
-def image_position(images: ImageSet, name: str | None = None) -> int:
-    """Return the position of one image of a set.
-
-    Parameters
-    ----------
-    images : ImageSet
-        Images.
-    name : str, optional
-        Path or index of one; may be left out where there is only one.
-
-    Returns
-    -------
-    int
-        Its position.
-
-    Raises
-    ------
-    UsageError
-        If there are several and none is named, or none has this name.
-
-    Examples
-    --------
-    >>> from fewlabel.data import load_images
-    >>> image_position(load_images("digits"), "17")
-    17
-    """
+def _image_position(images: ImageSet, name: str | None = None) -> int:
+    """Return the position of one image, by its path or index, which a single one can do without."""
     if name is None and len(images) == 1:
         return 0
     if name is None:
@@ -134,6 +88,7 @@ def image_position(images: ImageSet, name: str | None = None) -> int:
         )
     if name in images.names:
         return images.names.index(name)
+    # The default cutoff would suggest nothing for a short name with one digit wrong.
     close = difflib.get_close_matches(name, images.names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}?" if close else f"the first one is {images.names[0]}."
     raise UsageError(f"{images.source} holds no image called {name}: {hint}")
@@ -143,12 +98,7 @@ def explain_one(
     model: Model,
     images: ImageSet,
     index: int = 0,
-    *,
-    target: int | None = None,
-    n_samples: int = 1000,
-    repeats: int = 3,
-    seed: int = 0,
-    progress: Progress | None = None,
+    **settings: Any,
 ) -> Explained:
     """Return what speaks for and against a prediction of a model.
 
@@ -163,16 +113,9 @@ def explain_one(
         Images.
     index : int
         Which of them.
-    target : int, optional
-        The class to explain; by default the most probable one.
-    n_samples : int
-        Samples of each repeat.
-    repeats : int
-        How often LIME is run.
-    seed : int
-        Seed of the samples.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
+    **settings : Any
+        Class, samples, repeats, seed and progress, as for
+        `fewlabel.explain.explanation.explain_image`.
 
     Returns
     -------
@@ -190,12 +133,8 @@ def explain_one(
     explanation = explain_image(
         _predict_arrays(model),
         images.read([index], size=size)[0],
-        target=target,
-        n_samples=n_samples,
-        repeats=repeats,
-        seed=seed,
         display=_display(images, index, size),
-        progress=progress,
+        **settings,
     )
     predicted = model.task.predict(explanation.proba[None])
     text = model.task.texts(predicted, model.classes)[0]

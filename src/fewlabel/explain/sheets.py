@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from fewlabel.compute import as_generator
 from fewlabel.data import ImageSet, Task
 from fewlabel.data.label_texts import BAR
 from fewlabel.explain.examples import _choose_examples, _class_at_issue
-from fewlabel.explain.figure import _percent
 from fewlabel.explain.model import Explained, _model_size, explain_one
+from fewlabel.explain.texts import _percent
 from fewlabel.extras import is_installed
 from fewlabel.features.pixels import Progress
 from fewlabel.fit_result import FitResult
@@ -31,9 +32,9 @@ def explain_sheet(
     proba: np.ndarray | None = None,
     target: int | None = None,
     n_samples: int = 300,
-    repeats: int = 3,
     seed: int = 0,
     progress: Progress | None = None,
+    **settings: Any,
 ) -> list[Explained]:
     """Return explained right, wrong and unsure predictions, of as many classes as possible.
 
@@ -54,12 +55,12 @@ def explain_sheet(
         wrong or doubtful.
     n_samples : int
         Samples of each repeat.
-    repeats : int
-        How often LIME is run.
     seed : int
         Seed of the samples.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
+    **settings : Any
+        More of how to explain, as for `fewlabel.explain.explanation.explain_image`.
 
     Returns
     -------
@@ -92,8 +93,8 @@ def explain_sheet(
             row,
             target=_class_at_issue(task, known[row], kind, truth) if target is None else target,
             n_samples=n_samples,
-            repeats=repeats,
             seed=seed,
+            **settings,
         )
         explained = replace(
             explained,
@@ -107,41 +108,13 @@ def explain_sheet(
     return found
 
 
-def explain_fit(
-    result: FitResult,
-    images: ImageSet,
-    n: int = 6,
-    *,
-    n_samples: int | None = None,
-    repeats: int = 2,
-    progress: Progress | None = None,
+def _explain_fit(
+    result: FitResult, images: ImageSet, n: int = 6, **settings: Any
 ) -> list[Explained]:
-    """Return explained right, wrong and unsure predictions of a fit, for its report.
+    """Return explained predictions of a fit, for its report; none where Captum is not installed.
 
-    Images of the audit, whose labels the model never saw, come first. Without an audit,
-    labeled images are chosen by their out-of-fold predictions, that is by models that did not
-    see their labels; what is explained is the final model.
-
-    Parameters
-    ----------
-    result : FitResult
-        The outcome of the fit.
-    images : ImageSet
-        Its images.
-    n : int
-        How many to explain.
-    n_samples : int, optional
-        Samples of each repeat; by default 500, and 150 where the model looks at images of more
-        than 64 pixels, as networks for photos do: a report must not take longer than the fit.
-    repeats : int
-        How often LIME is run.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
-
-    Returns
-    -------
-    list of Explained
-        The explained predictions, kind by kind; none where Captum is not installed.
+    Images of the audit, whose labels the model never saw, come first. Without an audit, labeled
+    images are chosen by their out-of-fold predictions; what is explained is the final model.
     """
     if not is_installed("captum"):
         return []
@@ -150,37 +123,17 @@ def explain_fit(
         rows = result.tested
         proba[rows] = result.tested_proba
     others = np.setdiff1d(np.arange(len(proba)), rows)
-    return explain_sheet(
-        result.model,
-        images,
-        n,
-        y=result.task.without(labels.y, others),
-        proba=proba,
-        n_samples=n_samples or (500 if _is_small(result.model, images) else 150),
-        repeats=repeats,
-        seed=result.settings.seed,
-        progress=progress,
-    )
+    # Where each image takes seconds, a report must not take longer than the fit.
+    quick = {"n_samples": 500 if _is_small(result.model, images) else 150, "repeats": 2}
+    y, seed = result.task.without(labels.y, others), result.settings.seed
+    return explain_sheet(result.model, images, n, y=y, proba=proba, seed=seed, **(quick | settings))
 
 
-def how_many_explained(model: Model, images: ImageSet) -> int:
-    """Return how many predictions a report explains where nobody asked for a number.
-
-    Parameters
-    ----------
-    model : Model
-        The model.
-    images : ImageSet
-        Images.
-
-    Returns
-    -------
-    int
-        Six, two of each kind; three where the model looks at images of more than 64 pixels,
-        where each takes several seconds; none where Captum is not installed.
-    """
+def _how_many_explained(model: Model, images: ImageSet) -> int:
+    """Return how many predictions a report explains where nobody asked for a number."""
     if not is_installed("captum"):
         return 0
+    # One or two of each kind: right, wrong, unsure.
     return 6 if _is_small(model, images) else 3
 
 
@@ -197,7 +150,7 @@ def _note(task: Task, explained: Explained, classes: Sequence[str]) -> str:
     if unsure and len(proba) > 1 and task.codes(task.predict(proba[None])) is not None:
         others = np.where(np.arange(len(proba)) == target, -1, proba)
         rival = int(others.argmax())
-        parts.append(f"or {classes[rival]} {_percent(others[rival])}")
+        parts.append(f"or {classes[rival]} {_percent(others[rival], 0, ' ')}")
     if true and (unsure or true != predicted):
         parts.append(f"true: {true}")
     return ", ".join(parts)

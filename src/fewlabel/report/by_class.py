@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from fewlabel.explain.texts import _printable
 from fewlabel.report.html import View
 from fewlabel.report.quality import _matrix_view
-from fewlabel.report.svg import _printable
 from fewlabel.semisupervised.history import TrainingHistory
 
 _MAX_ROUNDS = 4  # in the table, the last ones

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import AccuracyEstimate, estimate_accuracy, per_class
+from fewlabel.explain.texts import _percent
 from fewlabel.model import Model
 from fewlabel.report.galleries import _evaluation_galleries
-from fewlabel.report.html import _count, _percent, _render
+from fewlabel.report.html import _count, _render
 from fewlabel.report.page import _headline, _measure_rows
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
 from fewlabel.report.scored import Scored

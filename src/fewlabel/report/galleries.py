@@ -12,10 +12,10 @@ from fewlabel.data import ImageSet, Task
 from fewlabel.data.label_texts import BAR
 from fewlabel.explain.figure import KINDS, _original_pixels, _overlay_pixels
 from fewlabel.explain.model import Explained
+from fewlabel.explain.texts import _percent, _printable
 from fewlabel.fit_result import FitResult
-from fewlabel.report.html import View, _percent
+from fewlabel.report.html import View
 from fewlabel.report.scored import Scored
-from fewlabel.report.svg import _printable
 from fewlabel.report.thumbnails import _is_tiny, _thumbnail_uri
 from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
 

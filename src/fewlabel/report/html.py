@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import re
 from typing import Any
 
@@ -12,7 +11,8 @@ import numpy as np
 
 from fewlabel import __version__
 from fewlabel.data import ImageSet
-from fewlabel.report.svg import VARIABLES, _printable
+from fewlabel.explain.texts import _fixed, _percent, _printable
+from fewlabel.report.svg import VARIABLES
 
 View = dict[str, Any]  # what a template shows
 Fact = tuple[str, str, str]  # name, value, what it means
@@ -60,24 +60,9 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _percent(share: float | None, digits: int = 1) -> str:
-    """Return a share in percent, such as ``"84.1 %"``; a dash where there is none."""
-    if share is None or math.isnan(share):
-        return "–"
-    text = f"{100 * share:.{digits}f}"
-    # "100 %" would promise more than 99.6 % does.
-    if share < 1 and float(text) == 100:
-        return f"> {100 - 10**-digits:.{digits}f}\u202f%"
-    return f"{text}\u202f%"
-
-
 def _count(number: float) -> str:
     """Return a whole number with commas between the thousands."""
     return f"{number:,.0f}"
-
-
-def _fixed(number: float | None) -> str:
-    return "–" if number is None or math.isnan(number) else f"{number:.3f}"
 
 
 def _duration(seconds: float) -> str:

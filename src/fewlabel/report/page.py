@@ -8,11 +8,12 @@ from pathlib import Path
 
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import AccuracyEstimate, per_class, scores
-from fewlabel.explain.sheets import explain_fit, how_many_explained
+from fewlabel.explain.sheets import _explain_fit, _how_many_explained
+from fewlabel.explain.texts import _percent
 from fewlabel.features.pixels import Progress
 from fewlabel.fit_result import FitResult
 from fewlabel.report.galleries import _accepted_galleries, _explained_galleries, _fit_galleries
-from fewlabel.report.html import Fact, View, _count, _percent, _render
+from fewlabel.report.html import Fact, View, _count, _render
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
 from fewlabel.report.scored import Scored
 from fewlabel.report.training import _training_view
@@ -62,7 +63,7 @@ def render_report(
         Time in ISO form.
     n_explained : int or None
         How many predictions to explain; each takes from a second to some ten. None explains a
-        few, see `fewlabel.explain.sheets.how_many_explained`.
+        few where that takes seconds.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -79,8 +80,8 @@ def render_report(
     confusion = _confusion_view(scored, classes)
     by_class = per_class(task, scored.y, scored.proba, classes)
     if n_explained is None:
-        n_explained = how_many_explained(result.model, images)
-    explained = explain_fit(result, images, n_explained, progress=progress) if n_explained else []
+        n_explained = _how_many_explained(result.model, images)
+    explained = _explain_fit(result, images, n_explained, progress=progress) if n_explained else []
     training = _training_view(result.training)
     texts = task.texts(result.predicted, classes)
     accepted = _accepted_galleries(result.training, images, texts)

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from fewlabel.evaluate import CandidateScore, CoverageCurve, LearningCurve, ReliabilityCurve
+from fewlabel.explain.texts import _printable
 from fewlabel.report.svg import (
     ACCENT,
     ACCENT_2,
@@ -28,7 +29,6 @@ from fewlabel.report.svg import (
     ON_HEAT,
     _draw,
     _fraction_axis,
-    _printable,
 )
 
 MAX_NUMBERED_CLASSES = 20

@@ -15,6 +15,7 @@ from fewlabel.evaluate import (
     reliability_curve,
     wilson_interval,
 )
+from fewlabel.explain.texts import _printable
 from fewlabel.report.html import View
 from fewlabel.report.plots import (
     MAX_NUMBERED_CLASSES,
@@ -23,7 +24,6 @@ from fewlabel.report.plots import (
     _reliability_figure,
 )
 from fewlabel.report.scored import Scored
-from fewlabel.report.svg import _printable
 
 _MAX_CONFUSIONS = 15
 _TARGETS = (0.99, 0.95, 0.9, 0.8)

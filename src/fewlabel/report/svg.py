@@ -6,7 +6,6 @@ import base64
 import io
 import re
 import threading
-import unicodedata
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
+
+from fewlabel.explain.texts import _printable
 
 INK, MUTED, LINE, ACCENT = "#151a21", "#576170", "#e1e5ea", "#2456d6"
 ACCENT_2, HEAT, HEAT_BAD, ON_HEAT = "#b9520b", "#1e3a8a", "#7c2d12", "#ffffff"
@@ -72,22 +73,6 @@ _STYLE: Any = {
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _PNG = "data:image/png;base64,"
 _LOCK = threading.RLock()  # matplotlib's settings and its font cache belong to the process
-
-
-def _printable(text: object, *, limit: int | None = None) -> str:
-    r"""Return text on one line that every HTML and SVG reader accepts, shortened in its middle.
-
-    >>> _printable("a\tb\x00c"), _printable("vegetables/carrots", limit=9)
-    ('a b�c', 'vege…rots')
-    """
-    clean = "".join(
-        " " if c.isspace() else "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c
-        for c in str(text)
-    )
-    if limit is None or len(clean) <= limit:
-        return clean
-    head = limit // 2
-    return f"{clean[:head]}…{clean[len(clean) - (limit - head - 1) :]}"
 
 
 def _fraction_axis(axis: Axis, low: float = 0.0, high: float = 1.0) -> None:

@@ -13,10 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from fewlabel.explain.texts import _printable
 from fewlabel.report.by_class import _by_class_views, _votes_views
 from fewlabel.report.html import View
 from fewlabel.report.scatter import _class_color
-from fewlabel.report.svg import ACCENT, _draw, _fraction_axis, _printable
+from fewlabel.report.svg import ACCENT, _draw, _fraction_axis
 from fewlabel.semisupervised.history import TrainingHistory
 
 _MAX_LINES = 10  # of a chart; of more networks the last ones are drawn
