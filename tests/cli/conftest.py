@@ -20,7 +20,6 @@ from fewlabel.cli import app
 SRC = Path(__file__).parents[2] / "src"
 QUICK = ("--features", "pixels", "--no-cache")
 Run = Callable[..., Result]
-Start = Callable[..., subprocess.Popen]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -43,24 +42,18 @@ def run_cli(monkeypatch: pytest.MonkeyPatch) -> Run:
     return cli
 
 
-@pytest.fixture
-def start_cli() -> Start:
+def start_cli(*args: object, code: str = "") -> subprocess.Popen:
     """Start the command line in a process of its own."""
-
-    def start(*args: object, code: str = "", **options: object) -> subprocess.Popen:
-        how = ["-c", code] if code else ["-m", "fewlabel"]
-        return subprocess.Popen(
-            [sys.executable, *how, *map(str, args)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1"},
-            # A test suite in the background ignores SIGINT, and its children would too.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            **options,
-        )
-
-    return start
+    how = ["-c", code] if code else ["-m", "fewlabel"]
+    return subprocess.Popen(
+        [sys.executable, *how, *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1"},
+        # A test suite in the background ignores SIGINT, and its children would too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def refused(result: Result, *parts: str) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import refused
+
 BENCHMARKS = os.environ.get("FEWLABEL_DATA")
 
 
@@ -14,6 +16,7 @@ def no_data(tmp_path, monkeypatch):
 
 
 def test_list_names_each_benchmark_and_how_to_get_it(run_cli):
+    assert "list" in run_cli("data").stdout
     result = run_cli("data", "list")
     assert result.exit_code == 0
     assert "built in" in result.stdout
@@ -30,12 +33,7 @@ def test_get_prints_the_folder_alone_on_stdout(run_cli):
     assert "give its name as IMAGES" in result.stderr
     found = json.loads(run_cli("data", "get", "digits", "--json").stdout)
     assert found["name"] == "digits"
-
-
-def test_get_refuses_an_unknown_name(run_cli):
-    result = run_cli("data", "get", "cifar")
-    assert result.exit_code == 2
-    assert result.stderr.startswith("error: There is no benchmark 'cifar': choose among digits")
+    refused(run_cli("data", "get", "cifar"), "There is no benchmark 'cifar': choose among digits")
 
 
 def test_an_interrupted_download_says_how_to_go_on(run_cli, monkeypatch):
@@ -51,27 +49,13 @@ def test_an_interrupted_download_says_how_to_go_on(run_cli, monkeypatch):
     )
 
 
-def test_data_alone_prints_its_help(run_cli):
-    result = run_cli("data")
-    assert result.exit_code == 0
-    assert "list" in result.stdout
-
-
-def test_make_needs_the_benchmarks(run_cli, tmp_path):
-    result = run_cli("data", "make", "combo", "--out", tmp_path / "combo")
-    assert result.exit_code == 2
-    assert "fewlabel data get mnist" in result.stderr
+def test_make_needs_the_benchmarks_a_new_folder_and_images(run_cli, tmp_path):
+    make = ("data", "make", "combo", "--out")
+    refused(run_cli(*make, tmp_path / "combo"), "fewlabel data get mnist")
     assert not (tmp_path / "combo").exists()
-
-
-def test_make_refuses_an_existing_folder_and_a_bad_count(run_cli, tmp_path):
     (tmp_path / "photo.jpg").touch()
-    result = run_cli("data", "make", "combo", "--out", tmp_path, "--force")
-    assert result.exit_code == 2
-    assert "was not written by fewlabel" in result.stderr
-    result = run_cli("data", "make", "combo", "--out", tmp_path / "new", "--labeled", "0")
-    assert result.exit_code == 2
-    assert "at least 1" in result.stderr
+    refused(run_cli(*make, tmp_path, "--force"), "was not written by fewlabel")
+    refused(run_cli(*make, tmp_path / "new", "--labeled", "0"), "at least 1")
 
 
 @pytest.mark.data
@@ -84,9 +68,5 @@ def test_make_writes_the_folder_and_prints_it(run_cli, tmp_path, monkeypatch):
     assert result.exit_code == 0, result.stderr
     assert result.stdout == f"{tmp_path / 'combo'}\n"
     assert (tmp_path / "combo" / "labels.csv").is_file()
-    found = json.loads(
-        run_cli(
-            "data", "make", "combo", *sizes, "--out", tmp_path / "combo", "--force", "--json"
-        ).stdout
-    )
-    assert found["labeled"] == 3
+    again = ("--out", tmp_path / "combo", "--force", "--json")
+    assert json.loads(run_cli("data", "make", "combo", *sizes, *again).stdout)["labeled"] == 3

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from fewlabel.runs import demo
+from tests.cli.conftest import refused
 
 
 @pytest.fixture(autouse=True)
@@ -35,15 +36,14 @@ def test_the_demo_runs_the_whole_pipeline(run_cli, tmp_path, monkeypatch):
     assert found["test"]["n"] == 500
     assert found["test"]["accuracy"] > 0.8
     assert found["supervised_accuracy"] > 0.7
-    assert (folder / "run" / "report.html").is_file()
+    page = (folder / "run" / "report.html").read_text("utf-8")
+    assert "--labels fewlabel-demo/labels.csv --out" in page
     # Its own folder is replaced by the next demo, another one is not.
     (folder / "picks.csv").write_text("old")
     monkeypatch.setattr(demo, "extract_features", _stop)
     assert run_cli("demo").exit_code == 130
     assert (folder / "picks.csv").read_text() == "old"
-    other = run_cli("demo", "--out", folder / "run")
-    assert other.exit_code == 2
-    assert "exists already" in other.stderr
+    refused(run_cli("demo", "--out", folder / "run"), "exists already")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["fewlabel-demo"]
 
 
@@ -55,7 +55,5 @@ def test_the_demo_does_not_replace_what_it_did_not_write(run_cli, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "fewlabel-demo").mkdir()
     (tmp_path / "fewlabel-demo" / "photo.jpg").write_text("mine")
-    result = run_cli("demo")
-    assert result.exit_code == 2
-    assert "was not written by fewlabel" in result.stderr
+    refused(run_cli("demo"), "was not written by fewlabel")
     assert (tmp_path / "fewlabel-demo" / "photo.jpg").read_text() == "mine"

@@ -16,9 +16,6 @@ def test_doctor_prints_what_there_is(run_cli):
     assert result.exit_code == 0, result.output
     for text in ("usable cores", "float32 90, bfloat16 2 GFLOP/s", "torch", "data digits"):
         assert text in result.stdout
-
-
-def test_doctor_json(run_cli):
     found = json.loads(run_cli("doctor", "--json").stdout)
     assert found["processor"]["gflop_per_s"] == {"float32": 90.0, "bfloat16": 2.0}
     assert found["data"]["benchmarks"]["digits"] == "built in"

@@ -1,6 +1,5 @@
 import json
 
-import numpy as np
 from PIL import Image
 
 from tests.cli.conftest import refused
@@ -52,49 +51,25 @@ def test_a_sheet(run_cli, world, tmp_path):
     assert {row["truth"] for row in unknown} == {None}
 
 
-def test_a_photo_of_8_by_8_is_explained_by_a_model_of_larger_ones(run_cli, tmp_path):
-    rng = np.random.default_rng(0)
-    X = rng.integers(0, 256, (30, 28, 28)) // 2 + 127 * (np.arange(30) % 2)[:, None, None]
-    np.savez(tmp_path / "x.npz", X=X.astype(np.uint8), y=np.arange(30) % 2)
-    arguments = ("fit", tmp_path / "x.npz", "--labels", "folders", "--out", tmp_path / "run")
-    assert run_cli(*arguments, "--features", "pixels").exit_code == 0
-    Image.fromarray(X[0, :8, :8].astype(np.uint8)).save(tmp_path / "tiny.png")
-    out = ("--out", tmp_path / "why.png")
-    result = run_cli("explain", tmp_path / "run", tmp_path / "tiny.png", *out, *QUICK, "--json")
-    assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["explained"][0]["n_segments"] == 49
-
-
-def test_a_photo_of_12000_by_9000_is_refused_without_being_decoded(run_cli, world, tmp_path):
+def test_an_image_that_cannot_be_read(run_cli, world, tmp_path):
     Image.new("1", (12_000, 9_000)).save(tmp_path / "huge.png")
-    result = run_cli("explain", world.run, tmp_path / "huge.png", "--out", tmp_path / "why.png")
-    refused(result, "huge.png", "the image has 108 megapixels, more than the 100 that are read")
+    (tmp_path / "broken.jpg").write_text("no image")
+    for name, part in (
+        ("huge.png", "the image has 108 megapixels, more than the 100 that are read"),
+        ("broken.jpg", "broken.jpg: the content is not an image"),
+        ("nowhere.jpg", "nowhere.jpg does not exist"),
+    ):
+        out = ("--out", tmp_path / "why.png")
+        refused(run_cli("explain", world.run, tmp_path / name, *out), name, part)
     assert not (tmp_path / "why.png").exists()
 
 
-def test_an_unreadable_image(run_cli, world, tmp_path):
-    (tmp_path / "broken.jpg").write_text("no image")
-    out = ("--out", tmp_path / "why.png")
-    result = run_cli("explain", world.run, tmp_path / "broken.jpg", *out)
-    refused(result, "broken.jpg: the content is not an image")
-    result = run_cli("explain", world.run, tmp_path / "nowhere.jpg", *out)
-    refused(result, "nowhere.jpg does not exist")
-
-
-def test_an_unknown_class_is_refused_with_a_suggestion(run_cli, world, tmp_path):
-    arguments = ("explain", world.run, world.photos, "--out", tmp_path / "why.png")
-    name = world.names[1]
-    refused(run_cli(*arguments, "--class", name[:-1]), f"did you mean '{name}'?")
-
-
-def test_a_folder_without_a_model(run_cli, world, tmp_path):
+def test_mistakes_in_what_is_asked_for(run_cli, world, tmp_path):
     out = ("--out", tmp_path / "why.png")
     result = run_cli("explain", world.photos, world.photos / "001.png", *out)
     refused(result, "holds no model (model/manifest.json is missing)")
-
-
-def test_options_that_do_not_go_together(run_cli, world, tmp_path):
-    arguments = ("explain", world.run, world.photos, "--out", tmp_path / "why.png")
+    arguments, name = ("explain", world.run, world.photos, *out), world.names[1]
+    refused(run_cli(*arguments, "--class", name[:-1]), f"did you mean '{name}'?")
     labels = ("--labels", world.truth)
     refused(run_cli(*arguments, *labels), "--labels is for a sheet: add --grid 12")
     refused(run_cli(*arguments, "--grid", 3, "--name", "001.png"), "leave one of them out")

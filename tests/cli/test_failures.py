@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from fewlabel.cli.failures import CommandGroup, Stopped, command_of
 from fewlabel.errors import DataError, DownloadError
+from tests.cli.conftest import start_cli
 
 
 def _run(function, *args):
@@ -48,18 +49,15 @@ def test_a_failure_is_one_line_and_a_code(error, code, line):
     assert result.stdout == ""
 
 
-def test_a_fault_keeps_its_traceback_and_asks_for_a_report():
+def test_a_fault_keeps_its_traceback_and_a_usage_error_names_the_help():
+    result = _run(_raiser(RuntimeError()), "--nonsense")
+    assert result.exit_code == 2
+    assert result.stderr == "error: No such option: --nonsense. See `fewlabel work --help`.\n"
     result = _run(_raiser(ZeroDivisionError("odd")))
     assert result.exit_code == 1
     assert "Traceback" in result.stderr
     assert "ZeroDivisionError: odd" in result.stderr
     assert result.stderr.splitlines()[-1].startswith("error: this is a fault of fewlabel")
-
-
-def test_a_usage_error_is_one_line_that_names_the_help():
-    result = _run(_raiser(RuntimeError()), "--nonsense")
-    assert result.exit_code == 2
-    assert result.stderr == "error: No such option: --nonsense. See `fewlabel work --help`.\n"
 
 
 def test_the_command_is_remembered_quoted():
@@ -77,7 +75,7 @@ def _end(process):
     return process.returncode, errors
 
 
-def test_a_reader_that_goes_away_leaves_no_traceback(start_cli):
+def test_a_reader_that_goes_away_leaves_no_traceback():
     process = start_cli("data", "list")
     process.stdout.close()
     process.stdout = None
@@ -86,7 +84,7 @@ def test_a_reader_that_goes_away_leaves_no_traceback(start_cli):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [("--version",), ("data", "list")])
-def test_a_full_output_is_one_line(start_cli, arguments):
+def test_a_full_output_is_one_line(arguments):
     full = "import sys; sys.stdout = open('/dev/full', 'w'); from fewlabel.cli import main; main()"
     process = start_cli(*arguments, code=full)
     assert _end(process) == (1, "error: No room left on the disk: free some space.\n")
@@ -111,7 +109,7 @@ main()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_cleans_up_once(start_cli, number, code):
+def test_a_signal_cleans_up_once(number, code):
     process = start_cli("wait", code=WAITS)
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
@@ -122,7 +120,7 @@ def test_a_signal_cleans_up_once(start_cli, number, code):
     assert errors == "interrupted: nothing was written\n"
 
 
-def test_what_the_parent_ignores_stays_ignored(start_cli):
+def test_what_the_parent_ignores_stays_ignored():
     code = (
         "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "from fewlabel.cli.failures import catch_signals; catch_signals()\n"

@@ -6,7 +6,7 @@ import pytest
 from fewlabel import extras, pipeline
 from fewlabel.explain import sheets
 from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
-from tests.cli.conftest import QUICK, draw, refused, rows_of, write_table
+from tests.cli.conftest import QUICK, draw, refused, rows_of
 
 GRAPH = ("--features", "pixels", "--method", "graph")
 
@@ -43,41 +43,6 @@ def test_labels_from_folders_and_json(run_cli, tmp_path):
     assert found["n_labeled"] == 9
     assert found["report"] == str(out / "report.html")
     assert {"p(dark)", "p(light)"} < set(rows_of(out / "predictions.csv")[0])
-
-
-@pytest.mark.parametrize("world", ["several labels"], indirect=True)
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ({"000.png": "bar|", "001.png": "bar|"}, "every image is labeled 'bar'. Label images of"),
-        ({"000.png": "|"}, "names no label that is present"),
-        ({"nichts.png": "bar|rähmen"}, "nichts.png is not among the 90 images"),
-        ({"000.png": "bar|?bar|x"}, "line 2: 'bar' is "),
-    ],
-)
-def test_mistakes_in_a_table_of_several_labels_are_one_line(
-    run_cli, world, tmp_path, rows, message
-):
-    labels = ("--labels", write_table(tmp_path / "l.csv", rows))
-    refused(run_cli("fit", world.photos, *labels, "--out", tmp_path / "run", *QUICK), message)
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("command", ["fit", "bench"])
-def test_help_lists_the_methods(run_cli, command):
-    text = " ".join(run_cli(command, "--help").stdout.split())
-    assert "Methods: auto Compare those that suit" in text
-    for name in ("graph", "supervised", "self-training"):
-        assert f" {name} " in text
-
-
-def test_a_wrong_method_is_answered_with_the_nearest(run_cli, tmp_path):
-    arguments = ("--labels", "folders", "--out", tmp_path / "run", "--method", "supervise")
-    result = run_cli("fit", tmp_path, *arguments)
-    refused(result, "'--method': 'supervise' is not one of auto,", "Did you mean supervised?")
-
-
-# What it shows of trained networks, and how many predictions it explains
 
 
 @pytest.fixture
@@ -154,16 +119,6 @@ def test_training_is_in_the_figures_the_report_and_the_event_files(fit, tmp_path
     assert not (tmp_path / "else").exists()
 
 
-@pytest.mark.usefixtures("few")
-def test_a_fit_without_networks_has_no_curves(fit, tmp_path):
-    result = fit("--tensorboard", tmp_path / "curves")
-    assert result.exit_code == 0, result.output
-    assert "no network was trained, so there are no curves" in result.stderr
-    assert not (tmp_path / "curves").exists()
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["training"] is None
-    assert "How the networks were trained" not in (tmp_path / "run" / "report.html").read_text()
-
-
 @pytest.mark.parametrize(
     ("option", "package", "extra"),
     [
@@ -174,6 +129,7 @@ def test_a_fit_without_networks_has_no_curves(fit, tmp_path):
 def test_a_missing_package_is_named_before_anything_is_read(
     run_cli, tmp_path, without, option, package, extra
 ):
+    refused(run_cli("fit", tmp_path, "--explain", "some"), "expected a whole number")
     without(package)
     labels = ("--labels", tmp_path / "none.csv")
     result = run_cli("fit", tmp_path / "nothing", *labels, "--out", tmp_path / "run", *option)
@@ -190,15 +146,15 @@ def test_a_missing_package_is_named_before_anything_is_read(
         (("--explain", "2"), True, [2]),
     ],
 )
-def test_a_few_predictions_are_explained_by_default(
-    fit, few, without, option, installed, asked_for
+def test_a_few_predictions_are_explained_and_without_networks_there_are_no_curves(
+    fit, few, without, tmp_path, option, installed, asked_for
 ):
     if not installed:
         without("captum")
-    result = fit(*option)
+    result = fit(*option, "--tensorboard", tmp_path / "curves")
     assert result.exit_code == 0, result.output
     assert few == asked_for
-
-
-def test_a_number_of_explanations_is_a_number(fit):
-    refused(fit("--explain", "some"), "expected a whole number")
+    assert "no network was trained, so there are no curves" in result.stderr
+    assert not (tmp_path / "curves").exists()
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["training"] is None
+    assert "How the networks were trained" not in (tmp_path / "run" / "report.html").read_text()

@@ -1,8 +1,6 @@
 import json
 
-import pytest
-
-from tests.cli.conftest import QUICK, refused, rows_of
+from tests.cli.conftest import QUICK, rows_of
 
 
 def test_a_table_to_fill_in(run_cli, photos, tmp_path):
@@ -16,6 +14,9 @@ def test_a_table_to_fill_in(run_cli, photos, tmp_path):
     assert "Each represents a group of similar images, of " in result.stdout
     assert "Added 3 random images for the audit" in result.stdout
     assert f"fewlabel fit {photos} --labels {out} --out run" in result.stdout
+    arguments = ("--budget", 2, "--method", "random", "--out", out, "--force")
+    assert run_cli("select", photos, *arguments).exit_code == 0
+    assert len(rows_of(out)) == 2
 
 
 def test_what_is_labeled_is_not_chosen_again(run_cli, world, tmp_path):
@@ -32,23 +33,3 @@ def test_what_is_labeled_is_not_chosen_again(run_cli, world, tmp_path):
     rows = rows_of(tmp_path / "p.csv")
     assert [row["path"] for row in rows] == sorted(set(before) - {"leer.png"}) + chosen
     assert all(row["label"].strip("|") == before[row["path"]].strip("|") for row in rows[:40])
-
-
-def test_a_table_is_replaced_with_force(run_cli, photos, tmp_path):
-    out = tmp_path / "picks.csv"
-    out.write_text("old")
-    arguments = ("--budget", 2, "--method", "random", "--out", out, "--force")
-    assert run_cli("select", photos, *arguments).exit_code == 0
-    assert len(rows_of(out)) == 2
-
-
-@pytest.mark.parametrize("command", ["select", "bench"])
-def test_help_lists_the_strategies(run_cli, command):
-    text = " ".join(run_cli(command, "--help").stdout.split())
-    assert "Selection strategies: representatives Take typical images" in text
-
-
-def test_a_wrong_strategy_is_answered_with_the_nearest(run_cli, tmp_path):
-    arguments = ("--budget", 2, "--out", tmp_path / "p.csv", "--method", "medoid")
-    result = run_cli("select", tmp_path, *arguments)
-    refused(result, "'--method': 'medoid' is not one of representatives,", "Did you mean medoids?")

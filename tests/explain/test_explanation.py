@@ -49,15 +49,12 @@ def test_segments_that_are_the_fill_already_have_no_weight():
     assert (found.weights[found.active] > 0).all()
 
 
-def test_an_image_of_one_color_says_that_there_is_nothing_to_see():
+def test_a_picture_of_nothing_or_of_chance_carries_a_warning():
     found = explain_image(left_or_right, np.full((28, 28), 9, np.uint8), n_samples=20)
     assert len(found.weights) == 49
     assert not found.weights.any()
     assert np.isnan(found.stability)
     assert "nothing in this image speaks for the class" in found.notes[0]
-
-
-def test_a_picture_of_chance_carries_a_warning():
     rng = np.random.default_rng(0)
 
     def chance(images):

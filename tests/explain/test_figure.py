@@ -15,13 +15,9 @@ from fewlabel.explain.figure import (
 )
 from fewlabel.explain.model import Explained
 
+from .test_explanation import left_or_right
+
 CLASSES = ["left", "$right$"]
-
-
-def left_or_right(images):
-    left = images[:, :, :14].mean(axis=(1, 2, 3)) / 255
-    right = images[:, :, 14:].mean(axis=(1, 2, 3)) / 255
-    return np.stack([0.5 + (left - right) / 2, 0.5 + (right - left) / 2], axis=1)
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +37,9 @@ def test_green_is_for_and_red_is_against(explanation, tint):
     assert (red[:, -8:] > green[:, -8:]).mean() > 0.9
 
 
-def test_no_weight_is_no_tint(explanation):
+def test_no_weight_is_no_tint_and_a_finer_image_is_shown_where_there_is_one(explanation):
     pixels = _overlay_pixels(replace(explanation, weights=0 * explanation.weights))
     assert (pixels == pixels[..., :1]).all()
-
-
-def test_a_finer_image_is_shown_where_there_is_one(explanation):
     fine = np.random.default_rng(0).integers(0, 256, (84, 84, 3)).astype(np.uint8)
     finer = replace(explanation, display=fine)
     np.testing.assert_array_equal(_original_pixels(finer), fine)

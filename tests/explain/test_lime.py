@@ -15,11 +15,7 @@ def test_the_weights_of_a_linear_model_are_found(surrogate):
 
 
 def test_what_is_not_linear_has_a_lower_fidelity():
-    def odd(kept):
-        return kept.sum(axis=1) % 2
-
-    fit = _lime_weights(odd, 6, n_samples=500)
-    assert fit.fidelity < 0.1
+    assert _lime_weights(lambda kept: kept.sum(axis=1) % 2, 6, n_samples=500).fidelity < 0.1
     assert np.isnan(_lime_weights(lambda kept: np.full(len(kept), 0.7), 5, n_samples=50).fidelity)
 
 
@@ -65,9 +61,7 @@ def test_it_agrees_with_captums_own_lime():
         lambda kept: (torch.from_numpy(kept).float() @ true).sigmoid().numpy(), 6, n_samples=2000
     )
     np.testing.assert_allclose(fit.weights, expected.numpy().ravel(), atol=0.01)
-
-
-def test_the_kernel_of_the_published_method():
+    # The kernel of the published method.
     kept = np.array([[1, 1, 1, 1], [1, 0, 0, 0]], bool)
     np.testing.assert_allclose(_kernel(kept), [1, np.exp(-0.25 / (2 * 0.25**2))])
 

@@ -22,13 +22,10 @@ def test_the_place_that_counts_stands_out(shape):
     assert drop[-1, -1] == 0
 
 
-def test_where_covering_helps_it_is_negative():
+def test_where_covering_helps_it_is_negative_and_segments_have_means():
     black = np.zeros((12, 12, 1), np.uint8)
     drop = _occlusion_map(_Perturber(brightness((slice(0, 3), slice(0, 3))), black, black + 255), 0)
     assert drop[0, 0] < 0
-
-
-def test_means_over_segments():
     values = np.arange(6.0).reshape(2, 3)
     segments = np.array([[0, 0, 1], [2, 2, 1]])
     np.testing.assert_allclose(_segment_means(values, segments), [0.5, 3.5, 3.5])

@@ -28,13 +28,9 @@ def test_what_is_not_kept_is_filled_and_the_model_is_called_once_a_batch():
 
 
 def test_large_images_are_predicted_fewer_at_a_time():
-    def batch_size(side):
-        image = np.zeros((side, side, 3), np.uint8)
-        return _Perturber(lambda x: x, image, image).batch_size
-
-    assert batch_size(28) == 128
-    assert 16 < batch_size(300) < 128
-    assert batch_size(4000) == 16
+    images = (np.zeros((side, side, 3), np.uint8) for side in (28, 300, 4000))
+    sizes = [_Perturber(lambda x: x, image, image).batch_size for image in images]
+    assert sizes[0] == 128 > sizes[1] > sizes[2] == 16
 
 
 @pytest.mark.parametrize("answer", [np.ones(3), np.ones((2, 4)), np.full((3, 2), np.nan)])

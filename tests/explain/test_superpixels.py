@@ -43,12 +43,9 @@ def test_photos_get_superpixels_that_follow_the_image(channels):
     assert spread(found.segments) < spread(_grid(96, 96, found.segments.max() + 1)) / 2
 
 
-def test_a_plain_photo_is_never_one_segment():
+def test_where_slic_finds_too_few_the_grid_steps_in_and_says_so(monkeypatch):
     found = _superpixels(np.full((100, 80, 3), 77, np.uint8))
     assert found.segments.max() + 1 >= 20
-
-
-def test_where_slic_finds_too_few_the_grid_steps_in_and_says_so(monkeypatch):
     monkeypatch.setattr(module, "_slic", lambda image, n: np.zeros(image.shape[:2], np.int64))
     found = _superpixels(photo(64))
     assert (found.method, found.segments.max() + 1) == ("grid", 64)

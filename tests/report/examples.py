@@ -1,9 +1,8 @@
 """A small fit without a training, from which each test changes what it is about."""
 
-from __future__ import annotations
-
 import html.parser
 import re
+import xml.etree.ElementTree as ET
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +13,7 @@ from fewlabel.evaluate import CandidateScore, Choice, estimate_accuracy, fit_lea
 from fewlabel.features.extract import Features
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.model import Model
-from fewlabel.report.page import render_report
+from fewlabel.report.page import _render_report
 from fewlabel.report.scored import Scored
 
 ONE, SEVERAL = SingleLabel(), MultiLabel()
@@ -57,6 +56,10 @@ class Page(html.parser.HTMLParser):
 
 def words(page):
     return re.sub(r"\s+", " ", Page(page).text.replace("\u202f", " "))
+
+
+def texts(svg):
+    return [element.text or "" for element in ET.fromstring(svg).iter("text")]
 
 
 def images(n=200) -> ImageSet:
@@ -103,11 +106,10 @@ def fit_result(task=ONE, n_classes=3, n=200, classes=None, **changes: Any) -> Fi
     origin = np.where(rng.random(n) < 0.5, "propagated", "model").astype(object)
     origin[:60] = "label"
     features = Features(SimpleNamespace(size=(8, 8)), rows, "Pixels: the images are tiny.")
+    extractor, columns = features.extractor, range(n_classes)
     fields: dict[str, Any] = {
         "labels": Labels(y, names),
-        "model": Model(
-            task, features.extractor, fitted, task.calibration(), names, range(n_classes)
-        ),
+        "model": Model(task, extractor, fitted, task.calibration(), names, columns),
         "features": features,
         "main": fitted,
         "baseline": baseline,
@@ -133,4 +135,4 @@ def fit_result(task=ONE, n_classes=3, n=200, classes=None, **changes: Any) -> Fi
 def page_of(result: FitResult, pictures: ImageSet | None = None, **settings: Any) -> str:
     command = "fewlabel fit photos --labels labels.csv --out run"
     made = {"command": command, "created": "2025-01-31T12:00"} | settings
-    return render_report(result, pictures or images(len(result.proba)), **made)
+    return _render_report(result, pictures or images(len(result.proba)), **made)

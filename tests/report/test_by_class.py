@@ -1,7 +1,3 @@
-"""The tables and matrices of experts say by class what the log says."""
-
-from __future__ import annotations
-
 import re
 
 import numpy as np
@@ -33,11 +29,9 @@ def log_of_experts(n_rounds=2, network="experts") -> TrainingHistory:
 
 
 def votes(round_number=1, network="experts") -> ExpertVotes:
-    codes = np.array([0, 0, 1, 1, 2, 2])
     voted = np.eye(3, dtype=bool)[[0, 1, 1, 1, 2, 2]]
-    voted[4, 0] = True
-    voted[5] = False
-    return ExpertVotes(network, round_number, codes, voted)
+    voted[4, 0], voted[5] = True, False
+    return ExpertVotes(network, round_number, np.array([0, 0, 1, 1, 2, 2]), voted)
 
 
 def test_counts_stand_by_class_and_round():
@@ -69,25 +63,18 @@ def test_the_last_rounds_and_the_largest_classes_are_listed():
     assert "Of 5 more classes there are fewer. All classes and rounds are in metrics.json" in text
 
 
-def test_votes_are_drawn():
-    log = log_of_experts()
-    log.votes.append(votes())
+def test_votes_are_drawn_and_experts_of_several_trainings_are_named():
+    log = log_of_experts(1, "experts 1")
+    log.votes.append(votes(1, "experts 1"))
     (view,) = _votes_views(log)
     assert view["title"] == "Votes of the experts of round 1"
     assert "6 held-out labels" in view["caption"]
     assert "With the vote of no expert: 1; of several: 1." in view["caption"]
     assert "4 of 6 on the diagonal" in view["svg"]
-
-
-def test_experts_of_several_trainings_are_named():
-    log = log_of_experts(1, "experts 1")
     log.rounds += log_of_experts(1, "experts 2").rounds
-    log.votes += [votes(1, "experts 1"), votes(2, "experts 2")]
+    log.votes.append(votes(2, "experts 2"))
     assert [view["network"] for view in _by_class_views(log)] == ["experts 1", "experts 2"]
-    assert [view["title"][-12:] for view in _votes_views(log)] == [
-        "1, experts 1",
-        "2, experts 2",
-    ]
+    assert [view["title"][-12:] for view in _votes_views(log)] == ["1, experts 1", "2, experts 2"]
     page = page_of(fit_result(training=log))
     ids = Page(page).ids
     assert len(set(ids)) == len(ids)
@@ -99,5 +86,3 @@ def test_without_experts_nothing_of_them_is_shown():
     log.add_round("network", 1, n_accepted=3)
     view = _training_view(log)
     assert view["by_class"] == view["votes"] == []
-    assert "Pseudo-labels by class" not in words(page_of(fit_result(training=log)))
-    assert log.to_dict() == {"epochs": [], "rounds": log.rounds}

@@ -1,13 +1,9 @@
-"""The report of an evaluation names mistakes, and compares with what the fit expected."""
-
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
 from fewlabel.evaluate import estimate_accuracy
 from fewlabel.model import Model
-from fewlabel.report.evaluation import render_evaluation
+from fewlabel.report.evaluation import _render_evaluation
 from fewlabel.report.scored import Scored
 
 from .examples import ONE, SEVERAL, images, scored, words
@@ -18,7 +14,7 @@ def evaluation_page(task=ONE, one=None, pictures=None, classes=None, expected=No
     names = tuple(classes or (f"class {k}" for k in range(one.proba.shape[1])))
     meta = {} if expected is None else {"estimate": expected.to_dict()}
     pictures = (pictures or images()).subset(range(len(one.y)))
-    return render_evaluation(
+    return _render_evaluation(
         Model(task, None, None, task.calibration(), names, range(len(names)), meta),
         pictures,
         one,

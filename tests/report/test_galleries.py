@@ -1,7 +1,3 @@
-"""Galleries show the images worth a look, with what is known of each."""
-
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -18,7 +14,7 @@ from fewlabel.report.galleries import (
 )
 from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
 
-from .examples import SEVERAL, TASKS, fit_result, images, scored
+from .examples import TASKS, fit_result, images, scored
 
 
 def pixels(side=28, channels=1):
@@ -49,9 +45,8 @@ def test_the_galleries_of_a_fit(task):
     assert wrong[missed].all()
     given = task.texts(result.labels.y[missed], result.classes)
     shown = found["Labeled images that were predicted otherwise"]
-    assert [p["label"] for p in shown] == [
-        t.replace("|", " | ").strip(" |") or "none" for t in given
-    ]
+    words = [t.replace("|", " | ").strip(" |") or "none" for t in given]
+    assert [p["label"] for p in shown] == words
     assert shown[0]["note"].startswith("predicted: ")
     assert not set(missed) & set(rows["Labeled images"])
     least = rows["Least confident"]
@@ -105,4 +100,3 @@ def test_pseudo_labels_of_some_rounds_say_what_changed():
     history = dataclasses.replace(history, accepted=[sure])
     (gallery,) = _accepted_galleries(history, images(40), ["no"] * 40)
     assert "30 images, half of them at least 99 % sure, all at least 57 %." in gallery["caption"]
-    assert SEVERAL in TASKS

@@ -1,7 +1,3 @@
-"""The map: class names where the classes are, size that does not grow with the points."""
-
-from __future__ import annotations
-
 import base64
 import io
 import re
@@ -74,7 +70,8 @@ def test_points_and_stars_are_drawn_in_their_colors():
     assert black.sum() > 100
 
 
-def test_size_does_not_grow_with_the_points():
+def test_size_does_not_grow_with_the_points_nor_the_colors_with_the_classes():
+    assert _class_color(3) == _class_color(23) != _class_color(4)
     xy, predictions = clusters(10, n_each=400)
     assert len(draw_map(xy, predictions, [str(k) for k in range(10)])) < 200_000
 
@@ -84,8 +81,3 @@ def test_one_place_and_only_labeled_or_none(labeled):
     svg = draw_map(np.zeros((5, 2)), np.zeros(5, int), ["a", "b"], np.full(5, labeled))
     assert f"{5 if labeled else 0} labeled ones as stars" in svg
     assert "a" in placed(svg)
-
-
-def test_twenty_colors_then_again():
-    assert len(set(PALETTE)) == 20
-    assert _class_color(3) == _class_color(23) != _class_color(4)

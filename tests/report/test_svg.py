@@ -1,16 +1,12 @@
-"""Drawings that stand inside a page: its colours, unique identifiers, nothing from outside."""
-
-from __future__ import annotations
-
 import re
 import threading
 import xml.etree.ElementTree as ET
 
 import matplotlib
-import numpy as np
 
-from fewlabel.explain.texts import _printable
 from fewlabel.report.svg import ACCENT, HALO, INK, VARIABLES, _draw
+
+from .examples import texts
 
 
 def paint(figure):
@@ -24,15 +20,11 @@ def drawing(name="one"):
     return _draw(paint, width=300, height=200, name=name, alt="a <line>")
 
 
-def test_every_color_of_a_figure_has_one_of_the_page():
+def test_text_stays_text_and_every_color_has_one_of_the_page():
     colors = set(re.findall(r"(?:fill|stroke): (#\w+)", drawing()))
     assert {ACCENT, INK} <= colors <= VARIABLES.keys() | {"#1f77b4"}  # that of matplotlib's points
-
-
-def test_text_stays_text():
     root = ET.fromstring(drawing())
-    texts = [element.text for element in root.iter("text")]
-    assert "<b> $x$ 日本" in texts
+    assert "<b> $x$ 日本" in texts(drawing())
     assert any(element.get("class") == HALO for element in root.iter("g"))
     assert root.get("aria-label") == "a <line>"
 
@@ -54,29 +46,12 @@ def test_nothing_from_outside_and_no_date():
     assert 'href="data:image/png;base64,' in svg
 
 
-def test_settings_of_the_process_are_left_alone():
-    before = dict(matplotlib.rcParams)
-    drawing()
-    assert dict(matplotlib.rcParams) == before
-
-
-def test_threads_draw_the_same():
-    results = []
+def test_threads_draw_the_same_and_settings_of_the_process_are_left_alone():
+    results, before = [], dict(matplotlib.rcParams)
     threads = [threading.Thread(target=lambda: results.append(drawing())) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert results == [drawing()] * 2
-
-
-def test_printable():
-    assert _printable("a\x00b\udcffc\td") == "a\ufffdb\ufffdc d"
-    assert _printable(3) == "3"
-    long = "x" * 50 + "y" * 50
-    for limit in (2, 9, 10, 99):
-        assert len(_printable(long, limit=limit)) == limit
-    assert _printable(long, limit=100) == long
-    rng = np.random.default_rng(0)
-    text = "".join(map(chr, rng.integers(0, 0x11000, 2000)))
-    _printable(text).encode("utf-8")
+    assert dict(matplotlib.rcParams) == before

@@ -1,7 +1,3 @@
-"""The training section says what the log says, and stays small and legible."""
-
-from __future__ import annotations
-
 import re
 import xml.etree.ElementTree as ET
 
@@ -9,6 +5,7 @@ import numpy as np
 import pytest
 
 from fewlabel.report.training import (
+    _KINDS,
     _MAX_LINES,
     _MAX_ROWS,
     _curves_figure,
@@ -17,18 +14,14 @@ from fewlabel.report.training import (
 )
 from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
 
-from .examples import Page, fit_result, page_of, words
-
-pytestmark = pytest.mark.usefixtures("only_training_figures")
+from .examples import Page, fit_result, page_of, texts, words
 
 
 def log_of(n_networks=2, n_epochs=4, **figures) -> TrainingHistory:
     log = TrainingHistory()
     for k in range(n_networks):
-        log.add_history(
-            f"network {k + 1}",
-            [{"loss": 1 / (i + 1), **figures} for i in range(n_epochs)],
-        )
+        epochs = [{"loss": 1 / (i + 1), **figures} for i in range(n_epochs)]
+        log.add_history(f"network {k + 1}", epochs)
     return log
 
 
@@ -36,26 +29,10 @@ def titles(log) -> list[str]:
     return [chart["title"] for chart in _training_view(log)["charts"]]
 
 
-def n_points(chart) -> list[int]:
-    """Count the points of the line of each network."""
-    paths = [(e.get("style", ""), e.get("d")) for e in ET.fromstring(chart["svg"]).iter("path")]
-    return [
-        len(re.findall("[ML]", d))
-        for _, color in chart["legend"]
-        for style, d in paths
-        if f"stroke: {color}" in style
-    ]
-
-
 def test_a_loss_in_two_parts_is_drawn_in_two_charts():
     assert titles(log_of()) == ["Loss"]
     both = log_of(labeled_loss=0.5, unlabeled_loss=0.2, accepted=0.4, accepted_precision=0.9)
-    assert titles(both) == [
-        "Loss on labeled images",
-        "Loss on unlabeled images",
-        "Pseudo-labels accepted",
-        "How many of them are right",
-    ]
+    assert titles(both) == [_KINDS[key][0] for key in list(_KINDS)[1:5]]
     mixed = log_of(1)
     mixed.add_history("other", [{"loss": 1.0, "labeled_loss": 0.7}] * 3)
     view = _training_view(mixed)
@@ -73,9 +50,7 @@ def test_nothing_is_shown_of_nothing():
     page = page_of(fit_result(training=TrainingHistory()))
     assert page == page_of(fit_result())
     assert "How the networks were trained" not in page
-
-
-def test_a_loss_that_is_no_number_breaks_the_line():
+    # A value that is no number breaks the line.
     values = [1.0, 0.5, float("nan"), float("inf"), 0.3]
     log = TrainingHistory()
     log.add_history("network 1", [{"loss": value} for value in values])
@@ -95,13 +70,11 @@ def test_lines_of_many_epochs_are_means_and_keep_their_course():
     assert "mean of up to 5 epochs" in chart["caption"]
     assert [name for name, _ in chart["legend"]] == [f"network {k + 1}" for k in range(10)]
     assert len({color for _, color in chart["legend"]}) == 10
-    counts = n_points(chart)
-    assert len(counts) == 10
-    assert max(counts) <= 100
+    lines = [element.get("d") for element in ET.fromstring(chart["svg"]).iter("path")]
+    assert max(len(re.findall("[ML]", line)) for line in lines) == 100
     assert len(chart["svg"]) < 60_000
 
-
-def test_the_last_of_too_many_networks_are_drawn():
+    # The last ones are drawn where there are too many.
     (chart,) = _training_view(log_of(_MAX_LINES + 3))["charts"]
     assert f"The last {_MAX_LINES} of {_MAX_LINES + 3} networks" in chart["caption"]
     assert chart["legend"][0][0] == "network 4"
@@ -117,23 +90,19 @@ def test_odd_courses_are_drawn_too(values, share):
 
 
 def test_a_loss_that_falls_far_is_drawn_by_its_logarithm():
-    texts = {
-        last: {e.text for e in ET.fromstring(svg).iter("text")}
-        for last in (0.5, 0.001)
-        for svg in [_curves_figure({"a": [(1, 1.0), (2, last)]}, title="Loss", across="epoch")]
-    }
-    assert {"0.001", "0.01", "0.1", "1"} <= texts[0.001]
-    assert not {"0.001", "0.01"} & texts[0.5]
+    far, near = (
+        set(texts(_curves_figure({"a": [(1, 1.0), (2, last)]}, title="Loss", across="epoch")))
+        for last in (0.001, 0.5)
+    )
+    assert {"0.001", "0.01", "0.1", "1"} <= far
+    assert not {"0.001", "0.01"} & near
 
 
 def rounds_log() -> TrainingHistory:
-    log = TrainingHistory()
-    log.add_round(
-        "network", 1, n_accepted=600, n_new=600, mean_confidence=0.91, accuracy=0.9, seconds=61.0
-    )
-    log.add_round(
-        "network", 2, n_accepted=1200, n_new=640, n_revoked=40, mean_confidence=None, accuracy=0.93
-    )
+    log, known = TrainingHistory(), {"mean_confidence": 0.91, "accuracy": 0.9, "seconds": 61.0}
+    log.add_round("network", 1, n_accepted=600, n_new=600, **known)
+    known = {"mean_confidence": None, "accuracy": 0.93}
+    log.add_round("network", 2, n_accepted=1200, n_new=640, n_revoked=40, **known)
     return log
 
 

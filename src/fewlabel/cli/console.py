@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 import typer
 
@@ -58,12 +58,13 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "" if value is None else f"{value:.{digits}%}"
 
 
-def interval_cells(estimate: Mapping[str, Any]) -> tuple[str, str]:
+def interval_cells(found: Mapping[str, Any]) -> tuple[str, str]:
     """Return an accuracy and its interval, such as ``"91.2%"`` and ``"84.0% to 95.4%"``."""
-    return (
-        percent(estimate["value"]) or "unknown",
-        f"{percent(estimate['low'])} to {percent(estimate['high'])}",
-    )
+    # What an evaluation measured, or what a fit estimated.
+    measured = ("accuracy", "accuracy_low", "accuracy_high")
+    keys = measured if "accuracy" in found else ("value", "low", "high")
+    value, low, high = (percent(found[key]) for key in keys)
+    return value or "unknown", f"{low} to {high}"
 
 
 def scores_text(found: Mapping[str, Any]) -> str:
@@ -130,14 +131,7 @@ def warnings_as_lines() -> Iterator[None]:
     """Show each Python warning once, as one line ``warning: …`` on stderr."""
     shown: set[str] = set()
 
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
+    def show(message: Warning | str, *_: object, **__: object) -> None:
         text = one_line(str(message))
         if text not in shown:
             shown.add(text)

@@ -86,9 +86,8 @@ def _print(found: dict[str, Any]) -> None:
     ]
     show_table(("", "", ""), steps)
     say()
-    measured = {end: test[f"accuracy_{end}"] for end in ("low", "high")}
     rows = [
-        ("with the unlabeled images", *interval_cells({"value": test["accuracy"], **measured})),
+        ("with the unlabeled images", *interval_cells(test)),
         ("supervised baseline, without them", percent(found["supervised_accuracy"]), ""),
         (f"expected from the {n_labeled} labels", *interval_cells(fit["estimate"])),
     ]

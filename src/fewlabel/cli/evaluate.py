@@ -78,8 +78,7 @@ def evaluate(
 
 
 def _print(found: dict[str, Any]) -> None:
-    measured = {end: found[f"accuracy_{end}"] for end in ("low", "high")}
-    rows = [(found["metric"], *interval_cells({"value": found["accuracy"], **measured}))]
+    rows = [(found["metric"], *interval_cells(found))]
     if found["n_trained_on"] and found["unseen"]:
         rows.append(("on images not trained on", *interval_cells(found["unseen"])))
     if found["expected"] is not None:

@@ -15,7 +15,7 @@ from fewlabel.report.quality import _confusion_view, _coverage_view, _reliabilit
 from fewlabel.report.scored import Scored
 
 
-def render_evaluation(
+def _render_evaluation(
     model: Model,
     images: ImageSet,
     scored: Scored,
@@ -25,30 +25,7 @@ def render_evaluation(
     command: str,
     created: str,
 ) -> str:
-    """Render the report of an evaluation.
-
-    Parameters
-    ----------
-    model : Model
-        The model.
-    images : ImageSet
-        Labeled images.
-    scored : Scored
-        Their labels, and what the model predicts for them.
-    seconds : mapping of str to float
-        Time of each stage.
-    warnings : sequence of str
-        What the reader must know.
-    command : str
-        The command that evaluates again.
-    created : str
-        Time in ISO form.
-
-    Returns
-    -------
-    str
-        A whole HTML page, as from `fewlabel.report.page.render_report`.
-    """
+    """Render the report of an evaluation, a page as that of a fit."""
     confusion = _confusion_view(scored, model.classes)
     galleries, mistakes = _evaluation_galleries(scored, images, model.classes)
     measured = estimate_accuracy(scored.correct, is_random_sample=True)

@@ -40,7 +40,7 @@ _MEASURES = {
 }
 
 
-def render_report(
+def _render_report(
     result: FitResult,
     images: ImageSet,
     *,
@@ -49,29 +49,11 @@ def render_report(
     n_explained: int | None = 0,
     progress: Progress | None = None,
 ) -> str:
-    """Render the report of a fit.
+    """Render the report of a fit: a whole HTML page, which can be encoded as UTF-8.
 
-    Parameters
-    ----------
-    result : FitResult
-        The outcome of the fit.
-    images : ImageSet
-        The images.
-    command : str
-        The command that makes the run again.
-    created : str
-        Time in ISO form.
-    n_explained : int or None
-        How many predictions to explain; each takes from a second to some ten. None explains a
-        few where that takes seconds.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
-
-    Returns
-    -------
-    str
-        A whole HTML page: images and charts inside, no script, nothing loaded from elsewhere;
-        it can be encoded as UTF-8. The same inputs give the same page.
+    Images and charts are inside, there is no script, and nothing is loaded from elsewhere. The
+    same inputs give the same page. ``n_explained`` is how many predictions to explain; None
+    explains a few where that takes seconds.
     """
     task, labels, classes = result.task, result.labels, result.classes
     scored = Scored(task, labels.training_y[result.tested], result.tested_proba)

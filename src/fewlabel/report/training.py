@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,58 +28,39 @@ _LOG_FROM = 30.0  # a loss that falls to less than this part is drawn on a logar
 Point = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """A quantity that is known of epochs or rounds, and how it is shown."""
-
-    key: str
-    title: str
-    caption: str
-    share: bool = False
-
-
-_EPOCH_KINDS = (
-    _Kind(
-        "loss",
+# What is known of epochs or rounds: the title of its chart, and how to read it.
+_KINDS = {
+    "loss": (
         "Loss",
         "How far the network is from its labels and pseudo-labels. It should fall and level off.",
     ),
-    _Kind(
-        "labeled_loss",
+    "labeled_loss": (
         "Loss on labeled images",
         "How far the network is from the given labels; near 0 it has memorized them.",
     ),
-    _Kind(
-        "unlabeled_loss",
+    "unlabeled_loss": (
         "Loss on unlabeled images",
         "How far it is from its pseudo-labels. It may rise while more of them are accepted.",
     ),
-    _Kind(
-        "accepted",
+    "accepted": (
         "Pseudo-labels accepted",
         "Share of the unlabeled images whose pseudo-label is trained on.",
-        share=True,
     ),
-    _Kind(
-        "precision",
+    "precision": (
         "How many of them are right",
         "Share of the accepted pseudo-labels that is right. The truth was given for this curve "
         "alone, not for the training.",
-        share=True,
     ),
-    _Kind(
-        "validation_accuracy",
+    "validation_accuracy": (
         "Accuracy while training",
         "Share that is right of labels that this network does not learn from.",
-        share=True,
     ),
-)
-_HELD_OUT = _Kind(
-    "accuracy",
-    "Accuracy by round",
-    "Share that is right of the held-out labels, after each round.",
-    share=True,
-)
+    "accuracy": (
+        "Accuracy by round",
+        "Share that is right of the held-out labels, after each round.",
+    ),
+}
+_FRACTIONS = ("accepted", "precision", "validation_accuracy", "accuracy")
 _COLUMNS = (
     ("n_accepted", "accepted", "count"),
     ("n_rejected", "rejected", "count"),
@@ -97,13 +77,13 @@ def _training_view(history: TrainingHistory | None) -> View | None:
     """Draw the training of networks, and list its rounds; None where nothing is known."""
     if history is None:
         return None
-    charts = [chart for kind in _EPOCH_KINDS if (chart := _epoch_chart(history, kind))]
-    by_round = _round_chart(history)
+    charts = [_epoch_chart(history, key) for key in _KINDS if key != "accuracy"]
+    charts = [chart for chart in (*charts, _round_chart(history)) if chart]
     rounds = _rounds_view(history)
-    if not charts and by_round is None and rounds is None:
+    if not charts and rounds is None:
         return None
     return {
-        "charts": charts + ([by_round] if by_round else []),
+        "charts": charts,
         "rounds": rounds,
         "by_class": _by_class_views(history),
         "votes": _votes_views(history),
@@ -172,33 +152,34 @@ def _curves_figure(
     return _draw(paint, height=260, name=name, alt=alt)
 
 
-def _epoch_chart(history: TrainingHistory, kind: _Kind) -> View | None:
+def _epoch_chart(history: TrainingHistory, key: str) -> View | None:
     """Draw one quantity by epoch, if it is known of any network."""
     lines: dict[str, list[Point]] = {}
     # Where the loss is known in two parts, their sum says nothing more.
     split = {r["network"] for r in history.epochs if _finite(r.get("labeled_loss")) is not None}
     for record in history.epochs:
-        if kind.key in record and not (kind.key == "loss" and record["network"] in split):
-            value = _finite(record[kind.key])
+        if key in record and not (key == "loss" and record["network"] in split):
+            # What is not finite breaks the line, where leaving it out would hide it.
+            value = _finite(record[key])
             point = (float(record["epoch"]), math.nan if value is None else value)
             lines.setdefault(record["network"], []).append(point)
-    return _chart(lines, kind, "epoch")
+    return _chart(lines, key, "epoch")
 
 
 def _round_chart(history: TrainingHistory) -> View | None:
     """Draw the accuracy on held-out labels by round, where there is more than one."""
     lines: dict[str, list[Point]] = {}
     for record in history.rounds:
-        value = _finite(record.get(_HELD_OUT.key))
+        value = _finite(record.get("accuracy"))
         if value is not None:
             lines.setdefault(record["network"], []).append((float(record["round"]), value))
     lines = {network: sorted(points) for network, points in lines.items()}
     if len({x for points in lines.values() for x, _ in points}) < 2:
         return None
-    return _chart(lines, _HELD_OUT, "round")
+    return _chart(lines, "accuracy", "round")
 
 
-def _chart(lines: dict[str, list[Point]], kind: _Kind, across: str) -> View | None:
+def _chart(lines: dict[str, list[Point]], key: str, across: str) -> View | None:
     known = {
         network: points
         for network, points in lines.items()
@@ -206,7 +187,7 @@ def _chart(lines: dict[str, list[Point]], kind: _Kind, across: str) -> View | No
     }
     if not known:
         return None
-    caption = kind.caption
+    title, caption = _KINDS[key]
     shown = dict(list(known.items())[-_MAX_LINES:])
     if len(shown) < len(known):
         caption += f" The last {len(shown)} of {len(known)} networks are drawn."
@@ -214,11 +195,11 @@ def _chart(lines: dict[str, list[Point]], kind: _Kind, across: str) -> View | No
     if longest > _MAX_POINTS:
         caption += f" Each point is the mean of up to {math.ceil(longest / _MAX_POINTS)} epochs."
     svg = _curves_figure(
-        shown, title=kind.title, across=across, share=kind.share, name=f"curve-{kind.key}"
+        shown, title=title, across=across, share=key in _FRACTIONS, name=f"curve-{key}"
     )
     legend = [(_printable(name, limit=40), color) for name, color in _legend(list(shown))]
     return {
-        "title": kind.title,
+        "title": title,
         "caption": caption,
         "svg": svg,
         "legend": legend if len(legend) > 1 else [],

@@ -22,9 +22,8 @@ from fewlabel.pipeline import (
     select_images,
 )
 
-POOLED = ("grocery",)
-"""Data sets whose published splits are pooled, a stratified quarter being held out."""
-
+# Data sets whose published splits are pooled, a stratified quarter being held out.
+_POOLED = ("grocery",)
 _HELD_OUT = 0.25
 
 
@@ -33,14 +32,9 @@ def run_bench(
     *,
     n_labeled: int,
     selection: str = "representatives",
-    method: str = "auto",
-    seed: int = 0,
     n_images: int | None = None,
-    features: str = "auto",
-    weights: str | None = None,
-    device: str = "auto",
-    time_budget: float | None = None,
     progress: Progress | None = None,
+    **settings: Any,
 ) -> dict[str, Any]:
     """Choose labels, look them up, fit, and measure on the test images.
 
@@ -55,37 +49,28 @@ def run_bench(
         How many training images to label.
     selection : {"representatives", "medoids", "typiclust", "random"}
         How these are chosen.
-    method : str
-        How to learn; see `fewlabel.pipeline.FitSettings`.
-    seed : int
-        Seed of every random choice.
     n_images : int, optional
         Use only so many training images, drawn at random.
-    features : str
-        Which features; see `fewlabel.pipeline.FitSettings`.
-    weights : str, optional
-        A ``.safetensors`` file for a network.
-    device : {"auto", "cpu", "cuda", "mps"}
-        Where a network runs.
-    time_budget : float, optional
-        Seconds that the fit may take; see `fewlabel.pipeline.FitSettings`.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
+    **settings : Any
+        How to learn; see `fewlabel.pipeline.FitSettings`.
 
     Returns
     -------
     dict
         ``dataset, n_labeled, selection, method, seed, accuracy, supervised_accuracy, seconds,
         peak_rss_mb, version``, ``main_accuracy`` (without networks) and, for the curious,
-        ``n_images, n_test, chosen, n_networks, rounds, estimate,
-        features``. Accuracies are shares of right predictions on the test images.
+        ``n_images, n_test, chosen, n_networks, rounds, estimate, features``. Accuracies are
+        shares of right predictions on the test images.
 
     Raises
     ------
     UsageError
         If there are fewer training images than labels.
     """
-    start = time.perf_counter()
+    start, wanted = time.perf_counter(), FitSettings(**settings)
+    seed = wanted.seed
     train, test = _split(dataset, seed)
     if n_images is not None and n_images < len(train):
         rows = np.sort(as_generator(seed).choice(len(train), size=n_images, replace=False))
@@ -97,7 +82,12 @@ def run_bench(
     truth = labels_from_truth(train)
     begin = time.perf_counter()
     prepared = extract_features(
-        train, features=features, weights=weights, seed=seed, device=device, progress=progress
+        train,
+        features=wanted.features,
+        weights=wanted.weights,
+        seed=seed,
+        device=wanted.device,
+        progress=progress,
     )
     seconds = {"features": time.perf_counter() - begin}
     chosen = select_images(
@@ -106,16 +96,8 @@ def run_bench(
     seconds["select"] = chosen.seconds["select"]
     y = np.full(len(train), -1, dtype=np.int64)
     y[chosen.indices] = truth.y[chosen.indices]
-    settings = FitSettings(
-        method=method,
-        features=features,
-        weights=weights,
-        seed=seed,
-        device=device,
-        time_budget=time_budget,
-    )
     labels = Labels(y, truth.classes, _purposes(chosen.indices, selection, len(train)))
-    result = fit_images(train, labels, settings, prepared=prepared, progress=progress)
+    result = fit_images(train, labels, wanted, prepared=prepared, progress=progress)
     seconds |= {stage: result.seconds[stage] for stage in ("fit", "networks")}
     begin = time.perf_counter()
     scores = _score(result, prepared, test, truth.classes, progress)
@@ -131,7 +113,7 @@ def run_bench(
         "dataset": dataset,
         "n_labeled": n_labeled,
         "selection": selection,
-        "method": method,
+        "method": wanted.method,
         "seed": seed,
         **scores,
         "seconds": {stage: round(value, 2) for stage, value in seconds.items()},
@@ -143,7 +125,7 @@ def run_bench(
         "chosen": result.method,
         "n_networks": result.n_networks,
         "rounds": rounds,
-        "time_budget": time_budget,
+        "time_budget": wanted.time_budget,
         "chosen_settings": result.chosen_settings,
         "estimate": result.estimate.to_dict(),
         "features": prepared.extractor.name,
@@ -151,7 +133,7 @@ def run_bench(
 
 
 def _split(dataset: str, seed: int) -> tuple[ImageSet, ImageSet]:
-    if dataset not in POOLED:
+    if dataset not in _POOLED:
         return load_benchmark(dataset, "train"), load_benchmark(dataset, "test")
     images = load_benchmark(dataset, None)
     y = labels_from_truth(images).y

@@ -98,7 +98,7 @@ def save_run(
     StorageError
         If the disk is full or cannot be written to.
     """
-    from fewlabel.report.page import render_report
+    from fewlabel.report.page import _render_report
 
     out = Path(out)
     with atomic_folder(out, force=force) as folder:
@@ -124,7 +124,7 @@ def save_run(
         summary |= result.summary()
         summary["training"] = None if result.training is None else result.training.to_dict()
         (folder / "metrics.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
-        html = render_report(
+        html = _render_report(
             result,
             images,
             command=command,
@@ -172,7 +172,7 @@ def evaluate_run(
     LabelError
         If no image is labeled, or the classes are not those of the model.
     """
-    from fewlabel.report.evaluation import render_evaluation
+    from fewlabel.report.evaluation import _render_evaluation
 
     if tuple(labels.classes) != tuple(run.classes):
         raise LabelError(
@@ -191,7 +191,7 @@ def evaluate_run(
     prediction = run.predict(labeled, progress=progress)
     scored = Scored(run.task, labels.y[rows], prediction.proba)
     metrics = _measure(scored, run.classes) | _unseen(scored, run, labeled)
-    html = render_evaluation(
+    html = _render_evaluation(
         run,
         labeled,
         scored,
