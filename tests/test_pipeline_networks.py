@@ -12,7 +12,7 @@ from fewlabel.nets import NetworkClassifier
 from fewlabel.pipeline import fit_images
 from fewlabel.runs.folder import save_run
 from fewlabel.runs.model import load_run
-from fewlabel.semisupervised import network_budget
+from fewlabel.semisupervised import network_problem
 from fewlabel.semisupervised.network_inputs import NetworkSettings, pool_copies
 from fewlabel.semisupervised.one_vs_rest import load_experts
 
@@ -100,7 +100,7 @@ def test_too_few_labels_or_too_little_time_are_given_as_the_reason(example, monk
     assert any("45 labels are too few" in text for text in result.warnings)
     slow = replace(QUICK, n_steps=400)
     monkeypatch.setattr(NetworkSettings, "for_features", lambda extractor, device: slow)
-    monkeypatch.setattr(network_budget, "_seconds_per_step", lambda *rest: 60.0)
+    monkeypatch.setattr(network_problem, "_seconds_per_step", lambda *rest: 60.0)
     result = example.fit(time_budget=3_000.0)
     assert any("they need more time. Give --time" in text for text in result.warnings)
     assert not result.n_networks

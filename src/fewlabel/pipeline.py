@@ -181,7 +181,7 @@ def _problem(
         device=settings.device,
         checkpoints=settings.checkpoint,
         progress=progress,
-        shared={"class_names": tuple(labels.classes[column] for column in columns.tolist())},
+        class_names=tuple(labels.classes[column] for column in columns.tolist()),
     )
     return columns, problem
 

@@ -7,8 +7,8 @@ from sklearn.base import BaseEstimator
 from fewlabel.data.task import MultiLabel, SingleLabel
 from fewlabel.semisupervised.acceptance import AcceptanceRule
 from fewlabel.semisupervised.checkpoints import Checkpoints
-from fewlabel.semisupervised.models import _Models, _Training
-from fewlabel.semisupervised.rounds import _best_round, _Track, run_rounds
+from fewlabel.semisupervised.models import _Models, _ModelTrack, _Training
+from fewlabel.semisupervised.rounds import _best_round, run_rounds
 
 PROBA = np.array([[0.9, 0.1], [0.15, 0.85], [0.6, 0.4], [0.3, 0.7]])
 Y = np.array([0, 1, 0, 1, -1, -1, -1, -1])
@@ -29,7 +29,7 @@ class Played(BaseEstimator):
         return self.proba
 
 
-class PlayedTrack(_Track):
+class PlayedTrack(_ModelTrack):
     """Rounds whose predictions, for the rows held out and for the pool, are written down."""
 
     def __init__(self, plays, held=(2, 3), threshold=0.8):
@@ -115,9 +115,9 @@ def test_of_rounds_as_accurate_within_the_error_the_least_loss_is_kept():
     # One more is right, and many are nearly wrong.
     sure[0] = sure[0, ::-1]
     timid[::2] = np.where(np.eye(2)[y[::2]] > 0, 0.51, 0.49)
-    assert _best_round(SingleLabel(), y, [timid, sure], 1.0) == 1
+    assert _best_round(SingleLabel(), y, [timid, sure], 1.0, "loss") == 1
     # Without that margin the more accurate one is.
-    assert _best_round(SingleLabel(), y, [timid, sure], 0.0) == 0
-    assert _best_round(SingleLabel(), y, [sure, sure], 1.0) == 0
+    assert _best_round(SingleLabel(), y, [timid, sure], 0.0, "earlier") == 0
+    assert _best_round(SingleLabel(), y, [sure, sure], 1.0, "loss") == 0
     several = MultiLabel()
-    assert _best_round(several, np.eye(2, dtype=int)[y], [1 - timid, timid], 1.0) == 1
+    assert _best_round(several, np.eye(2, dtype=int)[y], [1 - timid, timid], 1.0, "loss") == 1

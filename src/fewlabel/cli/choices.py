@@ -58,11 +58,20 @@ def _declared_methods() -> Rows:
     """Read names and summaries in the source: to import the methods takes seconds, for torch."""
     rows: Rows = []
     for package in ("graph", "semisupervised"):
-        for file in sorted(Path(fewlabel.__file__).with_name(package).glob("*.py")):
+        for file in _in_order(Path(fewlabel.__file__).with_name(package)):
             text = file.read_text("utf-8")
             classes = ast.parse(text).body if "@register" in text else []
             rows += [_declared(c) for c in classes if isinstance(c, ast.ClassDef) and _enters(c)]
     return rows
+
+
+def _in_order(folder: Path) -> list[Path]:
+    """Return the modules of a package, those that it imports in this order, and so registers."""
+    nodes = ast.parse((folder / "__init__.py").read_text("utf-8")).body
+    modules = [str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)]
+    names = [module.rpartition(".")[2] for module in modules]
+    order = {name: place for place, name in reversed(list(enumerate(names)))}
+    return sorted(folder.glob("*.py"), key=lambda file: (order.get(file.stem, -1), file.stem))
 
 
 def _enters(definition: ast.ClassDef) -> bool:

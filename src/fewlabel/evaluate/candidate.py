@@ -50,6 +50,10 @@ class Problem:
         Folder that a candidate that trains for long may resume from.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
+    class_names : tuple of str
+        Names of the K classes; empty where they are not known.
+    asked : bool
+        Whether the candidate was asked for by its name, so that it is fitted though time is short.
     shared : dict
         What several candidates need and one of them has computed, see `once`.
     """
@@ -67,6 +71,8 @@ class Problem:
     time_left: Callable[[], float] = field(default_factory=lambda: lambda: math.inf)
     checkpoints: Path | None = None
     progress: Callable[[str, int, int], None] | None = None
+    class_names: tuple[str, ...] = ()
+    asked: bool = False
     shared: dict[Hashable, Any] = field(default_factory=dict)
 
     def once(self, key: Hashable, compute: Callable[[], Made]) -> Made:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fewlabel.compute import as_generator
 from fewlabel.data.task import MultiLabel, Task, task_of
 from fewlabel.errors import UsageError
+from fewlabel.params import check_parameters, integer
 from fewlabel.semisupervised.models import _predict_classes
 
 
@@ -27,8 +31,54 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _model_name = "estimator_"
+    _parameter_constraints = {
+        "max_rounds": [integer(0)],
+        "checkpoint": [str, Path, None],
+        "progress": [callable, None],
+        "random_state": ["random_state"],
+    }
     classes_: np.ndarray
     task_: Task
+
+    @abstractmethod
+    def fit(self, X: Any, y: Any, *, groups: Any = None) -> Self:
+        """Train on labeled and unlabeled rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), or uint8 images of shape (n, H, W) or (n, H, W, C)
+            All rows or images.
+        y : array-like of shape (n,) or (n, K)
+            Labels, -1 is unlabeled. Or a table: 1 present, 0 absent, -1 unknown.
+        groups : array-like of shape (n,), optional
+            The same number for exact duplicates, which are then held out together.
+
+        Returns
+        -------
+        estimator
+            Itself.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range, or too little is labeled.
+        TrainingError
+            If a loss is no longer a number.
+        """
+
+    def _begin(
+        self, X: Any, y: Any, model: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.random.Generator, int]:
+        """Check parameters and data; return rows, codes of the labels, and what is random."""
+        check_parameters(self)
+        X, self.task_, self.classes_, codes = _check_inputs(self, X, y, model)
+        rng = as_generator(self.random_state)
+        return X, codes, rng, int(rng.integers(2**31))
+
+    def _settings(self, *left_out: str) -> dict[str, Any]:
+        """Return the parameters that decide what is trained in a round."""
+        left_out = ("checkpoint", "progress", "max_rounds", *left_out)
+        return {k: v for k, v in self.get_params(deep=False).items() if k not in left_out}
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict probabilities.

@@ -14,15 +14,20 @@ from fewlabel.compute import as_generator, pick_device
 from fewlabel.data.targets import one_hot
 from fewlabel.data.task import SingleLabel
 from fewlabel.errors import UsageError
+from fewlabel.evaluate import register
 from fewlabel.nets.augment import Augmentation, decide_flip, make_augmentation
 from fewlabel.nets.batches import TrainingSet
 from fewlabel.nets.loop import Progress
 from fewlabel.nets.settings import TrainSettings
 from fewlabel.nets.trained_network import TrainedNetwork
 from fewlabel.params import check_parameters, choice, integer, number
+from fewlabel.semisupervised.acceptance import PseudoLabels
 from fewlabel.semisupervised.accepted_precision import _PseudoLabelCallback
 from fewlabel.semisupervised.consistency_rules import METHODS, _sharpen
 from fewlabel.semisupervised.consistency_trainer import _ConsistencySettings, _ConsistencyTrainer
+from fewlabel.semisupervised.network_problem import NetworkProblem
+from fewlabel.semisupervised.network_training import Trained, TrainingInputs
+from fewlabel.semisupervised.networks import NetworkCandidate
 
 _WHO = "ConsistencyTraining"
 _PROPAGATED_TEMPERATURE = 0.5
@@ -285,6 +290,38 @@ class ConsistencyTraining(TrainedNetwork):
         if self.alignment == "labels":
             counts = np.bincount(codes, minlength=len(counts)).astype(float)
         return torch.from_numpy((counts / counts.sum()).astype(np.float32))
+
+
+@register
+class Consistent(NetworkCandidate):
+    """One network that must name an image alike however it is changed."""
+
+    name = "consistency"
+    summary = "One network that must predict the same for changed images (SoftMatch)"
+    tasks = (SingleLabel(),)
+
+    def suits(self, problem: NetworkProblem) -> bool:
+        """Return whether networks are trained from scratch."""
+        return not problem.has_backbone
+
+    def train(self, inputs: TrainingInputs, pseudo: PseudoLabels) -> Trained:
+        """Train by SoftMatch, starting from propagated labels."""
+        settings = inputs.settings
+        network = ConsistencyTraining(
+            settings.architecture,
+            n_steps=settings.n_steps,
+            steps_per_epoch=min(100, settings.n_steps),
+            # Each labeled image in a step comes with four that are not.
+            batch_size=max(2, settings.batch_size // 5),
+            flip=settings.flip,
+            device=settings.device,
+            checkpoint=inputs.problem.store.file(inputs.name),
+            progress=inputs.progress,
+            random_state=inputs.seed,
+        )
+        return inputs.trained(
+            network, lambda: network.fit(inputs.pixels, inputs.y, propagated=inputs.proba)
+        )
 
 
 class _Watch:

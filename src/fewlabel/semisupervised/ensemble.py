@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fewlabel.data.task import Task
+from fewlabel.errors import UsageError
 from fewlabel.semisupervised.acceptance import PseudoLabels
 
 AUTO = "auto"
@@ -75,6 +77,20 @@ def _choose_thresholds(
             absent = 1 - _least_score(1 - score, truth, (1 - precision) * truth.mean())
             negative[label] = np.clip(absent, *_NEGATIVE)
     return Thresholds(positive, negative)
+
+
+def _given_threshold(who: str, name: str, value: Any, automatic: np.ndarray) -> np.ndarray:
+    """Return the threshold that was given for each label, or the automatic one."""
+    if isinstance(value, str):
+        return automatic
+    numbers = np.asarray(value, dtype=np.float64)
+    fine = numbers.ndim == 0 or numbers.shape == automatic.shape
+    if not fine or not ((numbers > 0) & (numbers < 1)).all():
+        raise UsageError(
+            f"The '{name}' parameter of {who} must be 'auto', or numbers in (0, 1), one number a "
+            f"label or one for all. Got {value!r} instead."
+        )
+    return np.broadcast_to(numbers, automatic.shape)
 
 
 def _accept_agreed(

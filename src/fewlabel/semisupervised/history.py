@@ -153,19 +153,36 @@ class TrainingHistory:
             known.pop("epoch", None)
             self.epochs.append({"network": network, "epoch": number} | known)
 
-    def add_round(self, network: str, number: int, **values: Any) -> None:
+    def add_round(self, network: str, round: int, **values: Any) -> None:
         """Add what a round did.
 
         Parameters
         ----------
         network : str
             Name of the training.
-        number : int
+        round : int
             Number of the round.
         **values
             Whatever is known; see ``rounds``.
         """
-        self.rounds.append({"network": network, "round": number} | values)
+        self.rounds.append({"network": network, "round": round} | values)
+
+    def add_accepted(
+        self, network: str, round: int, entries: tuple[np.ndarray, np.ndarray, np.ndarray]
+    ) -> None:
+        """Add the pseudo-labels that a round trained on, if there are any.
+
+        Parameters
+        ----------
+        network : str
+            Name of the training.
+        round : int
+            Number of the round.
+        entries : tuple of three ndarrays of shape (m,)
+            Rows, codes and confidence, see `AcceptedLabels`.
+        """
+        if len(entries[0]):
+            self.accepted.append(AcceptedLabels(network, round, *entries))
 
     def measure_precision(self, truth: np.ndarray) -> None:
         """Enter the precision of the accepted pseudo-labels, where the truth is known later.

@@ -1,8 +1,9 @@
-"""Models that rounds train in turn, each once, and what each predicts for all rows."""
+"""Models that the rounds of estimators train in turn, each once, and what each predicts."""
 
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from fewlabel.data.task import Task
 from fewlabel.errors import ModelFormatError
+from fewlabel.semisupervised.acceptance import PseudoLabels
 from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.rounds import _Track
 
 Progress = Callable[[str, int, int], None]
 
@@ -120,6 +124,36 @@ class _Models:
             return None if bundle is None else (None, bundle.arrays["proba"])
         found = self.checkpoints.get_model(name, self._templates[name])
         return None if found is None else (found[0], found[1]["proba"])
+
+
+class _ModelTrack(_Track):
+    """Rounds of which each trains one model that predicts all rows."""
+
+    def __init__(self, task: Task, y: np.ndarray, held: np.ndarray, models: _Models) -> None:
+        super().__init__(task, y, held, len(models.classes))
+        self.models = models
+        self.proba = np.empty((0, self.n_classes), dtype=np.float32)
+
+    @abstractmethod
+    def training(self, number: int, pseudo: PseudoLabels) -> _Training:
+        """Return what a round trains, and on what."""
+
+    def train(self, number: int, pseudo: PseudoLabels) -> None:
+        self.proba = self.models.fit(self.training(number, pseudo))
+
+    def held_proba(self) -> np.ndarray:
+        return self.proba[self.held]
+
+    def sample(
+        self, labeled: np.ndarray, pseudo: PseudoLabels, weight: float
+    ) -> dict[str, np.ndarray]:
+        """Return labeled and pseudo-labeled rows as a `_Training` takes them."""
+        return {
+            "rows": np.concatenate([labeled, pseudo.rows]),
+            "targets": np.concatenate([self.targets[labeled], pseudo.targets]),
+            "mask": np.concatenate([self.known[labeled], pseudo.mask]),
+            "weights": np.concatenate([np.ones(len(labeled)), np.full(len(pseudo.rows), weight)]),
+        }
 
 
 def _predict_classes(

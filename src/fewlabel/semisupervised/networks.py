@@ -7,31 +7,24 @@ joined with them, its embeddings give the graph better neighbors.
 
 from __future__ import annotations
 
-import copy
-import time
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import choose_candidate
 from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
 from fewlabel.evaluate.registry import REGISTRY
 from fewlabel.features.joined import JoinedFeatures
 from fewlabel.graph.classifier import FewLabelClassifier
-from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
+from fewlabel.semisupervised.acceptance import PseudoLabels
+from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
-from fewlabel.semisupervised.network_budget import (
-    _held,
-    _pixels,
-    _settings,
-    _store,
-    _wanted_settings,
-    _why_no_time,
-)
-from fewlabel.semisupervised.network_inputs import Trained, TrainingInputs, pool_copies
+from fewlabel.semisupervised.network_inputs import pool_copies
+from fewlabel.semisupervised.network_problem import NetworkProblem
+from fewlabel.semisupervised.network_training import Trained, TrainingInputs
+from fewlabel.semisupervised.rounds import TRAINED, Preference, Round, _Track, run_rounds
 
 MIN_LABELS = 50
 """With fewer labels, a part that is large enough to choose by leaves too few to train on."""
@@ -42,86 +35,6 @@ TRIAL_FRACTION = 0.6
 _MAX_MORE = 2
 
 
-@dataclass(eq=False)
-class _State:
-    """The networks so far, and the classifier on the features joined with theirs."""
-
-    trained: list[Trained]
-    records: list[dict[str, Any]]
-    held_proba: list[np.ndarray]
-    extractor: JoinedFeatures
-    rows: np.ndarray
-    classifier: FewLabelClassifier
-
-
-@dataclass(eq=False, kw_only=True)
-class NetworkFitted(Fitted):
-    """Networks that have learned: a graph on the features joined with their embeddings.
-
-    Attributes
-    ----------
-    state : object
-        The networks, and the classifier on the joined rows.
-    """
-
-    state: Any
-
-    @property
-    def classifier(self) -> FewLabelClassifier:
-        """The graph on the joined rows."""
-        classifier: FewLabelClassifier = self.state.classifier
-        return classifier
-
-    @property
-    def rows(self) -> np.ndarray:
-        """Joined rows of all images."""
-        rows: np.ndarray = self.state.rows
-        return rows
-
-    @property
-    def n_networks(self) -> int:
-        """Networks that were trained one after the other."""
-        return len(self.state.trained)
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        """What each of them was trained on, and how good it was."""
-        records: list[dict[str, Any]] = self.state.records
-        return records
-
-    @property
-    def seconds(self) -> list[float]:
-        """Time of each of them."""
-        return [float(record["seconds"]) for record in self.records]
-
-    def predict_proba(self, rows: np.ndarray) -> np.ndarray:
-        """Return uncalibrated probabilities of new images.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (m, d)
-            What ``extractor`` gave for them.
-
-        Returns
-        -------
-        ndarray of shape (m, K)
-            Probabilities, float64.
-        """
-        return self.classifier.fitted_.predict_proba(rows)
-
-    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what predicting needs.
-
-        Returns
-        -------
-        arrays : dict of str to ndarray
-            Arrays.
-        meta : dict
-            JSON types.
-        """
-        return self.classifier.fitted_.to_state()
-
-
 class NetworkCandidate(Candidate):
     """A method that trains networks.
 
@@ -129,6 +42,10 @@ class NetworkCandidate(Candidate):
     ----------
     max_rounds : int
         Networks that are tested on held-out labels, at most.
+    patience : int or None
+        Rounds that do no better on them after which to stop.
+    n_se, prefer : float, str
+        Which round is kept, see `fewlabel.semisupervised.rounds.run_rounds`.
     retrains : bool
         Whether one more network must be trained with all labels behind those.
     joins_all : bool
@@ -138,16 +55,20 @@ class NetworkCandidate(Candidate):
     """
 
     max_rounds: ClassVar[int] = 1
+    patience: ClassVar[int | None] = None
+    # Later networks have seen more, and the held-out labels are few.
+    n_se: ClassVar[float] = 1.0
+    prefer: ClassVar[Preference] = "later"
     retrains: ClassVar[bool] = False
     joins_all: ClassVar[bool] = True
     needs_backbone: ClassVar[bool] = False
 
-    def suits(self, problem: Problem) -> bool:
+    def suits(self, problem: NetworkProblem) -> bool:
         """Return whether ``auto`` tries it.
 
         Parameters
         ----------
-        problem : Problem
+        problem : NetworkProblem
             What there is to learn.
 
         Returns
@@ -157,96 +78,82 @@ class NetworkCandidate(Candidate):
         """
         return True
 
+    def accept(self, inputs: TrainingInputs) -> PseudoLabels | None:
+        """Return the pseudo-labels of a round.
+
+        Parameters
+        ----------
+        inputs : TrainingInputs
+            Images, labels, what the graph propagates, and the networks so far.
+
+        Returns
+        -------
+        PseudoLabels or None
+            None, by default, where there are none: where there might be some and are not, or one
+            class has swallowed them, the rounds end.
+        """
+        return None
+
     @abstractmethod
-    def train(self, inputs: TrainingInputs) -> Trained:
+    def train(self, inputs: TrainingInputs, pseudo: PseudoLabels) -> Trained:
         """Train the network of a round.
 
         Parameters
         ----------
         inputs : TrainingInputs
-            Images, labels, and what the graph propagates.
+            As for `accept`.
+        pseudo : PseudoLabels
+            What that has accepted; no rows where it gave None.
 
         Returns
         -------
         Trained
-            The network and what it was trained on.
+            The network.
         """
 
     def why_not(self, problem: Problem) -> str:
-        """Return why no network can be trained.
-
-        Parameters
-        ----------
-        problem : Problem
-            What there is to learn.
-
-        Returns
-        -------
-        str
-            One sentence with the next step; empty where it can.
-        """
-        if self.needs_backbone and _wanted_settings(problem).backbone is None:
+        """Return why no network can be trained, with the next step; empty where it can."""
+        networks = NetworkProblem.of(problem)
+        if self.needs_backbone and not networks.has_backbone:
             raise UsageError(
                 f"The method {self.name} needs a pretrained network: name one with --backbone, "
                 "such as --backbone mobilenetv2_100."
             )
         n_labeled = len(problem.task.labeled(problem.y))
-        if n_labeled < MIN_LABELS or _held(problem) is None:
+        if n_labeled < MIN_LABELS or networks.held is None:
             return (
                 f"Networks were not tried: {n_labeled} labels are too few to hold out at least a "
                 f"fifth, and 20, that decide whether they help; label {MIN_LABELS} images or more."
             )
-        return _why_no_time(problem)
+        return networks.why_no_time
 
     def fit(self, problem: Problem) -> NetworkFitted:
-        """Train networks without the held-out labels, and test each round on them.
+        """Train networks without the held-out labels, and keep the round that predicts them best.
 
-        Parameters
-        ----------
-        problem : Problem
-            What there is to learn; ``problem.shared["main"]`` are the candidates on the features.
-
-        Returns
-        -------
-        NetworkFitted
-            The best round. Its networks have not seen the held-out labels, the graph has them.
+        Its networks have not seen the held-out labels, the graph has them.
         """
-        held = _held(problem)
-        assert held is not None
-        end = problem.once("network seconds", problem.time_left) * (1 - TRIAL_FRACTION)
-        y = problem.task.without(problem.y, held)
-        proba = _classify(problem, problem.rows, y).propagated_
-        state: _State | None = None
-        for _ in range(self.max_rounds):
-            state = self._next(problem, y, state, proba, held)
-            proba = state.classifier.propagated_
-            if problem.time_left() - state.records[-1]["seconds"] < end:
-                break
-        assert state is not None
-        best = _best_round(problem, state, held)
-        kept = self._join(problem, state.trained[:best], problem.y)
-        kept.records, kept.held_proba = state.records[:best], state.held_proba[:best]
-        return self._fitted(problem, kept, held)
+        networks = NetworkProblem.of(problem)
+        assert networks.held is not None
+        track = _NetworkTrack(self, networks, networks.held)
+        end = networks.seconds * (1 - TRIAL_FRACTION)
+        chosen = run_rounds(
+            [track],
+            first=1,
+            max_rounds=self.max_rounds,
+            patience=self.patience,
+            # Another round takes about as long as this one.
+            stop=lambda: networks.time_left() - track.rounds[-1].seconds < end,
+            n_se=self.n_se,
+            prefer=self.prefer,
+        )
+        return track.with_all_labels(chosen.best).fitted(networks.held, chosen.proba)
 
     @classmethod
     def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Fitted:
-        """Return a saved candidate: on its extractor's rows it is one of the graph.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            From `NetworkFitted.to_state`.
-        meta : dict
-            From `NetworkFitted.to_state`.
-
-        Returns
-        -------
-        Fitted
-            Of which ``predict_proba`` may be used.
-        """
+        """Return a saved candidate: on its extractor's rows it is one of the graph."""
         return REGISTRY[meta["method"]].from_state(arrays, meta)
 
-    def finish(self, problem: Problem, fitted: Fitted) -> NetworkFitted:
+    def finish(self, fitted: NetworkFitted) -> NetworkFitted:
         """Go on behind the tested rounds with all labels, where there is time.
 
         The networks that were trained without the held-out labels stay: what they see is as
@@ -254,133 +161,184 @@ class NetworkCandidate(Candidate):
 
         Parameters
         ----------
-        problem : Problem
-            What there is to learn.
-        fitted : Fitted
+        fitted : NetworkFitted
             From `fit`.
 
         Returns
         -------
         NetworkFitted
-            Further networks; what was said of the held-out labels stays.
+            Further networks; what was found on the held-out labels stays.
         """
-        assert isinstance(fitted, NetworkFitted)
-        state, n_more = fitted.state, int(self.retrains)
-        most = _MAX_MORE if self.joins_all and not self.retrains else n_more
-        for number in range(most):
-            if number >= n_more and problem.time_left() < state.records[-1]["seconds"]:
+        track, n_more = fitted.track, int(self.retrains)
+        for number in range(_MAX_MORE if self.joins_all and not self.retrains else n_more):
+            if number >= n_more and track.problem.time_left() < track.rounds[-1].seconds:
                 break
-            state = self._next(problem, problem.y, state, state.classifier.propagated_, None)
-        return self._fitted(problem, state, fitted.tested)
+            track.run(len(track.trained) + 1)
+        return track.fitted(fitted.tested, fitted.oof_proba)
 
-    def _next(
+
+class _NetworkTrack(_Track):
+    """Networks trained in turn, and the graph on the features joined with their embeddings."""
+
+    def __init__(
         self,
-        problem: Problem,
-        y: np.ndarray,
-        before: _State | None,
-        proba: np.ndarray,
-        held: np.ndarray | None,
-    ) -> _State:
-        """Train one more network, join its embeddings and test the graph on the held-out labels."""
-        begin = time.perf_counter()
-        trained = [] if before is None else before.trained
-        inputs = self._inputs(problem, y, trained, proba, is_test=held is not None)
-        latest = self.train(inputs)
-        state = self._join(problem, [*trained, latest], y)
-        figures, (_, _, confidence) = latest.rounds[-1]
-        record = {key: value for key, value in figures.items() if key != "kept"}
-        record |= {
-            "round": inputs.number,
-            "mean_confidence": float(confidence.mean()) if len(confidence) else None,
-        }
-        tests = [] if before is None else before.held_proba
-        if held is not None:
-            found = state.classifier.proba_[held]
-            tests = [*tests, found]
-            record["accuracy"] = float(problem.task.correct(problem.y[held], found).mean())
-        record["seconds"] = time.perf_counter() - begin
-        state.records = [*([] if before is None else before.records), record]
-        state.held_proba = tests
-        return state
+        candidate: NetworkCandidate,
+        problem: NetworkProblem,
+        held: np.ndarray,
+        trained: list[Trained] | None = None,
+    ) -> None:
+        super().__init__(problem.task, problem.y, held, problem.n_classes)
+        # The graph reaches held-out images like all that are unlabeled.
+        self.pool = np.setdiff1d(np.arange(len(self.y)), self.labeled)
+        self.candidate, self.problem = candidate, problem
+        self.trained = trained or []
+        self.n_left = 0
+        self._join()
 
-    def _inputs(
-        self,
-        problem: Problem,
-        y: np.ndarray,
-        trained: list[Trained],
-        proba: np.ndarray,
-        *,
-        is_test: bool,
-    ) -> TrainingInputs:
-        number = len(trained) + 1
-        name = f"{self.name}-{number}" + ("-tested" if is_test else "")
-        return TrainingInputs(
-            name=name,
-            method=self.name,
-            number=number,
-            problem=problem,
-            settings=_settings(problem),
-            pixels=_pixels(problem),
-            y=pool_copies(y, problem.groups, problem.task),
-            proba=proba,
-            networks=[each.network for each in trained],
-            # A copy: rounds that are not kept leave no trace.
-            ledger=copy.deepcopy(trained[-1].ledger) if trained else PseudoLabelLedger(),
-            checkpoints=_store(problem),
-        )
+    def accept(self, number: int) -> PseudoLabels | None:
+        found = self.candidate.accept(self._inputs())
+        # There must be a network to test, and later one with all labels: as it is, without them.
+        is_needed = not self.trained or not len(self.held)
+        if found is not None and is_needed and self._outcome(found) != TRAINED:
+            return None
+        return found
 
-    def _join(self, problem: Problem, trained: list[Trained], y: np.ndarray) -> _State:
-        networks = [each.network for each in trained]
-        extractor = JoinedFeatures(problem.extractor, networks if self.joins_all else networks[-1:])
-        rows = extractor.join(problem.rows, problem.images, progress=problem.progress)
-        return _State(trained, [], [], extractor, rows, _classify(problem, rows, y))
+    def train(self, number: int, pseudo: PseudoLabels) -> None:
+        self.trained.append(self.candidate.train(self._inputs(), pseudo))
+        self._join()
 
-    def _fitted(self, problem: Problem, state: _State, held: np.ndarray) -> NetworkFitted:
+    def held_proba(self) -> np.ndarray:
+        return self.classifier.proba_[self.held]
+
+    def with_all_labels(self, n_rounds: int) -> _NetworkTrack:
+        """Return the track behind some rounds, with all labels for the graph and what follows."""
+        track = _NetworkTrack(self.candidate, self.problem, self.held[:0], self.trained[:n_rounds])
+        track.rounds, track.accepted = self.rounds[:n_rounds], self.accepted[: n_rounds + 1]
+        track._ledger = track.ledger(n_rounds)
+        track.n_left = len(self.trained) - n_rounds
+        return track
+
+    def fitted(self, tested: np.ndarray, oof_proba: np.ndarray) -> NetworkFitted:
+        """Return the networks so far as what the candidate has learned."""
         return NetworkFitted(
-            name=self.name,
-            proba=state.classifier.proba_,
-            tested=held,
-            oof_proba=state.held_proba[-1],
-            extractor=state.extractor,
-            ledger=state.trained[-1].ledger,
-            history=_history(problem, self.name, state),
-            settings=state.classifier.settings_,
-            notes=tuple(note for each in state.trained for note in each.notes),
-            state=state,
+            name=self.candidate.name,
+            proba=self.classifier.proba_,
+            tested=tested,
+            oof_proba=oof_proba,
+            extractor=self.extractor,
+            ledger=self._whole_ledger(),
+            history=_history(self),
+            settings=self.classifier.settings_,
+            notes=tuple(note for each in self.trained for note in each.notes),
+            track=self,
         )
 
+    def _whole_ledger(self) -> PseudoLabelLedger:
+        own = self.trained[-1].ledger
+        return self.ledger(len(self.trained)) if own is None else own
 
-def _classify(problem: Problem, rows: np.ndarray, y: np.ndarray) -> FewLabelClassifier:
+    def _inputs(self) -> TrainingInputs:
+        method, number = self.candidate.name, len(self.trained) + 1
+        return TrainingInputs(
+            name=f"{method}-{number}" + ("-tested" if len(self.held) else ""),
+            method=method,
+            number=number,
+            problem=self.problem,
+            # What is held out must not stay in the training as a copy.
+            y=pool_copies(self.train_y, self.problem.groups, self.task),
+            proba=self.classifier.propagated_,
+            networks=[each.network for each in self.trained],
+            n_left=self.n_left,
+        )
+
+    def _join(self) -> None:
+        """Fit the graph on the features joined with the embeddings of the networks."""
+        problem = self.problem
+        networks = [each.network for each in self.trained]
+        self.extractor, self.rows = problem.extractor, problem.rows
+        if networks:
+            joined = networks if self.candidate.joins_all else networks[-1:]
+            extractor = JoinedFeatures(problem.extractor, joined)
+            self.rows = extractor.join(problem.rows, problem.images, progress=problem.progress)
+            self.extractor = extractor
+        self.classifier = _classify(problem, self.rows, self.train_y)
+
+    def _record(self, number: int, pseudo: PseudoLabels, outcome: str, start: float) -> None:
+        super()._record(number, pseudo, outcome, start)
+        inner = self.trained[-1].rounds if outcome == TRAINED else []
+        if inner:
+            # Rounds of its own: what the last of them accepted is what the network knows.
+            whole = self.rounds[-1]
+            self.rounds[-1] = replace(
+                inner[-1], round=number, accuracy=whole.accuracy, seconds=whole.seconds
+            )
+
+
+@dataclass(eq=False, kw_only=True)
+class NetworkFitted(Fitted):
+    """Networks that have learned: a graph on the features joined with their embeddings.
+
+    Attributes
+    ----------
+    track : object
+        The networks, and the classifier on the joined rows.
+    """
+
+    track: _NetworkTrack
+
+    @property
+    def classifier(self) -> FewLabelClassifier:
+        """The graph on the joined rows."""
+        return self.track.classifier
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Joined rows of all images."""
+        return self.track.rows
+
+    @property
+    def n_networks(self) -> int:
+        """Networks that were trained one after the other."""
+        return len(self.track.trained)
+
+    @property
+    def rounds(self) -> list[Round]:
+        """What each of them was trained on, and how good it was."""
+        return self.track.rounds
+
+    def predict_proba(self, rows: np.ndarray) -> np.ndarray:
+        """Return uncalibrated probabilities of rows that ``extractor`` gave."""
+        return self.classifier.fitted_.predict_proba(rows)
+
+    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what predicting needs, as arrays and JSON types."""
+        return self.classifier.fitted_.to_state()
+
+
+def _classify(problem: NetworkProblem, rows: np.ndarray, y: np.ndarray) -> FewLabelClassifier:
     """Fit the main classifier's own choice on given rows, so that nothing is chosen again."""
-    main: Fitted = problem.shared["main"].kept
+    main = problem.main
     method = main.name if main.name in ("graph", "blend") else "graph"
     alphas = (float(main.settings["alpha"]),)
     classifier = FewLabelClassifier(method=method, alphas=alphas, random_state=problem.seed)
     return classifier.fit(rows, y, groups=problem.groups)
 
 
-def _best_round(problem: Problem, state: _State, held: np.ndarray) -> int:
-    """Prefer later rounds: they have seen more, and the held-out labels are few."""
-    by_round = {str(number): proba for number, proba in enumerate(state.held_proba, start=1)}
-    prefer = list(by_round)[::-1]
-    return int(choose_candidate(problem.task, problem.y[held], by_round, prefer=prefer).name)
-
-
-def _history(problem: Problem, name: str, state: _State) -> TrainingHistory:
+def _history(track: _NetworkTrack) -> TrainingHistory:
     """Return curves and rounds of the networks."""
-    history = TrainingHistory(classes=problem.shared.get("class_names", ()))
-    for record, trained in zip(state.records, state.trained, strict=True):
-        each = f"{name} {record['round']}"
+    history, name = TrainingHistory(classes=track.problem.class_names), track.candidate.name
+    for number, trained in enumerate(track.trained, start=1):
+        each = f"{name} {number}"
         history.add_history(each, trained.network.history_)
-        # Rounds within a training are numbered anew in each.
-        inner = len(trained.rounds) > 1
-        label = each if inner and len(state.trained) > 1 else name
-        for figures, (rows, codes, confidence) in trained.rounds:
-            values = figures if inner else figures | record
-            number = values["round"]
-            history.add_round(label, number, **{k: v for k, v in values.items() if k != "round"})
-            if len(rows):
-                history.accepted.append(AcceptedLabels(label, number, rows, codes, confidence))
         if trained.votes is not None:
             history.votes.append(trained.votes)
+        # Rounds within a training are numbered anew in each.
+        label = each if len(track.trained) > 1 else name
+        for record in trained.rounds:
+            history.add_round(label, **record.to_dict(), kept=record.round in trained.kept)
+        for record, entries in zip(trained.rounds, trained.accepted, strict=False):
+            history.add_accepted(label, record.round, entries)
+        if not trained.rounds:
+            history.add_round(name, **track.rounds[number - 1].to_dict())
+            history.add_accepted(name, number, track.accepted[number].entries())
     return history

@@ -10,17 +10,16 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from fewlabel.compute import as_generator
+from fewlabel.data.task import SingleLabel
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.evaluate import LabelFolds, label_folds
+from fewlabel.evaluate import LabelFolds, label_folds, register
 from fewlabel.nets import FineTuning, Network, NetworkClassifier
 from fewlabel.nets.state import network_from_state, network_to_state
-from fewlabel.params import check_parameters, choice, integer, number
+from fewlabel.params import choice, integer, number
 from fewlabel.persist import load_bundle
 from fewlabel.semisupervised.acceptance import AGREEMENTS, AgreementRule, PseudoLabels
 from fewlabel.semisupervised.base import (
     SemiSupervisedClassifier,
-    _check_inputs,
     _check_rows,
     _check_takes,
     _check_two_classes,
@@ -34,9 +33,13 @@ from fewlabel.semisupervised.binary_heads import (
     _make_experts,
 )
 from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.history import ExpertVotes
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
-from fewlabel.semisupervised.models import _Models, _Training
-from fewlabel.semisupervised.rounds import COLLAPSED, NOTHING, Round, _notes, _Track, run_rounds
+from fewlabel.semisupervised.models import _Models, _ModelTrack, _Training
+from fewlabel.semisupervised.network_problem import NetworkProblem
+from fewlabel.semisupervised.network_training import Trained, TrainingInputs
+from fewlabel.semisupervised.networks import NetworkCandidate
+from fewlabel.semisupervised.rounds import TRAINED, Round, _notes, run_rounds
 
 Multiclass = NetworkClassifier | FineTuning
 
@@ -156,7 +159,7 @@ class BinaryExperts(SemiSupervisedClassifier):
     """
 
     _model_name = "multiclass_"
-    _parameter_constraints = {
+    _parameter_constraints = SemiSupervisedClassifier._parameter_constraints | {
         "agreement": [choice(AGREEMENTS)],
         "threshold": [_OPEN],
         "margin": [_OPEN],
@@ -166,12 +169,8 @@ class BinaryExperts(SemiSupervisedClassifier):
         "pseudo_weight": [number(0, 1, closed="right")],
         "labeled_fraction": [_OPEN],
         "retrain_steps": [integer(1)],
-        "max_rounds": [integer(0)],
         "patience": [integer(1)],
         "n_folds": [integer(0, _OF_FOLDS)],
-        "checkpoint": [str, Path, None],
-        "progress": [callable, None],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -213,39 +212,13 @@ class BinaryExperts(SemiSupervisedClassifier):
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, *, classes: Any = None) -> BinaryExperts:
-        """Train on labeled and unlabeled rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d), or uint8 images of shape (n, H, W) or (n, H, W, C)
-            All rows or images.
-        y : array-like of shape (n,)
-            Labels; -1 is unlabeled.
-        classes : array-like, optional
-            Classes that there must be a label of.
-
-        Returns
-        -------
-        BinaryExperts
-            Itself.
-
-        Raises
-        ------
-        UsageError
-            If a parameter is out of range, or a class has no label.
-        TrainingError
-            If a loss is no longer a number.
-        """
-        check_parameters(self)
+    def fit(self, X: Any, y: Any, *, groups: Any = None) -> BinaryExperts:
+        """Train the network and its experts in rounds, then once more with all labels."""
         template = self._template(X)
-        X, self.task_, self.classes_, y = _check_inputs(self, X, y, template)
+        X, y, rng, seed = self._begin(X, y, template)
         _check_takes(self.task_, [template], _WHO)
         _check_two_classes(self.classes_, _WHO)
-        _check_classes(self.classes_, classes)
-        rng = as_generator(self.random_state)
-        seed = int(rng.integers(2**31))
-        self.folds_: LabelFolds = label_folds(self.task_, y, None, _OF_FOLDS, rng)
+        self.folds_: LabelFolds = label_folds(self.task_, y, groups, _OF_FOLDS, rng)
         unseen = self.folds_.labeled[self.folds_.unseen]
         held = [np.setdiff1d(rows, unseen) for _, rows in self.folds_.folds[: self.n_folds]]
         tracks = [
@@ -260,7 +233,7 @@ class BinaryExperts(SemiSupervisedClassifier):
         if len(self.classes_) == 2:
             self.notes_.insert(0, _TWO_CLASSES)
         self.ledger_: PseudoLabelLedger = tracks[0].ledger(chosen.best)
-        self.accepted_ = [_classes_of(pseudo) for pseudo in tracks[0].accepted]
+        self.accepted_ = [pseudo.entries() for pseudo in tracks[0].accepted]
         kept = tracks[0].experts.get(chosen.best)
         self.experts_: Network | None = None if kept is None else kept[0]
         self.scale_: _HeadScale | None = None if kept is None else kept[1]
@@ -344,7 +317,7 @@ class BinaryExperts(SemiSupervisedClassifier):
         self.confusion_ = table / np.maximum(counts, 1)[:, None]
 
 
-class _ExpertTrack(_Track):
+class _ExpertTrack(_ModelTrack):
     """Experts are made of the network, agree, and the network is trained further."""
 
     def __init__(
@@ -395,9 +368,7 @@ class _ExpertTrack(_Track):
         return self.models.last
 
     def _last_trained(self, number: int) -> int:
-        return max(
-            k for k in range(number + 1) if self.rounds[k].outcome not in (NOTHING, COLLAPSED)
-        )
+        return max(k for k in range(number + 1) if self.rounds[k].outcome == TRAINED)
 
     def _training(
         self, name: str, labeled: np.ndarray, pseudo: PseudoLabels, former: Multiclass | None
@@ -438,6 +409,43 @@ class _ExpertTrack(_Track):
         return experts, scale
 
 
+@register
+class ExpertTaught(NetworkCandidate):
+    """Binary experts pseudo-label what they agree on."""
+
+    name = "experts"
+    summary = "Binary experts, one a class, that vote on pseudo-labels"
+    tasks = (SingleLabel(),)
+
+    def suits(self, problem: NetworkProblem) -> bool:
+        """Return False: it is tried where it is asked for."""
+        return False
+
+    def train(self, inputs: TrainingInputs, pseudo: PseudoLabels) -> Trained:
+        """Run the rounds of the experts."""
+        n_labeled, third = int((inputs.y >= 0).sum()), inputs.settings.n_steps // 3
+        model = BinaryExperts(
+            inputs.settings.network(n_labeled, min_steps=third, n_epochs=1),
+            retrain_steps=third,
+            checkpoint=inputs.folder,
+            progress=inputs.progress,
+            random_state=inputs.seed,
+        ).fit(inputs.pixels, inputs.y)
+        votes = None
+        if len(model.val_codes_):
+            number = max(model.n_rounds_, 1)
+            votes = ExpertVotes(self.name, number, model.val_codes_, model.val_votes_)
+        return Trained(
+            model.multiclass_,
+            rounds=model.rounds_,
+            kept=set(range(model.n_rounds_ + 1)),
+            accepted=model.accepted_,
+            ledger=model.ledger_,
+            votes=votes,
+            notes=model.notes_,
+        )
+
+
 def load_experts(folder: str | Path) -> tuple[Network, _HeadScale]:
     """Read the experts of a round.
 
@@ -472,19 +480,3 @@ def _restore(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> tuple[Netwo
     network, _ = network_from_state(arrays, meta["network"], torch.device("cpu"))
     numbers = meta["scale"]
     return network, _HeadScale(np.array(numbers["log_odds"]), numbers["slope"], numbers["offset"])
-
-
-def _classes_of(pseudo: PseudoLabels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rows, codes, confidence = pseudo.entries()
-    return rows, codes, confidence
-
-
-def _check_classes(found: np.ndarray, wanted: Any) -> None:
-    if wanted is None:
-        return
-    missing = [str(name) for name in np.asarray(wanted).tolist() if name not in found.tolist()]
-    if missing:
-        raise UsageError(
-            f"No row is labeled {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}: an "
-            "expert needs at least one label of its class."
-        )

@@ -1,16 +1,16 @@
 """Rounds: accept pseudo-labels, train on them, predict, and all of it again.
 
-Self-training, binary experts and teacher and student differ in what they accept and in what they
-train on: that is a `_Track`. All else is the same loop.
+Methods differ in what they accept, in what they train and on what: that is a `_Track`. All else is
+the same loop, for estimators and for the networks of a search.
 """
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from fewlabel.data.task import Task
 from fewlabel.evaluate import choose_candidate
 from fewlabel.semisupervised.acceptance import PseudoLabels, _has_collapsed
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
-from fewlabel.semisupervised.models import _Models, _Training
+
+Preference = Literal["earlier", "later", "loss"]
 
 TRAINED, NOTHING, COLLAPSED = "trained", "nothing accepted", "collapsed"
 
@@ -72,45 +73,48 @@ class Round:
 class _Track(ABC):
     """The rounds of one method on one set of labels: what is accepted, and what is trained."""
 
-    def __init__(self, task: Task, y: np.ndarray, held: np.ndarray, models: _Models) -> None:
-        self.task, self.models = task, models
-        self.y, self.held = y, held
+    def __init__(self, task: Task, y: np.ndarray, held: np.ndarray, n_classes: int) -> None:
+        self.task, self.y, self.held, self.n_classes = task, y, held, n_classes
         self.train_y = task.without(y, held)
         self.labeled = task.labeled(self.train_y)
+        # Held-out rows get no pseudo-labels: they would count as unlabeled, and are not.
         self.pool = np.setdiff1d(np.arange(len(y)), task.labeled(y))
-        self.n_classes = len(models.classes)
-        present, known = task.evidence(y, self.n_classes)
-        self.targets, self.known = present, known
-        counts = present[self.labeled].sum(axis=0)
+        self.targets, self.known = task.evidence(y, n_classes)
+        counts = self.targets[self.labeled].sum(axis=0)
         self.shares = counts / counts.sum() if counts.any() else counts
         none = np.empty(0, dtype=np.int64)
-        self.accepted = [PseudoLabels._of_classes(none, none, np.empty(0), self.n_classes)]
-        self.proba = np.empty((0, self.n_classes), dtype=np.float32)
+        self.accepted = [PseudoLabels._of_classes(none, none, np.empty(0), n_classes)]
         self.rounds: list[Round] = []
         self._ledger = PseudoLabelLedger()
 
     @abstractmethod
-    def accept(self, number: int) -> PseudoLabels:
-        """Return the pseudo-labels of a round from 1, chosen among all rows of the pool anew."""
+    def accept(self, number: int) -> PseudoLabels | None:
+        """Return the pseudo-labels of a round from 1, chosen anew among all rows of the pool.
+
+        None if the round trains without any.
+        """
 
     @abstractmethod
-    def training(self, number: int, pseudo: PseudoLabels) -> _Training:
-        """Return what a round trains, and on what."""
+    def train(self, number: int, pseudo: PseudoLabels) -> None:
+        """Train the model of a round."""
+
+    @abstractmethod
+    def held_proba(self) -> np.ndarray:
+        """Return what the rounds so far predict for the held-out rows."""
 
     def figures(self, pseudo: PseudoLabels) -> dict[str, Any]:
         """Return figures of a round that only this method has."""
         return {}
 
-    def sample(
-        self, labeled: np.ndarray, pseudo: PseudoLabels, weight: float
-    ) -> dict[str, np.ndarray]:
-        """Return labeled and pseudo-labeled rows as a `Training` takes them."""
-        return {
-            "rows": np.concatenate([labeled, pseudo.rows]),
-            "targets": np.concatenate([self.targets[labeled], pseudo.targets]),
-            "mask": np.concatenate([self.known[labeled], pseudo.mask]),
-            "weights": np.concatenate([np.ones(len(labeled)), np.full(len(pseudo.rows), weight)]),
-        }
+    def run(self, number: int) -> None:
+        """Run one round; one that is rolled back changes nothing but the records."""
+        start = time.perf_counter()
+        found = self.accept(number) if number else None
+        pseudo = self.accepted[0] if found is None else found
+        outcome = TRAINED if found is None else self._outcome(found)
+        if outcome == TRAINED:
+            self.train(number, pseudo)
+        self._record(number, pseudo, outcome, start)
 
     def ledger(self, number: int) -> PseudoLabelLedger:
         """Return the ledger of the rounds up to one: what later ones assumed is in no model."""
@@ -119,26 +123,23 @@ class _Track(ABC):
             ledger.enter(k, *pseudo.entries())
         return ledger
 
-    def _outcome(self, number: int, pseudo: PseudoLabels) -> str:
-        if number == 0:
-            return TRAINED
+    def _outcome(self, pseudo: PseudoLabels) -> str:
         if not len(pseudo.rows):
             return NOTHING
         return COLLAPSED if _has_collapsed(pseudo.present, self.shares) else TRAINED
 
     def _record(self, number: int, pseudo: PseudoLabels, outcome: str, start: float) -> None:
-        """Enter a round into the ledger and the records; what was rolled back changes nothing."""
+        """Enter a round into the ledger and the records."""
         new = revoked = 0
-        mean = None
+        mean = accuracy = None
         if outcome == TRAINED and number:
             rows, labels, confidence = pseudo.entries()
             new, revoked = self._ledger.enter(number, rows, labels, confidence)
             mean = float(confidence.mean()) if len(confidence) else None
         if number:
             self.accepted.append(pseudo if outcome == TRAINED else self.accepted[-1])
-        accuracy = None
         if len(self.held):
-            correct = self.task.correct(self.y[self.held], self.proba[self.held])
+            correct = self.task.correct(self.y[self.held], self.held_proba())
             accuracy = float(correct.mean())
         self.rounds.append(
             Round(
@@ -167,9 +168,12 @@ class _Outcome:
 def run_rounds(
     tracks: Sequence[_Track],
     *,
+    first: int = 0,
     max_rounds: int,
     patience: int | None = None,
+    stop: Callable[[], bool] | None = None,
     n_se: float = 0.0,
+    prefer: Preference = "earlier",
     leave: Any = (),
 ) -> _Outcome:
     """Run tracks in step, such as folds, until held-out labels gain no more; choose a round.
@@ -178,13 +182,18 @@ def run_rounds(
     ----------
     tracks : sequence of _Track
         Tracks of the same rows, each without its own held-out labels.
+    first : int
+        Number of the first round; 0 trains without pseudo-labels.
     max_rounds : int
-        Most rounds behind the one without pseudo-labels.
+        Number of the last round.
     patience : int, optional
         Rounds that do no better after which to stop; by default none is too many.
+    stop : callable, optional
+        Asked behind each round whether it is to be the last, such as for lack of time.
     n_se : float
-        Rounds within so many standard errors of the most accurate one count as nearly equal, and
-        the one of the least log loss is kept among them.
+        Rounds within so many standard errors of the most accurate one count as nearly equal.
+    prefer : {"earlier", "later", "loss"}
+        Which of those to keep: the earliest, the latest, or that of the least log loss.
     leave : array-like of int
         Held-out rows that no round could predict: they are not counted.
 
@@ -197,41 +206,35 @@ def run_rounds(
     held = np.concatenate([track.held for track in tracks])
     order = np.argsort(held)
     counted = ~np.isin(held[order], leave)
+    scored = y[held[order][counted]]
     by_round: list[np.ndarray] = []
-    best = 0
-    for number in range(max_rounds + 1 if len(tracks[0].pool) else 1):
+    best = first
+    for number in range(first, max_rounds + 1 if len(tracks[0].pool) else first + 1):
         for track in tracks:
-            start = time.perf_counter()
-            pseudo = track.accept(number) if number else track.accepted[0]
-            outcome = track._outcome(number, pseudo)
-            if outcome == TRAINED:
-                track.proba = track.models.fit(track.training(number, pseudo))
-            track._record(number, pseudo, outcome, start)
+            track.run(number)
         if all(track.rounds[-1].outcome != TRAINED for track in tracks):
             break
-        by_round.append(np.concatenate([track.proba[track.held] for track in tracks])[order])
-        if not counted.any():
-            best = number
-            continue
-        scored = y[held[order][counted]]
-        best = _best_round(task, scored, [proba[counted] for proba in by_round], n_se)
+        by_round.append(np.concatenate([track.held_proba() for track in tracks])[order])
+        tests = [proba[counted] for proba in by_round]
+        best = first + _best_round(task, scored, tests, n_se, prefer) if len(scored) else number
         if patience is not None and number - best >= patience:
             break
+        if stop is not None and stop():
+            break
     accuracy = [
-        float(task.correct(y[held[order]], proba)[counted].mean())
-        for proba in by_round
-        if counted.any()
+        float(task.correct(scored, proba[counted]).mean()) for proba in by_round if len(scored)
     ]
-    return _Outcome(best, np.array(accuracy), by_round[best].astype(np.float64))
+    return _Outcome(best, np.array(accuracy), by_round[best - first].astype(np.float64))
 
 
-def _best_round(task: Task, y: np.ndarray, by_round: Sequence[np.ndarray], n_se: float) -> int:
-    """Return the round that predicts held-out labels best; of equally accurate ones the first."""
-    if len(by_round) == 1:
-        return 0
-    named = {str(number): proba for number, proba in enumerate(by_round)}
-    prefer = () if n_se else tuple(named)
-    return int(choose_candidate(task, y, named, prefer=prefer, n_se=n_se).name)
+def _best_round(
+    task: Task, y: np.ndarray, by_round: Sequence[np.ndarray], n_se: float, prefer: Preference
+) -> int:
+    """Return the position of the round that predicts held-out labels best."""
+    names = [str(position) for position in range(len(by_round))]
+    order = {"earlier": names, "later": names[::-1], "loss": []}[prefer]
+    named = dict(zip(names, by_round, strict=True))
+    return int(choose_candidate(task, y, named, prefer=order, n_se=n_se).name)
 
 
 def _notes(rounds: Sequence[Round], best: int, nothing: str) -> list[str]:

@@ -13,8 +13,8 @@ from fewlabel.evaluate import Candidate, Comparison, Fitted, Problem, choose_fit
 from fewlabel.evaluate.registry import REGISTRY, candidate_names, make_candidates
 from fewlabel.graph.candidates import MainFit
 from fewlabel.graph.shared_fit import METHODS as MAIN_METHODS
-from fewlabel.semisupervised import methods as _registers  # noqa: F401
 from fewlabel.semisupervised.history import TrainingHistory
+from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.networks import TRIAL_FRACTION, NetworkCandidate, NetworkFitted
 
 DEFAULT_SECONDS = 1_800.0
@@ -111,28 +111,29 @@ def search(problem: Problem, main: MainFit, method: str, seconds: float) -> Kept
         The best main candidate, or a further one.
     """
     end = time.perf_counter() + seconds
-    problem = replace(problem, time_left=lambda: end - time.perf_counter())
-    problem.shared.update(main=main, asked=method != "auto")
+    problem = replace(problem, time_left=lambda: end - time.perf_counter(), asked=method != "auto")
+    networks = NetworkProblem.of(problem, main.kept)
     kept = Kept(main.comparison, problem.rows)
     tried: list[Fitted] = []
-    for candidate in _wanted(problem, method, seconds, kept.notes):
-        tried.append(candidate.fit(problem))
-    return _choose(problem, kept, tried, asked=method != "auto") if tried else kept
+    for candidate in _wanted(networks, method, seconds, kept.notes):
+        tried.append(candidate.fit(networks))
+    return _choose(networks, kept, tried) if tried else kept
 
 
 def _is_network(name: str) -> bool:
     return issubclass(REGISTRY[name], NetworkCandidate)
 
 
-def _wanted(problem: Problem, method: str, seconds: float, notes: list[str]) -> Iterator[Candidate]:
+def _wanted(
+    problem: NetworkProblem, method: str, seconds: float, notes: list[str]
+) -> Iterator[Candidate]:
     """Yield the candidates to fit beside the main ones, and note why others cannot be."""
-    asked = method != "auto"
-    names = [method] if asked else candidate_names(problem.task)
+    names = [method] if problem.asked else candidate_names(problem.task)
     further = [name for name in names if name not in MAIN_METHODS]
     n_networks, used = 0, 0.0
     for candidate in make_candidates(problem.task, further):
         is_network = isinstance(candidate, NetworkCandidate)
-        if isinstance(candidate, NetworkCandidate) and not asked:
+        if isinstance(candidate, NetworkCandidate) and not problem.asked:
             if seconds < MIN_SECONDS or not candidate.suits(problem) or n_networks == _MAX_TRIALS:
                 continue
             # A round of another method takes about as long as one of the first.
@@ -148,7 +149,7 @@ def _wanted(problem: Problem, method: str, seconds: float, notes: list[str]) -> 
             n_networks, used = n_networks + 1, used + before - problem.time_left()
 
 
-def _choose(problem: Problem, main: Kept, tried: list[Fitted], *, asked: bool) -> Kept:
+def _choose(problem: Problem, main: Kept, tried: list[Fitted]) -> Kept:
     """Choose by the labels that all were tested on; the best networks go on with all labels."""
     # The choice has two stages on purpose. Cross-fitting tests the main candidates on every
     # label, which a network that trains for minutes cannot pay for: it is tested on a fifth of
@@ -159,7 +160,7 @@ def _choose(problem: Problem, main: Kept, tried: list[Fitted], *, asked: bool) -
         problem,
         [*tried, first.baseline, first.kept],
         prefer=[each.name for each in tried if _is_network(each.name)] + [first.kept.name],
-        asked=tried[0].name if asked else None,
+        asked=tried[0].name if problem.asked else None,
     )
     choice, name, notes = compared.choice, compared.kept.name, list(main.notes)
     scores = ", ".join(f"{row.name} {row.accuracy:.1%}" for row in choice.table)
@@ -172,7 +173,8 @@ def _choose(problem: Problem, main: Kept, tried: list[Fitted], *, asked: bool) -
         notes.append(f"{note} The method {name} is kept since you asked for it.")
     best = compared.kept
     (candidate,) = make_candidates(problem.task, [name])
-    best = candidate.finish(problem, best) if isinstance(candidate, NetworkCandidate) else best
+    if isinstance(candidate, NetworkCandidate) and isinstance(best, NetworkFitted):
+        best = candidate.finish(best)
     history = best.history if isinstance(best.history, TrainingHistory) else None
     if history is not None:
         history = _with_tried(history, [each for each in tried if each.name != name])
@@ -188,14 +190,13 @@ def _history_of(problem: Problem, tried: list[Fitted]) -> TrainingHistory | None
     """Return an empty history if networks were tried."""
     if not any(isinstance(each, NetworkFitted) for each in tried):
         return None
-    return TrainingHistory(classes=problem.shared.get("class_names", ()))
+    return TrainingHistory(classes=problem.class_names)
 
 
 def _with_tried(history: TrainingHistory | None, tried: list[Fitted]) -> TrainingHistory | None:
     """Add how good each round of the candidates was that were not kept."""
     for each in tried:
         if history is not None and isinstance(each, NetworkFitted):
-            for record in each.records:
-                values = {key: value for key, value in record.items() if key != "round"}
-                history.add_round(f"{each.name} (tried)", record["round"], **values)
+            for record in each.rounds:
+                history.add_round(f"{each.name} (tried)", **record.to_dict())
     return history

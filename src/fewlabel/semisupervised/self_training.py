@@ -11,23 +11,22 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from fewlabel.compute import as_generator
 from fewlabel.data.task import Task
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import label_folds
-from fewlabel.params import check_parameters, choice, integer, number
+from fewlabel.evaluate import label_folds, register
+from fewlabel.params import choice, integer, number
 from fewlabel.semisupervised.acceptance import SELECTIONS, AcceptanceRule, PseudoLabels
 from fewlabel.semisupervised.base import (
     SemiSupervisedClassifier,
-    _check_inputs,
     _check_takes,
     _check_two_classes,
 )
 from fewlabel.semisupervised.checkpoints import Checkpoints
-from fewlabel.semisupervised.models import Progress, _Models, _Training
-from fewlabel.semisupervised.rounds import Round, _Track, run_rounds
-
-_NOT_ABOUT = ("checkpoint", "progress", "max_rounds", "patience")
+from fewlabel.semisupervised.models import Progress, _Models, _ModelTrack, _Training
+from fewlabel.semisupervised.network_problem import NetworkProblem
+from fewlabel.semisupervised.network_training import Trained, TrainingInputs
+from fewlabel.semisupervised.networks import NetworkCandidate
+from fewlabel.semisupervised.rounds import Round, run_rounds
 
 
 class SelfTraining(SemiSupervisedClassifier):
@@ -116,7 +115,7 @@ class SelfTraining(SemiSupervisedClassifier):
     True
     """
 
-    _parameter_constraints = {
+    _parameter_constraints = SemiSupervisedClassifier._parameter_constraints | {
         "selection": [choice(SELECTIONS)],
         "threshold": [number(0, 1, closed="right")],
         "k": [integer(1)],
@@ -125,12 +124,8 @@ class SelfTraining(SemiSupervisedClassifier):
         "align": ["boolean"],
         "pseudo_weight": [number(0, closed="neither")],
         "start_epoch": [integer(1), None],
-        "max_rounds": [integer(0)],
         "patience": [integer(1)],
         "n_folds": [integer(2)],
-        "checkpoint": [str, Path, None],
-        "progress": [callable, None],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -169,37 +164,13 @@ class SelfTraining(SemiSupervisedClassifier):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, *, groups: Any = None) -> SelfTraining:
-        """Train in rounds.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d), or uint8 images that the estimator takes
-            Labeled and unlabeled rows.
-        y : array-like of shape (n,) or (n, K)
-            Labels, -1 is unlabeled. Or a table: 1 present, 0 absent, -1 unknown.
-        groups : array-like of shape (n,), optional
-            The same number for exact duplicates, which then share a fold.
-
-        Returns
-        -------
-        SelfTraining
-            Itself.
-
-        Raises
-        ------
-        UsageError
-            If a parameter is out of range or fewer than two classes are labeled.
-        """
-        check_parameters(self)
-        X, self.task_, self.classes_, y = _check_inputs(self, X, y, self.estimator)
+        """Cross-fit rounds, then train as many with all labels as did best without some."""
+        X, y, rng, seed = self._begin(X, y, self.estimator)
         _check_two_classes(self.classes_, "SelfTraining")
-        rng = as_generator(self.random_state)
-        seed = int(rng.integers(2**31))
         self.folds_ = label_folds(self.task_, y, groups, int(self.n_folds), rng)
-        settings = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_ABOUT}
         # What a network has learned so far is not kept by epoch: it begins anew.
         folder = None if self.start_epoch else self.checkpoint
-        checkpoints = Checkpoints(folder, [X, y, repr(settings), seed])
+        checkpoints = Checkpoints(folder, [X, y, repr(self._settings("patience")), seed])
         tracks = [
             self._track(f"fold-{k}", X, y, held, seed, checkpoints)
             for k, (_, held) in enumerate(self.folds_.folds)
@@ -210,7 +181,6 @@ class SelfTraining(SemiSupervisedClassifier):
         )
         self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
         self.val_accuracy_, self.oof_proba_ = chosen.accuracy, chosen.proba
-        # With all labels: as many rounds as did best without some of them.
         final = self._track("final", X, y, unseen[:0], seed, checkpoints)
         run_rounds([final], max_rounds=self.n_rounds_)
         self.estimator_ = final.models.last
@@ -257,7 +227,7 @@ class SelfTraining(SemiSupervisedClassifier):
         return template.set_params(n_epochs=self.start_epoch, min_steps=1)
 
 
-class _SelfTrack(_Track):
+class _SelfTrack(_ModelTrack):
     """Accept what the model of the round before is confident of."""
 
     def __init__(
@@ -292,6 +262,52 @@ class _SelfTrack(_Track):
             former = self.models.last
             template = clone(template).set_params(warm_start=True, n_epochs=1)
         return _Training(f"{self.name}-round-{number}", template, **sample, former=former)
+
+
+@register
+class SelfTrained(NetworkCandidate):
+    """A network trains on the labels, then on its own confident predictions as well."""
+
+    # As `SelfTraining`: it accepts and samples by the same track, in the same loop. What differs
+    # is the test: of the graph joined with the network, on the labels held out for all networks of
+    # a search, since five folds would cost five trainings a round. These labels are few, so of
+    # rounds within the error the latest is kept, and not the first of the most accurate; and with
+    # all labels one more network is trained, not all rounds again.
+    name = "self-training"
+    summary = "A network trained on its own confident predictions, chosen anew each round"
+    max_rounds = 4
+    patience = SelfTraining().patience
+    retrains = True
+    joins_all = False
+
+    def suits(self, problem: NetworkProblem) -> bool:
+        """Return whether there is a pretrained network: from scratch it was no better."""
+        return problem.has_backbone
+
+    def accept(self, inputs: TrainingInputs) -> PseudoLabels | None:
+        """Accept pseudo-labels anew; the first round has none."""
+        # Nor has the network with all labels, if pseudo-labels were tested and did not help.
+        if not inputs.networks or (inputs.n_left and len(inputs.networks) == 1):
+            return None
+        track = _track_of(inputs)
+        track.proba = np.empty((len(inputs.y), track.n_classes), dtype=np.float32)
+        track.proba[track.pool] = inputs.networks[-1].predict_proba(inputs.pixels[track.pool])
+        return track.accept(inputs.number - 1)
+
+    def train(self, inputs: TrainingInputs, pseudo: PseudoLabels) -> Trained:
+        """Train on the labels and on what was accepted."""
+        sample = _track_of(inputs).training(inputs.number - 1, pseudo)
+        return inputs.train_on(sample.rows, sample.targets, sample.mask, sample.weights)
+
+
+def _track_of(inputs: TrainingInputs) -> _SelfTrack:
+    """Return the track of `SelfTraining` for what a network of a search may learn from."""
+    models = _Models(
+        inputs.pixels, inputs.classes, Checkpoints(None), seed=inputs.seed, stage=inputs.name
+    )
+    none = np.empty(0, dtype=np.int64)
+    task = inputs.problem.task
+    return _SelfTrack(inputs.name, SelfTraining(), None, task, inputs.y, none, models)
 
 
 class _Logistic(BaseEstimator):

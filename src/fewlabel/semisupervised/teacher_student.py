@@ -11,17 +11,15 @@ from sklearn.base import clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from fewlabel.compute import as_generator
 from fewlabel.data.checks import warn_of_unlearnable
 from fewlabel.data.task import Task
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import label_folds
+from fewlabel.evaluate import label_folds, register
 from fewlabel.nets import NetworkClassifier
-from fewlabel.params import check_arguments, check_parameters, choice, integer, number
+from fewlabel.params import check_arguments, choice, integer, number
 from fewlabel.semisupervised.acceptance import PseudoLabels
 from fewlabel.semisupervised.base import (
     SemiSupervisedClassifier,
-    _check_inputs,
     _check_rows,
     _check_takes,
 )
@@ -33,10 +31,20 @@ from fewlabel.semisupervised.ensemble import (
     _choose_thresholds,
     _combine,
     _EnsembleView,
+    _given_threshold,
 )
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
-from fewlabel.semisupervised.models import _Models, _predict_classes, _seed_of, _Training
-from fewlabel.semisupervised.rounds import Round, _notes, _Outcome, _Track, run_rounds
+from fewlabel.semisupervised.models import (
+    _Models,
+    _ModelTrack,
+    _predict_classes,
+    _seed_of,
+    _Training,
+)
+from fewlabel.semisupervised.network_problem import MIN_STEPS, NetworkProblem
+from fewlabel.semisupervised.network_training import Trained, TrainingInputs
+from fewlabel.semisupervised.networks import NetworkCandidate
+from fewlabel.semisupervised.rounds import Round, _notes, _Outcome, run_rounds
 
 _WHO = "TeacherStudent"
 _MEMBERS = 5
@@ -46,7 +54,6 @@ _NOTHING = (
     "nothing was accepted of the unlabeled rows: the last student is kept. Label more, or lower "
     "agreement or precision."
 )
-_NOT_ABOUT = ("checkpoint", "progress", "max_rounds")
 _FRACTION = [number(0, 1, closed="right")]
 _THRESHOLD = {"threshold": [choice([AUTO]), number(0, 1, closed="neither"), "array-like"]}
 
@@ -149,18 +156,14 @@ class TeacherStudent(SemiSupervisedClassifier):
     """
 
     _model_name = "student_"
-    _parameter_constraints = {
+    _parameter_constraints = SemiSupervisedClassifier._parameter_constraints | {
         "n_members": [integer(1), None],
         "precision": _FRACTION,
         "agreement": _FRACTION,
         "pseudo_weight": _FRACTION,
         "labeled_fraction": [number(0, 1, closed="neither")],
         "sample": [choice(["bootstrap", "all"])],
-        "max_rounds": [integer(0)],
         "val_fraction": [number(0, 1)],
-        "checkpoint": [str, Path, None],
-        "progress": [callable, None],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -207,56 +210,32 @@ class TeacherStudent(SemiSupervisedClassifier):
         tags.classifier_tags.multi_label = first is None or isinstance(first, NetworkClassifier)
         return tags
 
-    def fit(self, X: Any, y: Any) -> TeacherStudent:
-        """Train on labeled and unlabeled rows.
+    def fit(self, X: Any, y: Any, *, groups: Any = None) -> TeacherStudent:
+        """Train the members, then students in rounds, and the best once more with all labels.
 
-        Parameters
-        ----------
-        X : array-like of shape (n, d), or uint8 images of shape (n, H, W) or (n, H, W, C)
-            All rows or images.
-        y : array-like of shape (n,) or (n, K)
-            Classes, -1 is unlabeled. Or a table: 1 present, 0 absent, -1 unknown.
-
-        Returns
-        -------
-        TeacherStudent
-            Itself.
-
-        Raises
-        ------
-        UsageError
-            If a parameter is out of range, or no row is labeled.
-        TrainingError
-            If a loss is no longer a number.
-
-        Warns
-        -----
-        UserWarning
-            If one of several labels is always absent or never known; it is named.
+        It warns of labels that are always absent or never known.
         """
-        check_parameters(self)
+        listed = self.members if isinstance(self.members, list) else [self.members]
+        X, y, rng, seed = self._begin(X, y, listed[0] if listed else None)
         for name in ("positive", "negative"):
             check_arguments(_WHO, {name: _THRESHOLD["threshold"]}, **{name: getattr(self, name)})
-        listed = self.members if isinstance(self.members, list) else [self.members]
-        X, self.task_, self.classes_, y = _check_inputs(self, X, y, *listed[:1])
         members, student = self._templates(X, self.task_)
         self.notes_ = self._look_at(y, student)
-        rng = as_generator(self.random_state)
-        seed = int(rng.integers(2**31))
-        self.val_rows_ = _hold_out(self.task_, y, self.val_fraction, rng)
-        settings = {k: v for k, v in self.get_params(deep=False).items() if k not in _NOT_ABOUT}
+        self.val_rows_ = _hold_out(self.task_, y, groups, self.val_fraction, rng)
         templates = [repr(model.get_params()) for model in (*members, student)]
+        about = [X, y, self.val_rows_, repr(self._settings()), templates, seed]
         self._models = _Models(
             X,
             self.classes_,
-            Checkpoints(self.checkpoint, [X, y, self.val_rows_, repr(settings), templates, seed]),
+            Checkpoints(self.checkpoint, about),
             seed=seed,
             stage="teacher",
             progress=self.progress,
         )
         track = _TeacherTrack(self, y, members, student)
         track.bag()
-        chosen = run_rounds([track], max_rounds=self.max_rounds, n_se=1.0)
+        # Students differ by the luck of their samples: within the error the least loss decides.
+        chosen = run_rounds([track], max_rounds=self.max_rounds, n_se=1.0, prefer="loss")
         self._keep(track, chosen)
         self.student_ = track.finish(self.n_rounds_)
         # The rows of the training are the caller's; only the models stay.
@@ -348,24 +327,6 @@ class TeacherStudent(SemiSupervisedClassifier):
             )
         return notes
 
-    def _thresholds(self, chosen: Thresholds) -> Thresholds:
-        """Return the thresholds that were given, and those chosen where they are automatic."""
-        found = []
-        for name in ("positive", "negative"):
-            value = getattr(self, name)
-            if isinstance(value, str):
-                found.append(getattr(chosen, name))
-                continue
-            numbers = np.asarray(value, dtype=np.float64)
-            fine = numbers.ndim == 0 or numbers.shape == self.classes_.shape
-            if not fine or not ((numbers > 0) & (numbers < 1)).all():
-                raise UsageError(
-                    f"The '{name}' parameter of {_WHO} must be 'auto', or numbers in (0, 1), one "
-                    f"number a label or one for all. Got {value!r} instead."
-                )
-            found.append(np.broadcast_to(numbers, self.classes_.shape))
-        return Thresholds(*found)
-
     def _keep(self, track: _TeacherTrack, chosen: _Outcome) -> None:
         self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
         self.rounds_: list[Round] = track.rounds
@@ -389,7 +350,7 @@ class TeacherStudent(SemiSupervisedClassifier):
                 )
 
 
-class _TeacherTrack(_Track):
+class _TeacherTrack(_ModelTrack):
     """The members teach a student, and the student teaches the next."""
 
     def __init__(
@@ -424,7 +385,12 @@ class _TeacherTrack(_Track):
             self.known[rows],
             precision=self.settings.precision,
         )
-        self.thresholds = self.settings._thresholds(chosen)
+        self.thresholds = Thresholds(
+            *(
+                _given_threshold(_WHO, name, getattr(self.settings, name), automatic)
+                for name, automatic in vars(chosen).items()
+            )
+        )
 
     def accept(self, number: int) -> PseudoLabels:
         if number == 1:
@@ -488,11 +454,47 @@ class _TeacherTrack(_Track):
         return float(self.task.correct(self.y[self.held], proba).mean())
 
 
-def _hold_out(task: Task, y: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+@register
+class Taught(NetworkCandidate):
+    """Bagged networks teach a student what they agree on."""
+
+    name = "teacher-student"
+    summary = "Bagged networks that pseudo-label for a student, which then teaches itself"
+
+    def suits(self, problem: NetworkProblem) -> bool:
+        """Return whether networks are trained from scratch."""
+        return not problem.has_backbone
+
+    def train(self, inputs: TrainingInputs, pseudo: PseudoLabels) -> Trained:
+        """Train members, and a student on what they agree on."""
+        n_labeled = len(inputs.problem.task.labeled(inputs.y))
+        steps = max(MIN_STEPS // 2, inputs.settings.n_steps // 4)
+        member, student = (
+            inputs.settings.network(n_labeled, min_steps=n_steps, n_epochs=1)
+            for n_steps in (steps, 2 * steps)
+        )
+        model = TeacherStudent(
+            member,
+            student,
+            n_members=3,
+            max_rounds=2,
+            checkpoint=inputs.folder,
+            progress=inputs.progress,
+            random_state=inputs.seed,
+        ).fit(inputs.pixels, inputs.y)
+        kept = {model.n_rounds_}
+        return Trained(
+            model.student_, model.rounds_, kept, ledger=model.ledger_, notes=model.notes_
+        )
+
+
+def _hold_out(
+    task: Task, y: np.ndarray, groups: Any, fraction: float, rng: np.random.Generator
+) -> np.ndarray:
     """Return labeled rows to measure rounds on, of all classes alike, in rising order."""
     labeled = task.labeled(y)
     n = min(round(fraction * len(labeled)), _MAX_HELD, len(labeled) - 1)
     if n < 1:
         return np.empty(0, dtype=np.int64)
-    folds = label_folds(task, y, None, max(2, round(len(labeled) / n)), rng)
+    folds = label_folds(task, y, groups, max(2, round(len(labeled) / n)), rng)
     return np.setdiff1d(folds.folds[0][1], folds.labeled[folds.unseen])

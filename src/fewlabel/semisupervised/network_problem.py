@@ -1,0 +1,154 @@
+"""What all networks of a search share: held-out labels, time for training, pixels, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import numpy as np
+
+from fewlabel.evaluate import held_out
+from fewlabel.evaluate.candidate import Fitted, Problem
+from fewlabel.graph import fit_main
+from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.network_inputs import NetworkSettings, read_pixels
+
+MIN_STEPS = 200
+"""A network that is trained for fewer steps than this has seen too little."""
+
+# Small images are small already; details of photos are lost below 160 pixels.
+_SMALL_SIDE, _PHOTO_SIDE = 64, 160
+_TIMED_STEPS, _WARM_UP = 6, 2
+_FEW_TRAININGS, _MANY_TRAININGS, _ENOUGH_STEPS = 3.3, 6.0, 800
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NetworkProblem(Problem):
+    """A problem with what its networks share, each made when the first of them asks for it.
+
+    Attributes
+    ----------
+    main : Fitted
+        The best candidate that needs no network, fitted on ``rows``.
+    """
+
+    main: Fitted
+
+    @classmethod
+    def of(cls, problem: Problem, main: Fitted | None = None) -> NetworkProblem:
+        """Return a problem with what its networks share.
+
+        Parameters
+        ----------
+        problem : Problem
+            What there is to learn; one that is of this kind already stays as it is.
+        main : Fitted, optional
+            The best candidate that needs no network; by default it is fitted here.
+
+        Returns
+        -------
+        NetworkProblem
+            The problem.
+        """
+        if isinstance(problem, cls):
+            return problem
+        given = {field.name: getattr(problem, field.name) for field in fields(Problem)}
+        return cls(**given, main=main or fit_main(problem).kept)
+
+    @cached_property
+    def held(self) -> np.ndarray | None:
+        """Labeled images that networks are tested on; None where there are too few."""
+        if self.folds is None:
+            return None
+        return held_out(self.folds, self.y, self.task)
+
+    @cached_property
+    def seconds(self) -> float:
+        """Time that is left when the first network begins."""
+        return self.time_left()
+
+    @cached_property
+    def wanted_settings(self) -> NetworkSettings:
+        """Settings that suit the features, with as many steps as are of use."""
+        return NetworkSettings.for_features(self.extractor, self.device)
+
+    @property
+    def has_backbone(self) -> bool:
+        """Whether a pretrained network is fine-tuned."""
+        return self.wanted_settings.backbone is not None
+
+    @property
+    def settings(self) -> NetworkSettings:
+        """How networks are trained, with as many steps as the time pays for; 0 is too little."""
+        return self._timed_settings[0]
+
+    @property
+    def why_no_time(self) -> str:
+        """Why no network can be trained in the time; empty where there is enough."""
+        settings, least = self._timed_settings
+        if settings.n_steps:
+            return ""
+        return (
+            "Networks were not tried: on this machine they need more time. Give "
+            f"--time {math.ceil(least / 60) + 1}m or more."
+        )
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """All images at the size that the networks take."""
+        side = _PHOTO_SIDE if self.has_backbone else _SMALL_SIDE
+        return read_pixels(self.images, side, color=self.has_backbone)
+
+    @cached_property
+    def store(self) -> Checkpoints:
+        """What an interrupted search on the same images, labels and settings has kept."""
+        about = [
+            self.images.digest(),
+            self.y,
+            self.seed,
+            type(self.extractor).__name__,
+            repr(self.wanted_settings),
+        ]
+        return Checkpoints(self.checkpoints, about)
+
+    @cached_property
+    def _timed_settings(self) -> tuple[NetworkSettings, float]:
+        """Settings with the steps of a training, and the least time that networks need."""
+        settings, kept = self.wanted_settings, self.store.get("steps")
+        if kept is not None:
+            # No machine is ever quite as fast as before, and the state of a training that was
+            # interrupted does not fit another number of steps.
+            return replace(settings, n_steps=int(kept.meta["n_steps"])), 0.0
+        least = 0.0
+        if settings.n_steps > MIN_STEPS:
+            each = _seconds_per_step(self, settings)
+            least = MIN_STEPS * _FEW_TRAININGS * each
+            total = self.time_left() / each
+            # The time pays for three trainings first, then for longer ones, then for more of them.
+            steps = int(max(min(total / _FEW_TRAININGS, _ENOUGH_STEPS), total / _MANY_TRAININGS))
+            if steps < MIN_STEPS:
+                steps = MIN_STEPS if self.asked else 0
+            settings = replace(settings, n_steps=min(settings.n_steps, steps))
+        if settings.n_steps:
+            self.store.put("steps", {}, {"n_steps": settings.n_steps})
+        return settings, least
+
+
+def _seconds_per_step(problem: NetworkProblem, settings: NetworkSettings) -> float:
+    """Measure the median step of a training on a few images, after a warm-up."""
+    n = min(len(problem.images), settings.batch_size * _TIMED_STEPS)
+    moments: list[float] = []
+    n_epochs = max(1, -(-_TIMED_STEPS * settings.batch_size // n))
+    network = settings.network(
+        n,
+        n_epochs=n_epochs,
+        random_state=0,
+        progress=lambda stage, done, total: moments.append(time.perf_counter()),
+    )
+    # Uniform targets: no label is needed to measure time.
+    targets = np.full((n, problem.n_classes), 1 / problem.n_classes)
+    network.fit_soft(problem.pixels[:n], targets)
+    passed = np.diff(moments)
+    return float(np.median(passed[min(_WARM_UP, len(passed) // 2) :])) if len(passed) else 1e-3
