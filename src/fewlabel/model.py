@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+import fewlabel.semisupervised as _registers  # noqa: F401
 from fewlabel.data import ImageSet, Task
 from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import TASKS
@@ -16,7 +17,6 @@ from fewlabel.errors import ModelFormatError
 from fewlabel.evaluate import AccuracyEstimate, Fitted, find_candidate
 from fewlabel.features.base import FeatureExtractor, extractor_from_state
 from fewlabel.features.pixels import Progress
-from fewlabel.semisupervised import methods as _registers  # noqa: F401
 
 State = tuple[dict[str, np.ndarray], dict[str, Any]]
 
