@@ -76,6 +76,7 @@ def fit_warnings(
             "does at least as well and is kept."
         )
     found += _conflicts(images, labels, groups)
+    # A copy of an image that was trained on is predicted from its own label.
     copies = int(
         np.isin(groups[labels.audit], groups[labels.task.labeled(labels.training_y)]).sum()
     )
@@ -93,8 +94,9 @@ def fit_warnings(
 
 
 def _class_warnings(labels: Labels, groups: np.ndarray) -> list[str]:
-    """Return which classes cannot be learned or tested, and what teaches absence alone."""
+    """Return which classes cannot be learned or tested, and what teaches nothing but absence."""
     present, known = labels.task.evidence(labels.training_y, len(labels.classes))
+    # Copies are one image: two labels of the same one teach and test a class no better.
     images_of = [len(np.unique(groups[column == 1])) for column in present.T]
     single = [name for name, n in zip(labels.classes, images_of, strict=True) if n == 1]
     missing = [name for name, n in zip(labels.classes, images_of, strict=True) if n == 0]
@@ -124,6 +126,7 @@ def _conflicts(images: ImageSet, labels: Labels, groups: np.ndarray) -> list[str
     names, y = labels.names(), labels.y
     for index in labels.labeled.tolist():
         other = seen.setdefault(int(groups[index]), index)
+        # Where one of them leaves a label open, they do not disagree.
         if ((y[other] != y[index]) & (y[other] >= 0) & (y[index] >= 0)).any():
             return [
                 f"{images.names[other]} and {images.names[index]} are the same image, labeled "

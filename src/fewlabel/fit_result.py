@@ -73,7 +73,7 @@ class FitResult:
     baseline : Fitted
         The supervised baseline on those features.
     propagated : ndarray of shape (n, K)
-        What the graph alone predicts for all images, whatever was kept.
+        What the graph predicts for all images, whatever was kept.
     proba : ndarray of shape (n, K)
         Calibrated probabilities of all images; given labels are certain.
     origin : ndarray of shape (n,), dtype object
@@ -213,6 +213,7 @@ class FitResult:
             "candidates": [asdict(row) for row in self.choice.table],
             "chosen_settings": self.chosen_settings,
             "features": self.features.reason,
+            # A path of this machine is no property of the result, and may name a person.
             "settings": asdict(replace(self.settings, checkpoint=None)),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "peak_rss_mb": round(self.peak_rss_mb, 1),

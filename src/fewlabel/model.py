@@ -178,6 +178,7 @@ class Model:
         ndarray of shape (n, K)
             0 for the others.
         """
+        # A class that only the audit holds was never learned.
         wide = np.zeros((len(proba), len(self.classes)))
         wide[:, self.columns] = proba
         return wide
@@ -237,6 +238,7 @@ class Model:
         extractor = extractor_from_state(parts["features"], meta["features"])
         candidate = find_candidate(meta["method"])
         fitted = candidate.from_state(parts["candidate"], meta["candidate"])
+        # Numpy would take a negative column from the end, and predict another class.
         if not columns or not set(columns) <= set(range(len(classes))):
             raise ModelFormatError(
                 f"The model names {len(classes)} classes, and {columns} among them: it is damaged; "

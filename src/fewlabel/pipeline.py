@@ -116,6 +116,7 @@ def _result(
     """Predict all images, and estimate how good that is by labels that were not seen."""
     task, images, compared = labels.task, problem.images, kept.comparison
     groups = images.content_groups()
+    # What a person said is certain, and stands against any prediction.
     proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
     audit = _audit(labels, proba, groups)
     with timed_stage(seconds, "curve", problem.progress):
@@ -209,6 +210,7 @@ def _extract(images: ImageSet, settings: FitSettings, progress: Progress | None)
 def _audit(labels: Labels, proba: np.ndarray, groups: np.ndarray) -> AccuracyEstimate | None:
     """Return the accuracy on images drawn at random; no copy of them was trained on."""
     trained = groups[labels.task.labeled(labels.training_y)]
+    # A copy of an image that was trained on is predicted from its own label.
     rows = labels.audit[~np.isin(groups[labels.audit], trained)]
     if not len(rows):
         return None
@@ -229,6 +231,7 @@ def _learning_curve(
         return None, _NO_CURVE.format(kept.fitted.name)
     compared = kept.comparison
     tested = compared.tested[~compared.unseen]
+    # Copies share a fold, so they test as one image.
     _, first = np.unique(groups[tested], return_index=True)
     reason = why_no_curve(labels.task.stratify(labels.training_y)[tested[first]])
     if reason:

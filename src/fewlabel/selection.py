@@ -104,6 +104,7 @@ def select_images(
     seconds: dict[str, float] = {}
     strategy = find_strategy(method)
     known = np.array([], np.int64) if labels is None else labels.labeled
+    # A copy has the label of its original: to ask for both would waste one.
     copies = _later_copies(images)
     barred = np.union1d(known, copies)
     least = 0 if audit else 1
@@ -113,6 +114,8 @@ def select_images(
             f"of which {len(known):,} are labeled and {len(copies):,} are exact copies: lower it."
         )
     rng = as_generator(seed)
+    # The audit is drawn before the picks, from all that is free: drawn from what they leave, it
+    # would be no random sample of the images.
     free = np.setdiff1d(np.arange(len(images)), barred)
     audited = np.sort(rng.choice(free, size=audit, replace=False))
     reason = "None: a random draw needs no features."
@@ -175,6 +178,7 @@ def write_picks(
     """
     key = "index" if images.by_index else "path"
     rows = []
+    # Labels that exist go first: the table is then all that a fit needs.
     if labels is not None:
         names, why = labels.cells(), labels.purpose or ("",) * len(images)
         rows = [(images.names[i], names[i], why[i], "") for i in labels.labeled.tolist()]

@@ -139,6 +139,8 @@ def choose_candidate(
     accuracy, loss, correct, parameters = {}, {}, {}, {}
     for name, given in candidates.items():
         y, proba = task.check(y_true[kept], np.asarray(given)[kept])
+        # Calibrated first, as the winner will be: a graph that is right but underconfident must not
+        # lose for it.
         calibration = task.calibrate(y, proba)
         calibrated = calibration.apply(proba)
         if fold is not None:
@@ -150,6 +152,7 @@ def choose_candidate(
     # The most accurate one; of several, that with the least loss, to be the same in any order.
     best = min(correct, key=lambda name: (-accuracy[name], loss[name]))
     se = {name: _standard_error(correct[best] - c) for name, c in correct.items()}
+    # Accuracies that are equal may differ in the last bit.
     near = [n for n in correct if accuracy[best] - accuracy[n] <= n_se * se[n] + 1e-12]
     rank = {name: i for i, name in reversed(list(enumerate(prefer)))}
     first = min(rank.get(name, len(prefer)) for name in near)
@@ -181,11 +184,14 @@ def _kept(y_true: Any, candidates: Mapping[str, Any], unseen: Any) -> np.ndarray
         raise UsageError(f"The candidates must be of one shape. Got {found} instead.")
     kept = np.ones(len(y_true), bool) if unseen is None else ~np.asarray(unseen, dtype=bool)
     check_same_length(y_true=y_true, unseen=kept, candidates=next(iter(candidates.values())))
+    # With one label a class no label can be predicted, and yet something has to be chosen.
     return kept if kept.any() else ~kept
 
 
 def _standard_error(difference: np.ndarray) -> float:
     """Return the standard error of the mean of paired differences; 0 for a single one."""
+    # Paired, since all fail on the same hard images: the difference of two candidates is known
+    # better than the accuracy of either.
     n = len(difference)
     return float(difference.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
 

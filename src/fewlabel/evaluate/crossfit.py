@@ -108,6 +108,7 @@ def label_folds(
             f"image. Got shapes {y.shape} and {groups.shape}, y of type {y.dtype}, instead."
         )
     labeled = task.labeled(y)
+    # Copies are dealt as one image: one in training would give away the label of another.
     codes = task.stratify(y)[labeled]
     _, first, group = np.unique(groups[labeled], return_index=True, return_inverse=True)
     n_folds = _number_of_folds(n_folds, len(first))
@@ -115,6 +116,8 @@ def label_folds(
     folds = tuple((labeled[fold != k], labeled[fold == k]) for k in range(n_folds))
     n_classes = y.shape[1] if y.ndim == 2 else int(codes.max()) + 1
     present = task.evidence(y[labeled], n_classes)[0] == 1
+    # Marked and not left out: counted as wrong they would make an estimate too pessimistic, since
+    # the final model sees their labels, and left out in silence too kind.
     untaught = np.zeros(present.shape, dtype=bool)
     for k in range(n_folds):
         held = fold == k
@@ -174,6 +177,7 @@ def held_out(
     chosen: list[int] = []
     while counts[chosen].sum() < least:
         held = counts[chosen].sum(axis=0)
+        # A model of less than half of the labels says little about the one that gets them all.
         fitting = [
             k for k in range(len(parts)) if k not in chosen and 2 * (held + counts[k]).sum() <= n
         ]
@@ -203,13 +207,12 @@ def _number_of_folds(n_folds: int | None, n_distinct: int) -> int:
 
 
 def _deal(classes: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
-    """Deal items into folds like cards, class after class, so that sizes differ by at most one.
-
-    scikit-learn's StratifiedGroupKFold is not used: it can hold out all of a class of two
-    labels at once, and warns about every class with fewer labels than folds.
-    """
+    """Deal items into folds like cards, class after class, so that sizes differ by at most one."""
+    # scikit-learn's StratifiedGroupKFold can hold out all of a class of two labels at once, and
+    # warns about every class with fewer labels than folds.
     shuffled = rng.permutation(len(classes))
     by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
     fold = np.empty(len(classes), dtype=np.int64)
+    # By chance, or the first folds would always be the ones that hold an item more.
     fold[by_class] = rng.permutation(n_folds)[np.arange(len(classes)) % n_folds]
     return fold

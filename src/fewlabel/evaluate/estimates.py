@@ -109,9 +109,11 @@ def estimate_accuracy(
     right = check_correct(correct)
     unseen = np.zeros(len(right), bool) if unseen is None else np.asarray(unseen, dtype=bool)
     check_same_length(correct=right, unseen=unseen)
+    # Right by chance or wrong for want of a label: what came out for those tells nothing.
     n, n_right, n_unseen = len(right), float(right[~unseen].sum()), int(unseen.sum())
     return AccuracyEstimate(
         value=float(right[~unseen].mean()) if n > n_unseen else math.nan,
+        # The interval holds whatever they are: all wrong at its low end, all right at its high one.
         low=wilson_interval(n_right, n, level)[0],
         high=wilson_interval(n_right + n_unseen, n, level)[1],
         n=n - n_unseen,

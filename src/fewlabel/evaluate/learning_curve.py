@@ -32,18 +32,18 @@ from fewlabel.evaluate.power_law import (
     _weighted_quantiles,
 )
 
+# With fewer tested labels a curve would be guesswork.
 _MIN_LABELS = 20
-"""With fewer tested labels a curve would be guesswork."""
 
 LEVEL = 0.9
 """Probability of the intervals."""
 
+# A gain below one point of accuracy for twice the labels is called hardly worth it.
 _WORTH_IT = 0.01
-"""A gain below one point of accuracy for twice the labels is called hardly worth it."""
 
+# How fast the curve of representatives goes on, relative to its points. A part of them covers the
+# images worse than as many that were chosen as such, so their points fall too steeply.
 _SPEED = (0.3, 1.1)
-"""How fast the curve of representatives goes on, relative to its points. A part of them covers
-the images worse than as many that were chosen as such, so their points fall too steeply."""
 
 
 class CurveValue(NamedTuple):
@@ -245,8 +245,10 @@ def fit_learning_curve(
             "The 'audit' parameter must be how many are right of how many, at least one. "
             f"Got {audit} instead."
         )
+    # All sizes are tested on the same images: their accuracies are wrong together.
     mean, covariance = _mean_and_covariance(1 - right)
     kept = sizes >= n_classes
+    # Two points are the least through which a curve can be laid.
     kept[-2:] = True
     draws = _draw_curves(
         sizes[kept] / n_now,
@@ -257,10 +259,12 @@ def fit_learning_curve(
     )
     speed, unseen, falling = np.ones(len(draws)), np.zeros(len(draws)), np.zeros(len(draws))
     if not is_random_sample:
+        # A fixed seed: a report must not change from run to run.
         rng = np.random.default_rng(3)
         center, spread = _shift_of_representatives(float(mean[-1]), n_now / n_classes)
         speed += unlabeled_fraction * (rng.uniform(*_SPEED, len(draws)) - 1)
         unseen = unlabeled_fraction * (center + spread * rng.standard_normal(len(draws)))
+        # No label shows whether this part of the errors falls with more of them: it may or not.
         falling = rng.random(len(draws))
     draws = np.column_stack([draws, speed, unseen, falling])
     weights = _audit_weights(1 - _errors_at(draws, 1.0), audit)
@@ -276,6 +280,7 @@ def fit_learning_curve(
         expected=expected.expected,
         low=expected.low,
         high=expected.high,
+        # Curve by curve, so that what all of them share cancels out.
         gain=_interval(after - now, weights, level),
         level=level,
         shift=float(np.average(unseen, weights=weights)),

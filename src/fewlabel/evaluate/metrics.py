@@ -19,6 +19,7 @@ from fewlabel.data.task import Task
 from fewlabel.errors import UsageError
 from fewlabel.evaluate.reliability import expected_calibration_error
 
+# Of a class there are fewer images than of all: as many bins would hold a handful each.
 _COLUMN_BINS = 10
 
 
@@ -128,6 +129,7 @@ def per_class(task: Task, y: Any, proba: Any, classes: Sequence[str]) -> list[di
         column = known[:, k]
         truth, found, p = present[column, k] == 1, decided[column, k], proba[column, k]
         hits, n_true, n_found = int((truth & found).sum()), int(truth.sum()), int(found.sum())
+        # It is undefined, and scikit-learn warns, where no image has the class.
         precision = sklearn.metrics.average_precision_score(truth, p) if n_true else None
         error = expected_calibration_error(truth, p, n_bins=_COLUMN_BINS) if len(p) else None
         rows.append(
@@ -178,6 +180,7 @@ def confusion_matrix(y_true: Any, y_pred: Any, n_classes: int) -> np.ndarray:
     y_true = check_classes(y_true, "y_true", n_classes)
     y_pred = check_classes(y_pred, "y_pred", n_classes)
     check_same_length(y_true=y_true, y_pred=y_pred)
+    # Classes that do not occur keep their row: a table of all classes is the same for all runs.
     return np.asarray(sklearn.metrics.confusion_matrix(y_true, y_pred, labels=range(n_classes)))
 
 

@@ -12,17 +12,18 @@ import numpy as np
 
 _POWERS = np.linspace(0.0, 1.2, 49)
 _FLOOR_SHARES = np.concatenate([[0.0], np.linspace(0.05, 0.95, 19)])
+# Prior weight of the curves without a floor; the rest is spread evenly over floors.
 _NO_FLOOR = 0.2
-"""Prior weight of the curves without a floor; the rest is spread evenly over floors."""
 
+# Relative error of the form, for each doubling that a point lies below all labels. With few labels
+# a class there is more: the share of a label in those of its class.
 _MISFIT = 0.05
-"""Relative error of the form, for each doubling that a point lies below all labels. With few
-labels a class there is more: the share of a label in those of its class."""
 
+# Relative spread of the errors of equally many labels, times the root of their number.
 _LUCK = 0.5
-"""Relative spread of the errors of equally many labels, times the root of their number."""
 
 _N_DRAWS = 8_000
+# An error of exactly 0 would rule out a curve for the first mistake of an audit.
 _LEAST_ERROR = 1e-4
 
 
@@ -30,10 +31,10 @@ def _mean_and_covariance(wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean error (p,) of each size and the covariance (p, p) of these means.
 
     ``wrong`` (t, p) is the fraction of wrong predictions of each tested image. Half an image
-    that is always right and half a one that is always wrong are added (Jeffreys' prior): no
-    error among few images does not mean that there are none.
+    that is always right and half a one that is always wrong are added (Jeffreys' prior).
     """
     n, p = wrong.shape
+    # No error among few images does not mean that there are none.
     rows = np.vstack([wrong, np.ones((1, p)), np.zeros((1, p))])
     weights = np.concatenate([np.ones(n), [0.5, 0.5]]) / (n + 1)
     mean = weights @ rows
@@ -53,8 +54,7 @@ def _draw_curves(
 
     Of each: error with ``n_now`` labels, power, floor as a fraction of that error, and luck
     with further labels. ``mean`` (p,) and ``covariance`` (p, p) are the errors with ``relative``
-    (p,) times ``n_now`` labels. The same curves for the same points: a report must not change
-    from run to run.
+    (p,) times ``n_now`` labels.
     """
     power, floor = (a.ravel() for a in np.meshgrid(_POWERS, _FLOOR_SHARES, indexing="ij"))
     prior = np.where(floor == 0, _NO_FLOOR, (1 - _NO_FLOOR) / (len(_FLOOR_SHARES) - 1))
@@ -68,9 +68,11 @@ def _draw_curves(
     misfits = np.einsum("ij,jk,ik->i", residual, precision, residual) - pull.sum() * level**2
     log_weight = np.log(prior) - misfits / 2
     weight = np.exp(log_weight - log_weight.max())
+    # Even steps and no random draws: every likely cell is met about as often as it should be.
     steps = (np.arange(_N_DRAWS) + 0.5) / _N_DRAWS
     cell = np.searchsorted(np.cumsum(weight) / weight.sum(), steps).clip(max=len(weight) - 1)
     luck = _LUCK / np.sqrt(n_now)
+    # The same curves for the same points: a report must not change from run to run.
     noise = np.random.default_rng(0).standard_normal((2, _N_DRAWS))
     error = np.exp(level[cell] + np.hypot(pull.sum() ** -0.5, luck) * noise[0])
     return np.column_stack([error, power[cell], floor[cell], luck * noise[1]])

@@ -29,6 +29,7 @@ def register(candidate: type[Candidate]) -> type[Candidate]:
     type
         The same class.
     """
+    # The later one would take the place of the former in saved models as well.
     if candidate.name in REGISTRY:
         raise ValueError(f"there are two candidates of the name {candidate.name!r}")
     REGISTRY[candidate.name] = candidate

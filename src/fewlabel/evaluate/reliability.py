@@ -162,6 +162,7 @@ def coverage_accuracy_curve(correct: Any, confidence: Any) -> CoverageCurve:
     correct, confidence = _check_correct(correct, confidence)
     order = np.argsort(-confidence, kind="stable")
     confidence = confidence[order]
+    # No threshold separates equal confidences: a tie counts whole.
     last_of_tie = np.append(confidence[:-1] != confidence[1:], True)
     kept = np.arange(1, len(order) + 1)[last_of_tie]
     return CoverageCurve(
@@ -225,6 +226,7 @@ def coverage_at_accuracy(correct: Any, confidence: Any, target: float) -> Covera
     reached = np.flatnonzero(curve.accuracy >= target)
     if not len(reached):
         return CoverageAtAccuracy(0.0, None, None)
+    # The largest: accuracy may dip below the target before and rise again.
     last = reached[-1]
     return CoverageAtAccuracy(
         float(curve.coverage[last]), float(curve.threshold[last]), float(curve.accuracy[last])

@@ -31,8 +31,8 @@ from fewlabel.graph.shared_fit import (
     _SharedFit,
 )
 
+# Chosen labels are typical of their clusters: linear models predict them better than others.
 _CHOICE_ERRORS = 2.0
-"""Chosen labels are typical of their clusters: linear models predict them better than others."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -227,13 +227,11 @@ def _names(task: Task) -> tuple[str, ...]:
 
 
 def _preferred_methods(task: Task, labels_per_class: float) -> tuple[str, ...]:
-    """Return the candidates by what is known beforehand, best first.
-
-    With few labels a class the graph does best, since the baseline hardly has anything to
-    learn from; with more the two together do. See docs/decisions/0005.
-    """
+    """Return the candidates by what is known beforehand, best first."""
     if not task.has_preferences:
         return ()
+    # The baseline hardly has anything to learn from so few labels; with more, the two together do
+    # best (docs/decisions/0005).
     if labels_per_class <= _FEW_A_CLASS:
         return ("graph", "blend", "propagated", "supervised")
     return ("blend", "graph", "propagated", "supervised")

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from fewlabel.data.checks import warn_of_unlearnable
 from fewlabel.data.task import task_of
-from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.errors import UsageError, _damaged
 from fewlabel.evaluate import BASELINE, Problem, fit_calibration
 from fewlabel.graph.candidates import _loaded, _names, _SharedFitted, deal_folds, fit_main
 from fewlabel.graph.shared_fit import ALPHAS, NEIGHBORS, _check_fit, _Predictor
@@ -261,6 +261,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         if self.task_.exclusive:
             return float(super().score(X, y, sample_weight))
         _, table = self.task_.encode(y, len(np.asarray(y)), _ME)
+        # A row of which nothing is known would count as right.
         rows = self.task_.labeled(table)
         weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
         correct = self.task_.correct(table, self.predict_proba(X))[rows]
@@ -312,14 +313,12 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
             model.calibration_ = predictor.task.calibration(meta["calibration"])
             model.n_features_in_ = int(meta["n_features"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFormatError(
-                f"The saved classifier lacks {error}: the model is damaged; fit again, or copy "
-                "it anew."
-            ) from error
+            raise _damaged(f"The saved classifier lacks {error}") from error
         shape = (model.n_features_in_, len(model.classes_))
         found = [linear.coef.shape for linear in predictor.linear.values()]
         if predictor.graph is not None and predictor.probabilities is not None:
             found.append((predictor.graph.rows.shape[1], predictor.probabilities.shape[1]))
+        # A file that was put together of two models would predict, and wrongly.
         _check_fit(set(found) == {shape})
         model.fitted_, model.method_ = _loaded(meta["method"], predictor), meta["method"]
         return model

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.kmeans import KMeans
-from fewlabel.data.targets import encode_labels, one_hot
-from fewlabel.params import check_parameters, integer, number
+from fewlabel.data.targets import one_hot
+from fewlabel.graph.propagation import _Propagation
+from fewlabel.params import integer, number
 
 
 def label_clusters(clusters: np.ndarray, codes: np.ndarray, n_clusters: int) -> np.ndarray:
@@ -38,6 +35,7 @@ def label_clusters(clusters: np.ndarray, codes: np.ndarray, n_clusters: int) -> 
     votes = np.zeros((n_clusters, max(1, int(codes.max()) + 1)))
     labeled = codes >= 0
     np.add.at(votes, (clusters[labeled], codes[labeled]), 1)
+    # argmax takes the first of equals: the smaller class wins a tie, on every machine.
     return np.where(votes.sum(axis=1) > 0, votes.argmax(axis=1), -1)
 
 
@@ -73,11 +71,12 @@ def spread_to_percentile(
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     position = np.empty(len(clusters), dtype=np.int64)
     position[order] = np.arange(len(order)) - starts[clusters[order]]
+    # 100 * 29 / 100 is 28.999… in floating point.
     limit = np.maximum(1, np.floor(sizes * percentile / 100 + 1e-9))
     return np.where(position < limit[clusters], cluster_labels[clusters], -1)
 
 
-class ClusterPropagation(ClassifierMixin, BaseEstimator):
+class ClusterPropagation(_Propagation):
     """Spread labels within k-means clusters.
 
     Parameters
@@ -134,29 +133,7 @@ class ClusterPropagation(ClassifierMixin, BaseEstimator):
         self.percentile = percentile
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> ClusterPropagation:
-        """Cluster all rows and spread the labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Features of labeled and unlabeled rows.
-        y : array-like of shape (n,)
-            Labels; -1 where unlabeled.
-
-        Returns
-        -------
-        ClusterPropagation
-            Itself.
-
-        Raises
-        ------
-        UsageError
-            If a parameter is out of range.
-        """
-        check_parameters(self)
-        X, y = validate_data(self, X, y, dtype=np.float32)
-        self.classes_, codes = encode_labels(y, "ClusterPropagation")
+    def _spread(self, X: np.ndarray, codes: np.ndarray) -> None:
         self.kmeans_ = KMeans(
             min(int(self.n_clusters), len(X)), random_state=self.random_state
         ).fit(X)
@@ -165,28 +142,14 @@ class ClusterPropagation(ClassifierMixin, BaseEstimator):
         of_cluster = label_clusters(clusters, codes, len(centers))
         distances = np.linalg.norm(X - centers[clusters], axis=1)
         handed = spread_to_percentile(clusters, distances, of_cluster, float(self.percentile))
+        # A label that was given stands, whatever the majority of its cluster is.
         handed = np.where(codes >= 0, codes, handed)
         self.cluster_classes_ = self.classes_[_fill_from_nearest(centers, of_cluster)]
         self.label_distributions_ = one_hot(handed, len(self.classes_)).astype(np.float64)
         unlabeled = np.asarray("-1" if isinstance(self.classes_[0], str) else -1)
         self.transduction_ = np.where(handed >= 0, self.classes_[handed], unlabeled)
-        return self
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the class of each row's nearest center.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-            Classes.
-        """
-        check_is_fitted(self, "cluster_classes_")
-        X = validate_data(self, X, dtype=np.float32, reset=False)
+    def _predict(self, X: np.ndarray) -> np.ndarray:
         return self.cluster_classes_[self.kmeans_.predict(X)]
 
 

@@ -17,13 +17,13 @@ from fewlabel.errors import UsageError
 from fewlabel.graph.candidates import MainFit
 from fewlabel.graph.shared_fit import _SETTING_ERRORS, _preferred_spread, _setting_name
 
+# Leave-one-out folds are dealt into so many parts.
 _PARTS = 8
-"""Leave-one-out folds are dealt into so many parts."""
 
 _MAX_FOLDS = 10
 _SIZES = 4
+# A quarter of what the fit takes: the number of rows is what costs time.
 _PROPAGATED_MAX = 2_000
-"""A quarter of what the fit takes: the number of rows is what costs time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,7 @@ def measure_fewer_labels(main: MainFit) -> FewerLabels:
         mean_size, right = study.measure(size)
         sizes.append(mean_size)
         columns.append(right)
+    # The largest size costs nothing: it is the cross-fitting of the fit.
     sizes.append(n * (n_folds - 1) / n_folds)
     correct = study.task.correct(study.y, compared.calibrated(compared.kept.name))
     columns.append(correct.astype(float))
@@ -122,6 +123,7 @@ class _Study:
 
     def measure(self, size: int) -> tuple[float, np.ndarray]:
         """Return the mean number of labels, and how often each labeled image is predicted right."""
+        # Like the fit: fewer labels have to reach farther, and want an alpha nearer to 1.
         settings = self._spread_settings(size)
         hits, tests, n_train = np.zeros(len(self.y)), np.zeros(len(self.y)), []
         for train, held in self._windows(size):
@@ -182,5 +184,6 @@ def _deal_folds(codes: np.ndarray, fold_of: np.ndarray) -> np.ndarray:
     """Deal many small folds into a few parts, class after class."""
     _, first, fold = np.unique(fold_of, return_index=True, return_inverse=True)
     part = np.empty(len(first), dtype=np.int64)
+    # Folds as they are, so that copies stay together; by class, so that each part has some of each.
     part[np.argsort(codes[first], kind="stable")] = np.arange(len(first)) % _PARTS
     return part[fold]

@@ -49,6 +49,7 @@ class _LabelScores:
 
     def columns(self, train: np.ndarray) -> np.ndarray:
         """Return which columns (m, C) add up to the scores from some folds, 0 and 1."""
+        # Spreading is linear: the scores from some folds are the sum of their columns.
         columns = np.zeros((len(self._pairs), self._n_columns), dtype=np.float32)
         used = np.isin(self._pairs[:, 0], train)
         columns[np.flatnonzero(used), self._pairs[used, 1]] = 1
@@ -93,6 +94,7 @@ class _FoldScores:
         at_labels = self.at_labels
         out = np.empty((len(at_labels.fold_of), at_labels.n_classes))
         for number in self._folds:
+            # At the labeled rows only: of all rows it would take a product for each fold.
             held = np.flatnonzero(at_labels.fold_of == number)
             others = self._folds[self._folds != number]
             out[held] = at_labels.predict(held, others, class_prior)

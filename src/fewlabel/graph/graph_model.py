@@ -14,17 +14,12 @@ from fewlabel.graph.fold_scores import _FoldScores, _LabelScores
 from fewlabel.graph.neighbor_graph import _affinity_graph, _normalize_graph, spread
 from fewlabel.graph.propagation import _chord, _weighted_average
 
+# Numbers of a solve that are held; of a larger one, only sums and the labeled rows are kept.
 _AT_ONCE = 40_000_000
-"""Numbers of a solve that are held; of a larger one, only sums and the labeled rows are kept."""
 
 
 class _GraphModel:
-    """Label spreading over one neighbor graph, for several settings and folds.
-
-    Spreading is linear in the labels. So one solve with a column for every pair of fold and
-    class gives the scores of all labels (the sum over folds) and those without any one fold
-    (the sum less that fold's columns): cross-fitting costs no refitting.
-    """
+    """Label spreading, which is linear in the labels, for several settings and folds at once."""
 
     def __init__(self, X: np.ndarray, n_neighbors: int, seed: int, *, graph: bool = True) -> None:
         self.seed = seed
@@ -52,6 +47,8 @@ class _GraphModel:
         fold_of = np.full(len(y), -1)
         fold_of[folds.labeled] = folds.number
         rows, column, n_columns = task.seeds(y, n_classes)
+        # One column for each pair of fold and class: the scores without a fold are the sum of all
+        # less that fold's columns, so that cross-fitting costs no refitting.
         pairs, place = np.unique(
             np.stack([fold_of[rows], column], axis=1), axis=0, return_inverse=True
         )
@@ -69,6 +66,7 @@ class _GraphModel:
             scores = seeds if self.graph is None else spread(self.graph, seeds, alpha)
             at_labels[:, start:stop] = scores[labeled]
             mass[start:stop] = scores.sum(axis=0, dtype=np.float64)
+            # Of a solve that does not fit into memory, only what predicts all images is added up.
             if total is not None:
                 ones = np.ones(stop - start), (np.arange(stop - start), pairs[start:stop, 1])
                 total += scores @ sparse.csr_array(ones, shape=(stop - start, n_columns))

@@ -16,8 +16,8 @@ from fewlabel.data.task import Task
 
 _MAX_ITER = 200
 _TOLERANCE = 1e-7
+# Draws an intercept towards the frequency of its label: one that is always absent stays finite.
 _INTERCEPT_PENALTY = 1e-2
-"""Draws an intercept towards the frequency of its label: one that is always absent stays finite."""
 
 PENALTIES = (0.1, 1.0, 10.0)
 """Inverse strengths C that cross-fitting chooses between."""
@@ -91,6 +91,7 @@ class _SoftmaxRows:
     ) -> LinearModel:
         rows, y = self.rows[chosen], self.y[chosen]
         present = np.unique(y)
+        # A class without rows has probability 0, where scikit-learn would not know of it.
         coef = np.zeros((rows.shape[1], self.n_classes), dtype=np.float32)
         intercept = np.full(self.n_classes, -np.inf, dtype=np.float32)
         if len(present) == 1:
@@ -117,21 +118,14 @@ class _SoftmaxRows:
 
 
 class _SigmoidRows:
-    """Rows of several labels, for one regression a label; entries that are unknown count nothing.
-
-    The weights of a penalized regression lie in the span of its rows. So the rows are turned to
-    have no more columns than there are rows, and all regressions, with whatever penalty and on
-    whatever part of the rows, are fitted on a few hundred columns where features have
-    thousands, and come out the same.
-
-    scikit-learn's one-versus-rest regression is not used: it fits one label after the other,
-    which takes minutes for dozens of labels, and cannot leave out entries that are unknown.
-    """
+    """Rows of several labels, for one regression a label; unknown entries count nothing."""
 
     def __init__(self, task: Task, X: np.ndarray, y: np.ndarray, n_classes: int) -> None:
         self.task = task
         rows = _unit_rows(X).astype(np.float64)
         self.turn: np.ndarray | None = None
+        # The weights of a penalized regression lie in the span of its rows: turned so, features of
+        # thousands of columns take a few hundred, whatever the penalty and the part of the rows.
         if len(rows) < rows.shape[1]:
             left, lengths, self.turn = np.linalg.svd(rows, full_matrices=False)
             rows = left * lengths
@@ -157,6 +151,8 @@ class _SigmoidRows:
         share = ((targets * known).sum(axis=0) + 0.5) / (known.sum(axis=0) + 2)
         usual = np.log(share / (1 - share))
 
+        # By hand: scikit-learn fits one label after the other, which takes minutes for dozens of
+        # labels, and cannot leave out entries that are unknown.
         def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
             weights = flat.reshape(shape)
             scores = rows @ weights[:-1] + weights[-1]
@@ -210,11 +206,13 @@ def _confident_targets(
         rows = np.flatnonzero((predicted == label) & (y < 0))
         rows = rows[np.argsort(-confidence[rows], kind="stable")]
         limit = int(np.ceil(fraction * len(rows)))
+        # With steps between: the most confident are alike, and teach less than a spread of them.
         step = max(1, int(np.ceil(limit * proba.shape[1] / max(1, at_most))))
         chosen.append(rows[:limit:step])
     extra = np.concatenate(chosen)
     weights = confidence[extra]
     if len(extra):
+        # Thousands of propagated labels would drown the few that are known to be right.
         weights = weights * (len(labeled) / weights.sum())
     rows = np.concatenate([labeled, extra])
     targets = np.concatenate([y[labeled], predicted[extra]])

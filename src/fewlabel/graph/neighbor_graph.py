@@ -12,12 +12,12 @@ from fewlabel.data.task import SingleLabel
 
 _TINY = 1e-12
 _THREADS = 2
+# Unknowns solved for at once: six arrays of them are held, in float32.
 _VALUES_A_SOLVE = 16_000_000
-"""Unknowns solved for at once: six arrays of them are held, in float32."""
 
 _SHIFT = 1 - 1e-5
+# Sums below this are as good as nothing, and near what float32 loses.
 _MIN_SUM = 1e-30
-"""Sums below this are as good as nothing, and near what float32 loses."""
 
 
 def _affinity_graph(indices: np.ndarray, distances: np.ndarray) -> sparse.csr_array:
@@ -28,6 +28,7 @@ def _affinity_graph(indices: np.ndarray, distances: np.ndarray) -> sparse.csr_ar
     Calder et al., ICML 2020); the graph is then averaged with its transpose.
     """
     n, k = indices.shape
+    # Copies have no distance at all.
     scale = np.maximum(distances.max(axis=1, keepdims=True), _TINY)
     half = (np.exp(-4 * (distances / scale) ** 2) / 2).astype(np.float32)
     ends = np.arange(0, n * k + 1, k)
@@ -38,6 +39,7 @@ def _affinity_graph(indices: np.ndarray, distances: np.ndarray) -> sparse.csr_ar
 def _normalize_graph(graph: sparse.csr_array) -> sparse.csr_array:
     """Return D^(-1/2) W D^(-1/2) of a symmetric graph W; a row without edges stays zero."""
     degree = np.asarray(graph.sum(axis=1)).ravel()
+    # A row without edges stays zero, and keeps what it was given.
     inverse = np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, _TINY)), 0).astype(np.float32)
     scaled = graph.copy().astype(np.float32)
     scaled.data *= np.repeat(inverse, np.diff(scaled.indptr))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from abc import abstractmethod
+from typing import Any, Self
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
@@ -25,7 +26,62 @@ METHODS = ("spreading", "poisson")
 CLASS_PRIORS = SingleLabel.class_priors
 
 
-class GraphPropagation(ClassifierMixin, BaseEstimator):
+class _Propagation(ClassifierMixin, BaseEstimator):
+    """What both estimators share: rows and labels are checked, then ``_spread`` over."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Spread the labels over all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Features of labeled and unlabeled rows.
+        y : array-like of shape (n,)
+            Labels; -1 where unlabeled.
+
+        Returns
+        -------
+        self
+            Itself.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range, or no row is labeled.
+        """
+        check_parameters(self)
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        self.classes_, codes = encode_labels(y, type(self).__name__)
+        self._spread(X, codes)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict classes of new rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Classes.
+        """
+        return self._predict(self._check_new(X))
+
+    def _check_new(self, X: Any) -> np.ndarray:
+        check_is_fitted(self, "label_distributions_")
+        return validate_data(self, X, dtype=np.float32, reset=False)
+
+    @abstractmethod
+    def _spread(self, X: np.ndarray, codes: np.ndarray) -> None: ...
+
+    @abstractmethod
+    def _predict(self, X: np.ndarray) -> np.ndarray: ...
+
+
+class GraphPropagation(_Propagation):
     """Spread labels over the k-nearest-neighbor graph of all rows.
 
     Parameters
@@ -95,32 +151,11 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
         self.metric = metric
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> GraphPropagation:
-        """Build the graph and spread the labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Features of labeled and unlabeled rows.
-        y : array-like of shape (n,)
-            Labels; -1 where unlabeled.
-
-        Returns
-        -------
-        GraphPropagation
-            Itself.
-
-        Raises
-        ------
-        UsageError
-            If a parameter is out of range.
-        """
-        check_parameters(self)
-        X, y = validate_data(self, X, y, dtype=np.float32)
-        self.classes_, codes = encode_labels(y, "GraphPropagation")
+    def _spread(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._index = NeighborIndex(X, self.metric, random_state=self.random_state)
         seeds = one_hot(codes, len(self.classes_))
         k = min(self.n_neighbors, len(X) - 1)
+        # A single row has no neighbors, and so no graph.
         scores, part = seeds, np.arange(len(X))
         if k >= 1:
             graph = _affinity_graph(*self._euclidean(self._index.graph(k)))
@@ -129,7 +164,6 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
         self.unreached_ = ~np.isin(part, part[codes >= 0])
         self.label_distributions_ = _class_mass_normalize(scores, prior)
         self.transduction_ = self.classes_[self.label_distributions_.argmax(axis=1)]
-        return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Average the probabilities of each row's neighbors, nearer ones weighing more.
@@ -144,27 +178,13 @@ class GraphPropagation(ClassifierMixin, BaseEstimator):
         ndarray of shape (n, n_classes)
             Class probabilities, float64.
         """
-        check_is_fitted(self, "label_distributions_")
-        X = validate_data(self, X, dtype=np.float32, reset=False)
+        X = self._check_new(X)
         k = min(self.n_neighbors, len(self.label_distributions_))
         indices, distances = self._euclidean(self._index.query(X, k))
         return _neighbor_average(indices, distances, self.label_distributions_)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict classes of new rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-            Classes.
-        """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+    def _predict(self, X: np.ndarray) -> np.ndarray:
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def _scores(self, graph: Any, seeds: np.ndarray) -> np.ndarray:
         if self.method == "spreading":
@@ -195,6 +215,7 @@ def _weighted_average(
     indices: np.ndarray, distances: np.ndarray, probabilities: np.ndarray
 ) -> np.ndarray:
     """Return what `_neighbor_average` does, before rows are divided by their sums."""
+    # The weights of the graph, so that a new row is met as one of its rows.
     scale = np.maximum(distances.max(axis=1, keepdims=True), 1e-12)
     weights = np.exp(-4 * (distances / scale) ** 2).astype(np.float64)
     weights /= weights.sum(axis=1, keepdims=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data.task import TASKS, Task
-from fewlabel.errors import ModelFormatError
+from fewlabel.errors import ModelFormatError, _damaged
 from fewlabel.evaluate import LabelFolds, choose_candidate
 from fewlabel.graph.fold_scores import _FoldScores, _LabelScores
 from fewlabel.graph.graph_model import _GraphModel
@@ -31,8 +31,8 @@ ALPHAS = (0.9, 0.97, 0.99)
 _PROPAGATED_FRACTION = 0.5
 _PROPAGATED_MAX = 8_000
 _FEW_A_CLASS = 20
+# Six settings are compared: by luck alone one of them is often a standard error ahead.
 _SETTING_ERRORS = 2.0
-"""Six settings are compared: by luck alone one of them is often a standard error ahead."""
 
 
 class _Predictor:
@@ -106,10 +106,7 @@ class _Predictor:
                 k, seed = int(meta["n_neighbors"]), int(meta["seed"])
                 graph = _GraphModel(rows, k, seed, graph=False)
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelFormatError(
-                f"The saved classifier lacks {error}: the model is damaged; fit again, or copy "
-                "it anew."
-            ) from error
+            raise _damaged(f"The saved classifier lacks {error}") from error
         return cls(task, graph, probabilities, linear)
 
 
@@ -225,6 +222,7 @@ class _SharedFit:
 
         def predict(train: np.ndarray, held: np.ndarray) -> np.ndarray:
             number = int(fold_of[np.searchsorted(self.labeled, held[0])])
+            # The graph must not have seen the fold either: its labels would come back, propagated.
             y = self.task.without(self.y, held)
             return self.train_propagated(scores.without(number, prior), y).predict_proba(
                 self.X[held]
@@ -242,6 +240,7 @@ class _SharedFit:
             proba, y, fraction=_PROPAGATED_FRACTION, at_most=at_most
         )
         prepared = _labeled_rows(self.task, self.X[rows], targets, self.n_classes)
+        # The strongest penalty: propagated labels are many, and some of them are wrong.
         return prepared.fit(np.arange(len(rows)), PENALTIES[0], weights)
 
 
@@ -263,19 +262,14 @@ def _one_fold(labeled: np.ndarray) -> LabelFolds:
 
 def _check_fit(fits: bool) -> None:
     if not fits:
-        raise ModelFormatError(
-            "The shapes of the saved arrays do not fit together: the model is damaged; fit "
-            "again, or copy it anew."
-        )
+        raise _damaged("The shapes of the saved arrays do not fit together")
 
 
 def _preferred_spread(
     labels_per_class: float, alphas: tuple[float, ...], priors: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return the settings of the spread by what is known beforehand, best first.
-
-    The fewer labels, the farther each must reach, and the nearer to 1 ``alpha`` has to be.
-    """
+    """Return the settings of the spread by what is known beforehand, best first."""
+    # The fewer labels, the farther each must reach, and the nearer to 1 alpha has to be.
     wanted = 0.99 if labels_per_class <= 5 else 0.97 if labels_per_class <= _FEW_A_CLASS else 0.9
     by_nearness = sorted(alphas, key=lambda alpha: abs(np.log((1 - alpha) / (1 - wanted))))
     return tuple(_setting_name(alpha, prior) for prior in priors for alpha in by_nearness)
