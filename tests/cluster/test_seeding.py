@@ -1,17 +1,18 @@
+"""Starting centers: far from each other, and different rows first."""
+
 import numpy as np
 import pytest
 
 from fewlabel.cluster import seeding
 from fewlabel.cluster.seeding import _kmeans_plus_plus
+from tests.cluster.examples import blobs
 
 
 @pytest.mark.parametrize(("n_features", "at_least"), [(5, 20_000), (8, 400), (300, 400)])
 def test_one_center_falls_into_each_far_cluster(monkeypatch, n_features, at_least):
     # Of more rows a sample is looked at, and its projections where it has many features.
     monkeypatch.setattr(seeding, "_SAMPLE_AT_LEAST", at_least)
-    rng = np.random.default_rng(1)
-    middles = rng.normal(size=(10, n_features)) * 100
-    X = (np.repeat(middles, 100, axis=0) + rng.normal(size=(1000, n_features))).astype(np.float32)
+    X = 100 * blobs(10, 100, n_features, spread=0.01)
     for seed in range(5):
         chosen = _kmeans_plus_plus(X, 10, np.random.default_rng(seed))
         assert sorted(chosen // 100) == list(range(10))

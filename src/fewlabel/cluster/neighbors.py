@@ -10,11 +10,10 @@ from sklearn.utils.validation import check_array
 
 from fewlabel.cluster.assignment import _squared_distances
 from fewlabel.cluster.cells import _Cells
-from fewlabel.cluster.descent import _Descent
-from fewlabel.cluster.exhaustive import _exhaustive_search
+from fewlabel.cluster.topk import _exhaustive_search
 from fewlabel.compute import as_generator, matmul_dtype
 from fewlabel.errors import UsageError
-from fewlabel.extras import is_installed
+from fewlabel.extras import is_installed, require
 from fewlabel.params import check_arguments, choice, integer, number
 
 METRICS = ("cosine", "euclidean")
@@ -288,6 +287,26 @@ class NeighborIndex:
             distances[self._zero[ids]] = 1
         order = np.lexsort((ids, distances), axis=1)[:, :k]
         return np.take_along_axis(ids, order, 1), np.take_along_axis(distances, order, 1)
+
+
+class _Descent:
+    """A pynndescent index that knows which row a query is."""
+
+    def __init__(self, rows: np.ndarray, metric: str, k: int, seed: int) -> None:
+        library = require("pynndescent", "The method 'pynndescent' of nearest_neighbors")
+        self._index = library.NNDescent(
+            rows, metric=metric, n_neighbors=max(k + 1, 16), random_state=seed
+        )
+
+    def search(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
+        """Find stored rows near each query."""
+        if own is None:
+            return self._index.query(queries, k)[0].astype(np.int64)
+        found = self._index.query(queries, k + 1)[0].astype(np.int64)
+        # Drop the row itself, or the last neighbor where the search did not find it.
+        drop = found == own[:, None]
+        drop[~drop.any(axis=1), -1] = True
+        return found[~drop].reshape(len(found), k)
 
 
 def _choose_method(method: str, n_rows: int) -> str:

@@ -12,8 +12,11 @@ import torch
 
 from fewlabel.compute import matmul_dtype
 
-GROUP = 16
-"""Columns whose maximum is taken together."""
+# Columns whose maximum is taken together.
+_GROUP = 16
+
+# A tile of scores, 16 MB, stays in the last-level cache until it has been looked through.
+_QUERY_ROWS, _TILE_COLUMNS = 1_024, 4_096
 
 
 class _ScoreBuffer:
@@ -25,14 +28,14 @@ class _ScoreBuffer:
     def __init__(self) -> None:
         self._room = torch.empty(0)
         self._half_room = torch.empty(0)
-        self._scores = torch.empty(0, GROUP)
+        self._scores = torch.empty(0, _GROUP)
 
     def product(
         self, left: torch.Tensor, right: torch.Tensor, *, bias: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Matrix product less a bias a column, padded to whole groups of columns."""
         m, n = len(left), right.shape[1]
-        width = -(-n // GROUP) * GROUP
+        width = -(-n // _GROUP) * _GROUP
         if self._room.numel() < m * width:
             self._room = torch.empty(m * width)
             self._half_room = torch.empty(m * width // 2)
@@ -51,14 +54,14 @@ class _ScoreBuffer:
     def above(self, floor: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Find the scores of the last product that exceed a floor for each row."""
         n_rows, width = self._scores.shape
-        n_groups = width // GROUP
+        n_groups = width // _GROUP
         floors = floor.numpy()
         hot = np.flatnonzero(self._group_maxima().numpy() > floors[:, None])
         rows, groups = hot // n_groups, hot % n_groups
-        members = self._scores.numpy().reshape(n_rows, GROUP, n_groups)[rows, :, groups]
+        members = self._scores.numpy().reshape(n_rows, _GROUP, n_groups)[rows, :, groups]
         inside = np.flatnonzero(members > floors[rows, None])
-        pick = inside // GROUP
-        place = np.sort(rows[pick] * width + (inside % GROUP) * n_groups + groups[pick])
+        pick = inside // _GROUP
+        place = np.sort(rows[pick] * width + (inside % _GROUP) * n_groups + groups[pick])
         return place // width, place % width
 
     def _group_maxima(self) -> torch.Tensor:
@@ -71,7 +74,7 @@ class _ScoreBuffer:
         half = width // 2
         maxima = self._half_room[: n_rows * half].view(n_rows, half)
         torch.maximum(self._scores[:, :half], self._scores[:, half:], out=maxima)
-        while half > width // GROUP:
+        while half > width // _GROUP:
             half //= 2
             torch.maximum(maxima[:, :half], maxima[:, half : 2 * half], out=maxima[:, :half])
         return maxima[:, :half]
@@ -141,3 +144,34 @@ class _TopScores:
         best, index = torch.from_numpy(all_values).topk(k, dim=1)
         self.values[rows] = best.numpy()
         self.ids[rows] = np.take_along_axis(all_ids, index.numpy(), axis=1)
+
+
+def _exhaustive_search(
+    rows: np.ndarray,
+    bias: np.ndarray | None,
+    queries: np.ndarray,
+    k: int,
+    own: np.ndarray | None = None,
+) -> np.ndarray:
+    """Find the rows with the highest scores for each query among all rows."""
+    stored = torch.from_numpy(rows)
+    biases = None if bias is None else torch.from_numpy(bias)
+    buffer = _ScoreBuffer()
+    top = _TopScores(len(queries), k)
+    for start in range(0, len(queries), _QUERY_ROWS):
+        part = slice(start, min(start + _QUERY_ROWS, len(queries)))
+        block = torch.from_numpy(queries[part])
+        for left in range(0, len(rows), _TILE_COLUMNS):
+            tile = slice(left, min(left + _TILE_COLUMNS, len(rows)))
+            tile_bias = None if biases is None else biases[tile]
+            scores = buffer.product(block, stored[tile].T, bias=tile_bias)
+            if own is not None:
+                inside = np.flatnonzero((own[part] >= tile.start) & (own[part] < tile.stop))
+                scores.numpy()[inside, own[part][inside] - left] = -np.inf
+            if left == 0:
+                top.put(part, scores, np.arange(tile.stop))
+                continue
+            at, columns = buffer.above(top.floor(part))
+            top.add(start + at, left + columns, scores.numpy()[at, columns])
+            top.flush()
+    return top.ids

@@ -1,0 +1,79 @@
+"""Lloyd's iterations: as in float64 and in scikit-learn, with clusters that run empty."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.cluster import KMeans as SklearnKMeans
+
+from fewlabel.cluster import assignment, topk
+from fewlabel.cluster.lloyd import _lloyd
+from fewlabel.errors import UsageError
+from tests.cluster.examples import blobs
+
+
+@pytest.fixture(params=[0, 64])
+def plain_below(request, monkeypatch):
+    """Search by bounds for any number of clusters, or plainly for few."""
+    monkeypatch.setattr(assignment, "_PLAIN_BELOW", request.param)
+
+
+@pytest.mark.usefixtures("plain_below")
+@pytest.mark.parametrize(("n_clusters", "spread", "max_iter"), [(12, 0.6, 4), (40, 0.8, 300)])
+@pytest.mark.parametrize("offset", [0.0, 300.0])
+def test_it_agrees_with_scikit_learn_in_float64(n_clusters, spread, max_iter, offset):
+    X = blobs(n_clusters, 30, 6, spread) + np.float32(offset)
+    start = X[::30].copy()
+    centers, labels, inertia, n_iter = _lloyd(X, start, max_iter=max_iter, tol=0)
+    theirs = SklearnKMeans(n_clusters, init=start, n_init=1, max_iter=max_iter, tol=0)
+    theirs.fit(X.astype(np.float64))
+    assert n_iter == theirs.n_iter_
+    np.testing.assert_array_equal(labels, theirs.labels_)
+    np.testing.assert_allclose(centers, theirs.cluster_centers_, atol=1e-6 * (1 + offset) * 10)
+    assert inertia == pytest.approx(theirs.inertia_, rel=1e-3 if offset else 1e-5)
+
+
+@pytest.mark.parametrize("projected", [False, True])
+@pytest.mark.usefixtures("plain_below")
+def test_bfloat16_products_change_nothing(monkeypatch, projected):
+    for name in ("_MIN_ROWS", "_MIN_CENTERS", "_MIN_FEATURES") if projected else ():
+        monkeypatch.setattr(assignment, name, 1)
+    scales = np.concatenate([np.full(6, 1.0), np.full(58, 0.05)])
+    X = (np.random.default_rng(1).normal(size=(400, 64)) * scales).astype(np.float32)
+    expected = _lloyd(X, X[:20], max_iter=5, tol=0)
+    for module in (assignment, topk):
+        monkeypatch.setattr(module, "matmul_dtype", lambda device: torch.bfloat16)
+    found = _lloyd(X, X[:20], max_iter=5, tol=0)
+    np.testing.assert_array_equal(found[1], expected[1])
+    np.testing.assert_array_equal(found[0], expected[0])
+
+
+@pytest.mark.usefixtures("plain_below")
+def test_empty_clusters_take_the_farthest_rows_but_never_the_only_member_of_another():
+    X = np.concatenate([blobs(1, 50, 2), [[50, 50]], [[-80, 0]]]).astype(np.float32)
+    start = np.concatenate([X[:1], np.full((2, 2), 1000.0)]).astype(np.float32)
+    assert np.bincount(_lloyd(X, start)[1], minlength=3).tolist() == [50, 1, 1]
+    X = np.array([[0.0], [1.0], [100.0], [1.5]], dtype=np.float32)
+    start = np.array([[0.5], [90.0], [1e6]], dtype=np.float32)
+    _, labels, inertia, _ = _lloyd(X, start, tol=0)
+    assert len(np.unique(labels)) == 3
+    assert inertia == 0.5
+
+
+def test_weights_act_like_repeated_rows():
+    X = blobs(4, 20, 3, spread=0.8)
+    weight = np.random.default_rng(0).integers(0, 4, size=len(X))
+    start = X[weight > 0][::14][:5].copy()
+    weighted = _lloyd(X, start, sample_weight=weight, tol=0)
+    repeated = _lloyd(np.repeat(X, weight, axis=0), start, tol=0)
+    np.testing.assert_allclose(weighted[0], repeated[0], atol=1e-5)
+    assert weighted[2] == pytest.approx(repeated[2], rel=1e-5)
+
+
+def test_rows_centers_and_weights_that_do_not_fit():
+    X = np.eye(4)
+    with pytest.raises(UsageError, match=r"as wide as X. Got centers of shape \(2, 3\)"):
+        _lloyd(X, np.zeros((2, 3)))
+    with pytest.raises(UsageError, match="n_samples=4 should be >= n_clusters=5: ask for fewer"):
+        _lloyd(X, np.zeros((5, 4)))
+    with pytest.raises(UsageError, match="'sample_weight' parameter must be 4 finite numbers of"):
+        _lloyd(X, X[:2], sample_weight=np.array([1, 1, -1, 1]))

@@ -1,0 +1,55 @@
+"""What each strategy prefers, and how strategies are found."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from fewlabel.cluster.representatives import pick_representatives
+from fewlabel.cluster.strategies import find_strategy, register_strategy, strategy_names
+from fewlabel.cluster.strategies.clusters import typicality
+from fewlabel.errors import UsageError
+from tests.cluster.examples import blobs
+
+X = blobs(6, 20, 12, spread=0.3)
+GROUP = np.repeat(np.arange(6), 20)
+
+
+def test_every_strategy_has_a_summary_and_a_name_of_its_own():
+    assert all(find_strategy(name).summary for name in strategy_names())
+    with pytest.raises(ValueError, match="two selection strategies of the name 'random'"):
+        register_strategy("random")(lambda pool: None)
+    known = r"one of representatives, medoids, .* Got 'medoid' instead. Did you mean medoids"
+    with pytest.raises(UsageError, match=known):
+        find_strategy("medoid")
+
+
+def test_a_random_draw_stands_for_nothing():
+    counts = np.zeros(120)
+    for seed in range(60):
+        picks = pick_representatives(X, 60, method="random", random_state=seed)
+        assert not picks.cluster_sizes.any()
+        counts[picks.indices] += 1
+    # Each row is drawn in about half of the cases.
+    assert counts.min() > 12
+    assert counts.max() < 48
+
+
+def test_typicality_is_the_inverse_of_the_mean_distance_to_neighbors():
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    expected = 1 / np.sort(cdist(unit, unit), axis=1)[:, 1:8].mean(axis=1)
+    np.testing.assert_allclose(typicality(X, n_neighbors=7), expected, rtol=1e-3)
+    assert typicality(np.ones((1, 2), np.float32)).tolist() == [1]
+    assert np.isfinite(typicality(np.ones((2, 2), np.float32))).all()
+
+
+@pytest.mark.parametrize("method", ["medoids", "typiclust", "representatives"])
+def test_the_row_that_scores_best_stands_for_its_cluster(method):
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    means = np.stack([unit[label == GROUP].mean(axis=0) for label in range(6)])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    closeness = (unit * means[GROUP]).sum(axis=1)
+    # Representatives weigh the center and the density equally.
+    ranks = closeness.argsort().argsort() + typicality(X).argsort().argsort()
+    score = {"medoids": closeness, "typiclust": typicality(X), "representatives": ranks}[method]
+    for row in pick_representatives(X, 6, method=method, random_state=0).indices:
+        assert score[row] == pytest.approx(score[GROUP[row] == GROUP].max(), rel=1e-5)
