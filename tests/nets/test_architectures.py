@@ -18,18 +18,15 @@ def test_images_of_any_size_give_one_row_of_logits_each(name, shape):
     assert network.embed(images).shape == (4, network.head.in_features)
 
 
-def test_the_fully_connected_network_has_seven_layers_with_normalization_and_dropout():
+def test_networks_have_the_layers_that_are_documented_and_asked_for():
     network = build_network(NetworkSpec("mlp", (784,), 10))
     counts = {
         kind: sum(isinstance(layer, kind) for layer in network.modules())
         for kind in (nn.Linear, nn.BatchNorm1d, nn.Dropout)
     }
     assert counts == {nn.Linear: 7, nn.BatchNorm1d: 6, nn.Dropout: 6}
-
-
-def test_options_reach_the_network():
-    spec = NetworkSpec("resnet", (1, 28, 28), 10, {"widths": [4, 6], "blocks": 2})
-    network = build_network(spec)
+    options = {"widths": [4, 6], "blocks": 2}
+    network = build_network(NetworkSpec("resnet", (1, 28, 28), 10, options))
     assert network.head.in_features == 6
     assert sum(type(layer).__name__ == "_ResidualBlock" for layer in network.modules()) == 4
 
@@ -44,11 +41,8 @@ def test_a_wide_resnet_has_the_depth_and_width_asked_for(depth, widen):
     assert network.head.in_features == 64 * widen
     maps = network.body[:-4](torch.zeros(1, 3, 64, 64))
     assert maps.shape == (1, 64 * widen, 16, 16)
-
-
-def test_a_wide_resnet_has_the_published_number_of_weights():
+    # WRN-28-2 of FixMatch and its followers: 1.47 million weights.
     network = build_network(NetworkSpec("wide-resnet", (3, 32, 32), 10, {"depth": 28}))
-    # WRN-28-2 of FixMatch and its followers: 1.47 million.
     assert round(sum(p.numel() for p in network.parameters()) / 1e6, 2) == 1.47
 
 

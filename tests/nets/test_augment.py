@@ -56,11 +56,6 @@ def test_every_row_draws_its_own(name):
     assert len(result.flatten(1).unique(dim=0)) > (5 if name == "weak" else 50)
 
 
-def test_none_gives_the_batch_itself():
-    batch = images()
-    assert changed(make_augmentation(None, flip=True), batch) is batch
-
-
 def test_a_flip_mirrors_about_half_of_the_rows_exactly():
     batch = images(200)
     result = changed(Augmentation(flip=True), batch)
@@ -81,26 +76,21 @@ def test_a_weak_shift_is_by_whole_pixels():
     assert {abs(column - 5) for _, column in places} == {0, 1, 2}
 
 
-def test_a_quarter_turn_does_not_distort_an_image_that_is_not_square():
+def test_scale_and_rotation_move_places_as_their_names_say():
     motion = torch.zeros(1, 6)
     motion[0, 0] = 90
     turned = _affine_maps(motion, (20, 40))[0]
-    # The right edge of the new image lies two heights below the center of the old one.
+    # No distortion: the right edge of the new image lies two heights below the old one's center.
     x, y = (turned @ torch.tensor([1.0, 0.0, 1.0])).tolist()
     assert x == pytest.approx(0, abs=1e-6)
     assert y == pytest.approx(2)
-
-
-def test_scale_and_rotation_move_places_as_their_names_say():
     batch = torch.zeros(1, 1, 21, 21)
     batch[:, :, 8:13, 8:13] = 1
     maps = _affine_maps(torch.tensor([[0.0, 0, 0, 0, 0, 0.6]]), (21, 21))
     grid = torch.nn.functional.affine_grid(maps, [1, 1, 21, 21], align_corners=False)
     larger = torch.nn.functional.grid_sample(batch, grid, align_corners=False)
     assert larger.sum() == pytest.approx(25 * 1.6**2, rel=0.1)
-
-
-def test_our_grid_is_that_of_torch():
+    # Our grid is that of torch.
     maps = _affine_maps(0.3 * images(5, 1, (6, 1)).reshape(5, 6), (7, 9))
     expected = torch.nn.functional.affine_grid(maps, [5, 1, 7, 9], align_corners=False)
     torch.testing.assert_close(_grid(maps, 7, 9), expected)
@@ -128,19 +118,23 @@ def test_randaugment_does_nothing_to_some_images_and_much_to_others():
     assert gentle < far.mean()
 
 
-def test_unknown_names_and_values_are_named():
-    with pytest.raises(UsageError, match=r"Got 'stong' instead\. Did you mean 'strong'\?"):
-        make_augmentation("stong")
-    with pytest.raises(UsageError, match=r"'scale' parameter of Augmentation .* \[0, 0\.9\]"):
-        Augmentation(scale=1.0)
-    with pytest.raises(UsageError, match="'fill' parameter of Augmentation must be one of reflect"):
-        Augmentation(fill="mirror")
-    with pytest.raises(UsageError, match="Got an array of 2 axes"):
-        changed(PRESETS["mild"], torch.zeros(3, 4))
-
-
-def test_auto_flips_color_and_not_grey():
+def test_auto_flips_color_and_not_gray_and_none_does_nothing():
     assert decide_flip("auto", 3)
     assert not decide_flip("auto", 1)
-    with pytest.raises(UsageError, match=r"must be True, False or 'auto'\. Got 'yes' instead"):
-        decide_flip("yes", 3)
+    batch = images()
+    assert changed(make_augmentation(None, flip=True), batch) is batch
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: decide_flip("yes", 3), r"must be True, False or 'auto'\. Got 'yes' instead"),
+        (lambda: make_augmentation("stong"), r"Got 'stong' instead\. Did you mean 'strong'\?"),
+        (lambda: Augmentation(scale=1.0), r"'scale' parameter of Augmentation .* \[0, 0\.9\]"),
+        (lambda: Augmentation(fill="mirror"), "'fill' .* Augmentation must be one of reflect"),
+        (lambda: changed(PRESETS["mild"], torch.zeros(3, 4)), "Got an array of 2 axes"),
+    ],
+)
+def test_unknown_names_and_values_are_named(make, message):
+    with pytest.raises(UsageError, match=message):
+        make()

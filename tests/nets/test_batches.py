@@ -10,23 +10,17 @@ from fewlabel.nets.batches import TrainingSet, _epoch_rows, _n_batches, _to_netw
 CPU = torch.device("cpu")
 
 
-def test_images_share_their_memory_and_stay_bytes():
+def test_images_share_their_memory_and_stay_bytes_and_rows_become_floats():
     images = np.zeros((3, 4, 4), dtype=np.uint8)
     inputs = as_inputs(images)
     images[1, 2, 3] = 9
     assert inputs.dtype == torch.uint8
     assert inputs[1, 2, 3] == 9
-
-
-def test_rows_become_floats_even_when_they_are_bytes():
     assert as_inputs(np.full((2, 3), 7, dtype=np.uint8)).tolist() == [[7.0] * 3] * 2
-
-
-def test_a_read_only_array_is_copied():
+    # A read-only array is copied.
     rows = np.ones((2, 2), dtype=np.float32)
     rows.flags.writeable = False
-    inputs = as_inputs(rows)
-    inputs[0, 0] = 5
+    as_inputs(rows)[0, 0] = 5
     assert rows[0, 0] == 1
 
 
@@ -56,12 +50,9 @@ def test_no_batch_holds_a_single_row(n, batch_size):
     assert len(sizes) == _n_batches(n, batch_size)
 
 
-def test_lengths_must_agree():
+def test_the_digest_sees_every_part_and_lengths_agree():
     with pytest.raises(UsageError, match="Got 3 rows and 2 targets"):
         TrainingSet.of(np.zeros((3, 2)), np.eye(2))
-
-
-def test_the_digest_sees_every_part():
     X, targets = np.arange(6.0).reshape(3, 2), np.eye(3)
     other = X.copy()
     other[2, 1] += 1e-3

@@ -8,22 +8,11 @@ from fewlabel.errors import UsageError
 from fewlabel.nets import TrainSettings
 from fewlabel.nets.settings import _rate_factor
 
+OUTSIDE = {"n_epochs": 0, "batch_size": 2.5, "learning_rate": 0, "weight_decay": -1, "warmup": 1.0}
+OUTSIDE |= {"ema_decay": 1.0, "label_smoothing": -0.1, "patience": True, "min_steps": "many"}
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("n_epochs", 0),
-        ("batch_size", 2.5),
-        ("learning_rate", 0),
-        ("learning_rate", float("nan")),
-        ("weight_decay", -1),
-        ("warmup", 1.0),
-        ("ema_decay", 1.0),
-        ("label_smoothing", -0.1),
-        ("patience", True),
-        ("min_steps", "many"),
-    ],
-)
+
+@pytest.mark.parametrize(("name", "value"), [*OUTSIDE.items(), ("learning_rate", float("nan"))])
 def test_a_setting_out_of_range_is_named(name, value):
     settings = dataclasses.replace(TrainSettings(), **{name: value})
     with pytest.raises(UsageError, match=f"The '{name}' parameter of Someone must be"):
@@ -38,12 +27,7 @@ def test_the_rate_rises_then_falls_to_nothing():
     assert rates[:peak] == sorted(rates[:peak])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert 0 < rates[-1] < 0.01
-
-
-def test_one_step_is_taken_at_the_full_rate():
+    # One step is taken at the full rate.
     assert _rate_factor(1, 0.05)(0) == 1
-
-
-def test_a_given_decay_is_kept():
     assert TrainSettings(ema_decay=0.7).decay(10_000) == 0.7
     assert TrainSettings().decay(10) == 0.5

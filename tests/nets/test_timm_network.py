@@ -40,30 +40,24 @@ def network():
     return build_network(NetworkSpec(f"timm/{SMALL}", (3, 32, 32), 4))
 
 
-def test_colors_are_normalized_as_the_models_configuration_says(network):
+def test_gray_images_are_given_three_equal_colors_and_normalized(network):
     assert network.standardize.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
     assert network.standardize.scale.flatten().tolist() == pytest.approx([0.229, 0.224, 0.225])
-
-
-def test_grey_images_are_given_three_equal_colors(network):
-    grey = build_network(NetworkSpec(f"timm/{SMALL}", (1, 32, 32), 4))
-    grey.load_state_dict(network.state_dict())
+    gray = build_network(NetworkSpec(f"timm/{SMALL}", (1, 32, 32), 4))
+    gray.load_state_dict(network.state_dict())
     images = torch.rand(2, 1, 32, 32)
     torch.testing.assert_close(
-        grey.eval()(images), network.eval()(images.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5
+        gray.eval()(images), network.eval()(images.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5
     )
 
 
-def test_a_transformer_is_told_the_size_of_its_images():
-    network = _timm_network(NetworkSpec("timm/vit_tiny_patch16_224", (3, 48, 32), 2)).eval()
-    assert network(torch.zeros(1, 3, 48, 32)).shape == (1, 2)
-    assert network.body.model.patch_embed.img_size == (48, 32)
-
-
-def test_unit_rows_have_length_sqrt_d():
+def test_unit_rows_have_length_sqrt_d_and_a_transformer_has_the_size_of_its_images():
     spec = NetworkSpec(f"timm/{SMALL}", (3, 32, 32), 4, {"unit_rows": True})
     rows = build_network(spec).eval().embed(torch.rand(3, 3, 32, 32))
     torch.testing.assert_close(rows.square().mean(dim=1), torch.ones(3))
+    network = _timm_network(NetworkSpec("timm/vit_tiny_patch16_224", (3, 48, 32), 2)).eval()
+    assert network(torch.zeros(1, 3, 48, 32)).shape == (1, 2)
+    assert network.body.model.patch_embed.img_size == (48, 32)
 
 
 def test_the_description_alone_rebuilds_a_pretrained_network():
@@ -97,7 +91,7 @@ def test_random_weights_are_seeded_and_leave_the_global_random_state_alone():
         ("timm/hf-hub:someone/resnet18", (3, 32, 32), {}, r"no model 'hf-hub:someone/resnet18'"),
     ],
 )
-def test_what_cannot_be_built_is_said(name, shape, options, message):
+def test_what_cannot_be_built_is_named(name, shape, options, message):
     with pytest.raises(UsageError, match=message):
         build_network(NetworkSpec(name, shape, 2, options))
 

@@ -7,7 +7,7 @@ import torch
 from fewlabel import NetworkClassifier
 from fewlabel.errors import UsageError
 from fewlabel_experiments.combo.task import GroupedLabels, masked_group_cross_entropy
-from tests.nets.test_classifier import QUICK, pairs
+from tests.nets.examples import QUICK, pairs
 
 TWO = GroupedLabels(((0, 5), (5, 10)))
 
