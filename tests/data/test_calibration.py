@@ -1,7 +1,5 @@
 """Calibration is found, tamed by its prior, and a temperature never changes a decision."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

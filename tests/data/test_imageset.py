@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from PIL import Image
 
 from fewlabel.data import ImageSet, image_set_from_array, load_images
 from fewlabel.errors import DataError
@@ -18,8 +17,7 @@ def test_images_of_different_size_need_one(mixed):
     with pytest.raises(DataError, match="differ in size: give a size"):
         mixed.read([0, 1])
     assert mixed.read([0, 1], size=(8, 9)).shape == (2, 8, 9, 3)
-    assert mixed.subset([1]).native_shape == (40, 30, 3)
-    assert mixed.subset([1]).read([0]).shape == (1, 40, 30, 3)
+    assert mixed.subset([1]).native_shape == mixed.subset([1]).read([0]).shape[1:] == (40, 30, 3)
 
 
 def test_blocks_are_what_read_gives_in_any_order(mixed):
@@ -32,11 +30,9 @@ def test_blocks_are_what_read_gives_in_any_order(mixed):
     assert mixed.read([], size=(6, 6)).shape == (0, 6, 6, 3)
 
 
-def test_a_subset_keeps_names_labels_and_channels(tmp_path):
-    (tmp_path / "cat").mkdir()
-    (tmp_path / "dog").mkdir()
-    Image.new("RGB", (4, 4), (200, 0, 0)).save(tmp_path / "cat" / "a.png")
-    Image.new("L", (4, 4), 7).save(tmp_path / "dog" / "b.png")
+def test_a_subset_keeps_names_labels_and_channels(save_photo, tmp_path):
+    save_photo("cat/a.png", size=(4, 4))
+    save_photo("dog/b.png", size=(4, 4), mode="L")
     images = load_images(tmp_path)
     gray = images.subset(np.array([1]))
     assert gray.names == ("dog/b.png",)

@@ -63,7 +63,7 @@ def test_a_model_says_whether_there_may_be_several(tmp_path, images):
     ("rows", "settings", "message"),
     [
         (("0,cat|dog,", "0,fox|cat,"), {}, r"line 3: 0 is labeled 'cat\|fox', but 'cat\|dog' on"),
-        (("0,cat|?cat|dog,",), {}, "line 2: 'cat' is said to be present and not to be known"),
+        (("0,cat|?cat|dog,",), {}, "line 2: 'cat' is marked as present and as not known"),
         (("0,cat|cow,",), PETS, r"line 2: the label 'cow' is not among .*'cat', 'dog'"),
         (
             ("0,cat|dog,",),
@@ -122,11 +122,26 @@ def test_columns_keep_their_place_and_get_numbers_for_names():
 
 
 @pytest.mark.parametrize(
-    ("y", "classes"),
-    [([[1, 2]], None), ([[1, 0], [0, 1]], None), ([[1, 0]], ["one"]), ([["a", "b"]], None)],
+    ("y", "classes", "message"),
+    [
+        *[
+            (y, classes, r"\(\d, K\) with 1, 0 and -1")
+            for y, classes in (
+                ([[1, 2]], None),
+                ([[1, 0], [0, 1]], None),
+                ([[1, 0]], ["one"]),
+                ([["a"]], None),
+            )
+        ],
+        ([[1, 0]], ["a|b", "c"], r"label called 'a\|b'"),
+        ([[1, 0]], ["?b", "c"], r"label called '\?b'"),
+        ([[1, 0]], ["", "c"], "label called ''"),
+        ([[1, 0]], ["c ", "d"], "label called 'c '"),
+        ([[1, 0]], ["c", "c"], "two labels called 'c'"),
+    ],
 )
-def test_other_tables_are_refused(y, classes):
-    with pytest.raises(DataError, match=r"\(1, K\) with 1, 0 and -1"):
+def test_other_tables_and_names_that_texts_cannot_hold_are_refused(y, classes, message):
+    with pytest.raises(DataError, match=message):
         image_set_from_array(np.zeros((1, 4, 4)), y=np.array(y), classes=classes)
 
 
@@ -135,18 +150,3 @@ def test_a_model_of_one_label_refuses_sources_with_several():
     with pytest.raises(LabelError, match="0 has several labels"):
         labels_from_truth(images, **PETS, task=SingleLabel())
     assert labels_from_truth(images, **PETS, task=MultiLabel()).y.tolist() == [[1, 1], [1, 0]]
-
-
-@pytest.mark.parametrize(
-    ("classes", "message"),
-    [
-        (["a|b", "c"], r"label called 'a\|b'"),
-        (["?b", "c"], r"label called '\?b'"),
-        (["", "c"], "label called ''"),
-        (["c ", "d"], "label called 'c '"),
-        (["c", "c"], "two labels called 'c'"),
-    ],
-)
-def test_names_that_a_table_could_not_hold_are_refused(classes, message):
-    with pytest.raises(DataError, match=message):
-        image_set_from_array(np.zeros((2, 4, 4)), y=np.eye(2, dtype=int), classes=classes)

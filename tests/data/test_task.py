@@ -35,15 +35,6 @@ def test_the_form_of_the_labels_says_which_task_it_is(case):
     assert SINGLE != MULTI
 
 
-def test_labels_come_back_from_their_texts(case):
-    task, y, _ = case
-    classes = ("ant", "bee", "cat")
-    texts = task.texts(y, classes)
-    again, names = task.parse(texts, [str(i) for i in range(len(texts))], classes)
-    np.testing.assert_array_equal(again, y)
-    assert names == classes
-
-
 def test_labeled_rows_can_be_taken_away(case):
     task, y, n_classes = case
     assert task.labeled(y).tolist() == [0, 1, 3]

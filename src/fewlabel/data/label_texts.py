@@ -133,7 +133,7 @@ def label_table(
     Raises
     ------
     LabelError
-        If a label is said to be present and not known, or ``classes`` lacks it.
+        If a label is marked as present and as not known, or ``classes`` lacks it.
 
     Examples
     --------
@@ -146,6 +146,7 @@ def label_table(
         classes = sorted({name for present, unknown, _ in parsed for name in present | unknown})
     position = {name: i for i, name in enumerate(classes)}
     y = np.zeros((len(parsed), len(position)), dtype=np.int8)
+    # What a row does not name is absent, unless a "?" says that nothing is known of the others.
     for row, (text, (present, unknown, others)) in enumerate(zip(texts, parsed, strict=True)):
         if not text or others:
             y[row] = -1
@@ -236,7 +237,7 @@ def _parts(text: str, where: str) -> tuple[set[str], set[str], bool]:
     both = sorted(present & unknown)
     if both:
         raise LabelError(
-            f"{where}: {both[0]!r} is said to be present and not to be known ({text!r}): keep one "
-            "of the two."
+            f"{where}: {both[0]!r} is marked as present and as not known ({text!r}): keep one of "
+            "the two."
         )
     return present, unknown - {""}, "" in unknown
