@@ -11,7 +11,7 @@ from fewlabel.data import (
     load_images,
     read_labels,
 )
-from fewlabel.data.label_texts import label_table, label_texts
+from fewlabel.data.label_texts import _label_table, label_texts
 from fewlabel.errors import DataError, LabelError
 
 PETS = {"classes": ("cat", "dog")}
@@ -95,7 +95,7 @@ def test_texts_say_all_that_a_table_says(seed):
     y = rng.integers(-1, 2, (60, 4)).astype(np.int8)
     classes = ("a b", "ä", "x", "y?")
     texts = label_texts(y, classes)
-    back, _ = label_table(texts, ["here"] * len(texts), classes)
+    back, _ = _label_table(texts, ["here"] * len(texts), classes)
     np.testing.assert_array_equal(back, y)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fewlabel.data.imageset import ImageSet
-from fewlabel.data.label_texts import barred_texts, check_label_names, label_texts
+from fewlabel.data.label_texts import _barred_texts, _check_label_names, label_texts
 from fewlabel.data.modes import _white_level_of
 from fewlabel.data.stores import _ArrayStore
 from fewlabel.errors import DataError
@@ -178,7 +178,7 @@ def _several_texts(y: np.ndarray, classes: Sequence[str] | None, n: int, source:
     names = [] if classes is None else list(classes)
     numbers = y.dtype.kind in "buif"
     table = np.where(np.isnan(y), -1, y) if y.dtype.kind == "f" else y
-    check_label_names(names, source)
+    _check_label_names(names, source)
     if (
         len(y) != n
         or len(names) != y.shape[1]
@@ -189,4 +189,4 @@ def _several_texts(y: np.ndarray, classes: Sequence[str] | None, n: int, source:
             f"The y of {source} must have shape ({n},), or ({n}, K) with 1, 0 and -1 and a name in "
             f"classes for each of the K labels. Got {y.shape} of {y.dtype} and {len(names)} names."
         )
-    return barred_texts(label_texts(table, names))
+    return _barred_texts(label_texts(table, names))

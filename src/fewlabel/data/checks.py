@@ -60,32 +60,8 @@ def check_classes(y: Any, name: str, n_classes: int | None = None) -> np.ndarray
     return array.astype(np.int64, copy=False)
 
 
-def check_proba(proba: Any, name: str = "proba") -> np.ndarray:
-    """Check class probabilities and give them as float64 rows that sum to 1.
-
-    Parameters
-    ----------
-    proba : array-like of shape (n, K)
-        Class probabilities, K at least 2; rows sum to 1 within 0.001.
-    name : str
-        What to call them in a message.
-
-    Returns
-    -------
-    ndarray of shape (n, K), float64
-        A new array; each row divided by its sum.
-
-    Raises
-    ------
-    UsageError
-        If the shape is wrong, or a value is NaN, infinite or negative, or a row does not sum
-        to 1.
-
-    Examples
-    --------
-    >>> check_proba([[0.25, 0.75]])
-    array([[0.25, 0.75]])
-    """
+def _check_proba(proba: Any, name: str = "proba") -> np.ndarray:
+    """Return class probabilities (n, K) as float64 rows that sum to 1; raise if they are none."""
     array = np.array(proba, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] < 2:
         raise UsageError(
@@ -166,33 +142,8 @@ def check_same_length(**arrays: np.ndarray) -> None:
         )
 
 
-def check_table(y: Any, n: int, who: str) -> np.ndarray:
-    """Return a table of labels as int8.
-
-    Parameters
-    ----------
-    y : array-like of shape (n, K)
-        1 present, 0 absent, -1 unknown.
-    n : int
-        Number of images.
-    who : str
-        Name of the estimator, for messages.
-
-    Returns
-    -------
-    ndarray of shape (n, K), int8
-        The table.
-
-    Raises
-    ------
-    UsageError
-        If its shape is another, or it holds anything else; the message names the entry.
-
-    Examples
-    --------
-    >>> check_table([[1, 0], [-1, 1]], 2, "Example").tolist()
-    [[1, 0], [-1, 1]]
-    """
+def _check_table(y: Any, n: int, who: str) -> np.ndarray:
+    """Return a table (n, K) of labels as int8; raise if it is none."""
     if y is None:
         raise UsageError(f"{who} requires y to be passed, but the target y is None.")
     table = np.asarray(y)
@@ -210,26 +161,8 @@ def check_table(y: Any, n: int, who: str) -> np.ndarray:
     return table.astype(np.int8)
 
 
-def unlearnable_labels(table: np.ndarray, names: Sequence[Any]) -> list[str]:
-    """Return sentences that name the labels of which nothing can be learned.
-
-    Parameters
-    ----------
-    table : ndarray of shape (n, K)
-        1 present, 0 absent, -1 unknown.
-    names : sequence of length K
-        Name of each label.
-
-    Returns
-    -------
-    list of str
-        One for the labels that are always absent, one for those that are never known.
-
-    Examples
-    --------
-    >>> unlearnable_labels(np.array([[1, 0, -1], [0, 0, -1]]), ["a", "b", "c"])
-    ['No image has the label b (always 0).', 'The label c is never known (always -1).']
-    """
+def _unlearnable_labels(table: np.ndarray, names: Sequence[Any]) -> list[str]:
+    """Return sentences that name the labels of which nothing can be learned."""
     unknown = (table < 0).all(axis=0)
     absent = ~unknown & ~(table == 1).any(axis=0)
     found = []
@@ -259,7 +192,7 @@ def warn_of_unlearnable(sentences: Sequence[str], who: str, stacklevel: int = 3)
     Parameters
     ----------
     sentences : sequence of str
-        From `unlearnable_labels`.
+        From `_unlearnable_labels`.
     who : str
         Name of the estimator.
     stacklevel : int

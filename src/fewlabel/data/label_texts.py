@@ -54,49 +54,15 @@ def label_texts(y: np.ndarray, classes: Sequence[str]) -> list[str]:
     return texts
 
 
-def barred_texts(texts: list[str]) -> list[str]:
-    """Return texts of which at least one has a bar, as a table of several labels needs.
-
-    Parameters
-    ----------
-    texts : list of str
-        As `label_texts` writes them.
-
-    Returns
-    -------
-    list of str
-        The same where there is a bar; else with one behind every class.
-
-    Examples
-    --------
-    >>> barred_texts(["cat", ""]), barred_texts(["cat", "dog|cat"])
-    (['cat|', ''], ['cat', 'dog|cat'])
-    """
+def _barred_texts(texts: list[str]) -> list[str]:
+    """Return texts of which at least one has a bar, as a table of several labels needs."""
     if any(BAR in text for text in texts):
         return texts
     return [f"{text}{BAR}" if text else "" for text in texts]
 
 
-def check_label_names(names: Sequence[str], source: str) -> None:
-    """Refuse names of labels that a text with bars could not hold.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The names.
-    source : str
-        What they belong to, for messages.
-
-    Raises
-    ------
-    DataError
-        If a name is blank, stands twice, begins or ends with a blank, holds a bar or begins with
-        a question mark.
-
-    Examples
-    --------
-    >>> check_label_names(["cat", "dog"], "photos.npz")
-    """
+def _check_label_names(names: Sequence[str], source: str) -> None:
+    """Raise if a text with bars could not hold the names of labels."""
     seen: set[str] = set()
     for name in names:
         if not name.strip() or name != name.strip() or BAR in name or name.startswith(UNKNOWN):
@@ -109,38 +75,10 @@ def check_label_names(names: Sequence[str], source: str) -> None:
         seen.add(name)
 
 
-def label_table(
+def _label_table(
     texts: Sequence[str], where: Sequence[str], classes: Sequence[str] | None = None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Read texts such as ``a|b`` as a table of labels.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        One text an image, as `label_texts` writes them.
-    where : sequence of str
-        Where each text stands, for messages.
-    classes : sequence of str, optional
-        The only labels that may appear; by default those that do, sorted.
-
-    Returns
-    -------
-    y : ndarray of shape (n, K), dtype int8
-        1 present, 0 absent, -1 not known.
-    classes : tuple of str
-        Name of each column.
-
-    Raises
-    ------
-    LabelError
-        If a label is marked as present and as not known, or ``classes`` lacks it.
-
-    Examples
-    --------
-    >>> y, classes = label_table(["cat|dog", "", "dog|?cat", "|"], ["1", "2", "3", "4"])
-    >>> y.tolist(), classes
-    ([[1, 1], [-1, -1], [-1, 1], [0, 0]], ('cat', 'dog'))
-    """
+    """Return the labels (n, K), int8, and the classes that texts such as ``a|b`` stand for."""
     parsed = [_parts(text, place) for text, place in zip(texts, where, strict=True)]
     if classes is None:
         classes = sorted({name for present, unknown, _ in parsed for name in present | unknown})
@@ -158,38 +96,10 @@ def label_table(
     return y, tuple(classes)
 
 
-def class_codes(
+def _class_codes(
     texts: Sequence[str], where: Sequence[str], classes: Sequence[str] | None = None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return class codes of texts that name one class each.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        One class an image; ``""`` is unlabeled.
-    where : sequence of str
-        Where each text stands, for messages.
-    classes : sequence of str, optional
-        The only classes that may appear; by default those that do, sorted.
-
-    Returns
-    -------
-    y : ndarray of shape (n,), dtype int64
-        Position in ``classes``; -1 where unlabeled.
-    classes : tuple of str
-        Names of the classes.
-
-    Raises
-    ------
-    LabelError
-        If a text names a class that ``classes`` lacks.
-
-    Examples
-    --------
-    >>> y, classes = class_codes(["dog", "", "cat"], ["1", "2", "3"])
-    >>> y.tolist(), classes
-    ([1, -1, 0], ('cat', 'dog'))
-    """
+    """Return the codes (n,), int64, and the classes of texts that name one class each."""
     known = tuple(sorted(set(texts) - {""})) if classes is None else tuple(classes)
     position = {name: code for code, name in enumerate(known)} | {"": -1}
     for text, place in zip(texts, where, strict=True):
@@ -202,29 +112,11 @@ def _unknown_label(label: str, where: str, classes: Sequence[str]) -> str:
     """Return the message for a label that a model does not know."""
     close = difflib.get_close_matches(label, classes, n=1)
     hint = f": did you mean {close[0]!r}?" if close else "."
-    return f"{where}: the label {label!r} is not among the classes {listed_names(classes)}{hint}"
+    return f"{where}: the label {label!r} is not among the classes {_listed_names(classes)}{hint}"
 
 
-def listed_names(names: Sequence[str], limit: int = 10) -> str:
-    """Return names in quotes with commas between them, and how many there are if some are left out.
-
-    Parameters
-    ----------
-    names : sequence of str
-        What to name.
-    limit : int
-        How many to name at most.
-
-    Returns
-    -------
-    str
-        Part of a message.
-
-    Examples
-    --------
-    >>> listed_names(["cat", "dog", "fox"], limit=2)
-    "'cat', 'dog', … (3 in all)"
-    """
+def _listed_names(names: Sequence[str], limit: int = 10) -> str:
+    """Return names in quotes, and how many there are if some are left out."""
     shown = ", ".join(repr(name) for name in names[:limit])
     return shown + (f", … ({len(names)} in all)" if len(names) > limit else "")
 

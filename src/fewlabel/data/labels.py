@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from fewlabel.data.imageset import ImageSet
-from fewlabel.data.label_texts import BAR, barred_texts, listed_names
+from fewlabel.data.label_texts import BAR, _barred_texts, _listed_names
 from fewlabel.data.tables import _read_table, _Row, write_table
 from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
 from fewlabel.errors import LabelError
@@ -104,7 +104,7 @@ class Labels:
             As `names`; where an image may have several labels, at least one text has a bar.
         """
         names = self.names()
-        return barred_texts(names) if self.task == MultiLabel() else names
+        return _barred_texts(names) if self.task == MultiLabel() else names
 
 
 def read_labels(
@@ -388,6 +388,6 @@ def _check_classes(
     if task == SingleLabel() and len(found) < min_classes:
         raise LabelError(
             f"{path}, line {min(lines.values())}: all {len(given)} labels are "
-            f"{listed_names(found)}, but at least {min_classes} classes are needed: label images "
+            f"{_listed_names(found)}, but at least {min_classes} classes are needed: label images "
             "of the other classes too."
         )

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from fewlabel.data.calibration import PROBABILITY_FLOOR, Calibration, Scaling, Temperature, log_odds
-from fewlabel.data.checks import check_classes, check_proba, check_table, unlearnable_labels
-from fewlabel.data.label_texts import class_codes, label_table, label_texts
+from fewlabel.data.checks import _check_proba, _check_table, _unlearnable_labels, check_classes
+from fewlabel.data.label_texts import _class_codes, _label_table, label_texts
 from fewlabel.data.targets import _column, encode_labels, one_hot
 from fewlabel.errors import UsageError
 
@@ -262,7 +262,7 @@ class SingleLabel(Task):
     def parse(
         self, texts: Sequence[str], where: Sequence[str], classes: Sequence[str] | None
     ) -> tuple[np.ndarray, tuple[str, ...]]:
-        return class_codes(texts, where, classes)
+        return _class_codes(texts, where, classes)
 
     def texts(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
         return [str(classes[code]) if code >= 0 else "" for code in y.tolist()]
@@ -336,7 +336,7 @@ class SingleLabel(Task):
         return kept
 
     def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
-        rows = check_proba(proba)
+        rows = _check_proba(proba)
         return check_classes(y, "y_true", rows.shape[1]), rows
 
     def calibrate(self, y: np.ndarray, proba: np.ndarray) -> Calibration:
@@ -355,19 +355,19 @@ class MultiLabel(Task):
     class_priors = ("labels",)
 
     def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
-        table = check_table(y, n, who)
+        table = _check_table(y, n, who)
         if not (table >= 0).any():
             raise UsageError(f"{who} needs at least one known label: all are -1.")
         return np.arange(table.shape[1]), table
 
     def recode(self, y: Any, classes: np.ndarray, n: int, who: str) -> np.ndarray:
-        return check_table(y, n, who)
+        return _check_table(y, n, who)
 
     def decode(self, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
         return y
 
     def unlearnable(self, y: np.ndarray, classes: Sequence[Any]) -> list[str]:
-        return unlearnable_labels(y, classes)
+        return _unlearnable_labels(y, classes)
 
     def empty(self, n: int, n_classes: int) -> np.ndarray:
         return np.full((n, n_classes), -1, dtype=np.int8)
@@ -384,7 +384,7 @@ class MultiLabel(Task):
     def parse(
         self, texts: Sequence[str], where: Sequence[str], classes: Sequence[str] | None
     ) -> tuple[np.ndarray, tuple[str, ...]]:
-        return label_table(texts, where, classes)
+        return _label_table(texts, where, classes)
 
     def texts(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
         return label_texts(y, classes)
@@ -459,7 +459,7 @@ class MultiLabel(Task):
 
     def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
         rows = np.asarray(proba, dtype=np.float64)
-        table = check_table(y, len(rows), "y_true").astype(np.int64)
+        table = _check_table(y, len(rows), "y_true").astype(np.int64)
         # Written so that NaN fails it.
         if rows.shape != table.shape or not ((rows >= 0) & (rows <= 1)).all():
             raise UsageError(
