@@ -85,6 +85,7 @@ def _with_channels(X: np.ndarray, source: str) -> np.ndarray:
             "give the images their height and width with X.reshape(-1, H, W)."
         )
     if X.ndim != 4 or X.shape[3] not in (1, 3, 4):
+        # The order of PyTorch.
         first = X.ndim == 4 and X.shape[1] in (1, 3, 4)
         hint = ": put the channels last with X.transpose(0, 2, 3, 1)" if first else ""
         raise DataError(
@@ -121,6 +122,7 @@ def _to_uint8(X: np.ndarray, source: str, white: int | None) -> tuple[np.ndarray
         white = _white_level_of(int(high))
     out = np.empty(X.shape, dtype=np.uint8)
     for where in _blocks(X):
+        # float32 holds every 16-bit value, at half the memory.
         scaled = X[where].astype(np.float32) * np.float32(255.0 / white)
         out[where] = np.clip(np.rint(scaled), 0, 255)
     return out, white if integer else 255
@@ -157,8 +159,10 @@ def _label_texts(y: np.ndarray, classes: Sequence[str] | None, n: int, source: s
         raise DataError(f"The y of {source} must have shape ({n},). Got {y.shape}.")
     if y.dtype == object:
         return ["" if v is None else str(v).strip() for v in y]
+    # Files of HDF5 and of old numpy hold bytes.
     if y.dtype.kind == "S":
         return [v.decode("utf-8", "backslashreplace").strip() for v in y.tolist()]
+    # pandas makes floats of classes where one is missing, and NaN of that one.
     if y.dtype.kind == "f":
         if (y[np.isfinite(y)] % 1 != 0).any():
             raise DataError(f"The y of {source} must hold classes. Got fractions instead.")

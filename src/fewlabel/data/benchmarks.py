@@ -111,6 +111,7 @@ def load_benchmark(
     source = name if split is None else f"{name}:{split}"
     if name == "grocery":
         images = _from_folder(folder, split=split, progress=progress)
+        # Messages name the benchmark, not a folder of the cache.
         images.source = source
         return images
     return _from_idx_folder(folder, split, source=source, class_names=benchmark.class_names)

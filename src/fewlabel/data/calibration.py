@@ -23,6 +23,7 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 PROBABILITY_FLOOR = 1e-6
 
 _GRID = np.linspace(np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE), 49)
+# Of the logarithm of the scale, and of the shift.
 _SCALE_BOUNDS = ((np.log(0.05), np.log(20.0)), (-5.0, 5.0))
 
 
@@ -193,6 +194,7 @@ class Scaling(Calibration):
         odds, present = log_odds(proba)[known], y[known] == 1
 
         def objective(pair: np.ndarray) -> float:
+            # With a prior around the identity, as for the temperature.
             logits = np.exp(pair[0]) * odds + pair[1]
             return float((np.logaddexp(0, logits) - present * logits).sum() + 0.5 * (pair @ pair))
 

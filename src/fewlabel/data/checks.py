@@ -10,8 +10,8 @@ import numpy as np
 
 from fewlabel.errors import UsageError
 
+# How far a row of probabilities may be from 1 in sum; float16 rows of many classes are.
 ROW_SUM_TOLERANCE = 1e-3
-"""How far a row of probabilities may be from 1 in sum; float16 rows of many classes are."""
 
 
 def check_classes(y: Any, name: str, n_classes: int | None = None) -> np.ndarray:
@@ -78,6 +78,7 @@ def _check_proba(proba: Any, name: str = "proba") -> np.ndarray:
             f"summing to 1. Row {row} has the least value {array[row].min():.4g} and the sum "
             f"{sums[row]:.4g}."
         )
+    # What rounding left, so that log losses of models compare.
     array /= sums[:, None]
     return array
 

@@ -98,6 +98,7 @@ def _inspect_file(path: Path) -> _FileInfo:
         if _orientation(image) in _QUARTER_TURNS:
             width, height = height, width
         stream.seek(0)
+        # Of the bytes: two files of one photo, saved anew, count as two.
         digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).digest()
     return _FileInfo(height, width, is_gray, peak, digest)
 

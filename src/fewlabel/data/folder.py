@@ -122,6 +122,7 @@ def _walk(root: Path, start: Path) -> tuple[dict[str, Path], list[Skipped]]:
     while folders:
         folder = folders.pop()
         try:
+            # Nobody means the images of .git or .thumbnails.
             entries = [e for e in os.scandir(folder) if not e.name.startswith(".")]
         except OSError as error:
             name = _printable(folder.relative_to(root).as_posix())
@@ -132,6 +133,7 @@ def _walk(root: Path, start: Path) -> tuple[dict[str, Path], list[Skipped]]:
             suffix = path.suffix.lower()
             name = _printable(path.relative_to(root).as_posix())
             if entry.is_dir(follow_symlinks=False):
+                # What macOS adds to archives: something else under the name of each photo.
                 if entry.name != "__MACOSX":
                     folders.append(path)
             elif entry.is_symlink() and path.is_dir():

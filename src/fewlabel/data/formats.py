@@ -20,6 +20,7 @@ from fewlabel.errors import DataError
 IDX_PREFIX = {"train": "train", "test": "t10k"}
 """How the official names of idx files begin, by split."""
 
+# Any of these is what zipfile and numpy raise for a damaged file.
 _DAMAGE = (OSError, EOFError, ValueError, MemoryError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 
@@ -152,6 +153,7 @@ def _manifest_name(text: str, where: str) -> str:
         raise DataError(f"{where}: {name} is an address: fetch the images first.")
     if not name:
         raise DataError(f"{where}: the path is blank.")
+    # As Windows writes paths.
     name = name.replace("\\", "/")
     parts = PurePosixPath(name).parts
     if name.startswith("/") or name[1:2] == ":":

@@ -29,6 +29,7 @@ def _read_idx(path: str | Path) -> np.ndarray:
     path = Path(path)
     try:
         with path.open("rb") as raw:
+            # By content: browsers unpack a download and leave it its name.
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw

@@ -230,6 +230,7 @@ class ImageSet:
             Hexadecimal digits.
         """
         state = hashlib.blake2b(digest_size=16)
+        # How files are decoded depends on what the whole source holds.
         state.update(f"{self.is_gray} {self.white_level} {self.native_shape}".encode())
         for content in self._store.digests(self._rows):
             state.update(content)

@@ -45,6 +45,7 @@ def label_texts(y: np.ndarray, classes: Sequence[str]) -> list[str]:
             continue
         parts = [str(classes[i]) for i in np.flatnonzero(row == 1).tolist()]
         unknown = [f"{UNKNOWN}{classes[i]}" for i in np.flatnonzero(row < 0).tolist()]
+        # Short where nothing else is known; a zero must be written out.
         if len(unknown) > 1 and not (row == 0).any():
             unknown = [UNKNOWN]
         if not parts:

@@ -285,6 +285,7 @@ def _collect(
 ) -> tuple[dict[int, str], dict[int, int], dict[int, str], list[str]]:
     """Match rows to images: label, line and purpose of each, and names not used."""
     index_of = {name: i for i, name in enumerate(images.names)}
+    # An exact name comes before a similar one: on Linux a backslash may be part of it.
     plain_of = {_plain(name): i for i, name in enumerate(images.names)}
     aside = {_plain(skipped.path) for skipped in images.skipped}
     given: dict[int, str] = {}

@@ -78,6 +78,7 @@ def _scaled(values: np.ndarray, white: int) -> np.ndarray:
         raise UnreadableImageError("it holds pixels that are NaN or infinite")
     low, high = float(values.min()), float(values.max())
     if values.dtype.kind == "f" and low >= 0 and high <= 255:
+        # Floats as most libraries write them: fractions, or levels.
         low, high = 0.0, 1.0 if high <= 1 else 255.0
     elif values.dtype.kind != "f" and low >= 0 and high <= 65535:
         low, high = 0.0, float(white)

@@ -60,6 +60,7 @@ def stratified_split(
     target = _shares(class_of, sizes, test_fraction)
     in_test = np.zeros(len(sizes), dtype=bool)
     for label, share in target.items():
+        # Whole groups, or a copy of a test image would be trained on.
         members = rng.permutation(np.flatnonzero(class_of == label))
         if len(members) < 2:
             continue

@@ -68,6 +68,7 @@ class _FileStore:
     ) -> None:
         self._paths = list(paths)
         self._names = list(names)
+        # Arrays and not objects: of a million files they take eight megabytes.
         self._sizes = np.array([(i.height, i.width) for i in infos], np.int32).reshape(-1, 2)
         self._digests = [info.digest for info in infos]
         self.is_gray = all(info.is_gray for info in infos)

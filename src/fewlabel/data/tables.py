@@ -109,6 +109,7 @@ def _records(
     separator = max(",;\t", key=first.count) if first else ","
     reader = csv.reader(lines, delimiter=separator, strict=True)
     while True:
+        # The line where a record begins: a quoted cell may go over several.
         line = reader.line_num + 1
         try:
             cells = next(reader)
