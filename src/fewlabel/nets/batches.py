@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fewlabel.errors import UsageError
-from fewlabel.nets.precision import _memory_format
+from fewlabel.nets.network import _memory_format
 
 
 @dataclass(frozen=True)

@@ -121,27 +121,27 @@ class _Checkpoints(_Callback):
 
     def _resume(self, trainer: Trainer) -> None:
         try:
-            found = _load_checkpoint(self.path)
+            tensors, meta = _load_checkpoint(self.path)
         except ModelFormatError:
             # A damaged checkpoint is worth no more than none: train from the start.
             return
-        if found.meta.get("fingerprint") != self._fingerprint:
+        if meta.get("fingerprint") != self._fingerprint:
             return
         parts: dict[str, dict[str, Tensor]] = {
             part: {} for part in ("network", "average", "optimizer", "extra", "best")
         }
-        for full, tensor in found.tensors.items():
+        for full, tensor in tensors.items():
             part, _, name = full.partition(".")
             parts[part][name] = tensor
         trainer.network.load_state_dict(parts["network"])
         trainer.average.module.load_state_dict(parts["average"])
-        trainer.average.n_averaged.fill_(found.meta["n_averaged"])
+        trainer.average.n_averaged.fill_(meta["n_averaged"])
         _restore_optimizer(trainer.optimizer, parts["optimizer"])
         trainer.load_extra_state(parts["extra"])
-        trainer.history = list(found.meta["history"])
+        trainer.history = list(meta["history"])
         if self.best is not None:
             self.best.best = {name: t.to(trainer.device) for name, t in parts["best"].items()}
-            self.best.score, self.best.epochs_since = found.meta["best"]
+            self.best.score, self.best.epochs_since = meta["best"]
 
     def _identify(self, trainer: Trainer, data: TrainingSet) -> str:
         """Return a fingerprint of all that the weights at the end depend on."""

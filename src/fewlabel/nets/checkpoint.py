@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -24,11 +24,6 @@ _KEY = "fewlabel-checkpoint"
 _VERSION = 2
 
 
-class _Checkpoint(NamedTuple):
-    tensors: dict[str, Tensor]  # weights and the optimizer's averages
-    meta: dict[str, Any]  # counters and history, as JSON types
-
-
 def _save_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
     """Write a checkpoint, whole or not at all; an older one stays until then."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -37,8 +32,8 @@ def _save_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[st
         file.write_bytes(safetensors.torch.save(held, metadata=header))
 
 
-def _load_checkpoint(path: Path) -> _Checkpoint:
-    """Read a checkpoint onto the CPU; raise ModelFormatError if it is damaged or another kind."""
+def _load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read tensors onto the CPU, and counters; raise ModelFormatError if it is no checkpoint."""
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
             header = (file.metadata() or {}).get(_KEY)
@@ -53,7 +48,7 @@ def _load_checkpoint(path: Path) -> _Checkpoint:
             f"{path} is not a checkpoint of this version of fewlabel: delete it to train from "
             "the start."
         )
-    return _Checkpoint(tensors, meta)
+    return tensors, meta
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -24,8 +24,7 @@ from fewlabel.nets.callbacks import _BestWeights, _Callback, _Checkpoints, _Vali
 from fewlabel.nets.ema import _MovingAverage
 from fewlabel.nets.losses import Loss, mean_loss, soft_cross_entropy
 from fewlabel.nets.memory import is_out_of_memory, warn_halved
-from fewlabel.nets.network import Network
-from fewlabel.nets.precision import _autocast, _place_network
+from fewlabel.nets.network import Network, _autocast, _place_network
 from fewlabel.nets.settings import TrainSettings, _parameter_groups, _rate_factor
 
 Progress = Callable[[str, int, int], None]

@@ -105,6 +105,7 @@ class TrainSettings:
         """
         if self.ema_decay is not None:
             return self.ema_decay
+        # Forgets within about a twentieth of the steps, in which the cosine is near its end.
         return min(max(1 - 20 / n_steps, 0.5), 0.9999)
 
 

@@ -9,8 +9,7 @@ import torch
 
 from fewlabel.errors import ModelFormatError
 from fewlabel.nets.architectures import build_network
-from fewlabel.nets.network import Network, NetworkSpec
-from fewlabel.nets.precision import _place_network
+from fewlabel.nets.network import Network, NetworkSpec, _place_network
 
 
 def network_to_state(

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from fewlabel.nets import precision
-from fewlabel.nets.precision import _autocast, _memory_format, _place_network
+from fewlabel.nets import network as module
+from fewlabel.nets.network import _autocast, _memory_format, _place_network
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_products_run_in_the_type_that_the_device_gains_from(monkeypatch, dtype):
-    monkeypatch.setattr(precision, "matmul_dtype", lambda device_type: dtype)
+    monkeypatch.setattr(module, "matmul_dtype", lambda device_type: dtype)
     with _autocast(torch.device("cpu")):
         product = nn.Linear(4, 4)(torch.ones(2, 4))
     assert product.dtype is dtype
