@@ -26,20 +26,16 @@ import torch
 from fewlabel.cluster.topk import _ScoreBuffer
 from fewlabel.compute import matmul_dtype
 
+# Rows gathered together for direct distances: two such blocks stay in the second-level cache.
 _PAIRS_AT_ONCE = 256
-"""Rows gathered together for direct distances: two such blocks stay in the second-level cache."""
-
+# Fewer pairs than this are not worth a second thread.
 _PAIRS_A_THREAD = 2_048
-"""Fewer pairs than this are not worth a second thread."""
-
 _ROWS_AT_ONCE = 16_384
 _SCORES_AT_ONCE = 4_194_304
-
+# With fewer centers the full product costs less than the bookkeeping that would avoid it.
 _PLAIN_BELOW = 64
-"""With fewer centers the full product costs less than the bookkeeping that would avoid it."""
-
+# Below these sizes the full product costs less than finding the principal directions.
 _MIN_ROWS, _MIN_CENTERS, _MIN_FEATURES = 8_192, 256, 192
-"""Below these sizes the full product costs less than finding the principal directions."""
 
 
 def _squared_distances(
@@ -126,9 +122,11 @@ class _CenterSearch:
             self._assign_plainly(labels, squared, centers)
             return
         new = labels < 0
+        # A row whose own center moved has another distance to it now.
         stale = np.flatnonzero(~new & moved[labels])
         before = squared[stale]
         squared[stale] = _squared_distances(self._X, stale, centers, labels[stale])
+        # Only where its own center went away may one that did not move have become the nearest.
         open_to_all = new
         open_to_all[stale[squared[stale] > before]] = True
         columns = np.flatnonzero(moved)
@@ -180,9 +178,11 @@ class _CenterSearch:
             if labels[chunk[0]] < 0:
                 labels[chunk] = scores.numpy().argmax(axis=1)
                 squared[chunk] = _squared_distances(self._X, chunk, target.centers, labels[chunk])
+            # The present center is not a candidate against itself.
             own = position[labels[chunk]]
             inside = np.flatnonzero(own >= 0)
             scores.numpy()[inside, own[inside]] = -np.inf
+            # |x - c|² < |x - own|², written for the score x·c - |c|²/2 that the product gives.
             floor = (self._norms[chunk] - squared[chunk]) / 2
             floor -= self._rounding * self._norms[chunk] + margin
             at, column = self._buffer.above(torch.from_numpy(floor))
@@ -221,10 +221,8 @@ def _settle(
     labels: np.ndarray,
     squared: np.ndarray,
 ) -> None:
-    """Move rows to the nearest of their candidates where it is nearer than their center.
-
-    ``found`` holds the squared distance of ``chunk[at[i]]`` to ``candidates[i]``; ``at`` ascends.
-    """
+    """Move rows to the nearest of their candidates where it is nearer than their center."""
+    # found[i] is the squared distance of chunk[at[i]] to candidates[i]; at ascends.
     first = np.flatnonzero(np.diff(at, prepend=-1))
     best = np.minimum.reduceat(found, first)
     # The first candidate that attains the minimum, so that ties take the lowest index.

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.assignment import _CenterSearch
-from fewlabel.cluster.lloyd import _lloyd, _unit_rows
+from fewlabel.cluster.lloyd import _check_n_clusters, _lloyd, _unit_rows
 from fewlabel.cluster.seeding import _kmeans_plus_plus
 from fewlabel.compute import as_generator
 from fewlabel.errors import UsageError
@@ -124,21 +124,13 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
                 f"Got {len(self.init)} instead."
             )
         X = self._rows(X, reset=True)
-        if len(X) < self.n_clusters:
-            raise UsageError(
-                f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}: "
-                "ask for fewer clusters or give more rows."
-            )
+        _check_n_clusters(len(X), self.n_clusters)
         rng = as_generator(self.random_state)
         best = None
-        for _ in range(1 if not isinstance(self.init, str) else self.n_init):
-            result = _lloyd(
-                X,
-                self._first_centers(X, rng),
-                max_iter=self.max_iter,
-                tol=self.tol,
-                spherical=self.spherical,
-            )
+        settings: dict[str, Any] = {k: getattr(self, k) for k in ("max_iter", "tol", "spherical")}
+        # From given centers every start would end alike.
+        for _ in range(self.n_init if isinstance(self.init, str) else 1):
+            result = _lloyd(X, self._first_centers(X, rng), **settings)
             if best is None or result[2] < best[2]:
                 best = result
         assert best is not None
@@ -180,6 +172,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         check_is_fitted(self)
         X = self._rows(X, reset=False)
         centers = self.cluster_centers_
+        # Near the origin the difference of products below loses fewer digits.
         offset = centers.mean(axis=0)
         centers = centers - offset
         distances = np.empty((len(X), len(centers)), dtype=np.float32)

@@ -20,12 +20,8 @@ def _lloyd(
     spherical: bool = False,
     sample_weight: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, float, int]:
-    """Run Lloyd's iterations from given centers.
-
-    Every assignment is exact in float32; see `fewlabel.cluster.assignment` for how it avoids
-    most of the work. A cluster that loses all its rows is given the row that lies farthest
-    from its center. The result depends on the arguments alone: nothing is drawn at random.
-    """
+    """Run Lloyd's iterations from given centers, with assignments that are exact in float32."""
+    # Nothing is drawn at random: the result depends on the arguments alone.
     X = np.ascontiguousarray(X, dtype=np.float32)
     centers = np.array(centers, dtype=np.float32, order="C")
     _check_sizes(X, centers)
@@ -52,6 +48,7 @@ def _lloyd(
         shift = float(((centers - before).astype(np.float64) ** 2).sum())
         if not moved.any() or shift <= threshold:
             break
+    # The last centers moved after the last assignment.
     if moved.any():
         search.update(labels, squared, centers, moved)
     search.measure(labels, squared, centers)
@@ -81,6 +78,7 @@ class _Members:
         for start in range(0, len(changed), _SUM_ROWS):
             self._move(changed[start : start + _SUM_ROWS], labels)
         self._labels[changed] = labels[changed]
+        # Other centers stay bit for bit, so that the search may skip them.
         totals = np.bincount(labels, self.weights, minlength=len(centers))
         touched &= totals > 0
         means = centers.copy()
@@ -118,17 +116,22 @@ class _Members:
             given += 1
 
 
+def _check_n_clusters(n_rows: int, n_clusters: int) -> None:
+    if n_clusters > n_rows:
+        # scikit-learn's checks look for the first words.
+        raise UsageError(
+            f"n_samples={n_rows} should be >= n_clusters={n_clusters}: "
+            "ask for fewer clusters or give more rows."
+        )
+
+
 def _check_sizes(X: np.ndarray, centers: np.ndarray) -> None:
     if X.ndim != 2 or centers.ndim != 2 or X.shape[1] != centers.shape[1]:
         raise UsageError(
             f"The centers must be rows as wide as X. Got centers of shape {centers.shape} "
             f"for X of shape {X.shape} instead."
         )
-    if len(centers) > len(X):
-        raise UsageError(
-            f"n_samples={len(X)} should be >= n_clusters={len(centers)}: "
-            "ask for fewer clusters or give more rows."
-        )
+    _check_n_clusters(len(X), len(centers))
 
 
 def _check_weights(sample_weight: np.ndarray, n_rows: int) -> np.ndarray:

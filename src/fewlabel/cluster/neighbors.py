@@ -149,6 +149,7 @@ class NeighborIndex:
             self._bias = np.einsum("ij,ij->i", self._rows, self._rows) / 2
         self.method = _choose_method(method, len(rows))
         self._rng = as_generator(random_state)
+        # By the number of neighbors: more of them lie in more cells.
         self._n_probes: dict[int, int] = {}
         self._cells = None
         if self.method == "cells":
@@ -238,10 +239,15 @@ class NeighborIndex:
             ids = self._descend(queries, k, own)
         else:
             ids = self._search(queries, wanted, own)
+        # Cells may hold too few rows, and pynndescent may find too few.
+        short = np.flatnonzero((ids < 0).any(axis=1))
+        if len(short):
+            rest = None if own is None else own[short]
+            ids[short] = self._exhaustive(queries[short], ids.shape[1], rest)
         return self._rank(queries, zero, ids, k)
 
     def _search(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
-        """Neighbors by cells, or by comparing all pairs."""
+        """Neighbors by cells, -1 where they hold too few; or by comparing all pairs."""
         if self._cells is None:
             return self._exhaustive(queries, k, own)
         if k not in self._n_probes:
@@ -249,29 +255,22 @@ class NeighborIndex:
             rows = self._rows[sample]
             limit = min(k, len(self) - 1)
             truth = self._exhaustive(rows, limit, sample)
-            self._n_probes[k] = self._cells.needed(rows, truth, self.recall)[0]
+            self._n_probes[k] = self._cells.needed(rows, truth, self.recall)
         n_probes = self._n_probes[k]
+        # So many cells cost more than all pairs, which are whole products.
         if n_probes * 2 > self._cells.n_cells:
             return self._exhaustive(queries, k, own)
-        ids = self._cells.search(queries, k, n_probes, own).ids
-        short = np.flatnonzero(ids[:, -1] < 0)
-        if len(short):
-            ids[short] = self._exhaustive(queries[short], k, None if own is None else own[short])
-        return ids
+        return self._cells.search(queries, k, n_probes, own).ids
 
     def _exhaustive(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
         return _exhaustive_search(self._rows, self._bias, queries, k, own)
 
     def _descend(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
-        """Neighbors by pynndescent, those that it misses by comparing all pairs."""
+        """Neighbors by pynndescent; -1 where it misses one."""
         if self._descent is None:
             seed = int(self._rng.integers(2**31 - 1))
             self._descent = _Descent(self._rows, self.metric, k, seed)
-        found = self._descent.search(queries, k, own)
-        short = np.flatnonzero((found < 0).any(axis=1))
-        if len(short):
-            found[short] = self._exhaustive(queries[short], k, None if own is None else own[short])
-        return found
+        return self._descent.search(queries, k, own)
 
     def _rank(
         self, queries: np.ndarray, zero: np.ndarray, ids: np.ndarray, k: int
@@ -282,6 +281,7 @@ class NeighborIndex:
         if self.metric == "euclidean":
             np.sqrt(distances, out=distances)
         else:
+            # Of unit vectors |a - b|² is 2 (1 - cos).
             distances /= 2
             distances[zero] = 1
             distances[self._zero[ids]] = 1

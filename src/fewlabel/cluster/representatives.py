@@ -64,6 +64,7 @@ def pick_representatives(
     and low budgets", ICML 2022 (TypiClust).
     """
     strategy = find_strategy(method)
+    # A label that is given twice counts once.
     labeled = np.unique(np.asarray([] if labeled is None else labeled, dtype=np.int64))
     available = np.ones(len(X), dtype=bool)
     available[labeled] = False

@@ -10,12 +10,10 @@ _SKETCH_FEATURES = 64
 
 
 def _kmeans_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:
-    """Choose rows that lie far from each other, at random in proportion to squared distance.
-
-    Greedy k-means++ [1]_: each new center is the best of ``2 + log(n_clusters)`` draws. On large
-    data it looks at a random sample of rows, and at their projections onto 64 principal
-    directions of the sample; Lloyd's iterations then correct what little that loses.
-    """
+    """Choose rows that lie far from each other, at random in proportion to squared distance."""
+    # Greedy k-means++ (Arthur & Vassilvitskii 2007): each center is the best of a few draws. Of
+    # large data a sample is looked at, in its principal directions: Lloyd's iterations correct
+    # what little that loses.
     size = max(_SAMPLE_AT_LEAST, _SAMPLE_PER_CLUSTER * n_clusters)
     sample = np.arange(len(X))
     if size < len(X):
@@ -29,10 +27,12 @@ def _kmeans_plus_plus(X: np.ndarray, n_clusters: int, rng: np.random.Generator) 
     for i in range(1, n_clusters):
         cumulative = np.cumsum(nearest, dtype=np.float64)
         if cumulative[-1] <= 0:
+            # Every row equals a center: the rest may be any rows, each once.
             left = np.setdiff1d(np.arange(len(points)), chosen[:i])
             chosen[i:] = rng.choice(left, n_clusters - i, replace=False)
             break
         draws = np.searchsorted(cumulative, rng.random(n_trials) * cumulative[-1], side="right")
+        # Rounding may take the last sum below the draw.
         draws = np.minimum(draws, len(points) - 1)
         trial = np.minimum(_distances(points, norms, draws), nearest)
         best = int(trial.sum(axis=1, dtype=np.float64).argmin())

@@ -20,12 +20,10 @@ _QUERY_ROWS, _TILE_COLUMNS = 1_024, 4_096
 
 
 class _ScoreBuffer:
-    """A score matrix, and room for it that is reused from block to block.
-
-    Fresh memory for every block would cost a page fault for each 4 KiB of scores.
-    """
+    """A score matrix, and room for it that is reused from block to block."""
 
     def __init__(self) -> None:
+        # Fresh memory for every block would cost a page fault for each 4 KiB of scores.
         self._room = torch.empty(0)
         self._half_room = torch.empty(0)
         self._scores = torch.empty(0, _GROUP)
@@ -65,11 +63,9 @@ class _ScoreBuffer:
         return place // width, place % width
 
     def _group_maxima(self) -> torch.Tensor:
-        """Maxima of groups: column j belongs to group ``j % (width // 16)``.
-
-        Halving the matrix by the larger of its two sides keeps to long contiguous runs, which
-        is several times faster than a reduction over 16 neighbors.
-        """
+        """Maxima of groups: column j belongs to group ``j % (width // 16)``."""
+        # Halving the matrix by the larger of its two sides keeps to long contiguous runs, which
+        # is several times faster than a reduction over 16 neighbors.
         n_rows, width = self._scores.shape
         half = width // 2
         maxima = self._half_room[: n_rows * half].view(n_rows, half)
@@ -83,6 +79,7 @@ class _ScoreBuffer:
 class _TopScores:
     """The best k scores of each row, filled from candidates that arrive in portions."""
 
+    # Candidates that wait: 120 MB of them.
     _FLUSH_AT = 6_000_000
 
     def __init__(self, n_rows: int, k: int) -> None:
@@ -168,6 +165,7 @@ def _exhaustive_search(
             if own is not None:
                 inside = np.flatnonzero((own[part] >= tile.start) & (own[part] < tile.stop))
                 scores.numpy()[inside, own[part][inside] - left] = -np.inf
+            # The first tile fills the lists, so that the next ones have a floor to pass.
             if left == 0:
                 top.put(part, scores, np.arange(tile.stop))
                 continue

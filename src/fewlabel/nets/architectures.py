@@ -91,7 +91,7 @@ def _small_cnn(
     before = spec.input_shape[0]
     for width in widths:
         layers += [nn.Conv2d(before, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)]
-        # A side of one pixel is not halved any more.
+        # Rounded up, so that a side of one pixel is not halved any more.
         layers += [nn.ReLU(inplace=True), nn.MaxPool2d(2, ceil_mode=True)]
         before = width
     layers += [nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(dropout)]
@@ -189,6 +189,7 @@ def build_network(spec: NetworkSpec) -> Network:
             f"The architecture must be one of {', '.join(ARCHITECTURES)} or {_PREFIX}NAME. "
             f"Got {spec.name!r} instead.{_suggestion(spec.name)}"
         )
+    # Vectors have no places that a convolution could share weights over.
     if spec.name != "mlp" and len(spec.input_shape) != 3:
         raise UsageError(
             f"The architecture {spec.name!r} takes images, (n, H, W) or (n, H, W, C); for rows "
@@ -200,6 +201,7 @@ def build_network(spec: NetworkSpec) -> Network:
     try:
         return build(spec, **options)
     except TypeError as error:
+        # Options come from users and files: those that a builder does not take are their mistake.
         raise UsageError(f"The architecture {spec.name!r} cannot be built: {error}.") from error
 
 

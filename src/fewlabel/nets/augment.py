@@ -102,7 +102,8 @@ class Augmentation:
                 f"An Augmentation changes images, (b, C, H, W). Got an array of {inputs.ndim} "
                 "axes instead: rows of features are trained on without one."
             )
-        # One draw whatever the settings: what one row draws does not depend on another's.
+        # One draw on the CPU whatever the settings and the device: what one row draws does not
+        # depend on another's, and the same generator gives the same changes everywhere.
         draws = torch.rand(len(inputs), _N_COLUMNS + 2 * self.n_ops, generator=generator)
         images, motion = inputs, self._motion(draws)
         for first in range(_N_COLUMNS, draws.shape[1], 2):
@@ -111,6 +112,7 @@ class Augmentation:
             images = self._warp(images, motion, draws[:, 0] < 0.5)
         if self.cutout:
             images = self._cut(images, draws[:, 7:10])
+        # grid_sample gives rows in the ordinary order, which convolutions would convert again.
         if inputs.is_contiguous(memory_format=torch.channels_last):
             images = images.contiguous(memory_format=torch.channels_last)
         return images
@@ -134,6 +136,7 @@ class Augmentation:
             rows = codes == code
             motion[:, column] += torch.where(rows, amount * farthest, 0)
         changed = images.clone()
+        # A code beyond the colors and the moves is doing nothing.
         for code, name in enumerate(names):
             rows = (codes == code).nonzero().flatten()
             if len(rows):
@@ -145,6 +148,7 @@ class Augmentation:
     def _warp(self, images: Tensor, motion: Tensor, mirrored: Tensor) -> Tensor:
         height, width = images.shape[2:]
         if not (self.rotate or self.scale or self.shear or self.n_ops):
+            # A shift by part of a pixel would blur every image that is only shifted.
             sides = motion.new_tensor([width, height])
             motion[:, _SHIFT_X:_SCALE] = (motion[:, _SHIFT_X:_SCALE] * sides).round() / sides
         maps = _affine_maps(motion, (height, width))
@@ -243,11 +247,7 @@ def make_augmentation(
 def decide_flip(flip: bool | str, n_channels: int) -> bool:
     """Return whether images are mirrored: by order, or where it most often keeps the class.
 
-    ``"auto"`` mirrors color images and leaves gray ones. A mirrored photo shows the same thing;
-    gray images are often digits and letters, which a mirror turns into others. Labels do not
-    settle it: among a few hundred labeled images, mirrored ones are recognized by their nearest
-    neighbor about half as often as plain ones both for digits, where the class is lost, and for
-    photos of groceries, where it is not but scenes repeat.
+    ``"auto"`` mirrors color images and leaves gray ones.
 
     Parameters
     ----------
@@ -275,6 +275,11 @@ def decide_flip(flip: bool | str, n_channels: int) -> bool:
         return flip
     if flip != "auto":
         raise UsageError(f"The 'flip' must be True, False or 'auto'. Got {flip!r} instead.")
+    # A mirrored photo shows the same thing; gray images are often digits and letters, which a
+    # mirror turns into others. Labels do not settle it: among a few hundred labeled images,
+    # mirrored ones are recognized by their nearest neighbor about half as often as plain ones, both
+    # for digits, where the class is lost, and for photos of groceries, where it is not but scenes
+    # repeat.
     return n_channels == 3
 
 

@@ -66,6 +66,7 @@ class TrainingSet:
     def digest(self) -> str:
         """Return a fingerprint of the contents, so that training resumes on the same data only."""
         state = hashlib.blake2b(digest_size=16)
+        # Shapes too: the same bytes may be another table.
         for tensor in (self.inputs, self.targets, self.weights, self.known):
             if tensor is not None:
                 state.update(str(tuple(tensor.shape)).encode())
@@ -124,9 +125,11 @@ def as_inputs(X: Any) -> Tensor:
     torch.uint8
     """
     array = np.asarray(X)
+    # Images stay bytes until they are on the device: a quarter of the memory.
     if array.dtype != np.uint8 or array.ndim == 2:
         array = array.astype(np.float32, copy=False)
     array = np.ascontiguousarray(array)
+    # torch warns of memory that it must not write to.
     if not array.flags.writeable:
         array = array.copy()
     return torch.from_numpy(array)

@@ -63,6 +63,7 @@ class _BestWeights(_Callback):
         record["validation_accuracy"] = score
         if score > self.score:
             self.score, self.epochs_since = score, 0
+            # Of the averaged weights, which are what predicts.
             state = trainer.average.module.state_dict()
             self.best = {name: tensor.clone() for name, tensor in state.items()}
         else:
@@ -123,8 +124,9 @@ class _Checkpoints(_Callback):
         try:
             tensors, meta = _load_checkpoint(self.path)
         except ModelFormatError:
-            # A damaged checkpoint is worth no more than none: train from the start.
+            # A damaged checkpoint is worth no more than none.
             return
+        # Of other data, settings or weights: training goes its own course.
         if meta.get("fingerprint") != self._fingerprint:
             return
         parts: dict[str, dict[str, Tensor]] = {
@@ -153,6 +155,7 @@ class _Checkpoints(_Callback):
         ]
         state = hashlib.blake2b(digest_size=16)
         state.update(json.dumps(about, sort_keys=True, default=str).encode())
+        # The weights that it starts from decide, too: they may come from another training.
         for tensor in trainer.network.state_dict().values():
             state.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
         if self.best is not None:

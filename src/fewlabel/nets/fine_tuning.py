@@ -36,8 +36,7 @@ class FineTuning(SupervisedNetwork):
 
     First the best linear head on the frozen features is found, as a convex problem; then, from
     there, the layers are trained (Kumar et al. 2022), the lower ones more slowly (Howard & Ruder
-    2018). Batch normalization keeps the statistics that came with the weights: a few labeled
-    photos are too few to measure new ones, and some published weights have theirs folded away.
+    2018). Batch normalization keeps the statistics that came with the weights.
 
     Parameters
     ----------
@@ -160,6 +159,7 @@ class FineTuning(SupervisedNetwork):
     def _is_solved(self, network: Network, data: TrainingSet, *, fresh: bool) -> bool:
         _place_network(network, pick_device(self.device))
         is_solved = self._starts_trained and self.depth == "head" and self.augment is None
+        # From a random head the first gradients would spoil what the layers below have learned.
         if is_solved or (self._starts_trained and fresh):
             self._solve_head(network, data)
         if is_solved:
@@ -171,6 +171,7 @@ class FineTuning(SupervisedNetwork):
     def _trainer(
         self, network: Network, data: TrainingSet, settings: TrainSettings, **more: Any
     ) -> Trainer:
+        # Random layers have learned nothing that a lower rate would keep.
         decay = self.layer_decay if self._starts_trained else 1.0
         groups = layerwise_groups(network, settings, decay)
         trainer = super()._trainer(network, data, settings, groups=groups, **more)
@@ -247,11 +248,9 @@ def _fit_linear_probe(
     exclusive: bool = True,
     C: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit logistic regression to soft targets, multinomial or a label at a time.
-
-    Embeddings about 1 in size suit the default strength; ``known`` is how far each target counts
-    where classes do not exclude each other. Returns the head's coef (K, d) and intercept (K,).
-    """
+    """Fit logistic regression to soft targets: coef (K, d) and intercept (K,) of a head."""
+    # Embeddings about 1 in size suit the default strength. known is how far each target counts
+    # where classes do not exclude each other.
     X = np.ascontiguousarray(rows, dtype=np.float32)
     Y = np.asarray(targets, dtype=np.float32)
     weight = np.ones(len(X), np.float32) if weights is None else np.asarray(weights, np.float32)
@@ -263,9 +262,11 @@ def _fit_linear_probe(
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         head = flat.reshape(n_classes, n_features + 1)
+        # Products in float32, as the embeddings are; what the search adds up in float64.
         coef = head[:, :-1].astype(np.float32)
         scores = (X @ coef.T).astype(np.float64) + head[:, -1]
         if exclusive:
+            # Of the largest score 0, the exponentials stay within range.
             scores -= scores.max(axis=1, keepdims=True)
             scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
             loss = -float((weight * Y * scores).sum())

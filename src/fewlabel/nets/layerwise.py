@@ -57,9 +57,6 @@ def layerwise_groups(
 ) -> list[dict[str, Any]]:
     """Return parameter groups with a rate that falls from the head down (Howard & Ruder 2018).
 
-    The lower a stage, the more general what it has learned, and the less a few labels should
-    change it.
-
     Parameters
     ----------
     network : Network
@@ -74,5 +71,7 @@ def layerwise_groups(
     list of dict
         Groups for `fewlabel.nets.Trainer`, of all parameters that want a gradient.
     """
+    # The lower a stage, the more general what it has learned, and the less a few labels should
+    # change it.
     stages = [list(network.head.parameters()), *_layer_groups(network)[::-1]]
     return _parameter_groups(stages, settings, layer_decay)

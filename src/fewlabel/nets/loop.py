@@ -95,6 +95,7 @@ class Trainer:
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.about = about
         groups = groups or _parameter_groups([list(network.parameters())], settings)
+        # Fused, a step is one pass over weights and averages.
         self.optimizer = torch.optim.AdamW(groups, fused=device.type in ("cpu", "cuda"))
         self.average = _MovingAverage(network, 0.0)
         self.history: list[dict[str, Any]] = []
@@ -131,6 +132,7 @@ class Trainer:
             callbacks.append(_Checkpoints(self.checkpoint, best))
         for callback in callbacks:
             callback.on_train_begin(self, data)
+        # Known from the settings alone, so that a resumed run falls in at the same rate.
         factor = _rate_factor(self.n_steps, self.settings.warmup)
         first = len(self.history)
         done = first * self.steps_per_epoch
@@ -154,6 +156,7 @@ class Trainer:
     def run_epoch(self, epoch: int, data: TrainingSet) -> dict[str, Any]:
         """Pass over the data once, and return what goes into the history."""
         start = time.perf_counter()
+        # Of the epoch alone: a checkpoint needs no state of a generator.
         seed = int(np.random.default_rng([self.settings.seed, epoch, 1]).integers(2**62))
         self.generator.manual_seed(seed)
         self.network.train()
@@ -198,6 +201,7 @@ class Trainer:
     def train_step(self, step: int, batch: Batch) -> float:
         """Change the weights by one batch, and return its loss before the change."""
         value = self.backward(batch)
+        # Before the weights are changed: what was saved stays good.
         if not np.isfinite(value):
             raise self._diverged(step, value)
         self.optimizer.step()
@@ -208,6 +212,7 @@ class Trainer:
     def backward(self, batch: Batch) -> float:
         """Compute the gradient of a batch: at once, or in parts after memory ran out."""
         while True:
+            # After memory ran out half of a gradient is there.
             self.optimizer.zero_grad(set_to_none=True)
             try:
                 parts = batch.split(max(1, min(self.n_parts, len(batch) // 2)))
@@ -299,6 +304,7 @@ def predict_logits(
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or len(rows) == 1:
                 raise
+            # The rows stay in order: the next turn begins where this one did.
             batch_size = -(-len(rows) // 2)
             warn_halved(batch_size, device)
             continue

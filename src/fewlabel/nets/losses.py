@@ -19,6 +19,7 @@ from fewlabel.params import check_arguments, choice
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
+# A label that is never present, or always, may still be otherwise elsewhere.
 _MIN_FRACTION = 0.01
 
 
@@ -54,9 +55,6 @@ def masked_binary_cross_entropy(
 ) -> Tensor:
     """Compute the mean binary cross-entropy of each row's labels.
 
-    The mean is over all labels and not over the known ones: a row of which little is known moves
-    the network less.
-
     Parameters
     ----------
     logits : Tensor of shape (b, K)
@@ -77,6 +75,8 @@ def masked_binary_cross_entropy(
     >>> round(float(masked_binary_cross_entropy(*entry)), 4)
     0.3466
     """
+    # The mean is over all labels and not over the known ones: a row of which little is known moves
+    # the network less.
     losses = functional.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none")
     return (losses if known is None else losses * known).mean(dim=1)
 
@@ -116,9 +116,9 @@ def mean_loss(rows: Tensor, weights: Tensor | None) -> Tensor:
     Returns
     -------
     Tensor
-        Scalar. The mean is over rows, not over weights: a batch of doubtful rows moves the
-        network less.
+        Scalar.
     """
+    # Over rows, not over weights: a batch of doubtful rows moves the network less.
     return rows.mean() if weights is None else (rows * weights).mean()
 
 

@@ -41,6 +41,7 @@ def warn_halved(rows: int, device: torch.device) -> None:
     device : torch.device
         Where memory ran out.
     """
+    # Blocks of the size that failed are of no use to smaller batches.
     if device.type == "cuda":
         torch.cuda.empty_cache()
     warnings.warn(

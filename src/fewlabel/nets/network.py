@@ -90,6 +90,7 @@ class Network(nn.Module):
         super().__init__()
         self.spec = spec
         shape = spec.input_shape
+        # In the network, and not before it: it is saved with the weights and runs on the device.
         self.standardize = _Standardize(shape if len(shape) == 1 else (shape[0], 1, 1))
         self.body = body
         self.head = nn.Linear(width, spec.n_outputs)

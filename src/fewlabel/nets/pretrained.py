@@ -86,6 +86,7 @@ def _read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
         ) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}).") from error
+    # Half-precision weights are computed with as float32 on a CPU.
     tensors = {}
     for name, tensor in loaded.items():
         tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
@@ -122,6 +123,7 @@ def read_recipe(path: str | Path) -> Recipe | None:
     """
     path = Path(path).expanduser()
     _check_format(path)
+    # A checksum reads the whole file: only one of a known size is worth it.
     size = path.stat().st_size
     if any(size == known for known, _ in _KNOWN_CHECKPOINTS):
         with path.open("rb") as file:
@@ -167,6 +169,7 @@ def name_from_weights(path: str | Path) -> str:
     stem = path.name.removesuffix(".safetensors")
     if timm.is_model(stem) and stem in timm.list_pretrained():
         return stem
+    # From the longest: resnet18d is not resnet18 with a tag.
     for end in range(len(stem), 0, -1):
         whole_word = end == len(stem) or not stem[end].isalnum()
         if whole_word and timm.is_model(stem[:end]) and "." not in stem[:end]:

@@ -106,6 +106,7 @@ class TrainSettings:
         if self.ema_decay is not None:
             return self.ema_decay
         # Forgets within about a twentieth of the steps, in which the cosine is near its end.
+        # The rate has come down by then, and what is averaged no longer moves much.
         return min(max(1 - 20 / n_steps, 0.5), 0.9999)
 
 
@@ -130,6 +131,7 @@ def _parameter_groups(
     for below, stage in enumerate(stages):
         rate = settings.learning_rate * layer_decay**below
         wanted = [parameter for parameter in stage if parameter.requires_grad]
+        # Offsets and normalization scales have no size that decay should hold down.
         for is_matrix in (True, False):
             chosen = [parameter for parameter in wanted if (parameter.ndim > 1) == is_matrix]
             decay = settings.weight_decay if is_matrix else 0.0

@@ -71,6 +71,7 @@ def network_from_state(
     try:
         spec = NetworkSpec._from_dict(meta["network"])
         classes = np.asarray(meta["classes"])
+        # Loading the weights would not notice.
         if len(classes) != spec.n_outputs:
             raise ValueError(f"{len(classes)} classes for {spec.n_outputs} outputs")
         network = _filled(spec, arrays)

@@ -136,6 +136,7 @@ class SupervisedNetwork(TrainedNetwork):
         return self._train(
             self._subset(inputs, train),
             targets,
+            # Where all is known, losses need no mask.
             None if known.all() else known,
             None if weights is None else weights[train],
             settings,
@@ -228,6 +229,7 @@ class SupervisedNetwork(TrainedNetwork):
         held: tuple[Any, np.ndarray] | None,
     ) -> Self:
         """Train a network on targets of which it is known how far each counts."""
+        # Offsets are set where training begins; later they hold what it has learned.
         fresh = not (self.warm_start and hasattr(self, "network_"))
         network = self._build(inputs, settings.seed) if fresh else self._former(inputs)
         bias = _head_bias(self.task_, targets, known) if fresh else None
@@ -284,6 +286,7 @@ class SupervisedNetwork(TrainedNetwork):
                 f"{spec.input_shape} and {spec.n_outputs} classes, but got {shape} and "
                 f"{len(self.classes_)}: set warm_start=False to begin anew."
             )
+        # A fit that fails leaves the last one as it is.
         return copy.deepcopy(self.network_).requires_grad_(True)
 
     def _shape(self, inputs: Any) -> tuple[int, ...]:
@@ -319,6 +322,7 @@ def _hold_out(
     strata: np.ndarray, fraction: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split the labeled rows by stratum; every stratum keeps a row to train on."""
+    # By hand: scikit-learn's splits refuse a stratum of one row.
     train, tested = [], []
     for code in range(int(strata.max()) + 1):
         rows = rng.permutation(np.flatnonzero(strata == code))

@@ -96,6 +96,7 @@ def make_timm_model(
     model = _create(recipe, pretrained=weights is None and pretrained, seed=seed)
     if weights is not None:
         _load_tensors(model, weights, source=source)
+    # Counters of batches are never used, and weight files may lack them.
     tensors = {k: v for k, v in model.state_dict().items() if "num_batches_tracked" not in k}
     recipe, size = _settle_input(model, recipe, size)
     return _TimmModel(model, tensors, recipe, size)
@@ -166,6 +167,7 @@ def _create(recipe: Recipe, *, pretrained: bool, seed: int | None) -> Any:
         if seed is not None:
             torch.manual_seed(seed)
         try:
+            # First without weights: what it refuses here are arguments, not the hub.
             model = timm.create_model(recipe.model, pretrained=False, **arguments)
         except (TypeError, ValueError, AssertionError, KeyError, RuntimeError) as error:
             raise UsageError(

@@ -32,6 +32,8 @@ class _TimmBody(nn.Module):
     def train(self, mode: bool = True) -> _TimmBody:
         """Go to training or evaluation mode; frozen normalization stays in the latter."""
         super().train(mode)
+        # A few labeled photos are too few to measure new statistics, and some published weights
+        # have theirs folded away.
         if self.frozen_norms:
             for module in self.model.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -42,6 +44,7 @@ class _TimmBody(nn.Module):
         rows: Tensor = self.model(x)
         if not self.unit_rows:
             return rows
+        # Of length √d: the strength of a head then means the same for every model.
         return functional.normalize(rows.float(), dim=1) * rows.shape[1] ** 0.5
 
 

@@ -188,6 +188,7 @@ class TrainedNetwork(ClassifierMixin, BaseEstimator):
         """Build the network with seeded weights and the statistics of the training rows."""
         options = dict(self.options or {})
         spec = NetworkSpec(self.architecture, input_shape(inputs), len(self.classes_), options)
+        # torch draws weights from its global generator, which belongs to the caller.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build_network(spec)
@@ -235,5 +236,6 @@ def _statistics(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return mean.astype(np.float32), np.maximum(scale, floor).astype(np.float32)
     pixels = X.reshape(-1, 1 if X.ndim == 3 else X.shape[3]).astype(np.float32)
     mean = pixels.mean(axis=0, dtype=np.float64) / 255
+    # Of images of one gray the smallest step of a pixel is the scale.
     scale = np.maximum(pixels.std(axis=0, dtype=np.float64) / 255, 1 / 255)
     return mean.astype(np.float32)[:, None, None], scale.astype(np.float32)[:, None, None]

@@ -128,6 +128,7 @@ def strategy_names() -> tuple[str, ...]:
     >>> strategy_names()[:4]
     ('representatives', 'medoids', 'typiclust', 'random')
     """
+    # A strategy registers itself when its file is imported.
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         importlib.import_module(module.name)
     return tuple(REGISTRY)

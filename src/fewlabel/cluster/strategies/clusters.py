@@ -8,6 +8,7 @@ import numpy as np
 
 from fewlabel.cluster.strategies import Picks, Pool, register_strategy
 
+# As in TypiClust (Hacohen et al. 2022): more clusters than 500 are too small to have a density.
 _N_TYPICAL = 20
 _MAX_TYPICLUST = 500
 _FEW_CLUSTERS = 200
@@ -64,6 +65,7 @@ def typicality(
     from fewlabel.cluster.neighbors import NeighborIndex
 
     _, distances = NeighborIndex(X, "cosine", random_state=random_state).graph(k)
+    # The Euclidean distance of unit vectors, from their cosine distance.
     spread = np.sqrt(2 * np.maximum(distances, 0)).mean(axis=1)
     return (1 / (spread + 1e-6)).astype(np.float32)
 
