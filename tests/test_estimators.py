@@ -1,5 +1,6 @@
 """One suite over every public estimator: scikit-learn's contract, pipelines, grid search."""
 
+import re
 import warnings
 
 import numpy as np
@@ -99,11 +100,26 @@ def test_a_wrong_parameter_is_named(kind, table):
         (PatchDictionary, "threshold", [-0.1], r"a float in \[0, 10\]"),
         (PatchDictionary, "power", [np.nan], ""),
         (PatchDictionary, "n_components", [0], ""),
+        (ClusterPropagation, "n_clusters", [0, 2.5], "an int of at least 1"),
+        (ClusterPropagation, "percentile", [0, 101, "all"], r"a float in \(0, 100\]"),
+        (GraphPropagation, "n_neighbors", [0], "an int of at least 1"),
+        (GraphPropagation, "alpha", [0, 1], r"a float in \(0, 1\)"),
+        (GraphPropagation, "method", ["laplace"], "one of spreading, poisson"),
+        (GraphPropagation, "class_prior", [None], "one of uniform, labels"),
+        (FewLabelClassifier, "method", ["magic"], "one of auto, graph, blend, propagated, sup"),
+        (FewLabelClassifier, "n_neighbors", [0, 1.5], "an int of at least 1"),
+        (
+            FewLabelClassifier,
+            "alphas",
+            [(), (0.5, 1.0), 0.9, ("0.9",)],
+            r"a list, each entry a float in \(0, 1\)",
+        ),
     ],
 )
 def test_a_value_out_of_range_is_named(kind, name, values, expected, table):
     for value in values:
-        message = f"'{name}' parameter of {kind.__name__} must be {expected}.* Got {value!r}"
+        message = f"'{name}' parameter of {kind.__name__} must be {expected}.* Got "
+        message += re.escape(repr(value))
         with pytest.raises(UsageError, match=message):
             kind(**{name: value}).fit(*table)
 

@@ -1,176 +1,61 @@
 import numpy as np
 import pytest
 
-from fewlabel.data import MultiLabel, SingleLabel, image_set_from_array
-from fewlabel.evaluate import Problem, candidate_names, label_folds, make_candidates
+from fewlabel.data import MultiLabel, SingleLabel
+from fewlabel.evaluate import Problem, candidate_names, make_candidates
 from fewlabel.evaluate.registry import REGISTRY
-from fewlabel.graph import FewLabelClassifier, deal_folds
+from fewlabel.graph import FewLabelClassifier, deal_folds, fit_main
 from fewlabel.graph.candidates import _preferred_methods
-from fewlabel.graph.linear_model import PENALTIES, _confident_targets, _labeled_rows
-from fewlabel.graph.shared_fit import METHODS, _cross_fit, _preferred_spread, _SharedFit
+from fewlabel.graph.shared_fit import METHODS
+from tests.graph.examples import groups
 
 TASK = SingleLabel()
-ALPHAS = (0.5, 0.9, 0.99)
-
-
-def problem(n=90, n_labeled=24, seed=0):
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(3, size=n)
-    X = (rng.normal(size=(n, 8)) + 2.5 * np.eye(3, 8)[truth]).astype(np.float32)
-    codes = np.full(n, -1)
-    labeled = rng.permutation(n)[:n_labeled]
-    codes[labeled] = truth[labeled]
-    return X, codes
-
-
-def make(n_folds=4, seed=0):
-    X, codes = problem(seed=seed)
-    folds = label_folds(TASK, codes, None, n_folds, np.random.default_rng(0)) if n_folds else None
-    return _SharedFit(TASK, X, codes, 3, folds, 0, n_neighbors=6)
-
-
-def test_every_candidate_is_fitted_and_cross_fitted():
-    shared = make().fit(METHODS, ALPHAS)
-    assert set(shared.oof) == set(METHODS)
-    for name in METHODS:
-        for proba, n in (
-            (shared.oof[name], 24),
-            (shared.predictor.predict_proba(shared.X[:5], name), 5),
-            (shared.predictor.transduce(shared.X, name), 90),
-        ):
-            assert proba.shape == (n, 3)
-            np.testing.assert_allclose(proba.sum(axis=1), 1)
-    np.testing.assert_allclose(shared.propagated.sum(axis=1), 1)
-    assert shared.settings["alpha"] in ALPHAS
-    assert shared.settings["class_prior"] in ("uniform", "labels")
-    assert shared.settings["C"] in PENALTIES
-
-
-def test_cross_fitting_gives_each_label_its_own_row():
-    X, y = problem(n_labeled=40)
-    folds, seen = label_folds(TASK, y, None, None, np.random.default_rng(0)), []
-
-    def predict(train, held):
-        assert not set(train) & set(held)
-        assert (y[train] >= 0).all()
-        seen.append(held)
-        return np.eye(len(X))[held]  # a row that names the image
-
-    assert _cross_fit(folds, predict).argmax(axis=1).tolist() == folds.labeled.tolist()
-    assert len(seen) == 10
-
-
-def test_the_baseline_is_cross_fitted_on_the_shared_folds():
-    shared = make().fit(("supervised",), (0.9,))
-    for train, held in shared.folds.folds:
-        rows = _labeled_rows(TASK, shared.X[train], shared.y[train], 3)
-        model = rows.fit(np.arange(len(train)), shared.settings["C"])
-        np.testing.assert_allclose(
-            shared.oof["supervised"][np.searchsorted(shared.folds.labeled, held)],
-            model.predict_proba(shared.X[held]),
-            atol=1e-6,
-        )
-
-
-def test_what_is_propagated_for_a_fold_sees_nothing_of_its_labels():
-    """Whatever the labels of a fold are, the predictions for it are the same."""
-    before, after = make(), make()
-    fold = before.folds.folds[0][1]
-    after.y = before.y.copy()
-    after.y[fold] = (after.y[fold] + 1) % 3
-    results = []
-    for shared in (before, after):
-        # The settings are chosen with all labels: keep them fixed.
-        shared.settings |= {"class_prior": "uniform"}
-        scores = shared._solve(shared.folds, 0.9, keep=True)
-        shared.propagated = scores.full("uniform")
-        shared._on_propagated(scores)
-        results.append(shared.oof["propagated"][np.searchsorted(shared.folds.labeled, fold)])
-    np.testing.assert_allclose(results[0], results[1], atol=1e-3)
-
-
-def test_one_candidate_is_trained_on_confident_propagated_labels():
-    shared = make().fit(("propagated", "supervised"), (0.9,))
-    rows, targets, weights = _confident_targets(
-        shared.propagated, shared.y, fraction=0.5, at_most=8_000
-    )
-    prepared = _labeled_rows(TASK, shared.X[rows], targets, 3)
-    model = prepared.fit(np.arange(len(rows)), PENALTIES[0], weights)
-    np.testing.assert_allclose(
-        shared.predictor.predict_proba(shared.X, "propagated"),
-        model.predict_proba(shared.X),
-        atol=1e-6,
-    )
-
-
-def test_without_folds_everything_is_fitted_and_nothing_cross_fitted():
-    shared = make(n_folds=None).fit(METHODS, ALPHAS)
-    assert not shared.oof
-    assert shared.settings["alpha"] == ALPHAS[0]
-    assert set(shared.predictor.linear) == {"supervised", "propagated"}
-
-
-@pytest.mark.parametrize("winner", ALPHAS)
-def test_the_spread_that_is_kept_is_that_of_the_chosen_alpha(winner, monkeypatch):
-    """Also where the last comparison brings back a value that had been dropped before."""
-    rounds, shared = [], make()
-
-    def best(by_name, **options):
-        rounds.append(list(by_name))
-        # Always the newest, until all are there.
-        return f"{winner} labels" if len(rounds) == len(ALPHAS) else rounds[-1][-1]
-
-    monkeypatch.setattr(shared, "best", best)
-    scores = shared._spread(ALPHAS, keep=False)
-    assert shared.settings == {"alpha": winner, "class_prior": "labels"}
-    expected = shared._solve(shared.folds, winner, keep=False)
-    np.testing.assert_array_equal(scores.full("labels"), expected.full("labels"))
-    assert rounds[-1] == [f"{a} {p}" for a in ALPHAS for p in ("uniform", "labels")]
-
-
-def test_alphas_that_differ_in_the_last_digits_are_kept_apart():
-    shared = make()
-    shared._spread((0.9999991, 0.9999999), keep=False)
-    assert shared.settings["alpha"] in (0.9999991, 0.9999999)
 
 
 def test_what_is_preferred_follows_the_number_of_labels():
     assert _preferred_methods(TASK, 20)[0] == "graph"
     assert _preferred_methods(TASK, 21)[0] == "blend"
     assert _preferred_methods(MultiLabel(), 20) == ()
-    assert _preferred_spread(5, ALPHAS, TASK.class_priors)[0] == "0.99 uniform"
-    assert _preferred_spread(200, ALPHAS, TASK.class_priors)[0] == "0.9 uniform"
     for n in (1, 10, 100):
         assert sorted(_preferred_methods(TASK, n)) == sorted(METHODS)
-        assert len(set(_preferred_spread(n, ALPHAS, TASK.class_priors))) == 2 * len(ALPHAS)
-
-
-def test_new_rows_are_predicted_by_graph_and_baseline():
-    shared = make().fit(("blend", "supervised"), (0.9,))
-    predictor, X = shared.predictor, shared.X[:7] + 0.1
-    both = (predictor.predict_proba(X, name) for name in ("graph", "supervised"))
-    np.testing.assert_allclose(predictor.predict_proba(X, "blend"), TASK.combine(*both))
-    np.testing.assert_array_equal(predictor.transduce(shared.X, "graph"), predictor.probabilities)
 
 
 @pytest.mark.parametrize("task", [TASK, MultiLabel()])
 def test_registered_candidates_do_what_the_classifier_does(task):
-    X, y = problem()
+    X, y = groups(90)
     if not task.exclusive:
         y = np.where(y[:, None] >= 0, y[:, None] == np.arange(3), -1).astype(np.int8)
-    main = FewLabelClassifier(random_state=5).fit(X, y)
-    images = image_set_from_array(np.zeros((len(X), 2, 2), np.uint8))
-    folds = deal_folds(y, None, 5)
-    one = Problem(task, images, "extractor", X, y, n_classes=3, folds=folds, seed=5)
-    names = [name for name in candidate_names(task) if name in METHODS]
+    classifier = FewLabelClassifier(random_state=5).fit(X, y)
+
+    def problem():
+        folds = deal_folds(y, None, 5)
+        return Problem(task, None, "extractor", X, y, n_classes=3, folds=folds, seed=5)
+
+    one, names = problem(), [name for name in candidate_names(task) if name in METHODS]
     fitted = {c.name: c.fit(one) for c in make_candidates(task, names)}
-    assert list(fitted) == [row.name for row in main.choice_.table]
+    assert list(fitted) == [row.name for row in classifier.choice_.table]
+    # The first of them has made the fit that all share.
     assert len(one.shared) == 1
-    kept = fitted[main.method_]
-    np.testing.assert_array_equal(kept.proba, main.proba_)
-    np.testing.assert_array_equal(kept.oof_proba, main.oof_proba_)
-    np.testing.assert_array_equal(kept.tested, main.folds_.labeled)
+    for kept in (fitted[classifier.method_], fit_main(problem()).kept):
+        assert (kept.name, kept.extractor) == (classifier.method_, "extractor")
+        np.testing.assert_array_equal(kept.proba, classifier.proba_)
+        np.testing.assert_array_equal(kept.oof_proba, classifier.oof_proba_)
+        np.testing.assert_array_equal(kept.tested, classifier.folds_.labeled)
     for name, found in fitted.items():
         again = REGISTRY[name].from_state(*found.to_state())
         expected = found.predict_proba(X[:9] + 0.1)
         np.testing.assert_allclose(again.predict_proba(X[:9] + 0.1), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["auto", *METHODS])
+def test_what_is_asked_for_is_fitted_beside_the_baseline_and_kept(method):
+    X, y = groups(90)
+    problem = Problem(TASK, None, None, X, y, n_classes=3, folds=deal_folds(y, None, 0))
+    main = fit_main(problem, method, n_neighbors=6, alphas=(0.5,))
+    names = [row.name for row in main.comparison.choice.table]
+    assert set(names) == ({*METHODS} if method == "auto" else {"supervised", method})
+    assert main.kept.name == method or method == "auto"
+    assert main.comparison.baseline.name == "supervised"
+    assert main.kept.settings["alpha"] == 0.5
+    assert main.shared.graph.n_neighbors == 6
+    assert (main.shared.scores is not None) == (main.kept.name == "propagated")

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from fewlabel.errors import UsageError
 from fewlabel.graph.clusters import ClusterPropagation, label_clusters, spread_to_percentile
 
 
@@ -20,9 +19,6 @@ def test_the_majority_labels_a_cluster_and_the_smaller_class_wins_a_tie():
     clusters = np.array([0, 0, 0, 1, 1, 2, 3])
     codes = np.array([2, 2, 0, 1, 0, -1, 2])
     assert label_clusters(clusters, codes, 5).tolist() == [2, 0, -1, 2, -1]
-
-
-def test_no_cluster_has_a_label():
     assert label_clusters(np.array([0, 1]), np.array([-1, -1]), 2).tolist() == [-1, -1]
 
 
@@ -41,9 +37,6 @@ def test_the_nearest_share_of_each_cluster_is_labeled(percentile, expected):
     distances = np.array([0.3, 0.4, 0.1, 0.5, 0.2, 1, 2, 3, 0])
     found = spread_to_percentile(clusters, distances, np.array([5, 6, -1]), percentile)
     assert found.tolist() == expected
-
-
-def test_a_share_that_is_whole_but_for_rounding_is_taken_whole():
     # 100 rows at 29 percent: 100 * 29 / 100 is 28.999… in floating point.
     found = spread_to_percentile(np.zeros(100, int), np.arange(100.0), np.array([1]), 29)
     assert (found == 1).sum() == 29
@@ -77,6 +70,9 @@ def test_a_given_label_is_kept_against_the_majority():
     model = ClusterPropagation(2, random_state=0).fit(X, [0, 0, 1, 1])
     assert model.transduction_.tolist() == [0, 0, 1, 1]
     assert model.predict([[0.2]]).tolist() == [0]
+    # Where there are more clusters than rows, each row is one.
+    model = ClusterPropagation(100, random_state=0).fit([[0.0], [1.0], [2.0]], [0, -1, 1])
+    assert model.transduction_.tolist() == [0, -1, 1]
 
 
 @pytest.mark.parametrize("dtype", [str, object])
@@ -87,30 +83,3 @@ def test_a_cluster_without_labels_predicts_as_the_nearest_one_with_labels(dtype)
     assert model.predict([[4.0]]).tolist() == ["a"]
     # Nobody labeled the middle cluster, so nothing is spread there.
     assert model.transduction_.tolist() == ["a", "a", "-1", "-1", "b", "b"]
-
-
-def test_the_same_seed_gives_the_same_result():
-    X = np.random.default_rng(0).normal(size=(80, 3))
-    y = np.where(np.arange(80) < 10, np.arange(80) % 3, -1)
-    first, second = (ClusterPropagation(12, random_state=3).fit(X, y) for _ in range(2))
-    np.testing.assert_array_equal(first.transduction_, second.transduction_)
-
-
-def test_more_clusters_than_rows():
-    model = ClusterPropagation(100, random_state=0).fit([[0.0], [1.0], [2.0]], [0, -1, 1])
-    assert model.transduction_.tolist() == [0, -1, 1]
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"n_clusters": 0}, r"'n_clusters' .* must be an int of at least 1. Got 0"),
-        ({"n_clusters": 2.5}, r"'n_clusters' .* Got 2.5"),
-        ({"percentile": 0}, r"'percentile' .* must be a float in \(0, 100\]. Got 0"),
-        ({"percentile": 101}, r"'percentile' .* Got 101"),
-        ({"percentile": "all"}, r"'percentile' .* Got 'all'"),
-    ],
-)
-def test_parameters_out_of_range(parameters, message):
-    with pytest.raises(UsageError, match=message):
-        ClusterPropagation(**parameters).fit([[0.0], [1.0]], [0, 1])

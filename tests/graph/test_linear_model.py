@@ -37,10 +37,7 @@ def test_classes_without_rows_have_probability_zero():
     assert not proba[:, [0, 2, 4]].any()
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     assert ((proba[:, 3] > 0.5) == codes).mean() > 0.9
-
-
-def test_a_single_class_is_certain():
-    X, _ = blobs()
+    # A single class is certain.
     proba = fit(X, np.full(len(X), 2), 3, C=1.0).predict_proba(X)
     assert proba.tolist() == [[0, 0, 1]] * len(X)
 
@@ -63,17 +60,13 @@ def test_a_weak_penalty_fits_closer():
     assert loss == sorted(loss, reverse=True)
 
 
-def test_rows_of_zeros_and_huge_rows_are_predicted():
+def test_rows_of_zeros_and_huge_rows_are_predicted_and_scale_does_not_matter():
     X, codes = blobs()
     model = fit(X, codes, 4, C=1.0)
     rows = np.concatenate([np.zeros((1, 6)), np.full((1, 6), 1e30)]).astype(np.float32)
     proba = model.predict_proba(rows)
     assert np.isfinite(proba).all()
     np.testing.assert_allclose(proba.sum(axis=1), 1)
-
-
-def test_the_scale_of_a_row_does_not_matter():
-    X, _ = blobs()
     np.testing.assert_allclose(_unit_rows(X * 7), _unit_rows(X), rtol=1e-5)
     np.testing.assert_allclose((_unit_rows(X) ** 2).mean(axis=1), 1, rtol=1e-5)
     assert not _unit_rows(np.zeros((2, 3), np.float32)).any()
@@ -93,9 +86,6 @@ def test_small_problems_stay_on_one_thread(monkeypatch):
     assert seen == [{1}]
 
 
-# _confident_targets
-
-
 def test_given_labels_come_first_and_the_most_confident_follow():
     proba = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.95, 0.05], [0.3, 0.7], [0.8, 0.2]])
     codes = np.array([-1, -1, -1, -1, -1, 1])
@@ -107,6 +97,9 @@ def test_given_labels_come_first_and_the_most_confident_follow():
     # Together the propagated labels weigh as much as the given one.
     assert weights[1:].sum() == pytest.approx(1)
     np.testing.assert_allclose(weights[1:] / weights[1], np.array([0.95, 0.9, 0.8]) / 0.95)
+    # Nothing is left to label.
+    found = _confident_targets(np.eye(2), np.array([0, 1]), fraction=0.5, at_most=10)
+    assert [each.tolist() for each in found] == [[0, 1], [0, 1], [1, 1]]
 
 
 def test_the_number_of_propagated_labels_is_bounded_and_spans_the_confidences():
@@ -124,15 +117,6 @@ def test_the_number_of_propagated_labels_is_bounded_and_spans_the_confidences():
         taken = proba[extra[targets[4:] == label], label]
         assert taken[0] == confidence[0]
         assert taken[-1] >= confidence[len(confidence) // 2]
-
-
-def test_nothing_left_to_label():
-    rows, targets, weights = _confident_targets(
-        np.eye(2), np.array([0, 1]), fraction=0.5, at_most=10
-    )
-    assert rows.tolist() == [0, 1]
-    assert targets.tolist() == [0, 1]
-    assert weights.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("n", [5, 100])  # fewer rows than columns, and more

@@ -61,11 +61,8 @@ def test_affinities_follow_the_formula_and_are_symmetric():
     assert graph.dtype == np.float32
     np.testing.assert_allclose(graph.toarray(), expected, rtol=1e-5)
     np.testing.assert_array_equal(graph.toarray(), graph.toarray().T)
-
-
-def test_duplicates_at_distance_zero_have_full_weight():
-    indices, distances = nearest_neighbors(np.ones((4, 2)), 2, metric="euclidean")
-    graph = _affinity_graph(indices, distances).toarray()
+    # Duplicates have no distance, and full weight.
+    graph = _affinity_graph(*nearest_neighbors(np.ones((4, 2)), 2, metric="euclidean")).toarray()
     assert np.isfinite(graph).all()
     assert graph.max() == 1
     assert (graph.sum(axis=1) > 0).all()
@@ -74,20 +71,15 @@ def test_duplicates_at_distance_zero_have_full_weight():
 # _normalize_graph
 
 
-def test_normalisation_is_that_of_float64_and_leaves_isolated_rows_empty():
+def test_normalization_is_that_of_float64_and_leaves_isolated_rows_empty():
     weights = random_graph(25, seed=1)
     weights[7] = weights[:, 7] = 0
-    normalized = _normalize_graph(sparse.csr_array(weights))
+    graph = sparse.csr_array(weights)
+    normalized = _normalize_graph(graph)
     assert normalized.dtype == np.float32
     np.testing.assert_allclose(normalized.toarray(), dense_normalized(weights), atol=1e-6)
     assert not normalized.toarray()[7].any()
-
-
-def test_normalisation_does_not_change_its_argument():
-    graph = sparse.csr_array(random_graph(10, seed=2))
-    before = graph.toarray()
-    _normalize_graph(graph)
-    np.testing.assert_array_equal(graph.toarray(), before)
+    np.testing.assert_array_equal(graph.toarray(), weights)
 
 
 # spread
@@ -102,7 +94,7 @@ def test_spreading_agrees_with_a_dense_float64_solve(seed, alpha):
     exact = dense_spread(weights, seeds, alpha)
     tight = spread(graph, seeds, alpha, tol=1e-6, max_iter=2_000)
     np.testing.assert_allclose(tight, exact, atol=1e-4 * exact.max())
-    loose = spread(graph, seeds, alpha)
+    loose = spread(graph, seeds, np.float64(alpha))
     assert loose.dtype == np.float32
     # The default tolerance bounds the residual; the error can be 1 / (1 - alpha) times larger.
     np.testing.assert_allclose(loose, exact, atol=0.02 * exact.max())
@@ -118,17 +110,15 @@ def test_alpha_close_to_one_stays_finite_and_right():
     np.testing.assert_allclose(scores, exact, rtol=0.01)
 
 
-def test_a_numpy_alpha_keeps_float32():
-    graph = _normalize_graph(path_graph(4))
-    assert spread(graph, one_hot_seeds(4, {0: 0}, 1), np.float64(0.5)).dtype == np.float32
-
-
-def test_spreading_is_linear_in_the_seeds():
+def test_spreading_is_linear_in_the_seeds_and_may_go_in_parts(monkeypatch):
     graph = _normalize_graph(sparse.csr_array(random_graph(50, seed=3)))
     seeds = one_hot_seeds(50, {0: 0, 10: 1, 20: 2, 30: 3}, 4)
     apart = spread(graph, seeds, 0.95, tol=1e-6)
     together = spread(graph, seeds.sum(axis=1, keepdims=True), 0.95, tol=1e-6)
     np.testing.assert_allclose(apart.sum(axis=1), together.ravel(), rtol=1e-3)
+    monkeypatch.setattr(graph_module, "_VALUES_A_SOLVE", 3 * 50)
+    parts = spread(graph, seeds, 0.95, tol=1e-6)
+    np.testing.assert_allclose(parts, apart, rtol=1e-5, atol=1e-7)
 
 
 def test_parts_without_seeds_and_isolated_rows_get_nothing():
@@ -146,9 +136,6 @@ def test_parts_without_seeds_and_isolated_rows_get_nothing():
     assert not scores[5:10].any()
     assert scores[10].tolist() == [0, pytest.approx(0.1)]
     assert not scores[11].any()
-
-
-def test_a_graph_without_edges_gives_back_the_seeds():
     seeds = one_hot_seeds(3, {1: 0}, 1)
     empty = _normalize_graph(sparse.csr_array((3, 3), dtype=np.float32))
     np.testing.assert_allclose(spread(empty, seeds, 0.25), 0.75 * seeds)
@@ -164,14 +151,6 @@ def test_far_rows_are_reached_whatever_the_tolerance(alpha):
     assert (scores.sum(axis=1) > 0).all()
     assert (scores[: n // 2 - 1].argmax(axis=1) == 0).all()
     assert (scores[n // 2 + 1 :].argmax(axis=1) == 1).all()
-
-
-def test_columns_solved_in_parts_are_the_same(monkeypatch):
-    graph = _normalize_graph(sparse.csr_array(random_graph(40, seed=6)))
-    seeds = one_hot_seeds(40, {i: i for i in range(7)}, 7)
-    whole = spread(graph, seeds, 0.9)
-    monkeypatch.setattr(graph_module, "_VALUES_A_SOLVE", 3 * 40)
-    np.testing.assert_allclose(spread(graph, seeds, 0.9), whole, rtol=1e-5, atol=1e-7)
 
 
 # poisson
@@ -223,7 +202,7 @@ def test_poisson_solves_each_part_of_the_graph_for_itself():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_rows_sum_to_one(seed):
+def test_classes_are_scaled_to_the_prior_and_rows_sum_to_one(seed):
     rng = np.random.default_rng(seed)
     scores = (rng.random((30, 4)) * (rng.random((30, 4)) < 0.4)).astype(np.float32)
     prior = rng.dirichlet(np.ones(4))
@@ -234,24 +213,16 @@ def test_rows_sum_to_one(seed):
     unreached = scores.sum(axis=1) == 0
     assert unreached.any()
     np.testing.assert_allclose(proba[unreached], np.tile(prior, (unreached.sum(), 1)))
-
-
-def test_masses_are_in_proportion_to_the_prior():
-    scores = np.random.default_rng(0).random((50, 3))
-    prior = np.array([0.2, 0.3, 0.5])
-    proba = _class_mass_normalize(scores, prior)
-    factor = prior / scores.sum(axis=0)
-    expected = scores * factor / (scores * factor).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(proba, expected)
+    scaled = scores[~unreached] * (prior / scores.sum(axis=0, dtype=np.float64))
+    expected = scaled / scaled.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(proba[~unreached], expected)
 
 
 def test_a_class_of_no_mass_or_no_share_is_harmless():
     scores = np.array([[1.0, 0, 2], [3, 0, 0], [0, 0, 5]])
     proba = _class_mass_normalize(scores, np.array([0.5, 0.5, 0]))
     assert proba.tolist() == [[1, 0, 0], [1, 0, 0], [0.5, 0.5, 0]]
-
-
-def test_scores_near_the_end_of_float32_are_not_lost():
+    # Near the end of float32.
     scores = np.array([[1e-38, 3e-38], [2e-38, 2e-38]], dtype=np.float32)
     proba = _class_mass_normalize(scores, np.array([0.5, 0.5]))
     np.testing.assert_allclose(proba.sum(axis=1), 1)

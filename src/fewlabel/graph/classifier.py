@@ -309,7 +309,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         try:
             model = cls(method=meta["method"], n_neighbors=meta.get("n_neighbors", 1))
             model.task_ = predictor.task
-            model.classes_ = np.array(meta["classes"])
+            model.classes_ = np.array(list(meta["classes"]))
             model.calibration_ = predictor.task.calibration(meta["calibration"])
             model.n_features_in_ = int(meta["n_features"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
