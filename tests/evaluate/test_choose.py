@@ -39,28 +39,26 @@ def several(n=400, k=4, seed=0, scale=1.0):
 
 
 def test_a_clear_winner_wins_even_with_a_worse_log_loss():
-    sure_and_right = make_proba(Y, [0], 0.9)
+    # Hardly sure, but where it is wrong.
+    best = make_proba(Y, [0], 0.4)
+    best[0] = make_proba(Y, [0], 0.99)[0]
     # Wrong ten times, and sure only where it is right.
     modest = make_proba(Y, range(10), 0.99)
-    modest[:10] = [0.34, 0.33, 0.33]
-    modest[np.arange(10), (Y[:10] + 1) % 3] = 0.3401
-    modest /= modest.sum(axis=1, keepdims=True)
-    choice = choose_single(Y, {"modest": modest, "best": sure_and_right})
+    modest[:10] = make_proba(Y, range(10), 0.3401)[:10]
+    choice = choose_single(Y, {"modest": modest, "best": best})
     assert choice.name == "best"
     rows = {row.name: row for row in choice.table}
-    assert rows["best"].why == "most accurate"
-    assert rows["best"].se == 0
+    assert rows["modest"].log_loss < rows["best"].log_loss
+    assert (rows["best"].why, rows["best"].se) == ("most accurate", 0)
     assert rows["modest"].why == "less accurate than best by more than the error allows"
     assert [row.chosen for row in choice.table] == [False, True]
 
 
 def test_a_near_tie_goes_to_the_least_log_loss():
-    # Wrong twice, but unsure just there; the other is wrong once and as sure as ever.
-    knows = make_proba(Y, [5, 6], 0.95)
-    knows[[5, 6]] = 0.8 * knows[[5, 6]] + 0.2 * make_proba(Y, [], 0.95)[[5, 6]]
+    # Wrong twice, and unsure just there; the other is wrong once and as sure as ever.
+    knows, lucky = make_proba(Y, [5, 6], 0.95), make_proba(Y, [9], 0.99)
     knows[[5, 6]] = np.sqrt(knows[[5, 6]]) / np.sqrt(knows[[5, 6]]).sum(axis=1, keepdims=True)
-    lucky = make_proba(Y, [9], 0.4)
-    lucky[:20] = make_proba(Y, [9], 0.99)[:20]
+    lucky[20:] = make_proba(Y, [9], 0.4)[20:]
     choice = choose_single(Y, {"lucky": lucky, "knows": knows})
     rows = {row.name: row for row in choice.table}
     assert rows["lucky"].accuracy > rows["knows"].accuracy
@@ -106,7 +104,6 @@ def test_preference_outweighs_a_difference_within_the_error_and_no_more():
     candidates = {"better": better, "worse": worse}
     assert choose_single(Y, candidates, prefer=["worse"]).name == "better"
     assert choose_single(Y, candidates, prefer=["worse"], n_se=2.0).name == "worse"
-    assert choose_single(Y, candidates).n_se == 1.0
     assert choose_single(Y, candidates, n_se=2.0).n_se == 2.0
 
 
@@ -133,9 +130,7 @@ def test_labels_that_cannot_be_tested_are_left_out():
     assert choice.table[0].accuracy == 1
     all_unseen = choose_single(Y, {"a": a, "b": b}, unseen=np.ones(40, bool))
     assert all_unseen.name == "b"
-
-
-def test_one_candidate_and_one_label_are_enough():
+    # One candidate and one label are enough.
     choice = choose_single([0], {"only": [[0.6, 0.4]]})
     assert choice.name == "only"
     assert choice.table[0].se == 0
@@ -160,16 +155,12 @@ def test_the_best_exact_match_of_several_labels_is_chosen():
 
 def test_each_fold_of_several_labels_is_calibrated_on_the_others():
     y, proba = several()
-    fold = np.arange(len(y)) % 4
-    apart = calibrate_apart(MultiLabel(), y, proba, fold)
-    correct = MultiLabel().correct(y, apart)
-    choice = choose_several(y, {"graph": proba}, fold=fold)
-    assert choice.table[0].accuracy == correct.mean()
-    unseen = np.arange(len(y)) < 100
-    rest = choose_several(y, {"graph": proba}, fold=fold, unseen=unseen)
-    without = calibrate_apart(MultiLabel(), y, proba, fold, unseen)
-    assert rest.table[0].accuracy == MultiLabel().correct(y, without)[~unseen].mean()
-    np.testing.assert_array_equal(calibrate_apart(MultiLabel(), y, proba, 0 * fold), proba)
+    fold, unseen = np.arange(len(y)) % 4, np.arange(len(y)) < 100
+    for left_out in (None, unseen):
+        kept = np.ones(len(y), bool) if left_out is None else ~unseen
+        choice = choose_several(y, {"graph": proba}, fold=fold, unseen=left_out)
+        apart = calibrate_apart(MultiLabel(), y, proba, fold, left_out)
+        assert choice.table[0].accuracy == MultiLabel().correct(y, apart)[kept].mean()
 
 
 def test_what_was_asked_for_is_marked_and_no_other_reason_is_given():

@@ -27,9 +27,7 @@ def make_labels(n_labeled, n_classes=4, n=None, seed=0):
     ("n_labeled", "expected"), [(2, 2), (30, 30), (31, 10), (99, 10), (100, 5), (2000, 5)]
 )
 def test_the_number_of_folds_follows_the_number_of_labels(n_labeled, expected):
-    folds = label_folds(
-        SingleLabel(), make_labels(n_labeled, 2), None, None, np.random.default_rng(0)
-    )
+    folds = deal(make_labels(n_labeled, 2), None, None, np.random.default_rng(0))
     assert len(folds.folds) == expected
 
 
@@ -62,21 +60,14 @@ def test_folds_keep_their_promises(images, n_folds, seed):
     np.testing.assert_array_equal(result.unseen, np.isin(y[labeled], list(single)))
 
 
-def test_folds_are_stratified_and_even():
+def test_folds_are_stratified_and_even_and_depend_on_the_seed():
     y = np.repeat([0, 1, -1], [100, 53, 40])
-    folds = deal(y, None, 5, np.random.default_rng(0)).folds
+    folds, again, other = (deal(y, None, 5, np.random.default_rng(k)).folds for k in (0, 0, 1))
     counts = np.array([np.bincount(y[held], minlength=2) for _, held in folds])
     assert np.ptp(counts, axis=0).max() <= 1
     assert np.ptp(counts.sum(axis=1)) <= 1
-
-
-def test_folds_depend_on_the_seed_alone():
-    y = make_labels(50)
-    first, again, other = (
-        deal(y, None, None, np.random.default_rng(seed)).folds for seed in (1, 1, 2)
-    )
-    assert all(np.array_equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
-    assert not all(np.array_equal(a[1], b[1]) for a, b in zip(first, other, strict=True))
+    assert all(np.array_equal(a[1], b[1]) for a, b in zip(folds, again, strict=True))
+    assert not all(np.array_equal(a[1], b[1]) for a, b in zip(folds, other, strict=True))
 
 
 def test_copies_with_different_labels_stay_together():
@@ -87,34 +78,19 @@ def test_copies_with_different_labels_stay_together():
 
 
 @pytest.mark.parametrize(
-    ("call", "text"),
+    ("y", "groups", "n_folds", "text"),
     [
-        (
-            lambda rng: deal([-1, -1, 0], None, None, rng),
-            "at least two .* Got 1 instead",
-        ),
-        (
-            lambda rng: deal([0, 1], [3, 3], None, rng),
-            "at least two distinct",
-        ),
-        (
-            lambda rng: deal([-1, -1], None, None, rng),
-            "Got 0 instead: label more images",
-        ),
-        (
-            lambda rng: deal([0, 1], None, 1, rng),
-            "'n_folds' parameter must be at least 2",
-        ),
-        (lambda rng: deal([0.0, 1.0], None, 2, rng), "whole numbers"),
-        (
-            lambda rng: deal([0, 1], [1], 2, rng),
-            r"Got shapes \(2,\) and \(1,\)",
-        ),
+        ([-1, -1, 0], None, None, "at least two .* Got 1 instead"),
+        ([0, 1], [3, 3], None, "at least two distinct"),
+        ([-1, -1], None, None, "Got 0 instead: label more images"),
+        ([0, 1], None, 1, "'n_folds' parameter must be at least 2"),
+        ([0.0, 1.0], None, 2, "whole numbers"),
+        ([0, 1], [1], 2, r"Got shapes \(2,\) and \(1,\)"),
     ],
 )
-def test_bad_labels_are_named(call, text):
+def test_bad_labels_are_named(y, groups, n_folds, text):
     with pytest.raises(UsageError, match=text):
-        call(np.random.default_rng(0))
+        deal(y, groups, n_folds, np.random.default_rng(0))
 
 
 def test_images_whose_label_no_other_fold_teaches_are_marked():

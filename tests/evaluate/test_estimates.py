@@ -18,9 +18,7 @@ def test_a_random_sample_gets_wilson():
     assert (estimate.low, estimate.high) == pytest.approx(wilson_interval(17, 20))
     assert (estimate.n, estimate.n_unseen, estimate.method) == (20, 0, "wilson")
     assert estimate.note == ""
-
-
-def test_chosen_images_carry_the_warning():
+    # Images that were chosen carry a warning.
     estimate = estimate_accuracy([True, False])
     assert not estimate.is_random_sample
     assert "not a random sample" in estimate.note
@@ -39,6 +37,8 @@ def test_labels_that_cannot_be_tested_widen_the_interval_both_ways():
     # Whether such an image came out right by chance must not matter.
     lucky = estimate_accuracy(np.where(unseen, 1, correct), unseen=unseen)
     assert lucky == estimate
+    note = estimate_accuracy([1, 0], unseen=[False, True]).note
+    assert "1 labeled image has no other label" in note
 
 
 def test_nothing_that_can_be_tested_says_so():
@@ -47,11 +47,6 @@ def test_nothing_that_can_be_tested_says_so():
     assert estimate.low == 0
     assert estimate.high == 1
     assert json.loads(json.dumps(estimate.to_dict(), allow_nan=False))["value"] is None
-
-
-def test_one_untestable_label_is_said_in_the_singular():
-    note = estimate_accuracy([1, 0], unseen=[False, True]).note
-    assert "1 labeled image has no other label" in note
 
 
 def test_the_level_widens_the_interval():

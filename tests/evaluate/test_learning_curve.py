@@ -1,4 +1,4 @@
-"""What twice the labels bring is foretold honestly: on curves that are known."""
+"""What twice the labels bring is predicted honestly: on curves that are known."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_points_far_below_count_less():
     assert 0.15 < level < 0.185
 
 
-def test_errors_beyond_fall_at_their_own_pace_and_what_is_unseen_stays():
+def test_errors_beyond_fall_at_their_own_speed_and_what_is_unseen_stays():
     curve = np.array([[0.2, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0]])
     slow = np.array([[0.2, 1.0, 0.0, 0.0, 0.5, 0.0, 0.0]])
     staying = np.array([[0.2, 1.0, 0.0, 0.0, 1.0, 0.04, 0.0]])
@@ -60,7 +60,7 @@ def test_luck_with_new_labels_is_none_for_those_there_are():
     assert _errors_at(curves, 2.0) == pytest.approx(0.2 * np.exp([-0.1 / 2**0.5, 0.1 / 2**0.5]))
 
 
-def test_an_audit_prefers_the_curves_that_foretold_it():
+def test_an_audit_prefers_the_curves_that_predicted_it():
     accuracy = np.array([0.5, 0.8, 0.95])
     assert _audit_weights(accuracy, None).tolist() == [1 / 3] * 3
     assert _audit_weights(accuracy, (16, 20)).argmax() == 1

@@ -46,9 +46,6 @@ def test_equal_confidences_share_a_bin_whatever_their_order():
         order = np.random.default_rng(seed).permutation(6)
         error = expected_calibration_error(correct[order], confidence[order])
         assert error == pytest.approx(expected)
-
-
-def test_one_image_is_enough():
     assert expected_calibration_error([True], [0.9]) == pytest.approx(0.1)
 
 
@@ -74,9 +71,7 @@ def test_coverage_at_accuracy_takes_the_largest():
     found = coverage_at_accuracy([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.6], 0.6)
     assert found == (0.75, 0.7, pytest.approx(2 / 3))
     assert coverage_at_accuracy([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.6], 1.0).coverage == 0.25
-
-
-def test_coverage_is_none_where_the_most_confident_are_wrong():
+    # Where the most confident are wrong, there is none.
     assert coverage_at_accuracy([0, 0], [0.9, 0.8], 0.5) == (0.0, None, None)
 
 

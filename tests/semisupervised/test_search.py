@@ -210,14 +210,6 @@ def test_pseudo_labels_are_chosen_anew_in_every_round(digits, features, task):
     assert not given & set(kept.history.accepted[-1].rows.tolist())
 
 
-@pytest.mark.parametrize("method", ["teacher-student", "experts"])
-def test_methods_with_rounds_of_their_own_leave_them_in_the_history(digits, features, method):
-    kept = follow(digits, features, SingleLabel(), method, seconds=1.0)
-    assert kept.fitted.name == method
-    assert kept.history.rounds[0]["round"] in (0, 1)
-    assert kept.fitted.ledger is not None
-
-
 def test_too_little_time_is_said_with_how_much_is_needed(digits, features, monkeypatch):
     monkeypatch.setattr(network_problem, "_seconds_per_step", lambda *_: 60.0)
     long = replace(QUICK, n_steps=10_000)
