@@ -123,13 +123,12 @@ def label_table(tmp_path: Path) -> Path:
 
 @dataclass
 class World:
-    """A messy folder of one's own, a table with some labels, and a fitted run."""
+    """A messy folder of one's own, a table with some labels, and a run, as fit printed it."""
 
     photos: Path
     labels: Path
     truth: Path
     run: Path
-    # What `fewlabel fit` printed.
     printed: Result
     names: tuple[str, str]
     metric: str

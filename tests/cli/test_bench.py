@@ -20,20 +20,6 @@ def _record(n_labeled, seed):
     }
 
 
-@pytest.fixture
-def without_work(monkeypatch):
-    """Records at once, and a list of what was asked for."""
-    asked = []
-
-    def records(dataset, runs, progress):
-        for settings in runs:
-            asked.append(settings)
-            yield _record(settings["n_labeled"], settings["seed"])
-
-    monkeypatch.setattr(bench, "_records", records)
-    return asked
-
-
 def test_a_run_in_its_own_process(run_cli, tmp_path):
     quick = ("--images", 200, "--features", "pixels")
     out = tmp_path / "results" / "digits.jsonl"
@@ -49,26 +35,37 @@ def test_a_run_in_its_own_process(run_cli, tmp_path):
     assert set(record["seconds"]) == stages
     assert 0.3 < record["supervised_accuracy"] <= 1
     assert json.loads(out.read_text()) == record
-
-
-def test_a_mistake_in_the_other_process_is_one_line_here(run_cli):
+    # A mistake in the other process is one line here.
     result = run_cli("bench", "cifar", "--labels", 20, "--seeds", 0)
     refused(result, "There is no benchmark 'cifar'")
 
 
-def test_the_table_gives_mean_and_spread_over_the_seeds(run_cli, without_work):
+@pytest.fixture
+def asked(monkeypatch):
+    """Records at once, and a list of what was asked for."""
+    asked = []
+
+    def records(dataset, runs, progress):
+        for settings in runs:
+            asked.append((settings["n_labeled"], settings["seed"]))
+            yield _record(*asked[-1])
+
+    monkeypatch.setattr(bench, "_records", records)
+    return asked
+
+
+def test_the_table_gives_mean_and_spread_over_the_seeds(run_cli, asked):
     result = run_cli("bench", "digits", "--labels", "50,20", "--seeds", "0,1,2")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert "3 seeds (mean ± sd)" in lines[0]
     assert lines[2].split() == ["50", "82.0", "±", "2.0", "70.0", "±", "0.0", "2.0", "502"]
     assert lines[3].split()[0] == "20"
-    assert [(s["n_labeled"], s["seed"]) for s in without_work] == [
-        (50, 0), (50, 1), (50, 2), (20, 0), (20, 1), (20, 2),
-    ]  # fmt: skip
+    assert asked == [(n_labeled, seed) for n_labeled in (50, 20) for seed in range(3)]
 
 
-def test_json_prints_one_object_a_line_and_out_appends(run_cli, without_work, tmp_path):
+@pytest.mark.usefixtures("asked")
+def test_json_prints_one_object_a_line_and_out_appends(run_cli, tmp_path):
     out = tmp_path / "x.jsonl"
     out.write_text('{"earlier": 1}\n')
     result = run_cli("bench", "digits", "--labels", 20, "--seeds", "0,1", "--json", "--out", out)

@@ -36,27 +36,22 @@ def test_the_methods_that_the_source_declares_are_those_that_are_registered():
     assert declared == built_in
 
 
-@pytest.mark.parametrize(
-    ("command", "text"),
-    [
-        ("fit", "Methods: auto Compare those that suit"),
-        ("bench", "Methods: auto Compare those that suit"),
-        ("bench", " self-training "),
-        ("bench", "Selection strategies: representatives Take typical images"),
-        ("select", "Selection strategies: representatives Take typical images"),
-    ],
-)
-def test_help_lists_the_names(run_cli, command, text):
-    assert text in " ".join(run_cli(command, "--help").stdout.split())
+METHODS_TEXT = "Methods: auto Compare those that suit"
+STRATEGIES_TEXT = "Selection strategies: representatives Take typical images"
 
 
 @pytest.mark.parametrize(
-    ("command", "name", "first", "near"),
+    ("command", "texts", "wrong"),
     [
-        ("fit", "supervise", "auto", "supervised"),
-        ("select", "medoid", "representatives", "medoids"),
+        ("fit", (METHODS_TEXT, " self-training "), "supervise"),
+        ("bench", (METHODS_TEXT, STRATEGIES_TEXT), "supervise"),
+        ("select", (STRATEGIES_TEXT,), "medoid"),
     ],
 )
-def test_a_wrong_name_is_answered_with_the_nearest(run_cli, tmp_path, command, name, first, near):
-    result = run_cli(command, tmp_path, "--method", name)
-    refused(result, f"'--method': '{name}' is not one of {first},", f"Did you mean {near}?")
+def test_help_lists_the_names_and_a_wrong_one_is_answered_with_the_nearest(
+    run_cli, command, texts, wrong
+):
+    shown = " ".join(run_cli(command, "--help").stdout.split())
+    assert all(text in shown for text in texts)
+    result = run_cli(command, "images", "--method", wrong)
+    refused(result, f"'--method': '{wrong}' is not one of ", f"Did you mean {wrong}")

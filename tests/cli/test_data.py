@@ -44,9 +44,7 @@ def test_an_interrupted_download_says_how_to_go_on(run_cli, monkeypatch):
     monkeypatch.setattr("fewlabel.data.get_benchmark", interrupt)
     result = run_cli("data", "get", "mnist")
     assert result.exit_code == 130
-    assert result.stderr == (
-        "interrupted: files that are whole are kept; run the command again for the rest.\n"
-    )
+    assert "files that are whole are kept; run the command again" in result.stderr
 
 
 def test_make_needs_the_benchmarks_a_new_folder_and_images(run_cli, tmp_path):

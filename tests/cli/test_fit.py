@@ -24,6 +24,11 @@ def test_the_run_is_whole_and_its_figures_are_printed(world):
     figures = json.loads((world.run / "metrics.json").read_text())
     assert figures["command"].startswith(f"fewlabel fit '{world.photos}' --labels ")
     assert figures["no_learning_curve"] in world.printed.stdout
+    page = (world.run / "report.html").read_text("utf-8")
+    explained = page.split('<h2 id="why">')[1].split("<h2")[0]
+    assert explained.count('<div class="pair">') * 2 == explained.count("<img") == 12
+    for text in ("as predicted by models that did not see their labels", "stability "):
+        assert text in explained
     truth = {row["path"]: row["label"].strip("|") for row in rows_of(world.truth)}
     rows = rows_of(world.run / "predictions.csv")
     assert len(rows) == 90

@@ -5,6 +5,7 @@ import pytest
 
 from fewlabel.errors import DataError, UsageError
 from fewlabel.explain.explanation import explain_image
+from fewlabel.explain.occlusion import _segment_means
 
 
 def left_or_right(images):
@@ -23,8 +24,7 @@ def test_what_speaks_for_a_class_is_green_and_what_speaks_against_it_red(shape):
     assert len(dark.weights) >= 16
     assert dark.stability > 0.3
     column = np.arange(shape[1])[None, :].repeat(shape[0], 0)
-    centre = np.bincount(dark.segments.ravel(), column.ravel()) / np.bincount(dark.segments.ravel())
-    is_left = centre < shape[1] / 2
+    is_left = _segment_means(column, dark.segments) < shape[1] / 2
     assert dark.weights[is_left].mean() > 0 > dark.weights[~is_left].mean()
     assert dark.occlusion[:, 0].mean() > 0 > dark.occlusion[:, -1].mean()
     assert dark.agreement > 0.5
@@ -32,11 +32,9 @@ def test_what_speaks_for_a_class_is_green_and_what_speaks_against_it_red(shape):
 
 def test_more_samples_are_more_stable():
     image = np.random.default_rng(0).integers(0, 256, (28, 28, 1)).astype(np.uint8)
-    few, many = (
-        explain_image(left_or_right, image, n_samples=n, fill="gray").stability for n in (60, 1500)
-    )
-    assert few < many
-    assert many > 0.8
+    found = (explain_image(left_or_right, image, n_samples=n, fill="gray") for n in (60, 1500))
+    few, many = (explanation.stability for explanation in found)
+    assert max(few, 0.8) < many
 
 
 def test_segments_that_are_the_fill_already_have_no_weight():

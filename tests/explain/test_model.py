@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,9 +22,10 @@ def images():
     return load_images("digits").subset(range(120))
 
 
-@pytest.fixture(
-    scope="module", params=["graph pixels", "supervised patches", "propagated backbone"]
-)
+KINDS = ("graph pixels", "supervised patches", "propagated backbone")
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def run(request, images):
     """A model of each kind: a graph, a logistic regression, and a network."""
     method, features = request.param.split()
@@ -64,16 +67,11 @@ def test_a_photo_is_shown_finer_than_the_model_sees_it(run, tmp_path):
     assert explain_one(run, small, n_samples=20, repeats=1).explanation.display is None
 
 
-def test_the_size_where_the_features_name_none(images):
-    class Anything:
-        extractor = object()
-
-    assert _model_size(Anything(), images) == (8, 8)
+def test_the_size_where_the_features_name_none_and_names_without_a_near_one(images):
+    anything = SimpleNamespace(extractor=object())
+    assert _model_size(anything, images) == (8, 8)
     photos = image_set_from_array(np.zeros((1, 300, 400, 3), np.uint8))
-    assert _model_size(Anything(), photos) == (128, 128)
-
-
-def test_a_class_far_from_all_names_and_the_only_image(images):
+    assert _model_size(anything, photos) == (128, 128)
     with pytest.raises(UsageError, match=r"no class 'xyz': the classes are Bag, Coat."):
         _class_position("xyz", ["Bag", "Coat"])
     assert _image_position(images.subset([3])) == 0

@@ -22,12 +22,10 @@ def test_what_is_not_kept_is_filled_and_the_model_is_called_once_a_batch():
     assert [len(images) for images in seen] == [4, 4, 2]
     assert seen[0].dtype == np.uint8
     np.testing.assert_array_equal(seen[0][0], image)
-    changed = (seen[0][3] != image).any(axis=2)
-    assert changed.sum() == 1
-    assert seen[0][3][1, 2].tolist() == [200, 200, 200]
-
-
-def test_large_images_are_predicted_fewer_at_a_time():
+    changed = image.copy()
+    changed[1, 2] = 200
+    np.testing.assert_array_equal(seen[0][3], changed)
+    # Large images are predicted fewer at a time.
     images = (np.zeros((side, side, 3), np.uint8) for side in (28, 300, 4000))
     sizes = [_Perturber(lambda x: x, image, image).batch_size for image in images]
     assert sizes[0] == 128 > sizes[1] > sizes[2] == 16
@@ -55,12 +53,11 @@ def test_each_fill():
     with pytest.raises(UsageError, match=r"fill must be one of auto, background, .*'white'"):
         _fill_image(image, SEGMENTS, "white")
 
-
-def test_on_a_plain_background_parts_vanish_into_it():
+    # On a plain background parts vanish into it.
     image = np.full((9, 9, 3), (10, 20, 30), np.uint8)
     image[3:6, 3:6] = 200
     filled, fill = _fill_image(image, np.zeros((9, 9), int))
     assert fill == "background"
     assert (filled == (10, 20, 30)).all()
-    busy = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    busy = rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)
     assert _fill_image(busy, np.zeros((9, 9), int))[1] == "mean"

@@ -12,14 +12,11 @@ def test_only_the_order_counts(kind, known):
     assert _rank_agreement([1, 2, 3, 4], [2, 1, 3, 4], kind) == pytest.approx(known)
 
 
-def test_where_there_is_nothing_to_compare_it_is_unknown():
+def test_repeats_that_agree_repeats_by_chance_and_nothing_to_compare():
     assert np.isnan(_rank_agreement(np.array([1.0, 2.0]), np.array([1.0, 2.0])))
     assert np.isnan(_rank_agreement(np.zeros(5), np.arange(5)))
     assert np.isnan(_stability(np.ones((1, 5))))
     assert np.isnan(_stability(np.zeros((3, 5))))
-
-
-def test_repeats_that_agree_and_repeats_by_chance():
     rng = np.random.default_rng(0)
     signal = rng.normal(size=40)
     assert _stability(signal + rng.normal(0, 0.05, (4, 40))) > 0.95

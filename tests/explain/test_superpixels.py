@@ -63,14 +63,10 @@ def test_without_scikit_image_the_grid_is_not_silent(monkeypatch):
         _superpixels(photo(64), method="slic")
 
 
-@pytest.mark.parametrize("n_segments", [2, 3, 10, 100])
-def test_a_grid_has_about_as_many_cells_as_asked_for(n_segments):
-    found = _grid(30, 60, n_segments).max() + 1
-    assert n_segments / 2 <= found <= 2 * n_segments
-    assert found >= 2
-
-
-def test_what_cannot_be_divided_is_refused():
+def test_a_grid_has_about_as_many_cells_as_asked_for_where_it_can():
+    for n_segments in (2, 3, 10, 100):
+        found = _grid(30, 60, n_segments).max() + 1
+        assert max(2, n_segments / 2) <= found <= 2 * n_segments
     with pytest.raises(DataError, match="one pixel cannot be divided"):
         _superpixels(np.zeros((1, 1, 3), np.uint8))
     with pytest.raises(UsageError, match=r"method must be one of auto, grid, slic. Got 'quick'"):

@@ -38,16 +38,11 @@ def test_it_is_compared_with_what_fit_expected():
 @pytest.mark.usefixtures("no_figures")
 def test_the_most_confident_mistakes_are_listed():
     proba = np.array([[0.9, 0.1], [0.2, 0.8], [0.997, 0.003], [0.4, 0.6]])
-    text = words(
-        evaluation_page(one=Scored(ONE, np.array([0, 0, 1, 1]), proba), classes=["cat", "dog"])
-    )
+    one = Scored(ONE, np.array([0, 0, 1, 1]), proba)
+    text = words(evaluation_page(one=one, classes=["cat", "dog"]))
     assert "sure 2 dog cat > 99 % 1 cat dog 80 % Confidence" in text
     right = Scored(ONE, np.array([0, 1]), np.eye(2))
     assert "No mistakes." in words(evaluation_page(one=right))
-
-
-@pytest.mark.usefixtures("no_figures")
-def test_several_labels_an_image():
     y = np.array([[1, 0], [0, 0], [1, -1]])
     proba = np.array([[0.9, 0.2], [0.2, 0.8], [0.7, 0.4]])
     text = words(evaluation_page(SEVERAL, Scored(SEVERAL, y, proba), classes=["cat", "dog"]))

@@ -2,13 +2,10 @@ import dataclasses
 import math
 import re
 
-import numpy as np
 import pytest
 
 from fewlabel.data import Labels, Skipped
 from fewlabel.evaluate import estimate_accuracy
-from fewlabel.explain.explanation import Explanation
-from fewlabel.explain.model import Explained
 
 from .examples import (
     SEVERAL,
@@ -157,27 +154,6 @@ def test_the_next_steps_name_the_table_of_labels(source, options):
     labels = dataclasses.replace(result.labels, source=source)
     text = words(page_of(dataclasses.replace(result, labels=labels)))
     assert text.count(options) == 2
-
-
-@pytest.mark.usefixtures("no_figures")
-def test_explained_predictions_have_a_section_of_their_own(monkeypatch):
-    flat = np.full((4, 4, 1), 7, np.uint8)
-    segments = np.arange(16).reshape(4, 4) // 4
-    weights = np.array([[0.1, 0.2, -0.3, 0.4]] * 2)
-    explanation = Explanation(
-        flat, segments, np.ones(4, bool), weights[0], weights, weights[0][segments],
-        np.array([0.2, 0.7, 0.1]), 1, 0.9, "grid", "gray", 20,
-    )  # fmt: skip
-    found = [Explained(explanation, "a.png", "class 1", "class 0", "wrong", "true: class 0")] * 2
-    monkeypatch.setattr("fewlabel.report.page._explain_fit", lambda *_, **__: found)
-    page = page_of(fit_result(), n_explained=2)
-    section = page.split('<h2 id="why">')[1].split("<h2")[0]
-    assert section.count('<div class="pair">') == 2
-    assert section.count("<img") == 4
-    assert "true: class 0, stability 1.00" in section
-    assert "as predicted by models that did not see their labels" in section
-    assert '<a href="#why">Why it decided so</a>' in page
-    assert 'id="why"' not in page_of(fit_result())
 
 
 def test_size_of_a_large_report():

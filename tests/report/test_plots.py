@@ -18,19 +18,14 @@ from fewlabel.report.svg import HEAT, HEAT_BAD
 from .examples import candidates, curve, texts
 
 
-def cells(svg, color):
-    return svg.count(f"fill: {color}")
-
-
 def test_confusion_numbers_and_colors():
     counts = np.array([[7, 2, 0], [0, 5, 0], [1, 0, 12]])
     svg = _confusion_figure(counts, ["cat", "dog", "eel"])
     assert sorted(t for t in texts(svg) if t.isdigit()) == ["1", "12", "2", "5", "7"]
-    assert cells(svg, HEAT) == 3
-    assert cells(svg, HEAT_BAD) == 2
+    assert [svg.count(f"fill: {color}") for color in (HEAT, HEAT_BAD)] == [3, 2]
     assert "24 of 27 on the diagonal" in svg
     without_images = _confusion_figure(np.array([[4, 0], [0, 0]]), ["cat", "dog"])
-    assert cells(without_images, HEAT) == 1
+    assert without_images.count(f"fill: {HEAT}") == 1
     assert "nan" not in without_images
 
 
@@ -48,15 +43,12 @@ def test_confusion_of_many_classes_is_legible(n_classes, numbered):
     assert float(ET.fromstring(svg).get("width")) > 13 * n_classes
 
 
-def test_reliability_describes_its_points():
+@pytest.mark.parametrize("n_points", [1, 2, 5000])
+def test_reliability_and_coverage_describe_their_points(n_points):
     points = ReliabilityCurve(np.array([0.4, 0.9]), np.array([0.5, 0.8]), np.array([10, 20]))
     interval = (np.array([0.2, 0.6]), np.array([0.8, 0.9]))
     svg = _reliability_figure(points, interval, np.array([0.4, 1]))
     assert "40 % sure, 50 % right; 90 % sure, 80 % right" in svg
-
-
-@pytest.mark.parametrize("n_points", [1, 2, 5000])
-def test_coverage_of_few_and_many_points(n_points):
     coverage = np.linspace(0, 1, n_points + 1)[1:]
     accuracy = 1 - 0.2 * coverage
     points = CoverageCurve(coverage, accuracy, 1 - coverage)

@@ -21,9 +21,6 @@ def test_confusions_by_frequency():
     assert view["rows"][0] == {"true": "cat", "predicted": "dog", "count": 2, "share": 0.5}
     assert [row["count"] for row in view["rows"]] == [2, 1, 1]
     assert _confusion_view(scored(SEVERAL), CLASSES) is None
-
-
-def test_confusion_matrix_is_ordered_by_name_and_the_list_is_short():
     svg = _confusion_view(exactly([0, 1, 2], [0, 1, 2]), ["Zebra", "ant", "Bee"])["svg"]
     assert svg.index(">ant<") < svg.index(">Bee<") < svg.index(">Zebra<")
     rng = np.random.default_rng(0)

@@ -115,6 +115,8 @@ def test_rounds_are_listed_with_what_is_known():
     assert name == ""
     assert rows[1] == {"round": 2, "values": [1200, 640, 40, None, 0.93, None], "kept": True}
     assert titles(rounds_log()) == ["Accuracy by round"]
+    # Without experts nothing of them is shown.
+    assert _training_view(rounds_log())["by_class"] == _training_view(rounds_log())["votes"] == []
     text = words(page_of(fit_result(training=rounds_log())))
     assert "1 600 600 – 91.0 % 90.0 % 1 min 1 s 2 1,200 640 40 – 93.0 % –" in text
 
@@ -130,17 +132,15 @@ def test_one_round_is_no_curve_and_many_rounds_are_cut():
     ((name, rows),) = view["networks"]
     assert name == "other"
     assert [row["round"] for row in rows] == list(range(7, _MAX_ROWS + 7))
-    text = words(page_of(fit_result(training=log)))
-    assert "The 6 earlier rounds are in metrics.json" in text
+    assert "The 6 earlier rounds are in" in words(page_of(fit_result(training=log)))
 
 
 def test_the_page_holds_curves_rounds_and_galleries():
     log = log_of(3, 12, labeled_loss=0.4)
     log.rounds = rounds_log().rounds
     log.add_round("<b>evil</b>\x00", 1, n_accepted=5)
-    log.accepted.append(
-        AcceptedLabels("network", 1, np.arange(30), np.arange(30) % 10, np.linspace(0.5, 1, 30))
-    )
+    rows, confidence = np.arange(30), np.linspace(0.5, 1, 30)
+    log.accepted.append(AcceptedLabels("network", 1, rows, rows % 10, confidence))
     log.classes = tuple("0123456789")
     page = page_of(fit_result(training=log))
     parsed = Page(page)

@@ -74,6 +74,7 @@ def bench(
         for seed in options.seeds_of(seeds)
     ]
     if out is not None:
+        # Runs are appended: what the file holds already stays.
         check_new_file(out, force=True, holds="runs")
     records = []
     try:
@@ -100,6 +101,7 @@ def _records(
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
+    # A fork would inherit the threads' locks and the peak of memory.
     context = multiprocessing.get_context("spawn")
     for number, settings in enumerate(runs):
         progress(f"{dataset}: runs", number, len(runs))
@@ -139,6 +141,7 @@ def _append(out: str, record: dict[str, Any]) -> None:
     line = (json.dumps(record, allow_nan=False) + "\n").encode()
     with path.open("ab", buffering=0) as file:
         file.write(line)
+        # A run may have taken an hour: it must outlast a crash of the machine.
         os.fsync(file.fileno())
 
 

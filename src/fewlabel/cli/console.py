@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import typer
 
+# A bar that flashes by would only disturb.
 _PROGRESS_AFTER_S = 2.0
 _SCORES = {
     "micro_f1": "micro F1",
@@ -22,6 +23,7 @@ _SCORES = {
     "mean_confidence": "mean confidence",
 }
 _ERRORS = {"log_loss": "log loss", "expected_calibration_error": "calibration error"}
+# What only a programmer can act on.
 _QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
@@ -78,6 +80,7 @@ def scores_text(found: Mapping[str, Any]) -> str:
 
 def show_json(value: Any, *, indent: int | None = 2) -> None:
     """Print a value as JSON on stdout; NaN and infinity become null."""
+    # NaN is no JSON: other readers than Python's refuse it.
     typer.echo(json.dumps(plain(value), indent=indent, allow_nan=False))
 
 

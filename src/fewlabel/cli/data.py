@@ -118,6 +118,7 @@ def get(
     if as_json:
         show_json({"name": name, "folder": str(folder)})
         return
+    # The folder stands alone on stdout, for `cd $(fewlabel data get NAME)`.
     note(f"{name} is in this folder; give its name as IMAGES to use it:")
     say(str(folder))
 

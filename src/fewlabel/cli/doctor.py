@@ -26,6 +26,7 @@ Examples:
 """
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "Pillow", "pyarrow", "matplotlib")
+# Private functions of torch, which some versions lack.
 _INSTRUCTION_SETS = {
     "AMX (bfloat16)": "_is_amx_tile_supported",
     "AVX512-BF16": "_is_avx512_bf16_supported",
@@ -142,6 +143,7 @@ def _room() -> dict[str, float | None]:
     """Return room in GB; only Linux has the free memory without a package."""
     sizes = {name: 1024 * int(value.split()[0]) for name, value in _lines_of("/proc/meminfo")}
     total, free = sizes.get("MemTotal"), sizes.get("MemAvailable")
+    # On macOS there is no /proc, but a POSIX call.
     if total is None and hasattr(os, "sysconf") and sys.platform != "win32":
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     found = {

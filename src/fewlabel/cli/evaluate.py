@@ -88,6 +88,7 @@ def _print(found: dict[str, Any]) -> None:
     say(scores_text(found))
     say()
     headings = ("class", "images", *(name.replace("_", " ") for name in _OF_CLASS))
+    # The class to label more of comes first; one without images last.
     worst_first = sorted(
         found["per_class"],
         key=lambda row: (row["average_precision"] is None, row["average_precision"]),

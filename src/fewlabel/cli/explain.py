@@ -127,6 +127,7 @@ def _check_together(grid: int | None, labels: str | None, name: str | None) -> N
 
 
 def _as_dict(explained: Explained, classes: tuple[str, ...], seed: int) -> dict[str, Any]:
+    # With the seed, so that the same picture can be made again.
     found = explained.explanation.to_dict()
     return {
         "image": explained.name,

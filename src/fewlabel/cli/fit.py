@@ -88,6 +88,7 @@ def fit(
     as_json: options.Json = False,
 ) -> None:
     """Fit and write the run folder."""
+    # What can fail without work fails before it: a fit may take hours.
     check_new_folder(out, force=force)
     check_place(Path(out))
     events = None if tensorboard is None else _check_tensorboard(tensorboard, out, force=force)
@@ -109,6 +110,7 @@ def fit(
             device=device.value,
             time_budget=time,
             cache=cache,
+            # Outside the run, which is whole or absent: the same command goes on from there.
             checkpoint=Path(out).with_name(f".{Path(out).name}.training"),
         )
         result = fit_images(image_set, table, settings, progress=progress)

@@ -30,6 +30,7 @@ def open_run(run: str, source: str, progress: ProgressBars) -> tuple[Model, Imag
     from fewlabel.runs.model import load_run
 
     model = load_run(run)
+    # 16-bit images must be scaled as the training images were, or they would look darker.
     images = open_images(source, progress, white_level=model.white_level)
     if images.skipped:
         _warn_of(images.skipped)
@@ -92,6 +93,7 @@ def check_new_file(path: str, *, force: bool, holds: str) -> None:
 
 def check_place(target: Path) -> None:
     """Raise before any work if no file can be made there."""
+    # The folders below this one will be made.
     above = next(p for p in target.absolute().parents if p.exists())
     if not above.is_dir():
         raise UsageError(f"{target} cannot be written: {above} is not a folder.")

@@ -11,6 +11,7 @@ import typer
 
 from fewlabel.cli.choices import METHODS, STRATEGIES, Choices
 
+# The largest that scikit-learn takes.
 _MAX_SEED = 2**32 - 1
 AUTO = "auto"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -34,6 +35,7 @@ def whole_number(
     """
     text = str(text)
     found = f"got {text!r}"
+    # int() would take 1_000, blanks and other scripts' digits; 18 digits fit 64 bits.
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
         wanted = f"such as {max(least, 1)}"
     elif int(text) < least:

@@ -115,8 +115,10 @@ def reproduce(
         chosen.show_preprocessing(chosen.config(settings), picture)
         note(f"wrote {one_line(str(picture))}")
         return
+    # A short run must not go on from the records of a whole one.
     suffix = ("-quick" if quick else "") + ("-from-models" if from_models else "")
     folder = Path(out or f"fewlabel-{study}{suffix}")
+    # The folder may be there: the study goes on in it.
     check_place(folder / "x")
     try:
         with ProgressBars(enabled=not as_json) as progress:

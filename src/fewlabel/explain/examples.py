@@ -54,12 +54,14 @@ def _by_class(rows: np.ndarray, predicted: np.ndarray, key: np.ndarray) -> np.nd
     for label in predicted[order].tolist():
         turns.append(seen.get(label, 0))
         seen[label] = turns[-1] + 1
+    # Of one class alone, the sheet would show one mistake many times.
     return order[np.argsort(turns, kind="stable")]
 
 
 def _shares(available: dict[str, int], n: int) -> dict[str, int]:
     """Deal ``n`` places out in turns to the kinds that still have candidates."""
     sizes = dict.fromkeys(available, 0)
+    # One by one, so that the kinds are as even as they can be.
     while sum(sizes.values()) < min(n, sum(available.values())):
         for kind in sizes:
             if sizes[kind] < available[kind] and sum(sizes.values()) < n:

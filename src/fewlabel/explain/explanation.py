@@ -202,16 +202,16 @@ def explain_image(
     # Where a segment is the fill already, taking it away changes nothing.
     rows, fidelity = np.zeros((repeats, len(active))), np.full(repeats, np.nan)
     for repeat in range(repeats if active.any() else 0):
-        fit = _lime_weights(
+        rows[repeat, active], fidelity[repeat] = _lime_weights(
             _score_of(perturber, divided.segments, active, target),
             int(active.sum()),
             n_samples=n_samples,
+            # Repeats differ by their samples alone: that is what stability measures.
             seed=(seed, repeat),
             surrogate=surrogate,
             batch_size=perturber.batch_size,
             progress=_counter(progress, repeat, repeats),
         )
-        rows[repeat, active], fidelity[repeat] = fit.weights, fit.fidelity
     explanation = Explanation(
         image=image,
         segments=divided.segments,

@@ -23,7 +23,9 @@ FOR = (0, 150, 96)
 AGAINST = (214, 48, 28)
 """Red, RGB: speaks against it."""
 
+# Opacity of the strongest segment: the image must still be seen below it.
 _STRONGEST = 0.75
+# Below this part of the strongest weight there is no tint: it would be noise.
 _FAINTEST = 0.08
 _DARKEST, _CONTRAST = 85, 0.5
 _INK, _MUTED = "#151a21", "#576170"
@@ -79,6 +81,7 @@ def explanation_png(explained: Explained, classes: Sequence[str]) -> bytes:
     explanation = explained.explanation
     height, width = explanation.segments.shape
     panel, head, foot, gap = 3.0, 0.85, 0.78, 0.12
+    # A panorama or a tower would leave no room for the texts.
     tall = panel * min(1.6, max(0.5, height / width))
     size = (3 * panel + 4 * gap, tall + head + foot)
     figure = Figure(figsize=size, dpi=_DPI, facecolor="white")
@@ -161,12 +164,14 @@ def _tinted(explanation: Explanation, values: NDArray[np.float64]) -> NDArray[np
     """Lay green where values are positive and red where they are negative over the image."""
     strength = np.abs(values)
     share = strength / (strength.max() or 1.0)
+    # The square root lets weak segments be seen beside a strong one.
     opacity = np.where(share > _FAINTEST, _STRONGEST * np.sqrt(share), 0.0)[..., None]
     color = np.where(values[..., None] > 0, FOR, AGAINST)
     base = _original_pixels(explanation).astype(np.float64)
     fine = base.shape[0] // values.shape[0]
     opacity = opacity.repeat(fine, axis=0).repeat(fine, axis=1)
     color = color.repeat(fine, axis=0).repeat(fine, axis=1)
+    # Luma, as a gray photo weighs the colors.
     gray = (base @ [0.299, 0.587, 0.114])[..., None]
     pale = _DARKEST + gray * _CONTRAST
     return np.rint(pale * (1 - opacity) + color * opacity).astype(np.uint8)
@@ -185,10 +190,7 @@ def _title(explained: Explained, classes: Sequence[str]) -> str:
 
 
 def _pair(
-    figure: Figure,
-    item: Explained,
-    classes: Sequence[str],
-    place: tuple[float, float, float],
+    figure: Figure, item: Explained, classes: Sequence[str], place: tuple[float, float, float]
 ) -> None:
     left, low, side = place
     for step, pixels in enumerate(
@@ -208,9 +210,7 @@ def _pair(
 
 
 def _show(
-    figure: Figure,
-    pixels: NDArray[np.uint8],
-    box: tuple[float, float, float, float],
+    figure: Figure, pixels: NDArray[np.uint8], box: tuple[float, float, float, float]
 ) -> None:
     left, low, width, height = box
     across, up = figure.get_size_inches()

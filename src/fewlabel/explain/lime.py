@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,14 +25,6 @@ Score = Callable[[NDArray[np.bool_]], NDArray[np.floating]]
 """From segments kept, (b, d) bool, to the probability of the class, (b,)."""
 
 
-@dataclass(frozen=True, eq=False)
-class _LimeFit:
-    """Weights (d,) of the segments, and the weighted R² of the linear model."""
-
-    weights: NDArray[np.float64]
-    fidelity: float
-
-
 def _lime_weights(
     score: Score,
     n_segments: int,
@@ -43,13 +34,12 @@ def _lime_weights(
     surrogate: str = "ridge",
     batch_size: int = 128,
     progress: Callable[[int, int], None] | None = None,
-) -> _LimeFit:
-    """Explain one prediction by LIME [1]_, run by Captum.
+) -> tuple[NDArray[np.float64], float]:
+    """Return weights (d,) of the segments by LIME [1]_, and the weighted R² of the linear model.
 
     Half of the segments, drawn at random, are taken away many times; a linear model learns how
     the probability follows from what is left, nearer samples counting more. Captum sees the
     samples as rows of zeros and ones; the images are made and predicted a batch at a time.
-    ``score`` goes from segments kept, (b, d) bool, to the probability of the class, (b,).
 
     References
     ----------
@@ -62,7 +52,9 @@ def _lime_weights(
         )
     if n_samples < 2:
         raise UsageError(f"The n_samples must be at least 2. Got {n_samples}.")
+    # Half: the variance of what is taken away is largest, and so what is learned from a sample.
     kept = np.random.default_rng(seed).random((n_samples, n_segments)) < 0.5
+    # The whole image, which the explanation is about, counts most.
     kept[0] = True
     nearness = _kernel(kept)
     scores: list[NDArray[np.float64]] = []
@@ -74,7 +66,7 @@ def _lime_weights(
         return scores[-1]
 
     weights = _by_captum(forward, kept, nearness, surrogate, batch_size)
-    return _LimeFit(weights, _fidelity(kept, np.concatenate(scores), nearness, weights))
+    return weights, _fidelity(kept, np.concatenate(scores), nearness, weights)
 
 
 def _kernel(kept: NDArray[np.bool_], width: float = KERNEL_WIDTH) -> NDArray[np.float64]:
@@ -99,6 +91,7 @@ def _by_captum(
     near = iter(nearness.tolist())
 
     def draw(whole: Any, **_: Any) -> Iterator[Any]:
+        # Captum wants one sample at a time and makes batches of them itself.
         yield from samples.split(1)
 
     lime = LimeBase(
@@ -131,5 +124,6 @@ def _fidelity(
         center = np.average(values, weights=nearness)
         return float(np.average((values - center) ** 2, weights=nearness))
 
+    # Weighted as the fit was: far samples are not what it is about.
     total = spread(scores)
     return 1 - spread(scores - kept @ weights) / total if total > 1e-15 else float("nan")

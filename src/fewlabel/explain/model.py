@@ -94,12 +94,7 @@ def _image_position(images: ImageSet, name: str | None = None) -> int:
     raise UsageError(f"{images.source} holds no image called {name}: {hint}")
 
 
-def explain_one(
-    model: Model,
-    images: ImageSet,
-    index: int = 0,
-    **settings: Any,
-) -> Explained:
+def explain_one(model: Model, images: ImageSet, index: int = 0, **settings: Any) -> Explained:
     """Return what speaks for and against a prediction of a model.
 
     The image is divided and changed at the size at which the model looks at it; pictures show
@@ -144,6 +139,7 @@ def explain_one(
 def _display(images: ImageSet, index: int, size: tuple[int, int]) -> np.ndarray | None:
     """Read an image finer than the model does, for pictures, where it is finer."""
     native = images.subset([index]).native_shape
+    # A whole multiple, so that segments end between two pixels.
     fine = round(_DISPLAY_SIDE / max(size))
     if native is None or fine < 2 or min(native[0] / size[0], native[1] / size[1]) <= 1:
         return None

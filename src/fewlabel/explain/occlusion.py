@@ -33,6 +33,7 @@ def _occlusion_map(perturber: _Perturber, target: int) -> NDArray[np.float64]:
     whole = perturber(np.ones((1, height, width), bool))[0, target]
     drop = whole - perturber.in_batches(keep)[:, target]
     covered = ~keep
+    # Windows overlap: a pixel gets the mean of those that cover it.
     return np.tensordot(drop, covered, axes=1) / covered.sum(axis=0)
 
 

@@ -18,6 +18,7 @@ FILLS = ("auto", "background", "mean", "blur", "gray")
 _BATCH_BYTES = 16_000_000
 # On a CPU, larger batches no longer fit the cache between the layers of a network.
 _BATCH_SIZES = (16, 128)
+# Of the border, which must be so near to its median to be a background.
 _PLAIN_SHARE = 0.75
 _PLAIN_LEVELS = 8
 
@@ -76,6 +77,7 @@ def _fill_image(
     elif fill == "gray":
         filled = np.full(image.shape, 128)
     elif fill == "blur":
+        # So wide that no part can be recognized.
         sigma = max(image.shape[:2]) / 8
         filled = ndimage.gaussian_filter(image.astype(np.float32), (sigma, sigma, 0))
     else:

@@ -121,6 +121,7 @@ def _explain_fit(
     labels, proba, rows = result.labels, result.proba.copy(), result.labels.audit
     if not len(rows):
         rows = result.tested
+        # The final model is right on what it was trained on: it would show no mistakes.
         proba[rows] = result.tested_proba
     others = np.setdiff1d(np.arange(len(proba)), rows)
     # Where each image takes seconds, a report must not take longer than the fit.
@@ -147,6 +148,7 @@ def _note(task: Task, explained: Explained, classes: Sequence[str]) -> str:
     predicted, true = ("none" if t == BAR else t for t in (explained.predicted, explained.true))
     parts = [] if predicted == classes[target] else [f"predicted: {predicted}"]
     unsure = explained.kind == "unsure"
+    # Where there may be several labels, the rival of a class is its absence.
     if unsure and len(proba) > 1 and task.codes(task.predict(proba[None])) is not None:
         others = np.where(np.arange(len(proba)) == target, -1, proba)
         rival = int(others.argmax())

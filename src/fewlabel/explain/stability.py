@@ -20,6 +20,7 @@ def _rank_agreement(
     """
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
+    # Rounded, since 0.9999999999999998 is full agreement.
     return round(float(KINDS[kind](a, b).statistic), 12)
 
 
@@ -30,5 +31,6 @@ def _stability(repeats: NDArray[np.floating], kind: str = "spearman") -> float:
     the picture shows chance; more samples help.
     """
     values = [_rank_agreement(a, b, kind) for a, b in combinations(np.asarray(repeats), 2)]
+    # A repeat whose weights are all equal has no order to compare.
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")

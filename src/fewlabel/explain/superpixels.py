@@ -13,8 +13,10 @@ from fewlabel.extras import is_installed, require
 
 METHODS = ("auto", "grid", "slic")
 
+# Smaller images have too few pixels for superpixels.
 _SLIC_SIDE = 64
 _SLIC_SEGMENTS = 50
+# SLIC finds so few on a plain surface alone.
 _FEWEST_SEGMENTS = 16
 _CELL = 4
 _CELLS_A_SIDE = (4, 8)

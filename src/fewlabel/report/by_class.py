@@ -42,6 +42,7 @@ def _by_class(history: TrainingHistory, records: Sequence[dict[str, Any]]) -> Vi
     n_classes = len(shown[-1]["accepted_by_class"])
     names = _names(history, n_classes)
     most = np.argsort(-np.array(shown[-1]["accepted_by_class"]), kind="stable")[:_MAX_CLASSES]
+    # By name, as in the matrix of votes.
     order = sorted(most.tolist(), key=lambda code: names[code].casefold())
     return {
         "kinds": kinds,

@@ -75,6 +75,7 @@ def _pictures(
     if not len(rows):
         return []
     native = images.native_shape
+    # Small images are shown pixel by pixel; scaled, they would look blurred.
     small = native is not None and max(native[:2]) <= _READ_SIDE
     pixels = images.read(rows, size=None if small else (_READ_SIDE, _READ_SIDE))
     return [
@@ -98,6 +99,7 @@ def _words(task: Task, y: np.ndarray, classes: Sequence[str]) -> list[str]:
 def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
     """Show what to label next, doubtful labels, and predictions of every confidence."""
     task, y, classes = result.task, result.labels.training_y, result.classes
+    # Images of the audit have labels too: nobody is asked for them again.
     unlabeled = np.setdiff1d(np.arange(len(y)), task.labeled(result.labels.y))
     order = unlabeled[np.argsort(-result.confidence[unlabeled], kind="stable")]
     tested = Scored(task, y[result.tested], result.tested_proba)
@@ -146,11 +148,11 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
             "Spread over the tenth of the images with the most confident predictions.",
             predictions(_spread(order)),
         ),
-        *_disagreement(result, images, unlabeled),
+        _disagreement(result, images, unlabeled),
     ]
 
 
-def _disagreement(result: FitResult, images: ImageSet, unlabeled: np.ndarray) -> list[View]:
+def _disagreement(result: FitResult, images: ImageSet, unlabeled: np.ndarray) -> View:
     """Show where propagation and the supervised baseline predict otherwise."""
     task, propagated = result.task, result.propagated[unlabeled]
     baseline = task.predict(result.supervised_proba()[unlabeled])
@@ -158,20 +160,18 @@ def _disagreement(result: FitResult, images: ImageSet, unlabeled: np.ndarray) ->
     strongest = np.argsort(-task.confidence(propagated[differ]), kind="stable")[:_SIZE]
     differ = differ[strongest]
     rows = unlabeled[differ]
-    return [
-        _gallery(
-            "Graph and supervised baseline disagree",
-            "Spread by similarity the label is one thing, by the supervised baseline another: "
-            "these classes are hard to tell apart.",
-            _pictures(
-                images,
-                rows,
-                _words(task, result.predicted[rows], result.classes),
-                result.confidence[rows],
-                [f"supervised: {text}" for text in _words(task, baseline[differ], result.classes)],
-            ),
-        )
-    ]
+    return _gallery(
+        "Graph and supervised baseline disagree",
+        "Spread by similarity the label is one thing, by the supervised baseline another: "
+        "these classes are hard to tell apart.",
+        _pictures(
+            images,
+            rows,
+            _words(task, result.predicted[rows], result.classes),
+            result.confidence[rows],
+            [f"supervised: {text}" for text in _words(task, baseline[differ], result.classes)],
+        ),
+    )
 
 
 def _next_to_label(result: FitResult, unlabeled: np.ndarray) -> np.ndarray:
@@ -179,6 +179,7 @@ def _next_to_label(result: FitResult, unlabeled: np.ndarray) -> np.ndarray:
     if len(unlabeled) <= _N_NEXT:
         return unlabeled
     margin = result.task.margin(result.proba[unlabeled])
+    # Among the least certain fifth: the very least certain are often all alike.
     size = min(_UNSURE_POOL, max(_N_NEXT, len(unlabeled) // 5))
     pool = unlabeled[np.argsort(margin, kind="stable")[:size]]
     rows, seed = result.features.rows[pool], result.settings.seed

@@ -44,7 +44,9 @@ def _render(template: str, images: ImageSet, **context: Any) -> str:
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("fewlabel.report", "templates"),
+        # Class names and paths come from anywhere.
         autoescape=True,
+        # A name that is misspelled in a template is an error, not a gap in the page.
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

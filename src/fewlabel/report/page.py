@@ -58,6 +58,7 @@ def _render_report(
     task, labels, classes = result.task, result.labels, result.classes
     scored = Scored(task, labels.training_y[result.tested], result.tested_proba)
     if result.audit is not None:
+        # A random sample that was never trained on says more than cross-fitting.
         scored = Scored(task, labels.y[labels.audit], result.proba[labels.audit])
     confusion = _confusion_view(scored, classes)
     by_class = per_class(task, scored.y, scored.proba, classes)
@@ -109,6 +110,7 @@ def _render_report(
         reason=result.features.reason,
         seconds=result.seconds,
         peak_rss_mb=result.peak_rss_mb,
+        # The folder of a training in progress is gone when the report is read.
         settings=asdict(replace(result.settings, checkpoint=None)) | result.chosen_settings,
     )
 
@@ -143,11 +145,7 @@ def _head(result: FitResult, images: ImageSet, how: str, *, several: bool) -> Vi
 
 
 def _headline(
-    kicker: str,
-    estimate: AccuracyEstimate,
-    lines: list[str],
-    facts: list[Fact],
-    images: ImageSet,
+    kicker: str, estimate: AccuracyEstimate, lines: list[str], facts: list[Fact], images: ImageSet
 ) -> View:
     if images.skipped:
         hint = "files that could not be used: see the end of this page"

@@ -43,13 +43,10 @@ def _confusion_figure(
     across: str = "predicted",
     name: str = "confusion",
 ) -> Markup:
-    """Draw counts (K, K), true by predicted: blue where right, red-brown where wrong.
-
-    Colors are shares of a row, so that rare classes show as well as frequent ones. The cells
-    carry counts up to twenty classes.
-    """
+    """Draw counts (K, K), true by predicted: blue where right, red-brown where wrong."""
     n_classes = len(classes)
     numbered = n_classes <= MAX_NUMBERED_CLASSES
+    # In CSS pixels: names of 9 pixels run into each other where a cell has less than 13.
     cell = 30.0 if n_classes <= 12 else 24.0 if numbered else 13.5
     size = 11.0 if numbered else 9.0
     labels = [_printable(c, limit=20) for c in classes]
@@ -58,6 +55,7 @@ def _confusion_figure(
     side = room + max(n_classes * cell, 150.0) + 6
 
     def paint(figure: Figure) -> None:
+        # A layout engine would change the size of the cells, and so leave names no room.
         figure.set_layout_engine("none")
         axes = figure.add_axes(
             (room / side, 6 / side, 1 - (room + 6) / side, 1 - (room + 6) / side)
@@ -87,6 +85,7 @@ def _matrix_axes(axes: Axes, labels: list[str], size: float, across: str) -> Non
 
 
 def _cells(axes: Axes, counts: np.ndarray, numbered: bool) -> None:
+    # Colors are shares of a row, so that rare classes show as well as frequent ones.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     for row, column in np.argwhere(counts > 0):
         color = HEAT if row == column else HEAT_BAD
@@ -101,6 +100,7 @@ def _cells(axes: Axes, counts: np.ndarray, numbered: bool) -> None:
                 f"{counts[row, column]}",
                 ha="center",
                 va="center",
+                # A number of four digits is wider than a cell at the usual size.
                 size=10.5 if counts[row, column] < 1000 else 8.5,
                 color=ON_HEAT if alpha > 0.68 else INK,
             )
@@ -144,6 +144,7 @@ def _coverage_figure(
 ) -> Markup:
     """Draw the accuracy of the most confident images against how many of them are kept."""
     n_points = len(curve.coverage)
+    # More points than pixels would only make the page large.
     picked = np.unique(np.linspace(0, n_points - 1, min(n_points, 160)).astype(int))
     x, y, low, high = (a[picked] for a in (curve.coverage, curve.accuracy, *interval))
 
@@ -175,6 +176,7 @@ def _candidates_figure(
     A bar to the right is ``n_se`` standard errors of the difference from the best: where it
     reaches the dashed line, the difference may be luck. The baseline gets a diamond.
     """
+    # Matplotlib counts from below: the first candidate is to stand on top.
     rows = list(reversed(candidates))
     accuracy = np.array([row.accuracy for row in rows], dtype=float)
     reach = np.minimum(accuracy + n_se * np.nan_to_num([row.se for row in rows]), 1.0)

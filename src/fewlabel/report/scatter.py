@@ -34,11 +34,7 @@ def _map_figure(
     is_labeled: np.ndarray,
     classes: Sequence[str],
 ) -> Markup:
-    """Draw images as points colored by class, labeled ones as stars, unsure ones faint.
-
-    The points are one embedded picture at twice the screen's resolution, so that the size does
-    not grow with their number; the class names stay text.
-    """
+    """Draw images as points colored by class, labeled ones as stars, unsure ones faint."""
 
     def paint(figure: Figure) -> None:
         figure.set_layout_engine("none")
@@ -68,19 +64,17 @@ def _set_limits(axes: Axes, xy: np.ndarray) -> None:
 
 
 def _points(
-    axes: Axes,
-    xy: np.ndarray,
-    codes: np.ndarray,
-    confidence: np.ndarray,
-    is_labeled: np.ndarray,
+    axes: Axes, xy: np.ndarray, codes: np.ndarray, confidence: np.ndarray, is_labeled: np.ndarray
 ) -> None:
     palette = np.array([to_rgb(color) for color in PALETTE])
     rgb = palette[codes % len(PALETTE)]
     alpha = 0.35 + 0.55 * np.clip(np.nan_to_num(confidence), 0, 1)
     rest = ~is_labeled
+    # Many points are small, so that they do not hide each other.
     size = float(np.clip(24_000 / max(len(xy), 1), 7, 36))
     x, y = xy[:, 0], xy[:, 1]
     colors = np.column_stack([rgb, alpha])[rest]
+    # As a picture at twice the screen's resolution, whose size does not grow with their number.
     axes.scatter(x[rest], y[rest], size, colors, linewidths=0, rasterized=True)
     star = float(np.clip(18_000 / max(int(is_labeled.sum()), 1), 36, 150))
     # A white rim around the black one keeps the stars apart from the points in dark mode too.
@@ -97,12 +91,7 @@ def _points(
         )
 
 
-def _class_names(
-    axes: Axes,
-    xy: np.ndarray,
-    codes: np.ndarray,
-    classes: Sequence[str],
-) -> None:
+def _class_names(axes: Axes, xy: np.ndarray, codes: np.ndarray, classes: Sequence[str]) -> None:
     """Write each class name at the median of its images, moved where two would overlap."""
     size = 13.0 if len(classes) <= 12 else 11.0 if len(classes) <= 20 else 9.5
     placed: list[tuple[float, float, float]] = []
@@ -134,6 +123,7 @@ def _free_spot(
     x: float, y: float, text: str, size: float, placed: list[tuple[float, float, float]]
 ) -> tuple[float, float] | None:
     """Nearest place where a text overlaps no earlier one; None if there is none close by."""
+    # Half the width of a bold text by its mean letter: the browser's font is not known here.
     half, line = 0.29 * size * len(text) + 3, 1.15 * size
     x = float(np.clip(x, half, max(_WIDTH - half, half)))
     for step in (0, 1, -1, 2, -2, 3, -3):

@@ -40,7 +40,9 @@ WIDTH, HEIGHT = 390.0, 300.0
 COUNT = FuncFormatter(lambda value, _: f"{value:,.0f}")
 
 _STYLE: Any = {
+    # Text stays text: it can be searched, and takes the font of the page.
     "svg.fonttype": "none",
+    # A class may be called $x^2$.
     "text.parse_math": False,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -70,6 +72,7 @@ _STYLE: Any = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
+# Without a date, the same fit gives the same page.
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _PNG = "data:image/png;base64,"
 _LOCK = threading.RLock()  # matplotlib's settings and its font cache belong to the process

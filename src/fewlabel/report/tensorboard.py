@@ -61,6 +61,7 @@ def write_events(log: TrainingHistory, out: str | Path, *, force: bool = False) 
     with atomic_folder(out, force=force) as folder:
         for network in dict.fromkeys(r["network"] for r in [*log.epochs, *log.rounds]):
             _write_network(log, network, folder)
+        # By this file a later --force knows that the folder may be replaced.
         mark = {"fewlabel_version": __version__, "kind": "tensorboard"}
         (folder / "metrics.json").write_text(json.dumps(mark) + "\n", encoding="utf-8")
     return out
@@ -69,6 +70,7 @@ def write_events(log: TrainingHistory, out: str | Path, *, force: bool = False) 
 def _write_network(log: TrainingHistory, network: str, folder: Path) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
+    # TensorBoard names a curve after its folder; a slash would make several.
     place = folder / (re.sub(r"[^\w.-]+", "-", network).strip("-.") or "network")
     with SummaryWriter(log_dir=str(place)) as writer:
         for step, records in (("epoch", log.epochs), ("round", log.rounds)):

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 _MAX_SIDE = 160
+# Up to this side the page enlarges an image and shows its pixels.
 _TINY_SIDE = 64
 
 

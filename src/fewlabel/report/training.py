@@ -174,6 +174,7 @@ def _round_chart(history: TrainingHistory) -> View | None:
         if value is not None:
             lines.setdefault(record["network"], []).append((float(record["round"]), value))
     lines = {network: sorted(points) for network, points in lines.items()}
+    # One point is in the table already.
     if len({x for points in lines.values() for x, _ in points}) < 2:
         return None
     return _chart(lines, "accuracy", "round")
@@ -216,6 +217,7 @@ def _legend(networks: list[str]) -> list[tuple[str, str]]:
 def _thinned(points: Sequence[Point]) -> np.ndarray:
     """Take means of neighboring points where there are more than a chart can show."""
     array = np.asarray(points, dtype=np.float64)
+    # Means, since single epochs would show noise and hide the course.
     size = math.ceil(len(array) / _MAX_POINTS)
     if size == 1:
         return array
@@ -230,6 +232,7 @@ def _thinned(points: Sequence[Point]) -> np.ndarray:
 def _scale(axes: Axes, values: np.ndarray, share: bool) -> None:
     low, high = float(values.min()), float(values.max())
     if share:
+        # At least a point, so that a flat course is not drawn as noise.
         pad = max(0.08 * (high - low), 0.01)
         _fraction_axis(axes.yaxis, low - pad, high + pad)
         return

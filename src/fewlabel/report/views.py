@@ -16,6 +16,7 @@ from fewlabel.report.scatter import PALETTE, _class_color, _map_figure
 from fewlabel.semisupervised.search import network_methods
 
 BASELINE = "supervised"
+# t-SNE of so many takes a few seconds, and more points would hide each other.
 _MAP_IMAGES = 1_200
 
 
@@ -40,11 +41,7 @@ def _duel(result: FitResult) -> View | None:
         "sentence": sentence,
         "rows": [
             {"name": name, "value": rival.accuracy, "kept": rival.chosen},
-            {
-                "name": "Supervised baseline",
-                "value": baseline.accuracy,
-                "kept": baseline.chosen,
-            },
+            {"name": "Supervised baseline", "value": baseline.accuracy, "kept": baseline.chosen},
         ],
     }
 
@@ -108,6 +105,7 @@ def _map_view(result: FitResult) -> View | None:
     rng = np.random.default_rng(seed)
     labeled = result.task.labeled(result.labels.training_y)
     if len(labeled) > _MAP_IMAGES // 3:
+        # A map of labeled images alone would not show where labels lack.
         labeled = rng.choice(labeled, size=_MAP_IMAGES // 3, replace=False)
     others = np.setdiff1d(rng.permutation(len(rows))[:_MAP_IMAGES], labeled)
     index = np.sort(np.concatenate([labeled, others[: _MAP_IMAGES - len(labeled)]]))
@@ -130,10 +128,12 @@ def _map_view(result: FitResult) -> View | None:
 def _plane(rows: np.ndarray, rng: np.random.Generator, seed: int) -> np.ndarray:
     """Return places (m, 2) at which images with similar features are neighbors."""
     rows = rows.astype(np.float64)
+    # By direction, as the graph compares rows: bright images are not far from dark ones.
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     # Identical rows would have no spread to scale by.
     rows += rng.normal(scale=1e-6, size=rows.shape)
     tsne = TSNE(
+        # It must be below the number of rows.
         perplexity=min(30.0, (len(rows) - 1) / 3),
         init="pca" if min(rows.shape) >= 2 else "random",
         max_iter=500,
@@ -147,6 +147,7 @@ def _plane(rows: np.ndarray, rng: np.random.Generator, seed: int) -> np.ndarray:
 def _prediction_rows(result: FitResult, class_rows: list[dict[str, Any]]) -> list[View]:
     """Count where each class was given and where it is predicted."""
     present, known = result.task.evidence(result.labels.training_y, len(result.classes))
+    # What was typed in is no prediction.
     found = result.task.decided(result.proba) & ~known
     counts = found.sum(axis=0)
     sums = (result.proba * found).sum(axis=0)
@@ -195,10 +196,7 @@ def _learning_view(result: FitResult) -> View | None:
     return {
         "sentence": curve.in_words(),
         "caption": caption,
-        "rows": [
-            ("now", curve.n_now, curve.now),
-            ("twice the labels", curve.next_n, curve),
-        ],
+        "rows": [("now", curve.n_now, curve.now), ("twice the labels", curve.next_n, curve)],
         "level": curve.level,
         "svg": _learning_figure(curve),
     }

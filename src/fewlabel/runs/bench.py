@@ -74,6 +74,7 @@ def run_bench(
     train, test = _split(dataset, seed)
     if n_images is not None and n_images < len(train):
         rows = np.sort(as_generator(seed).choice(len(train), size=n_images, replace=False))
+        # By the seed, so that methods are compared on the same images.
         train = train.subset(rows)
     if n_labeled > len(train):
         raise UsageError(
@@ -94,6 +95,7 @@ def run_bench(
         train, n_labeled, method=selection, seed=seed, prepared=prepared, progress=progress
     )
     seconds["select"] = chosen.seconds["select"]
+    # From here on the labels of all others are out of reach.
     y = np.full(len(train), -1, dtype=np.int64)
     y[chosen.indices] = truth.y[chosen.indices]
     labels = Labels(y, truth.classes, _purposes(chosen.indices, selection, len(train)))
@@ -105,6 +107,7 @@ def run_bench(
     seconds["total"] = time.perf_counter() - start
     rounds = []
     if result.training is not None:
+        # The training counted the classes that are labeled; the truth knows them all.
         codes = np.full(len(truth.classes), -1)
         codes[result.model.columns] = np.arange(len(result.model.columns))
         result.training.measure_precision(codes[truth.y])
@@ -157,6 +160,7 @@ def _score(
     """Accuracy on the test images: of what was kept, of the main job, and of the baseline."""
     y = labels_from_truth(test, classes).y
     rows = prepared.extractor.transform(test, progress=progress)
+    # All on the same rows, which are computed once.
     fitted = [result.main, result.baseline]
     if not result.n_networks:
         fitted.append(result.model.fitted)
@@ -165,8 +169,4 @@ def _score(
         for each in fitted
     )
     (of_kept,) = others or [accuracy_score(y, result.model.predict(test, progress=progress).label)]
-    return {
-        "accuracy": of_kept,
-        "supervised_accuracy": of_baseline,
-        "main_accuracy": of_main,
-    }
+    return {"accuracy": of_kept, "supervised_accuracy": of_baseline, "main_accuracy": of_main}

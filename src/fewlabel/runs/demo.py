@@ -69,6 +69,7 @@ def run_demo(
     run = save_run(
         result, train, folder / "run", command=command, n_explained=None, progress=progress
     )
+    # From the disk, as a user would: what was saved is what is tested.
     model = load_run(run)
     truth = labels_from_truth(test, model.classes)
     tested = evaluate_run(model, test, truth, progress=progress).metrics

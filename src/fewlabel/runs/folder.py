@@ -135,6 +135,7 @@ def save_run(
         (folder / "report.html").write_text(html, encoding="utf-8")
         _keep_rounds(result.settings.checkpoint, result.method, folder)
     if result.settings.checkpoint is not None:
+        # Only now: until the run is whole, the same command goes on from it.
         shutil.rmtree(result.settings.checkpoint, ignore_errors=True)
     return out
 

@@ -63,6 +63,7 @@ def load_run(path: str | Path) -> Model:
         )
     bundle = load_bundle(folder)
     writer = bundle.created_with.get("fewlabel", "of an unknown version")
+    # What 0.1.0 saved, whose classes are gone.
     if bundle.kind == "classifier":
         raise ModelFormatError(
             f"The model in {folder} was written by fewlabel {writer}, whose models this fewlabel "
@@ -70,14 +71,13 @@ def load_run(path: str | Path) -> Model:
         )
     if bundle.kind != _KIND:
         raise ModelFormatError(f"{folder} holds a {bundle.kind[:80]}: give the folder of a run.")
+    # A manifest may be whole and still lie: whatever that raises is one line.
     try:
         return Model.from_state(bundle.arrays, bundle.meta)
-    except ModelFormatError as error:
+    except (ModelFormatError, LookupError, TypeError, ValueError, AttributeError) as error:
+        why = f" ({error!r}): fit again, or copy it anew if it is damaged."
+        if isinstance(error, ModelFormatError):
+            why = f": {error}"
         raise ModelFormatError(
-            f"The model in {folder} was written by fewlabel {writer} and cannot be read: {error}"
-        ) from error
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise ModelFormatError(
-            f"The model in {folder} was written by fewlabel {writer} and cannot be read "
-            f"({error!r}): fit again, or copy it anew if it is damaged."
+            f"The model in {folder} was written by fewlabel {writer} and cannot be read{why}"
         ) from error
