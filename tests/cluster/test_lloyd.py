@@ -59,21 +59,9 @@ def test_empty_clusters_take_the_farthest_rows_but_never_the_only_member_of_anot
     assert inertia == 0.5
 
 
-def test_weights_act_like_repeated_rows():
-    X = blobs(4, 20, 3, spread=0.8)
-    weight = np.random.default_rng(0).integers(0, 4, size=len(X))
-    start = X[weight > 0][::14][:5].copy()
-    weighted = _lloyd(X, start, sample_weight=weight, tol=0)
-    repeated = _lloyd(np.repeat(X, weight, axis=0), start, tol=0)
-    np.testing.assert_allclose(weighted[0], repeated[0], atol=1e-5)
-    assert weighted[2] == pytest.approx(repeated[2], rel=1e-5)
-
-
-def test_rows_centers_and_weights_that_do_not_fit():
+def test_rows_and_centers_that_do_not_fit():
     X = np.eye(4)
     with pytest.raises(UsageError, match=r"as wide as X. Got centers of shape \(2, 3\)"):
         _lloyd(X, np.zeros((2, 3)))
     with pytest.raises(UsageError, match="n_samples=4 should be >= n_clusters=5: ask for fewer"):
         _lloyd(X, np.zeros((5, 4)))
-    with pytest.raises(UsageError, match="'sample_weight' parameter must be 4 finite numbers of"):
-        _lloyd(X, X[:2], sample_weight=np.array([1, 1, -1, 1]))

@@ -18,7 +18,6 @@ def _lloyd(
     max_iter: int = 100,
     tol: float = 1e-4,
     spherical: bool = False,
-    sample_weight: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, float, int]:
     """Run Lloyd's iterations from given centers, with assignments that are exact in float32."""
     # Nothing is drawn at random: the result depends on the arguments alone.
@@ -28,7 +27,7 @@ def _lloyd(
     if spherical:
         centers = _unit_rows(centers)
     search = _CenterSearch(X, len(centers))
-    members = _Members(X, len(centers), sample_weight)
+    members = _Members(X, len(centers))
     threshold = tol * search.mean_variance
     labels = np.full(len(X), -1, dtype=np.int64)
     squared = np.full(len(X), np.inf, dtype=np.float32)
@@ -52,18 +51,15 @@ def _lloyd(
     if moved.any():
         search.update(labels, squared, centers, moved)
     search.measure(labels, squared, centers)
-    inertia = float(squared.astype(np.float64) @ members.weights)
+    inertia = float(squared.sum(dtype=np.float64))
     return centers, labels, inertia, n_iter
 
 
 class _Members:
     """Sums of the rows of each cluster, kept up to date by the rows that changed cluster."""
 
-    def __init__(self, X: np.ndarray, n_clusters: int, sample_weight: np.ndarray | None) -> None:
+    def __init__(self, X: np.ndarray, n_clusters: int) -> None:
         self._X = X
-        self.weights = np.ones(len(X))
-        if sample_weight is not None:
-            self.weights = _check_weights(sample_weight, len(X))
         self._labels = np.full(len(X), -1, dtype=np.int64)
         # float64 sums make an incremental update as good as summing afresh.
         self._sums = np.zeros((n_clusters, X.shape[1]))
@@ -79,7 +75,7 @@ class _Members:
             self._move(changed[start : start + _SUM_ROWS], labels)
         self._labels[changed] = labels[changed]
         # Other centers stay bit for bit, so that the search may skip them.
-        totals = np.bincount(labels, self.weights, minlength=len(centers))
+        totals = np.bincount(labels, minlength=len(centers))
         touched &= totals > 0
         means = centers.copy()
         means[touched] = self._sums[touched] / totals[touched, None]
@@ -88,27 +84,26 @@ class _Members:
     def _move(self, rows: np.ndarray, labels: np.ndarray) -> None:
         left = self._labels[rows]
         known = left >= 0
-        weight = self.weights[rows]
         cluster = np.concatenate([labels[rows], left[known]])
         column = np.concatenate([np.arange(len(rows)), np.flatnonzero(known)])
-        data = np.concatenate([weight, -weight[known]])
+        data = np.repeat([1.0, -1.0], [len(rows), known.sum()])
         touched, position = np.unique(cluster, return_inverse=True)
         share = csr_matrix((data, (position, column)), shape=(len(touched), len(rows)))
         self._sums[touched] += share @ self._X[rows].astype(np.float64)
 
     def fill_empty(self, labels: np.ndarray, squared: np.ndarray) -> None:
         """Give each empty cluster the row farthest from its center, in place."""
-        counts = np.bincount(labels[self.weights > 0], minlength=len(self._sums))
+        counts = np.bincount(labels, minlength=len(self._sums))
         empty = np.flatnonzero(counts == 0)
         if not len(empty):
             return
-        far = np.argsort(-np.where(self.weights > 0, squared, 0), kind="stable")
+        far = np.argsort(-squared, kind="stable")
         given = 0
         for row in far:
             if given == len(empty) or squared[row] <= 0:
                 break
             # Taking the only member of a cluster would empty that one.
-            if self.weights[row] <= 0 or counts[labels[row]] <= 1:
+            if counts[labels[row]] <= 1:
                 continue
             counts[labels[row]] -= 1
             labels[row], squared[row] = empty[given], 0
@@ -132,16 +127,6 @@ def _check_sizes(X: np.ndarray, centers: np.ndarray) -> None:
             f"for X of shape {X.shape} instead."
         )
     _check_n_clusters(len(X), len(centers))
-
-
-def _check_weights(sample_weight: np.ndarray, n_rows: int) -> np.ndarray:
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n_rows,) or not (weights >= 0).all() or not np.isfinite(weights).all():
-        raise UsageError(
-            f"The 'sample_weight' parameter must be {n_rows} finite numbers of at least 0, one a "
-            f"row. Got an array of shape {weights.shape} instead, or one with other numbers."
-        )
-    return weights
 
 
 def _unit_rows(rows: np.ndarray) -> np.ndarray:

@@ -108,7 +108,7 @@ class Augmentation:
         images, motion = inputs, self._motion(draws)
         for first in range(_N_COLUMNS, draws.shape[1], 2):
             images = self._operate(images, motion, draws[:, first], draws[:, first + 1])
-        if self._moves():
+        if self.flip or self.rotate or self.scale or self.shear or self.shift or self.n_ops:
             images = self._warp(images, motion, draws[:, 0] < 0.5)
         if self.cutout:
             images = self._cut(images, draws[:, 7:10])
@@ -116,10 +116,6 @@ class Augmentation:
         if inputs.is_contiguous(memory_format=torch.channels_last):
             images = images.contiguous(memory_format=torch.channels_last)
         return images
-
-    def _moves(self) -> bool:
-        ranges = (self.flip, self.rotate, self.scale, self.shear, self.shift, self.n_ops)
-        return any(ranges)
 
     def _motion(self, draws: Tensor) -> Tensor:
         """Angle, shears, shifts and scale of each row, of shape (b, 6)."""

@@ -161,8 +161,9 @@ class Trainer:
         self.generator.manual_seed(seed)
         self.network.train()
         total = rate = 0.0
+        devices = [self.device.index or 0] if self.device.type == "cuda" else []
         # Dropout draws from the global generator, which belongs to the caller.
-        with torch.random.fork_rng(devices=self._cuda_devices()):
+        with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
             for number, batch in enumerate(self.batches(epoch, data)):
                 step = epoch * self.steps_per_epoch + number
@@ -249,9 +250,6 @@ class Trainer:
             ) from error
         self.n_parts *= 2
         warn_halved(-(-n_rows // self.n_parts), self.device)
-
-    def _cuda_devices(self) -> list[int]:
-        return [self.device.index or 0] if self.device.type == "cuda" else []
 
     def _diverged(self, step: int, value: float) -> TrainingError:
         kept = ""

@@ -7,7 +7,7 @@ counts, from 0 to 1. It gives one number a row. What a head starts from differs 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, singledispatch
+from functools import singledispatch
 
 import numpy as np
 import torch
@@ -186,12 +186,15 @@ def _loss_for(task: Task, name: str | None, smoothing: float, owner: str) -> Los
     losses = losses_of(task)
     check_arguments(owner, {"loss": [choice(losses), None]}, loss=name)
     loss = losses[name or next(iter(losses))]
+    if not smoothing:
+        return loss
     # One of several labels is present or absent: two outcomes each.
-    return (
-        partial(_smoothed, loss, smoothing, None if _has_one_class(task) else 2)
-        if smoothing
-        else loss
-    )
+    n_outcomes = None if _has_one_class(task) else 2
+
+    def smoothed(logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
+        return loss(logits, smooth_targets(targets, smoothing, n_outcomes), known)
+
+    return smoothed
 
 
 def _head_bias(task: Task, targets: np.ndarray, known: np.ndarray | None) -> np.ndarray | None:
@@ -204,14 +207,3 @@ def _head_bias(task: Task, targets: np.ndarray, known: np.ndarray | None) -> np.
     fraction = (targets * counts).sum(axis=0) / np.maximum(counts.sum(axis=0), 1e-6)
     fraction = np.clip(fraction, _MIN_FRACTION, 1 - _MIN_FRACTION)
     return np.asarray(np.log(fraction / (1 - fraction)), dtype=np.float32)
-
-
-def _smoothed(
-    loss: Loss,
-    amount: float,
-    n_outcomes: int | None,
-    logits: Tensor,
-    targets: Tensor,
-    known: Tensor | None,
-) -> Tensor:
-    return loss(logits, smooth_targets(targets, amount, n_outcomes), known)

@@ -32,11 +32,6 @@ class SupervisedNetwork(TrainedNetwork):
 
     A subclass may read inputs (`_inputs`, `_subset`, `_pixels`), build networks (`_build`) and
     prepare them for training (`_is_solved`) in its own manner.
-
-    Attributes
-    ----------
-    history_ : list of dict
-        Loss, learning rate, seconds and perhaps validation accuracy of each epoch.
     """
 
     _parameter_constraints: dict[str, Any] = {}
@@ -59,8 +54,6 @@ class SupervisedNetwork(TrainedNetwork):
     checkpoint: str | Path | None
     progress: Progress | None
     random_state: Any
-
-    history_: list[dict[str, Any]]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -237,10 +230,9 @@ class SupervisedNetwork(TrainedNetwork):
             with torch.no_grad():
                 network.head.bias.copy_(torch.from_numpy(bias))
         data = TrainingSet.of(self._pixels(inputs, network), targets, weights, known)
-        validation = None
-        if held is not None:
-            tested = as_inputs(self._pixels(held[0], network))
-            validation = _Validation(tested, held[1], self._accuracy)
+        validation = held and _Validation(
+            as_inputs(self._pixels(held[0], network)), held[1], self._accuracy
+        )
         self.network_, self.history_ = network, []
         if self._is_solved(network, data, fresh=fresh):
             return self
