@@ -27,6 +27,12 @@ SHORT = (
     *(f"fewlabel.nets.batches.{name}." for name in ("Batch", "TrainingSet")),
     *(f"fewlabel.evaluate.candidate.{name}." for name in ("Problem", "Fitted", "Candidate")),
     "fewlabel.evaluate.learning_curve.LearningCurve.",
+    *(f"fewlabel.semisupervised.acceptance.{name}." for name in ("AcceptanceRule", "PseudoLabels")),
+    "fewlabel.semisupervised.history.TrainingHistory.add_",
+    "fewlabel.semisupervised.network_inputs.NetworkSettings.",
+    "fewlabel.semisupervised.network_problem.NetworkProblem.",
+    "fewlabel.semisupervised.network_training.TrainingInputs.",
+    "fewlabel.semisupervised.networks.NetworkCandidate.",
     "fewlabel.nets.loop.Trainer.",
     "fewlabel.nets.network.Network.",
 )

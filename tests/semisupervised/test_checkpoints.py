@@ -3,27 +3,27 @@
 import numpy as np
 
 from fewlabel.persist import save_bundle
-from fewlabel.semisupervised.checkpoints import Checkpoints, _digest_of
+from fewlabel.semisupervised.checkpoints import _Checkpoints, _digest_of
 
 PROBA = np.array([[0.9, 0.1], [0.2, 0.8]])
 
 
 def test_what_is_kept_comes_back_to_the_same_run_only(tmp_path):
-    kept = Checkpoints(tmp_path, ["run", 1])
+    kept = _Checkpoints(tmp_path, ["run", 1])
     kept.put("round-1", {"proba": PROBA}, {"note": "first"})
-    found = Checkpoints(tmp_path, ["run", 1]).get("round-1")
+    found = _Checkpoints(tmp_path, ["run", 1]).get("round-1")
     np.testing.assert_array_equal(found.arrays["proba"], PROBA)
     assert found.meta == {"note": "first"}
-    assert Checkpoints(tmp_path, ["run", 2]).get("round-1") is None
+    assert _Checkpoints(tmp_path, ["run", 2]).get("round-1") is None
     assert kept.get("round-2") is None
 
 
 def test_a_run_takes_the_place_of_others_and_leaves_what_is_not_its_own(tmp_path):
-    Checkpoints(tmp_path, "old").put("round-7", {"proba": PROBA})
+    _Checkpoints(tmp_path, "old").put("round-7", {"proba": PROBA})
     save_bundle(tmp_path / "model", kind="classifier", arrays={}, meta={})
-    Checkpoints(tmp_path / "nested", "other").put("round-1", {"proba": PROBA})
+    _Checkpoints(tmp_path / "nested", "other").put("round-1", {"proba": PROBA})
     (tmp_path / "photos").mkdir()
-    new = Checkpoints(tmp_path, "new")
+    new = _Checkpoints(tmp_path, "new")
     new.put("round-0", {"proba": PROBA})
     names = {place.name for place in tmp_path.iterdir()}
     assert names == {"round-0", "model", "nested", "photos"}
@@ -34,7 +34,7 @@ def test_a_run_takes_the_place_of_others_and_leaves_what_is_not_its_own(tmp_path
 
 
 def test_what_is_damaged_counts_as_absent(tmp_path):
-    kept = Checkpoints(tmp_path, "run")
+    kept = _Checkpoints(tmp_path, "run")
     kept.put("a", {"proba": PROBA})
     (tmp_path / "a" / "arrays.safetensors").write_bytes(b"damaged")
     assert kept.get("a") is None

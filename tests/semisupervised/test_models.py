@@ -5,7 +5,7 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 
-from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.models import _Models, _predict_classes, _split_targets, _Training
 
 X = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
@@ -20,7 +20,7 @@ def training(template, targets=HARD, mask=None, weights=None, name="a"):
 
 def models(folder=None, **settings):
     classes = np.arange(2)
-    return _Models(X, classes, Checkpoints(folder, "run"), seed=0, stage="test", **settings)
+    return _Models(X, classes, _Checkpoints(folder, "run"), seed=0, stage="test", **settings)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from fewlabel.errors import ModelFormatError
 from fewlabel.nets import FineTuning
 from fewlabel.nets.batches import _to_network, as_inputs
 from fewlabel.semisupervised import rounds
-from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.ledger import HELD
 from fewlabel.semisupervised.one_vs_rest import load_experts
 from tests.interpreter import run_code
@@ -95,14 +95,14 @@ def test_a_run_killed_outright_in_a_round_goes_on_to_the_same_result(
 ):
     killed = run_code(KILLED, tmp_path)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    found, get = [], Checkpoints.get
+    found, get = [], _Checkpoints.get
 
     def watched(self, name):
         bundle = get(self, name)
         found.append((name, bundle is not None))
         return bundle
 
-    monkeypatch.setattr(Checkpoints, "get", watched)
+    monkeypatch.setattr(_Checkpoints, "get", watched)
     X, y, _, test = few
     resumed = BinaryExperts(NETWORK, **QUICK, checkpoint=tmp_path).fit(X, y)
     there = ["round-0", "experts-1", "round-1", "experts-2"]

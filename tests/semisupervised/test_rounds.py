@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator
 
 from fewlabel.data.task import MultiLabel, SingleLabel
 from fewlabel.semisupervised.acceptance import AcceptanceRule
-from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.models import _Models, _ModelTrack, _Training
 from fewlabel.semisupervised.rounds import _best_round, run_rounds
 
@@ -34,7 +34,7 @@ class PlayedTrack(_ModelTrack):
 
     def __init__(self, plays, held=(2, 3), threshold=0.8):
         models = _Models(
-            np.zeros((8, 1)), np.array([0, 1]), Checkpoints(None), seed=0, stage="played"
+            np.zeros((8, 1)), np.array([0, 1]), _Checkpoints(None), seed=0, stage="played"
         )
         super().__init__(SingleLabel(), Y, np.array(held, dtype=int), models)
         self.plays, self.seen = plays, []

@@ -17,7 +17,7 @@ from fewlabel.nets import NetworkClassifier
 from fewlabel.semisupervised import network_problem, search
 from fewlabel.semisupervised.consistency import Consistent
 from fewlabel.semisupervised.graph_distillation import GraphDistillation
-from fewlabel.semisupervised.network_inputs import NetworkSettings, read_pixels
+from fewlabel.semisupervised.network_inputs import NetworkSettings, _read_pixels
 from fewlabel.semisupervised.search import network_methods
 from fewlabel.semisupervised.self_training import SelfTrained
 
@@ -265,7 +265,7 @@ def test_large_images_are_read_at_64_pixels(tmp_path):
 
     for number in range(2):
         Image.new("RGB", (100, 80), (number * 90, 10, 10)).save(tmp_path / f"{number}.png")
-    assert read_pixels(load_images(tmp_path), 64).shape == (2, 64, 64, 3)
+    assert _read_pixels(load_images(tmp_path), 64).shape == (2, 64, 64, 3)
     digits = load_images("digits").subset([0, 1])
-    assert read_pixels(digits, 64).shape == (2, 8, 8)
-    assert read_pixels(digits, 64, color=True).shape == (2, 8, 8, 3)
+    assert _read_pixels(digits, 64).shape == (2, 8, 8)
+    assert _read_pixels(digits, 64, color=True).shape == (2, 8, 8, 3)

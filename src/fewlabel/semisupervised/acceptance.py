@@ -60,18 +60,7 @@ class PseudoLabels:
         return cls(rows, targets, mask, targets > 0, targets * confidence[:, None])
 
     def at(self, pool: np.ndarray) -> PseudoLabels:
-        """Return the same with row numbers, where rows are positions in a pool.
-
-        Parameters
-        ----------
-        pool : ndarray of shape (n,), int64
-            Row numbers.
-
-        Returns
-        -------
-        PseudoLabels
-            Pseudo-labels.
-        """
+        """Return the same with row numbers, where rows are positions in a pool."""
         return replace(self, rows=pool[self.rows])
 
     def _take(self, places: np.ndarray) -> PseudoLabels:
@@ -79,13 +68,7 @@ class PseudoLabels:
         return PseudoLabels(*(part[places] for part in vars(self).values()))
 
     def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return rows, classes and confidence of the labels that are assumed to be present.
-
-        Returns
-        -------
-        tuple of three ndarrays of shape (p,)
-            As `PseudoLabelLedger.enter` takes them.
-        """
+        """Return rows, classes and confidence of the labels that are assumed to be present."""
         places, labels = np.nonzero(self.present)
         return self.rows[places], labels, self.confidence[places, labels].astype(np.float64)
 
@@ -152,23 +135,9 @@ class AcceptanceRule:
     align: bool = True
 
     def accept(self, task: Task, proba: np.ndarray, y: np.ndarray, number: int) -> PseudoLabels:
-        """Return the pseudo-labels of a round.
+        """Return the pseudo-labels of a round from 1, whose rows are positions in ``proba``.
 
-        Parameters
-        ----------
-        task : Task
-            One label a row, or several.
-        proba : ndarray of shape (n, K)
-            Probabilities of unlabeled rows.
-        y : ndarray of shape (m,) or (m, K)
-            The labels, for their class shares.
-        number : int
-            Number of the round, from 1.
-
-        Returns
-        -------
-        PseudoLabels
-            Their rows are positions in ``proba``.
+        Aligned are the predictions with the class shares among the labels ``y``.
         """
         aligned = task.align(proba, y) if self.align else proba
         decided = task.decided(aligned)

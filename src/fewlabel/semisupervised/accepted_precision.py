@@ -17,7 +17,7 @@ class _PseudoLabelCallback(Protocol):
         """Return figures for the history."""
 
 
-class AcceptedPrecision:
+class AcceptedPrecision(_PseudoLabelCallback):
     """Measure the share of accepted pseudo-labels that is right, for a curve to look at.
 
     Parameters
@@ -39,29 +39,13 @@ class AcceptedPrecision:
         self._right = self._accepted = 0.0
 
     def on_pseudo_labels(self, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
-        """Compare the pseudo-labels of one step with the truth.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (b,)
-            Which images they are for.
-        labels : ndarray of shape (b,)
-            Their classes.
-        weights : ndarray of shape (b,)
-            How much each counts.
-        """
+        """Compare the pseudo-labels of one step with the truth."""
         counted = weights * self._known[rows]
         self._accepted += float(counted.sum())
         self._right += float(counted[labels == self.truth[rows]].sum())
 
     def on_epoch_end(self) -> dict[str, float]:
-        """Return the precision of the epoch, and count anew.
-
-        Returns
-        -------
-        dict of str to float
-            ``accepted_precision``; nothing if no pseudo-label was accepted.
-        """
+        """Return the precision of the epoch, if anything was accepted, and count anew."""
         accepted, right = self._accepted, self._right
         self._right = self._accepted = 0.0
         return {"accepted_precision": right / accepted} if accepted else {}

@@ -23,7 +23,7 @@ _TRAINING = ".training.safetensors"
 _OWN = "kept."
 
 
-class Checkpoints:
+class _Checkpoints:
     """Arrays and models by name, of one run.
 
     Each is a model folder, whole or absent, that names its run: what another run has kept is not
@@ -40,10 +40,10 @@ class Checkpoints:
     --------
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
-    >>> Checkpoints(folder, ["run", 1]).put("round-1", {"proba": np.eye(2)})
-    >>> Checkpoints(folder, ["run", 1]).get("round-1").arrays["proba"].tolist()
+    >>> _Checkpoints(folder, ["run", 1]).put("round-1", {"proba": np.eye(2)})
+    >>> _Checkpoints(folder, ["run", 1]).get("round-1").arrays["proba"].tolist()
     [[1.0, 0.0], [0.0, 1.0]]
-    >>> Checkpoints(folder, ["run", 2]).get("round-1") is None
+    >>> _Checkpoints(folder, ["run", 2]).get("round-1") is None
     True
     """
 
@@ -53,18 +53,7 @@ class Checkpoints:
         self._is_alone = False
 
     def get(self, name: str) -> Bundle | None:
-        """Return what was kept under a name.
-
-        Parameters
-        ----------
-        name : str
-            Plain name.
-
-        Returns
-        -------
-        Bundle or None
-            With ``arrays`` and ``meta``; None if it is not there, damaged, or of another run.
-        """
+        """Return what was kept under a plain name; None if absent, damaged, or of another run."""
         if self.folder is None or not (self.folder / name).is_dir():
             return None
         with contextlib.suppress(ModelFormatError):
@@ -76,17 +65,7 @@ class Checkpoints:
     def put(
         self, name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any] | None = None
     ) -> None:
-        """Keep arrays and JSON types; the first that a run keeps takes the place of other runs.
-
-        Parameters
-        ----------
-        name : str
-            Plain name.
-        arrays : mapping of str to ndarray
-            Arrays.
-        meta : mapping, optional
-            Anything that JSON takes.
-        """
+        """Keep arrays and JSON types; the first that a run keeps takes the place of other runs."""
         if self.folder is None:
             return
         if not self._is_alone:
@@ -95,20 +74,7 @@ class Checkpoints:
         save_bundle(self.folder / name, kind=_KIND, arrays=arrays, meta=about, force=True)
 
     def get_model(self, name: str, template: Any) -> tuple[Any, dict[str, np.ndarray]] | None:
-        """Return a fitted model, and the arrays that were kept with it.
-
-        Parameters
-        ----------
-        name : str
-            Plain name.
-        template : estimator
-            What the model was cloned from.
-
-        Returns
-        -------
-        tuple of (estimator, dict of str to ndarray) or None
-            None if it is not there, damaged, or of another run.
-        """
+        """Return a fitted model as cloned from a template, and the arrays kept with it."""
         bundle = self.get(name) if hasattr(template, "from_state") else None
         if bundle is None:
             return None
@@ -128,17 +94,7 @@ class Checkpoints:
         return None
 
     def put_model(self, name: str, model: Any, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep a fitted model with arrays of its own.
-
-        Parameters
-        ----------
-        name : str
-            Plain name.
-        model : estimator
-            With ``to_state``; its ``history_`` is kept, too.
-        arrays : mapping of str to ndarray
-            What else belongs to it, such as its predictions.
-        """
+        """Keep a fitted model and its ``history_`` with arrays of its own."""
         if self.folder is None:
             return
         state, meta = model.to_state()
@@ -150,18 +106,7 @@ class Checkpoints:
         self.put(name, state | own, {"model": meta, "history": rows})
 
     def file(self, name: str) -> Path | None:
-        """Return the file for the state of a training in progress; its folder is made.
-
-        Parameters
-        ----------
-        name : str
-            Name of the training.
-
-        Returns
-        -------
-        Path or None
-            The file; None where nothing is kept.
-        """
+        """Return the file for the state of a training in progress; None where nothing is kept."""
         if self.folder is None:
             return None
         self.folder.mkdir(parents=True, exist_ok=True)

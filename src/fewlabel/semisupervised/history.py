@@ -138,49 +138,21 @@ class TrainingHistory:
     classes: tuple[str, ...] = ()
 
     def add_history(self, network: str, history: Iterable[Mapping[str, Any]]) -> None:
-        """Add the epochs of a training.
-
-        Parameters
-        ----------
-        network : str
-            Name of the training.
-        history : iterable of mapping
-            One an epoch, such as the ``history_`` of `fewlabel.NetworkClassifier`. They are
-            numbered anew: some trainers count from 0, and each phase again.
-        """
+        """Add the epochs of a training, such as the ``history_`` of a network."""
+        # Numbered anew: some trainers count from 0, and each phase again.
         for number, epoch in enumerate(history, start=1):
             known = {_RENAMED.get(key, key): value for key, value in epoch.items()}
             known.pop("epoch", None)
             self.epochs.append({"network": network, "epoch": number} | known)
 
     def add_round(self, network: str, round: int, **values: Any) -> None:
-        """Add what a round did.
-
-        Parameters
-        ----------
-        network : str
-            Name of the training.
-        round : int
-            Number of the round.
-        **values
-            Whatever is known; see ``rounds``.
-        """
+        """Add what a round did: whatever is known of what ``rounds`` holds."""
         self.rounds.append({"network": network, "round": round} | values)
 
     def add_accepted(
         self, network: str, round: int, entries: tuple[np.ndarray, np.ndarray, np.ndarray]
     ) -> None:
-        """Add the pseudo-labels that a round trained on, if there are any.
-
-        Parameters
-        ----------
-        network : str
-            Name of the training.
-        round : int
-            Number of the round.
-        entries : tuple of three ndarrays of shape (m,)
-            Rows, codes and confidence, see `AcceptedLabels`.
-        """
+        """Add rows, codes and confidence of the pseudo-labels of a round, if there are any."""
         if len(entries[0]):
             self.accepted.append(AcceptedLabels(network, round, *entries))
 

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fewlabel.data.task import Task
 from fewlabel.errors import ModelFormatError
 from fewlabel.semisupervised.acceptance import PseudoLabels
-from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.rounds import _Track
 
 Progress = Callable[[str, int, int], None]
@@ -45,7 +45,7 @@ class _Models:
         self,
         X: np.ndarray,
         classes: np.ndarray,
-        checkpoints: Checkpoints,
+        checkpoints: _Checkpoints,
         *,
         seed: int,
         stage: str,

@@ -56,20 +56,7 @@ class NetworkSettings:
 
     @classmethod
     def for_features(cls, extractor: Any, device: str) -> NetworkSettings:
-        """Return settings that suit the features: a backbone is fine-tuned.
-
-        Parameters
-        ----------
-        extractor : FeatureExtractor
-            What makes the features.
-        device : {"auto", "cpu", "cuda", "mps"}
-            Where to train.
-
-        Returns
-        -------
-        NetworkSettings
-            Settings.
-        """
+        """Return settings that suit what makes the features: a backbone is fine-tuned."""
         if not isinstance(extractor, Backbone):
             return cls(device=device)
         weights = None if extractor.weights is None else str(extractor.weights)
@@ -85,20 +72,7 @@ class NetworkSettings:
         )
 
     def network(self, n_rows: int, **settings: Any) -> NetworkClassifier | FineTuning:
-        """Return an untrained network.
-
-        Parameters
-        ----------
-        n_rows : int
-            Images that it will be trained on: they decide the number of epochs.
-        **settings
-            Further settings of the network.
-
-        Returns
-        -------
-        NetworkClassifier or FineTuning
-            The network.
-        """
+        """Return an untrained network for so many rows, which decide the number of epochs."""
         n_epochs = max(1, round(self.n_steps * self.batch_size / n_rows))
         common: dict[str, Any] = {
             "n_epochs": min(n_epochs, self.max_epochs),
@@ -114,25 +88,8 @@ class NetworkSettings:
         return FineTuning(self.backbone, weights=self.weights, **common | settings)
 
 
-def pool_copies(y: np.ndarray, groups: np.ndarray | None, task: Task) -> np.ndarray:
-    """Return labels in which the first of exact copies holds what is known of any of them.
-
-    The others are left unlabeled: what is held out of a training must not stay in it as a copy.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,) or (n, K)
-        Labels as codes.
-    groups : ndarray of shape (n,), optional
-        The same number for exact copies.
-    task : Task
-        What the labels are for.
-
-    Returns
-    -------
-    ndarray of the shape of ``y``
-        Labels; where copies contradict each other, the first counts.
-    """
+def _pool_copies(y: np.ndarray, groups: np.ndarray | None, task: Task) -> np.ndarray:
+    """Return labels in which the first of exact copies holds what is known of any of them."""
     if groups is None:
         return y
     labeled = task.labeled(y)
@@ -145,22 +102,10 @@ def pool_copies(y: np.ndarray, groups: np.ndarray | None, task: Task) -> np.ndar
     return pooled
 
 
-def read_pixels(images: ImageSet, side: int, *, color: bool = False) -> np.ndarray:
-    """Return all images at the size that networks take.
+def _read_pixels(images: ImageSet, side: int, *, color: bool = False) -> np.ndarray:
+    """Return all images at the size that networks take: (n, H, W), or (n, H, W, 3) for colors.
 
-    Parameters
-    ----------
-    images : ImageSet
-        Images.
-    side : int
-        Most pixels a side; larger images, and those of several sizes, are read as squares.
-    color : bool
-        Read grey images in three equal colors, too.
-
-    Returns
-    -------
-    ndarray of shape (n, H, W) or (n, H, W, 3), dtype uint8
-        Grey images without a channel axis.
+    Larger images than ``side`` pixels, and those of several sizes, are read as squares.
     """
     native = images.native_shape
     small = native is not None and max(native[:2]) <= side

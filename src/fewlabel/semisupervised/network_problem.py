@@ -12,8 +12,8 @@ import numpy as np
 from fewlabel.evaluate import held_out
 from fewlabel.evaluate.candidate import Fitted, Problem
 from fewlabel.graph import fit_main
-from fewlabel.semisupervised.checkpoints import Checkpoints
-from fewlabel.semisupervised.network_inputs import NetworkSettings, read_pixels
+from fewlabel.semisupervised.checkpoints import _Checkpoints
+from fewlabel.semisupervised.network_inputs import NetworkSettings, _read_pixels
 
 MIN_STEPS = 200
 """A network that is trained for fewer steps than this has seen too little."""
@@ -38,20 +38,7 @@ class NetworkProblem(Problem):
 
     @classmethod
     def of(cls, problem: Problem, main: Fitted | None = None) -> NetworkProblem:
-        """Return a problem with what its networks share.
-
-        Parameters
-        ----------
-        problem : Problem
-            What there is to learn; one that is of this kind already stays as it is.
-        main : Fitted, optional
-            The best candidate that needs no network; by default it is fitted here.
-
-        Returns
-        -------
-        NetworkProblem
-            The problem.
-        """
+        """Return a problem with what its networks share; by default ``main`` is fitted here."""
         if isinstance(problem, cls):
             return problem
         given = {field.name: getattr(problem, field.name) for field in fields(Problem)}
@@ -99,10 +86,10 @@ class NetworkProblem(Problem):
     def pixels(self) -> np.ndarray:
         """All images at the size that the networks take."""
         side = _PHOTO_SIDE if self.has_backbone else _SMALL_SIDE
-        return read_pixels(self.images, side, color=self.has_backbone)
+        return _read_pixels(self.images, side, color=self.has_backbone)
 
     @cached_property
-    def store(self) -> Checkpoints:
+    def store(self) -> _Checkpoints:
         """What an interrupted search on the same images, labels and settings has kept."""
         about = [
             self.images.digest(),
@@ -111,7 +98,7 @@ class NetworkProblem(Problem):
             type(self.extractor).__name__,
             repr(self.wanted_settings),
         ]
-        return Checkpoints(self.checkpoints, about)
+        return _Checkpoints(self.checkpoints, about)
 
     @cached_property
     def _timed_settings(self) -> tuple[NetworkSettings, float]:

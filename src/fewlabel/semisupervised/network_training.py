@@ -55,20 +55,7 @@ class TrainingInputs:
     n_left: int
 
     def network(self, n_rows: int, **settings: Any) -> NetworkClassifier | FineTuning:
-        """Return an untrained network with the seed, checkpoint and progress of this round.
-
-        Parameters
-        ----------
-        n_rows : int
-            Images that it will be trained on.
-        **settings
-            Further settings of the network.
-
-        Returns
-        -------
-        NetworkClassifier or FineTuning
-            The network.
-        """
+        """Return an untrained network for so many rows, with what belongs to this round."""
         mine = {
             "checkpoint": self.problem.store.file(self.name),
             "progress": self.progress,
@@ -77,20 +64,7 @@ class TrainingInputs:
         return self.settings.network(n_rows, **mine | settings)
 
     def trained(self, network: Any, train: Callable[[], Any]) -> Trained:
-        """Train a network unless a search that was interrupted has, and keep it for the next.
-
-        Parameters
-        ----------
-        network : estimator
-            As it would be trained.
-        train : callable
-            Trains it.
-
-        Returns
-        -------
-        Trained
-            What `NetworkCandidate.train` gives.
-        """
+        """Train a network unless an interrupted search has, and keep it for the next search."""
         kept = self.problem.store.get_model(self.name, network)
         if kept is not None:
             return Trained(kept[0])
@@ -105,24 +79,7 @@ class TrainingInputs:
         mask: np.ndarray,
         weights: np.ndarray | None = None,
     ) -> Trained:
-        """Train a network on some of the images.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (m,)
-            Which images.
-        targets : ndarray of shape (m, K)
-            Probability of each label.
-        mask : ndarray of shape (m, K)
-            Which of them are known.
-        weights : ndarray of shape (m,), optional
-            How much each image counts.
-
-        Returns
-        -------
-        Trained
-            What `NetworkCandidate.train` gives.
-        """
+        """Train a network on targets (m, K) for rows (m,), as far as a mask (m, K) knows them."""
         settings = {}
         if self.settings.backbone is None:
             # With few rows an epoch is a step or two: so many epochs are too few steps.

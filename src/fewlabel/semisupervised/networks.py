@@ -20,8 +20,7 @@ from fewlabel.features.joined import JoinedFeatures
 from fewlabel.graph.classifier import FewLabelClassifier
 from fewlabel.semisupervised.acceptance import PseudoLabels
 from fewlabel.semisupervised.history import TrainingHistory
-from fewlabel.semisupervised.ledger import PseudoLabelLedger
-from fewlabel.semisupervised.network_inputs import pool_copies
+from fewlabel.semisupervised.network_inputs import _pool_copies
 from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
 from fewlabel.semisupervised.rounds import TRAINED, Preference, Round, _Track, run_rounds
@@ -64,52 +63,19 @@ class NetworkCandidate(Candidate):
     needs_backbone: ClassVar[bool] = False
 
     def suits(self, problem: NetworkProblem) -> bool:
-        """Return whether ``auto`` tries it.
-
-        Parameters
-        ----------
-        problem : NetworkProblem
-            What there is to learn.
-
-        Returns
-        -------
-        bool
-            True by default.
-        """
+        """Return whether ``auto`` tries it; true by default."""
         return True
 
     def accept(self, inputs: TrainingInputs) -> PseudoLabels | None:
-        """Return the pseudo-labels of a round.
+        """Return the pseudo-labels of a round; None, by default, where it has none.
 
-        Parameters
-        ----------
-        inputs : TrainingInputs
-            Images, labels, what the graph propagates, and the networks so far.
-
-        Returns
-        -------
-        PseudoLabels or None
-            None, by default, where there are none: where there might be some and are not, or one
-            class has swallowed them, the rounds end.
+        Where there might be some and are not, or one class has swallowed them, the rounds end.
         """
         return None
 
     @abstractmethod
     def train(self, inputs: TrainingInputs, pseudo: PseudoLabels) -> Trained:
-        """Train the network of a round.
-
-        Parameters
-        ----------
-        inputs : TrainingInputs
-            As for `accept`.
-        pseudo : PseudoLabels
-            What that has accepted; no rows where it gave None.
-
-        Returns
-        -------
-        Trained
-            The network.
-        """
+        """Train the network of a round on labels and on what `accept` gave, perhaps no rows."""
 
     def why_not(self, problem: Problem) -> str:
         """Return why no network can be trained, with the next step; empty where it can."""
@@ -158,16 +124,6 @@ class NetworkCandidate(Candidate):
 
         The networks that were trained without the held-out labels stay: what they see is as
         good for the graph, which is given all labels.
-
-        Parameters
-        ----------
-        fitted : NetworkFitted
-            From `fit`.
-
-        Returns
-        -------
-        NetworkFitted
-            Further networks; what was found on the held-out labels stays.
         """
         track, n_more = fitted.track, int(self.retrains)
         for number in range(_MAX_MORE if self.joins_all and not self.retrains else n_more):
@@ -226,16 +182,13 @@ class _NetworkTrack(_Track):
             tested=tested,
             oof_proba=oof_proba,
             extractor=self.extractor,
-            ledger=self._whole_ledger(),
+            # Of rounds within a training, the ledger is that of the training.
+            ledger=self.trained[-1].ledger or self.ledger(len(self.trained)),
             history=_history(self),
             settings=self.classifier.settings_,
             notes=tuple(note for each in self.trained for note in each.notes),
             track=self,
         )
-
-    def _whole_ledger(self) -> PseudoLabelLedger:
-        own = self.trained[-1].ledger
-        return self.ledger(len(self.trained)) if own is None else own
 
     def _inputs(self) -> TrainingInputs:
         method, number = self.candidate.name, len(self.trained) + 1
@@ -245,7 +198,7 @@ class _NetworkTrack(_Track):
             number=number,
             problem=self.problem,
             # What is held out must not stay in the training as a copy.
-            y=pool_copies(self.train_y, self.problem.groups, self.task),
+            y=_pool_copies(self.train_y, self.problem.groups, self.task),
             proba=self.classifier.propagated_,
             networks=[each.network for each in self.trained],
             n_left=self.n_left,

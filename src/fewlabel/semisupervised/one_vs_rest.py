@@ -32,7 +32,7 @@ from fewlabel.semisupervised.binary_heads import (
     _HeadSettings,
     _make_experts,
 )
-from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.history import ExpertVotes
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
 from fewlabel.semisupervised.models import _Models, _ModelTrack, _Training
@@ -294,7 +294,7 @@ class BinaryExperts(SemiSupervisedClassifier):
         models = _Models(
             X,
             np.arange(len(self.classes_)),
-            Checkpoints(folder, about),
+            _Checkpoints(folder, about),
             seed=seed,
             stage="experts",
             progress=self.progress,
@@ -304,15 +304,15 @@ class BinaryExperts(SemiSupervisedClassifier):
     def _measure_votes(self, track: _ExpertTrack) -> None:
         """Let experts vote for the labels that none of them was trained on."""
         n_classes = len(self.classes_)
-        self.val_codes_ = np.empty(0, dtype=np.int64)
+        # Where no round was kept, the first one shows why.
+        number = max(self.n_rounds_, 1)
+        held = track.held if number in track.experts else track.held[:0]
+        self.val_codes_ = track.y[held]
         self.val_votes_ = np.empty((0, n_classes), dtype=bool)
-        found = track.experts.get(max(self.n_rounds_, 1))
-        if found is not None and len(track.held):
-            experts, scale = found
-            self.val_codes_ = track.y[track.held]
-            self.val_votes_ = scale(_head_logits(experts, track.models.X[track.held])) >= 0.5
-        table = np.zeros((n_classes, n_classes))
-        np.add.at(table, self.val_codes_, self.val_votes_)
+        if len(held):
+            experts, scale = track.experts[number]
+            self.val_votes_ = scale(_head_logits(experts, track.models.X[held])) >= 0.5
+        table = ExpertVotes("", number, self.val_codes_, self.val_votes_).counts()
         counts = np.bincount(self.val_codes_, minlength=n_classes)
         self.confusion_ = table / np.maximum(counts, 1)[:, None]
 

@@ -21,7 +21,7 @@ from fewlabel.semisupervised.base import (
     _check_takes,
     _check_two_classes,
 )
-from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.models import Progress, _Models, _ModelTrack, _Training
 from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
@@ -170,7 +170,7 @@ class SelfTraining(SemiSupervisedClassifier):
         self.folds_ = label_folds(self.task_, y, groups, int(self.n_folds), rng)
         # What a network has learned so far is not kept by epoch: it begins anew.
         folder = None if self.start_epoch else self.checkpoint
-        checkpoints = Checkpoints(folder, [X, y, repr(self._settings("patience")), seed])
+        checkpoints = _Checkpoints(folder, [X, y, repr(self._settings("patience")), seed])
         tracks = [
             self._track(f"fold-{k}", X, y, held, seed, checkpoints)
             for k, (_, held) in enumerate(self.folds_.folds)
@@ -198,7 +198,7 @@ class SelfTraining(SemiSupervisedClassifier):
         y: np.ndarray,
         held: np.ndarray,
         seed: int,
-        checkpoints: Checkpoints,
+        checkpoints: _Checkpoints,
     ) -> _SelfTrack:
         models = _Models(
             X,
@@ -303,7 +303,7 @@ class SelfTrained(NetworkCandidate):
 def _track_of(inputs: TrainingInputs) -> _SelfTrack:
     """Return the track of `SelfTraining` for what a network of a search may learn from."""
     models = _Models(
-        inputs.pixels, inputs.classes, Checkpoints(None), seed=inputs.seed, stage=inputs.name
+        inputs.pixels, inputs.classes, _Checkpoints(None), seed=inputs.seed, stage=inputs.name
     )
     none = np.empty(0, dtype=np.int64)
     task = inputs.problem.task

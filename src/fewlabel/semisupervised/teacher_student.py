@@ -23,7 +23,7 @@ from fewlabel.semisupervised.base import (
     _check_rows,
     _check_takes,
 )
-from fewlabel.semisupervised.checkpoints import Checkpoints
+from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.ensemble import (
     AUTO,
     Thresholds,
@@ -227,7 +227,7 @@ class TeacherStudent(SemiSupervisedClassifier):
         self._models = _Models(
             X,
             self.classes_,
-            Checkpoints(self.checkpoint, about),
+            _Checkpoints(self.checkpoint, about),
             seed=seed,
             stage="teacher",
             progress=self.progress,
