@@ -27,14 +27,13 @@ SHORT = (
     *(f"fewlabel.nets.batches.{name}." for name in ("Batch", "TrainingSet")),
     *(f"fewlabel.evaluate.candidate.{name}." for name in ("Problem", "Fitted", "Candidate")),
     "fewlabel.evaluate.learning_curve.LearningCurve.",
-    *(f"fewlabel.semisupervised.acceptance.{name}." for name in ("AcceptanceRule", "PseudoLabels")),
-    "fewlabel.semisupervised.history.TrainingHistory.add_",
-    "fewlabel.semisupervised.network_inputs.NetworkSettings.",
-    "fewlabel.semisupervised.network_problem.NetworkProblem.",
-    "fewlabel.semisupervised.network_training.TrainingInputs.",
-    "fewlabel.semisupervised.networks.NetworkCandidate.",
     "fewlabel.nets.loop.Trainer.",
     "fewlabel.nets.network.Network.",
+    *(f"fewlabel.semisupervised.{name}." for name in ("acceptance", "history", "rounds.Round")),
+    *(
+        f"fewlabel.semisupervised.network{name}."
+        for name in ("_inputs", "_problem", "_training", "s")
+    ),
 )
 OBJECT_MEMBERS = (property, staticmethod, classmethod)
 

@@ -22,6 +22,7 @@ AGREEMENTS = ("vote", "veto", "margin")
 """How experts agree; see `AgreementRule`."""
 
 _VOTE = 0.5
+# A class that is that common among the labels may well be all that is accepted; of a few rows, too.
 _NEARLY_ALL, _MARGIN_OF_SHARES = 0.95, 0.2
 _MIN_COLLAPSE = 20
 
@@ -94,6 +95,7 @@ def _most_confident(score: np.ndarray, decided: np.ndarray, fraction: float) -> 
     n = round(fraction * len(confidence))
     if n == 0:
         return np.zeros(score.shape, dtype=bool)
+    # A border, so that rows of equal confidence are accepted or left together.
     border = np.partition(confidence, len(confidence) - n)[len(confidence) - n]
     return _at_least(score, decided, border)
 
@@ -114,7 +116,7 @@ class AcceptanceRule:
     Attributes
     ----------
     selection : {"adaptive", "threshold", "top-k", "curriculum"}
-        See `adaptive`, `at_least`, `top_k` and `most_confident`.
+        As in `fewlabel.SelfTraining`.
     threshold : float
         Least confidence for ``"threshold"``.
     k : int
@@ -139,17 +141,20 @@ class AcceptanceRule:
 
         Aligned are the predictions with the class shares among the labels ``y``.
         """
+        # Against the collapse into a few classes: Berthelot et al. 2020.
         aligned = task.align(proba, y) if self.align else proba
         decided = task.decided(aligned)
         present = self._select(aligned, decided, number)
         mask = task.accept(present, self._select(1 - aligned, ~decided, number))
         rows = np.flatnonzero(mask.any(axis=1))
         targets = (aligned if self.soft else decided)[rows].astype(np.float32)
+        # The ledger holds what the model predicted, not what was made of it.
         return PseudoLabels(rows, targets, mask[rows], (mask & decided)[rows], proba[rows])
 
     def _select(self, score: np.ndarray, decided: np.ndarray, number: int) -> np.ndarray:
         if self.selection == "threshold":
             return _at_least(score, decided, self.threshold)
+        # Each round may add as much again: what it accepts is chosen among all rows anew.
         if self.selection == "top-k":
             return _top_k(score, decided, self.k * number)
         if self.selection == "curriculum":
@@ -180,23 +185,10 @@ class AgreementRule:
     def accept(
         self, scores: np.ndarray, proba: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the rows that the experts agree on.
+        """Return which rows are agreed on, the most confident expert of each, and how much it is.
 
-        Parameters
-        ----------
-        scores : ndarray of shape (n, K)
-            Calibrated probability by each expert that the row is of its class.
-        proba : ndarray of shape (n, K)
-            Class probabilities by the multi-class network.
-
-        Returns
-        -------
-        accepted : ndarray of shape (n,), dtype bool
-            Rows agreed on.
-        codes : ndarray of shape (n,), dtype int64
-            Class of the most confident expert.
-        confidence : ndarray of shape (n,)
-            Its confidence.
+        ``scores`` are the calibrated probabilities by the experts, ``proba`` those by the
+        multi-class network.
 
         Examples
         --------
@@ -206,6 +198,7 @@ class AgreementRule:
         """
         codes = scores.argmax(axis=1)
         ranked = np.sort(scores, axis=1)
+        # If any other expert votes for a row, the second most confident one does.
         first, second = ranked[:, -1], ranked[:, -2]
         accepted = first >= self.threshold
         if self.name == "margin":

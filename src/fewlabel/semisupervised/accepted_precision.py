@@ -35,6 +35,7 @@ class AcceptedPrecision(_PseudoLabelCallback):
 
     def __init__(self, truth: Any) -> None:
         self.truth = np.asarray(truth)
+        # As text: classes may be names, and then unlabeled is "-1".
         self._known = self.truth.astype(str) != "-1"
         self._right = self._accepted = 0.0
 

@@ -72,11 +72,13 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         """Check parameters and data; return rows, codes of the labels, and what is random."""
         check_parameters(self)
         X, self.task_, self.classes_, codes = _check_inputs(self, X, y, model)
+        # Drawn first, so that the seed of the trainings does not depend on how folds are dealt.
         rng = as_generator(self.random_state)
         return X, codes, rng, int(rng.integers(2**31))
 
     def _settings(self, *left_out: str) -> dict[str, Any]:
         """Return the parameters that decide what is trained in a round."""
+        # An interrupted run may go on with more rounds, and report its progress otherwise.
         left_out = ("checkpoint", "progress", "max_rounds", *left_out)
         return {k: v for k, v in self.get_params(deep=False).items() if k not in left_out}
 
@@ -168,6 +170,7 @@ def _check_inputs(
     elif is_table:
         X = validate_data(estimator, X, dtype=np.float32)
     else:
+        # scikit-learn checks both together, with its own messages.
         X, y = validate_data(estimator, X, y, dtype=np.float32)
     task = given if isinstance(given, Task) else task_of(y)
     classes, codes = task.encode(y, len(X), who)

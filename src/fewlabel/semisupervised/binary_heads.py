@@ -56,6 +56,7 @@ def _balance_weights(
     codes: np.ndarray, n_classes: int, balance: str, rng: np.random.Generator
 ) -> np.ndarray:
     """Weigh every row for every head."""
+    # Resampling is a weight of 0 or more for each head: all heads still share every batch.
     mine = one_hot(codes, n_classes).astype(bool)
     n = len(codes)
     n_mine = np.maximum(mine.sum(axis=0), 1)
@@ -82,6 +83,7 @@ def _solve_heads(
     rows: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the best linear heads on features as they are, as convex problems."""
+    # The penalty is the same for all inputs, so they must be of one scale; it is undone below.
     mean, scale = rows.mean(axis=0), rows.std(axis=0)
     scale = np.where(scale > 1e-6, scale, 1.0)
     standard = ((rows - mean) / scale).astype(np.float64)
@@ -133,6 +135,7 @@ def _make_experts(
     targets = one_hot(codes, network.spec.n_outputs)
     rng = np.random.default_rng([seed, 5])
     weights = _balance_weights(codes, network.spec.n_outputs, settings.balance, rng)
+    # Heads that are optimal for the trunk as it is come first: the trunk then moves little.
     rows = _head_logits(experts, X, embed=True)
     coef, intercept = _solve_heads(rows, targets, weights)
     with torch.no_grad():
@@ -140,6 +143,7 @@ def _make_experts(
         experts.head.bias.copy_(torch.from_numpy(intercept))
     if settings.trunk == "frozen" or settings.n_epochs == 0:
         return experts
+    # Only the last third of the trunk: the experts share what all classes need.
     open_layers(experts, "partial")
     training = TrainSettings(
         n_epochs=settings.n_epochs,
@@ -198,13 +202,16 @@ class _HeadScale:
     ) -> _HeadScale:
         """Fit slope and offset."""
         shares = np.clip(shares, 1e-4, 1 - 1e-4)
+        # A balanced head behaves as if its class were half of all: the shares undo that.
         log_odds = np.log(shares / (1 - shares)) if balanced else np.zeros(len(shares))
         if len(codes) < _MIN_TO_SCALE:
             return cls(log_odds)
+        # One slope and offset for all heads: held-out labels of a single class are too few.
         shifted = (logits + log_odds).reshape(-1, 1)
         present = one_hot(codes, logits.shape[1]).ravel() > 0
         model = LogisticRegression(C=1.0, max_iter=200).fit(shifted, present)
         slope = float(model.coef_[0, 0])
+        # Held-out labels that contradict the experts calibrate nothing.
         if slope <= 0:
             return cls(log_odds)
         return cls(log_odds, slope, float(model.intercept_[0]))

@@ -29,12 +29,8 @@ class _Checkpoints:
     Each is a model folder, whole or absent, that names its run: what another run has kept is not
     taken, and goes when this one keeps something.
 
-    Parameters
-    ----------
-    folder : str or Path or None
-        Where to keep them; None keeps nothing.
-    about : object
-        Arrays and JSON types that decide the result, such as data, settings and seed.
+    ``about`` are arrays and JSON types that decide the result, such as data, settings and seed;
+    without a ``folder`` nothing is kept.
 
     Examples
     --------
@@ -56,6 +52,7 @@ class _Checkpoints:
         """Return what was kept under a plain name; None if absent, damaged, or of another run."""
         if self.folder is None or not (self.folder / name).is_dir():
             return None
+        # What is damaged is trained again, which costs time and nothing else.
         with contextlib.suppress(ModelFormatError):
             bundle = load_bundle(self.folder / name, kind=_KIND)
             if bundle.meta.pop("about", None) == self._about:
@@ -68,6 +65,7 @@ class _Checkpoints:
         """Keep arrays and JSON types; the first that a run keeps takes the place of other runs."""
         if self.folder is None:
             return
+        # Late, so that a run that fails before it has anything to keep removes nothing.
         if not self._is_alone:
             self._remove_others()
         about = {**(meta or {}), "about": self._about}
@@ -85,6 +83,7 @@ class _Checkpoints:
                 key: getattr(template, key) for key in ("device", "task") if hasattr(template, key)
             }
             loaded = type(template).from_state(arrays, bundle.meta["model"], **given)
+            # With the parameters of the template: it may be trained further.
             model = clone(template)
             for key, value in vars(loaded).items():
                 if key.endswith("_") and not key.startswith("_"):

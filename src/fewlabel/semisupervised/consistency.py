@@ -30,6 +30,7 @@ from fewlabel.semisupervised.network_training import Trained, TrainingInputs
 from fewlabel.semisupervised.networks import NetworkCandidate
 
 _WHO = "ConsistencyTraining"
+# Propagated labels are flatter than a network's own: this is as if they were squared.
 _PROPAGATED_TEMPERATURE = 0.5
 
 
@@ -282,10 +283,12 @@ class ConsistencyTraining(TrainedNetwork):
         return settings, _ConsistencySettings(**own)
 
     def _change(self, X: np.ndarray, policy: str | Augmentation) -> Augmentation:
+        # An augmentation of one's own says itself whether it mirrors.
         mirrors = decide_flip(self.flip, X.shape[3] if X.ndim == 4 else 1)
         return make_augmentation(policy, flip=mirrors if isinstance(policy, str) else None)
 
     def _class_shares(self, codes: np.ndarray) -> torch.Tensor:
+        # Even classes, unless the labels are known to show the shares of all images.
         counts = np.ones(len(self.classes_))
         if self.alignment == "labels":
             counts = np.bincount(codes, minlength=len(counts)).astype(float)
@@ -333,6 +336,7 @@ class _Watch:
         self.callback, self.rows, self.classes = callback, rows, classes
 
     def on_pseudo_labels(self, rows: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> None:
+        # Copies: a callback may know the truth, and must not be able to train on it.
         self.callback.on_pseudo_labels(self.rows[rows], self.classes[codes], weights.copy())
 
     def on_epoch_end(self) -> dict[str, float]:

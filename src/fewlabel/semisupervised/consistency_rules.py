@@ -60,6 +60,7 @@ class _FlexibleThresholds(_WeightingRule):
         thresholds = _flexible_thresholds(remembered, self.n_classes, self.threshold)
         self.level = thresholds.mean()
         confidence, classes = probabilities.max(dim=1)
+        # An image keeps its last confident class, however unsure the network becomes of it.
         confident = confidence >= self.threshold
         remembered[rows] = torch.where(confident, classes, remembered[rows])
         return (confidence >= thresholds[classes]).float()
@@ -94,6 +95,7 @@ class _GaussianWeights(_WeightingRule):
         super().__init__(n_classes, momentum)
         self.n_sigma = n_sigma
         self.state = {
+            # As the paper starts: no confidence above chance, and any spread.
             "mean": torch.tensor(1 / n_classes, device=device),
             "variance": torch.tensor(1.0, device=device),
         }
@@ -159,6 +161,7 @@ def _adaptive_thresholds(level: Tensor, class_means: Tensor) -> Tensor:
 
 def _gaussian_weights(confidence: Tensor, mean: Tensor, variance: Tensor, n_sigma: float) -> Tensor:
     """Weigh by a Gaussian cut off above its mean: SoftMatch (Chen et al. 2023)."""
+    # Above the mean the weight is 1: more confidence than usual must not count less.
     below = (confidence - mean).clamp_max(0)
     return torch.exp(-(below**2) * n_sigma**2 / (2 * variance).clamp_min(_TINY))
 
@@ -184,6 +187,7 @@ def _fairness_loss(
 ) -> Tensor:
     """Reward varied predictions: the fairness objective of FreeMatch (Wang et al. 2023)."""
     if not bool(accepted.any()):
+        # A zero with a gradient, so that the loss is a sum in every step.
         return logits.sum() * 0
     probabilities = torch.softmax(logits[accepted].float(), dim=1)
     predicted = torch.bincount(probabilities.argmax(dim=1), minlength=logits.shape[1])

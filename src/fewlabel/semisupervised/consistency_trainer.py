@@ -91,6 +91,7 @@ class _ConsistencyTrainer(Trainer):
         self.consistency = consistency
         self.steps_per_epoch = steps_per_epoch
         self.observer = observer
+        # Asked once: a mean over zeros in every step would cost time.
         self.has_propagated = bool((unlabeled.targets != 0).any())
         self.step = 0
         n_classes = len(class_shares)
@@ -138,6 +139,7 @@ class _ConsistencyTrainer(Trainer):
         weak = self.weak(torch.cat([batch.inputs, batch.unlabeled.inputs]), self.generator)
         pseudo_labels, weights = self.pseudo_labels(weak[n:], batch.rows)
         strong = self.strong(batch.unlabeled.inputs, self.generator)
+        # One pass for labeled and unlabeled images is faster than two.
         logits = self.network(torch.cat([weak[:n], strong]))
         targets = smooth_targets(batch.targets, settings.label_smoothing)
         labeled = mean_loss(soft_cross_entropy(logits[:n], targets), batch.weights)

@@ -15,6 +15,7 @@ from fewlabel.semisupervised.acceptance import PseudoLabels
 AUTO = "auto"
 """Thresholds that are chosen on labeled rows."""
 
+# Fewer rows than these choose no threshold, and by luck alone none gets beyond the bounds.
 _MIN_ROWS = 5
 _POSITIVE, _NEGATIVE = (0.6, 0.99), (0.01, 0.4)
 _FALLBACK = (0.9, 0.05)
@@ -48,6 +49,7 @@ class Thresholds:
 def _combine(task: Task, probas: Iterable[np.ndarray]) -> _EnsembleView:
     """Average what several models predict, one after the other."""
     total = votes = entropy = np.zeros(())
+    # One after the other: the models may be on disk, of which one at a time is in memory.
     n_models = 0
     for proba in probas:
         total = total + proba.astype(np.float64)
@@ -74,23 +76,29 @@ def _choose_thresholds(
             least = _least_score(score[chosen], ~truth[chosen], 1 - precision)
             positive[label] = np.clip(least, *_POSITIVE)
         if truth.sum() >= _MIN_ROWS:
+            # Most rows lack a label: right by chance would be right enough for a rare one, so that
+            # errors are counted against how often it is present.
             absent = 1 - _least_score(1 - score, truth, (1 - precision) * truth.mean())
             negative[label] = np.clip(absent, *_NEGATIVE)
     return Thresholds(positive, negative)
 
 
-def _given_threshold(who: str, name: str, value: Any, automatic: np.ndarray) -> np.ndarray:
-    """Return the threshold that was given for each label, or the automatic one."""
-    if isinstance(value, str):
-        return automatic
-    numbers = np.asarray(value, dtype=np.float64)
-    fine = numbers.ndim == 0 or numbers.shape == automatic.shape
-    if not fine or not ((numbers > 0) & (numbers < 1)).all():
-        raise UsageError(
-            f"The '{name}' parameter of {who} must be 'auto', or numbers in (0, 1), one number a "
-            f"label or one for all. Got {value!r} instead."
-        )
-    return np.broadcast_to(numbers, automatic.shape)
+def _given_thresholds(who: str, settings: Any, chosen: Thresholds) -> Thresholds:
+    """Return the thresholds that are given for each label, and those chosen where none is."""
+    found = vars(chosen).copy()
+    for name, automatic in vars(chosen).items():
+        value = getattr(settings, name)
+        if isinstance(value, str):
+            continue
+        numbers = np.asarray(value, dtype=np.float64)
+        fine = numbers.ndim == 0 or numbers.shape == automatic.shape
+        if not fine or not ((numbers > 0) & (numbers < 1)).all():
+            raise UsageError(
+                f"The '{name}' parameter of {who} must be 'auto', or numbers in (0, 1), one "
+                f"number a label or one for all. Got {value!r} instead."
+            )
+        found[name] = np.broadcast_to(numbers, automatic.shape)
+    return Thresholds(**found)
 
 
 def _accept_agreed(

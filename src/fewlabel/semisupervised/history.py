@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+# As `measure_precision` calls it, so that both are one curve.
 _RENAMED = {"accepted_precision": "precision"}
+# More are noise, and reports grow with each.
 _DIGITS = 6
 
 
@@ -66,13 +68,7 @@ class ExpertVotes:
     voted: np.ndarray
 
     def counts(self) -> np.ndarray:
-        """Return how many images of each class each expert votes for.
-
-        Returns
-        -------
-        ndarray of shape (K, K), dtype int64
-            Classes by experts.
-        """
+        """Return how many images of each class (rows) each expert (columns) votes for, int64."""
         n_classes = self.voted.shape[1]
         table = np.zeros((n_classes, n_classes), dtype=np.int64)
         np.add.at(table, self.codes, self.voted)
@@ -157,13 +153,9 @@ class TrainingHistory:
             self.accepted.append(AcceptedLabels(network, round, *entries))
 
     def measure_precision(self, truth: np.ndarray) -> None:
-        """Enter the precision of the accepted pseudo-labels, where the truth is known later.
+        """Enter the precision of the accepted pseudo-labels, where the truth (n,) is known later.
 
-        Parameters
-        ----------
-        truth : ndarray of shape (n,)
-            True class of every image as a column of the classifier's probabilities, -1 where it
-            is not known. No training sees it.
+        It is -1 where it is not known, and no training sees it.
 
         Examples
         --------

@@ -9,6 +9,7 @@ import numpy as np
 HELD = -1
 """``revoked`` of a pseudo-label that holds to the end."""
 
+# Half of an int64 for the row, half for the label.
 _SHIFT = 32
 
 

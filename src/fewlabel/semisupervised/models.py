@@ -73,6 +73,7 @@ class _Models:
                 model.fit_soft(X, targets, sample_weight=weights, classes=self.classes, **mask)
             else:
                 _fit_weighted(model, X, targets, weights, self.classes)
+            # What is kept must not hold on to a folder, or to the caller.
             _set(model, checkpoint=None, progress=None)
             self.trained.append(name)
             rows = self.X if predicts else self.X[:0]
@@ -102,8 +103,10 @@ class _Models:
 
     def _new(self, name: str, training: _Training) -> Any:
         model = clone(training.template)
+        # A seed by name: a run that goes on behind an interruption draws what it would have drawn.
         _set(model, random_state=_seed_of(self.seed, name), checkpoint=self.checkpoints.file(name))
         if training.former is not None:
+            # The network alone: its optimizer would remember the labels of another round.
             model.network_ = training.former.network_
         if self.progress is not None:
             progress, stage = self.progress, f"{self.stage}: {name}"
@@ -162,6 +165,7 @@ def _predict_classes(
     """Return probabilities with a column for every class, also for those not trained on."""
     proba = np.zeros((len(X), len(classes)), dtype=dtype)
     columns = np.arange(len(classes))
+    # A fold may lack a class that has few labels.
     if len(model.classes_) != len(classes):
         columns = np.searchsorted(classes, model.classes_)
     for start in range(0, len(X), _AT_ONCE):

@@ -76,6 +76,7 @@ class NetworkSettings:
         n_epochs = max(1, round(self.n_steps * self.batch_size / n_rows))
         common: dict[str, Any] = {
             "n_epochs": min(n_epochs, self.max_epochs),
+            # The number of epochs is all that decides, unless a method asks for more.
             "min_steps": 0,
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,
@@ -108,6 +109,7 @@ def _read_pixels(images: ImageSet, side: int, *, color: bool = False) -> np.ndar
     Larger images than ``side`` pixels, and those of several sizes, are read as squares.
     """
     native = images.native_shape
+    # Enlarging small images would cost time and show nothing more.
     small = native is not None and max(native[:2]) <= side
     size = native[:2] if native is not None and small else (side, side)
     channels = 1 if images.is_gray and not color else 3

@@ -20,7 +20,9 @@ MIN_STEPS = 200
 
 # Small images are small already; details of photos are lost below 160 pixels.
 _SMALL_SIDE, _PHOTO_SIDE = 64, 160
+# The first steps are slower: memory is claimed, and kernels are chosen.
 _TIMED_STEPS, _WARM_UP = 6, 2
+# Three trainings are the fewest that are of use; the rest is for embeddings and the graph.
 _FEW_TRAININGS, _MANY_TRAININGS, _ENOUGH_STEPS = 3.3, 6.0, 800
 
 
@@ -85,6 +87,7 @@ class NetworkProblem(Problem):
     @cached_property
     def pixels(self) -> np.ndarray:
         """All images at the size that the networks take."""
+        # Pretrained networks know colors and details: gray images are read as three equal colors.
         side = _PHOTO_SIDE if self.has_backbone else _SMALL_SIDE
         return _read_pixels(self.images, side, color=self.has_backbone)
 
@@ -116,6 +119,7 @@ class NetworkProblem(Problem):
             # The time pays for three trainings first, then for longer ones, then for more of them.
             steps = int(max(min(total / _FEW_TRAININGS, _ENOUGH_STEPS), total / _MANY_TRAININGS))
             if steps < MIN_STEPS:
+                # Who asks for a network gets one, however long it takes.
                 steps = MIN_STEPS if self.asked else 0
             settings = replace(settings, n_steps=min(settings.n_steps, steps))
         if settings.n_steps:

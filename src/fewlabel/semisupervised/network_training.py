@@ -17,9 +17,6 @@ from fewlabel.semisupervised.network_inputs import ROUNDS, NetworkSettings
 from fewlabel.semisupervised.network_problem import MIN_STEPS, NetworkProblem
 from fewlabel.semisupervised.rounds import Round
 
-Entries = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Rows, classes and confidence of pseudo-labels."""
-
 
 @dataclass(frozen=True, eq=False)
 class TrainingInputs:
@@ -107,11 +104,13 @@ class TrainingInputs:
     def folder(self) -> Path | None:
         """Folder for what a training keeps by itself."""
         kept = self.problem.store.folder
+        # By method: `auto` may try several on the same images.
         return None if kept is None else kept / ROUNDS / self.method
 
     @property
     def seed(self) -> int:
         """Seed of the training."""
+        # Another for each round; the same number for all methods, whose networks differ anyway.
         return self.problem.seed * 101 + self.number
 
     @property
@@ -148,7 +147,7 @@ class Trained:
     network: Any
     rounds: list[Round] = field(default_factory=list)
     kept: set[int] = field(default_factory=set)
-    accepted: list[Entries] = field(default_factory=list)
+    accepted: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
     ledger: PseudoLabelLedger | None = None
     votes: ExpertVotes | None = None
     notes: list[str] = field(default_factory=list)

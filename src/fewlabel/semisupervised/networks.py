@@ -23,7 +23,7 @@ from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.network_inputs import _pool_copies
 from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
-from fewlabel.semisupervised.rounds import TRAINED, Preference, Round, _Track, run_rounds
+from fewlabel.semisupervised.rounds import TRAINED, Preference, _Track, run_rounds
 
 MIN_LABELS = 50
 """With fewer labels, a part that is large enough to choose by leaves too few to train on."""
@@ -31,6 +31,7 @@ MIN_LABELS = 50
 TRIAL_FRACTION = 0.6
 """Part of the time in which candidates are tried; the rest is for the one that is kept."""
 
+# Each further embedding changes the graph less than the one before.
 _MAX_MORE = 2
 
 
@@ -117,6 +118,7 @@ class NetworkCandidate(Candidate):
     @classmethod
     def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Fitted:
         """Return a saved candidate: on its extractor's rows it is one of the graph."""
+        # The networks themselves are saved with the extractor that embeds by them.
         return REGISTRY[meta["method"]].from_state(arrays, meta)
 
     def finish(self, fitted: NetworkFitted) -> NetworkFitted:
@@ -127,6 +129,7 @@ class NetworkCandidate(Candidate):
         """
         track, n_more = fitted.track, int(self.retrains)
         for number in range(_MAX_MORE if self.joins_all and not self.retrains else n_more):
+            # A network that is needed is trained in any case; others where there is time.
             if number >= n_more and track.problem.time_left() < track.rounds[-1].seconds:
                 break
             track.run(len(track.trained) + 1)
@@ -240,11 +243,6 @@ class NetworkFitted(Fitted):
     track: _NetworkTrack
 
     @property
-    def classifier(self) -> FewLabelClassifier:
-        """The graph on the joined rows."""
-        return self.track.classifier
-
-    @property
     def rows(self) -> np.ndarray:
         """Joined rows of all images."""
         return self.track.rows
@@ -254,18 +252,13 @@ class NetworkFitted(Fitted):
         """Networks that were trained one after the other."""
         return len(self.track.trained)
 
-    @property
-    def rounds(self) -> list[Round]:
-        """What each of them was trained on, and how good it was."""
-        return self.track.rounds
-
     def predict_proba(self, rows: np.ndarray) -> np.ndarray:
         """Return uncalibrated probabilities of rows that ``extractor`` gave."""
-        return self.classifier.fitted_.predict_proba(rows)
+        return self.track.classifier.fitted_.predict_proba(rows)
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what predicting needs, as arrays and JSON types."""
-        return self.classifier.fitted_.to_state()
+        return self.track.classifier.fitted_.to_state()
 
 
 def _classify(problem: NetworkProblem, rows: np.ndarray, y: np.ndarray) -> FewLabelClassifier:

@@ -44,6 +44,7 @@ from fewlabel.semisupervised.rounds import TRAINED, Round, _notes, run_rounds
 Multiclass = NetworkClassifier | FineTuning
 
 _WHO = "BinaryExperts"
+# A fifth is held out: fewer labels calibrate badly, more are missed in training.
 _OF_FOLDS = 5
 _NOTHING = (
     "the experts agreed on nothing: the last network is kept. Label more, or lower the threshold."
@@ -220,6 +221,7 @@ class BinaryExperts(SemiSupervisedClassifier):
         _check_two_classes(self.classes_, _WHO)
         self.folds_: LabelFolds = label_folds(self.task_, y, groups, _OF_FOLDS, rng)
         unseen = self.folds_.labeled[self.folds_.unseen]
+        # A class with one label has no expert without it: such labels are trained on.
         held = [np.setdiff1d(rows, unseen) for _, rows in self.folds_.folds[: self.n_folds]]
         tracks = [
             self._track(fold, X, y, rows, template, seed)
@@ -238,6 +240,7 @@ class BinaryExperts(SemiSupervisedClassifier):
         self.experts_: Network | None = None if kept is None else kept[0]
         self.scale_: _HeadScale | None = None if kept is None else kept[1]
         self._measure_votes(tracks[0])
+        # Of several folds the first one is gone on with: the others only test the rounds.
         self.multiclass_ = tracks[0].finish(chosen.best)
         return self
 
@@ -363,6 +366,7 @@ class _ExpertTrack(_ModelTrack):
         labeled, pseudo = self.task.labeled(self.y), self.accepted[number]
         if number == 0 and not len(self.held):
             return self.models.model("round-0")
+        # Rounds that were rolled back left no network.
         former = self.models.model(f"round-{self._last_trained(number)}") if number else None
         self.models.fit(self._training("final", labeled, pseudo, former), predicts=False)
         return self.models.last
@@ -377,10 +381,12 @@ class _ExpertTrack(_ModelTrack):
         if not len(pseudo.rows):
             return _Training(name, self.template, **self.sample(labeled, pseudo, 1.0))
         share = self.settings.labeled_fraction
+        # Repeated, so that many pseudo-labels do not outvote few true labels.
         copies = max(1, round(share / (1 - share) * len(pseudo.rows) / len(labeled)))
         sample = self.sample(np.tile(labeled, copies), pseudo, self.settings.pseudo_weight)
         template, n = clone(self.template), len(sample["rows"])
         n_epochs = max(1, round(self.settings.retrain_steps * min(template.batch_size, n) / n))
+        # The number of steps stays nearly the same however many rows are accepted.
         template.set_params(warm_start=True, n_epochs=n_epochs, min_steps=1)
         return _Training(name, template, **sample, former=former)
 

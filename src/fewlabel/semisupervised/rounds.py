@@ -59,13 +59,7 @@ class Round:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all figures in one dict.
-
-        Returns
-        -------
-        dict
-            By name, those of ``extra`` among them.
-        """
+        """Return all figures by name, those of ``extra`` among them."""
         figures = dict(vars(self))
         return figures | figures.pop("extra")
 
@@ -79,6 +73,7 @@ class _Track(ABC):
         self.labeled = task.labeled(self.train_y)
         # Held-out rows get no pseudo-labels: they would count as unlabeled, and are not.
         self.pool = np.setdiff1d(np.arange(len(y)), task.labeled(y))
+        # Of all labels: the final training is given those that were held out, too.
         self.targets, self.known = task.evidence(y, n_classes)
         counts = self.targets[self.labeled].sum(axis=0)
         self.shares = counts / counts.sum() if counts.any() else counts
@@ -137,6 +132,7 @@ class _Track(ABC):
             new, revoked = self._ledger.enter(number, rows, labels, confidence)
             mean = float(confidence.mean()) if len(confidence) else None
         if number:
+            # The model that stays was trained on what the round before had accepted.
             self.accepted.append(pseudo if outcome == TRAINED else self.accepted[-1])
         if len(self.held):
             correct = self.task.correct(self.y[self.held], self.held_proba())
@@ -204,6 +200,7 @@ def run_rounds(
     """
     task, y = tracks[0].task, tracks[0].y
     held = np.concatenate([track.held for track in tracks])
+    # In the order of the rows: calibration within the choice must not depend on the folds.
     order = np.argsort(held)
     counted = ~np.isin(held[order], leave)
     scored = y[held[order][counted]]
@@ -212,6 +209,7 @@ def run_rounds(
     for number in range(first, max_rounds + 1 if len(tracks[0].pool) else first + 1):
         for track in tracks:
             track.run(number)
+        # A fold in which nothing was accepted keeps its model, and waits for the others.
         if all(track.rounds[-1].outcome != TRAINED for track in tracks):
             break
         by_round.append(np.concatenate([track.held_proba() for track in tracks])[order])
@@ -232,6 +230,7 @@ def _best_round(
 ) -> int:
     """Return the position of the round that predicts held-out labels best."""
     names = [str(position) for position in range(len(by_round))]
+    # By log loss where none is preferred, as `choose_candidate` does it.
     order = {"earlier": names, "later": names[::-1], "loss": []}[prefer]
     named = dict(zip(names, by_round, strict=True))
     return int(choose_candidate(task, y, named, prefer=order, n_se=n_se).name)

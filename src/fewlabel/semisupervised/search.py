@@ -197,6 +197,6 @@ def _with_tried(history: TrainingHistory | None, tried: list[Fitted]) -> Trainin
     """Add how good each round of the candidates was that were not kept."""
     for each in tried:
         if history is not None and isinstance(each, NetworkFitted):
-            for record in each.rounds:
+            for record in each.track.rounds:
                 history.add_round(f"{each.name} (tried)", **record.to_dict())
     return history

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,7 @@ class SelfTraining(SemiSupervisedClassifier):
         )
         self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
         self.val_accuracy_, self.oof_proba_ = chosen.accuracy, chosen.proba
+        # With all labels: as many rounds as did best without some of them.
         final = self._track("final", X, y, unseen[:0], seed, checkpoints)
         run_rounds([final], max_rounds=self.n_rounds_)
         self.estimator_ = final.models.last
@@ -243,12 +245,7 @@ class _SelfTrack(_ModelTrack):
         super().__init__(task, y, held, models)
         self.name, self.settings, self.template = name, settings, template
         self.rule = AcceptanceRule(
-            settings.selection,
-            settings.threshold,
-            settings.k,
-            settings.fraction,
-            settings.soft,
-            settings.align,
+            **{each.name: getattr(settings, each.name) for each in fields(AcceptanceRule)}
         )
 
     def accept(self, number: int) -> PseudoLabels:
@@ -258,6 +255,7 @@ class _SelfTrack(_ModelTrack):
     def training(self, number: int, pseudo: PseudoLabels) -> _Training:
         sample = self.sample(self.labeled, pseudo, self.settings.pseudo_weight)
         template, former = self.template, None
+        # One network that goes on, an epoch a round, and sees new pseudo-labels in each.
         if self.settings.start_epoch is not None and number:
             former = self.models.last
             template = clone(template).set_params(warm_start=True, n_epochs=1)
@@ -332,6 +330,7 @@ class _Logistic(BaseEstimator):
             # A soft target is a row that stands on both sides.
             counted = np.concatenate([target, 1 - target]) * np.tile(part * weights, 2)
             rows = counted > 0
+            # Of a label that is always there, or never, there is nothing to fit.
             if len(np.unique(sides[rows])) < 2:
                 self.models_.append(float(sides[rows].mean()) if rows.any() else 0.0)
                 continue

@@ -16,7 +16,7 @@ from fewlabel.data.task import Task
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import label_folds, register
 from fewlabel.nets import NetworkClassifier
-from fewlabel.params import check_arguments, choice, integer, number
+from fewlabel.params import choice, integer, number
 from fewlabel.semisupervised.acceptance import PseudoLabels
 from fewlabel.semisupervised.base import (
     SemiSupervisedClassifier,
@@ -26,12 +26,11 @@ from fewlabel.semisupervised.base import (
 from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.ensemble import (
     AUTO,
-    Thresholds,
     _accept_agreed,
     _choose_thresholds,
     _combine,
     _EnsembleView,
-    _given_threshold,
+    _given_thresholds,
 )
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
 from fewlabel.semisupervised.models import (
@@ -48,14 +47,16 @@ from fewlabel.semisupervised.rounds import Round, _notes, _Outcome, run_rounds
 
 _WHO = "TeacherStudent"
 _MEMBERS = 5
+# More held-out rows would measure rounds no better than this, within a percent.
 _MAX_HELD = 2_000
+# So many points the members together must be ahead before it is worth a note.
 _BEHIND = 0.5
 _NOTHING = (
     "nothing was accepted of the unlabeled rows: the last student is kept. Label more, or lower "
     "agreement or precision."
 )
 _FRACTION = [number(0, 1, closed="right")]
-_THRESHOLD = {"threshold": [choice([AUTO]), number(0, 1, closed="neither"), "array-like"]}
+_THRESHOLD = [choice([AUTO]), number(0, 1, closed="neither"), "array-like"]
 
 
 class TeacherStudent(SemiSupervisedClassifier):
@@ -158,6 +159,8 @@ class TeacherStudent(SemiSupervisedClassifier):
     _model_name = "student_"
     _parameter_constraints = SemiSupervisedClassifier._parameter_constraints | {
         "n_members": [integer(1), None],
+        "positive": _THRESHOLD,
+        "negative": _THRESHOLD,
         "precision": _FRACTION,
         "agreement": _FRACTION,
         "pseudo_weight": _FRACTION,
@@ -217,8 +220,6 @@ class TeacherStudent(SemiSupervisedClassifier):
         """
         listed = self.members if isinstance(self.members, list) else [self.members]
         X, y, rng, seed = self._begin(X, y, listed[0] if listed else None)
-        for name in ("positive", "negative"):
-            check_arguments(_WHO, {name: _THRESHOLD["threshold"]}, **{name: getattr(self, name)})
         members, student = self._templates(X, self.task_)
         self.notes_ = self._look_at(y, student)
         self.val_rows_ = _hold_out(self.task_, y, groups, self.val_fraction, rng)
@@ -369,6 +370,7 @@ class _TeacherTrack(_ModelTrack):
             rows = self._bootstrap(name)
             sample = self.sample(rows, self.accepted[0], 1.0)
             proba = self.models.fit(_Training(name, template, **sample))
+            # Each row is tested by the members whose sample left it out, at the cost of no label.
             unseen = ~np.isin(self.labeled, rows)
             total[unseen] += proba[self.labeled[unseen]]
             count += unseen
@@ -385,12 +387,7 @@ class _TeacherTrack(_ModelTrack):
             self.known[rows],
             precision=self.settings.precision,
         )
-        self.thresholds = Thresholds(
-            *(
-                _given_threshold(_WHO, name, getattr(self.settings, name), automatic)
-                for name, automatic in vars(chosen).items()
-            )
-        )
+        self.thresholds = _given_thresholds(_WHO, self.settings, chosen)
 
     def accept(self, number: int) -> PseudoLabels:
         if number == 1:
@@ -431,6 +428,7 @@ class _TeacherTrack(_ModelTrack):
             return _Training(name, self.student, **self.sample(labeled, pseudo, 1.0))
         rng = np.random.default_rng(_seed_of(self.models.seed, f"{name} sample"))
         share, n_pseudo = self.settings.labeled_fraction, len(pseudo.rows)
+        # Labels are repeated, so that many pseudo-labels do not outvote them.
         n_labeled = max(len(labeled), round(share / (1 - share) * n_pseudo))
         if self.settings.sample == "bootstrap":
             taken = rng.choice(labeled, n_labeled)
@@ -442,6 +440,7 @@ class _TeacherTrack(_ModelTrack):
 
     def _bootstrap(self, name: str) -> np.ndarray:
         """Draw the bootstrap sample of a member; by class, so that every class stays in it."""
+        # By name, so that a run that was interrupted draws the same samples again.
         rng = np.random.default_rng(_seed_of(self.models.seed, f"{name} bag"))
         strata = self.task.stratify(self.y)[self.labeled]
         groups = [self.labeled[strata == code] for code in np.unique(strata)]
@@ -496,5 +495,6 @@ def _hold_out(
     n = min(round(fraction * len(labeled)), _MAX_HELD, len(labeled) - 1)
     if n < 1:
         return np.empty(0, dtype=np.int64)
+    # Dealt as folds are: every class keeps a label to train on, and copies stay together.
     folds = label_folds(task, y, groups, max(2, round(len(labeled) / n)), rng)
     return np.setdiff1d(folds.folds[0][1], folds.labeled[folds.unseen])
