@@ -6,10 +6,9 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.runs.folder import save_run
 from fewlabel.runs.model import load_run
-from fewlabel.semisupervised.network_inputs import NetworkSettings, _pool_copies
+from fewlabel.semisupervised.network_inputs import NetworkSettings
 from fewlabel.semisupervised.one_vs_rest import load_experts
 
 QUICK = NetworkSettings("cnn", n_steps=45, batch_size=64, augment="weak")
@@ -114,11 +113,3 @@ def test_one_name_is_one_algorithm_for_both_tasks(example, method):
     result = example.fit(method=method, time_budget=1.0)
     assert result.method == method
     assert {row["network"].split(" ")[0] for row in result.training.rounds} == {method}
-
-
-def test_copies_of_an_image_pool_what_their_labels_say():
-    y = np.array([[1, -1, -1], [1, 0, -1], [0, 0, 0]])
-    pooled = _pool_copies(y, np.array([0, 0, 1]), MultiLabel())
-    assert pooled.tolist() == [[1, 0, -1], [-1, -1, -1], [0, 0, 0]]
-    codes = np.array([3, -1, 4])
-    assert _pool_copies(codes, np.array([0, 0, 1]), SingleLabel()).tolist() == [3, -1, 4]

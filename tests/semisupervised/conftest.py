@@ -4,6 +4,13 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from fewlabel.data import MultiLabel, SingleLabel
+
+
+@pytest.fixture(scope="module", params=[SingleLabel(), MultiLabel()], ids=lambda task: task.name)
+def task(request):
+    return request.param
+
 
 def few_digits():
     """Return rows with 150 labels, the labels, the truth, and rows to test on."""

@@ -23,17 +23,13 @@ def proba():
     return rng.dirichlet([0.3, 0.5, 0.8], size=200)
 
 
-def rows(accepted):
-    return accepted.any(axis=1)
-
-
 def test_adaptive_thresholds_are_lower_for_classes_that_get_less_probability(proba):
     accepted, classes = _adaptive(proba, ONE.decided(proba)), proba.argmax(1)
     least = [proba[accepted[:, k], k].min() for k in range(3)]
     assert np.argsort(least).tolist() == np.argsort(proba.mean(0)).tolist()
     most = int(proba.mean(0).argmax())
     assert least[most] >= proba.max(1).mean()
-    assert (proba[(classes == most) & ~rows(accepted), most] < proba.max(1).mean()).all()
+    assert (proba[(classes == most) & ~accepted.any(axis=1), most] < proba.max(1).mean()).all()
     assert _adaptive(proba[:0], proba[:0] > 0.5).shape == (0, 3)
 
 
@@ -60,10 +56,10 @@ def test_each_selection_accepts_its_rows(changes, number, expected):
     assert found.mask.all()
 
 
-@pytest.mark.parametrize("soft", [False, True])
-def test_targets_are_hard_or_soft_and_confidence_is_that_of_the_prediction(soft):
+@pytest.mark.parametrize(("soft", "targets"), [(False, np.eye(2)), (True, PROBA[:2])])
+def test_targets_are_hard_or_soft_and_confidence_is_that_of_the_prediction(soft, targets):
     found = AcceptanceRule(**vars(PLAIN) | {"soft": soft}).accept(ONE, PROBA, EVEN, 1)
-    np.testing.assert_allclose(found.targets, PROBA[:2] if soft else np.eye(2), rtol=1e-6)
+    np.testing.assert_allclose(found.targets, targets, rtol=1e-6)
     entered = [part.tolist() for part in found.at(np.array([5, 6, 7, 8])).entries()]
     assert entered == [[5, 6], [0, 1], [0.9, 0.85]]
 

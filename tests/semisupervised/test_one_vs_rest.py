@@ -1,7 +1,5 @@
 """Binary experts: pseudo-labels, rounds, what is kept, and notes."""
 
-import signal
-
 import numpy as np
 import pytest
 import torch
@@ -13,10 +11,8 @@ from fewlabel.errors import ModelFormatError
 from fewlabel.nets import FineTuning
 from fewlabel.nets.batches import _to_network, as_inputs
 from fewlabel.semisupervised import rounds
-from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.ledger import HELD
 from fewlabel.semisupervised.one_vs_rest import load_experts
-from tests.interpreter import run_code
 
 NETWORK = NetworkClassifier(options={"widths": (64, 32)}, min_steps=120)
 QUICK = {"retrain_steps": 80, "expert_epochs": 3, "max_rounds": 2, "random_state": 0}
@@ -75,58 +71,6 @@ def test_the_confusion_is_the_votes_of_experts_for_held_out_labels(model, few):
     assert np.diag(model.confusion_).mean() > 0.5
 
 
-KILLED = """
-import os, signal, sys
-from fewlabel import BinaryExperts
-from tests.semisupervised.conftest import few_digits
-from tests.semisupervised.test_one_vs_rest import NETWORK, QUICK
-
-def kill(stage, done, total):
-    if stage == "experts: round-2" and done > total // 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-X, y, _, _ = few_digits()
-BinaryExperts(NETWORK, **QUICK, checkpoint=sys.argv[1], progress=kill).fit(X, y)
-"""
-
-
-def test_a_run_killed_outright_in_a_round_goes_on_to_the_same_result(
-    few, model, tmp_path, monkeypatch
-):
-    killed = run_code(KILLED, tmp_path)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    found, get = [], _Checkpoints.get
-
-    def watched(self, name):
-        bundle = get(self, name)
-        found.append((name, bundle is not None))
-        return bundle
-
-    monkeypatch.setattr(_Checkpoints, "get", watched)
-    X, y, _, test = few
-    resumed = BinaryExperts(NETWORK, **QUICK, checkpoint=tmp_path).fit(X, y)
-    there = ["round-0", "experts-1", "round-1", "experts-2"]
-    assert found[:5] == [*((name, True) for name in there), ("round-2", False)]
-    np.testing.assert_allclose(resumed.predict_proba(test), model.predict_proba(test), atol=1e-5)
-    assert resumed.ledger_.row == model.ledger_.row
-    for one, whole in zip(resumed.accepted_, model.accepted_, strict=True):
-        np.testing.assert_array_equal(one[:2], whole[:2])
-        np.testing.assert_allclose(one[2], whole[2], atol=1e-5)
-    np.testing.assert_array_equal(resumed.val_accuracy_, model.val_accuracy_)
-    # The networks of a round can be loaded alone.
-    network, scale = load_experts(tmp_path / "experts-1")
-    assert network.spec.n_outputs == 10
-    assert scale.slope > 0
-    with pytest.raises(ModelFormatError):
-        load_experts(tmp_path / "round-1")
-    # Other labels: nothing of it is taken, and nothing of it is left.
-    found.clear()
-    other = BinaryExperts(NETWORK, **QUICK | {"max_rounds": 0}, checkpoint=tmp_path)
-    other.fit(X, np.where(np.arange(len(y)) < 140, y, -1))
-    assert found[0] == ("round-0", False)
-    assert {place.name for place in tmp_path.iterdir() if place.is_dir()} == {"round-0", "final"}
-
-
 @pytest.fixture
 def tints():
     """Noise with a tint: red, green or blue is the class."""
@@ -165,6 +109,8 @@ def test_a_backbone_is_turned_into_experts(tints, tmp_path):
     with torch.inference_mode():
         logits = experts(_to_network(as_inputs(small), torch.device("cpu"))).numpy()
     np.testing.assert_allclose(scale(logits), votes, atol=1e-4)
+    with pytest.raises(ModelFormatError):
+        load_experts(tmp_path / "round-1")
     again = BinaryExperts(network, **settings, checkpoint=tmp_path).fit(images, known)
     assert again.accepted_[1][0].tolist() == model.accepted_[1][0].tolist()
 

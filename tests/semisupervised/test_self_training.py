@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from fewlabel import NetworkClassifier, SelfTraining
 from fewlabel.errors import UsageError
 from tests.semisupervised.conftest import sums_of_digits
+from tests.semisupervised.searching import follow, start
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +190,12 @@ def test_texts_are_classes_too_and_one_class_is_refused(digits):
     assert model.predict(X[:1])[0].startswith("digit ")
     with pytest.raises(UsageError, match="labels of at least two classes"):
         model.fit(X, np.where(y == 3, y, -1))
+
+
+def test_pseudo_labels_of_a_search_are_chosen_anew_in_every_round(task):
+    kept = follow(task, "self-training", seconds=600.0)
+    assert kept.history.rounds[0]["n_accepted"] == 0
+    assert all(record["n_accepted"] > 0 for record in kept.history.rounds[1:])
+    given = set(task.labeled(start(task)[0].y).tolist())
+    # The last round was given all labels; those before could not know the held-out ones.
+    assert not given & set(kept.history.accepted[-1].rows.tolist())

@@ -1,17 +1,14 @@
 """Teacher and student: bagging, pseudo-labels, rounds, one student, and notes."""
 
-import signal
-
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from fewlabel import NetworkClassifier, TeacherStudent
-from fewlabel.errors import ModelFormatError, UsageError
+from fewlabel.errors import UsageError
 from fewlabel.semisupervised import teacher_student
 from fewlabel.semisupervised.acceptance import PseudoLabels
 from fewlabel_experiments.combo.task import GroupedLabels
-from tests.interpreter import run_code
 from tests.semisupervised.conftest import sums_of_digits
 
 # What small networks reach on 300 rows depends on the rounding of their products.
@@ -119,41 +116,6 @@ def test_the_structure_of_the_student_is_kept(pairs):
     predicted = model.predict(test)
     assert (predicted[:, :5].sum(axis=1) == 1).all()
     assert model.score(test, Y[1_200:]) > 0.6
-
-
-KILLED = """
-import os, signal, sys
-from tests.semisupervised.test_teacher_student import *
-
-def kill(stage, done, total):
-    if stage == "teacher: student-1" and done == 10:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-X, few, _, _ = sums_of_digits()
-TeacherStudent(SEVERAL, STUDENT, **QUICK, checkpoint=sys.argv[1], progress=kill).fit(X, few)
-"""
-
-
-def test_a_run_killed_outright_goes_on_to_the_same_result(pairs, several, tmp_path):
-    X, few, _, test = pairs
-    killed = run_code(KILLED, tmp_path)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    again = TeacherStudent(SEVERAL, STUDENT, **QUICK, checkpoint=tmp_path).fit(X, few)
-    assert again._models.trained[0] == "student-1"
-    np.testing.assert_allclose(again.predict_proba(test), several.predict_proba(test), atol=1e-5)
-    np.testing.assert_allclose(again.uncertainty(test), several.uncertainty(test), atol=1e-5)
-    assert again.ledger_.row == several.ledger_.row
-    # No model is in memory but the student.
-    assert not again._models._kept
-    # All is there: nothing is trained. Other labels: nothing of it is taken.
-    whole = TeacherStudent(SEVERAL, STUDENT, **QUICK, checkpoint=tmp_path).fit(X, few)
-    assert whole._models.trained == []
-    few = np.where(np.arange(1_200)[:, None] < 190, few, -1)
-    other = TeacherStudent(SEVERAL, STUDENT, **QUICK | {"max_rounds": 0}, checkpoint=tmp_path)
-    assert other.fit(X, few)._models.trained[0] == "member-1"
-    (tmp_path / "member-2" / "manifest.json").unlink()
-    with pytest.raises(ModelFormatError, match="member-2 is no longer in"):
-        other.uncertainty(test)
 
 
 def test_pseudo_labels_that_do_not_help_are_left_and_it_says_so(few, monkeypatch):

@@ -1,0 +1,11 @@
+"""Fine-tuning as a candidate."""
+
+import pytest
+
+from fewlabel.errors import UsageError
+from tests.semisupervised.searching import follow
+
+
+def test_it_wants_a_pretrained_network(task):
+    with pytest.raises(UsageError, match="name one with --backbone"):
+        follow(task, "fine-tuning")
