@@ -47,13 +47,9 @@ def test_the_same_generator_gives_the_same_changes(name):
     first, again = changed(augment, images()), changed(augment, images())
     assert torch.equal(first, again)
     assert torch.equal(first, changed(augment, images(), seed=1)) == (name == "none")
-
-
-@pytest.mark.parametrize("name", ["weak", "mild", "strong"])
-def test_every_row_draws_its_own(name):
-    same = images(1).expand(64, -1, -1, -1)
-    result = changed(make_augmentation(name), same)
-    assert len(result.flatten(1).unique(dim=0)) > (5 if name == "weak" else 50)
+    # Every row draws its own.
+    result = changed(make_augmentation(name), images(1).expand(64, -1, -1, -1))
+    assert len(result.flatten(1).unique(dim=0)) > {"none": 0, "weak": 5}.get(name, 50)
 
 
 def test_a_flip_mirrors_about_half_of_the_rows_exactly():
