@@ -59,7 +59,7 @@ def nearest_neighbors(
         cells, as many as ``recall`` takes. ``"auto"`` is exact up to 10,000 rows, then cells,
         and above 200,000 rows pynndescent where it is installed.
     recall : float
-        Share of true neighbors that ``"cells"`` should find, in (0, 1].
+        Fraction of true neighbors that ``"cells"`` should find, in (0, 1].
     random_state : int, RandomState or None
         Seed of the cells, or of pynndescent.
 
@@ -103,7 +103,7 @@ class NeighborIndex:
     method : {"auto", "exact", "cells", "pynndescent"}
         How to search; see `nearest_neighbors`.
     recall : float
-        Share of true neighbors that ``"cells"`` should find, in (0, 1].
+        Fraction of true neighbors that ``"cells"`` should find, in (0, 1].
     random_state : int, RandomState or None
         Seed of the cells, or of pynndescent.
 

@@ -36,7 +36,7 @@ class _Validation:
 
 
 class _Callback:
-    """What a trainer tells; a subclass overrides what it wants to know."""
+    """What a trainer calls; a subclass overrides what it needs."""
 
     def on_train_begin(self, trainer: Trainer, data: TrainingSet) -> None:
         pass

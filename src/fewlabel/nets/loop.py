@@ -36,7 +36,7 @@ class Trainer:
 
     A subclass may override `count_steps` and `batches` (what an epoch consists of), `loss`,
     `epoch_figures` (for the history), `extra_state` and `load_extra_state` (what else a
-    checkpoint holds), and `identity` (what else tells trainings apart).
+    checkpoint holds), and `identity` (what else distinguishes trainings).
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Trainer:
     checkpoint : str or Path, optional
         File to write checkpoints to, and to go on from if it is there.
     about : sequence
-        JSON types that tell this training from others, such as the name of its loss.
+        JSON types that distinguish this training from others, such as the name of its loss.
 
     Attributes
     ----------

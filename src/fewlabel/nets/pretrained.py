@@ -157,7 +157,7 @@ def name_from_weights(path: str | Path) -> str:
     Raises
     ------
     UsageError
-        If neither tells.
+        If neither names one.
     DataError
         If the file cannot be read.
     """
