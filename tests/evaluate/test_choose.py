@@ -185,20 +185,17 @@ def test_what_was_asked_for_is_marked_and_no_other_reason_is_given():
 
 
 @pytest.mark.parametrize(
-    ("call", "text"),
+    ("y", "probas", "options", "text"),
     [
-        (lambda: choose_single([0], {}), "at least one candidate"),
-        (
-            lambda: choose_single([0, 1], {"a": np.eye(2), "b": np.eye(3)}),
-            r"Got a \(2, 2\), b \(3, 3\) instead",
-        ),
-        (lambda: choose_single([0], {"a": np.eye(2)}), "Got 1 and 1 and 2 instead"),
-        (lambda: choose_single([0, 1], {"a": 2 * np.eye(2)}), "summing to 1"),
-        (lambda: choose_single([0, 2], {"a": np.eye(2)}), "from 0 to 1. Got 2"),
-        (lambda: choose_single([0, 1], {"a": np.eye(2)}, unseen=[True]), "'unseen'"),
-        (lambda: choose_single([0, 1], {"a": np.eye(2)}, asked="b"), "one of a. Got 'b'"),
+        ([0], {}, {}, "at least one candidate"),
+        ([0, 1], {"a": np.eye(2), "b": np.eye(3)}, {}, r"Got a \(2, 2\), b \(3, 3\) instead"),
+        ([0], {"a": np.eye(2)}, {}, "Got 1 and 1 and 2 instead"),
+        ([0, 1], {"a": 2 * np.eye(2)}, {}, "summing to 1"),
+        ([0, 2], {"a": np.eye(2)}, {}, r"from 0 to 1\. Got 2"),
+        ([0, 1], {"a": np.eye(2)}, {"unseen": [True]}, "'unseen'"),
+        ([0, 1], {"a": np.eye(2)}, {"asked": "b"}, r"one of a\. Got 'b'"),
     ],
 )
-def test_bad_input_is_named(call, text):
+def test_bad_input_is_named(y, probas, options, text):
     with pytest.raises(UsageError, match=text):
-        call()
+        choose_single(y, probas, **options)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fewlabel.data import MultiLabel, SingleLabel
+from fewlabel.data import SingleLabel
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import label_folds
 from fewlabel.graph import FewLabelClassifier, fewer_labels
 from fewlabel.graph.fewer_labels import measure_fewer_labels
+
+# The last is for one label a row.
+METHODS = ("graph", "blend", "supervised", "propagated")
 
 
 def problem(n=150, n_labeled=60, n_classes=3, seed=0, overlap=2.0):
@@ -42,8 +45,8 @@ def test_each_size_is_what_refitting_on_these_labels_alone_gives(monkeypatch):
     assert np.abs(points.right[:, 2] - right / 6).mean() < 0.02
 
 
-@pytest.mark.parametrize("method", ["graph", "blend", "supervised", "propagated"])
-def test_labels_that_mean_nothing_are_not_foretold(method):
+@pytest.mark.parametrize("method", METHODS)
+def test_labels_that_mean_nothing_are_not_predicted(method):
     """No model is tested on a label that it was trained on."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 5)).astype(np.float32)
@@ -54,9 +57,17 @@ def test_labels_that_mean_nothing_are_not_foretold(method):
     assert np.abs(points.right.mean(axis=0) - 0.5).max() < 0.09
 
 
-@pytest.mark.parametrize("method", ["graph", "blend", "supervised", "propagated"])
-def test_more_labels_do_better_and_the_last_size_is_that_of_the_fit(method):
+@pytest.mark.parametrize(
+    ("method", "several"),
+    [(method, several) for method in METHODS for several in (False, True)][:-1],
+)
+def test_more_labels_do_better_and_the_last_size_is_that_of_the_fit(method, several):
     X, y = problem(n=400, n_labeled=150, n_classes=5, overlap=2.5)
+    if several:
+        rng = np.random.default_rng(0)
+        truth = (rng.random((400, 3)) < 0.4).astype(int)
+        X = rng.normal(size=(400, 8)) + 2 * truth @ np.eye(3, 8)
+        y = np.where(np.arange(400)[:, None] < 150, truth, -1)
     model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
     points = measure_fewer_labels(model.main_)
     assert points.n_labeled[-1] == pytest.approx(120)
@@ -64,24 +75,10 @@ def test_more_labels_do_better_and_the_last_size_is_that_of_the_fit(method):
     assert points.right.shape == (150, len(points.n_labeled))
     accuracy = points.right.mean(axis=0)
     assert accuracy[-1] > accuracy[0]
-    fitted = model.cross_fitted_.argmax(axis=1) == y[:150]
-    np.testing.assert_array_equal(points.right[:, -1], fitted)
+    expected = model.task_.correct(y[:150], model.cross_fitted_)
+    np.testing.assert_array_equal(points.right[:, -1], expected)
     again = measure_fewer_labels(model.main_)
     np.testing.assert_array_equal(again.right, points.right)
-
-
-@pytest.mark.parametrize("method", ["graph", "blend", "supervised"])
-def test_several_labels_a_row_have_a_curve_too(method):
-    rng = np.random.default_rng(0)
-    truth = (rng.random((300, 3)) < 0.4).astype(int)
-    X = rng.normal(size=(300, 8)) + 2 * truth @ np.eye(3, 8)
-    y = np.where(np.arange(300)[:, None] < 120, truth, -1)
-    model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
-    points = measure_fewer_labels(model.main_)
-    assert points.right.shape == (120, 4)
-    right = points.right.mean(axis=0)
-    assert right[-1] == MultiLabel().correct(y[:120], model.cross_fitted_).mean()
-    assert right[-1] > right[0]
 
 
 def test_leave_one_out_is_dealt_into_parts_and_copies_stay_together():

@@ -38,7 +38,7 @@ def test_a_fifth_of_the_labels_decides(kept, task):
     assert {"supervised", main.kept.name} <= set(scores)
 
 
-def test_few_labels_are_too_few_to_decide_and_the_reason_is_said(task):
+def test_few_labels_are_too_few_to_decide_and_the_reason_is_given(task):
     kept = follow(task, every=20)
     assert not kept.n_networks
     assert re.search(r"45 labels are too few to hold out at least a fifth, and 20", kept.notes[0])
@@ -47,7 +47,7 @@ def test_few_labels_are_too_few_to_decide_and_the_reason_is_said(task):
     assert len(sixty.comparison.tested) >= 20
 
 
-def test_auto_tries_two_methods_and_says_how_good_each_was(task):
+def test_auto_tries_two_methods_and_reports_how_good_each_was(task):
     kept = follow(task, "auto", seconds=900.0)
     names = [row.name for row in kept.comparison.choice.table]
     tried = [name for name in names if name in network_methods(task)]
