@@ -1,7 +1,7 @@
 import pytest
 import typer
 
-from fewlabel.cli.options import Devices, at_least, duration, whole_number, whole_numbers
+from fewlabel.cli.options import Devices, duration, whole_number, whole_numbers
 from fewlabel.compute import DEVICES
 
 
@@ -27,9 +27,9 @@ def test_only_digits_are_a_number(text):
 
 
 def test_numbers_have_bounds():
-    assert at_least(1)("1") == 1
+    assert whole_number("1", least=1, most=1) == 1
     with pytest.raises(typer.BadParameter, match="at least 1, got 0"):
-        at_least(1)("0")
+        whole_number("0", least=1)
     with pytest.raises(typer.BadParameter, match="at most 5, got 6"):
         whole_number("6", most=5)
 

@@ -72,8 +72,6 @@ def test_images_without_a_label_are_left_out_where_some_have_one(proba):
     assert chosen["wrong"].tolist() == [0]
     assert [len(chosen["right"]), len(chosen["unsure"])] == [5, 0]
 
-
-def test_mistakes_are_named(proba):
     with pytest.raises(UsageError, match=r"At least one example must be chosen. Got 0"):
         _choose_examples(ONE, proba, 0)
     with pytest.raises(UsageError, match="No label is known among the images"):

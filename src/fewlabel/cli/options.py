@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -74,18 +73,9 @@ def duration(text: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers that are not below ``least``."""
-    return lambda text: whole_number(text, least=least)
-
-
 def auto_or_number(text: str) -> int | None:
     """Return a whole number; ``auto`` is None."""
     return None if text == AUTO else whole_number(text)
-
-
-def _seed(text: str) -> int:
-    return whole_number(text, most=_MAX_SEED)
 
 
 def argument(metavar: str, text: str) -> Any:
@@ -98,9 +88,14 @@ def option(name: str, metavar: str, text: str) -> Any:
     return typer.Option(name, metavar=metavar, help=text)
 
 
-def number(name: str, text: str, *, least: int = 0) -> Any:
+def number(name: str, text: str, *, least: int = 0, most: int | None = None) -> Any:
     """Return an option that takes a whole number."""
-    return typer.Option(name, metavar="N", parser=at_least(least), help=text)
+    return typer.Option(
+        name,
+        metavar="N",
+        parser=lambda text: whole_number(text, least=least, most=most),
+        help=text,
+    )
 
 
 def flag(name: str, text: str) -> Any:
@@ -154,9 +149,7 @@ Weights = Annotated[
         "--weights", "FILE", "Weights of the backbone, a .safetensors file, instead of a download."
     ),
 ]
-Seed = Annotated[
-    int, typer.Option("--seed", metavar="N", parser=_seed, help="Seed of every random choice.")
-]
+Seed = Annotated[int, number("--seed", "Seed of every random choice.", most=_MAX_SEED)]
 Device = Annotated[Devices, typer.Option("--device", help="Where to compute.")]
 Cache = Annotated[
     bool,

@@ -129,7 +129,7 @@ def explain_image(
     """Return what speaks for and against a prediction of one image.
 
     LIME is run several times with other samples: the mean is shown, and how far the repeats
-    agree shows whether to trust it. Occlusion checks it in another way.
+    agree shows whether to trust it. Occlusion checks it by another method.
 
     Parameters
     ----------
