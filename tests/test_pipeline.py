@@ -31,8 +31,7 @@ def test_it_learns_and_estimates_what_it_reached(example, method):
 
 def test_given_labels_stand_and_unknown_ones_are_predicted(example, fitted):
     task, labels = fitted.task, example.labels
-    _, known = task.evidence(labels.y, len(labels.classes))
-    given, _ = task.evidence(labels.y, len(labels.classes))
+    given, known = task.evidence(labels.y, len(labels.classes))
     np.testing.assert_array_equal(fitted.proba[known], given[known])
     whole = known.all(axis=1)
     assert set(fitted.origin[whole]) == {"label"}

@@ -75,6 +75,12 @@ def test_the_curve_rises_and_agrees_with_its_own_figures():
     assert curve.at(800) == (curve.expected, curve.low, curve.high)
     with pytest.raises(UsageError, match=r"must be above 0\. Got 0"):
         curve.at(0)
+    # Sizes below a label a class are left out.
+    sizes, right = simulate(400, 1.5, 0.5, 0.02, 0)
+    without = fit_learning_curve(sizes[1:], right[:, 1:], n_now=400, n_classes=100)
+    with_it = fit_learning_curve(sizes, right, n_now=400, n_classes=100)
+    assert with_it.expected == without.expected
+    assert len(with_it.n_labeled) == 4
 
 
 def test_representatives_are_taken_to_be_easier_and_the_interval_is_wider():
@@ -105,14 +111,6 @@ def test_no_mistake_among_few_images_does_not_mean_that_there_are_none():
     assert np.isfinite(curve.draws).all()
 
 
-def test_sizes_below_a_label_a_class_are_left_out():
-    sizes, right = simulate(400, 1.5, 0.5, 0.02, 0)
-    without = fit_learning_curve(sizes[1:], right[:, 1:], n_now=400, n_classes=100)
-    with_it = fit_learning_curve(sizes, right, n_now=400, n_classes=100)
-    assert with_it.expected == without.expected
-    assert len(with_it.n_labeled) == 4
-
-
 def test_it_is_the_same_each_time_and_json_takes_it():
     curve = fitted()
     assert curve.to_dict() == fitted().to_dict()
@@ -123,7 +121,7 @@ def test_it_is_the_same_each_time_and_json_takes_it():
     assert len(found["n_labeled"]) == len(found["accuracies"]) == len(found["standard_errors"])
 
 
-def test_what_is_too_little_is_said():
+def test_what_is_too_little_is_named():
     assert why_no_curve([0, 1] * 10) == ""
     assert "from 20 testable labels on; there are 19" in why_no_curve([0, 1] * 9 + [0])
     assert "two classes have two labels" in why_no_curve([0] * 30 + [1])

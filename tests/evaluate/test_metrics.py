@@ -115,15 +115,13 @@ def test_a_certain_mistake_costs_much_and_not_everything():
     assert found["log_loss"] == pytest.approx(-(math.log(0.8) + math.log(0.4)) / 2)
 
 
-def test_wilson_holds_the_truth_as_often_as_it_says():
+def test_wilson_holds_the_truth_as_often_as_it_should():
     rng = np.random.default_rng(0)
     p, n = 0.85, 50
     ends = [wilson_interval(k, n) for k in range(n + 1)]
     held = [ends[k][0] <= p <= ends[k][1] for k in rng.binomial(n, p, 20_000)]
     assert 0.93 <= np.mean(held) <= 0.97
-
-
-def test_wilson_narrows_with_the_sample_and_holds_the_fraction():
+    # It narrows with the sample, and holds the fraction.
     widths = [np.diff(wilson_interval(9 * n, 10 * n))[0] for n in (1, 3, 10, 100)]
     assert widths == sorted(widths, reverse=True)
     for k, n in [(0, 3), (3, 3), (1, 2)]:

@@ -42,16 +42,13 @@ def test_classes_without_rows_have_probability_zero():
     assert proba.tolist() == [[0, 0, 1]] * len(X)
 
 
-def test_weights_count_as_copies():
+def test_weights_count_as_copies_and_a_weak_penalty_fits_closer():
     X, codes = blobs(3, n=40)
     weights = np.where(np.arange(40) < 10, 3.0, 1.0)
     copies = np.concatenate([np.arange(40), np.arange(10), np.arange(10)])
     weighted = fit(X, codes, 3, C=1.0, sample_weight=weights)
     copied = fit(X[copies], codes[copies], 3, C=1.0)
     np.testing.assert_allclose(weighted.predict_proba(X), copied.predict_proba(X), atol=0.01)
-
-
-def test_a_weak_penalty_fits_closer():
     X, codes = blobs()
     loss = [
         -np.log(fit(X, codes, 4, C=C).predict_proba(X)[np.arange(120), codes]).mean()

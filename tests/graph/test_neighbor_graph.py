@@ -44,9 +44,6 @@ def dense_spread(weights, seeds, alpha):
     return np.linalg.solve(matrix, (1 - alpha) * seeds.astype(np.float64))
 
 
-# _affinity_graph
-
-
 def test_affinities_follow_the_formula_and_are_symmetric():
     X = np.random.default_rng(0).normal(size=(30, 4))
     indices, distances = nearest_neighbors(X, 5, metric="euclidean")
@@ -68,9 +65,6 @@ def test_affinities_follow_the_formula_and_are_symmetric():
     assert (graph.sum(axis=1) > 0).all()
 
 
-# _normalize_graph
-
-
 def test_normalization_is_that_of_float64_and_leaves_isolated_rows_empty():
     weights = random_graph(25, seed=1)
     weights[7] = weights[:, 7] = 0
@@ -80,9 +74,6 @@ def test_normalization_is_that_of_float64_and_leaves_isolated_rows_empty():
     np.testing.assert_allclose(normalized.toarray(), dense_normalized(weights), atol=1e-6)
     assert not normalized.toarray()[7].any()
     np.testing.assert_array_equal(graph.toarray(), weights)
-
-
-# spread
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -153,9 +144,6 @@ def test_far_rows_are_reached_whatever_the_tolerance(alpha):
     assert (scores[n // 2 + 1 :].argmax(axis=1) == 1).all()
 
 
-# poisson
-
-
 def dense_poisson(weights, seeds):
     weights = weights.astype(np.float64)
     labeled = seeds.sum(axis=1) > 0
@@ -196,9 +184,6 @@ def test_poisson_solves_each_part_of_the_graph_for_itself():
     assert not u[40:42].any()
     np.testing.assert_allclose(u[42], [0.5, -0.5])
     assert not u[43:].any()
-
-
-# _class_mass_normalize
 
 
 @pytest.mark.parametrize("seed", range(5))
