@@ -21,13 +21,7 @@ def test_the_demo_runs_the_whole_pipeline(run_cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = run_cli("demo")
     assert result.exit_code == 0, result.output
-    for text in (
-        "40 of 1,297 images",
-        "looked up in the data set; a person would type them",
-        "tested on 500 images that were never seen",
-        "supervised baseline, without them",
-        "Report: fewlabel-demo/run/report.html",
-    ):
+    for text in ("40 of 1,297 images", "Report: fewlabel-demo/run/report.html"):
         assert text in result.stdout
     folder = tmp_path / "fewlabel-demo"
     assert {p.name for p in folder.iterdir()} == {"picks.csv", "labels.csv", "metrics.json", "run"}

@@ -11,7 +11,6 @@ def test_a_table_to_fill_in(run_cli, photos, tmp_path):
     assert [row["purpose"] for row in rows] == ["train"] * 4 + ["audit"] * 3
     assert {row["label"] for row in rows} == {""}
     assert "Chose 4 of 40 images (representatives)" in result.stdout
-    assert "Each represents a group of similar images, of " in result.stdout
     assert "Added 3 random images for the audit" in result.stdout
     assert f"fewlabel fit {photos} --labels {out} --out run" in result.stdout
     arguments = ("--budget", 2, "--method", "random", "--out", out, "--force")

@@ -13,7 +13,6 @@ def log() -> TrainingHistory:
     log = TrainingHistory()
     log.add_history("network 1", [{"loss": 0.9, "accepted": 0.25}, {"loss": float("nan")}])
     log.add_history("network 2", [{"loss": 0.5}])
-    # Rounds tell of more than numbers.
     other = {"outcome": "trained", "accepted_by_class": [30, 10], "kept": True}
     log.add_round("all/../of them", 2, n_accepted=40, mean_confidence=None, **other)
     return log

@@ -68,6 +68,7 @@ def _fewlabel(
         say(ctx.get_help())
 
 
+# In the order of the work, as the help lists them.
 for _module in (demo, select, fit, predict, evaluate, explain, bench, reproduce):
     _name = _module.__name__.rpartition(".")[2]
     app.command(help=_module.HELP, cls=Command)(vars(_module)[_name])

@@ -110,6 +110,7 @@ def explain(
         else:
             y = None if labels is None else open_truth(labels, image_set, model).y
             explained = explain_sheet(model, image_set, grid, y=y, **settings)
+            # The folder's own name: a whole path is wider than the sheet.
             source = image_set.source.rstrip("/").rpartition("/")[2]
             title = f"{source}: what speaks for each prediction"
             png = draw_sheet(explained, model.classes, title=title)

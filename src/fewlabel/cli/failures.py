@@ -55,6 +55,7 @@ class CommandGroup(TyperGroup):
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
     ) -> Any:
         """Return the context, with the command as it was typed for the reports."""
+        # Before parsing, which would lose the order and the defaults that were left out.
         typed = shlex.join(["fewlabel", *args])
         with failures_as_lines():
             context = super().make_context(info_name, args, parent=parent, **extra)

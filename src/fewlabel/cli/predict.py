@@ -41,6 +41,7 @@ def predict(
     found = {
         "out": out,
         "n_images": len(image_set),
+        # Warned of on stderr; here so that a script can see it, too.
         "n_skipped": len(image_set.skipped),
         "seconds": prediction.seconds,
         "mean_confidence": float(prediction.confidence.mean()),

@@ -114,6 +114,7 @@ def _print(selection: Selection, images: ImageSet, *, source: str, out: str) -> 
     n_train = len(selection.indices) - n_audit
     seconds = sum(selection.seconds.values())
     say(f"Chose {n_train:,} of {len(images):,} images ({selection.method}) in {seconds:.1f} s.")
+    # Random images represent nothing but themselves.
     sizes = selection.cluster_size[:n_train]
     if sizes.any():
         say(f"Each represents a group of similar images, of {sizes.min():,} to {sizes.max():,}.")
