@@ -1,4 +1,4 @@
-"""Precision of believed pseudo-labels: weighted, per epoch, and of known truth alone."""
+"""Precision of accepted pseudo-labels: weighted, per epoch, and of known truth alone."""
 
 import numpy as np
 import pytest

@@ -199,14 +199,12 @@ def test_a_run_killed_outright_goes_on_to_the_same_result(
 REFUSED = {
     SelfTraining: [
         ({"threshold": 0}, r"'threshold' parameter of SelfTraining must be a float in \(0, 1\]"),
-        ({"fraction": 1.5}, r"'fraction' parameter of SelfTraining must be a float in \(0, 1\]"),
         ({"max_rounds": -1}, "'max_rounds' parameter of SelfTraining must be an int of at least 0"),
         ({"n_folds": 1}, "'n_folds' parameter of SelfTraining must be an int of at least 2"),
         ({"pseudo_weight": 0}, "'pseudo_weight' parameter of SelfTraining must be a number above"),
         ({"start_epoch": 5}, r"'start_epoch' .* is for networks.*LogisticRegression"),
     ],
     BinaryExperts: [
-        ({"agreement": "all"}, "'agreement' parameter"),
         ({"pseudo_weight": 0}, "'pseudo_weight' parameter"),
         ({"labeled_fraction": 1.0}, "'labeled_fraction' parameter"),
         ({"n_folds": 6}, "'n_folds' parameter"),
@@ -223,7 +221,6 @@ REFUSED = {
     ],
     ConsistencyTraining: [
         ({"method": "mixmatch"}, "'method' parameter of ConsistencyTraining must be one of fixm"),
-        ({"mu": 0}, "'mu' parameter of ConsistencyTraining must be an int of at least 1. Got 0"),
         ({"lambda_u": -1}, "'lambda_u' parameter of ConsistencyTraining must be a number of at"),
         ({"threshold": 2}, r"'threshold' parameter of ConsistencyTraining must be a float in \["),
         ({"temperature": 0}, r"'temperature' parameter of ConsistencyTraining must be a float in"),

@@ -39,7 +39,7 @@ def test_weights_lie_from_0_to_1_and_do_not_fall_with_confidence(method):
         weights = weighting.weigh(batch(seed), ROWS)
         assert weights.min() >= 0
         assert weights.max() == 1
-        # Within a class, what is surer is not believed less.
+        # Within a class, more confidence never counts less.
         classes, confidence = batch(seed).argmax(1), batch(seed).amax(1)
         for code in range(3):
             order = confidence[classes == code].argsort()

@@ -97,6 +97,16 @@ def test_rounds_end_when_patience_runs_out():
     np.testing.assert_allclose(outcome.proba, RIGHT, rtol=1e-6)
 
 
+def test_rounds_may_begin_with_pseudo_labels_and_end_for_lack_of_time():
+    track = PlayedTrack([(RIGHT, PROBA)] * 5)
+    track.proba = np.concatenate([RIGHT, RIGHT, PROBA])
+    outcome = run_rounds(
+        [track], first=1, max_rounds=4, stop=lambda: len(track.rounds) == 2, prefer="later"
+    )
+    assert [record.round for record in track.rounds] == [1, 2]
+    assert (outcome.best, len(outcome.accuracy)) == (2, 2)
+
+
 def test_folds_run_in_step_and_labels_that_nobody_could_predict_do_not_count():
     first, second = (np.array([row, row]) for row in RIGHT)
     tracks = [PlayedTrack([(first, PROBA), (second, PROBA)], held=[row]) for row in (2, 3)]
@@ -118,5 +128,8 @@ def test_of_rounds_as_accurate_within_the_error_the_least_loss_is_kept():
     # Without that margin the more accurate one is.
     assert _best_round(SingleLabel(), y, [timid, sure], 0.0, "earlier") == 0
     assert _best_round(SingleLabel(), y, [sure, sure], 1.0, "loss") == 0
+    # Of those within the margin the earliest or the latest may be preferred.
+    assert _best_round(SingleLabel(), y, [sure, timid], 1.0, "earlier") == 0
+    assert _best_round(SingleLabel(), y, [sure, timid], 1.0, "later") == 1
     several = MultiLabel()
     assert _best_round(several, np.eye(2, dtype=int)[y], [1 - timid, timid], 1.0, "loss") == 1

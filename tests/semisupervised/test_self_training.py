@@ -7,7 +7,9 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 from fewlabel import NetworkClassifier, SelfTraining
+from fewlabel.data import SingleLabel
 from fewlabel.errors import UsageError
+from fewlabel.semisupervised.self_training import _SelfTrack
 from tests.semisupervised.conftest import sums_of_digits
 from tests.semisupervised.searching import follow, start
 
@@ -199,3 +201,17 @@ def test_pseudo_labels_of_a_search_are_chosen_anew_in_every_round(task):
     given = set(task.labeled(start(task)[0].y).tolist())
     # The last round was given all labels; those before could not know the held-out ones.
     assert not given & set(kept.history.accepted[-1].rows.tolist())
+
+
+def test_a_search_accepts_by_the_track_of_the_estimator(monkeypatch):
+    accepted, accept = [], _SelfTrack.accept
+
+    def watched(self, number):
+        accepted.append(number)
+        assert self.settings.get_params() == SelfTraining().get_params()
+        return accept(self, number)
+
+    monkeypatch.setattr(_SelfTrack, "accept", watched)
+    kept = follow(SingleLabel(), "self-training", seconds=600.0)
+    assert accepted == list(range(1, len(accepted) + 1))
+    assert len(accepted) >= kept.n_networks - 1

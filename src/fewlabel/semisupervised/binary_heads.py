@@ -184,7 +184,7 @@ def _head_logits(network: Network, X: np.ndarray, *, embed: bool = False) -> np.
 
 
 def _fits(network: Network, X: np.ndarray) -> bool:
-    """Tell whether images need not be read at another size; a backbone may have its own."""
+    """Return whether images need not be read at another size; a backbone may have its own."""
     return X.ndim == 2 or input_shape(X) == tuple(network.spec.input_shape)
 
 

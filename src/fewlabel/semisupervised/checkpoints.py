@@ -128,7 +128,7 @@ class _Checkpoints:
         self._is_alone = True
 
     def _places(self) -> Iterator[tuple[Path, Any]]:
-        """Yield the folders of all runs with what each says of its run."""
+        """Yield the folders of all runs with what names the run of each."""
         assert self.folder is not None
         for file in sorted(self.folder.glob("*/manifest.json")):
             with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -213,7 +213,7 @@ class ConsistencyTraining(TrainedNetwork):
             Class probabilities to start from, such as ``label_distributions_`` of
             `fewlabel.GraphPropagation`; columns in the order of the sorted classes. They are
             sharpened and weighted by their confidence, and make room for pseudo-labels in the
-            first ``propagated_fraction`` of the steps. A row of zeros says nothing.
+            first ``propagated_fraction`` of the steps. A row of zeros counts for nothing.
         callback : _PseudoLabelCallback, optional
             Watches the pseudo-labels, such as `fewlabel.semisupervised.AcceptedPrecision`, which
             compares them with the truth. It sees copies and changes nothing.
@@ -283,7 +283,7 @@ class ConsistencyTraining(TrainedNetwork):
         return settings, _ConsistencySettings(**own)
 
     def _change(self, X: np.ndarray, policy: str | Augmentation) -> Augmentation:
-        # An augmentation of one's own says itself whether it mirrors.
+        # An augmentation of one's own decides itself whether it mirrors.
         mirrors = decide_flip(self.flip, X.shape[3] if X.ndim == 4 else 1)
         return make_augmentation(policy, flip=mirrors if isinstance(policy, str) else None)
 

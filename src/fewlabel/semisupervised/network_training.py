@@ -124,7 +124,7 @@ class TrainingInputs:
 
 @dataclass(eq=False)
 class Trained:
-    """A trained network, and what a method with rounds of its own says of them.
+    """A trained network, and what is known of rounds within the training.
 
     Attributes
     ----------

@@ -303,8 +303,7 @@ def _track_of(inputs: TrainingInputs) -> _SelfTrack:
     models = _Models(
         inputs.pixels, inputs.classes, _Checkpoints(None), seed=inputs.seed, stage=inputs.name
     )
-    none = np.empty(0, dtype=np.int64)
-    task = inputs.problem.task
+    task, none = inputs.problem.task, np.empty(0, dtype=np.int64)
     return _SelfTrack(inputs.name, SelfTraining(), None, task, inputs.y, none, models)
 
 
