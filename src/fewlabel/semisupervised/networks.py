@@ -8,7 +8,9 @@ joined with them, its embeddings give the graph better neighbors.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -127,12 +129,17 @@ class NetworkCandidate(Candidate):
         The networks that were trained without the held-out labels stay: what they see is as
         good for the graph, which is given all labels.
         """
-        track, n_more = fitted.track, int(self.retrains)
-        for number in range(_MAX_MORE if self.joins_all and not self.retrains else n_more):
-            # A network that is needed is trained in any case; others where there is time.
-            if number >= n_more and track.problem.time_left() < track.rounds[-1].seconds:
-                break
-            track.run(len(track.trained) + 1)
+        track, n_before = fitted.track, len(fitted.track.trained)
+        n_needed = int(self.retrains)
+        n_more = _MAX_MORE if self.joins_all and not self.retrains else n_needed
+
+        def stop() -> bool:
+            """Train the network that is needed in any case, and others where there is time."""
+            is_enough = len(track.trained) - n_before >= n_needed
+            return is_enough and track.problem.time_left() < track.rounds[-1].seconds
+
+        if n_more and not stop():
+            run_rounds([track], first=n_before + 1, max_rounds=n_before + n_more, stop=stop)
         return track.fitted(fitted.tested, fitted.oof_proba)
 
 
@@ -162,8 +169,11 @@ class _NetworkTrack(_Track):
             return None
         return found
 
-    def train(self, number: int, pseudo: PseudoLabels) -> None:
-        self.trained.append(self.candidate.train(self._inputs(), pseudo))
+    def plan(self, number: int, pseudo: PseudoLabels) -> Callable[[], Trained]:
+        return partial(self.candidate.train, self._inputs(), pseudo)
+
+    def keep(self, trained: Trained) -> None:
+        self.trained.append(trained)
         self._join()
 
     def held_proba(self) -> np.ndarray:

@@ -90,8 +90,12 @@ class _Track(ABC):
         """
 
     @abstractmethod
-    def train(self, number: int, pseudo: PseudoLabels) -> None:
-        """Train the model of a round."""
+    def plan(self, number: int, pseudo: PseudoLabels) -> Callable[[], Any]:
+        """Return the training of a round, to be called."""
+
+    @abstractmethod
+    def keep(self, trained: Any) -> None:
+        """Keep what a training returned."""
 
     @abstractmethod
     def held_proba(self) -> np.ndarray:
@@ -101,16 +105,6 @@ class _Track(ABC):
         """Return figures of a round that only this method has."""
         return {}
 
-    def run(self, number: int) -> None:
-        """Run one round; one that is rolled back changes nothing but the records."""
-        start = time.perf_counter()
-        found = self.accept(number) if number else None
-        pseudo = self.accepted[0] if found is None else found
-        outcome = TRAINED if found is None else self._outcome(found)
-        if outcome == TRAINED:
-            self.train(number, pseudo)
-        self._record(number, pseudo, outcome, start)
-
     def ledger(self, number: int) -> PseudoLabelLedger:
         """Return the ledger of the rounds up to one: what later ones assumed is in no model."""
         ledger = PseudoLabelLedger()
@@ -118,7 +112,9 @@ class _Track(ABC):
             ledger.enter(k, *pseudo.entries())
         return ledger
 
-    def _outcome(self, pseudo: PseudoLabels) -> str:
+    def _outcome(self, pseudo: PseudoLabels | None) -> str:
+        if pseudo is None:
+            return TRAINED
         if not len(pseudo.rows):
             return NOTHING
         return COLLAPSED if _has_collapsed(pseudo.present, self.shares) else TRAINED
@@ -208,7 +204,14 @@ def run_rounds(
     best = first
     for number in range(first, max_rounds + 1 if len(tracks[0].pool) else first + 1):
         for track in tracks:
-            track.run(number)
+            start = time.perf_counter()
+            found = track.accept(number) if number else None
+            outcome = track._outcome(found)
+            pseudo = track.accepted[0] if found is None else found
+            # One that is rolled back changes nothing but the records.
+            if outcome == TRAINED:
+                track.keep(track.plan(number, pseudo)())
+            track._record(number, pseudo, outcome, start)
         # A fold in which nothing was accepted keeps its model, and waits for the others.
         if all(track.rounds[-1].outcome != TRAINED for track in tracks):
             break
