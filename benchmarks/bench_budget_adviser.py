@@ -29,7 +29,7 @@ CHAINS = ((50, 100, 200), (250, 500, 1_000, 2_000))
 """Budgets, each twice the one before; every chain starts from nothing."""
 
 
-class Road:
+class Growth:
     """One data set with one seed: its features, computed once, and its hidden labels."""
 
     def __init__(self, dataset: str, seed: int, n_images: int) -> None:
@@ -70,30 +70,30 @@ class Road:
         return Labels(y, self.truth.classes, tuple(purpose.tolist()))
 
 
-def foretell(road: Road, selection: str) -> list[dict[str, Any]]:
+def foretell(growth: Growth, selection: str) -> list[dict[str, Any]]:
     """Compare what each fit foretold with what the next one reached."""
     records = []
     for budgets in CHAINS:
         before: tuple[FitResult, float] | None = None
-        for result, reached in road.grow(budgets, selection):
+        for result, reached in growth.grow(budgets, selection):
             if before is not None:
-                records.append(_record(road, selection, before, reached))
+                records.append(_record(growth, selection, before, reached))
                 print(records[-1], file=sys.stderr, flush=True)
             before = result, reached
     return records
 
 
 def _record(
-    road: Road, selection: str, before: tuple[FitResult, float], reached: float
+    growth: Growth, selection: str, before: tuple[FitResult, float], reached: float
 ) -> dict[str, Any]:
     result, had = before
     curve = result.curve
     assert curve is not None, result.no_curve
     return {
-        "dataset": road.dataset,
-        "seed": road.seed,
+        "dataset": growth.dataset,
+        "seed": growth.seed,
         "selection": selection,
-        "n_images": len(road.train),
+        "n_images": len(growth.train),
         "n_now": curve.n_now,
         "next_n": curve.next_n,
         "method": result.model_classifier.method_,
@@ -141,9 +141,9 @@ def main() -> None:
     records: list[dict[str, Any]] = []
     for dataset in args.datasets.split(","):
         for seed in map(int, args.seeds.split(",")):
-            road = Road(dataset, seed, args.images)
+            growth = Growth(dataset, seed, args.images)
             for selection in args.selections.split(","):
-                records += foretell(road, selection)
+                records += foretell(growth, selection)
     groups: dict[str, list[dict[str, Any]]] = {"all": records}
     for record in records:
         groups.setdefault(f"{record['dataset']}, {record['selection']}", []).append(record)

@@ -16,7 +16,7 @@ COLUMNS = (
     "labels",
     "chosen by",
     "fewlabel %",
-    "labels alone %",
+    "supervised baseline %",
     "features / select / fit / predict s",
     "peak MB",
 )
