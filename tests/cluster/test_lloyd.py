@@ -7,7 +7,6 @@ from sklearn.cluster import KMeans as SklearnKMeans
 
 from fewlabel.cluster import assignment, topk
 from fewlabel.cluster.lloyd import _lloyd
-from fewlabel.errors import UsageError
 from tests.cluster.examples import blobs
 
 
@@ -57,11 +56,3 @@ def test_empty_clusters_take_the_farthest_rows_but_never_the_only_member_of_anot
     _, labels, inertia, _ = _lloyd(X, start, tol=0)
     assert len(np.unique(labels)) == 3
     assert inertia == 0.5
-
-
-def test_rows_and_centers_that_do_not_fit():
-    X = np.eye(4)
-    with pytest.raises(UsageError, match=r"as wide as X. Got centers of shape \(2, 3\)"):
-        _lloyd(X, np.zeros((2, 3)))
-    with pytest.raises(UsageError, match="n_samples=4 should be >= n_clusters=5: ask for fewer"):
-        _lloyd(X, np.zeros((5, 4)))

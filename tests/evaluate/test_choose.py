@@ -1,19 +1,15 @@
 """The choice follows accuracy where it is clear, log loss where it is not, then the order."""
 
-from __future__ import annotations
-
-import itertools
 from functools import partial
 
 import numpy as np
 import pytest
-from scipy.special import expit
 
 from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.data.calibration import Temperature
 from fewlabel.errors import UsageError
-from fewlabel.evaluate import calibrate_apart
 from fewlabel.evaluate import choose_candidate as choose
+from tests.evaluate.test_calibrate import several
 
 
 def make_proba(y, wrong, confidence=0.7, k=3):
@@ -30,14 +26,6 @@ choose_single = partial(choose, SingleLabel())
 choose_several = partial(choose, MultiLabel())
 
 
-def several(n=400, k=4, seed=0, scale=1.0):
-    """Labels, and probabilities whose log-odds are off by a factor."""
-    rng = np.random.default_rng(seed)
-    odds = rng.normal(-1, 2, (n, k))
-    y = (rng.random((n, k)) < expit(odds)).astype(int)
-    return y, expit(scale * odds)
-
-
 def test_a_clear_winner_wins_even_with_a_worse_log_loss():
     # Hardly sure, but where it is wrong.
     best = make_proba(Y, [0], 0.4)
@@ -45,6 +33,8 @@ def test_a_clear_winner_wins_even_with_a_worse_log_loss():
     # Wrong ten times, and sure only where it is right.
     modest = make_proba(Y, range(10), 0.99)
     modest[:10] = make_proba(Y, range(10), 0.3401)[:10]
+    # The order of the candidates does not matter without a tie.
+    assert choose_single(Y, {"best": best, "modest": modest}).name == "best"
     choice = choose_single(Y, {"modest": modest, "best": best})
     assert choice.name == "best"
     rows = {row.name: row for row in choice.table}
@@ -59,6 +49,7 @@ def test_a_near_tie_goes_to_the_least_log_loss():
     knows, lucky = make_proba(Y, [5, 6], 0.95), make_proba(Y, [9], 0.99)
     knows[[5, 6]] = np.sqrt(knows[[5, 6]]) / np.sqrt(knows[[5, 6]]).sum(axis=1, keepdims=True)
     lucky[20:] = make_proba(Y, [9], 0.4)[20:]
+    assert choose_single(Y, {"knows": knows, "lucky": lucky}).name == "knows"
     choice = choose_single(Y, {"lucky": lucky, "knows": knows})
     rows = {row.name: row for row in choice.table}
     assert rows["lucky"].accuracy > rows["knows"].accuracy
@@ -107,20 +98,6 @@ def test_preference_outweighs_a_difference_within_the_error_and_no_more():
     assert choose_single(Y, candidates, n_se=2.0).n_se == 2.0
 
 
-def test_the_order_of_the_candidates_does_not_matter_without_a_tie():
-    rng = np.random.default_rng(0)
-    candidates = {
-        name: 0.5 * make_proba(Y, rng.choice(40, 8, replace=False))
-        + 0.5 * rng.dirichlet(np.ones(3), 40)
-        for name in "abc"
-    }
-    names = {
-        choose_single(Y, {name: candidates[name] for name in order}).name
-        for order in itertools.permutations("abc")
-    }
-    assert len(names) == 1
-
-
 def test_labels_that_cannot_be_tested_are_left_out():
     unseen = np.arange(40) < 8
     a, b = make_proba(Y, range(8)), make_proba(Y, range(8, 14))
@@ -153,16 +130,6 @@ def test_the_best_exact_match_of_several_labels_is_chosen():
     assert one == two
 
 
-def test_each_fold_of_several_labels_is_calibrated_on_the_others():
-    y, proba = several()
-    fold, unseen = np.arange(len(y)) % 4, np.arange(len(y)) < 100
-    for left_out in (None, unseen):
-        kept = np.ones(len(y), bool) if left_out is None else ~unseen
-        choice = choose_several(y, {"graph": proba}, fold=fold, unseen=left_out)
-        apart = calibrate_apart(MultiLabel(), y, proba, fold, left_out)
-        assert choice.table[0].accuracy == MultiLabel().correct(y, apart)[kept].mean()
-
-
 def test_what_was_asked_for_is_marked_and_no_other_reason_is_given():
     candidates = {
         "good": make_proba(Y, [0]),
@@ -171,17 +138,11 @@ def test_what_was_asked_for_is_marked_and_no_other_reason_is_given():
     }
     free = choose_single(Y, candidates, prefer=["near"])
     assert (free.name, free.favored) == ("near", "near")
-    for asked, others in {
-        "good": ["as accurate within the error, but good was asked for", "less accurate than good"],
-        "near": ["most accurate, but near was asked for", "less accurate than good"],
-        "bad": ["most accurate, but bad", "as accurate within the error, but bad was asked for"],
-    }.items():
+    for asked in candidates:
         choice = choose_single(Y, candidates, prefer=["near"], asked=asked)
         assert (choice.name, choice.favored) == (asked, "near")
         assert [row.name for row in choice.table if row.chosen] == [asked]
-        why = {row.name: row.why for row in choice.table}
-        assert why.pop(asked) == "asked for"
-        assert all(text.startswith(start) for text, start in zip(why.values(), others, strict=True))
+        assert [row.name for row in choice.table if row.why == "asked for"] == [asked]
 
 
 @pytest.mark.parametrize(

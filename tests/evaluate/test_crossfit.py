@@ -1,7 +1,5 @@
 """No label is predicted by a model that saw it, and no class is held out whole if it need not."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Measures against hand-made answers, scikit-learn and simulation."""
 
-from __future__ import annotations
-
 import json
 import math
 

@@ -1,11 +1,10 @@
 """Candidates are found by their names, for the tasks that they can learn."""
 
-import numpy as np
 import pytest
 
 from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.evaluate import Problem, find_candidate, registry
+from fewlabel.evaluate import find_candidate, registry
 from fewlabel.evaluate.registry import candidate_names, make_candidates, register
 
 
@@ -37,12 +36,3 @@ def test_a_name_that_does_not_exist_is_refused_with_the_nearest():
         register(Frequencies)
     with pytest.raises(ModelFormatError, match="'frequency' is not known: upgrade fewlabel"):
         find_candidate("frequency")
-
-
-def test_what_candidates_share_is_computed_once():
-    rows, y = np.zeros((4, 2), np.float32), np.array([0, 1, 1, -1])
-    problem, calls = Problem(SingleLabel(), None, None, rows, y, n_classes=2), []
-    assert problem.time_left() == np.inf
-    for _ in range(2):
-        assert problem.once("graph", lambda: calls.append(1) or "solved") == "solved"
-    assert calls == [1]

@@ -1,7 +1,5 @@
 """Calibration and coverage, by hand and by simulation."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -54,16 +52,6 @@ def test_coverage_curve_by_hand_with_a_tie():
     np.testing.assert_allclose(curve.threshold, [0.9, 0.8, 0.7, 0.5])
     np.testing.assert_allclose(curve.coverage, [0.2, 0.4, 0.8, 1.0])
     np.testing.assert_allclose(curve.accuracy, [1, 1, 0.75, 0.6])
-
-
-def test_coverage_curve_means_what_its_threshold_says():
-    correct, confidence = simulated(500)
-    confidence = confidence.round(2)
-    curve = coverage_accuracy_curve(correct, confidence)
-    for coverage, share, threshold in zip(*curve, strict=True):
-        kept = confidence >= threshold
-        assert kept.mean() == pytest.approx(coverage)
-        assert correct[kept].mean() == pytest.approx(share)
 
 
 def test_coverage_at_accuracy_takes_the_largest():

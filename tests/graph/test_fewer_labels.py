@@ -1,7 +1,5 @@
 """The points of a learning curve are what refitting with fewer labels gives."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

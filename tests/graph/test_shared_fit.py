@@ -4,48 +4,17 @@ import pytest
 from fewlabel.data import SingleLabel
 from fewlabel.evaluate import label_folds
 from fewlabel.graph.linear_model import PENALTIES, _confident_targets, _labeled_rows
-from fewlabel.graph.shared_fit import METHODS, _cross_fit, _preferred_spread, _SharedFit
+from fewlabel.graph.shared_fit import _preferred_spread, _SharedFit
 from tests.graph.examples import groups
 
 TASK = SingleLabel()
 ALPHAS = (0.5, 0.9, 0.99)
 
 
-def make(n_folds=4, seed=0):
-    X, codes = groups(90, seed=seed)
-    folds = label_folds(TASK, codes, None, n_folds, np.random.default_rng(0)) if n_folds else None
+def make():
+    X, codes = groups(90)
+    folds = label_folds(TASK, codes, None, 4, np.random.default_rng(0))
     return _SharedFit(TASK, X, codes, 3, folds, 0, n_neighbors=6)
-
-
-def test_every_candidate_is_fitted_and_cross_fitted():
-    shared = make().fit(METHODS, ALPHAS)
-    assert set(shared.oof) == set(METHODS)
-    for name in METHODS:
-        for proba, n in (
-            (shared.oof[name], 24),
-            (shared.predictor.predict_proba(shared.X[:5], name), 5),
-            (shared.predictor.transduce(shared.X, name), 90),
-        ):
-            assert proba.shape == (n, 3)
-            np.testing.assert_allclose(proba.sum(axis=1), 1)
-    np.testing.assert_allclose(shared.propagated.sum(axis=1), 1)
-    assert shared.settings["alpha"] in ALPHAS
-    assert shared.settings["class_prior"] in ("uniform", "labels")
-    assert shared.settings["C"] in PENALTIES
-
-
-def test_cross_fitting_gives_each_label_its_own_row():
-    X, y = groups(90, 40)
-    folds, seen = label_folds(TASK, y, None, None, np.random.default_rng(0)), []
-
-    def predict(train, held):
-        assert not set(train) & set(held)
-        assert (y[train] >= 0).all()
-        seen.append(held)
-        return np.eye(len(X))[held]  # a row that names the image
-
-    assert _cross_fit(folds, predict).argmax(axis=1).tolist() == folds.labeled.tolist()
-    assert len(seen) == 10
 
 
 def test_the_baseline_is_cross_fitted_on_the_shared_folds():
@@ -89,13 +58,6 @@ def test_one_candidate_is_trained_on_confident_propagated_labels():
         model.predict_proba(shared.X),
         atol=1e-6,
     )
-
-
-def test_without_folds_everything_is_fitted_and_nothing_cross_fitted():
-    shared = make(n_folds=None).fit(METHODS, ALPHAS)
-    assert not shared.oof
-    assert shared.settings["alpha"] == ALPHAS[0]
-    assert set(shared.predictor.linear) == {"supervised", "propagated"}
 
 
 @pytest.mark.parametrize("winner", ALPHAS)
