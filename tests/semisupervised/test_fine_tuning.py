@@ -3,7 +3,7 @@
 import pytest
 
 from fewlabel.errors import UsageError
-from tests.semisupervised.searching import follow
+from tests.semisupervised.conftest import follow
 
 
 def test_it_wants_a_pretrained_network(task):

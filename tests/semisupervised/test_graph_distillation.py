@@ -3,7 +3,7 @@
 import numpy as np
 
 from fewlabel.data import SingleLabel
-from tests.semisupervised.searching import follow, start
+from tests.semisupervised.conftest import follow, start
 
 
 def test_every_unlabeled_image_has_a_pseudo_label_and_no_labeled_one(task):

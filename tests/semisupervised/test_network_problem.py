@@ -8,7 +8,7 @@ import pytest
 from fewlabel.data import SingleLabel
 from fewlabel.semisupervised import network_problem
 from fewlabel.semisupervised.network_inputs import NetworkSettings
-from tests.semisupervised.searching import QUICK, follow
+from tests.semisupervised.conftest import QUICK, follow
 
 
 def test_too_little_time_is_said_with_how_much_is_needed(monkeypatch):

@@ -9,7 +9,7 @@ from fewlabel.data import SingleLabel
 from fewlabel.nets import NetworkClassifier
 from fewlabel.semisupervised.graph_distillation import GraphDistillation
 from fewlabel.semisupervised.self_training import SelfTrained
-from tests.semisupervised.searching import follow, start, watch
+from tests.semisupervised.conftest import follow, start, watch
 
 
 @pytest.mark.parametrize("method", ["graph-distillation", "self-training", "consistency"])

@@ -10,7 +10,7 @@ from fewlabel.data import SingleLabel
 from fewlabel.evaluate import comparison, held_out
 from fewlabel.semisupervised.graph_distillation import GraphDistillation
 from fewlabel.semisupervised.search import network_methods
-from tests.semisupervised.searching import digits, follow, labels_of, start, watch
+from tests.semisupervised.conftest import digits, follow, labels_of, start, watch
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,7 @@ from fewlabel import NetworkClassifier, SelfTraining
 from fewlabel.data import SingleLabel
 from fewlabel.errors import UsageError
 from fewlabel.semisupervised.self_training import _SelfTrack
-from tests.semisupervised.conftest import sums_of_digits
-from tests.semisupervised.searching import follow, start
+from tests.semisupervised.conftest import few_digits, follow, start, sums_of_digits, train
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +25,6 @@ def few(y, n, seed=0, n_rows=500):
     known = np.full(n_rows, -1)
     known[labeled] = y[labeled]
     return known
-
-
-@pytest.fixture(scope="module")
-def fitted(digits):
-    """A model that several tests look at, with its rows and labels."""
-    X, y = digits
-    known = few(y, 50)
-    return SelfTraining(max_rounds=3, random_state=0).fit(X[:500], known), X[:500], known
 
 
 def test_it_beats_the_labels_alone_on_unseen_digits(digits):
@@ -74,76 +65,6 @@ def test_every_selection_works_with_one_label_a_row_and_with_several(digits, sel
     right = y[rows, labels] == 1 if several else y[rows] == labels
     held = entries["revoked"] < 0
     assert not held.any() or right[held].mean() > 0.7
-
-
-def test_labels_left_out_are_not_trained_on(digits):
-    X, y = digits
-    known = few(y, 60)
-    seen = []
-
-    class Watching(LogisticRegression):
-        def fit(self, X, y, sample_weight=None):
-            seen.append({tuple(row) for row in X[sample_weight == 1].tolist()})
-            return super().fit(X, y, sample_weight)
-
-    SelfTraining(Watching(max_iter=200), max_rounds=1, random_state=0).fit(X[:500], known)
-    labeled = {tuple(row) for row in X[:500][known >= 0].tolist()}
-    # Five folds in two rounds, each without its fold; the final model has all.
-    assert [len(rows) for rows in seen[:10]] == [48] * 10
-    assert set.union(*seen[:5]) == labeled
-    assert seen[-1] == labeled
-
-
-def test_the_model_without_pseudo_labels_is_kept_where_they_do_not_help(digits):
-    X, y = digits
-    # The same prediction for all: one class would swallow all pseudo-labels.
-    model = SelfTraining(DummyClassifier(strategy="prior"), random_state=0)
-    model.fit(X[:500], few(y, 60))
-    assert not model.helped_
-    assert model.n_rounds_ == 0
-    assert len(model.ledger_) == 0
-    assert len(model.val_accuracy_) == 1
-
-
-def test_the_chosen_round_is_among_the_best_in_cross_fitting(fitted):
-    model, _, known = fitted
-    right = model.classes_[model.oof_proba_.argmax(1)] == known[model.folds_.labeled]
-    assert right.mean() == pytest.approx(model.val_accuracy_[model.n_rounds_])
-    assert model.val_accuracy_[model.n_rounds_] > model.val_accuracy_.max() - 0.1
-    # It stopped as soon as patience ran out.
-    assert len(model.val_accuracy_) - 1 in (3, model.n_rounds_ + 2)
-
-
-def test_an_interrupted_run_goes_on_to_the_same_model(fitted, tmp_path):
-    whole, X, known = fitted
-    calls = []
-
-    def stop(stage, done, total):
-        calls.append(done)
-        if len(calls) == 8:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        SelfTraining(max_rounds=3, random_state=0, checkpoint=tmp_path, progress=stop).fit(X, known)
-    assert len(list(tmp_path.iterdir())) == 8
-    trained = []
-    resumed = SelfTraining(max_rounds=3, random_state=0, checkpoint=tmp_path)
-    resumed.set_params(progress=lambda stage, *_: trained.append(stage)).fit(X, known)
-    np.testing.assert_array_equal(resumed.predict_proba(X), whole.predict_proba(X))
-    rounds = len(whole.val_accuracy_)
-    assert len(trained) == 5 * rounds + whole.n_rounds_ + 1 - 8
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_networks_on_images_take_soft_labels(digits):
-    X, y = digits
-    images = (X.reshape(-1, 8, 8) * 240).astype(np.uint8)
-    known = np.where(np.arange(400) % 4 == 0, y[:400], -1)
-    network = NetworkClassifier("cnn", options={"widths": (8, 16)}, n_epochs=2, min_steps=90)
-    model = SelfTraining(network, soft=True, max_rounds=1, n_folds=2, random_state=0)
-    model.fit(images[:400], known)
-    assert model.predict_proba(images[900:]).shape == (len(y) - 900, 10)
-    assert model.score(images[900:], y[900:]) > 0.7
 
 
 def test_a_network_learns_several_labels_by_masks():
@@ -194,16 +115,16 @@ def test_texts_are_classes_too_and_one_class_is_refused(digits):
         model.fit(X, np.where(y == 3, y, -1))
 
 
-def test_pseudo_labels_of_a_search_are_chosen_anew_in_every_round(task):
-    kept = follow(task, "self-training", seconds=600.0)
-    assert kept.history.rounds[0]["n_accepted"] == 0
-    assert all(record["n_accepted"] > 0 for record in kept.history.rounds[1:])
-    given = set(task.labeled(start(task)[0].y).tolist())
-    # The last round was given all labels; those before could not know the held-out ones.
-    assert not given & set(kept.history.accepted[-1].rows.tolist())
+def test_the_chosen_round_is_among_the_best_in_cross_fitting():
+    model, known = train("self-training")[0], few_digits()[1]
+    right = model.classes_[model.oof_proba_.argmax(1)] == known[model.folds_.labeled]
+    assert right.mean() == pytest.approx(model.val_accuracy_[model.n_rounds_])
+    assert model.val_accuracy_[model.n_rounds_] > model.val_accuracy_.max() - 0.1
+    # It stopped as soon as patience ran out.
+    assert len(model.val_accuracy_) - 1 in (3, model.n_rounds_ + 2)
 
 
-def test_a_search_accepts_by_the_track_of_the_estimator(monkeypatch):
+def test_a_search_accepts_anew_in_every_round_by_the_track_of_the_estimator(task, monkeypatch):
     accepted, accept = [], _SelfTrack.accept
 
     def watched(self, number):
@@ -212,6 +133,11 @@ def test_a_search_accepts_by_the_track_of_the_estimator(monkeypatch):
         return accept(self, number)
 
     monkeypatch.setattr(_SelfTrack, "accept", watched)
-    kept = follow(SingleLabel(), "self-training", seconds=600.0)
+    kept = follow(task, "self-training", seconds=600.0)
     assert accepted == list(range(1, len(accepted) + 1))
     assert len(accepted) >= kept.n_networks - 1
+    assert kept.history.rounds[0]["n_accepted"] == 0
+    assert all(record["n_accepted"] > 0 for record in kept.history.rounds[1:])
+    given = set(task.labeled(start(task)[0].y).tolist())
+    # The last round was given all labels; those before could not know the held-out ones.
+    assert not given & set(kept.history.accepted[-1].rows.tolist())
