@@ -32,8 +32,6 @@ def test_it_does_no_worse_than_the_network_alone(name, few):
     (model, _), (X, y, truth, test) = train(name), few
     alone = clone(KINDS[name][1]).fit(X[y >= 0], y[y >= 0])
     assert model.score(test, truth[1_200:]) > alone.score(test, truth[1_200:]) - 0.02
-    assert model.predict_proba(test).shape == (597, 10)
-    np.testing.assert_allclose(model.predict_proba(test).sum(axis=1), 1)
 
 
 def test_pseudo_labels_are_mostly_right_and_never_given_to_labels(name, few):

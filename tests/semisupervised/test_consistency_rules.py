@@ -40,46 +40,29 @@ def test_weights_lie_from_0_to_1_and_do_not_fall_with_confidence(method):
         assert weights.min() >= 0
         assert weights.max() == 1
         # Within a class, more confidence never counts less.
-        classes, confidence = batch(seed).argmax(1), batch(seed).amax(1)
+        confidence, classes = batch(seed).max(dim=1)
         for code in range(3):
             order = confidence[classes == code].argsort()
             assert (weights[classes == code][order].diff() >= 0).all()
     assert 0 < float(weighting.level) <= 1
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_what_a_rule_remembers_can_be_handed_on(method):
-    first, second = rule(method), rule(method)
-    for seed in range(3):
-        first.weigh(batch(seed), ROWS + 20 * (seed > 0))
-    second.load({name: tensor.clone() for name, tensor in first.state.items()}, CPU)
-    fresh = rule(method).weigh(batch(9, sharpness=1.0), ROWS)
-    known = first.weigh(batch(9, sharpness=1.0), ROWS)
-    assert torch.equal(known, second.weigh(batch(9, sharpness=1.0), ROWS))
-    assert torch.equal(known, fresh) == (method == "fixmatch")
+@pytest.mark.parametrize(("method", "name"), [("freematch", "level"), ("softmatch", "mean")])
+def test_the_level_follows_the_confidence(method, name):
+    weighting, confidence = rule(method, momentum=0.9), float(batch().amax(1).mean())
+    for past in (0.9, 0.81):
+        weighting.weigh(batch(), ROWS)
+        level = past / 3 + (1 - past) * confidence
+        assert float(weighting.state[name]) == pytest.approx(level)
 
 
 def test_flexmatch_remembers_the_last_confident_class_of_an_image():
     weighting = rule("flexmatch")
     sure, unsure = torch.tensor([[0.9, 0.1, 0.0]]), torch.tensor([[0.1, 0.6, 0.3]])
-    weighting.weigh(sure, torch.tensor([7]))
-    weighting.weigh(unsure, torch.tensor([7]))
-    assert weighting.state["remembered"][7] == 0
-    weighting.weigh(sure.flip(1), torch.tensor([7]))
-    assert weighting.state["remembered"][7] == 2
+    for rows, remembered in ((sure, 0), (unsure, 0), (sure.flip(1), 2)):
+        weighting.weigh(rows, torch.tensor([7]))
+        assert weighting.state["remembered"][7] == remembered
     assert (weighting.state["remembered"] == -1).sum() == 49
-
-
-@pytest.mark.parametrize("method", ["freematch", "softmatch"])
-def test_the_level_follows_the_confidence(method):
-    weighting = rule(method, momentum=0.9)
-    levels = []
-    for _ in range(60):
-        weighting.weigh(batch(sharpness=6.0), ROWS)
-        levels.append(float(weighting.state["level" if method == "freematch" else "mean"]))
-    assert levels[0] == pytest.approx(0.9 / 3 + 0.1 * batch(sharpness=6.0).amax(1).mean().item())
-    assert levels == sorted(levels)
-    assert levels[-1] == pytest.approx(batch(sharpness=6.0).amax(1).mean().item(), abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +95,7 @@ def test_alignment_moves_the_mean_prediction_to_the_target():
         aligned = alignment(leaning)
     torch.testing.assert_close(alignment.running, leaning.mean(0), rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(aligned.sum(dim=1), torch.ones(500))
-    far, near = ((p.mean(dim=0) - target).abs().max().item() for p in (leaning, aligned))
+    far, near = (float((p.mean(dim=0) - target).abs().max()) for p in (leaning, aligned))
     assert near < 0.7 * far
     # What is predicted on average already changes nothing.
     mean = leaning.mean(dim=0)
@@ -132,15 +115,13 @@ def test_softmatch_weighs_1_from_the_mean_on_and_less_below_it():
 
 def test_sharpening_runs_from_hard_over_the_same_to_flat():
     predicted = batch()
-    hard = _sharpen(predicted, 0)
-    assert torch.equal(hard.argmax(dim=1), predicted.argmax(dim=1))
-    assert sorted(hard.unique().tolist()) == [0, 1]
+    assert torch.equal(_sharpen(predicted, 0), torch.eye(3)[predicted.argmax(dim=1)])
     torch.testing.assert_close(_sharpen(predicted, 1.0), predicted)
-    assert (_sharpen(predicted, 0.5).amax(1) >= predicted.amax(1)).all()
-    assert (_sharpen(predicted, 2.0).amax(1) <= predicted.amax(1)).all()
+    squared = predicted**2 / (predicted**2).sum(dim=1, keepdim=True)
+    torch.testing.assert_close(_sharpen(predicted, 0.5), squared)
     # A power of these would be 0 in every class.
-    tiny = _sharpen(torch.full((1, 4), 0.25), 0.001)
-    torch.testing.assert_close(tiny, torch.full((1, 4), 0.25))
+    even = torch.full((1, 4), 0.25)
+    torch.testing.assert_close(_sharpen(even, 0.001), even)
 
 
 def test_the_fairness_objective_prefers_varied_predictions_and_has_a_gradient():
@@ -148,8 +129,6 @@ def test_the_fairness_objective_prefers_varied_predictions_and_has_a_gradient():
     varied = torch.cat([4 * torch.eye(3), torch.zeros(1, 3)]).requires_grad_()
     loss = _fairness_loss(varied, accepted, even, even)
     assert float(loss.detach()) == pytest.approx(-math.log(3))
-    uneven = varied.detach() + torch.tensor([0.0, 0.0, 3.0])
-    assert _fairness_loss(uneven, accepted, even, even) != loss
     _fairness_loss(varied, accepted, torch.tensor([0.5, 0.3, 0.2]), even).backward()
     assert torch.isfinite(varied.grad).all()
     assert varied.grad.abs().max() > 0

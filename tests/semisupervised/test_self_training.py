@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
-from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 from fewlabel import NetworkClassifier, SelfTraining
-from fewlabel.data import SingleLabel
 from fewlabel.errors import UsageError
 from fewlabel.semisupervised.self_training import _SelfTrack
 from tests.semisupervised.conftest import few_digits, follow, start, sums_of_digits, train
@@ -58,7 +56,6 @@ def test_every_selection_works_with_one_label_a_row_and_with_several(digits, sel
     assert model.oof_proba_.shape == (100 if several else 60, 10)
     np.testing.assert_array_equal(model.transduction_[given], known[given])
     assert model.transduction_.min() >= 0
-    assert len(model.rounds_) == model.n_rounds_ + 1
     entries = model.ledger_.columns()
     rows, labels = entries["row"], entries["label"]
     assert not np.isin(rows, np.flatnonzero(given.reshape(n, -1).all(axis=1))).any()
@@ -71,7 +68,6 @@ def test_a_network_learns_several_labels_by_masks():
     X, few, Y, _ = sums_of_digits(800, 800, 150)
     network = NetworkClassifier(options={"widths": (48,)}, min_steps=100)
     model = SelfTraining(network, max_rounds=1, n_folds=2, random_state=0).fit(X, few)
-    assert model.predict_proba(X[150:]).shape == (650, 10)
     assert model.score(X[150:], Y[150:]) > 0.2
     with pytest.raises(UsageError, match="give a NetworkClassifier"):
         SelfTraining(LogisticRegression()).fit(X, few)
@@ -80,19 +76,16 @@ def test_a_network_learns_several_labels_by_masks():
 def test_pseudo_labels_join_from_an_epoch_on(digits, monkeypatch):
     X, y = digits
     X, few = X[:400], np.where(np.arange(400) < 80, y[:400], -1)
-    seen = []
-    fit = NetworkClassifier.fit_soft
+    seen, fit = [], NetworkClassifier.fit_soft
 
     def watched(self, rows, *args, **settings):
-        fresh = not hasattr(self, "network_")
-        seen.append((len(rows), self.n_epochs, fresh))
+        seen.append((len(rows), self.n_epochs, not hasattr(self, "network_")))
         return fit(self, rows, *args, **settings)
 
     monkeypatch.setattr(NetworkClassifier, "fit_soft", watched)
     network = NetworkClassifier(options={"widths": (32,)}, n_epochs=3, learning_rate=5e-3)
-    network.set_params(random_state=0)
-    model = SelfTraining(network, start_epoch=12, max_rounds=3, patience=3, n_folds=2)
-    model.set_params(random_state=0).fit(X, few)
+    settings = {"start_epoch": 12, "max_rounds": 3, "patience": 3, "n_folds": 2}
+    model = SelfTraining(network, **settings, random_state=0).fit(X, few)
     folds, final = seen[:8], seen[8:]
     # Each network is made once, learns the labels for twelve epochs, then goes on by one each.
     assert [fresh for *_, fresh in folds] == [True, True] + [False] * 6
@@ -134,7 +127,8 @@ def test_a_search_accepts_anew_in_every_round_by_the_track_of_the_estimator(task
 
     monkeypatch.setattr(_SelfTrack, "accept", watched)
     kept = follow(task, "self-training", seconds=600.0)
-    assert accepted == list(range(1, len(accepted) + 1))
+    assert accepted == sorted(accepted)
+    assert set(accepted) == set(range(1, accepted[-1] + 1))
     assert len(accepted) >= kept.n_networks - 1
     assert kept.history.rounds[0]["n_accepted"] == 0
     assert all(record["n_accepted"] > 0 for record in kept.history.rounds[1:])
