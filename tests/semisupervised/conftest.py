@@ -133,19 +133,10 @@ def start(task, every=5):
     return problem, fit_main(problem)
 
 
-def follow(
-    task,
-    method="graph-distillation",
-    *,
-    every=5,
-    seconds=60.0,
-    settings=QUICK,
-    seed=0,
-    checkpoints=None,
-):
+def follow(task, method="graph-distillation", *, every=5, seconds=60.0, settings=QUICK, **changes):
     """Run a search."""
     problem, main = start(task, every)
-    problem = replace(problem, seed=seed, checkpoints=checkpoints)
+    problem = replace(problem, **changes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(NetworkSettings, "for_features", lambda extractor, device: settings)
         return search.search(problem, main, method, seconds)

@@ -17,20 +17,12 @@ EVEN = np.array([0, 1])
 PLAIN = AcceptanceRule("threshold", threshold=0.8, k=2, fraction=0.25, align=False)
 
 
-@pytest.fixture
-def proba():
-    rng = np.random.default_rng(0)
-    return rng.dirichlet([0.3, 0.5, 0.8], size=200)
-
-
-def test_adaptive_thresholds_are_lower_for_classes_that_get_less_probability(proba):
-    accepted, classes = _adaptive(proba, ONE.decided(proba)), proba.argmax(1)
-    least = [proba[accepted[:, k], k].min() for k in range(3)]
-    assert np.argsort(least).tolist() == np.argsort(proba.mean(0)).tolist()
-    most = int(proba.mean(0).argmax())
-    assert least[most] >= proba.max(1).mean()
-    assert (proba[(classes == most) & ~accepted.any(axis=1), most] < proba.max(1).mean()).all()
-    assert _adaptive(proba[:0], proba[:0] > 0.5).shape == (0, 3)
+def test_adaptive_thresholds_are_lower_for_classes_that_get_less_probability():
+    # The mean confidence, 0.6875, for the first class, and 0.5347 for the second.
+    proba = np.array([[0.9, 0.1], [0.6, 0.4], [0.45, 0.55], [0.3, 0.7]])
+    accepted = _adaptive(proba, ONE.decided(proba))
+    assert accepted.any(axis=1).tolist() == [True, False, True, True]
+    assert _adaptive(proba[:0], proba[:0] > 0.5).shape == (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -64,23 +56,21 @@ def test_targets_are_hard_or_soft_and_confidence_is_that_of_the_prediction(soft,
     assert entered == [[5, 6], [0, 1], [0.9, 0.85]]
 
 
+@pytest.mark.parametrize("task", [ONE, SEVERAL])
+def test_aligned_predictions_move_towards_the_labels(task):
+    proba = np.random.default_rng(0).dirichlet([0.3, 0.5, 0.8], size=200)
+    y = np.repeat([0, 1, 2], [50, 30, 20])
+    aligned = task.align(proba, y if task == ONE else np.eye(3, dtype=int)[y])
+    before, after = (np.abs(p.mean(0) - [0.5, 0.3, 0.2]).sum() for p in (proba, aligned))
+    assert after < before / 2
+    assert ((aligned >= 0) & (aligned <= 1)).all()
+
+
 @pytest.mark.parametrize(("align", "target"), [(False, [1, 0]), (True, [0, 1])])
 def test_alignment_may_change_the_class(align, target):
     skewed = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]])
     rule = AcceptanceRule("curriculum", fraction=1.0, align=align)
     assert rule.accept(ONE, skewed, EVEN, 1).targets[2].tolist() == target
-
-
-@pytest.mark.parametrize("task", [ONE, SEVERAL])
-def test_aligned_predictions_move_towards_the_labels(task, proba):
-    y = np.repeat([0, 1, 2], [50, 30, 20])
-    y = y if task == ONE else np.eye(3, dtype=int)[y]
-    shares = task.evidence(y, 3)[0].mean(axis=0)
-    aligned = task.align(proba, y)
-    before = np.abs(proba.mean(0) - shares).sum()
-    assert np.abs(aligned.mean(0) - shares).sum() < before / 2
-    assert ((aligned >= 0) & (aligned <= 1)).all()
-    assert len(task.align(proba[:0], y)) == 0
 
 
 def test_several_labels_are_accepted_one_by_one():

@@ -110,15 +110,3 @@ def test_two_classes_need_one_expert_and_a_note_tells_it():
     model = made("experts", network).fit(X, known)
     assert "one expert suffices" in model.notes_[0]
     assert model.score(X, y) > 0.95
-
-
-def test_many_classes_stay_within_bounds():
-    rng = np.random.default_rng(0)
-    centers = rng.normal(0, 10, (300, 16))
-    y = np.tile(np.arange(300), 4)
-    X = (centers[y] + rng.normal(0, 1, (1_200, 16))).astype(np.float32)
-    known = np.where(np.arange(1_200) < 600, y, -1)
-    network = NetworkClassifier(options={"widths": (64,)}, min_steps=200, learning_rate=1e-2)
-    model = made("experts", network, max_rounds=1, threshold=0.5, trunk="frozen").fit(X, known)
-    assert model.predict_proba(X[:5]).shape == (5, 300)
-    assert model.rounds_[1].n_accepted > 100
