@@ -11,9 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from fewlabel.cli import app
 from fewlabel.cli.choices import choices_of
 from fewlabel.extras import EXTRA_OF
 from tests.interpreter import run_code
@@ -111,9 +109,6 @@ def test_every_command_explains_itself(name: str) -> None:
     assert f"{name} " in rest or f"{name}\n" in rest, "an example calls the command"
     undescribed = [p.name for p in command.params if p.name != "help" and not p.help]
     assert not undescribed
-    result = CliRunner().invoke(app, [*name.split()[1:], "--help"], prog_name="fewlabel")
-    assert result.exit_code == 0
-    assert summary in " ".join(result.stdout.split())
 
 
 def test_every_command_stands_in_the_readme() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewlabel.data import Labels, image_set_from_array, labels_from_truth, load_images
+from fewlabel.data import image_set_from_array, load_images
 from fewlabel.errors import UsageError
 from fewlabel.explain.model import (
     _class_position,
@@ -16,36 +16,30 @@ from fewlabel.explain.model import (
 from fewlabel.features.backbone import Backbone
 from fewlabel.pipeline import Features, FitSettings, extract_features, fit_images
 
-
-@pytest.fixture(scope="module")
-def images():
-    return load_images("digits").subset(range(120))
-
-
 KINDS = ("graph pixels", "supervised patches", "propagated backbone")
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def run(request, images):
+def run(request, digits):
     """A model of each kind: a graph, a logistic regression, and a network."""
     method, features = request.param.split()
     if features == "backbone":
         backbone = Backbone("test_resnet", pretrained=False, size=32)
-        prepared = Features(backbone, backbone.fit_transform(images), "random weights")
+        prepared = Features(backbone, backbone.fit_transform(digits.images), "random weights")
     else:
-        prepared = extract_features(images, features=features)
-    truth = labels_from_truth(images)
-    labels = Labels(np.where(np.arange(120) < 60, truth.y, -1), truth.classes)
-    return fit_images(images, labels, FitSettings(method=method), prepared=prepared).model
+        prepared = extract_features(digits.images, features=features)
+    settings = FitSettings(method=method)
+    return fit_images(digits.images, digits.labels, settings, prepared=prepared).model
 
 
-def test_any_run_is_explained(run, images):
-    found = explain_one(run, images, 70, n_samples=60, repeats=2)
+def test_any_run_is_explained(run, digits):
+    images = digits.images
+    found = explain_one(run, images, 90, n_samples=60, repeats=2)
     explanation = found.explanation
-    proba = run.predict(images.subset([70])).proba[0]
+    proba = run.predict(images.subset([90])).proba[0]
     np.testing.assert_allclose(explanation.proba, proba, atol=1e-4)
     assert explanation.target == proba.argmax()
-    assert found.name == "70"
+    assert found.name == "90"
     size = 32 if isinstance(run.extractor, Backbone) else 8
     assert explanation.image.shape[:2] == _model_size(run, images) == (size, size)
     assert len(explanation.weights) >= 16
@@ -67,11 +61,11 @@ def test_a_photo_is_shown_finer_than_the_model_sees_it(run, tmp_path):
     assert explain_one(run, small, n_samples=20, repeats=1).explanation.display is None
 
 
-def test_the_size_where_the_features_name_none_and_names_without_a_near_one(images):
+def test_the_size_where_the_features_name_none_and_names_without_a_near_one(digits):
     anything = SimpleNamespace(extractor=object())
-    assert _model_size(anything, images) == (8, 8)
+    assert _model_size(anything, digits.images) == (8, 8)
     photos = image_set_from_array(np.zeros((1, 300, 400, 3), np.uint8))
     assert _model_size(anything, photos) == (128, 128)
     with pytest.raises(UsageError, match=r"no class 'xyz': the classes are Bag, Coat."):
         _class_position("xyz", ["Bag", "Coat"])
-    assert _image_position(images.subset([3])) == 0
+    assert _image_position(digits.images.subset([3])) == 0

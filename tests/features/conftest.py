@@ -20,6 +20,11 @@ def save(path, tensors):
     return path
 
 
+@pytest.fixture(scope="session")
+def images(digits):
+    return digits.images.subset(range(150))
+
+
 @pytest.fixture(scope="package")
 def tensors():
     """Weights of a small network, whose statistics are not those of a new one."""

@@ -28,11 +28,6 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def images(digits):
-    return digits.images.subset(range(N))
-
-
 @pytest.fixture(scope="module", params=KINDS, name="kind")
 def fixture_kind(request):
     return KINDS[request.param]

@@ -23,11 +23,6 @@ def everything_is_worth_a_place(monkeypatch):
     monkeypatch.setattr(cache, "LEAST_SECONDS", 0.0)
 
 
-@pytest.fixture
-def images(digits):
-    return digits.images.subset(range(150))
-
-
 def count(monkeypatch, kind):
     """Record what is computed."""
     spy = create_autospec(kind.fit_transform, side_effect=kind.fit_transform)

@@ -12,31 +12,21 @@ from tests.features.conftest import SMALL
 
 
 @pytest.mark.parametrize(
-    ("features", "kind", "reason"),
-    [
-        ("pixels", Pixels, "Pixels, as asked for."),
-        ("patches", PatchFeatures, "A patch dictionary learned from the images, as asked for."),
-        ("auto", PatchFeatures, "since no pretrained weights were given. For photos, --features"),
-    ],
+    ("features", "kind"),
+    [("pixels", Pixels), ("patches", PatchFeatures), ("auto", PatchFeatures)],
 )
-def test_the_choice_its_reason_and_the_seed(digits, features, kind, reason):
+def test_the_choice_and_the_seed(digits, features, kind):
     found = extract_features(digits.images, features=features, seed=7)
     assert type(found.extractor) is kind
     assert found.extractor.random_state == 7
-    assert reason in found.reason
+    assert ("no pretrained weights were given" in found.reason) == (features == "auto")
     np.testing.assert_array_equal(found.rows, found.extractor.transform(digits.images))
 
 
-@pytest.mark.parametrize(
-    ("features", "reason"),
-    [
-        ("auto", "The network of the weights' name, since weights were given."),
-        (SMALL, f"The pretrained network {SMALL}, as asked for."),
-    ],
-)
-def test_weights_choose_a_network(digits, weights, features, reason):
+@pytest.mark.parametrize("features", ["auto", SMALL])
+def test_weights_choose_a_network(digits, weights, features):
     found = extract_features(digits.images.subset([0]), features=features, weights=weights)
-    assert (type(found.extractor), found.reason) == (Backbone, reason)
+    assert (type(found.extractor), found.extractor.network_.recipe.model) == (Backbone, SMALL)
 
 
 @pytest.mark.parametrize(

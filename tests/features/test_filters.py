@@ -124,14 +124,6 @@ def test_bfloat16_is_near_float32_on_dark_and_bright_images(brightness, monkeypa
     assert 0 < error < 0.02
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_brightness_and_contrast_hardly_matter(channels):
-    images = natural(6, 14, 14, channels)
-    _, filters = learn(images, pad=0)
-    pooled = [_pooled_responses(x, filters).ravel() for x in (images, 0.3 + 0.5 * images)]
-    assert np.corrcoef(*pooled)[0, 1] > 0.98
-
-
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_constant_images_have_finite_features(level):
     images = np.full((30, 9, 9, 3), level, np.float32)

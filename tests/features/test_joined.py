@@ -12,14 +12,9 @@ from fewlabel.features.pixels import Pixels
 
 
 @pytest.fixture(scope="module")
-def images(digits):
-    return digits.images.subset(range(120))
-
-
-@pytest.fixture(scope="module")
 def networks(images, digits):
     network = NetworkClassifier(options={"widths": (16, 8)}, n_epochs=2, min_steps=5)
-    pixels, y = images.read(range(120))[..., 0], digits.truth.y[:120]
+    pixels, y = images.read(range(150))[..., 0], digits.truth.y[:150]
     return [clone(network).set_params(random_state=seed).fit(pixels, y) for seed in (0, 1)]
 
 
@@ -30,9 +25,9 @@ def joined(images, networks):
 
 def test_each_part_has_its_share_of_the_length(joined, images):
     rows = joined.transform(images)
-    assert rows.shape == (120, 64 + 8 + 8)
+    assert rows.shape == (150, 64 + 8 + 8)
     lengths = np.add.reduceat(rows**2, [0, 64, 72], axis=1)
-    np.testing.assert_allclose(lengths, [[0.6, 0.2, 0.2]] * 120, rtol=1e-5)
+    np.testing.assert_allclose(lengths, [[0.6, 0.2, 0.2]] * 150, rtol=1e-5)
     # Rows that are at hand are joined as transform does, and other images centered as these.
     np.testing.assert_array_equal(joined.join(joined.base.transform(images), images), rows)
     np.testing.assert_allclose(joined.transform(images.subset([3, 4])), rows[3:5], atol=1e-5)

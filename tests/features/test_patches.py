@@ -51,12 +51,6 @@ def test_large_images_are_strided_to_about_28_steps():
     assert model.transform(noise(2, 84, 100, 3)).shape == (2, 2 * 16 * 8)
 
 
-def test_constant_images_make_a_useless_feature_and_no_warning():
-    features = PatchDictionary(random_state=0).fit_transform(np.full((30, 8, 8), 7, np.uint8))
-    assert features.shape == (30, 1)
-    np.testing.assert_allclose(features, 0, atol=1e-4)
-
-
 def test_rows_are_square_images_unless_told_otherwise(X):
     by_image = quick(n_components=10).fit_transform(X)
     rows = X.reshape(len(X), 64)
@@ -67,11 +61,9 @@ def test_rows_are_square_images_unless_told_otherwise(X):
     assert color.image_shape_ == (4, 4, 3)
 
 
-def test_the_seed_matters_and_the_block_size_does_not(X, monkeypatch):
+def test_the_block_size_does_not_matter(X, monkeypatch):
     model = quick(n_components=10).fit(X)
     expected = model.transform(X)
-    other = PatchDictionary(8, n_patches=2_000, n_components=10, random_state=1).fit_transform(X)
-    assert not np.array_equal(expected, other)
     monkeypatch.setattr(patches_module, "_BLOCK", 7)
     np.testing.assert_allclose(model.transform(X), expected, atol=1e-5)
 

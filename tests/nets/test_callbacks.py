@@ -6,15 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from fewlabel.nets import NetworkSpec, Trainer, TrainingSet, build_network, predict_logits
+from fewlabel.nets import NetworkSpec, Trainer, TrainingSet, build_network
 from fewlabel.nets.augment import make_augmentation
-from fewlabel.nets.batches import as_inputs
-from fewlabel.nets.callbacks import _Validation
 from tests.nets.test_loop import (
     CPU,
     SETTINGS,
     assert_same_weights,
-    blobs,
     network,
     training_set,
 )
@@ -50,20 +47,6 @@ def unhurt(trainer):
     """Let a trainer go to the end; its fingerprint stays."""
     trainer.is_hurt = False
     return trainer
-
-
-def test_the_best_weights_on_validation_data_are_kept_and_training_stops():
-    X, classes = blobs(2)
-    settings = dataclasses.replace(SETTINGS, n_epochs=60, patience=3)
-    trainer = Trainer(network(), settings, device=CPU)
-    validation = _Validation(
-        as_inputs(X), classes, lambda y, logits: float(np.mean(logits.argmax(axis=1) == y))
-    )
-    trained = trainer.fit(training_set(), validation)
-    reached = [record["validation_accuracy"] for record in trainer.history]
-    assert len(reached) == int(np.argmax(reached)) + 1 + 3 < 60
-    predicted = predict_logits(trained, as_inputs(X), CPU).argmax(1)
-    assert np.mean(predicted == classes) == max(reached)
 
 
 def test_what_a_subclass_carries_stands_in_the_checkpoint(tmp_path):

@@ -87,9 +87,6 @@ ROWS, IMAGE = np.zeros((3, 4), np.float32), np.zeros((1, 8, 8), np.uint8)
     ("settings", "rows", "y", "message"),
     [
         ({"early_stopping": True}, ROWS, [0, 1, 2], "set early_stopping=False or label more"),
-        ({"validation_fraction": 1}, ROWS, [0, 1, 2], "'validation_fraction' parameter of Network"),
-        ({"n_epochs": 0}, ROWS, [0, 1, 2], "'n_epochs' parameter of NetworkClassifier"),
-        ({"learning_rate": 0}, IMAGE, [[1, 1]], "'learning_rate' parameter of NetworkClassifier"),
         ({"augment": "weak"}, ROWS, [0, 1, 2], "augment='weak' with rows of features: leave it"),
         ({"augment": "wild"}, ROWS, [0, 1, 2], "must be one of none, weak, mild, strong"),
         ({}, IMAGE, [0, 1, 2], "Got 3 labels for 1 images"),
