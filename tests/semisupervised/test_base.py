@@ -88,25 +88,27 @@ def test_exact_copies_are_held_out_together(name, few):
 
 
 @pytest.mark.parametrize(
-    ("accepts", "outcomes", "note"),
+    ("accepts", "n_classes", "outcomes", "note"),
     [
-        (True, ["trained", "collapsed"], "was rolled back"),
-        (False, ["trained", "nothing accepted"], "agreed on nothing|nothing was accepted"),
+        (True, 1, ["trained", "collapsed"], "was rolled back"),
+        (False, 1, ["trained", "nothing accepted"], "agreed on nothing|nothing was accepted"),
+        (True, 10, ["trained"] * 3, "did not help"),
     ],
 )
-def test_a_collapse_and_nothing_accepted_end_the_rounds(
-    name, few, monkeypatch, accepts, outcomes, note
+def test_rounds_that_do_not_help_are_left(
+    name, few, monkeypatch, accepts, n_classes, outcomes, note
 ):
-    """Every row is of the first class, or none is of any."""
-
     def agree(self, scores, proba):
-        n = len(scores)
-        return np.full(n, accepts), np.zeros(n, int), np.ones(n)
+        # None, or the first class, or the one after that which is predicted.
+        n, codes = len(proba), (proba.argmax(axis=1) + 1) % 10
+        return np.full(n, accepts), codes * (n_classes > 1), np.ones(n)
 
     def accept(*args):
         # The predictions of an ensemble, or of one model.
-        n = len(getattr(args[1], "proba", args[1 + (name == "self-training")])) * accepts
-        return PseudoLabels._of_classes(np.arange(n), np.zeros(n, int), np.ones(n), 10)
+        proba = getattr(args[1], "proba", args[1 + (name == "self-training")])
+        _, codes, confidence = agree(None, None, proba)
+        rows = np.arange(len(proba) * accepts)
+        return PseudoLabels._of_classes(rows, codes[rows], confidence[rows], 10)
 
     monkeypatch.setattr(one_vs_rest.AgreementRule, "accept", agree)
     monkeypatch.setattr(self_training.AcceptanceRule, "accept", accept)
@@ -118,6 +120,7 @@ def test_a_collapse_and_nothing_accepted_end_the_rounds(
     if name != "self-training":
         assert [record.outcome for record in model.rounds_] == outcomes
         assert any(re.search(note, text) for text in model.notes_)
+        assert n_classes == 1 or model.rounds_[1].accuracy < model.rounds_[0].accuracy - 0.2
 
 
 def test_images(name, few):

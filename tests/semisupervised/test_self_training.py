@@ -49,7 +49,7 @@ def test_every_selection_works_with_one_label_a_row_and_with_several(digits, sel
     model = SelfTraining(selection=selection, threshold=0.7, max_rounds=2, random_state=0)
     model.fit(X[:n], known)
     alone = SelfTraining(max_rounds=0, random_state=0).fit(X[:n], known)
-    rest = slice(100, None) if several else slice(900, None)
+    rest = slice(100 if several else 900, None)
     assert model.score(X[rest], y[rest]) > alone.score(X[rest], y[rest]) - 0.05
     assert several or model.score(X[rest], y[rest]) > 0.75
     assert model.predict(X[:5]).shape == (5, *y.shape[1:])

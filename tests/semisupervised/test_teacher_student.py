@@ -7,8 +7,6 @@ from sklearn.linear_model import LogisticRegression
 
 from fewlabel import NetworkClassifier, TeacherStudent
 from fewlabel.errors import UsageError
-from fewlabel.semisupervised import teacher_student
-from fewlabel.semisupervised.acceptance import PseudoLabels
 from fewlabel_experiments.combo.task import GroupedLabels
 from tests.semisupervised.conftest import SMALL, made, sums_of_digits, train
 
@@ -76,12 +74,13 @@ def test_a_mask_is_never_a_target(monkeypatch):
     drawn, fit = [], NetworkClassifier.fit_soft
 
     def watched(self, X, targets, mask=None, sample_weight=None, classes=None):
-        drawn.append((targets, mask))
+        drawn.append((targets, mask, sample_weight))
         return fit(self, X, targets, mask, sample_weight, classes)
 
     monkeypatch.setattr(NetworkClassifier, "fit_soft", watched)
     made("teacher", SEVERAL, sample="bootstrap", **ONE).fit(*sums_of_digits()[:2])
-    targets, mask = drawn[3]
+    targets, mask, weights = drawn[3]
+    assert set(weights) == {1, 0.7}
     unknown = mask == 0
     assert unknown.any()
     assert set(np.unique(mask)) == {0.0, 1.0}
@@ -96,21 +95,6 @@ def test_the_structure_of_the_student_is_kept():
     predicted = model.predict(test)
     assert (predicted[:, :5].sum(axis=1) == 1).all()
     assert model.score(test, Y[1_200:]) > 0.6
-
-
-def test_pseudo_labels_that_do_not_help_are_left_and_it_says_so(few, monkeypatch):
-    X, y, truth, test = few
-
-    def wrong(task, view, thresholds, agreement):
-        turned = np.roll(view.proba, 1, axis=1).argmax(axis=1)
-        return PseudoLabels._of_classes(np.arange(len(turned)), turned, np.ones(len(turned)), 10)
-
-    monkeypatch.setattr(teacher_student, "_accept_agreed", wrong)
-    model = made("teacher").fit(X, y)
-    assert not model.helped_
-    assert any("did not help" in note for note in model.notes_)
-    assert model.rounds_[1].accuracy < model.rounds_[0].accuracy - 0.2
-    assert model.score(test, truth[1_200:]) > 0.75
 
 
 def test_all_labeled_and_nothing_held_out(few):
