@@ -10,6 +10,10 @@ def blobs(n_blobs, per_blob, n_features, spread=0.1, seed=0):
     return (X + spread * rng.normal(size=X.shape)).astype(np.float32)
 
 
+X = blobs(6, 20, 12, spread=0.3)
+GROUP = np.repeat(np.arange(6), 20)
+
+
 def clustered(n, d, seed=0):
     return blobs(40, -(-n // 40), d, 0.5, seed)[:n]
 

@@ -7,11 +7,9 @@ from sklearn.datasets import load_digits
 from fewlabel.cluster.representatives import Representatives, pick_representatives
 from fewlabel.cluster.strategies import strategy_names
 from fewlabel.errors import UsageError
-from tests.cluster.examples import blobs
+from tests.cluster.examples import GROUP, X
 
 METHODS = strategy_names()
-X = blobs(6, 20, 12, spread=0.3)
-GROUP = np.repeat(np.arange(6), 20)
 
 
 @pytest.mark.parametrize("method", METHODS)

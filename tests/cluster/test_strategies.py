@@ -8,10 +8,7 @@ from fewlabel.cluster.representatives import pick_representatives
 from fewlabel.cluster.strategies import find_strategy, register_strategy, strategy_names
 from fewlabel.cluster.strategies.clusters import typicality
 from fewlabel.errors import UsageError
-from tests.cluster.examples import blobs
-
-X = blobs(6, 20, 12, spread=0.3)
-GROUP = np.repeat(np.arange(6), 20)
+from tests.cluster.examples import GROUP, X
 
 
 def test_every_strategy_has_a_summary_and_a_name_of_its_own():

@@ -2,7 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits, make_moons
+from sklearn.datasets import load_digits
 
 from fewlabel.errors import UsageError
 from fewlabel.graph.propagation import GraphPropagation, _chord, _neighbor_average
@@ -15,15 +15,6 @@ def two_islands():
     y = np.full(40, -1)
     y[:4] = 0, 1, 0, 1
     return X, y
-
-
-def test_moons_are_followed_along_their_bend():
-    X, truth = make_moons(200, noise=0.05, random_state=0)
-    y = np.full(200, -1)
-    y[[np.flatnonzero(truth == 0)[0], np.flatnonzero(truth == 1)[0]]] = 0, 1
-    model = GraphPropagation(8, alpha=0.99, metric="euclidean").fit(X, y)
-    assert (model.transduction_ == truth).mean() > 0.95
-    assert not model.unreached_.any()
 
 
 @pytest.mark.parametrize("method", ["spreading", "poisson"])

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 
 from fewlabel import NetworkClassifier
 from fewlabel.data import MultiLabel
@@ -28,18 +27,6 @@ def test_given_validation_rows_are_stopped_on():
     assert len(reached) == int(np.argmax(reached)) + 1 + 2 < 200
 
 
-def test_soft_targets_of_a_teacher_are_learned_from():
-    names = np.array(list("abcdefghij"))
-    soft = np.full((900, 10), 0.02, np.float32)
-    soft[np.arange(900), Y[:900]] = 0.82
-    model = NetworkClassifier(options=SMALL, random_state=0)
-    model.fit_soft(X[:900], soft, sample_weight=np.ones(900), classes=names)
-    assert np.mean(model.predict(X[900:]) == names[Y[900:]]) > 0.88
-    # It is no more confident than its targets, as it is where it learns from labels.
-    assert model.predict_proba(X[:900]).max() < 0.9
-    assert model.fit(X[:900], Y[:900]).predict_proba(X[:900]).max() > 0.9
-
-
 def test_unknown_entries_teach_nothing():
     known = np.where(np.random.default_rng(0).random(TABLE.shape) < 0.5, TABLE, -1)
     # Taken as absent, half of the present ones would mislead.
@@ -61,18 +48,6 @@ def test_a_mask_weighs_and_is_never_a_target():
     )
     np.testing.assert_array_equal(model, again)
     assert not np.allclose(model, unmasked, atol=0.05)
-
-
-def test_a_row_of_weight_0_teaches_nothing():
-    weights = np.repeat([1.0, 0.0], 200)
-    first = NetworkClassifier("cnn", task=MultiLabel(), **SHORT)
-    first.fit(PAIRS, TABLE, sample_weight=weights)
-    wrong = np.where(np.arange(400)[:, None] < 200, TABLE, 1 - TABLE)
-    # Offsets at the start come of all labels, whatever their weight.
-    second = clone(first).fit_soft(PAIRS, wrong, sample_weight=weights)
-    third = clone(first).fit(PAIRS[:200], TABLE[:200])
-    assert first.history_[-1]["loss"] == pytest.approx(second.history_[-1]["loss"], abs=0.1)
-    assert first.history_[-1]["loss"] < third.history_[-1]["loss"]
 
 
 def test_an_image_without_any_label_is_absence():
