@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fewlabel import files
+from fewlabel import files, locks
 from fewlabel.errors import RunFolderError, StorageError
 from fewlabel.files import atomic_file, atomic_folder, check_new_folder
 
@@ -75,7 +75,7 @@ def test_no_permission(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         disk_error(errno.EACCES, str(tmp_path / ".out"))
 
-    monkeypatch.setattr(files.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(locks.tempfile, "mkstemp", refuse)
     message = r"out cannot be written \(no permission\): give another"
     with pytest.raises(StorageError, match=message), atomic_file(tmp_path / "out"):
         pass

@@ -6,17 +6,16 @@ import contextlib
 import errno
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from fewlabel.errors import RunFolderError, StorageError
+from fewlabel.locks import guarded, temporary_beside
 
 _OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_PERMISSION = {errno.EACCES, errno.EROFS, errno.EPERM}
-_IN_THE_WAY = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR}
+_IN_THE_WAY = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY}
 
 
 @contextlib.contextmanager
@@ -39,23 +38,14 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         If the disk is full or the folder cannot be written to.
     """
     path = Path(path)
-    temporary: Path | None = None
     with _storage_errors(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(
-                prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
-            )
-            os.close(handle)
-            temporary = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_beside(path, is_folder=False) as temporary:
             yield temporary
             _sync(temporary)
-            # mkstemp makes private files; an output gets the user's ordinary mode.
+            # Temporary files are private; an output gets the user's ordinary mode.
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -83,20 +73,17 @@ def atomic_folder(path: str | Path, *, force: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     check_new_folder(path, force=force)
-    temporary: Path | None = None
     with _storage_errors(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_beside(path, is_folder=True) as temporary:
             yield temporary
             for file in temporary.rglob("*"):
                 if file.is_file():
                     _sync(file)
             temporary.chmod(0o777 & ~_umask())
+            # Another process may have been faster.
+            check_new_folder(path, force=force)
             _swap_in(temporary, path)
-        finally:
-            if temporary is not None:
-                shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_new_folder(path: str | Path, *, force: bool = False) -> None:
@@ -155,18 +142,15 @@ def _swap_in(temporary: Path, path: Path) -> None:
         temporary.replace(path)
         return
     # A folder that is not empty cannot be renamed over: the old one steps aside.
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-    try:
-        path.replace(old)
-        temporary.replace(path)
-    except BaseException:
-        # Ctrl-C may come between the two renames: the old run must not stay hidden.
-        if not path.exists():
-            old.replace(path)
-        raise
-    finally:
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
+    with guarded(path), temporary_beside(path, is_folder=True) as old:
+        try:
+            path.replace(old)
+            temporary.replace(path)
+        except BaseException:
+            # Ctrl-C may come between the two renames: the old run must not stay hidden.
+            if not path.exists():
+                old.replace(path)
+            raise
 
 
 def _sync(file: Path) -> None:

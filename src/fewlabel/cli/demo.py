@@ -25,6 +25,7 @@ from fewlabel.cli.console import (
 from fewlabel.cli.failures import command_of
 from fewlabel.cli.inputs import check_place
 from fewlabel.files import atomic_folder, check_new_folder
+from fewlabel.locks import lock_output
 
 FOLDER = "fewlabel-demo"
 HELP = """Run the whole pipeline on the digits that ship with scikit-learn.
@@ -63,7 +64,11 @@ def demo(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from fewlabel.runs.demo import run_demo
 
-    with ProgressBars(enabled=not as_json) as progress, atomic_folder(out, force=force) as folder:
+    with (
+        lock_output(Path(out)),
+        ProgressBars(enabled=not as_json) as progress,
+        atomic_folder(out, force=force) as folder,
+    ):
         command = command_of(ctx)
         found = run_demo(folder, budget, seed=seed, command=command, out=out, progress=progress)
         found["seconds"] = time.perf_counter() - start

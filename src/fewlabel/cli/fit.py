@@ -24,6 +24,7 @@ from fewlabel.cli.failures import command_of
 from fewlabel.cli.inputs import check_labels_exist, check_place, open_images, open_labels
 from fewlabel.extras import check_installed
 from fewlabel.files import check_new_folder
+from fewlabel.locks import hidden_beside, lock_output
 
 HELP = """Learn from a few labels and all the other images.
 
@@ -95,7 +96,7 @@ def fit(
     if explain:
         check_installed("captum", "--explain")
     check_labels_exist(labels)
-    with ProgressBars(enabled=not as_json) as progress:
+    with lock_output(Path(out)), ProgressBars(enabled=not as_json) as progress:
         image_set = open_images(images, progress)
         table = open_labels(labels, image_set)
         # Imported late: a mistake in the images is named before torch has been loaded.
@@ -111,7 +112,7 @@ def fit(
             time_budget=time,
             cache=cache,
             # Outside the run, which is whole or absent: the same command goes on from there.
-            checkpoint=Path(out).with_name(f".{Path(out).name}.training"),
+            checkpoint=hidden_beside(Path(out), "training"),
         )
         result = fit_images(image_set, table, settings, progress=progress)
         run = save_run(

@@ -29,6 +29,7 @@ from fewlabel.data import ImageSet, cache_folder
 from fewlabel.errors import FewLabelError, StorageError
 from fewlabel.features.base import FeatureExtractor, Progress
 from fewlabel.files import atomic_file
+from fewlabel.locks import remove_leftovers
 from fewlabel.nets.pretrained import read_recipe
 
 MAX_BYTES = 4_000_000_000
@@ -37,7 +38,7 @@ MAX_BYTES = 4_000_000_000
 LEAST_SECONDS = 1.0
 """Features that are computed faster than this are not worth a place."""
 
-_VERSION = "1"
+_VERSION = "2"
 _KEY = "fewlabel-features"
 _PACKAGES = ("numpy", "torch", "timm", "Pillow")
 
@@ -154,9 +155,9 @@ def _source_digest() -> str:
 def _read(
     file: Path, key: str, extractor: FeatureExtractor, images: ImageSet
 ) -> tuple[FeatureExtractor, np.ndarray] | None:
-    if not file.is_file():
-        return None
     try:
+        if not file.is_file():
+            return None
         arrays, header = _load(file)
         rows = arrays.pop("rows")
         if header["key"] != key or rows.shape[:1] != (len(images),) or rows.dtype != np.float32:
@@ -182,13 +183,13 @@ def _load(file: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     with safetensors.safe_open(str(file), framework="numpy") as opened:
         header = json.loads((opened.metadata() or {})[_KEY])
         arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    if header["digest"] != _digest(arrays):
+    if header["digest"] != _digest(arrays, header["state"]):
         raise ValueError("the content does not match its checksum")
     return arrays, header
 
 
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    state = hashlib.blake2b(digest_size=16)
+def _digest(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> str:
+    state = hashlib.blake2b(json.dumps(meta, sort_keys=True).encode(), digest_size=16)
     for name in sorted(arrays):
         state.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
         state.update(arrays[name].tobytes() if not arrays[name].ndim else arrays[name].data)
@@ -203,8 +204,10 @@ def _write(file: Path, key: str, extractor: FeatureExtractor, rows: np.ndarray) 
     # One entry must not throw out all the others.
     if needed > MAX_BYTES / 2:
         return
-    header = json.dumps({"key": key, "state": meta, "digest": _digest(held)})
-    with contextlib.suppress(StorageError, OSError):
+    header = json.dumps({"key": key, "state": meta, "digest": _digest(held, meta)})
+    # On a full disk safetensors raises an error of its own.
+    with contextlib.suppress(StorageError, OSError, safetensors.SafetensorError):
+        remove_leftovers(file.parent)
         _make_room(file.parent, needed)
         with atomic_file(file) as temporary:
             safetensors.numpy.save_file(held, temporary, metadata={_KEY: header})

@@ -7,6 +7,7 @@ match, or it is not used.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,13 +22,15 @@ from fewlabel.errors import ModelFormatError
 from fewlabel.files import atomic_file
 
 _KEY = "fewlabel-checkpoint"
+_DIGEST = "fewlabel-digest"
 _VERSION = 2
 
 
 def _save_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
     """Write a checkpoint, whole or not at all; an older one stays until then."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = {_KEY: json.dumps({"version": _VERSION, **meta})}
+    said = json.dumps({"version": _VERSION, **meta})
+    header = {_KEY: said, _DIGEST: _digest(held, said)}
     with atomic_file(path) as file:
         file.write_bytes(safetensors.torch.save(held, metadata=header))
 
@@ -36,9 +39,11 @@ def _load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read tensors onto the CPU, and counters; raise ModelFormatError if it is no checkpoint."""
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
-            header = (file.metadata() or {}).get(_KEY)
+            header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        meta = json.loads(header) if header is not None else {}
+        meta = json.loads(header.get(_KEY, "{}"))
+        if _KEY in header and header.get(_DIGEST) != _digest(tensors, header[_KEY]):
+            raise ValueError("the content does not match its checksum")
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise ModelFormatError(
             f"The checkpoint {path} cannot be read ({error}): delete it to train from the start."
@@ -49,6 +54,17 @@ def _load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             "the start."
         )
     return tensors, meta
+
+
+def _digest(tensors: Mapping[str, Tensor], said: str) -> str:
+    """Return a checksum: a flipped bit in a weight would change the result in silence."""
+    state = hashlib.blake2b(said.encode(), digest_size=16)
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        # As bytes: numpy knows no bfloat16.
+        state.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return state.hexdigest()
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

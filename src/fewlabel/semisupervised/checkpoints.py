@@ -14,13 +14,16 @@ import numpy as np
 from sklearn.base import clone
 
 from fewlabel.errors import ModelFormatError
+from fewlabel.locks import remove_leftovers
 from fewlabel.persist import Bundle, load_bundle, save_bundle
+from fewlabel.persist.manifest import ARRAYS_FILE, MANIFEST_FILE
 from fewlabel.persist.strict_json import parse_json
 from fewlabel.semisupervised.history import _plain
 
 _KIND = "checkpoint"
 _TRAINING = ".training.safetensors"
 _OWN = "kept."
+_FILES = {ARRAYS_FILE, MANIFEST_FILE}
 
 
 class _Checkpoints:
@@ -55,7 +58,9 @@ class _Checkpoints:
         # What is damaged is trained again, which costs time and nothing else.
         with contextlib.suppress(ModelFormatError):
             bundle = load_bundle(self.folder / name, kind=_KIND)
-            if bundle.meta.pop("about", None) == self._about:
+            # The arrays have their checksum, and what is said beside them has this one.
+            digest, about = bundle.meta.pop("digest", None), bundle.meta.pop("about", None)
+            if about == self._about and digest == _digest_of(name, bundle.meta):
                 return bundle
         return None
 
@@ -68,8 +73,14 @@ class _Checkpoints:
         # Late, so that a run that fails before it has anything to keep removes nothing.
         if not self._is_alone:
             self._remove_others()
-        about = {**(meta or {}), "about": self._about}
-        save_bundle(self.folder / name, kind=_KIND, arrays=arrays, meta=about, force=True)
+        said = dict(meta or {})
+        digest = _digest_of(name, json.loads(json.dumps(said)))
+        said |= {"about": self._about, "digest": digest}
+        # What is damaged is no model any more, and would not be replaced.
+        place = self.folder / name
+        if place.is_dir() and {entry.name for entry in place.iterdir()} <= _FILES:
+            shutil.rmtree(place)
+        save_bundle(place, kind=_KIND, arrays=arrays, meta=said, force=True)
 
     def get_model(self, name: str, template: Any) -> tuple[Any, dict[str, np.ndarray]] | None:
         """Return a fitted model as cloned from a template, and the arrays kept with it."""
@@ -122,6 +133,8 @@ class _Checkpoints:
             file.unlink(missing_ok=True)
 
     def _remove_others(self) -> None:
+        assert self.folder is not None
+        remove_leftovers(self.folder)
         for place, about in self._places():
             if about != self._about:
                 shutil.rmtree(place)
@@ -131,7 +144,7 @@ class _Checkpoints:
         """Yield the folders of all runs with what names the run of each."""
         assert self.folder is not None
         for file in sorted(self.folder.glob("*/manifest.json")):
-            with contextlib.suppress(OSError, ValueError, AttributeError):
+            with contextlib.suppress(OSError, ValueError, AttributeError, LookupError, TypeError):
                 manifest = parse_json(file.read_bytes())
                 # Only what was written here: a folder of the user's may hold anything.
                 if manifest.get("kind") == _KIND:
