@@ -37,7 +37,7 @@ from sklearn.datasets import load_digits
 
 RESULT = Path(__file__).parent / "results" / "faults.json"
 WHOLE = {"predictions.csv", "ledger.parquet", "metrics.json", "report.html", "skipped.csv", "model"}
-N_IMAGES, N_LABELED, N_DIGITS = 240, 30, 300
+N_IMAGES, N_LABELED, N_DIGITS = 240, 30, 120
 
 
 class Place:
@@ -50,7 +50,7 @@ class Place:
         self.out = self.outs / "run"
         self.labels = root / "labels.csv"
         self.images = root / ("digits.npz" if networks else "images")
-        self.more = ["--time", "30m", "--method", "teacher-student"] if networks else []
+        self.more = ["--time", "30m", "--method", "graph-distillation"] if networks else []
         (self._digits if networks else self._pictures)()
 
     def _pictures(self) -> None:
@@ -67,7 +67,7 @@ class Place:
     def _digits(self) -> None:
         digits = load_digits()
         np.savez(self.images, X=(digits.images[:N_DIGITS] * 15.9).astype(np.uint8))
-        rows = [f"{i},{digits.target[i]}" for i in range(N_DIGITS // 3)]
+        rows = [f"{i},{digits.target[i]}" for i in range(N_DIGITS // 2)]
         self.labels.write_text("\n".join(["index,label", *rows, ""]))
 
     def start(self, *more: str, out: Path | None = None, **env: str) -> subprocess.Popen[str]:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import create_autospec
 
 import numpy as np
@@ -113,6 +114,8 @@ def test_everything_that_changes_the_features_changes_the_key(images, monkeypatc
         lambda data: data[:-1] + bytes([data[-1] ^ 1]),
         lambda data: data.replace(b"fewlabel-features", b"fewlabel-futures!"),
         lambda data: b"\xff" * len(data),
+        # What is said beside the numbers has a share in the result.
+        lambda data: data.replace(rb'random_state\": 0', rb'random_state\": 1'),
     ],
 )
 def test_a_damaged_entry_is_computed_anew(damage, images, tmp_path, monkeypatch):
@@ -165,6 +168,23 @@ def test_the_folder_is_that_of_the_user(images, tmp_path, monkeypatch):
         cached_transform(Pixels(), images, progress=lambda *step: seen.append(step))
     assert len(list((tmp_path / "features").iterdir())) == 1
     assert seen[-1] == ("features of an earlier run", 150, 150)
+
+
+def test_two_that_write_one_entry_both_leave_a_whole_one(images, tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: run(Pixels(), images, tmp_path)[1], range(8)))
+    assert all(np.array_equal(rows, found[0]) for rows in found)
+    [file] = tmp_path.iterdir()
+    assert cache._read(file, file.stem, Pixels(), images) is not None
+
+
+def test_a_full_disk_costs_nothing_but_the_time(images, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise safetensors.SafetensorError("No space left on device (os error 28)")
+
+    monkeypatch.setattr(cache.safetensors.numpy, "save_file", full)
+    assert run(Pixels(), images, tmp_path)[1].shape == (150, 64)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_the_time(images, tmp_path):

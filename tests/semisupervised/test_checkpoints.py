@@ -38,9 +38,22 @@ def test_what_is_damaged_counts_as_absent(tmp_path):
     kept.put("a", {"proba": PROBA})
     (tmp_path / "a" / "arrays.safetensors").write_bytes(b"damaged")
     assert kept.get("a") is None
-    (tmp_path / "a" / "manifest.json").write_bytes(b"[1]")
-    assert kept.get("a") is None
-    kept.put("b", {"proba": PROBA})
+    for damaged in (b"[1]", b'{"kind": "checkpoint"}', b'{"kind": "checkpoint", "meta": 1}'):
+        (tmp_path / "a" / "manifest.json").write_bytes(damaged)
+        assert kept.get("a") is None
+        kept = _Checkpoints(tmp_path, "run")
+        # It is replaced as well.
+        kept.put("a", {"proba": PROBA})
+        assert kept.get("a") is not None
+
+
+def test_a_flipped_bit_is_found_in_what_is_said_beside_the_numbers(tmp_path):
+    kept = _Checkpoints(tmp_path, "run")
+    kept.put("steps", {}, {"n_steps": 800, "rates": (0.5, float("1e-3"))})
+    assert kept.get("steps").meta == {"n_steps": 800, "rates": [0.5, 1e-3]}
+    file = tmp_path / "steps" / "manifest.json"
+    file.write_bytes(file.read_bytes().replace(b"800", b"900"))
+    assert kept.get("steps") is None
 
 
 def test_digests_tell_data_and_settings_apart():
