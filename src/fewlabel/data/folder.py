@@ -109,6 +109,9 @@ def _link_problem(path: Path, real_root: Path) -> str | None:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):
         return "a broken link" if path.is_symlink() else None
+    except ValueError:
+        # It has a zero byte in it.
+        return "no file can have such a name"
     # Elsewhere on the disk may be what must not appear in a report that is passed on.
     return None if target.is_relative_to(real_root) else "a link that leads out of the folder"
 
