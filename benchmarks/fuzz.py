@@ -397,7 +397,7 @@ def try_one(name: str, file: Path) -> str:
         where = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in where if "fewlabel" in frame.filename] or where
         place = f"{Path(own[-1].filename).name}:{own[-1].name}"
-        return f"{type(error).__name__} in {place}: {str(error)[:80]}"
+        return f"{type(error).__name__} in {place}"
     seconds = time.perf_counter() - start
     return outcome if seconds < MAX_SECONDS else f"{seconds:.0f} seconds"
 

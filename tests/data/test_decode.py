@@ -102,7 +102,7 @@ def test_digest_is_that_of_the_bytes_and_a_wrong_suffix_does_not_matter(save_pho
     one, other = save_photo("one.png", seed=1), save_photo("other.jpg", seed=2)
     copy = tmp_path / "copy.jpg"
     copy.write_bytes(one.read_bytes())
-    assert _inspect_file(one) == _inspect_file(copy)
+    assert _inspect_file(one) == _inspect_file(copy)._replace(stamp=_inspect_file(one).stamp)
     assert _inspect_file(one).digest != _inspect_file(other).digest
 
 

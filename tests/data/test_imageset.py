@@ -1,3 +1,6 @@
+import os
+import shutil
+
 import numpy as np
 import pytest
 
@@ -40,6 +43,24 @@ def test_a_subset_keeps_names_labels_and_channels(save_photo, tmp_path):
     # As in the whole set: what is trained on part of it must fit the rest.
     assert gray.native_shape == (4, 4, 3)
     assert gray.path(0) == tmp_path / "dog" / "b.png"
+
+
+def test_a_file_that_changes_is_named_and_one_that_is_only_touched_is_not(save_photo, tmp_path):
+    for number in range(3):
+        save_photo(f"{number}.png", seed=number)
+    images, file = load_images(tmp_path), tmp_path / "1.png"
+    before, whole, times = images.read(range(3)), file.read_bytes(), file.stat()
+    file.touch()
+    np.testing.assert_array_equal(images.read(range(3)), before)
+    # Of another picture, with the same time of writing, as copies have it.
+    shutil.copy(tmp_path / "2.png", file)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    message = r"1\.png has changed since the work began, and its label .*: put the file back, or"
+    with pytest.raises(DataError, match=message):
+        images.read([1])
+    np.testing.assert_array_equal(images.read([0, 2]), before[[0, 2]])
+    file.write_bytes(whole)
+    np.testing.assert_array_equal(images.read(range(3)), before)
 
 
 def test_a_file_that_vanishes_is_named(mixed, tmp_path):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import os
 import re
 import threading
 import warnings
 from collections.abc import Iterator
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,6 +71,7 @@ class _FileInfo(NamedTuple):
     is_gray: bool
     peak: int
     digest: bytes
+    stamp: int
 
 
 @contextlib.contextmanager
@@ -85,6 +88,7 @@ def _quiet_pillow() -> Iterator[None]:
 def _inspect_file(path: Path) -> _FileInfo:
     """Decode a file once at reduced size, to know that it can be read and what it holds."""
     with _opened(path) as (stream, image):
+        stamp = _stamp_of(os.fstat(stream.fileno()))
         size = image.size
         # Of a JPEG an eighth of the side is decoded, for a fraction of the time.
         reduced = image.draft(None, (64, 64)) is not None
@@ -97,10 +101,28 @@ def _inspect_file(path: Path) -> _FileInfo:
         width, height = size if reduced else image.size
         if _orientation(image) in _QUARTER_TURNS:
             width, height = height, width
-        stream.seek(0)
-        # Of the bytes: two files of one photo, saved anew, count as two.
-        digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).digest()
-    return _FileInfo(height, width, is_gray, peak, digest)
+        digest = _digest_of(stream)
+    return _FileInfo(height, width, is_gray, peak, digest, stamp)
+
+
+def _has_changed(path: Path, stamp: int, digest: bytes) -> bool:
+    """Return whether a file has another content than when it was looked at."""
+    # To hash every file a second time would take as long as to decode some of them.
+    if _stamp_of(path.stat()) == stamp:
+        return False
+    with path.open("rb") as stream:
+        return _digest_of(stream) != digest
+
+
+def _digest_of(stream: BufferedReader) -> bytes:
+    # Of the bytes: two files of one photo, saved anew, count as two.
+    stream.seek(0)
+    return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).digest()
+
+
+def _stamp_of(status: os.stat_result) -> int:
+    """Return a number that changes when a file is written, or replaced by another."""
+    return hash((status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
 
 
 def _decode_file(

@@ -107,11 +107,11 @@ def _link_problem(path: Path, real_root: Path) -> str | None:
     """Return why a path may not be followed."""
     try:
         target = path.resolve(strict=True)
-    except (OSError, RuntimeError):
+    except (FileNotFoundError, RuntimeError):
         return "a broken link" if path.is_symlink() else None
-    except ValueError:
-        # It has a zero byte in it.
-        return "no file can have such a name"
+    except (OSError, ValueError) as error:
+        # Too long, without permission, or with a zero byte in it.
+        return f"the file cannot be opened: {getattr(error, 'strerror', None) or error}"
     # Elsewhere on the disk may be what must not appear in a report that is passed on.
     return None if target.is_relative_to(real_root) else "a link that leads out of the folder"
 

@@ -45,8 +45,8 @@ def _from_manifest(
     for name in labels:
         file = path.parent / name
         reason = _link_problem(file, path.parent.resolve())
-        if not file.is_file():
-            reason = reason or f"the file does not exist ({path.name}, line {lines[name]})"
+        if reason is None and not file.is_file():
+            reason = f"the file does not exist ({path.name}, line {lines[name]})"
         if reason:
             skipped.append(Skipped(name, reason))
         else:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fewlabel.data.decode import _decode_file, _FileInfo, _quiet_pillow
+from fewlabel.data.decode import _decode_file, _FileInfo, _has_changed, _quiet_pillow
 from fewlabel.data.modes import UnreadableImageError, _resize_cover, _white_level_of
 from fewlabel.data.parallel import _parallel_map
 from fewlabel.errors import DataError
@@ -71,6 +71,7 @@ class _FileStore:
         # Arrays and not objects: of a million files they take eight megabytes.
         self._sizes = np.array([(i.height, i.width) for i in infos], np.int32).reshape(-1, 2)
         self._digests = [info.digest for info in infos]
+        self._stamps = np.array([info.stamp for info in infos], np.int64)
         self.is_gray = all(info.is_gray for info in infos)
         # Value of 16-bit pixels that becomes 255: by default what fits the largest of them all.
         self.white = white or _white_level_of(max((info.peak for info in infos), default=0))
@@ -100,11 +101,16 @@ class _FileStore:
 
         def decode_into(position: int) -> None:
             row = int(rows[position])
+            path = self._paths[row]
             try:
-                out[position] = _decode_file(
-                    self._paths[row], size=size, channels=channels, white=self.white
-                )
-            except UnreadableImageError as error:
+                out[position] = _decode_file(path, size=size, channels=channels, white=self.white)
+                # Looked at afterwards: it may have been written to meanwhile.
+                if _has_changed(path, int(self._stamps[row]), self._digests[row]):
+                    raise DataError(
+                        f"{self._names[row]} has changed since the work began, and its label may "
+                        "belong to what it showed then: put the file back, or start again."
+                    )
+            except (UnreadableImageError, OSError) as error:
                 raise DataError(
                     f"{self._names[row]} could be read when the work began, but not now "
                     f"({error}): put the file back, or start again without it."
