@@ -7,13 +7,13 @@ import pytest
 
 from fewlabel.errors import RunFolderError
 from fewlabel.files import atomic_file, atomic_folder
-from fewlabel.locks import hidden_beside, lock_output, remove_leftovers, temporary_beside
+from fewlabel.locks import _remove_leftovers, _temporary_beside, hidden_beside, lock_output
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from fewlabel.locks import lock_output, temporary_beside
-with lock_output(Path(sys.argv[1])), temporary_beside(Path(sys.argv[1]), is_folder=True) as folder:
+from fewlabel.locks import lock_output, _temporary_beside
+with lock_output(Path(sys.argv[1])), _temporary_beside(Path(sys.argv[1]), is_folder=True) as folder:
     (folder / "half").write_text("half")
     print("ready", flush=True)
     time.sleep(60)
@@ -42,7 +42,7 @@ def test_a_second_process_is_kept_out_until_the_first_is_gone_however_it_went(ho
     with pytest.raises(RunFolderError, match=message), lock_output(tmp_path / "run"):
         pytest.fail("the block must not run")
     # What a living process is writing stays, whoever looks.
-    remove_leftovers(tmp_path)
+    _remove_leftovers(tmp_path)
     assert names(tmp_path) == before
     assert len(before) == 2
     holder.kill()
@@ -89,7 +89,7 @@ def test_only_temporary_files_of_fewlabel_are_removed(tmp_path):
     (tmp_path / "link").mkdir()
     (tmp_path / ".fewlabel-tmp-87654321").symlink_to(tmp_path / "link")
     with atomic_file(tmp_path / "out.csv") as mine:
-        remove_leftovers(tmp_path)
+        _remove_leftovers(tmp_path)
         assert mine.exists()
     assert names(tmp_path) == [
         ".fewlabel-tmp-87654321",
@@ -97,7 +97,7 @@ def test_only_temporary_files_of_fewlabel_are_removed(tmp_path):
         "link",
         "out.csv",
     ]
-    remove_leftovers(tmp_path / "nowhere")
+    _remove_leftovers(tmp_path / "nowhere")
 
 
 def test_a_temporary_file_that_another_process_took_for_a_leftover_is_made_anew(
@@ -114,7 +114,7 @@ def test_a_temporary_file_that_another_process_took_for_a_leftover_is_made_anew(
         return guard(place)
 
     monkeypatch.setattr(locks, "_guard", late)
-    with temporary_beside(tmp_path / "out.csv", is_folder=False) as temporary:
+    with _temporary_beside(tmp_path / "out.csv", is_folder=False) as temporary:
         assert temporary.exists()
     assert len(seen) == 2
     assert names(tmp_path) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fewlabel.errors import RunFolderError, StorageError
-from fewlabel.locks import guarded, temporary_beside
+from fewlabel.locks import _guarded, _temporary_beside
 
 _OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_PERMISSION = {errno.EACCES, errno.EROFS, errno.EPERM}
@@ -40,7 +40,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     with _storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_beside(path, is_folder=False) as temporary:
+        with _temporary_beside(path, is_folder=False) as temporary:
             yield temporary
             _sync(temporary)
             # Temporary files are private; an output gets the user's ordinary mode.
@@ -75,7 +75,7 @@ def atomic_folder(path: str | Path, *, force: bool = False) -> Iterator[Path]:
     check_new_folder(path, force=force)
     with _storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_beside(path, is_folder=True) as temporary:
+        with _temporary_beside(path, is_folder=True) as temporary:
             yield temporary
             for file in temporary.rglob("*"):
                 if file.is_file():
@@ -142,7 +142,7 @@ def _swap_in(temporary: Path, path: Path) -> None:
         temporary.replace(path)
         return
     # A folder that is not empty cannot be renamed over: the old one steps aside.
-    with guarded(path), temporary_beside(path, is_folder=True) as old:
+    with _guarded(path), _temporary_beside(path, is_folder=True) as old:
         try:
             path.replace(old)
             temporary.replace(path)

@@ -85,7 +85,7 @@ def lock_output(path: Path) -> Iterator[None]:
             "or give another name with --out."
         )
     try:
-        remove_leftovers(file.parent)
+        _remove_leftovers(file.parent)
         yield
     finally:
         # Windows removes no file that is open; elsewhere nobody may lock what is about to go.
@@ -102,23 +102,8 @@ def lock_output(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def temporary_beside(path: Path, *, is_folder: bool) -> Iterator[Path]:
-    """Make a temporary file or folder beside an output, and remove it after the block.
-
-    It is locked, so that `remove_leftovers` of another process leaves it alone.
-
-    Parameters
-    ----------
-    path : Path
-        The output.
-    is_folder : bool
-        What to make.
-
-    Yields
-    ------
-    Path
-        Of a file, with the suffix of the output.
-    """
+def _temporary_beside(path: Path, *, is_folder: bool) -> Iterator[Path]:
+    """Make a temporary file or folder beside an output, locked, and remove it after the block."""
     temporary: Path | None = None
     handle: int | None = None
     try:
@@ -139,14 +124,8 @@ def temporary_beside(path: Path, *, is_folder: bool) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def guarded(folder: Path) -> Iterator[None]:
-    """Keep `remove_leftovers` of other processes from a folder, under whatever name.
-
-    Parameters
-    ----------
-    folder : Path
-        A folder.
-    """
+def _guarded(folder: Path) -> Iterator[None]:
+    """Keep `_remove_leftovers` of other processes from a folder, under whatever name."""
     handle = _guard(folder)
     try:
         yield
@@ -154,14 +133,8 @@ def guarded(folder: Path) -> Iterator[None]:
         _release(handle)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files and folders of processes that were killed.
-
-    Parameters
-    ----------
-    folder : Path
-        Where outputs are written; it need not exist.
-    """
+def _remove_leftovers(folder: Path) -> None:
+    """Remove from a folder of outputs the temporary ones of processes that were killed."""
     # A folder cannot be locked on Windows, so nobody knows who is at work there.
     if sys.platform == "win32":
         return

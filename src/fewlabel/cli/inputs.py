@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fewlabel.cli.console import ProgressBars, note, one_line
 from fewlabel.errors import LabelError, UsageError
-from fewlabel.locks import remove_leftovers
+from fewlabel.locks import _remove_leftovers
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet, Labels, Skipped, Task
@@ -103,4 +103,4 @@ def check_place(target: Path) -> None:
             f"{target} cannot be written: there is no permission to write in {above}; "
             "give another place with --out."
         )
-    remove_leftovers(target.absolute().parent)
+    _remove_leftovers(target.absolute().parent)

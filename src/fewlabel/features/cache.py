@@ -29,7 +29,7 @@ from fewlabel.data import ImageSet, cache_folder
 from fewlabel.errors import FewLabelError, StorageError
 from fewlabel.features.base import FeatureExtractor, Progress
 from fewlabel.files import atomic_file
-from fewlabel.locks import remove_leftovers
+from fewlabel.locks import _remove_leftovers
 from fewlabel.nets.pretrained import read_recipe
 
 MAX_BYTES = 4_000_000_000
@@ -207,7 +207,7 @@ def _write(file: Path, key: str, extractor: FeatureExtractor, rows: np.ndarray) 
     header = json.dumps({"key": key, "state": meta, "digest": _digest(held, meta)})
     # On a full disk safetensors raises an error of its own.
     with contextlib.suppress(StorageError, OSError, safetensors.SafetensorError):
-        remove_leftovers(file.parent)
+        _remove_leftovers(file.parent)
         _make_room(file.parent, needed)
         with atomic_file(file) as temporary:
             safetensors.numpy.save_file(held, temporary, metadata={_KEY: header})

@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.base import clone
 
 from fewlabel.errors import ModelFormatError
-from fewlabel.locks import remove_leftovers
+from fewlabel.locks import _remove_leftovers
 from fewlabel.persist import Bundle, load_bundle, save_bundle
 from fewlabel.persist.manifest import ARRAYS_FILE, MANIFEST_FILE
 from fewlabel.persist.strict_json import parse_json
@@ -134,7 +134,7 @@ class _Checkpoints:
 
     def _remove_others(self) -> None:
         assert self.folder is not None
-        remove_leftovers(self.folder)
+        _remove_leftovers(self.folder)
         for place, about in self._places():
             if about != self._about:
                 shutil.rmtree(place)
