@@ -115,7 +115,7 @@ def test_everything_that_changes_the_features_changes_the_key(images, monkeypatc
         lambda data: data.replace(b"fewlabel-features", b"fewlabel-futures!"),
         lambda data: b"\xff" * len(data),
         # What is said beside the numbers has a share in the result.
-        lambda data: data.replace(rb'random_state\": 0', rb'random_state\": 1'),
+        lambda data: data.replace(rb"random_state\": 0", rb"random_state\": 1"),
     ],
 )
 def test_a_damaged_entry_is_computed_anew(damage, images, tmp_path, monkeypatch):
