@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from fewlabel.data.array_labels import _truth_of
 from fewlabel.data.imageset import ImageSet
-from fewlabel.data.label_texts import _barred_texts, _check_label_names, label_texts
 from fewlabel.data.modes import _white_level_of
 from fewlabel.data.stores import _ArrayStore
 from fewlabel.errors import DataError
@@ -33,8 +33,9 @@ def image_set_from_array(
         largest value of 10, 12, 14 or 16 bits, the smallest that holds them all, becomes
         255. Floats are taken as [0, 1] if all lie there, else as [0, 255].
     y : sequence of shape (n,) or (n, K), optional
-        Labels: strings, or numbers with -1 or NaN for unlabeled. Or several labels an image: a
-        table of 1 (present), 0 (absent) and -1 (not known).
+        Labels: strings or numbers. Blank, None, NaN, pandas.NA and -1 are unlabeled. One column,
+        (n, 1), is one label an image. Or several labels an image: a table of 1 (present),
+        0 (absent) and -1 (not known).
     classes : sequence of str, optional
         Names of the K columns of such a table; by default their numbers.
     source : str
@@ -61,15 +62,13 @@ def image_set_from_array(
     pixels, white = _to_uint8(_with_channels(np.asarray(X), source), source, white)
     if pixels.shape[3] == 4:
         pixels = _on_white(pixels)
-    named = None
-    if y is not None and np.ndim(y) == 2:
-        named = _column_names(np.asarray(y), classes)
+    truth, named = (None, None) if y is None else _truth_of(y, classes, len(pixels), source)
     return ImageSet(
         _ArrayStore(pixels, white),
         names=[str(i) for i in range(len(pixels))],
         source=source,
         by_index=True,
-        truth=None if y is None else _label_texts(np.asarray(y), named, len(pixels), source),
+        truth=truth,
         truth_classes=named,
     )
 
@@ -150,47 +149,3 @@ def _on_white(pixels: np.ndarray) -> np.ndarray:
         alpha = pixels[where, ..., 3:].astype(np.uint16)
         out[where] = (color * alpha + 255 * (255 - alpha) + 127) // 255
     return out
-
-
-def _label_texts(y: np.ndarray, classes: Sequence[str] | None, n: int, source: str) -> list[str]:
-    if y.ndim == 2:
-        return _several_texts(y, classes, n, source)
-    if y.shape != (n,):
-        raise DataError(f"The y of {source} must have shape ({n},). Got {y.shape}.")
-    if y.dtype == object:
-        return ["" if v is None else str(v).strip() for v in y]
-    # Files of HDF5 and of old numpy hold bytes.
-    if y.dtype.kind == "S":
-        return [v.decode("utf-8", "backslashreplace").strip() for v in y.tolist()]
-    # pandas makes floats of classes where one is missing, and NaN of that one.
-    if y.dtype.kind == "f":
-        if (y[np.isfinite(y)] % 1 != 0).any():
-            raise DataError(f"The y of {source} must hold classes. Got fractions instead.")
-        y = np.where(np.isfinite(y), y, -1).astype(np.int64)
-    if y.dtype.kind in "iu":
-        return ["" if v == -1 else str(v) for v in y.tolist()]
-    return [str(v).strip() for v in y.tolist()]
-
-
-def _column_names(y: np.ndarray, classes: Sequence[str] | None) -> list[str]:
-    if classes is None:
-        return [str(i) for i in range(y.shape[1])]
-    return [c.decode("utf-8", "replace") if isinstance(c, bytes) else str(c) for c in classes]
-
-
-def _several_texts(y: np.ndarray, classes: Sequence[str] | None, n: int, source: str) -> list[str]:
-    names = [] if classes is None else list(classes)
-    numbers = y.dtype.kind in "buif"
-    table = np.where(np.isnan(y), -1, y) if y.dtype.kind == "f" else y
-    _check_label_names(names, source)
-    if (
-        len(y) != n
-        or len(names) != y.shape[1]
-        or not numbers
-        or not np.isin(table, (-1, 0, 1)).all()
-    ):
-        raise DataError(
-            f"The y of {source} must have shape ({n},), or ({n}, K) with 1, 0 and -1 and a name in "
-            f"classes for each of the K labels. Got {y.shape} of {y.dtype} and {len(names)} names."
-        )
-    return _barred_texts(label_texts(table, names))

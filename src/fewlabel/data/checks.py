@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fewlabel.data.missing import _known_labels
 from fewlabel.errors import UsageError
 
 # How far a row of probabilities may be from 1 in sum; float16 rows of many classes are.
@@ -147,19 +148,21 @@ def _check_table(y: Any, n: int, who: str) -> np.ndarray:
     """Return a table (n, K) of labels as int8; raise if it is none."""
     if y is None:
         raise UsageError(f"{who} requires y to be passed, but the target y is None.")
-    table = np.asarray(y)
-    if table.ndim != 2 or not table.shape[1] or len(table) != n:
+    values, known = _known_labels(y)
+    if known.ndim != 2 or not known.shape[1] or len(known) != n:
         raise UsageError(
             f"{who} needs a table of labels of shape ({n}, K): one row an image, one column a "
-            f"label. Got {table.shape} instead."
+            f"label. Got {known.shape} instead."
         )
-    if table.dtype.kind not in "biuf" or not np.isin(table, (-1, 0, 1)).all():
-        found = next((v for v in table.ravel().tolist() if v not in (-1, 0, 1)), None)
+    if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
+        found = next((v for v in values.tolist() if v not in (0, 1)), None)
         raise UsageError(
             f"The labels of {who} must be 1 (present), 0 (absent) or -1 (unknown). "
             f"Got {found!r} instead."
         )
-    return table.astype(np.int8)
+    table = np.full(known.shape, -1, dtype=np.int8)
+    table[known] = values
+    return table
 
 
 def _unlearnable_labels(table: np.ndarray, names: Sequence[Any]) -> list[str]:

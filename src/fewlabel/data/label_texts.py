@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fewlabel.data.label_names import _label_name, _look
 from fewlabel.errors import DataError, LabelError
 
 BAR = "|"
@@ -83,8 +84,8 @@ def _label_table(
     parsed = [_parts(text, place) for text, place in zip(texts, where, strict=True)]
     if classes is None:
         classes = sorted({name for present, unknown, _ in parsed for name in present | unknown})
-    position = {name: i for i, name in enumerate(classes)}
-    y = np.zeros((len(parsed), len(position)), dtype=np.int8)
+    position = _positions(classes)
+    y = np.zeros((len(parsed), len(classes)), dtype=np.int8)
     # What a row does not name is absent, unless a "?" says that nothing is known of the others.
     for row, (text, (present, unknown, others)) in enumerate(zip(texts, parsed, strict=True)):
         if not text or others:
@@ -102,16 +103,23 @@ def _class_codes(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return the codes (n,), int64, and the classes of texts that name one class each."""
     known = tuple(sorted(set(texts) - {""})) if classes is None else tuple(classes)
-    position = {name: code for code, name in enumerate(known)} | {"": -1}
+    position = _positions(known) | {"": -1}
     for text, place in zip(texts, where, strict=True):
         if text not in position:
             raise LabelError(_unknown_label(text, place, known))
     return np.array([position[text] for text in texts], dtype=np.int64), known
 
 
+def _positions(classes: Sequence[str]) -> dict[str, int]:
+    """Return the position of each class, found under its composed spelling as well."""
+    exact = {name: i for i, name in enumerate(classes)}
+    return {_label_name(name): i for name, i in exact.items()} | exact
+
+
 def _unknown_label(label: str, where: str, classes: Sequence[str]) -> str:
     """Return the message for a label that a model does not know."""
-    close = difflib.get_close_matches(label, classes, n=1)
+    alike = [name for name in classes if _look(name) == _look(label)]
+    close = alike or difflib.get_close_matches(label, classes, n=1)
     hint = f": did you mean {close[0]!r}?" if close else "."
     return f"{where}: the label {label!r} is not among the classes {_listed_names(classes)}{hint}"
 

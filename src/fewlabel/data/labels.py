@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from fewlabel.data.imageset import ImageSet
+from fewlabel.data.label_cells import _label_cells
 from fewlabel.data.label_texts import BAR, _barred_texts, _listed_names
 from fewlabel.data.tables import _read_table, _Row, write_table
 from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
@@ -171,7 +172,8 @@ def read_labels(
             f"{path} is a folder: give a label table, a CSV file with the columns {key},label."
         )
     _, rows = _read_table(path, required=[key, "label"], what="label table", error=LabelError)
-    given, lines, purposes, dropped = _collect(path, rows, images, key)
+    cells = _label_cells([row.cells["label"] for row in rows], str(path), classes)
+    given, lines, purposes, dropped = _collect(path, rows, cells, images, key)
     if dropped:
         warnings.warn(
             f"{path}: {len(dropped)} label(s) are not used, since the image was set aside as "
@@ -238,18 +240,17 @@ def labels_from_truth(
     >>> labels_from_truth(load_images("digits")).classes
     ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
     """
-    truth = images.truth
-    if truth is None or not any(truth):
+    # The source's own names: a label that no image has keeps its column.
+    named = classes or images.truth_classes
+    texts = _label_cells([] if images.truth is None else images.truth, images.source, named)
+    if not any(texts):
         raise LabelError(
             f"{images.source} carries no labels: give a label table with --labels, "
             "or sort the images into one folder a class."
         )
-    texts = truth.tolist()
     task = _task_of_texts(texts, images.names, [images.source] * len(images), task)
-    if task == MultiLabel():
-        # The source's own names: a label that no image has keeps its column.
-        classes = classes or images.truth_classes
     where = [f"{images.source}: {name}" for name in images.names]
+    classes = named if task == MultiLabel() else classes
     return Labels(*task.parse(texts, where, classes), source="folders")
 
 
@@ -281,7 +282,7 @@ def write_labels(
 
 
 def _collect(
-    path: Path, rows: Sequence[_Row], images: ImageSet, key: str
+    path: Path, rows: Sequence[_Row], cells: Sequence[str], images: ImageSet, key: str
 ) -> tuple[dict[int, str], dict[int, int], dict[int, str], list[str]]:
     """Match rows to images: label, line and purpose of each, and names not used."""
     index_of = {name: i for i, name in enumerate(images.names)}
@@ -292,8 +293,8 @@ def _collect(
     lines: dict[int, int] = {}
     purposes: dict[int, str] = {}
     dropped: list[str] = []
-    for row in rows:
-        name, label = row.cells[key], row.cells["label"].strip()
+    for row, label in zip(rows, cells, strict=True):
+        name = row.cells[key]
         where = f"{path}, line {row.line}"
         index = index_of.get(name, plain_of.get(_plain(name)))
         if images.by_index:

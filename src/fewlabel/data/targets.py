@@ -7,16 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from fewlabel.data.label_names import _warn_of_look_alikes
+from fewlabel.data.missing import (
+    _as_array,
+    _is_unlabeled_text,
+    _known_labels,
+    _unlabeled_words,
+    _warn_of_labels,
+)
 from fewlabel.errors import UsageError
 
 
 def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
-    """Turn labels, in which -1 means unlabeled, into class numbers.
+    """Turn labels, some of which are missing, into class numbers.
 
     Parameters
     ----------
     y : array-like of shape (n,)
-        Labels: numbers or texts; -1 (or ``"-1"`` among texts) is unlabeled.
+        Labels: numbers or texts. Unlabeled are -1, None, NaN, pandas.NA, blank texts, ``"-1"``,
+        and what programs write for them, such as ``"nan"``.
     who : str
         Name of the estimator, for messages.
 
@@ -30,30 +39,67 @@ def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     UsageError
-        If no row is labeled.
+        If no row is labeled, or some labels are texts and others numbers.
     ValueError
         If the labels are not classes, such as fractions.
 
+    Warns
+    -----
+    UserWarning
+        Of texts such as ``"nan"`` and ``"NA"``, of classes that look alike, and where -1 leaves
+        a single class.
+
     Examples
     --------
-    >>> encode_labels([5, -1, 3], "Example")
-    (array([3, 5]), array([ 1, -1,  0]))
+    >>> encode_labels([5, -1, 3, None], "Example")
+    (array([3, 5]), array([ 1, -1,  0, -1]))
     """
-    y = np.asarray(y)
-    labeled = y.astype(str) != "-1" if y.dtype.kind in "OUS" else y != -1
-    if not labeled.any():
-        raise UsageError(f"{who} needs at least one labeled row: every label is -1.")
     # Imported late, here and below: listing and labeling images should not wait for scikit-learn.
+    from sklearn.utils import assert_all_finite
     from sklearn.utils.multiclass import check_classification_targets
 
+    values, known = _known_labels(y)
+    if values.dtype == object:
+        kinds = ", ".join(sorted({type(value).__name__ for value in values.tolist()}))
+        raise UsageError(
+            f"The labels of {who} must be all numbers or all texts, and -1 or None where "
+            f"unlabeled. Got {kinds} instead: write each as a text."
+        )
+    assert_all_finite(values, input_name="y")
     with warnings.catch_warnings():
         # One label a class is few, and no sign of a regression.
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        check_classification_targets(y[labeled])
-    classes, positions = np.unique(y[labeled], return_inverse=True)
-    codes = np.full(len(y), -1, dtype=np.int64)
-    codes[labeled] = positions
+        check_classification_targets(values)
+    classes, positions = np.unique(values, return_inverse=True)
+    codes = np.full(len(known), -1, dtype=np.int64)
+    codes[known] = positions
+    if values.dtype.kind == "U":
+        classes, codes = _without_words(classes, codes, who)
+    if not len(classes):
+        raise UsageError(f"{who} needs at least one labeled row: every label is -1 or blank.")
+    if len(classes) == 1 and not known.all() and _has_minus_one(y):
+        _warn_of_labels(
+            f"{who} takes -1 for unlabeled, which leaves one class, {classes[0]}: if -1 is a "
+            "class as well, number the classes from 0 on."
+        )
     return classes, codes
+
+
+def _without_words(
+    classes: np.ndarray, codes: np.ndarray, who: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return classes and codes without texts that mean unlabeled; warn of those that look odd."""
+    n = np.bincount(codes[codes >= 0], minlength=len(classes)).tolist()
+    counts = dict(zip(classes.tolist(), n, strict=True))
+    words = _unlabeled_words(counts, f"The y of {who}")
+    kept = np.array([name not in words for name in counts], dtype=bool)
+    _warn_of_look_alikes({n: counts[n] for n in counts if n not in words}, f"The y of {who}")
+    # A last place, which -1 finds, for the unlabeled.
+    return classes[kept], np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)[codes]
+
+
+def _has_minus_one(y: Any) -> bool:
+    return bool(np.isin(_as_array(y).astype(str), ("-1", "-1.0")).any())
 
 
 def one_hot(codes: np.ndarray, n_classes: int) -> np.ndarray:
@@ -127,16 +173,27 @@ def check_soft_targets(targets: Any, classes: Any, who: str) -> tuple[np.ndarray
 
 
 def _column(y: Any, n: int, who: str) -> np.ndarray:
-    """Return one label an image, (n,), of whatever an estimator was given."""
+    """Return one label a row, (n,), of whatever an estimator was given."""
     if y is None:
         raise UsageError(f"{who} requires y to be passed, but the target y is None.")
-    from sklearn.utils import assert_all_finite
     from sklearn.utils.validation import column_or_1d
 
-    labels = column_or_1d(y, warn=True)
-    assert_all_finite(labels, input_name="y")
+    labels = np.asarray(column_or_1d(_as_array(y), warn=True))
     if len(labels) != n:
         raise UsageError(
-            f"{who} needs one label an image. Got {len(labels)} labels for {n} images instead."
+            f"{who} needs one label a row. Got {len(labels)} labels for {n} rows instead."
         )
-    return np.asarray(labels)
+    return labels
+
+
+def _recode(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the codes of labels, -1 where unlabeled, and K for what is none of the classes."""
+    position = {label: code for code, label in enumerate(classes.tolist())}
+    values, known = _known_labels(y)
+    other = len(classes)
+    codes = np.full(len(known), -1, dtype=np.int64)
+    codes[known] = [
+        position.get(v, -1 if isinstance(v, str) and _is_unlabeled_text(v) else other)
+        for v in values.tolist()
+    ]
+    return codes

@@ -18,7 +18,7 @@ from scipy.special import expit, softmax
 from fewlabel.data.calibration import PROBABILITY_FLOOR, Calibration, Scaling, Temperature, log_odds
 from fewlabel.data.checks import _check_proba, _check_table, _unlearnable_labels, check_classes
 from fewlabel.data.label_texts import _class_codes, _label_table, label_texts
-from fewlabel.data.targets import _column, encode_labels, one_hot
+from fewlabel.data.targets import _column, _recode, encode_labels, one_hot
 from fewlabel.errors import UsageError
 
 _EPSILON = 1e-12
@@ -239,10 +239,7 @@ class SingleLabel(Task):
         return encode_labels(_column(y, n, who), who)
 
     def recode(self, y: Any, classes: np.ndarray, n: int, who: str) -> np.ndarray:
-        position = {label: code for code, label in enumerate(classes.tolist())}
-        position |= {-1: -1, "-1": -1}
-        labels = _column(y, n, who).tolist()
-        return np.array([position.get(label, len(classes)) for label in labels], dtype=np.int64)
+        return _recode(_column(y, n, who), classes)
 
     def decode(self, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
         return np.asarray(classes[y])
@@ -498,3 +495,25 @@ def task_of(y: Any) -> Task:
     (SingleLabel(), MultiLabel())
     """
     return TASKS[MultiLabel.name if np.ndim(y) == 2 else SingleLabel.name]
+
+
+def task_of_targets(y: Any) -> Task:
+    """Return the task of the labels that an estimator is given.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,), (n, 1) or (n, K)
+        Labels. A single column is one label a row, as it is to scikit-learn.
+
+    Returns
+    -------
+    Task
+        `MultiLabel` for a table of two columns or more, else `SingleLabel`.
+
+    Examples
+    --------
+    >>> task_of_targets([[0], [1]]), task_of_targets([[1, None], [0, 1]])
+    (SingleLabel(), MultiLabel())
+    """
+    shape = np.shape(y)
+    return TASKS[MultiLabel.name if len(shape) == 2 and shape[1] != 1 else SingleLabel.name]

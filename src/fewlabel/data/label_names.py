@@ -1,0 +1,55 @@
+"""Names of classes as people write them: one spelling of a name, and names that look alike."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping
+
+from fewlabel.data.missing import _warn_of_labels
+
+# Joiners stay inside a name: they are part of Persian and Indian words, and of emoji.
+_JOINERS = "\u200c\u200d"
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff")) | dict.fromkeys(
+    map(ord, "\u00a0\u2007\u202f"), " "
+)
+# Cyrillic letters that look like Latin ones, and what word processors make of marks.
+_TWINS = str.maketrans("АВЕКМНОРСТХІаеорсухі’‘“”–—−", "ABEKMHOPCTXIaeopcyxi''\"\"---")
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")
+_SHOWN = 5
+
+
+def _label_name(text: str) -> str:
+    """Return the one spelling of a label: accents composed, nothing that nobody sees."""
+    if text.isascii():
+        return text.strip()
+    composed = unicodedata.normalize("NFC", text.translate(_INVISIBLE))
+    return composed.strip().strip(_JOINERS).strip()
+
+
+def _look(name: str) -> str:
+    """Return what names have in common that differ by case, blanks, or as 1 and 1.0 do."""
+    text = unicodedata.normalize("NFKC", _label_name(name).translate(_TWINS)).casefold()
+    if _NUMBER.fullmatch(text):
+        return repr(float(text.replace(",", ".")))
+    # Between figures a mark counts: 1-1 is not 11.
+    return re.sub(r"(?<=[^\W\d_])[\s_-]+(?=\w)|(?<=\w)[\s_-]+(?=[^\W\d_])", "", text)
+
+
+def _warn_of_look_alikes(counts: Mapping[str, int], source: str) -> None:
+    """Warn of classes that look alike; ``counts`` says how many labels each has."""
+    alike = defaultdict(list)
+    for name in counts:
+        alike[_look(name)].append(f"{name!r} ({counts[name]:,})")
+    groups = [" and ".join(names) for names in alike.values() if len(names) > 1]
+    if groups:
+        _warn_of_labels(
+            f"{source}: these labels look alike and are different classes: {_listed(groups)}. "
+            "Spell them alike if they are one class."
+        )
+
+
+def _listed(parts: list[str]) -> str:
+    more = f"; and {len(parts) - _SHOWN:,} more" if len(parts) > _SHOWN else ""
+    return "; ".join(parts[:_SHOWN]) + more

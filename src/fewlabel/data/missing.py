@@ -1,0 +1,124 @@
+"""What means unlabeled: one rule for tables, arrays, pandas and every estimator."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Collection, Mapping
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+_MINUS_ONE = re.compile(r"[-\N{MINUS SIGN}]1([.,]0*)?")
+
+# Nobody calls a class so, and nothing else is written so. All of these in lower case.
+_SURE = frozenset({"", "<na>"})
+
+# What programs write where there is no value.
+_NOTHING = frozenset(
+    {"nan", "-nan", "nat", "null", "<null>", "(null)", "\\n", "1.#qnan", "-1.#ind"}
+) | {"#n/a", "#na", "#n/a n/a", "#null!", "#value!", "#ref!", "#div/0!", "#name?"}
+
+# What people write there; some of it could be the name of a class.
+_DOUBTFUL = frozenset(
+    {"na", "n/a", "n.a.", "none", "nil", "?", "??", "???", "-", "--", ".", "*", "missing"}
+) | {"undefined", "unknown", "unset", "unlabeled", "unlabelled", "not labeled", "no label", "tbd"}
+
+
+def _as_array(y: Any) -> np.ndarray:
+    """Return labels as an array, of dtype object where texts may stand beside None or NaN."""
+    if isinstance(y, np.ma.MaskedArray):
+        return np.asarray(y.astype(object).filled(None))
+    array = np.asarray(y)
+    # Of a list that holds a text, numpy makes texts of None and NaN as well.
+    if array.dtype.kind in "US" and not hasattr(y, "dtype"):
+        return np.asarray(y, dtype=object)
+    return array
+
+
+def _known_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels that are known, (m,), in row order, and where they stand, as y in shape.
+
+    None, NaN, NaT, pandas.NA, masked entries, blank texts, and -1 as a number or a text are not.
+    Values that are neither all numbers nor all texts are of dtype object.
+    """
+    array = _as_array(y)
+    if array.dtype.kind in "biuf":
+        # NaN alone differs from itself.
+        known = (array != -1) & (array == array)
+        return array[known], known
+    items = [_decoded(value) for value in array.ravel().tolist()]
+    flat = np.array([not _is_unlabeled(value) for value in items], dtype=bool)
+    values = [value for value, is_known in zip(items, flat.tolist(), strict=True) if is_known]
+    return _typed(values), flat.reshape(array.shape)
+
+
+def _unlabeled_words(
+    counts: Mapping[str, int], source: str, classes: Collection[str] = ()
+) -> set[str]:
+    """Return the texts that mean unlabeled; warn of those that somebody could mean as a class.
+
+    ``counts`` says how many labels each text is, without blanks around it. What a model knows
+    as one of its ``classes`` is a class, whatever it is.
+    """
+    sure = {text for text in counts if text.lower() in _SURE}
+    texts = [text for text in counts if text not in sure and text not in classes]
+    nothing = [text for text in texts if _is_unlabeled_text(text)]
+    doubtful = [text for text in texts if text.lower() in _DOUBTFUL and text not in nothing]
+    if nothing:
+        _warn_of_labels(
+            f"{source}: {_counted(nothing, counts)} taken as unlabeled, as if left blank: if it "
+            "is a class, give the class another name."
+        )
+    if doubtful:
+        _warn_of_labels(
+            f"{source}: {_counted(doubtful, counts)} kept as a class: if it means unlabeled, "
+            "leave it blank."
+        )
+    return sure.union(nothing)
+
+
+def _is_unlabeled_text(text: str) -> bool:
+    """Return whether a text, without blanks around it, is what programs write for no label."""
+    # The same in small letters can be a class: none of the others.
+    known = text == "None" or text.lower() in _SURE | _NOTHING
+    return known or _MINUS_ONE.fullmatch(text) is not None
+
+
+def _warn_of_labels(message: str) -> None:
+    """Warn of labels, in the line that handed them over."""
+    warnings.warn(message, UserWarning, stacklevel=5)
+
+
+def _is_unlabeled(value: Any) -> bool:
+    if isinstance(value, str):
+        text = value.strip()
+        return text.lower() in _SURE or _MINUS_ONE.fullmatch(text) is not None
+    try:
+        # NaN and NaT differ from themselves.
+        return value is None or bool(value != value or value == -1)
+    except TypeError:
+        # pandas.NA says of no comparison whether it is true.
+        return True
+
+
+def _decoded(value: Any) -> Any:
+    # Files of HDF5 and of old numpy hold bytes.
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+
+
+def _typed(values: list[Any]) -> np.ndarray:
+    if all(isinstance(value, str) for value in values):
+        return np.array(values, dtype=str)
+    if all(isinstance(value, Number | np.bool_) for value in values):
+        return np.array(values)
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out
+
+
+def _counted(texts: list[str], counts: Mapping[str, int]) -> str:
+    total = sum(counts[text] for text in texts)
+    listed = ", ".join(f"{text!r} ({counts[text]:,})" for text in texts)
+    return f"{total:,} label{' is' if total == 1 else 's are'} {listed},"
