@@ -75,20 +75,6 @@ def test_what_holds_no_images_or_labels_is_named(X, y, message):
         image_set_from_array(X, y)
 
 
-@pytest.mark.parametrize(
-    ("y", "expected"),
-    [
-        ([3, -1], ["3", ""]),
-        ([3.0, np.nan], ["3", ""]),
-        ([" cat ", ""], ["cat", ""]),
-        ([b"cat", b"dog"], ["cat", "dog"]),
-        (np.array(["cat", None], dtype=object), ["cat", ""]),
-    ],
-)
-def test_labels_become_text(y, expected):
-    assert image_set_from_array(NOTHING, y).truth.tolist() == expected
-
-
 def test_equal_pixels_share_a_group():
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (5, 3, 3), dtype=np.uint8)

@@ -8,11 +8,10 @@ from fewlabel.data import (
     SingleLabel,
     image_set_from_array,
     labels_from_truth,
-    load_images,
     read_labels,
 )
 from fewlabel.data.label_texts import _label_table, label_texts
-from fewlabel.errors import DataError, LabelError
+from fewlabel.errors import LabelError
 
 PETS = {"classes": ("cat", "dog")}
 
@@ -97,52 +96,6 @@ def test_texts_say_all_that_a_table_says(seed):
     texts = label_texts(y, classes)
     back, _ = _label_table(texts, ["here"] * len(texts), classes)
     np.testing.assert_array_equal(back, y)
-
-
-def test_a_table_in_a_file_of_arrays(tmp_path):
-    X = np.zeros((3, 4, 4), np.uint8)
-    np.savez(tmp_path / "a.npz", X=X, y=[[1, 0], [-1, -1], [0, 1]], classes=["cat", "dog"])
-    labels = labels_from_truth(load_images(tmp_path / "a.npz"))
-    assert labels.task == MultiLabel()
-    assert labels.y.tolist() == [[1, 0], [-1, -1], [0, 1]]
-    assert labels.classes == ("cat", "dog")
-
-
-def test_columns_keep_their_place_and_get_numbers_for_names():
-    X = np.zeros((2, 4, 4))
-    labels = labels_from_truth(image_set_from_array(X, y=np.array([[1.0, np.nan], [1, 1]])))
-    assert labels.y.tolist() == [[1, -1], [1, 1]]
-    assert labels.classes == ("0", "1")
-    # A label that no image has keeps its column.
-    y = np.array([[1, 0, 0], [0, 0, 1]])
-    images = image_set_from_array(X, y=y, classes=[b"odd", "never", "big"])
-    labels = labels_from_truth(images.subset([1, 0]))
-    assert labels.classes == ("odd", "never", "big")
-    assert labels.y.tolist() == [[0, 0, 1], [1, 0, 0]]
-
-
-@pytest.mark.parametrize(
-    ("y", "classes", "message"),
-    [
-        *[
-            (y, classes, r"\(\d, K\) with 1, 0 and -1")
-            for y, classes in (
-                ([[1, 2]], None),
-                ([[1, 0], [0, 1]], None),
-                ([[1, 0]], ["one"]),
-                ([["a"]], None),
-            )
-        ],
-        ([[1, 0]], ["a|b", "c"], r"label called 'a\|b'"),
-        ([[1, 0]], ["?b", "c"], r"label called '\?b'"),
-        ([[1, 0]], ["", "c"], "label called ''"),
-        ([[1, 0]], ["c ", "d"], "label called 'c '"),
-        ([[1, 0]], ["c", "c"], "two labels called 'c'"),
-    ],
-)
-def test_other_tables_and_names_that_texts_cannot_hold_are_refused(y, classes, message):
-    with pytest.raises(DataError, match=message):
-        image_set_from_array(np.zeros((1, 4, 4)), y=np.array(y), classes=classes)
 
 
 def test_a_model_of_one_label_refuses_sources_with_several():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data.label_texts import _barred_texts, _check_label_names, label_texts
-from fewlabel.data.missing import _known_labels
+from fewlabel.data.missing import _known_labels, _warn_of_one_class
 from fewlabel.errors import DataError
 
 
@@ -27,6 +27,8 @@ def _truth_of(
         return _several_texts(values, known, names, n, source), names
     if known.shape != (n,):
         raise DataError(f"The y of {source} must have shape ({n},). Got {known.shape}.")
+    if (values == 1).all():
+        _warn_of_one_class(y, values, known, source)
     texts = np.full(n, "", dtype=object)
     texts[known] = _texts(values, source)
     return texts.tolist(), None
@@ -35,7 +37,7 @@ def _truth_of(
 def _texts(values: np.ndarray, source: str) -> list[str]:
     # pandas makes floats of whole numbers where one is missing.
     if values.dtype.kind == "f":
-        bad = values[~np.isfinite(values) | (values % 1 != 0)]
+        bad = values[~np.isfinite(values) | (values != np.rint(values))]
         if len(bad):
             raise DataError(
                 f"The y of {source} must hold classes. Got fractions such as {bad[0]:g} instead."

@@ -21,12 +21,12 @@ def _label_cells(
     Those that mean unlabeled are blank. UserWarnings name texts such as ``nan``, and names that
     look alike; those that a model knows as its ``classes`` are taken as they are.
     """
-    names = {text: _label_name(text) for text in set(texts)}
+    names = {text: BAR.join(map(_label_name, text.split(BAR))) for text in set(texts)}
     mark = UNKNOWN if any(BAR in name for name in names.values()) else ""
     counts: Counter[str] = Counter()
     for text, n in Counter(texts).items():
         for part in names[text].split(BAR):
-            counts[part.strip().removeprefix(mark).strip()] += n
+            counts[part.removeprefix(mark).strip()] += n
     known = {_label_name(name) for name in classes or ()}
     replaced = dict.fromkeys(_unlabeled_words(counts, source, known), "")
     if classes is None:
@@ -55,12 +55,10 @@ def _replace(text: str, names: Mapping[str, str]) -> str:
     """Return a text with other names; blank if none of several is left."""
     if BAR not in text:
         return names.get(text, text)
-    parts = [part.strip() for part in text.split(BAR)]
     new = []
-    for part in parts:
+    for part in text.split(BAR):
         name = part.removeprefix(UNKNOWN).strip()
         kept = names.get(name, name)
         new.append(part.replace(name, kept) if kept or not name else "")
-    if new == parts:
-        return text
-    return BAR.join(new) if any(new) else ""
+    # A bar alone says that there is none; where nothing is left, nothing was said.
+    return BAR.join(new) if any(new) or not text.strip(BAR) else ""

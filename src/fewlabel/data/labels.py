@@ -242,7 +242,8 @@ def labels_from_truth(
     """
     # The source's own names: a label that no image has keeps its column.
     named = classes or images.truth_classes
-    texts = _label_cells([] if images.truth is None else images.truth, images.source, named)
+    truth = [] if images.truth is None else images.truth.tolist()
+    texts = _label_cells(truth, images.source, named)
     if not any(texts):
         raise LabelError(
             f"{images.source} carries no labels: give a label table with --labels, "

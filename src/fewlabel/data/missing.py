@@ -29,7 +29,9 @@ _DOUBTFUL = frozenset(
 def _as_array(y: Any) -> np.ndarray:
     """Return labels as an array, of dtype object where texts may stand beside None or NaN."""
     if isinstance(y, np.ma.MaskedArray):
-        return np.asarray(y.astype(object).filled(None))
+        whole = np.array(y.data, dtype=object)
+        whole[np.ma.getmaskarray(y)] = None
+        return whole
     array = np.asarray(y)
     # Of a list that holds a text, numpy makes texts of None and NaN as well.
     if array.dtype.kind in "US" and not hasattr(y, "dtype"):
@@ -84,6 +86,17 @@ def _is_unlabeled_text(text: str) -> bool:
     # The same in small letters can be a class: none of the others.
     known = text == "None" or text.lower() in _SURE | _NOTHING
     return known or _MINUS_ONE.fullmatch(text) is not None
+
+
+def _warn_of_one_class(y: Any, values: np.ndarray, known: np.ndarray, source: str) -> None:
+    """Warn where -1 leaves a single class: perhaps it was meant as the other."""
+    if known.all() or values.dtype == object or len(np.unique(values)) != 1:
+        return
+    if np.isin(_as_array(y).astype(str), ("-1", "-1.0")).any():
+        _warn_of_labels(
+            f"{source} takes -1 for unlabeled, which leaves one class, {values[0]}: if -1 is a "
+            "class as well, number the classes from 0 on."
+        )
 
 
 def _warn_of_labels(message: str) -> None:

@@ -13,7 +13,7 @@ from fewlabel.data.missing import (
     _is_unlabeled_text,
     _known_labels,
     _unlabeled_words,
-    _warn_of_labels,
+    _warn_of_one_class,
 )
 from fewlabel.errors import UsageError
 
@@ -77,11 +77,7 @@ def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
         classes, codes = _without_words(classes, codes, who)
     if not len(classes):
         raise UsageError(f"{who} needs at least one labeled row: every label is -1 or blank.")
-    if len(classes) == 1 and not known.all() and _has_minus_one(y):
-        _warn_of_labels(
-            f"{who} takes -1 for unlabeled, which leaves one class, {classes[0]}: if -1 is a "
-            "class as well, number the classes from 0 on."
-        )
+    _warn_of_one_class(y, values, known, who)
     return classes, codes
 
 
@@ -96,10 +92,6 @@ def _without_words(
     _warn_of_look_alikes({n: counts[n] for n in counts if n not in words}, f"The y of {who}")
     # A last place, which -1 finds, for the unlabeled.
     return classes[kept], np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)[codes]
-
-
-def _has_minus_one(y: Any) -> bool:
-    return bool(np.isin(_as_array(y).astype(str), ("-1", "-1.0")).any())
 
 
 def one_hot(codes: np.ndarray, n_classes: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from scipy.special import expit, softmax
 from fewlabel.data.calibration import PROBABILITY_FLOOR, Calibration, Scaling, Temperature, log_odds
 from fewlabel.data.checks import _check_proba, _check_table, _unlearnable_labels, check_classes
 from fewlabel.data.label_texts import _class_codes, _label_table, label_texts
+from fewlabel.data.missing import _warn_of_labels
 from fewlabel.data.targets import _column, _recode, encode_labels, one_hot
 from fewlabel.errors import UsageError
 
@@ -355,6 +356,10 @@ class MultiLabel(Task):
         table = _check_table(y, n, who)
         if not (table >= 0).any():
             raise UsageError(f"{who} needs at least one known label: all are -1.")
+        if (table < 0).any() and (table != 0).all():
+            _warn_of_labels(
+                f"{who} takes -1 for unknown, and no label is ever absent: write 0 where one is."
+            )
         return np.arange(table.shape[1]), table
 
     def recode(self, y: Any, classes: np.ndarray, n: int, who: str) -> np.ndarray:
@@ -476,13 +481,15 @@ TASKS: dict[str, Task] = {task.name: task for task in (SingleLabel(), MultiLabel
 """The tasks by the names that files give them."""
 
 
-def task_of(y: Any) -> Task:
+def task_of(y: Any, *, as_column: bool = False) -> Task:
     """Return the task that labels are for.
 
     Parameters
     ----------
     y : array-like of shape (n,) or (n, K)
         Labels.
+    as_column : bool
+        Whether a single column is one label a row, as it is to scikit-learn.
 
     Returns
     -------
@@ -491,29 +498,8 @@ def task_of(y: Any) -> Task:
 
     Examples
     --------
-    >>> task_of([0, 1, -1]), task_of([[1, 0], [0, -1]])
-    (SingleLabel(), MultiLabel())
+    >>> task_of([0, 1, -1]), task_of([[1, 0], [0, -1]]), task_of([[1], [0]], as_column=True)
+    (SingleLabel(), MultiLabel(), SingleLabel())
     """
-    return TASKS[MultiLabel.name if np.ndim(y) == 2 else SingleLabel.name]
-
-
-def task_of_targets(y: Any) -> Task:
-    """Return the task of the labels that an estimator is given.
-
-    Parameters
-    ----------
-    y : array-like of shape (n,), (n, 1) or (n, K)
-        Labels. A single column is one label a row, as it is to scikit-learn.
-
-    Returns
-    -------
-    Task
-        `MultiLabel` for a table of two columns or more, else `SingleLabel`.
-
-    Examples
-    --------
-    >>> task_of_targets([[0], [1]]), task_of_targets([[1, None], [0, 1]])
-    (SingleLabel(), MultiLabel())
-    """
-    shape = np.shape(y)
-    return TASKS[MultiLabel.name if len(shape) == 2 and shape[1] != 1 else SingleLabel.name]
+    is_table = np.ndim(y) == 2 and not (as_column and np.shape(y)[1] == 1)
+    return TASKS[MultiLabel.name if is_table else SingleLabel.name]

@@ -108,10 +108,7 @@ class SupervisedNetwork(TrainedNetwork):
         who, rng = type(self).__name__, as_generator(self.random_state)
         settings = self._settings(int(rng.integers(2**31)), stops=validation is not None)
         inputs = self._inputs(X, reset=True)
-        y = y if y is None else np.asarray(y)
-        # A single column is one class a row, as it is to scikit-learn.
-        is_column = np.ndim(y) == 2 and np.shape(y)[1] == 1
-        task = self.task or task_of(np.ravel(y) if is_column else y)
+        task = self.task or task_of(y, as_column=True)
         classes, codes = task.encode(y, len(inputs), who)
         self._learn_classes(task, classes if self.labels is None else self.labels, len(classes))
         warn_of_unlearnable(task.unlearnable(codes, self.classes_.tolist()), who)
