@@ -67,7 +67,8 @@ def _unlabeled_words(
     sure = {text for text in counts if text.lower() in _SURE}
     texts = [text for text in counts if text not in sure and text not in classes]
     nothing = [text for text in texts if _is_unlabeled_text(text)]
-    doubtful = [text for text in texts if text.lower() in _DOUBTFUL and text not in nothing]
+    # Where the classes are known, what is none of them is refused anyway.
+    doubtful = [text for text in texts if text.lower() in _DOUBTFUL and not classes]
     if nothing:
         _warn_of_labels(
             f"{source}: {_counted(nothing, counts)} taken as unlabeled, as if left blank: if it "
