@@ -1,13 +1,15 @@
 """One suite over every public estimator: scikit-learn's contract, pipelines, grid search."""
 
+import contextlib
 import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_digits
-from sklearn.exceptions import SkipTestWarning
+from sklearn.exceptions import DataConversionWarning, SkipTestWarning
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -217,3 +219,57 @@ def test_a_clone_is_the_same_but_not_fitted(estimator, form, table):
         value = getattr(first, name)
         if isinstance(value, np.ndarray):
             np.testing.assert_array_equal(value, getattr(second, name), err_msg=name)
+
+
+CLASSIFIERS = pytest.mark.parametrize(
+    "estimator",
+    [
+        pytest.param(e, id=f"{type(e).__name__}-{i}")
+        for i, e in enumerate(ESTIMATORS)
+        if is_classifier(e)
+    ],
+)
+MISSING = [None, float("nan"), pd.NA, "", "-1", "<NA>"]
+
+
+@pytest.fixture
+def blobs():
+    truth = np.arange(36) % 2
+    X = np.random.default_rng(0).normal(0, 1, (36, 4)) + 5 * np.eye(4)[truth]
+    return X.astype(np.float32), truth
+
+
+@CLASSIFIERS
+def test_missing_labels_are_unlabeled_as_minus_one_is(estimator, blobs):
+    X, truth = blobs
+    y, names = few(truth), np.array(["cat", "dog"])
+    expected = clone(estimator).set_params(random_state=0).fit(X, y)
+    texts = [names[k] if k >= 0 else MISSING[i % len(MISSING)] for i, k in enumerate(y.tolist())]
+    column = pd.DataFrame({"label": pd.Series(texts, dtype=object)})
+    model = clone(estimator).set_params(random_state=0)
+    with pytest.warns(DataConversionWarning, match="column-vector y"):
+        model.fit(X, column)
+    assert model.classes_.tolist() == names.tolist()
+    assert model.predict(X).tolist() == names[expected.predict(X)].tolist()
+    assert model.score(X, texts) == expected.score(X, y) > 0.8
+
+
+@CLASSIFIERS
+@pytest.mark.parametrize("n_labeled", [1, 8])
+def test_a_class_with_one_label_is_learned_too(estimator, blobs, n_labeled):
+    X, truth = blobs
+    y = np.where(np.arange(36) < 2 * n_labeled, truth, -1)
+    y[3:16:2] = -1
+    model = clone(estimator).set_params(random_state=0).fit(X, y)
+    assert model.classes_.tolist() == [0, 1]
+    assert set(model.predict(X)) <= {0, 1}
+
+
+@CLASSIFIERS
+def test_minus_one_as_a_class_is_warned_of(estimator, blobs):
+    X, truth = blobs
+    with (
+        pytest.warns(UserWarning, match="takes -1 for unlabeled, which leaves one class, 1"),
+        contextlib.suppress(UsageError),
+    ):
+        clone(estimator).fit(X, 2 * truth - 1)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from fewlabel.data.checks import warn_of_unlearnable
+from fewlabel.data.targets import labeled_accuracy
 from fewlabel.data.task import task_of
 from fewlabel.errors import UsageError, _damaged
 from fewlabel.evaluate import BASELINE, Problem, fit_calibration
@@ -150,8 +149,8 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
             If a column of a table is always absent or never known; it is named.
         """
         check_parameters(self)
-        X, y = self._check(X, y)
-        task = self.task_ = task_of(y)
+        X = validate_data(self, X, dtype=np.float32)
+        task = self.task_ = task_of(y, as_column=True)
         self.classes_, codes = task.encode(y, len(X), _ME)
         if task.exclusive and len(self.classes_) < 2:
             raise UsageError(
@@ -256,16 +255,10 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         float
-            From 0 to 1.
+            From 0 to 1; NaN where nothing is labeled.
         """
-        if self.task_.exclusive:
-            return float(super().score(X, y, sample_weight))
-        _, table = self.task_.encode(y, len(np.asarray(y)), _ME)
-        # A row of which nothing is known would count as right.
-        rows = self.task_.labeled(table)
-        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
-        correct = self.task_.correct(table, self.predict_proba(X))[rows]
-        return float(np.average(correct, weights=weights))
+        proba = self.predict_proba(X)
+        return labeled_accuracy(self.task_, y, proba, self.classes_, sample_weight, _ME)
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what predicting needs, for `fewlabel.persist.save_bundle`.
@@ -322,21 +315,6 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         _check_fit(set(found) == {shape})
         model.fitted_, model.method_ = _loaded(meta["method"], predictor), meta["method"]
         return model
-
-    def _check(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows and labels; one column that is no table of 1, 0 and -1 holds classes."""
-        given = np.asarray(y)
-        if given.ndim == 2 and given.shape[1] == 1 and not np.isin(given, (-1, 0, 1)).all():
-            warnings.warn(
-                "A column-vector y was passed when a 1d array was expected.",
-                DataConversionWarning,
-                stacklevel=3,
-            )
-            y = given = given.ravel()
-        if given.ndim == 2:
-            return validate_data(self, X, dtype=np.float32), given
-        X, y = validate_data(self, X, y, dtype=np.float32)
-        return X, y
 
     def _set_results(self, problem: Problem) -> None:
         """Keep what the fit found under the names that scikit-learn's users look for."""

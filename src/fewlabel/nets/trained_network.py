@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import pick_device
+from fewlabel.data.targets import labeled_accuracy
 from fewlabel.data.task import TASKS, Task
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.nets.architectures import build_network
@@ -97,12 +98,8 @@ class TrainedNetwork(ClassifierMixin, BaseEstimator):
             Accuracy, or exact match for several labels; NaN where nothing is labeled.
         """
         proba = self.predict_proba(X)
-        codes = self.task_.recode(y, self.classes_, len(proba), type(self).__name__)
-        rows = self.task_.labeled(codes)
-        if not len(rows):
-            return float("nan")
-        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
-        return float(np.average(self.task_.correct(codes[rows], proba[rows]), weights=weights))
+        who = type(self).__name__
+        return labeled_accuracy(self.task_, y, proba, self.classes_, sample_weight, who)
 
     def embed(self, X: Any) -> np.ndarray:
         """Compute the features that the last layer sees.

@@ -13,7 +13,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import as_generator
-from fewlabel.data.task import MultiLabel, Task, task_of
+from fewlabel.data.targets import labeled_accuracy
+from fewlabel.data.task import Task, task_of
 from fewlabel.errors import UsageError
 from fewlabel.params import check_parameters, integer
 from fewlabel.semisupervised.models import _predict_classes
@@ -134,12 +135,8 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
             nothing is.
         """
         proba = self.predict_proba(X)
-        codes = self.task_.recode(y, self.classes_, len(proba), type(self).__name__)
-        rows = self.task_.labeled(codes)
-        if not len(rows):
-            return float("nan")
-        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
-        return float(np.average(self.task_.correct(codes[rows], proba[rows]), weights=weights))
+        who = type(self).__name__
+        return labeled_accuracy(self.task_, y, proba, self.classes_, sample_weight, who)
 
 
 def _are_images(X: Any) -> bool:
@@ -156,24 +153,11 @@ def _check_inputs(
     estimator: Any, X: Any, y: Any, model: Any = None
 ) -> tuple[np.ndarray, Task, np.ndarray, np.ndarray]:
     """Return rows or images, and what their labels mean."""
-    who, shape = type(estimator).__name__, () if y is None else np.asarray(y).shape
     given = getattr(model, "task", None)
-    # One column is one class a row, unless the model is for tables.
-    is_table = len(shape) == 2 and (shape[1] > 1 or isinstance(given, MultiLabel))
-    if _are_images(X):
-        y = np.asarray(y)
-        if len(y) != len(X) or (y.ndim != 1 and not is_table):
-            raise UsageError(
-                f"{who} needs one label an image, or a row of a table. Got labels of shape "
-                f"{y.shape} for {len(X)} images instead."
-            )
-    elif is_table:
+    task = given if isinstance(given, Task) else task_of(y, as_column=True)
+    if not _are_images(X):
         X = validate_data(estimator, X, dtype=np.float32)
-    else:
-        # scikit-learn checks both together, with its own messages.
-        X, y = validate_data(estimator, X, y, dtype=np.float32)
-    task = given if isinstance(given, Task) else task_of(y)
-    classes, codes = task.encode(y, len(X), who)
+    classes, codes = task.encode(y, len(X), type(estimator).__name__)
     return X, task, classes, codes
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import ConvergenceWarning
 
 from fewlabel.data.task import Task
@@ -73,7 +74,7 @@ class _Models:
                 mask = {} if training.mask.all() else {"mask": training.mask.astype(np.float32)}
                 model.fit_soft(X, targets, sample_weight=weights, classes=self.classes, **mask)
             else:
-                _fit_weighted(model, X, targets, weights, self.classes)
+                model = _fit_weighted(model, X, targets, weights, self.classes)
             # What is kept must not hold on to a folder, or to the caller.
             _set(model, checkpoint=None, progress=None)
             self.trained.append(name)
@@ -185,14 +186,17 @@ def _seed_of(seed: int, name: str) -> int:
 
 def _fit_weighted(
     model: Any, X: np.ndarray, targets: np.ndarray, weights: np.ndarray, classes: np.ndarray
-) -> None:
-    """Train a classifier that takes no soft targets: a row stands once for each likely class."""
+) -> Any:
+    """Train and return a classifier without soft targets: a row stands for each likely class."""
     rows, columns, shares = _split_targets(targets)
+    if len(np.unique(columns)) < 2:
+        # Where a class has one label, a fold may leave a single class, which most models refuse.
+        model = DummyClassifier()
     with warnings.catch_warnings():
         # A penalized model that stopped a little early predicts the same.
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        model.fit(X[rows], classes[columns], sample_weight=weights[rows] * shares)
+        return model.fit(X[rows], classes[columns], sample_weight=weights[rows] * shares)
 
 
 def _split_targets(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -177,9 +177,9 @@ class SelfTraining(SemiSupervisedClassifier):
             for k, (_, held) in enumerate(self.folds_.folds)
         ]
         unseen = self.folds_.labeled[self.folds_.unseen]
-        chosen = run_rounds(
-            tracks, max_rounds=self.max_rounds, patience=self.patience, leave=unseen
-        )
+        # Without a label to test them by, no round is kept but that without pseudo-labels.
+        most = self.max_rounds if not self.folds_.unseen.all() else 0
+        chosen = run_rounds(tracks, max_rounds=most, patience=self.patience, leave=unseen)
         self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
         self.val_accuracy_, self.oof_proba_ = chosen.accuracy, chosen.proba
         # With all labels: as many rounds as did best without some of them.
