@@ -254,6 +254,7 @@ def test_copies_share_a_fold(several, form):
         fit(X, few, groups=groups[1:])
 
 
+@pytest.mark.filterwarnings("ignore:.*takes -1 for unlabeled, which leaves one class")
 def test_what_cannot_be_learned_is_refused(several):
     X, _, few = several
     with pytest.raises(UsageError, match=r"one of auto, graph, blend, supervised where .* several"):

@@ -61,6 +61,7 @@ def test_a_far_row_of_a_long_chain_is_reached_whatever_the_tolerance(alpha):
     assert (model.transduction_[301:] == 1).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*takes -1 for unlabeled, which leaves one class")
 def test_one_class_one_row_and_texts():
     model = GraphPropagation(2, method="poisson").fit(np.eye(4), [3, -1, -1, 3])
     assert model.transduction_.tolist() == [3] * 4

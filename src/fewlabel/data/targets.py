@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from fewlabel.data.missing import (
     _warn_of_one_class,
 )
 from fewlabel.errors import UsageError
-
-if TYPE_CHECKING:
-    from fewlabel.data.task import Task
 
 
 def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
@@ -95,47 +92,6 @@ def _without_words(
     _warn_of_look_alikes({n: counts[n] for n in counts if n not in words}, f"The y of {who}")
     # A last place, which -1 finds, for the unlabeled.
     return classes[kept], np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)[codes]
-
-
-def labeled_accuracy(
-    task: Task, y: Any, proba: np.ndarray, classes: np.ndarray, sample_weight: Any, who: str
-) -> float:
-    """Return the fraction of labeled rows that are predicted right.
-
-    Parameters
-    ----------
-    task : Task
-        What the labels are for.
-    y : array-like of shape (n,) or (n, K)
-        Labels as an estimator is given them.
-    proba : ndarray of shape (n, K)
-        Predicted probabilities.
-    classes : ndarray of shape (K,)
-        Their classes.
-    sample_weight : array-like of shape (n,), optional
-        Weight of each row.
-    who : str
-        Name of the estimator, for messages.
-
-    Returns
-    -------
-    float
-        Accuracy, or for several labels the exact match of those that are known; NaN where
-        nothing is.
-
-    Examples
-    --------
-    >>> from fewlabel.data import SingleLabel
-    >>> y, proba = ["cat", None, "dog"], np.array([[0.9, 0.1]] * 3)
-    >>> labeled_accuracy(SingleLabel(), y, proba, np.array(["cat", "dog"]), None, "Example")
-    0.5
-    """
-    codes = task.recode(y, classes, len(proba), who)
-    rows = task.labeled(codes)
-    if not len(rows):
-        return float("nan")
-    weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
-    return float(np.average(task.correct(codes[rows], proba[rows]), weights=weights))
 
 
 def one_hot(codes: np.ndarray, n_classes: int) -> np.ndarray:
@@ -217,7 +173,7 @@ def _column(y: Any, n: int, who: str) -> np.ndarray:
     labels = np.asarray(column_or_1d(_as_array(y), warn=True))
     if len(labels) != n:
         raise UsageError(
-            f"{who} needs one label a row. Got {len(labels)} labels for {n} rows instead."
+            f"{who} needs one label an image. Got {len(labels)} labels for {n} images instead."
         )
     return labels
 

@@ -227,6 +227,16 @@ class Task(ABC):
         right = (y == predicted) | (y < 0)
         return np.asarray(right.all(axis=tuple(range(1, right.ndim))))
 
+    def score(
+        self, y: Any, proba: np.ndarray, classes: np.ndarray, sample_weight: Any, who: str
+    ) -> float:
+        """Return the fraction of labeled rows that are right; NaN where nothing is labeled."""
+        codes = self.recode(y, classes, len(proba), who)
+        rows = self.labeled(codes)
+        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        correct = self.correct(codes[rows], proba[rows])
+        return float(np.average(correct, weights=weights)) if len(rows) else float("nan")
+
 
 class SingleLabel(Task):
     """Every image has exactly one label."""
@@ -501,5 +511,6 @@ def task_of(y: Any, *, as_column: bool = False) -> Task:
     >>> task_of([0, 1, -1]), task_of([[1, 0], [0, -1]]), task_of([[1], [0]], as_column=True)
     (SingleLabel(), MultiLabel(), SingleLabel())
     """
-    is_table = np.ndim(y) == 2 and not (as_column and np.shape(y)[1] == 1)
+    shape = np.asarray(y).shape
+    is_table = len(shape) == 2 and not (as_column and shape[1] == 1)
     return TASKS[MultiLabel.name if is_table else SingleLabel.name]

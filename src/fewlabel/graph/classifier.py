@@ -11,7 +11,6 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from fewlabel.data.checks import warn_of_unlearnable
-from fewlabel.data.targets import labeled_accuracy
 from fewlabel.data.task import task_of
 from fewlabel.errors import UsageError, _damaged
 from fewlabel.evaluate import BASELINE, Problem, fit_calibration
@@ -258,7 +257,7 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
             From 0 to 1; NaN where nothing is labeled.
         """
         proba = self.predict_proba(X)
-        return labeled_accuracy(self.task_, y, proba, self.classes_, sample_weight, _ME)
+        return self.task_.score(y, proba, self.classes_, sample_weight, _ME)
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what predicting needs, for `fewlabel.persist.save_bundle`.

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.neighbors import NeighborIndex
-from fewlabel.data.targets import labeled_accuracy, one_hot
+from fewlabel.data.targets import one_hot
 from fewlabel.data.task import SingleLabel
 from fewlabel.graph.neighbor_graph import (
     _affinity_graph,
@@ -92,7 +92,7 @@ class _Propagation(ClassifierMixin, BaseEstimator):
         proba = one_hot(
             task.recode(predicted, self.classes_, len(predicted), who), len(self.classes_)
         )
-        return labeled_accuracy(task, y, proba, self.classes_, sample_weight, who)
+        return task.score(y, proba, self.classes_, sample_weight, who)
 
     def _check_new(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "label_distributions_")

@@ -10,7 +10,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import pick_device
-from fewlabel.data.targets import labeled_accuracy
 from fewlabel.data.task import TASKS, Task
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.nets.architectures import build_network
@@ -97,9 +96,8 @@ class TrainedNetwork(ClassifierMixin, BaseEstimator):
         float
             Accuracy, or exact match for several labels; NaN where nothing is labeled.
         """
-        proba = self.predict_proba(X)
-        who = type(self).__name__
-        return labeled_accuracy(self.task_, y, proba, self.classes_, sample_weight, who)
+        proba, who = self.predict_proba(X), type(self).__name__
+        return self.task_.score(y, proba, self.classes_, sample_weight, who)
 
     def embed(self, X: Any) -> np.ndarray:
         """Compute the features that the last layer sees.

@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import as_generator
-from fewlabel.data.targets import labeled_accuracy
 from fewlabel.data.task import Task, task_of
 from fewlabel.errors import UsageError
 from fewlabel.params import check_parameters, integer
@@ -134,9 +133,8 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
             Accuracy, for several labels the exact match of those that are known; NaN where
             nothing is.
         """
-        proba = self.predict_proba(X)
-        who = type(self).__name__
-        return labeled_accuracy(self.task_, y, proba, self.classes_, sample_weight, who)
+        proba, who = self.predict_proba(X), type(self).__name__
+        return self.task_.score(y, proba, self.classes_, sample_weight, who)
 
 
 def _are_images(X: Any) -> bool:
