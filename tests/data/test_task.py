@@ -100,3 +100,10 @@ def test_one_label_is_right_where_the_most_probable_class_is_it(codes):
 
 def test_folds_of_several_labels_are_dealt_by_the_rarest_label():
     assert MULTI.stratify(np.array([[1, 1], [1, 0], [0, 0], [-1, -1]])).tolist() == [1, 0, 2, -1]
+
+
+@pytest.mark.parametrize("values", [[1, -1], [1.0, np.nan], [True, None]])
+def test_a_table_without_an_absent_label_is_warned_of(values):
+    with pytest.warns(UserWarning, match="To Example, -1 means not known"):
+        _, table = MultiLabel().encode([values, values[::-1]], 2, "Example")
+    assert table.tolist() == [[1, -1], [-1, 1]]

@@ -109,3 +109,8 @@ def test_two_classes_need_one_expert_and_a_note_tells_it():
     model = made("experts", network).fit(X, known)
     assert "one expert suffices" in model.notes_[0]
     assert model.score(X, y) > 0.95
+
+
+def test_a_table_of_labels_is_refused():
+    with pytest.raises(UsageError, match="BinaryExperts takes one label a row"):
+        BinaryExperts().fit(np.zeros((4, 2)), np.eye(4, 2))

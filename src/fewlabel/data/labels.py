@@ -120,7 +120,7 @@ def read_labels(
 
     The table is CSV with a header: columns ``path`` and ``label``, or ``index`` and ``label``
     for images from arrays, and perhaps ``purpose``; other columns are ignored. A blank label
-    means unlabeled. Paths are those of ``images.names``; backslashes and a leading ``./`` are
+    means unlabeled, and so does ``<NA>``. Paths are those of ``images.names``; backslashes and a leading ``./`` are
     understood. Blanks around a label are dropped. Labels of files that were set aside as
     unreadable are dropped with a UserWarning.
 
@@ -154,6 +154,12 @@ def read_labels(
         If the table cannot be read, names an image that is not there, labels one image in
         two ways, gives one image several labels where it may have one, holds too few classes,
         or a label that ``classes`` lacks. The message names the file and the line.
+
+    Warns
+    -----
+    UserWarning
+        Of texts that may stand for no label, such as ``nan``, which is taken as unlabeled, and
+        ``NA``, which is kept; of names that look alike; and of labels that are not used.
 
     Examples
     --------

@@ -368,7 +368,8 @@ class MultiLabel(Task):
             raise UsageError(f"{who} needs at least one known label: all are -1.")
         if (table < 0).any() and (table != 0).all():
             _warn_of_labels(
-                f"{who} takes -1 for unknown, and no label is ever absent: write 0 where one is."
+                f"To {who}, -1 means not known, and no label is ever absent: say where one is, in "
+                "an array with 0."
             )
         return np.arange(table.shape[1]), table
 

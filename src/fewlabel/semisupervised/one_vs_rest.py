@@ -217,6 +217,11 @@ class BinaryExperts(SemiSupervisedClassifier):
         """Train the network and its experts in rounds, then once more with all labels."""
         template = self._template(X)
         X, y, rng, seed = self._begin(X, y, template)
+        if not self.task_.exclusive:
+            raise UsageError(
+                f"{_WHO} takes one label a row. Got a table of labels instead: take SelfTraining "
+                "or TeacherStudent."
+            )
         _check_takes(self.task_, [template], _WHO)
         _check_two_classes(self.classes_, _WHO)
         self.folds_: LabelFolds = label_folds(self.task_, y, groups, _OF_FOLDS, rng)
