@@ -7,7 +7,7 @@ from sklearn.datasets import make_blobs
 
 from fewlabel import BinaryExperts, NetworkClassifier
 from fewlabel.data import image_set_from_array
-from fewlabel.errors import ModelFormatError
+from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.nets import FineTuning
 from fewlabel.nets.batches import _to_network, as_inputs
 from fewlabel.semisupervised import rounds

@@ -119,10 +119,10 @@ def read_labels(
     """Read a label table and line it up with the images.
 
     The table is CSV with a header: columns ``path`` and ``label``, or ``index`` and ``label``
-    for images from arrays, and perhaps ``purpose``; other columns are ignored. A blank label
-    means unlabeled, and so does ``<NA>``. Paths are those of ``images.names``; backslashes and a leading ``./`` are
-    understood. Blanks around a label are dropped. Labels of files that were set aside as
-    unreadable are dropped with a UserWarning.
+    for images from arrays, and perhaps ``purpose``; other columns are ignored. A blank label or
+    ``<NA>`` means unlabeled. Paths are those of ``images.names``; backslashes and a leading
+    ``./`` are understood. Blanks around a label are dropped, and accents composed. Labels of
+    files that were set aside as unreadable are dropped with a UserWarning.
 
     A table in which a bar occurs gives several labels an image: ``cat|dog``, ``cat|`` for a cat
     and nothing else, ``|`` for none of the labels, ``cat|?dog`` where it is not known whether
