@@ -64,6 +64,7 @@ def test_every_selection_works_with_one_label_a_row_and_with_several(digits, sel
     assert not held.any() or right[held].mean() > 0.7
 
 
+@pytest.mark.filterwarnings("ignore:.*takes -1 for unlabeled, which leaves one class")
 def test_one_class_and_a_model_of_one_label_a_row_are_refused():
     X, few, _, _ = sums_of_digits()
     with pytest.raises(UsageError, match="labels of at least two classes"):

@@ -227,16 +227,6 @@ class Task(ABC):
         right = (y == predicted) | (y < 0)
         return np.asarray(right.all(axis=tuple(range(1, right.ndim))))
 
-    def score(
-        self, y: Any, proba: np.ndarray, classes: np.ndarray, sample_weight: Any, who: str
-    ) -> float:
-        """Return the fraction of labeled rows that are right; NaN where nothing is labeled."""
-        codes = self.recode(y, classes, len(proba), who)
-        rows = self.labeled(codes)
-        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
-        correct = self.correct(codes[rows], proba[rows])
-        return float(np.average(correct, weights=weights)) if len(rows) else float("nan")
-
 
 class SingleLabel(Task):
     """Every image has exactly one label."""

@@ -11,6 +11,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from fewlabel.data.checks import warn_of_unlearnable
+from fewlabel.data.scores import ScoreOfLabeled
 from fewlabel.data.task import task_of
 from fewlabel.errors import UsageError, _damaged
 from fewlabel.evaluate import BASELINE, Problem, fit_calibration
@@ -23,7 +24,7 @@ METHODS = ("auto", *MAIN_METHODS)
 _ME = "FewLabelClassifier"
 
 
-class FewLabelClassifier(ClassifierMixin, BaseEstimator):
+class FewLabelClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
     """Learn from a few labels and many unlabeled rows, and keep what cross-fitting favors.
 
     Candidates are logistic regression on the given labels (the supervised baseline), label
@@ -238,26 +239,6 @@ class FewLabelClassifier(ClassifierMixin, BaseEstimator):
         """
         proba = self.predict_proba(X)
         return self.task_.decode(self.task_.predict(proba), self.classes_)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy, or of a table the exact match of what is known.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, d)
-            Features.
-        y : array-like of shape (m,) or (m, n_classes)
-            Classes; or 1 present, 0 absent, -1 unknown.
-        sample_weight : array-like of shape (m,), optional
-            Weight of each row.
-
-        Returns
-        -------
-        float
-            From 0 to 1; NaN where nothing is labeled.
-        """
-        proba = self.predict_proba(X)
-        return self.task_.score(y, proba, self.classes_, sample_weight, _ME)
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what predicting needs, for `fewlabel.persist.save_bundle`.

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.neighbors import NeighborIndex
+from fewlabel.data.scores import ScoreOfLabeled
 from fewlabel.data.targets import one_hot
 from fewlabel.data.task import SingleLabel
 from fewlabel.graph.neighbor_graph import (
@@ -26,7 +27,7 @@ METHODS = ("spreading", "poisson")
 CLASS_PRIORS = SingleLabel.class_priors
 
 
-class _Propagation(ClassifierMixin, BaseEstimator):
+class _Propagation(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
     """What both estimators share: rows and labels are checked, then ``_spread`` over."""
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -51,7 +52,8 @@ class _Propagation(ClassifierMixin, BaseEstimator):
         """
         check_parameters(self)
         X = validate_data(self, X, dtype=np.float32)
-        self.classes_, codes = SingleLabel().encode(y, len(X), type(self).__name__)
+        self.task_ = SingleLabel()
+        self.classes_, codes = self.task_.encode(y, len(X), type(self).__name__)
         self._spread(X, codes)
         return self
 
@@ -69,30 +71,6 @@ class _Propagation(ClassifierMixin, BaseEstimator):
             Classes.
         """
         return self._predict(self._check_new(X))
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the fraction of labeled rows that are predicted right.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Features.
-        y : array-like of shape (n,)
-            Classes; -1 where unlabeled.
-        sample_weight : array-like of shape (n,), optional
-            Weight of each row.
-
-        Returns
-        -------
-        float
-            Accuracy; NaN where nothing is labeled.
-        """
-        task, who = SingleLabel(), type(self).__name__
-        predicted = self.predict(X)
-        proba = one_hot(
-            task.recode(predicted, self.classes_, len(predicted), who), len(self.classes_)
-        )
-        return task.score(y, proba, self.classes_, sample_weight, who)
 
     def _check_new(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "label_distributions_")

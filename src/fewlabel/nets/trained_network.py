@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import pick_device
+from fewlabel.data.scores import ScoreOfLabeled
 from fewlabel.data.task import TASKS, Task
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.nets.architectures import build_network
@@ -22,7 +23,7 @@ from fewlabel.nets.timm_network import _PREFIX
 _SMALLEST_SCALE = 1e-6
 
 
-class TrainedNetwork(ClassifierMixin, BaseEstimator):
+class TrainedNetwork(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
     """A classifier made of a network, for one label an image or several.
 
     A subclass sets ``classes_``, ``task_`` and ``network_`` in ``fit``. It takes ``architecture``,
@@ -78,26 +79,6 @@ class TrainedNetwork(ClassifierMixin, BaseEstimator):
         """
         proba = self.predict_proba(X)
         return self.task_.decode(self.task_.predict(proba), self.classes_)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Compute how many of the labeled rows are predicted right, in every known label.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, d), or (m, H, W) or (m, H, W, C), or ImageSet
-            Rows or images, as ``fit`` took them.
-        y : array-like of shape (m,) or (m, K)
-            Labels, in the form in which ``fit`` took them.
-        sample_weight : array-like of shape (m,), optional
-            Weight of each row.
-
-        Returns
-        -------
-        float
-            Accuracy, or exact match for several labels; NaN where nothing is labeled.
-        """
-        proba, who = self.predict_proba(X), type(self).__name__
-        return self.task_.score(y, proba, self.classes_, sample_weight, who)
 
     def embed(self, X: Any) -> np.ndarray:
         """Compute the features that the last layer sees.

@@ -13,13 +13,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import as_generator
+from fewlabel.data.scores import ScoreOfLabeled
 from fewlabel.data.task import Task, task_of
 from fewlabel.errors import UsageError
 from fewlabel.params import check_parameters, integer
 from fewlabel.semisupervised.models import _predict_classes
 
 
-class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
+class SemiSupervisedClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
     """A classifier of rows or images that one fitted model predicts.
 
     Attributes
@@ -114,27 +115,6 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         """
         proba = self.predict_proba(X)
         return self.task_.decode(self.task_.predict(proba), self.classes_)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the fraction of labeled rows that are predicted right.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, d), or uint8 images
-            Rows.
-        y : array-like of shape (m,) or (m, K)
-            Labels; -1 is unknown.
-        sample_weight : array-like of shape (m,), optional
-            Weight of each row.
-
-        Returns
-        -------
-        float
-            Accuracy, for several labels the exact match of those that are known; NaN where
-            nothing is.
-        """
-        proba, who = self.predict_proba(X), type(self).__name__
-        return self.task_.score(y, proba, self.classes_, sample_weight, who)
 
 
 def _are_images(X: Any) -> bool:
