@@ -68,7 +68,8 @@ def _unlabeled_words(
     texts = [text for text in counts if text not in sure and text not in classes]
     nothing = [text for text in texts if _is_unlabeled_text(text)]
     # Where the classes are known, what is none of them is refused anyway.
-    doubtful = [text for text in texts if text.lower() in _DOUBTFUL and not classes]
+    rest = [] if classes else [text for text in texts if text not in nothing]
+    doubtful = [text for text in rest if text.lower() in _DOUBTFUL]
     if nothing:
         _warn_of_labels(
             f"{source}: {_counted(nothing, counts)} taken as unlabeled, as if left blank: if it "
