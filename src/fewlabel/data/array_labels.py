@@ -27,10 +27,10 @@ def _truth_of(
         return _several_texts(values, known, names, n, source), names
     if known.shape != (n,):
         raise DataError(f"The y of {source} must have shape ({n},). Got {known.shape}.")
-    if (values == 1).all():
-        _warn_of_one_class(y, values, known, source)
     texts = np.full(n, "", dtype=object)
-    texts[known] = _texts(values, source)
+    texts[known] = found = _texts(values, source)
+    if set(found) == {"1"}:
+        _warn_of_one_class(y, values, known, source)
     return texts.tolist(), None
 
 
