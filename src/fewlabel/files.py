@@ -12,6 +12,7 @@ from typing import Any
 
 from fewlabel.errors import RunFolderError, StorageError
 from fewlabel.locks import _guarded, _temporary_beside
+from fewlabel.reading import read_regular
 
 _OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_PERMISSION = {errno.EACCES, errno.EROFS, errno.EPERM}
@@ -130,7 +131,7 @@ def _is_ours(path: Path) -> bool:
 def _json_object(file: Path) -> dict[str, Any]:
     # Whatever cannot be read is not ours, so nothing of it is deleted.
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(read_regular(file))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -11,12 +11,36 @@ import numpy as np
 
 import fewlabel.semisupervised as _registers  # noqa: F401
 from fewlabel.data import ImageSet, Task
-from fewlabel.data.calibration import Calibration
+from fewlabel.data.calibration import CALIBRATION_FIELDS, Calibration
 from fewlabel.data.task import TASKS
 from fewlabel.errors import ModelFormatError
 from fewlabel.evaluate import AccuracyEstimate, Fitted, find_candidate
+from fewlabel.evaluate.estimates import ESTIMATE_FIELDS
 from fewlabel.features.base import FeatureExtractor, extractor_from_state
 from fewlabel.features.pixels import Progress
+from fewlabel.params import choice, integer
+from fewlabel.persist.schema import (
+    NAME,
+    OBJECT,
+    WORD,
+    Among,
+    Fields,
+    Listed,
+    check_fields,
+    check_finite,
+)
+
+_WHITE = [integer(1, 2**32), None]
+_FIELDS: Fields = {
+    "task": [choice(TASKS)],
+    "classes": [Listed(NAME, distinct=True)],
+    "method": [WORD],
+    "features": [OBJECT],
+    "candidate": [OBJECT],
+    "trained_on?": [Listed(NAME, 0)],
+    "estimate?": [ESTIMATE_FIELDS, None],
+    "white_level?": _WHITE,
+}
 
 State = tuple[dict[str, np.ndarray], dict[str, Any]]
 
@@ -126,7 +150,7 @@ class Model:
         saved = self.meta.get("estimate")
         if not saved or saved.get("value") is None:
             return None
-        return AccuracyEstimate(**saved)
+        return AccuracyEstimate(**{name: saved[name] for name in ESTIMATE_FIELDS})
 
     def predict(self, images: ImageSet, *, progress: Progress | None = None) -> Prediction:
         """Predict the labels of images.
@@ -146,7 +170,10 @@ class Model:
         start = time.perf_counter()
         rows = self.extractor.transform(images, progress=progress)
         middle = time.perf_counter()
+        # Weights that are finite, as loading has seen, can still give products that are not.
+        check_finite({"features": rows}, "model")
         proba = self.calibrated(self.fitted.predict_proba(rows))
+        check_finite({"probabilities": proba}, "model")
         seconds = {"features": middle - start, "predict": time.perf_counter() - middle}
         return Prediction(self.task, proba, self.classes, seconds)
 
@@ -229,20 +256,23 @@ class Model:
         ModelFormatError
             If something is missing or does not fit together.
         """
+        check_fields(meta, _FIELDS, "meta")
+        task, classes, columns = TASKS[meta["task"]], tuple(meta["classes"]), meta["columns"]
+        calibration = {name: CALIBRATION_FIELDS[name] for name in task.calibration().to_dict()}
+        known = Listed(Among(range(len(classes))), distinct=True)
+        check_fields(meta, {"columns": [known], "calibration": [calibration]}, "meta")
+        candidate = find_candidate(meta["method"])
         parts: dict[str, dict[str, np.ndarray]] = {"features": {}, "candidate": {}}
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
-            parts[part][rest] = array
-        task = TASKS[meta["task"]]
-        classes, columns = tuple(str(name) for name in meta["classes"]), meta["columns"]
+            # What a later version adds may be ignored.
+            parts.get(part, {})[rest] = array
         extractor = extractor_from_state(parts["features"], meta["features"])
-        candidate = find_candidate(meta["method"])
         fitted = candidate.from_state(parts["candidate"], meta["candidate"])
-        # Numpy would take a negative column from the end, and predict another class.
-        if not columns or not set(columns) <= set(range(len(classes))):
+        if fitted.shape not in (None, (extractor.width, len(columns))):
             raise ModelFormatError(
-                f"The model names {len(classes)} classes, and {columns} among them: it is damaged; "
-                "copy it anew, or fit again."
+                f"The model is damaged: its candidate takes {fitted.shape} features and classes, "
+                f"and it has {extractor.width} and {len(columns)}; copy it anew, or fit again."
             )
-        calibration = task.calibration(meta["calibration"])
-        return cls(task, extractor, fitted, calibration, classes, columns, meta)
+        numbers = {name: meta["calibration"][name] for name in calibration}
+        return cls(task, extractor, fitted, task.calibration(numbers), classes, columns, meta)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from fewlabel.cli.console import ProgressBars
 from tests.cli.conftest import QUICK, refused, start_cli, write_table
+from tests.hostile import changed, copied, model_with, not_regular, npy, npz
 
 
 def _files(folder):
@@ -211,3 +212,18 @@ def test_ctrl_c_in_a_stage_of_fit_leaves_nothing(
     assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr == "interrupted: nothing was written\n"
     assert _files(tmp_path) == before
+
+
+def test_files_that_mean_harm(refuse, run, photos, label_table, tmp_path, out):
+    pipe = next(not_regular(tmp_path, ".csv"))
+    refuse("select", pipe, "--budget", 5, *out, parts=(pipe, "a named pipe, not a regular file"))
+    refuse("fit", photos, "--labels", pipe, *out, parts=(pipe, "a named pipe"))
+    bomb = npz(tmp_path / "bomb.npz", ("X.npy", npy("'<U0'", f"({2**40},)")))
+    refuse("select", bomb, "--budget", 5, *out, parts=(bomb, "must hold numbers or text"))
+    folder, manifest = copied(run, tmp_path)
+    for at, wrong, name in (
+        (("classes",), "\x1b[2J", "meta.classes"),
+        (("features", "size"), [2**31] * 2, "features.size"),
+    ):
+        model_with(folder, changed(manifest, ("meta", *at), lambda d, k, w=wrong: d.update({k: w})))
+        refuse("predict", folder, photos, *out, parts=(f"The saved {name} must be a list",))

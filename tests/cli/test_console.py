@@ -20,6 +20,18 @@ def test_one_line_joins_lines_and_disarms_escape_sequences():
     assert console.one_line("\x1b[31mred") == "\\x1b[31mred"
 
 
+@pytest.mark.parametrize("show", [console.say, console.note, lambda t: console.show_warnings([t])])
+@pytest.mark.parametrize(
+    "code", ["\x1b", "\x07", "\x9b", "\u202e", "\u2066", "\u200b", "\r", "\udc80"]
+)
+def test_no_control_character_reaches_a_terminal(capsys, show, code):
+    show(f"cat{code}dog é")
+    seen = "".join(capsys.readouterr())
+    assert code not in seen
+    assert "cat" in seen
+    assert "dog é\n" in seen
+
+
 def test_json_has_no_nan_and_no_numpy(capsys):
     value = {"a": float("nan"), "b": np.float32(0.5), "c": np.array([1, 2]), 3: None}
     console.show_json(value | {"d": (Path("x"), np.inf)}, indent=None)

@@ -1,7 +1,4 @@
 import gzip
-import io
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,59 +58,6 @@ def test_manifest_sets_files_aside_that_are_missing_unreadable_or_outside(save_p
 def test_wrong_manifests_are_named(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         load_images(manifest(tmp_path, text))
-
-
-def test_npz(tmp_path):
-    path = tmp_path / "a.npz"
-    np.savez_compressed(path, X=PIXELS, y=np.array(["cat", "dog"]))
-    images = load_images(path)
-    assert np.array_equal(images.read([0, 1])[..., 0], PIXELS)
-    assert images.truth.tolist() == ["cat", "dog"]
-    np.savez(path, X=PIXELS)
-    assert load_images(path).truth is None
-
-
-def test_npz_with_objects_is_refused_and_runs_nothing(tmp_path):
-    class Bomb:
-        def __reduce__(self):
-            return (Path.touch, (tmp_path / "ran",))
-
-    path = tmp_path / "a.npz"
-    np.savez(path, X=PIXELS, y=np.array([Bomb(), Bomb()], dtype=object))
-    with pytest.raises(DataError, match="holds Python objects, which are not loaded"):
-        load_images(path)
-    assert not (tmp_path / "ran").exists()
-
-
-def test_npz_with_a_lying_header_takes_no_memory(tmp_path):
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"shape": (10**7, 100, 100), "fortran_order": False, "descr": "|u1"}
-    )
-    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
-        archive.writestr("X.npy", header.getvalue() + bytes(100))
-    with pytest.raises(DataError, match=r"X.npy promises 100,000,000,000 bytes"):
-        load_images(tmp_path / "a.npz")
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda data: b"", "is not a .npz file, or is damaged"),
-        (lambda data: b"rubbish", "is not a .npz file, or is damaged"),
-        (lambda data: b"PK\x03\x04rubbish", "is not a .npz file, or is damaged"),
-        (lambda data: data[:5000] + b"0123456789" + data[5010:], "cannot be read as a .npz file"),
-    ],
-)
-def test_what_is_no_npz(tmp_path, damage, message):
-    path = tmp_path / "a.npz"
-    np.savez(path, images=PIXELS)
-    with pytest.raises(DataError, match="has no array X; it holds images"):
-        load_images(path)
-    np.savez(path, X=np.zeros((50, 50, 50), np.uint8))
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(DataError, match=message):
-        load_images(path)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])

@@ -4,9 +4,11 @@ import struct
 import numpy as np
 import pytest
 
+from fewlabel.data import load_images
 from fewlabel.data.idx import _read_idx
 from fewlabel.errors import DataError
 from tests.data.conftest import at_most
+from tests.hostile import idx, idx_files, not_refused, not_regular
 
 
 def idx_bytes(array):
@@ -66,3 +68,32 @@ def test_a_file_that_is_cut_or_missing(tmp_path):
     path.write_bytes(gzip.compress(idx_bytes(np.zeros((99, 9), np.uint8)))[:-9])
     with pytest.raises(DataError, match=r"a.gz is damaged \("):
         _read_idx(path)
+
+
+def test_no_hostile_file_gets_through(tmp_path):
+    paths = [
+        *idx_files(tmp_path),
+        *(p for suffix in (".idx", ".png") for p in not_regular(tmp_path, suffix)),
+    ]
+    with at_most(10e6):
+        assert not_refused(paths, load_images) == []
+
+
+def test_a_bound_on_what_a_file_unpacks_to(tmp_path, monkeypatch):
+    path = tmp_path / "images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(idx(3, 10, 1000, 1000, data=bytes(10**7))))
+    assert path.stat().st_size < 20_000
+    with at_most(1.5e7):
+        assert len(load_images(path)) == 10
+    monkeypatch.setenv("FEWLABEL_MAX_BYTES", "5m")
+    with pytest.raises(DataError, match=r"more than the 5,242,880 bytes .* raise FEWLABEL_MAX_B"):
+        load_images(path)
+
+
+def test_splits_of_different_sizes_are_named(tmp_path):
+    for split, side in (("train", 3), ("t10k", 4)):
+        pixels = np.zeros((2, side, 3), np.uint8)
+        (tmp_path / f"{split}-images-idx3-ubyte").write_bytes(idx_bytes(pixels))
+    with pytest.raises(DataError, match=r"train-.* of shape \(3, 3\) .*t10k-.* \(4, 3\)"):
+        load_images(tmp_path)
+    assert len(load_images(tmp_path, split="test")) == 2

@@ -18,11 +18,15 @@ def test_small_images_keep_their_size(fitted, digits):
 @pytest.mark.parametrize(
     ("forge", "message"),
     [
-        (lambda a, m: a.update(weight=a["weight"][:-1]), "filters have shape .*, expected .4, 1"),
-        (lambda a, m: a.update(bias=a["bias"][:-1]), "filters have shape .*, expected .4, 1"),
-        (lambda a, m: a.update(bias=a["bias"][:, None]), "filters have shape .*, expected .4, 1"),
-        (lambda a, m: m["filters"].update(grid=5), "saved components do not fit the filters"),
-        (lambda a, m: m.update(reduce=None), "saved components do not fit the filters"),
+        (
+            lambda a, m: a.update(weight=a["weight"][:-1]),
+            "features.weight must be floats",
+        ),
+        (lambda a, m: a.update(bias=a["bias"][:-1]), "array features.bias must be floats"),
+        (lambda a, m: a.update(bias=a["bias"][:, None]), "array features.bias must be"),
+        (lambda a, m: m["filters"].update(grid=5), "array reduce.mean must be floats of shape"),
+        (lambda a, m: m["filters"].update(grid=20), "filters do not fit images of"),
+        (lambda a, m: m.update(reduce=None), "features.reduce must be an object, and is None"),
     ],
 )
 def test_a_state_that_does_not_fit_together(fitted, forge, message):

@@ -81,7 +81,7 @@ def test_deterministic_and_leaves_the_global_random_state_alone():
 
 def test_damaged_state():
     arrays, meta = DampedPCA(3).fit(spectrum(50, 6, 3)).to_state()
-    with pytest.raises(ModelFormatError, match="saved reducer lacks 'power': the model is damaged"):
+    with pytest.raises(ModelFormatError, match=r"lacks reduce\.power"):
         DampedPCA.from_state(arrays, {"n_components": 3})
-    with pytest.raises(ModelFormatError, match=r"contradict each other, .* of shape \(6, 3"):
+    with pytest.raises(ModelFormatError, match=r"reduce.scale .* \(5,\), and is .* \(6,\)"):
         DampedPCA.from_state(arrays | {"mean": np.zeros(5)}, meta)

@@ -1,11 +1,15 @@
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pytest
 
 from fewlabel.errors import ModelFormatError, RunFolderError
+from fewlabel.model import Model
+from fewlabel.persist import load_bundle
 from fewlabel.runs.model import _save_model, load_run
+from tests.hostile import copied, forged_arrays, forged_manifests, model_with, not_refused
 
 
 @pytest.mark.parametrize("method", ["graph", "blend", "supervised"])
@@ -37,3 +41,34 @@ def test_a_damaged_model_is_refused(run, tmp_path):
     manifest.write_text(json.dumps(found))
     with pytest.raises(ModelFormatError, match=r"was written by fewlabel .* and cannot be read"):
         load_run(tmp_path)
+
+
+def test_no_forged_manifest_gets_through_or_fails_late(run, example, tmp_path):
+    folder, manifest = copied(run, tmp_path)
+    few = example.new.subset(range(2))
+
+    def use(forged):
+        # What still has a meaning is a model: it predicts as any other.
+        model = load_run(model_with(folder, forged[1]))
+        assert np.isfinite(model.predict(few).proba).all()
+        assert model.expected is None or model.expected.n >= 0
+        raise ModelFormatError("fits")
+
+    forged = dict(forged_manifests(manifest))
+    assert len(forged) > 500
+    assert not_refused(forged.items(), use) == []
+
+
+def test_no_forged_arrays_get_through_or_fail_late(run, example, tmp_path):
+    bundle = load_bundle(run / "model")
+
+    def use(forged):
+        with warnings.catch_warnings():
+            # Of numbers that are finite and near the largest there are.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            model = Model.from_state(forged[1], bundle.meta)
+            assert np.isfinite(model.predict(example.new.subset(range(2))).proba).all()
+        raise ModelFormatError("fits")
+
+    forged = dict(forged_arrays(bundle.arrays))
+    assert not_refused(forged.items(), use) == []

@@ -65,7 +65,7 @@ def _fewlabel(
     ] = False,
 ) -> None:
     if ctx.invoked_subcommand is None:
-        say(ctx.get_help())
+        typer.echo(ctx.get_help())
 
 
 # In the order of the work, as the help lists them.

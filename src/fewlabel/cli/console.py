@@ -31,17 +31,25 @@ def one_line(text: str) -> str:
     """Return a text that is safe to print as one line."""
     # File names come from anywhere: a line break would split the message, and an escape
     # sequence would reach the terminal.
-    text = " ".join(part.strip() for part in text.splitlines() if part.strip())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return _disarmed(" ".join(part.strip() for part in text.splitlines() if part.strip()))
+
+
+def _disarmed(text: str) -> str:
+    """Write what would command a terminal, or turn its text around, as its code."""
+    if text.isprintable():
+        return text
+    shown = (c if c.isprintable() or c == "\n" else c.encode("unicode_escape") for c in text)
+    return "".join(c if isinstance(c, str) else c.decode() for c in shown)
 
 
 def say(text: str = "") -> None:
     """Print a line of the result on stdout."""
-    typer.echo(text)
+    typer.echo(_disarmed(text))
 
 
 def note(text: str) -> None:
     """Print a line beside the result, on stderr, above a progress bar if there is one."""
+    text = _disarmed(text)
     bars = ProgressBars.current
     if bars is not None:
         bars.print(text)

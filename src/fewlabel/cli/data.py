@@ -75,7 +75,7 @@ app = typer.Typer(name="data", help=HELP, rich_markup_mode=None)
 @app.callback(invoke_without_command=True)
 def _data(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is None:
-        say(ctx.get_help())
+        typer.echo(ctx.get_help())
 
 
 @app.command("list", help=LIST_HELP)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, log_softmax, softmax
 
+from fewlabel.params import Constraints, number
+
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 
 # Smallest probability that is used as it is. A graph gives hard zeros, and one that is wrong would
@@ -21,6 +23,13 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 # on new images and a floor of 1e-12 leaves 0.91; it costs 0.003 nats where a model without zeros is
 # three times too confident.
 PROBABILITY_FLOOR = 1e-6
+
+CALIBRATION_FIELDS: Constraints = {
+    "temperature": [number(0.01, 100)],
+    "scale": [number(0.01, 100)],
+    "shift": [number(-10, 10)],
+}
+"""What parameters of a saved calibration may be."""
 
 _GRID = np.linspace(np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE), 49)
 # Of the logarithm of the scale, and of the shift.

@@ -25,6 +25,7 @@ from fewlabel.data.modes import (
     _resize_cover,
     _standard_mode,
 )
+from fewlabel.reading import open_regular
 
 MAX_PIXELS = 100_000_000
 """Images whose header promises more pixels are refused without being decoded."""
@@ -160,8 +161,8 @@ def _known_formats() -> tuple[str, ...]:
 def _opened(path: Path) -> Iterator[tuple]:
     """Open a file and read its header; every failure becomes an UnreadableImageError."""
     try:
-        with path.open("rb") as stream:
-            n_bytes = path.stat().st_size
+        with open_regular(path) as stream:
+            n_bytes = os.fstat(stream.fileno()).st_size
             if n_bytes == 0:
                 raise UnreadableImageError("the file is empty (0 bytes)")
             if n_bytes > MAX_FILE_BYTES:

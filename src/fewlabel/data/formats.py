@@ -1,15 +1,12 @@
-"""Manifests, ``.npz`` and idx files as image sets."""
+"""Manifests and idx files as image sets."""
 
 from __future__ import annotations
 
-import math
-import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from fewlabel.data.arrays import image_set_from_array
+from fewlabel.data.arrays import _with_channels, image_set_from_array
 from fewlabel.data.folder import _link_problem, _open_files
 from fewlabel.data.idx import _labels_file_of, _read_idx
 from fewlabel.data.imageset import ImageSet, Skipped, _object_array
@@ -19,9 +16,6 @@ from fewlabel.errors import DataError
 
 IDX_PREFIX = {"train": "train", "test": "t10k"}
 """How the official names of idx files begin, by split."""
-
-# Any of these is what zipfile and numpy raise for a damaged file.
-_DAMAGE = (OSError, EOFError, ValueError, MemoryError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 
 def _from_manifest(
@@ -57,53 +51,10 @@ def _from_manifest(
     return images
 
 
-def _from_npz(path: str | Path, *, white_level: int | None = None) -> ImageSet:
-    """Read a ``.npz`` file with an array ``X`` and optionally ``y`` and ``classes``.
-
-    A ``y`` of shape (n, K) holds several labels an image: 1, 0 and -1 for not known; ``classes``
-    names its columns.
-    """
-    path = Path(path)
-    if not zipfile.is_zipfile(path):
-        raise DataError(
-            f"{path} is not a .npz file, or is damaged: write it with numpy.savez(path, X=X, y=y)."
-        )
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            _check_npz_sizes(path)
-            if "X" not in arrays:
-                raise DataError(
-                    f"{path} has no array X; it holds {', '.join(arrays.files) or 'nothing'}. "
-                    "Write it with numpy.savez(path, X=X, y=y)."
-                )
-            X = arrays["X"]
-            y, classes = arrays.get("y"), arrays.get("classes")
-    except _DAMAGE as error:
-        if isinstance(error, DataError):
-            raise
-        if "allow_pickle" in str(error):
-            raise DataError(
-                f"{path} holds Python objects, which are not loaded since they can run code: "
-                "save numbers or strings instead (for example y.astype(str))."
-            ) from error
-        raise DataError(f"{path} cannot be read as a .npz file: {error}.") from error
-    names = None if classes is None or np.ndim(y) != 2 else classes.ravel().tolist()
-    return image_set_from_array(X, y, classes=names, source=str(path), white=white_level)
-
-
 def _from_idx(path: str | Path, *, white_level: int | None = None) -> ImageSet:
     """Read an idx file of images, and the labels of the official name beside it."""
     path = Path(path)
-    X = _read_idx(path)
-    if X.ndim < 3:
-        raise DataError(
-            f"{path} has shape {X.shape}, which is not that of images: "
-            "give the file of images (its labels are found beside it)."
-        )
-    labels = _labels_file_of(path)
-    y = None if labels is None else _read_idx(labels)
-    if y is not None and y.shape != (len(X),):
-        raise DataError(f"{labels} has shape {y.shape}, but {path.name} holds {len(X):,} images.")
+    X, y = _read_pair(path, _labels_file_of(path))
     return image_set_from_array(X, y, source=str(path), white=white_level)
 
 
@@ -126,13 +77,15 @@ def _from_idx_folder(
     present = [s for s in wanted if _idx_file(folder, s, "images")]
     if not present:
         raise DataError(f"{folder} has no file {IDX_PREFIX[wanted[0]]}-images-idx3-ubyte.gz.")
-    pairs = [_read_pair(folder, s) for s in present]
+    files = [(_idx_file(folder, s, "images"), _idx_file(folder, s, "labels")) for s in present]
+    pairs = [_read_pair(images, labels) for images, labels in files if images is not None]
+    _check_alike(folder, present, [images for images, _ in pairs])
     X = np.concatenate([images for images, _ in pairs]) if len(pairs) > 1 else pairs[0][0]
     labels = [y for _, y in pairs if y is not None]
-    y = np.concatenate(labels).astype(np.int64) if len(labels) == len(pairs) else None
+    y = np.concatenate(labels) if len(labels) == len(pairs) else None
     if y is None or not class_names:
         return image_set_from_array(X, y, source=source)
-    if y.min() < 0 or y.max() >= len(class_names):
+    if y.dtype.kind not in "ui" or y.min() < 0 or y.max() >= len(class_names):
         raise DataError(
             f"{folder} has labels from {y.min()} to {y.max()}; {source} has "
             f"{len(class_names)} classes: fetch it again."
@@ -168,36 +121,37 @@ def _manifest_name(text: str, where: str) -> str:
     return PurePosixPath(name).as_posix()
 
 
-def _check_npz_sizes(path: Path) -> None:
-    """Compare what each array's header promises with what the archive holds for it."""
-    # numpy takes the memory that a header promises before it finds that the data are missing.
-    readers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if member.filename not in ("X.npy", "y.npy", "classes.npy"):
-                continue
-            with archive.open(member) as stream:
-                shape, _, dtype = readers[np.lib.format.read_magic(stream)](stream)
-            promised = math.prod(shape) * dtype.itemsize
-            if not dtype.hasobject and promised > member.file_size:
-                raise DataError(
-                    f"{path} is damaged: {member.filename} promises {promised:,} bytes and has "
-                    f"{member.file_size:,}."
-                )
+def _read_pair(images: Path, labels: Path | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read images and their labels, where there are any; shapes are looked at before the rest."""
+
+    def check_images(shape: tuple[int, ...]) -> None:
+        if len(shape) < 3:
+            raise DataError(
+                f"{images} has shape {shape}, which is not that of images: "
+                "give the file of images (its labels are found beside it)."
+            )
+        _with_channels(np.broadcast_to(np.uint8(0), shape), str(images))
+
+    def check_labels(shape: tuple[int, ...]) -> None:
+        if shape != (len(X),):
+            raise DataError(
+                f"{labels} has shape {shape}, but {images.name} holds {len(X):,} images."
+            )
+
+    X = _read_idx(images, check_images)
+    return X, None if labels is None else _read_idx(labels, check_labels)
 
 
-def _read_pair(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray | None]:
-    images_file, labels_file = (_idx_file(folder, split, kind) for kind in ("images", "labels"))
-    assert images_file is not None  # the caller has looked
-    X = _read_idx(images_file)
-    y = None if labels_file is None else _read_idx(labels_file)
-    if X.ndim < 3 or (y is not None and y.shape != (len(X),)):
-        raise DataError(
-            f"{images_file} has shape {X.shape}"
-            + (f" and its labels {y.shape}" if y is not None else "")
-            + "; expected (n, height, width) and (n,): fetch them again."
-        )
-    return X, y
+def _check_alike(folder: Path, splits: list[str], parts: list[np.ndarray]) -> None:
+    """Raise if the splits hold images of different sizes, or numbers of different kinds."""
+    for split, part in zip(splits, parts, strict=True):
+        if (part.shape[1:], part.dtype) != (parts[0].shape[1:], parts[0].dtype):
+            files = [_idx_file(folder, name, "images") for name in (splits[0], split)]
+            raise DataError(
+                f"{files[0]} holds {_described(parts[0])} and {files[1]} {_described(part)}: they "
+                f"are not of one data set; name one of them ({splits[0]} or {split}) as the split."
+            )
+
+
+def _described(images: np.ndarray) -> str:
+    return f"images of shape {images.shape[1:]} ({images.dtype})"

@@ -4,43 +4,63 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
 
 from fewlabel.errors import DataError
-
-MAX_IDX_BYTES = 8 << 30
-"""Files that hold more than this (8 GiB) are refused."""
+from fewlabel.reading import check_bytes, most_unpacked, open_regular, read_into
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_CHUNK = 1 << 20
+# Images of several channels.
+_MAX_AXES = 4
 
 
-def _read_idx(path: str | Path) -> np.ndarray:
-    """Read an idx file, gzipped or not.
+def _read_idx(
+    path: str | Path, check: Callable[[tuple[int, ...]], None] = lambda shape: None
+) -> np.ndarray:
+    """Read an idx file, gzipped or not; ``check`` may refuse its shape.
 
-    The header is checked against what the file holds: no more is read than it promises, and
+    The header is checked against what the file can hold: no more is read than it promises, and
     no memory is taken for what is not there.
     """
     path = Path(path)
     try:
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             # By content: browsers unpack a download and leave it its name.
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
             dtype, shape = _read_header(stream, path)
-            data = _read_exactly(stream, math.prod(shape) * dtype.itemsize, path)
+            n_bytes, held = math.prod(shape) * dtype.itemsize, os.fstat(raw.fileno()).st_size
+            check_bytes(n_bytes)
+            check(shape)
+            # What cannot be there needs no place, and the rest is counted.
+            data = np.empty(min(n_bytes, most_unpacked(held) if packed else held), np.uint8)
+            done = read_into(stream, data.data)
+            if done < n_bytes:
+                raise DataError(
+                    f"{path} is truncated: its header promises {n_bytes:,} bytes and "
+                    f"{done:,} are there. Fetch it again."
+                )
+            if stream.read(1):
+                raise DataError(
+                    f"{path} is damaged: it goes on after the {n_bytes:,} bytes it promises."
+                )
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is damaged ({error}): fetch it again.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    array = np.frombuffer(data, dtype=dtype).reshape(shape)
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    except (OSError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise DataError(f"{path} cannot be read: {reason}.") from error
+    array = data.view(dtype).reshape(shape)
+    # In place, where bytes must be turned around: there may not be room for two.
+    native = dtype.newbyteorder("=")
+    return array if dtype == native else array.byteswap(inplace=True).view(native)
 
 
 def _is_idx(path: Path) -> bool:
@@ -66,29 +86,15 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[np.dtype, tuple[int, ...
             "00 00 08 03 is usual for images."
         )
     dtype, n_axes = np.dtype(_DTYPES[magic[2]]), magic[3]
+    if n_axes > _MAX_AXES:
+        raise DataError(
+            f"{path} has {n_axes} axes, which no images have: the file is of something else, "
+            "or damaged."
+        )
     axes = stream.read(4 * n_axes)
     if len(axes) < 4 * n_axes:
         raise DataError(f"{path} ends inside its header: fetch it again.")
     shape = struct.unpack(f">{n_axes}I", axes)
-    if math.prod(shape) * dtype.itemsize > MAX_IDX_BYTES:
-        raise DataError(
-            f"{path} promises {math.prod(shape) * dtype.itemsize / 1e9:,.1f} GB, "
-            f"more than the {MAX_IDX_BYTES / 1e9:.1f} GB that are read."
-        )
+    if 0 in shape:
+        raise DataError(f"{path} holds nothing: its shape is {shape}.")
     return dtype, shape
-
-
-def _read_exactly(stream: BinaryIO, n_bytes: int, path: Path) -> bytearray:
-    # Grown as data arrive: a header that lies costs no memory.
-    data = bytearray()
-    while len(data) < n_bytes:
-        chunk = stream.read(min(_CHUNK, n_bytes - len(data)))
-        if not chunk:
-            raise DataError(
-                f"{path} is truncated: its header promises {n_bytes:,} bytes and "
-                f"{len(data):,} are there. Fetch it again."
-            )
-        data += chunk
-    if stream.read(1):
-        raise DataError(f"{path} is damaged: it goes on after the {n_bytes:,} bytes it promises.")
-    return data

@@ -12,6 +12,7 @@ from fewlabel.data.decode import SUFFIXES
 from fewlabel.data.folder import _from_files, _from_folder
 from fewlabel.data.idx import _is_idx
 from fewlabel.data.imageset import ImageSet, Skipped
+from fewlabel.data.npz import _from_npz
 from fewlabel.data.parallel import Progress
 from fewlabel.errors import DataError
 
@@ -92,7 +93,7 @@ def _load_file(path: Path, progress: Progress | None, white_level: int | None) -
     if suffix in (".csv", ".tsv"):
         return formats._from_manifest(path, progress=progress, white_level=white_level)
     if suffix == ".npz":
-        return formats._from_npz(path, white_level=white_level)
+        return _from_npz(path, white_level=white_level)
     if suffix in SUFFIXES:
         return _from_files([path], progress=progress, white_level=white_level)
     if _is_idx(path):

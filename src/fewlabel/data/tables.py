@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from fewlabel.data.cells import guarded, unguarded
 from fewlabel.errors import UsageError
 from fewlabel.files import atomic_file
+from fewlabel.reading import read_regular
 
 
 class _Row(NamedTuple):
@@ -64,7 +66,8 @@ def write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence
     header : sequence of str
         Names of the columns.
     rows : iterable of sequence of str
-        Cells; those with commas, quotes or line ends are quoted.
+        Cells; those with commas, quotes or line ends are quoted, and those that a spreadsheet
+        would run begin with an apostrophe, which reading takes away.
 
     Raises
     ------
@@ -73,7 +76,7 @@ def write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence
     """
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         for cells in (header, *rows):
-            out.write(",".join(_quoted(cell) for cell in cells) + "\n")
+            out.write(",".join(_quoted(guarded(cell)) for cell in cells) + "\n")
 
 
 def _quoted(cell: str) -> str:
@@ -85,7 +88,7 @@ def _quoted(cell: str) -> str:
 
 def _text(path: Path, what: str, error: type[UsageError]) -> str:
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError:
         raise error(f"{path} does not exist: give the {what} as a CSV file.") from None
     except OSError as failure:
@@ -118,4 +121,4 @@ def _records(
         except csv.Error as failure:
             raise error(f"{path}, line {line}: not CSV ({failure}).") from failure
         if any(cell.strip() for cell in cells):
-            yield line, cells
+            yield line, [unguarded(cell) for cell in cells]

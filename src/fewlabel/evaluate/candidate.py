@@ -120,6 +120,11 @@ class Fitted(ABC):
     settings: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """Features of a row that it takes and classes that it knows; None where it cannot say."""
+        return None
+
     @abstractmethod
     def predict_proba(self, rows: np.ndarray) -> np.ndarray:
         """Return uncalibrated probabilities (m, K) of rows (m, d) that ``extractor`` gave."""

@@ -10,11 +10,29 @@ import numpy as np
 
 from fewlabel.data.checks import check_correct, check_same_length
 from fewlabel.evaluate.metrics import wilson_interval
+from fewlabel.params import integer, number
+from fewlabel.persist.schema import FLAG, TEXT, Fields
 
 NOT_RANDOM = (
     "The labeled images were chosen to represent the others and are not a random sample, so "
     "this estimate may be off in either direction; a random audit gives an unbiased one."
 )
+
+
+_FRACTION = number(0, 1, closed="both")
+
+ESTIMATE_FIELDS: Fields = {
+    "value": [_FRACTION, None],
+    "low": [_FRACTION],
+    "high": [_FRACTION],
+    "n": [integer(0)],
+    "n_unseen": [integer(0)],
+    "level": [_FRACTION],
+    "method": [TEXT],
+    "is_random_sample": [FLAG],
+    "note": [TEXT],
+}
+"""What the fields of a saved `AccuracyEstimate` may be."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from fewlabel.compute import matmul_dtype, pick_device
 from fewlabel.data import ImageSet
 from fewlabel.errors import DataError
 from fewlabel.features.base import (
+    IMAGE_FIELDS,
     Progress,
     State,
     _fill,
@@ -25,7 +26,9 @@ from fewlabel.features.networks import _load_network, _Network
 from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
 from fewlabel.nets.memory import is_out_of_memory, warn_halved
 from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, name_from_weights
-from fewlabel.params import as_size, check_parameters, integer
+from fewlabel.nets.timm_models import check_timm_weights
+from fewlabel.params import as_size, check_parameters, integer, number
+from fewlabel.persist.schema import FLAG, OPTIONS, WORD, Listed, check_finite, check_layers
 
 # On a CPU the maps of a layer must stay in the cache: eight images of 160 × 160 run twice as
 # fast as 64 at once.
@@ -85,6 +88,16 @@ class Backbone(_ReducedExtractor):
     """
 
     name = "backbone"
+    _fields = {
+        "model": [WORD],
+        "model_kwargs": [OPTIONS],
+        "size": IMAGE_FIELDS["size"],
+        "mean": [Listed(number(-1e3, 1e3), 3, 3)],
+        "std": [Listed(number(1e-6, 1e3), 3, 3)],
+        "normalize": [FLAG],
+        "flip": [FLAG],
+        "reduce": IMAGE_FIELDS["reduce"],
+    }
     _parameter_constraints: ClassVar[dict] = REDUCTION_CONSTRAINTS | {"batch_size": [integer(1)]}
 
     def __init__(
@@ -167,13 +180,13 @@ class Backbone(_ReducedExtractor):
     ) -> Backbone:
         settings = {name: meta[name] for name in _SAVED}
         extractor = cls(**settings, size=tuple(meta["size"]), device=device)
-        extractor._load(
-            {
-                name: torch.from_numpy(np.array(array)).float()
-                for name, array in _part(arrays, "weights.").items()
-            }
-        )
-        extractor._restore_reducer(arrays, meta)
+        weights = _part(arrays, "weights.")
+        check_finite(weights, "features.weights")
+        check_layers(meta["model_kwargs"], len(weights), "features.model_kwargs")
+        tensors = {n: torch.from_numpy(np.array(array)).float() for n, array in weights.items()}
+        check_timm_weights(Recipe(meta["model"], model_kwargs=meta["model_kwargs"]), tensors)
+        extractor._load(tensors)
+        extractor._restore_reducer(arrays, meta, extractor.network_.n_features)
         return extractor
 
     def _load(self, tensors: Mapping[str, torch.Tensor] | None = None) -> None:
@@ -196,10 +209,18 @@ class Backbone(_ReducedExtractor):
         self._at_once = max(1, _CPU_PIXELS // (height * width)) if on_cpu else self.batch_size
         self.reducer_: DampedPCA | None = None
 
+    @property
+    def width(self) -> int:
+        """Length of a row."""
+        return self._width(self.reducer_)
+
+    def _width(self, reducer: DampedPCA | None) -> int:
+        return self.network_.n_features if reducer is None else reducer.n_components_
+
     def _compute(
         self, images: ImageSet, reducer: DampedPCA | None, stage: str, progress: Progress | None
     ) -> np.ndarray:
-        width = self.network_.n_features if reducer is None else reducer.n_components_
+        width = self._width(reducer)
         names = images.names
 
         def describe(where: slice, pixels: np.ndarray) -> np.ndarray:

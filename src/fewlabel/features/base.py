@@ -12,10 +12,28 @@ import numpy as np
 from fewlabel.data import ImageSet
 from fewlabel.errors import ModelFormatError, UsageError, _damaged
 from fewlabel.features.reduce import DampedPCA, _sample_rows
-from fewlabel.params import as_size
+from fewlabel.params import as_size, choice, integer
+from fewlabel.persist.schema import (
+    MAX_SIDE,
+    OBJECT,
+    Among,
+    Fields,
+    Listed,
+    check_arrays,
+    check_fields,
+)
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with the stage, what is done and what there is to do."""
+
+IMAGE_FIELDS: Fields = {
+    "size": [Listed(integer(1, MAX_SIDE), 2, 2)],
+    "channels": [Among((1, 3))],
+    "max_fit_samples": [integer(1, 2**31)],
+    "random_state": [integer(0, 2**63)],
+    "reduce": [OBJECT, None],
+}
+"""How a saved extractor reads images."""
 
 State: TypeAlias = tuple[dict[str, np.ndarray], dict[str, Any]]
 
@@ -28,6 +46,13 @@ class FeatureExtractor(ABC):
     """
 
     name: ClassVar[str]
+    # What a saved one may say.
+    _fields: ClassVar[Fields] = {}
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Length of a row, once it is fitted."""
 
     @property
     def is_frozen(self) -> bool:
@@ -145,18 +170,13 @@ class FeatureExtractor(ABC):
         ModelFormatError
             If the state is of another kind of features, or something is missing or does not fit.
         """
-        if meta.get("extractor") != cls.name:
-            raise ModelFormatError(
-                f"The saved features are {meta.get('extractor')!r}, not {cls.name!r}."
-            )
+        check_fields(meta, {"extractor": [choice([cls.name])], **cls._fields}, "features")
         # Whatever a forged state makes the parts complain of, the user needs one answer.
         try:
             return cls._from_state(arrays, meta, device)
         except ModelFormatError:
             raise
-        except KeyError as error:
-            raise _damaged(f"The saved features lack {error.args[0]!r}") from error
-        except (UsageError, TypeError, ValueError, AttributeError) as error:
+        except (UsageError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise _damaged(f"The saved features cannot be rebuilt ({error})") from error
 
     @abstractmethod
@@ -199,8 +219,10 @@ class _ReducedExtractor(FeatureExtractor):
         self.reducer_ = reducer.fit(rows)
         return reducer
 
-    def _restore_reducer(self, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
-        self.reducer_ = _reducer_from_state(arrays, meta)
+    def _restore_reducer(
+        self, arrays: dict[str, np.ndarray], meta: dict[str, Any], width: int
+    ) -> None:
+        self.reducer_ = _reducer_from_state(arrays, meta, width)
         if self.reducer_ is not None:
             self.n_components, self.power = self.reducer_.n_components, self.reducer_.power
 
@@ -227,10 +249,15 @@ def _reducer_state(reducer: DampedPCA | None) -> State:
     return {f"reduce.{name}": array for name, array in arrays.items()}, {"reduce": meta}
 
 
-def _reducer_from_state(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> DampedPCA | None:
-    """Rebuild what `_reducer_state` gave."""
-    about = meta["reduce"]
-    return None if about is None else DampedPCA.from_state(_part(arrays, "reduce."), about)
+def _reducer_from_state(
+    arrays: dict[str, np.ndarray], meta: dict[str, Any], width: int
+) -> DampedPCA | None:
+    """Rebuild what `_reducer_state` gave, for rows of some width."""
+    if meta["reduce"] is None:
+        return None
+    parts = _part(arrays, "reduce.")
+    check_arrays(parts, {"mean": "d"}, "reduce", {"d": width})
+    return DampedPCA.from_state(parts, meta["reduce"])
 
 
 def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
@@ -291,9 +318,10 @@ def extractor_from_state(arrays: dict[str, np.ndarray], meta: dict[str, Any]) ->
         If the state is of no known extractor.
     """
     name = meta.get("extractor")
-    if name not in _KINDS:
+    if not isinstance(name, str) or name not in _KINDS:
         raise ModelFormatError(
-            f"The saved features {name!r} are not known to this version of fewlabel: upgrade it."
+            f"The saved features {str(name)[:80]!r} are not known to this version of fewlabel: "
+            "upgrade it."
         )
     extractor: FeatureExtractor = _kind(name).from_state(arrays, meta)
     return extractor

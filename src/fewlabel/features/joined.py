@@ -16,6 +16,7 @@ from fewlabel.features.base import (
 )
 from fewlabel.nets import NetworkClassifier
 from fewlabel.params import check_arguments, number
+from fewlabel.persist.schema import OBJECT, Listed, check_arrays
 
 _BLOCK_SIZE = 1_024
 
@@ -43,6 +44,11 @@ class JoinedFeatures(FeatureExtractor):
     """
 
     name = "joined"
+    _fields = {
+        "base": [OBJECT],
+        "networks": [Listed(OBJECT, most=100)],
+        "share": [number(0, 1, closed="neither")],
+    }
 
     def __init__(
         self, base: FeatureExtractor, networks: list[NetworkClassifier], *, share: float = 0.5
@@ -105,7 +111,7 @@ class JoinedFeatures(FeatureExtractor):
         cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
     ) -> JoinedFeatures:
         # A forged state could nest without end.
-        if meta["base"]["extractor"] == cls.name:
+        if meta["base"].get("extractor") == cls.name:
             raise ValueError("joined features within joined features")
         base = extractor_from_state(_part(arrays, "base."), meta["base"])
         networks = [
@@ -113,11 +119,16 @@ class JoinedFeatures(FeatureExtractor):
             for position, about in enumerate(meta["networks"])
         ]
         joined = cls(base, networks, share=float(meta["share"]))
-        joined.centers_ = [arrays[f"center{position}"] for position in range(len(networks))]
-        widths = [network.network_.head.in_features for network in networks]
-        if [len(center) for center in joined.centers_] != widths or not networks:
-            raise ValueError("centers of another width than the networks")
+        centers = {f"center{position}": f"w{position}" for position in range(len(networks))}
+        widths = {f"w{i}": net.network_.head.in_features for i, net in enumerate(networks)}
+        check_arrays(arrays, centers, "features", widths)
+        joined.centers_ = [arrays[name] for name in centers]
         return joined
+
+    @property
+    def width(self) -> int:
+        """Length of a row."""
+        return self.base.width + sum(net.network_.head.in_features for net in self.networks)
 
     def _embed(self, images: ImageSet, progress: Progress | None) -> list[np.ndarray]:
         """Run every network over the images, block by block."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from fewlabel.data import ImageSet
 from fewlabel.errors import _damaged
 from fewlabel.features.base import (
+    IMAGE_FIELDS,
     FeatureExtractor,
     Progress,
     State,
@@ -18,13 +20,24 @@ from fewlabel.features.base import (
     _reducer_state,
     _size_to_read,
 )
-from fewlabel.features.filters import _PatchFilters
+from fewlabel.features.filters import _map_shape, _PatchFilters
 from fewlabel.features.patches import PatchDictionary
-from fewlabel.features.reduce import DampedPCA, _sample_rows
-from fewlabel.params import as_size
+from fewlabel.features.reduce import _sample_rows
+from fewlabel.params import as_size, integer, number
+from fewlabel.persist.schema import OBJECT, Fields, check_arrays
 
 _BLOCK_SIZE = 512
 _REDUCED_SIDE = 64
+_SIDES = [integer(1, 64)]
+_FILTERS: Fields = {
+    "threshold": [number(-1e6, 1e6)],
+    "pad": [integer(0, 64)],
+    "patch_size": _SIDES,
+    "stride": _SIDES,
+    "grid": _SIDES,
+}
+# Responses of one image to all filters, which are held at once.
+_MAX_RESPONSES = 1 << 26
 
 
 class PatchFeatures(FeatureExtractor):
@@ -51,6 +64,7 @@ class PatchFeatures(FeatureExtractor):
     """
 
     name = "patches"
+    _fields = {**IMAGE_FIELDS, "reduce": [OBJECT], "filters": [_FILTERS]}
 
     def __init__(
         self,
@@ -75,16 +89,21 @@ class PatchFeatures(FeatureExtractor):
             progress("learn patches", 1, 1)
 
     def _transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
-        # The dictionary's default number of components is never None here.
-        assert self.dictionary_.reducer_ is not None
         return _fill(
             len(images),
-            self.dictionary_.reducer_.n_components_,
+            self.width,
             images.blocks(_BLOCK_SIZE, size=self.size_, channels=self.channels_),
             lambda where, pixels: self.dictionary_.transform(pixels),
             "features",
             progress,
         )
+
+    @property
+    def width(self) -> int:
+        """Length of a row."""
+        # The dictionary's default number of components is never None here.
+        assert self.dictionary_.reducer_ is not None
+        return self.dictionary_.reducer_.n_components_
 
     def _state(self) -> State:
         filters = asdict(self.dictionary_.filters_)
@@ -106,9 +125,8 @@ class PatchFeatures(FeatureExtractor):
         extractor = cls(max_fit_samples=meta["max_fit_samples"], random_state=meta["random_state"])
         extractor.size_ = as_size(meta["size"], owner="PatchFeatures")
         extractor.channels_ = int(meta["channels"])
-        filters = _PatchFilters(weight=arrays["weight"], bias=arrays["bias"], **meta["filters"])
-        reducer = _reducer_from_state(arrays, meta)
-        _check_shapes(filters, reducer, extractor.channels_)
+        filters = _saved_filters(arrays, meta)
+        reducer = _reducer_from_state(arrays, meta, filters.n_values)
         dictionary = PatchDictionary(random_state=extractor.random_state)
         dictionary.filters_ = filters
         dictionary.reducer_ = reducer
@@ -118,9 +136,13 @@ class PatchFeatures(FeatureExtractor):
         return extractor
 
 
-def _check_shapes(filters: _PatchFilters, reducer: DampedPCA | None, channels: int) -> None:
-    expected = (filters.patch_size**2 * channels, len(filters.bias))
-    if filters.weight.shape != expected or filters.bias.shape != expected[1:]:
-        raise _damaged(f"The saved filters have shape {filters.weight.shape}, expected {expected}")
-    if reducer is None or reducer.n_features_in_ != filters.n_values:
-        raise _damaged("The saved components do not fit the filters")
+def _saved_filters(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> _PatchFilters:
+    """Rebuild filters that fit their images."""
+    numbers = {name: meta["filters"][name] for name in _FILTERS}
+    n_pixels = numbers["patch_size"] ** 2 * meta["channels"]
+    check_arrays(arrays, {"weight": "p f", "bias": "f"}, "features", {"p": n_pixels})
+    filters = _PatchFilters(weight=arrays["weight"], bias=arrays["bias"], **numbers)
+    sides = _map_shape((1, *meta["size"]), filters)
+    if min(sides) < filters.grid or math.prod(sides) * len(filters.bias) > _MAX_RESPONSES:
+        raise _damaged(f"The saved filters do not fit images of {meta['size']}")
+    return filters

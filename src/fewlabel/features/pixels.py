@@ -8,6 +8,7 @@ import numpy as np
 
 from fewlabel.data import ImageSet
 from fewlabel.features.base import (
+    IMAGE_FIELDS,
     Progress,
     State,
     _fill,
@@ -53,6 +54,7 @@ class Pixels(_ReducedExtractor):
     """
 
     name = "pixels"
+    _fields = IMAGE_FIELDS
     _parameter_constraints: ClassVar[dict] = REDUCTION_CONSTRAINTS
 
     def __init__(
@@ -103,8 +105,17 @@ class Pixels(_ReducedExtractor):
         settings = {name: meta[name] for name in ("max_fit_samples", "random_state")}
         extractor = cls(size, gray=channels == 1, **settings)
         extractor.size_, extractor.channels_ = size, channels
-        extractor._restore_reducer(arrays, meta)
+        extractor._restore_reducer(arrays, meta, size[0] * size[1] * channels)
         return extractor
+
+    @property
+    def width(self) -> int:
+        """Length of a row."""
+        return self._width(self.reducer_)
+
+    def _width(self, reducer: DampedPCA | None) -> int:
+        n_pixels = self.size_[0] * self.size_[1] * self.channels_
+        return n_pixels if reducer is None else reducer.n_components_
 
     def _read(
         self, images: ImageSet, reducer: DampedPCA | None, stage: str, progress: Progress | None
@@ -114,7 +125,6 @@ class Pixels(_ReducedExtractor):
             rows /= 255
             return rows if reducer is None else reducer.transform(rows)
 
-        n_pixels = self.size_[0] * self.size_[1] * self.channels_
-        width = n_pixels if reducer is None else reducer.n_components_
+        width = self._width(reducer)
         blocks = images.blocks(_BLOCK_SIZE, size=self.size_, channels=self.channels_)
         return _fill(len(images), width, blocks, describe, stage, progress)

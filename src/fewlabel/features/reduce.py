@@ -13,8 +13,8 @@ from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import as_generator
-from fewlabel.errors import _damaged
 from fewlabel.params import check_parameters, integer, number
+from fewlabel.persist.schema import FLAG, MAX_COUNT, check_arrays, check_fields
 
 REDUCTION_CONSTRAINTS = {
     "n_components": [integer(1), None],
@@ -29,7 +29,12 @@ _MOMENT_ROWS = 256
 _EXACT_WIDTH = 512
 # Components with less of the largest variance are rounding.
 _RELATIVE_TOLERANCE = 1e-6
-_ARRAYS = ("mean", "scale", "components", "eigenvalues")
+_ARRAYS = {"mean": "d", "scale": "d", "components": "d k", "eigenvalues": "k"}
+_FIELDS = {
+    "n_components": [integer(1, MAX_COUNT)],
+    "power": REDUCTION_CONSTRAINTS["power"],
+    "standardize": [FLAG],
+}
 
 
 class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -192,22 +197,13 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         ModelFormatError
             If something is missing or the shapes contradict each other.
         """
-        try:
-            names = ("n_components", "power", "standardize")
-            reducer = cls(**{name: meta[name] for name in names})
-            for name in _ARRAYS:
-                setattr(reducer, f"{name}_", np.asarray(arrays[name], dtype=np.float32))
-        except KeyError as error:
-            raise _damaged(f"The saved reducer lacks {error.args[0]!r}") from error
-        shape = reducer.components_.shape
-        others = tuple(getattr(reducer, f"{name}_").shape for name in _ARRAYS if name != _ARRAYS[2])
-        if others != (shape[:1], shape[:1], shape[1:]):
-            raise _damaged(
-                f"The arrays of the saved reducer contradict each other, components of shape "
-                f"{shape} beside mean, scale and eigenvalues of shapes {others}"
-            )
-        reducer.n_features_in_ = shape[0]
-        reducer.n_components_ = reducer._n_features_out = shape[1]
+        check_fields(meta, _FIELDS, "reduce")
+        sizes = check_arrays(arrays, _ARRAYS, "reduce", positive=("scale", "eigenvalues"))
+        reducer = cls(**{name: meta[name] for name in _FIELDS})
+        for name in _ARRAYS:
+            setattr(reducer, f"{name}_", np.asarray(arrays[name], dtype=np.float32))
+        reducer.n_features_in_ = sizes["d"]
+        reducer.n_components_ = reducer._n_features_out = sizes["k"]
         return reducer
 
     def _leading(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -41,6 +41,10 @@ class _SharedFitted(Fitted):
 
     predictor: _Predictor
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.predictor.shape
+
     def predict_proba(self, rows: np.ndarray) -> np.ndarray:
         return self.predictor.predict_proba(rows, self.name)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data.task import TASKS, Task
-from fewlabel.errors import ModelFormatError, _damaged
+from fewlabel.errors import _damaged
 from fewlabel.evaluate import LabelFolds, choose_candidate
 from fewlabel.graph.fold_scores import _FoldScores, _LabelScores
 from fewlabel.graph.graph_model import _GraphModel
@@ -23,6 +23,8 @@ from fewlabel.graph.linear_model import (
     _confident_targets,
     _labeled_rows,
 )
+from fewlabel.params import choice, integer
+from fewlabel.persist.schema import MAX_COUNT, check_arrays, check_fields
 
 METHODS = ("graph", "blend", "propagated", "supervised")
 NEIGHBORS = 10
@@ -33,6 +35,11 @@ _PROPAGATED_MAX = 8_000
 _FEW_A_CLASS = 20
 # Six settings are compared: by luck alone one of them is often a standard error ahead.
 _SETTING_ERRORS = 2.0
+
+
+_LINEAR = {"linear.coef": "d K", "linear.intercept": "K"}
+_GRAPH = {"graph.rows": "n d", "graph.probabilities": "n K"}
+_NEIGHBORS = {"n_neighbors": [integer(0, MAX_COUNT)], "seed": [integer(0, 2**63)]}
 
 
 class _Predictor:
@@ -88,26 +95,31 @@ class _Predictor:
     @classmethod
     def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> _Predictor:
         """Return a predictor as it was saved; raise `ModelFormatError` if it is damaged."""
-        method, graph, probabilities, linear = str(meta.get("method")), None, None, {}
-        if method not in METHODS:
-            raise ModelFormatError(f"The saved method {method!r} is not known: upgrade fewlabel.")
-        try:
-            task = TASKS[meta["task"]]
-            if method != "graph":
-                name = "supervised" if method == "blend" else method
-                coef, intercept = arrays["linear.coef"], arrays["linear.intercept"]
-                linear[name] = LinearModel(coef, intercept, task)
-                _check_fit(coef.ndim == 2 and intercept.shape == coef.shape[1:])
-            if method in ("graph", "blend"):
-                rows, probabilities = arrays["graph.rows"], arrays["graph.probabilities"]
-                _check_fit(rows.ndim == probabilities.ndim == 2 and len(rows) == len(probabilities))
-                if method == "blend":
-                    _check_fit(coef.shape == (rows.shape[1], probabilities.shape[1]))
-                k, seed = int(meta["n_neighbors"]), int(meta["seed"])
-                graph = _GraphModel(rows, k, seed, graph=False)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(f"The saved classifier lacks {error}") from error
+        check_fields(meta, {"task": [choice(TASKS)], "method": [choice(METHODS)]}, "candidate")
+        task, method = TASKS[meta["task"]], meta["method"]
+        graph, probabilities, linear, sizes = None, None, {}, {}
+        if method != "graph":
+            sizes = check_arrays(arrays, _LINEAR, "candidate")
+            name = "supervised" if method == "blend" else method
+            linear[name] = LinearModel(arrays["linear.coef"], arrays["linear.intercept"], task)
+        if method in ("graph", "blend"):
+            check_fields(meta, _NEIGHBORS, "candidate")
+            check_arrays(arrays, _GRAPH, "candidate", sizes)
+            probabilities = arrays["graph.probabilities"]
+            lowest = float(probabilities.sum(axis=1).min()) if task.exclusive else 1.0
+            _check_fit(0 <= probabilities.min() <= probabilities.max() <= 1.001 and lowest > 0)
+            rows, k, seed = arrays["graph.rows"], meta["n_neighbors"], meta["seed"]
+            graph = _GraphModel(rows, k, seed, graph=False)
         return cls(task, graph, probabilities, linear)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Features of a row, and classes."""
+        for linear in self.linear.values():
+            return linear.coef.shape[0], linear.coef.shape[1]
+        assert self.graph is not None
+        assert self.probabilities is not None
+        return self.graph.rows.shape[1], self.probabilities.shape[1]
 
 
 class _SharedFit:

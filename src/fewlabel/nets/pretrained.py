@@ -17,6 +17,7 @@ import torch
 
 from fewlabel.errors import DataError, UsageError
 from fewlabel.extras import require
+from fewlabel.reading import check_bytes, read_regular
 
 DEFAULT_MODEL = "mobilenetv2_100"
 """The timm model that is taken where neither a name nor weights are given."""
@@ -180,10 +181,10 @@ def name_from_weights(path: str | Path) -> str:
     )
 
 
-def _load_tensors(
+def _fitting_tensors(
     model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], *, source: str
-) -> None:
-    """Put tensors under timm's names into a model without its classifier: all or none."""
+) -> dict[str, torch.Tensor]:
+    """Return the tensors under timm's names that fill a model without its classifier, all."""
     expected = {k: v for k, v in model.state_dict().items() if not _is_counter(k)}
     classifier = _classifier_prefixes(model)
     given = {
@@ -208,8 +209,7 @@ def _load_tensors(
             f"{source} does not fit the timm model {cfg.get('architecture', '?')!r} ({found}): "
             "name the model it belongs to with --features NAME, or convert it to timm's names."
         )
-    # Not strict: the counters of training batches, which files may lack, are never used.
-    model.load_state_dict(given, strict=False)
+    return given
 
 
 def _check_format(path: Path) -> None:
@@ -222,13 +222,15 @@ def _check_format(path: Path) -> None:
         )
     if not path.is_file():
         raise DataError(f"The weights {path} do not exist or are not a file: check the path.")
+    try:
+        check_bytes(path.stat().st_size)
+    except OSError as error:
+        raise DataError(f"The weights {path} are not read: {error.strerror}.") from error
 
 
 def _recipe_from_json(path: Path) -> Recipe:
     try:
-        if path.stat().st_size > _SIDECAR_LIMIT:
-            raise ValueError("it is too large")
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(read_regular(path, _SIDECAR_LIMIT))
         cfg = config.get("pretrained_cfg", config)
         return Recipe(
             config["architecture"],
@@ -236,7 +238,7 @@ def _recipe_from_json(path: Path) -> Recipe:
             std=_colors(cfg.get("std")),
             model_kwargs=dict(config.get("model_args") or {}),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path} does not describe weights as timm's config.json does "
             f"({type(error).__name__}: {error}): correct it, or remove it and give the "

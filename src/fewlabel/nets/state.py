@@ -7,9 +7,37 @@ from typing import Any
 import numpy as np
 import torch
 
-from fewlabel.errors import ModelFormatError
+from fewlabel.errors import MissingExtraError, ModelFormatError
 from fewlabel.nets.architectures import build_network
 from fewlabel.nets.network import Network, NetworkSpec, _place_network
+from fewlabel.params import integer
+from fewlabel.persist.schema import (
+    MAX_COUNT,
+    MAX_SIDE,
+    OPTIONS,
+    PLAIN,
+    WORD,
+    Fields,
+    Listed,
+    check_fields,
+    check_finite,
+    check_layers,
+)
+
+_FIELDS: Fields = {
+    "network": [
+        {
+            "name": [WORD],
+            "input_shape": [Listed(integer(1, MAX_COUNT), most=3)],
+            "n_outputs": [integer(1, MAX_COUNT)],
+            "options": [OPTIONS],
+        }
+    ],
+    "classes": [Listed(PLAIN)],
+    "task?": [WORD],
+}
+
+_IMAGES: Fields = {"input_shape": [Listed(integer(1, MAX_SIDE))]}
 
 
 def network_to_state(
@@ -68,15 +96,24 @@ def network_from_state(
     >>> network_from_state(*state, torch.device("cpu"))[1].tolist()
     ['cat', 'dog']
     """
+    check_fields(meta, _FIELDS, "network")
+    spec = NetworkSpec._from_dict(meta["network"])
+    # Networks of rows may be wide, those of images hold every side in memory many times.
+    if len(spec.input_shape) > 1:
+        check_fields(meta["network"], _IMAGES, "network")
+    check_layers(spec.options, len(arrays), "network.options")
+    check_finite(arrays, "network")
+    classes = np.asarray(meta["classes"])
     try:
-        spec = NetworkSpec._from_dict(meta["network"])
-        classes = np.asarray(meta["classes"])
         # Loading the weights would not notice.
         if len(classes) != spec.n_outputs:
             raise ValueError(f"{len(classes)} classes for {spec.n_outputs} outputs")
         network = _filled(spec, arrays)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+    except (ModelFormatError, MissingExtraError):
+        raise
+    except Exception as error:
+        # Of a forged description, the makers of networks raise nearly anything.
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise ModelFormatError(
             f"The saved network does not fit its description ({reason}): save it again."
         ) from error
@@ -88,6 +125,9 @@ def _filled(spec: NetworkSpec, arrays: dict[str, np.ndarray]) -> Network:
     # Built without memory first, so that a forged description cannot ask for much.
     with torch.device("meta"):
         network = build_network(spec)
+    for name, tensor in network.state_dict().items():
+        if name in tensors and tensors[name].dtype != tensor.dtype:
+            raise ValueError(f"{name} is {tensors[name].dtype} instead of {tensor.dtype}")
     network.load_state_dict(tensors, assign=True)
     if any(buffer.is_meta for buffer in network.buffers()):
         # Some models of timm compute tables when they are built, and do not store them.

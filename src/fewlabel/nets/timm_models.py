@@ -16,7 +16,7 @@ from fewlabel.extras import require
 from fewlabel.nets.pretrained import (
     Recipe,
     _check_model_name,
-    _load_tensors,
+    _fitting_tensors,
     _read_checkpoint,
     read_recipe,
 )
@@ -95,11 +95,40 @@ def make_timm_model(
     _check_kwargs(recipe)
     model = _create(recipe, pretrained=weights is None and pretrained, seed=seed)
     if weights is not None:
-        _load_tensors(model, weights, source=source)
-    # Counters of batches are never used, and weight files may lack them.
+        given = _fitting_tensors(model, weights, source=source)
+        # Not strict: weight files may lack the counters of training batches, never used.
+        model.load_state_dict(given, strict=False)
     tensors = {k: v for k, v in model.state_dict().items() if "num_batches_tracked" not in k}
     recipe, size = _settle_input(model, recipe, size)
     return _TimmModel(model, tensors, recipe, size)
+
+
+def check_timm_weights(recipe: Recipe, weights: Mapping[str, torch.Tensor]) -> None:
+    """Raise if tensors do not fill a model, before any memory is taken for it.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Which model.
+    weights : mapping of str to Tensor
+        Tensors under timm's names.
+
+    Raises
+    ------
+    UsageError
+        If timm has no such model.
+    DataError
+        If tensors are missing, left over or of another shape.
+    """
+    _check_model_name(recipe.model)
+    _check_kwargs(recipe)
+    try:
+        with torch.device("meta"):
+            model = _create(recipe, pretrained=False, seed=None)
+    except UsageError:
+        # A few models compute with their numbers while they are made: those are made for good.
+        return
+    _fitting_tensors(model, weights, source="The saved file of weights")
 
 
 def try_model(model: nn.Module, probe: torch.Tensor, name: str) -> torch.Tensor:

@@ -79,11 +79,11 @@ def _check_header(path: Path, name: str, declared: Any, found: Any) -> None:
     shape = declared.get("shape") if isinstance(declared, dict) else None
     if not isinstance(dtype, str) or dtype not in _SAFETENSORS_NAMES:
         raise _damaged(
-            f"{path}: the manifest declares the dtype {dtype!r} for the array {name[:80]!r}, "
-            f"which is none of {', '.join(_SAFETENSORS_NAMES)}"
+            f"{path}: the manifest declares the dtype {repr(dtype)[:80]} for the array "
+            f"{name[:80]!r}, which is none of {', '.join(_SAFETENSORS_NAMES)}"
         )
     if found.get_dtype() != _SAFETENSORS_NAMES[dtype] or found.get_shape() != shape:
         raise _damaged(
-            f"{path}: the array {name[:80]!r} must be {dtype} of shape {shape}, and the file "
-            f"holds {found.get_dtype()} of shape {found.get_shape()}"
+            f"{path}: the array {name[:80]!r} must be {dtype} of shape {str(shape)[:80]}, and the "
+            f"file holds {found.get_dtype()} of shape {found.get_shape()}"
         )

@@ -17,6 +17,7 @@ from fewlabel.nets import FineTuning, Network, NetworkClassifier
 from fewlabel.nets.state import network_from_state, network_to_state
 from fewlabel.params import choice, integer, number
 from fewlabel.persist import load_bundle
+from fewlabel.persist.schema import OBJECT, Listed, check_fields
 from fewlabel.semisupervised.acceptance import AGREEMENTS, AgreementRule, PseudoLabels
 from fewlabel.semisupervised.base import (
     SemiSupervisedClassifier,
@@ -488,6 +489,9 @@ def load_experts(folder: str | Path) -> tuple[Network, _HeadScale]:
 def _restore(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> tuple[Network, _HeadScale]:
     import torch
 
+    finite = number(-1e9, 1e9)
+    fields = {"log_odds": [Listed(finite)], "slope": [finite], "offset": [finite]}
+    check_fields(meta, {"network": [OBJECT], "scale": [fields]}, "experts")
     network, _ = network_from_state(arrays, meta["network"], torch.device("cpu"))
     numbers = meta["scale"]
     return network, _HeadScale(np.array(numbers["log_odds"]), numbers["slope"], numbers["offset"])

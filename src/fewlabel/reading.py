@@ -1,0 +1,252 @@
+"""Files opened for reading: regular ones only, and no more of them than there is room for."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import struct
+import zipfile
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from fewlabel.errors import UsageError
+
+BYTES_SETTING = "FEWLABEL_MAX_BYTES"
+"""Environment variable that sets how many bytes a file may unpack to, such as ``16G``."""
+
+DEFAULT_MAX_BYTES = 8 << 30
+"""What it is by default: 8 GiB."""
+
+# Rows and cells of a table take about this many times its size on disk.
+_TABLE_GROWTH = 128
+_CHUNK = 1 << 20
+# No stream of deflate unpacks to more than 1,032 times its length.
+_MOST_DEFLATED = 1032
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def max_bytes() -> int:
+    """Return how many bytes a file may hold, unpacked.
+
+    Returns
+    -------
+    int
+        What the environment variable ``FEWLABEL_MAX_BYTES`` says, or 8 GiB.
+
+    Raises
+    ------
+    UsageError
+        If the variable is no number of bytes.
+    """
+    text = os.environ.get(BYTES_SETTING, "").strip()
+    if not text:
+        return DEFAULT_MAX_BYTES
+    found = re.fullmatch(r"([1-9][0-9]{0,17})([kmgt]?)(i?b)?", text.lower())
+    if found is None:
+        raise UsageError(
+            f"The environment variable {BYTES_SETTING} must be a number of bytes, such as 16G. "
+            f"Got {text!r} instead."
+        )
+    return int(found[1]) << 10 * " kmgt".index(found[2] or " ")
+
+
+def check_bytes(n_bytes: int, limit: int | None = None) -> None:
+    """Raise if a file holds more than may be read of it.
+
+    Parameters
+    ----------
+    n_bytes : int
+        What it holds, unpacked, or says that it does.
+    limit : int, optional
+        Bound; by default `max_bytes`.
+
+    Raises
+    ------
+    OSError
+        With the bound, and how to raise it, as ``strerror``.
+    """
+    limit = max_bytes() if limit is None else limit
+    if n_bytes > limit:
+        reason = f"it holds {_size(n_bytes)}, more than the {_size(limit)} that are read"
+        raise OSError(errno.EFBIG, f"{reason}: raise {BYTES_SETTING}, such as to 64G")
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a regular file, or a link to one, and never wait for anything else.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to read.
+
+    Returns
+    -------
+    file object
+        In binary mode.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is a folder, a named pipe, a device or a socket, which
+        ``strerror`` says.
+    """
+    # Looked at first, since opening a device can do something; and again, once it is open, since
+    # it may have been replaced in between.
+    _check_regular(Path(path).stat().st_mode, path)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    try:
+        _check_regular(os.fstat(handle).st_mode, path)
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_regular(path: str | Path, limit: int | None = None) -> bytes:
+    """Read the whole of a regular file.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to read.
+    limit : int, optional
+        Most bytes; by default a part of `max_bytes`, since the rows and cells of a table take
+        many times its length.
+
+    Returns
+    -------
+    bytes
+        Its content.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no regular file, or is longer than that.
+    """
+    limit = max_bytes() // _TABLE_GROWTH if limit is None else limit
+    with open_regular(path) as file:
+        check_bytes(os.fstat(file.fileno()).st_size, limit)
+        # One byte more tells a file that grows, or whose length is not known.
+        data = file.read(limit + 1)
+    check_bytes(len(data), limit)
+    return data
+
+
+@contextmanager
+def open_zip(path: str | Path, members: Container[str] | None = None) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive that can be unpacked safely: no bomb, no member twice, none encrypted.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to read.
+    members : container of str, optional
+        Names of those that will be unpacked, whose sizes count; by default all.
+
+    Yields
+    ------
+    ZipFile
+        The archive. What it says of sizes holds: zipfile gives no more of a member than that.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no regular file, or would unpack to more than `max_bytes`.
+    BadZipFile
+        If it is damaged, or its members are not what numpy and office programs write.
+    """
+    with open_regular(path) as file, _zip_file(file) as archive:
+        length = os.fstat(file.fileno()).st_size
+        seen: set[str] = set()
+        for member in archive.infolist():
+            name = member.filename[:80]
+            if member.filename in seen:
+                raise zipfile.BadZipFile(f"it holds {name!r} twice")
+            seen.add(member.filename)
+            if member.flag_bits & 1:
+                raise zipfile.BadZipFile(f"{name!r} is encrypted")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                # zipfile unpacks those without any bound.
+                raise zipfile.BadZipFile(f"{name!r} is compressed with other than deflate")
+            packed = member.compress_size
+            if packed > length or member.file_size > most_unpacked(packed):
+                raise zipfile.BadZipFile(
+                    f"{name!r} promises {member.file_size:,} bytes, more than it can hold"
+                )
+        check_bytes(
+            sum(
+                member.file_size
+                for member in archive.infolist()
+                if members is None or member.filename in members
+            )
+        )
+        yield archive
+
+
+def _zip_file(file: BinaryIO) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    except (ValueError, NotImplementedError, OverflowError, struct.error) as error:
+        raise zipfile.BadZipFile(str(error)) from error
+
+
+def most_unpacked(n_bytes: int) -> int:
+    """Compute the longest text that deflate can have packed into so few bytes.
+
+    Parameters
+    ----------
+    n_bytes : int
+        Length of the packed text.
+
+    Returns
+    -------
+    int
+        Most bytes that come out of it.
+    """
+    return n_bytes * _MOST_DEFLATED + 1
+
+
+def read_into(stream: BinaryIO, out: memoryview) -> int:
+    """Fill a buffer from a stream, block by block.
+
+    Parameters
+    ----------
+    stream : file object
+        What to read from.
+    out : memoryview of bytes
+        What to fill.
+
+    Returns
+    -------
+    int
+        Bytes that were read: fewer than there is room for if the stream ends early.
+    """
+    done = 0
+    while done < len(out):
+        part = stream.read(min(_CHUNK, len(out) - done))
+        if not part:
+            break
+        out[done : done + len(part)] = part
+        done += len(part)
+    return done
+
+
+def _check_regular(mode: int, path: str | Path) -> None:
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+        raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e8 else f"{n_bytes:,} bytes"

@@ -1,0 +1,46 @@
+import csv
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fewlabel.data.cells import guarded, unguarded
+from fewlabel.data.tables import write_table
+
+CELLS = [
+    "=1+1",
+    "+",
+    "-",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "'=1",
+    "''-",
+    "=cmd|' /C calc'!A0",
+    "－1",
+    "-1e",
+]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_a_spreadsheet_would_run_is_guarded_and_comes_back(cell):
+    assert guarded(cell) == f"'{cell}"
+    assert unguarded(guarded(cell)) == cell
+
+
+@pytest.mark.parametrize("cell", ["-1", "-1.5", "+3", "1e-5", "-.5", "cat", "a=b", "", "'s", "'"])
+def test_numbers_and_ordinary_text_stay(cell):
+    assert guarded(cell) == unguarded(cell) == cell
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text("'=+-@1a\t", max_size=6))
+def test_every_text_comes_back(text):
+    assert unguarded(guarded(text)) == text
+    assert guarded(text)[:1] not in "=+-@\t" or not text or float(text) is not None
+
+
+def test_a_table_on_disk_is_guarded(tmp_path):
+    write_table(tmp_path / "a.csv", ("path", "label"), [("-a.png", "=1+1"), ("b.png", "-1")])
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert list(csv.reader(file))[1:] == [["'-a.png", "'=1+1"], ["b.png", "-1"]]

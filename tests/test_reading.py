@@ -1,0 +1,84 @@
+import os
+import socket
+import zipfile
+
+import pytest
+
+from fewlabel.data import load_images, read_labels
+from fewlabel.errors import UsageError
+from fewlabel.files import check_new_folder
+from fewlabel.reading import max_bytes, open_regular, open_zip, read_regular
+from tests.hostile import not_refused, not_regular
+
+
+def test_only_regular_files_are_opened(tmp_path):
+    (tmp_path / "whole").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("whole")
+    for name in ("whole", "link"):
+        with open_regular(tmp_path / name) as file:
+            assert file.read() == b"x"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        for path in [*not_regular(tmp_path, ""), tmp_path / "socket", "/dev/zero"]:
+            with pytest.raises(OSError, match=r"No such|Too many|it is a .*, not a regular file"):
+                open_regular(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", 8 << 30),
+        ("123", 123),
+        ("16G", 16 << 30),
+        ("2 M", None),
+        ("1k", 1024),
+        ("3tib", 3 << 40),
+    ],
+)
+def test_the_bound_is_a_setting(monkeypatch, text, expected):
+    monkeypatch.setenv("FEWLABEL_MAX_BYTES", text)
+    if expected is not None:
+        assert max_bytes() == expected
+    else:
+        with pytest.raises(UsageError, match=r"a number of bytes, such as 16G\. Got '2 M'"):
+            max_bytes()
+
+
+def test_a_file_that_is_too_long_is_not_read(tmp_path):
+    (tmp_path / "a.csv").touch()
+    # It is sparse: it takes no room on the disk.
+    os.truncate(tmp_path / "a.csv", 2**40)
+    with pytest.raises(
+        OSError, match=r"1,099.5 GB, more than the 67,108,864 bytes .* FEWL"
+    ):
+        read_regular(tmp_path / "a.csv")
+    (tmp_path / "b").write_bytes(b"four")
+    assert read_regular(tmp_path / "b", 4) == b"four"
+    with pytest.raises(OSError, match="4 bytes, more than the 3 bytes"):
+        read_regular(tmp_path / "b", 3)
+
+
+def test_an_archive_counts_what_is_unpacked(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("a", "b"):
+            archive.writestr(name, bytes(700))
+    monkeypatch.setenv("FEWLABEL_MAX_BYTES", "1k")
+    with open_zip(tmp_path / "a.zip", ["a"]) as archive:
+        assert archive.read("a") == bytes(700)
+    with pytest.raises(OSError, match="1,400 bytes"), open_zip(tmp_path / "a.zip"):
+        pass
+
+
+def test_tables_are_regular_files(tmp_path):
+    image = tmp_path / "a.png"
+    image.write_bytes(b"")
+    images = load_images("digits")
+    paths = list(not_regular(tmp_path, ".csv"))
+    assert not_refused(paths, lambda path: read_labels(path, images)) == []
+    assert not_refused(paths, load_images) == []
+
+
+def test_a_pipe_in_an_old_run_folder_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "metrics.json")
+    with pytest.raises(UsageError, match="was not written by fewlabel"):
+        check_new_folder(tmp_path, force=True)
