@@ -7,7 +7,7 @@ import pytest
 from fewlabel.data import load_images, read_labels
 from fewlabel.errors import UsageError
 from fewlabel.files import check_new_folder
-from fewlabel.reading import max_bytes, open_regular, open_zip, read_regular
+from fewlabel.reading import _max_bytes, open_regular, open_zip, read_regular
 from tests.hostile import not_refused, not_regular
 
 
@@ -38,19 +38,17 @@ def test_only_regular_files_are_opened(tmp_path):
 def test_the_bound_is_a_setting(monkeypatch, text, expected):
     monkeypatch.setenv("FEWLABEL_MAX_BYTES", text)
     if expected is not None:
-        assert max_bytes() == expected
+        assert _max_bytes() == expected
     else:
         with pytest.raises(UsageError, match=r"a number of bytes, such as 16G\. Got '2 M'"):
-            max_bytes()
+            _max_bytes()
 
 
 def test_a_file_that_is_too_long_is_not_read(tmp_path):
     (tmp_path / "a.csv").touch()
     # It is sparse: it takes no room on the disk.
     os.truncate(tmp_path / "a.csv", 2**40)
-    with pytest.raises(
-        OSError, match=r"1,099.5 GB, more than the 67,108,864 bytes .* FEWL"
-    ):
+    with pytest.raises(OSError, match=r"1,099.5 GB, more than the 67,108,864 bytes .* FEWL"):
         read_regular(tmp_path / "a.csv")
     (tmp_path / "b").write_bytes(b"four")
     assert read_regular(tmp_path / "b", 4) == b"four"

@@ -11,34 +11,34 @@ import numpy as np
 
 import fewlabel.semisupervised as _registers  # noqa: F401
 from fewlabel.data import ImageSet, Task
-from fewlabel.data.calibration import CALIBRATION_FIELDS, Calibration
+from fewlabel.data.calibration import _CALIBRATION_FIELDS, Calibration
 from fewlabel.data.task import TASKS
 from fewlabel.errors import ModelFormatError
 from fewlabel.evaluate import AccuracyEstimate, Fitted, find_candidate
-from fewlabel.evaluate.estimates import ESTIMATE_FIELDS
+from fewlabel.evaluate.estimates import _ESTIMATE_FIELDS
 from fewlabel.features.base import FeatureExtractor, extractor_from_state
 from fewlabel.features.pixels import Progress
 from fewlabel.params import choice, integer
 from fewlabel.persist.schema import (
-    NAME,
-    OBJECT,
-    WORD,
-    Among,
-    Fields,
-    Listed,
-    check_fields,
-    check_finite,
+    _NAME,
+    _OBJECT,
+    _WORD,
+    _among,
+    _check_fields,
+    _check_finite,
+    _Fields,
+    _listed,
 )
 
 _WHITE = [integer(1, 2**32), None]
-_FIELDS: Fields = {
+_FIELDS: _Fields = {
     "task": [choice(TASKS)],
-    "classes": [Listed(NAME, distinct=True)],
-    "method": [WORD],
-    "features": [OBJECT],
-    "candidate": [OBJECT],
-    "trained_on?": [Listed(NAME, 0)],
-    "estimate?": [ESTIMATE_FIELDS, None],
+    "classes": [_listed(_NAME, distinct=True)],
+    "method": [_WORD],
+    "features": [_OBJECT],
+    "candidate": [_OBJECT],
+    "trained_on?": [_listed(_NAME, 0)],
+    "estimate?": [_ESTIMATE_FIELDS, None],
     "white_level?": _WHITE,
 }
 
@@ -150,7 +150,7 @@ class Model:
         saved = self.meta.get("estimate")
         if not saved or saved.get("value") is None:
             return None
-        return AccuracyEstimate(**{name: saved[name] for name in ESTIMATE_FIELDS})
+        return AccuracyEstimate(**{name: saved[name] for name in _ESTIMATE_FIELDS})
 
     def predict(self, images: ImageSet, *, progress: Progress | None = None) -> Prediction:
         """Predict the labels of images.
@@ -171,9 +171,9 @@ class Model:
         rows = self.extractor.transform(images, progress=progress)
         middle = time.perf_counter()
         # Weights that are finite, as loading has seen, can still give products that are not.
-        check_finite({"features": rows}, "model")
+        _check_finite({"features": rows}, "model")
         proba = self.calibrated(self.fitted.predict_proba(rows))
-        check_finite({"probabilities": proba}, "model")
+        _check_finite({"probabilities": proba}, "model")
         seconds = {"features": middle - start, "predict": time.perf_counter() - middle}
         return Prediction(self.task, proba, self.classes, seconds)
 
@@ -256,11 +256,11 @@ class Model:
         ModelFormatError
             If something is missing or does not fit together.
         """
-        check_fields(meta, _FIELDS, "meta")
+        _check_fields(meta, _FIELDS, "meta")
         task, classes, columns = TASKS[meta["task"]], tuple(meta["classes"]), meta["columns"]
-        calibration = {name: CALIBRATION_FIELDS[name] for name in task.calibration().to_dict()}
-        known = Listed(Among(range(len(classes))), distinct=True)
-        check_fields(meta, {"columns": [known], "calibration": [calibration]}, "meta")
+        calibration = {name: _CALIBRATION_FIELDS[name] for name in task.calibration().to_dict()}
+        known = _listed(_among(range(len(classes))), distinct=True)
+        _check_fields(meta, {"columns": [known], "calibration": [calibration]}, "meta")
         candidate = find_candidate(meta["method"])
         parts: dict[str, dict[str, np.ndarray]] = {"features": {}, "candidate": {}}
         for name, array in arrays.items():

@@ -35,19 +35,8 @@ _KINDS = {
 }
 
 
-def max_bytes() -> int:
-    """Return how many bytes a file may hold, unpacked.
-
-    Returns
-    -------
-    int
-        What the environment variable ``FEWLABEL_MAX_BYTES`` says, or 8 GiB.
-
-    Raises
-    ------
-    UsageError
-        If the variable is no number of bytes.
-    """
+def _max_bytes() -> int:
+    """Return how many bytes a file may unpack to; raise `UsageError` if the setting is none."""
     text = os.environ.get(BYTES_SETTING, "").strip()
     if not text:
         return DEFAULT_MAX_BYTES
@@ -60,22 +49,9 @@ def max_bytes() -> int:
     return int(found[1]) << 10 * " kmgt".index(found[2] or " ")
 
 
-def check_bytes(n_bytes: int, limit: int | None = None) -> None:
-    """Raise if a file holds more than may be read of it.
-
-    Parameters
-    ----------
-    n_bytes : int
-        What it holds, unpacked, or says that it does.
-    limit : int, optional
-        Bound; by default `max_bytes`.
-
-    Raises
-    ------
-    OSError
-        With the bound, and how to raise it, as ``strerror``.
-    """
-    limit = max_bytes() if limit is None else limit
+def _check_bytes(n_bytes: int, limit: int | None = None) -> None:
+    """Raise an OSError that names the bound if a file holds, or promises, more than that."""
+    limit = _max_bytes() if limit is None else limit
     if n_bytes > limit:
         reason = f"it holds {_size(n_bytes)}, more than the {_size(limit)} that are read"
         raise OSError(errno.EFBIG, f"{reason}: raise {BYTES_SETTING}, such as to 64G")
@@ -121,7 +97,7 @@ def read_regular(path: str | Path, limit: int | None = None) -> bytes:
     path : str or Path
         File to read.
     limit : int, optional
-        Most bytes; by default a part of `max_bytes`, since the rows and cells of a table take
+        Most bytes; by default a part of the bound, since the rows and cells of a table take
         many times its length.
 
     Returns
@@ -134,12 +110,12 @@ def read_regular(path: str | Path, limit: int | None = None) -> bytes:
     OSError
         If it cannot be read, is no regular file, or is longer than that.
     """
-    limit = max_bytes() // _TABLE_GROWTH if limit is None else limit
+    limit = _max_bytes() // _TABLE_GROWTH if limit is None else limit
     with open_regular(path) as file:
-        check_bytes(os.fstat(file.fileno()).st_size, limit)
+        _check_bytes(os.fstat(file.fileno()).st_size, limit)
         # One byte more tells a file that grows, or whose length is not known.
         data = file.read(limit + 1)
-    check_bytes(len(data), limit)
+    _check_bytes(len(data), limit)
     return data
 
 
@@ -162,7 +138,7 @@ def open_zip(path: str | Path, members: Container[str] | None = None) -> Iterato
     Raises
     ------
     OSError
-        If it cannot be read, is no regular file, or would unpack to more than `max_bytes`.
+        If it cannot be read, is no regular file, or would unpack to more than the bound.
     BadZipFile
         If it is damaged, or its members are not what numpy and office programs write.
     """
@@ -180,11 +156,11 @@ def open_zip(path: str | Path, members: Container[str] | None = None) -> Iterato
                 # zipfile unpacks those without any bound.
                 raise zipfile.BadZipFile(f"{name!r} is compressed with other than deflate")
             packed = member.compress_size
-            if packed > length or member.file_size > most_unpacked(packed):
+            if packed > length or member.file_size > _most_unpacked(packed):
                 raise zipfile.BadZipFile(
                     f"{name!r} promises {member.file_size:,} bytes, more than it can hold"
                 )
-        check_bytes(
+        _check_bytes(
             sum(
                 member.file_size
                 for member in archive.infolist()
@@ -201,37 +177,13 @@ def _zip_file(file: BinaryIO) -> zipfile.ZipFile:
         raise zipfile.BadZipFile(str(error)) from error
 
 
-def most_unpacked(n_bytes: int) -> int:
-    """Compute the longest text that deflate can have packed into so few bytes.
-
-    Parameters
-    ----------
-    n_bytes : int
-        Length of the packed text.
-
-    Returns
-    -------
-    int
-        Most bytes that come out of it.
-    """
+def _most_unpacked(n_bytes: int) -> int:
+    """Return the length of the longest text that deflate can have packed into so few bytes."""
     return n_bytes * _MOST_DEFLATED + 1
 
 
-def read_into(stream: BinaryIO, out: memoryview) -> int:
-    """Fill a buffer from a stream, block by block.
-
-    Parameters
-    ----------
-    stream : file object
-        What to read from.
-    out : memoryview of bytes
-        What to fill.
-
-    Returns
-    -------
-    int
-        Bytes that were read: fewer than there is room for if the stream ends early.
-    """
+def _read_into(stream: BinaryIO, out: memoryview) -> int:
+    """Fill a buffer from a stream, block by block; return how much of it was filled."""
     done = 0
     while done < len(out):
         part = stream.read(min(_CHUNK, len(out) - done))

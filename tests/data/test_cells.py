@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewlabel.data.cells import guarded, unguarded
+from fewlabel.data.cells import _guarded, _unguarded
 from fewlabel.data.tables import write_table
 
 CELLS = [
@@ -24,20 +24,20 @@ CELLS = [
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_what_a_spreadsheet_would_run_is_guarded_and_comes_back(cell):
-    assert guarded(cell) == f"'{cell}"
-    assert unguarded(guarded(cell)) == cell
+    assert _guarded(cell) == f"'{cell}"
+    assert _unguarded(_guarded(cell)) == cell
 
 
 @pytest.mark.parametrize("cell", ["-1", "-1.5", "+3", "1e-5", "-.5", "cat", "a=b", "", "'s", "'"])
 def test_numbers_and_ordinary_text_stay(cell):
-    assert guarded(cell) == unguarded(cell) == cell
+    assert _guarded(cell) == _unguarded(cell) == cell
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.text("'=+-@1a\t", max_size=6))
 def test_every_text_comes_back(text):
-    assert unguarded(guarded(text)) == text
-    assert guarded(text)[:1] not in "=+-@\t" or not text or float(text) is not None
+    assert _unguarded(_guarded(text)) == text
+    assert _guarded(text)[:1] not in "=+-@\t" or not text or float(text) is not None
 
 
 def test_a_table_on_disk_is_guarded(tmp_path):

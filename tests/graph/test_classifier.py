@@ -179,7 +179,7 @@ def test_it_is_saved_and_loaded_and_a_damaged_one_refused(several, method):
     np.testing.assert_allclose(again.predict_proba(X[1200:]), expected, atol=1e-6)
     assert again.classes_.tolist() == [0, 1, 2]
     for change, message in (
-        ({"method": "magic"}, "not known: upgrade"),
+        ({"method": "magic"}, r"candidate\.method must be one of"),
         ({"n_features": 7}, "do not fit together: the model is damaged"),
         ({"classes": None}, "the model is damaged"),
     ):

@@ -4,26 +4,26 @@ import pytest
 from fewlabel.errors import ModelFormatError
 from fewlabel.params import integer, number
 from fewlabel.persist.schema import (
-    FLAG,
-    NAME,
-    OPTIONS,
-    TEXT,
-    WORD,
-    Among,
-    Listed,
-    check_arrays,
-    check_fields,
-    check_layers,
+    _FLAG,
+    _NAME,
+    _OPTIONS,
+    _TEXT,
+    _WORD,
+    _among,
+    _check_arrays,
+    _check_fields,
+    _check_layers,
+    _listed,
 )
 
 FIELDS = {
-    "size": [Listed(integer(1, 9), 2, 2)],
+    "size": [_listed(integer(1, 9), 2, 2)],
     "power?": [number(0, 1), None],
-    "names": [Listed(NAME, distinct=True)],
-    "inner": [{"flag": [FLAG], "channels": [Among((1, 3))]}, None],
-    "note": [TEXT],
-    "kind": [WORD],
-    "options": [OPTIONS],
+    "names": [_listed(_NAME, distinct=True)],
+    "inner": [{"flag": [_FLAG], "channels": [_among((1, 3))]}, None],
+    "note": [_TEXT],
+    "kind": [_WORD],
+    "options": [_OPTIONS],
 }
 GOOD = {
     "size": [2, 3],
@@ -39,7 +39,7 @@ GOOD = {
     "change", [{}, {"power": None}, {"power": 0.5}, {"inner": None}, {"new": 1}]
 )
 def test_what_fits_is_taken(change):
-    check_fields(GOOD | change, FIELDS, "part")
+    _check_fields(GOOD | change, FIELDS, "part")
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_what_fits_is_taken(change):
 )
 def test_what_does_not_fit_is_named(change, message):
     with pytest.raises(ModelFormatError, match=message):
-        check_fields(GOOD | change, FIELDS, "part")
+        _check_fields(GOOD | change, FIELDS, "part")
     with pytest.raises(ModelFormatError, match="part must be an object"):
-        check_fields([change], FIELDS, "part")
+        _check_fields([change], FIELDS, "part")
 
 
 SHAPES = {"mean": "d", "components": "d k"}
@@ -94,20 +94,20 @@ ARRAYS = {"mean": np.ones(3, np.float32), "components": np.ones((3, 2), np.float
     ],
 )
 def test_arrays_are_checked_against_each_other(change, message):
-    assert check_arrays(ARRAYS, SHAPES, "part", positive=["mean"]) == {"d": 3, "k": 2}
+    assert _check_arrays(ARRAYS, SHAPES, "part", positive=["mean"]) == {"d": 3, "k": 2}
     with pytest.raises(ModelFormatError, match=message):
-        check_arrays(ARRAYS | change, SHAPES, "part", positive=["mean"])
+        _check_arrays(ARRAYS | change, SHAPES, "part", positive=["mean"])
 
 
 def test_arrays_fit_what_is_known():
     with pytest.raises(ModelFormatError, match=r"part\.mean must be floats of shape \(5,\)"):
-        check_arrays(ARRAYS, SHAPES, "part", {"d": 5})
+        _check_arrays(ARRAYS, SHAPES, "part", {"d": 5})
     with pytest.raises(ModelFormatError, match=r"lacks the array part\.mean"):
-        check_arrays({}, SHAPES, "part")
+        _check_arrays({}, SHAPES, "part")
 
 
 def test_no_more_layers_than_there_are_arrays():
-    check_layers({"widths": [512, 256], "depth": 16, "dim": 768}, 20, "network")
+    _check_layers({"widths": [512, 256], "depth": 16, "dim": 768}, 20, "network")
     for options in ({"widths": [8] * 21}, {"depth": 60_000}, {"blocks": [10, 11]}):
         with pytest.raises(ModelFormatError, match="at most 20 layers, as saved"):
-            check_layers(options, 20, "network")
+            _check_layers(options, 20, "network")

@@ -24,7 +24,7 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 # three times too confident.
 PROBABILITY_FLOOR = 1e-6
 
-CALIBRATION_FIELDS: Constraints = {
+_CALIBRATION_FIELDS: Constraints = {
     "temperature": [number(0.01, 100)],
     "scale": [number(0.01, 100)],
     "shift": [number(-10, 10)],

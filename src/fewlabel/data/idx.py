@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from fewlabel.errors import DataError
-from fewlabel.reading import check_bytes, most_unpacked, open_regular, read_into
+from fewlabel.reading import _check_bytes, _most_unpacked, _read_into, open_regular
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 # Images of several channels.
@@ -38,11 +38,11 @@ def _read_idx(
             stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
             dtype, shape = _read_header(stream, path)
             n_bytes, held = math.prod(shape) * dtype.itemsize, os.fstat(raw.fileno()).st_size
-            check_bytes(n_bytes)
+            _check_bytes(n_bytes)
             check(shape)
             # What cannot be there needs no place, and the rest is counted.
-            data = np.empty(min(n_bytes, most_unpacked(held) if packed else held), np.uint8)
-            done = read_into(stream, data.data)
+            data = np.empty(min(n_bytes, _most_unpacked(held) if packed else held), np.uint8)
+            done = _read_into(stream, data.data)
             if done < n_bytes:
                 raise DataError(
                     f"{path} is truncated: its header promises {n_bytes:,} bytes and "

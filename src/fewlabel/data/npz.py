@@ -14,7 +14,7 @@ import numpy as np
 from fewlabel.data.arrays import _with_channels, image_set_from_array
 from fewlabel.data.imageset import ImageSet
 from fewlabel.errors import DataError
-from fewlabel.reading import open_zip, read_into
+from fewlabel.reading import _read_into, open_zip
 
 _MEMBERS = {f"{name}.npy": name for name in ("X", "y", "classes")}
 _DAMAGE = (OSError, EOFError, MemoryError, RuntimeError, ValueError, zlib.error)
@@ -138,7 +138,7 @@ def _read_array(
     data = np.empty(header.n_bytes, np.uint8)
     with archive.open(member) as stream:
         stream.read(header.start)
-        done = read_into(cast(BinaryIO, stream), data.data)
+        done = _read_into(cast(BinaryIO, stream), data.data)
         # At its end zipfile compares the checksum.
         stream.read(1)
     if done < header.n_bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fewlabel.data.cells import guarded, unguarded
+from fewlabel.data.cells import _guarded, _unguarded
 from fewlabel.errors import UsageError
 from fewlabel.files import atomic_file
 from fewlabel.reading import read_regular
@@ -76,7 +76,7 @@ def write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence
     """
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         for cells in (header, *rows):
-            out.write(",".join(_quoted(guarded(cell)) for cell in cells) + "\n")
+            out.write(",".join(_quoted(_guarded(cell)) for cell in cells) + "\n")
 
 
 def _quoted(cell: str) -> str:
@@ -121,4 +121,4 @@ def _records(
         except csv.Error as failure:
             raise error(f"{path}, line {line}: not CSV ({failure}).") from failure
         if any(cell.strip() for cell in cells):
-            yield line, [unguarded(cell) for cell in cells]
+            yield line, [_unguarded(cell) for cell in cells]

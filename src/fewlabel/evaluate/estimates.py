@@ -11,7 +11,7 @@ import numpy as np
 from fewlabel.data.checks import check_correct, check_same_length
 from fewlabel.evaluate.metrics import wilson_interval
 from fewlabel.params import integer, number
-from fewlabel.persist.schema import FLAG, TEXT, Fields
+from fewlabel.persist.schema import _FLAG, _TEXT, _Fields
 
 NOT_RANDOM = (
     "The labeled images were chosen to represent the others and are not a random sample, so "
@@ -21,16 +21,16 @@ NOT_RANDOM = (
 
 _FRACTION = number(0, 1, closed="both")
 
-ESTIMATE_FIELDS: Fields = {
+_ESTIMATE_FIELDS: _Fields = {
     "value": [_FRACTION, None],
     "low": [_FRACTION],
     "high": [_FRACTION],
     "n": [integer(0)],
     "n_unseen": [integer(0)],
     "level": [_FRACTION],
-    "method": [TEXT],
-    "is_random_sample": [FLAG],
-    "note": [TEXT],
+    "method": [_TEXT],
+    "is_random_sample": [_FLAG],
+    "note": [_TEXT],
 }
 """What the fields of a saved `AccuracyEstimate` may be."""
 

@@ -14,7 +14,7 @@ from fewlabel.compute import matmul_dtype, pick_device
 from fewlabel.data import ImageSet
 from fewlabel.errors import DataError
 from fewlabel.features.base import (
-    IMAGE_FIELDS,
+    _IMAGE_FIELDS,
     Progress,
     State,
     _fill,
@@ -26,9 +26,9 @@ from fewlabel.features.networks import _load_network, _Network
 from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
 from fewlabel.nets.memory import is_out_of_memory, warn_halved
 from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, name_from_weights
-from fewlabel.nets.timm_models import check_timm_weights
+from fewlabel.nets.timm_models import _check_timm_weights
 from fewlabel.params import as_size, check_parameters, integer, number
-from fewlabel.persist.schema import FLAG, OPTIONS, WORD, Listed, check_finite, check_layers
+from fewlabel.persist.schema import _FLAG, _OPTIONS, _WORD, _check_finite, _check_layers, _listed
 
 # On a CPU the maps of a layer must stay in the cache: eight images of 160 × 160 run twice as
 # fast as 64 at once.
@@ -89,14 +89,14 @@ class Backbone(_ReducedExtractor):
 
     name = "backbone"
     _fields = {
-        "model": [WORD],
-        "model_kwargs": [OPTIONS],
-        "size": IMAGE_FIELDS["size"],
-        "mean": [Listed(number(-1e3, 1e3), 3, 3)],
-        "std": [Listed(number(1e-6, 1e3), 3, 3)],
-        "normalize": [FLAG],
-        "flip": [FLAG],
-        "reduce": IMAGE_FIELDS["reduce"],
+        "model": [_WORD],
+        "model_kwargs": [_OPTIONS],
+        "size": _IMAGE_FIELDS["size"],
+        "mean": [_listed(number(-1e3, 1e3), 3, 3)],
+        "std": [_listed(number(1e-6, 1e3), 3, 3)],
+        "normalize": [_FLAG],
+        "flip": [_FLAG],
+        "reduce": _IMAGE_FIELDS["reduce"],
     }
     _parameter_constraints: ClassVar[dict] = REDUCTION_CONSTRAINTS | {"batch_size": [integer(1)]}
 
@@ -181,10 +181,10 @@ class Backbone(_ReducedExtractor):
         settings = {name: meta[name] for name in _SAVED}
         extractor = cls(**settings, size=tuple(meta["size"]), device=device)
         weights = _part(arrays, "weights.")
-        check_finite(weights, "features.weights")
-        check_layers(meta["model_kwargs"], len(weights), "features.model_kwargs")
+        _check_finite(weights, "features.weights")
+        _check_layers(meta["model_kwargs"], len(weights), "features.model_kwargs")
         tensors = {n: torch.from_numpy(np.array(array)).float() for n, array in weights.items()}
-        check_timm_weights(Recipe(meta["model"], model_kwargs=meta["model_kwargs"]), tensors)
+        _check_timm_weights(Recipe(meta["model"], model_kwargs=meta["model_kwargs"]), tensors)
         extractor._load(tensors)
         extractor._restore_reducer(arrays, meta, extractor.network_.n_features)
         return extractor

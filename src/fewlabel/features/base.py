@@ -14,24 +14,24 @@ from fewlabel.errors import ModelFormatError, UsageError, _damaged
 from fewlabel.features.reduce import DampedPCA, _sample_rows
 from fewlabel.params import as_size, choice, integer
 from fewlabel.persist.schema import (
-    MAX_SIDE,
-    OBJECT,
-    Among,
-    Fields,
-    Listed,
-    check_arrays,
-    check_fields,
+    _MAX_SIDE,
+    _OBJECT,
+    _among,
+    _check_arrays,
+    _check_fields,
+    _Fields,
+    _listed,
 )
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with the stage, what is done and what there is to do."""
 
-IMAGE_FIELDS: Fields = {
-    "size": [Listed(integer(1, MAX_SIDE), 2, 2)],
-    "channels": [Among((1, 3))],
+_IMAGE_FIELDS: _Fields = {
+    "size": [_listed(integer(1, _MAX_SIDE), 2, 2)],
+    "channels": [_among((1, 3))],
     "max_fit_samples": [integer(1, 2**31)],
     "random_state": [integer(0, 2**63)],
-    "reduce": [OBJECT, None],
+    "reduce": [_OBJECT, None],
 }
 """How a saved extractor reads images."""
 
@@ -47,7 +47,7 @@ class FeatureExtractor(ABC):
 
     name: ClassVar[str]
     # What a saved one may say.
-    _fields: ClassVar[Fields] = {}
+    _fields: ClassVar[_Fields] = {}
 
     @property
     @abstractmethod
@@ -170,7 +170,7 @@ class FeatureExtractor(ABC):
         ModelFormatError
             If the state is of another kind of features, or something is missing or does not fit.
         """
-        check_fields(meta, {"extractor": [choice([cls.name])], **cls._fields}, "features")
+        _check_fields(meta, {"extractor": [choice([cls.name])], **cls._fields}, "features")
         # Whatever a forged state makes the parts complain of, the user needs one answer.
         try:
             return cls._from_state(arrays, meta, device)
@@ -256,7 +256,7 @@ def _reducer_from_state(
     if meta["reduce"] is None:
         return None
     parts = _part(arrays, "reduce.")
-    check_arrays(parts, {"mean": "d"}, "reduce", {"d": width})
+    _check_arrays(parts, {"mean": "d"}, "reduce", {"d": width})
     return DampedPCA.from_state(parts, meta["reduce"])
 
 

@@ -16,7 +16,7 @@ from fewlabel.features.base import (
 )
 from fewlabel.nets import NetworkClassifier
 from fewlabel.params import check_arguments, number
-from fewlabel.persist.schema import OBJECT, Listed, check_arrays
+from fewlabel.persist.schema import _OBJECT, _check_arrays, _listed
 
 _BLOCK_SIZE = 1_024
 
@@ -45,8 +45,8 @@ class JoinedFeatures(FeatureExtractor):
 
     name = "joined"
     _fields = {
-        "base": [OBJECT],
-        "networks": [Listed(OBJECT, most=100)],
+        "base": [_OBJECT],
+        "networks": [_listed(_OBJECT, most=100)],
         "share": [number(0, 1, closed="neither")],
     }
 
@@ -121,7 +121,7 @@ class JoinedFeatures(FeatureExtractor):
         joined = cls(base, networks, share=float(meta["share"]))
         centers = {f"center{position}": f"w{position}" for position in range(len(networks))}
         widths = {f"w{i}": net.network_.head.in_features for i, net in enumerate(networks)}
-        check_arrays(arrays, centers, "features", widths)
+        _check_arrays(arrays, centers, "features", widths)
         joined.centers_ = [arrays[name] for name in centers]
         return joined
 

@@ -11,7 +11,7 @@ import numpy as np
 from fewlabel.data import ImageSet
 from fewlabel.errors import _damaged
 from fewlabel.features.base import (
-    IMAGE_FIELDS,
+    _IMAGE_FIELDS,
     FeatureExtractor,
     Progress,
     State,
@@ -24,12 +24,12 @@ from fewlabel.features.filters import _map_shape, _PatchFilters
 from fewlabel.features.patches import PatchDictionary
 from fewlabel.features.reduce import _sample_rows
 from fewlabel.params import as_size, integer, number
-from fewlabel.persist.schema import OBJECT, Fields, check_arrays
+from fewlabel.persist.schema import _OBJECT, _check_arrays, _Fields
 
 _BLOCK_SIZE = 512
 _REDUCED_SIDE = 64
 _SIDES = [integer(1, 64)]
-_FILTERS: Fields = {
+_FILTERS: _Fields = {
     "threshold": [number(-1e6, 1e6)],
     "pad": [integer(0, 64)],
     "patch_size": _SIDES,
@@ -64,7 +64,7 @@ class PatchFeatures(FeatureExtractor):
     """
 
     name = "patches"
-    _fields = {**IMAGE_FIELDS, "reduce": [OBJECT], "filters": [_FILTERS]}
+    _fields = {**_IMAGE_FIELDS, "reduce": [_OBJECT], "filters": [_FILTERS]}
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ def _saved_filters(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> _Patc
     """Rebuild filters that fit their images."""
     numbers = {name: meta["filters"][name] for name in _FILTERS}
     n_pixels = numbers["patch_size"] ** 2 * meta["channels"]
-    check_arrays(arrays, {"weight": "p f", "bias": "f"}, "features", {"p": n_pixels})
+    _check_arrays(arrays, {"weight": "p f", "bias": "f"}, "features", {"p": n_pixels})
     filters = _PatchFilters(weight=arrays["weight"], bias=arrays["bias"], **numbers)
     sides = _map_shape((1, *meta["size"]), filters)
     if min(sides) < filters.grid or math.prod(sides) * len(filters.bias) > _MAX_RESPONSES:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fewlabel.data import ImageSet
 from fewlabel.features.base import (
-    IMAGE_FIELDS,
+    _IMAGE_FIELDS,
     Progress,
     State,
     _fill,
@@ -54,7 +54,7 @@ class Pixels(_ReducedExtractor):
     """
 
     name = "pixels"
-    _fields = IMAGE_FIELDS
+    _fields = _IMAGE_FIELDS
     _parameter_constraints: ClassVar[dict] = REDUCTION_CONSTRAINTS
 
     def __init__(

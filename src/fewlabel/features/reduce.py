@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import as_generator
 from fewlabel.params import check_parameters, integer, number
-from fewlabel.persist.schema import FLAG, MAX_COUNT, check_arrays, check_fields
+from fewlabel.persist.schema import _FLAG, _MAX_COUNT, _check_arrays, _check_fields
 
 REDUCTION_CONSTRAINTS = {
     "n_components": [integer(1), None],
@@ -31,9 +31,9 @@ _EXACT_WIDTH = 512
 _RELATIVE_TOLERANCE = 1e-6
 _ARRAYS = {"mean": "d", "scale": "d", "components": "d k", "eigenvalues": "k"}
 _FIELDS = {
-    "n_components": [integer(1, MAX_COUNT)],
+    "n_components": [integer(1, _MAX_COUNT)],
     "power": REDUCTION_CONSTRAINTS["power"],
-    "standardize": [FLAG],
+    "standardize": [_FLAG],
 }
 
 
@@ -197,8 +197,8 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         ModelFormatError
             If something is missing or the shapes contradict each other.
         """
-        check_fields(meta, _FIELDS, "reduce")
-        sizes = check_arrays(arrays, _ARRAYS, "reduce", positive=("scale", "eigenvalues"))
+        _check_fields(meta, _FIELDS, "reduce")
+        sizes = _check_arrays(arrays, _ARRAYS, "reduce", positive=("scale", "eigenvalues"))
         reducer = cls(**{name: meta[name] for name in _FIELDS})
         for name in _ARRAYS:
             setattr(reducer, f"{name}_", np.asarray(arrays[name], dtype=np.float32))

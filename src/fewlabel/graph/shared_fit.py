@@ -24,7 +24,7 @@ from fewlabel.graph.linear_model import (
     _labeled_rows,
 )
 from fewlabel.params import choice, integer
-from fewlabel.persist.schema import MAX_COUNT, check_arrays, check_fields
+from fewlabel.persist.schema import _MAX_COUNT, _check_arrays, _check_fields
 
 METHODS = ("graph", "blend", "propagated", "supervised")
 NEIGHBORS = 10
@@ -39,7 +39,7 @@ _SETTING_ERRORS = 2.0
 
 _LINEAR = {"linear.coef": "d K", "linear.intercept": "K"}
 _GRAPH = {"graph.rows": "n d", "graph.probabilities": "n K"}
-_NEIGHBORS = {"n_neighbors": [integer(0, MAX_COUNT)], "seed": [integer(0, 2**63)]}
+_NEIGHBORS = {"n_neighbors": [integer(0, _MAX_COUNT)], "seed": [integer(0, 2**63)]}
 
 
 class _Predictor:
@@ -95,16 +95,16 @@ class _Predictor:
     @classmethod
     def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> _Predictor:
         """Return a predictor as it was saved; raise `ModelFormatError` if it is damaged."""
-        check_fields(meta, {"task": [choice(TASKS)], "method": [choice(METHODS)]}, "candidate")
+        _check_fields(meta, {"task": [choice(TASKS)], "method": [choice(METHODS)]}, "candidate")
         task, method = TASKS[meta["task"]], meta["method"]
         graph, probabilities, linear, sizes = None, None, {}, {}
         if method != "graph":
-            sizes = check_arrays(arrays, _LINEAR, "candidate")
+            sizes = _check_arrays(arrays, _LINEAR, "candidate")
             name = "supervised" if method == "blend" else method
             linear[name] = LinearModel(arrays["linear.coef"], arrays["linear.intercept"], task)
         if method in ("graph", "blend"):
-            check_fields(meta, _NEIGHBORS, "candidate")
-            check_arrays(arrays, _GRAPH, "candidate", sizes)
+            _check_fields(meta, _NEIGHBORS, "candidate")
+            _check_arrays(arrays, _GRAPH, "candidate", sizes)
             probabilities = arrays["graph.probabilities"]
             lowest = float(probabilities.sum(axis=1).min()) if task.exclusive else 1.0
             _check_fit(0 <= probabilities.min() <= probabilities.max() <= 1.001 and lowest > 0)

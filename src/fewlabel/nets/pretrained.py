@@ -17,7 +17,7 @@ import torch
 
 from fewlabel.errors import DataError, UsageError
 from fewlabel.extras import require
-from fewlabel.reading import check_bytes, read_regular
+from fewlabel.reading import _check_bytes, read_regular
 
 DEFAULT_MODEL = "mobilenetv2_100"
 """The timm model that is taken where neither a name nor weights are given."""
@@ -223,7 +223,7 @@ def _check_format(path: Path) -> None:
     if not path.is_file():
         raise DataError(f"The weights {path} do not exist or are not a file: check the path.")
     try:
-        check_bytes(path.stat().st_size)
+        _check_bytes(path.stat().st_size)
     except OSError as error:
         raise DataError(f"The weights {path} are not read: {error.strerror}.") from error
 

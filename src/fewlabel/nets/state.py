@@ -12,32 +12,32 @@ from fewlabel.nets.architectures import build_network
 from fewlabel.nets.network import Network, NetworkSpec, _place_network
 from fewlabel.params import integer
 from fewlabel.persist.schema import (
-    MAX_COUNT,
-    MAX_SIDE,
-    OPTIONS,
-    PLAIN,
-    WORD,
-    Fields,
-    Listed,
-    check_fields,
-    check_finite,
-    check_layers,
+    _MAX_COUNT,
+    _MAX_SIDE,
+    _OPTIONS,
+    _PLAIN,
+    _WORD,
+    _check_fields,
+    _check_finite,
+    _check_layers,
+    _Fields,
+    _listed,
 )
 
-_FIELDS: Fields = {
+_FIELDS: _Fields = {
     "network": [
         {
-            "name": [WORD],
-            "input_shape": [Listed(integer(1, MAX_COUNT), most=3)],
-            "n_outputs": [integer(1, MAX_COUNT)],
-            "options": [OPTIONS],
+            "name": [_WORD],
+            "input_shape": [_listed(integer(1, _MAX_COUNT), most=3)],
+            "n_outputs": [integer(1, _MAX_COUNT)],
+            "options": [_OPTIONS],
         }
     ],
-    "classes": [Listed(PLAIN)],
-    "task?": [WORD],
+    "classes": [_listed(_PLAIN)],
+    "task?": [_WORD],
 }
 
-_IMAGES: Fields = {"input_shape": [Listed(integer(1, MAX_SIDE))]}
+_IMAGES: _Fields = {"input_shape": [_listed(integer(1, _MAX_SIDE))]}
 
 
 def network_to_state(
@@ -96,13 +96,13 @@ def network_from_state(
     >>> network_from_state(*state, torch.device("cpu"))[1].tolist()
     ['cat', 'dog']
     """
-    check_fields(meta, _FIELDS, "network")
+    _check_fields(meta, _FIELDS, "network")
     spec = NetworkSpec._from_dict(meta["network"])
     # Networks of rows may be wide, those of images hold every side in memory many times.
     if len(spec.input_shape) > 1:
-        check_fields(meta["network"], _IMAGES, "network")
-    check_layers(spec.options, len(arrays), "network.options")
-    check_finite(arrays, "network")
+        _check_fields(meta["network"], _IMAGES, "network")
+    _check_layers(spec.options, len(arrays), "network.options")
+    _check_finite(arrays, "network")
     classes = np.asarray(meta["classes"])
     try:
         # Loading the weights would not notice.

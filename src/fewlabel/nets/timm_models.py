@@ -103,23 +103,8 @@ def make_timm_model(
     return _TimmModel(model, tensors, recipe, size)
 
 
-def check_timm_weights(recipe: Recipe, weights: Mapping[str, torch.Tensor]) -> None:
-    """Raise if tensors do not fill a model, before any memory is taken for it.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Which model.
-    weights : mapping of str to Tensor
-        Tensors under timm's names.
-
-    Raises
-    ------
-    UsageError
-        If timm has no such model.
-    DataError
-        If tensors are missing, left over or of another shape.
-    """
+def _check_timm_weights(recipe: Recipe, weights: Mapping[str, torch.Tensor]) -> None:
+    """Raise if tensors do not fill a model, before any memory is taken for it."""
     _check_model_name(recipe.model)
     _check_kwargs(recipe)
     try:

@@ -8,7 +8,7 @@ its name, so that a forged model ends in one line and not in a network of 2^31 p
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,131 +16,78 @@ import numpy as np
 
 from fewlabel.errors import ModelFormatError, _damaged
 
-Fields = Mapping[str, Sequence[Any]]
+_Fields = Mapping[str, Sequence[Any]]
 """Constraints of each field, of which one must be met: None, one with ``is_satisfied_by``, or
 the fields of an object. A name that ends in ``?`` may be missing."""
 
-MAX_SIDE = 1_024
+_MAX_SIDE = 1_024
 """Longest side, in pixels, of what a saved model reads images at."""
 
-MAX_COUNT = 1 << 24
+_MAX_COUNT = 1 << 24
 """Largest number of classes, features or neighbors that a saved model may speak of."""
 
-_PLAIN = (str, bool, int, float)
 _MAX_OPTION = 1 << 16
 _MAX_WORD = 200
+_SCALARS = (str, bool, int, float)
 _LAYERS = frozenset({"blocks", "depth", "depths", "layers", "num_blocks", "num_layers", "widths"})
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A constraint: values of some types, as JSON knows them."""
+class _Rule:
+    """A constraint, as those of `fewlabel.params` are."""
 
     words: str
-    types: tuple[type, ...]
-
-    def is_satisfied_by(self, value: Any) -> bool:
-        """Return whether a value is of these types; text must be such that it can be printed."""
-        if isinstance(value, str):
-            # JSON holds halves of characters, which no file and no terminal takes.
-            return str in self.types and not any("\ud800" <= c <= "\udfff" for c in value)
-        return type(value) in self.types
+    is_satisfied_by: Callable[[Any], bool]
 
     def __str__(self) -> str:
         return self.words
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A constraint: a list with so many entries, all of which meet a constraint."""
+def _is_text(value: Any) -> bool:
+    # JSON holds halves of characters, which no file and no terminal takes.
+    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
 
-    constraint: Any
-    least: int = 1
-    most: int = MAX_COUNT
-    distinct: bool = False
 
-    def is_satisfied_by(self, value: Any) -> bool:
-        """Return whether a value is such a list."""
-        return (
+def _are_options(value: Any) -> bool:
+    if not isinstance(value, dict) or len(value) > 100:
+        return False
+    found = [v for entry in value.values() for v in _entries(entry)]
+    return len(found) <= 1_000 and all(
+        v is None or (isinstance(v, _SCALARS) and (isinstance(v, str) or abs(v) <= _MAX_OPTION))
+        for v in found
+    )
+
+
+_TEXT = _Rule("text", _is_text)
+_NAME = _Rule("text that is not blank", lambda value: _is_text(value) and bool(value.strip()))
+_WORD = _Rule("a short name", lambda value: _is_text(value) and 0 < len(value) <= _MAX_WORD)
+_FLAG = _Rule("true or false", lambda value: type(value) is bool)
+_PLAIN = _Rule("text, a number, true or false", lambda value: type(value) in _SCALARS)
+_OBJECT = _Rule("an object", lambda value: isinstance(value, dict))
+_OPTIONS = _Rule("an object of plain settings", _are_options)
+
+
+def _among(values: Collection[int]) -> _Rule:
+    """Accept some whole numbers."""
+    return _Rule(f"one of {values}", lambda value: type(value) is int and value in values)
+
+
+def _listed(rule: Any, least: int = 1, most: int = _MAX_COUNT, *, distinct: bool = False) -> _Rule:
+    """Accept lists with so many entries, all of which meet a constraint."""
+    few = f"{least}" if least == most else f"at least {least}"
+    return _Rule(
+        f"a list of {few} {'different ' if distinct else ''}entries, each {rule}",
+        lambda value: (
             isinstance(value, list | tuple)
-            and self.least <= len(value) <= self.most
-            and all(self.constraint.is_satisfied_by(entry) for entry in value)
-            and (not self.distinct or len(set(value)) == len(value))
-        )
-
-    def __str__(self) -> str:
-        few = f"{self.least}" if self.least == self.most else f"at least {self.least}"
-        different = "different " if self.distinct else ""
-        return f"a list of {few} {different}entries, each {self.constraint}"
+            and least <= len(value) <= most
+            and all(map(rule.is_satisfied_by, value))
+            and (not distinct or len(set(value)) == len(value))
+        ),
+    )
 
 
-@dataclass(frozen=True)
-class Among:
-    """A constraint: one of some whole numbers."""
-
-    values: Collection[int]
-
-    def is_satisfied_by(self, value: Any) -> bool:
-        """Return whether a value is one of them."""
-        return type(value) is int and value in self.values
-
-    def __str__(self) -> str:
-        return f"one of {self.values}"
-
-
-class _Name(Kind):
-    """Text that is not blank."""
-
-    def is_satisfied_by(self, value: Any) -> bool:
-        return super().is_satisfied_by(value) and bool(value.strip())
-
-
-class _Word(Kind):
-    """A name of something in the program, short enough to be shown."""
-
-    def is_satisfied_by(self, value: Any) -> bool:
-        return super().is_satisfied_by(value) and 0 < len(value) <= _MAX_WORD
-
-
-class _Options(Kind):
-    """Settings of an architecture: plain values and short lists of them, all of modest size."""
-
-    def is_satisfied_by(self, value: Any) -> bool:
-        if not isinstance(value, dict) or len(value) > 100:
-            return False
-        found = [v for entry in value.values() for v in _entries(entry)]
-        return len(found) <= 1_000 and all(
-            v is None or (isinstance(v, _PLAIN) and (isinstance(v, str) or abs(v) <= _MAX_OPTION))
-            for v in found
-        )
-
-
-TEXT = Kind("text", (str,))
-NAME = _Name("text that is not blank", (str,))
-WORD = _Word("a short name", (str,))
-FLAG = Kind("true or false", (bool,))
-PLAIN = Kind("text, a number, true or false", _PLAIN)
-OBJECT = Kind("an object", (dict,))
-OPTIONS = _Options("an object of plain settings", (dict,))
-
-
-def check_fields(value: Any, fields: Fields, where: str) -> None:
-    """Raise if an object of a manifest is not what its part declares.
-
-    Parameters
-    ----------
-    value : object
-        From the manifest.
-    fields : mapping of str to sequence
-        Constraints of each field.
-    where : str
-        Name of the object, for the message.
-
-    Raises
-    ------
-    ModelFormatError
-        If it is no object, lacks a field, or a field has another type or is out of range.
-    """
+def _check_fields(value: Any, fields: _Fields, where: str) -> None:
+    """Raise if an object of a manifest lacks a field, or one is of another type or range."""
     if not isinstance(value, dict):
         raise _wrong(where, "an object", value)
     for key, rules in fields.items():
@@ -151,12 +98,12 @@ def check_fields(value: Any, fields: Fields, where: str) -> None:
             raise _damaged(f"The saved model lacks {where}.{name}")
         found, inner = value[name], [rule for rule in rules if isinstance(rule, Mapping)]
         if inner and not (found is None and None in rules):
-            check_fields(found, inner[0], f"{where}.{name}")
+            _check_fields(found, inner[0], f"{where}.{name}")
         elif not inner and not any(_fits(rule, found) for rule in rules):
             raise _wrong(f"{where}.{name}", " or ".join(map(str, rules)), found)
 
 
-def check_arrays(
+def _check_arrays(
     arrays: Mapping[str, np.ndarray],
     shapes: Mapping[str, str],
     where: str,
@@ -164,30 +111,10 @@ def check_arrays(
     *,
     positive: Collection[str] = (),
 ) -> dict[str, int]:
-    """Raise if the arrays of a part are not what it declares.
+    """Return the size of every dimension; raise if arrays are missing or do not fit together.
 
-    Parameters
-    ----------
-    arrays : mapping of str to ndarray
-        Arrays of the part.
-    shapes : mapping of str to str
-        Dimensions of each, such as ``"d k"``; those of one name are of one size.
-    where : str
-        Name of the part, for the message.
-    known : mapping of str to int, optional
-        Sizes of dimensions that are known already.
-    positive : collection of str
-        Arrays whose numbers are all above 0.
-
-    Returns
-    -------
-    dict of str to int
-        Size of every dimension.
-
-    Raises
-    ------
-    ModelFormatError
-        If one is missing, of another shape, or holds no finite numbers.
+    ``shapes`` names the dimensions of each array, such as ``"d k"``; those of one name are of one
+    size, and those in ``known`` of that. All numbers are finite floats.
     """
     sizes = dict(known or {})
     for name, dimensions in shapes.items():
@@ -200,27 +127,14 @@ def check_arrays(
         if not fits or tuple(sizes[dimension] for dimension in named) != array.shape:
             found = f"{array.dtype} of shape {array.shape}"
             raise _wrong(f"array {at}", f"floats of shape {expected}", found)
-        check_finite({name: array}, where)
+        _check_finite({name: array}, where)
         if name in positive and array.min() <= 0:
             raise _wrong(f"array {at}", "above 0", float(array.min()))
     return sizes
 
 
-def check_finite(arrays: Mapping[str, np.ndarray], where: str) -> None:
-    """Raise if an array of floats holds NaN or infinity.
-
-    Parameters
-    ----------
-    arrays : mapping of str to ndarray
-        Arrays of a part.
-    where : str
-        Name of the part, for the message.
-
-    Raises
-    ------
-    ModelFormatError
-        With the name of the array.
-    """
+def _check_finite(arrays: Mapping[str, np.ndarray], where: str) -> None:
+    """Raise if an array of floats holds NaN or infinity."""
     for name, array in arrays.items():
         # Both ends are NaN where any number is: no table of booleans is made.
         if array.dtype.kind == "f" and array.size:
@@ -229,23 +143,8 @@ def check_finite(arrays: Mapping[str, np.ndarray], where: str) -> None:
                 raise _wrong(f"array {where}.{name}", "finite numbers", ends)
 
 
-def check_layers(options: Mapping[str, Any], n_arrays: int, where: str) -> None:
-    """Raise if settings ask for more layers than there are arrays to fill them.
-
-    Parameters
-    ----------
-    options : mapping
-        Settings of an architecture.
-    n_arrays : int
-        Arrays that were saved for it.
-    where : str
-        Name of the part, for the message.
-
-    Raises
-    ------
-    ModelFormatError
-        With the name of the setting.
-    """
+def _check_layers(options: Mapping[str, Any], n_arrays: int, where: str) -> None:
+    """Raise if settings ask for more layers than there are arrays to fill them."""
     for name, value in options.items():
         n_layers = sum(1 if name == "widths" else n for n in _entries(value) if type(n) is int)
         if name in _LAYERS and n_layers > n_arrays:

@@ -22,7 +22,7 @@ from fewlabel.features.joined import JoinedFeatures
 from fewlabel.graph.classifier import FewLabelClassifier
 from fewlabel.graph.shared_fit import METHODS
 from fewlabel.params import choice
-from fewlabel.persist.schema import check_fields
+from fewlabel.persist.schema import _check_fields
 from fewlabel.semisupervised.acceptance import PseudoLabels
 from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.network_inputs import _pool_copies
@@ -124,7 +124,7 @@ class NetworkCandidate(Candidate):
     def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Fitted:
         """Return a saved candidate: on its extractor's rows it is one of the graph."""
         # The networks themselves are saved with the extractor that embeds by them.
-        check_fields(meta, {"method": [choice(METHODS)]}, "candidate")
+        _check_fields(meta, {"method": [choice(METHODS)]}, "candidate")
         return REGISTRY[meta["method"]].from_state(arrays, meta)
 
     def finish(self, fitted: NetworkFitted) -> NetworkFitted:

@@ -17,7 +17,7 @@ from fewlabel.nets import FineTuning, Network, NetworkClassifier
 from fewlabel.nets.state import network_from_state, network_to_state
 from fewlabel.params import choice, integer, number
 from fewlabel.persist import load_bundle
-from fewlabel.persist.schema import OBJECT, Listed, check_fields
+from fewlabel.persist.schema import _OBJECT, _check_fields, _listed
 from fewlabel.semisupervised.acceptance import AGREEMENTS, AgreementRule, PseudoLabels
 from fewlabel.semisupervised.base import (
     SemiSupervisedClassifier,
@@ -490,8 +490,8 @@ def _restore(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> tuple[Netwo
     import torch
 
     finite = number(-1e9, 1e9)
-    fields = {"log_odds": [Listed(finite)], "slope": [finite], "offset": [finite]}
-    check_fields(meta, {"network": [OBJECT], "scale": [fields]}, "experts")
+    fields = {"log_odds": [_listed(finite)], "slope": [finite], "offset": [finite]}
+    _check_fields(meta, {"network": [_OBJECT], "scale": [fields]}, "experts")
     network, _ = network_from_state(arrays, meta["network"], torch.device("cpu"))
     numbers = meta["scale"]
     return network, _HeadScale(np.array(numbers["log_odds"]), numbers["slope"], numbers["offset"])
