@@ -1,6 +1,7 @@
 """Labels that come with arrays of images: one an image, or tables of several."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fewlabel.data import MultiLabel, image_set_from_array, labels_from_truth, load_images
@@ -107,3 +108,14 @@ def test_other_tables_and_names_that_texts_cannot_hold_are_refused(y, classes, m
 def test_objects_make_a_table_too():
     y = np.array([[True, None], [np.nan, 0]], dtype=object)
     assert labels_from_truth(image_set_from_array(NOTHING, y)).y.tolist() == [[1, -1], [-1, 0]]
+
+
+def test_what_a_file_of_objects_is_told_to_do_keeps_them_unlabeled(tmp_path):
+    y, file = np.array(["a", None, np.nan, pd.NA], dtype=object), tmp_path / "a.npz"
+    np.savez(file, X=np.zeros((4, 2, 2), np.uint8), y=y)
+    with pytest.raises(DataError, match="holds Python objects") as error:
+        load_images(file)
+    advice = str(error.value).split("such as ")[1].rstrip(".")
+    y = eval(advice, {"numpy": np, "pandas": pd, "y": y})
+    np.savez(file, X=np.zeros((4, 2, 2), np.uint8), y=y)
+    assert load_images(file).truth.tolist() == ["a", "", "", ""]

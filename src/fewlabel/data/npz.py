@@ -118,7 +118,8 @@ def _read_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) 
     if dtype.hasobject:
         raise DataError(
             f"{where} holds Python objects, which are not loaded since they can run code: "
-            "save numbers or strings instead (for example y.astype(str))."
+            "save numbers, with -1 where unlabeled, or texts, blank where unlabeled, such as "
+            "numpy.where(pandas.isna(y), '', y).astype(str)."
         )
     header = _Header(shape, fortran, dtype, len(start) + len(size) + len(text))
     if dtype.kind not in "buifUS" or not dtype.itemsize:

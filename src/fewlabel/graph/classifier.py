@@ -129,7 +129,8 @@ class FewLabelClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
         X : array-like of shape (n, d)
             Features.
         y : array-like of shape (n,) or (n, K)
-            Labels, -1 where unlabeled; or a table of 1 (present), 0 (absent) and -1 (unknown).
+            Labels; -1, None, NaN, pandas.NA or blank where unlabeled. Or a table of 1 (present),
+            0 (absent) and, where that is unknown, any of these.
         groups : array-like of shape (n,), optional
             The same number for exact duplicates, which then share a fold.
 

@@ -38,7 +38,7 @@ class _Propagation(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
         X : array-like of shape (n, d)
             Features of labeled and unlabeled rows.
         y : array-like of shape (n,)
-            Labels; -1 where unlabeled.
+            Labels; -1, None, NaN, pandas.NA or blank where unlabeled.
 
         Returns
         -------

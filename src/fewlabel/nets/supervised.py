@@ -76,8 +76,8 @@ class SupervisedNetwork(TrainedNetwork):
             Rows of numbers, or uint8 images. `FineTuning` alone takes image sets, and reads no
             more of them than the labeled images.
         y : array-like of shape (n,) or (n, K)
-            Classes, -1 is unlabeled. Or, for several labels an image, a table: 1 present,
-            0 absent, -1 unknown.
+            Classes; -1, None, NaN, pandas.NA or blank is unlabeled. Or, for several labels an
+            image, a table: 1 present, 0 absent, -1 and the like unknown.
         sample_weight : array-like of shape (n,), optional
             Weight of each row.
         validation : tuple of (X, y), optional

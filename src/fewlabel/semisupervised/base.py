@@ -50,7 +50,8 @@ class SemiSupervisedClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
         X : array-like of shape (n, d), or uint8 images of shape (n, H, W) or (n, H, W, C)
             All rows or images.
         y : array-like of shape (n,) or (n, K)
-            Labels, -1 is unlabeled. Or a table: 1 present, 0 absent, -1 unknown.
+            Labels; -1, None, NaN, pandas.NA or blank is unlabeled. Or a table: 1 present, 0
+            absent, -1 and the like unknown.
         groups : array-like of shape (n,), optional
             The same number for exact duplicates, which are then held out together.
 

@@ -208,7 +208,7 @@ class ConsistencyTraining(TrainedNetwork):
         X : ndarray of shape (n, H, W) or (n, H, W, C), dtype uint8
             All images. If every one is labeled, they stand for the unlabeled ones, too.
         y : array-like of shape (n,)
-            Labels; -1 is unlabeled.
+            Labels; -1, None, NaN, pandas.NA or blank is unlabeled.
         propagated : array-like of shape (n, n_classes), optional
             Class probabilities to start from, such as ``label_distributions_`` of
             `fewlabel.GraphPropagation`; columns in the order of the sorted classes. They are
