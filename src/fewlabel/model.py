@@ -18,7 +18,7 @@ from fewlabel.evaluate import AccuracyEstimate, Fitted, find_candidate
 from fewlabel.evaluate.estimates import _ESTIMATE_FIELDS
 from fewlabel.features.base import FeatureExtractor, extractor_from_state
 from fewlabel.features.pixels import Progress
-from fewlabel.params import choice, integer
+from fewlabel.params import choice, integer, number
 from fewlabel.persist.schema import (
     _NAME,
     _OBJECT,
@@ -30,7 +30,7 @@ from fewlabel.persist.schema import (
     _listed,
 )
 
-_WHITE = [integer(1, 2**32), None]
+_RANGE = [_listed(number(-1e300, 1e300), 2, 2), None]
 _FIELDS: _Fields = {
     "task": [choice(TASKS)],
     "classes": [_listed(_NAME, distinct=True)],
@@ -39,7 +39,12 @@ _FIELDS: _Fields = {
     "candidate": [_OBJECT],
     "trained_on?": [_listed(_NAME, 0)],
     "estimate?": [_ESTIMATE_FIELDS, None],
-    "white_level?": _WHITE,
+    # How pixel values were scaled: as models of this version and of the last one say it.
+    "pixels?": [
+        {"integer?": _RANGE, "large?": _RANGE, "float?": _RANGE, "ground?": [_among(range(256))]},
+        None,
+    ],
+    "white_level?": [integer(1, 2**32), None],
 }
 
 State = tuple[dict[str, np.ndarray], dict[str, Any]]

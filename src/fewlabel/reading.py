@@ -10,6 +10,7 @@ import struct
 import zipfile
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,7 +58,7 @@ def _check_bytes(n_bytes: int, limit: int | None = None) -> None:
         raise OSError(errno.EFBIG, f"{reason}: raise {BYTES_SETTING}, such as to 64G")
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path) -> BufferedReader:
     """Open a regular file, or a link to one, and never wait for anything else.
 
     Parameters

@@ -25,6 +25,7 @@ from fewlabel.errors import ModelFormatError, RunFolderError, UsageError, _damag
 from fewlabel.files import atomic_file, atomic_folder
 from fewlabel.persist.arrays import ARRAYS_FILE, _decode_arrays, _describe_arrays, _encode_arrays
 from fewlabel.persist.strict_json import MAX_JSON_BYTES, dump_json, parse_json
+from fewlabel.reading import _check_bytes, open_regular
 
 FORMAT_NAME = "fewlabel-model"
 """Value of ``format`` in every manifest."""
@@ -230,7 +231,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         )
     _check_plain(path)
     # One byte more than the bound tells a file that is too long without reading it all.
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         data = file.read(MAX_JSON_BYTES + 1)
     if len(data) > MAX_JSON_BYTES:
         limit = f"{MAX_JSON_BYTES // 2**20} MiB"
@@ -288,7 +289,11 @@ def _check_file(folder: Path, name: str, entry: Any) -> None:
         raise _damaged(
             f"{path} has {found:,} bytes where the manifest says {size:,} (an interrupted copy?)"
         )
-    with path.open("rb") as file:
+    try:
+        _check_bytes(size)
+    except OSError as error:
+        raise _damaged(f"{path} is not read ({error.strerror})") from error
+    with open_regular(path) as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != digest:
             raise _damaged(f"{path} does not match its checksum")
 
