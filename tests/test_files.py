@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fewlabel import files, locks
-from fewlabel.errors import RunFolderError, StorageError
+from fewlabel.errors import FewLabelError, RunFolderError, StorageError
 from fewlabel.files import atomic_file, atomic_folder, check_new_folder
 
 
@@ -73,10 +73,10 @@ def test_no_room(number, output, tmp_path, monkeypatch):
 
 def test_no_permission(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
-        disk_error(errno.EACCES, str(tmp_path / ".out"))
+        disk_error(errno.EACCES, str(tmp_path / ".fewlabel-tmp-x"))
 
     monkeypatch.setattr(locks.tempfile, "mkstemp", refuse)
-    message = r"out cannot be written \(no permission\): give another"
+    message = r"out cannot be written \(there is no permission\): give another"
     with pytest.raises(StorageError, match=message), atomic_file(tmp_path / "out"):
         pass
 
@@ -214,3 +214,22 @@ def test_a_file_or_a_link_is_never_replaced(force, tmp_path):
         message = f"{name} exists and is not a folder: give another"
         with pytest.raises(RunFolderError, match=message):
             check_new_folder(tmp_path / name, force=force)
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "n" * 251 + ".csv", "\u00e9" * 127, "x." + "y" * 200])
+def test_a_name_of_the_greatest_length_is_written(name, tmp_path):
+    with atomic_file(tmp_path / name) as temporary:
+        temporary.write_text("new")
+    (tmp_path / name).unlink()
+    for force in (False, True):
+        with atomic_folder(tmp_path / name, force=force) as temporary:
+            (temporary / "metrics.json").write_text('{"fewlabel_version": "0.1"}')
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("output", [atomic_file, atomic_folder, check_new_folder])
+@pytest.mark.parametrize("name", ["n" * 300, "d/" * 3000, "n" * 300 + "/x"])
+def test_a_name_that_is_too_long_is_refused(output, name, tmp_path):
+    message = r"cannot be written.* longer than the system allows"
+    with pytest.raises(FewLabelError, match=message), output(tmp_path / name):
+        pytest.fail("the block must not run")

@@ -24,10 +24,14 @@ def test_a_random_draw_needs_no_features(digits):
 
 
 def test_what_does_not_fit_is_refused(digits):
-    with pytest.raises(UsageError, match=r"The budget of 401 and an audit of 0 do not fit 400"):
-        select_images(digits.images, 401, prepared=digits.features)
-    with pytest.raises(UsageError, match="budget of 0"):
-        select_images(digits.images, 0, prepared=digits.features)
+    for budget, audit, message in (
+        (401, 0, r"A budget of 401 does not fit 400 images, .* of others: ask for at most 400\."),
+        (0, 401, r"A budget of 0 and an audit of 401 does not fit .* at most 400 together\."),
+        (0, 0, r"must be at least 1, or 0 with an audit of at least 1 \(--audit\)\. Got 0 and"),
+        (-3, 10, r"must be at least 1, .*\. Got -3 and an audit of 10 instead"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            select_images(digits.images, budget, audit=audit, prepared=digits.features)
     with pytest.raises(UsageError, match=r"strategy must be one of .* Did you mean random\?"):
         select_images(digits.images, 5, method="randm", prepared=digits.features)
 

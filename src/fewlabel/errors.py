@@ -49,6 +49,8 @@ class DownloadError(FewLabelError):
 class StorageError(FewLabelError, OSError):
     """An output that could not be written, a full disk above all."""
 
+    exit_code = 2
+
 
 class TrainingError(FewLabelError):
     """A training run that cannot go on, such as one whose loss is no longer a number."""

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from fewlabel.errors import RunFolderError, StorageError
-from fewlabel.locks import _guarded, _temporary_beside
+from fewlabel.locks import _PREFIX, _guarded, _temporary_beside
+from fewlabel.os_errors import OUT_OF_SPACE, path_errors, reason_of
 from fewlabel.reading import read_regular
 
-_OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NO_PERMISSION = {errno.EACCES, errno.EROFS, errno.EPERM}
+_OF_WRITING = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 _IN_THE_WAY = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY}
 
 
@@ -41,6 +41,8 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     with _storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Raises if the name is too long, which the temporary one is not.
+        path.exists()
         with _temporary_beside(path, is_folder=False) as temporary:
             yield temporary
             _sync(temporary)
@@ -87,6 +89,7 @@ def atomic_folder(path: str | Path, *, force: bool = False) -> Iterator[Path]:
             _swap_in(temporary, path)
 
 
+@path_errors(RunFolderError, "written")
 def check_new_folder(path: str | Path, *, force: bool = False) -> None:
     """Refuse an output folder that exists, before any work is done for it.
 
@@ -177,19 +180,27 @@ def _storage_errors(path: Path) -> Iterator[None]:
     except StorageError:
         raise
     except OSError as error:
-        if error.errno in _OUT_OF_SPACE:
+        if error.errno in OUT_OF_SPACE:
             raise StorageError(
                 f"No room left on the disk to write {path}: nothing was written there. "
                 "Free some space, or give another place with --out."
             ) from error
         about = error.filename2 or error.filename
-        if error.errno in _NO_PERMISSION and (about is None or str(path.parent) in str(about)):
-            raise StorageError(
-                f"{path} cannot be written (no permission): give another place with --out."
-            ) from error
-        # Only what stands in the output's own place: an error about another file is a bug.
-        if error.errno in _IN_THE_WAY and about and Path(about) in (path, *path.parents):
-            raise StorageError(
-                f"{path} cannot be written ({about} is in the way): give another place with --out."
-            ) from error
-        raise
+        # An error about another file, or about none at all, is not ours.
+        if not (_is_of(about, path) if about else error.errno in _OF_WRITING):
+            raise
+        in_the_way = error.errno in _IN_THE_WAY and Path(about) in (path, *path.parents)
+        reason = f"{about} is in the way" if in_the_way else reason_of(error)
+        raise StorageError(
+            f"{path} cannot be written ({reason}): give another place with --out."
+        ) from error
+
+
+def _is_of(about: str, path: Path) -> bool:
+    """Return whether a path is that of an output, of a folder above it, or temporary for it."""
+    # tempfile takes `..` out of a path, and so must this; resolving could fail.
+    found, path = (Path(os.path.abspath(p)) for p in (os.fsdecode(about), path))  # noqa: PTH100
+    if path.parent not in found.parents:
+        return found == path or found in path.parents
+    name = found.relative_to(path.parent).parts[0]
+    return name == path.name or name.startswith(_PREFIX)

@@ -107,11 +107,19 @@ def select_images(
     # A copy has the label of its original: to ask for both would waste one.
     copies = _later_copies(images)
     barred = np.union1d(known, copies)
-    least = 0 if audit else 1
-    if not least <= budget <= len(images) - len(barred) - audit:
+    if budget < 0 or audit < 0 or budget + audit == 0:
         raise UsageError(
-            f"The budget of {budget} and an audit of {audit} do not fit {len(images):,} images, "
-            f"of which {len(known):,} are labeled and {len(copies):,} are exact copies: lower it."
+            f"The budget must be at least 1, or 0 with an audit of at least 1 (--audit). Got "
+            f"{budget} and an audit of {audit} instead."
+        )
+    n_free = len(images) - len(barred)
+    if budget + audit > n_free:
+        with_audit = f" and an audit of {audit:,}" if audit else ""
+        step = f"ask for at most {n_free:,}" if n_free else "there is nothing left to choose"
+        raise UsageError(
+            f"A budget of {budget:,}{with_audit} does not fit {len(images):,} images, of which "
+            f"{len(known):,} are labeled and {len(copies):,} are exact copies of others: {step}"
+            f"{' together' if audit and n_free else ''}."
         )
     rng = as_generator(seed)
     # The audit is drawn before the picks, from all that is free: drawn from what they leave, it

@@ -168,7 +168,7 @@ def test_no_room_on_the_disk(tmp_path, photos, label_table, out):
     before = _files(tmp_path)
     process = start_cli("fit", photos, "--labels", label_table, *out, *QUICK, code=LIMITED)
     output, errors = process.communicate(timeout=120)
-    assert (process.returncode, output) == (1, ""), errors
+    assert (process.returncode, output) == (2, ""), errors
     last = errors.splitlines()[-1]
     assert last.startswith(f"error: No room left on the disk to write {out[1]}")
     assert "Traceback" not in errors

@@ -87,7 +87,7 @@ def test_a_reader_that_goes_away_leaves_no_traceback():
 def test_a_full_output_is_one_line(arguments):
     full = "import sys; sys.stdout = open('/dev/full', 'w'); from fewlabel.cli import main; main()"
     process = start_cli(*arguments, code=full)
-    assert _end(process) == (1, "error: No room left on the disk: free some space.\n")
+    assert _end(process) == (2, "error: No room left on the disk: free some space.\n")
 
 
 WAITS = """

@@ -28,7 +28,9 @@ def test_a_messy_folder(save_photo, tmp_path):
     (tmp_path / "IMG_1.HEIC").write_bytes(b"x")
     (tmp_path / "folder.jpg").mkdir()
     calls = []
-    images = load_images(tmp_path, progress=lambda *call: calls.append(call))
+    passed = r"2 file\(s\) in .* were passed over, .* of an image: (none 1, .txt|.txt 1, none) 1\."
+    with pytest.warns(UserWarning, match=passed):
+        images = load_images(tmp_path, progress=lambda *call: calls.append(call))
     photos = ("a.png", "b.JPG", "deep/a.png", "deep/er/c.jpeg", "spaces and ünïcode/d.webp")
     assert images.names == photos
     # Exact duplicates share a group.
@@ -49,7 +51,7 @@ def test_a_messy_folder(save_photo, tmp_path):
         (["cat/x/a.png", "dog/y/b.png"], ["cat", "dog"]),
         (["test/dog/b.png", "train/cat/a.png"], ["dog", "cat"]),
         (["Train/cat/deep/a.png", "VAL/dog/b.png"], ["cat", "dog"]),
-        (["test/dog/b.png", "misc/cat/a.png"], ["misc", "test"]),
+        (["test/dog/b.png", "misc/dog/a.png"], ["dog", "dog"]),
         (["test/b.png", "train/a.png"], None),
         (["a.png", "dog/b.png"], None),
         (["a.png", "b.png"], None),
@@ -134,9 +136,13 @@ def test_a_pipe_and_a_folder_that_cannot_be_listed_are_set_aside(save_photo, tmp
 def test_nothing_readable(tmp_path):
     with pytest.raises(DataError, match="nothing is not a folder"):
         _from_folder(tmp_path / "nothing")
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(DataError, match=r"holds no images: files with a suffix such as .jpg"):
+    (tmp_path / "table.csv").touch()
+    with pytest.raises(DataError, match=r"holds no images: .* or \.tif are looked for\.$"):
         load_images(tmp_path)
+    (tmp_path / "x.RAW").touch()
+    with pytest.raises(DataError, match=r"are looked for; there are \.raw 1\.$"):
+        load_images(tmp_path)
+    (tmp_path / "x.RAW").unlink()
     (tmp_path / "a.jpg").touch()
     (tmp_path / "b.jpg").write_text("x")
     with pytest.raises(DataError, match=r"None of the 2 images of .* first is a\.jpg: the file is"):

@@ -20,6 +20,7 @@ from fewlabel.cli.console import (
 )
 from fewlabel.cli.inputs import check_new_file
 from fewlabel.errors import FewLabelError
+from fewlabel.percent import percent_text
 
 HELP = """Measure accuracy, seconds and memory on a benchmark.
 
@@ -75,7 +76,7 @@ def bench(
     ]
     if out is not None:
         # Runs are appended: what the file holds already stays.
-        check_new_file(out, force=True, holds="runs")
+        check_new_file(out, "lines of JSON", ".jsonl", ".ndjson", ".json", force=True, holds="runs")
     records = []
     try:
         with ProgressBars(enabled=not as_json) as progress:
@@ -151,7 +152,7 @@ def _print(records: list[dict[str, Any]], out: str | None) -> None:
     rows = []
     for n_labeled in dict.fromkeys(record["n_labeled"] for record in records):
         group = [record for record in records if record["n_labeled"] == n_labeled]
-        cells = [_spread([100 * record[name] for record in group]) for name in _FIGURES]
+        cells = [_spread([record[name] for record in group]) for name in _FIGURES]
         total = statistics.mean(record["seconds"]["total"] for record in group)
         memory = max(record["peak_rss_mb"] for record in group)
         rows.append((f"{n_labeled:,}", *cells, f"{total:.1f}", f"{memory:,.0f}"))
@@ -169,5 +170,5 @@ def _print(records: list[dict[str, Any]], out: str | None) -> None:
 def _spread(values: list[float]) -> str:
     import statistics
 
-    mean = f"{statistics.mean(values):.1f}"
-    return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
+    mean = percent_text(statistics.mean(values)).removesuffix(" %")
+    return f"{mean} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else mean

@@ -106,5 +106,5 @@ def _flushed(code: int | str | None) -> int | str | None:
     except OSError as error:
         drop_closed_pipes()
         note(f"error: the output cannot be written: {error.strerror}.")
-        return 1
+        return 2
     return code

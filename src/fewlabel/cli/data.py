@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fewlabel.cli import options
 from fewlabel.cli.console import ProgressBars, note, say, show_json, show_table
-from fewlabel.cli.inputs import check_place
+from fewlabel.cli.inputs import check_output_folder
 from fewlabel.cli.reproduce import check_studies
-from fewlabel.files import check_new_folder
 
 HELP = """Find and fetch the benchmark data sets.
 
@@ -137,8 +135,7 @@ def make(
     as_json: options.Json = False,
 ) -> None:
     """Make one data set."""
-    check_new_folder(out, force=force)
-    check_place(Path(out))
+    check_output_folder(out, force=force)
     check_studies()
     from fewlabel_experiments.combo.files import write_combo
     from fewlabel_experiments.combo.generator import make_combo

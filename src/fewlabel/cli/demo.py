@@ -23,8 +23,8 @@ from fewlabel.cli.console import (
     show_table,
 )
 from fewlabel.cli.failures import command_of
-from fewlabel.cli.inputs import check_place
-from fewlabel.files import atomic_folder, check_new_folder
+from fewlabel.cli.inputs import check_output_folder
+from fewlabel.files import atomic_folder
 from fewlabel.locks import lock_output
 
 FOLDER = "fewlabel-demo"
@@ -57,8 +57,7 @@ def demo(
     start = time.perf_counter()
     # A second demo is no accident; another folder may hold what somebody wants to keep.
     force = force or out == FOLDER
-    check_new_folder(out, force=force)
-    check_place(Path(out))
+    check_output_folder(out, force=force)
     # The digits are few and small: more threads would only wait for each other, and on a busy
     # machine for several times as long. Read when numpy and torch are imported, below.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

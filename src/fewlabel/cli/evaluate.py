@@ -58,7 +58,7 @@ def evaluate(
 ) -> None:
     """Evaluate, print, and write the report if one is asked for."""
     if out is not None:
-        check_new_file(out, force=force, holds="another report")
+        check_new_file(out, "a web page", ".html", ".htm", force=force, holds="another report")
     check_labels_exist(labels)
     from fewlabel.runs.folder import evaluate_run
 

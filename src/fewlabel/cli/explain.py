@@ -87,7 +87,7 @@ def explain(
     as_json: options.Json = False,
 ) -> None:
     """Explain, draw, and print how far to trust it."""
-    check_new_file(out, force=force, holds="another picture")
+    check_new_file(out, "a PNG picture", ".png", force=force, holds="another picture")
     _check_together(grid, labels, name)
     if labels is not None:
         check_labels_exist(labels)

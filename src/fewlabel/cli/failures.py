@@ -3,8 +3,8 @@
 | exit code | what happened |
 |---|---|
 | 0 | all well |
-| 1 | something outside the user's hands: no room on the disk, a download that failed, a bug |
-| 2 | a mistake in what was asked for |
+| 1 | something outside the user's hands: a download that failed, memory that ran out, a bug |
+| 2 | a mistake in what was asked for, or a file that cannot be read or written |
 | 130 | Ctrl-C (143 and 129 for SIGTERM and SIGHUP) |
 | 141 | the reader of a pipe went away, as in ``| head`` |
 """
@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shlex
 import signal
@@ -28,12 +27,12 @@ from typer.core import TyperGroup
 
 from fewlabel.cli.console import note, one_line, warnings_as_lines
 from fewlabel.errors import FewLabelError
+from fewlabel.os_errors import OUT_OF_SPACE, is_about_users_path, refusal
 
 NOTHING_WRITTEN = "nothing was written"
 PIPE_CLOSED = 141
 _COMMAND = "fewlabel.command"
 _AGAIN_AFTER_S = 2.0
-_OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 # Newer versions of Typer carry click inside, older ones import it: the class that both
 # raise for a mistake on the command line is reached through one that Typer exports.
@@ -97,11 +96,14 @@ def failures_as_lines() -> Iterator[None]:
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _OUT_OF_SPACE:
+        if isinstance(error, OSError) and error.errno in OUT_OF_SPACE:
             drop_closed_pipes()
             where = f" to write {one_line(str(error.filename))}" if error.filename else ""
             note(f"error: No room left on the disk{where}: free some space.")
-            raise typer.Exit(1) from error
+            raise typer.Exit(2) from error
+        if isinstance(error, OSError) and is_about_users_path(error):
+            note(f"error: {one_line(refusal(error, 'used'))}")
+            raise typer.Exit(2) from error
         traceback.print_exc()
         note(
             "error: this is a fault of fewlabel, not of yours: please report it with the lines "

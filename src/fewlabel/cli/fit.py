@@ -21,9 +21,8 @@ from fewlabel.cli.console import (
     show_warnings,
 )
 from fewlabel.cli.failures import command_of
-from fewlabel.cli.inputs import check_labels_exist, check_place, open_images, open_labels
+from fewlabel.cli.inputs import check_labels_exist, check_output_folder, open_images, open_labels
 from fewlabel.extras import check_installed
-from fewlabel.files import check_new_folder
 from fewlabel.locks import hidden_beside, lock_output
 
 HELP = """Learn from a few labels and all the other images.
@@ -90,8 +89,7 @@ def fit(
 ) -> None:
     """Fit and write the run folder."""
     # What can fail without work fails before it: a fit may take hours.
-    check_new_folder(out, force=force)
-    check_place(Path(out))
+    check_output_folder(out, force=force)
     events = None if tensorboard is None else _check_tensorboard(tensorboard, out, force=force)
     if explain:
         check_installed("captum", "--explain")
@@ -140,9 +138,8 @@ def fit(
 def _check_tensorboard(folder: str, out: str, *, force: bool) -> Path:
     """Raise for what would fail after the fit; return the place of the event files."""
     check_installed("tensorboard", "--tensorboard")
-    events = Path(folder) / Path(out).resolve().name
-    check_new_folder(events, force=force)
-    check_place(events)
+    events = Path(folder) / Path(out).absolute().name
+    check_output_folder(events, force=force)
     return events
 
 

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from fewlabel.cli.console import ProgressBars, note, one_line
 from fewlabel.errors import LabelError, UsageError
+from fewlabel.files import check_new_folder
 from fewlabel.locks import _remove_leftovers
+from fewlabel.os_errors import path_errors
+from fewlabel.suffixes import check_suffix
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet, Labels, Skipped, Task
@@ -65,6 +68,7 @@ def open_truth(table: str, images: ImageSet, model: Model) -> Labels:
     return open_labels(table, images, classes=model.classes, min_classes=1, task=model.task)
 
 
+@path_errors(LabelError)
 def check_labels_exist(table: str) -> None:
     """Raise if a label table is not there, before the images are looked at."""
     if table != FOLDERS and not Path(table).exists():
@@ -74,11 +78,16 @@ def check_labels_exist(table: str) -> None:
         )
 
 
-def check_new_file(path: str, *, force: bool, holds: str) -> None:
-    """Raise before any work if an output file exists, or cannot be written.
+@path_errors(UsageError, "written")
+def check_new_file(
+    path: str, what: str = "a CSV table", *suffixes: str, force: bool, holds: str
+) -> None:
+    """Raise before any work if an output file exists, cannot be written, or is misnamed.
 
-    With ``force`` it may exist; ``holds`` says in the message what would be lost.
+    With ``force`` it may exist; ``holds`` says in the message what would be lost, ``what`` and
+    ``suffixes`` what will be written.
     """
+    check_suffix(path, what, *(suffixes or (".csv",)))
     target = Path(path)
     if target.is_dir():
         raise UsageError(f"{path} is a folder: give the name of a file with --out.")
@@ -92,10 +101,20 @@ def check_new_file(path: str, *, force: bool, holds: str) -> None:
     check_place(target)
 
 
+def check_output_folder(path: str | Path, *, force: bool) -> None:
+    """Raise before any work if an output folder exists, cannot be written, or is misnamed."""
+    check_suffix(path, "a folder")
+    check_new_folder(path, force=force)
+    check_place(Path(path))
+
+
+@path_errors(UsageError, "written")
 def check_place(target: Path) -> None:
     """Raise before any work if no file can be made there."""
+    # Raises if a name is too long.
+    target.exists()
     # The folders below this one will be made.
-    above = next(p for p in target.absolute().parents if p.exists())
+    above = next(p for p in target.absolute().parents if p.exists() or p.is_symlink())
     if not above.is_dir():
         raise UsageError(f"{target} cannot be written: {above} is not a folder.")
     if not os.access(above, os.W_OK | os.X_OK):

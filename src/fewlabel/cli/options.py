@@ -114,6 +114,15 @@ def choice(name: str, choices: Choices, text: str) -> Any:
     )
 
 
+def _present(device: Devices) -> Devices:
+    """Raise if a device is not there, before any image is read."""
+    if device not in (Devices.auto, Devices.cpu):
+        from fewlabel.compute import pick_device
+
+        pick_device(device.value)
+    return device
+
+
 Images = Annotated[
     str, argument("IMAGES", "Folder, .npz, idx file, CSV manifest, or the name of a benchmark.")
 ]
@@ -150,7 +159,7 @@ Weights = Annotated[
     ),
 ]
 Seed = Annotated[int, number("--seed", "Seed of every random choice.", most=_MAX_SEED)]
-Device = Annotated[Devices, typer.Option("--device", help="Where to compute.")]
+Device = Annotated[Devices, typer.Option("--device", help="Where to compute.", callback=_present)]
 Cache = Annotated[
     bool,
     flag(

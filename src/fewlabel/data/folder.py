@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
+from fewlabel.data.class_folders import NOT_IMAGES, _folder_classes
 from fewlabel.data.decode import (
     FOREIGN_SUFFIXES,
     SUFFIXES,
@@ -21,8 +23,9 @@ from fewlabel.data.parallel import Progress, _parallel_map
 from fewlabel.data.stores import _FileStore
 from fewlabel.errors import DataError
 
-SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "dev", "test"})
-"""Names of first-level folders that are taken for splits, not for classes."""
+# Tables and what systems add: nobody takes those for images.
+_BESIDE = frozenset({".csv", ".tsv", ".jsonl", ".xlsx", ".ods", ".ini", ".db", ".md"})
+_NAMED = 5
 
 
 def _from_folder(
@@ -37,9 +40,8 @@ def _from_folder(
     Hidden files and folders are left out, and so is what has no image suffix. Links to
     folders are not followed, and links to files only inside the folder.
 
-    If every image lies in a sub-folder, the first-level folder is its class (``truth``). In a
-    ``SPLIT/CLASS`` tree, where all first-level folders are named like splits (``train``,
-    ``test``, ``val``, …) or one is asked for, the second-level folder is.
+    The folders that they lie in are their classes (``truth``), as `_folder_classes` finds them.
+    What is passed over because of its suffix is counted in a UserWarning.
     """
     root = Path(root)
     start = root if split is None else root / split
@@ -51,9 +53,27 @@ def _from_folder(
             f"{start} is not a folder"
             + (f"; the splits there are {', '.join(folders[:10])}." if split and folders else ".")
         )
-    files, skipped = _walk(root, start)
-    images = _open_files(files, skipped, str(root), progress=progress, white_level=white_level)
-    images.truth = _classes(images.names, is_split=split is not None)
+    found = _walk(root, start)
+    passed = _passed_over(found.suffixes)
+    if not found.files and not found.skipped:
+        raise DataError(
+            f"{root} holds no images: files with a suffix such as .jpg, .png or .tif are looked "
+            f"for{passed and f'; there are {passed}'}."
+        )
+    if passed:
+        n = found.suffixes.total()
+        warnings.warn(
+            f"{n:,} file(s) in {root} were passed over, since their suffix is not that of an "
+            f"image: {passed}.",
+            UserWarning,
+            stacklevel=3,
+        )
+    images = _open_files(
+        found.files, found.skipped, str(root), progress=progress, white_level=white_level
+    )
+    classes = _folder_classes(images.names, found.folders, split=split)
+    images.truth = None if classes.labels is None else _object_array(classes.labels)
+    images.truth_notes = classes.notes
     return images
 
 
@@ -89,11 +109,6 @@ def _open_files(
     skipped = [*skipped, *(f for f in found if isinstance(f, Skipped))]
     skipped.sort(key=lambda s: s.path)
     if not infos:
-        if not skipped:
-            raise DataError(
-                f"{source} holds no images: "
-                "files with a suffix such as .jpg, .png or .tif are looked for."
-            )
         raise DataError(
             f"None of the {len(skipped):,} images of {source} can be read; the first is "
             f"{skipped[0].path}: {skipped[0].reason}."
@@ -116,10 +131,19 @@ def _link_problem(path: Path, real_root: Path) -> str | None:
     return None if target.is_relative_to(real_root) else "a link that leads out of the folder"
 
 
-def _walk(root: Path, start: Path) -> tuple[dict[str, Path], list[Skipped]]:
+@dataclass
+class _Found:
+    """What lies in a folder: images, what looks like one, and other files by suffix."""
+
+    files: dict[str, Path] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+    suffixes: Counter[str] = field(default_factory=Counter)
+    folders: list[str] = field(default_factory=list)
+
+
+def _walk(root: Path, start: Path) -> _Found:
     """Find the images under ``start``, and what looks like one but cannot be used."""
-    files: dict[str, Path] = {}
-    skipped: list[Skipped] = []
+    found = _Found()
     real_root = root.resolve()
     folders = [start]
     while folders:
@@ -128,32 +152,52 @@ def _walk(root: Path, start: Path) -> tuple[dict[str, Path], list[Skipped]]:
             # Nobody means the images of .git or .thumbnails.
             entries = [e for e in os.scandir(folder) if not e.name.startswith(".")]
         except OSError as error:
+            if folder == start:
+                raise
             name = _printable(folder.relative_to(root).as_posix())
-            skipped.append(Skipped(name, f"the folder cannot be opened: {error.strerror}"))
+            found.skipped.append(Skipped(name, f"the folder cannot be opened: {error.strerror}"))
             continue
         for entry in entries:
             path = Path(entry.path)
-            suffix = path.suffix.lower()
             name = _printable(path.relative_to(root).as_posix())
             if entry.is_dir(follow_symlinks=False):
-                # What macOS adds to archives: something else under the name of each photo.
-                if entry.name != "__MACOSX":
+                if entry.name.casefold() not in NOT_IMAGES:
                     folders.append(path)
-            elif entry.is_symlink() and path.is_dir():
-                skipped.append(Skipped(name, "a link to a folder; links are not followed"))
-            elif suffix in SUFFIXES:
-                reason = _link_problem(path, real_root) if entry.is_symlink() else None
-                reason = reason or _unusable_name(name, path, files)
-                if reason:
-                    skipped.append(Skipped(name, reason))
-                else:
-                    files[name] = path
-            elif suffix in FOREIGN_SUFFIXES:
-                skipped.append(
-                    Skipped(name, f"{suffix} images cannot be read: convert it to JPEG or PNG")
-                )
+                    found.folders.append(name)
+            else:
+                _sort_in(entry, path, name, real_root, found)
     # Whatever the order on the disk: what a seed chooses depends on it.
-    return {name: files[name] for name in sorted(files)}, skipped
+    found.files = {name: found.files[name] for name in sorted(found.files)}
+    return found
+
+
+def _sort_in(
+    entry: os.DirEntry[str], path: Path, name: str, real_root: Path, found: _Found
+) -> None:
+    """Say of one entry whether it is an image, and if not, why."""
+    suffix = path.suffix.lower()
+    reason = None
+    if entry.is_symlink() and path.is_dir():
+        reason = "a link to a folder; links are not followed"
+    elif suffix in SUFFIXES:
+        reason = _link_problem(path, real_root) if entry.is_symlink() else None
+        reason = reason or _unusable_name(name, path, found.files)
+        if not reason:
+            found.files[name] = path
+    elif suffix in FOREIGN_SUFFIXES:
+        reason = f"{suffix} images cannot be read: convert it to JPEG or PNG"
+    elif suffix not in _BESIDE:
+        found.suffixes[suffix or "none"] += 1
+    if reason:
+        found.skipped.append(Skipped(name, reason))
+
+
+def _passed_over(suffixes: Counter[str]) -> str:
+    """Return counts such as ``".txt 10, .json 2"``, the most frequent first."""
+    most = suffixes.most_common(_NAMED)
+    texts = [f"{suffix} {count:,}" for suffix, count in most]
+    others = suffixes.total() - sum(count for _, count in most)
+    return ", ".join(texts + ([f"others {others:,}"] if others else []))
 
 
 def _unusable_name(name: str, path: Path, files: dict[str, Path]) -> str | None:
@@ -165,13 +209,3 @@ def _unusable_name(name: str, path: Path, files: dict[str, Path]) -> str | None:
 def _printable(name: str) -> str:
     r"""Write bytes that are not UTF-8 as ``\xNN``, since tables and JSON cannot hold them."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def _classes(names: Sequence[str], *, is_split: bool) -> np.ndarray | None:
-    """Class of each image by its folder; None if some image lies in no class folder."""
-    parts = [name.split("/") for name in names]
-    is_split = is_split or all(p[0].lower() in SPLIT_NAMES for p in parts)
-    level = 1 if is_split else 0
-    if any(len(p) < level + 2 for p in parts):
-        return None
-    return _object_array([p[level] for p in parts])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 
 from fewlabel.data import formats
@@ -15,10 +16,12 @@ from fewlabel.data.imageset import ImageSet, Skipped
 from fewlabel.data.npz import _from_npz
 from fewlabel.data.parallel import Progress
 from fewlabel.errors import DataError
+from fewlabel.os_errors import path_errors
 
 __all__ = ["ImageSet", "Skipped", "load_images"]
 
 
+@path_errors(DataError)
 def load_images(
     source: str | Path,
     *,
@@ -65,11 +68,16 @@ def load_images(
     path = Path(source).expanduser()
     try:
         exists = path.exists()
+    except PermissionError:
+        raise
     except (OSError, ValueError):
         # Too long for a path, or with a zero byte in it.
         exists = False
     if not exists:
         return _load_benchmark(str(source), split)
+    if path.is_dir():
+        # Raises with its own name where it cannot be listed.
+        os.scandir(path).close()
     if path.is_dir() and not formats._is_idx_folder(path):
         return _from_folder(path, split=split, progress=progress, white_level=white_level)
     if path.is_dir():

@@ -48,6 +48,8 @@ class ImageSet:
         Labels that the source carries, ``""`` where blank.
     truth_classes : tuple of str or None
         Names of all labels, where the source says them and an image may have several.
+    truth_notes : tuple of str
+        What to know of the labels before they are used; where there are none, why.
 
     Examples
     --------
@@ -79,6 +81,7 @@ class ImageSet:
         self.skipped = tuple(skipped)
         self.truth = None if truth is None else _object_array(truth)
         self.truth_classes = None if truth_classes is None else tuple(truth_classes)
+        self.truth_notes: tuple[str, ...] = ()
         self._groups: np.ndarray | None = None
         if len(self.names) != len(self._rows):
             raise ValueError(f"{len(self.names)} names were given for {len(self._rows)} images.")
@@ -250,7 +253,7 @@ class ImageSet:
             The subset; it decodes nothing.
         """
         chosen = np.asarray(indices, dtype=np.int64)
-        return ImageSet(
+        taken = ImageSet(
             self._store,
             names=[self.names[i] for i in chosen],
             source=self.source,
@@ -260,6 +263,8 @@ class ImageSet:
             truth_classes=self.truth_classes,
             rows=self._rows[chosen],
         )
+        taken.truth_notes = self.truth_notes
+        return taken
 
 
 def _object_array(values: Sequence[str] | np.ndarray) -> np.ndarray:

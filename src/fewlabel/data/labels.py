@@ -17,6 +17,7 @@ from fewlabel.data.label_texts import BAR, _barred_texts, _listed_names
 from fewlabel.data.tables import _read_table, _Row, write_table
 from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
 from fewlabel.errors import LabelError
+from fewlabel.os_errors import path_errors
 
 PURPOSES = ("train", "random", "audit")
 """What the column `purpose` of a table from ``fewlabel select`` may say."""
@@ -108,6 +109,7 @@ class Labels:
         return _barred_texts(names) if self.task == MultiLabel() else names
 
 
+@path_errors(LabelError)
 def read_labels(
     path: str | Path,
     images: ImageSet,
@@ -251,10 +253,13 @@ def labels_from_truth(
     truth = [] if images.truth is None else images.truth.tolist()
     texts = _label_cells(truth, images.source, named)
     if not any(texts):
+        since = ", since " + "; ".join(images.truth_notes) if images.truth_notes else ""
         raise LabelError(
-            f"{images.source} carries no labels: give a label table with --labels, "
+            f"{images.source} carries no labels{since}: give a label table with --labels, "
             "or sort the images into one folder a class."
         )
+    for note in images.truth_notes:
+        warnings.warn(note, UserWarning, stacklevel=2)
     task = _task_of_texts(texts, images.names, [images.source] * len(images), task)
     where = [f"{images.source}: {name}" for name in images.names]
     classes = named if task == MultiLabel() else classes

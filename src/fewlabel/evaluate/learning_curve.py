@@ -31,6 +31,7 @@ from fewlabel.evaluate.power_law import (
     _mean_and_covariance,
     _weighted_quantiles,
 )
+from fewlabel.percent import percent_text
 
 # With fewer tested labels a curve would be guesswork.
 _MIN_LABELS = 20
@@ -114,10 +115,11 @@ class LearningCurve:
 
     def in_words(self) -> str:
         """Return what more labels would bring, in one or two sentences."""
-        low, high = (f"{100 * value:.1f} %" for value in (self.low, self.high))
+        low, high = (percent_text(value) for value in (self.low, self.high))
+        expected, now = percent_text(self.expected), percent_text(self.now.expected)
         text = (
-            f"With {self.next_n:,} labels, twice as many, about {100 * self.expected:.1f} % would "
-            f"be right ({low} to {high}); now about {100 * self.now.expected:.1f} % are."
+            f"With {self.next_n:,} labels, twice as many, about {expected} would be right "
+            f"({low} to {high}); now about {now} are."
         )
         gain, least, most = (100 * value for value in self.gain)
         points = f"about {gain:.1f} ({least:.1f} to {most:.1f})"

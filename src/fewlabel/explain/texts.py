@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import unicodedata
 
+from fewlabel.percent import percent_text
+
 
 def _printable(text: object, *, limit: int | None = None) -> str:
     r"""Return text on one line that every HTML and SVG reader accepts, shortened in its middle.
@@ -27,11 +29,7 @@ def _percent(fraction: float | None, digits: int = 1, space: str = "\u202f") -> 
     """Return a fraction in percent, such as ``"84.1 %"``; a dash where there is none."""
     if fraction is None or math.isnan(fraction):
         return "–"
-    text = f"{100 * fraction:.{digits}f}"
-    # "100 %" would promise more than 99.6 % does.
-    if fraction < 1 and float(text) == 100:
-        return f"> {100 - 10**-digits:.{digits}f}{space}%"
-    return f"{text}{space}%"
+    return percent_text(fraction, digits, space)
 
 
 def _fixed(number: float | None, digits: int = 3) -> str:

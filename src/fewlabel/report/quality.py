@@ -16,6 +16,7 @@ from fewlabel.evaluate import (
     wilson_interval,
 )
 from fewlabel.explain.texts import _printable
+from fewlabel.percent import percent_text
 from fewlabel.report.html import View
 from fewlabel.report.plots import (
     MAX_NUMBERED_CLASSES,
@@ -77,8 +78,9 @@ def _reliability_view(scored: Scored) -> View:
     if abs(gap) > max(noise, 0.01):
         side = "confident" if gap > 0 else "modest"
         verdict = f"On average it is {100 * abs(gap):.0f} points too {side}"
+    sure, right = (percent_text(float(values.mean()), 0) for values in (confidence, correct))
     caption = (
-        f"{verdict} ({100 * confidence.mean():.0f} % sure, {100 * correct.mean():.0f} % right). "
+        f"{verdict} ({sure} sure, {right} right). "
         f"Bars are 95 % intervals; mean gap over the bins {100 * error:.1f} points."
     )
     interval = _intervals(curve.accuracy, curve.count)
@@ -100,14 +102,16 @@ def _coverage_view(scored: Scored, pool: np.ndarray | None = None) -> View:
         if point.threshold is None or point.accuracy is None or not 0.1 <= point.coverage < 1:
             continue
         mark = (point.coverage, point.accuracy)
+        # Rounded down: "at least 100 % sure" would promise more than 99.6 % does.
+        sure = f"{np.floor(100 * point.threshold + 1e-9):.0f} %"
+        share_kept, right = percent_text(point.coverage, 0), percent_text(point.accuracy, 0)
         caption = (
-            f"Take only what it is at least {100 * point.threshold:.0f} % sure of: that keeps "
-            f"{100 * point.coverage:.0f} % of these images, of which {100 * point.accuracy:.0f} % "
-            "are right (the dot)."
+            f"Take only what it is at least {sure} sure of: that keeps {share_kept} of these "
+            f"images, of which {right} are right (the dot)."
         )
         if pool is not None and len(pool):
             share = float((pool >= point.threshold).mean())
-            caption += f" Of the unlabeled images it keeps {100 * share:.0f} %."
+            caption += f" Of the unlabeled images it keeps {percent_text(share, 0)}."
         caption += " Band: 95 % interval."
         break
     interval = _intervals(curve.accuracy, kept[shown])

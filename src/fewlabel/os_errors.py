@@ -1,0 +1,127 @@
+"""What the operating system refuses of the user's own paths, said in one line."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from fewlabel.errors import FewLabelError, UsageError
+
+OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Numbers of the errors that say that there is no room left, or that a file gets too long."""
+
+_REASONS = {
+    errno.EACCES: "there is no permission",
+    errno.EPERM: "there is no permission",
+    errno.EROFS: "the disk can only be read",
+    errno.ENAMETOOLONG: "its name is longer than the system allows",
+    errno.ELOOP: "its links lead round in a circle",
+    errno.ENOENT: "it is not there (any more)",
+    errno.ENOTDIR: "a part of its path is not a folder",
+    errno.EISDIR: "it is a folder",
+    errno.EIO: "the disk reports an error",
+}
+_INSTALLED = (
+    Path(__file__).parent,
+    *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+)
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def reason_of(error: OSError) -> str:
+    """Return why the operating system refused something.
+
+    Parameters
+    ----------
+    error : OSError
+        What was raised.
+
+    Returns
+    -------
+    str
+        The reason, without a full stop.
+    """
+    known = _REASONS.get(error.errno or 0)
+    return known or str(error.strerror or error).rstrip(".")
+
+
+def is_about_users_path(error: OSError) -> bool:
+    """Return whether an error is about a path of the user's, not of the program's.
+
+    Parameters
+    ----------
+    error : OSError
+        What was raised.
+
+    Returns
+    -------
+    bool
+        False for errors without a path, and for those about installed files: these are bugs.
+    """
+    # A file may be given by its number.
+    if not isinstance(error.filename, str | bytes | os.PathLike):
+        return False
+    path = Path(os.fsdecode(error.filename)).absolute()
+    return not any(path.is_relative_to(place) for place in _INSTALLED)
+
+
+def path_errors(
+    kind: type[UsageError], done: str = "read"
+) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Let a function raise an error of the project where a path of the user's is refused.
+
+    Parameters
+    ----------
+    kind : type
+        Class of the error.
+    done : {"read", "written"}
+        What cannot be done with the path.
+
+    Returns
+    -------
+    callable
+        Decorator of a function that opens what its caller names.
+    """
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        @functools.wraps(function)
+        def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            try:
+                return function(*args, **kwargs)
+            except FewLabelError:
+                raise
+            except OSError as error:
+                if not is_about_users_path(error):
+                    raise
+                raise kind(refusal(error, done)) from error
+
+        return guarded
+
+    return decorate
+
+
+def refusal(error: OSError, done: str = "read") -> str:
+    """Return the message for a path that is refused.
+
+    Parameters
+    ----------
+    error : OSError
+        What was raised, with the path.
+    done : {"read", "written"}
+        What cannot be done with it.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    name = os.fsdecode(error.filename)
+    step = "; give another place with --out" if done == "written" else ""
+    return f"{name} cannot be {done}: {reason_of(error)}{step}."

@@ -1,0 +1,34 @@
+"""Fractions in percent, as every page, table and message writes them."""
+
+from __future__ import annotations
+
+
+def percent_text(fraction: float, digits: int = 1, space: str = " ") -> str:
+    """Return a fraction in percent; only all is 100 % and only nothing 0 %.
+
+    Parameters
+    ----------
+    fraction : float
+        From 0 to 1.
+    digits : int
+        Digits behind the point.
+    space : str
+        What stands before the sign.
+
+    Returns
+    -------
+    str
+        Such as ``"84.1 %"``; ``"> 99.9 %"`` for what would round to all, ``"< 0.1 %"`` to none.
+
+    Examples
+    --------
+    >>> percent_text(0.8412), percent_text(0.9996), percent_text(1.0), percent_text(0.004, 0, "")
+    ('84.1 %', '> 99.9 %', '100.0 %', '< 1%')
+    """
+    text, step = f"{100 * fraction:.{digits}f}", 10.0**-digits
+    # "100 %" would promise more than 99.6 % does.
+    if fraction < 1 and float(text) == 100:
+        text = f"> {100 - step:.{digits}f}"
+    elif fraction > 0 and float(text) == 0:
+        text = f"< {step:.{digits}f}"
+    return f"{text}{space}%"
