@@ -300,7 +300,7 @@ def read_arrays(file: Path) -> None:
 
 
 def model_seeds() -> list[Seed]:
-    """Return the files of two models: of pixels, and of patches."""
+    """Return the files of models of pixels and of patches, for one label an image and several."""
     from fewlabel.data import image_set_from_array, labels_from_truth
     from fewlabel.pipeline import FitSettings, fit_images
     from fewlabel.runs.model import _save_model
@@ -309,8 +309,10 @@ def model_seeds() -> list[Seed]:
     y = np.arange(40) % 2
     X = (rng.integers(0, 99, (40, 12, 12)) + 100 * y[:, None, None]).astype(np.uint8)
     found: list[Seed] = []
-    for kind in ("pixels", "patches"):
-        images = image_set_from_array(X, np.where(np.arange(40) < 20, y, -1))
+    one = np.where(np.arange(40) < 20, y, -1)
+    several = np.where(np.arange(40)[:, None] < 20, np.stack([y, 1 - y], axis=1), -1)
+    for kind, truth in (("pixels", one), ("patches", one), ("pixels", several)):
+        images = image_set_from_array(X, truth)
         settings = FitSettings(features=kind, cache=False, checkpoint=None)
         result = fit_images(images, labels_from_truth(images), settings)
         with tempfile.TemporaryDirectory() as folder:
@@ -341,8 +343,10 @@ def damage_model(whole: bytes, other: bytes, dice: random.Random) -> bytes:
             manifest["files"]["arrays.safetensors"] = about
         else:
             for _ in range(dice.choice((1, 1, 1, 2))):
-                damaged = damage_json(manifest["meta"], dice)
-                manifest["meta"] = damaged
+                if kind == 3:
+                    manifest = damage_json(manifest, dice)
+                else:
+                    manifest["meta"] = damage_json(manifest["meta"], dice)
         text = json.dumps(manifest).encode()
     return struct.pack("<Q", len(text)) + text + arrays
 

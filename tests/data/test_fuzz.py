@@ -19,8 +19,6 @@ def fuzz():
     return module
 
 
-# zipfile leaves damaged files to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("reader", ["images", "tables", "manifests", "npz", "idx", "models"])
 def test_a_damaged_file_is_read_or_refused(reader, fuzz, tmp_path):
     seeds = fuzz.READERS[reader][0]()
