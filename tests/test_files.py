@@ -162,6 +162,13 @@ def test_a_failure_between_the_renames_brings_the_old_folder_back(
     assert (target / "predictions.csv").read_text() == "old"
 
 
+@pytest.mark.parametrize("name", [".", "..", "/"])
+def test_a_folder_without_a_name_of_its_own_is_refused(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunFolderError, match="is not the name of a new folder: give one with"):
+        check_new_folder(name)
+
+
 def test_what_fewlabel_wrote_needs_force(tmp_path):
     check_new_folder(tmp_path / "run")
     check_new_folder(tmp_path)

@@ -107,6 +107,9 @@ def check_new_folder(path: str | Path, *, force: bool = False) -> None:
         fewlabel did not write (``--force`` must not delete somebody's photos).
     """
     path = Path(path)
+    # A folder cannot be made within itself and then take its own place.
+    if path.name in ("", ".."):
+        raise RunFolderError(f"{path} is not the name of a new folder: give one with --out.")
     if not path.exists() and not path.is_symlink():
         return
     if not path.is_dir() or path.is_symlink():
