@@ -29,33 +29,30 @@ _MAX_SUFFIX = 20
 
 
 def hidden_beside(path: Path, what: str) -> Path:
-    """Return the hidden place beside an output that holds something about it.
+    """Return the hidden place beside an output for something about it, such as its lock.
 
     Parameters
     ----------
     path : Path
         The output.
     what : str
-        What it holds, in a word.
+        What is there, in a word.
 
     Returns
     -------
     Path
-        The same for every spelling of the output's folder, and never too long.
+        Its name ends in the word, and is never too long.
 
     Examples
     --------
     >>> hidden_beside(Path("somewhere") / "run", "lock").name
     '.run.lock'
     """
-    # The name of `.` and of `..` is that of the folder.
-    name = path.name if path.name not in ("", "..") else path.resolve().name
-    folder = path.parent if name == path.name else path.resolve().parent
-    encoded = os.fsencode(name)
+    name, encoded = path.name, os.fsencode(path.name)
     if len(encoded) + len(what) + 2 > _MAX_NAME:
         digest = hashlib.blake2b(encoded, digest_size=8).hexdigest()
         name = f"{encoded[:_KEPT].decode('utf-8', 'ignore')}-{digest}"
-    return folder / f".{name}.{what}"
+    return path.with_name(f".{name}.{what}")
 
 
 @contextlib.contextmanager
