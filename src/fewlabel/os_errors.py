@@ -68,7 +68,7 @@ def is_about_users_path(error: OSError) -> bool:
     # A file may be given by its number.
     if not isinstance(error.filename, str | bytes | os.PathLike):
         return False
-    path = Path(os.fsdecode(error.filename)).absolute()
+    path = Path(os.fsdecode(error.filename))
     return not any(path.is_relative_to(place) for place in _INSTALLED)
 
 

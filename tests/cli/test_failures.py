@@ -40,6 +40,16 @@ def _interrupt_with_note():
         (Stopped(signal.SIGTERM), 143, "interrupted: nothing was written\n"),
         (_interrupt_with_note(), 130, "interrupted: 2 runs are in x.jsonl.\n"),
         (BrokenPipeError(), 141, ""),
+        (
+            PermissionError(13, "Permission denied", "photos"),
+            2,
+            "error: photos cannot be used: there is no permission.\n",
+        ),
+        (
+            FileNotFoundError(2, "No such file or directory"),
+            2,
+            "error: No such file or directory: look whether the current folder is still there.\n",
+        ),
     ],
 )
 def test_a_failure_is_one_line_and_a_code(error, code, line):

@@ -161,8 +161,9 @@ def _advice(found: dict[str, Any]) -> list[str]:
         if what["version"] is None
     ]
     own = found["data"]["FEWLABEL_DATA"]
-    if own is not None and not Path(own).expanduser().is_dir():
-        advice.append(f"FEWLABEL_DATA names {own}, which is not a folder.")
+    readable = own is not None and os.access(Path(own).expanduser(), os.R_OK | os.X_OK)
+    if own is not None and not (readable and Path(own).expanduser().is_dir()):
+        advice.append(f"FEWLABEL_DATA names {own}, which is not a folder that can be read.")
     if (found["room"]["free_memory_gb"] or 4) < 3:
         advice.append("Less than 3 GB of memory is free: close something before a large fit.")
     if found["room"]["free_disk_gb"] < 1:

@@ -104,6 +104,11 @@ def failures_as_lines() -> Iterator[None]:
         if isinstance(error, OSError) and is_about_users_path(error):
             note(f"error: {one_line(refusal(error, 'used'))}")
             raise typer.Exit(2) from error
+        if isinstance(error, FileNotFoundError) and error.filename is None:
+            # What has no name is the current folder, or a place for temporary files.
+            text = one_line(str(error.strerror or error))
+            note(f"error: {text}: look whether the current folder is still there.")
+            raise typer.Exit(2) from error
         traceback.print_exc()
         note(
             "error: this is a fault of fewlabel, not of yours: please report it with the lines "

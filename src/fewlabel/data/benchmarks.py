@@ -171,6 +171,9 @@ def _find(name: str) -> Path | None:
     own = os.environ.get("FEWLABEL_DATA")
     for above in ([Path(own).expanduser()] if own else []) + [cache_folder()]:
         folder = above / name
+        # `fewlabel doctor` says what is wrong with it.
+        if not os.access(folder, os.R_OK | os.X_OK):
+            continue
         if name == "grocery":
             complete = all((folder / split).is_dir() for split in grocery.COUNTS)
         else:
