@@ -11,10 +11,11 @@ import numpy as np
 
 import fewlabel.semisupervised as _registers  # noqa: F401
 from fewlabel.data import ImageSet, Task
-from fewlabel.data.calibration import _CALIBRATION_FIELDS, Calibration
+from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import TASKS
 from fewlabel.errors import ModelFormatError
 from fewlabel.evaluate import AccuracyEstimate, Fitted, find_candidate
+from fewlabel.evaluate.calibrate import _saved_calibration
 from fewlabel.evaluate.estimates import _ESTIMATE_FIELDS
 from fewlabel.features.base import FeatureExtractor, extractor_from_state
 from fewlabel.features.pixels import Progress
@@ -35,6 +36,7 @@ _FIELDS: _Fields = {
     "task": [choice(TASKS)],
     "classes": [_listed(_NAME, distinct=True)],
     "method": [_WORD],
+    "calibration": [_OBJECT],
     "features": [_OBJECT],
     "candidate": [_OBJECT],
     "trained_on?": [_listed(_NAME, 0)],
@@ -263,9 +265,12 @@ class Model:
         """
         _check_fields(meta, _FIELDS, "meta")
         task, classes, columns = TASKS[meta["task"]], tuple(meta["classes"]), meta["columns"]
-        calibration = {name: _CALIBRATION_FIELDS[name] for name in task.calibration().to_dict()}
         known = _listed(_among(range(len(classes))), distinct=True)
-        _check_fields(meta, {"columns": [known], "calibration": [calibration]}, "meta")
+        _check_fields(meta, {"columns": [known]}, "meta")
+        # Every class takes a column of the probabilities, and only an audit adds classes.
+        few = _listed(_NAME, most=10 * len(columns) + 1_000)
+        _check_fields(meta, {"classes": [few]}, "meta")
+        calibration = _saved_calibration(task, meta["calibration"], "meta")
         candidate = find_candidate(meta["method"])
         parts: dict[str, dict[str, np.ndarray]] = {"features": {}, "candidate": {}}
         for name, array in arrays.items():
@@ -279,5 +284,4 @@ class Model:
                 f"The model is damaged: its candidate takes {fitted.shape} features and classes, "
                 f"and it has {extractor.width} and {len(columns)}; copy it anew, or fit again."
             )
-        numbers = {name: meta["calibration"][name] for name in calibration}
-        return cls(task, extractor, fitted, task.calibration(numbers), classes, columns, meta)
+        return cls(task, extractor, fitted, calibration, classes, columns, meta)

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.data.calibration import Calibration
+from fewlabel.data.calibration import _CALIBRATION_FIELDS, Calibration
 from fewlabel.data.task import Task
+from fewlabel.params import number
+from fewlabel.persist.schema import _check_fields
 
 
 def fit_calibration(task: Task, y: Any, proba: Any, unseen: Any = None) -> Calibration:
@@ -77,8 +79,16 @@ def calibrate_apart(task: Task, y: Any, proba: Any, fold: Any, unseen: Any = Non
     fitted_to[task.labeled(y)] = True
     if unseen is not None:
         fitted_to &= ~np.asarray(unseen, dtype=bool)
-    for number in np.unique(fold):
-        here, others = fold == number, fitted_to & (fold != number)
+    for part in np.unique(fold):
+        here, others = fold == part, fitted_to & (fold != part)
         if others.any():
             calibrated[here] = fit_calibration(task, y[others], proba[others]).apply(proba[here])
     return calibrated
+
+
+def _saved_calibration(task: Task, found: Any, where: str) -> Calibration:
+    """Return a calibration as it was saved; raise `ModelFormatError` if that is none."""
+    usual = [number(-1e6, 1e6)]
+    fields = {name: _CALIBRATION_FIELDS.get(name, usual) for name in task.calibration().to_dict()}
+    _check_fields(found, fields, f"{where}.calibration")
+    return task.calibration({name: found[name] for name in fields})

@@ -13,12 +13,14 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from fewlabel.data.checks import warn_of_unlearnable
 from fewlabel.data.scores import ScoreOfLabeled
 from fewlabel.data.task import task_of
-from fewlabel.errors import UsageError, _damaged
+from fewlabel.errors import UsageError
 from fewlabel.evaluate import BASELINE, Problem, fit_calibration
+from fewlabel.evaluate.calibrate import _saved_calibration
 from fewlabel.graph.candidates import _loaded, _names, _SharedFitted, deal_folds, fit_main
-from fewlabel.graph.shared_fit import ALPHAS, NEIGHBORS, _check_fit, _Predictor
+from fewlabel.graph.shared_fit import ALPHAS, NEIGHBORS, _Predictor
 from fewlabel.graph.shared_fit import METHODS as MAIN_METHODS
 from fewlabel.params import check_parameters, choice, each, integer, number
+from fewlabel.persist.schema import _OBJECT, _PLAIN, _among, _check_fields, _Fields, _listed
 
 METHODS = ("auto", *MAIN_METHODS)
 _ME = "FewLabelClassifier"
@@ -280,20 +282,18 @@ class FewLabelClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
             If something is missing or does not fit together.
         """
         predictor = _Predictor.from_state(arrays, meta)
-        try:
-            model = cls(method=meta["method"], n_neighbors=meta.get("n_neighbors", 1))
-            model.task_ = predictor.task
-            model.classes_ = np.array(list(meta["classes"]))
-            model.calibration_ = predictor.task.calibration(meta["calibration"])
-            model.n_features_in_ = int(meta["n_features"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _damaged(f"The saved classifier lacks {error}") from error
-        shape = (model.n_features_in_, len(model.classes_))
-        found = [linear.coef.shape for linear in predictor.linear.values()]
-        if predictor.graph is not None and predictor.probabilities is not None:
-            found.append((predictor.graph.rows.shape[1], predictor.probabilities.shape[1]))
         # A file that was put together of two models would predict, and wrongly.
-        _check_fit(set(found) == {shape})
+        n_features, n_classes = predictor.shape
+        fields: _Fields = {
+            "classes": [_listed(_PLAIN, n_classes, n_classes)],
+            "n_features": [_among((n_features,))],
+            "calibration": [_OBJECT],
+        }
+        _check_fields(meta, fields, "classifier")
+        model = cls(method=meta["method"], n_neighbors=meta.get("n_neighbors", 1))
+        model.task_, model.n_features_in_ = predictor.task, n_features
+        model.classes_ = np.array(list(meta["classes"]))
+        model.calibration_ = _saved_calibration(model.task_, meta["calibration"], "classifier")
         model.fitted_, model.method_ = _loaded(meta["method"], predictor), meta["method"]
         return model
 
