@@ -84,3 +84,28 @@ def test_that_the_unlabeled_images_did_not_help_is_said_where_it_was_measured(di
     for choice, is_warned in ((compared, True), (asked, False), (NONE, False)):
         found = fit_warnings(digits.images, digits.labels, choice, None)
         assert any("did not help" in text for text in found) == is_warned
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X: X[::2].fill(7), "20 of 40 images are of one color (flat), so they show nothing"),
+        (lambda X: X[20:30].__setitem__(..., X[:10]), "10 of 40 images are identical to another"),
+        (lambda X: None, ""),
+        (lambda X: X[:5].fill(7), ""),
+    ],
+)
+def test_many_images_that_show_nothing_or_the_same_are_warned_of(change, message):
+    X, y = pictures(40, 0)
+    change(X)
+    warnings = fit_warnings(image_set_from_array(X), Labels(y, NAMES), NONE, None)
+    found = " ".join(text for text in warnings if " of 40 images are" in text)
+    assert message in found
+    assert bool(message) == bool(found)
+
+
+def test_images_that_white_hides_are_laid_on_another_ground():
+    alpha, y = pictures(40, 0)
+    icons = np.stack([np.full_like(alpha, 255)] * 3 + [alpha], axis=3)
+    warnings = fit_warnings(image_set_from_array(icons), Labels(y, NAMES), NONE, None)
+    assert any("laid on black" in text for text in warnings)

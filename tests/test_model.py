@@ -1,6 +1,9 @@
+import math
+
 import numpy as np
 import pytest
 
+from fewlabel.data import PixelScale
 from fewlabel.errors import ModelFormatError
 from fewlabel.model import Model
 
@@ -37,3 +40,21 @@ def test_a_state_whose_classes_do_not_fit_is_refused(fitted):
     arrays, meta = fitted.model.to_state()
     with pytest.raises(ModelFormatError, match=r"meta\.columns must be a list"):
         Model.from_state(arrays, meta | {"classes": ["one"]})
+
+
+def test_it_knows_the_scale_of_its_images(fitted):
+    arrays, meta = fitted.model.to_state()
+    assert Model.from_state(arrays, meta).scale == fitted.model.scale == PixelScale()
+    kelvin = PixelScale(floating=(280.0, 310.0), ground=0)
+    assert Model.from_state(arrays, meta | {"pixels": kelvin.to_dict()}).scale == kelvin
+    for wrong in ({"integer": [0]}, {"large": [1, 1]}, {"float": [0, math.nan]}, {"ground": 256}):
+        with pytest.raises(ModelFormatError, match=r"saved meta\.pixels\..* must be"):
+            Model.from_state(arrays, meta | {"pixels": wrong})
+
+
+@pytest.mark.parametrize(("level", "ends"), [(255, None), (4095, (0, 4095))])
+def test_the_white_level_of_older_models_is_a_scale(fitted, level, ends):
+    arrays, meta = fitted.model.to_state()
+    del meta["pixels"]
+    scale = Model.from_state(arrays, meta | {"white_level": level}).scale
+    assert scale == PixelScale(integer=ends, large=ends)

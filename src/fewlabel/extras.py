@@ -16,6 +16,7 @@ EXTRA_OF: dict[str, str] = {
     "skimage": "explain",
     "pynndescent": "scale",
     "tensorboard": "tensorboard",
+    "tifffile": "tiff",
 }
 """Import name of each optional package and the extra that installs it."""
 

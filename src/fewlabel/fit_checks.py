@@ -10,6 +10,9 @@ from fewlabel.data import ImageSet, Labels
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import BASELINE, AccuracyEstimate, Choice
 
+_MANY = 5
+"""Images that show nothing are warned of from one in so many on."""
+
 
 def check_trainable(images: ImageSet, labels: Labels) -> None:
     """Raise if there is nothing to learn.
@@ -68,6 +71,7 @@ def fit_warnings(
             f"{len(images.skipped)} file(s) were set aside, {images.skipped[0].path} first: see "
             "skipped.csv for the reasons."
         )
+    found += _sameness(images, groups)
     found += _class_warnings(labels, groups)
     # Where the baseline was asked for, nothing was compared with it.
     if choice.name == BASELINE and len(choice.table) > 1:
@@ -90,6 +94,29 @@ def fit_warnings(
             "The labeled images are not known to be a random sample, so the accuracy estimate "
             "may be off: `fewlabel select --audit 50` draws images for an unbiased one."
         )
+    return found
+
+
+def _sameness(images: ImageSet, groups: np.ndarray) -> list[str]:
+    """Return what to know where many images show nothing, or the same."""
+    found, ground = list[str](), images.scale.ground
+    if ground != 255:
+        found.append(
+            "The transparent images are laid on "
+            f"{'black' if ground == 0 else 'gray'}: on white, many of them would be of one color."
+        )
+    copies = np.ones(len(groups), bool)
+    copies[np.unique(groups, return_index=True)[1]] = False
+    for same, what in (
+        (images.is_flat(), "are of one color (flat), so they show nothing"),
+        (copies, "are identical to another, so they add nothing"),
+    ):
+        rows = np.flatnonzero(same)
+        if len(rows) * _MANY >= len(same):
+            found.append(
+                f"{len(rows):,} of {len(same):,} images {what}, {images.names[rows[0]]} first: "
+                "check that they were written, and are read, as you mean them."
+            )
     return found
 
 

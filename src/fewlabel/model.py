@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import fewlabel.semisupervised as _registers  # noqa: F401
-from fewlabel.data import ImageSet, Task
+from fewlabel.data import ImageSet, PixelScale, Task
 from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import TASKS
 from fewlabel.errors import ModelFormatError
@@ -29,9 +29,14 @@ from fewlabel.persist.schema import (
     _check_finite,
     _Fields,
     _listed,
+    _Rule,
 )
 
-_RANGE = [_listed(number(-1e300, 1e300), 2, 2), None]
+_ENDS = _listed(number(-1e300, 1e300), 2, 2)
+_RANGE = [
+    _Rule("two numbers, the lower one first", lambda r: _ENDS.is_satisfied_by(r) and r[0] < r[1]),
+    None,
+]
 _FIELDS: _Fields = {
     "task": [choice(TASKS)],
     "classes": [_listed(_NAME, distinct=True)],
@@ -124,7 +129,7 @@ class Model:
         Position in ``classes`` of each column that the candidate predicts: a class that only
         the audit holds has none, and gets probability 0.
     meta : dict
-        What is saved beside the model: the estimate, the white level of 16-bit images.
+        What is saved beside the model: the estimate, the scale of pixel values.
     """
 
     def __init__(
@@ -146,10 +151,11 @@ class Model:
         self.meta = meta or {}
 
     @property
-    def white_level(self) -> int | None:
-        """Value that 16-bit training images had as white; give it to ``load_images``."""
-        level = self.meta.get("white_level")
-        return None if level is None else int(level)
+    def scale(self) -> PixelScale:
+        """Which pixel values of the training images were 0 and 255; for ``load_images``."""
+        level = self.meta.get("white_level") or 255
+        ends = {} if level == 255 else {"integer": [0, level], "large": [0, level]}
+        return PixelScale.from_dict(self.meta.get("pixels") or ends)
 
     @property
     def expected(self) -> AccuracyEstimate | None:

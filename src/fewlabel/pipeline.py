@@ -99,7 +99,8 @@ def fit_images(
     with timed_stage(seconds, "networks", progress):
         kept = search(problem, main, settings.method, _time_left(settings, seconds))
     calibration = kept.comparison.calibration()
-    model = Model(task, kept.fitted.extractor, kept.fitted, calibration, labels.classes, columns)
+    fitted, meta = kept.fitted, {"pixels": images.scale.to_dict()}
+    model = Model(task, fitted.extractor, fitted, calibration, labels.classes, columns, meta)
     return _result(problem, labels, settings, features, main, kept, model, seconds)
 
 

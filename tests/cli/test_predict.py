@@ -2,8 +2,9 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.cli.conftest import refused, rows_of
+from tests.cli.conftest import QUICK, refused, rows_of
 
 
 def test_new_images_are_labeled(run_cli, world, tmp_path):
@@ -24,3 +25,22 @@ def test_new_images_are_labeled(run_cli, world, tmp_path):
     for name in world.names:
         assert counts[name]["n_images"] == sum(name in label for label in labels)
         assert counts[name]["mean_confidence"] == pytest.approx(0.9, abs=0.1)
+
+
+def test_new_images_have_the_scale_of_the_training_images(run_cli, tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        kelvin = (280 + 20 * (i % 2) + rng.normal(0, 2, (8, 8))).astype(np.float32)
+        for folder in ("all", "warm") if i % 2 else ("all",):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(kelvin).save(tmp_path / folder / f"{i:02d}.tif")
+    lines = [f"{i:02d}.tif,{('cold', 'warm')[i % 2]}" for i in range(12)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *lines]))
+    run, out = tmp_path / "run", tmp_path / "predictions.csv"
+    fit = ("fit", tmp_path / "all", "--labels", tmp_path / "labels.csv", "--out", run, *QUICK)
+    assert run_cli(*fit).exit_code == 0
+    assert run_cli("predict", run, tmp_path / "warm", "--out", out).exit_code == 0
+    assert {row["label"] for row in rows_of(out)} == {"warm"}
+    pixels = json.loads((run / "model" / "manifest.json").read_text())["meta"]["pixels"]
+    assert pixels["integer"] is None
+    assert pixels["float"] == pytest.approx([275, 306], abs=5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewlabel.data import load_images
+from fewlabel.data import PixelScale, load_images
 from fewlabel.data.folder import _from_folder
 from fewlabel.errors import DataError
 
@@ -153,8 +153,8 @@ def test_one_white_level_for_the_whole_collection(tmp_path):
     for name, value in (("dark.png", 500), ("light.png", 4000)):
         Image.fromarray(np.full((4, 4), value, np.uint16)).save(tmp_path / name)
     images = load_images(tmp_path)
-    assert images.white_level == 4095
+    assert images.scale.integer == (0, 4095)
     assert images.is_gray
     assert images.read([0, 1]).max(axis=(1, 2, 3)).tolist() == [31, 249]
-    given = load_images(tmp_path, white_level=65535)
+    given = load_images(tmp_path, scale=PixelScale(integer=(0, 65535)))
     assert given.read([0, 1]).max(axis=(1, 2, 3)).tolist() == [2, 16]

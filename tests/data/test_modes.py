@@ -5,53 +5,47 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fewlabel.data.modes import (
-    UnreadableImageError,
-    _on_white,
+    _on_ground,
     _resize_cover,
     _standard_mode,
+    _varies_in_alpha,
+    _widest_span,
 )
 
 
 @pytest.mark.parametrize(
     ("mode", "expected"),
     [
-        *[(mode, "L") for mode in ("1", "L", "I;16", "I;16B", "I", "F")],
+        *[(mode, "L") for mode in ("1", "L")],
         *[(mode, "RGB") for mode in ("P", "RGB", "CMYK", "YCbCr", "HSV")],
         *[(mode, "RGBA") for mode in ("RGBA", "LA", "PA")],
     ],
 )
 def test_every_mode_becomes_plain(mode, expected):
-    assert _standard_mode(Image.new(mode, (3, 2)), 65535).mode == expected
+    assert _standard_mode(Image.new(mode, (3, 2))).mode == expected
 
 
-def test_transparency_is_laid_on_white():
+def test_transparency_is_laid_on_the_ground():
     image = Image.new("P", (2, 1), 1)
     image.putpalette([255, 0, 0, 0, 255, 0])
     image.info["transparency"] = 1
-    standard = _standard_mode(image, 65535)
+    standard = _standard_mode(image)
     assert standard.mode == "RGBA"
-    assert _on_white(standard).getpixel((0, 0)) == (255, 255, 255)
-    half = _on_white(Image.new("RGBA", (1, 1), (0, 0, 0, 128)))
+    assert _on_ground(standard).getpixel((0, 0)) == (255, 255, 255)
+    half = _on_ground(Image.new("RGBA", (1, 1), (0, 0, 0, 128)))
     assert half.getpixel((0, 0)) == (127, 127, 127)
+    assert _on_ground(standard, 9).getpixel((0, 0)) == (9, 9, 9)
+    assert not _varies_in_alpha(standard)
+    standard.putpixel((0, 0), (0, 0, 0, 9))
+    assert _varies_in_alpha(standard)
+    assert not _varies_in_alpha(Image.new("RGBA", (2, 2)))
 
 
-@pytest.mark.parametrize(
-    ("values", "white", "expected"),
-    [
-        (np.array([[0, 32768, 65535]], np.uint16), 65535, [0, 128, 255]),
-        (np.array([[0, 2048, 4095]], np.uint16), 4095, [0, 128, 255]),
-        (np.array([[0.0, 0.5, 1.0]], np.float32), 65535, [0, 128, 255]),
-        (np.array([[0.0, 100.4, 255.0]], np.float32), 65535, [0, 100, 255]),
-        (np.array([[-10.0, 0.0, 10.0]], np.float32), 65535, [0, 128, 255]),
-        (np.array([[0, 600_000, 1_000_000]], np.int32), 65535, [0, 153, 255]),
-        (np.array([[-5, -5, -5]], np.int32), 65535, [0, 0, 0]),
-    ],
-)
-def test_deep_grays_are_scaled_and_nan_is_refused(values, white, expected):
-    assert np.asarray(_standard_mode(Image.fromarray(values), white)).tolist() == [expected]
-    nan = Image.fromarray(np.where(values == values[0, 1], np.nan, 0).astype(np.float32))
-    with pytest.raises(UnreadableImageError, match="NaN or infinite"):
-        _standard_mode(nan, white)
+@pytest.mark.parametrize(("place", "span"), [((50, 50), 9), ((0, 0), 9), ((50, 51), 100)])
+def test_the_span_is_that_of_the_widest_channel(place, span):
+    image = Image.new("RGB", (100, 100), (5, 6, 7))
+    image.putpixel(place, (5, 6 + span, 10))
+    assert _widest_span(image) == span
 
 
 @given(*[st.integers(1, 60)] * 4)

@@ -8,8 +8,9 @@ import safetensors.torch
 from sklearn.linear_model import LogisticRegression
 
 from fewlabel.data import image_set_from_array
-from fewlabel.errors import UsageError
+from fewlabel.errors import DataError, UsageError
 from fewlabel.nets import FineTuning
+from fewlabel.nets.photos import as_images
 
 SMALL = "mobilenetv3_small_050"
 
@@ -157,3 +158,9 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(weights, tmp_path, 
 def test_bad_parameters(weights, parameters, message):
     with pytest.raises(UsageError, match=message):
         tuned(weights, **parameters)
+
+
+@pytest.mark.parametrize("X", [np.full((1, 8, 8), -1.5), np.arange(64).reshape(1, 8, 8) - 9])
+def test_arrays_need_a_scale_that_does_not_depend_on_the_others(X):
+    with pytest.raises(DataError, match=r"0 to 255, 0 to 65535 or 0 to 1. Got -\d"):
+        as_images(X)

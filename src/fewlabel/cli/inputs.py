@@ -15,18 +15,20 @@ from fewlabel.os_errors import path_errors
 from fewlabel.suffixes import check_suffix
 
 if TYPE_CHECKING:
-    from fewlabel.data import ImageSet, Labels, Skipped, Task
+    from fewlabel.data import ImageSet, Labels, PixelScale, Skipped, Task
     from fewlabel.model import Model
 
 FOLDERS = "folders"
 _NAMED = 3
 
 
-def open_images(source: str, progress: ProgressBars, *, white_level: int | None = None) -> ImageSet:
-    """Return images, with progress; ``white_level`` is that of the training images."""
+def open_images(
+    source: str, progress: ProgressBars, *, scale: PixelScale | None = None
+) -> ImageSet:
+    """Return images, with progress; ``scale`` is that of the training images."""
     from fewlabel.data import load_images
 
-    return load_images(source, progress=progress.stage("reading images"), white_level=white_level)
+    return load_images(source, progress=progress.stage("reading images"), scale=scale)
 
 
 def open_run(run: str, source: str, progress: ProgressBars) -> tuple[Model, ImageSet]:
@@ -34,8 +36,8 @@ def open_run(run: str, source: str, progress: ProgressBars) -> tuple[Model, Imag
     from fewlabel.runs.model import load_run
 
     model = load_run(run)
-    # 16-bit images must be scaled as the training images were, or they would look darker.
-    images = open_images(source, progress, white_level=model.white_level)
+    # Deep images must be scaled as the training images were, or they would look darker.
+    images = open_images(source, progress, scale=model.scale)
     if images.skipped:
         _warn_of(images.skipped)
     return model, images

@@ -12,6 +12,7 @@ from fewlabel.data.benchmarks import (
 from fewlabel.data.catalog import BenchmarkInfo
 from fewlabel.data.images import ImageSet, Skipped, load_images
 from fewlabel.data.labels import Labels, labels_from_truth, read_labels, write_labels
+from fewlabel.data.scale import PixelScale
 from fewlabel.data.splits import random_labels, stratified_split
 from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
 
@@ -20,6 +21,7 @@ __all__ = [
     "ImageSet",
     "Labels",
     "MultiLabel",
+    "PixelScale",
     "SingleLabel",
     "Skipped",
     "Task",

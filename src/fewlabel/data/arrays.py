@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from fewlabel.data.array_labels import _truth_of
 from fewlabel.data.imageset import ImageSet
-from fewlabel.data.modes import _white_level_of
+from fewlabel.data.scale import (
+    GROUNDS,
+    PixelScale,
+    _alpha_to_bytes,
+    _find_ground,
+    _find_scale,
+    _measure,
+    _missing,
+    _row_blocks,
+)
 from fewlabel.data.stores import _ArrayStore
 from fewlabel.errors import DataError
 
-_BLOCK = 4096
+_SAMPLE = 1 << 20
 
 
 def image_set_from_array(
@@ -21,17 +31,18 @@ def image_set_from_array(
     *,
     classes: Sequence[str] | None = None,
     source: str = "the array",
-    white: int | None = None,
+    scale: PixelScale | None = None,
 ) -> ImageSet:
     """Make an image set of pixels in memory.
 
     Parameters
     ----------
     X : ndarray of shape (n, H, W) or (n, H, W, C)
-        Pixels, C being 1, 3 or 4 (alpha is laid on white). Booleans become 0 and 255.
-        Integers up to 255 are kept. Larger ones, up to 65,535, are divided so that the
-        largest value of 10, 12, 14 or 16 bits, the smallest that holds them all, becomes
-        255. Floats are taken as [0, 1] if all lie there, else as [0, 255].
+        Pixels, C being 1, 3 or 4 (alpha). Booleans become 0 and 255. Integers up to 255 are
+        kept. Larger ones, up to 65,535, are divided so that the largest value of 10, 12, 14
+        or 16 bits, the smallest that holds them all, becomes 255. Floats are taken as [0, 1]
+        if all lie there, else as [0, 255]. Other ranges are stretched, all images alike. NaN,
+        and what stands for no data, such as -9999 far below all else, become 0.
     y : sequence of shape (n,) or (n, K), optional
         Labels: strings or numbers. Blank, None, NaN, pandas.NA and -1 are unlabeled. One column,
         (n, 1), is one label an image. Or several labels an image: a table of 1 (present),
@@ -40,8 +51,8 @@ def image_set_from_array(
         Names of the K columns of such a table; by default their numbers.
     source : str
         What to call the array in messages.
-    white : int, optional
-        Integer that becomes 255, instead of what fits the largest value.
+    scale : PixelScale, optional
+        Which values become 0 and 255, instead of what suits these.
 
     Returns
     -------
@@ -59,12 +70,13 @@ def image_set_from_array(
     >>> images.native_shape, list(images.truth), int(images.read([0]).max())
     ((4, 5, 1), ['cat', '', 'dog'], 255)
     """
-    pixels, white = _to_uint8(_with_channels(np.asarray(X), source), source, white)
+    pixels, found = _to_uint8(_with_channels(np.asarray(X), source), source, scale)
     if pixels.shape[3] == 4:
-        pixels = _on_white(pixels)
+        found = replace(found, ground=_ground_of(pixels)) if scale is None else found
+        pixels = _on_ground(pixels, found.ground)
     truth, named = (None, None) if y is None else _truth_of(y, classes, len(pixels), source)
     return ImageSet(
-        _ArrayStore(pixels, white),
+        _ArrayStore(pixels, found),
         names=[str(i) for i in range(len(pixels))],
         source=source,
         by_index=True,
@@ -96,56 +108,50 @@ def _with_channels(X: np.ndarray, source: str) -> np.ndarray:
     return X
 
 
-def _blocks(X: np.ndarray) -> Iterator[slice]:
-    for start in range(0, len(X), _BLOCK):
-        yield slice(start, start + _BLOCK)
-
-
-def _to_uint8(X: np.ndarray, source: str, white: int | None) -> tuple[np.ndarray, int]:
-    """Convert block by block, so that no float copy of the whole is made."""
+def _to_uint8(
+    X: np.ndarray, source: str, given: PixelScale | None
+) -> tuple[np.ndarray, PixelScale]:
+    """Convert, and return with what; no float copy of the whole is made."""
     if X.dtype == np.uint8:
-        return np.ascontiguousarray(X), 255
+        return np.ascontiguousarray(X), given or PixelScale()
     if X.dtype == bool:
-        return X.astype(np.uint8) * np.uint8(255), 255
-    low, high = _range(X, source)
-    integer = X.dtype.kind in "ui"
-    top = 65535 if integer else 255
-    if low < 0 or high > top:
-        raise DataError(
-            f"{source} must hold values from 0 to {top}"
-            f"{'' if integer else ', or from 0 to 1'}. Got {low:g} to {high:g}: scale them first."
-        )
-    if not integer:
-        white = 1 if high <= 1 else 255
-    elif white is None:
-        white = _white_level_of(int(high))
-    out = np.empty(X.shape, dtype=np.uint8)
-    for where in _blocks(X):
-        # float32 holds every 16-bit value, at half the memory.
-        scaled = X[where].astype(np.float32) * np.float32(255.0 / white)
-        out[where] = np.clip(np.rint(scaled), 0, 255)
-    return out, white if integer else 255
+        return X.astype(np.uint8) * np.uint8(255), given or PixelScale()
+    _check_measured(X, source)
+    colors = X[..., :3] if X.shape[3] == 4 else X
+    measured = _measure(colors, n_sampled=_SAMPLE)
+    scale = _find_scale([measured] if measured else [], given=given)
+    if colors is X:
+        return scale._apply(X), scale
+    return np.concatenate([scale._apply(colors), _alpha_to_bytes(X[..., 3:])], axis=3), scale
 
 
-def _range(X: np.ndarray, source: str) -> tuple[float, float]:
-    low, high = np.inf, -np.inf
-    for where in _blocks(X):
-        block = X[where]
-        if X.dtype.kind == "f":
-            bad = ~np.isfinite(block).reshape(len(block), -1).all(axis=1)
-            if bad.any():
-                raise DataError(
-                    f"{source} holds NaN or infinite pixels, first in image "
-                    f"{where.start + int(bad.argmax())}: leave those images out or repair them."
-                )
-        low, high = min(low, float(block.min())), max(high, float(block.max()))
-    return low, high
+def _check_measured(X: np.ndarray, source: str) -> None:
+    """Raise if an image holds nothing but NaN."""
+    for where in _row_blocks(X):
+        missing = _missing(X[where], None)
+        empty = missing is not None and missing.reshape(len(missing), -1).all(axis=1)
+        if np.any(empty):
+            raise DataError(
+                f"{source} holds images of nothing but NaN or infinite pixels, first in image "
+                f"{where.start + int(np.argmax(empty))}: leave those images out or repair them."
+            )
 
 
-def _on_white(pixels: np.ndarray) -> np.ndarray:
+def _ground_of(pixels: np.ndarray) -> int:
+    """Return what uint8 RGBA images are best laid on."""
+    spans = []
+    for where in _row_blocks(pixels):
+        alpha = pixels[where, ..., 3]
+        block = pixels[where][np.ptp(alpha, axis=(1, 2)) > 0]
+        each = (np.ptp(_on_ground(block, gray), axis=(1, 2)).max(axis=1) for gray in GROUNDS)
+        spans.append(np.stack(list(each), axis=1))
+    return _find_ground(np.concatenate(spans))
+
+
+def _on_ground(pixels: np.ndarray, ground: int) -> np.ndarray:
     out = np.empty((*pixels.shape[:3], 3), dtype=np.uint8)
-    for where in _blocks(pixels):
+    for where in _row_blocks(pixels):
         color = pixels[where, ..., :3].astype(np.uint16)
         alpha = pixels[where, ..., 3:].astype(np.uint16)
-        out[where] = (color * alpha + 255 * (255 - alpha) + 127) // 255
+        out[where] = (color * alpha + np.uint16(ground) * (255 - alpha) + 127) // 255
     return out

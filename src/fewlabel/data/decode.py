@@ -7,13 +7,14 @@ import hashlib
 import math
 import os
 import re
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
 from functools import cache
 from io import BufferedReader
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -21,10 +22,15 @@ from PIL import Image, UnidentifiedImageError
 from fewlabel.data.modes import (
     UnreadableImageError,
     _has_equal_channels,
-    _on_white,
+    _on_ground,
     _resize_cover,
     _standard_mode,
+    _varies_in_alpha,
+    _widest_span,
 )
+from fewlabel.data.samples import _load_samples, _Samples
+from fewlabel.data.scale import GROUNDS, MAX_SAMPLE, PixelScale, _find_scale, _Measured
+from fewlabel.data.tiff import _misread, _open_tiff
 from fewlabel.reading import open_regular
 
 MAX_PIXELS = 100_000_000
@@ -70,9 +76,12 @@ class _FileInfo(NamedTuple):
     height: int
     width: int
     is_gray: bool
-    peak: int
     digest: bytes
     stamp: int
+    # None where the image has plain 8 bits.
+    measured: _Measured | None
+    # Widest span of a channel on each of `GROUNDS`; one number where none shows through.
+    spans: tuple[int, ...]
 
 
 @contextlib.contextmanager
@@ -86,7 +95,7 @@ def _quiet_pillow() -> Iterator[None]:
         yield
 
 
-def _inspect_file(path: Path) -> _FileInfo:
+def _inspect_file(path: Path, n_sampled: int = MAX_SAMPLE) -> _FileInfo:
     """Decode a file once at reduced size, to know that it can be read and what it holds."""
     with _opened(path) as (stream, image):
         stamp = _stamp_of(os.fstat(stream.fileno()))
@@ -94,16 +103,35 @@ def _inspect_file(path: Path) -> _FileInfo:
         # Of a JPEG an eighth of the side is decoded, for a fraction of the time.
         reduced = image.draft(None, (64, 64)) is not None
         with _memory_turn(image):
-            _load(image)
-            peak = int(np.asarray(image).max()) if image.mode.startswith("I") else 0
-            # A 16-bit image is gray, whatever its values are scaled by.
-            is_gray = peak > 0 or _has_equal_channels(_reduced(_standard_mode(image, 65535)))
+            samples, measured = _load(image, stream), None
+            if samples is not None:
+                measured = samples.measure(n_sampled)
+                if measured is None:
+                    raise UnreadableImageError("all its pixels are NaN, infinite or no data")
+            is_gray, spans = _look_of(image, samples, measured)
         # Some plugins turn the image themselves while loading; only then does its size count.
         width, height = size if reduced else image.size
         if _orientation(image) in _QUARTER_TURNS:
             width, height = height, width
         digest = _digest_of(stream)
-    return _FileInfo(height, width, is_gray, peak, digest, stamp)
+    return _FileInfo(height, width, is_gray, digest, stamp, measured, spans)
+
+
+def _look_of(
+    image: Image.Image, samples: _Samples | None, measured: _Measured | None
+) -> tuple[bool, tuple[int, ...]]:
+    """Return whether an image is gray, and its spans."""
+    if samples is None or measured is None:
+        standard = _reduced(_standard_mode(image))
+        is_gray = _has_equal_channels(standard)
+    elif samples.alpha is None:
+        # What it spans is known once the whole set has its scale.
+        return samples.is_gray, ()
+    else:
+        standard, is_gray = _reduced(samples.scaled(_find_scale([measured]))), samples.is_gray
+    if not _varies_in_alpha(standard):
+        return is_gray, (_widest_span(_on_ground(standard)),)
+    return is_gray, tuple(_widest_span(_on_ground(standard, ground)) for ground in GROUNDS)
 
 
 def _has_changed(path: Path, stamp: int, digest: bytes) -> bool:
@@ -127,27 +155,32 @@ def _stamp_of(status: os.stat_result) -> int:
 
 
 def _decode_file(
-    path: Path, *, size: tuple[int, int] | None, channels: int, white: int = 65535
+    path: Path,
+    *,
+    size: tuple[int, int] | None,
+    channels: int,
+    scale: PixelScale | None = None,
 ) -> np.ndarray:
     """Read a file as uint8 pixels.
 
-    Transparency is laid on white, EXIF rotation is applied, and of an animation the first
-    frame is taken.
+    Transparency is laid on the ground of the scale, EXIF rotation is applied, and of an
+    animation the first frame is taken.
     """
-    with _opened(path) as (_, image):
+    scale = scale or PixelScale()
+    with _opened(path) as (stream, image):
         if size is not None:
             # A JPEG is decoded at about twice the size: the last step is left to a better filter.
             side = 2 * max(size)
             image.draft(None, (side, side))
         with _memory_turn(image):
-            _load(image)
-            standard = _standard_mode(image, white)
+            samples = _load(image, stream)
+            standard = _standard_mode(image) if samples is None else samples.scaled(scale)
             turn = _orientation(image)
             if size is not None:
                 standard = _resize_cover(standard, size[::-1] if turn in _QUARTER_TURNS else size)
         if turn in _TURNS:
             standard = standard.transpose(_TURNS[turn])
-        plain = _on_white(standard).convert("L" if channels == 1 else "RGB")
+        plain = _on_ground(standard, scale.ground).convert("L" if channels == 1 else "RGB")
         return np.asarray(plain).reshape(plain.height, plain.width, channels)
 
 
@@ -169,7 +202,7 @@ def _opened(path: Path) -> Iterator[tuple]:
                 raise UnreadableImageError(
                     f"the file has {n_bytes / 1e9:.1f} GB, more than {MAX_FILE_BYTES / 1e9:.1f} GB"
                 )
-            with Image.open(stream, formats=_known_formats()) as image:
+            with _open_image(stream) as image:
                 _check_pixels(image.width * image.height)
                 yield stream, image
     except UnreadableImageError:
@@ -187,6 +220,18 @@ def _opened(path: Path) -> Iterator[tuple]:
         # IndexError, SyntaxError. One damaged photo must not end the work on the others.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UnreadableImageError(f"it cannot be decoded: {reason}") from error
+
+
+def _open_image(stream: BinaryIO) -> contextlib.AbstractContextManager:
+    """Open an image with Pillow, or a TIFF that Pillow cannot read with tifffile."""
+    try:
+        image = Image.open(stream, formats=_known_formats())
+        page = _open_tiff(stream) if _misread(image) else None
+    except (UnidentifiedImageError, struct.error):
+        page = _open_tiff(stream)
+        if page is None:
+            raise
+    return image if page is None else contextlib.nullcontext(page)
 
 
 def _check_pixels(pixels: int) -> None:
@@ -209,9 +254,9 @@ def _reduced(image: Image.Image) -> Image.Image:
     return image.reduce(factor) if factor > 1 else image
 
 
-def _load(image: Image.Image) -> None:
+def _load(image: Image.Image, stream: BinaryIO) -> _Samples | None:
     try:
-        image.load()
+        return _load_samples(image, stream)
     except OSError as error:
         if "truncated" in str(error) or "broken data stream" in str(error):
             raise UnreadableImageError(f"the file is damaged or truncated ({error})") from error

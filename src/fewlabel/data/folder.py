@@ -20,6 +20,7 @@ from fewlabel.data.decode import (
 from fewlabel.data.imageset import ImageSet, Skipped, _object_array
 from fewlabel.data.modes import UnreadableImageError
 from fewlabel.data.parallel import Progress, _parallel_map
+from fewlabel.data.scale import MAX_SAMPLE, PixelScale
 from fewlabel.data.stores import _FileStore
 from fewlabel.errors import DataError
 
@@ -33,7 +34,7 @@ def _from_folder(
     *,
     split: str | None = None,
     progress: Progress | None = None,
-    white_level: int | None = None,
+    scale: PixelScale | None = None,
 ) -> ImageSet:
     """Read a folder of images, of any depth.
 
@@ -68,9 +69,7 @@ def _from_folder(
             UserWarning,
             stacklevel=3,
         )
-    images = _open_files(
-        found.files, found.skipped, str(root), progress=progress, white_level=white_level
-    )
+    images = _open_files(found.files, found.skipped, str(root), progress=progress, scale=scale)
     classes = _folder_classes(images.names, found.folders, split=split)
     images.truth = None if classes.labels is None else _object_array(classes.labels)
     images.truth_notes = classes.notes
@@ -78,13 +77,11 @@ def _from_folder(
 
 
 def _from_files(
-    files: Sequence[Path], *, progress: Progress | None = None, white_level: int | None = None
+    files: Sequence[Path], *, progress: Progress | None = None, scale: PixelScale | None = None
 ) -> ImageSet:
     """Read single image files, named by their file names."""
     named = {_printable(path.name): path for path in files}
-    return _open_files(
-        named, [], ", ".join(map(str, files[:3])), progress=progress, white_level=white_level
-    )
+    return _open_files(named, [], ", ".join(map(str, files[:3])), progress=progress, scale=scale)
 
 
 def _open_files(
@@ -93,13 +90,15 @@ def _open_files(
     source: str,
     *,
     progress: Progress | None = None,
-    white_level: int | None = None,
+    scale: PixelScale | None = None,
 ) -> ImageSet:
     """Look at every file once, set aside what cannot be read, and keep the rest."""
+    # Together they take some megabytes, however many files there are.
+    n_sampled = max(16, min(MAX_SAMPLE, (1 << 20) // max(1, len(files))))
 
     def look(item: tuple[str, Path]) -> _FileInfo | Skipped:
         try:
-            return _inspect_file(item[1])
+            return _inspect_file(item[1], n_sampled)
         except UnreadableImageError as error:
             return Skipped(item[0], str(error))
 
@@ -114,7 +113,7 @@ def _open_files(
             f"{skipped[0].path}: {skipped[0].reason}."
         )
     names = list(infos)
-    store = _FileStore([files[n] for n in names], list(infos.values()), names, white_level)
+    store = _FileStore([files[n] for n in names], list(infos.values()), names, scale)
     return ImageSet(store, names=names, source=source, by_index=False, skipped=skipped)
 
 

@@ -11,6 +11,7 @@ from fewlabel.data.folder import _link_problem, _open_files
 from fewlabel.data.idx import _labels_file_of, _read_idx
 from fewlabel.data.imageset import ImageSet, Skipped, _object_array
 from fewlabel.data.parallel import Progress
+from fewlabel.data.scale import PixelScale
 from fewlabel.data.tables import _read_table
 from fewlabel.errors import DataError
 
@@ -19,7 +20,7 @@ IDX_PREFIX = {"train": "train", "test": "t10k"}
 
 
 def _from_manifest(
-    path: str | Path, *, progress: Progress | None = None, white_level: int | None = None
+    path: str | Path, *, progress: Progress | None = None, scale: PixelScale | None = None
 ) -> ImageSet:
     """Read the images that a CSV table lists."""
     path = Path(path)
@@ -45,17 +46,17 @@ def _from_manifest(
             skipped.append(Skipped(name, reason))
         else:
             files[name] = file
-    images = _open_files(files, skipped, str(path), progress=progress, white_level=white_level)
+    images = _open_files(files, skipped, str(path), progress=progress, scale=scale)
     if "label" in columns:
         images.truth = _object_array([labels[name] for name in images.names])
     return images
 
 
-def _from_idx(path: str | Path, *, white_level: int | None = None) -> ImageSet:
+def _from_idx(path: str | Path, *, scale: PixelScale | None = None) -> ImageSet:
     """Read an idx file of images, and the labels of the official name beside it."""
     path = Path(path)
     X, y = _read_pair(path, _labels_file_of(path))
-    return image_set_from_array(X, y, source=str(path), white=white_level)
+    return image_set_from_array(X, y, source=str(path), scale=scale)
 
 
 def _is_idx_folder(folder: Path) -> bool:

@@ -15,6 +15,7 @@ from fewlabel.data.idx import _is_idx
 from fewlabel.data.imageset import ImageSet, Skipped
 from fewlabel.data.npz import _from_npz
 from fewlabel.data.parallel import Progress
+from fewlabel.data.scale import PixelScale
 from fewlabel.errors import DataError
 from fewlabel.os_errors import path_errors
 
@@ -27,7 +28,7 @@ def load_images(
     *,
     split: str | None = None,
     progress: Progress | None = None,
-    white_level: int | None = None,
+    scale: PixelScale | None = None,
 ) -> ImageSet:
     """Open images in any form that fewlabel takes.
 
@@ -45,10 +46,9 @@ def load_images(
     progress : callable, optional
         Called as ``progress(done, total)`` while files are looked at: each is decoded once,
         at reduced size, so that what cannot be read is known before the work starts.
-    white_level : int, optional
-        Value of 16-bit pixels that becomes 255. By default the largest value of 8, 10, 12,
-        14 or 16 bits that holds every pixel of the source; pass the ``white_level`` of the
-        training images to read new ones alike.
+    scale : PixelScale, optional
+        Which pixel values become 0 and 255. By default what suits all images of the source;
+        pass the ``scale`` of the training images, or of the model, to read new ones alike.
 
     Returns
     -------
@@ -79,12 +79,12 @@ def load_images(
         # Raises with its own name where it cannot be listed.
         os.scandir(path).close()
     if path.is_dir() and not formats._is_idx_folder(path):
-        return _from_folder(path, split=split, progress=progress, white_level=white_level)
+        return _from_folder(path, split=split, progress=progress, scale=scale)
     if path.is_dir():
         return formats._from_idx_folder(path, split, source=str(source))
     if split is not None:
         raise DataError(f"{source} is one file and has no split {split!r}: leave the split out.")
-    return _load_file(path, progress, white_level)
+    return _load_file(path, progress, scale)
 
 
 def _load_benchmark(source: str, split: str | None) -> ImageSet:
@@ -96,16 +96,16 @@ def _load_benchmark(source: str, split: str | None) -> ImageSet:
     raise DataError(f"{source} does not exist, and the benchmarks are {', '.join(NAMES)}: {hint}")
 
 
-def _load_file(path: Path, progress: Progress | None, white_level: int | None) -> ImageSet:
+def _load_file(path: Path, progress: Progress | None, scale: PixelScale | None) -> ImageSet:
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
-        return formats._from_manifest(path, progress=progress, white_level=white_level)
+        return formats._from_manifest(path, progress=progress, scale=scale)
     if suffix == ".npz":
-        return _from_npz(path, white_level=white_level)
+        return _from_npz(path, scale=scale)
     if suffix in SUFFIXES:
-        return _from_files([path], progress=progress, white_level=white_level)
+        return _from_files([path], progress=progress, scale=scale)
     if _is_idx(path):
-        return formats._from_idx(path, white_level=white_level)
+        return formats._from_idx(path, scale=scale)
     raise DataError(
         f"{path} is of no known form: give a folder, a .npz, idx or .csv file, an image, or one "
         f"of the benchmarks {', '.join(NAMES)}."

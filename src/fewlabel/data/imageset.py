@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fewlabel.data.scale import PixelScale
 from fewlabel.data.stores import _ArrayStore, _FileStore
 from fewlabel.errors import DataError
 
@@ -104,9 +105,9 @@ class ImageSet:
         return None if size is None else (*size, 1 if self.is_gray else 3)
 
     @property
-    def white_level(self) -> int:
-        """Value of 16-bit pixels that becomes 255 (see ``load_images``); 255 without any."""
-        return self._store.white
+    def scale(self) -> PixelScale:
+        """Which pixel values become 0 and 255; give it to ``load_images`` to read others alike."""
+        return self._store.scale
 
     def path(self, index: int) -> Path | None:
         """Return the file of one image.
@@ -224,6 +225,16 @@ class ImageSet:
         """
         return [digest.hex() for digest in self._store.digests(self._rows)]
 
+    def is_flat(self) -> np.ndarray:
+        """Return whether each image is of one color and so shows nothing.
+
+        Returns
+        -------
+        ndarray of shape (n,), dtype bool
+            True where it is.
+        """
+        return self._store.is_flat(self._rows)
+
     def digest(self) -> str:
         """Fingerprint of all that the pixels depend on, in order; names are not part of it.
 
@@ -234,7 +245,7 @@ class ImageSet:
         """
         state = hashlib.blake2b(digest_size=16)
         # How files are decoded depends on what the whole source holds.
-        state.update(f"{self.is_gray} {self.white_level} {self.native_shape}".encode())
+        state.update(f"{self.is_gray} {self.scale} {self.native_shape}".encode())
         for content in self._store.digests(self._rows):
             state.update(content)
         return state.hexdigest()

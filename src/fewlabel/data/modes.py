@@ -1,22 +1,19 @@
-"""Pillow's modes to plain pixels: 16-bit, float, palette, transparent, any size."""
+"""Pillow's modes to plain pixels: palette, transparent, other color spaces, any size."""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image
 
-# Cameras store 10, 12 or 14 bits in 16: dividing those by 65,535 would leave them black.
-_WHITE_LEVELS = (255, 1023, 4095, 16383, 65535)
+_PLACES = ((0.1, 0.1), (0.3, 0.6), (0.7, 0.4), (0.9, 0.9))
 
 
 class UnreadableImageError(Exception):
     """A file that cannot be used as an image; the text is the reason."""
 
 
-def _standard_mode(image: Image.Image, white: int) -> Image.Image:
-    """Convert an image of any mode to L, RGB or RGBA."""
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_scaled(np.asarray(image), white))
+def _standard_mode(image: Image.Image) -> Image.Image:
+    """Convert an image of 8 bits and any mode to L, RGB or RGBA."""
     if image.mode in ("L", "RGB", "RGBA") and "transparency" not in image.info:
         return image
     if image.has_transparency_data:
@@ -24,20 +21,54 @@ def _standard_mode(image: Image.Image, white: int) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    """Lay a transparent image on white."""
+def _on_ground(image: Image.Image, gray: int = 255) -> Image.Image:
+    """Lay a transparent image on white, or on another gray."""
     if image.mode != "RGBA":
         return image
-    ground = Image.new("RGB", image.size, (255, 255, 255))
+    ground = Image.new("RGB", image.size, (gray, gray, gray))
     ground.paste(image, mask=image.getchannel("A"))
     return ground
+
+
+def _varies_in_alpha(image: Image.Image) -> bool:
+    """Return whether an image is more transparent in some places than in others."""
+    if image.mode != "RGBA":
+        return False
+    low, high = image.getchannel("A").getextrema()
+    return low != high
+
+
+def _widest_span(image: Image.Image, enough: int = 16) -> int:
+    """Return how far the values of a channel lie apart; 0 if all is one color.
+
+    Where a few pixels show that they are far enough apart, the others are not looked at.
+    """
+    first = _channels(image, 0.5, 0.5)
+    for x, y in _PLACES:
+        span = max(abs(a - b) for a, b in zip(first, _channels(image, x, y), strict=True))
+        if span >= enough:
+            return span
+    return _span(image)
+
+
+def _channels(image: Image.Image, x: float, y: float) -> tuple:
+    """Return the channels of one pixel; both places are from 0 to 1."""
+    found = image.getpixel((int(x * image.width), int(y * image.height)))
+    return found if isinstance(found, tuple) else (found,)
+
+
+def _span(image: Image.Image) -> int:
+    extrema = np.array(image.getextrema(), int).reshape(-1, 2)
+    return int((extrema[:, 1] - extrema[:, 0]).max())
 
 
 def _has_equal_channels(image: Image.Image) -> bool:
     """Return whether an image is gray, whatever its mode."""
     if image.mode == "L":
         return True
-    pixels = np.asarray(_on_white(image))
+    if image.mode == "RGB" and len(set(_channels(image, 0.5, 0.5))) > 1:
+        return False
+    pixels = np.asarray(_on_ground(image))
     return bool(
         np.array_equal(pixels[..., 0], pixels[..., 1])
         and np.array_equal(pixels[..., 0], pixels[..., 2])
@@ -61,29 +92,3 @@ def _resize_cover(image: Image.Image, size: tuple[int, int]) -> Image.Image:
         # A large photo is averaged down to three times the size first, which nobody sees.
         reducing_gap=3.0,
     )
-
-
-def _white_level_of(peak: int) -> int:
-    """Return the largest value of 8, 10, 12, 14 or 16 bits, the smallest that holds the peak."""
-    return next((level for level in _WHITE_LEVELS if peak <= level), _WHITE_LEVELS[-1])
-
-
-def _scaled(values: np.ndarray, white: int) -> np.ndarray:
-    """Bring 16-bit, 32-bit and float grays to 0..255.
-
-    Floats keep their meaning where they lie in [0, 1] or [0, 255]; other ranges, and integers
-    above 16 bits, are stretched from their own minimum to their own maximum.
-    """
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise UnreadableImageError("it holds pixels that are NaN or infinite")
-    low, high = float(values.min()), float(values.max())
-    if values.dtype.kind == "f" and low >= 0 and high <= 255:
-        # Floats as most libraries write them: fractions, or levels.
-        low, high = 0.0, 1.0 if high <= 1 else 255.0
-    elif values.dtype.kind != "f" and low >= 0 and high <= 65535:
-        low, high = 0.0, float(white)
-    span = high - low if high > low else 1.0
-    scaled = np.subtract(values, low, dtype=np.float32)
-    scaled *= 255.0 / span
-    np.rint(scaled, out=scaled)
-    return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)

@@ -13,6 +13,7 @@ import numpy as np
 
 from fewlabel.data.arrays import _with_channels, image_set_from_array
 from fewlabel.data.imageset import ImageSet
+from fewlabel.data.scale import PixelScale
 from fewlabel.errors import DataError
 from fewlabel.reading import _read_into, open_zip
 
@@ -43,7 +44,7 @@ class _Header(NamedTuple):
         return np.broadcast_to(np.zeros((), self.dtype), self.shape)
 
 
-def _from_npz(path: str | Path, *, white_level: int | None = None) -> ImageSet:
+def _from_npz(path: str | Path, *, scale: PixelScale | None = None) -> ImageSet:
     """Read a ``.npz`` file with an array ``X`` and optionally ``y`` and ``classes``.
 
     A ``y`` of shape (n, K) holds several labels an image: 1, 0 and -1 for not known; ``classes``
@@ -64,7 +65,7 @@ def _from_npz(path: str | Path, *, white_level: int | None = None) -> ImageSet:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"{path} cannot be read as a .npz file: {reason}.") from error
     names = None if classes is None or y is None or y.ndim != 2 else classes.ravel().tolist()
-    return image_set_from_array(X, y, classes=names, source=str(path), white=white_level)
+    return image_set_from_array(X, y, classes=names, source=str(path), scale=scale)
 
 
 def _read_arrays(

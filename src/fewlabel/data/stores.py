@@ -10,21 +10,24 @@ import numpy as np
 from PIL import Image
 
 from fewlabel.data.decode import _decode_file, _FileInfo, _has_changed, _quiet_pillow
-from fewlabel.data.modes import UnreadableImageError, _resize_cover, _white_level_of
+from fewlabel.data.modes import UnreadableImageError, _resize_cover
 from fewlabel.data.parallel import _parallel_map
+from fewlabel.data.scale import GROUNDS, PixelScale, _find_ground, _find_scale
 from fewlabel.errors import DataError
 
 # What torch holds while it resizes is several times as large as the images.
 _RESIZED_AT_ONCE = 1_024
+# Levels that an image of one color may span: compressing it leaves traces.
+_FLAT = 2
 
 
 class _ArrayStore:
     """Images that are a uint8 array of shape (n, H, W, 1 or 3) in memory."""
 
-    def __init__(self, pixels: np.ndarray, white: int = 255) -> None:
+    def __init__(self, pixels: np.ndarray, scale: PixelScale | None = None) -> None:
         self.pixels = pixels
-        # The value that became 255 when 16-bit pixels were converted.
-        self.white = white
+        # What the pixels were converted with.
+        self.scale = scale or PixelScale()
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -40,6 +43,15 @@ class _ArrayStore:
 
     def path(self, row: int) -> None:
         """No file: the images are in memory."""
+
+    def is_flat(self, rows: np.ndarray) -> np.ndarray:
+        """Whether each of some images is of one color."""
+        flat = np.empty(len(rows), bool)
+        for start in range(0, len(rows), _RESIZED_AT_ONCE):
+            part = self.pixels[rows[start : start + _RESIZED_AT_ONCE]]
+            span = part.max(axis=(1, 2)) - part.min(axis=(1, 2))
+            flat[start : start + _RESIZED_AT_ONCE] = span.max(axis=1) <= _FLAT
+        return flat
 
     def digests(self, rows: np.ndarray) -> Iterator[bytes]:
         """Hash the pixels of some images."""
@@ -64,7 +76,7 @@ class _FileStore:
         paths: Sequence[Path],
         infos: Sequence[_FileInfo],
         names: Sequence[str],
-        white: int | None = None,
+        scale: PixelScale | None = None,
     ) -> None:
         self._paths = list(paths)
         self._names = list(names)
@@ -73,8 +85,11 @@ class _FileStore:
         self._digests = [info.digest for info in infos]
         self._stamps = np.array([info.stamp for info in infos], np.int64)
         self.is_gray = all(info.is_gray for info in infos)
-        # Value of 16-bit pixels that becomes 255: by default what fits the largest of them all.
-        self.white = white or _white_level_of(max((info.peak for info in infos), default=0))
+        seen_through = [info.spans for info in infos if len(info.spans) > 1]
+        ground = _find_ground(np.array(seen_through).reshape(-1, len(GROUNDS)))
+        measured = [info.measured for info in infos if info.measured is not None]
+        self.scale = _find_scale(measured, ground=ground, given=scale)
+        self._flat = np.array([_is_flat(info, self.scale) for info in infos], bool)
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -90,6 +105,10 @@ class _FileStore:
         """File of one image."""
         return self._paths[row]
 
+    def is_flat(self, rows: np.ndarray) -> np.ndarray:
+        """Whether each of some images is of one color."""
+        return self._flat[rows]
+
     def digests(self, rows: np.ndarray) -> Iterator[bytes]:
         """Hashes of the bytes of some files."""
         for row in rows:
@@ -103,7 +122,7 @@ class _FileStore:
             row = int(rows[position])
             path = self._paths[row]
             try:
-                out[position] = _decode_file(path, size=size, channels=channels, white=self.white)
+                out[position] = _decode_file(path, size=size, channels=channels, scale=self.scale)
                 # Looked at afterwards: it may have been written to meanwhile.
                 if _has_changed(path, int(self._stamps[row]), self._digests[row]):
                     raise DataError(
@@ -119,6 +138,14 @@ class _FileStore:
         with _quiet_pillow():
             _parallel_map(decode_into, range(len(rows)))
         return out
+
+
+def _is_flat(info: _FileInfo, scale: PixelScale) -> bool:
+    if info.measured is not None and not info.spans:
+        kind, low, high, *_ = info.measured
+        return scale._level(kind, high) - scale._level(kind, low) <= _FLAT
+    where = GROUNDS.index(scale.ground) if scale.ground in GROUNDS else 0
+    return info.spans[where if len(info.spans) > 1 else 0] <= _FLAT
 
 
 def _resize_arrays(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -35,14 +35,20 @@ def as_images(X: Any) -> ImageSet:
     Raises
     ------
     DataError
-        If the array is not one of images.
+        If the array is not one of images, or would need another scale at every call.
 
     Examples
     --------
     >>> as_images(np.zeros((3, 8, 8), np.uint8)).native_shape
     (8, 8, 1)
     """
-    return X if isinstance(X, ImageSet) else image_set_from_array(np.asarray(X))
+    images = X if isinstance(X, ImageSet) else image_set_from_array(np.asarray(X))
+    if images is not X and not images.scale.is_usual:
+        raise DataError(
+            f"X must hold values from 0 to 255, 0 to 65535 or 0 to 1. Got {np.min(X):g} to "
+            f"{np.max(X):g}: scale them first."
+        )
+    return images
 
 
 def read_photos(images: ImageSet, network: Network) -> np.ndarray:

@@ -25,7 +25,6 @@ def _save_model(result: FitResult, images: ImageSet, folder: Path) -> None:
     trained_on = images.subset(result.task.labeled(result.labels.training_y))
     meta |= {
         "estimate": expected,
-        "white_level": images.white_level,
         # An evaluation tells by these whether its images are new to the model.
         "trained_on": sorted(set(trained_on.content_digests())),
     }
