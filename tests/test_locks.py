@@ -49,7 +49,7 @@ def test_a_second_process_is_kept_out_until_the_first_is_gone_however_it_went(ho
     holder.wait()
     assert names(tmp_path) == before
     with lock_output(tmp_path / "run"):
-        assert names(tmp_path) == [".run.lock"]
+        assert names(tmp_path) == [".run.fewlabel-lock"]
     assert names(tmp_path) == []
 
 

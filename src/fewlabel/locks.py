@@ -21,6 +21,8 @@ else:
     import fcntl
 
 _PREFIX = ".fewlabel-tmp-"
+# Long enough that no other program uses it: the file is removed in the end.
+_LOCK = "fewlabel-lock"
 _TEMPORARY = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}(\..*)?")
 _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 # Bytes that a name may have, and those of it that are kept where it is longer.
@@ -74,7 +76,7 @@ def lock_output(path: Path) -> Iterator[None]:
     """
     made = [folder for folder in path.absolute().parents if not folder.exists()]
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    file = hidden_beside(path, "lock")
+    file = hidden_beside(path, _LOCK)
     handle = _open_locked(file)
     if handle is None:
         raise RunFolderError(
@@ -182,7 +184,8 @@ def _release(handle: int | None) -> None:
 def _open_locked(file: Path) -> int | None:
     """Open and lock a file; None if another process has locked it."""
     while True:
-        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        # Not through a link, which could lead to a file that must not be written to.
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
             if not _try_lock(handle):
                 os.close(handle)

@@ -56,7 +56,7 @@ def test_a_second_fit_into_one_folder_is_refused_at_once(world, run_cli, tmp_pat
         result = run_cli("fit", world.photos, "--labels", world.truth, "--out", tmp_path / "run")
         refused(result, "run is being written by another fewlabel", "wait until it is done")
         # The one that was refused must not take the lock away.
-        assert (tmp_path / ".run.lock").exists()
+        assert (tmp_path / ".run.fewlabel-lock").exists()
 
 
 @pytest.fixture
