@@ -17,6 +17,7 @@ EXTRA_OF: dict[str, str] = {
     "pynndescent": "scale",
     "tensorboard": "tensorboard",
     "tifffile": "tiff",
+    "openpyxl": "tables",
 }
 """Import name of each optional package and the extra that installs it."""
 

@@ -41,6 +41,17 @@ def test_manifest_sets_files_aside_that_are_missing_unreadable_or_outside(save_p
     ]
 
 
+def test_a_manifest_finds_what_a_label_table_finds(save_photo, tmp_path):
+    names = ("root/cafe\u0301.png", "root/ lead.png", "root/back\\slash.png", "root/x/b c.png")
+    for name in names:
+        save_photo(name)
+    rows = ["caf\u00e9.png", '" lead.png"', "back\\slash.png", "/home/me/root/x/b%20c.png"]
+    images = load_images(manifest(tmp_path / "root", "\n".join(["path", *rows])))
+    assert [f"root/{name}" for name in images.names] == list(names)
+    with pytest.raises(DataError, match=r"line 1: .* names an image, so the header is missing"):
+        load_images(manifest(tmp_path / "root", " lead.png\n"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -51,7 +62,7 @@ def test_manifest_sets_files_aside_that_are_missing_unreadable_or_outside(save_p
         ("path\nhttps://x/a.png\n", "line 2: https://x/a.png is an address"),
         ('path,label\n"",cat\n', "line 2: the path is blank"),
         ("path,label\na.png,cat\nb.png,cat\n./a.png,dog\n", "line 4: a.png is labeled 'dog', but"),
-        ("file,label\na.png,cat\n", "line 1: the header has no column `path`"),
+        ("photo,label\na.png,cat\n", "line 1: the header has no column `path`"),
         ("path\nnone.png\n", "None of the 1 images of .* first is none.png: the file does not"),
     ],
 )

@@ -7,9 +7,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from fewlabel.data.arrays import _with_channels, image_set_from_array
-from fewlabel.data.folder import _link_problem, _open_files
+from fewlabel.data.folder import _link_problem, _open_files, _walk
 from fewlabel.data.idx import _labels_file_of, _read_idx
 from fewlabel.data.imageset import ImageSet, Skipped, _object_array
+from fewlabel.data.names import _ImageFinder, _is_file
 from fewlabel.data.parallel import Progress
 from fewlabel.data.scale import PixelScale
 from fewlabel.data.tables import _read_table
@@ -22,26 +23,37 @@ IDX_PREFIX = {"train": "train", "test": "t10k"}
 def _from_manifest(
     path: str | Path, *, progress: Progress | None = None, scale: PixelScale | None = None
 ) -> ImageSet:
-    """Read the images that a CSV table lists."""
+    """Read the images that a table lists, by the names that a label table may give them."""
     path = Path(path)
-    columns, rows = _read_table(path, required=["path"], what="manifest", error=DataError)
+    columns, rows = _read_table(
+        path,
+        required=["path"],
+        what="manifest",
+        error=DataError,
+        is_name=lambda cell: _is_file(path.parent / cell),
+    )
+    finder: _ImageFinder | None = None
     labels: dict[str, str] = {}
-    lines: dict[str, int] = {}
+    places: dict[str, str] = {}
     for row in rows:
-        name = _manifest_name(row.cells["path"], f"{path}, line {row.line}")
+        name = row.cells["path"]
+        if not _is_literal(name, path.parent):
+            # Only now, since there may be a million files.
+            finder = finder or _ImageFinder(_walk(path.parent, path.parent).files, path, DataError)
+            name = finder.find(name, row.where) or _manifest_name(name, row.where)
         label = row.cells.get("label", "").strip()
         if labels.setdefault(name, label) != label:
             raise DataError(
-                f"{path}, line {row.line}: {name} is labeled {label!r}, but {labels[name]!r} "
-                f"on line {lines[name]}: keep one of them."
+                f"{path}, {row.place}: {name} is labeled {label!r}, but {labels[name]!r} "
+                f"on {places[name]}: keep one of them."
             )
-        lines.setdefault(name, row.line)
+        places.setdefault(name, row.place)
     files, skipped = {}, []
     for name in labels:
         file = path.parent / name
         reason = _link_problem(file, path.parent.resolve())
-        if reason is None and not file.is_file():
-            reason = f"the file does not exist ({path.name}, line {lines[name]})"
+        if reason is None and not _is_file(file):
+            reason = f"the file does not exist ({path.name}, {places[name]})"
         if reason:
             skipped.append(Skipped(name, reason))
         else:
@@ -99,6 +111,12 @@ def _idx_file(folder: Path, split: str, kind: str) -> Path | None:
     axes = 3 if kind == "images" else 1
     name = f"{IDX_PREFIX[split]}-{kind}-idx{axes}-ubyte"
     return next((f for f in (folder / f"{name}.gz", folder / name) if f.is_file()), None)
+
+
+def _is_literal(name: str, folder: Path) -> bool:
+    pure = PurePosixPath(name)
+    inside = pure.as_posix() == name and not pure.is_absolute() and ".." not in pure.parts
+    return inside and _is_file(folder / name)
 
 
 def _manifest_name(text: str, where: str) -> str:

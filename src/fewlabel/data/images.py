@@ -16,6 +16,7 @@ from fewlabel.data.imageset import ImageSet, Skipped
 from fewlabel.data.npz import _from_npz
 from fewlabel.data.parallel import Progress
 from fewlabel.data.scale import PixelScale
+from fewlabel.data.tables import TABLE_SUFFIXES
 from fewlabel.errors import DataError
 from fewlabel.os_errors import path_errors
 
@@ -98,7 +99,7 @@ def _load_benchmark(source: str, split: str | None) -> ImageSet:
 
 def _load_file(path: Path, progress: Progress | None, scale: PixelScale | None) -> ImageSet:
     suffix = path.suffix.lower()
-    if suffix in (".csv", ".tsv"):
+    if suffix in TABLE_SUFFIXES:
         return formats._from_manifest(path, progress=progress, scale=scale)
     if suffix == ".npz":
         return _from_npz(path, scale=scale)

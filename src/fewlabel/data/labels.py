@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-import unicodedata
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.label_cells import _label_cells
+from fewlabel.data.label_rows import _collect, _Given, _metadata_rows, _table_rows
 from fewlabel.data.label_texts import BAR, _barred_texts, _listed_names
-from fewlabel.data.tables import _read_table, _Row, write_table
+from fewlabel.data.tables import write_table
 from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
 from fewlabel.errors import LabelError
 from fewlabel.os_errors import path_errors
-
-PURPOSES = ("train", "random", "audit")
-"""What the column `purpose` of a table from ``fewlabel select`` may say."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +116,13 @@ def read_labels(
 ) -> Labels:
     """Read a label table and line it up with the images.
 
-    The table is CSV with a header: columns ``path`` and ``label``, or ``index`` and ``label``
-    for images from arrays, and perhaps ``purpose``; other columns are ignored. A blank label or
-    ``<NA>`` means unlabeled. Paths are those of ``images.names``; backslashes and a leading
-    ``./`` are understood. Blanks around a label are dropped, and accents composed. Labels of
-    files that were set aside as unreadable are dropped with a UserWarning.
+    The table has a header: columns ``path`` and ``label``, or ``index`` and ``label`` for images
+    from arrays, and perhaps ``purpose``; other columns are ignored. It is CSV, a spreadsheet, or
+    JSON of a labeling tool; the page "What fewlabel reads" lists the forms, the other names of
+    columns (a UserWarning names those that are taken) and the spellings of paths that are
+    understood. A blank label or ``<NA>`` means unlabeled. Blanks around a label are dropped, and
+    accents composed. Labels of files that were set aside as unreadable are dropped with a
+    UserWarning.
 
     A table in which a bar occurs gives several labels an image: ``cat|dog``, ``cat|`` for a cat
     and nothing else, ``|`` for none of the labels, ``cat|?dog`` where it is not known whether
@@ -174,26 +172,20 @@ def read_labels(
     [0, -1, 1]
     """
     path = Path(path)
-    key = "index" if images.by_index else "path"
-    if path.is_dir():
-        raise LabelError(
-            f"{path} is a folder: give a label table, a CSV file with the columns {key},label."
-        )
-    _, rows = _read_table(path, required=[key, "label"], what="label table", error=LabelError)
-    cells = _label_cells([row.cells["label"] for row in rows], str(path), classes)
-    given, lines, purposes, dropped = _collect(path, rows, cells, images, key)
-    if dropped:
+    given = _collect(_table_rows(path, images), images, str(path), classes)
+    if dropped := given.dropped:
         warnings.warn(
             f"{path}: {len(dropped)} label(s) are not used, since the image was set aside as "
             f"unreadable: {', '.join(dropped[:5])}{', …' if len(dropped) > 5 else ''}.",
             UserWarning,
             stacklevel=2,
         )
-    purpose = tuple(purposes.get(i, "") for i in range(len(images))) if purposes else ()
-    texts = [given.get(i, "") for i in range(len(images))]
-    where = [f"{path}, line {lines.get(i, 1)}" for i in range(len(images))]
+    everywhere = range(len(images))
+    purpose = tuple(given.purposes.get(i, "") for i in everywhere) if given.purposes else ()
+    texts = [given.labels.get(i, "") for i in everywhere]
+    where = [given.places.get(i, str(path)) for i in everywhere]
     task = _task_of_texts(texts, images.names, where, task)
-    _check_classes(path, task, given, lines, min_classes)
+    _check_classes(path, task, given, min_classes)
     y, known = task.parse(texts, where, classes)
     if task == MultiLabel() and classes is None and not (y == 1).any():
         raise LabelError(
@@ -221,6 +213,9 @@ def labels_from_truth(
     images: ImageSet, classes: Sequence[str] | None = None, *, task: Task | None = None
 ) -> Labels:
     """Return the labels that the source of the images carries.
+
+    Those of a ``metadata.csv`` or ``metadata.jsonl`` among the images come before the names of
+    folders, with a UserWarning.
 
     Parameters
     ----------
@@ -251,14 +246,20 @@ def labels_from_truth(
     # The source's own names: a label that no image has keeps its column.
     named = classes or images.truth_classes
     truth = [] if images.truth is None else images.truth.tolist()
-    texts = _label_cells(truth, images.source, named)
+    rows = _metadata_rows(images)
+    if rows:
+        labels = _collect(rows, images, images.source, named).labels
+        texts = [labels.get(i, "") for i in range(len(images))]
+    else:
+        texts = _label_cells(truth, images.source, named)
     if not any(texts):
         since = ", since " + "; ".join(images.truth_notes) if images.truth_notes else ""
         raise LabelError(
             f"{images.source} carries no labels{since}: give a label table with --labels, "
             "or sort the images into one folder a class."
         )
-    for note in images.truth_notes:
+    # They are of the folders.
+    for note in () if rows else images.truth_notes:
         warnings.warn(note, UserWarning, stacklevel=2)
     task = _task_of_texts(texts, images.names, [images.source] * len(images), task)
     where = [f"{images.source}: {name}" for name in images.names]
@@ -293,107 +294,9 @@ def write_labels(
     write_table(path, ("index" if by_index else "path", "label"), rows)
 
 
-def _collect(
-    path: Path, rows: Sequence[_Row], cells: Sequence[str], images: ImageSet, key: str
-) -> tuple[dict[int, str], dict[int, int], dict[int, str], list[str]]:
-    """Match rows to images: label, line and purpose of each, and names not used."""
-    index_of = {name: i for i, name in enumerate(images.names)}
-    # An exact name comes before a similar one: on Linux a backslash may be part of it.
-    plain_of = {_plain(name): i for i, name in enumerate(images.names)}
-    aside = {_plain(skipped.path) for skipped in images.skipped}
-    given: dict[int, str] = {}
-    lines: dict[int, int] = {}
-    purposes: dict[int, str] = {}
-    dropped: list[str] = []
-    for row, label in zip(rows, cells, strict=True):
-        name = row.cells[key]
-        where = f"{path}, line {row.line}"
-        index = index_of.get(name, plain_of.get(_plain(name)))
-        if images.by_index:
-            index = index_of.get(_index_text(name, where))
-        if index is None and _plain(name) in aside:
-            if label:
-                dropped.append(f"{name.strip()} (line {row.line})")
-            continue
-        if index is None:
-            raise LabelError(_unknown_image(where, name.strip(), images))
-        if not label:
-            continue
-        if BAR in label:
-            label = _in_order(label)
-        if given.setdefault(index, label) + BAR == label:
-            # The same with a bar behind it: this is a table of several labels.
-            given[index] = label
-        elif given[index] not in (label, label + BAR):
-            raise LabelError(
-                f"{where}: {name.strip()} is labeled {label!r}, but {given[index]!r} on line "
-                f"{lines[index]}: keep one of them."
-            )
-        lines.setdefault(index, row.line)
-        if row.cells.get("purpose"):
-            purposes[index] = _purpose(row.cells["purpose"], where)
-    return given, lines, purposes, dropped
-
-
-def _in_order(label: str) -> str:
-    # The order in which labels are named says nothing.
-    parts = sorted({part.strip() for part in label.split(BAR)} - {""})
-    return BAR.join(parts) if len(parts) > 1 else f"{''.join(parts)}{BAR}"
-
-
-def _purpose(text: str, where: str) -> str:
-    purpose = text.strip().lower()
-    if purpose not in PURPOSES:
-        raise LabelError(
-            f"{where}: the purpose must be one of {', '.join(PURPOSES)}, or blank. "
-            f"Got {text!r} instead."
-        )
-    return purpose
-
-
-def _plain(name: str) -> str:
-    """Bring a path to one spelling: slashes, no ``./``, composed accents."""
-    # macOS decomposes the accents of file names.
-    text = unicodedata.normalize("NFC", name.strip().replace("\\", "/"))
-    return PurePosixPath(text).as_posix()
-
-
-def _index_text(text: str, where: str) -> str:
-    try:
-        # "7.0" is what a spreadsheet makes of 7.
-        number = float(text)
-        if number != int(number):
-            raise ValueError
-    except (ValueError, OverflowError):
-        raise LabelError(f"{where}: the index {text.strip()!r} is not a whole number.") from None
-    return str(int(number))
-
-
-def _unknown_image(where: str, name: str, images: ImageSet) -> str:
-    if images.by_index:
-        return (
-            f"{where}: the index {name} is out of range; {images.source} has the images "
-            f"{images.names[0]} to {images.names[-1]}."
-        )
-    if not name:
-        return f"{where}: the path is blank."
-    file_name = PurePosixPath(_plain(name)).name
-    same_file = [n for n in images.names if n.rsplit("/", 1)[-1] == file_name]
-    # Of a million names, the search for a similar one would take minutes.
-    close = same_file[:1] or difflib.get_close_matches(name, images.names[:20_000], n=1)
-    hint = (
-        f"did you mean {close[0]}?"
-        if close
-        else f"paths are relative to it, such as {images.names[0]}."
-    )
-    return f"{where}: {name} is not among the {len(images):,} images of {images.source}; {hint}"
-
-
-def _check_classes(
-    path: Path, task: Task, given: dict[int, str], lines: dict[int, int], min_classes: int
-) -> None:
+def _check_classes(path: Path, task: Task, given: _Given, min_classes: int) -> None:
     """Refuse tables with too few classes to train or to evaluate."""
-    found = sorted(set(given.values()))
+    found = sorted(set(given.labels.values()))
     if not found and (min_classes or task == MultiLabel()):
         raise LabelError(
             f"{path} labels no image: fill in the column `label` of some rows "
@@ -401,7 +304,7 @@ def _check_classes(
         )
     if task == SingleLabel() and len(found) < min_classes:
         raise LabelError(
-            f"{path}, line {min(lines.values())}: all {len(given)} labels are "
+            f"{next(iter(given.places.values()))}: all {len(given.labels)} labels are "
             f"{_listed_names(found)}, but at least {min_classes} classes are needed: label images "
             "of the other classes too."
         )

@@ -1,59 +1,146 @@
-"""CSV tables: label tables and manifests, read with line numbers and written whole."""
+"""Tables of labels and manifests: read in any usual form, written as CSV, whole or not at all."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from fewlabel.data.cells import _guarded, _unguarded
+from fewlabel.data.columns import ROLES, Record, _candidates, _columns, _label, _TableError
+from fewlabel.data.json_labels import _json_records
+from fewlabel.data.sheets import _sheets
 from fewlabel.errors import UsageError
 from fewlabel.files import atomic_file
 from fewlabel.reading import read_regular
 
+SEPARATORS = ",;\t|"
+"""What may stand between the cells of a CSV table; the one that yields the columns is taken."""
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".ods", ".json", ".jsonl")
+"""How the names of manifests end; a label table may have any name."""
+
+# As many as a spreadsheet has columns.
+_MAX_CELLS = 16_384
+_AS_CSV = "Save the table as 'CSV UTF-8'."
+_BLANK_LINES = re.compile(r"(?:[ \t]*+(?:\r\n|\r|\n))++")
+
+# The name of a sheet, if there are several, and its records.
+_Sheet = tuple[str, Iterator[Record]]
+
 
 class _Row(NamedTuple):
-    """One record of a table."""
+    """One record: the table, where it stands there, and its cells by their role."""
 
-    line: int
+    table: str
+    place: str
     cells: dict[str, str]
+
+    @property
+    def where(self) -> str:
+        return f"{self.table}, {self.place}"
 
 
 def _read_table(
-    path: str | Path, *, required: Iterable[str], what: str, error: type[UsageError]
-) -> tuple[tuple[str, ...], list[_Row]]:
-    """Read a CSV table with a header.
+    path: str | Path,
+    *,
+    required: Sequence[str],
+    what: str,
+    error: type[UsageError],
+    is_name: Callable[[str], bool] = lambda cell: False,
+) -> tuple[tuple[str, ...], Iterator[_Row]]:
+    """Read a table with a header: which roles its columns have, and its rows, one by one.
 
-    Commas, semicolons and tabs separate columns; a byte-order mark, Windows line ends, empty
-    lines and columns beyond those that are asked for do no harm. Names of columns are
-    compared in lower case.
+    It may be CSV with any usual separator, a spreadsheet, or the JSON of a labeling tool. Columns
+    beyond those that are asked for do no harm. ``is_name`` tells an image from a header.
     """
     path = Path(path)
-    lines = io.StringIO(_text(path, what, error), newline="")
-    records = _records(lines, path, error)
-    header_line, header = next(records, (1, []))
-    if not header:
-        raise error(f"{path} is empty: the {what} needs a header line `{','.join(required)}`.")
-    columns = tuple(name.strip().lower() for name in header)
-    missing = [name for name in required if name not in columns]
-    if missing:
-        raise error(
-            f"{path}, line {header_line}: the header has no column `{missing[0]}`; "
-            f"expected `{','.join(required)}`, found `{','.join(header)}`."
+    with _faults(path, error):
+        (place, header), records = _best(_contents(path, what), required, what)
+        # What is not asked for may stand there twice.
+        roles = {*required, "label", "purpose"} if required else ROLES
+        columns, guessed = _columns(header, roles, place)
+        missing = [role for role in required if role not in columns]
+        if missing:
+            expected, shown = f"`{','.join(required)}`", f"`{_shown(header)}`"
+            if any(map(is_name, header)):
+                reason = f"{shown} names an image, so the header is missing: write {expected} above"
+                raise _TableError(f"{reason} it.", place)
+            reason = f"the header has no column `{missing[0]}`; expected {expected}, found {shown}"
+            raise _TableError(f"{reason}.", place)
+
+    def rows() -> Iterator[_Row]:
+        if guessed:
+            guess = f"{path}, {place}: took the column {' and '.join(guessed)}."
+            warnings.warn(guess, UserWarning, stacklevel=4)
+        record = None
+        with _faults(path, error):
+            for record in records:
+                yield _Row(str(path), record[0], _by_role(record, header, columns))
+            if record is None:
+                raise _TableError(f"has a header but no rows: the {what} is empty.")
+
+    return tuple(columns), rows()
+
+
+@contextmanager
+def _faults(path: Path, error: type[UsageError]) -> Iterator[None]:
+    try:
+        yield
+    except _TableError as fault:
+        raise error(f"{path}{fault}") from fault
+
+
+def _best(
+    sheets: Iterable[_Sheet], required: Sequence[str], what: str
+) -> tuple[Record, Iterator[Record]]:
+    """Return the header and the records of the sheet, or reading, that has most of the columns."""
+    found: list[tuple[tuple[int, int], str, Record, Iterator[Record]]] = []
+    faults = []
+    for name, records in sheets:
+        try:
+            header = next(records, None)
+        except _TableError as fault:
+            faults.append(fault)
+            continue
+        if header is not None:
+            score = (len(_candidates(header[1])), len(header[1]))
+            found.append((score, name, header, records))
+    best = max(found, key=lambda one: one[0], default=None)
+    if faults and (best is None or not best[0][0]):
+        raise faults[0]
+    if best is None:
+        expected = f"`{','.join(required)}`"
+        raise _TableError(f"is empty: the {what} needs a header line {expected}.")
+    whole = [name for _, name, header, _ in found if {*required} <= {*_candidates(header[1])}]
+    if len(whole) > 1 and whole[1]:
+        raise _TableError(
+            f"has a {what} in each of the sheets {whole[0]!r} and {whole[1]!r}: keep one."
         )
-    repeated = [name for name in required if columns.count(name) > 1]
-    if repeated:
-        raise error(f"{path}, line {header_line}: the column `{repeated[0]}` stands twice.")
-    # A short record leaves its last columns blank.
-    rows = [
-        _Row(line, dict.fromkeys(columns, "") | dict(zip(columns, cells, strict=False)))
-        for line, cells in records
-    ]
-    if not rows:
-        raise error(f"{path} has a header but no rows: the {what} is empty.")
-    return columns, rows
+    return best[2:]
+
+
+def _by_role(record: Record, header: list[str], columns: dict[str, int]) -> dict[str, str]:
+    """Return the cells of a record by their role; a short one leaves its last columns blank."""
+    place, cells = record
+    if any(map(str.strip, cells[len(header) :])):
+        raise _TableError(
+            f"{len(cells)} cells, but the header has {len(header)} (`{_shown(header)}`): put "
+            "text that holds the separator into double quotes.",
+            place,
+        )
+    found = {role: _unguarded(cells[i]) if i < len(cells) else "" for role, i in columns.items()}
+    if "label" in found:
+        found["label"] = _label(found["label"], place)
+    return found
+
+
+def _shown(header: Sequence[str]) -> str:
+    shown = ",".join(cell[:40] for cell in header[:12])
+    return shown + (",…" if len(header) > 12 else "")
 
 
 def write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -86,39 +173,80 @@ def _quoted(cell: str) -> str:
     return cell
 
 
-def _text(path: Path, what: str, error: type[UsageError]) -> str:
+def _contents(path: Path, what: str) -> Iterable[_Sheet]:
+    """Return the tables that a file may hold, whatever its suffix says."""
     try:
         data = read_regular(path)
     except FileNotFoundError:
-        raise error(f"{path} does not exist: give the {what} as a CSV file.") from None
+        raise _TableError(f"does not exist: give the {what} as a CSV file.") from None
     except OSError as failure:
-        raise error(f"{path} cannot be read: {failure.strerror}.") from failure
-    # What Excel saves as "Unicode text".
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
+        raise _TableError(f"cannot be read: {failure.strerror}.") from failure
+    if data.startswith(b"PK\x03\x04"):
+        return _sheets(path, data)
+    if data.startswith(b"\xd0\xcf\x11\xe0"):
+        raise _TableError(
+            "is an old Excel workbook (.xls), or has a password: save it as 'CSV UTF-8' or .xlsx."
+        )
+    text = _text(data)
+    if re.match(r"\s*+[\[{]", text):
+        return [("", _json_records(text))]
+    # Excel writes this line, and reads it.
+    sep = re.match(r'\s*+"?sep=(.)"?[ \t]*(?:\r\n|\r|\n|\Z)', text, re.IGNORECASE)
+    before = sep or _BLANK_LINES.match(text)
+    start = before.end() if before else 0
+    return [("", _csv_records(text, mark, start)) for mark in (sep[1] if sep else SEPARATORS)]
+
+
+def _text(data: bytes) -> str:
+    # UTF-16 is what Excel saves as "Unicode text".
+    is_wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-16" if is_wide else "utf-8-sig")
     except UnicodeDecodeError as failure:
         line = data[: failure.start].count(b"\n") + 1
-        raise error(f"{path}, line {line}: not UTF-8. Save the table as 'CSV UTF-8'.") from failure
+        raise _TableError(f"not UTF-8. {_AS_CSV}", f"line {line}") from failure
+    if "\0" in text:
+        raise _TableError(f"holds NUL bytes, so it is no text in UTF-8. {_AS_CSV}")
+    return text
 
 
-def _records(
-    lines: io.StringIO, path: Path, error: type[UsageError]
-) -> Iterator[tuple[int, list[str]]]:
-    first = lines.readline()
-    lines.seek(0)
-    # Excel writes semicolons where the comma is the decimal mark.
-    separator = max(",;\t", key=first.count) if first else ","
-    reader = csv.reader(lines, delimiter=separator, strict=True)
+def _csv_records(text: str, separator: str, start: int) -> Iterator[Record]:
+    """Split CSV into records that are not blank; blanks around quotes do not count.
+
+    By hand, since csv.reader either takes a quote after a blank literally, or takes the blanks
+    from a cell without quotes, which may name a file.
+    """
+    mark, blank = re.escape(separator), " " if separator == "\t" else "[ \t]"
+    cell = re.compile(
+        rf'(?:{blank}*+"((?:[^"]|"")*+)"{blank}*+|(?!{blank}*+")([^{mark}\r\n]*+))'
+        rf"({mark}|\r\n|\r|\n|\Z)"
+    )
+    line = first = 1 + _line_ends(text[:start])
+    cells: list[str] = []
     while True:
-        # The line where a record begins: a quoted cell may go over several.
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
+        found = cell.match(text, start)
+        if found is None:
+            raise _TableError(
+                "not CSV (a quote does not end, or not with its cell).", f"line {first}"
+            )
+        if len(cells) == _MAX_CELLS:
+            raise _TableError(f"not CSV (more than {_MAX_CELLS:,} cells).", f"line {first}")
+        quoted, bare, end = found.groups()
+        cells.append(bare if quoted is None else quoted.replace('""', '"'))
+        line += _line_ends(quoted or "")
+        start = found.end()
+        if end == separator:
+            continue
+        if any(map(str.strip, cells)):
+            yield f"line {first}", cells
+        elif skipped := _BLANK_LINES.match(text, start):
+            line += _line_ends(skipped[0])
+            start = skipped.end()
+        if not end:
             return
-        except csv.Error as failure:
-            raise error(f"{path}, line {line}: not CSV ({failure}).") from failure
-        if any(cell.strip() for cell in cells):
-            yield line, [_unguarded(cell) for cell in cells]
+        line = first = line + 1
+        cells = []
+
+
+def _line_ends(text: str) -> int:
+    return text.count("\n") or text.count("\r")

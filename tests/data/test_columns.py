@@ -1,0 +1,81 @@
+import pytest
+
+from fewlabel.data.tables import _read_table
+from fewlabel.errors import LabelError
+
+
+def read(folder, text, required=("path", "label")):
+    table = folder / "labels.csv"
+    table.write_text(text, encoding="utf-8")
+    _, rows = _read_table(table, required=required, what="label table", error=LabelError)
+    return [tuple(row.cells[role] for role in required) for row in rows]
+
+
+@pytest.mark.parametrize("label", ["label", "labels", "Class", "category", " target "])
+@pytest.mark.parametrize(
+    "image", ["path", "file", "FileName", "file_name", "image", "image path", "file-path"]
+)
+def test_usual_names_are_understood_and_named(tmp_path, image, label):
+    text = f"id,{image},{label}\n7,a.png,cat\n"
+    if (image, label) == ("path", "label"):
+        assert read(tmp_path, text) == [("a.png", "cat")]
+        return
+    with pytest.warns(UserWarning, match=r"labels.csv, line 1: took the column `") as caught:
+        assert read(tmp_path, text) == [("a.png", "cat")]
+    for name, role in ((image, "path"), (label, "label")):
+        guessed = f"`{name.strip()}` as the {role}"
+        assert (guessed in str(caught[0].message)) == (name not in ("path", "label"))
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("path,class,category", "line 1: `class` and `category` may each be the label: call one"),
+        ("file,label,image", "`file` and `image` may each be the path"),
+        ("path,label,Label", "the column `label` stands twice"),
+        ("photo,label", "has no column `path`; expected `path,label`, found `photo,label`"),
+        ("path,kind", "has no column `label`"),
+    ],
+)
+def test_columns_that_are_not_clear_are_named(tmp_path, header, message):
+    with pytest.raises(LabelError, match=message):
+        read(tmp_path, f"{header}\na,b,c\n")
+
+
+def test_the_name_itself_comes_first_and_that_is_named(tmp_path):
+    with pytest.warns(UserWarning, match="took the column `label`, not `class`, as the label"):
+        assert read(tmp_path, "path,class,label\na.png,0,cat\n") == [("a.png", "cat")]
+
+
+@pytest.mark.parametrize(
+    ("cell", "label"),
+    [
+        ('["cat", "dog"]', "cat|dog"),
+        (' ["cat"] ', "cat"),
+        ("[]", "|"),
+        ("[1, 2]", "1|2"),
+        ('{"choices": ["cat", "dog"]}', "cat|dog"),
+        ("cat|dog", "cat|dog"),
+        ("cat;dog", "cat;dog"),
+        ("[cat", "[cat"),
+        ("[cat]", "[cat]"),
+    ],
+)
+def test_lists_in_cells_are_several_labels(tmp_path, cell, label):
+    quoted = '"' + cell.replace('"', '""') + '"'
+    assert read(tmp_path, f"path,label\na.png,{quoted}\n") == [("a.png", label)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("['cat', 'dog']", "line 2: .* is a list as Python prints it: write a.b or a JSON list"),
+        ("['cat']", "is a list as Python prints it"),
+        ('["cat|dog"]', "line 2: 'cat.dog' is no label"),
+        ('{"boxes": [1]}', "is no label"),
+    ],
+)
+def test_lists_that_are_not_clear_are_named(tmp_path, cell, message):
+    quoted = '"' + cell.replace('"', '""') + '"'
+    with pytest.raises(LabelError, match=f"labels.csv.*{message}"):
+        read(tmp_path, f"path,label\na.png,{quoted}\n")
