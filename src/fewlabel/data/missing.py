@@ -17,7 +17,19 @@ _SURE = frozenset({"", "<na>"})
 
 # What programs write where there is no value.
 _NOTHING = frozenset(
-    {"nan", "-nan", "nat", "null", "<null>", "(null)", "\\n", "1.#qnan", "-1.#ind"}
+    {
+        "nan",
+        "-nan",
+        "np.nan",
+        "pd.na",
+        "nat",
+        "null",
+        "<null>",
+        "(null)",
+        "\\n",
+        "1.#qnan",
+        "-1.#ind",
+    }
 ) | {"#n/a", "#na", "#n/a n/a", "#null!", "#value!", "#ref!", "#div/0!", "#name?"}
 
 # What people write there; some of it could be the name of a class.
