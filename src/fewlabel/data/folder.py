@@ -67,7 +67,7 @@ def _from_folder(
             f"{n:,} file(s) in {root} were passed over, since their suffix is not that of an "
             f"image: {passed}.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     images = _open_files(found.files, found.skipped, str(root), progress=progress, scale=scale)
     classes = _folder_classes(images.names, found.folders, split=split)
