@@ -34,7 +34,10 @@ from fewlabel.persist.schema import (
 
 _ENDS = _listed(number(-1e300, 1e300), 2, 2)
 _RANGE = [
-    _Rule("two numbers, the lower one first", lambda r: _ENDS.is_satisfied_by(r) and r[0] < r[1]),
+    _Rule(
+        "two numbers, the lower one first",
+        lambda r: _ENDS.is_satisfied_by(r) and float(r[0]) < float(r[1]),
+    ),
     None,
 ]
 _FIELDS: _Fields = {
