@@ -7,7 +7,7 @@ import pytest
 from fewlabel.data import load_images, read_labels
 from fewlabel.errors import UsageError
 from fewlabel.files import check_new_folder
-from fewlabel.reading import _max_bytes, open_regular, open_zip, read_regular
+from fewlabel.reading import _max_bytes, _open_regular, _open_zip, _read_regular
 from tests.hostile import not_refused, not_regular
 
 
@@ -15,13 +15,13 @@ def test_only_regular_files_are_opened(tmp_path):
     (tmp_path / "whole").write_bytes(b"x")
     (tmp_path / "link").symlink_to("whole")
     for name in ("whole", "link"):
-        with open_regular(tmp_path / name) as file:
+        with _open_regular(tmp_path / name) as file:
             assert file.read() == b"x"
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "socket"))
         for path in [*not_regular(tmp_path, ""), tmp_path / "socket", "/dev/zero"]:
             with pytest.raises(OSError, match=r"No such|Too many|it is a .*, not a regular file"):
-                open_regular(path)
+                _open_regular(path)
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,11 @@ def test_a_file_that_is_too_long_is_not_read(tmp_path):
     # It is sparse: it takes no room on the disk.
     os.truncate(tmp_path / "a.csv", 2**40)
     with pytest.raises(OSError, match=r"1,099.5 GB, more than the 67,108,864 bytes .* FEWL"):
-        read_regular(tmp_path / "a.csv")
+        _read_regular(tmp_path / "a.csv")
     (tmp_path / "b").write_bytes(b"four")
-    assert read_regular(tmp_path / "b", 4) == b"four"
+    assert _read_regular(tmp_path / "b", 4) == b"four"
     with pytest.raises(OSError, match="4 bytes, more than the 3 bytes"):
-        read_regular(tmp_path / "b", 3)
+        _read_regular(tmp_path / "b", 3)
 
 
 def test_an_archive_counts_what_is_unpacked(tmp_path, monkeypatch):
@@ -61,9 +61,9 @@ def test_an_archive_counts_what_is_unpacked(tmp_path, monkeypatch):
         for name in ("a", "b"):
             archive.writestr(name, bytes(700))
     monkeypatch.setenv("FEWLABEL_MAX_BYTES", "1k")
-    with open_zip(tmp_path / "a.zip", ["a"]) as archive:
+    with _open_zip(tmp_path / "a.zip", ["a"]) as archive:
         assert archive.read("a") == bytes(700)
-    with pytest.raises(OSError, match="1,400 bytes"), open_zip(tmp_path / "a.zip"):
+    with pytest.raises(OSError, match="1,400 bytes"), _open_zip(tmp_path / "a.zip"):
         pass
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from fewlabel.errors import RunFolderError, StorageError
 from fewlabel.locks import _PREFIX, _guarded, _temporary_beside
 from fewlabel.os_errors import OUT_OF_SPACE, path_errors, reason_of
-from fewlabel.reading import read_regular
+from fewlabel.reading import _read_regular
 
 _OF_WRITING = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 _IN_THE_WAY = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY}
@@ -137,7 +137,7 @@ def _is_ours(path: Path) -> bool:
 def _json_object(file: Path) -> dict[str, Any]:
     # Whatever cannot be read is not ours, so nothing of it is deleted.
     try:
-        content = json.loads(read_regular(file))
+        content = json.loads(_read_regular(file))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -58,25 +58,8 @@ def _check_bytes(n_bytes: int, limit: int | None = None) -> None:
         raise OSError(errno.EFBIG, f"{reason}: raise {BYTES_SETTING}, such as to 64G")
 
 
-def open_regular(path: str | Path) -> BufferedReader:
-    """Open a regular file, or a link to one, and never wait for anything else.
-
-    Parameters
-    ----------
-    path : str or Path
-        File to read.
-
-    Returns
-    -------
-    file object
-        In binary mode.
-
-    Raises
-    ------
-    OSError
-        If it cannot be opened, or is a folder, a named pipe, a device or a socket, which
-        ``strerror`` says.
-    """
+def _open_regular(path: str | Path) -> BufferedReader:
+    """Open a regular file, or a link to one; an OSError says what anything else is."""
     # Looked at first, since opening a device can do something; and again, once it is open, since
     # it may have been replaced in between.
     _check_regular(Path(path).stat().st_mode, path)
@@ -90,29 +73,10 @@ def open_regular(path: str | Path) -> BufferedReader:
         raise
 
 
-def read_regular(path: str | Path, limit: int | None = None) -> bytes:
-    """Read the whole of a regular file.
-
-    Parameters
-    ----------
-    path : str or Path
-        File to read.
-    limit : int, optional
-        Most bytes; by default a part of the bound, since the rows and cells of a table take
-        many times its length.
-
-    Returns
-    -------
-    bytes
-        Its content.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read, is no regular file, or is longer than that.
-    """
+def _read_regular(path: str | Path, limit: int | None = None) -> bytes:
+    """Return the whole of a regular file, by default of no more bytes than a table may have."""
     limit = _max_bytes() // _TABLE_GROWTH if limit is None else limit
-    with open_regular(path) as file:
+    with _open_regular(path) as file:
         _check_bytes(os.fstat(file.fileno()).st_size, limit)
         # One byte more tells a file that grows, or whose length is not known.
         data = file.read(limit + 1)
@@ -121,29 +85,12 @@ def read_regular(path: str | Path, limit: int | None = None) -> bytes:
 
 
 @contextmanager
-def open_zip(path: str | Path, members: Container[str] | None = None) -> Iterator[zipfile.ZipFile]:
-    """Open a zip archive that can be unpacked safely: no bomb, no member twice, none encrypted.
+def _open_zip(path: str | Path, members: Container[str] | None = None) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive that can be unpacked safely; only ``members`` count towards the bound.
 
-    Parameters
-    ----------
-    path : str or Path
-        File to read.
-    members : container of str, optional
-        Names of those that will be unpacked, whose sizes count; by default all.
-
-    Yields
-    ------
-    ZipFile
-        The archive. What it says of sizes holds: zipfile gives no more of a member than that.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read, is no regular file, or would unpack to more than the bound.
-    BadZipFile
-        If it is damaged, or its members are not what numpy and office programs write.
+    zipfile gives no more of a member than its directory says: so that is what is checked.
     """
-    with open_regular(path) as file, _zip_file(file) as archive:
+    with _open_regular(path) as file, _zip_file(file) as archive:
         length = os.fstat(file.fileno()).st_size
         seen: set[str] = set()
         for member in archive.infolist():

@@ -31,7 +31,7 @@ from fewlabel.data.modes import (
 from fewlabel.data.samples import _load_samples, _Samples
 from fewlabel.data.scale import GROUNDS, MAX_SAMPLE, PixelScale, _find_scale, _Measured
 from fewlabel.data.tiff import _misread, _open_tiff
-from fewlabel.reading import open_regular
+from fewlabel.reading import _open_regular
 
 MAX_PIXELS = 100_000_000
 """Images whose header promises more pixels are refused without being decoded."""
@@ -194,7 +194,7 @@ def _known_formats() -> tuple[str, ...]:
 def _opened(path: Path) -> Iterator[tuple]:
     """Open a file and read its header; every failure becomes an UnreadableImageError."""
     try:
-        with open_regular(path) as stream:
+        with _open_regular(path) as stream:
             n_bytes = os.fstat(stream.fileno()).st_size
             if n_bytes == 0:
                 raise UnreadableImageError("the file is empty (0 bytes)")

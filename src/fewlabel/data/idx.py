@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from fewlabel.errors import DataError
-from fewlabel.reading import _check_bytes, _most_unpacked, _read_into, open_regular
+from fewlabel.reading import _check_bytes, _most_unpacked, _open_regular, _read_into
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 # Images of several channels.
@@ -31,7 +31,7 @@ def _read_idx(
     """
     path = Path(path)
     try:
-        with open_regular(path) as raw:
+        with _open_regular(path) as raw:
             # By content: browsers unpack a download and leave it its name.
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)

@@ -15,7 +15,7 @@ from fewlabel.data.arrays import _with_channels, image_set_from_array
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.scale import PixelScale
 from fewlabel.errors import DataError
-from fewlabel.reading import _read_into, open_zip
+from fewlabel.reading import _open_zip, _read_into
 
 _MEMBERS = {f"{name}.npy": name for name in ("X", "y", "classes")}
 _DAMAGE = (OSError, EOFError, MemoryError, RuntimeError, ValueError, zlib.error)
@@ -52,7 +52,7 @@ def _from_npz(path: str | Path, *, scale: PixelScale | None = None) -> ImageSet:
     """
     path = Path(path)
     try:
-        with open_zip(path, _MEMBERS) as archive:
+        with _open_zip(path, _MEMBERS) as archive:
             X, y, classes = _read_arrays(archive, path)
     except DataError:
         raise

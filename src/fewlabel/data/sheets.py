@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from fewlabel.data.columns import Record, _cell, _TableError
 from fewlabel.extras import is_installed, require
-from fewlabel.reading import _check_bytes, _max_bytes, open_zip
+from fewlabel.reading import _check_bytes, _max_bytes, _open_zip
 
 # As many rows as a spreadsheet has, ten cells in each.
 _MAX_ROWS = 1 << 20
@@ -29,7 +29,7 @@ _Rows = Iterator[tuple[str, int, list[Any]]]
 def _sheets(path: Path, data: bytes) -> Iterable[tuple[str, Iterator[Record]]]:
     """Return the name and the rows of each sheet of an .xlsx or .ods file."""
     try:
-        with open_zip(path) as archive:
+        with _open_zip(path) as archive:
             # A spreadsheet takes many times its length, as every table does.
             _check_bytes(sum(m.file_size for m in archive.infolist()), _max_bytes() // 32)
             names = archive.namelist()

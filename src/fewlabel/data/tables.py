@@ -15,7 +15,7 @@ from fewlabel.data.json_labels import _json_records
 from fewlabel.data.sheets import _sheets
 from fewlabel.errors import UsageError
 from fewlabel.files import atomic_file
-from fewlabel.reading import read_regular
+from fewlabel.reading import _read_regular
 
 SEPARATORS = ",;\t|"
 """What may stand between the cells of a CSV table; the one that yields the columns is taken."""
@@ -176,7 +176,7 @@ def _quoted(cell: str) -> str:
 def _contents(path: Path, what: str) -> Iterable[_Sheet]:
     """Return the tables that a file may hold, whatever its suffix says."""
     try:
-        data = read_regular(path)
+        data = _read_regular(path)
     except FileNotFoundError:
         raise _TableError(f"does not exist: give the {what} as a CSV file.") from None
     except OSError as failure:

@@ -17,7 +17,7 @@ import torch
 
 from fewlabel.errors import DataError, UsageError
 from fewlabel.extras import require
-from fewlabel.reading import _check_bytes, read_regular
+from fewlabel.reading import _check_bytes, _read_regular
 
 DEFAULT_MODEL = "mobilenetv2_100"
 """The timm model that is taken where neither a name nor weights are given."""
@@ -230,7 +230,7 @@ def _check_format(path: Path) -> None:
 
 def _recipe_from_json(path: Path) -> Recipe:
     try:
-        config = json.loads(read_regular(path, _SIDECAR_LIMIT))
+        config = json.loads(_read_regular(path, _SIDECAR_LIMIT))
         cfg = config.get("pretrained_cfg", config)
         return Recipe(
             config["architecture"],

@@ -26,7 +26,7 @@ from fewlabel.files import atomic_file, atomic_folder
 from fewlabel.os_errors import path_errors
 from fewlabel.persist.arrays import ARRAYS_FILE, _decode_arrays, _describe_arrays, _encode_arrays
 from fewlabel.persist.strict_json import MAX_JSON_BYTES, dump_json, parse_json
-from fewlabel.reading import _check_bytes, open_regular
+from fewlabel.reading import _check_bytes, _open_regular
 
 FORMAT_NAME = "fewlabel-model"
 """Value of ``format`` in every manifest."""
@@ -233,7 +233,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         )
     _check_plain(path)
     # One byte more than the bound tells a file that is too long without reading it all.
-    with open_regular(path) as file:
+    with _open_regular(path) as file:
         data = file.read(MAX_JSON_BYTES + 1)
     if len(data) > MAX_JSON_BYTES:
         limit = f"{MAX_JSON_BYTES // 2**20} MiB"
@@ -295,7 +295,7 @@ def _check_file(folder: Path, name: str, entry: Any) -> None:
         _check_bytes(size)
     except OSError as error:
         raise _damaged(f"{path} is not read ({error.strerror})") from error
-    with open_regular(path) as file:
+    with _open_regular(path) as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != digest:
             raise _damaged(f"{path} does not match its checksum")
 
