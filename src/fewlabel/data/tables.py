@@ -139,7 +139,7 @@ def _by_role(record: Record, header: list[str], columns: dict[str, int]) -> dict
 
 
 def _shown(header: Sequence[str]) -> str:
-    shown = ",".join(cell[:40] for cell in header[:12])
+    shown = ",".join(_quoted(cell[:40]) for cell in header[:12])
     return shown + (",…" if len(header) > 12 else "")
 
 
@@ -207,7 +207,8 @@ def _text(data: bytes) -> str:
         raise _TableError(f"not UTF-8. {_AS_CSV}", f"line {line}") from failure
     if "\0" in text:
         raise _TableError(f"holds NUL bytes, so it is no text in UTF-8. {_AS_CSV}")
-    return text
+    # Programs that do not know the mark keep one and write another.
+    return text.lstrip("\ufeff")
 
 
 def _csv_records(text: str, separator: str, start: int) -> Iterator[Record]:
