@@ -52,6 +52,10 @@ def test_names_are_found_literally_then_by_rules(tmp_path, name, found):
 
 def test_uploads_lose_blanks_and_brackets(tmp_path):
     assert finder(tmp_path, ["x/a b (1).png"]).find("0a1b2c3d-a_b_1.png", "") == "x/a b (1).png"
+    for stored in ("0a1b2c3d-a.png", "x/0a1b2c3d-a.png"):
+        names = [stored, "a.png"]
+        assert finder(tmp_path, names).find("/data/upload/1/0a1b2c3d-a.png", "") == stored
+    assert finder(tmp_path, ["a.png"]).find("/data/upload/1/a.png", "") == "a.png"
 
 
 @pytest.mark.parametrize(
@@ -74,10 +78,10 @@ def test_the_literal_name_comes_first(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "close"),
-    [("B.PNG", "sub/b.png"), ("x/SUB/B.png", "sub/b.png"), ("a.pgn", "a.png"), ("?", None)],
+    [("B.PNG", "sub/b.png"), ("x/Y/B.png", "y/b.png"), ("a.pgn", "a.png"), ("?", None)],
 )
 def test_the_closest_name_has_the_longest_tail(tmp_path, name, close):
-    assert finder(tmp_path, ["x/b.png", *NAMES][1:]).close(name) == close
+    assert finder(tmp_path, [*NAMES, "y/b.png"]).close(name) == close
 
 
 PART = st.text(st.sampled_from("aä \\%.2") | st.characters(codec="utf-8"), min_size=1, max_size=6)

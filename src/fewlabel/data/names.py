@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,8 +16,8 @@ from fewlabel.errors import UsageError
 # No system has longer paths; each rule looks at all parts of one.
 _MAX_LENGTH = 4096
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^/]*/([^?#]*)", re.IGNORECASE)
-_LOCAL_FILE = re.compile(r"/data/local-files/?\?(?:[^#]*&)?d=([^&#]*)")
-# Label Studio stores uploads in one folder, with eight digits in front.
+_LOCAL_FILE = re.compile(r"/data/(?:local-files/?\?(?:[^#]*&)?d=|upload/)([^&#]*)")
+# Label Studio stores uploads in one folder a project, with eight digits in front.
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)", re.DOTALL)
 
 
@@ -44,8 +45,11 @@ class _ImageFinder:
             if found:
                 return spelling if spelling in found else self._one(found, name, where)
         upload = _UPLOAD.fullmatch(_plain(name).rpartition("/")[2])
-        found = self._uploaded.get(_as_uploaded(upload[1]), []) if upload else []
-        return self._one(found, name, where) if found else None
+        for stored in (upload[0], upload[1]) if upload else ():
+            found = self._uploaded.get(_as_uploaded(stored), [])
+            if found:
+                return self._one(found, name, where)
+        return None
 
     def knows(self, name: str) -> bool:
         """Return whether a name is that of an image, but for its spelling."""
@@ -57,7 +61,7 @@ class _ImageFinder:
 
         def alike(other: str) -> int:
             pairs = zip(parts, other.casefold().split("/")[::-1], strict=False)
-            return next((i for i, (a, b) in enumerate(pairs) if a != b), len(parts))
+            return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
         best = max(self.names, key=alike, default="")
         if alike(best):
