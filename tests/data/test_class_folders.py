@@ -35,8 +35,12 @@ def test_names_of_classes(name):
         ("fold1/train/cat/1 fold1/test/dog/2 fold2/train/cat/3", "cat dog cat", ""),
         # Whatever is around the name, if it is the same around another one.
         ("seg_train/seg_train/sea/1 seg_test/seg_test/ice/2", "sea ice", ""),
-        ("a/b/cat/1 a/b/dog/2", "cat dog", "All images lie in the folder a/b, so it is no class"),
-        ("zip/train/cat/1 zip/test/dog/2", "cat dog", "in the folder zip, so it is no class"),
+        ("a/b/cat/1 a/b/dog/2", "cat dog", "All images lie in the folder a/b, so it is not"),
+        (
+            "zip/train/cat/1 zip/test/dog/2",
+            "cat dog",
+            "in the folder zip, so it is not",
+        ),
         # The same classes, beside a split and in it.
         ("cat/1 dog/2 test/cat/3 test/dog/4", "cat dog cat dog", ""),
         ("train/cat/1 train/dog/2 more/cat/3", "cat dog cat", ""),
@@ -46,6 +50,7 @@ def test_names_of_classes(name):
         ("cat/1 dog/2 unlabeled/batch/3", "cat dog -", ""),
         ("train/cat/1 train/dog/2 train/unlabeled/3", "cat dog -", ""),
         ("valid/1 invalid/2", "valid invalid", ""),
+        ("train_a/1 train_b/2 val_a/3", "train_a train_b val_a", "train_a, val_a are taken for"),
         ("cat/1 cat/2", "cat cat", ""),
         ("cat/deep/1", "cat", ""),
     ],
@@ -61,7 +66,7 @@ def test_classes_of_trees(names, labels, note):
     ("names", "why"),
     [
         ("1 2", ""),
-        ("train/1", ""),
+        ("train/1 train/2", "the folder train holds no class folders"),
         ("cat/1 dog/2 cover", "cover lies in no class folder"),
         ("zip/cat/1 zip/dog/2 zip/cover", "zip/cover lies in no class folder"),
         ("train/cat/1 train/dog/2 train/cover", "train/cover lies in no class folder"),
@@ -125,5 +130,5 @@ def test_trees_read_back(classes, splits, wrappers, deeper, beside):
             labels = labels_from_truth(images)
         assert dict(zip(images.names, labels.names(), strict=True)) == files
         texts = " ".join(str(warning.message) for warning in caught)
-        assert ("so it is no class" in texts) == bool(wrappers)
+        assert ("so it is not taken" in texts) == bool(wrappers)
         assert ("no classes: empty class" in texts) == (beside == "empty")

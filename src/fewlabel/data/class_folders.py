@@ -72,6 +72,8 @@ class _Tree:
     # How many folders lie between the root and the classes of a split; 0 if splits hold none.
     depth: int = 0
     classes: set[str] = field(default_factory=set)
+    # Class folders such as train_cat beside test_cat.
+    odd: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         asked = () if self.asked is None else (self.asked,)
@@ -92,6 +94,8 @@ class _Tree:
             or self.classes & (beside | second)
         ):
             self.depth, self.classes = 0, set()
+            self.odd = sorted(name for name in self.splits if not _is_split(name))
+            self.splits -= set(self.odd)
 
     def below(self, root: _Path) -> list[_Path]:
         """Return the paths of images in a folder, as seen from there."""
@@ -125,7 +129,12 @@ class _Tree:
         """Say how the tree was understood, where that is not beyond doubt."""
         if any(not _is_split(name) and name != self.asked for name in self.root):
             folder = "/".join(self.root)
-            yield f"All images lie in the folder {folder}, so it is no class, but those in it are."
+            yield f"All images lie in the folder {folder}, so it is not taken for a class."
+        if self.odd:
+            yield (
+                f"The folders {_listed(self.odd)} are taken for classes, although they are named "
+                "like splits of the data: give a label table if they are none."
+            )
         rests = [path[len(self.root) :] for path in paths]
         # What is called unlabeled is beyond doubt.
         blank = Counter(
@@ -200,6 +209,8 @@ def _is_unlabeled(name: str) -> bool:
 
 def _why_none(stray: Sequence[str], n_images: int, tree: _Tree) -> tuple[str, ...]:
     """Say why images have no classes by folder, unless they lie in no folders at all."""
+    if tree.root and len(stray) == n_images:
+        return (f"the folder {'/'.join(tree.root)} holds no class folders",)
     if len(stray) < n_images:
         if not stray:
             folders = _listed(sorted(tree.splits) or ["/".join(tree.root)])
