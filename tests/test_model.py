@@ -46,7 +46,7 @@ def test_it_knows_the_scale_of_its_images(fitted):
     arrays, meta = fitted.model.to_state()
     assert Model.from_state(arrays, meta).scale == fitted.model.scale == PixelScale()
     kelvin = PixelScale(floating=(280.0, 310.0), ground=0)
-    assert Model.from_state(arrays, meta | {"pixels": kelvin.to_dict()}).scale == kelvin
+    assert Model.from_state(arrays, meta | {"pixels": kelvin._to_dict()}).scale == kelvin
     for wrong in ({"integer": [0]}, {"large": [1, 1]}, {"float": [0, math.nan]}, {"ground": 256}):
         with pytest.raises(ModelFormatError, match=r"saved meta\.pixels\..* must be"):
             Model.from_state(arrays, meta | {"pixels": wrong})

@@ -108,7 +108,7 @@ def _sameness(images: ImageSet, groups: np.ndarray) -> list[str]:
     copies = np.ones(len(groups), bool)
     copies[np.unique(groups, return_index=True)[1]] = False
     for same, what in (
-        (images.is_flat(), "are of one color (flat), so they show nothing"),
+        (images._is_flat(), "are of one color (flat), so they show nothing"),
         (copies, "are identical to another, so they add nothing"),
     ):
         rows = np.flatnonzero(same)

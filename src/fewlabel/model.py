@@ -158,7 +158,7 @@ class Model:
         """Which pixel values of the training images were 0 and 255; for ``load_images``."""
         level = self.meta.get("white_level") or 255
         ends = {} if level == 255 else {"integer": [0, level], "large": [0, level]}
-        return PixelScale.from_dict(self.meta.get("pixels") or ends)
+        return PixelScale._from_dict(self.meta.get("pixels") or ends)
 
     @property
     def expected(self) -> AccuracyEstimate | None:

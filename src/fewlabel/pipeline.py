@@ -99,7 +99,7 @@ def fit_images(
     with timed_stage(seconds, "networks", progress):
         kept = search(problem, main, settings.method, _time_left(settings, seconds))
     calibration = kept.comparison.calibration()
-    fitted, meta = kept.fitted, {"pixels": images.scale.to_dict()}
+    fitted, meta = kept.fitted, {"pixels": images.scale._to_dict()}
     model = Model(task, fitted.extractor, fitted, calibration, labels.classes, columns, meta)
     return _result(problem, labels, settings, features, main, kept, model, seconds)
 

@@ -96,7 +96,7 @@ def test_order_and_distances_are_kept_over_a_whole_set(dtype, seed, base, spread
     assert np.abs(pixels.ravel() - exact).max() <= 0.5 + 1e-9
     again = image_set_from_array(values[1:], scale=images.scale)
     assert np.array_equal(again.read([0, 1])[..., 0], pixels[1:])
-    assert PixelScale.from_dict(images.scale.to_dict()) == images.scale
+    assert PixelScale._from_dict(images.scale._to_dict()) == images.scale
 
 
 def test_new_images_are_read_by_the_scale_of_others(tmp_path):
@@ -144,8 +144,8 @@ def test_what_only_the_alpha_shows_is_seen(tmp_path, suffix, gray, ground):
     assert images.scale.ground == arrays.scale.ground == ground
     assert np.ptp(images.read([0])) > 100
     assert np.array_equal(images.read([0], channels=3), arrays.read([0]))
-    assert not images.is_flat().any()
-    assert load_images(tmp_path, scale=PixelScale()).is_flat().all() == (gray == 255)
+    assert not images._is_flat().any()
+    assert load_images(tmp_path, scale=PixelScale())._is_flat().all() == (gray == 255)
 
 
 def test_flat_images_are_known(tmp_path):
@@ -154,7 +154,7 @@ def test_flat_images_are_known(tmp_path):
     Image.fromarray(np.full((4, 4), 5, np.float32)).save(tmp_path / "c.tif")
     Image.fromarray(np.arange(16, dtype=np.float32).reshape(4, 4)).save(tmp_path / "d.tif")
     images = load_images(tmp_path)
-    assert images.is_flat().tolist() == [True, False, True, False]
-    assert images.subset([3, 0]).is_flat().tolist() == [False, True]
+    assert images._is_flat().tolist() == [True, False, True, False]
+    assert images.subset([3, 0])._is_flat().tolist() == [False, True]
     arrays = image_set_from_array(images.read(slice(None), size=(8, 8)))
-    assert arrays.is_flat().tolist() == images.is_flat().tolist()
+    assert arrays._is_flat().tolist() == images._is_flat().tolist()

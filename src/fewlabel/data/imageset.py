@@ -225,14 +225,8 @@ class ImageSet:
         """
         return [digest.hex() for digest in self._store.digests(self._rows)]
 
-    def is_flat(self) -> np.ndarray:
-        """Return whether each image is of one color and so shows nothing.
-
-        Returns
-        -------
-        ndarray of shape (n,), dtype bool
-            True where it is.
-        """
+    def _is_flat(self) -> np.ndarray:
+        """Return whether each image is of one color and so shows nothing."""
         return self._store.is_flat(self._rows)
 
     def digest(self) -> str:

@@ -66,7 +66,7 @@ class PixelScale:
     ground: int = 255
 
     @property
-    def is_usual(self) -> bool:
+    def _is_usual(self) -> bool:
         """Whether values mean the same in every set: from 0 to 1, 255, or what 16 bits hold."""
         ends = {(0.0, float(level)) for level in (1, *_WHITE_LEVELS)}
         return set(self._ranges.values()) <= {None, *ends}
@@ -91,31 +91,14 @@ class PixelScale:
             out[where] = np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled)
         return out
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the scale in a form that JSON takes.
-
-        Returns
-        -------
-        dict
-            The ranges by kind, as lists or None, and the ground.
-        """
+    def _to_dict(self) -> dict[str, Any]:
+        """Return the scale in a form that JSON takes."""
         found = {kind: None if r is None else list(r) for kind, r in self._ranges.items()}
         return found | {"ground": self.ground}
 
     @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> PixelScale:
-        """Return the scale that `to_dict` wrote.
-
-        Parameters
-        ----------
-        state : dict
-            From `to_dict`.
-
-        Returns
-        -------
-        PixelScale
-            The scale.
-        """
+    def _from_dict(cls, state: Mapping[str, Any]) -> PixelScale:
+        """Return the scale that `_to_dict` wrote."""
         found = [state.get(kind) for kind in ("integer", "large", "float")]
         ranges = [None if each is None else (float(each[0]), float(each[1])) for each in found]
         return cls(ranges[0], ranges[1], ranges[2], state.get("ground", 255))

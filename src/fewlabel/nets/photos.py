@@ -43,7 +43,7 @@ def as_images(X: Any) -> ImageSet:
     (8, 8, 1)
     """
     images = X if isinstance(X, ImageSet) else image_set_from_array(np.asarray(X))
-    if images is not X and not images.scale.is_usual:
+    if images is not X and not images.scale._is_usual:
         raise DataError(
             f"X must hold values from 0 to 255, 0 to 65535 or 0 to 1. Got {np.min(X):g} to "
             f"{np.max(X):g}: scale them first."
