@@ -25,6 +25,9 @@ from sklearn.utils._param_validation import (
 
 from fewlabel.errors import UsageError
 
+MAX_SIDE = 4_096
+"""Longest side, in pixels, that images are read at, and that a saved model may ask for."""
+
 Constraints = Mapping[str, Sequence[Any]]
 
 
@@ -208,9 +211,9 @@ def as_size(size: Any, *, owner: str) -> tuple[int, int]:
         If it is something else.
     """
     sides = (size, size) if isinstance(size, Integral) else size
-    if not each(integer(1)).is_satisfied_by(sides) or len(sides) != 2:
+    if not each(integer(1, MAX_SIDE)).is_satisfied_by(sides) or len(sides) != 2:
         raise UsageError(
-            f"The 'size' parameter of {owner} must be a positive int or (height, width). "
-            f"Got {size!r} instead."
+            f"The 'size' parameter of {owner} must be an int from 1 to {MAX_SIDE:,}, or (height, "
+            f"width). Got {size!r} instead."
         )
     return int(sides[0]), int(sides[1])

@@ -12,9 +12,8 @@ import numpy as np
 from fewlabel.data import ImageSet
 from fewlabel.errors import ModelFormatError, UsageError, _damaged
 from fewlabel.features.reduce import DampedPCA, _sample_rows
-from fewlabel.params import as_size, choice, integer
+from fewlabel.params import MAX_SIDE, as_size, choice, integer
 from fewlabel.persist.schema import (
-    _MAX_SIDE,
     _OBJECT,
     _among,
     _check_arrays,
@@ -27,7 +26,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with the stage, what is done and what there is to do."""
 
 _IMAGE_FIELDS: _Fields = {
-    "size": [_listed(integer(1, _MAX_SIDE), 2, 2)],
+    "size": [_listed(integer(1, MAX_SIDE), 2, 2)],
     "channels": [_among((1, 3))],
     "max_fit_samples": [integer(1, 2**31)],
     "random_state": [integer(0, 2**63)],

@@ -10,10 +10,9 @@ import torch
 from fewlabel.errors import MissingExtraError, ModelFormatError
 from fewlabel.nets.architectures import build_network
 from fewlabel.nets.network import Network, NetworkSpec, _place_network
-from fewlabel.params import integer
+from fewlabel.params import MAX_SIDE, integer
 from fewlabel.persist.schema import (
     _MAX_COUNT,
-    _MAX_SIDE,
     _OPTIONS,
     _PLAIN,
     _WORD,
@@ -37,7 +36,7 @@ _FIELDS: _Fields = {
     "task?": [_WORD],
 }
 
-_IMAGES: _Fields = {"input_shape": [_listed(integer(1, _MAX_SIDE))]}
+_IMAGES: _Fields = {"input_shape": [_listed(integer(1, MAX_SIDE))]}
 
 
 def network_to_state(

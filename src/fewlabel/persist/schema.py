@@ -20,9 +20,6 @@ _Fields = Mapping[str, Sequence[Any]]
 """Constraints of each field, of which one must be met: None, one with ``is_satisfied_by``, or
 the fields of an object. A name that ends in ``?`` may be missing."""
 
-_MAX_SIDE = 1_024
-"""Longest side, in pixels, of what a saved model reads images at."""
-
 _MAX_COUNT = 1 << 24
 """Largest number of classes, features or neighbors that a saved model may speak of."""
 
