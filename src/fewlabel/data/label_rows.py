@@ -9,9 +9,10 @@ from pathlib import Path, PurePath
 
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.label_cells import _label_cells
-from fewlabel.data.label_texts import BAR
+from fewlabel.data.label_texts import BAR, _listed_names
 from fewlabel.data.names import _ImageFinder, _is_file
 from fewlabel.data.tables import _read_table, _Row
+from fewlabel.data.task import MultiLabel, SingleLabel, Task
 from fewlabel.errors import LabelError
 
 PURPOSES = ("train", "random", "audit")
@@ -125,7 +126,7 @@ def _take(row: _Row, name: str, label: str, index: int, given: _Given) -> None:
         label = _in_order(label)
     before = given.labels.setdefault(index, label)
     if before + BAR == label:
-        # The same, said with a bar: this is a table of several labels.
+        # The same with a bar behind it: this is a table of several labels.
         given.labels[index] = label
     elif before not in (label, label + BAR):
         place = given.places[index].removeprefix(f"{row.table}, ")
@@ -180,3 +181,19 @@ def _unknown_image(where: str, name: str, images: ImageSet, finder: _ImageFinder
         else f"paths are relative to it, such as {images.names[0]}."
     )
     return f"{where}: {name} is not among the {len(images):,} images of {images.source}; {hint}"
+
+
+def _check_classes(path: Path, task: Task, given: _Given, min_classes: int) -> None:
+    """Refuse tables with too few classes to train or to evaluate."""
+    found = sorted(set(given.labels.values()))
+    if not found and (min_classes or task == MultiLabel()):
+        raise LabelError(
+            f"{path} labels no image: fill in the column `label` of some rows "
+            "(a blank one means unlabeled)."
+        )
+    if task == SingleLabel() and len(found) < min_classes:
+        raise LabelError(
+            f"{next(iter(given.places.values()))}: all {len(given.labels)} labels are "
+            f"{_listed_names(found)}, but at least {min_classes} classes are needed: label images "
+            "of the other classes too."
+        )

@@ -11,8 +11,8 @@ import numpy as np
 
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.label_cells import _label_cells
-from fewlabel.data.label_rows import _collect, _Given, _metadata_rows, _table_rows
-from fewlabel.data.label_texts import BAR, _barred_texts, _listed_names
+from fewlabel.data.label_rows import _check_classes, _collect, _metadata_rows, _table_rows
+from fewlabel.data.label_texts import BAR, _barred_texts
 from fewlabel.data.tables import write_table
 from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
 from fewlabel.errors import LabelError
@@ -292,19 +292,3 @@ def write_labels(
     """
     rows = list(zip(names, labels, strict=True))
     write_table(path, ("index" if by_index else "path", "label"), rows)
-
-
-def _check_classes(path: Path, task: Task, given: _Given, min_classes: int) -> None:
-    """Refuse tables with too few classes to train or to evaluate."""
-    found = sorted(set(given.labels.values()))
-    if not found and (min_classes or task == MultiLabel()):
-        raise LabelError(
-            f"{path} labels no image: fill in the column `label` of some rows "
-            "(a blank one means unlabeled)."
-        )
-    if task == SingleLabel() and len(found) < min_classes:
-        raise LabelError(
-            f"{next(iter(given.places.values()))}: all {len(given.labels)} labels are "
-            f"{_listed_names(found)}, but at least {min_classes} classes are needed: label images "
-            "of the other classes too."
-        )
