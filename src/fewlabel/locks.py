@@ -69,6 +69,11 @@ def lock_output(path: Path) -> Iterator[None]:
     path : Path
         A file or a folder, there or not.
 
+    Yields
+    ------
+    None
+        While no other process writes there.
+
     Raises
     ------
     RunFolderError

@@ -213,7 +213,7 @@ def as_size(size: Any, *, owner: str) -> tuple[int, int]:
     sides = (size, size) if isinstance(size, Integral) else size
     if not each(integer(1, MAX_SIDE)).is_satisfied_by(sides) or len(sides) != 2:
         raise UsageError(
-            f"The 'size' parameter of {owner} must be an int from 1 to {MAX_SIDE:,}, or (height, "
-            f"width). Got {size!r} instead."
+            f"The 'size' parameter of {owner} must be a positive int or (height, width), at "
+            f"most {MAX_SIDE:,}. Got {size!r} instead."
         )
     return int(sides[0]), int(sides[1])

@@ -226,7 +226,7 @@ def test_the_given_weights_need_no_settings():
 def test_a_tiny_photo_is_enlarged(tmp_path, weights):
     [tiny] = noise(1, side=8)
     Image.fromarray(tiny).save(tmp_path / "tiny.png")
-    features = Backbone(weights=weights, size=64).fit_transform(load_images(tmp_path))
+    features = Backbone(weights=weights, size=64).fit_transform(load_images(tmp_path / "tiny.png"))
     enlarged = image_set_from_array(tiny[None]).read([0], size=(64, 64))
     expected = Backbone(weights=weights, size=64).fit_transform(image_set_from_array(enlarged))
     assert np.corrcoef(features[0], expected[0])[0, 1] > 0.99

@@ -26,6 +26,7 @@ from fewlabel.errors import DataError
 
 # Tables and what systems add: nobody takes those for images.
 _BESIDE = frozenset({".csv", ".tsv", ".jsonl", ".xlsx", ".ods", ".ini", ".db", ".md"})
+_ABOUT = frozenset({"license", "licence", "copying", "notice", "readme", "citation", "changelog"})
 _NAMED = 5
 
 
@@ -185,7 +186,7 @@ def _sort_in(
             found.files[name] = path
     elif suffix in FOREIGN_SUFFIXES:
         reason = f"{suffix} images cannot be read: convert it to JPEG or PNG"
-    elif suffix not in _BESIDE:
+    elif suffix not in _BESIDE and path.stem.casefold() not in _ABOUT:
         found.suffixes[suffix or "none"] += 1
     if reason:
         found.skipped.append(Skipped(name, reason))
