@@ -240,3 +240,14 @@ def test_a_name_that_is_too_long_is_refused(output, name, tmp_path):
     message = r"cannot be written.* longer than the system allows"
     with pytest.raises(FewLabelError, match=message), output(tmp_path / name):
         pytest.fail("the block must not run")
+
+
+def test_no_room_in_a_folder_names_the_folder(tmp_path):
+    message = r"write \S*run: nothing was written"
+    with (
+        pytest.raises(StorageError, match=message),
+        atomic_folder(tmp_path / "run") as temporary,
+        atomic_file(temporary / "a.csv"),
+    ):
+        disk_error()
+    assert names(tmp_path) == []

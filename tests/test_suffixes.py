@@ -1,5 +1,6 @@
 import pytest
 
+from fewlabel.data import write_labels
 from fewlabel.errors import UsageError
 from fewlabel.suffixes import check_suffix
 
@@ -12,3 +13,9 @@ def test_what_a_suffix_promises():
             check_suffix(name, "a CSV table", ".csv")
     with pytest.raises(UsageError, match=r"run.zip would be a folder, and .* name it run instead"):
         check_suffix("run.zip", "a folder")
+
+
+def test_a_table_is_no_spreadsheet(tmp_path):
+    with pytest.raises(UsageError, match=r"labels\.xlsx would be a CSV table"):
+        write_labels(tmp_path / "labels.xlsx", ["a.png"], ["cat"], by_index=False)
+    assert not list(tmp_path.iterdir())

@@ -180,23 +180,30 @@ def _umask() -> int:
 def _storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except StorageError:
-        raise
     except OSError as error:
-        if error.errno in OUT_OF_SPACE:
-            raise StorageError(
-                f"No room left on the disk to write {path}: nothing was written there. "
-                "Free some space, or give another place with --out."
-            ) from error
-        about = error.filename2 or error.filename
-        # An error about another file, or about none at all, is not ours.
-        if not (_is_of(about, path) if about else error.errno in _OF_WRITING):
-            raise
-        in_the_way = error.errno in _IN_THE_WAY and Path(about) in (path, *path.parents)
-        reason = f"{about} is in the way" if in_the_way else reason_of(error)
-        raise StorageError(
-            f"{path} cannot be written ({reason}): give another place with --out."
-        ) from error
+        cause = error.__cause__ if isinstance(error, StorageError) else error
+        # What another output says of itself stands, but for one in a temporary folder of this one.
+        if cause is error or (isinstance(cause, OSError) and _PREFIX in str(error)):
+            found = _storage_error(cause, path)
+            if found is not None:
+                raise found from cause
+        raise
+
+
+def _storage_error(error: OSError, path: Path) -> StorageError | None:
+    """Return what to say of an output that cannot be written; None if it is not about that."""
+    if error.errno in OUT_OF_SPACE:
+        return StorageError(
+            f"No room left on the disk to write {path}: nothing was written there. "
+            "Free some space, or give another place with --out."
+        )
+    about = error.filename2 or error.filename
+    # An error about another file, or about none at all, is not ours.
+    if not (_is_of(about, path) if about else error.errno in _OF_WRITING):
+        return None
+    in_the_way = error.errno in _IN_THE_WAY and Path(about) in (path, *path.parents)
+    reason = f"{about} is in the way" if in_the_way else reason_of(error)
+    return StorageError(f"{path} cannot be written ({reason}): give another place with --out.")
 
 
 def _is_of(about: str, path: Path) -> bool:
