@@ -6,7 +6,7 @@ import pytest
 import fewlabel
 from fewlabel.data import image_set_from_array, load_images, read_labels
 from fewlabel.errors import FewLabelError, UsageError
-from fewlabel.os_errors import is_about_users_path, path_errors, reason_of, refusal
+from fewlabel.os_errors import _is_about_users_path, _path_errors, _reason_of, _refusal
 from fewlabel.persist import load_bundle
 from fewlabel.runs.model import load_run
 
@@ -23,21 +23,21 @@ DEEP = "d/" * 3000
     ],
 )
 def test_a_refusal_is_a_sentence(number, text):
-    assert refusal(OSError(number, os.strerror(number), "/x")) == text
-    assert refusal(OSError(number, "", "/x"), "written").endswith(
+    assert _refusal(OSError(number, os.strerror(number), "/x")) == text
+    assert _refusal(OSError(number, "", "/x"), "written").endswith(
         "; give another place with --out."
     )
 
 
 def test_whose_path_it_is():
-    assert is_about_users_path(PermissionError(13, "No", b"photos"))
+    assert _is_about_users_path(PermissionError(13, "No", b"photos"))
     for other in (None, 3, fewlabel.__file__, os.__file__, pytest.__file__):
-        assert not is_about_users_path(PermissionError(13, "No", other))
-    assert reason_of(OSError("odd.")) == "odd"
+        assert not _is_about_users_path(PermissionError(13, "No", other))
+    assert _reason_of(OSError("odd.")) == "odd"
 
 
 def test_only_refusals_of_paths_are_errors_of_the_user():
-    @path_errors(UsageError)
+    @_path_errors(UsageError)
     def fail(error):
         raise error
 

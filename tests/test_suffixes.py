@@ -2,17 +2,17 @@ import pytest
 
 from fewlabel.data import write_labels
 from fewlabel.errors import UsageError
-from fewlabel.suffixes import check_suffix
+from fewlabel.suffixes import _check_suffix
 
 
 def test_what_a_suffix_promises():
     for name in ("out.csv", "OUT.CSV", "out", "out.txt", "out.v2", "2026.11"):
-        check_suffix(name, "a CSV table", ".csv")
+        _check_suffix(name, "a CSV table", ".csv")
     for name, better in (("a/p.xlsx", "a/p.csv"), ("p.JSON", "p.csv"), ("p.csv.gz", "p.csv.csv")):
         with pytest.raises(UsageError, match=f"{name} would be a CSV .*: name it {better} instead"):
-            check_suffix(name, "a CSV table", ".csv")
+            _check_suffix(name, "a CSV table", ".csv")
     with pytest.raises(UsageError, match=r"run.zip would be a folder, and .* name it run instead"):
-        check_suffix("run.zip", "a folder")
+        _check_suffix("run.zip", "a folder")
 
 
 def test_a_table_is_no_spreadsheet(tmp_path):

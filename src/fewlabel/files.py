@@ -12,7 +12,7 @@ from typing import Any
 
 from fewlabel.errors import RunFolderError, StorageError
 from fewlabel.locks import _PREFIX, _guarded, _temporary_beside
-from fewlabel.os_errors import OUT_OF_SPACE, path_errors, reason_of
+from fewlabel.os_errors import OUT_OF_SPACE, _path_errors, _reason_of
 from fewlabel.reading import _read_regular
 
 _OF_WRITING = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
@@ -89,7 +89,7 @@ def atomic_folder(path: str | Path, *, force: bool = False) -> Iterator[Path]:
             _swap_in(temporary, path)
 
 
-@path_errors(RunFolderError, "written")
+@_path_errors(RunFolderError, "written")
 def check_new_folder(path: str | Path, *, force: bool = False) -> None:
     """Refuse an output folder that exists, before any work is done for it.
 
@@ -202,7 +202,7 @@ def _storage_error(error: OSError, path: Path) -> StorageError | None:
     if not (_is_of(about, path) if about else error.errno in _OF_WRITING):
         return None
     in_the_way = error.errno in _IN_THE_WAY and Path(about) in (path, *path.parents)
-    reason = f"{about} is in the way" if in_the_way else reason_of(error)
+    reason = f"{about} is in the way" if in_the_way else _reason_of(error)
     return StorageError(f"{path} cannot be written ({reason}): give another place with --out.")
 
 

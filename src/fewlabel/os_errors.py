@@ -35,36 +35,14 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def reason_of(error: OSError) -> str:
-    """Return why the operating system refused something.
-
-    Parameters
-    ----------
-    error : OSError
-        What was raised.
-
-    Returns
-    -------
-    str
-        The reason, without a full stop.
-    """
+def _reason_of(error: OSError) -> str:
+    """Return why the operating system refused something, without a full stop."""
     known = _REASONS.get(error.errno or 0)
     return known or str(error.strerror or error).rstrip(".")
 
 
-def is_about_users_path(error: OSError) -> bool:
-    """Return whether an error is about a path of the user's, not of the program's.
-
-    Parameters
-    ----------
-    error : OSError
-        What was raised.
-
-    Returns
-    -------
-    bool
-        False for errors without a path, and for those about installed files: these are bugs.
-    """
+def _is_about_users_path(error: OSError) -> bool:
+    """Return whether a path of the user's is the matter; one of an installed file is a bug."""
     # A file may be given by its number.
     if not isinstance(error.filename, str | bytes | os.PathLike):
         return False
@@ -72,23 +50,10 @@ def is_about_users_path(error: OSError) -> bool:
     return not any(path.is_relative_to(place) for place in _INSTALLED)
 
 
-def path_errors(
+def _path_errors(
     kind: type[UsageError], done: str = "read"
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Let a function raise an error of the project where a path of the user's is refused.
-
-    Parameters
-    ----------
-    kind : type
-        Class of the error.
-    done : {"read", "written"}
-        What cannot be done with the path.
-
-    Returns
-    -------
-    callable
-        Decorator of a function that opens what its caller names.
-    """
+    """Let a function raise an error of the project where a path of the user's is refused."""
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
         @functools.wraps(function)
@@ -98,30 +63,17 @@ def path_errors(
             except FewLabelError:
                 raise
             except OSError as error:
-                if not is_about_users_path(error):
+                if not _is_about_users_path(error):
                     raise
-                raise kind(refusal(error, done)) from error
+                raise kind(_refusal(error, done)) from error
 
         return guarded
 
     return decorate
 
 
-def refusal(error: OSError, done: str = "read") -> str:
-    """Return the message for a path that is refused.
-
-    Parameters
-    ----------
-    error : OSError
-        What was raised, with the path.
-    done : {"read", "written"}
-        What cannot be done with it.
-
-    Returns
-    -------
-    str
-        One sentence.
-    """
+def _refusal(error: OSError, done: str = "read") -> str:
+    """Return the message for a path that cannot be read or written, or otherwise used."""
     name = os.fsdecode(error.filename)
     step = "; give another place with --out" if done == "written" else ""
-    return f"{name} cannot be {done}: {reason_of(error)}{step}."
+    return f"{name} cannot be {done}: {_reason_of(error)}{step}."

@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 
-def percent_text(fraction: float, digits: int = 1, space: str = " ") -> str:
+def _percent_text(fraction: float, digits: int = 1, space: str = " ") -> str:
     """Return a fraction in percent; only all is 100 % and only nothing 0 %.
 
-    Parameters
-    ----------
-    fraction : float
-        From 0 to 1.
-    digits : int
-        Digits behind the point.
-    space : str
-        What stands before the sign.
-
-    Returns
-    -------
-    str
-        Such as ``"84.1 %"``; ``"> 99.9 %"`` for what would round to all, ``"< 0.1 %"`` to none.
-
-    Examples
-    --------
-    >>> percent_text(0.8412), percent_text(0.9996), percent_text(1.0), percent_text(0.004, 0, "")
-    ('84.1 %', '> 99.9 %', '100.0 %', '< 1%')
+    >>> _percent_text(0.8412), _percent_text(0.9996), _percent_text(0.004, 0, "")
+    ('84.1 %', '> 99.9 %', '< 1%')
     """
     text, step = f"{100 * fraction:.{digits}f}", 10.0**-digits
     # "100 %" would promise more than 99.6 % does.

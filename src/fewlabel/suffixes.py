@@ -25,22 +25,10 @@ _FORMATS = {
 }
 
 
-def check_suffix(path: str | Path, what: str, *suffixes: str) -> None:
+def _check_suffix(path: str | Path, what: str, *suffixes: str) -> None:
     """Raise if the suffix of an output promises another format than that of its content.
 
-    Parameters
-    ----------
-    path : str or Path
-        Output to write.
-    what : str
-        What it will be, such as ``"a CSV table"``.
-    *suffixes : str
-        Suffixes that promise this, the usual one first; without any, it will be a folder.
-
-    Raises
-    ------
-    UsageError
-        If it promises something else. Suffixes that promise nothing are as good as none.
+    ``suffixes`` are those that promise it, the usual one first; without any, it is a folder.
     """
     path = Path(path)
     suffix = path.suffix.lower()

@@ -20,7 +20,7 @@ from fewlabel.cli.console import (
 )
 from fewlabel.cli.inputs import check_new_file
 from fewlabel.errors import FewLabelError
-from fewlabel.percent import percent_text
+from fewlabel.percent import _percent_text
 
 HELP = """Measure accuracy, seconds and memory on a benchmark.
 
@@ -170,5 +170,5 @@ def _print(records: list[dict[str, Any]], out: str | None) -> None:
 def _spread(values: list[float]) -> str:
     import statistics
 
-    mean = percent_text(statistics.mean(values)).removesuffix(" %")
+    mean = _percent_text(statistics.mean(values)).removesuffix(" %")
     return f"{mean} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else mean

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import typer
 
-from fewlabel.percent import percent_text
+from fewlabel.percent import _percent_text
 
 # A bar that flashes by would only disturb.
 _PROGRESS_AFTER_S = 2.0
@@ -67,7 +67,7 @@ def show_warnings(texts: Sequence[str]) -> None:
 
 def percent(value: float | None, digits: int = 1) -> str:
     """Return a fraction in percent; blank where there is none."""
-    return "" if value is None else percent_text(value, digits, "")
+    return "" if value is None else _percent_text(value, digits, "")
 
 
 def interval_cells(found: Mapping[str, Any]) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from typer.core import TyperGroup
 
 from fewlabel.cli.console import note, one_line, warnings_as_lines
 from fewlabel.errors import FewLabelError
-from fewlabel.os_errors import OUT_OF_SPACE, is_about_users_path, refusal
+from fewlabel.os_errors import OUT_OF_SPACE, _is_about_users_path, _refusal
 
 NOTHING_WRITTEN = "nothing was written"
 PIPE_CLOSED = 141
@@ -101,8 +101,8 @@ def failures_as_lines() -> Iterator[None]:
             where = f" to write {one_line(str(error.filename))}" if error.filename else ""
             note(f"error: No room left on the disk{where}: free some space.")
             raise typer.Exit(2) from error
-        if isinstance(error, OSError) and is_about_users_path(error):
-            note(f"error: {one_line(refusal(error, 'used'))}")
+        if isinstance(error, OSError) and _is_about_users_path(error):
+            note(f"error: {one_line(_refusal(error, 'used'))}")
             raise typer.Exit(2) from error
         if isinstance(error, FileNotFoundError) and error.filename is None:
             # What has no name is the current folder, or a place for temporary files.

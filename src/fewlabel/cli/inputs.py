@@ -11,8 +11,8 @@ from fewlabel.cli.console import ProgressBars, note, one_line
 from fewlabel.errors import LabelError, UsageError
 from fewlabel.files import check_new_folder
 from fewlabel.locks import _remove_leftovers
-from fewlabel.os_errors import path_errors
-from fewlabel.suffixes import check_suffix
+from fewlabel.os_errors import _path_errors
+from fewlabel.suffixes import _check_suffix
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet, Labels, PixelScale, Skipped, Task
@@ -70,7 +70,7 @@ def open_truth(table: str, images: ImageSet, model: Model) -> Labels:
     return open_labels(table, images, classes=model.classes, min_classes=1, task=model.task)
 
 
-@path_errors(LabelError)
+@_path_errors(LabelError)
 def check_labels_exist(table: str) -> None:
     """Raise if a label table is not there, before the images are looked at."""
     if table != FOLDERS and not Path(table).exists():
@@ -80,7 +80,7 @@ def check_labels_exist(table: str) -> None:
         )
 
 
-@path_errors(UsageError, "written")
+@_path_errors(UsageError, "written")
 def check_new_file(
     path: str, what: str = "a CSV table", *suffixes: str, force: bool, holds: str
 ) -> None:
@@ -89,7 +89,7 @@ def check_new_file(
     With ``force`` it may exist; ``holds`` says in the message what would be lost, ``what`` and
     ``suffixes`` what will be written.
     """
-    check_suffix(path, what, *(suffixes or (".csv",)))
+    _check_suffix(path, what, *(suffixes or (".csv",)))
     target = Path(path)
     if target.is_dir():
         raise UsageError(f"{path} is a folder: give the name of a file with --out.")
@@ -105,12 +105,12 @@ def check_new_file(
 
 def check_output_folder(path: str | Path, *, force: bool) -> None:
     """Raise before any work if an output folder exists, cannot be written, or is misnamed."""
-    check_suffix(path, "a folder")
+    _check_suffix(path, "a folder")
     check_new_folder(path, force=force)
     check_place(Path(path))
 
 
-@path_errors(UsageError, "written")
+@_path_errors(UsageError, "written")
 def check_place(target: Path) -> None:
     """Raise before any work if no file can be made there."""
     # Raises if a name is too long.

@@ -10,7 +10,7 @@ from fewlabel.cli import options
 from fewlabel.cli.console import ProgressBars, note, one_line, say, show_json, show_table
 from fewlabel.cli.inputs import check_place
 from fewlabel.errors import UsageError
-from fewlabel.suffixes import check_suffix
+from fewlabel.suffixes import _check_suffix
 
 if TYPE_CHECKING:
     from fewlabel_experiments.runner import StudyResult
@@ -112,7 +112,7 @@ def reproduce(
     )
     if show_preprocessing:
         picture = Path(out or f"fewlabel-{study}-preprocessing.png")
-        check_suffix(picture, "a PNG picture", ".png")
+        _check_suffix(picture, "a PNG picture", ".png")
         check_place(picture)
         chosen.show_preprocessing(chosen.config(settings), picture)
         note(f"wrote {one_line(str(picture))}")
@@ -121,7 +121,7 @@ def reproduce(
     suffix = ("-quick" if quick else "") + ("-from-models" if from_models else "")
     folder = Path(out or f"fewlabel-{study}{suffix}")
     # The folder may be there: the study goes on in it.
-    check_suffix(folder, "a folder")
+    _check_suffix(folder, "a folder")
     check_place(folder / "x")
     try:
         with ProgressBars(enabled=not as_json) as progress:

@@ -18,12 +18,12 @@ from fewlabel.data.parallel import Progress
 from fewlabel.data.scale import PixelScale
 from fewlabel.data.tables import TABLE_SUFFIXES
 from fewlabel.errors import DataError
-from fewlabel.os_errors import path_errors
+from fewlabel.os_errors import _path_errors
 
 __all__ = ["ImageSet", "Skipped", "load_images"]
 
 
-@path_errors(DataError)
+@_path_errors(DataError)
 def load_images(
     source: str | Path,
     *,

@@ -16,7 +16,7 @@ from fewlabel.data.label_texts import BAR, _barred_texts
 from fewlabel.data.tables import write_table
 from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
 from fewlabel.errors import LabelError
-from fewlabel.os_errors import path_errors
+from fewlabel.os_errors import _path_errors
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Labels:
         return _barred_texts(names) if self.task == MultiLabel() else names
 
 
-@path_errors(LabelError)
+@_path_errors(LabelError)
 def read_labels(
     path: str | Path,
     images: ImageSet,

@@ -16,7 +16,7 @@ from fewlabel.data.sheets import _sheets
 from fewlabel.errors import UsageError
 from fewlabel.files import atomic_file
 from fewlabel.reading import _read_regular
-from fewlabel.suffixes import check_suffix
+from fewlabel.suffixes import _check_suffix
 
 SEPARATORS = ",;\t|"
 """What may stand between the cells of a CSV table; the one that yields the columns is taken."""
@@ -164,7 +164,7 @@ def write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence
     UsageError
         If its suffix promises another format, such as that of a spreadsheet.
     """
-    check_suffix(path, "a CSV table", ".csv")
+    _check_suffix(path, "a CSV table", ".csv")
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         for cells in (header, *rows):
             out.write(",".join(_quoted(_guarded(cell)) for cell in cells) + "\n")

@@ -31,7 +31,7 @@ from fewlabel.evaluate.power_law import (
     _mean_and_covariance,
     _weighted_quantiles,
 )
-from fewlabel.percent import percent_text
+from fewlabel.percent import _percent_text
 
 # With fewer tested labels a curve would be guesswork.
 _MIN_LABELS = 20
@@ -115,8 +115,8 @@ class LearningCurve:
 
     def in_words(self) -> str:
         """Return what more labels would bring, in one or two sentences."""
-        low, high = (percent_text(value) for value in (self.low, self.high))
-        expected, now = percent_text(self.expected), percent_text(self.now.expected)
+        low, high = (_percent_text(value) for value in (self.low, self.high))
+        expected, now = _percent_text(self.expected), _percent_text(self.now.expected)
         text = (
             f"With {self.next_n:,} labels, twice as many, about {expected} would be right "
             f"({low} to {high}); now about {now} are."

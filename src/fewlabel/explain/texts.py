@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 
-from fewlabel.percent import percent_text
+from fewlabel.percent import _percent_text
 
 
 def _printable(text: object, *, limit: int | None = None) -> str:
@@ -29,7 +29,7 @@ def _percent(fraction: float | None, digits: int = 1, space: str = "\u202f") -> 
     """Return a fraction in percent, such as ``"84.1 %"``; a dash where there is none."""
     if fraction is None or math.isnan(fraction):
         return "–"
-    return percent_text(fraction, digits, space)
+    return _percent_text(fraction, digits, space)
 
 
 def _fixed(number: float | None, digits: int = 3) -> str:

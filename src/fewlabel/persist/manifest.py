@@ -23,7 +23,7 @@ import numpy as np
 import fewlabel
 from fewlabel.errors import ModelFormatError, RunFolderError, UsageError, _damaged
 from fewlabel.files import atomic_file, atomic_folder
-from fewlabel.os_errors import path_errors
+from fewlabel.os_errors import _path_errors
 from fewlabel.persist.arrays import ARRAYS_FILE, _decode_arrays, _describe_arrays, _encode_arrays
 from fewlabel.persist.strict_json import MAX_JSON_BYTES, dump_json, parse_json
 from fewlabel.reading import _check_bytes, _open_regular
@@ -129,7 +129,7 @@ def save_bundle(
             raise
 
 
-@path_errors(ModelFormatError)
+@_path_errors(ModelFormatError)
 def load_bundle(folder: str | Path, *, kind: str | None = None) -> Bundle:
     """Read a model folder, after checking all of it.
 

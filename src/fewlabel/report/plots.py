@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from fewlabel.evaluate import CandidateScore, CoverageCurve, LearningCurve, ReliabilityCurve
 from fewlabel.explain.texts import _printable
-from fewlabel.percent import percent_text
+from fewlabel.percent import _percent_text
 from fewlabel.report.svg import (
     ACCENT,
     ACCENT_2,
@@ -135,7 +135,7 @@ def _reliability_figure(
         bottom.grid(axis="x", visible=False)
 
     pairs = zip(curve.confidence, curve.accuracy, strict=True)
-    parts = [f"{percent_text(c, 0)} sure, {percent_text(a, 0)} right" for c, a in pairs]
+    parts = [f"{_percent_text(c, 0)} sure, {_percent_text(a, 0)} right" for c, a in pairs]
     alt = "Reliability diagram. " + "; ".join(parts)
     return _draw(paint, height=HEIGHT + 40, name="reliability", alt=alt)
 
@@ -162,7 +162,7 @@ def _coverage_figure(
             axes.vlines(mark[0], axes.get_ylim()[0], mark[1], color=ACCENT_2, linewidth=1.2)
         axes.set(xlabel="share of images kept, most confident first", ylabel="share that is right")
 
-    half, whole = (percent_text(float(share), 0) for share in (np.interp(0.5, x, y), y[-1]))
+    half, whole = (_percent_text(float(share), 0) for share in (np.interp(0.5, x, y), y[-1]))
     alt = (
         f"Accuracy by share of images kept: {half} right among the most confident half, "
         f"{whole} among all."
@@ -191,7 +191,7 @@ def _candidates_figure(
             axes.hlines(place, accuracy[place], reach[place], color=color, linewidth=3, alpha=0.45)
             marker = "D" if row.name == baseline else "o"
             axes.plot(accuracy[place], place, marker, color=color, markersize=8, clip_on=False)
-            text = percent_text(accuracy[place])
+            text = _percent_text(accuracy[place])
             weight = "bold" if row.chosen else "normal"
             _annotate(axes, text, (accuracy[place], place), (0, 8), ha="center", weight=weight)
         labels = [_printable(row.name, limit=28) for row in rows]
@@ -202,7 +202,7 @@ def _candidates_figure(
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
 
-    parts = (f"{_printable(row.name)} {percent_text(row.accuracy)}" for row in candidates)
+    parts = (f"{_printable(row.name)} {_percent_text(row.accuracy)}" for row in candidates)
     alt = f"{measure.capitalize()}: " + "; ".join(parts)
     return _draw(paint, height=62 + 42 * len(rows), name="candidates", alt=alt)
 
@@ -238,7 +238,7 @@ def _confidence_figure(groups: Sequence[tuple[str, np.ndarray]]) -> Markup:
     sure = float(np.mean(values >= 0.9)) if len(values) else 0.0
     alt = (
         f"Histogram of the confidence of {len(values):,} predictions; "
-        f"{percent_text(sure, 0)} are at least 90 % sure."
+        f"{_percent_text(sure, 0)} are at least 90 % sure."
     )
     return _draw(paint, name="confidence", alt=alt)
 
@@ -266,7 +266,7 @@ def _learning_figure(curve: LearningCurve) -> Markup:
         ends = ((curve.n_now, curve.now.expected, ACCENT, "now"),)
         for n, value, color, word in (*ends, (curve.next_n, curve.expected, ACCENT_2, "2×")):
             axes.plot(n, value, "o", color=color, markersize=8, clip_on=False)
-            text = f"{word} {percent_text(value)}"
+            text = f"{word} {_percent_text(value)}"
             _annotate(axes, text, (n, value), (-9, 7), ha="right", weight="bold")
         floor = min(float(low[-1]), float(points.min()) - 0.02, float(middle.min()) - 0.02)
         axes.set(xlim=(first * 0.93, curve.next_n * 1.16))
@@ -279,8 +279,8 @@ def _learning_figure(curve: LearningCurve) -> Markup:
         axes.xaxis.set_major_formatter(COUNT)
 
     alt = (
-        f"Accuracy by number of labels: {percent_text(curve.now.expected)} with {curve.n_now:,} "
-        f"labels, about {percent_text(curve.expected)} with {curve.next_n:,} labels "
-        f"({percent_text(curve.low)} to {percent_text(curve.high)})."
+        f"Accuracy by number of labels: {_percent_text(curve.now.expected)} with {curve.n_now:,} "
+        f"labels, about {_percent_text(curve.expected)} with {curve.next_n:,} labels "
+        f"({_percent_text(curve.low)} to {_percent_text(curve.high)})."
     )
     return _draw(paint, name="learning", alt=alt)

@@ -16,7 +16,7 @@ from fewlabel.evaluate import (
     wilson_interval,
 )
 from fewlabel.explain.texts import _printable
-from fewlabel.percent import percent_text
+from fewlabel.percent import _percent_text
 from fewlabel.report.html import View
 from fewlabel.report.plots import (
     MAX_NUMBERED_CLASSES,
@@ -78,7 +78,7 @@ def _reliability_view(scored: Scored) -> View:
     if abs(gap) > max(noise, 0.01):
         side = "confident" if gap > 0 else "modest"
         verdict = f"On average it is {100 * abs(gap):.0f} points too {side}"
-    sure, right = (percent_text(float(values.mean()), 0) for values in (confidence, correct))
+    sure, right = (_percent_text(float(values.mean()), 0) for values in (confidence, correct))
     caption = (
         f"{verdict} ({sure} sure, {right} right). "
         f"Bars are 95 % intervals; mean gap over the bins {100 * error:.1f} points."
@@ -104,14 +104,14 @@ def _coverage_view(scored: Scored, pool: np.ndarray | None = None) -> View:
         mark = (point.coverage, point.accuracy)
         # Rounded down: "at least 100 % sure" would promise more than 99.6 % does.
         sure = f"{np.floor(100 * point.threshold + 1e-9):.0f} %"
-        share_kept, right = percent_text(point.coverage, 0), percent_text(point.accuracy, 0)
+        share_kept, right = _percent_text(point.coverage, 0), _percent_text(point.accuracy, 0)
         caption = (
             f"Take only what it is at least {sure} sure of: that keeps {share_kept} of these "
             f"images, of which {right} are right (the dot)."
         )
         if pool is not None and len(pool):
             share = float((pool >= point.threshold).mean())
-            caption += f" Of the unlabeled images it keeps {percent_text(share, 0)}."
+            caption += f" Of the unlabeled images it keeps {_percent_text(share, 0)}."
         caption += " Band: 95 % interval."
         break
     interval = _intervals(curve.accuracy, kept[shown])

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fewlabel.explain.texts import _printable
-from fewlabel.percent import percent_text
+from fewlabel.percent import _percent_text
 from fewlabel.report.by_class import _by_class_views, _votes_views
 from fewlabel.report.html import View
 from fewlabel.report.scatter import _class_color
@@ -248,7 +248,7 @@ def _scale(axes: Axes, values: np.ndarray, share: bool) -> None:
 
 def _in_words(network: str, points: Sequence[Point], share: bool) -> str:
     values = [value for _, value in points if math.isfinite(value)]
-    first, last = (percent_text(v) if share else f"{v:.3g}" for v in (values[0], values[-1]))
+    first, last = (_percent_text(v) if share else f"{v:.3g}" for v in (values[0], values[-1]))
     return f"{network} from {first} to {last}"
 
 

@@ -26,7 +26,7 @@ from fewlabel.evaluate import (
 from fewlabel.features.pixels import Progress
 from fewlabel.files import atomic_folder
 from fewlabel.model import Model, Prediction
-from fewlabel.percent import percent_text
+from fewlabel.percent import _percent_text
 from fewlabel.report.scored import Scored
 from fewlabel.runs.model import _save_model
 from fewlabel.runs.tables import _keep_rounds, _write_ledger, write_predictions
@@ -247,8 +247,8 @@ def _unseen(scored: Scored, run: Model, images: ImageSet) -> dict[str, Any]:
             if unseen is None
             else (
                 f"on the {unseen['n']:,} others its {run.task.metric} is "
-                f"{percent_text(unseen['value'])} ({percent_text(unseen['low'])} to "
-                f"{percent_text(unseen['high'])})."
+                f"{_percent_text(unseen['value'])} ({_percent_text(unseen['low'])} to "
+                f"{_percent_text(unseen['high'])})."
             )
         )
     return {"n_trained_on": n, "unseen": unseen, "warnings": warnings}

@@ -9,7 +9,7 @@ from fewlabel import __version__
 from fewlabel.data import ImageSet
 from fewlabel.errors import ModelFormatError, RunFolderError
 from fewlabel.model import Model
-from fewlabel.os_errors import path_errors
+from fewlabel.os_errors import _path_errors
 from fewlabel.persist import load_bundle, save_bundle
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _save_model(result: FitResult, images: ImageSet, folder: Path) -> None:
     save_bundle(folder, kind=_KIND, arrays=arrays, meta=meta)
 
 
-@path_errors(RunFolderError)
+@_path_errors(RunFolderError)
 def load_run(path: str | Path) -> Model:
     """Load the model of a run folder; nothing in it is executed.
 

@@ -13,7 +13,7 @@ from fewlabel.evaluate import Candidate, Comparison, Fitted, Problem, choose_fit
 from fewlabel.evaluate.registry import REGISTRY, candidate_names, make_candidates
 from fewlabel.graph.candidates import MainFit
 from fewlabel.graph.shared_fit import METHODS as MAIN_METHODS
-from fewlabel.percent import percent_text
+from fewlabel.percent import _percent_text
 from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.networks import TRIAL_FRACTION, NetworkCandidate, NetworkFitted
@@ -164,7 +164,7 @@ def _choose(problem: Problem, main: Kept, tried: list[Fitted]) -> Kept:
         asked=tried[0].name if problem.asked else None,
     )
     choice, name, notes = compared.choice, compared.kept.name, list(main.notes)
-    scores = ", ".join(f"{row.name} {percent_text(row.accuracy)}" for row in choice.table)
+    scores = ", ".join(f"{row.name} {_percent_text(row.accuracy)}" for row in choice.table)
     note = f"On {len(compared.tested)} held-out labels: {scores}."
     if name not in [each.name for each in tried]:
         history = _with_tried(_history_of(problem, tried), tried)
