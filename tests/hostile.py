@@ -251,7 +251,7 @@ def forged_arrays(arrays: dict[str, np.ndarray]) -> Iterator[tuple[str, dict[str
         "integers": lambda a: np.zeros(a.shape, np.int64),
         "booleans": lambda a: np.zeros(a.shape, bool),
         "doubles": lambda a: a.astype(np.float64),
-        "huge": lambda a: np.full(a.shape, 3e38, a.dtype),
+        "huge": lambda a: np.full(a.shape, np.finfo(a.dtype).max, a.dtype),
     }
     for name, array in arrays.items():
         yield f"{name} missing", {n: a for n, a in arrays.items() if n != name}

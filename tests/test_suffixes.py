@@ -11,6 +11,8 @@ def test_what_a_suffix_promises():
     for name, better in (("a/p.xlsx", "a/p.csv"), ("p.JSON", "p.csv"), ("p.csv.gz", "p.csv.csv")):
         with pytest.raises(UsageError, match=f"{name} would be a CSV .*: name it {better} instead"):
             _check_suffix(name, "a CSV table", ".csv")
+    with pytest.raises(UsageError, match=r"s3://b/p.csv is an address: give a place on this"):
+        _check_suffix("s3://b/p.csv", "a CSV table", ".csv")
     with pytest.raises(UsageError, match=r"run.zip would be a folder, and .* name it run instead"):
         _check_suffix("run.zip", "a folder")
 

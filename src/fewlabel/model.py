@@ -13,7 +13,7 @@ import fewlabel.semisupervised as _registers  # noqa: F401
 from fewlabel.data import ImageSet, PixelScale, Task
 from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import TASKS
-from fewlabel.errors import ModelFormatError
+from fewlabel.errors import FewLabelError, ModelFormatError, _damaged
 from fewlabel.evaluate import AccuracyEstimate, Fitted, find_candidate
 from fewlabel.evaluate.calibrate import _saved_calibration
 from fewlabel.evaluate.estimates import _ESTIMATE_FIELDS
@@ -184,7 +184,13 @@ class Model:
             Labels and calibrated probabilities.
         """
         start = time.perf_counter()
-        rows = self.extractor.transform(images, progress=progress)
+        try:
+            rows = self.extractor.transform(images, progress=progress)
+        except ValueError as error:
+            if isinstance(error, FewLabelError):
+                raise
+            # Features that overflow are refused by scikit-learn, in the middle of an extractor.
+            raise _damaged("The features of the model are not finite") from error
         middle = time.perf_counter()
         # Weights that are finite, as loading has seen, can still give products that are not.
         _check_finite({"features": rows}, "model")

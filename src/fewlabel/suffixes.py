@@ -30,6 +30,8 @@ def _check_suffix(path: str | Path, what: str, *suffixes: str) -> None:
 
     ``suffixes`` are those that promise it, the usual one first; without any, it is a folder.
     """
+    if "://" in str(path):
+        raise UsageError(f"{path} is an address: give a place on this machine with --out.")
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in _FORMATS and suffix not in suffixes:

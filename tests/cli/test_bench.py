@@ -73,6 +73,17 @@ def test_json_prints_one_object_a_line_and_out_appends(run_cli, tmp_path):
     assert [json.loads(line).get("seed") for line in out.read_text().splitlines()] == [None, 0, 1]
 
 
+def test_what_cannot_be_appended_to_is_refused_before_a_run(run_cli, asked, monkeypatch, tmp_path):
+    def refuse(path, mode):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "x.jsonl").touch()
+    monkeypatch.setattr(bench.Path, "open", refuse)
+    result = run_cli("bench", "digits", "--labels", 20, "--out", tmp_path / "x.jsonl")
+    assert (result.exit_code, asked) == (2, [])
+    assert "x.jsonl cannot be used: there is no permission" in result.stderr
+
+
 def test_an_interrupt_says_what_is_kept(run_cli, monkeypatch, tmp_path):
     def records(dataset, runs, progress):
         yield _record(20, 0)

@@ -48,7 +48,8 @@ def _interrupt_with_note():
         (
             FileNotFoundError(2, "No such file or directory"),
             2,
-            "error: No such file or directory: look whether the current folder is still there.\n",
+            "error: No such file or directory: look whether the disk and the current folder are "
+            "still there.\n",
         ),
     ],
 )

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fewlabel.data import MultiLabel, image_set_from_array, labels_from_truth, load_images
-from fewlabel.errors import DataError
+from fewlabel.errors import DataError, UsageError
 
 NOTHING = np.zeros((2, 2, 2), np.uint8)
 
@@ -52,10 +52,12 @@ def test_one_and_minus_one_are_warned_of():
         ([0.5, 1], "must hold classes. Got fractions such as 0.5"),
         ([np.inf, 1], "must hold classes. Got fractions such as inf"),
         ([[[1]], [[2]]], "must have shape"),
+        ([["a"], ["b", "c"]], "one a row, .* Got rows of different lengths"),
+        (pd.Series([["a"], ["b", "c"]]), r"one label an image, .* Got \['a'\] instead"),
     ],
 )
 def test_what_is_no_label_is_named(y, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(UsageError, match=message):
         image_set_from_array(NOTHING, y)
 
 

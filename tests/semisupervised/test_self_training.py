@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from fewlabel import NetworkClassifier, SelfTraining
+from fewlabel import NetworkClassifier, SelfTraining, TeacherStudent
 from fewlabel.errors import UsageError
 from fewlabel.semisupervised.self_training import _SelfTrack
 from tests.semisupervised.conftest import few_digits, follow, start, sums_of_digits, train
@@ -67,8 +67,9 @@ def test_every_selection_works_with_one_label_a_row_and_with_several(digits, sel
 @pytest.mark.filterwarnings("ignore:.*takes -1 for unlabeled, which leaves one class")
 def test_one_class_and_a_model_of_one_label_a_row_are_refused():
     X, few, _, _ = sums_of_digits()
-    with pytest.raises(UsageError, match="labels of at least two classes"):
-        SelfTraining().fit(X, np.where(few[:, 0] > 0, 3, -1))
+    for kind in (SelfTraining, TeacherStudent):
+        with pytest.raises(UsageError, match=f"{kind.__name__} needs labels of at least two cl"):
+            kind().fit(X, np.where(few[:, 0] > 0, 3, -1))
     with pytest.raises(UsageError, match="give a NetworkClassifier"):
         SelfTraining(LogisticRegression()).fit(X, few)
 

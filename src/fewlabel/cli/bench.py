@@ -77,6 +77,9 @@ def bench(
     if out is not None:
         # Runs are appended: what the file holds already stays.
         check_new_file(out, "lines of JSON", ".jsonl", ".ndjson", ".json", force=True, holds="runs")
+        if Path(out).exists():
+            # A file that cannot be appended to is refused before the first run, not after it.
+            Path(out).open("ab").close()
     records = []
     try:
         with ProgressBars(enabled=not as_json) as progress:

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 import signal
@@ -31,6 +32,7 @@ from fewlabel.os_errors import OUT_OF_SPACE, _is_about_users_path, _refusal
 
 NOTHING_WRITTEN = "nothing was written"
 PIPE_CLOSED = 141
+_OF_DISKS = {errno.ENOENT, errno.EIO, errno.ESTALE}
 _COMMAND = "fewlabel.command"
 _AGAIN_AFTER_S = 2.0
 
@@ -104,10 +106,10 @@ def failures_as_lines() -> Iterator[None]:
         if isinstance(error, OSError) and _is_about_users_path(error):
             note(f"error: {one_line(_refusal(error, 'used'))}")
             raise typer.Exit(2) from error
-        if isinstance(error, FileNotFoundError) and error.filename is None:
-            # What has no name is the current folder, or a place for temporary files.
+        if isinstance(error, OSError) and error.errno in _OF_DISKS and error.filename is None:
+            # What has no name is the current folder, a place for temporary files, or an open file.
             text = one_line(str(error.strerror or error))
-            note(f"error: {text}: look whether the current folder is still there.")
+            note(f"error: {text}: look whether the disk and the current folder are still there.")
             raise typer.Exit(2) from error
         traceback.print_exc()
         note(

@@ -43,6 +43,12 @@ def _texts(values: np.ndarray, source: str) -> list[str]:
                 f"The y of {source} must hold classes. Got fractions such as {bad[0]:g} instead."
             )
         values = values.astype(np.int64)
+    listed = next((v for v in values.tolist() if isinstance(v, list | tuple | dict | set)), None)
+    if listed is not None:
+        raise DataError(
+            f"The y of {source} must hold one label an image, or be a table of 1, 0 and -1. "
+            f"Got {str(listed)[:80]} instead."
+        )
     return [str(value).strip() for value in values.tolist()]
 
 

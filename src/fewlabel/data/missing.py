@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-_MINUS_ONE = re.compile(r"[-\N{MINUS SIGN}]1([.,]0*)?")
+from fewlabel.errors import UsageError
+
+# Also as numpy.savetxt writes it, and with what word processors make of the sign.
+_MINUS_ONE = re.compile(r"[-\N{MINUS SIGN}\N{EN DASH}]1([.,]0*)?(e[+-]?0+)?", re.IGNORECASE)
 
 # Nobody calls a class so, and nothing else is written so. All of these in lower case.
 _SURE = frozenset({"", "<na>"})
@@ -32,10 +35,14 @@ _NOTHING = frozenset(
     }
 ) | {"#n/a", "#na", "#n/a n/a", "#null!", "#value!", "#ref!", "#div/0!", "#name?"}
 
-# What people write there; some of it could be the name of a class.
+# What people write there, perhaps in brackets; some of it could be the name of a class.
 _DOUBTFUL = frozenset(
     {"na", "n/a", "n.a.", "none", "nil", "?", "??", "???", "-", "--", ".", "*", "missing"}
-) | {"undefined", "unknown", "unset", "unlabeled", "unlabelled", "not labeled", "no label", "tbd"}
+) | {
+    *("undefined", "unknown", "unset", "unlabeled", "unlabelled", "not labeled", "not labelled"),
+    *("no label", "without label", "tbd", "todo", "to do", "blank", "empty", "skip", "skipped"),
+    *("...", "\N{HORIZONTAL ELLIPSIS}", "\N{EN DASH}", "\N{EM DASH}"),
+}
 
 
 def _as_array(y: Any) -> np.ndarray:
@@ -44,7 +51,13 @@ def _as_array(y: Any) -> np.ndarray:
         whole = np.array(y.data, dtype=object)
         whole[np.ma.getmaskarray(y)] = None
         return whole
-    array = np.asarray(y)
+    try:
+        array = np.asarray(y)
+    except ValueError:
+        raise UsageError(
+            "The labels must be one a row, or a table of 1, 0 and -1. Got rows of different "
+            "lengths instead."
+        ) from None
     # Of a list that holds a text, numpy makes texts of None and NaN as well.
     if array.dtype.kind in "US" and not hasattr(y, "dtype"):
         return np.asarray(y, dtype=object)
@@ -81,7 +94,7 @@ def _unlabeled_words(
     nothing = [text for text in texts if _is_unlabeled_text(text)]
     # Where the classes are known, what is none of them is refused anyway.
     rest = [] if classes else [text for text in texts if text not in nothing]
-    doubtful = [text for text in rest if text.lower() in _DOUBTFUL]
+    doubtful = [text for text in rest if {text.lower(), _bare(text)} & _DOUBTFUL]
     if nothing:
         _warn_of_labels(
             f"{source}: {_counted(nothing, counts)} taken as unlabeled, as if left blank: if it "
@@ -143,6 +156,10 @@ def _typed(values: list[Any]) -> np.ndarray:
     out = np.empty(len(values), dtype=object)
     out[:] = values
     return out
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[\s_-]+", " ", text.lower()).strip(" ()[]<>{}'\"")
 
 
 def _counted(texts: list[str], counts: Mapping[str, int]) -> str:

@@ -74,6 +74,11 @@ class SemiSupervisedClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
         """Check parameters and data; return rows, codes of the labels, and what is random."""
         check_parameters(self)
         X, self.task_, self.classes_, codes = _check_inputs(self, X, y, model)
+        if len(self.classes_) < 2 and self.task_.exclusive:
+            raise UsageError(
+                f"{type(self).__name__} needs labels of at least two classes. Got 1 class "
+                f"instead: {self.classes_[0]!s}. Label rows of another one."
+            )
         # Drawn first, so that the seed of the trainings does not depend on how folds are dealt.
         rng = as_generator(self.random_state)
         return X, codes, rng, int(rng.integers(2**31))
@@ -153,12 +158,3 @@ def _check_takes(task: Task, models: Sequence[Any], who: str) -> None:
                 f"{who} was given {type(model).__name__} and a table of several labels: give a "
                 "NetworkClassifier."
             )
-
-
-def _check_two_classes(classes: np.ndarray, who: str) -> None:
-    """Raise if the labels are of one class."""
-    if len(classes) < 2:
-        raise UsageError(
-            f"{who} needs labels of at least two classes. Got 1 class instead: {classes[0]!s}. "
-            "Label rows of another one."
-        )

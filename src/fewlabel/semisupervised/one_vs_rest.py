@@ -23,7 +23,6 @@ from fewlabel.semisupervised.base import (
     SemiSupervisedClassifier,
     _check_rows,
     _check_takes,
-    _check_two_classes,
 )
 from fewlabel.semisupervised.binary_heads import (
     BALANCES,
@@ -224,7 +223,6 @@ class BinaryExperts(SemiSupervisedClassifier):
                 "or TeacherStudent."
             )
         _check_takes(self.task_, [template], _WHO)
-        _check_two_classes(self.classes_, _WHO)
         self.folds_: LabelFolds = label_folds(self.task_, y, groups, _OF_FOLDS, rng)
         unseen = self.folds_.labeled[self.folds_.unseen]
         # A class with one label has no expert without it: such labels are trained on.

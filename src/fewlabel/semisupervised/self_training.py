@@ -20,7 +20,6 @@ from fewlabel.semisupervised.acceptance import SELECTIONS, AcceptanceRule, Pseud
 from fewlabel.semisupervised.base import (
     SemiSupervisedClassifier,
     _check_takes,
-    _check_two_classes,
 )
 from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.models import Progress, _Models, _ModelTrack, _Training
@@ -167,7 +166,6 @@ class SelfTraining(SemiSupervisedClassifier):
     def fit(self, X: Any, y: Any, *, groups: Any = None) -> SelfTraining:
         """Cross-fit rounds, then train as many with all labels as did best without some."""
         X, y, rng, seed = self._begin(X, y, self.estimator)
-        _check_two_classes(self.classes_, "SelfTraining")
         self.folds_ = label_folds(self.task_, y, groups, int(self.n_folds), rng)
         # What a network has learned so far is not kept by epoch: it begins anew.
         folder = None if self.start_epoch else self.checkpoint
