@@ -12,6 +12,7 @@ from fewlabel.data.class_folders import _folder_classes, _is_split
 from fewlabel.errors import LabelError
 
 SPLITS = ("train", "TRAIN", "train2017", "training_set", "testSet", "validation-images", "dev")
+SPLITS += ("_unlabeled", "no_label", "not labeled", "NoLabel", "labelled", "non-labeled")
 SPLITS += ("images_val", "hold-out", "1_train", "eval", "Unlabelled", "unlabeled data", "fold_3")
 
 
@@ -49,6 +50,16 @@ def test_names_of_classes(name):
         ("cat/1 dog/2 test/3", "cat dog -", "The folder test is named like a split of the data"),
         ("cat/1 dog/2 unlabeled/batch/3", "cat dog -", ""),
         ("train/cat/1 train/dog/2 train/unlabeled/3", "cat dog -", ""),
+        ("labeled/cat/1 labeled/dog/2 unlabeled/3", "cat dog -", ""),
+        ("train/a/images/1 train/b/images/2 val/images/3", "a b -", "the 1 image(s) in val count"),
+        ("train/a/1 train/b/2 test/test/3", "a b -", "the 1 image(s) in test count"),
+        ("train/bus/1 train/train/2 test/bus/3", "bus train bus", ""),
+        (
+            "site1/cat/1 site1/dog/2 site2/cat/3 site2/dog/4",
+            "site1 site1 site2 site2",
+            "cat, dog lie",
+        ),
+        ("cat/day/1 dog/day/2", "cat dog", ""),
         ("valid/1 invalid/2", "valid invalid", ""),
         ("train_a/1 train_b/2 val_a/3", "train_a train_b val_a", "train_a, val_a are taken for"),
         ("cat/1 cat/2", "cat cat", ""),
@@ -71,6 +82,14 @@ def test_classes_of_trees(names, labels, note):
         ("zip/cat/1 zip/dog/2 zip/cover", "zip/cover lies in no class folder"),
         ("train/cat/1 train/dog/2 train/cover", "train/cover lies in no class folder"),
         ("cat/1 dog/2 a b c d", "4 of 6 images, such as a, b, c and 1 more lie in no class folder"),
+        (
+            "train/train/1 test/test/2",
+            "folders named like splits of the data (test, train) hold no",
+        ),
+        (
+            "train/images/1 test/images/2",
+            "folders named like splits of the data (test, train) hold",
+        ),
         ("train/1 test/2", "folders named like splits of the data (test, train) hold no class"),
     ],
 )

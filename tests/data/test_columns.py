@@ -11,20 +11,22 @@ def read(folder, text, required=("path", "label")):
     return [tuple(row.cells[role] for role in required) for row in rows]
 
 
-@pytest.mark.parametrize("label", ["label", "labels", "Class", "category", " target "])
+@pytest.mark.parametrize(
+    "label", ["label", "labels", "Class", "category", " target ", "la\u200bbel"]
+)
 @pytest.mark.parametrize(
     "image", ["path", "file", "FileName", "file_name", "image", "image path", "file-path"]
 )
 def test_usual_names_are_understood_and_named(tmp_path, image, label):
     text = f"id,{image},{label}\n7,a.png,cat\n"
-    if (image, label) == ("path", "label"):
+    if image == "path" and label in ("label", "la\u200bbel"):
         assert read(tmp_path, text) == [("a.png", "cat")]
         return
     with pytest.warns(UserWarning, match=r"labels.csv, line 1: took the column `") as caught:
         assert read(tmp_path, text) == [("a.png", "cat")]
     for name, role in ((image, "path"), (label, "label")):
         guessed = f"`{name.strip()}` as the {role}"
-        assert (guessed in str(caught[0].message)) == (name not in ("path", "label"))
+        assert (guessed in str(caught[0].message)) == (name not in ("path", "label", "la\u200bbel"))
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,8 @@ def test_lists_in_cells_are_several_labels(tmp_path, cell, label):
     [
         ("['cat', 'dog']", "line 2: .* is a list as Python prints it: write a.b or a JSON list"),
         ("['cat']", "is a list as Python prints it"),
+        ("('cat', 'dog')", "is a list as Python prints it"),
+        ("{'choices': ['cat', 'dog']}", "is a list as Python prints it"),
         ('["cat|dog"]', "line 2: 'cat.dog' is no label"),
         ('{"boxes": [1]}', "is no label"),
     ],

@@ -56,7 +56,7 @@ def task(image, *annotations, **data):
 def test_label_studio(write):
     comment = {"from_name": "why", "type": "textarea", "value": {"text": ["blurred"]}}
     noted = choices("cat")
-    noted["result"].append(comment)
+    noted["result"] += [comment, {"type": "relation", "from_id": "x", "to_id": "y"}]
     found = read(
         write(
             [
@@ -145,7 +145,11 @@ def test_objects_in_a_list_or_in_lines(write, tmp_path):
         ('{"a.png": "cat"}', ", line 1: the header has no column `path`; .*found `a.png`"),
         ([{"path": "a\0", "label": "x"}], " holds 'a.x00', which is no text"),
         ('[{"path": "a", "label": "\\ud800"}]', " holds '.ud800', which is no text"),
-        (coco(categories=[]), " is neither JSON .*KeyError: 1"),
+        (coco(annotations=None), " is neither JSON .*TypeError"),
+        (coco(categories=[]), ", annotation 1: there is no category 1 "),
+        (coco(images=[{"id": "7", "file_name": "a"}]), ", annotation 1: there is no image 7 "),
+        (coco(images=[{"id": 7, "file_name": n} for n in "ab"]), " has two images with the same"),
+        (coco(categories=[{"id": 1, "name": n} for n in "ab"]), " has two categories with the"),
         (coco(images=7), " is neither JSON .*TypeError"),
         (coco(images=[{"id": []}]), " is neither JSON .*TypeError"),
         (coco(categories=[{"id": 1, "name": "a|b"}, {"id": 3, "name": "c"}]), " 'a.b' is no label"),

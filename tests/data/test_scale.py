@@ -23,6 +23,12 @@ def ranges_of(*arrays, nodata=None):
         # Integers of all types share one white, where all fit 16 bits.
         ([np.uint16([[9]]), np.int32([[5000]])], ((0, 16383), (0, 16383), None)),
         ([np.uint16([[9]]), np.int16([[-5, 5]])], ((0, 255), (-5, 5), None)),
+        # Counts of a thermal camera.
+        (
+            [np.uint16([[28000, 29000]]), np.int16([[30000]])],
+            ((28000, 30000), (28000, 30000), None),
+        ),
+        ([np.uint16([[1000]])], ((0, 1023), (0, 1023), None)),
         ([np.uint32([[0, 2**32 - 1]])], (None, (0, 2**32 - 1), None)),
         ([np.float32([[0.2, 0.9]])], (None, None, (0, 1))),
         ([np.float32([[0.2, 255]])], (None, None, (0, 255))),

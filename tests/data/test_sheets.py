@@ -52,6 +52,21 @@ def test_cells_are_as_a_spreadsheet_shows_them(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("merged", "message"),
+    [("B2:B3", "merged cells, of which only the first"), ("", "formulas without values")],
+)
+def test_cells_that_only_look_filled_in_are_warned_of(tmp_path, merged, message):
+    made = openpyxl.Workbook()
+    for row in (["path", "label"], ["a.png", "cat" if merged else "=A1"], ["b.png", None]):
+        made.active.append(row)
+    if merged:
+        made.active.merge_cells(merged)
+    made.save(tmp_path / "a.xlsx")
+    with pytest.warns(UserWarning, match=message):
+        assert len(read(tmp_path / "a.xlsx")) == 2
+
+
 def test_the_sheet_with_the_columns_is_taken(tmp_path):
     table = [["path", "label"], ["a.png", "cat"]]
     notes = [["What", "is", "what"], ["x", "y", "z"]]

@@ -12,12 +12,13 @@ NOT_IMAGES = frozenset({"__macosx", "@eadir", "#recycle", "$recycle.bin", "__pyc
 
 _WORD = (
     r"train|training|val|valid|validation|validate|dev|devel|development|eval|evaluation|test"
-    r"|testing|hold[ _-]?out|held[ _-]?out|unlabell?ed|unsup|unsupervised"
+    r"|testing|hold[ _-]?out|held[ _-]?out|labell?ed|(un|not?[ _-]?|non[ _-]?)label(l?ed)?"
+    r"|unsup|unsupervised"
 )
 _FILLER = "set|sets|data|dataset|split|images?|imgs?|pictures?|pics?|photos?|samples?|files"
 # Such as train, TRAIN, train2017, training_set, test images, images-val, 1_train and fold_3.
 _SPLIT = re.compile(
-    rf"(\d+[ _.-]+)?((images?|imgs?|photos?|data|dataset)[ _.-]*)?(?P<word>{_WORD})"
+    rf"_*(\d+[ _.-]+)?((images?|imgs?|photos?|data|dataset)[ _.-]*)?(?P<word>{_WORD})"
     rf"([ _.-]*({_FILLER}))?[ _.-]*\d*|(?P<fold>fold[ _.-]*\d+)"
 )
 # Such as seg_train beside seg_test: the same around another word.
@@ -72,6 +73,10 @@ class _Tree:
     # How many folders lie between the root and the classes of a split; 0 if splits hold none.
     depth: int = 0
     classes: set[str] = field(default_factory=set)
+    # First-level folders with others in them than one called such as images or test.
+    holding: set[str] = field(default_factory=set)
+    # What all first-level folders hold, where they are the classes.
+    shared: set[str] = field(default_factory=set)
     # Class folders such as train_cat beside test_cat.
     odd: list[str] = field(default_factory=list)
 
@@ -96,6 +101,17 @@ class _Tree:
             self.depth, self.classes = 0, set()
             self.odd = sorted(name for name in self.splits if not _is_split(name))
             self.splits -= set(self.odd)
+        inner, level = dict[str, set[str]](), max(1, self.depth)
+        for rest in rests:
+            if len(rest) > level + 1:
+                inner.setdefault(rest[0], set()).add(rest[level])
+        self.holding = {
+            first
+            for first, names in inner.items()
+            if len(names) > 1 or not _is_no_class(next(iter(names)))
+        }
+        if not self.depth and len(inner) == len(firsts) > 1:
+            self.shared = set.intersection(*inner.values())
 
     def below(self, root: _Path) -> list[_Path]:
         """Return the paths of images in a folder, as seen from there."""
@@ -117,19 +133,19 @@ class _Tree:
         if _is_unlabeled(first):
             return ""
         if len(inner) < 2:
-            return None if self.holds_classes(first) else ""
-        return "" if _is_unlabeled(inner[0]) else inner[0]
-
-    def holds_classes(self, split: str) -> bool:
-        """Return whether images of a split lie in class folders."""
-        rests = self.below((*self.root, split))
-        return any(len(rest) > self.depth for rest in rests)
+            return None if first in self.holding else ""
+        return "" if _is_unlabeled(inner[0]) or first not in self.holding else inner[0]
 
     def notes(self, paths: Sequence[_Path], labels: Sequence[str]) -> Iterable[str]:
         """Say how the tree was understood, where that is not beyond doubt."""
         if any(not _is_split(name) and name != self.asked for name in self.root):
             folder = "/".join(self.root)
             yield f"All images lie in the folder {folder}, so it is not taken for a class."
+        if len(self.shared - _splits_among(self.shared)) > 1:
+            yield (
+                f"The folders {_listed(sorted(self.shared))} lie in each of the class folders: if "
+                "they are the classes, move them to the first level."
+            )
         if self.odd:
             yield (
                 f"The folders {_listed(self.odd)} are taken for classes, although they are named "
@@ -204,7 +220,11 @@ def _is_split(name: str) -> bool:
 
 def _is_unlabeled(name: str) -> bool:
     found = _SPLIT.fullmatch(name.casefold().strip())
-    return found is not None and (found["word"] or "").startswith("un")
+    return found is not None and (found["word"] or "").startswith(("un", "no"))
+
+
+def _is_no_class(name: str) -> bool:
+    return _is_split(name) or re.fullmatch(_FILLER, name.casefold().strip()) is not None
 
 
 def _why_none(stray: Sequence[str], n_images: int, tree: _Tree) -> tuple[str, ...]:

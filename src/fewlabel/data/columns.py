@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from fewlabel.data.label_names import _label_name
 from fewlabel.data.label_texts import BAR
 
 ROLES = ("path", "index", "label", "purpose")
@@ -22,7 +23,8 @@ _LABEL_STUDIO = frozenset(
 )
 # Halves of characters, which no file can hold, and NUL, which no name can.
 _NO_TEXT = re.compile("[\ud800-\udfff\0]")
-_PYTHON_LIST = re.compile(r"\s*\[\s*'.*'\s*\]\s*", re.DOTALL)
+# Lists, tuples, sets, dicts and arrays of numpy.
+_PYTHON_LIST = re.compile(r"\s*[\[({]\s*'.*[\])}]\s*", re.DOTALL)
 
 Record = tuple[str, list[str]]
 """Where a record stands in its table, and its cells."""
@@ -37,7 +39,7 @@ class _TableError(ValueError):
 
 def _candidates(header: Sequence[str]) -> dict[str, list[int]]:
     """Return which columns may hold what: those of that very name, then the synonyms."""
-    names = [name.strip().lower() for name in header]
+    names = [_label_name(name).lower() for name in header]
     plain = [re.sub(r"[\s_-]", "", name) for name in names]
     found = {
         role: [i for i, name in enumerate(names) if name == role]
@@ -58,7 +60,7 @@ def _columns(
     guessed = []
     for role, columns in found.items():
         # Two are enough to show.
-        names = [header[i].strip() for i in columns[:2]]
+        names = [_label_name(header[i]) for i in columns[:2]]
         n_exact = sum(name.lower() == role for name in names)
         if n_exact == 2:
             raise _TableError(f"the column `{role}` stands twice.", place)
@@ -84,7 +86,7 @@ def _cell(value: Any) -> str:
 
 def _label(text: str, place: str) -> str:
     """Return the label of a cell; several in a JSON list get bars between them."""
-    if text.lstrip()[:1] not in ("[", "{"):
+    if text.lstrip()[:1] not in ("[", "{", "("):
         return text
     try:
         names = _choices(json.loads(text))

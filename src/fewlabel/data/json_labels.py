@@ -70,8 +70,15 @@ def _coco(content: dict[str, Any]) -> Iterator[Record]:
     """Give the categories of each image; one without annotations is unlabeled."""
     name_of = {category["id"]: category["name"] for category in content["categories"]}
     names: dict[Any, list[str]] = {image["id"]: [] for image in content["images"]}
-    for annotation in content["annotations"]:
-        names[annotation["image_id"]].append(name_of[annotation["category_id"]])
+    for key, ids in (("categories", name_of), ("images", names)):
+        if len(ids) < len(content[key]):
+            raise _TableError(f"has two {key} with the same id: give each its own.")
+    for number, annotation in enumerate(content["annotations"], start=1):
+        image, category = annotation["image_id"], annotation["category_id"]
+        if image not in names or category not in name_of:
+            lacking = f"category {category!r}" if image in names else f"image {image!r}"
+            raise _TableError(f"there is no {lacking} ('1' is not 1).", f"annotation {number}")
+        names[image].append(name_of[category])
     yield "images", ["path", "label"]
     for number, image in enumerate(content["images"], start=1):
         place = f"image {number}"
@@ -87,7 +94,7 @@ def _label_studio(tasks: list[Any]) -> Iterator[Record]:
         for annotation in task.get("annotations") or task.get("completions") or ():
             chosen: dict[str, list[Any]] = {}
             for result in () if annotation.get("was_cancelled") else annotation["result"]:
-                if "choices" in result["value"]:
+                if "choices" in result.get("value", ()):
                     names = chosen.setdefault(result["from_name"], [])
                     names += _choices(result["value"])
             rows.append((place, task["data"], chosen))

@@ -11,26 +11,34 @@ from fewlabel.data.missing import _warn_of_labels
 
 # Joiners stay inside a name: they are part of Persian and Indian words, and of emoji.
 _JOINERS = "\u200c\u200d"
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff")) | dict.fromkeys(
-    map(ord, "\u00a0\u2007\u202f"), " "
-)
+_BLANKS = dict.fromkeys(map(ord, "\u00a0\u2007\u202f"), " ")
+# Of no category that says so: the grapheme joiner, and what makes text or emoji of a sign.
+_INVISIBLE = "\u034f\ufe0e\ufe0f"
 # Cyrillic letters that look like Latin ones, and what word processors make of marks.
-_TWINS = str.maketrans("АВЕКМНОРСТХІаеорсухі’‘“”–—−", "ABEKMHOPCTXIaeopcyxi''\"\"---")
-_NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")
+_TWINS = str.maketrans("АВЕКМНОРСТХІаеорсухі’‘′“”‐‑–—−", "ABEKMHOPCTXIaeopcyxi'''\"\"-----")
+_NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?")
 _SHOWN = 5
 
 
 def _label_name(text: str) -> str:
     """Return the one spelling of a label: accents composed, nothing that nobody sees."""
-    if text.isascii():
+    if text.isascii() and text.isprintable():
         return text.strip()
-    composed = unicodedata.normalize("NFC", text.translate(_INVISIBLE))
+    seen = (c for c in text.translate(_BLANKS) if c.isspace() or not _is_invisible(c))
+    composed = unicodedata.normalize("NFC", "".join(seen))
     return composed.strip().strip(_JOINERS).strip()
+
+
+def _is_invisible(char: str) -> bool:
+    # Above are the tags that tell the flags of regions apart.
+    is_format = unicodedata.category(char) in ("Cc", "Cf") and char < "\U000e0000"
+    return char in _INVISIBLE or (is_format and char not in _JOINERS)
 
 
 def _look(name: str) -> str:
     """Return what names have in common that differ by case, blanks, or as 1 and 1.0 do."""
     text = unicodedata.normalize("NFKC", _label_name(name).translate(_TWINS)).casefold()
+    text = text.translate(dict.fromkeys(map(ord, _JOINERS)))
     if _NUMBER.fullmatch(text):
         return repr(float(text.replace(",", ".")))
     # Between figures a mark counts: 1-1 is not 11.

@@ -187,9 +187,10 @@ def _find_scale(
     integer, large, floating = given.integer, given.large, given.floating
     low, high, sample = _without_placeholders(parts["large"])
     fits = low >= 0 and high <= 65535
-    peaks = [m.high for m in parts["integer"]] + ([high] if fits and parts["large"] else [])
-    if peaks and integer is None:
-        integer = (0.0, float(_white_level_of(int(max(peaks)))))
+    ends = [(m.low, m.high) for m in parts["integer"]]
+    ends += [(low, high)] if fits and parts["large"] else []
+    if ends and integer is None:
+        integer = _integer_range(min(e[0] for e in ends), max(e[1] for e in ends))
     if large is None:
         large = integer if fits else _robust(low, high, sample)
     if parts["float"] and floating is None:
@@ -216,6 +217,14 @@ def _robust(low: float, high: float, sample: np.ndarray) -> Range:
         if beyond > 0:
             low, high = max(low, float(bottom - beyond)), min(high, float(top + beyond))
     return (low, high) if low < high else (low, low + max(1.0, abs(low) * 1e-9))
+
+
+def _integer_range(low: float, high: float) -> Range:
+    """Return the white level that holds integers, or their ends where all lie near to it."""
+    level = float(_white_level_of(int(high)))
+    # Counts of a thermal camera, such as 28,000 to 30,000, would be a few levels of gray.
+    is_offset = level > 255 and 0 < (high - low) * 255 < _FEW_LEVELS * level
+    return (low, high) if is_offset else (0.0, level)
 
 
 def _float_range(low: float, high: float, sample: np.ndarray) -> Range:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 from xml.etree import ElementTree
+from zipfile import ZipFile
 
 from fewlabel.data.columns import Record, _cell, _TableError
 from fewlabel.extras import is_installed, require
@@ -22,6 +24,10 @@ _OFFICE, _TABLE, _TEXT = (
     f"{{urn:oasis:names:tc:opendocument:xmlns:{part}:1.0}}" for part in ("office", "table", "text")
 )
 _BLANKS = {f"{_TEXT}s": " ", f"{_TEXT}tab": "\t", f"{_TEXT}line-break": "\n"}
+
+# Programs that write formulas leave their values to those that show them. An empty text is one.
+_NO_VALUE = re.compile(rb'<c(?![^>]*t="str")[^>]*><f[^>]*(/>|>[^<]*</f>)(<v\s*/>|<v></v>)?</c>')
+_MERGED = re.compile(rb"<mergeCell |covered-table-cell")
 
 _Rows = Iterator[tuple[str, int, list[Any]]]
 
@@ -39,6 +45,7 @@ def _sheets(path: Path, data: bytes) -> Iterable[tuple[str, Iterator[Record]]]:
                 found = _collected(_ods(archive.open("content.xml")))
             else:
                 raise _TableError(f"is a zip archive, and neither .xlsx nor .ods: {_AS_CSV}.")
+            _warn_of_blanks(path, archive)
     except _TableError:
         raise
     except Exception as failure:  # damage shows anywhere in the libraries
@@ -61,6 +68,19 @@ def _collected(rows: _Rows) -> dict[str, list[Record]]:
         if any(map(str.strip, cells)):
             found.setdefault(sheet, []).append((f"row {number}", cells))
     return found
+
+
+def _warn_of_blanks(path: Path, archive: ZipFile) -> None:
+    """Warn of cells that look filled in, and are read as blank."""
+    for name in archive.namelist():
+        if re.fullmatch(r"content\.xml|xl/worksheets/[^/]+\.xml", name):
+            xml = archive.read(name)
+            for mark, what in (
+                (_MERGED, "merged cells, of which only the first has a value: part them"),
+                (_NO_VALUE, "formulas without values: open it in a spreadsheet, and save it"),
+            ):
+                if mark.search(xml):
+                    warnings.warn(f"{path} has {what}.", UserWarning, stacklevel=6)
 
 
 def _text(value: Any) -> str:
