@@ -41,6 +41,7 @@ def test_alpha_is_laid_on_white():
     assert pixels[0, 0].tolist() == [[10, 20, 30], [255, 255, 255]]
 
 
+@pytest.mark.filterwarnings("ignore:Pixel values such as")
 @pytest.mark.parametrize(
     ("dtype", "top"),
     [(np.int64, 255), (np.uint16, 65535), (np.int16, 32767), (np.float32, 1), (np.int32, 1)],

@@ -76,6 +76,11 @@ def test_metadata_beside_class_folders(photos):
     lines(root / "metadata.jsonl", ("cat/a.png", "tabby"), ("dog/a.png", "poodle"))
     with pytest.warns(UserWarning, match="metadata.jsonl, not the names of the folders"):
         assert labels_from_truth(load_images(root)).classes == ("poodle", "tabby")
+    # Of one split with class folders in it.
+    above = root.rename(root.with_name("train")).parent
+    with pytest.warns(UserWarning, match="metadata.jsonl, not the names of the folders"):
+        assert labels_from_truth(load_images(above)).classes == ("poodle", "tabby")
+    root = root.with_name("train").rename(root)
     lines(root / "metadata.jsonl", ("cat/a.png", "a cat"), file_name=0, text=0)
     assert labels_from_truth(load_images(root)).classes == ("cat", "dog")
     (root / "metadata.jsonl").write_text('{"class": 0, "category": 1}')

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -116,6 +118,25 @@ def test_new_images_are_read_by_the_scale_of_others(tmp_path):
     given = load_images(tmp_path / "300", scale=both.scale)
     assert np.array_equal(given.read([0]), both.read([1]))
     assert given.read([0]).mean() > warm.read([0]).mean() + 50
+
+
+@pytest.mark.parametrize(
+    ("known", "other", "is_told"),
+    [
+        (np.float32([[0, 1]]), np.float32([[0, 255]]), True),
+        (np.float32([[280.5, 310]]), np.float64([[7, 37]]), True),
+        (np.uint16([[0, 4095]]), np.uint16([[0, 65535]]), True),
+        (np.uint16([[0, 4095]]), np.uint16([[0, 5000]]), False),
+        (np.int16([[-1000, 3000]]), np.int16([[-1024, 2000]]), False),
+    ],
+)
+def test_another_unit_than_that_of_the_model_is_told(known, other, is_told):
+    scale = image_set_from_array(known[None]).scale
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        image_set_from_array(other[None], scale=scale)
+    assert len(caught) == is_told
+    assert not is_told or "same unit" in str(caught[0].message)
 
 
 def test_what_a_scale_does_not_say_is_found(tmp_path):

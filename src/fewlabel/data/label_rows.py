@@ -61,7 +61,8 @@ def _metadata_rows(images: ImageSet) -> list[_Row]:
     if images.by_index or not root.is_dir():
         return []
     names = {*images.names, *(skipped.path for skipped in images.skipped)}
-    folders = sorted({"", *(name.rpartition("/")[0] for name in names)})
+    lowest = {PurePath(name.rpartition("/")[0]) for name in names}
+    folders = sorted({folder for path in lowest for folder in (path, *path.parents)})
     files = [file for f in folders for n in METADATA if (file := root / f / n).is_file()]
     rows: list[_Row] = []
     for file in files:

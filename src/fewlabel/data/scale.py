@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -195,7 +196,23 @@ def _find_scale(
         large = integer if fits else _robust(low, high, sample)
     if parts["float"] and floating is None:
         floating = _float_range(*_without_placeholders(parts["float"]))
-    return PixelScale(integer, large, floating, given.ground)
+    scale = PixelScale(integer, large, floating, given.ground)
+    for kind, known in given._ranges.items():
+        if known and parts[kind]:
+            _warn_of_others(parts[kind], *known)
+    return scale
+
+
+def _warn_of_others(parts: Sequence[_Measured], low: float, high: float) -> None:
+    """Warn where most images of a set lie far from the range that others had."""
+    bottom, top = np.median([(m.lowest, m.high) for m in parts], axis=0)
+    if bottom < 2 * low - high or top > 2 * high - low:
+        warnings.warn(
+            f"Pixel values such as {bottom:g} to {top:g} are read by the scale of the images that "
+            f"were learned from, {low:g} to {high:g}: check that both have the same unit.",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _without_placeholders(parts: Sequence[_Measured]) -> tuple[float, float, np.ndarray]:
