@@ -75,6 +75,12 @@ def _known_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
         # NaN alone differs from itself.
         known = (array != -1) & (array == array)
         return array[known], known
+    if array.dtype.kind == "U":
+        # Tens of thousands of texts are few different ones.
+        texts = array.ravel().tolist()
+        is_known = {text: not _is_unlabeled(text) for text in set(texts)}
+        known = np.array([is_known[text] for text in texts], dtype=bool).reshape(array.shape)
+        return array[known], known
     items = [_decoded(value) for value in array.ravel().tolist()]
     flat = np.array([not _is_unlabeled(value) for value in items], dtype=bool)
     values = [value for value, is_known in zip(items, flat.tolist(), strict=True) if is_known]
