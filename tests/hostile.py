@@ -87,6 +87,8 @@ _HEADERS = {
     "void of nothing": npy("'|V0'", f"({2**40}, 4, 3)"),
     "text of nothing": npy("'<U0'", f"({2**40},)"),
     "bytes of nothing": npy("'|S0'", f"({2**40}, 4, 3)"),
+    "half a character": npy("'>U1'", "(2,)", b"\0\0\xd8\0\0\0\0a"),
+    "no character": npy("'<U1'", "(2,)", b"\xff" * 8),
     "dates": npy("'<M8[s]'", "(3, 1, 1)"),
     "complex": npy("'<c8'", "(3, 1, 1)"),
     "descr that calls": npy("__import__('os').system('true')"),

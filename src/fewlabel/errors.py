@@ -13,6 +13,11 @@ class FewLabelError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """Return the message; a file may hold a name of many megabytes."""
+        text = super().__str__()
+        return text if len(text) <= 1_800 else f"{text[:1_300]} … {text[-400:]}"
+
 
 class UsageError(FewLabelError, ValueError):
     """A mistake in what the caller asked for; the command line exits with code 2."""

@@ -148,6 +148,11 @@ def _read_array(
             f"{path} is damaged: {member.filename} promises {header.n_bytes:,} bytes and has "
             f"{done:,}."
         )
+    if header.dtype.kind == "U":
+        # Python's texts hold no other characters, and no file takes halves of one.
+        codes = data.view(np.dtype("u4").newbyteorder(header.dtype.byteorder))
+        if ((codes > 0x10FFFF) | (codes >> 11 == 0xD800 >> 11)).any():
+            raise DataError(f"{path} is damaged: {member.filename} holds text that is no Unicode.")
     array = data.view(header.dtype)
     if header.fortran:
         return array.reshape(header.shape[::-1]).T
