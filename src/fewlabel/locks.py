@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import shutil
@@ -52,6 +51,9 @@ def hidden_beside(path: Path, what: str) -> Path:
     """
     name, encoded = path.name, os.fsencode(path.name)
     if len(encoded) + len(what) + 2 > _MAX_NAME:
+        # Imported late, as names are seldom that long, and every command waits for it.
+        import hashlib
+
         digest = hashlib.blake2b(encoded, digest_size=8).hexdigest()
         name = f"{encoded[:_KEPT].decode('utf-8', 'ignore')}-{digest}"
     return path.with_name(f".{name}.{what}")

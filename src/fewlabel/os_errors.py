@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import functools
 import os
-import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -26,10 +25,6 @@ _REASONS = {
     errno.EISDIR: "it is a folder",
     errno.EIO: "the disk reports an error",
 }
-_INSTALLED = (
-    Path(__file__).parent,
-    *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-)
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -46,8 +41,12 @@ def _is_about_users_path(error: OSError) -> bool:
     # A file may be given by its number.
     if not isinstance(error.filename, str | bytes | os.PathLike):
         return False
+    # Imported late: what is seldom needed must not hold up every command.
+    import sysconfig
+
+    installed = [sysconfig.get_path(k) for k in ("stdlib", "platstdlib", "purelib", "platlib")]
     path = Path(os.fsdecode(error.filename))
-    return not any(path.is_relative_to(place) for place in _INSTALLED)
+    return not any(path.is_relative_to(place) for place in (Path(__file__).parent, *installed))
 
 
 def _path_errors(
