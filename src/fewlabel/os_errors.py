@@ -44,9 +44,10 @@ def _is_about_users_path(error: OSError) -> bool:
     # Imported late: what is seldom needed must not hold up every command.
     import sysconfig
 
-    installed = [sysconfig.get_path(k) for k in ("stdlib", "platstdlib", "purelib", "platlib")]
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    installed = [Path(__file__).parent, *(Path(sysconfig.get_path(name)) for name in names)]
     path = Path(os.fsdecode(error.filename))
-    return not any(path.is_relative_to(place) for place in (Path(__file__).parent, *installed))
+    return not any(path.is_relative_to(place) for place in installed)
 
 
 def _path_errors(
