@@ -53,6 +53,12 @@ def test_names_of_classes(name):
         ("labeled/cat/1 labeled/dog/2 unlabeled/3", "cat dog -", ""),
         ("train/a/images/1 train/b/images/2 val/images/3", "a b -", "the 1 image(s) in val count"),
         ("train/a/1 train/b/2 test/test/3", "a b -", "the 1 image(s) in test count"),
+        (
+            "train/a/1 test/a/2 test/b/3 ground_truth/b/4",
+            "a a b -",
+            "the 1 image(s) in ground_truth",
+        ),
+        ("mask/1 no/2 test/mask/3 test/no/4", "mask no mask no", ""),
         ("train/bus/1 train/train/2 test/bus/3", "bus train bus", ""),
         (
             "site1/cat/1 site1/dog/2 site2/cat/3 site2/dog/4",

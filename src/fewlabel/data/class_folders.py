@@ -7,7 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-NOT_IMAGES = frozenset({"__macosx", "@eadir", "#recycle", "$recycle.bin", "__pycache__"})
+NOT_IMAGES = frozenset(
+    {"__macosx", "@eadir", "#recycle", "@recycle", "$recycle.bin", "recycler", "__pycache__"}
+    | {"#snapshot", "lost+found", "system volume information"}
+)
 """Folders that systems add, in lower case: copies, thumbnails and what was thrown away."""
 
 _WORD = (
@@ -23,6 +26,7 @@ _SPLIT = re.compile(
 )
 # Such as seg_train beside seg_test: the same around another word.
 _AFFIXED = re.compile(rf"(?P<before>.+[ _.-])?(?P<word>{_WORD})(?P<after>[ _.-].+)?")
+_MASKS = re.compile("ground[ _-]?truths?|gt|masks?|annotations?|segmentations?")
 _NAMED = 5
 
 _Path = tuple[str, ...]
@@ -105,11 +109,7 @@ class _Tree:
         for rest in rests:
             if len(rest) > level + 1:
                 inner.setdefault(rest[0], set()).add(rest[level])
-        self.holding = {
-            first
-            for first, names in inner.items()
-            if len(names) > 1 or not _is_no_class(next(iter(names)))
-        }
+        self.holding = {f for f, names in inner.items() if not all(map(_is_no_class, names))}
         if not self.depth and len(inner) == len(firsts) > 1:
             self.shared = set.intersection(*inner.values())
 
@@ -127,6 +127,8 @@ class _Tree:
         first, inner = rest[0], rest[self.depth :]
         if not self.depth:
             return "" if first in self.splits else first
+        if _MASKS.fullmatch(first.casefold()) and first not in self.classes:
+            return ""
         if first not in self.splits:
             # Folders beside splits: the same classes once more, or images without a label.
             return next((name for name in rest[:-1] if name in self.classes), "")

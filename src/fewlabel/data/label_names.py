@@ -15,7 +15,9 @@ _BLANKS = dict.fromkeys(map(ord, "\u00a0\u2007\u202f"), " ")
 # Of no category that says so: the grapheme joiner, and what makes text or emoji of a sign.
 _INVISIBLE = "\u034f\ufe0e\ufe0f"
 # Cyrillic letters that look like Latin ones, and what word processors make of marks.
-_TWINS = str.maketrans("АВЕКМНОРСТХІаеорсухі’‘′“”‐‑–—−", "ABEKMHOPCTXIaeopcyxi'''\"\"-----")
+_TWINS = str.maketrans(
+    "АВЕКМНОРСТХІаеорсухі’‘′“”‐‑–—−", "ABEKMHOPCTXIaeopcyxi'''\"\"-----", _JOINERS
+)
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?")
 _SHOWN = 5
 
@@ -38,7 +40,6 @@ def _is_invisible(char: str) -> bool:
 def _look(name: str) -> str:
     """Return what names have in common that differ by case, blanks, or as 1 and 1.0 do."""
     text = unicodedata.normalize("NFKC", _label_name(name).translate(_TWINS)).casefold()
-    text = text.translate(dict.fromkeys(map(ord, _JOINERS)))
     if _NUMBER.fullmatch(text):
         return repr(float(text.replace(",", ".")))
     # Between figures a mark counts: 1-1 is not 11.

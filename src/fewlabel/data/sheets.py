@@ -26,7 +26,7 @@ _OFFICE, _TABLE, _TEXT = (
 _BLANKS = {f"{_TEXT}s": " ", f"{_TEXT}tab": "\t", f"{_TEXT}line-break": "\n"}
 
 # Programs that write formulas leave their values to those that show them. An empty text is one.
-_NO_VALUE = re.compile(rb'<c(?![^>]*t="str")[^>]*><f[^>]*(/>|>[^<]*</f>)(<v\s*/>|<v></v>)?</c>')
+_NO_VALUE = re.compile(rb'<c(?![^>]*t="str")[^>]*><f[^>]*(/>|>[^<]*</f>)[</v >]*</c>')
 _MERGED = re.compile(rb"<mergeCell |covered-table-cell")
 
 _Rows = Iterator[tuple[str, int, list[Any]]]
@@ -72,15 +72,14 @@ def _collected(rows: _Rows) -> dict[str, list[Record]]:
 
 def _warn_of_blanks(path: Path, archive: ZipFile) -> None:
     """Warn of cells that look filled in, and are read as blank."""
-    for name in archive.namelist():
-        if re.fullmatch(r"content\.xml|xl/worksheets/[^/]+\.xml", name):
-            xml = archive.read(name)
-            for mark, what in (
-                (_MERGED, "merged cells, of which only the first has a value: part them"),
-                (_NO_VALUE, "formulas without values: open it in a spreadsheet, and save it"),
-            ):
-                if mark.search(xml):
-                    warnings.warn(f"{path} has {what}.", UserWarning, stacklevel=6)
+    sheets = filter(re.compile(r"content\.xml|xl/worksheets/.*\.xml").fullmatch, archive.namelist())
+    xml = b"".join(map(archive.read, sheets))
+    for mark, what in (
+        (_MERGED, "merged cells, of which only the first has a value: part them"),
+        (_NO_VALUE, "formulas without values: open it in a spreadsheet, and save it"),
+    ):
+        if mark.search(xml):
+            warnings.warn(f"{path} has {what}.", UserWarning, stacklevel=6)
 
 
 def _text(value: Any) -> str:
