@@ -88,3 +88,10 @@ def test_a_class_with_one_label_does_not_spoil_the_calibration(digits):
     accuracy = result.task.correct(digits.truth.y[result.tested], result.tested_proba).mean()
     assert abs(result.task.confidence(result.tested_proba).mean() - accuracy) < 0.2
     assert result.scores["log_loss"] < 1.5
+
+
+def test_where_no_label_can_be_tested_nothing_is_said_to_be_measured(digits):
+    first = [np.flatnonzero(digits.truth.y == code)[0] for code in (0, 1)]
+    result = digits.fit(digits.known(first))
+    assert set(result.scores.values()) == {None}
+    assert result.summary()["candidates"][0]["why"].startswith("could not be tested")

@@ -126,6 +126,7 @@ def _result(
     # Where no label can be predicted, the predictions are shown all the same.
     shown = seen if seen.any() else ~seen
     oof_proba = compared.calibrated(compared.kept.name)
+    found = scores(task, compared.y[shown], oof_proba[shown])
     baseline = task.correct(compared.y, compared.calibrated(compared.baseline.name))[seen]
     return FitResult(
         labels=labels,
@@ -145,7 +146,7 @@ def _result(
             is_random_sample=labels.is_random,
         ),
         supervised_accuracy=float(baseline.mean()) if len(baseline) else math.nan,
-        scores=scores(task, compared.y[shown], oof_proba[shown]),
+        scores=found if seen.any() else dict.fromkeys(found),
         audit=audit,
         settings=settings,
         seconds=seconds,

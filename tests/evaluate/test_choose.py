@@ -107,6 +107,7 @@ def test_labels_that_cannot_be_tested_are_left_out():
     assert choice.table[0].accuracy == 1
     all_unseen = choose_single(Y, {"a": a, "b": b}, unseen=np.ones(40, bool))
     assert all_unseen.name == "b"
+    assert {row.why for row in all_unseen.table} == {"could not be tested: no class has two labels"}
     # One candidate and one label are enough.
     choice = choose_single([0], {"only": [[0.6, 0.4]]})
     assert choice.name == "only"

@@ -113,6 +113,8 @@ def test_headline_of_an_estimate_or_without_one():
     text = page_of(fit_result(estimate=nothing))
     assert "nan" not in re.sub(r"base64,[^\"]*", "", text).lower()
     assert "from 0 labeled images –" in words(text)
+    assert "Nothing could be measured: of none of the 60 labeled images" in words(text)
+    assert "Other measures on the same images" not in words(text)
 
 
 @pytest.mark.usefixtures("no_figures")

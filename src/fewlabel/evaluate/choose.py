@@ -154,6 +154,7 @@ def choose_candidate(
     se = {name: _standard_error(correct[best] - c) for name, c in correct.items()}
     # Accuracies that are equal may differ in the last bit.
     near = [n for n in correct if accuracy[best] - accuracy[n] <= n_se * se[n] + 1e-12]
+    untested = unseen is not None and bool(np.all(unseen))
     rank = {name: i for i, name in reversed(list(enumerate(prefer)))}
     first = min(rank.get(name, len(prefer)) for name in near)
     level = [name for name in near if rank.get(name, len(prefer)) == first]
@@ -167,7 +168,9 @@ def choose_candidate(
             log_loss=loss[name],
             calibration=parameters[name],
             chosen=name == chosen,
-            why=_reason(name, chosen, best, near, name in prefer, asked is not None),
+            why=_reason(name, chosen, best, near, name in prefer, asked is not None)
+            if not untested or asked == name
+            else "could not be tested: no class has two labels",
         )
         for name in correct
     )

@@ -90,7 +90,7 @@ def _render_report(
         how=how,
         warnings=result.warnings,
         map=_map_view(result),
-        measures=_measure_rows(scored),
+        measures=_measure_rows(scored) if result.audit or result.estimate.n else [],
         next_steps=_next_steps(images, result),
         scored_on=_scored_on(result, len(scored.y), several=confusion is None),
         confusion=confusion,
@@ -154,7 +154,12 @@ def _headline(
 
 
 def _scored_on(result: FitResult, n: int, *, several: bool) -> str:
-    if result.audit is None:
+    if result.audit is None and not result.estimate.n:
+        text = (
+            f"Nothing could be measured: of none of the {n:,} labeled images is there another of "
+            "its class, and how they are predicted without their labels says nothing."
+        )
+    elif result.audit is None:
         text = (
             f"Measured on {n:,} labeled images: each is predicted by a model that did not see its "
             "label. Few images make wide intervals."
