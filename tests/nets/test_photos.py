@@ -16,6 +16,11 @@ def test_parts_that_fit_the_cache_change_nothing(weights, monkeypatch):
     np.testing.assert_allclose(parts, whole, atol=0.02)
 
 
+def test_bright_photos_of_one_call_are_not_stretched():
+    images = photos.as_images(np.array([[[60_000, 60_100]]], np.uint16))
+    assert images.read([0]).min() > 230
+
+
 def test_photos_that_do_not_fit_in_memory_are_refused(weights, monkeypatch):
     monkeypatch.setattr(photos, "MAX_BYTES", 100_000)
     with pytest.raises(DataError, match=r"60 photos at 32 × 32 take 0.0 GB .* a smaller size"):

@@ -41,8 +41,9 @@ def image_set_from_array(
         Pixels, C being 1, 3 or 4 (alpha). Booleans become 0 and 255. Integers up to 255 are
         kept. Larger ones, up to 65,535, are divided so that the largest value of 10, 12, 14
         or 16 bits, the smallest that holds them all, becomes 255. Floats are taken as [0, 1]
-        if all lie there, else as [0, 255]. Other ranges are stretched, all images alike. NaN,
-        and what stands for no data, such as -9999 far below all else, become 0.
+        if all lie there, else as [0, 255]. Other ranges, and integers that all lie close to each
+        other far from 0, are stretched, all images alike. NaN, and what stands for no data,
+        such as -9999 far below all else, become 0.
     y : sequence of shape (n,) or (n, K), optional
         Labels: strings or numbers. Blank, None, NaN, pandas.NA and -1 are unlabeled. One column,
         (n, 1), is one label an image. Or several labels an image: a table of 1 (present),

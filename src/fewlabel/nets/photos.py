@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from fewlabel.data import ImageSet, image_set_from_array
+from fewlabel.data import ImageSet, PixelScale, image_set_from_array
+from fewlabel.data.scale import _white_level_of
 from fewlabel.errors import DataError
 from fewlabel.nets.network import Network
 
@@ -42,8 +43,15 @@ def as_images(X: Any) -> ImageSet:
     >>> as_images(np.zeros((3, 8, 8), np.uint8)).native_shape
     (8, 8, 1)
     """
-    images = X if isinstance(X, ImageSet) else image_set_from_array(np.asarray(X))
-    if images is not X and not images.scale._is_usual:
+    if isinstance(X, ImageSet):
+        return X
+    X, white = np.asarray(X), None
+    if X.dtype.kind in "iu" and X.size and X.min() >= 0 and X.max() <= 65535:
+        # The images of one call may all be bright: that says nothing of the others.
+        ends = (0.0, float(_white_level_of(int(X.max()))))
+        white = PixelScale(ends, ends)
+    images = image_set_from_array(X, scale=white)
+    if not images.scale._is_usual:
         raise DataError(
             f"X must hold values from 0 to 255, 0 to 65535 or 0 to 1. Got {np.min(X):g} to "
             f"{np.max(X):g}: scale them first."
