@@ -266,6 +266,14 @@ def test_a_class_with_one_label_is_learned_too(estimator, blobs, n_labeled):
 
 
 @CLASSIFIERS
+def test_named_columns_are_predicted_without_a_word(estimator, blobs):
+    X, truth = pd.DataFrame(blobs[0], columns=list("abcdefghij"[: blobs[0].shape[1]])), blobs[1]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="X does not have valid feature names")
+        clone(estimator).set_params(random_state=0).fit(X, truth).predict(X)
+
+
+@CLASSIFIERS
 def test_minus_one_as_a_class_is_warned_of(estimator, blobs):
     X, truth = blobs
     with (

@@ -51,6 +51,8 @@ def test_other_labels_are_numbered_by_the_same_classes():
     assert _recode(y, np.array(["a", "b"])).tolist() == [1, -1, -1, -1, -1, 2]
     assert _recode(np.array(["nan", "a"]), np.array(["a", "nan"])).tolist() == [1, 0]
     assert _recode(np.array([1, np.nan, 5.0]), np.array([1, 2])).tolist() == [0, -1, 2]
+    with pytest.warns(UserWarning, match="None of the labels, such as '1', is one of the classes"):
+        assert _recode(np.array(["1", "2"]), np.array([1, 2])).tolist() == [2, 2]
 
 
 @pytest.mark.parametrize(

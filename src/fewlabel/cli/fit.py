@@ -166,9 +166,10 @@ def _print(summary: dict[str, Any]) -> None:
 
 def _accuracy_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     estimate, audit = summary["estimate"], summary["audit"]
-    where = f"{summary['n_labeled']:,} labels, by cross-fitting"
-    if summary["n_networks"]:
-        where = f"{estimate['n']:,} labels that the networks were not trained on"
+    how = (
+        " that the networks were not trained on" if summary["n_networks"] else ", by cross-fitting"
+    )
+    where = f"{estimate['n']:,} labels{how}"
     rows: list[tuple[str, ...]] = [("estimate", *interval_cells(estimate), where)]
     if audit is not None:
         rows.append(("audit", *interval_cells(audit), f"{audit['n']:,} random labels"))

@@ -13,6 +13,7 @@ from fewlabel.data.missing import (
     _is_unlabeled_text,
     _known_labels,
     _unlabeled_words,
+    _warn_of_labels,
     _warn_of_one_class,
 )
 from fewlabel.errors import UsageError
@@ -188,4 +189,9 @@ def _recode(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
         position.get(v, -1 if isinstance(v, str) and _is_unlabeled_text(v) else other)
         for v in values.tolist()
     ]
+    if len(values) and (codes[known] == other).all():
+        _warn_of_labels(
+            f"None of the labels, such as {values.tolist()[0]!r}, is one of the classes, such as "
+            f"{classes.tolist()[0]!r}: texts and numbers, and capitals, are different labels."
+        )
     return codes

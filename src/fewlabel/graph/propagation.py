@@ -180,13 +180,15 @@ class GraphPropagation(_Propagation):
         ndarray of shape (n, n_classes)
             Class probabilities, float64.
         """
-        X = self._check_new(X)
+        return self._averages(self._check_new(X))
+
+    def _predict(self, X: np.ndarray) -> np.ndarray:
+        return self.classes_[self._averages(X).argmax(axis=1)]
+
+    def _averages(self, X: np.ndarray) -> np.ndarray:
         k = min(self.n_neighbors, len(self.label_distributions_))
         indices, distances = self._euclidean(self._index.query(X, k))
         return _neighbor_average(indices, distances, self.label_distributions_)
-
-    def _predict(self, X: np.ndarray) -> np.ndarray:
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def _scores(self, graph: Any, seeds: np.ndarray) -> np.ndarray:
         if self.method == "spreading":
