@@ -95,7 +95,8 @@ def _label(text: str, place: str) -> str:
             reason = f"{text!r} is a list as Python prints it: write a{BAR}b or a JSON list."
             raise _TableError(reason, place) from None
         return text
-    return _joined(names, place) or BAR
+    # A list of nothing says that there is none; one of nulls, that nothing was said.
+    return _joined(names, place) or ("" if names else BAR)
 
 
 def _choices(value: Any) -> list[Any]:
@@ -107,7 +108,7 @@ def _choices(value: Any) -> list[Any]:
 
 def _joined(names: Iterable[Any], place: str) -> str:
     """Write several labels with bars between them; one is itself."""
-    names = list(dict.fromkeys(map(_cell, names)))
+    names = list(dict.fromkeys(filter(None, map(_cell, names))))
     for name in names:
         if BAR in name or name[:1] in ("[", "{"):
             raise _TableError(f"{name!r} is no label: give texts without a bar.", place)

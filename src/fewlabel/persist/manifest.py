@@ -294,7 +294,7 @@ def _check_file(folder: Path, name: str, entry: Any) -> None:
     try:
         _check_bytes(size)
     except OSError as error:
-        raise _damaged(f"{path} is not read ({error.strerror})") from error
+        raise ModelFormatError(f"{path} is not read: {error.strerror}.") from error
     with _open_regular(path) as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != digest:
             raise _damaged(f"{path} does not match its checksum")
