@@ -196,7 +196,7 @@ def test_a_file_over_the_bound_is_not_read(model, monkeypatch):
     os.truncate(model / "arrays.safetensors", 2**40)
     files = {"arrays.safetensors": {"bytes": 2**40, "sha256": ""}}
     edit(model, files=files)
-    assert_refused(model, r"is not read \(it holds 1,099.5 GB, more than .* FEWLABEL_MAX_BYTES")
+    assert_refused(model, r"is not read: it holds 1,099.5 GB, more than .* FEWLABEL_MAX_BYTES")
 
 
 def test_a_folder_without_a_manifest_is_no_model(tmp_path):
