@@ -132,6 +132,15 @@ def _warn_of_one_class(y: Any, values: np.ndarray, known: np.ndarray, source: st
         )
 
 
+def _warn_of_no_absence(table: np.ndarray, who: str) -> None:
+    """Warn of a table that says no label absent: perhaps -1 was meant to."""
+    if (table < 0).any() and (table != 0).all():
+        _warn_of_labels(
+            f"To {who}, -1 means not known, and no label is ever absent: say where one is, in "
+            "an array with 0."
+        )
+
+
 def _warn_of_labels(message: str) -> None:
     """Warn of labels, in the line that handed them over."""
     warnings.warn(message, UserWarning, stacklevel=5)

@@ -18,7 +18,7 @@ from scipy.special import expit, softmax
 from fewlabel.data.calibration import PROBABILITY_FLOOR, Calibration, Scaling, Temperature, log_odds
 from fewlabel.data.checks import _check_proba, _check_table, _unlearnable_labels, check_classes
 from fewlabel.data.label_texts import _class_codes, _label_table, label_texts
-from fewlabel.data.missing import _warn_of_labels
+from fewlabel.data.missing import _warn_of_no_absence
 from fewlabel.data.targets import _column, _recode, encode_labels, one_hot
 from fewlabel.errors import UsageError
 
@@ -67,8 +67,7 @@ class Task(ABC):
     def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
         """Return classes (K,), and n labels as codes; raise `UsageError` if none is labeled.
 
-        The labels are as the caller of ``who`` has them; -1 is unlabeled or unknown. For several
-        labels the classes are the numbers of the columns.
+        The classes of several labels are the numbers of their columns. -1 is unlabeled, or unknown.
         """
 
     @abstractmethod
@@ -203,10 +202,7 @@ class Task(ABC):
     def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return known labels and probabilities that fit together, int64 and float64.
 
-        Raises
-        ------
-        UsageError
-            If they do not, or nothing is known.
+        Raises `UsageError` if they do not, or nothing is known.
         """
 
     @abstractmethod
@@ -356,11 +352,7 @@ class MultiLabel(Task):
         table = _check_table(y, n, who)
         if not (table >= 0).any():
             raise UsageError(f"{who} needs at least one known label: all are -1.")
-        if (table < 0).any() and (table != 0).all():
-            _warn_of_labels(
-                f"To {who}, -1 means not known, and no label is ever absent: say where one is, in "
-                "an array with 0."
-            )
+        _warn_of_no_absence(table, who)
         return np.arange(table.shape[1]), table
 
     def recode(self, y: Any, classes: np.ndarray, n: int, who: str) -> np.ndarray:
@@ -502,6 +494,5 @@ def task_of(y: Any, *, as_column: bool = False) -> Task:
     >>> task_of([0, 1, -1]), task_of([[1, 0], [0, -1]]), task_of([[1], [0]], as_column=True)
     (SingleLabel(), MultiLabel(), SingleLabel())
     """
-    shape = np.asarray(y).shape
-    is_table = len(shape) == 2 and not (as_column and shape[1] == 1)
+    is_table = np.ndim(y) == 2 and not (as_column and np.shape(y)[1] == 1)
     return TASKS[MultiLabel.name if is_table else SingleLabel.name]
