@@ -494,5 +494,7 @@ def task_of(y: Any, *, as_column: bool = False) -> Task:
     >>> task_of([0, 1, -1]), task_of([[1, 0], [0, -1]]), task_of([[1], [0]], as_column=True)
     (SingleLabel(), MultiLabel(), SingleLabel())
     """
-    is_table = np.ndim(y) == 2 and not (as_column and np.shape(y)[1] == 1)
+    # `np.ndim` would ask the labels, and not all kinds of them answer.
+    shape = np.asarray(y).shape
+    is_table = len(shape) == 2 and not (as_column and shape[1] == 1)
     return TASKS[MultiLabel.name if is_table else SingleLabel.name]
