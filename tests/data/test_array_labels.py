@@ -45,6 +45,11 @@ def test_one_and_minus_one_are_warned_of():
         assert image_set_from_array(NOTHING, [1, -1]).truth.tolist() == ["1", ""]
 
 
+def test_one_hot_classes_are_warned_of():
+    with pytest.warns(UserWarning, match="if it is one-hot, give y.argmax"):
+        image_set_from_array(NOTHING, [[1, 0], [0, 1]])
+
+
 @pytest.mark.parametrize(
     ("y", "message"),
     [

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data.label_texts import _barred_texts, _check_label_names, label_texts
-from fewlabel.data.missing import _known_labels, _warn_of_one_class
+from fewlabel.data.missing import _known_labels, _warn_of_labels, _warn_of_one_class
 from fewlabel.errors import DataError
 
 
@@ -23,8 +23,11 @@ def _truth_of(
     if is_column and not (names is not None and len(names) == 1):
         known = known[:, 0]
     if known.ndim == 2:
-        names = [str(i) for i in range(known.shape[1])] if names is None else names
-        return _several_texts(values, known, names, n, source), names
+        columns = [str(i) for i in range(known.shape[1])] if names is None else names
+        cells = _several_texts(values, known, columns, n, source)
+        if names is None:
+            _warn_of_one_hot(np.asarray(y), source)
+        return cells, columns
     if known.shape != (n,):
         raise DataError(f"The y of {source} must have shape ({n},). Got {known.shape}.")
     texts = np.full(n, "", dtype=object)
@@ -32,6 +35,15 @@ def _truth_of(
     if set(found) == {"1"}:
         _warn_of_one_class(y, values, known, source)
     return texts.tolist(), None
+
+
+def _warn_of_one_hot(y: np.ndarray, source: str) -> None:
+    """Warn of a table that looks like one class an image, and has no names that say otherwise."""
+    if y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
+        _warn_of_labels(
+            f"The y of {source} is read as several labels an image, and each image has exactly "
+            "one: if it is one-hot, give y.argmax(axis=1) instead."
+        )
 
 
 def _texts(values: np.ndarray, source: str) -> list[str]:
