@@ -12,7 +12,7 @@ from fewlabel.data.label_cells import _label_cells
 from fewlabel.data.label_texts import BAR, _listed_names
 from fewlabel.data.names import _ImageFinder, _is_file
 from fewlabel.data.tables import _read_table, _Row
-from fewlabel.data.task import MultiLabel, SingleLabel, Task
+from fewlabel.data.task import Task
 from fewlabel.errors import LabelError
 
 PURPOSES = ("train", "random", "audit")
@@ -187,12 +187,12 @@ def _unknown_image(where: str, name: str, images: ImageSet, finder: _ImageFinder
 def _check_classes(path: Path, task: Task, given: _Given, min_classes: int) -> None:
     """Refuse tables with too few classes to train or to evaluate."""
     found = sorted(set(given.labels.values()))
-    if not found and (min_classes or task == MultiLabel()):
+    if not found and (min_classes or not task.exclusive):
         raise LabelError(
             f"{path} labels no image: fill in the column `label` of some rows "
             "(a blank one means unlabeled)."
         )
-    if task == SingleLabel() and len(found) < min_classes:
+    if task.exclusive and len(found) < min_classes:
         raise LabelError(
             f"{next(iter(given.places.values()))}: all {len(given.labels)} labels are "
             f"{_listed_names(found)}, but at least {min_classes} classes are needed: label images "

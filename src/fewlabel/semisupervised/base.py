@@ -21,15 +21,7 @@ from fewlabel.semisupervised.models import _predict_classes
 
 
 class SemiSupervisedClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
-    """A classifier of rows or images that one fitted model predicts.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (K,)
-        Classes, or names of the labels.
-    task_ : Task
-        One label a row, or several.
-    """
+    """A classifier of rows or images that one fitted model predicts."""
 
     _model_name = "estimator_"
     _parameter_constraints = {
