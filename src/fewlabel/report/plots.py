@@ -152,7 +152,8 @@ def _coverage_figure(
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         axes.fill_between(x, low, high, color=ACCENT, alpha=0.16, linewidth=0)
-        axes.plot(x, y, color=ACCENT, clip_on=False)
+        # Where all are equally confident, there is a single point, of which no line can be drawn.
+        axes.plot(x, y, "o" if len(x) == 1 else "-", color=ACCENT, clip_on=False)
         # The few most confident images have intervals down to zero: they must not set the scale.
         floor = min(float(y.min()) - 0.05, float(low[x >= 0.25].min()) - 0.02)
         _fraction_axis(axes.xaxis)
