@@ -17,6 +17,8 @@ COLUMNS = (
     "chosen by",
     "fewlabel %",
     "supervised baseline %",
+    "confidence %",
+    "calibration error %",
     "features / select / fit / predict s",
     "peak MB",
 )
@@ -42,6 +44,11 @@ def main(files: list[str]) -> None:
             selection,
             _spread([run["accuracy"] for run in runs]),
             _spread([run["supervised_accuracy"] for run in runs]),
+            # Records of earlier versions have neither.
+            *(
+                _spread([run[name] for run in runs]) if all(name in run for run in runs) else "–"
+                for name in ("mean_confidence", "expected_calibration_error")
+            ),
             " / ".join(stages),
             f"{max(run['peak_rss_mb'] for run in runs):,.0f}",
         )

@@ -1,4 +1,6 @@
 import json
+import runpy
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,8 @@ def _record(n_labeled, seed):
         "seed": seed,
         "accuracy": 0.8 + 0.02 * seed,
         "supervised_accuracy": 0.7,
+        "mean_confidence": 0.85,
+        "expected_calibration_error": 0.03,
         "seconds": {"total": 2.0},
         "peak_rss_mb": 500.0 + seed,
     }
@@ -59,9 +63,26 @@ def test_the_table_gives_mean_and_spread_over_the_seeds(run_cli, asked):
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert "3 seeds (mean ± sd)" in lines[0]
-    assert lines[2].split() == ["50", "82.0", "±", "2.0", "70.0", "±", "0.0", "2.0", "502"]
+    figures = "82.0 ± 2.0 70.0 ± 0.0 85.0 ± 0.0 3.0 ± 0.0"
+    assert lines[2].split() == ["50", *figures.split(), "2.0", "502"]
+    assert max(map(len, lines[1:])) < 80
     assert lines[3].split()[0] == "20"
     assert asked == [(n_labeled, seed) for n_labeled in (50, 20) for seed in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("left_out", "cells"), [((), "85.0 | 3.0"), (("expected_calibration_error",), "85.0 | –")]
+)
+def test_the_script_takes_records_of_earlier_versions(left_out, cells, tmp_path, capsys):
+    record = _record(20, 0)
+    record["seconds"] = dict.fromkeys(("features", "select", "fit", "predict"), 1.0)
+    record = {name: value for name, value in record.items() if name not in left_out}
+    (tmp_path / "x.jsonl").write_text(json.dumps(record))
+    script = Path(__file__).parents[2] / "benchmarks" / "table.py"
+    runpy.run_path(str(script))["main"]([str(tmp_path / "x.jsonl")])
+    heading, rule, row = capsys.readouterr().out.splitlines()
+    assert heading.count("|") == rule.count("|") == row.count("|")
+    assert f"| 80.0 | 70.0 | {cells} |" in row
 
 
 @pytest.mark.usefixtures("asked")

@@ -76,7 +76,9 @@ def test_own_files_come_before_the_cache(bare, monkeypatch):
         "fashion-mnist": None,
         "mnist": bare / "own" / "mnist",
         "letters": bare / "cache" / "letters",
+        "emnist-letters": None,
         "grocery": None,
+        "eurosat": None,
     }
 
 
@@ -97,6 +99,25 @@ def test_grocery_is_a_tree(bare, save_photo):
     assert images.truth.tolist() == ["Apple", "Apple", "Pear"]
     assert images.source == "grocery"
     assert load_benchmark("grocery", "val").names == ("val/Pear/b.jpg",)
+
+
+def test_eurosat_is_a_tree_without_splits(bare, save_photo):
+    (bare / "cache" / "eurosat" / "River").mkdir(parents=True)
+    with pytest.raises(DataError, match="eurosat is not on this machine"):
+        load_benchmark("eurosat")
+    for name in ("River/a.jpg", "Forest/b.jpg"):
+        save_photo(f"cache/eurosat/{name}")
+    images = load_benchmark("eurosat")
+    assert (images.truth.tolist(), images.source) == (["Forest", "River"], "eurosat")
+    with pytest.raises(DataError, match="eurosat has no splits: leave 'train' out"):
+        load_benchmark("eurosat", "train")
+
+
+def test_emnist_letters_takes_no_notice_of_further_files(bare):
+    case = {"train-case-idx1-ubyte.gz": b"", "t10k-case-idx1-ubyte.gz": b""}
+    put(bare / "cache" / "emnist-letters", small_idx_files() | case)
+    images = load_benchmark("emnist-letters", "test")
+    assert images.truth.tolist() == ["A", "B", "C"]
 
 
 @pytest.mark.parametrize(
@@ -139,9 +160,20 @@ def test_get_fetches_what_is_missing_into_the_cache(bare, monkeypatch):
     assert calls[0][0] > len(files["train-images-idx3-ubyte.gz"])
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("letters", "no public mirror .* make a folder letters with the files train-images"),
+        ("emnist-letters", "nist.gov/.* make a folder emnist-letters with the files train-images"),
+        ("eurosat", "zenodo.org/.* make a folder eurosat with one folder a class, and set"),
+    ],
+)
+def test_what_has_no_mirror_is_put_in_place_by_hand(bare, name, text):
+    with pytest.raises(DownloadError, match=f"{name} cannot be downloaded.*{text}"):
+        get_benchmark(name)
+
+
 def test_a_failed_download_says_what_to_do_by_hand(bare, monkeypatch):
-    with pytest.raises(DownloadError, match=r"no public mirror .* make a folder letters with"):
-        get_benchmark("letters")
     change_mnist(monkeypatch, mirrors=("http://127.0.0.1:1/",))
     monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
     by_hand = (
@@ -179,7 +211,10 @@ def test_cache_folder(monkeypatch, platform, variables, expected):
     [
         ("fashion-mnist", "train", 60_000, 10, 0.28604),
         ("mnist", "train", 60_000, 10, 0.13066),
+        ("emnist-letters", "train", 48_682, 26, 0.17474),
+        ("emnist-letters", "test", 9_723, 26, None),
         ("grocery", "val", 296, 37, None),
+        ("eurosat", None, 4_000, 10, None),
     ],
 )
 def test_real_data(name, split, n, n_classes, mean):

@@ -56,7 +56,7 @@ def list_benchmarks() -> list[BenchmarkInfo]:
     Examples
     --------
     >>> [info.name for info in list_benchmarks()]
-    ['digits', 'fashion-mnist', 'mnist', 'letters', 'grocery']
+    ['digits', 'fashion-mnist', 'mnist', 'letters', 'emnist-letters', 'grocery', 'eurosat']
     >>> list_benchmarks()[0].where
     'built in'
     """
@@ -76,8 +76,8 @@ def load_benchmark(
     name : str
         One of ``NAMES``.
     split : {"train", "test"}, optional
-        Part of it (``grocery`` has ``"val"`` too). By default all parts, training images
-        first. Images of arrays are numbered from 0 in what is asked for.
+        Part of it (``grocery`` has ``"val"`` too, ``eurosat`` no splits). By default all parts,
+        training images first. Images of arrays are numbered from 0 in what is asked for.
     progress : callable, optional
         Called as ``progress(done, total)`` while photos are looked at.
 
@@ -97,9 +97,11 @@ def load_benchmark(
     (1297, 500)
     """
     benchmark = _benchmark(name)
-    splits = tuple(grocery.COUNTS) if name == "grocery" else tuple(IDX_PREFIX)
-    if split is not None and split not in splits:
-        raise DataError(f"{name} has the splits {', '.join(splits)}. Got {split!r} instead.")
+    if split is not None and not benchmark.splits:
+        raise DataError(f"{name} has no splits: leave {split!r} out.")
+    if split is not None and split not in benchmark.splits:
+        splits = ", ".join(benchmark.splits)
+        raise DataError(f"{name} has the splits {splits}. Got {split!r} instead.")
     if name == "digits":
         return _load_digits(split)
     folder = _find(name)
@@ -109,7 +111,7 @@ def load_benchmark(
             "its files into a folder of that name and set FEWLABEL_DATA to the folder above it."
         )
     source = name if split is None else f"{name}:{split}"
-    if name == "grocery":
+    if benchmark.is_tree:
         images = _from_folder(folder, split=split, progress=progress)
         # Messages name the benchmark, not a folder of the cache.
         images.source = source
@@ -174,14 +176,19 @@ def _find(name: str) -> Path | None:
         # `fewlabel doctor` says what is wrong with it.
         if not os.access(folder, os.R_OK | os.X_OK):
             continue
-        if name == "grocery":
-            complete = all((folder / split).is_dir() for split in grocery.COUNTS)
-        else:
-            kinds = ("images", "labels")
-            complete = all(_idx_file(folder, split, kind) for split in IDX_PREFIX for kind in kinds)
-        if complete:
+        if _is_complete(folder, BENCHMARKS[name]):
             return folder
     return None
+
+
+def _is_complete(folder: Path, benchmark: _Benchmark) -> bool:
+    """Return whether a folder holds all splits of a data set, or any photo of one without."""
+    if not benchmark.is_tree:
+        kinds = ("images", "labels")
+        return all(_idx_file(folder, split, kind) for split in IDX_PREFIX for kind in kinds)
+    if not benchmark.splits:
+        return any(folder.rglob("*.jpg"))
+    return all((folder / split).is_dir() for split in benchmark.splits)
 
 
 def _load_digits(split: str | None) -> ImageSet:
@@ -224,13 +231,12 @@ def _get_grocery(benchmark: _Benchmark, folder: Path, progress: Progress | None)
 
 
 def _by_hand(name: str) -> str:
-    files = (
-        "the folders train, val and test, each with one folder a class,"
-        if name == "grocery"
-        else f"the files {', '.join(_IDX_NAMES)}"
-    )
-    mirrors = BENCHMARKS[name].mirrors
-    origin = f" (from {mirrors[0]})" if mirrors else ""
+    benchmark = BENCHMARKS[name]
+    files = f"the files {', '.join(_IDX_NAMES)}"
+    if benchmark.is_tree:
+        above = f"the folders {', '.join(benchmark.splits)}, each with " if benchmark.splits else ""
+        files = f"{above}one folder a class"
+    origin = f" (from {benchmark.mirrors[0]})" if benchmark.mirrors else ""
     return (
         f"To put it in place by hand, make a folder {name} with {files}{origin}, and set "
         "FEWLABEL_DATA to the folder above it."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_uppercase
 from types import MappingProxyType
 
 from fewlabel.data import grocery
@@ -27,7 +28,7 @@ class BenchmarkInfo:
     n_train : int
         Training images of the published data set.
     n_test : int
-        Test images of the published data set.
+        Test images of the published data set; 0 where it has no splits.
     classes : int
         Number of classes.
     license : str
@@ -47,9 +48,12 @@ class BenchmarkInfo:
 
 @dataclass(frozen=True)
 class _Benchmark:
-    """A benchmark data set and where it comes from."""
+    """A benchmark data set, its form, and where it comes from."""
 
     info: BenchmarkInfo
+    splits: tuple[str, ...] = ("train", "test")
+    # Photos in CLASS or SPLIT/CLASS folders.
+    is_tree: bool = False
     class_names: tuple[str, ...] = ()
     mirrors: tuple[str, ...] = ()
     files: tuple[_RemoteFile, ...] = ()
@@ -97,34 +101,44 @@ _ALL = (
             "fashion-mnist", "pictures of clothes, 28x28 gray",
             60_000, 10_000, 10, "MIT (Zalando Research)",
         ),
-        tuple(name.replace("_", " ") for name in _FASHION_CLASSES.split()),
-        (
+        class_names=tuple(name.replace("_", " ") for name in _FASHION_CLASSES.split()),
+        mirrors=(
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         ),
-        _idx_files(_FASHION_FILES),
+        files=_idx_files(_FASHION_FILES),
     ),
     _Benchmark(
         BenchmarkInfo(
             "mnist", "handwritten digits, 28x28 gray",
             60_000, 10_000, 10, "public (Y. LeCun, C. Cortes, C. Burges)",
         ),
-        tuple("0123456789"),
-        (
+        class_names=tuple("0123456789"),
+        mirrors=(
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
         ),
-        _idx_files(_MNIST_FILES),
+        files=_idx_files(_MNIST_FILES),
     ),
     _Benchmark(
         BenchmarkInfo(
             "letters", "handwritten letters A to Z, 28x28 gray, cut and centered as MNIST is",
             10_424, 572, 26, "Chars74K and Muti-Kara, for research",
         ),
-        tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+        class_names=tuple(ascii_uppercase),
         by_hand="It has no public mirror in this form: it is made of the handwritten letters of "
         "Chars74K (writers 1 to 44 for training) and the Muti-Kara capitals, centered in 28x28 "
         "pixels. ",
+    ),
+    _Benchmark(
+        BenchmarkInfo(
+            "emnist-letters", "handwritten letters A to Z in both cases, unbalanced, 28x28 gray",
+            48_682, 9_723, 26, "free with citation (NIST; EMNIST, Cohen et al. 2017)",
+        ),
+        class_names=tuple(ascii_uppercase),
+        by_hand="It has no public mirror in this form: it is made of the letters in the test part "
+        "of EMNIST by class (https://www.nist.gov/itl/products-and-services/emnist-dataset), "
+        "upright, labeled 0 to 25 whatever their case, and split at random. ",
     ),
     _Benchmark(
         BenchmarkInfo(
@@ -132,14 +146,29 @@ _ALL = (
             grocery.COUNTS["train"], grocery.COUNTS["test"], 43,
             "MIT (M. Klasson, C. Zhang, H. Kjellström)",
         ),
+        splits=tuple(grocery.COUNTS),
+        is_tree=True,
         mirrors=(
             "https://codeload.github.com/marcusklasson/GroceryStoreDataset/zip/refs/heads/master",
             "https://github.com/marcusklasson/GroceryStoreDataset/archive/refs/heads/master.zip",
         ),
         files=(_RemoteFile("grocery-master.zip", 1_000_000_000),),
     ),
+    _Benchmark(
+        BenchmarkInfo(
+            "eurosat", "satellite images of ten kinds of land use, 64x64 in color",
+            27_000, 0, 10, "MIT (P. Helber, B. Bischke, A. Dengel, D. Borth)",
+        ),
+        splits=(),
+        is_tree=True,
+        by_hand="Its authors offer it at https://zenodo.org/records/7711810 (EuroSAT_RGB.zip); a "
+        "part of it will do. ",
+    ),
 )  # fmt: skip
 BENCHMARKS: Mapping[str, _Benchmark] = MappingProxyType({b.info.name: b for b in _ALL})
 
 NAMES = tuple(BENCHMARKS)
 """Names of the benchmark data sets."""
+
+TREES = tuple(name for name, benchmark in BENCHMARKS.items() if benchmark.is_tree)
+"""Names of those that are photos in folders."""

@@ -6,12 +6,13 @@ import time
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score
 
 from fewlabel import __version__
 from fewlabel.compute import as_generator, peak_rss_mb
 from fewlabel.data import ImageSet, Labels, labels_from_truth, load_benchmark, stratified_split
+from fewlabel.data.catalog import TREES
 from fewlabel.errors import UsageError
+from fewlabel.evaluate import expected_calibration_error
 from fewlabel.pipeline import (
     Features,
     FitResult,
@@ -22,8 +23,7 @@ from fewlabel.pipeline import (
     select_images,
 )
 
-# Data sets whose published splits are pooled, a stratified quarter being held out.
-_POOLED = ("grocery",)
+# Share of the photos in folders that is the test: their splits lack classes, or there are none.
 _HELD_OUT = 0.25
 
 
@@ -60,9 +60,10 @@ def run_bench(
     -------
     dict
         ``dataset, n_labeled, selection, method, seed, accuracy, supervised_accuracy, seconds,
-        peak_rss_mb, version``, ``main_accuracy`` (without networks) and, for the curious,
-        ``n_images, n_test, chosen, n_networks, rounds, estimate, features``. Accuracies are
-        shares of right predictions on the test images.
+        peak_rss_mb, version``, ``main_accuracy`` (without networks), ``mean_confidence,
+        expected_calibration_error`` and, for the curious, ``n_images, n_test, chosen,
+        n_networks, rounds, estimate, features``. Accuracies are shares of right predictions on
+        the test images, and the confidence is the calibrated one of the kept model there.
 
     Raises
     ------
@@ -136,7 +137,7 @@ def run_bench(
 
 
 def _split(dataset: str, seed: int) -> tuple[ImageSet, ImageSet]:
-    if dataset not in _POOLED:
+    if dataset not in TREES:
         return load_benchmark(dataset, "train"), load_benchmark(dataset, "test")
     images = load_benchmark(dataset, None)
     y = labels_from_truth(images).y
@@ -157,16 +158,27 @@ def _score(
     classes: tuple[str, ...],
     progress: Progress | None,
 ) -> dict[str, float]:
-    """Accuracy on the test images: of what was kept, of the main job, and of the baseline."""
+    """Accuracy on the test images of what was kept, main job and baseline; confidence there."""
     y = labels_from_truth(test, classes).y
+    model, task = result.model, result.model.task
+    # All on the same rows, which are computed once; networks make their own.
     rows = prepared.extractor.transform(test, progress=progress)
-    # All on the same rows, which are computed once.
-    fitted = [result.main, result.baseline]
-    if not result.n_networks:
-        fitted.append(result.model.fitted)
-    of_main, of_baseline, *others = (
-        accuracy_score(y, result.model.widen(each.predict_proba(rows)).argmax(axis=1))
-        for each in fitted
-    )
-    (of_kept,) = others or [accuracy_score(y, result.model.predict(test, progress=progress).label)]
-    return {"accuracy": of_kept, "supervised_accuracy": of_baseline, "main_accuracy": of_main}
+    of_main, of_baseline = (each.predict_proba(rows) for each in (result.main, result.baseline))
+    if result.n_networks:
+        kept = model.predict(test, progress=progress).proba
+    elif model.fitted is result.main:
+        kept = model.calibrated(of_main)
+    else:
+        kept = model.calibrated(model.fitted.predict_proba(rows))
+    correct, confidence = task.correct(y, kept), task.confidence(kept)
+
+    def accuracy(proba: np.ndarray) -> float:
+        return float(task.correct(y, model.widen(proba)).mean())
+
+    return {
+        "accuracy": float(correct.mean()),
+        "supervised_accuracy": accuracy(of_baseline),
+        "main_accuracy": accuracy(of_main),
+        "mean_confidence": float(confidence.mean()),
+        "expected_calibration_error": expected_calibration_error(correct, confidence),
+    }
