@@ -12,9 +12,16 @@ def test_labels_and_copies_are_left_out_and_the_audit_is_drawn(example):
     chosen = select_images(example.images, 15, audit=10, labels=labels, prepared=prepared)
     assert len(set(chosen.indices.tolist())) == 25
     assert chosen.indices.min() >= 20
-    assert chosen.purpose.tolist() == ["train"] * 15 + ["audit"] * 10
-    assert (chosen.cluster_size[:15] > 0).all()
-    assert not chosen.cluster_size[15:].any()
+    purpose = chosen.purpose.tolist()
+    # Random ones stand between the others, and nothing is represented by them.
+    assert purpose[:15].count("random") == 5
+    assert "random" in purpose[:3]
+    assert purpose[15:] == ["audit"] * 10
+    assert ((chosen.cluster_size > 0) == (chosen.purpose == "train")).all()
+    none = select_images(
+        example.images, 15, random_fraction=0, labels=labels, prepared=example.features
+    )
+    assert none.purpose.tolist() == ["train"] * 15
 
 
 def test_a_random_draw_needs_no_features(digits):
@@ -24,6 +31,8 @@ def test_a_random_draw_needs_no_features(digits):
 
 
 def test_what_does_not_fit_is_refused(digits):
+    with pytest.raises(UsageError, match=r"'random_fraction' parameter must be from 0 to 1"):
+        select_images(digits.images, 5, random_fraction=30, prepared=digits.features)
     for budget, audit, message in (
         (401, 0, r"A budget of 401 does not fit 400 images, .* of others: ask for at most 400\."),
         (0, 401, r"A budget of 0 and an audit of 401 does not fit .* at most 400 together\."),

@@ -89,9 +89,9 @@ def fit_warnings(
             f"{copies} image(s) of the audit are exact copies of images that are trained on, and "
             "do not count for it."
         )
-    if audit is None and not labels.is_random:
+    if audit is None and not len(labels.random):
         found.append(
-            "The labeled images are not known to be a random sample, so the accuracy estimate "
+            "None of the labeled images is known to be drawn at random, so the accuracy estimate "
             "may be off: `fewlabel select --audit 50` draws images for an unbiased one."
         )
     return found

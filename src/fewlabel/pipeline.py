@@ -184,6 +184,7 @@ def _problem(
         device=settings.device,
         checkpoints=settings.checkpoint,
         progress=progress,
+        random=labels.random,
         class_names=tuple(labels.classes[column] for column in columns.tolist()),
     )
     return columns, problem

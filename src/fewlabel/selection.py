@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,10 @@ from fewlabel.errors import UsageError
 from fewlabel.features.extract import Features, Progress, extract_features
 
 
+RANDOM_FRACTION = 0.3
+"""Fraction of a budget that is drawn at random (docs/decisions/0015)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Selection:
     """Images worth labeling.
@@ -23,7 +28,7 @@ class Selection:
     Attributes
     ----------
     indices : ndarray of shape (n_picks,), dtype int64
-        Images, the most useful first; those for the audit last.
+        Images, the most useful first and random ones between them; those for the audit last.
     purpose : ndarray of shape (n_picks,), dtype object
         ``"train"``, ``"random"`` (to train on, drawn at random) or ``"audit"``.
     cluster_size : ndarray of shape (n_picks,), dtype int64
@@ -52,6 +57,7 @@ def select_images(
     budget: int,
     *,
     method: str = "representatives",
+    random_fraction: float = RANDOM_FRACTION,
     audit: int = 0,
     labels: Labels | None = None,
     features: str = "auto",
@@ -72,6 +78,9 @@ def select_images(
         How many to choose for training; may be 0 where there is an audit.
     method : str
         A selection strategy, by its name in `fewlabel.cluster.strategies`.
+    random_fraction : float
+        Fraction of the budget that is drawn at random, spread over all clusters: trained on
+        like the others, and what an honest estimate of accuracy rests on. 0 draws none.
     audit : int
         How many more to draw at random, to measure accuracy and never to train on.
     labels : Labels, optional
@@ -103,6 +112,11 @@ def select_images(
     """
     seconds: dict[str, float] = {}
     strategy = find_strategy(method)
+    if not 0 <= random_fraction <= 1:
+        raise UsageError(
+            "The 'random_fraction' parameter must be from 0 to 1, such as 0.3 (--random-fraction). "
+            f"Got {random_fraction} instead."
+        )
     known = np.array([], np.int64) if labels is None else labels.labeled
     # A copy has the label of its original: to ask for both would waste one.
     copies = _later_copies(images)
@@ -149,13 +163,17 @@ def select_images(
                 method=method,
                 labeled=known,
                 exclude=np.union1d(barred, audited),
+                n_random=math.ceil(random_fraction * budget),
                 random_state=seed,
             )
-    purpose = "random" if strategy.is_random else "train"
+    purpose = ["train"] * (budget - picks.n_random) + ["random"] * picks.n_random
+    order = _interleave(budget - picks.n_random, picks.n_random)
     return Selection(
-        indices=np.concatenate([picks.indices, audited]),
-        purpose=np.array([purpose] * budget + ["audit"] * audit, dtype=object),
-        cluster_size=np.concatenate([picks.cluster_sizes, np.zeros(audit, np.int64)]),
+        indices=np.concatenate([picks.indices[order], audited]),
+        purpose=np.concatenate(
+            [np.array(purpose, object)[order], np.array(["audit"] * audit, object)]
+        ),
+        cluster_size=np.concatenate([picks.cluster_sizes[order], np.zeros(audit, np.int64)]),
         method=method,
         feature_reason=reason,
         seconds=seconds,
@@ -215,6 +233,17 @@ def _selection_warnings(images: ImageSet, copies: np.ndarray) -> list[str]:
             f"{images.names[copies[0]]}."
         )
     return warnings
+
+
+def _interleave(n_best: int, n_random: int) -> np.ndarray:
+    """Return an order in which random rows stand between the others at equal distances."""
+    # Whoever labels a part of the table has labeled some of either kind.
+    return np.argsort(np.r_[_middles(n_best), _middles(n_random)], kind="stable")
+
+
+def _middles(n: int) -> np.ndarray:
+    """Return the middles of n equal parts of 0 to 1."""
+    return (np.arange(n) + 0.5) / max(n, 1)
 
 
 def _later_copies(images: ImageSet) -> np.ndarray:

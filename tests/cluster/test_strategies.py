@@ -31,6 +31,25 @@ def test_a_random_draw_stands_for_nothing():
     assert counts.max() < 48
 
 
+def test_every_row_has_the_same_chance_to_be_in_the_random_part():
+    counts, met = np.zeros(120), []
+    free = np.delete(np.arange(120), [3, 50])
+    for seed in range(300):
+        picks = pick_representatives(
+            X, 12, labeled=np.array([3]), exclude=np.array([50]), n_random=6, random_state=seed
+        )
+        assert len(set(picks.indices.tolist())) == 12
+        drawn = picks.indices[-picks.n_random :]
+        counts[drawn] += 1
+        met.append(len(set(GROUP[drawn].tolist())))
+    # Six of 118 rows in 300 draws: 15 each, with a standard deviation of 4.
+    assert not counts[[3, 50]].any()
+    assert counts[free].min() > 3
+    assert counts[free].max() < 32
+    # Spread over the clusters: a plain draw meets 4 of the 6.
+    assert np.mean(met) > 5.5
+
+
 def test_typicality_is_the_inverse_of_the_mean_distance_to_neighbors():
     unit = X / np.linalg.norm(X, axis=1, keepdims=True)
     expected = 1 / np.sort(cdist(unit, unit), axis=1)[:, 1:8].mean(axis=1)

@@ -98,6 +98,22 @@ def number(name: str, text: str, *, least: int = 0, most: int | None = None) -> 
     )
 
 
+def fraction(name: str, text: str) -> Any:
+    """Return an option that takes a part of 1, such as ``0.3`` or ``30%``."""
+    return typer.Option(name, metavar="PART", parser=_part, help=text)
+
+
+def _part(text: str | float) -> float:
+    number = str(text).strip()
+    try:
+        found = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 1:
+        raise typer.BadParameter(f"{number!r} is not a part of all: give 0.3 or 30%.")
+    return found
+
+
 def flag(name: str, text: str) -> Any:
     """Return an option that is given or not."""
     return typer.Option(name, help=text)

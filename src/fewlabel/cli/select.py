@@ -19,8 +19,9 @@ HELP = """Choose the images that are worth labeling first.
 
 Writes a table `path,label,purpose,cluster_size` with one row for each image to label: fill in
 the column `label` and give the table to `fewlabel fit`. By default the images represent groups
-of similar ones, so that few labels cover many images. Such images are not a random sample:
-`--audit N` adds N random ones, which are never trained on and give an unbiased accuracy.
+of similar ones, so that few labels cover many images. Such images are easier than the rest, so a
+part of them is drawn at random: an honest estimate of accuracy rests on these. `--audit N` adds N
+random ones more, which are never trained on.
 
 \b
 Examples:
@@ -39,6 +40,13 @@ def select(
     ],
     out: options.Table,
     method: options.Strategy = "representatives",
+    random_fraction: Annotated[
+        float,
+        options.fraction(
+            "--random-fraction",
+            "Part of the budget to draw at random, for an honest estimate of accuracy.",
+        ),
+    ] = 0.3,
     audit: Annotated[
         int, options.number("--audit", "Random images to add for an unbiased accuracy.")
     ] = 0,
@@ -75,6 +83,7 @@ def select(
             image_set,
             budget,
             method=method,
+            random_fraction=random_fraction,
             audit=audit,
             labels=known,
             features=features,
@@ -114,10 +123,13 @@ def _print(selection: Selection, images: ImageSet, *, source: str, out: str) -> 
     n_train = len(selection.indices) - n_audit
     seconds = sum(selection.seconds.values())
     say(f"Chose {n_train:,} of {len(images):,} images ({selection.method}) in {seconds:.1f} s.")
+    n_random = int((selection.purpose == "random").sum())
     # Random images represent nothing but themselves.
-    sizes = selection.cluster_size[:n_train]
-    if sizes.any():
-        say(f"Each represents a group of similar images, of {sizes.min():,} to {sizes.max():,}.")
+    sizes = selection.cluster_size[selection.purpose == "train"]
+    if len(sizes):
+        say(f"{len(sizes):,} represent groups of {sizes.min():,} to {sizes.max():,} similar images.")
+    if n_random:
+        say(f"{n_random:,} are drawn at random: the estimate of accuracy will rest on them.")
     if n_audit:
         say(f"Added {n_audit:,} random images for the audit; they are not trained on.")
     say(f"Features: {one_line(selection.feature_reason)}")

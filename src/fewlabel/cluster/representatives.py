@@ -23,6 +23,7 @@ def pick_representatives(
     method: str = "representatives",
     labeled: np.ndarray | None = None,
     exclude: np.ndarray | None = None,
+    n_random: int = 0,
     random_state: int | np.random.RandomState | None = None,
 ) -> Picks:
     """Choose which rows to label.
@@ -45,13 +46,16 @@ def pick_representatives(
         Rows that are labeled already: neither they nor their clusters are chosen again.
     exclude : ndarray of int, optional
         Rows that must not be chosen, such as copies of others.
+    n_random : int
+        How many of the budget to draw at random, spread over the clusters. The accuracy of a
+        model can be estimated from their labels, and not from those of the others.
     random_state : int, RandomState or None
         Seed.
 
     Returns
     -------
     Picks
-        Rows and the sizes of their clusters, largest cluster first.
+        Rows and the sizes of their clusters, largest cluster first; random rows last.
 
     Raises
     ------
@@ -76,7 +80,8 @@ def pick_representatives(
             f"The budget must be between 1 and {n_available:,}, the images that can still be "
             f"chosen. Got {budget!r} instead."
         )
-    return strategy.choose(Pool(X, int(budget), labeled, available, as_generator(random_state)))
+    rng = as_generator(random_state)
+    return strategy.choose(Pool(X, int(budget), labeled, available, rng, min(n_random, budget)))
 
 
 class Representatives(ClusterMixin, BaseEstimator):

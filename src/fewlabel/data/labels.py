@@ -69,8 +69,7 @@ class Labels:
     @property
     def audit(self) -> np.ndarray:
         """Labeled images that are to measure accuracy; shape (n_audit,), dtype int64."""
-        marked = [i for i, purpose in enumerate(self.purpose) if purpose == "audit"]
-        return np.intersect1d(np.array(marked, dtype=np.int64), self.labeled)
+        return self._marked("audit")
 
     @property
     def training_y(self) -> np.ndarray:
@@ -78,10 +77,19 @@ class Labels:
         return self.task.without(self.y, self.audit)
 
     @property
+    def random(self) -> np.ndarray:
+        """Labeled images to train on that were drawn at random; (n_random,), dtype int64."""
+        return self._marked("random")
+
+    @property
     def is_random(self) -> bool:
         """Whether every label to train on is known to be drawn at random."""
-        rows = self.task.labeled(self.training_y).tolist()
-        return bool(self.purpose) and all(self.purpose[i] == "random" for i in rows)
+        return 0 < len(self.random) == self.n_labeled - len(self.audit)
+
+    def _marked(self, purpose: str) -> np.ndarray:
+        """Return the labeled images of a purpose."""
+        marked = [i for i, given in enumerate(self.purpose) if given == purpose]
+        return np.intersect1d(np.array(marked, dtype=np.int64), self.labeled)
 
     def names(self) -> list[str]:
         """Return the labels as text.

@@ -50,6 +50,9 @@ class Problem:
         Folder that a candidate that trains for long may resume from.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
+    random : ndarray of shape (r,), dtype int64
+        Labeled images that were drawn at random from all: how good a model is on the unlabeled
+        ones is measured on these. None where no labels are known to be so.
     class_names : tuple of str
         Names of the K classes; empty where they are not known.
     asked : bool
@@ -71,6 +74,7 @@ class Problem:
     time_left: Callable[[], float] = field(default_factory=lambda: lambda: math.inf)
     checkpoints: Path | None = None
     progress: Callable[[str, int, int], None] | None = None
+    random: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     class_names: tuple[str, ...] = ()
     asked: bool = False
     shared: dict[Hashable, Any] = field(default_factory=dict)

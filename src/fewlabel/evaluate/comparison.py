@@ -44,6 +44,8 @@ class Comparison:
         The part of each, which is calibrated on the others.
     unseen : ndarray of shape (m,), bool
         Whether no model could have predicted it.
+    is_random : ndarray of shape (m,), bool
+        Whether it was drawn at random from all images.
     """
 
     task: Task
@@ -55,6 +57,7 @@ class Comparison:
     oof_proba: dict[str, np.ndarray]
     part: np.ndarray
     unseen: np.ndarray
+    is_random: np.ndarray
 
     def calibration(self) -> Calibration:
         """Fit the calibration of the kept candidate.
@@ -143,7 +146,8 @@ def choose_fitted(
         choice = Choice(fitted[-1].name if asked is None else asked, (), n_se)
     kept = by_name[choice.name]
     baseline = by_name.get(BASELINE, kept)
-    return Comparison(problem.task, kept, baseline, choice, rows, y, oof, part, unseen)
+    drawn = np.isin(rows, problem.random)
+    return Comparison(problem.task, kept, baseline, choice, rows, y, oof, part, unseen, drawn)
 
 
 def _parts(problem: Problem, rows: np.ndarray) -> np.ndarray:

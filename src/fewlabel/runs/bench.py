@@ -99,7 +99,9 @@ def run_bench(
     # From here on the labels of all others are out of reach.
     y = np.full(len(train), -1, dtype=np.int64)
     y[chosen.indices] = truth.y[chosen.indices]
-    labels = Labels(y, truth.classes, _purposes(chosen.indices, selection, len(train)))
+    purpose = np.full(len(train), "", dtype=object)
+    purpose[chosen.indices] = chosen.purpose
+    labels = Labels(y, truth.classes, tuple(purpose.tolist()))
     result = fit_images(train, labels, wanted, prepared=prepared, progress=progress)
     seconds |= {stage: result.seconds[stage] for stage in ("fit", "networks")}
     begin = time.perf_counter()
@@ -143,12 +145,6 @@ def _split(dataset: str, seed: int) -> tuple[ImageSet, ImageSet]:
     y = labels_from_truth(images).y
     train, test = stratified_split(y, images.content_groups(), _HELD_OUT, as_generator(seed))
     return images.subset(train), images.subset(test)
-
-
-def _purposes(chosen: np.ndarray, selection: str, n: int) -> tuple[str, ...]:
-    purposes = np.full(n, "", dtype=object)
-    purposes[chosen] = "random" if selection == "random" else "train"
-    return tuple(purposes.tolist())
 
 
 def _score(

@@ -35,6 +35,9 @@ class Pool:
         Which rows may be chosen; those that are labeled may not.
     rng : Generator
         Source of every random choice.
+    n_random : int
+        How many of the budget to draw at random, each row that is available with the same
+        probability: an estimate of accuracy rests on these.
     """
 
     rows: np.ndarray
@@ -42,6 +45,7 @@ class Pool:
     labeled: np.ndarray
     available: np.ndarray
     rng: np.random.Generator
+    n_random: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +55,16 @@ class Picks:
     Attributes
     ----------
     indices : ndarray of shape (n_picks,), dtype int64
-        Rows.
+        Rows, those that were drawn at random last.
     cluster_sizes : ndarray of shape (n_picks,), dtype int64
         How many rows each one represents; 0 where it represents none.
+    n_random : int
+        How many of them were drawn at random.
     """
 
     indices: np.ndarray
     cluster_sizes: np.ndarray
+    n_random: int = 0
 
 
 @dataclass(frozen=True)

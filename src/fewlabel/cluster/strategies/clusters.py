@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,21 +18,22 @@ _FEW_CLUSTERS = 200
 @register_strategy("representatives")
 def _representatives(pool: Pool) -> Picks:
     """Take typical images near the centers of clusters: not those in between classes."""
-    clusters, closeness = _cluster(pool, pool.budget + len(pool.labeled))
-    return _best_of_clusters(pool, clusters, _ranks(closeness) + _ranks(_typicality(pool)))
+    found = _cluster(pool, pool.budget + len(pool.labeled))
+    return _best_of_clusters(pool, found, _ranks(found.closeness) + _ranks(_typicality(pool)))
 
 
 @register_strategy("medoids")
 def _medoids(pool: Pool) -> Picks:
     """Take the image nearest to the center of each cluster."""
-    return _best_of_clusters(pool, *_cluster(pool, pool.budget + len(pool.labeled)))
+    found = _cluster(pool, pool.budget + len(pool.labeled))
+    return _best_of_clusters(pool, found, found.closeness)
 
 
 @register_strategy("typiclust")
 def _typiclust(pool: Pool) -> Picks:
     """Take the most typical image of each of at most 500 clusters."""
-    clusters, _ = _cluster(pool, min(pool.budget + len(pool.labeled), _MAX_TYPICLUST))
-    return _best_of_clusters(pool, clusters, _typicality(pool))
+    found = _cluster(pool, min(pool.budget + len(pool.labeled), _MAX_TYPICLUST))
+    return _best_of_clusters(pool, found, _typicality(pool))
 
 
 def typicality(
@@ -74,8 +76,16 @@ def _typicality(pool: Pool) -> np.ndarray:
     return typicality(pool.rows, random_state=int(pool.rng.integers(2**31)))
 
 
-def _cluster(pool: Pool, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cluster directions; return each row's cluster and its cosine with the center."""
+class _Clusters(NamedTuple):
+    """The cluster of each row (n,), its cosine with the center (n,), and the centers (K, d)."""
+
+    number: np.ndarray
+    closeness: np.ndarray
+    centers: np.ndarray
+
+
+def _cluster(pool: Pool, n_clusters: int) -> _Clusters:
+    """Cluster the directions of rows."""
     # Imported late: `fewlabel select --help` lists the strategies without loading torch.
     from sklearn.exceptions import ConvergenceWarning
 
@@ -97,7 +107,7 @@ def _cluster(pool: Pool, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
         warnings.simplefilter("ignore", ConvergenceWarning)
         kmeans.fit(unit)
     closeness = np.einsum("ij,ij->i", unit, kmeans.cluster_centers_[kmeans.labels_])
-    return kmeans.labels_, closeness
+    return _Clusters(kmeans.labels_, closeness, kmeans.cluster_centers_)
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
@@ -106,14 +116,34 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def _best_of_clusters(pool: Pool, clusters: np.ndarray, score: np.ndarray) -> Picks:
+def _best_of_clusters(pool: Pool, found: _Clusters, score: np.ndarray) -> Picks:
     """Take the best rows of each cluster in turn, clusters with fewest labels first."""
+    drawn, clusters = _systematic_sample(pool, found), found.number
     sizes = np.bincount(clusters)
-    taken = np.bincount(clusters[pool.labeled], minlength=len(sizes))
+    taken = np.bincount(clusters[np.concatenate([pool.labeled, drawn])], minlength=len(sizes))
     order = np.lexsort((-score, clusters))
-    order = order[pool.available[order]]
+    order = order[pool.available[order] & ~np.isin(order, drawn)]
     starts = np.searchsorted(clusters[order], np.arange(len(sizes) + 1))
     # A row's turn: how many labels its cluster holds before it gets one more.
     turn = np.arange(len(order)) - starts[clusters[order]] + taken[clusters[order]]
-    chosen = order[np.lexsort((-sizes[clusters[order]], turn))[: pool.budget]]
-    return Picks(chosen.astype(np.int64), sizes[clusters[chosen]].astype(np.int64))
+    n_best = pool.budget - len(drawn)
+    best = order[np.lexsort((-sizes[clusters[order]], turn))[:n_best]].astype(np.int64)
+    represented = np.concatenate([sizes[clusters[best]], np.zeros(len(drawn), np.int64)])
+    return Picks(np.concatenate([best, drawn]), represented, len(drawn))
+
+
+def _systematic_sample(pool: Pool, found: _Clusters) -> np.ndarray:
+    """Draw rows at random, each with the same probability, spread over the clusters.
+
+    They are taken at equal steps from an order in which like stands beside like: more clusters
+    are met than by a plain draw, and the rims of clusters as often as there are rows in them.
+    """
+    if not pool.n_random:
+        return np.array([], np.int64)
+    centers = found.centers - found.centers.mean(axis=0)
+    place = np.linalg.svd(centers, full_matrices=False)[0][found.number, 0]
+    rows = np.flatnonzero(pool.available)
+    rows = rows[np.lexsort((-found.closeness[rows], found.number[rows], place[rows]))]
+    steps = (np.arange(pool.n_random) + pool.rng.random()) / pool.n_random
+    # Shuffled: whoever labels a part of them has a random sample, too.
+    return pool.rng.permutation(rows[(steps * len(rows)).astype(np.int64)])

@@ -11,4 +11,4 @@ from fewlabel.cluster.strategies import Picks, Pool, register_strategy
 def _random(pool: Pool) -> Picks:
     """Draw images at random."""
     rows = pool.rng.choice(np.flatnonzero(pool.available), size=pool.budget, replace=False)
-    return Picks(rows, np.zeros(pool.budget, dtype=np.int64))
+    return Picks(rows, np.zeros(pool.budget, dtype=np.int64), pool.budget)
