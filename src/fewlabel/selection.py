@@ -16,8 +16,7 @@ from fewlabel.data.tables import write_table
 from fewlabel.errors import UsageError
 from fewlabel.features.extract import Features, Progress, extract_features
 
-
-RANDOM_FRACTION = 0.3
+RANDOM_FRACTION = 0.2
 """Fraction of a budget that is drawn at random (docs/decisions/0015)."""
 
 

@@ -9,7 +9,7 @@ def test_a_table_to_fill_in(run_cli, photos, tmp_path):
     assert result.exit_code == 0, result.output
     rows = rows_of(out)
     purpose = [row["purpose"] for row in rows]
-    assert sorted(purpose) == ["audit"] * 3 + ["random"] * 2 + ["train"] * 2
+    assert sorted(purpose) == ["audit"] * 3 + ["random"] + ["train"] * 3
     assert purpose[4:] == ["audit"] * 3
     assert {row["label"] for row in rows} == {""}
     assert "Chose 4 of 40 images (representatives)" in result.stdout

@@ -46,7 +46,7 @@ def select(
             "--random-fraction",
             "Part of the budget to draw at random, for an honest estimate of accuracy.",
         ),
-    ] = 0.3,
+    ] = 0.2,
     audit: Annotated[
         int, options.number("--audit", "Random images to add for an unbiased accuracy.")
     ] = 0,
@@ -127,7 +127,9 @@ def _print(selection: Selection, images: ImageSet, *, source: str, out: str) -> 
     # Random images represent nothing but themselves.
     sizes = selection.cluster_size[selection.purpose == "train"]
     if len(sizes):
-        say(f"{len(sizes):,} represent groups of {sizes.min():,} to {sizes.max():,} similar images.")
+        say(
+            f"{len(sizes):,} represent groups of {sizes.min():,} to {sizes.max():,} similar images."
+        )
     if n_random:
         say(f"{n_random:,} are drawn at random: the estimate of accuracy will rest on them.")
     if n_audit:
