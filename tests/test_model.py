@@ -20,6 +20,8 @@ def test_new_images_are_predicted_and_counted(example, fitted):
 
 def test_its_state_predicts_as_it_does(example, fitted):
     again = Model.from_state(*fitted.model.to_state())
+    for saved, kept in zip(again.evidence, fitted.model.evidence, strict=True):
+        np.testing.assert_array_equal(saved, kept)
     expected = fitted.model.predict(example.new).proba
     np.testing.assert_allclose(again.predict(example.new).proba, expected, atol=1e-6)
     assert again.classes == fitted.classes

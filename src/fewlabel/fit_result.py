@@ -11,7 +11,15 @@ import numpy as np
 
 from fewlabel.compute import peak_rss_mb
 from fewlabel.data import Labels, Task
-from fewlabel.evaluate import AccuracyEstimate, Choice, Fitted, LearningCurve
+from fewlabel.evaluate import (
+    PROMISES,
+    Acceptance,
+    AccuracyEstimate,
+    Choice,
+    Fitted,
+    LearningCurve,
+    accept_at,
+)
 from fewlabel.features.extract import Features
 from fewlabel.model import Model
 from fewlabel.semisupervised.history import TrainingHistory
@@ -184,6 +192,21 @@ class FitResult:
         """
         return self.model.widen(self.baseline.proba)
 
+    @property
+    def unlabeled(self) -> np.ndarray:
+        """Whether not all labels of an image were given to train on; shape (n,), bool."""
+        return np.asarray(self.origin != "label")
+
+    @property
+    def promises(self) -> tuple[Acceptance, ...]:
+        """What can be accepted without a look if 1, 2, 5, … % of it may be wrong."""
+        return tuple(accept_at(*self.model.evidence, error) for error in PROMISES)
+
+    def n_accepted(self, threshold: float | None) -> int:
+        """Count the unlabeled images of at least a confidence; none where that is None."""
+        sure = self.confidence[self.unlabeled]
+        return 0 if threshold is None else int((sure >= threshold).sum())
+
     def summary(self) -> dict[str, Any]:
         """Return the result in a form that JSON takes.
 
@@ -205,6 +228,12 @@ class FitResult:
             "estimate": self.estimate.to_dict(),
             "scores": self.scores,
             "audit": None if self.audit is None else self.audit.to_dict(),
+            "n_unlabeled": int(self.unlabeled.sum()),
+            "accepted_without_a_look": [
+                found._asdict()
+                | {"n_images": self.n_accepted(found.threshold), "why_not": found.why_not}
+                for found in self.promises
+            ],
             "supervised_accuracy": None if math.isnan(baseline) else baseline,
             "learning_curve": None if self.curve is None else self.curve.to_dict(),
             "no_learning_curve": self.no_curve,

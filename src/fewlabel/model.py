@@ -13,13 +13,22 @@ import fewlabel.semisupervised as _registers  # noqa: F401
 from fewlabel.data import ImageSet, PixelScale, Task
 from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import TASKS
-from fewlabel.errors import FewLabelError, ModelFormatError, _damaged
-from fewlabel.evaluate import AccuracyEstimate, Fitted, find_candidate
+from fewlabel.errors import FewLabelError, ModelFormatError, UsageError, _damaged
+from fewlabel.evaluate import (
+    AccuracyEstimate,
+    Evidence,
+    Fitted,
+    accept_at,
+    find_candidate,
+    smallest_promise,
+)
 from fewlabel.evaluate.calibrate import _saved_calibration
 from fewlabel.evaluate.estimates import _ESTIMATE_FIELDS
+from fewlabel.evaluate.selective import _saved_evidence
 from fewlabel.features.base import FeatureExtractor, extractor_from_state
 from fewlabel.features.pixels import Progress
 from fewlabel.params import choice, integer, number
+from fewlabel.percent import _percent_text
 from fewlabel.persist.schema import (
     _NAME,
     _OBJECT,
@@ -74,12 +83,15 @@ class Prediction:
         Names of the classes.
     seconds : dict of str to float
         Time of each stage.
+    threshold : float
+        Least confidence of an image whose label is accepted; that of the others is left blank.
     """
 
     task: Task
     proba: np.ndarray
     classes: tuple[str, ...]
     seconds: dict[str, float]
+    threshold: float = 0.0
 
     @property
     def label(self) -> np.ndarray:
@@ -92,19 +104,25 @@ class Prediction:
         return self.task.confidence(self.proba)
 
     @property
+    def accepted(self) -> np.ndarray:
+        """Whether an image is confident enough for its label to be accepted; shape (n,)."""
+        return np.asarray(self.confidence >= self.threshold)
+
+    @property
     def texts(self) -> list[str]:
-        """The labels of each image as text, such as ``"cat"`` or ``"cat|dog"``."""
-        return self.task.texts(self.label, self.classes)
+        """The labels of each image, such as ``"cat"`` or ``"cat|dog"``; ``""`` if not accepted."""
+        texts = zip(self.task.texts(self.label, self.classes), self.accepted, strict=True)
+        return [text if accepted else "" for text, accepted in texts]
 
     def by_class(self) -> dict[str, dict[str, Any]]:
-        """Count the predictions of each class.
+        """Count the accepted predictions of each class.
 
         Returns
         -------
         dict of str to dict
             ``n_images`` and ``mean_confidence`` of each class, None where it has no image.
         """
-        named = self.task.decided(self.proba)
+        named = self.task.decided(self.proba) & self.accepted[:, None]
         counts = {}
         for column, name in enumerate(self.classes):
             proba = self.proba[named[:, column], column]
@@ -133,6 +151,8 @@ class Model:
         the audit holds has none, and gets probability 0.
     meta : dict
         What is saved beside the model: the estimate, the scale of pixel values.
+    evidence : Evidence
+        What random labels say about its predictions: what can be promised rests on them.
     """
 
     def __init__(
@@ -144,6 +164,7 @@ class Model:
         classes: tuple[str, ...],
         columns: Sequence[int] | np.ndarray,
         meta: dict[str, Any] | None = None,
+        evidence: Evidence | None = None,
     ) -> None:
         self.task = task
         self.extractor = extractor
@@ -152,6 +173,7 @@ class Model:
         self.classes = classes
         self.columns = np.asarray(columns, dtype=np.int64)
         self.meta = meta or {}
+        self.evidence = evidence or Evidence()
 
     @property
     def scale(self) -> PixelScale:
@@ -168,13 +190,52 @@ class Model:
             return None
         return AccuracyEstimate(**{name: saved[name] for name in _ESTIMATE_FIELDS})
 
-    def predict(self, images: ImageSet, *, progress: Progress | None = None) -> Prediction:
+    def threshold(self, max_error: float) -> float:
+        """Compute the confidence from which on at most so many labels are wrong.
+
+        Parameters
+        ----------
+        max_error : float
+            Fraction of the accepted labels that may be wrong, between 0 and 1.
+
+        Returns
+        -------
+        float
+            The threshold, with which the promise holds with 95 % probability for images such as
+            those that the model was fitted on: see `fewlabel.evaluate.accept_at`.
+
+        Raises
+        ------
+        UsageError
+            If that cannot be promised.
+        """
+        found = accept_at(*self.evidence, max_error)
+        if found.threshold is not None:
+            return found.threshold
+        other = smallest_promise(*self.evidence, above=max_error)
+        can = f"; the smallest that can is {_percent_text(other.max_error, 0)}" if other else ""
+        raise UsageError(
+            f"A max_error of {_percent_text(max_error)} cannot be promised: {found.why_not}{can}. "
+            "Label more random images (`fewlabel select IMAGES --labels TABLE --out more.csv "
+            f"--budget 0 --audit {found.n_missing}`, or a budget with a larger --random-fraction) "
+            "and fit again."
+        )
+
+    def predict(
+        self,
+        images: ImageSet,
+        *,
+        max_error: float | None = None,
+        progress: Progress | None = None,
+    ) -> Prediction:
         """Predict the labels of images.
 
         Parameters
         ----------
         images : ImageSet
             Any images.
+        max_error : float, optional
+            Leave labels blank, so that at most this fraction of the others is wrong.
         progress : callable, optional
             Called as ``progress(stage, done, total)``.
 
@@ -182,7 +243,13 @@ class Model:
         -------
         Prediction
             Labels and calibrated probabilities.
+
+        Raises
+        ------
+        UsageError
+            If ``max_error`` cannot be promised, see `threshold`.
         """
+        threshold = 0.0 if max_error is None else self.threshold(max_error)
         start = time.perf_counter()
         try:
             rows = self.extractor.transform(images, progress=progress)
@@ -197,7 +264,7 @@ class Model:
         proba = self.calibrated(self.fitted.predict_proba(rows))
         _check_finite({"probabilities": proba}, "model")
         seconds = {"features": middle - start, "predict": time.perf_counter() - middle}
-        return Prediction(self.task, proba, self.classes, seconds)
+        return Prediction(self.task, proba, self.classes, seconds, threshold)
 
     def calibrated(self, proba: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities of all classes.
@@ -255,6 +322,8 @@ class Model:
         for part, thing in parts.items():
             found, meta[part] = thing.to_state()
             arrays |= {f"{part}.{name}": array for name, array in found.items()}
+        if len(self.evidence.correct):
+            arrays |= {f"evidence.{k}": array for k, array in self.evidence._asdict().items()}
         return arrays, meta
 
     @classmethod
@@ -287,7 +356,7 @@ class Model:
         _check_fields(meta, {"classes": [few]}, "meta")
         calibration = _saved_calibration(task, meta["calibration"], "meta")
         candidate = find_candidate(meta["method"])
-        parts: dict[str, dict[str, np.ndarray]] = {"features": {}, "candidate": {}}
+        parts: dict[str, dict[str, np.ndarray]] = {"features": {}, "candidate": {}, "evidence": {}}
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
             # What a later version adds may be ignored.
@@ -299,4 +368,5 @@ class Model:
                 f"The model is damaged: its candidate takes {fitted.shape} features and classes, "
                 f"and it has {extractor.width} and {len(columns)}; copy it anew, or fit again."
             )
-        return cls(task, extractor, fitted, calibration, classes, columns, meta)
+        evidence = _saved_evidence(parts["evidence"])
+        return cls(task, extractor, fitted, calibration, classes, columns, meta, evidence)

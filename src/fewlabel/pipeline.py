@@ -14,6 +14,8 @@ from fewlabel.compute import timed_stage
 from fewlabel.data import ImageSet, Labels
 from fewlabel.evaluate import (
     AccuracyEstimate,
+    Comparison,
+    Evidence,
     LearningCurve,
     Problem,
     estimate_accuracy,
@@ -120,6 +122,7 @@ def _result(
     # What a person said is certain, and stands against any prediction.
     proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
     audit = _audit(labels, proba, groups)
+    model.evidence = _evidence(compared, model, labels, proba, _audited(labels, groups))
     with timed_stage(seconds, "curve", problem.progress):
         curve, no_curve = _learning_curve(kept, main, labels, groups, audit)
     seen = ~compared.unseen
@@ -212,13 +215,37 @@ def _extract(images: ImageSet, settings: FitSettings, progress: Progress | None)
 
 def _audit(labels: Labels, proba: np.ndarray, groups: np.ndarray) -> AccuracyEstimate | None:
     """Return the accuracy on images drawn at random; no copy of them was trained on."""
-    trained = groups[labels.task.labeled(labels.training_y)]
-    # A copy of an image that was trained on is predicted from its own label.
-    rows = labels.audit[~np.isin(groups[labels.audit], trained)]
+    rows = _audited(labels, groups)
     if not len(rows):
         return None
     return estimate_accuracy(
         labels.task.correct(labels.y[rows], proba[rows]), is_random_sample=True
+    )
+
+
+def _audited(labels: Labels, groups: np.ndarray) -> np.ndarray:
+    """Return the images of the audit of which no copy was trained on."""
+    trained = groups[labels.task.labeled(labels.training_y)]
+    # A copy of an image that was trained on is predicted from its own label.
+    return labels.audit[~np.isin(groups[labels.audit], trained)]
+
+
+def _evidence(
+    compared: Comparison, model: Model, labels: Labels, proba: np.ndarray, audited: np.ndarray
+) -> Evidence:
+    """Return what is right of the images drawn at random, predicted without their labels."""
+    task, drawn, name = model.task, compared.is_random, compared.kept.name
+    # What is predicted must not rest on the label, and the confidence must be that of all images.
+    apart, sure = compared.calibrated(name), model.calibration.apply(compared.oof_proba[name])
+    correct = task.correct(compared.y, apart)[drawn]
+    y = labels.y[audited]
+    parts = (compared.y[drawn], sure[drawn]), (y, proba[audited])
+    confidence = [
+        task.confidence(np.where(task.evidence(y, p.shape[1])[1], p, 1)) for y, p in parts
+    ]
+    return Evidence(
+        np.concatenate([correct, task.correct(y, proba[audited])]),
+        np.clip(np.concatenate(confidence), 0, 1).astype(np.float32),
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.conftest import QUICK, refused, rows_of
+from tests.cli.conftest import QUICK, draw, refused, rows_of
 
 
 def test_new_images_are_labeled(run_cli, world, tmp_path):
@@ -44,3 +44,25 @@ def test_new_images_have_the_scale_of_the_training_images(run_cli, tmp_path):
     pixels = json.loads((run / "model" / "manifest.json").read_text())["meta"]["pixels"]
     assert pixels["integer"] is None
     assert pixels["float"] == pytest.approx([275, 306], abs=5)
+
+
+def test_what_may_not_be_wrong_is_left_blank(run_cli, world, tmp_path):
+    labels = draw(tmp_path / "photos", 70)
+    rows = [f"{i:03}.png,{label},random" for i, label in enumerate(labels[:40])]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label,purpose", *rows]))
+    run, out = tmp_path / "run", tmp_path / "predictions.csv"
+    fit = ("fit", tmp_path / "photos", "--labels", tmp_path / "labels.csv", "--out", run, *QUICK)
+    printed = run_cli(*fit).stdout
+    assert "at most 2% wrong cannot be promised: that takes at least 109 more" in printed
+    assert "can be accepted if 10% may be wrong (with 95 % certainty, from 40 random" in printed
+    arguments = ("predict", run, tmp_path / "photos", "--out", out, "--max-error")
+    refused(run_cli(*arguments, "2%"), "takes at least 109 more", "can is 10 %", "--audit 109")
+    refused(run_cli("predict", world.run, *arguments[2:], "0.2"), "of no label is it known")
+    result = run_cli(*arguments, "10%", "--json")
+    found, rows = json.loads(result.stdout), rows_of(out)
+    sure = [float(row["confidence"]) >= found["threshold"] - 5e-5 for row in rows]
+    assert [bool(row["label"]) for row in rows] == sure
+    assert found["n_accepted"] == sum(sure) == sum(c["n_images"] for c in found["classes"].values())
+    assert {row["source"] for row in rows} == {"model"}
+    text = run_cli(*arguments, "10%", "--force").stdout
+    assert f"Left {70 - sum(sure)} blank, with less than" in text

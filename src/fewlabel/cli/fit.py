@@ -25,6 +25,8 @@ from fewlabel.cli.inputs import check_labels_exist, check_output_folder, open_im
 from fewlabel.extras import check_installed
 from fewlabel.locks import hidden_beside, lock_output
 
+_MAX_ERROR = 0.02
+
 HELP = """Learn from a few labels and all the other images.
 
 Computes features, propagates the labels to images that look alike, trains a classifier on the
@@ -149,6 +151,7 @@ def _print(summary: dict[str, Any]) -> None:
     say()
     if scores := scores_text(summary["scores"]):
         say(scores)
+    say(_accepted(summary))
     curve = summary["learning_curve"]
     say(summary["no_learning_curve"] if curve is None else curve["in_words"])
     chosen = next((c for c in summary["candidates"] if c["chosen"]), None)
@@ -177,3 +180,20 @@ def _accuracy_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     where = "the same labels, without the unlabeled images"
     rows.append(("supervised baseline", baseline, "", where))
     return rows
+
+
+def _accepted(summary: dict[str, Any]) -> str:
+    """Return how many images can be accepted if 2 % may be wrong, or the least that can be."""
+    rows = [row for row in summary["accepted_without_a_look"] if row["max_error"] >= _MAX_ERROR]
+    able = next((row for row in rows if row["threshold"] is not None), None)
+    text = "Without a look: "
+    if able is not rows[0]:
+        text += f"at most {percent(_MAX_ERROR, 0)} wrong cannot be promised: {rows[0]['why_not']}. "
+    if able is not None:
+        share = percent(able["n_images"] / max(summary["n_unlabeled"], 1))
+        text += (
+            f"{able['n_images']:,} of {summary['n_unlabeled']:,} unlabeled images ({share}) can be "
+            f"accepted if {percent(able['max_error'], 0)} may be wrong (with 95 % certainty, from "
+            f"{able['n_labels']:,} random labels)."
+        )
+    return text

@@ -31,11 +31,18 @@ def open_images(
     return load_images(source, progress=progress.stage("reading images"), scale=scale)
 
 
-def open_run(run: str, source: str, progress: ProgressBars) -> tuple[Model, ImageSet]:
-    """Return the model of a run and images for it; print which files cannot be read."""
+def open_run(
+    run: str, source: str, progress: ProgressBars, *, max_error: float | None = None
+) -> tuple[Model, ImageSet]:
+    """Return the model of a run and images for it; print which files cannot be read.
+
+    Raises before the images are read if ``max_error`` cannot be promised.
+    """
     from fewlabel.runs.model import load_run
 
     model = load_run(run)
+    if max_error is not None:
+        model.threshold(max_error)
     # Deep images must be scaled as the training images were, or they would look darker.
     images = open_images(source, progress, scale=model.scale)
     if images.skipped:

@@ -15,10 +15,15 @@ probability: of the images with confidence 0.9, about nine in ten should be righ
 was trained with several labels an image, the label is such as `cat|dog`, or `|` for none, and the
 confidence that all of them are right.
 
+With `--max-error 2%`, the labels of unsure images are left blank for a person, so many that at most
+2 % of the others are wrong. That is promised with 95 % certainty for images such as the run was
+fitted on, and rests on its labels that were drawn at random.
+
 \b
 Examples:
   fewlabel predict run new-photos --out predictions.csv
   fewlabel predict run new-photos --out predictions.csv --probabilities
+  fewlabel predict run new-photos --out predictions.csv --max-error 2%
 """
 
 
@@ -26,6 +31,12 @@ def predict(
     run: options.Run,
     images: options.Images,
     out: options.Table,
+    max_error: Annotated[
+        float | None,
+        options.fraction(
+            "--max-error", "Leave labels blank, so that at most this part of the others is wrong."
+        ),
+    ] = None,
     probabilities: options.Probabilities = False,
     force: Annotated[bool, options.flag("--force", "Replace an existing table.")] = False,
     as_json: options.Json = False,
@@ -35,14 +46,17 @@ def predict(
     from fewlabel.runs.tables import write_predictions
 
     with ProgressBars(enabled=not as_json) as progress:
-        model, image_set = open_run(run, images, progress)
-        prediction = model.predict(image_set, progress=progress)
+        model, image_set = open_run(run, images, progress, max_error=max_error)
+        prediction = model.predict(image_set, max_error=max_error, progress=progress)
     write_predictions(out, image_set, prediction, probabilities=probabilities)
     found = {
         "out": out,
         "n_images": len(image_set),
         # Warned of on stderr; here so that a script can see it, too.
         "n_skipped": len(image_set.skipped),
+        "max_error": max_error,
+        "threshold": prediction.threshold,
+        "n_accepted": int(prediction.accepted.sum()),
         "seconds": prediction.seconds,
         "mean_confidence": float(prediction.confidence.mean()),
         "classes": prediction.by_class(),
@@ -51,9 +65,15 @@ def predict(
 
 
 def _print(found: dict[str, Any]) -> None:
-    n, seconds = found["n_images"], sum(found["seconds"].values())
-    mean = percent(found["mean_confidence"], 0)
+    n, seconds = found["n_accepted"], sum(found["seconds"].values())
+    mean, left = percent(found["mean_confidence"], 0), found["n_images"] - n
     say(f"Labeled {n:,} images in {seconds:.1f} s; mean confidence {mean}.")
+    if found["max_error"] is not None:
+        say(
+            f"Left {left:,} blank, with less than {percent(found['threshold'])} confidence: of the "
+            f"others at most {percent(found['max_error'])} are wrong (with 95 % certainty, for "
+            "images such as the run was fitted on)."
+        )
     say()
     rows = [
         (name, f"{row['n_images']:,}", percent(row["mean_confidence"], 0))

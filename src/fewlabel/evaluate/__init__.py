@@ -30,9 +30,18 @@ from fewlabel.evaluate.reliability import (
     expected_calibration_error,
     reliability_curve,
 )
+from fewlabel.evaluate.selective import (
+    PROMISES,
+    Acceptance,
+    Evidence,
+    accept_at,
+    smallest_promise,
+)
 
 __all__ = [
     "BASELINE",
+    "PROMISES",
+    "Acceptance",
     "AccuracyEstimate",
     "Candidate",
     "CandidateScore",
@@ -41,11 +50,13 @@ __all__ = [
     "CoverageAtAccuracy",
     "CoverageCurve",
     "CurveValue",
+    "Evidence",
     "Fitted",
     "LabelFolds",
     "LearningCurve",
     "Problem",
     "ReliabilityCurve",
+    "accept_at",
     "calibrate_apart",
     "candidate_names",
     "choose_candidate",
@@ -65,6 +76,7 @@ __all__ = [
     "register",
     "reliability_curve",
     "scores",
+    "smallest_promise",
     "why_no_curve",
     "wilson_interval",
 ]

@@ -1,0 +1,180 @@
+"""How many images can be accepted without a look if only so many may be wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import binom, nbinom, poisson
+
+from fewlabel.errors import _damaged
+from fewlabel.evaluate.reliability import _check_correct, coverage_accuracy_curve
+from fewlabel.params import check_arguments, number
+from fewlabel.persist.schema import _check_arrays
+
+PROMISES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
+"""Round errors that are tried, the smallest first."""
+
+_OPEN = [number(0, 1, closed="neither")]
+
+
+class Acceptance(NamedTuple):
+    """The images that can be accepted without a look: those of at least a confidence.
+
+    Attributes
+    ----------
+    max_error : float
+        Fraction of the accepted images that may be wrong.
+    threshold : float or None
+        Least confidence of an image that is accepted; None where nothing can be promised.
+    n_labels : int
+        Labels drawn at random that were tested.
+    n_accepted, n_wrong : int
+        How many of them are at least so confident, and how many of those are wrong.
+    n_missing : int
+        How many more random labels the promise takes at least; 0 where it can be made.
+    """
+
+    max_error: float
+    threshold: float | None
+    n_labels: int
+    n_accepted: int
+    n_wrong: int
+    n_missing: int
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing can be promised, as a clause; empty where something can."""
+        if self.threshold is not None:
+            return ""
+        if not self.n_labels:
+            return "of no label is it known that its image was drawn at random"
+        more = f"{self.n_missing:,} more random label{'' if self.n_missing == 1 else 's'}"
+        return f"that takes at least {more} than the {self.n_labels:,} there are"
+
+
+class Evidence(NamedTuple):
+    """Predictions of images that were drawn at random, by models that had not seen their labels.
+
+    Attributes
+    ----------
+    correct : ndarray of shape (n,), bool
+        Whether they are right.
+    confidence : ndarray of shape (n,), float32
+        Calibrated confidence.
+    """
+
+    correct: np.ndarray = np.zeros(0, dtype=bool)
+    confidence: np.ndarray = np.zeros(0, dtype=np.float32)
+
+
+def accept_at(
+    correct: Any, confidence: Any, max_error: float, *, level: float = 0.95
+) -> Acceptance:
+    """Compute the confidence from which on at most ``max_error`` of the images are wrong.
+
+    Learn-then-Test (Angelopoulos et al. 2021): thresholds are tested one after the other, from
+    some high one downward, until one fails; each by the exact binomial test that more than
+    ``max_error`` of the images above it are wrong. So the last that passes is too low with a
+    probability of at most ``1 - level``. Whether an image is right must not decide on the order:
+    the first threshold is that which by the confidences is the likeliest to pass, and between
+    two tested ones there are as many labels as one more mistake takes.
+
+    Parameters
+    ----------
+    correct : array-like of shape (n,), bool
+        Whether predictions are right, of images that were drawn at random and not trained on.
+    confidence : array-like of shape (n,)
+        Their confidence, from 0 to 1.
+    max_error : float
+        Fraction of the accepted images that may be wrong, between 0 and 1.
+    level : float
+        Probability with which the promise holds.
+
+    Returns
+    -------
+    Acceptance
+        The threshold, or how many labels are missing.
+
+    Raises
+    ------
+    UsageError
+        If the arrays do not fit together, or a parameter is out of range.
+
+    Examples
+    --------
+    >>> accept_at([True] * 60, [0.9] * 60, 0.05).threshold
+    0.9
+    >>> accept_at([True] * 60, [0.9] * 60, 0.02).n_missing
+    89
+    """
+    given = {"max_error": max_error, "level": level}
+    check_arguments("accept_at", dict.fromkeys(given, _OPEN), **given)
+    if not len(correct):
+        return Acceptance(max_error, None, 0, 0, 0, int(_needed(np.zeros(1), max_error, level)[0]))
+    right, sure = _check_correct(correct, confidence)
+    curve, n = coverage_accuracy_curve(right, sure), len(right)
+    kept = np.rint(curve.coverage * n).astype(np.int64)
+    wrong = np.rint((1 - curve.accuracy) * kept).astype(np.int64)
+    steps = _needed(np.arange(math.floor(n * max_error) + 1), max_error, level)
+    at = np.searchsorted(kept, np.append(steps[steps <= n], n) if steps[0] <= n else steps[:0])
+    # By its confidence, that many of them should be wrong.
+    expected = np.cumsum(np.sort(1 - sure))[kept - 1]
+    passed = 0
+    if len(at):
+        chance = poisson.cdf(np.arange(len(at) - 1), expected[at[:-1]])
+        at = np.unique(at[int(np.argmax(chance)) :])
+        passes = binom.cdf(wrong[at], kept[at], max_error) <= 1 - level
+        passed = int(np.cumprod(passes).sum())
+    if passed:
+        last = at[passed - 1]
+        threshold = float(curve.threshold[last])
+        return Acceptance(max_error, threshold, n, int(kept[last]), int(wrong[last]), 0)
+    # If all that come were right, and surer than the rest.
+    missing = max(1, int((_needed(wrong, max_error, level) - kept).min()))
+    return Acceptance(max_error, None, n, 0, 0, missing)
+
+
+def smallest_promise(correct: Any, confidence: Any, *, above: float = 0) -> Acceptance | None:
+    """Return the promise of the least of the round errors `PROMISES` that can be kept.
+
+    Parameters
+    ----------
+    correct : array-like of shape (n,), bool
+        Whether predictions are right, see `accept_at`.
+    confidence : array-like of shape (n,)
+        Their confidence, from 0 to 1.
+    above : float
+        Only larger errors are tried.
+
+    Returns
+    -------
+    Acceptance or None
+        None where none can be.
+
+    Examples
+    --------
+    >>> smallest_promise([True] * 30, [0.9] * 30).max_error
+    0.1
+    """
+    tried = (accept_at(correct, confidence, error) for error in PROMISES if error > above)
+    return next((found for found in tried if found.threshold is not None), None)
+
+
+def _needed(wrong: np.ndarray, max_error: float, level: float) -> np.ndarray:
+    """Return how many labels pass the test with so many wrong ones among them."""
+    return np.asarray(nbinom.ppf(level, wrong + 1, max_error) + wrong + 1, dtype=np.int64)
+
+
+def _saved_evidence(arrays: Mapping[str, np.ndarray]) -> Evidence:
+    """Return evidence as it was saved, none where there is none; raise `ModelFormatError`."""
+    if not arrays:
+        return Evidence()
+    n = _check_arrays(arrays, {"confidence": "n"}, "evidence")["n"]
+    correct, confidence = arrays.get("correct", np.zeros(0)), arrays["confidence"]
+    in_range = confidence.min() >= 0 and confidence.max() <= 1
+    if correct.dtype != bool or correct.shape != (n,) or not in_range:
+        raise _damaged("The evidence of the saved model is not one of right and wrong predictions")
+    return Evidence(correct, confidence)
