@@ -203,7 +203,18 @@ class FitResult:
         return tuple(accept_at(*self.model.evidence, error) for error in PROMISES)
 
     def n_accepted(self, threshold: float | None) -> int:
-        """Count the unlabeled images of at least a confidence; none where that is None."""
+        """Count the unlabeled images of at least a confidence.
+
+        Parameters
+        ----------
+        threshold : float or None
+            The confidence; None counts none.
+
+        Returns
+        -------
+        int
+            Their number.
+        """
         sure = self.confidence[self.unlabeled]
         return 0 if threshold is None else int((sure >= threshold).sum())
 
