@@ -18,7 +18,8 @@ from fewlabel.evaluate import (
     Evidence,
     LearningCurve,
     Problem,
-    estimate_accuracy,
+    audit_accuracy,
+    estimate_on_pool,
     fit_learning_curve,
     make_candidates,
     scores,
@@ -100,10 +101,11 @@ def fit_images(
         main = fit_main(problem, settings.method if settings.method in MAIN_METHODS else "auto")
     with timed_stage(seconds, "networks", progress):
         kept = search(problem, main, settings.method, _time_left(settings, seconds))
-    calibration = kept.comparison.calibration()
     fitted, meta = kept.fitted, {"pixels": images.scale._to_dict()}
+    unlabeled = np.setdiff1d(np.arange(len(images)), task.labeled(problem.y))
+    calibration, estimate = estimate_on_pool(kept.comparison, fitted.proba[unlabeled])
     model = Model(task, fitted.extractor, fitted, calibration, labels.classes, columns, meta)
-    return _result(problem, labels, settings, features, main, kept, model, seconds)
+    return _result(problem, labels, settings, features, main, kept, model, estimate, seconds)
 
 
 def _result(
@@ -114,6 +116,7 @@ def _result(
     main: MainFit,
     kept: Kept,
     model: Model,
+    estimate: AccuracyEstimate,
     seconds: dict[str, float],
 ) -> FitResult:
     """Predict all images, and estimate how good that is by labels that were not seen."""
@@ -121,14 +124,16 @@ def _result(
     groups = images.content_groups()
     # What a person said is certain, and stands against any prediction.
     proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
-    audit = _audit(labels, proba, groups)
+    audit = _audit(labels, proba, groups, len(compared.tested))
     model.evidence = _evidence(compared, model, labels, proba, _audited(labels, groups))
     with timed_stage(seconds, "curve", problem.progress):
-        curve, no_curve = _learning_curve(kept, main, labels, groups, audit)
+        curve, no_curve = _learning_curve(kept, main, labels, groups, audit or estimate)
     seen = ~compared.unseen
     # Where no label can be predicted, the predictions are shown all the same.
     shown = seen if seen.any() else ~seen
     oof_proba = compared.calibrated(compared.kept.name)
+    if task.exclusive:
+        oof_proba = model.calibration.apply(compared.oof_proba[compared.kept.name])
     found = scores(task, compared.y[shown], oof_proba[shown])
     baseline = task.correct(compared.y, compared.calibrated(compared.baseline.name))[seen]
     return FitResult(
@@ -143,11 +148,7 @@ def _result(
         choice=compared.choice,
         tested=compared.tested[shown],
         tested_proba=model.widen(oof_proba[shown]),
-        estimate=estimate_accuracy(
-            task.correct(compared.y, oof_proba),
-            unseen=compared.unseen,
-            is_random_sample=labels.is_random,
-        ),
+        estimate=estimate,
         supervised_accuracy=float(baseline.mean()) if len(baseline) else math.nan,
         scores=found if seen.any() else dict.fromkeys(found),
         audit=audit,
@@ -213,14 +214,15 @@ def _extract(images: ImageSet, settings: FitSettings, progress: Progress | None)
     )
 
 
-def _audit(labels: Labels, proba: np.ndarray, groups: np.ndarray) -> AccuracyEstimate | None:
-    """Return the accuracy on images drawn at random; no copy of them was trained on."""
+def _audit(
+    labels: Labels, proba: np.ndarray, groups: np.ndarray, n_labels: int
+) -> AccuracyEstimate | None:
+    """Return the accuracy by images drawn at random; no copy of them was trained on."""
     rows = _audited(labels, groups)
     if not len(rows):
         return None
-    return estimate_accuracy(
-        labels.task.correct(labels.y[rows], proba[rows]), is_random_sample=True
-    )
+    pool = proba[np.setdiff1d(np.arange(len(proba)), labels.task.labeled(labels.training_y))]
+    return audit_accuracy(labels.task, labels.y[rows], proba[rows], pool, n_labels=n_labels)
 
 
 def _audited(labels: Labels, groups: np.ndarray) -> np.ndarray:
@@ -254,7 +256,7 @@ def _learning_curve(
     main: MainFit,
     labels: Labels,
     groups: np.ndarray,
-    audit: AccuracyEstimate | None,
+    accuracy: AccuracyEstimate,
 ) -> tuple[LearningCurve | None, str]:
     """Return what more labels would bring, or why that cannot be estimated."""
     if kept.fitted.name not in MAIN_METHODS:
@@ -274,9 +276,19 @@ def _learning_curve(
         n_classes=main.shared.n_classes,
         is_random_sample=labels.is_random,
         unlabeled_fraction=1 - len(compared.tested) / len(labels.y),
-        audit=None if audit is None else (round(audit.value * audit.n), audit.n),
+        audit=_as_counts(accuracy),
     )
     return curve, ""
+
+
+def _as_counts(accuracy: AccuracyEstimate) -> tuple[int, int] | None:
+    """Return how many right of how many random labels would say as much."""
+    if math.isnan(accuracy.value):
+        return None
+    # The normal interval of 95 % is 3.92 standard errors wide.
+    variance = ((accuracy.high - accuracy.low) / 3.92) ** 2
+    n = max(1, round(accuracy.value * (1 - accuracy.value) / max(variance, 1e-9)))
+    return round(accuracy.value * n), n
 
 
 def _origin(labels: Labels, method: str) -> np.ndarray:

@@ -249,7 +249,7 @@ def test_copies_share_a_fold(several, form):
     model = fit(X, few if form == "table" else few[:, 0], groups=groups)
     for train, held in model.folds_.folds:
         assert not set(groups[train]) & set(groups[held])
-    assert len(model.folds_.folds) == 10
+    assert len(model.folds_.folds) == 20
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         fit(X, few, groups=groups[1:])
 

@@ -105,7 +105,7 @@ def test_headline_of_an_estimate_or_without_one():
     text = words(page_of(fit_result(estimate=estimate)))
     assert "estimated from 50 labeled images 90.0 % 95 % interval 78.6 % – 95.7 %" in text
     assert "Measured by cross-fitting." in text
-    assert "not a random sample" in text
+    assert "None of the labeled images is known to be drawn at random" in text
     assert "Measured on 60 labeled images" in text
     text = words(page_of(fit_result(estimate=estimate, n_networks=2)))
     assert "Measured on held-out labels." in text

@@ -54,6 +54,21 @@ class Calibration(ABC):
             Calibrated; rows of classes sum to 1.
         """
 
+    @abstractmethod
+    def tempered(self, temperature: float) -> Calibration:
+        """Return this map, its logits divided by a temperature: what is predicted stays.
+
+        Parameters
+        ----------
+        temperature : float
+            Above 1, less confident; below 1, more.
+
+        Returns
+        -------
+        Calibration
+            The map.
+        """
+
     def to_dict(self) -> dict[str, float]:
         """Return the parameters.
 
@@ -76,6 +91,10 @@ class Temperature(Calibration):
     """
 
     temperature: float = 1.0
+
+    def tempered(self, temperature: float) -> Temperature:
+        """Return the product of both temperatures."""
+        return Temperature(float(np.clip(self.temperature * temperature, 0.01, 100)))
 
     def apply(self, proba: Any) -> np.ndarray:
         """Return class probabilities at this temperature; below 1e-6 they count as 1e-6.
@@ -159,6 +178,11 @@ class Scaling(Calibration):
 
     scale: float = 1.0
     shift: float = 0.0
+
+    def tempered(self, temperature: float) -> Scaling:
+        """Return scale and shift divided by the temperature: what is above 0.5 stays there."""
+        factor = np.clip(1 / temperature, 0.01 / self.scale, 100 / self.scale)
+        return Scaling(float(self.scale * factor), float(np.clip(self.shift * factor, -10, 10)))
 
     def apply(self, proba: Any) -> np.ndarray:
         """Return the probabilities of labels at this scale and shift.

@@ -15,6 +15,12 @@ from fewlabel.evaluate.learning_curve import (
     why_no_curve,
 )
 from fewlabel.evaluate.metrics import confusion_matrix, per_class, scores, wilson_interval
+from fewlabel.evaluate.posterior import (
+    PoolAccuracy,
+    audit_accuracy,
+    estimate_on_pool,
+    pool_accuracy,
+)
 from fewlabel.evaluate.registry import (
     candidate_names,
     find_candidate,
@@ -54,9 +60,11 @@ __all__ = [
     "Fitted",
     "LabelFolds",
     "LearningCurve",
+    "PoolAccuracy",
     "Problem",
     "ReliabilityCurve",
     "accept_at",
+    "audit_accuracy",
     "calibrate_apart",
     "candidate_names",
     "choose_candidate",
@@ -65,6 +73,7 @@ __all__ = [
     "coverage_accuracy_curve",
     "coverage_at_accuracy",
     "estimate_accuracy",
+    "estimate_on_pool",
     "expected_calibration_error",
     "find_candidate",
     "fit_calibration",
@@ -73,6 +82,7 @@ __all__ = [
     "label_folds",
     "make_candidates",
     "per_class",
+    "pool_accuracy",
     "register",
     "reliability_curve",
     "scores",

@@ -6,16 +6,14 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
-from fewlabel.data.checks import check_correct, check_same_length
+from fewlabel.data.checks import check_correct
 from fewlabel.evaluate.metrics import wilson_interval
 from fewlabel.params import integer, number
 from fewlabel.persist.schema import _FLAG, _TEXT, _Fields
 
 NOT_RANDOM = (
-    "The labeled images were chosen to represent the others and are not a random sample, so "
-    "this estimate may be off in either direction; a random audit gives an unbiased one."
+    "None of the labeled images is known to be drawn at random, so this rests on how confident the "
+    "model is, and may be off in either direction; labels drawn at random would tell."
 )
 
 
@@ -46,15 +44,16 @@ class AccuracyEstimate:
     low, high : float
         Ends of the interval.
     n : int
-        Number of labels it rests on, without those in ``n_unseen``.
+        Number of labels it rests on: of those drawn at random, where there are any.
     n_unseen : int
-        Labels that no model could be tested on; the interval covers both outcomes for them.
+        Labels that no model could be tested on, since no other image has their class.
     level : float
         Confidence level of the interval.
     method : str
-        How the interval is computed: ``"wilson"``.
+        How the interval is computed: ``"wilson"``, from the labels alone, or ``"posterior"``,
+        from the confidence in all unlabeled images as well (`pool_accuracy`).
     is_random_sample : bool
-        Whether the labels are a random sample of the images.
+        Whether these labels are a random sample of the images.
     note : str
         What a reader must know; empty if nothing.
     """
@@ -81,28 +80,14 @@ class AccuracyEstimate:
 
 
 def estimate_accuracy(
-    correct: Any,
-    *,
-    unseen: Any = None,
-    is_random_sample: bool = False,
-    level: float = 0.95,
+    correct: Any, *, is_random_sample: bool = False, level: float = 0.95
 ) -> AccuracyEstimate:
-    """Estimate accuracy from out-of-fold predictions, or from a random audit.
-
-    Labels marked ``unseen`` are left out of the value. The low end of Wilson's interval counts
-    them as wrong and the high end as right, so the interval holds whatever they are.
-
-    The final model sees all labels and the out-of-fold ones a part, so the estimate is rather
-    low than high. Out-of-fold predictions share training labels, so the interval is a little
-    narrow. An audit has neither flaw, if its labels have not fitted, calibrated or chosen
-    the model.
+    """Estimate accuracy from predictions of labeled images alone, by Wilson's interval.
 
     Parameters
     ----------
     correct : array-like of shape (m,), bool
         Whether each prediction is right, see `fewlabel.data.task.Task.correct`.
-    unseen : array-like of shape (m,), bool, optional
-        Labels that could not be predicted (``LabelFolds.unseen``).
     is_random_sample : bool
         Whether the labeled images were drawn at random from all images.
     level : float
@@ -116,7 +101,7 @@ def estimate_accuracy(
     Raises
     ------
     UsageError
-        If the arrays do not fit together, or the level is out of range.
+        If ``correct`` is empty or the level is out of range.
 
     Examples
     --------
@@ -125,31 +110,27 @@ def estimate_accuracy(
     (0.9, 0.786, 0.957)
     """
     right = check_correct(correct)
-    unseen = np.zeros(len(right), bool) if unseen is None else np.asarray(unseen, dtype=bool)
-    check_same_length(correct=right, unseen=unseen)
-    # Right by chance or wrong for want of a label: what came out for those tells nothing.
-    n, n_right, n_unseen = len(right), float(right[~unseen].sum()), int(unseen.sum())
+    low, high = wilson_interval(float(right.sum()), len(right), level)
     return AccuracyEstimate(
-        value=float(right[~unseen].mean()) if n > n_unseen else math.nan,
-        # The interval holds whatever they are: all wrong at its low end, all right at its high one.
-        low=wilson_interval(n_right, n, level)[0],
-        high=wilson_interval(n_right + n_unseen, n, level)[1],
-        n=n - n_unseen,
-        n_unseen=n_unseen,
+        value=float(right.mean()),
+        low=low,
+        high=high,
+        n=len(right),
+        n_unseen=0,
         level=level,
         method="wilson",
         is_random_sample=is_random_sample,
-        note=_note(n_unseen, is_random_sample),
+        note=note_of(0, is_random_sample),
     )
 
 
-def _note(n_unseen: int, is_random_sample: bool) -> str:
-    """Return what a reader of an estimate must know."""
+def note_of(n_unseen: int, is_random_sample: bool) -> str:
+    """Return what a reader of an estimate must know; empty if nothing."""
     parts = [] if is_random_sample else [NOT_RANDOM]
     if n_unseen:
         parts.append(
             f"{n_unseen} labeled {'image has' if n_unseen == 1 else 'images have'} no other "
-            "label of the same class and could not be tested; the interval covers both outcomes. "
-            "A second label for each such class narrows it."
+            "label of the same class: predicted without it, they count as wrong. A second label "
+            "for each such class narrows the interval."
         )
     return " ".join(parts)

@@ -18,7 +18,7 @@ from fewlabel.graph.candidates import MainFit
 from fewlabel.graph.shared_fit import _SETTING_ERRORS, _preferred_spread, _setting_name
 
 # Leave-one-out folds are dealt into so many parts.
-_PARTS = 8
+_PARTS = 10
 
 _MAX_FOLDS = 10
 _SIZES = 4
