@@ -12,8 +12,8 @@ from fewlabel.data import (
     labels_from_truth,
     load_images,
     read_labels,
-    write_labels,
 )
+from fewlabel.data.tables import write_table
 from fewlabel.pipeline import (
     Features,
     FitSettings,
@@ -92,5 +92,6 @@ def _label(train: ImageSet, budget: int, seed: int, folder: Path, features: Feat
     chosen = train.subset(selection.indices)
     if chosen.truth is None:
         raise RuntimeError("the digits come with labels")
-    write_labels(folder / "labels.csv", chosen.names, list(chosen.truth), by_index=True)
+    rows = zip(chosen.names, chosen.truth.tolist(), selection.purpose.tolist(), strict=True)
+    write_table(folder / "labels.csv", ("index", "label", "purpose"), list(rows))
     return read_labels(folder / "labels.csv", train)
