@@ -52,7 +52,7 @@ def test_reliability_and_coverage_describe_their_points(n_points):
     coverage = np.linspace(0, 1, n_points + 1)[1:]
     accuracy = 1 - 0.2 * coverage
     points = CoverageCurve(coverage, accuracy, 1 - coverage)
-    svg = _coverage_figure(points, (accuracy - 0.05, accuracy + 0.05), (0.5, 0.9))
+    svg = _coverage_figure(points, accuracy - 0.05, [(0.5, 0.9)])
     assert "80 % among all" in svg
     # The drawing does not grow with the number of images.
     assert len(svg) < 40_000
@@ -89,7 +89,7 @@ def test_no_axis_of_fractions_goes_beyond_all_or_nothing():
     right, one = np.array([1.0]), np.array([1.0])
     drawings = [
         _reliability_figure(ReliabilityCurve(one, right, one), (right, right), one),
-        _coverage_figure(CoverageCurve(one, right, one), (right, right), (1.0, 1.0)),
+        _coverage_figure(CoverageCurve(one, right, one), right, [(1.0, 1.0)]),
         _candidates_figure(candidates(1.0, 0.999).table, "supervised", 2.0, "accuracy"),
         _candidates_figure(candidates(0.0, 0.001).table, "supervised", 2.0, "accuracy"),
         _confidence_figure([("model", one)]),

@@ -1,12 +1,17 @@
 import numpy as np
 import pytest
 
+from fewlabel.evaluate import PROMISES, accept_at
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
 from fewlabel.report.scored import Scored
 
 from .examples import ONE, SEVERAL, TASKS, scored
 
 CLASSES = ["cat", "dog", "eel"]
+
+
+def promises(correct, confidence):
+    return [accept_at(correct, confidence, error) for error in PROMISES]
 
 
 def exactly(y, predicted, confidence=0.8, n_classes=3):
@@ -32,21 +37,31 @@ def test_confusions_by_frequency():
 
 @pytest.mark.parametrize(
     ("confidence", "verdict"),
-    [(0.99, "points too confident"), (0.5, "points too modest"), (0.75, "matches its accuracy")],
+    [
+        (0.99, "24 points too confident (99 % sure, 75 % right). "),
+        (0.5, "25 points too modest (50 % sure, 75 % right). "),
+        (0.79, "4 points too confident (79 % sure, 75 % right), which may be luck. "),
+        (0.76, "matches its accuracy (76 % sure, 75 % right). "),
+    ],
 )
 def test_reliability_says_which_way_it_errs(confidence, verdict):
     y = np.zeros(200, int)
-    view = _reliability_view(exactly(y, (np.arange(200) % 4 == 0).astype(int), confidence))
-    assert verdict in view["caption"]
-    assert "75 % right" in view["caption"]
+    one = exactly(y, (np.arange(200) % 4 == 0).astype(int), confidence)
+    assert verdict in _reliability_view(one.correct, one.confidence)["caption"]
 
 
-def test_coverage_names_a_threshold():
+def test_coverage_names_what_can_be_promised_and_no_more():
     confidence = np.linspace(0.5, 0.99, 100)
-    one = Scored(ONE, np.where(confidence > 0.7, 0, 1), np.c_[confidence, 1 - confidence])
-    caption = _coverage_view(one, np.array([0.6, 0.9]))["caption"]
-    assert "at least 70 % sure of: that keeps 59 %" in caption
-    assert "Of the unlabeled images it keeps 50 %" in caption
+    right, pool = confidence > 0.7, np.array([0.6, 0.75, 0.8, 0.9])
+    view = _coverage_view(right, confidence, promises(right, confidence), pool)
+    # 59 labels without a mistake are enough for 5 %, and two thirds of what comes next are wrong.
+    assert "of 4 images these can be accepted without a look: 3 (75 %) if 5 %" in view["caption"]
+    assert "≤ 5 % wrong" in view["svg"]
+    assert "if 2 %" not in view["caption"]
+    none = _coverage_view(right, confidence, promises([], []), pool)
+    assert "Nothing can be promised" in none["caption"]
+    assert "drawn at random" in none["caption"]
+    assert "wrong</text>" not in none["svg"]
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -54,8 +69,10 @@ def test_coverage_names_a_threshold():
 def test_few_images_are_enough(task, n):
     one = scored(task, n=30)
     few = Scored(task, one.y[:n], one.proba[:n])
-    assert "interval" in _coverage_view(few)["caption"]
-    assert "right" in _reliability_view(few)["caption"]
+    evidence = few.correct, few.confidence
+    caption = _coverage_view(*evidence, promises(*evidence), one.confidence)["caption"]
+    assert "certainty" in caption
+    assert "right" in _reliability_view(*evidence)["caption"]
 
 
 def test_labels_that_are_not_known_count_for_nothing():

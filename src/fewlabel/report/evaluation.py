@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fewlabel.data import ImageSet
-from fewlabel.evaluate import AccuracyEstimate, estimate_accuracy, per_class
+from fewlabel.evaluate import (
+    PROMISES,
+    AccuracyEstimate,
+    accept_at,
+    estimate_accuracy,
+    per_class,
+)
 from fewlabel.explain.texts import _percent
 from fewlabel.model import Model
 from fewlabel.report.galleries import _evaluation_galleries
@@ -28,6 +34,8 @@ def _render_evaluation(
     """Render the report of an evaluation, a page as that of a fit."""
     confusion = _confusion_view(scored, model.classes)
     galleries, mistakes = _evaluation_galleries(scored, images, model.classes)
+    evidence = scored.correct, scored.confidence
+    promises = [accept_at(*evidence, error) for error in PROMISES]
     measured = estimate_accuracy(scored.correct, is_random_sample=True)
     lines = ["" if confusion else "An image counts as right only if every known label is right."]
     if model.expected is not None:
@@ -56,8 +64,8 @@ def _render_evaluation(
         confusion=confusion,
         galleries=galleries,
         mistakes=mistakes,
-        reliability=_reliability_view(scored),
-        coverage=_coverage_view(scored),
+        reliability=_reliability_view(*evidence),
+        coverage=_coverage_view(*evidence, promises, scored.confidence),
         class_rows=per_class(model.task, scored.y, scored.proba, model.classes),
         reason="",
         seconds=seconds,

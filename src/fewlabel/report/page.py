@@ -27,6 +27,7 @@ from fewlabel.report.views import (
     _prediction_rows,
 )
 
+_MIN_RANDOM = 20
 _MEASURES = {
     "balanced_accuracy": ("mean recall", "mean over the classes: each counts the same"),
     "log_loss": ("log loss", "also punishes wrong confidence; lower is better"),
@@ -95,8 +96,7 @@ def _render_report(
         scored_on=_scored_on(result, len(scored.y), several=confusion is None),
         confusion=confusion,
         class_rows=by_class,
-        reliability=_reliability_view(scored),
-        coverage=_coverage_view(scored, result.confidence[result.origin != "label"]),
+        **_trust_views(result, scored),
         candidates=_candidates_view(result, f"{task.metric} {how}"),
         metric=task.metric,
         learning=_learning_view(result),
@@ -151,6 +151,20 @@ def _headline(
         hint = "files that could not be used: see the end of this page"
         facts = [*facts, ("set aside", _count(len(images.skipped)), hint)]
     return {"kicker": kicker, "estimate": estimate, "lines": filter(None, lines), "facts": facts}
+
+
+def _trust_views(result: FitResult, scored: Scored) -> View:
+    """Draw what the confidence is worth: by the labels drawn at random, if they are enough."""
+    correct, confidence, n = *result.model.evidence, len(result.model.evidence.correct)
+    note = f"From {n:,} labels drawn at random."
+    if n < _MIN_RANDOM:
+        correct, confidence = scored.correct, scored.confidence
+        note = f"From {len(correct):,} labels that were chosen: the unlabeled images may well be harder."
+    pool = result.confidence[result.unlabeled]
+    return {
+        "reliability": _reliability_view(correct, confidence, note),
+        "coverage": _coverage_view(correct, confidence, result.promises, pool, note),
+    }
 
 
 def _scored_on(result: FitResult, n: int, *, several: bool) -> str:

@@ -141,26 +141,28 @@ def _reliability_figure(
 
 
 def _coverage_figure(
-    curve: CoverageCurve, interval: _Interval, mark: tuple[float, float] | None = None
+    curve: CoverageCurve, low: np.ndarray, marks: Sequence[tuple[float, float]] = ()
 ) -> Markup:
-    """Draw the accuracy of the most confident images against how many of them are kept."""
+    """Draw the accuracy of the most confident images, and what is promised of so many of them."""
     n_points = len(curve.coverage)
     # More points than pixels would only make the page large.
     picked = np.unique(np.linspace(0, n_points - 1, min(n_points, 160)).astype(int))
-    x, y, low, high = (a[picked] for a in (curve.coverage, curve.accuracy, *interval))
+    x, y, least = (a[picked] for a in (curve.coverage, curve.accuracy, low))
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        axes.fill_between(x, low, high, color=ACCENT, alpha=0.16, linewidth=0)
+        axes.fill_between(x, least, y, color=ACCENT, alpha=0.16, linewidth=0)
         # Where all are equally confident, there is a single point, of which no line can be drawn.
         axes.plot(x, y, "o" if len(x) == 1 else "-", color=ACCENT, clip_on=False)
         # The few most confident images have intervals down to zero: they must not set the scale.
-        floor = min(float(y.min()) - 0.05, float(low[x >= 0.25].min()) - 0.02)
+        floor = min(float(y.min()) - 0.05, float(least[x >= 0.25].min()) - 0.02)
         _fraction_axis(axes.xaxis)
         _fraction_axis(axes.yaxis, floor)
-        if mark is not None:
-            axes.plot(*mark, "o", color=ACCENT_2, markersize=8, clip_on=False)
-            axes.vlines(mark[0], axes.get_ylim()[0], mark[1], color=ACCENT_2, linewidth=1.2)
+        bottom = axes.get_ylim()[0]
+        for share, right in (mark for mark in marks if mark[1] > bottom):
+            axes.plot(share, right, "o", color=ACCENT_2, markersize=7, clip_on=False)
+            text = f"≤ {_percent_text(1 - right, 0)} wrong"
+            _annotate(axes, text, (share, right), (-7, -4), ha="right", va="top")
         axes.set(xlabel="share of images kept, most confident first", ylabel="share that is right")
 
     half, whole = (_percent_text(float(share), 0) for share in (np.interp(0.5, x, y), y[-1]))

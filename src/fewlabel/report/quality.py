@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import beta
 
 from fewlabel.evaluate import (
+    Acceptance,
     CoverageCurve,
     confusion_matrix,
     coverage_accuracy_curve,
-    coverage_at_accuracy,
     expected_calibration_error,
     reliability_curve,
     wilson_interval,
@@ -27,7 +28,6 @@ from fewlabel.report.plots import (
 from fewlabel.report.scored import Scored
 
 _MAX_CONFUSIONS = 15
-_TARGETS = (0.99, 0.95, 0.9, 0.8)
 
 
 def _matrix_view(counts: np.ndarray, names: Sequence[str], **labels: str) -> View:
@@ -64,60 +64,72 @@ def _confusion_view(scored: Scored, classes: Sequence[str]) -> View | None:
     return _matrix_view(counts, classes) | {"rows": rows, "n_mistakes": int(wrong.sum())}
 
 
-def _reliability_view(scored: Scored) -> View:
+def _reliability_view(correct: np.ndarray, confidence: np.ndarray, note: str = "") -> View:
     """Draw how far the confidence can be trusted."""
-    correct, confidence = scored.correct, scored.confidence
     # About 25 images a bin: an interval of fewer says nothing.
     n_bins = int(np.clip(len(correct) // 25, 2, 12))
     curve = reliability_curve(correct, confidence, n_bins=n_bins)
     error = expected_calibration_error(correct, confidence, n_bins=n_bins)
     gap = float(confidence.mean() - correct.mean())
-    # Beyond two standard errors of the accuracy the gap is more than the luck of the draw.
-    noise = 2 * float(np.sqrt(correct.mean() * (1 - correct.mean()) / len(correct)))
     verdict = "On average its confidence matches its accuracy"
-    if abs(gap) > max(noise, 0.01):
+    if abs(gap) >= 0.015:
         side = "confident" if gap > 0 else "modest"
         verdict = f"On average it is {100 * abs(gap):.0f} points too {side}"
+    # Within two standard errors of the accuracy the gap may be the luck of the draw.
+    noise = 2 * float(np.sqrt(correct.mean() * (1 - correct.mean()) / len(correct)))
+    luck = ", which may be luck" if 0.015 <= abs(gap) <= noise else ""
     sure, right = (_percent_text(float(values.mean()), 0) for values in (confidence, correct))
     caption = (
-        f"{verdict} ({sure} sure, {right} right). "
-        f"Bars are 95 % intervals; mean gap over the bins {100 * error:.1f} points."
+        f"{verdict} ({sure} sure, {right} right){luck}. "
+        f"Bars are 95 % intervals; mean gap over the bins {100 * error:.1f} points. {note}"
     )
-    interval = _intervals(curve.accuracy, curve.count)
-    return {"svg": _reliability_figure(curve, interval, confidence), "caption": caption}
+    ends = [wilson_interval(s * n, n) for s, n in zip(curve.accuracy, curve.count, strict=True)]
+    low, high = np.array(ends).T
+    return {"svg": _reliability_figure(curve, (low, high), confidence), "caption": caption}
 
 
-def _coverage_view(scored: Scored, pool: np.ndarray | None = None) -> View:
-    """Draw how accurate the most confident predictions are, and how many of ``pool`` are kept."""
-    correct, confidence = scored.correct, scored.confidence
+def _coverage_view(
+    correct: np.ndarray,
+    confidence: np.ndarray,
+    promises: Sequence[Acceptance],
+    pool: np.ndarray,
+    note: str = "",
+) -> View:
+    """Draw how accurate the most confident images are, and say how many of ``pool`` to accept."""
     curve = coverage_accuracy_curve(correct, confidence)
     kept = np.rint(curve.coverage * len(correct))
     # The accuracy of one to four images is all or nothing: it would only distract.
     shown = kept >= min(5, len(correct))
-    curve = CoverageCurve(*(column[shown] for column in curve))
-    mark, caption = None, "Accuracy among the most confident images. Band: 95 % interval."
-    # The first demand that a fair share of the images meets, and that all together do not.
-    for target in _TARGETS:
-        point = coverage_at_accuracy(correct, confidence, target)
-        if point.threshold is None or point.accuracy is None or not 0.1 <= point.coverage < 1:
-            continue
-        mark = (point.coverage, point.accuracy)
-        # Rounded down: "at least 100 % sure" would promise more than 99.6 % does.
-        sure = f"{np.floor(100 * point.threshold + 1e-9):.0f} %"
-        share_kept, right = _percent_text(point.coverage, 0), _percent_text(point.accuracy, 0)
-        caption = (
-            f"Take only what it is at least {sure} sure of: that keeps {share_kept} of these "
-            f"images, of which {right} are right (the dot)."
+    curve, kept = CoverageCurve(*(column[shown] for column in curve)), kept[shown]
+    right = np.rint(curve.accuracy * kept)
+    # Clopper-Pearson, to one side.
+    low = np.where(right > 0, beta.ppf(0.05, np.maximum(right, 0.5), kept - right + 1), 0.0)
+    # Larger errors that allow no more are left out.
+    made = {found.threshold: found for found in reversed(promises) if found.threshold is not None}
+    marks = [
+        (found.n_accepted / found.n_labels, 1 - found.max_error)
+        for found in made.values()
+        if found.n_labels == len(correct)
+    ]
+    caption = (
+        "Accuracy among the most confident images. Band: with 95 % certainty, at each point, at "
+        f"least so many are right. {_promised(list(made.values())[::-1], promises, pool)} {note}"
+    )
+    return {"svg": _coverage_figure(curve, low, marks), "caption": caption}
+
+
+def _promised(made: list[Acceptance], promises: Sequence[Acceptance], pool: np.ndarray) -> str:
+    """Say how many images can be accepted at which error, or why none can be."""
+    if not made:
+        why = f": {promises[0].why_not}" if promises and not promises[0].n_labels else ""
+        return f"Nothing can be promised from so few random labels{why}."
+    parts = []
+    for found in made[:3]:
+        sure = pool >= found.threshold
+        share = _percent_text(float(sure.mean()), 0) if len(pool) else "–"
+        parts.append(
+            f"{sure.sum():,} ({share}) if {_percent_text(found.max_error, 0)} may be wrong"
         )
-        if pool is not None and len(pool):
-            share = float((pool >= point.threshold).mean())
-            caption += f" Of the unlabeled images it keeps {_percent_text(share, 0)}."
-        caption += " Band: 95 % interval."
-        break
-    interval = _intervals(curve.accuracy, kept[shown])
-    return {"svg": _coverage_figure(curve, interval, mark), "caption": caption}
-
-
-def _intervals(share: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    ends = np.array([wilson_interval(s * m, m) for s, m in zip(share, n, strict=True)])
-    return ends[:, 0], ends[:, 1]
+    return (
+        f"Dots: of {len(pool):,} images these can be accepted without a look: {', '.join(parts)}."
+    )
