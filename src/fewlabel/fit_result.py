@@ -19,6 +19,7 @@ from fewlabel.evaluate import (
     Fitted,
     LearningCurve,
     accept_at,
+    surely_weak,
 )
 from fewlabel.features.extract import Features
 from fewlabel.model import Model
@@ -98,6 +99,9 @@ class FitResult:
         The same of the supervised baseline; NaN where it could not be tested.
     scores : dict of str to float or None
         More measures on those images.
+    by_class : list of dict
+        Precision and recall of each class on the unlabeled images, with intervals: see
+        `fewlabel.evaluate.class_accuracy`.
     audit : AccuracyEstimate or None
         Accuracy on the random audit, if there is one.
     settings : FitSettings
@@ -139,6 +143,7 @@ class FitResult:
     estimate: AccuracyEstimate
     supervised_accuracy: float
     scores: dict[str, float | None]
+    by_class: list[dict[str, float | None]]
     audit: AccuracyEstimate | None
     settings: FitSettings
     seconds: dict[str, float]
@@ -202,6 +207,29 @@ class FitResult:
         """What can be accepted without a look if 1, 2, 5, … % of it may be wrong."""
         return tuple(accept_at(*self.model.evidence, error) for error in PROMISES)
 
+    @property
+    def headline(self) -> AccuracyEstimate:
+        """The accuracy to go by: the audited one, or else the estimate."""
+        return self.audit or self.estimate
+
+    @property
+    def rests_on(self) -> str:
+        """What the headline rests on, as words."""
+        found = self.headline
+        text = f"{found.n:,} labels, none known to be drawn at random"
+        if self.audit is not None:
+            text = f"an audit of {found.n:,} random images"
+        elif found.is_random_sample:
+            text = f"{found.n:,} labels drawn at random"
+        if found.method == "posterior":
+            text += f" and the confidence in {int(self.unlabeled.sum()):,} images"
+        return text
+
+    @property
+    def surely_weak(self) -> list[int]:
+        """Classes whose precision or recall is surely below the accuracy, the weakest first."""
+        return surely_weak(self.by_class, self.headline.low)
+
     def n_accepted(self, threshold: float | None) -> int:
         """Count the unlabeled images of at least a confidence.
 
@@ -237,7 +265,12 @@ class FitResult:
             "n_duplicates": self.n_duplicates,
             "classes": list(self.classes),
             "estimate": self.estimate.to_dict(),
+            "rests_on": self.rests_on,
             "scores": self.scores,
+            "per_class": [
+                {"class": name} | row for name, row in zip(self.classes, self.by_class, strict=True)
+            ],
+            "surely_weak": [self.classes[k] for k in self.surely_weak],
             "audit": None if self.audit is None else self.audit.to_dict(),
             "n_unlabeled": int(self.unlabeled.sum()),
             "accepted_without_a_look": [

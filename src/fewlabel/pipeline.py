@@ -19,12 +19,14 @@ from fewlabel.evaluate import (
     LearningCurve,
     Problem,
     audit_accuracy,
+    class_accuracy,
     estimate_on_pool,
     fit_learning_curve,
     make_candidates,
     scores,
     why_no_curve,
 )
+from fewlabel.evaluate.posterior import _confidence
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_checks import check_trainable, fit_warnings
 from fewlabel.fit_result import FitResult, FitSettings
@@ -125,7 +127,7 @@ def _result(
     # What a person said is certain, and stands against any prediction.
     proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
     audit = _audit(labels, proba, groups, len(compared.tested))
-    model.evidence = _evidence(compared, model, labels, proba, _audited(labels, groups))
+    drawn_y, drawn_proba, model.evidence = _drawn(compared, model, labels, proba, groups)
     with timed_stage(seconds, "curve", problem.progress):
         curve, no_curve = _learning_curve(kept, main, labels, groups, audit or estimate)
     seen = ~compared.unseen
@@ -134,6 +136,9 @@ def _result(
     oof_proba = compared.calibrated(compared.kept.name)
     if task.exclusive:
         oof_proba = model.calibration.apply(compared.oof_proba[compared.kept.name])
+    origin = _origin(labels, kept.fitted.name)
+    n_predicted = task.decided(model.widen(oof_proba)).sum(axis=0)
+    by_class = class_accuracy(task, drawn_y, drawn_proba, proba[origin != "label"], n_predicted)
     found = scores(task, compared.y[shown], oof_proba[shown])
     baseline = task.correct(compared.y, compared.calibrated(compared.baseline.name))[seen]
     return FitResult(
@@ -144,13 +149,14 @@ def _result(
         baseline=main.comparison.baseline,
         propagated=model.widen(main.propagated),
         proba=proba,
-        origin=_origin(labels, kept.fitted.name),
+        origin=origin,
         choice=compared.choice,
         tested=compared.tested[shown],
         tested_proba=model.widen(oof_proba[shown]),
         estimate=estimate,
         supervised_accuracy=float(baseline.mean()) if len(baseline) else math.nan,
         scores=found if seen.any() else dict.fromkeys(found),
+        by_class=by_class,
         audit=audit,
         settings=settings,
         seconds=seconds,
@@ -232,23 +238,18 @@ def _audited(labels: Labels, groups: np.ndarray) -> np.ndarray:
     return labels.audit[~np.isin(groups[labels.audit], trained)]
 
 
-def _evidence(
-    compared: Comparison, model: Model, labels: Labels, proba: np.ndarray, audited: np.ndarray
-) -> Evidence:
-    """Return what is right of the images drawn at random, predicted without their labels."""
-    task, drawn, name = model.task, compared.is_random, compared.kept.name
+def _drawn(
+    compared: Comparison, model: Model, labels: Labels, proba: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, Evidence]:
+    """Return labels of images that were drawn at random, and their predictions without these."""
+    drawn, audited = compared.is_random, _audited(labels, groups)
     # What is predicted must not rest on the label, and the confidence must be that of all images.
-    apart, sure = compared.calibrated(name), model.calibration.apply(compared.oof_proba[name])
-    correct = task.correct(compared.y, apart)[drawn]
-    y = labels.y[audited]
-    parts = (compared.y[drawn], sure[drawn]), (y, proba[audited])
-    confidence = [
-        task.confidence(np.where(task.evidence(y, p.shape[1])[1], p, 1)) for y, p in parts
-    ]
-    return Evidence(
-        np.concatenate([correct, task.correct(y, proba[audited])]),
-        np.clip(np.concatenate(confidence), 0, 1).astype(np.float32),
-    )
+    apart = model.widen(compared.calibrated(compared.kept.name)[drawn])
+    sure = model.calibrated(compared.oof_proba[compared.kept.name][drawn])
+    y = labels.y[np.concatenate([compared.tested[drawn], audited])]
+    apart, sure = (np.concatenate([of_labels, proba[audited]]) for of_labels in (apart, sure))
+    confidence = np.clip(_confidence(model.task, y, sure), 0, 1).astype(np.float32)
+    return y, sure, Evidence(model.task.correct(y, apart), confidence)
 
 
 def _learning_curve(

@@ -6,7 +6,6 @@ import pytest
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import (
     coverage_accuracy_curve,
-    coverage_at_accuracy,
     expected_calibration_error,
     reliability_curve,
 )
@@ -54,15 +53,6 @@ def test_coverage_curve_by_hand_with_a_tie():
     np.testing.assert_allclose(curve.accuracy, [1, 1, 0.75, 0.6])
 
 
-def test_coverage_at_accuracy_takes_the_largest():
-    # 100 %, then 50 %, then 67 %: the last point that reaches 60 % counts, not the first.
-    found = coverage_at_accuracy([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.6], 0.6)
-    assert found == (0.75, 0.7, pytest.approx(2 / 3))
-    assert coverage_at_accuracy([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.6], 1.0).coverage == 0.25
-    # Where the most confident are wrong, there is none.
-    assert coverage_at_accuracy([0, 0], [0.9, 0.8], 0.5) == (0.0, None, None)
-
-
 @pytest.mark.parametrize(
     ("call", "text"),
     [
@@ -72,7 +62,6 @@ def test_coverage_at_accuracy_takes_the_largest():
         (lambda: reliability_curve([1], 0.5), "must hold 1 numbers"),
         (lambda: reliability_curve([1, 1], [1.5, np.nan]), "2 of them out of range"),
         (lambda: reliability_curve([1], [0.5], n_bins=0), "'n_bins' parameter must be at least 1"),
-        (lambda: coverage_at_accuracy([1], [0.5], 95), "'target' parameter must be above 0"),
     ],
 )
 def test_bad_input_is_named(call, text):

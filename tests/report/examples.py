@@ -18,6 +18,11 @@ from fewlabel.report.scored import Scored
 
 ONE, SEVERAL = SingleLabel(), MultiLabel()
 TASKS = (ONE, SEVERAL)
+CLASS_ROW = {
+    f"{name}{end}": value
+    for name in ("precision", "recall")
+    for end, value in (("", 0.6), ("_low", 0.5), ("_high", 0.7))
+}
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
@@ -122,6 +127,7 @@ def fit_result(task=ONE, n_classes=3, n=200, classes=None, **changes: Any) -> Fi
         "estimate": estimate_accuracy(tested.correct),
         "supervised_accuracy": 0.7,
         "scores": {},
+        "by_class": [CLASS_ROW] * n_classes,
         "audit": None,
         "settings": FitSettings(),
         "seconds": {"features": 61.0, "fit": 70.0},

@@ -68,7 +68,11 @@ def test_sections_follow_what_there_is(pages):
     for text in ("Confusion matrix", "Map of the images", "most frequent confusions"):
         assert text in one
         assert text not in several
-    for text in ("Exact match, estimated", "Class by class", "every known label"):
+    for text in (
+        "Exact match on the unlabeled images, estimated",
+        "Class by class",
+        "every known label",
+    ):
         assert text in several
         assert text not in one
     for text in ("What to label next", "Graph and supervised baseline disagree", "1 min 1 s"):
@@ -103,16 +107,17 @@ def test_names_from_files_are_escaped(task):
 def test_headline_of_an_estimate_or_without_one():
     estimate = estimate_accuracy([True] * 45 + [False] * 5)
     text = words(page_of(fit_result(estimate=estimate)))
-    assert "estimated from 50 labeled images 90.0 % 95 % interval 78.6 % – 95.7 %" in text
-    assert "Measured by cross-fitting." in text
+    assert "unlabeled images, estimated 90.0 % 95 % interval 78.6 % – 95.7 %" in text
+    assert "Rests on 50 labels, none known to be drawn at random." in text
     assert "None of the labeled images is known to be drawn at random" in text
     assert "Measured on 60 labeled images" in text
-    text = words(page_of(fit_result(estimate=estimate, n_networks=2)))
-    assert "Measured on held-out labels." in text
+    found = dataclasses.replace(estimate, is_random_sample=True, method="posterior")
+    text = words(page_of(fit_result(estimate=found)))
+    assert "Rests on 50 labels drawn at random and the confidence in 140 images." in text
     nothing = dataclasses.replace(estimate, value=math.nan, low=0.0, high=1.0, n=0)
     text = page_of(fit_result(estimate=nothing))
     assert "nan" not in re.sub(r"base64,[^\"]*", "", text).lower()
-    assert "from 0 labeled images –" in words(text)
+    assert "Rests on 0 labels" in words(text)
     assert "Nothing could be measured: of none of the 60 labeled images" in words(text)
     assert "Other measures on the same images" not in words(text)
 
@@ -127,8 +132,9 @@ def test_an_audit_takes_the_headline_and_the_charts(task):
     audit = estimate_accuracy([True] * 15 + [False] * 5, is_random_sample=True)
     labels = Labels(y, result.classes, purpose)
     text = words(page_of(dataclasses.replace(result, labels=labels, audit=audit)))
-    assert "from a random audit of 20 images 75.0 %" in text
-    assert "From 60 of the labels to train on, by cross-fitting" in text
+    assert "unlabeled images, audited 75.0 %" in text
+    assert "Rests on an audit of 20 random images." in text
+    assert f"{100 * result.estimate.value:.1f} %" not in text.split("images: ")[0]
     assert "Measured on 20 images of the audit" in text
     assert "Check the accuracy on a random sample" not in text
 

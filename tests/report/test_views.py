@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fewlabel.evaluate import estimate_accuracy
 from fewlabel.fit_result import FitSettings
 from fewlabel.report.views import (
     _candidates_view,
@@ -12,6 +13,7 @@ from fewlabel.report.views import (
     _ledger_rows,
     _map_view,
     _prediction_rows,
+    _weak,
 )
 from fewlabel.semisupervised.history import TrainingHistory
 
@@ -77,15 +79,20 @@ def test_networks_without_pseudo_labels_say_nothing_for_the_unlabeled(n_accepted
 @pytest.mark.parametrize("task", TASKS)
 def test_predictions_are_counted_by_class(task):
     result = fit_result(task)
-    rows = _prediction_rows(result, [{}] * 3)
+    rows = _prediction_rows(result)
     present, known = task.evidence(result.labels.y, 3)
     assert [row["given"] for row in rows] == present.sum(axis=0).tolist()
     found = task.decided(result.proba) & ~known
     assert [row["found"] for row in rows] == found.sum(axis=0).tolist()
+    assert rows[0]["recall_low"] == 0.5
+    best = dataclasses.replace(result, audit=estimate_accuracy([True] * 99))
+    assert _weak(best).endswith("below 96.3 %: class 0, class 1, class 2.")
+    worst = dataclasses.replace(result, audit=estimate_accuracy([False] * 99))
+    assert _weak(worst) == ""
     assert max(row["share"] for row in rows) == 1.0
     assert all(0.3 < row["confidence"] <= 1 for row in rows)
     never = dataclasses.replace(result, proba=np.tile([0.9, 0.05, 0.05], (200, 1)))
-    rows = _prediction_rows(never, [{}] * 3)
+    rows = _prediction_rows(never)
     assert [row["confidence"] for row in rows] == [pytest.approx(0.9), None, None]
     rest = result.confidence[60:]
     caption = _confidence_view(result)["caption"]

@@ -96,7 +96,7 @@ def _print(found: dict[str, Any]) -> None:
     show_table(
         headings,
         [
-            (row["class"], f"{row['support']:,}", *(percent(row[name]) for name in _OF_CLASS))
+            (row["class"], f"{row['support']:,}", *(_cell(row, name) for name in _OF_CLASS))
             for row in worst_first
         ],
         right=range(1, len(headings)),
@@ -104,3 +104,9 @@ def _print(found: dict[str, Any]) -> None:
     if "report" in found:
         say()
         say(f"Report: {one_line(found['report'])}")
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    """Return a measure of a class, with its 95 % interval if it has one."""
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return percent(row[name]) + ("" if low is None else f" ({percent(low, 0)}–{percent(high, 0)})")

@@ -25,7 +25,7 @@ from fewlabel.cli.inputs import check_labels_exist, check_output_folder, open_im
 from fewlabel.extras import check_installed
 from fewlabel.locks import hidden_beside, lock_output
 
-_MAX_ERROR = 0.02
+_MAX_ERROR, _MAX_NAMED = 0.02, 5
 
 HELP = """Learn from a few labels and all the other images.
 
@@ -146,12 +146,15 @@ def _check_tensorboard(folder: str, out: str, *, force: bool) -> Path:
 
 
 def _print(summary: dict[str, Any]) -> None:
-    headings = ("", summary["metric"], "95 % interval", "measured on")
+    headings = ("", summary["metric"], "95 % interval", "rests on")
     show_table(headings, _accuracy_rows(summary), right=(1,))
     say()
     if scores := scores_text(summary["scores"]):
         say(scores)
     say(_accepted(summary))
+    if weak := [one_line(name) for name in summary["surely_weak"]]:
+        more = f" and {len(weak) - _MAX_NAMED} more" if len(weak) > _MAX_NAMED else ""
+        say(f"Surely weaker than the rest: {', '.join(weak[:_MAX_NAMED])}{more} (see the report)")
     curve = summary["learning_curve"]
     say(summary["no_learning_curve"] if curve is None else curve["in_words"])
     chosen = next((c for c in summary["candidates"] if c["chosen"]), None)
@@ -168,17 +171,12 @@ def _print(summary: dict[str, Any]) -> None:
 
 
 def _accuracy_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
-    estimate, audit = summary["estimate"], summary["audit"]
-    how = (
-        " that the networks were not trained on" if summary["n_networks"] else ", by cross-fitting"
-    )
-    where = f"{estimate['n']:,} labels{how}"
-    rows: list[tuple[str, ...]] = [("estimate", *interval_cells(estimate), where)]
-    if audit is not None:
-        rows.append(("audit", *interval_cells(audit), f"{audit['n']:,} random labels"))
+    name = "estimate" if summary["audit"] is None else "audit"
+    rows: list[tuple[str, ...]] = [(name, *interval_cells(summary[name]), summary["rests_on"])]
     baseline = percent(summary["supervised_accuracy"]) or "unknown"
-    where = "the same labels, without the unlabeled images"
-    rows.append(("supervised baseline", baseline, "", where))
+    how = "without those images"
+    how += ", on labels set aside" if summary["n_networks"] else ", by cross-fitting on all labels"
+    rows.append(("supervised baseline", baseline, "", how))
     return rows
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fewlabel.evaluate.calibrate import calibrate_apart, fit_calibration
 from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
 from fewlabel.evaluate.choose import CandidateScore, Choice, choose_candidate
+from fewlabel.evaluate.class_accuracy import class_accuracy, surely_weak
 from fewlabel.evaluate.comparison import BASELINE, Comparison, choose_fitted
 from fewlabel.evaluate.crossfit import LabelFolds, held_out, label_folds
 from fewlabel.evaluate.estimates import AccuracyEstimate, estimate_accuracy
@@ -28,11 +29,9 @@ from fewlabel.evaluate.registry import (
     register,
 )
 from fewlabel.evaluate.reliability import (
-    CoverageAtAccuracy,
     CoverageCurve,
     ReliabilityCurve,
     coverage_accuracy_curve,
-    coverage_at_accuracy,
     expected_calibration_error,
     reliability_curve,
 )
@@ -53,7 +52,6 @@ __all__ = [
     "CandidateScore",
     "Choice",
     "Comparison",
-    "CoverageAtAccuracy",
     "CoverageCurve",
     "CurveValue",
     "Evidence",
@@ -69,9 +67,9 @@ __all__ = [
     "candidate_names",
     "choose_candidate",
     "choose_fitted",
+    "class_accuracy",
     "confusion_matrix",
     "coverage_accuracy_curve",
-    "coverage_at_accuracy",
     "estimate_accuracy",
     "estimate_on_pool",
     "expected_calibration_error",
@@ -87,6 +85,7 @@ __all__ = [
     "reliability_curve",
     "scores",
     "smallest_promise",
+    "surely_weak",
     "why_no_curve",
     "wilson_interval",
 ]

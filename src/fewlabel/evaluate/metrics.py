@@ -101,7 +101,8 @@ def per_class(task: Task, y: Any, proba: Any, classes: Sequence[str]) -> list[di
     list of dict
         ``class``; the numbers of images of which it is ``known``, that have it (``support``),
         of which it is ``predicted``, and where that is ``right``; ``precision, recall, f1,
-        average_precision, calibration_error``, None where a measure is undefined.
+        average_precision, calibration_error``, None where a measure is undefined; ``precision_low,
+        precision_high, recall_low, recall_high``, Wilson's intervals of 95 %, or None.
 
     Raises
     ------
@@ -139,8 +140,8 @@ def per_class(task: Task, y: Any, proba: Any, classes: Sequence[str]) -> list[di
                 "support": n_true,
                 "predicted": n_found,
                 "right": hits,
-                "precision": _ratio(hits, n_found),
-                "recall": _ratio(hits, n_true),
+                **_interval("precision", hits, n_found),
+                **_interval("recall", hits, n_true),
                 "f1": _ratio(2 * hits, n_found + n_true),
                 "average_precision": precision if precision is None else float(precision),
                 "calibration_error": error,
@@ -226,6 +227,11 @@ def wilson_interval(successes: float, n: float, level: float = 0.95) -> tuple[fl
         return 0.0, 1.0
     found = binomtest(round(successes), round(n)).proportion_ci(level, method="wilson")
     return float(found.low), float(found.high)
+
+
+def _interval(name: str, part: int, whole: int) -> dict[str, float | None]:
+    ends = wilson_interval(part, whole) if whole else (None, None)
+    return {name: _ratio(part, whole), f"{name}_low": ends[0], f"{name}_high": ends[1]}
 
 
 def _ratio(part: int, whole: int) -> float | None:

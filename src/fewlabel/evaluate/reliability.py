@@ -170,69 +170,6 @@ def coverage_accuracy_curve(correct: Any, confidence: Any) -> CoverageCurve:
     )
 
 
-class CoverageAtAccuracy(NamedTuple):
-    """The largest share of the images that reaches a wanted accuracy.
-
-    Attributes
-    ----------
-    coverage : float
-        That share; 0 where no threshold reaches the accuracy.
-    threshold : float or None
-        Least confidence among them; None where there are none.
-    accuracy : float or None
-        Accuracy of them; None where there are none.
-    """
-
-    coverage: float
-    threshold: float | None
-    accuracy: float | None
-
-
-def coverage_at_accuracy(correct: Any, confidence: Any, target: float) -> CoverageAtAccuracy:
-    """Compute how many images can be taken as they are when an accuracy is demanded.
-
-    The threshold is the best on these very images, so on new ones the accuracy is a little
-    lower; with few images, much lower.
-
-    Parameters
-    ----------
-    correct : array-like of shape (n,), bool
-        Whether each prediction is right.
-    confidence : array-like of shape (n,)
-        Its confidence, from 0 to 1.
-    target : float
-        Accuracy to reach, above 0 and at most 1.
-
-    Returns
-    -------
-    CoverageAtAccuracy
-        Coverage, confidence threshold and accuracy reached.
-
-    Raises
-    ------
-    UsageError
-        If the arrays do not fit together or ``target`` is out of range.
-
-    Examples
-    --------
-    >>> coverage_at_accuracy([1, 1, 0, 1], [0.9, 0.8, 0.7, 0.6], 0.7)
-    CoverageAtAccuracy(coverage=1.0, threshold=0.6, accuracy=0.75)
-    """
-    if not 0 < target <= 1:
-        raise UsageError(
-            f"The 'target' parameter must be above 0 and at most 1. Got {target} instead."
-        )
-    curve = coverage_accuracy_curve(correct, confidence)
-    reached = np.flatnonzero(curve.accuracy >= target)
-    if not len(reached):
-        return CoverageAtAccuracy(0.0, None, None)
-    # The largest: accuracy may dip below the target before and rise again.
-    last = reached[-1]
-    return CoverageAtAccuracy(
-        float(curve.coverage[last]), float(curve.threshold[last]), float(curve.accuracy[last])
-    )
-
-
 def _check_correct(correct: Any, confidence: Any) -> tuple[np.ndarray, np.ndarray]:
     correct = check_correct(correct)
     confidence = np.asarray(confidence, dtype=np.float64)

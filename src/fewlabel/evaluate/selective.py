@@ -130,7 +130,8 @@ def accept_at(
         passed = int(np.cumprod(passes).sum())
     if passed:
         last = at[passed - 1]
-        threshold = float(curve.threshold[last])
+        # Rounded down: one confidence, computed twice, may differ in the last digits.
+        threshold = math.floor(1e6 * curve.threshold[last]) / 1e6
         return Acceptance(max_error, threshold, n, int(kept[last]), int(wrong[last]), 0)
     # If all that come were right, and surer than the rest.
     missing = max(1, int((_needed(wrong, max_error, level) - kept).min()))

@@ -9,7 +9,6 @@ from pathlib import Path
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import AccuracyEstimate, per_class, scores
 from fewlabel.explain.sheets import _explain_fit, _how_many_explained
-from fewlabel.explain.texts import _percent
 from fewlabel.features.pixels import Progress
 from fewlabel.fit_result import FitResult
 from fewlabel.report.galleries import _accepted_galleries, _explained_galleries, _fit_galleries
@@ -25,6 +24,7 @@ from fewlabel.report.views import (
     _ledger_rows,
     _map_view,
     _prediction_rows,
+    _weak,
 )
 
 _MIN_RANDOM = 20
@@ -86,7 +86,7 @@ def _render_report(
         created=created,
         command=command,
         sections=sections,
-        head=_head(result, images, how, several=confusion is None),
+        head=_head(result, images, several=confusion is None),
         duel=_duel(result),
         how=how,
         warnings=result.warnings,
@@ -102,7 +102,8 @@ def _render_report(
         learning=_learning_view(result),
         galleries=_fit_galleries(result, images),
         explained=_explained_galleries(explained, classes, bool(len(labels.audit))),
-        prediction_rows=_prediction_rows(result, by_class),
+        prediction_rows=_prediction_rows(result),
+        weak=_weak(result),
         confidence=_confidence_view(result),
         ledger=_ledger_rows(result),
         training=training,
@@ -115,22 +116,13 @@ def _render_report(
     )
 
 
-def _head(result: FitResult, images: ImageSet, how: str, *, several: bool) -> View:
+def _head(result: FitResult, images: ImageSet, *, several: bool) -> View:
     """Return the headline: the accuracy with its interval, and the numbers beside it."""
-    estimate, audit = result.estimate, result.audit
-    metric = result.task.metric.capitalize()
+    audit, metric = result.audit, result.task.metric.capitalize()
     lines = ["An image counts as right only if every known label is right." if several else ""]
-    if audit is None:
-        kicker = f"{metric}, estimated from {estimate.n:,} labeled images"
-        lines += [f"Measured {how}.", estimate.note]
-    else:
-        kicker = f"{metric}, from a random audit of {audit.n:,} images"
-        span = f"{_percent(estimate.low)} – {_percent(estimate.high)}"
-        lines += [
-            audit.note,
-            f"From {estimate.n:,} of the labels to train on, {how}: {_percent(estimate.value)} "
-            f"({span}).",
-        ]
+    how = "estimated" if audit is None else "audited"
+    kicker = f"{metric} on the unlabeled images, {how}"
+    lines += [f"Rests on {result.rests_on}.", result.headline.note]
     unsure = int(((result.confidence < 0.5) & (result.origin != "label")).sum())
     n_labeled = len(result.task.labeled(result.labels.training_y))
     facts = [
@@ -141,7 +133,7 @@ def _head(result: FitResult, images: ImageSet, how: str, *, several: bool) -> Vi
     ]
     if result.n_duplicates:
         facts.append(("duplicates", _count(result.n_duplicates), "images that repeat another"))
-    return _headline(kicker, audit or estimate, lines, facts, images)
+    return _headline(kicker, result.headline, lines, facts, images)
 
 
 def _headline(
@@ -159,7 +151,10 @@ def _trust_views(result: FitResult, scored: Scored) -> View:
     note = f"From {n:,} labels drawn at random."
     if n < _MIN_RANDOM:
         correct, confidence = scored.correct, scored.confidence
-        note = f"From {len(correct):,} labels that were chosen: the unlabeled images may well be harder."
+        note = (
+            f"From {len(correct):,} labels, too few of which were drawn at random: the unlabeled "
+            "images may well be harder."
+        )
     pool = result.confidence[result.unlabeled]
     return {
         "reliability": _reliability_view(correct, confidence, note),

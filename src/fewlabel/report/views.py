@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from sklearn.manifold import TSNE
 
 from fewlabel.compute import threads_for
 from fewlabel.evaluate import CandidateScore
+from fewlabel.explain.texts import _printable
 from fewlabel.fit_result import FitResult
+from fewlabel.percent import _percent_text
 from fewlabel.report.html import View
 from fewlabel.report.plots import _candidates_figure, _confidence_figure, _learning_figure
 from fewlabel.report.scatter import PALETTE, _class_color, _map_figure
@@ -144,8 +144,17 @@ def _plane(rows: np.ndarray, rng: np.random.Generator, seed: int) -> np.ndarray:
         return np.asarray(tsne.fit_transform(rows))
 
 
-def _prediction_rows(result: FitResult, class_rows: list[dict[str, Any]]) -> list[View]:
-    """Count where each class was given and where it is predicted."""
+def _weak(result: FitResult) -> str:
+    """Name the classes that are surely less well recognized than the rest."""
+    names = [_printable(result.classes[k], limit=40) for k in result.surely_weak]
+    if not names:
+        return ""
+    least = _percent_text(result.headline.low)
+    return f"Surely weak, with precision or recall below {least}: {', '.join(names)}."
+
+
+def _prediction_rows(result: FitResult) -> list[View]:
+    """Count where each class was given and where it is predicted, and how well."""
     present, known = result.task.evidence(result.labels.training_y, len(result.classes))
     # What was typed in is no prediction.
     found = result.task.decided(result.proba) & ~known
@@ -155,13 +164,14 @@ def _prediction_rows(result: FitResult, class_rows: list[dict[str, Any]]) -> lis
     return [
         row
         | {
+            "class": result.classes[k],
             "color": _class_color(k) if colored else None,
             "given": int(present[:, k].sum()),
             "found": int(counts[k]),
             "share": float(counts[k] / max(counts.max(), 1)),
             "confidence": float(sums[k] / counts[k]) if counts[k] else None,
         }
-        for k, row in enumerate(class_rows)
+        for k, row in enumerate(result.by_class)
     ]
 
 
