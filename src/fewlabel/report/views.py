@@ -168,7 +168,6 @@ def _prediction_rows(result: FitResult) -> list[View]:
             "color": _class_color(k) if colored else None,
             "given": int(present[:, k].sum()),
             "found": int(counts[k]),
-            "share": float(counts[k] / max(counts.max(), 1)),
             "confidence": float(sums[k] / counts[k]) if counts[k] else None,
         }
         for k, row in enumerate(result.by_class)
