@@ -13,7 +13,7 @@ def test_the_summary_is_json_and_names_the_baseline_and_the_choice(fitted):
     assert [row["name"] for row in summary["candidates"] if row["chosen"]] == [summary["method"]]
     assert 0 <= summary["supervised_accuracy"] <= 1
     assert summary["estimate"]["low"] < summary["estimate"]["value"] <= summary["estimate"]["high"]
-    assert "not known to be a random sample" in summary["warnings"][-1]
+    assert "None of the labeled images is known to be drawn at random" in summary["warnings"][-1]
 
 
 def test_the_baseline_predicts_all_images(fitted, example):

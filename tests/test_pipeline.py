@@ -49,6 +49,25 @@ def test_the_audit_is_measured_and_never_trained_on(example):
     assert (result.origin[80:120] != "label").all()
 
 
+def test_promises_rest_on_random_labels_and_the_audit(example):
+    purpose = ("train", "random") * 40 + ("audit",) * 40 + ("",) * (len(example.images) - 120)
+    result = example.fit(example.known(range(120), purpose), method="graph")
+    assert (
+        len(result.model.evidence.correct) == np.isin(result.tested, np.arange(1, 80, 2)).sum() + 40
+    )
+    rows, summary = result.by_class, result.summary()
+    assert all(0 <= row["recall_low"] <= row["recall"] <= row["recall_high"] <= 1 for row in rows)
+    promised = summary["accepted_without_a_look"][-1]
+    accepted = result.unlabeled & (result.confidence >= promised["threshold"])
+    assert promised["n_images"] == accepted.sum() > 0
+    right = example.truth.task.correct(example.truth.y, result.proba)
+    assert right[accepted].mean() >= 0.7
+    assert summary["rests_on"].startswith("an audit of 40 random images and the confidence in")
+    none = example.fit(method="graph")
+    assert none.summary()["accepted_without_a_look"][0]["why_not"].startswith("of no label")
+    assert none.by_class[0]["recall_low"] is None
+
+
 def test_what_more_labels_would_bring_or_why_that_is_unknown(digits):
     result = digits.fit(digits.known(range(60)))
     assert (result.curve.n_now, result.curve.next_n) == (60, 120)

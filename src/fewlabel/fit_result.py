@@ -19,7 +19,6 @@ from fewlabel.evaluate import (
     Fitted,
     LearningCurve,
     accept_at,
-    surely_weak,
 )
 from fewlabel.features.extract import Features
 from fewlabel.model import Model
@@ -228,23 +227,12 @@ class FitResult:
     @property
     def surely_weak(self) -> list[int]:
         """Classes whose precision or recall is surely below the accuracy, the weakest first."""
-        return surely_weak(self.by_class, self.headline.low)
-
-    def n_accepted(self, threshold: float | None) -> int:
-        """Count the unlabeled images of at least a confidence.
-
-        Parameters
-        ----------
-        threshold : float or None
-            The confidence; None counts none.
-
-        Returns
-        -------
-        int
-            Their number.
-        """
-        sure = self.confidence[self.unlabeled]
-        return 0 if threshold is None else int((sure >= threshold).sum())
+        highs = [
+            min(row[f"{name}_high"] or 1.0 for name in ("precision", "recall"))
+            for row in self.by_class
+        ]
+        weak = [k for k, high in enumerate(highs) if high < self.headline.low]
+        return sorted(weak, key=highs.__getitem__)
 
     def summary(self) -> dict[str, Any]:
         """Return the result in a form that JSON takes.
@@ -274,8 +262,7 @@ class FitResult:
             "audit": None if self.audit is None else self.audit.to_dict(),
             "n_unlabeled": int(self.unlabeled.sum()),
             "accepted_without_a_look": [
-                found._asdict()
-                | {"n_images": self.n_accepted(found.threshold), "why_not": found.why_not}
+                found._asdict() | {"n_images": self._n_accepted(found), "why_not": found.why_not}
                 for found in self.promises
             ],
             "supervised_accuracy": None if math.isnan(baseline) else baseline,
@@ -292,3 +279,8 @@ class FitResult:
             "peak_rss_mb": round(self.peak_rss_mb, 1),
             "warnings": self.warnings,
         }
+
+    def _n_accepted(self, found: Acceptance) -> int:
+        """Count the unlabeled images that can be accepted."""
+        sure = self.confidence[self.unlabeled]
+        return 0 if found.threshold is None else int((sure >= found.threshold).sum())

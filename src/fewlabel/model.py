@@ -15,12 +15,12 @@ from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import TASKS
 from fewlabel.errors import FewLabelError, ModelFormatError, UsageError, _damaged
 from fewlabel.evaluate import (
+    PROMISES,
     AccuracyEstimate,
     Evidence,
     Fitted,
     accept_at,
     find_candidate,
-    smallest_promise,
 )
 from fewlabel.evaluate.calibrate import _saved_calibration
 from fewlabel.evaluate.estimates import _ESTIMATE_FIELDS
@@ -212,8 +212,9 @@ class Model:
         found = accept_at(*self.evidence, max_error)
         if found.threshold is not None:
             return found.threshold
-        other = smallest_promise(*self.evidence, above=max_error)
-        can = f"; the smallest that can is {_percent_text(other.max_error, 0)}" if other else ""
+        larger = (accept_at(*self.evidence, error) for error in PROMISES if error > max_error)
+        able = next((other.max_error for other in larger if other.threshold is not None), None)
+        can = "" if able is None else f"; the smallest that can is {_percent_text(able, 0)}"
         raise UsageError(
             f"A max_error of {_percent_text(max_error)} cannot be promised: {found.why_not}{can}. "
             "Label more random images (`fewlabel select IMAGES --labels TABLE --out more.csv "

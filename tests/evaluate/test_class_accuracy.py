@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fewlabel.data import MultiLabel, SingleLabel
-from fewlabel.evaluate import class_accuracy, surely_weak
+from fewlabel.evaluate import class_accuracy
 
 ONE, SEVERAL = SingleLabel(), MultiLabel()
 
@@ -43,10 +43,3 @@ def test_without_random_labels_there_is_no_interval_and_a_class_never_predicted_
     assert first["precision"] == pytest.approx(0.7, abs=0.1)
     assert first["precision_low"] is None
     assert set(second.values()) == {None}
-    assert surely_weak([first, second], 0.99) == []
-
-
-def test_the_weakest_comes_first():
-    highs = ((0.9, 0.8), (0.7, 0.95), (0.99, 0.5), (None, None))
-    rows = [{"precision_high": p, "recall_high": r} for p, r in highs]
-    assert surely_weak(rows, 0.75) == [2, 1]

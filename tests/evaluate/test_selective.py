@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.evaluate import Evidence, accept_at, smallest_promise
+from fewlabel.evaluate import Evidence, accept_at
 from fewlabel.evaluate.selective import _saved_evidence
 
 
@@ -44,13 +44,6 @@ def test_equal_confidences_are_accepted_together_or_not_at_all():
     assert accept_at(right, np.full(65, 0.9), 0.05).threshold is None
     sure = np.r_[np.full(60, 0.9), np.full(5, 0.4)]
     assert accept_at(right, sure, 0.05).threshold == pytest.approx(0.9)
-
-
-def test_the_smallest_promise_is_the_first_that_can_be_kept():
-    right, sure = np.ones(70, bool), np.full(70, 0.9)
-    assert smallest_promise(right, sure).max_error == 0.05
-    assert smallest_promise(right, sure, above=0.05).max_error == 0.1
-    assert smallest_promise(right[:5], sure[:5]) is None
 
 
 @pytest.mark.parametrize("max_error", [0, 1, float("nan")])

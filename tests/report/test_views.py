@@ -17,7 +17,7 @@ from fewlabel.report.views import (
 )
 from fewlabel.semisupervised.history import TrainingHistory
 
-from .examples import ONE, SEVERAL, TASKS, candidates, curve, fit_result
+from .examples import CLASS_ROW, ONE, SEVERAL, TASKS, candidates, curve, fit_result
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,9 @@ def test_predictions_are_counted_by_class(task):
     found = task.decided(result.proba) & ~known
     assert [row["found"] for row in rows] == found.sum(axis=0).tolist()
     assert rows[0]["recall_low"] == 0.5
-    best = dataclasses.replace(result, audit=estimate_accuracy([True] * 99))
-    assert _weak(best).endswith("below 96.3 %: class 0, class 1, class 2.")
+    by_class = [CLASS_ROW, CLASS_ROW | {"recall_high": 0.4}, dict.fromkeys(CLASS_ROW)]
+    best = dataclasses.replace(result, audit=estimate_accuracy([True] * 99), by_class=by_class)
+    assert _weak(best).endswith("below 96.3 %: class 1, class 0.")
     worst = dataclasses.replace(result, audit=estimate_accuracy([False] * 99))
     assert _weak(worst) == ""
     assert all(0.3 < row["confidence"] <= 1 for row in rows)

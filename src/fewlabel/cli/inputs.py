@@ -34,14 +34,12 @@ def open_images(
 def open_run(
     run: str, source: str, progress: ProgressBars, *, max_error: float | None = None
 ) -> tuple[Model, ImageSet]:
-    """Return the model of a run and images for it; print which files cannot be read.
-
-    Raises before the images are read if ``max_error`` cannot be promised.
-    """
+    """Return the model of a run and images for it; print which files cannot be read."""
     from fewlabel.runs.model import load_run
 
     model = load_run(run)
     if max_error is not None:
+        # Raises, before the images are read, if that cannot be promised.
         model.threshold(max_error)
     # Deep images must be scaled as the training images were, or they would look darker.
     images = open_images(source, progress, scale=model.scale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fewlabel.evaluate.calibrate import calibrate_apart, fit_calibration
 from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
 from fewlabel.evaluate.choose import CandidateScore, Choice, choose_candidate
-from fewlabel.evaluate.class_accuracy import class_accuracy, surely_weak
+from fewlabel.evaluate.class_accuracy import class_accuracy
 from fewlabel.evaluate.comparison import BASELINE, Comparison, choose_fitted
 from fewlabel.evaluate.crossfit import LabelFolds, held_out, label_folds
 from fewlabel.evaluate.estimates import AccuracyEstimate, estimate_accuracy
@@ -40,7 +40,6 @@ from fewlabel.evaluate.selective import (
     Acceptance,
     Evidence,
     accept_at,
-    smallest_promise,
 )
 
 __all__ = [
@@ -84,8 +83,6 @@ __all__ = [
     "register",
     "reliability_curve",
     "scores",
-    "smallest_promise",
-    "surely_weak",
     "why_no_curve",
     "wilson_interval",
 ]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -50,11 +48,6 @@ def class_accuracy(
         ``recall``, the intervals of 95 %; None for both where no image is predicted as the class,
         and for the intervals where no label was drawn at random.
 
-    References
-    ----------
-    Zou, Donner: Construction of confidence limits about effect measures. Statistics in
-    Medicine 2008.
-
     Examples
     --------
     >>> from fewlabel.data import SingleLabel
@@ -82,33 +75,6 @@ def class_accuracy(
         n_found = int(of_pool[:, k].sum())
         rows.append(_row(counts[0], counts[1], n_found, has_interval=bool(len(y))))
     return rows
-
-
-def surely_weak(rows: Sequence[dict[str, Any]], accuracy_low: float) -> list[int]:
-    """Return the classes whose precision or recall is surely below the accuracy of all.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        From `class_accuracy`.
-    accuracy_low : float
-        Low end of the interval of the accuracy.
-
-    Returns
-    -------
-    list of int
-        Positions of the classes, the weakest first.
-
-    Examples
-    --------
-    >>> surely_weak([{"precision_high": 0.6, "recall_high": None}], 0.8)
-    [0]
-    """
-    highs = [
-        min(1.0 if row[f"{name}_high"] is None else row[f"{name}_high"] for name in _MEASURES)
-        for row in rows
-    ]
-    return [k for k in sorted(range(len(rows)), key=highs.__getitem__) if highs[k] < accuracy_low]
 
 
 _MEASURES = ("precision", "recall")

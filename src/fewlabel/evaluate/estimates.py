@@ -120,11 +120,11 @@ def estimate_accuracy(
         level=level,
         method="wilson",
         is_random_sample=is_random_sample,
-        note=note_of(0, is_random_sample),
+        note=_note_of(0, is_random_sample),
     )
 
 
-def note_of(n_unseen: int, is_random_sample: bool) -> str:
+def _note_of(n_unseen: int, is_random_sample: bool) -> str:
     """Return what a reader of an estimate must know; empty if nothing."""
     parts = [] if is_random_sample else [NOT_RANDOM]
     if n_unseen:

@@ -13,7 +13,7 @@ from fewlabel.data.calibration import Calibration
 from fewlabel.data.checks import check_correct
 from fewlabel.data.task import Task
 from fewlabel.evaluate.comparison import Comparison
-from fewlabel.evaluate.estimates import AccuracyEstimate, note_of
+from fewlabel.evaluate.estimates import AccuracyEstimate, _note_of
 from fewlabel.evaluate.power_law import _weighted_quantiles
 from fewlabel.params import check_arguments, number
 
@@ -184,7 +184,7 @@ def audit_accuracy(
 def _as_estimate(
     found: PoolAccuracy, n: int, n_unseen: int, is_random: bool, level: float
 ) -> AccuracyEstimate:
-    note = note_of(n_unseen, is_random)
+    note = _note_of(n_unseen, is_random)
     return AccuracyEstimate(*found, n, n_unseen, level, "posterior", is_random, note)
 
 

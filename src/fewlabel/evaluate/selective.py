@@ -17,7 +17,7 @@ from fewlabel.persist.schema import _check_arrays
 PROMISES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
 """Round errors that are tried, the smallest first."""
 
-_OPEN = [number(0, 1, closed="neither")]
+_LEVEL = 0.95
 
 
 class Acceptance(NamedTuple):
@@ -70,15 +70,13 @@ class Evidence(NamedTuple):
     confidence: np.ndarray = np.zeros(0, dtype=np.float32)
 
 
-def accept_at(
-    correct: Any, confidence: Any, max_error: float, *, level: float = 0.95
-) -> Acceptance:
+def accept_at(correct: Any, confidence: Any, max_error: float) -> Acceptance:
     """Compute the confidence from which on at most ``max_error`` of the images are wrong.
 
     Learn-then-Test (Angelopoulos et al. 2021): thresholds are tested one after the other, from
     some high one downward, until one fails; each by the exact binomial test that more than
     ``max_error`` of the images above it are wrong. So the last that passes is too low with a
-    probability of at most ``1 - level``. Whether an image is right must not decide on the order:
+    probability of at most 5 %. Whether an image is right must not decide on the order:
     the first threshold is that which by the confidences is the likeliest to pass, and between
     two tested ones there are as many labels as one more mistake takes.
 
@@ -90,8 +88,6 @@ def accept_at(
         Their confidence, from 0 to 1.
     max_error : float
         Fraction of the accepted images that may be wrong, between 0 and 1.
-    level : float
-        Probability with which the promise holds.
 
     Returns
     -------
@@ -101,7 +97,7 @@ def accept_at(
     Raises
     ------
     UsageError
-        If the arrays do not fit together, or a parameter is out of range.
+        If the arrays do not fit together, or ``max_error`` is out of range.
 
     Examples
     --------
@@ -110,15 +106,15 @@ def accept_at(
     >>> accept_at([True] * 60, [0.9] * 60, 0.02).n_missing
     89
     """
-    given = {"max_error": max_error, "level": level}
-    check_arguments("accept_at", dict.fromkeys(given, _OPEN), **given)
+    open_ends = [number(0, 1, closed="neither")]
+    check_arguments("accept_at", {"max_error": open_ends}, max_error=max_error)
     if not len(correct):
-        return Acceptance(max_error, None, 0, 0, 0, int(_needed(np.zeros(1), max_error, level)[0]))
+        return Acceptance(max_error, None, 0, 0, 0, int(_needed(np.zeros(1), max_error)[0]))
     right, sure = _check_correct(correct, confidence)
     curve, n = coverage_accuracy_curve(right, sure), len(right)
     kept = np.rint(curve.coverage * n).astype(np.int64)
     wrong = np.rint((1 - curve.accuracy) * kept).astype(np.int64)
-    steps = _needed(np.arange(math.floor(n * max_error) + 1), max_error, level)
+    steps = _needed(np.arange(math.floor(n * max_error) + 1), max_error)
     at = np.searchsorted(kept, np.append(steps[steps <= n], n) if steps[0] <= n else steps[:0])
     # By its confidence, that many of them should be wrong.
     expected = np.cumsum(np.sort(1 - sure))[kept - 1]
@@ -126,7 +122,7 @@ def accept_at(
     if len(at):
         chance = poisson.cdf(np.arange(len(at) - 1), expected[at[:-1]])
         at = np.unique(at[int(np.argmax(chance)) :])
-        passes = binom.cdf(wrong[at], kept[at], max_error) <= 1 - level
+        passes = binom.cdf(wrong[at], kept[at], max_error) <= 1 - _LEVEL
         passed = int(np.cumprod(passes).sum())
     if passed:
         last = at[passed - 1]
@@ -134,39 +130,13 @@ def accept_at(
         threshold = math.floor(1e6 * curve.threshold[last]) / 1e6
         return Acceptance(max_error, threshold, n, int(kept[last]), int(wrong[last]), 0)
     # If all that come were right, and surer than the rest.
-    missing = max(1, int((_needed(wrong, max_error, level) - kept).min()))
+    missing = max(1, int((_needed(wrong, max_error) - kept).min()))
     return Acceptance(max_error, None, n, 0, 0, missing)
 
 
-def smallest_promise(correct: Any, confidence: Any, *, above: float = 0) -> Acceptance | None:
-    """Return the promise of the least of the round errors `PROMISES` that can be kept.
-
-    Parameters
-    ----------
-    correct : array-like of shape (n,), bool
-        Whether predictions are right, see `accept_at`.
-    confidence : array-like of shape (n,)
-        Their confidence, from 0 to 1.
-    above : float
-        Only larger errors are tried.
-
-    Returns
-    -------
-    Acceptance or None
-        None where none can be.
-
-    Examples
-    --------
-    >>> smallest_promise([True] * 30, [0.9] * 30).max_error
-    0.1
-    """
-    tried = (accept_at(correct, confidence, error) for error in PROMISES if error > above)
-    return next((found for found in tried if found.threshold is not None), None)
-
-
-def _needed(wrong: np.ndarray, max_error: float, level: float) -> np.ndarray:
+def _needed(wrong: np.ndarray, max_error: float) -> np.ndarray:
     """Return how many labels pass the test with so many wrong ones among them."""
-    return np.asarray(nbinom.ppf(level, wrong + 1, max_error) + wrong + 1, dtype=np.int64)
+    return np.asarray(nbinom.ppf(_LEVEL, wrong + 1, max_error) + wrong + 1, dtype=np.int64)
 
 
 def _saved_evidence(arrays: Mapping[str, np.ndarray]) -> Evidence:
