@@ -216,7 +216,7 @@ class Model:
         able = next((other.max_error for other in larger if other.threshold is not None), None)
         can = "" if able is None else f"; the smallest that can is {_percent_text(able, 0)}"
         raise UsageError(
-            f"A max_error of {_percent_text(max_error)} cannot be promised: {found.why_not}{can}. "
+            f"A max_error of {100 * max_error:g} % cannot be promised: {found.why_not}{can}. "
             "Label more random images (`fewlabel select IMAGES --labels TABLE --out more.csv "
             f"--budget 0 --audit {found.n_missing}`, or a budget with a larger --random-fraction) "
             "and fit again."

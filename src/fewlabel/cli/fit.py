@@ -150,7 +150,7 @@ def _print(summary: dict[str, Any]) -> None:
     show_table(headings, _accuracy_rows(summary), right=(1,))
     say()
     if scores := scores_text(summary["scores"]):
-        say(scores)
+        say(f"On tested labels: {scores[:1].lower()}{scores[1:]}")
     say(_accepted(summary))
     if weak := [one_line(name) for name in summary["surely_weak"]]:
         more = f" and {len(weak) - _MAX_NAMED} more" if len(weak) > _MAX_NAMED else ""
@@ -194,4 +194,4 @@ def _accepted(summary: dict[str, Any]) -> str:
             f"accepted if {percent(able['max_error'], 0)} may be wrong (with 95 % certainty, from "
             f"{able['n_labels']:,} random labels)."
         )
-    return text
+    return text.rstrip()

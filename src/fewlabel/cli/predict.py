@@ -71,7 +71,7 @@ def _print(found: dict[str, Any]) -> None:
     if found["max_error"] is not None:
         say(
             f"Left {left:,} blank, with less than {percent(found['threshold'])} confidence: of the "
-            f"others at most {percent(found['max_error'])} are wrong (with 95 % certainty, for "
+            f"others at most {100 * found['max_error']:g}% are wrong (with 95 % certainty, for "
             "images such as the run was fitted on)."
         )
     say()
