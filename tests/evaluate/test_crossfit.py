@@ -22,7 +22,7 @@ def make_labels(n_labeled, n_classes=4, n=None, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("n_labeled", "expected"), [(2, 2), (30, 30), (31, 20), (399, 20), (400, 10)]
+    ("n_labeled", "expected"), [(2, 2), (30, 30), (31, 20), (199, 20), (200, 10)]
 )
 def test_the_number_of_folds_follows_the_number_of_labels(n_labeled, expected):
     folds = deal(make_labels(n_labeled, 2), None, None, np.random.default_rng(0))

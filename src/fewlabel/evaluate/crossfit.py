@@ -18,7 +18,7 @@ from fewlabel.errors import UsageError
 LEAVE_ONE_OUT_MAX = 30
 """Up to this many distinct labeled images, each is a fold of its own."""
 
-TWENTY_FOLDS_BELOW = 400
+TWENTY_FOLDS_BELOW = 200
 """Below this many there are twenty folds, from here on ten: models of four fifths of the labels
 are clearly less accurate than the final one, and an estimate that rests on them is too low."""
 
@@ -77,7 +77,7 @@ def label_folds(
         The same number for exact duplicates; None where there are none.
     n_folds : int or None
         Number of folds, at least 2. None: leave-one-out up to 30 distinct labeled images, 20
-        folds below 400, else 10. It is lowered to the number of distinct labeled images.
+        folds below 200, else 10. It is lowered to the number of distinct labeled images.
     rng : numpy.random.Generator
         Source of the shuffling.
 
