@@ -282,14 +282,14 @@ def _learning_curve(
     return curve, ""
 
 
-def _as_counts(accuracy: AccuracyEstimate) -> tuple[int, int] | None:
+def _as_counts(accuracy: AccuracyEstimate) -> tuple[float, float] | None:
     """Return how many right of how many random labels would say as much."""
     if math.isnan(accuracy.value):
         return None
     # The normal interval of 95 % is 3.92 standard errors wide.
     variance = ((accuracy.high - accuracy.low) / 3.92) ** 2
-    n = max(1, round(accuracy.value * (1 - accuracy.value) / max(variance, 1e-9)))
-    return round(accuracy.value * n), n
+    n = max(1.0, accuracy.value * (1 - accuracy.value) / max(variance, 1e-9))
+    return accuracy.value * n, n
 
 
 def _origin(labels: Labels, method: str) -> np.ndarray:

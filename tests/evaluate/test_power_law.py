@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from fewlabel.evaluate.power_law import (
-    _audit_weights,
     _draw_curves,
     _errors_at,
     _mean_and_covariance,
@@ -58,13 +57,6 @@ def test_luck_with_new_labels_is_none_for_those_there_are():
     curves = np.array([[0.2, 0.0, 0.0, luck, 1.0, 0.0, 0.0] for luck in (-0.1, 0.1)])
     assert np.ptp(_errors_at(curves, 1.0)) == 0
     assert _errors_at(curves, 2.0) == pytest.approx(0.2 * np.exp([-0.1 / 2**0.5, 0.1 / 2**0.5]))
-
-
-def test_an_audit_prefers_the_curves_that_predicted_it():
-    accuracy = np.array([0.5, 0.8, 0.95])
-    assert _audit_weights(accuracy, None).tolist() == [1 / 3] * 3
-    assert _audit_weights(accuracy, (16, 20)).argmax() == 1
-    assert _audit_weights(np.array([0.0, 1.0]), (5, 10)) == pytest.approx([0.5, 0.5])
 
 
 def test_quantiles_follow_the_weights():

@@ -25,7 +25,7 @@ import numpy as np
 
 from fewlabel.errors import UsageError
 from fewlabel.evaluate.power_law import (
-    _audit_weights,
+    _LEAST_ERROR,
     _draw_curves,
     _errors_at,
     _mean_and_covariance,
@@ -187,7 +187,7 @@ def fit_learning_curve(
     n_classes: int = 2,
     is_random_sample: bool = False,
     unlabeled_fraction: float = 1.0,
-    audit: tuple[int, int] | None = None,
+    audit: tuple[float, float] | None = None,
     level: float = LEVEL,
 ) -> LearningCurve:
     """Fit a power law to accuracies with fewer labels, and predict that with twice as many.
@@ -199,7 +199,7 @@ def fit_learning_curve(
 
     Labeled images that were chosen to represent the others are easier than these. The
     difference is seen by no label, so what was measured on other data is taken off, with its
-    uncertainty (see `_shift_of_representatives`). A random audit tells how large it is here.
+    uncertainty (see `_shift_of_representatives`); images drawn at random tell how large it is.
 
     Parameters
     ----------
@@ -217,8 +217,9 @@ def fit_learning_curve(
     unlabeled_fraction : float
         Share of the images without a label. If it is small, the labeled images are not unlike
         all images, however they were chosen.
-    audit : (int, int), optional
-        Right predictions by the model of all labels, among how many random images.
+    audit : (float, float), optional
+        Right predictions by the model of all labels, among how many random images: the curve is
+        laid through that accuracy.
     level : float
         Probability of the intervals.
 
@@ -269,7 +270,13 @@ def fit_learning_curve(
         # No label shows whether this part of the errors falls with more of them: it may or not.
         falling = rng.random(len(draws))
     draws = np.column_stack([draws, speed, unseen, falling])
-    weights = _audit_weights(1 - _errors_at(draws, 1.0), audit)
+    if audit is not None:
+        # The curve says by which part errors fall, and the estimate how many there are now.
+        n_right, n = audit
+        errors = np.random.default_rng(4).beta(n - n_right + 0.5, n_right + 0.5, len(draws))
+        errors *= max(1 - n_right / n, _LEAST_ERROR) / np.median(errors)
+        draws[:, [0, 5]] *= (errors / _errors_at(draws, 1.0))[:, None]
+    weights = np.full(len(draws), 1 / len(draws))
     now, after = 1 - _errors_at(draws, 1.0), 1 - _errors_at(draws, 2.0)
     expected = _interval(after, weights, level)
     return LearningCurve(

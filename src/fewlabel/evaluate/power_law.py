@@ -95,17 +95,6 @@ def _errors_at(draws: np.ndarray, relative: float) -> np.ndarray:
     return np.clip(level * fall + unseen, _LEAST_ERROR, 1)
 
 
-def _audit_weights(accuracy: np.ndarray, audit: tuple[int, int] | None) -> np.ndarray:
-    """Return weights (s,) of curves by how well they predict a random audit, (right, n)."""
-    if audit is None:
-        return np.full(len(accuracy), 1 / len(accuracy))
-    right, n = audit
-    accuracy = accuracy.clip(_LEAST_ERROR, 1 - _LEAST_ERROR)
-    log_weight = right * np.log(accuracy) + (n - right) * np.log1p(-accuracy)
-    weight = np.exp(log_weight - log_weight.max())
-    return np.asarray(weight / weight.sum())
-
-
 def _weighted_quantiles(values: np.ndarray, weights: np.ndarray, shares: list[float]) -> np.ndarray:
     """Return quantiles of values with weights that sum to 1."""
     order = np.argsort(values, kind="stable")
