@@ -29,7 +29,6 @@ from fewlabel.evaluate.power_law import (
     _draw_curves,
     _errors_at,
     _mean_and_covariance,
-    _weighted_quantiles,
 )
 from fewlabel.percent import _percent_text
 
@@ -83,8 +82,8 @@ class LearningCurve:
     shift : float
         How much less accurate all images are than the labeled ones, as allowed for; 0 for a
         random sample.
-    draws, weights : ndarray of shape (s, 7), (s,)
-        Plausible curves, for `fewlabel.evaluate.power_law`, and weights that sum to 1.
+    draws : ndarray of shape (s, 7)
+        Plausible curves, for `fewlabel.evaluate.power_law`.
     """
 
     n_labeled: np.ndarray
@@ -100,7 +99,6 @@ class LearningCurve:
     level: float
     shift: float
     draws: np.ndarray
-    weights: np.ndarray
 
     @property
     def worth_it(self) -> bool:
@@ -111,7 +109,7 @@ class LearningCurve:
         """Return the accuracy with n labels, n above 0; far from ``n_now`` it is a guess."""
         if not n > 0:
             raise UsageError(f"The number of labels must be above 0. Got {n!r} instead.")
-        return _interval(1 - _errors_at(self.draws, n / self.n_now), self.weights, self.level)
+        return _interval(1 - _errors_at(self.draws, n / self.n_now), self.level)
 
     def in_words(self) -> str:
         """Return what more labels would bring, in one or two sentences."""
@@ -276,25 +274,23 @@ def fit_learning_curve(
         errors = np.random.default_rng(4).beta(n - n_right + 0.5, n_right + 0.5, len(draws))
         errors *= max(1 - n_right / n, _LEAST_ERROR) / np.median(errors)
         draws[:, [0, 5]] *= (errors / _errors_at(draws, 1.0))[:, None]
-    weights = np.full(len(draws), 1 / len(draws))
     now, after = 1 - _errors_at(draws, 1.0), 1 - _errors_at(draws, 2.0)
-    expected = _interval(after, weights, level)
+    expected = _interval(after, level)
     return LearningCurve(
         n_labeled=sizes,
         accuracies=right.mean(axis=0),
         errors=np.sqrt(np.diag(covariance)),
         n_now=int(n_now),
-        now=_interval(now, weights, level),
+        now=_interval(now, level),
         next_n=2 * int(n_now),
         expected=expected.expected,
         low=expected.low,
         high=expected.high,
         # Curve by curve, so that what all of them share cancels out.
-        gain=_interval(after - now, weights, level),
+        gain=_interval(after - now, level),
         level=level,
-        shift=float(np.average(unseen, weights=weights)),
+        shift=float(unseen.mean()),
         draws=draws,
-        weights=weights,
     )
 
 
@@ -333,7 +329,7 @@ def _check_points(
     return sizes, right
 
 
-def _interval(values: np.ndarray, weights: np.ndarray, level: float) -> CurveValue:
+def _interval(values: np.ndarray, level: float) -> CurveValue:
     tail = (1 - level) / 2
-    low, middle, high = _weighted_quantiles(values, weights, [tail, 0.5, 1 - tail]).tolist()
+    low, middle, high = np.quantile(values, [tail, 0.5, 1 - tail]).tolist()
     return CurveValue(middle, low, high)
