@@ -51,6 +51,10 @@ class DownloadError(FewLabelError):
     """A file that could not be fetched, or whose checksum does not match."""
 
 
+class FetchNotice(UserWarning):
+    """What is being fetched from the network; no mistake, but nobody should be surprised."""
+
+
 class StorageError(FewLabelError, OSError):
     """An output that could not be written, a full disk above all."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from fewlabel.errors import MissingExtraError
 
 EXTRA_OF: dict[str, str] = {
-    "timm": "backbones",
+    "timm": "photos",
     "captum": "explain",
     "skimage": "explain",
     "pynndescent": "scale",

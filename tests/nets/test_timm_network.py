@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fewlabel.errors import DownloadError, UsageError
+from fewlabel.errors import DownloadError, FetchNotice, UsageError
 from fewlabel.nets import NetworkSpec, build_network
 from fewlabel.nets.timm_network import _pretrained_network, _timm_network
 
@@ -94,5 +94,6 @@ def test_a_hub_that_cannot_be_reached(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(DownloadError, match=r"'resnet18' could not be fetched .* --weights PATH"):
+    message = r"'resnet18' could not be fetched .* --weights PATH"
+    with pytest.warns(FetchNotice), pytest.raises(DownloadError, match=message):
         _pretrained_network("resnet18", 2)

@@ -20,6 +20,7 @@ from fewlabel.cli import (
     predict,
     reproduce,
     select,
+    weights,
 )
 from fewlabel.cli.choices import Command
 from fewlabel.cli.console import note, say
@@ -73,6 +74,7 @@ for _module in (demo, select, fit, predict, evaluate, explain, bench, reproduce)
     _name = _module.__name__.rpartition(".")[2]
     app.command(help=_module.HELP, cls=Command)(vars(_module)[_name])
 app.add_typer(data.app)
+app.add_typer(weights.app)
 app.command(help=doctor.HELP)(doctor.doctor)
 
 

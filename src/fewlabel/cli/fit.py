@@ -38,7 +38,7 @@ label that was ever assumed), skipped.csv and model/. It is written whole or not
 \b
 Examples:
   fewlabel fit photos --labels labels.csv --out run
-  fewlabel fit photos --labels labels.csv --out run --features mobilenetv2_100
+  fewlabel fit photos --labels labels.csv --out run --backbone tf_efficientnet_lite2
   fewlabel fit scans --labels labels.csv --out run --time 30m
   fewlabel fit sorted-photos --labels folders --out run
 """

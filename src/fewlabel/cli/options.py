@@ -155,7 +155,7 @@ Features = Annotated[
         "--backbone",
         metavar="NAME",
         help="auto, patches, pixels, or a pretrained backbone by its timm name "
-        "(needs the extra `backbones`).",
+        "(needs the extra `photos`; see `fewlabel weights list`).",
     ),
 ]
 Time = Annotated[
@@ -171,7 +171,10 @@ Time = Annotated[
 Weights = Annotated[
     str | None,
     option(
-        "--weights", "FILE", "Weights of the backbone, a .safetensors file, instead of a download."
+        "--weights",
+        "FILE",
+        "Weights of the backbone, a .safetensors file, instead of those of an installed package, "
+        "of timm's cache or of the hub.",
     ),
 ]
 Seed = Annotated[int, number("--seed", "Seed of every random choice.", most=_MAX_SEED)]

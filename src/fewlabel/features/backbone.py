@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +26,7 @@ from fewlabel.features.base import (
 from fewlabel.features.networks import _load_network, _Network
 from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
 from fewlabel.nets.memory import is_out_of_memory, warn_halved
-from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, name_from_weights
+from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, _tensors_digest, name_from_weights
 from fewlabel.nets.timm_models import _check_timm_weights
 from fewlabel.params import as_size, check_parameters, integer, number
 from fewlabel.persist.schema import _FLAG, _OPTIONS, _WORD, _check_finite, _check_layers, _listed
@@ -50,8 +51,8 @@ class Backbone(_ReducedExtractor):
         Name of a timm model, with or without the tag of its weights. None reads it from the
         weights, or takes ``mobilenetv2_100``.
     weights : str, Path or None
-        A ``.safetensors`` file with tensors under timm's names; None fetches the weights that
-        timm names from the hub.
+        A ``.safetensors`` file with tensors under timm's names; None takes the weights that timm
+        names from an installed package, else from timm's cache, else from the hub.
     pretrained : bool
         False draws random weights where no file is given.
     size : (int, int), int or None
@@ -147,6 +148,44 @@ class Backbone(_ReducedExtractor):
         if self.n_components is None:
             return features
         return self._learn_components(features[self._sample(len(images))]).transform(features)
+
+    def images_per_second(self, seconds: float = 1.0) -> float:
+        """Measure how many images the network computes a second here, once they are decoded.
+
+        Parameters
+        ----------
+        seconds : float
+            Time to measure for.
+
+        Returns
+        -------
+        float
+            Images a second.
+        """
+        self._load()
+        shape = (self._at_once, *self.network_.size, 3)
+        pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        self._forward(pixels)
+        n_images, start = 0, time.perf_counter()
+        while (spent := time.perf_counter() - start) < seconds:
+            self._forward(pixels)
+            n_images += len(pixels)
+        return n_images / spent
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what features depend on, however the network and its weights were named."""
+        self._load()
+        network, recipe = self.network_, self.network_.recipe
+        return {
+            "model": recipe.model.partition(".")[0],
+            "weights": _tensors_digest(network.tensors),
+            "pretrained": None,
+            "size": network.size,
+            "mean": recipe.mean,
+            "std": recipe.std,
+            "model_kwargs": dict(recipe.model_kwargs),
+            "random_state": None if self.is_frozen else self.random_state,
+        }
 
     def _fit(self, images: ImageSet, progress: Progress | None) -> None:
         self._load()

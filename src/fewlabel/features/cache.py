@@ -26,11 +26,10 @@ import safetensors.numpy
 import fewlabel
 from fewlabel.compute import matmul_dtype, pick_device
 from fewlabel.data import ImageSet, cache_folder
-from fewlabel.errors import FewLabelError, StorageError
+from fewlabel.errors import StorageError
 from fewlabel.features.base import FeatureExtractor, Progress
 from fewlabel.files import atomic_file
 from fewlabel.locks import _remove_leftovers
-from fewlabel.nets.pretrained import read_recipe
 
 MAX_BYTES = 4_000_000_000
 """Size of the cache on disk, at most; what was not used for the longest time goes first."""
@@ -103,33 +102,21 @@ def _cache_key(extractor: FeatureExtractor, images: ImageSet) -> str:
 
 
 def _settings(extractor: Any) -> dict[str, Any]:
-    """Return what an extractor was made with; of a weight file its content, not its place."""
+    """Return what an extractor was made with; of weights their content, not their place."""
     settings: dict[str, Any] = {"class": type(extractor).__qualname__}
     for name in inspect.signature(type(extractor).__init__).parameters:
         value: Any = getattr(extractor, name, None)
         if name == "device":
             device = pick_device(value).type
             value = [device, str(matmul_dtype(device))]
-        elif name == "weights" and value is not None:
-            value = _weights_identity(Path(value).expanduser())
         elif hasattr(value, "fit_transform"):
             value = _settings(value)
         elif isinstance(value, list | tuple):
             value = [_settings(v) if hasattr(v, "fit_transform") else v for v in value]
         settings[name] = value
-    return settings
-
-
-def _weights_identity(path: Path) -> list[Any]:
-    if not path.is_file():
-        # The extractor says what is wrong with it.
-        return [str(path)]
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    # The name may tell the model, and a file beside it how images are normalized.
-    with contextlib.suppress(FewLabelError):
-        return [path.name, digest, str(read_recipe(path))]
-    return [path.name, digest]
+    # One network has one entry, whether a file, a package or the hub gave its weights.
+    identity = getattr(extractor, "_identity", dict)
+    return settings | identity()
 
 
 def _package_version(name: str) -> str:

@@ -73,6 +73,9 @@ def extract_features(
         extractor, rows = cached_transform(extractor, images, progress=progress)
     else:
         rows = extractor.fit_transform(images, progress=progress)
+    network = getattr(extractor, "network_", None)
+    if network is not None and network.source:
+        reason += f" Its weights are from {network.source}."
     return Features(extractor, rows, reason)
 
 

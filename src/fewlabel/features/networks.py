@@ -31,6 +31,8 @@ class _Network:
     # Height and width of its input.
     size: tuple[int, int]
     n_features: int
+    # Where the weights come from, in words.
+    source: str
 
 
 def _load_network(
@@ -47,7 +49,7 @@ def _load_network(
     probe = torch.rand(2, 3, *made.size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     n_features = try_model(model, probe, recipe.model).shape[1]
     folded = _fold_batch_norms(model, probe)
-    return _Network(folded, made.tensors, made.recipe, made.size, n_features)
+    return _Network(folded, made.tensors, made.recipe, made.size, n_features, made.source)
 
 
 def _fold_batch_norms(model: nn.Module, probe: torch.Tensor) -> nn.Module:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -25,6 +26,8 @@ DEFAULT_MODEL = "mobilenetv2_100"
 _PURPOSE = "A pretrained backbone"
 _LISTED = 4
 _SIDECAR_LIMIT = 1_000_000
+# Where the header of a weight file that fewlabel wrote holds its recipe.
+_RECIPE_KEY = "fewlabel-recipe"
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ def read_recipe(path: str | Path) -> Recipe | None:
     A file that is known by its checksum is looked up in a table. For any other, a JSON file beside
     it is read: ``NAME.json`` for ``NAME.safetensors``, in the form in which timm publishes
     ``config.json`` (``architecture``, ``model_args``, and ``pretrained_cfg`` with ``mean`` and
-    ``std``); ``config.json`` itself goes with ``model.safetensors``.
+    ``std``); ``config.json`` itself goes with ``model.safetensors``. Weights that
+    fewlabel converted say in their header, in the same form, what they need.
 
     Parameters
     ----------
@@ -137,7 +141,7 @@ def read_recipe(path: str | Path) -> Recipe | None:
     for sidecar in beside:
         if sidecar.is_file():
             return _recipe_from_json(sidecar)
-    return None
+    return _recipe_from_header(path)
 
 
 def name_from_weights(path: str | Path) -> str:
@@ -228,9 +232,19 @@ def _check_format(path: Path) -> None:
         raise DataError(f"The weights {path} are not read: {error.strerror}.") from error
 
 
-def _recipe_from_json(path: Path) -> Recipe:
+def _recipe_from_header(path: Path) -> Recipe | None:
     try:
-        config = json.loads(_read_regular(path, _SIDECAR_LIMIT))
+        with safetensors.safe_open(str(path), framework="pt") as opened:
+            text = (opened.metadata() or {}).get(_RECIPE_KEY)
+    except (safetensors.SafetensorError, OSError):
+        # Who reads the tensors says what is wrong.
+        return None
+    return None if text is None else _recipe_from_json(path, text)
+
+
+def _recipe_from_json(path: Path, text: str | None = None) -> Recipe:
+    try:
+        config = json.loads(_read_regular(path, _SIDECAR_LIMIT) if text is None else text)
         cfg = config.get("pretrained_cfg", config)
         return Recipe(
             config["architecture"],
@@ -248,6 +262,17 @@ def _recipe_from_json(path: Path) -> Recipe:
 
 def _colors(values: Any) -> tuple[float, ...] | None:
     return None if values is None else tuple(float(value) for value in values)
+
+
+def _tensors_digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Fingerprint of weights, in whatever order and precision a file holds them."""
+    state = hashlib.blake2b(digest_size=16)
+    for name in sorted(tensors):
+        if not _is_counter(name):
+            array = np.ascontiguousarray(tensors[name].detach().float().cpu().numpy())
+            state.update(f"{name} {array.shape}".encode())
+            state.update(array.tobytes())
+    return state.hexdigest()
 
 
 def _is_counter(name: str) -> bool:

