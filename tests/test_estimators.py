@@ -109,7 +109,7 @@ def test_a_wrong_parameter_is_named(kind, table):
         (GraphPropagation, "alpha", [0, 1], r"a float in \(0, 1\)"),
         (GraphPropagation, "method", ["laplace"], "one of spreading, poisson"),
         (GraphPropagation, "class_prior", [None], "one of uniform, labels"),
-        (FewLabelClassifier, "method", ["magic"], "one of auto, graph, blend, propagated, sup"),
+        (FewLabelClassifier, "method", ["magic"], "one of auto, graph, refined, blend, propag"),
         (FewLabelClassifier, "n_neighbors", [0, 1.5], "an int of at least 1"),
         (FewLabelClassifier, "alphas", [(), (0.5, 1.0), 0.9, ("0.9",)], "a list, each entry a f"),
     ],

@@ -32,7 +32,7 @@ from fewlabel.fit_checks import check_trainable, fit_warnings
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.graph import MainFit, deal_folds, fit_main
 from fewlabel.graph.fewer_labels import measure_fewer_labels
-from fewlabel.graph.shared_fit import METHODS as MAIN_METHODS
+from fewlabel.graph.predictor import METHODS as MAIN_METHODS
 from fewlabel.model import Model
 from fewlabel.selection import Selection, select_images, write_picks
 from fewlabel.semisupervised.search import DEFAULT_SECONDS, Kept, network_methods, search
@@ -294,7 +294,8 @@ def _as_counts(accuracy: AccuracyEstimate) -> tuple[float, float] | None:
 
 def _origin(labels: Labels, method: str) -> np.ndarray:
     """Return where the prediction of each image comes from."""
-    origin = np.full(len(labels.y), "propagated" if method in ("graph", "blend") else "model")
+    by_graph = method in ("graph", "refined", "blend")
+    origin = np.full(len(labels.y), "propagated" if by_graph else "model")
     _, known = labels.task.evidence(labels.training_y, len(labels.classes))
     # Of some images only some labels are given.
     origin[known[:, known.any(axis=0)].all(axis=1)] = "label"

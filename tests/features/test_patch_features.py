@@ -12,7 +12,7 @@ def fitted(digits):
 def test_small_images_keep_their_size(fitted, digits):
     assert fitted.size_ == (8, 8)
     assert fitted.channels_ == 1
-    assert fitted.transform(digits.images).shape == (400, 128)
+    assert fitted.transform(digits.images).shape == (400, fitted.width)
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,15 @@ from fewlabel.evaluate import Problem, candidate_names, make_candidates
 from fewlabel.evaluate.registry import REGISTRY
 from fewlabel.graph import FewLabelClassifier, deal_folds, fit_main
 from fewlabel.graph.candidates import _preferred_methods
-from fewlabel.graph.shared_fit import METHODS
+from fewlabel.graph.predictor import METHODS
 from tests.graph.examples import groups
 
 TASK = SingleLabel()
 
 
 def test_what_is_preferred_follows_the_number_of_labels():
-    assert _preferred_methods(TASK, 20)[0] == "graph"
-    assert _preferred_methods(TASK, 21)[0] == "blend"
+    assert _preferred_methods(TASK, 20)[:2] == ("refined", "graph")
+    assert _preferred_methods(TASK, 21)[:2] == ("refined", "blend")
     assert _preferred_methods(MultiLabel(), 20) == ()
     for n in (1, 10, 100):
         assert sorted(_preferred_methods(TASK, n)) == sorted(METHODS)
@@ -58,4 +58,4 @@ def test_what_is_asked_for_is_fitted_beside_the_baseline_and_kept(method):
     assert main.comparison.baseline.name == "supervised"
     assert main.kept.settings["alpha"] == 0.5
     assert main.shared.graph.n_neighbors == 6
-    assert (main.shared.scores is not None) == (main.kept.name == "propagated")
+    assert (main.shared.scores is not None) == (main.kept.name in ("propagated", "refined"))

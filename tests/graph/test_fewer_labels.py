@@ -9,8 +9,8 @@ from fewlabel.evaluate import label_folds
 from fewlabel.graph import FewLabelClassifier, fewer_labels
 from fewlabel.graph.fewer_labels import measure_fewer_labels
 
-# The last is for one label a row.
-METHODS = ("graph", "blend", "supervised", "propagated")
+# The last two are for one label a row.
+METHODS = ("graph", "blend", "supervised", "propagated", "refined")
 
 
 def problem(n=150, n_labeled=60, n_classes=3, seed=0, overlap=2.0):
@@ -58,7 +58,7 @@ def test_labels_that_mean_nothing_are_not_predicted(method):
 
 @pytest.mark.parametrize(
     ("method", "several"),
-    [(method, several) for method in METHODS for several in (False, True)][:-1],
+    [*((m, False) for m in METHODS), *((m, True) for m in METHODS[:-2])],
 )
 def test_more_labels_do_better_and_the_last_size_is_that_of_the_fit(method, several):
     X, y = problem(n=400, n_labeled=150, n_classes=5, overlap=2.5)

@@ -41,8 +41,11 @@ def test_what_is_propagated_for_a_fold_sees_nothing_of_its_labels():
         shared.settings |= {"class_prior": "uniform"}
         scores = shared._solve(shared.folds, 0.9, keep=True)
         shared.propagated = scores.full("uniform")
+        shared.settings["alpha"] = 0.9
         shared._on_propagated(scores)
-        results.append(shared.oof["propagated"][np.searchsorted(shared.folds.labeled, fold)])
+        shared._on_refined(scores)
+        at = np.searchsorted(shared.folds.labeled, fold)
+        results.append([shared.oof[name][at] for name in ("propagated", "refined")])
     np.testing.assert_allclose(results[0], results[1], atol=1e-3)
 
 

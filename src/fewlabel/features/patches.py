@@ -12,13 +12,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import as_generator
 from fewlabel.errors import UsageError
+from fewlabel.features.deformations import _reduce_invariantly
 from fewlabel.features.filters import (
     _learn_filters,
     _PatchFilters,
     _pooled_responses,
     _sample_patches,
 )
-from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
+from fewlabel.features.reduce import REDUCTION_CONSTRAINTS
 from fewlabel.params import check_parameters, integer, number
 
 _BLOCK = 1_024
@@ -32,7 +33,9 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     Patches are contrast-normalized and whitened, a dictionary of filters is learned from them
     by spherical k-means, and an image is described by how strongly each filter responds, with
     either sign, in each cell of a grid: two-sided soft threshold, mean over the cell, square
-    root. PCA with damped eigenvalues shortens the description. No label is looked at.
+    root. Kept are the directions along which images differ most, measured by how much small
+    random turns, shears, shifts and changes of scale move an image along them. No label is looked
+    at.
 
     Parameters
     ----------
@@ -47,13 +50,14 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     threshold : float
         Soft threshold, in standard deviations of the responses.
     n_components : int or None
-        Dimensions after PCA; None keeps the pooled responses.
+        Dimensions that are kept; None keeps the pooled responses.
     power : float
-        Each component is divided by its eigenvalue to this power: 0 is plain PCA, 0.5 whitens.
+        Each dimension is divided by its variance to this power, once all change alike under
+        small deformations of an image.
     n_patches : int
         Patches that the dictionary is learned from.
     n_pca_samples : int
-        Images that the PCA is learned from.
+        Images that these dimensions are learned from.
     image_shape : tuple of int or None
         ``(H, W)`` or ``(H, W, C)`` of the images in the rows of a two-dimensional ``X``. By
         default such a row is taken for a square gray image, or a strip one pixel high.
@@ -65,7 +69,7 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     filters_ : PatchFilters
         The dictionary.
     reducer_ : DampedPCA or None
-        The fitted PCA.
+        The fitted reduction.
     image_shape_ : tuple of int
         ``(H, W, C)`` of the images seen in ``fit``.
     n_features_in_ : int
@@ -105,7 +109,7 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         stride: int | None = None,
         grid: int = 4,
         threshold: float = 0.25,
-        n_components: int | None = 128,
+        n_components: int | None = 256,
         power: float = 0.25,
         n_patches: int = 100_000,
         n_pca_samples: int = 10_000,
@@ -125,7 +129,7 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> PatchDictionary:
-        """Learn the dictionary and the PCA from images.
+        """Learn the dictionary and the reduction from images.
 
         Parameters
         ----------
@@ -157,9 +161,14 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             sample = np.empty((len(rows), self.filters_.n_values), dtype=np.float32)
             for block in gen_batches(len(rows), _BLOCK):
                 sample[block] = _pooled_responses(images[rows[block]], self.filters_)
-            self.reducer_ = DampedPCA(
-                self.n_components, power=self.power, random_state=int(rng.integers(2**31))
-            )._fit_overwriting(sample)
+            self.reducer_ = _reduce_invariantly(
+                images[rows],
+                sample,
+                lambda block: _pooled_responses(block, self.filters_),
+                self.n_components,
+                self.power,
+                rng,
+            )
             self._n_features_out = self.reducer_.n_components_
         return self
 

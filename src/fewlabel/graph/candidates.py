@@ -22,12 +22,11 @@ from fewlabel.evaluate import (
     make_candidates,
     register,
 )
+from fewlabel.graph.predictor import METHODS, _Predictor
 from fewlabel.graph.shared_fit import (
     _FEW_A_CLASS,
     ALPHAS,
-    METHODS,
     NEIGHBORS,
-    _Predictor,
     _SharedFit,
 )
 
@@ -89,6 +88,13 @@ def _loaded(name: str, predictor: _Predictor) -> _SharedFitted:
 class _Graph(_SharedCandidate):
     name = "graph"
     summary = "Labels spread over a graph of nearest neighbors"
+
+
+@register
+class _Refined(_SharedCandidate):
+    name = "refined"
+    summary = "The graph once more, its edges weighed by a discriminant of the spread labels"
+    tasks: ClassVar[tuple[Task, ...]] = (SingleLabel(),)
 
 
 @register
@@ -173,8 +179,8 @@ def fit_main(
         n_se=_CHOICE_ERRORS if task.has_preferences else 1.0,
         asked=asked,
     )
-    if comparison.kept.name != "propagated":
-        # They hold n × folds × K numbers, and nothing but a curve of this candidate needs them.
+    if comparison.kept.name not in ("propagated", "refined"):
+        # They hold n × folds × K numbers, and nothing but a curve of these candidates needs them.
         shared.scores = None
     return MainFit(comparison, shared)
 
@@ -237,5 +243,5 @@ def _preferred_methods(task: Task, labels_per_class: float) -> tuple[str, ...]:
     # The baseline hardly has anything to learn from so few labels; with more, the two together do
     # best (docs/decisions/0005).
     if labels_per_class <= _FEW_A_CLASS:
-        return ("graph", "blend", "propagated", "supervised")
-    return ("blend", "graph", "propagated", "supervised")
+        return ("refined", "graph", "blend", "propagated", "supervised")
+    return ("refined", "blend", "graph", "propagated", "supervised")

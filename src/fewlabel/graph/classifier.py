@@ -17,8 +17,9 @@ from fewlabel.errors import UsageError
 from fewlabel.evaluate import BASELINE, Problem, fit_calibration
 from fewlabel.evaluate.calibrate import _saved_calibration
 from fewlabel.graph.candidates import _loaded, _names, _SharedFitted, deal_folds, fit_main
-from fewlabel.graph.shared_fit import ALPHAS, NEIGHBORS, _Predictor
-from fewlabel.graph.shared_fit import METHODS as MAIN_METHODS
+from fewlabel.graph.predictor import METHODS as MAIN_METHODS
+from fewlabel.graph.predictor import _Predictor
+from fewlabel.graph.shared_fit import ALPHAS, NEIGHBORS
 from fewlabel.params import check_parameters, choice, each, integer, number
 from fewlabel.persist.schema import _OBJECT, _PLAIN, _among, _check_fields, _Fields, _listed
 
@@ -30,7 +31,8 @@ class FewLabelClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
     """Learn from a few labels and many unlabeled rows, and keep what cross-fitting favors.
 
     Candidates are logistic regression on the given labels (the supervised baseline), label
-    spreading over a nearest-neighbor graph, logistic regression on the labels and the graph's
+    spreading over a nearest-neighbor graph, the same once more over edges weighed by a
+    discriminant of the spread labels, logistic regression on the labels and the graph's
     confident ones, and the mean of graph and baseline in log-probability. All choices between
     settings and candidates, and the calibration, rest on cross-fitted predictions of the labeled
     rows. A row has one label, or any number of them: then ``y`` is a table, and entries that are
@@ -38,7 +40,7 @@ class FewLabelClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    method : {"auto", "graph", "blend", "propagated", "supervised"}
+    method : {"auto", "graph", "refined", "blend", "propagated", "supervised"}
         ``"auto"`` chooses among all candidates, always the baseline among them.
     n_neighbors : int
         Neighbors of each row in the graph.

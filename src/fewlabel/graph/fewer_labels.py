@@ -24,6 +24,8 @@ _MAX_FOLDS = 10
 _SIZES = 4
 # A quarter of what the fit takes: the number of rows is what costs time.
 _PROPAGATED_MAX = 2_000
+# These learn from propagated labels, anew for each part of them.
+_RETRAINED = ("propagated", "refined")
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +138,7 @@ class _Study:
     def _windows(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield labels to train on and to test on: each part in turn, with those that follow."""
         starts: list[int] = list(range(self.n_parts))
-        if self.method == "propagated" and 2 * size <= self.n_parts:
+        if self.method in _RETRAINED and 2 * size <= self.n_parts:
             # Two that share no label test every image, and these models take long to train.
             starts = [0, self.n_parts // 2]
         for start in starts:
@@ -146,7 +148,7 @@ class _Study:
     def _spread_settings(self, size: int) -> tuple[float, str]:
         """Return how to spread so few labels, by the rule of the fit."""
         settings: dict[str, Any] = self.shared.settings
-        if self.method in ("supervised", "propagated"):
+        if self.method in ("supervised", *_RETRAINED):
             return settings["alpha"], settings["class_prior"]
         names = {}
         proba: dict[str, np.ndarray] = {}
@@ -166,10 +168,12 @@ class _Study:
 
     def _predict(self, train: np.ndarray, held: np.ndarray, alpha: float, prior: str) -> np.ndarray:
         folds, shared = np.unique(self.fold_of[train]), self.shared
-        if self.method == "propagated":
+        if self.method in _RETRAINED:
             assert shared.scores is not None
             y = self.task.without(shared.y, np.setdiff1d(self.labeled, self.labeled[train]))
             proba = shared.scores.from_folds(folds, prior)
+            if self.method == "refined":
+                return shared.refine(proba, y).probabilities[self.labeled[held]]
             model = shared.train_propagated(proba, y, _PROPAGATED_MAX)
             return model.predict_proba(shared.X[self.labeled[held]])
         if self.method == "graph":

@@ -16,6 +16,8 @@ from fewlabel.graph.propagation import _chord, _weighted_average
 
 # Numbers of a solve that are held; of a larger one, only sums and the labeled rows are kept.
 _AT_ONCE = 40_000_000
+# Times as many neighbors as there are edges: a refined graph chooses among them.
+_CANDIDATES = 2
 
 
 class _GraphModel:
@@ -26,12 +28,16 @@ class _GraphModel:
         self.rows = X
         self.index = NeighborIndex(X, "cosine", random_state=seed)
         self.n_neighbors = min(n_neighbors, len(X) - 1)
+        self.n_candidates = min(_CANDIDATES * n_neighbors, len(X) - 1)
         self.neighbors: np.ndarray | None = None
         self.graph: Any = None
         # A saved model only predicts, by the neighbor search alone.
         if graph and self.n_neighbors >= 1:
-            self.neighbors, distances = self.index.graph(self.n_neighbors)
-            self.graph = _normalize_graph(_affinity_graph(self.neighbors, _chord(distances)))
+            self.neighbors, self.distances = self.index.graph(self.n_candidates)
+            near, distances = (
+                found[:, : self.n_neighbors] for found in (self.neighbors, self.distances)
+            )
+            self.graph = _normalize_graph(_affinity_graph(near, _chord(distances)))
 
     def solve(
         self,

@@ -1,8 +1,9 @@
 """The fit that the graph and the linear models share: one graph, one solve for all folds.
 
-Label spreading (``graph``), logistic regression on the labels (``supervised``, the baseline), on
-the labels and the confident propagated ones (``propagated``), and the mean of graph and baseline
-in log-probability (``blend``) are fitted and cross-fitted together.
+Label spreading (``graph``), the same once more over edges weighed by what came of it
+(``refined``), logistic regression on the labels (``supervised``, the baseline), on the labels and
+the confident propagated ones (``propagated``), and the mean of graph and baseline in
+log-probability (``blend``) are fitted and cross-fitted together.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.data.task import TASKS, Task
-from fewlabel.errors import _damaged
+from fewlabel.data.task import Task
 from fewlabel.evaluate import LabelFolds, choose_candidate
 from fewlabel.graph.fold_scores import _FoldScores, _LabelScores
 from fewlabel.graph.graph_model import _GraphModel
@@ -23,10 +23,9 @@ from fewlabel.graph.linear_model import (
     _confident_targets,
     _labeled_rows,
 )
-from fewlabel.params import choice, integer
-from fewlabel.persist.schema import _MAX_COUNT, _check_arrays, _check_fields
+from fewlabel.graph.predictor import _Predictor
+from fewlabel.graph.refined import _Discriminant, _RefinedGraph
 
-METHODS = ("graph", "blend", "propagated", "supervised")
 NEIGHBORS = 10
 ALPHAS = (0.9, 0.97, 0.99)
 
@@ -35,91 +34,6 @@ _PROPAGATED_MAX = 8_000
 _FEW_A_CLASS = 20
 # Six settings are compared: by luck alone one of them is often a standard error ahead.
 _SETTING_ERRORS = 2.0
-
-
-_LINEAR = {"linear.coef": "d K", "linear.intercept": "K"}
-_GRAPH = {"graph.rows": "n d", "graph.probabilities": "n K"}
-_NEIGHBORS = {"n_neighbors": [integer(0, _MAX_COUNT)], "seed": [integer(0, 2**63)]}
-
-
-class _Predictor:
-    """What predicts: the graph with the probabilities of its rows, and the linear models."""
-
-    def __init__(
-        self,
-        task: Task,
-        graph: _GraphModel | None,
-        probabilities: np.ndarray | None,
-        linear: dict[str, LinearModel],
-    ) -> None:
-        self.task = task
-        self.graph = graph
-        self.probabilities = probabilities
-        self.linear = linear
-
-    def predict_proba(self, X: np.ndarray, method: str) -> np.ndarray:
-        """Return uncalibrated probabilities (m, K) of new rows by one candidate."""
-        if method in self.linear:
-            return self.linear[method].predict_proba(X)
-        assert self.graph is not None
-        assert self.probabilities is not None
-        return self._with_graph(X, method, self.graph.predict(X, self.task, self.probabilities))
-
-    def transduce(self, X: np.ndarray, method: str) -> np.ndarray:
-        """Return uncalibrated probabilities of the rows of the graph, in which they stand."""
-        if method in self.linear:
-            return self.linear[method].predict_proba(X)
-        assert self.probabilities is not None
-        return self._with_graph(X, method, self.probabilities)
-
-    def _with_graph(self, X: np.ndarray, method: str, by_graph: np.ndarray) -> np.ndarray:
-        if method == "graph":
-            return by_graph
-        return self.task.combine(by_graph, self.linear["supervised"].predict_proba(X))
-
-    def to_state(self, method: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what predicting by one candidate needs, as arrays and JSON types."""
-        arrays: dict[str, np.ndarray] = {}
-        meta: dict[str, Any] = {"task": self.task.name, "method": method}
-        model = self.linear.get("supervised" if method == "blend" else method)
-        if model is not None:
-            arrays |= {"linear.coef": model.coef, "linear.intercept": model.intercept}
-        if method in ("graph", "blend"):
-            assert self.graph is not None
-            assert self.probabilities is not None
-            arrays["graph.rows"] = np.asarray(self.graph.rows, np.float32)
-            arrays["graph.probabilities"] = self.probabilities.astype(np.float32)
-            meta |= {"n_neighbors": self.graph.n_neighbors, "seed": self.graph.seed}
-        return arrays, meta
-
-    @classmethod
-    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> _Predictor:
-        """Return a predictor as it was saved; raise `ModelFormatError` if it is damaged."""
-        _check_fields(meta, {"task": [choice(TASKS)], "method": [choice(METHODS)]}, "candidate")
-        task, method = TASKS[meta["task"]], meta["method"]
-        graph, probabilities, linear, sizes = None, None, {}, {}
-        if method != "graph":
-            sizes = _check_arrays(arrays, _LINEAR, "candidate")
-            name = "supervised" if method == "blend" else method
-            linear[name] = LinearModel(arrays["linear.coef"], arrays["linear.intercept"], task)
-        if method in ("graph", "blend"):
-            _check_fields(meta, _NEIGHBORS, "candidate")
-            _check_arrays(arrays, _GRAPH, "candidate", sizes)
-            probabilities = arrays["graph.probabilities"]
-            lowest = float(probabilities.sum(axis=1).min()) if task.exclusive else 1.0
-            _check_fit(0 <= probabilities.min() <= probabilities.max() <= 1.001 and lowest > 0)
-            rows, k, seed = arrays["graph.rows"], meta["n_neighbors"], meta["seed"]
-            graph = _GraphModel(rows, k, seed, graph=False)
-        return cls(task, graph, probabilities, linear)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Features of a row, and classes."""
-        for linear in self.linear.values():
-            return linear.coef.shape[0], linear.coef.shape[1]
-        assert self.graph is not None
-        assert self.probabilities is not None
-        return self.graph.rows.shape[1], self.probabilities.shape[1]
 
 
 class _SharedFit:
@@ -150,7 +64,9 @@ class _SharedFit:
 
     def fit(self, names: tuple[str, ...], alphas: tuple[float, ...] = ALPHAS) -> _SharedFit:
         """Fit the named candidates; ``"supervised"`` always is."""
-        scores = self._spread(alphas, keep="propagated" in names)
+        # Those that learn from what is propagated need it of all rows, and that of each fold.
+        keep = "propagated" in names or "refined" in names
+        scores = self._spread(alphas, keep=keep)
         prior = self.settings["class_prior"]
         propagated = scores.full(prior)
         if not self.task.exclusive:
@@ -161,11 +77,12 @@ class _SharedFit:
         if self.folds is not None:
             self.oof["graph"] = scores.cross_fitted(prior)
             self.oof["blend"] = self.task.combine(self.oof["graph"], self.oof["supervised"])
-        # For the learning curve; that of propagated labels needs the scores of all rows.
-        self.scores = scores if "propagated" in names else None
+        # For the learning curve.
+        self.scores = scores if keep else None
         if "propagated" in names:
             linear["propagated"] = self._on_propagated(scores)
-        self.predictor = _Predictor(self.task, self.graph, propagated, linear)
+        refined = self._on_refined(scores) if "refined" in names else None
+        self.predictor = _Predictor(self.task, self.graph, propagated, linear, refined)
         return self
 
     def best(
@@ -244,6 +161,30 @@ class _SharedFit:
             self.oof["propagated"] = _cross_fit(self.folds, predict)
         return self.train_propagated(self.propagated, self.y)
 
+    def _on_refined(self, scores: _FoldScores) -> _RefinedGraph:
+        self.discriminant = _Discriminant(self.X)
+        prior, fold_of = self.settings["class_prior"], scores.at_labels.fold_of
+
+        def predict(train: np.ndarray, held: np.ndarray) -> np.ndarray:
+            number = int(fold_of[np.searchsorted(self.labeled, held[0])])
+            # As above: neither the discriminant nor the seeds may have seen the fold.
+            y = self.task.without(self.y, held)
+            return self.refine(scores.without(number, prior), y).probabilities[held]
+
+        if self.folds is not None:
+            self.oof["refined"] = _cross_fit(self.folds, predict)
+        return self.refine(self.propagated, self.y)
+
+    def refine(self, proba: np.ndarray, y: np.ndarray) -> _RefinedGraph:
+        """Spread labels over the graph as refined by what has been propagated of them."""
+        refined = _RefinedGraph(self.graph, self.discriminant.fit(proba))
+        rows, column, n_columns = self.task.seeds(y, self.n_classes)
+        seeds = np.zeros((len(y), n_columns), dtype=np.float32)
+        seeds[rows, column] = 1
+        prior = self.task.prior(y, self.n_classes, self.settings["class_prior"])
+        refined.spread(seeds, self.settings["alpha"], prior)
+        return refined
+
     def train_propagated(
         self, proba: np.ndarray, y: np.ndarray, at_most: int = _PROPAGATED_MAX
     ) -> LinearModel:
@@ -270,11 +211,6 @@ def _cross_fit(
 def _one_fold(labeled: np.ndarray) -> LabelFolds:
     """Return folds of rows that are too few to cross-fit: all in one."""
     return LabelFolds(((labeled[:0], labeled),), labeled, np.zeros(len(labeled), bool), ())
-
-
-def _check_fit(fits: bool) -> None:
-    if not fits:
-        raise _damaged("The shapes of the saved arrays do not fit together")
 
 
 def _preferred_spread(

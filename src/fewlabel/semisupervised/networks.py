@@ -20,7 +20,7 @@ from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
 from fewlabel.evaluate.registry import REGISTRY
 from fewlabel.features.joined import JoinedFeatures
 from fewlabel.graph.classifier import FewLabelClassifier
-from fewlabel.graph.shared_fit import METHODS
+from fewlabel.graph.predictor import METHODS
 from fewlabel.params import choice
 from fewlabel.persist.schema import _check_fields
 from fewlabel.semisupervised.acceptance import PseudoLabels

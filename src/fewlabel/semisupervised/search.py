@@ -12,7 +12,7 @@ from fewlabel.data import Task
 from fewlabel.evaluate import Candidate, Comparison, Fitted, Problem, choose_fitted
 from fewlabel.evaluate.registry import REGISTRY, candidate_names, make_candidates
 from fewlabel.graph.candidates import MainFit
-from fewlabel.graph.shared_fit import METHODS as MAIN_METHODS
+from fewlabel.graph.predictor import METHODS as MAIN_METHODS
 from fewlabel.percent import _percent_text
 from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.network_problem import NetworkProblem

@@ -1,0 +1,122 @@
+"""What predicts: the graph with the probabilities of its rows, and the linear models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fewlabel.data.task import TASKS, Task
+from fewlabel.errors import _damaged
+from fewlabel.graph.graph_model import _GraphModel
+from fewlabel.graph.linear_model import LinearModel
+from fewlabel.graph.refined import _RefinedGraph
+from fewlabel.params import choice, integer
+from fewlabel.persist.schema import _MAX_COUNT, _check_arrays, _check_fields
+
+METHODS = ("graph", "refined", "blend", "propagated", "supervised")
+
+_LINEAR = {"linear.coef": "d K", "linear.intercept": "K"}
+_GRAPH = {"graph.rows": "n d", "graph.probabilities": "n K"}
+_NEIGHBORS = {"n_neighbors": [integer(0, _MAX_COUNT)], "seed": [integer(0, 2**63)]}
+
+
+class _Predictor:
+    """What predicts: the graph with the probabilities of its rows, and the linear models."""
+
+    def __init__(
+        self,
+        task: Task,
+        graph: _GraphModel | None,
+        probabilities: np.ndarray | None,
+        linear: dict[str, LinearModel],
+        refined: _RefinedGraph | None = None,
+    ) -> None:
+        self.task = task
+        self.graph = graph
+        self.probabilities = probabilities
+        self.linear = linear
+        self.refined = refined
+
+    def predict_proba(self, X: np.ndarray, method: str) -> np.ndarray:
+        """Return uncalibrated probabilities (m, K) of new rows by one candidate."""
+        if method in self.linear:
+            return self.linear[method].predict_proba(X)
+        if method == "refined":
+            assert self.refined is not None
+            return self.refined.predict_proba(X)
+        assert self.graph is not None
+        assert self.probabilities is not None
+        return self._with_graph(X, method, self.graph.predict(X, self.task, self.probabilities))
+
+    def transduce(self, X: np.ndarray, method: str) -> np.ndarray:
+        """Return uncalibrated probabilities of the rows of the graph, in which they stand."""
+        if method in self.linear:
+            return self.linear[method].predict_proba(X)
+        if method == "refined":
+            assert self.refined is not None
+            return self.refined.probabilities
+        assert self.probabilities is not None
+        return self._with_graph(X, method, self.probabilities)
+
+    def _with_graph(self, X: np.ndarray, method: str, by_graph: np.ndarray) -> np.ndarray:
+        if method == "graph":
+            return by_graph
+        return self.task.combine(by_graph, self.linear["supervised"].predict_proba(X))
+
+    def to_state(self, method: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what predicting by one candidate needs, as arrays and JSON types."""
+        arrays: dict[str, np.ndarray] = {}
+        meta: dict[str, Any] = {"task": self.task.name, "method": method}
+        model = self.linear.get("supervised" if method == "blend" else method)
+        if model is not None:
+            arrays |= {"linear.coef": model.coef, "linear.intercept": model.intercept}
+        if method not in ("propagated", "supervised"):
+            proba = self.probabilities
+            if method == "refined":
+                assert self.refined is not None
+                arrays["refined.coef"], proba = self.refined.coef, self.refined.probabilities
+            assert self.graph is not None
+            assert proba is not None
+            arrays["graph.rows"] = np.asarray(self.graph.rows, np.float32)
+            arrays["graph.probabilities"] = proba.astype(np.float32)
+            meta |= {"n_neighbors": self.graph.n_neighbors, "seed": self.graph.seed}
+        return arrays, meta
+
+    @classmethod
+    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> _Predictor:
+        """Return a predictor as it was saved; raise `ModelFormatError` if it is damaged."""
+        _check_fields(meta, {"task": [choice(TASKS)], "method": [choice(METHODS)]}, "candidate")
+        task, method = TASKS[meta["task"]], meta["method"]
+        graph, probabilities, refined, linear, sizes = None, None, None, {}, {}
+        if method not in ("graph", "refined"):
+            sizes = _check_arrays(arrays, _LINEAR, "candidate")
+            name = "supervised" if method == "blend" else method
+            linear[name] = LinearModel(arrays["linear.coef"], arrays["linear.intercept"], task)
+        if method not in ("propagated", "supervised"):
+            _check_fields(meta, _NEIGHBORS, "candidate")
+            sizes = _check_arrays(arrays, _GRAPH, "candidate", sizes)
+            probabilities = arrays["graph.probabilities"]
+            lowest = float(probabilities.sum(axis=1).min()) if task.exclusive else 1.0
+            _check_fit(0 <= probabilities.min() <= probabilities.max() <= 1.001 and lowest > 0)
+            rows, k, seed = arrays["graph.rows"], meta["n_neighbors"], meta["seed"]
+            graph = _GraphModel(rows, k, seed, graph=False)
+            if method == "refined":
+                _check_arrays(arrays, {"refined.coef": "d K"}, "candidate", sizes)
+                refined = _RefinedGraph(graph, arrays["refined.coef"])
+                refined.probabilities = probabilities
+        return cls(task, graph, probabilities, linear, refined)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Features of a row, and classes."""
+        for linear in self.linear.values():
+            return linear.coef.shape[0], linear.coef.shape[1]
+        assert self.graph is not None
+        assert self.probabilities is not None
+        return self.graph.rows.shape[1], self.probabilities.shape[1]
+
+
+def _check_fit(fits: bool) -> None:
+    if not fits:
+        raise _damaged("The shapes of the saved arrays do not fit together")
