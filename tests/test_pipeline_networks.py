@@ -32,14 +32,16 @@ def test_networks_that_were_asked_for_are_trained_and_tested_on_held_out_labels(
     summary = network.summary()
     assert summary["method"] == "graph-distillation"
     assert summary["n_networks"] >= 1
-    assert {row["name"] for row in summary["candidates"]} > {"graph-distillation", "supervised"}
+    assert {row["name"] for row in summary["candidates"]} >= {"graph-distillation", "supervised"}
     assert 16 <= network.estimate.n <= 40
     task, truth = network.task, example.truth.y
     assert task.correct(truth[80:], network.proba[80:]).mean() > 0.7
     known = np.flatnonzero(network.origin == "label")
     assert task.correct(truth[known], network.proba[known]).all()
     table = {row.name: row for row in network.choice.table}
-    assert network.estimate.value == pytest.approx(table["graph-distillation"].accuracy)
+    estimate = network.estimate
+    assert estimate.low < estimate.value < estimate.high
+    assert network.confidence[80:].mean() == pytest.approx(estimate.value, abs=0.01)
     assert network.supervised_accuracy == pytest.approx(table["supervised"].accuracy)
     assert table["graph-distillation"].why == "asked for"
 

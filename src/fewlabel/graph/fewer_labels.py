@@ -78,7 +78,7 @@ def measure_fewer_labels(main: MainFit) -> FewerLabels:
     >>> few[:100] = y[:100]
     >>> points = measure_fewer_labels(FewLabelClassifier(random_state=0).fit(X, few).main_)
     >>> points.n_labeled.tolist(), points.right.shape
-    ([20.0, 40.0, 60.0, 80.0], (100, 4))
+    ([10.0, 20.0, 40.0, 95.0], (100, 4))
     """
     folds, compared = main.shared.folds, main.comparison
     if folds is None:
