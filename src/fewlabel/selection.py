@@ -81,7 +81,8 @@ def select_images(
         Fraction of the budget that is drawn at random, spread over all clusters: trained on
         like the others, and what an honest estimate of accuracy rests on. 0 draws none.
     audit : int
-        How many more to draw at random, to measure accuracy and never to train on.
+        How many more to draw at random, to measure accuracy and never to train on. Where every
+        image is labeled and the budget is 0, they are drawn from the labeled ones.
     labels : Labels, optional
         Labels that exist: these images, and their like, are not chosen again.
     features : str
@@ -125,7 +126,13 @@ def select_images(
             f"The budget must be at least 1, or 0 with an audit of at least 1 (--audit). Got "
             f"{budget} and an audit of {audit} instead."
         )
-    n_free = len(images) - len(barred)
+    # The audit is drawn before the picks, from all that is free: drawn from what they leave, it
+    # would be no random sample of the images.
+    free = np.setdiff1d(np.arange(len(images)), barred)
+    if labels is not None and not budget and not len(free):
+        # Where every image is labeled, some of the labels measure from now on.
+        free = np.setdiff1d(known, np.union1d(copies, labels.audit))
+    n_free = len(free)
     if budget + audit > n_free:
         with_audit = f" and an audit of {audit:,}" if audit else ""
         step = f"ask for at most {n_free:,}" if n_free else "there is nothing left to choose"
@@ -135,9 +142,6 @@ def select_images(
             f"{' together' if audit and n_free else ''}."
         )
     rng = as_generator(seed)
-    # The audit is drawn before the picks, from all that is free: drawn from what they leave, it
-    # would be no random sample of the images.
-    free = np.setdiff1d(np.arange(len(images)), barred)
     audited = np.sort(rng.choice(free, size=audit, replace=False))
     reason = "None: a random draw needs no features."
     rows = np.zeros((len(images), 1), dtype=np.float32)
@@ -202,13 +206,14 @@ def write_picks(
         If the disk is full or the folder cannot be written to.
     """
     key = "index" if images.by_index else "path"
-    rows = []
+    rows, names = [], [""] * len(images)
     # Labels that exist go first: the table is then all that a fit needs.
     if labels is not None:
         names, why = labels.cells(), labels.purpose or ("",) * len(images)
-        rows = [(images.names[i], names[i], why[i], "") for i in labels.labeled.tolist()]
+        others = np.setdiff1d(labels.labeled, selection.indices).tolist()
+        rows = [(images.names[i], names[i], why[i], "") for i in others]
     rows += [
-        (images.names[index], "", purpose, str(size))
+        (images.names[index], names[index], purpose, str(size))
         for index, purpose, size in zip(
             selection.indices.tolist(),
             selection.purpose.tolist(),

@@ -71,10 +71,41 @@ def test_progress_shows_only_what_takes_long(monkeypatch):
     assert "beside the bar" in terminal.getvalue()
 
 
-@pytest.mark.parametrize(("enabled", "stream"), [(False, Terminal()), (True, io.StringIO())])
-def test_no_progress_for_json_or_without_a_terminal(monkeypatch, enabled, stream):
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
+def test_no_progress_for_json(monkeypatch, stream):
     monkeypatch.setattr("sys.stderr", stream)
-    with console.ProgressBars(enabled=enabled, delay=0) as progress:
+    with console.ProgressBars(enabled=False, delay=0, every=0.01) as progress:
         progress("reading", 1, 10)
         time.sleep(0.05)
     assert stream.getvalue() == ""
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with console.ProgressBars(every=0.02) as progress:
+        progress("report", 0, 1)
+        progress("read\ning", 3, 10)
+        time.sleep(0.1)
+        progress("read\ning", 10, 10)
+        time.sleep(0.1)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "read ing: 3 of 10"
+    # A stage that has ended gives way to the one that it is a part of.
+    assert lines[-1] == "report: 0 s so far"
+    assert len(lines) < 12
+
+
+def test_the_time_left_is_announced_and_shown(monkeypatch):
+    stream, now = io.StringIO(), [0.0]
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr(console.time, "perf_counter", lambda: now[0])
+    with console.ProgressBars(every=60) as progress:
+        for done in (500, 520, 540):
+            progress("backbone", done, 1500)
+            now[0] += 4
+        assert str(progress._stages["backbone"]) == "backbone: 540 of 1,500, about 5 min left"
+    assert stream.getvalue() == "backbone: 1,500 take about 3 min on this machine.\n"
+    assert [console.duration_text(s) for s in (8.4, 89, 600, 9_000)] == [
+        "8 s", "89 s", "10 min", "2.5 h"
+    ]  # fmt: skip

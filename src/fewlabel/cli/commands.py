@@ -19,12 +19,14 @@ from fewlabel.cli import (
     fit,
     predict,
     reproduce,
+    runs,
     select,
     weights,
 )
 from fewlabel.cli.choices import Command
 from fewlabel.cli.console import note, say
 from fewlabel.cli.failures import PIPE_CLOSED, CommandGroup, catch_signals, drop_closed_pipes
+from fewlabel.threads import calm_threads
 
 HELP = """From a folder of images and a handful of labels to a classifier you can trust.
 
@@ -70,7 +72,7 @@ def _fewlabel(
 
 
 # In the order of the work, as the help lists them.
-for _module in (demo, select, fit, predict, evaluate, explain, bench, reproduce):
+for _module in (demo, select, fit, runs, predict, evaluate, explain, bench, reproduce):
     _name = _module.__name__.rpartition(".")[2]
     app.command(help=_module.HELP, cls=Command)(vars(_module)[_name])
 app.add_typer(data.app)
@@ -81,6 +83,7 @@ app.command(help=doctor.HELP)(doctor.doctor)
 def main() -> None:
     """Run the command line and exit with its code."""
     catch_signals()
+    calm_threads()
     for stream in (sys.stdout, sys.stderr):
         # A file name that the terminal cannot spell must not end the work.
         with contextlib.suppress(AttributeError, ValueError):

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -19,6 +20,10 @@ from fewlabel.percent import _percent_text
 
 # A bar that flashes by would only disturb.
 _PROGRESS_AFTER_S = 2.0
+# In a log, a line now and then shows that the work goes on.
+_LINE_EVERY_S = 5.0
+# A rate is known after this time; what takes longer is announced.
+_RATE_AFTER_S, _ANNOUNCED_S = 1.0, 20.0
 _SCORES = {
     "micro_f1": "micro F1",
     "macro_f1": "macro F1",
@@ -161,22 +166,80 @@ def warnings_as_lines() -> Iterator[None]:
         yield
 
 
+class _Stage:
+    """How far a stage is, and how long it will take."""
+
+    def __init__(self, name: str) -> None:
+        self.name = one_line(name)
+        self.start, self.first = time.perf_counter(), -1
+        self.done = self.total = 0
+        self.is_announced = False
+
+    def set(self, done: int, total: int) -> None:
+        if self.first < 0 or done < self.done:
+            # What stood there at first took no time here.
+            self.start, self.first = time.perf_counter(), done
+        self.done, self.total = done, total
+
+    @property
+    def is_done(self) -> bool:
+        return 0 < self.total <= self.done
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds to go at the rate so far; None where that is unknown."""
+        passed, moved = time.perf_counter() - self.start, self.done - self.first
+        if moved <= 0 or passed < _RATE_AFTER_S or self.is_done:
+            return None
+        return (self.total - self.done) * passed / moved
+
+    @property
+    def left(self) -> str:
+        """How long it will take, as words; empty where that is unknown."""
+        seconds = self.seconds_left
+        return "" if seconds is None or not self.total else f"about {duration_text(seconds)} left"
+
+    def __str__(self) -> str:
+        if self.total <= 1:
+            return f"{self.name}: {duration_text(time.perf_counter() - self.start)} so far"
+        return f"{self.name}: {self.done:,} of {self.total:,}" + (
+            f", {self.left}" * bool(self.left)
+        )
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time as words, such as ``12 s``, ``3 min`` or ``2.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
+
+
 class ProgressBars:
     """One bar a stage on stderr, once the work has taken two seconds.
 
-    Nothing is shown where stderr is not a terminal or the result is printed as JSON.
+    Where stderr is no terminal, a line every few seconds says the same; nothing is shown where
+    the result is printed as JSON.
     """
 
     current: ProgressBars | None = None
 
-    def __init__(self, *, enabled: bool = True, delay: float = _PROGRESS_AFTER_S) -> None:
-        self.enabled = enabled and sys.stderr is not None and sys.stderr.isatty()
-        self.delay = delay
+    def __init__(
+        self,
+        *,
+        enabled: bool = True,
+        delay: float = _PROGRESS_AFTER_S,
+        every: float = _LINE_EVERY_S,
+    ) -> None:
+        self.enabled = enabled and sys.stderr is not None
+        self.on_terminal = self.enabled and sys.stderr.isatty()
+        self.delay = delay if self.on_terminal else every
+        self._stages: dict[str, _Stage] = {}
         self._tasks: dict[str, Any] = {}
         self._lock = threading.Lock()
+        self._ended = threading.Event()
 
     def __enter__(self) -> Self:
-        if self.enabled:
+        if self.on_terminal:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
             from rich.progress import MofNCompleteColumn as Count
@@ -186,32 +249,41 @@ class ProgressBars:
                 BarColumn(),
                 Count(),
                 TimeElapsedColumn(),
+                TextColumn("{task.fields[left]}", markup=False),
                 console=Console(stderr=True),
                 transient=True,
             )
-            self._ended = False
-            self._timer = threading.Timer(self.delay, self._show)
-            # A timer that has not fired must not hold the process after Ctrl-C.
-            self._timer.daemon = True
-            self._timer.start()
             ProgressBars.current = self
+        if self.enabled:
+            # A thread that sleeps must not hold the process after Ctrl-C.
+            threading.Thread(target=self._show, daemon=True).start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.enabled:
-            ProgressBars.current = None
-            self._timer.cancel()
-            with self._lock:
-                self._ended = True
+        with self._lock:
+            self._ended.set()
+            if self.on_terminal:
+                ProgressBars.current = None
                 self._progress.stop()
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, name: str, done: int, total: int) -> None:
         """Show how far a stage is; ``total`` is 0 where that is unknown."""
         if not self.enabled:
             return
-        if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(one_line(stage), total=total or None)
-        self._progress.update(self._tasks[stage], completed=done, total=total or None)
+        stage = self._stages.setdefault(name, _Stage(name))
+        stage.set(done, total)
+        # The stage that moved last is the one that is worked on.
+        self._stages[name] = self._stages.pop(name)
+        seconds = stage.seconds_left or 0
+        if not stage.is_announced and stage.total > 1 and seconds > _ANNOUNCED_S:
+            stage.is_announced = True
+            note(f"{stage.name}: {total:,} take about {duration_text(seconds)} on this machine.")
+        if self.on_terminal:
+            # How far a single step is, nobody knows.
+            size = total if total > 1 or done else None
+            if name not in self._tasks:
+                self._tasks[name] = self._progress.add_task(stage.name, total=size, left="")
+            self._progress.update(self._tasks[name], completed=done, total=size, left=stage.left)
 
     def stage(self, name: str) -> Any:
         """Return the ``progress(done, total)`` of one stage."""
@@ -222,6 +294,14 @@ class ProgressBars:
         self._progress.console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     def _show(self) -> None:
-        with self._lock:
-            if not self._ended:
-                self._progress.start()
+        """Begin to show the bars, or print a line now and then."""
+        while not self._ended.wait(self.delay):
+            with self._lock:
+                if self._ended.is_set():
+                    return
+                if self.on_terminal:
+                    self._progress.start()
+                    return
+                under_way = [stage for stage in self._stages.values() if not stage.is_done]
+                if under_way:
+                    note(str(under_way[-1]))

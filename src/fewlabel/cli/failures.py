@@ -33,7 +33,7 @@ from fewlabel.os_errors import OUT_OF_SPACE, _is_about_users_path, _refusal
 NOTHING_WRITTEN = "nothing was written"
 PIPE_CLOSED = 141
 _OF_DISKS = {errno.ENOENT, errno.EIO, errno.ESTALE}
-_COMMAND = "fewlabel.command"
+_COMMAND, _BEGIN = "fewlabel.command", "fewlabel.begin"
 _AGAIN_AFTER_S = 2.0
 
 # Newer versions of Typer carry click inside, older ones import it: the class that both
@@ -57,10 +57,11 @@ class CommandGroup(TyperGroup):
     ) -> Any:
         """Return the context, with the command as it was typed for the reports."""
         # Before parsing, which would lose the order and the defaults that were left out.
-        typed = shlex.join(["fewlabel", *args])
+        typed, begin = shlex.join(["fewlabel", *args]), time.perf_counter()
         with failures_as_lines():
             context = super().make_context(info_name, args, parent=parent, **extra)
         context.meta.setdefault(_COMMAND, typed)
+        context.meta.setdefault(_BEGIN, begin)
         return context
 
     def invoke(self, ctx: Any) -> Any:
@@ -74,6 +75,16 @@ class CommandGroup(TyperGroup):
 def command_of(ctx: typer.Context) -> str:
     """Return the command as it was typed, quoted for a shell."""
     return str(ctx.meta.get(_COMMAND, "fewlabel"))
+
+
+def add_to_command(ctx: typer.Context, options: str) -> None:
+    """Add what came from elsewhere, so that the command as it is told makes the same again."""
+    ctx.meta[_COMMAND] = f"{command_of(ctx)} {options}"
+
+
+def seconds_of(ctx: typer.Context) -> float:
+    """Return the seconds since the command began."""
+    return time.perf_counter() - float(ctx.meta[_BEGIN])
 
 
 @contextlib.contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,10 +21,21 @@ from fewlabel.cli.console import (
     show_table,
     show_warnings,
 )
-from fewlabel.cli.failures import command_of
-from fewlabel.cli.inputs import check_labels_exist, check_output_folder, open_images, open_labels
+from fewlabel.cli.failures import command_of, seconds_of
+from fewlabel.cli.inputs import (
+    FOLDERS,
+    check_labels_exist,
+    check_output_folder,
+    open_images,
+    open_labels,
+)
+from fewlabel.cli.project import Options, with_project
 from fewlabel.extras import check_installed
 from fewlabel.locks import hidden_beside, lock_output
+from fewlabel.runs.project import PROJECT
+
+if TYPE_CHECKING:
+    from fewlabel.report.next_steps import NextStep
 
 _MAX_ERROR, _MAX_NAMED = 0.02, 5
 
@@ -46,18 +58,22 @@ Examples:
 
 def fit(
     ctx: typer.Context,
-    images: options.Images,
+    out: Annotated[str, options.option("--out", "RUN", "Folder to write.")],
+    images: Annotated[
+        str | None,
+        options.argument("[IMAGES]", f"{options.IMAGES} By default what {PROJECT} names."),
+    ] = None,
     labels: Annotated[
-        str,
+        str | None,
         options.option(
             "--labels",
             "FILE",
             "Table `path,label` (`index,label` for arrays), blank where unlabeled, and `a|b` "
             "where an image may have several; or the word `folders`: the labels that the images "
-            "carry, such as one folder a class.",
+            "carry, such as one folder a class. By default what fewlabel.toml names, which "
+            "`fewlabel select` writes.",
         ),
-    ],
-    out: Annotated[str, options.option("--out", "RUN", "Folder to write.")],
+    ] = None,
     method: options.Method = "auto",
     features: options.Features = "auto",
     weights: options.Weights = None,
@@ -95,19 +111,23 @@ def fit(
     events = None if tensorboard is None else _check_tensorboard(tensorboard, out, force=force)
     if explain:
         check_installed("captum", "--explain")
-    check_labels_exist(labels)
+    given = with_project(ctx, None if labels in (None, FOLDERS) else labels, names=Options._fields)
+    check_labels_exist(given.labels)
     with lock_output(Path(out)), ProgressBars(enabled=not as_json) as progress:
-        image_set = open_images(images, progress)
-        table = open_labels(labels, image_set)
+        start = perf_counter()
+        image_set = open_images(given.images, progress)
+        table = open_labels(given.labels, image_set)
+        reading = perf_counter() - start
         # Imported late: a mistake in the images is named before torch has been loaded.
         from fewlabel.pipeline import FitSettings, fit_images
+        from fewlabel.report.next_steps import next_steps
         from fewlabel.runs.folder import save_run
 
         settings = FitSettings(
             method=method,
-            features=features,
-            weights=weights,
-            seed=seed,
+            features=given.features,
+            weights=given.weights,
+            seed=given.seed,
             device=device.value,
             time_budget=time,
             cache=cache,
@@ -115,6 +135,7 @@ def fit(
             checkpoint=hidden_beside(Path(out), "training"),
         )
         result = fit_images(image_set, table, settings, progress=progress)
+        result.seconds = {"reading": reading} | result.seconds
         run = save_run(
             result,
             image_set,
@@ -134,7 +155,16 @@ def fit(
             note("warning: no network was trained, so there are no curves for --tensorboard.")
     summary = result.summary() | {"run": str(run), "report": str(run / "report.html")}
     show_warnings(summary["warnings"])
+    summary["seconds_in_all"] = round(seconds_of(ctx), 3)
     show(summary, _print, as_json=as_json)
+    if not as_json:
+        _print_next(next_steps(result, given.images, str(run)))
+
+
+def _print_next(steps: list[NextStep]) -> None:
+    for number, step in enumerate(steps):
+        say(f"{'Or: ' if number else 'Next: '}{step.why}")
+        say(f"  {step.command}")
 
 
 def _check_tensorboard(folder: str, out: str, *, force: bool) -> Path:
@@ -163,7 +193,7 @@ def _print(summary: dict[str, Any]) -> None:
     say(f"Features: {one_line(summary['features'])}")
     stages = ", ".join(f"{name} {value:.1f}" for name, value in summary["seconds"].items())
     say(
-        f"{summary['n_images']:,} images in {sum(summary['seconds'].values()):.1f} s ({stages}); "
+        f"{summary['n_images']:,} images in {summary['seconds_in_all']:.1f} s ({stages}); "
         f"peak memory {summary['peak_rss_mb']:,.0f} MB"
     )
     say()

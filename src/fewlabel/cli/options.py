@@ -139,9 +139,8 @@ def _present(device: Devices) -> Devices:
     return device
 
 
-Images = Annotated[
-    str, argument("IMAGES", "Folder, .npz, idx file, CSV manifest, or the name of a benchmark.")
-]
+IMAGES = "Folder, .npz, idx file, CSV manifest, or the name of a benchmark."
+Images = Annotated[str, argument("IMAGES", IMAGES)]
 Run = Annotated[str, argument("RUN", "Folder that `fewlabel fit` wrote.")]
 Table = Annotated[str, option("--out", "FILE", "CSV table to write.")]
 Method = Annotated[

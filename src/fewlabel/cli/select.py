@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fewlabel.cli import options
 from fewlabel.cli.console import ProgressBars, one_line, say, show_json, show_warnings
+from fewlabel.cli.failures import seconds_of
 from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_images, open_labels
+from fewlabel.cli.project import TRAVELING, with_project
+from fewlabel.runs.project import PROJECT, write_project
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet
@@ -21,13 +25,15 @@ Writes a table `path,label,purpose,cluster_size` with one row for each image to 
 the column `label` and give the table to `fewlabel fit`. By default the images represent groups
 of similar ones, so that few labels cover many images. Such images are easier than the rest, so a
 part of them is drawn at random: an honest estimate of accuracy rests on these. `--audit N` adds N
-random ones more, which are never trained on.
+random ones more, which are never trained on; where all images are labeled, it marks N of them.
+The options are kept beside the table, in fewlabel.toml, for the commands that follow.
 
 \b
 Examples:
   fewlabel select photos --budget 50 --out picks.csv
   fewlabel select photos --budget 50 --audit 30 --out picks.csv
   fewlabel select photos --budget 20 --labels picks.csv --out more-picks.csv
+  fewlabel select sorted-photos --budget 0 --audit 50 --labels folders --out labels.csv
 """
 
 
@@ -73,10 +79,13 @@ def select(
     check_new_file(out, force=force, holds="labels that were typed in")
     if labels is not None:
         check_labels_exist(labels)
+    given = with_project(ctx, labels or out, names=TRAVELING)
     with ProgressBars(enabled=not as_json) as progress:
         image_set = open_images(images, progress)
         known = None if labels is None else open_labels(labels, image_set, min_classes=0)
         # Imported late: a mistake in the images is named before torch has been loaded.
+        import numpy as np
+
         from fewlabel.selection import select_images, write_picks
 
         selection = select_images(
@@ -86,19 +95,26 @@ def select(
             random_fraction=random_fraction,
             audit=audit,
             labels=known,
-            features=features,
-            weights=weights,
-            seed=seed,
+            features=given.features,
+            weights=given.weights,
+            seed=given.seed,
             device=device.value,
             cache=cache,
             progress=progress,
         )
         write_picks(selection, image_set, out, labels=known)
+    kept = write_project(Path(out).parent, given._asdict() | {"labels": out})
     show_warnings(selection.warnings)
     if as_json:
         show_json(_as_dict(selection, image_set, out))
-    else:
-        _print(selection, image_set, source=images, out=out)
+        return
+    _print(selection, len(image_set), seconds_of(ctx))
+    say(f"Written to {one_line(out)}.")
+    if kept:
+        say(f"Options kept for the next commands in {one_line(str(Path(out).with_name(PROJECT)))}.")
+    is_labeled = known is not None and np.isin(selection.indices, known.labeled).all()
+    flags = "" if kept else given.flags
+    _print_next(given.images, out, flags, is_labeled=bool(is_labeled))
 
 
 def _as_dict(selection: Selection, images: ImageSet, out: str) -> dict[str, Any]:
@@ -118,11 +134,10 @@ def _as_dict(selection: Selection, images: ImageSet, out: str) -> dict[str, Any]
     }
 
 
-def _print(selection: Selection, images: ImageSet, *, source: str, out: str) -> None:
+def _print(selection: Selection, n_images: int, seconds: float) -> None:
     n_audit = int((selection.purpose == "audit").sum())
     n_train = len(selection.indices) - n_audit
-    seconds = sum(selection.seconds.values())
-    say(f"Chose {n_train:,} of {len(images):,} images ({selection.method}) in {seconds:.1f} s.")
+    say(f"Chose {n_train:,} of {n_images:,} images ({selection.method}) in {seconds:.1f} s.")
     n_random = int((selection.purpose == "random").sum())
     # Random images represent nothing but themselves.
     sizes = selection.cluster_size[selection.purpose == "train"]
@@ -135,7 +150,10 @@ def _print(selection: Selection, images: ImageSet, *, source: str, out: str) -> 
     if n_audit:
         say(f"Added {n_audit:,} random images for the audit; they are not trained on.")
     say(f"Features: {one_line(selection.feature_reason)}")
-    say(f"Written to {one_line(out)}.")
+
+
+def _print_next(images: str, out: str, flags: str, *, is_labeled: bool) -> None:
+    fill = f"fill in the column `label` of {one_line(out)} (a blank one is left out), then run"
     say()
-    say(f"Next: fill in the column `label` of {one_line(out)} (a blank one is left out), then run")
-    say(f"  fewlabel fit {shlex.quote(source)} --labels {shlex.quote(out)} --out run")
+    say(f"Next: {'run' if is_labeled else fill}")
+    say(f"  fewlabel fit {shlex.join([images, '--labels', out, '--out', 'run'])}{flags}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias, TypeVar
+
+from fewlabel.threads import usable_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,9 +27,7 @@ def worker_count() -> int:
     int
         Between 1 and 16.
     """
-    # A container or `taskset` gives fewer cores than the machine has.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(16, cores or 1))
+    return min(16, usable_cores())
 
 
 def _parallel_map(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,7 @@ def explain_sheet(
     groups = _choose_examples(task, known, n, y)
     chosen = [(kind, int(row)) for kind, rows in groups.items() for row in rows]
     found = []
+    show = None if progress is None else _share_of(progress, len(chosen))
     for done, (kind, row) in enumerate(chosen):
         truth = None if y is None else y[row]
         explained = explain_one(
@@ -94,6 +96,7 @@ def explain_sheet(
             target=_class_at_issue(task, known[row], kind, truth) if target is None else target,
             n_samples=n_samples,
             seed=seed,
+            progress=show and partial(show, done),
             **settings,
         )
         explained = replace(
@@ -103,9 +106,16 @@ def explain_sheet(
             true="" if truth is None else task.texts(truth[None], classes)[0],
         )
         found.append(replace(explained, note=_note(task, explained, classes)))
-        if progress is not None:
-            progress("explain", done + 1, len(chosen))
+        if show is not None:
+            show(done, "", 1, 1)
     return found
+
+
+def _share_of(progress: Progress, n: int) -> Callable[[int, str, int, int], None]:
+    """Show how far one of n explanations is: each takes seconds."""
+    stage = "explain, in %"
+    progress(stage, 0, 100)
+    return lambda i, _, done, total: progress(stage, int(100 * (i + done / total) / n), 100)
 
 
 def _explain_fit(

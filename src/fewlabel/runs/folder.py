@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fewlabel import __version__
-from fewlabel.compute import peak_rss_mb
+from fewlabel.compute import peak_rss_mb, timed_stage
 from fewlabel.data import ImageSet, Labels
 from fewlabel.data.tables import write_table
 from fewlabel.errors import LabelError
@@ -117,23 +117,27 @@ def save_run(
             [(skipped.path, skipped.reason) for skipped in images.skipped],
         )
         _save_model(result, images, folder / "model")
+        created = _now()
+        with timed_stage(result.seconds, "report", progress):
+            html = _render_report(
+                result,
+                images,
+                command=command,
+                created=created,
+                n_explained=n_explained,
+                progress=progress,
+            )
+        (folder / "report.html").write_text(html, encoding="utf-8")
+        # Last, so that it holds the seconds of the report, too.
         summary: dict[str, Any] = {
             "fewlabel_version": __version__,
-            "created": _now(),
+            "created": created,
             "command": command,
+            "labels": result.labels.source,
         }
         summary |= result.summary()
         summary["training"] = None if result.training is None else result.training.to_dict()
         (folder / "metrics.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
-        html = _render_report(
-            result,
-            images,
-            command=command,
-            created=summary["created"],
-            n_explained=n_explained,
-            progress=progress,
-        )
-        (folder / "report.html").write_text(html, encoding="utf-8")
         _keep_rounds(result.settings.checkpoint, result.method, folder)
     if result.settings.checkpoint is not None:
         # Only now: until the run is whole, the same command goes on from it.

@@ -1,0 +1,78 @@
+"""What to do after a fit, as commands that work as they stand."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+from fewlabel.fit_result import FitResult
+from fewlabel.runs.project import project_flags
+
+_LEAST = 10
+_AUDIT = 50
+
+
+class NextStep(NamedTuple):
+    """A step, and the command for it.
+
+    Attributes
+    ----------
+    why : str
+        What it does.
+    command : str
+        To be run as it stands.
+    """
+
+    why: str
+    command: str
+
+
+def next_steps(result: FitResult, source: str, run: str) -> list[NextStep]:
+    """Return what to do after a fit, the most useful first.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    source : str
+        What names its images.
+    run : str
+        Its run folder.
+
+    Returns
+    -------
+    list of NextStep
+        Why, and the command.
+    """
+    labels, settings = result.labels, result.settings
+    table, n_train = labels.source or "labels.csv", labels.n_labeled - len(labels.audit)
+    n_free = len(result.proba) - labels.n_labeled - result.n_duplicates
+    steps = []
+    given = vars(settings)
+    if result.audit is None:
+        audit = min(_AUDIT, n_free) if n_free > 0 else min(_AUDIT, n_train // 4)
+        why = f"check the accuracy on {audit} more random images"
+        steps.append(NextStep(why, _select(source, 0, audit, table, given)))
+    if n_free > 0:
+        budget = min(n_free, max(_LEAST, n_train))
+        steps.append(NextStep("label more", _select(source, budget, 0, table, given)))
+    predict = ["fewlabel", "predict", run, "new-images", "--out", _free_name("", "predictions")]
+    steps.append(NextStep("label new images, here those in new-images", shlex.join(predict)))
+    return steps
+
+
+def _select(source: str, budget: int, audit: int, table: str, given: dict[str, object]) -> str:
+    """Return the command that adds rows to the labels."""
+    words = ["fewlabel", "select", source, "--budget", str(budget)]
+    words += ["--audit", str(audit)] if audit else []
+    folder = "" if table == "folders" else str(Path(table).parent)
+    words += ["--labels", table, "--out", _free_name(folder, "more")]
+    return shlex.join(words + project_flags(given))
+
+
+def _free_name(folder: str, stem: str) -> str:
+    """Return the first name of a table that is not taken yet."""
+    names = (f"{stem}{'' if n == 1 else f'-{n}'}.csv" for n in itertools.count(1))
+    return next(str(Path(folder, name)) for name in names if not Path(folder, name).exists())

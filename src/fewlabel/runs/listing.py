@@ -1,0 +1,69 @@
+"""The runs below a folder, side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+_MAX_DEPTH = 3
+_MAX_BYTES = 50_000_000
+
+
+def list_runs(folder: str | Path = ".") -> list[dict[str, Any]]:
+    """Return what the runs below a folder are worth, the oldest first.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Looked through to a depth of three.
+
+    Returns
+    -------
+    list of dict
+        ``run``, ``created``, ``metric``, ``accuracy`` with ``low`` and ``high`` (of the audit where
+        there is one, which ``rests_on`` says), ``n_labeled``, ``n_images``, ``method``,
+        ``features``, ``labels``, ``seconds`` and ``command``.
+    """
+    folder = Path(folder)
+    patterns = ["/".join([*["*"] * depth, "metrics.json"]) for depth in range(_MAX_DEPTH + 1)]
+    files = [file for pattern in patterns for file in folder.glob(pattern)]
+    rows = [row for file in files if (row := _row(file)) is not None]
+    return sorted(rows, key=lambda row: (str(row["created"]), row["run"]))
+
+
+def _row(file: Path) -> dict[str, Any] | None:
+    """Return the line of a run; None where there is none, or none that can be read."""
+    try:
+        # A run is a folder with a model; what else is called metrics.json is no run.
+        if not (file.parent / "model").is_dir() or file.stat().st_size > _MAX_BYTES:
+            return None
+        found = json.loads(file.read_bytes())
+        estimate, settings = found["audit"] or found["estimate"], found["settings"]
+        return {
+            "run": str(file.parent),
+            "created": found["created"],
+            "metric": found["metric"],
+            "accuracy": estimate["value"],
+            "low": estimate["low"],
+            "high": estimate["high"],
+            "rests_on": found.get("rests_on", ""),
+            "n_labeled": found["n_labeled"],
+            "n_images": found["n_images"],
+            "labels": found.get("labels", ""),
+            "method": found["method"],
+            "features": _features(settings),
+            "seconds": sum(found["seconds"].values()),
+            "command": found["command"],
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _features(settings: dict[str, Any]) -> str:
+    """Return which features were asked for, the weights by the name of their file."""
+    name, weights = settings["features"], settings["weights"]
+    if weights is None:
+        return str(name)
+    file = Path(weights).name
+    return file if name == "auto" else f"{name} ({file})"

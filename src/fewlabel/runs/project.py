@@ -1,0 +1,146 @@
+"""The project file ``fewlabel.toml``: what `select` was asked for, kept for the next commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fewlabel.errors import UsageError
+from fewlabel.files import atomic_file
+from fewlabel.os_errors import _path_errors
+
+PROJECT = "fewlabel.toml"
+_MARK = "# Written by `fewlabel select`; a flag on the command line wins over what stands here.\n"
+# In the order in which they are written and shown.
+_TYPES: dict[str, type] = {
+    "images": str,
+    "labels": str,
+    "features": str,
+    "weights": str,
+    "seed": int,
+}
+_PATHS = ("images", "labels", "weights")
+_MAX_BYTES = 100_000
+
+
+@_path_errors(UsageError)
+def read_project(folder: str | Path) -> dict[str, Any]:
+    """Return the options that a project file in a folder holds.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where the label table lies.
+
+    Returns
+    -------
+    dict
+        Some of ``images``, ``labels``, ``features``, ``weights`` and ``seed``; paths as seen from
+        the current folder. Empty where there is no such file.
+
+    Raises
+    ------
+    UsageError
+        If it is not TOML, or holds something else.
+    """
+    file = Path(folder) / PROJECT
+    if not file.is_file():
+        return {}
+    try:
+        with file.open("rb") as opened:
+            found = tomllib.loads(opened.read(_MAX_BYTES).decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{file} cannot be read ({error}): correct or delete it.") from error
+    for name, value in found.items():
+        kind = _TYPES.get(name)
+        if type(value) is not kind or (isinstance(value, int) and not 0 <= value < 2**32):
+            wanted = ", ".join(f"{name} ({kind.__name__})" for name, kind in _TYPES.items())
+            raise UsageError(f"{file} holds {name} = {value!r}: it may hold {wanted}.")
+    for name in _PATHS:
+        if name in found and (file.parent / found[name]).exists():
+            found[name] = os.path.normpath(file.parent / found[name])
+    return found
+
+
+def write_project(folder: str | Path, options: Mapping[str, Any]) -> bool:
+    """Keep options beside a label table, for the commands that follow.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where the label table lies.
+    options : mapping
+        Some of what `read_project` returns; None is left out.
+
+    Returns
+    -------
+    bool
+        Whether it was written: a file that somebody else wrote stays.
+    """
+    file = Path(folder) / PROJECT
+    try:
+        ours = not file.exists() or file.read_bytes().startswith(_MARK.encode())
+        lines = [_MARK]
+        for name in _TYPES:
+            if options.get(name) is not None:
+                value = _portable(name, options[name], file.parent)
+                # A string of TOML is one of JSON, but for the character of deletion.
+                lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}\n")
+        text = "".join(lines).replace("\x7f", "\\u007f").encode()
+    except (OSError, UnicodeEncodeError):
+        # A name that is no text, or a place that cannot be read: the flags must be given again.
+        return False
+    if ours:
+        with atomic_file(file) as temporary:
+            temporary.write_bytes(text)
+    return ours
+
+
+def project_flags(options: Mapping[str, Any]) -> list[str]:
+    """Return options as the words of a command, those that are no defaults.
+
+    Parameters
+    ----------
+    options : mapping
+        ``features``, ``weights`` and ``seed``, or some of them.
+
+    Returns
+    -------
+    list of str
+        Such as ``["--features", "mobilenetv2_100"]``.
+    """
+    kept = {name: options.get(name) for name in ("features", "weights", "seed")}
+    return [
+        word
+        for name, value in kept.items()
+        if value not in (None, "auto", 0)
+        for word in (f"--{name}", str(value))
+    ]
+
+
+def is_same_source(one: str, other: str) -> bool:
+    """Return whether two names of images mean the same.
+
+    Parameters
+    ----------
+    one, other : str
+        Folders, files, or names of benchmarks.
+
+    Returns
+    -------
+    bool
+        Whether they do.
+    """
+    return one == other or Path(one).absolute().resolve() == Path(other).absolute().resolve()
+
+
+def _portable(name: str, value: Any, home: Path) -> Any:
+    """Return a path as seen from the project file if it lies below, else from anywhere."""
+    if name not in _PATHS or not Path(value).exists():
+        return value
+    path, home = (Path(os.path.normpath(Path(each).absolute())) for each in (value, home))
+    return path.relative_to(home).as_posix() if path.is_relative_to(home) else str(path)
