@@ -68,8 +68,27 @@ def test_time_opens_the_search_and_the_better_one_is_kept(example):
     assert (result.n_networks > 0) == (not any("is kept." in text for text in result.warnings))
     assert result.seconds["networks"] > 0.5
     assert {row.name for row in result.choice.table} >= {"graph-distillation", "supervised"}
-    for settings in ({}, {"time_budget": 30.0}, {"method": "graph", "time_budget": 900.0}):
+    for settings in ({}, {"method": "graph", "time_budget": 900.0}):
         assert example.fit(**settings).n_networks == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "n_labeled", "step"),
+    [
+        (30.0, 80, "they need about 5 minutes on this machine: give --time 5m or more"),
+        (300.0, 80, "they need about 39 minutes on this machine: give --time 39m or more"),
+        (900.0, 45, "the 45 labels are too few for it: label 50 images or more"),
+    ],
+)
+def test_time_that_trains_no_network_is_said_before_it_is_spent(
+    digits, monkeypatch, seconds, n_labeled, step
+):
+    monkeypatch.setattr(
+        "fewlabel.semisupervised.network_problem._seconds_per_step", lambda *_: 13.0
+    )
+    # Warnings are errors here: the first one ends the fit, before there are features.
+    with pytest.raises(UserWarning, match=step):
+        digits.fit(digits.known(range(n_labeled)), time_budget=seconds)
 
 
 def test_why_no_network_was_trained_is_a_warning(example):

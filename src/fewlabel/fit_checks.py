@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +11,11 @@ import numpy as np
 from fewlabel.data import ImageSet, Labels
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import BASELINE, AccuracyEstimate, Choice
+from fewlabel.features.extract import _choose_extractor
+from fewlabel.fit_result import FitSettings
+from fewlabel.semisupervised.network_problem import least_seconds
+from fewlabel.semisupervised.networks import MIN_LABELS
+from fewlabel.semisupervised.search import MIN_SECONDS
 
 _MANY = 5
 """Images that show nothing are warned of from one in so many on."""
@@ -164,3 +171,44 @@ def _conflicts(images: ImageSet, labels: Labels, groups: np.ndarray) -> list[str
 
 def _listed(names: Sequence[str], limit: int = 5) -> str:
     return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
+
+
+def why_no_networks(images: ImageSet, labels: Labels, settings: FitSettings) -> str:
+    """Return why the time that was given trains no network, before it is spent.
+
+    Parameters
+    ----------
+    images : ImageSet
+        The images.
+    labels : Labels
+        Their labels.
+    settings : FitSettings
+        What is asked for.
+
+    Returns
+    -------
+    str
+        Why, with the next step; empty where networks may be trained, or none are asked for.
+    """
+    given, n_labeled = settings.time_budget, len(labels.task.labeled(labels.training_y))
+    if given is None or settings.method != "auto":
+        return ""
+    if settings.checkpoint is not None and settings.checkpoint.exists():
+        # What was interrupted goes on, however long it takes.
+        return ""
+    start, needed, why = time.perf_counter(), MIN_SECONDS, ""
+    if n_labeled < MIN_LABELS:
+        why = f"the {n_labeled} labels are too few for it: label {MIN_LABELS} images or more"
+    elif given >= MIN_SECONDS:
+        extractor, _ = _choose_extractor(
+            settings.features, weights=settings.weights, seed=settings.seed, device=settings.device
+        )
+        if extractor.is_frozen:
+            # Loads the network, and looks at no image.
+            extractor.fit(images)
+        needed = least_seconds(images, extractor, len(labels.classes))
+    needed += time.perf_counter() - start
+    if not why and needed > given:
+        why = f"they need about {math.ceil(needed / 50)} minutes on this machine: give "
+        why += f"--time {math.ceil(needed / 50)}m or more"
+    return why and f"No networks are trained in the time of {given:g} seconds, since {why}."

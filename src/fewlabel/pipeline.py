@@ -7,6 +7,7 @@ and reporting are in `fewlabel.runs` and `fewlabel.report`.
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from fewlabel.evaluate import (
 )
 from fewlabel.evaluate.posterior import _confidence
 from fewlabel.features.extract import Features, Progress, extract_features
-from fewlabel.fit_checks import check_trainable, fit_warnings
+from fewlabel.fit_checks import check_trainable, fit_warnings, why_no_networks
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.graph import MainFit, deal_folds, fit_main
 from fewlabel.graph.fewer_labels import measure_fewer_labels
@@ -96,13 +97,19 @@ def fit_images(
         # A method that does not exist must not cost the features first.
         make_candidates(task, [settings.method])
     check_trainable(images, labels)
+    hopeless = why_no_networks(images, labels, settings)
+    if hopeless:
+        # At once, and not after the time has been spent.
+        warnings.warn(hopeless, UserWarning, stacklevel=2)
     with timed_stage(seconds, "features"):
         features = prepared or _extract(images, settings, progress)
     columns, problem = _problem(images, labels, features, settings, progress)
     with timed_stage(seconds, "fit", progress):
         main = fit_main(problem, settings.method if settings.method in MAIN_METHODS else "auto")
     with timed_stage(seconds, "networks", progress):
-        kept = search(problem, main, settings.method, _time_left(settings, seconds))
+        time_left = 0.0 if hopeless else _time_left(settings, seconds)
+        kept = search(problem, main, settings.method, time_left)
+    kept.notes.extend([hopeless] if hopeless else [])
     fitted, meta = kept.fitted, {"pixels": images.scale._to_dict()}
     unlabeled = np.setdiff1d(np.arange(len(images)), task.labeled(problem.y))
     calibration, estimate = estimate_on_pool(kept.comparison, fitted.proba[unlabeled])

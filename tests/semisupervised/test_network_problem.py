@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from fewlabel.data import SingleLabel
@@ -17,6 +18,30 @@ def test_too_little_time_is_said_with_how_much_is_needed(monkeypatch):
     kept = follow(SingleLabel(), "auto", settings=long, seconds=241.0)
     assert not kept.n_networks
     assert re.search(r"need more time. Give --time \d+m or more", kept.notes[0])
+
+
+def test_a_step_that_takes_seconds_is_measured_once(monkeypatch):
+    class Slow:
+        """A network of which every step takes long."""
+
+        steps = 0
+
+        def network(self, n_rows, *, progress, **_):
+            self.progress = progress
+            return self
+
+        batch_size = 32
+
+        def fit_soft(self, pixels, targets):
+            for step in range(100):
+                Slow.steps += 1
+                now[0] += 8.0
+                self.progress("train", step, 100)
+
+    now = [0.0]
+    monkeypatch.setattr(network_problem.time, "perf_counter", lambda: now[0])
+    assert network_problem._seconds_per_step(np.zeros((64, 8, 8), np.uint8), 3, Slow()) == 8
+    assert Slow.steps == 1
 
 
 def test_an_interrupted_search_keeps_its_number_of_steps(tmp_path, monkeypatch):

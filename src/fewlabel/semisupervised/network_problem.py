@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from dataclasses import dataclass, fields, replace
@@ -9,8 +10,10 @@ from functools import cached_property
 
 import numpy as np
 
+from fewlabel.data import ImageSet
 from fewlabel.evaluate import held_out
 from fewlabel.evaluate.candidate import Fitted, Problem
+from fewlabel.features.base import FeatureExtractor
 from fewlabel.graph import fit_main
 from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.network_inputs import NetworkSettings, _read_pixels
@@ -22,6 +25,8 @@ MIN_STEPS = 200
 _SMALL_SIDE, _PHOTO_SIDE = 64, 160
 # The first steps are slower: memory is claimed, and kernels are chosen.
 _TIMED_STEPS, _WARM_UP = 6, 2
+# Hundreds of such steps take half an hour and more: one is enough to know it.
+_SLOW_STEP_S = 3.0
 # Three trainings are the fewest that are of use; the rest is for embeddings and the graph.
 _FEW_TRAININGS, _MANY_TRAININGS, _ENOUGH_STEPS = 3.3, 6.0, 800
 
@@ -87,9 +92,7 @@ class NetworkProblem(Problem):
     @cached_property
     def pixels(self) -> np.ndarray:
         """All images at the size that the networks take."""
-        # Pretrained networks know colors and details: gray images are read as three equal colors.
-        side = _PHOTO_SIDE if self.has_backbone else _SMALL_SIDE
-        return _read_pixels(self.images, side, color=self.has_backbone)
+        return _pixels_for(self.images, self.wanted_settings)
 
     @cached_property
     def store(self) -> _Checkpoints:
@@ -113,7 +116,8 @@ class NetworkProblem(Problem):
             return replace(settings, n_steps=int(kept.meta["n_steps"])), 0.0
         least = 0.0
         if settings.n_steps > MIN_STEPS:
-            each = _seconds_per_step(self, settings)
+            few = self.pixels[: settings.batch_size * _TIMED_STEPS]
+            each = _seconds_per_step(few, self.n_classes, settings)
             least = MIN_STEPS * _FEW_TRAININGS * each
             total = self.time_left() / each
             # The time pays for three trainings first, then for longer ones, then for more of them.
@@ -127,19 +131,53 @@ class NetworkProblem(Problem):
         return settings, least
 
 
-def _seconds_per_step(problem: NetworkProblem, settings: NetworkSettings) -> float:
+class _EnoughError(Exception):
+    """A step took so long that no further one is needed to know it."""
+
+
+def _seconds_per_step(pixels: np.ndarray, n_classes: int, settings: NetworkSettings) -> float:
     """Measure the median step of a training on a few images, after a warm-up."""
-    n = min(len(problem.images), settings.batch_size * _TIMED_STEPS)
-    moments: list[float] = []
-    n_epochs = max(1, -(-_TIMED_STEPS * settings.batch_size // n))
-    network = settings.network(
-        n,
-        n_epochs=n_epochs,
-        random_state=0,
-        progress=lambda stage, done, total: moments.append(time.perf_counter()),
-    )
+    moments = [time.perf_counter()]
+
+    def note(stage: str, done: int, total: int) -> None:
+        moments.append(time.perf_counter())
+        if moments[-1] - moments[-2] > _SLOW_STEP_S:
+            raise _EnoughError
+
+    n_epochs = max(1, -(-_TIMED_STEPS * settings.batch_size // len(pixels)))
+    network = settings.network(len(pixels), n_epochs=n_epochs, random_state=0, progress=note)
     # Uniform targets: no label is needed to measure time.
-    targets = np.full((n, problem.n_classes), 1 / problem.n_classes)
-    network.fit_soft(problem.pixels[:n], targets)
-    passed = np.diff(moments)
+    with contextlib.suppress(_EnoughError):
+        network.fit_soft(pixels, np.full((len(pixels), n_classes), 1 / n_classes))
+    passed = np.diff(moments)[1:] if len(moments) > 2 else np.diff(moments)
     return float(np.median(passed[min(_WARM_UP, len(passed) // 2) :])) if len(passed) else 1e-3
+
+
+def least_seconds(images: ImageSet, extractor: FeatureExtractor, n_classes: int) -> float:
+    """Return about the least time that networks need on this machine, by a few steps of one.
+
+    Parameters
+    ----------
+    images : ImageSet
+        The images.
+    extractor : FeatureExtractor
+        What makes the features; a backbone must be loaded.
+    n_classes : int
+        How many classes there are.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    settings = NetworkSettings.for_features(extractor, getattr(extractor, "device", "auto"))
+    few = images.subset(np.arange(min(len(images), settings.batch_size * _TIMED_STEPS)))
+    pixels = _pixels_for(few, settings)
+    n_steps = min(MIN_STEPS, settings.n_steps)
+    return n_steps * _FEW_TRAININGS * _seconds_per_step(pixels, n_classes, settings)
+
+
+def _pixels_for(images: ImageSet, settings: NetworkSettings) -> np.ndarray:
+    # Pretrained networks know colors and details: gray images are read as three equal colors.
+    photo = settings.backbone is not None
+    return _read_pixels(images, _PHOTO_SIDE if photo else _SMALL_SIDE, color=photo)
