@@ -109,3 +109,14 @@ def test_images_that_white_hides_are_laid_on_another_ground():
     icons = np.stack([np.full_like(alpha, 255)] * 3 + [alpha], axis=3)
     warnings = fit_warnings(image_set_from_array(icons), Labels(y, NAMES), NONE, None)
     assert any("laid on black" in text for text in warnings)
+
+
+@pytest.mark.parametrize(
+    ("n_random", "n_train", "warned"), [(5, 40, True), (9, 40, False), (5, 20, False)]
+)
+def test_random_images_that_were_passed_over_are_warned_of(digits, n_random, n_train, warned):
+    rest = len(digits.images) - 50
+    purpose = ("random",) * 10 + ("train",) * 40 + ("",) * rest
+    labels = digits.known([*range(n_random), *range(10, 10 + n_train)], purpose)
+    found = " ".join(fit_warnings(digits.images, labels, NONE, None))
+    assert warned == ("5 of 10 random images were left without a label" in found)

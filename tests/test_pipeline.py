@@ -114,3 +114,23 @@ def test_where_no_label_can_be_tested_nothing_is_said_to_be_measured(digits):
     result = digits.fit(digits.known(first))
     assert set(result.scores.values()) == {None}
     assert result.summary()["candidates"][0]["why"].startswith("could not be tested")
+
+
+def test_where_all_images_are_labeled_new_ones_are_like_these(example):
+    result = example.fit(example.known(range(len(example.images))), method="graph")
+    assert result.estimate.method == "wilson"
+    assert result.estimate.low < result.estimate.value < result.estimate.high
+    assert result.rests_on.endswith("labels, each predicted by a model that had not seen it")
+    assert not [text for text in result.warnings if "at random" in text]
+    assert len(result.model.evidence.correct) == len(example.images)
+    assert result.by_class[0]["recall_low"] > 0
+    assert result.promises[-1].threshold is not None
+
+
+def test_a_promise_rests_on_images_of_which_all_is_known(shapes):
+    labels = shapes.known(range(80), ("random",) * 80 + ("",) * (len(shapes.images) - 80))
+    y = labels.y.copy()
+    y[:80] = np.where(y[:80] < 0, 0, y[:80])
+    y[:40, 1:] = -1
+    result = shapes.fit(replace(labels, y=y), method="graph")
+    assert 0 < len(result.model.evidence.correct) <= 40 < result.estimate.n

@@ -54,3 +54,8 @@ def test_the_table_keeps_labels_of_one_kind(shapes, tmp_path):
     again = read_labels(tmp_path / "more.csv", shapes.images, min_classes=0)
     assert again.task == labels.task
     np.testing.assert_array_equal(again.labeled, labels.labeled)
+
+
+def test_a_part_of_the_budget_is_no_row_more_for_a_rounding_error(digits):
+    chosen = select_images(digits.images, 100, random_fraction=0.07, prepared=digits.features)
+    assert (chosen.purpose == "random").sum() == 7

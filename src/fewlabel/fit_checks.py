@@ -96,12 +96,30 @@ def fit_warnings(
             f"{copies} image(s) of the audit are exact copies of images that are trained on, and "
             "do not count for it."
         )
-    if audit is None and not len(labels.random):
+    found += _left_blank(labels)
+    some_left = labels.n_labeled < len(labels.y)
+    if audit is None and not len(labels.random) and some_left:
         found.append(
             "None of the labeled images is known to be drawn at random, so the accuracy estimate "
             "may be off: `fewlabel select --audit 50` draws images for an unbiased one."
         )
     return found
+
+
+def _left_blank(labels: Labels) -> list[str]:
+    """Return whether random rows were passed over more often than the others."""
+    purpose = np.array(labels.purpose, dtype=object)
+    given = np.isin(np.arange(len(purpose)), labels.labeled)
+    random, others = np.isin(purpose, ["random", "audit"]), purpose == "train"
+    n_blank = int((random & ~given).sum())
+    # Of a table that is filled in from above, as many of either kind are left.
+    expected = (others & ~given).sum() / max(others.sum(), 1) * random.sum()
+    if n_blank <= 2 * expected + 1:
+        return []
+    return [
+        f"{n_blank:,} of {int(random.sum()):,} random images were left without a label. If they "
+        "are the hard ones, the accuracy is lower than estimated: label them, too."
+    ]
 
 
 def _sameness(images: ImageSet, groups: np.ndarray) -> list[str]:

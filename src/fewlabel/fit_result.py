@@ -214,12 +214,14 @@ class FitResult:
     @property
     def rests_on(self) -> str:
         """What the headline rests on, as words."""
-        found = self.headline
-        text = f"{found.n:,} labels, none known to be drawn at random"
+        found, several = self.headline, "" if self.headline.n == 1 else "s"
+        text = f"{found.n:,} label{several}, none known to be drawn at random"
         if self.audit is not None:
-            text = f"an audit of {found.n:,} random images"
+            text = f"an audit of {found.n:,} random image{several}"
+        elif not self.unlabeled.any():
+            text = f"{found.n:,} labels, each predicted by a model that had not seen it"
         elif found.is_random_sample:
-            text = f"{found.n:,} labels drawn at random"
+            text = f"{found.n:,} label{several} drawn at random"
         if found.method == "posterior":
             text += f" and the confidence in {int(self.unlabeled.sum()):,} images"
         return text

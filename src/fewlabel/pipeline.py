@@ -27,7 +27,6 @@ from fewlabel.evaluate import (
     scores,
     why_no_curve,
 )
-from fewlabel.evaluate.posterior import _confidence
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_checks import check_trainable, fit_warnings, why_no_networks
 from fewlabel.fit_result import FitResult, FitSettings
@@ -145,7 +144,9 @@ def _result(
         oof_proba = model.calibration.apply(compared.oof_proba[compared.kept.name])
     origin = _origin(labels, kept.fitted.name)
     n_predicted = task.decided(model.widen(oof_proba)).sum(axis=0)
-    by_class = class_accuracy(task, drawn_y, drawn_proba, proba[origin != "label"], n_predicted)
+    # Where all images are labeled, new ones are like those that were tested.
+    pool = proba[origin != "label"] if (origin != "label").any() else drawn_proba
+    by_class = class_accuracy(task, drawn_y, drawn_proba, pool, n_predicted)
     found = scores(task, compared.y[shown], oof_proba[shown])
     baseline = task.correct(compared.y, compared.calibrated(compared.baseline.name))[seen]
     return FitResult(
@@ -187,7 +188,7 @@ def _problem(
 ) -> tuple[np.ndarray, Problem]:
     """Return what there is to learn, as every candidate gets it, and the place of each class."""
     columns, y = labels.task.encode(labels.training_y, len(images), "fit_images")
-    groups = images.content_groups()
+    groups, labeled = images.content_groups(), labels.task.labeled(y)
     problem = Problem(
         task=labels.task,
         images=images,
@@ -201,7 +202,8 @@ def _problem(
         device=settings.device,
         checkpoints=settings.checkpoint,
         progress=progress,
-        random=labels.random,
+        # Where all images are labeled, nobody has chosen easy ones.
+        random=labels.random if len(labeled) < len(images) else labeled,
         class_names=tuple(labels.classes[column] for column in columns.tolist()),
     )
     return columns, problem
@@ -255,8 +257,11 @@ def _drawn(
     sure = model.calibrated(compared.oof_proba[compared.kept.name][drawn])
     y = labels.y[np.concatenate([compared.tested[drawn], audited])]
     apart, sure = (np.concatenate([of_labels, proba[audited]]) for of_labels in (apart, sure))
-    confidence = np.clip(_confidence(model.task, y, sure), 0, 1).astype(np.float32)
-    return y, sure, Evidence(model.task.correct(y, apart), confidence)
+    confidence = np.clip(model.task.confidence(sure), 0, 1).astype(np.float32)
+    # Of which some labels are not known, nobody can say whether it would be right to accept it.
+    _, known = model.task.evidence(y, len(labels.classes))
+    whole = known[:, model.columns].all(axis=1)
+    return y, sure, Evidence(model.task.correct(y, apart)[whole], confidence[whole])
 
 
 def _learning_curve(

@@ -166,7 +166,8 @@ def select_images(
                 method=method,
                 labeled=known,
                 exclude=np.union1d(barred, audited),
-                n_random=math.ceil(random_fraction * budget),
+                # Rounded first: 0.07 * 100 is a little more than 7.
+                n_random=math.ceil(round(random_fraction * budget, 6)),
                 random_state=seed,
             )
     purpose = ["train"] * (budget - picks.n_random) + ["random"] * picks.n_random

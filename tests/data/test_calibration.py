@@ -87,3 +87,13 @@ def test_few_labels_leave_probabilities_near_what_they_were():
     assert 0.5 < found.scale < 3
     assert abs(found.shift) < 0.5
     assert Scaling().apply([[0.3]])[0, 0] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.5, 20.0])
+def test_a_temperature_changes_no_label_and_can_be_saved(temperature):
+    for scaling in (Scaling(1.0, 5.0), Scaling(0.05, -3.0), Scaling(20.0, 1.0)):
+        proba = np.linspace(0, 1, 201)[:, None]
+        found = scaling.tempered(temperature)
+        assert 0.01 <= found.scale <= 100
+        assert abs(found.shift) <= 10
+        np.testing.assert_array_equal(found.apply(proba) > 0.5, scaling.apply(proba) > 0.5)

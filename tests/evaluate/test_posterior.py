@@ -16,6 +16,7 @@ from fewlabel.evaluate import (
     pool_accuracy,
     wilson_interval,
 )
+from fewlabel.evaluate.posterior import _grouped
 
 
 @pytest.mark.parametrize(("n_random", "widest"), [(0, 2.1), (20, 1.8), (100, 1.4)])
@@ -92,3 +93,28 @@ def test_the_confidence_agrees_with_the_estimate(task):
     audited = audit_accuracy(task, y[drawn], proba[drawn], pool, n_labels=200)
     assert audited.low < right[drawn].mean() < audited.high
     assert audited.n == 100
+
+
+def test_many_labels_count_as_one_by_one():
+    rng = np.random.default_rng(0)
+    pool = rng.beta(5, 1.5, size=20_000)
+    right, drawn = rng.random(5_000) < pool[:5_000], pool[:5_000]
+    exact, near = (
+        _grouped(logit(drawn), right),
+        _grouped(logit(np.tile(drawn, 2)), np.tile(right, 2)),
+    )
+    assert near[2].sum() == 10_000 > 10 * len(near[2])
+    assert exact[2].sum() == 5_000
+    found = pool_accuracy(right, drawn, pool, n_labels=5_000)
+    assert found.low < pool.mean() < found.high
+    assert found.high - found.low < 0.04
+
+
+def test_labels_that_have_not_calibrated_say_more():
+    confidence = np.full(50, 0.85)
+    of_fit, of_audit = (
+        pool_accuracy([True] * 40 + [False] * 10, confidence, [0.85] * 900, **settings)
+        for settings in ({"n_labels": 50}, {"n_labels": 50, "calibrated_on": False})
+    )
+    assert of_fit.value == of_audit.value
+    assert of_audit.high - of_audit.low < 0.8 * (of_fit.high - of_fit.low)

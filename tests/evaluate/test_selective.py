@@ -67,3 +67,8 @@ def test_saved_evidence_is_checked(change):
     assert isinstance(_saved_evidence({}), Evidence)
     with pytest.raises(ModelFormatError):
         _saved_evidence(saved | change)
+
+
+def test_what_is_nearly_sure_is_accepted_where_float32_says_sure():
+    sure = np.full(60, 1 - 1e-8)
+    assert sure.min() >= accept_at(np.ones(60, bool), sure.astype(np.float32), 0.05).threshold

@@ -59,7 +59,7 @@ def test_coverage_names_what_can_be_promised_and_no_more():
     assert "≤ 5 % wrong" in view["svg"]
     assert "if 2 %" not in view["caption"]
     none = _coverage_view(right, confidence, promises([], []), pool)
-    assert "Nothing can be promised" in none["caption"]
+    assert "None can be accepted without a look: of no label" in none["caption"]
     assert "drawn at random" in none["caption"]
     assert "wrong</text>" not in none["svg"]
 

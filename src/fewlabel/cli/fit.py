@@ -37,7 +37,7 @@ from fewlabel.runs.project import PROJECT
 if TYPE_CHECKING:
     from fewlabel.report.next_steps import NextStep
 
-_MAX_ERROR, _MAX_NAMED = 0.02, 5
+_BASELINE, _MAX_ERROR, _MAX_NAMED = "supervised", 0.02, 5
 
 HELP = """Learn from a few labels and all the other images.
 
@@ -206,6 +206,10 @@ def _accuracy_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     baseline = percent(summary["supervised_accuracy"]) or "unknown"
     how = "without those images"
     how += ", on labels set aside" if summary["n_networks"] else ", by cross-fitting on all labels"
+    kept = next((row for row in summary["candidates"] if row["chosen"]), None)
+    if kept is not None and kept["name"] != _BASELINE and baseline != "unknown":
+        # On the same labels: the estimate above is of other images.
+        how += f", where {kept['name']} reaches {percent(kept['accuracy'])}"
     rows.append(("supervised baseline", baseline, "", how))
     return rows
 
@@ -217,7 +221,13 @@ def _accepted(summary: dict[str, Any]) -> str:
     text = "Without a look: "
     if able is not rows[0]:
         text += f"at most {percent(_MAX_ERROR, 0)} wrong cannot be promised: {rows[0]['why_not']}. "
-    if able is not None:
+    if able is not None and not summary["n_unlabeled"]:
+        text += (
+            f"new images with at least {percent(able['threshold'])} confidence can be accepted if "
+            f"{percent(able['max_error'], 0)} may be wrong (with 95 % certainty, from "
+            f"{able['n_labels']:,} labels)."
+        )
+    elif able is not None:
         share = percent(able["n_images"] / max(summary["n_unlabeled"], 1))
         text += (
             f"{able['n_images']:,} of {summary['n_unlabeled']:,} unlabeled images ({share}) can be "

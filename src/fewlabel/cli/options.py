@@ -98,9 +98,16 @@ def number(name: str, text: str, *, least: int = 0, most: int | None = None) -> 
     )
 
 
-def fraction(name: str, text: str) -> Any:
-    """Return an option that takes a part of 1, such as ``0.3`` or ``30%``."""
-    return typer.Option(name, metavar="PART", parser=_part, help=text)
+def fraction(name: str, text: str, *, is_open: bool = False) -> Any:
+    """Return an option that takes a part of 1, such as ``0.3``; neither 0 nor 1 if ``is_open``."""
+    return typer.Option(name, metavar="PART", parser=_open_part if is_open else _part, help=text)
+
+
+def _open_part(text: str | float) -> float:
+    found = _part(text)
+    if not 0 < found < 1:
+        raise typer.BadParameter(f"{str(text)!r} is all or nothing: give 0.02 or 2%.")
+    return found
 
 
 def _part(text: str | float) -> float:

@@ -34,7 +34,9 @@ def predict(
     max_error: Annotated[
         float | None,
         options.fraction(
-            "--max-error", "Leave labels blank, so that at most this part of the others is wrong."
+            "--max-error",
+            "Leave labels blank, so that at most this part of the others is wrong.",
+            is_open=True,
         ),
     ] = None,
     probabilities: options.Probabilities = False,

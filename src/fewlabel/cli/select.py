@@ -137,7 +137,8 @@ def _as_dict(selection: Selection, images: ImageSet, out: str) -> dict[str, Any]
 def _print(selection: Selection, n_images: int, seconds: float) -> None:
     n_audit = int((selection.purpose == "audit").sum())
     n_train = len(selection.indices) - n_audit
-    say(f"Chose {n_train:,} of {n_images:,} images ({selection.method}) in {seconds:.1f} s.")
+    if n_train:
+        say(f"Chose {n_train:,} of {n_images:,} images ({selection.method}) in {seconds:.1f} s.")
     n_random = int((selection.purpose == "random").sum())
     # Random images represent nothing but themselves.
     sizes = selection.cluster_size[selection.purpose == "train"]
@@ -149,7 +150,8 @@ def _print(selection: Selection, n_images: int, seconds: float) -> None:
         say(f"{n_random:,} are drawn at random: the estimate of accuracy will rest on them.")
     if n_audit:
         say(f"Added {n_audit:,} random images for the audit; they are not trained on.")
-    say(f"Features: {one_line(selection.feature_reason)}")
+    if n_train:
+        say(f"Features: {one_line(selection.feature_reason)}")
 
 
 def _print_next(images: str, out: str, flags: str, *, is_labeled: bool) -> None:

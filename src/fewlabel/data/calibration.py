@@ -181,8 +181,10 @@ class Scaling(Calibration):
 
     def tempered(self, temperature: float) -> Scaling:
         """Return scale and shift divided by the temperature: what is above 0.5 stays there."""
-        factor = np.clip(1 / temperature, 0.01 / self.scale, 100 / self.scale)
-        return Scaling(float(self.scale * factor), float(np.clip(self.shift * factor, -10, 10)))
+        # Both by the same factor, or what is predicted would change.
+        most = 10 / max(abs(self.shift), 1e-9)
+        scale = float(np.clip(self.scale * min(1 / temperature, most), 0.01, 100))
+        return Scaling(scale, float(np.clip(self.shift * scale / self.scale, -10, 10)))
 
     def apply(self, proba: Any) -> np.ndarray:
         """Return the probabilities of labels at this scale and shift.

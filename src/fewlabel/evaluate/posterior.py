@@ -13,7 +13,7 @@ from fewlabel.data.calibration import Calibration
 from fewlabel.data.checks import check_correct
 from fewlabel.data.task import Task
 from fewlabel.evaluate.comparison import Comparison
-from fewlabel.evaluate.estimates import AccuracyEstimate, _note_of
+from fewlabel.evaluate.estimates import AccuracyEstimate, _note_of, estimate_accuracy
 from fewlabel.evaluate.power_law import _weighted_quantiles
 from fewlabel.params import check_arguments, number
 
@@ -31,6 +31,8 @@ _SLOPES, _SHIFTS = np.linspace(-4, 4, 25)[:, None], np.linspace(-15, 15, 181)[No
 _QUANTILES = 200
 # Probabilities that the temperature is fitted to.
 _MAX_ROWS = 20_000
+# Of more labels, those whose log-odds are so near to each other count as one, several times.
+_MANY, _NEAR = 2_000, 0.02
 _LEVEL = number(0, 1, closed="neither")
 _LOG_T = (math.log(0.05), math.log(20.0))
 
@@ -52,7 +54,13 @@ class PoolAccuracy(NamedTuple):
 
 
 def pool_accuracy(
-    correct: Any, confidence: Any, pool_confidence: Any, *, n_labels: int, level: float = 0.95
+    correct: Any,
+    confidence: Any,
+    pool_confidence: Any,
+    *,
+    n_labels: int,
+    calibrated_on: bool = True,
+    level: float = 0.95,
 ) -> PoolAccuracy:
     """Estimate how many predictions of a pool of unlabeled images are right.
 
@@ -74,6 +82,8 @@ def pool_accuracy(
         Confidence in the pool.
     n_labels : int
         How many labels the confidences were calibrated on.
+    calibrated_on : bool
+        Whether the labels drawn at random are among these; those of an audit are not.
     level : float
         Level of the interval.
 
@@ -99,12 +109,12 @@ def pool_accuracy(
     accuracy = sum(expit(slope * odds + shift) for odds in _log_odds(of_pool)) / _QUANTILES
     tails = -0.5 * (_FREEDOM + 1) * np.log1p(_SHIFTS**2 / _FREEDOM)
     log_weight = tails - 0.5 * _SLOPES**2
-    for odds, is_right in zip(_log_odds(confidence), right, strict=True):
-        log_weight = log_weight - np.logaddexp(0, (-1 if is_right else 1) * (slope * odds + shift))
+    for odds, sign, n in zip(*_grouped(_log_odds(confidence), right), strict=True):
+        log_weight = log_weight - n * np.logaddexp(0, sign * (slope * odds + shift))
     weight = np.exp(log_weight - log_weight.max())
     value = float((weight * accuracy).sum() / weight.sum())
-    # The calibration has seen these labels, too: they are no independent evidence.
-    shared = min(len(right) / max(n_labels, 1), 1.0)
+    # Where the calibration has seen these labels, too, they are no independent evidence.
+    shared = min(len(right) / max(n_labels, 1), 1.0) if calibrated_on else 0.0
     flat = np.exp((log_weight - log_weight.max()) / (_OVERDISPERSION * (1 + shared)))
     ends = [(1 - level) / 2, (1 + level) / 2]
     low, high = _weighted_quantiles(accuracy.ravel(), flat.ravel() / flat.sum(), ends).tolist()
@@ -138,6 +148,11 @@ def estimate_on_pool(
         # A temperature changes no prediction: that of all labels flatters none of them.
         oof = calibration.apply(compared.oof_proba[compared.kept.name])
     random, n_seen = compared.is_random, int(seen.sum())
+    if n_seen and not len(proba):
+        # All images are labeled: new ones are like these.
+        return calibration, estimate_accuracy(
+            task.correct(compared.y, oof), is_random_sample=True, level=level
+        )
     found = PoolAccuracy(math.nan, 0.0, 1.0)
     if n_seen:
         found = pool_accuracy(
@@ -150,7 +165,9 @@ def estimate_on_pool(
     if not math.isnan(found.value):
         calibration = _agreeing(task, calibration, proba, found.value)
     n, is_random = int(random.sum()) or n_seen, bool(random.any())
-    return calibration, _as_estimate(found, n, len(seen) - n_seen, is_random, level)
+    note = _note_of(int((random & ~seen).sum()), is_random)
+    n_unseen = len(seen) - n_seen
+    return calibration, AccuracyEstimate(*found, n, n_unseen, level, "posterior", is_random, note)
 
 
 def audit_accuracy(
@@ -177,15 +194,9 @@ def audit_accuracy(
         Resting on these labels, with the confidences as a control variate.
     """
     confidence = _confidence(task, y, proba), task.confidence(pool)
-    found = pool_accuracy(task.correct(y, proba), *confidence, n_labels=n_labels)
-    return _as_estimate(found, len(y), 0, True, 0.95)
-
-
-def _as_estimate(
-    found: PoolAccuracy, n: int, n_unseen: int, is_random: bool, level: float
-) -> AccuracyEstimate:
-    note = _note_of(n_unseen, is_random)
-    return AccuracyEstimate(*found, n, n_unseen, level, "posterior", is_random, note)
+    right = task.correct(y, proba)
+    found = pool_accuracy(right, *confidence, n_labels=n_labels, calibrated_on=False)
+    return AccuracyEstimate(*found, len(y), 0, 0.95, "posterior", True, "")
 
 
 def _confidence(task: Task, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
@@ -206,6 +217,16 @@ def _agreeing(
     if gap(_LOG_T[0]) <= 0 or gap(_LOG_T[1]) >= 0:
         return calibration
     return calibration.tempered(math.exp(brentq(gap, *_LOG_T, xtol=1e-4)))
+
+
+def _grouped(odds: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return log-odds, -1 for right and 1 for wrong, and how many labels have these."""
+    sign = np.where(right, -1, 1)
+    if len(odds) != len(right) or len(odds) <= _MANY:
+        return odds, sign, np.ones(len(right), np.int64)
+    pairs = np.column_stack([np.rint(odds / _NEAR) * _NEAR, sign])
+    found, counts = np.unique(pairs, axis=0, return_counts=True)
+    return found[:, 0], found[:, 1], counts
 
 
 def _log_odds(confidence: Any) -> np.ndarray:

@@ -126,8 +126,9 @@ def accept_at(correct: Any, confidence: Any, max_error: float) -> Acceptance:
         passed = int(np.cumprod(passes).sum())
     if passed:
         last = at[passed - 1]
-        # Rounded down: one confidence, computed twice, may differ in the last digits.
-        threshold = math.floor(1e6 * curve.threshold[last]) / 1e6
+        # Rounded down: one confidence, computed twice, may differ in the last digits, and what
+        # is nearly 1 was rounded to it.
+        threshold = min(math.floor(1e6 * curve.threshold[last]) / 1e6, 1 - 1e-6)
         return Acceptance(max_error, threshold, n, int(kept[last]), int(wrong[last]), 0)
     # If all that come were right, and surer than the rest.
     missing = max(1, int((_needed(wrong, max_error) - kept).min()))

@@ -121,7 +121,8 @@ def _head(result: FitResult, images: ImageSet, *, several: bool) -> View:
     audit, metric = result.audit, result.task.metric.capitalize()
     lines = ["An image counts as right only if every known label is right." if several else ""]
     how = "estimated" if audit is None else "audited"
-    kicker = f"{metric} on the unlabeled images, {how}"
+    what = "unlabeled" if result.unlabeled.any() else "new"
+    kicker = f"{metric} on {'the ' if what == 'unlabeled' else ''}{what} images, {how}"
     lines += [f"Rests on {result.rests_on}.", result.headline.note]
     unsure = int(((result.confidence < 0.5) & (result.origin != "label")).sum())
     n_labeled = len(result.task.labeled(result.labels.training_y))
@@ -151,10 +152,10 @@ def _trust_views(result: FitResult, scored: Scored) -> View:
     note = f"From {n:,} labels drawn at random."
     if n < _MIN_RANDOM:
         correct, confidence = scored.correct, scored.confidence
-        note = (
-            f"From {len(correct):,} labels, too few of which were drawn at random: the unlabeled "
-            "images may well be harder."
-        )
+        note = f"From {len(correct):,} labels"
+        if result.audit is None:
+            note += ", too few of which were drawn at random: the unlabeled images may be harder"
+        note += "."
     pool = result.confidence[result.unlabeled]
     return {
         "reliability": _reliability_view(correct, confidence, note),

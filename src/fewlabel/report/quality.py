@@ -111,25 +111,27 @@ def _coverage_view(
         for found in made.values()
         if found.n_labels == len(correct)
     ]
+    promised = _promised(list(made.values())[::-1], promises, pool, "Dots: of" if marks else "Of")
     caption = (
         "Accuracy among the most confident images. Band: with 95 % certainty, at each point, at "
-        f"least so many are right. {_promised(list(made.values())[::-1], promises, pool)} {note}"
+        f"least so many are right. {promised} {note}"
     )
     return {"svg": _coverage_figure(curve, low, marks), "caption": caption}
 
 
-def _promised(made: list[Acceptance], promises: Sequence[Acceptance], pool: np.ndarray) -> str:
+def _promised(
+    made: list[Acceptance], promises: Sequence[Acceptance], pool: np.ndarray, of: str
+) -> str:
     """Say how many images can be accepted at which error, or why none can be."""
     if not made:
-        why = f": {promises[0].why_not}" if promises and not promises[0].n_labels else ""
-        return f"Nothing can be promised from so few random labels{why}."
+        able = promises[-1]
+        even = f", even if {_percent_text(able.max_error, 0)} may be wrong" if able.n_labels else ""
+        return f"None can be accepted without a look{even}: {able.why_not}."
     parts = []
     for found in made[:3]:
         sure = pool >= found.threshold
-        share = _percent_text(float(sure.mean()), 0) if len(pool) else "–"
-        parts.append(
-            f"{sure.sum():,} ({share}) if {_percent_text(found.max_error, 0)} may be wrong"
-        )
-    return (
-        f"Dots: of {len(pool):,} images these can be accepted without a look: {', '.join(parts)}."
-    )
+        what = f"{sure.sum():,} ({_percent_text(float(sure.mean()), 0)})" if len(pool) else ""
+        what = what or f"those with {_percent_text(found.threshold or 0)} confidence"
+        parts.append(f"{what} if {_percent_text(found.max_error, 0)} may be wrong")
+    which = f"{len(pool):,}" if len(pool) else "new"
+    return f"{of} {which} images these can be accepted without a look: {', '.join(parts)}."

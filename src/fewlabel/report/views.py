@@ -194,13 +194,14 @@ def _learning_view(result: FitResult) -> View | None:
         return {"sentence": result.no_curve, "svg": None} if result.no_curve else None
     caption = (
         "Points: models trained on a part of the labels and tested on the others, with a standard "
-        f"error. Band: {100 * curve.level:.0f} % interval."
+        f"error. The curve is laid through the accuracy above. Band: {100 * curve.level:.0f} % "
+        "interval."
     )
     if abs(curve.shift) >= 0.0005:
         side = "below" if curve.shift > 0 else "above"
         caption += (
-            f" Chosen images are not like the others: all is drawn {100 * abs(curve.shift):.1f} "
-            f"points {side} the accuracy on them."
+            " Chosen images are not like the others: the points are drawn "
+            f"{100 * abs(curve.shift):.1f} points {side} the accuracy on them."
         )
     return {
         "sentence": curve.in_words(),
