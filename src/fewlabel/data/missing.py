@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Collection, Mapping
 from numbers import Number
@@ -119,6 +120,24 @@ def _is_unlabeled_text(text: str) -> bool:
     # The same in small letters can be a class: none of the others.
     known = text == "None" or text.lower() in _SURE | _NOTHING
     return known or _MINUS_ONE.fullmatch(text) is not None
+
+
+def _warn_of_plain_scorers() -> None:
+    """Warn if a cross-validation of scikit-learn is about to score unlabeled rows as a class."""
+    # The estimator never sees the labels of a test: only the loop around it holds them.
+    frame = sys._getframe()
+    while frame is not None and frame.f_code.co_name != "_fit_and_score":
+        frame = frame.f_back  # type: ignore[assignment]
+    scorer, y, test = (frame and frame.f_locals.get(name) for name in ("scorer", "y", "test"))
+    each = getattr(scorer, "_scorers", {"": scorer}).values()
+    # Only scorers of a measure compare with labels themselves.
+    if test is None or not any(hasattr(scorer, "_score_func") for scorer in each):
+        return
+    if not _known_labels(np.asarray(y)[test])[1].all():
+        _warn_of_labels(
+            "The cross-validation tests unlabeled rows and counts them as wrong: use "
+            "cv=LabeledKFold() and scoring=labeled_scorer(...) of fewlabel.model_selection."
+        )
 
 
 def _warn_of_one_class(y: Any, values: np.ndarray, known: np.ndarray, source: str) -> None:

@@ -15,6 +15,7 @@ from fewlabel.data.missing import (
     _unlabeled_words,
     _warn_of_labels,
     _warn_of_one_class,
+    _warn_of_plain_scorers,
 )
 from fewlabel.errors import UsageError
 
@@ -79,6 +80,8 @@ def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
     if not len(classes):
         raise UsageError(f"{who} needs at least one labeled row: every label is -1 or blank.")
     _warn_of_one_class(y, values, known, who)
+    if not known.all():
+        _warn_of_plain_scorers()
     return classes, codes
 
 
