@@ -96,6 +96,16 @@ def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(monkeypatch):
     assert len(lines) < 12
 
 
+def test_a_terminal_breaks_lines_between_words_and_never_a_command(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "20")
+    console.say("a sentence of several words")
+    console.say("  fewlabel fit photos --labels picks.csv")
+    expected = "a sentence of\nseveral words\n  fewlabel fit photos --labels picks.csv\n"
+    assert terminal.getvalue() == expected
+
+
 def test_the_time_left_is_announced_and_shown(monkeypatch):
     stream, now = io.StringIO(), [0.0]
     monkeypatch.setattr("sys.stderr", stream)

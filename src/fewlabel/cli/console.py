@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import shutil
 import sys
+import textwrap
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import typer
 
@@ -50,14 +52,23 @@ def _disarmed(text: str) -> str:
     return "".join(c if isinstance(c, str) else c.decode() for c in shown)
 
 
+def _wrapped(text: str, stream: TextIO | None) -> str:
+    """Break a line between words where a terminal would break it anywhere."""
+    # A command, which is indented, must be copied in one piece.
+    if text.startswith(" ") or stream is None or not stream.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+
+
 def say(text: str = "") -> None:
     """Print a line of the result on stdout."""
-    typer.echo(_disarmed(text))
+    typer.echo(_wrapped(_disarmed(text), sys.stdout))
 
 
 def note(text: str) -> None:
     """Print a line beside the result, on stderr, above a progress bar if there is one."""
-    text = _disarmed(text)
+    text = _wrapped(_disarmed(text), sys.stderr)
     bars = ProgressBars.current
     if bars is not None:
         bars.print(text)
@@ -182,13 +193,18 @@ class _Stage:
         self.done, self.total = done, total
 
     @property
+    def seconds(self) -> float:
+        """Seconds since it began."""
+        return time.perf_counter() - self.start
+
+    @property
     def is_done(self) -> bool:
         return 0 < self.total <= self.done
 
     @property
     def seconds_left(self) -> float | None:
         """Seconds to go at the rate so far; None where that is unknown."""
-        passed, moved = time.perf_counter() - self.start, self.done - self.first
+        passed, moved = self.seconds, self.done - self.first
         if moved <= 0 or passed < _RATE_AFTER_S or self.is_done:
             return None
         return (self.total - self.done) * passed / moved
@@ -201,7 +217,7 @@ class _Stage:
 
     def __str__(self) -> str:
         if self.total <= 1:
-            return f"{self.name}: {duration_text(time.perf_counter() - self.start)} so far"
+            return f"{self.name}: {duration_text(self.seconds)} so far"
         return f"{self.name}: {self.done:,} of {self.total:,}" + (
             f", {self.left}" * bool(self.left)
         )
@@ -303,5 +319,5 @@ class ProgressBars:
                     self._progress.start()
                     return
                 under_way = [stage for stage in self._stages.values() if not stage.is_done]
-                if under_way:
+                if under_way and under_way[-1].seconds >= min(1.0, self.delay):
                     note(str(under_way[-1]))

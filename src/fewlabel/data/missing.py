@@ -110,7 +110,7 @@ def _unlabeled_words(
     if doubtful:
         _warn_of_labels(
             f"{source}: {_counted(doubtful, counts)} kept as a class: if it means unlabeled, "
-            "leave it blank."
+            "leave it blank, or call its folder unlabeled."
         )
     return sure.union(nothing)
 

@@ -284,4 +284,9 @@ def _with_notes(explanation: Explanation) -> Explanation:
             f"The repeats hardly agree (stability {explanation.stability:.2f}): ask for more "
             "samples before trusting the picture."
         )
+    elif explanation.agreement < LOW_AGREEMENT:
+        notes.append(
+            f"Occlusion, the second method, disagrees (rank correlation {explanation.agreement:.2f}"
+            "): parts may matter together only, or the picture shows chance."
+        )
     return replace(explanation, notes=tuple(notes))
