@@ -48,7 +48,7 @@ def test_the_printed_commands_work_as_they_stand(home):
         assert (summary["settings"]["features"], summary["settings"]["seed"]) == ("pixels", 5)
         # What the report prints makes the same run without the file.
         assert summary["command"].endswith(f"--out run-{number} --features pixels --seed 5")
-        assert "Next: check the accuracy" in result.stdout
+        assert "\nNext: " in result.stdout
         commands = {name: each for each in hints(result.stdout) for name in each[:1]}
         assert cli(*commands["predict"]).exit_code == 0
         result = cli(*commands["select"])

@@ -12,6 +12,7 @@ from fewlabel.runs.project import project_flags
 
 _LEAST = 10
 _AUDIT = 50
+_WIDE = 0.2
 
 
 class NextStep(NamedTuple):
@@ -49,8 +50,7 @@ def next_steps(result: FitResult, source: str, run: str) -> list[NextStep]:
     labels, settings = result.labels, result.settings
     table, n_train = labels.source or "labels.csv", labels.n_labeled - len(labels.audit)
     n_free = len(result.proba) - labels.n_labeled - result.n_duplicates
-    steps = []
-    given = vars(settings)
+    steps, given = [], vars(settings)
     if result.audit is None:
         audit = min(_AUDIT, n_free) if n_free > 0 else min(_AUDIT, n_train // 4)
         why = f"check the accuracy on {audit} more random images"
@@ -59,8 +59,26 @@ def next_steps(result: FitResult, source: str, run: str) -> list[NextStep]:
         budget = min(n_free, max(_LEAST, n_train))
         steps.append(NextStep("label more", _select(source, budget, 0, table, given)))
     predict = ["fewlabel", "predict", run, "new-images", "--out", _free_name("", "predictions")]
-    steps.append(NextStep("label new images, here those in new-images", shlex.join(predict)))
-    return steps
+    use = NextStep("label new images, here those in new-images", shlex.join(predict))
+    # Once the accuracy is known, and more labels would hardly change it, it is time to use it.
+    is_ready = is_known_well(result) and not (result.curve is not None and result.curve.worth_it)
+    return [use, *steps] if is_ready else [*steps, use]
+
+
+def is_known_well(result: FitResult) -> bool:
+    """Return whether the accuracy of a fit is known to some twenty points.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+
+    Returns
+    -------
+    bool
+        Whether it is; a wider interval says neither that it is good nor that it is bad.
+    """
+    return result.headline.high - result.headline.low <= _WIDE
 
 
 def _select(source: str, budget: int, audit: int, table: str, given: dict[str, object]) -> str:
@@ -68,11 +86,12 @@ def _select(source: str, budget: int, audit: int, table: str, given: dict[str, o
     words = ["fewlabel", "select", source, "--budget", str(budget)]
     words += ["--audit", str(audit)] if audit else []
     folder = "" if table == "folders" else str(Path(table).parent)
-    words += ["--labels", table, "--out", _free_name(folder, "more")]
+    words += ["--labels", table, "--out", _free_name(folder, "more", table)]
     return shlex.join(words + project_flags(given))
 
 
-def _free_name(folder: str, stem: str) -> str:
+def _free_name(folder: str, stem: str, table: str = "") -> str:
     """Return the first name of a table that is not taken yet."""
     names = (f"{stem}{'' if n == 1 else f'-{n}'}.csv" for n in itertools.count(1))
-    return next(str(Path(folder, name)) for name in names if not Path(folder, name).exists())
+    files = (Path(folder, name) for name in names)
+    return next(str(file) for file in files if file != Path(table) and not file.exists())

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import AccuracyEstimate, per_class, scores
 from fewlabel.explain.sheets import _explain_fit, _how_many_explained
 from fewlabel.features.pixels import Progress
 from fewlabel.fit_result import FitResult
+from fewlabel.percent import _percent_text
 from fewlabel.report.galleries import _accepted_galleries, _explained_galleries, _fit_galleries
 from fewlabel.report.html import Fact, View, _count, _render
+from fewlabel.report.next_steps import is_known_well, next_steps
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
 from fewlabel.report.scored import Scored
 from fewlabel.report.training import _training_view
@@ -47,6 +47,7 @@ def _render_report(
     *,
     command: str,
     created: str,
+    run: str = "run",
     n_explained: int | None = 0,
     progress: Progress | None = None,
 ) -> str:
@@ -92,7 +93,8 @@ def _render_report(
         warnings=result.warnings,
         map=_map_view(result),
         measures=_measure_rows(scored) if result.audit or result.estimate.n else [],
-        next_steps=_next_steps(images, result),
+        verdict=_verdict(result),
+        next_steps=next_steps(result, images.source, run),
         scored_on=_scored_on(result, len(scored.y), several=confusion is None),
         confusion=confusion,
         class_rows=by_class,
@@ -113,6 +115,25 @@ def _render_report(
         peak_rss_mb=result.peak_rss_mb,
         # The folder of a training in progress is gone when the report is read.
         settings=asdict(replace(result.settings, checkpoint=None)) | result.chosen_settings,
+    )
+
+
+def _verdict(result: FitResult) -> str:
+    """Say in a sentence or two what the headline means for the work."""
+    found = result.headline
+    if found.value != found.value:
+        return "How good it is cannot be measured yet."
+    low, high = (_percent_text(value, 0) for value in (found.low, found.high))
+    some = result.unlabeled.any()
+    text = f"Between {low} and {high} of the {'unlabeled' if some else 'new'} images are right"
+    if not is_known_well(result):
+        text += ": that is not known well enough to rely on"
+    promise = next((p for p in result.promises if some and p.threshold is not None), None)
+    if promise is None:
+        return text + "."
+    return text + (
+        f". {_count(result._n_accepted(promise))} of them can be accepted without a look "
+        f"if {_percent_text(promise.max_error, 0)} may be wrong."
     )
 
 
@@ -192,25 +213,3 @@ def _measure_rows(scored: Scored) -> list[View]:
         for key, (name, hint) in _MEASURES.items()
         if found[key] is not None
     ]
-
-
-def _next_steps(images: ImageSet, result: FitResult) -> list[str]:
-    """Say what to do after a fit, in sentences with commands between backquotes."""
-    labels = result.labels
-    table, more = labels.source or "labels.csv", max(10, labels.n_labeled - len(labels.audit))
-    # Who has followed this advice before has a more.csv already.
-    out = "more.csv" if Path(table).name != "more.csv" else "still-more.csv"
-    select = f"fewlabel select {shlex.quote(images.source)}"
-    tables = f"--labels {shlex.quote(table)} --out {out}"
-    steps = [
-        f"Label more where it helps: `{select} --budget {more} {tables}`.",
-        "Use the model on new images: `fewlabel predict RUN IMAGES --out predictions.csv`.",
-    ]
-    if result.audit is None:
-        check = (
-            "Check the accuracy on a random sample: "
-            f"`{select} --budget 0 --audit 50 {tables}` writes a table with your labels and 50 "
-            "new rows; fill these in and fit again."
-        )
-        steps.insert(0, check)
-    return steps

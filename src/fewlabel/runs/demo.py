@@ -67,7 +67,13 @@ def run_demo(
     settings = FitSettings(seed=seed)
     result = fit_images(train, labels, settings, prepared=features, progress=progress)
     run = save_run(
-        result, train, folder / "run", command=command, n_explained=None, progress=progress
+        result,
+        train,
+        folder / "run",
+        command=command,
+        name=f"{out}/run",
+        n_explained=None,
+        progress=progress,
     )
     # From the disk, as a user would: what was saved is what is tested.
     model = load_run(run)

@@ -60,6 +60,7 @@ def save_run(
     *,
     force: bool = False,
     command: str = "",
+    name: str | None = None,
     probabilities: bool = False,
     n_explained: int | None = 0,
     progress: Progress | None = None,
@@ -78,6 +79,8 @@ def save_run(
         Replace an earlier run there.
     command : str
         The command that makes this run again, for the report.
+    name : str, optional
+        What the commands in the report call the folder; by default ``out``.
     probabilities : bool
         Write one column a class into predictions.csv.
     n_explained : int or None
@@ -124,6 +127,7 @@ def save_run(
                 images,
                 command=command,
                 created=created,
+                run=name or str(out),
                 n_explained=n_explained,
                 progress=progress,
             )
