@@ -278,7 +278,7 @@ class NetworkFitted(Fitted):
 def _classify(problem: NetworkProblem, rows: np.ndarray, y: np.ndarray) -> FewLabelClassifier:
     """Fit the main classifier's own choice on given rows, so that nothing is chosen again."""
     main = problem.main
-    method = main.name if main.name in ("graph", "blend") else "graph"
+    method = main.name if main.name in ("graph", "refined", "blend") else "graph"
     alphas = (float(main.settings["alpha"]),)
     classifier = FewLabelClassifier(method=method, alphas=alphas, random_state=problem.seed)
     return classifier.fit(rows, y, groups=problem.groups)
