@@ -91,3 +91,15 @@ def test_the_estimator_chooses_what_the_function_chooses():
     np.testing.assert_array_equal(model.predict(3 * X), model.labels_)
     np.testing.assert_array_equal(model.labels_[model.indices_], np.arange(6))
     assert sorted(Representatives(10, random_state=0).fit(np.eye(4)).indices_) == [0, 1, 2, 3]
+
+
+def test_noise_beyond_the_leading_directions_does_not_decide():
+    """Many quiet directions, in which no two rows are alike, are not looked at."""
+    rng = np.random.default_rng(0)
+    truth = np.arange(800) % 8
+    X = rng.normal(size=(800, 200)).astype(np.float32) * 0.3
+    X[:, :8] += 3 * np.eye(8, dtype=np.float32)[truth]
+    noisier = np.hstack([X, rng.normal(size=(800, 56)).astype(np.float32) * 0.3])
+    for rows in (X, noisier):
+        picks = pick_representatives(rows, 8, random_state=0)
+        assert sorted(truth[picks.indices]) == list(range(8))

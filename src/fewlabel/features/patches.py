@@ -109,7 +109,7 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         stride: int | None = None,
         grid: int = 4,
         threshold: float = 0.25,
-        n_components: int | None = 256,
+        n_components: int | None = 128,
         power: float = 0.25,
         n_patches: int = 100_000,
         n_pca_samples: int = 10_000,

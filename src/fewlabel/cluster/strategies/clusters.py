@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +14,14 @@ from fewlabel.cluster.strategies import Picks, Pool, register_strategy
 _N_TYPICAL = 20
 _MAX_TYPICLUST = 500
 _FEW_CLUSTERS = 200
+# The last directions tell images apart, and not classes; those of many features say more.
+_MIN_LEADING, _LEADING_FRACTION = 64, 0.25
 
 
 @register_strategy("representatives")
 def _representatives(pool: Pool) -> Picks:
     """Take typical images near the centers of clusters: not those in between classes."""
+    pool = replace(pool, rows=_leading(pool.rows))
     found = _cluster(pool, pool.budget + len(pool.labeled))
     return _best_of_clusters(pool, found, _ranks(found.closeness) + _ranks(_typicality(pool)))
 
@@ -72,6 +76,21 @@ def typicality(
     return (1 / (spread + 1e-6)).astype(np.float32)
 
 
+def _leading(rows: np.ndarray) -> np.ndarray:
+    """Return rows along the directions in which most of their length lies."""
+    n_leading = max(_MIN_LEADING, int(_LEADING_FRACTION * rows.shape[1]))
+    if rows.shape[1] <= n_leading:
+        return rows
+    unit = _unit(rows)
+    _, vectors = np.linalg.eigh((unit.T @ unit).astype(np.float64))
+    return unit @ vectors[:, -n_leading:].astype(np.float32)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.maximum(norms, 1e-12)).astype(np.float32)
+
+
 def _typicality(pool: Pool) -> np.ndarray:
     return typicality(pool.rows, random_state=int(pool.rng.integers(2**31)))
 
@@ -91,8 +110,7 @@ def _cluster(pool: Pool, n_clusters: int) -> _Clusters:
 
     from fewlabel.cluster.kmeans import KMeans
 
-    norms = np.linalg.norm(pool.rows, axis=1, keepdims=True)
-    unit = (pool.rows / np.maximum(norms, 1e-12)).astype(np.float32)
+    unit = _unit(pool.rows)
     n_clusters = min(n_clusters, len(unit))
     kmeans = KMeans(
         n_clusters,
