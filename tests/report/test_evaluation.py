@@ -9,17 +9,19 @@ from fewlabel.report.scored import Scored
 from .examples import ONE, SEVERAL, images, scored, words
 
 
-def evaluation_page(task=ONE, one=None, pictures=None, classes=None, expected=None, warnings=()):
+def evaluation_page(task=ONE, one=None, pictures=None, classes=None, expected=None, trained=False):
     one = one or scored(task, n=90)
     names = tuple(classes or (f"class {k}" for k in range(one.proba.shape[1])))
     meta = {} if expected is None else {"estimate": expected.to_dict()}
     pictures = (pictures or images()).subset(range(len(one.y)))
+    unseen = None if trained else estimate_accuracy(one.correct).to_dict()
     return _render_evaluation(
         Model(task, None, None, task.calibration(), names, range(len(names)), meta),
         pictures,
         one,
+        unseen=unseen,
         seconds={"features": 1.0},
-        warnings=warnings,
+        warnings=(),
         command="fewlabel evaluate run",
         created="2025-01-31T12:00",
     )
@@ -32,7 +34,13 @@ def test_it_is_compared_with_what_fit_expected():
     assert "As expected: inside the interval" in words(evaluation_page(expected=good))
     bad = estimate_accuracy([True] * 3 + [False] * 97)
     assert "Above the interval" in words(evaluation_page(expected=bad))
-    assert "interval that" not in words(evaluation_page())
+    assert "may be luck" not in words(evaluation_page(expected=bad))
+    near = estimate_accuracy(np.arange(4_000) < 4_000 * (value - 0.03))
+    assert "Above the interval" in (text := words(evaluation_page(expected=near)))
+    assert "With so few images that may be luck." in text
+    # A model knows what it was trained on: nothing of the kind was expected.
+    for page in (evaluation_page(), evaluation_page(expected=good, trained=True)):
+        assert "interval that" not in words(page)
 
 
 @pytest.mark.usefixtures("no_figures")

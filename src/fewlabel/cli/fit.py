@@ -222,9 +222,10 @@ def _accepted(summary: dict[str, Any]) -> str:
     if able is not rows[0]:
         text += f"at most {percent(_MAX_ERROR, 0)} wrong cannot be promised: {rows[0]['why_not']}. "
     if able is not None and not summary["n_unlabeled"]:
+        new = "new" if able is rows[0] else "New"
         text += (
-            f"new images with at least {percent(able['threshold'])} confidence can be accepted if "
-            f"{percent(able['max_error'], 0)} may be wrong (with 95 % certainty, from "
+            f"{new} images with at least {percent(able['threshold'])} confidence can be accepted "
+            f"if {percent(able['max_error'], 0)} may be wrong (with 95 % certainty, from "
             f"{able['n_labels']:,} labels)."
         )
     elif able is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import (
@@ -26,20 +27,25 @@ def _render_evaluation(
     images: ImageSet,
     scored: Scored,
     *,
+    unseen: Mapping[str, Any] | None,
     seconds: Mapping[str, float],
     warnings: Sequence[str],
     command: str,
     created: str,
 ) -> str:
-    """Render the report of an evaluation, a page as that of a fit."""
+    """Render the report of an evaluation, a page as that of a fit.
+
+    ``unseen`` is the accuracy on the images that the model was not trained on: what a fit expects
+    is of these.
+    """
     confusion = _confusion_view(scored, model.classes)
     galleries, mistakes = _evaluation_galleries(scored, images, model.classes)
     evidence = scored.correct, scored.confidence
     promises = [accept_at(*evidence, error) for error in PROMISES]
     measured = estimate_accuracy(scored.correct, is_random_sample=True)
     lines = ["" if confusion else "An image counts as right only if every known label is right."]
-    if model.expected is not None:
-        lines.append(_expectation(model.expected, measured.value))
+    if model.expected is not None and unseen is not None:
+        lines.append(_expectation(model.expected, unseen))
     facts = [
         ("images", _count(len(scored.y)), ""),
         ("mistakes", _count(int((~scored.correct).sum())), "images with a wrong label"),
@@ -74,10 +80,13 @@ def _render_evaluation(
     )
 
 
-def _expectation(expected: AccuracyEstimate, value: float) -> str:
+def _expectation(expected: AccuracyEstimate, measured: Mapping[str, Any]) -> str:
     """Compare what was measured with what the fit expected."""
-    verdict = "As expected: inside the interval"
+    verdict, luck, value = "As expected: inside the interval", "", measured["value"]
     if not expected.low <= value <= expected.high:
         verdict = f"{'Above' if value > expected.high else 'Below'} the interval"
+        if measured["low"] <= expected.high and measured["high"] >= expected.low:
+            luck = " With so few images that may be luck."
     span = f"{_percent(expected.low)} – {_percent(expected.high)}"
-    return f"{verdict} {span} that `fewlabel fit` gave from {expected.n:,} labels."
+    labels = f"{expected.n:,} label{'' if expected.n == 1 else 's'}"
+    return f"{verdict} {span} that `fewlabel fit` gave from {labels}.{luck}"

@@ -170,7 +170,7 @@ def _headline(
 def _trust_views(result: FitResult, scored: Scored) -> View:
     """Draw what the confidence is worth: by the labels drawn at random, if they are enough."""
     correct, confidence, n = *result.model.evidence, len(result.model.evidence.correct)
-    note = f"From {n:,} labels drawn at random."
+    note = f"From {n:,} labels{' drawn at random' if result.unlabeled.any() else ''}."
     if n < _MIN_RANDOM:
         correct, confidence = scored.correct, scored.confidence
         note = f"From {len(correct):,} labels"

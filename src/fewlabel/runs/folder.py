@@ -205,6 +205,7 @@ def evaluate_run(
         run,
         labeled,
         scored,
+        unseen=metrics["unseen"],
         seconds=prediction.seconds,
         warnings=metrics["warnings"],
         command=command,
