@@ -18,7 +18,8 @@ START = """# The command line
 <!-- Written by `make docs` from the commands themselves: change those, not this page. -->
 
 `fewlabel COMMAND --help` prints the same. Results go to stdout, everything else to stderr; with
-`--json`, stdout holds nothing but JSON. Progress bars appear on a terminal after two seconds.
+`--json`, stdout holds nothing but JSON. Progress bars appear on a terminal after two seconds;
+elsewhere a line on stderr says every five seconds how far it is.
 """
 EXIT_CODES = """
 ## Exit codes
@@ -34,6 +35,7 @@ A mistake is one line `error: …` that names what is wrong and the next step. A
 |---|---|
 | `FEWLABEL_DATA` | folder with the benchmark data sets, looked into first |
 | `FEWLABEL_CACHE` | where `fewlabel data get` puts what it fetches |
+| `OMP_NUM_THREADS` | threads; unset: one for each core that this process may use, at most 16 |
 | `FEWLABEL_MATMUL` | type of matrix products, `float32` or `bfloat16`; unset: what suits the CPU |
 """
 

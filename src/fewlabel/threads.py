@@ -48,7 +48,7 @@ def calm_threads(environment: MutableMapping[str, str] = os.environ) -> None:
         Environment variables to add to.
     """
     # A thread that spins while it waits takes the core from the one it waits for, as soon as
-    # another program runs: a fit beside one took three to ten times as long.
+    # another program runs: a fit beside two took four to eight times as long.
     for name, value in _WITHOUT_SPINNING.items():
         environment.setdefault(name, value)
     environment.setdefault("OMP_NUM_THREADS", str(min(_MAX_THREADS, usable_cores())))
