@@ -152,7 +152,9 @@ def _result(
     return FitResult(
         labels=labels,
         model=model,
-        features=Features(model.extractor, kept.rows, kept.reason(features.reason)),
+        features=Features(
+            model.extractor, kept.rows, kept.reason(features.reason), features.warnings
+        ),
         main=main.kept,
         baseline=main.comparison.baseline,
         propagated=model.widen(main.propagated),
@@ -168,7 +170,9 @@ def _result(
         audit=audit,
         settings=settings,
         seconds=seconds,
-        warnings=fit_warnings(images, labels, compared.choice, audit) + kept.notes,
+        warnings=list(features.warnings)
+        + fit_warnings(images, labels, compared.choice, audit)
+        + kept.notes,
         n_duplicates=len(images) - len(np.unique(groups)),
         n_skipped=len(images.skipped),
         curve=curve,

@@ -144,7 +144,7 @@ def select_images(
     rng = as_generator(seed)
     audited = np.sort(rng.choice(free, size=audit, replace=False))
     reason = "None: a random draw needs no features."
-    rows = np.zeros((len(images), 1), dtype=np.float32)
+    rows, warnings = np.zeros((len(images), 1), dtype=np.float32), list[str]()
     if budget and not strategy.is_random:
         with timed_stage(seconds, "features"):
             prepared = prepared or extract_features(
@@ -156,7 +156,7 @@ def select_images(
                 cache=cache,
                 progress=progress,
             )
-        rows, reason = prepared.rows, prepared.reason
+        rows, reason, warnings = prepared.rows, prepared.reason, list(prepared.warnings)
     picks = Picks(np.array([], np.int64), np.array([], np.int64))
     with timed_stage(seconds, "select", progress):
         if budget:
@@ -181,7 +181,7 @@ def select_images(
         method=method,
         feature_reason=reason,
         seconds=seconds,
-        warnings=_selection_warnings(images, copies),
+        warnings=warnings + _selection_warnings(images, copies),
     )
 
 

@@ -115,6 +115,24 @@ def _packaged_weights(model: str) -> tuple[Recipe, Mapping[str, torch.Tensor], s
     return Recipe(known.name, _COLORS, _COLORS), tensors, known.source
 
 
+def installed_packages() -> list[WeightPackage]:
+    """Return the packages whose networks can be used here, from the fastest to the most accurate.
+
+    Returns
+    -------
+    list of WeightPackage
+        None where timm is not installed.
+
+    Raises
+    ------
+    DataError
+        If an installed package is not the one that is known.
+    """
+    if importlib.util.find_spec("timm") is None:
+        return []
+    return [package for package in PACKAGES if _installed_version(package)]
+
+
 def _installed_version(known: WeightPackage) -> str | None:
     """Return the version of a package if it is installed with the weights that are known."""
     if _checked_content(known) is None:
