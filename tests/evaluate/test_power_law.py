@@ -5,7 +5,6 @@ from fewlabel.evaluate.power_law import (
     _draw_curves,
     _errors_at,
     _mean_and_covariance,
-    _weighted_quantiles,
 )
 
 
@@ -57,9 +56,3 @@ def test_luck_with_new_labels_is_none_for_those_there_are():
     curves = np.array([[0.2, 0.0, 0.0, luck, 1.0, 0.0, 0.0] for luck in (-0.1, 0.1)])
     assert np.ptp(_errors_at(curves, 1.0)) == 0
     assert _errors_at(curves, 2.0) == pytest.approx(0.2 * np.exp([-0.1 / 2**0.5, 0.1 / 2**0.5]))
-
-
-def test_quantiles_follow_the_weights():
-    values, weights = np.array([3.0, 1.0, 2.0]), np.array([0.1, 0.8, 0.1])
-    assert _weighted_quantiles(values, weights, [0.4]).tolist() == [1.0]
-    assert _weighted_quantiles(values, weights, [0.0, 1.0]).tolist() == [1.0, 3.0]

@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
+from fewlabel.data import image_set_from_array
 from fewlabel.errors import UsageError
+from fewlabel.features import extract
 from fewlabel.features.backbone import Backbone
 from fewlabel.features.extract import extract_features
 from fewlabel.features.patch_features import PatchFeatures
 from fewlabel.features.pixels import Pixels
+from fewlabel.nets import weight_packages
+from fewlabel.nets.weight_packages import PACKAGES
 from tests.features.conftest import SMALL
 
 
@@ -19,8 +23,33 @@ def test_the_choice_and_the_seed(digits, features, kind):
     found = extract_features(digits.images, features=features, seed=7)
     assert type(found.extractor) is kind
     assert found.extractor.random_state == 7
-    assert ("no pretrained weights were given" in found.reason) == (features == "auto")
+    assert ("themselves, which are gray" in found.reason) == (features == "auto")
+    assert not found.warnings
     np.testing.assert_array_equal(found.rows, found.extractor.transform(digits.images))
+
+
+def test_photos_take_the_network_that_is_at_hand(monkeypatch):
+    lite0, _, lite2 = PACKAGES
+    rng = np.random.default_rng(0)
+    photos, tiles = (
+        image_set_from_array(rng.integers(256, size=(12, side, side, 3), dtype=np.uint8))
+        for side in (80, 64)
+    )
+
+    def suited(images, *packages):
+        monkeypatch.setattr(weight_packages, "installed_packages", lambda: list(packages))
+        return extract._suited_to(images)
+
+    assert suited(photos, lite0, lite2)[0] == "tf_efficientnet_lite2"
+    monkeypatch.setattr(extract, "_MANY", 11)
+    name, reason, _ = suited(photos, lite0, lite2)
+    assert name == "tf_efficientnet_lite0"
+    assert "so many that tf_efficientnet_lite2 would take long" in reason
+    name, reason, warnings = suited(photos)
+    assert name == "patches"
+    assert "pip install 'fewlabel[photos]'" in warnings[0]
+    assert extract_features(photos).warnings == warnings
+    assert suited(tiles, lite2)[0] == "patches"
 
 
 @pytest.mark.parametrize("features", ["auto", SMALL])

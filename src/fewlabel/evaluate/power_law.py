@@ -93,10 +93,3 @@ def _errors_at(draws: np.ndarray, relative: float) -> np.ndarray:
     fall = floor + (1 - floor) * relative**-power
     unseen = unseen * (1 - falling * (1 - np.minimum(fall, 1)))
     return np.clip(level * fall + unseen, _LEAST_ERROR, 1)
-
-
-def _weighted_quantiles(values: np.ndarray, weights: np.ndarray, shares: list[float]) -> np.ndarray:
-    """Return quantiles of values with weights that sum to 1."""
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[order]) - weights[order] / 2
-    return np.interp(shares, reached, values[order])
