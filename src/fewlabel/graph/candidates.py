@@ -30,9 +30,6 @@ from fewlabel.graph.shared_fit import (
     _SharedFit,
 )
 
-# Chosen labels are typical of their clusters: linear models predict them better than others.
-_CHOICE_ERRORS = 2.0
-
 
 @dataclass(eq=False, kw_only=True)
 class _SharedFitted(Fitted):
@@ -176,7 +173,6 @@ def fit_main(
         problem,
         [candidate.fit(problem) for candidate in make_candidates(task, names)],
         prefer=_preferred_methods(task, len(shared.labeled) / problem.n_classes),
-        n_se=_CHOICE_ERRORS if task.has_preferences else 1.0,
         asked=asked,
     )
     if comparison.kept.name not in ("propagated", "refined"):
