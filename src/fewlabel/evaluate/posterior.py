@@ -24,6 +24,8 @@ _ERROR, _ERROR_LABELS = 3.0, 400
 _OVERDISPERSION = 1.4
 # Student's distribution: a calibration that is off by far is rare, and yet must come to light.
 _FREEDOM = 8
+# By how much more, in log-odds for each class per label, and how uncertain that is.
+_LIFT, _LIFT_ERROR = 1.1, 1.0
 _CLOSEST = 0.002
 # The grid, in units of that error.
 _SLOPES, _SHIFTS = np.linspace(-4, 4, 25)[:, None], np.linspace(-15, 15, 181)[None, :]
@@ -59,6 +61,7 @@ def pool_accuracy(
     *,
     n_labels: int,
     calibrated_on: bool = True,
+    sparsity: float = 0.0,
     level: float = 0.95,
 ) -> PoolAccuracy:
     """Estimate how many predictions of a pool of unlabeled images are right.
@@ -83,6 +86,9 @@ def pool_accuracy(
         How many labels the confidences were calibrated on.
     calibrated_on : bool
         Whether the labels drawn at random are among these; those of an audit are not.
+    sparsity : float
+        Classes for each label, where others than random ones were chosen to lie apart from them:
+        without its own label, an image is then harder to predict than an unlabeled one is.
     level : float
         Level of the interval.
 
@@ -105,7 +111,8 @@ def pool_accuracy(
     error = _ERROR / math.sqrt(min(max(n_labels, 1), _ERROR_LABELS))
     slope, shift = np.exp(error * _SLOPES), error * _SHIFTS
     of_pool = np.quantile(pool, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
-    accuracy = sum(expit(slope * odds + shift) for odds in _log_odds(of_pool)) / _QUANTILES
+    lift = _LIFT * sparsity
+    accuracy = sum(expit(slope * odds + shift + lift) for odds in _log_odds(of_pool)) / _QUANTILES
     tails = -0.5 * (_FREEDOM + 1) * np.log1p(_SHIFTS**2 / _FREEDOM)
     log_weight = tails - 0.5 * _SLOPES**2
     for odds, sign, n in zip(*_grouped(_log_odds(confidence), right), strict=True):
@@ -119,7 +126,8 @@ def pool_accuracy(
     # is fixed, since a report must not change from run to run.
     rng = np.random.default_rng(0)
     drawn = rng.choice(accuracy.ravel(), _N_DRAWS, p=flat.ravel() / flat.sum())
-    counts = rng.binomial(len(pool), drawn)
+    lifted = expit(logit(drawn) + _LIFT_ERROR * sparsity * rng.standard_normal(_N_DRAWS))
+    counts = rng.binomial(len(pool), lifted)
     low, high = np.quantile(counts / len(pool), [(1 - level) / 2, (1 + level) / 2]).tolist()
     return PoolAccuracy(value, low, high)
 
@@ -163,6 +171,7 @@ def estimate_on_pool(
             _confidence(task, compared.y, oof)[random],
             task.confidence(calibration.apply(proba)),
             n_labels=n_seen,
+            sparsity=_sparsity(compared, n_seen),
             level=level,
         )
     if not math.isnan(found.value):
@@ -205,6 +214,14 @@ def audit_accuracy(
 def _confidence(task: Task, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
     """Return the confidence in what is known of each label."""
     return task.confidence(np.where(task.evidence(y, proba.shape[1])[1], proba, 1))
+
+
+def _sparsity(compared: Comparison, n_labels: int) -> float:
+    """Return classes for each label, of the labels that were not drawn at random."""
+    if not compared.task.exclusive:
+        return 0.0
+    n_classes = compared.oof_proba[compared.kept.name].shape[1]
+    return n_classes / n_labels * (1 - float(compared.is_random.mean()))
 
 
 def _agreeing(
