@@ -1,11 +1,11 @@
 from fewlabel import threads
-from fewlabel.threads import calm_threads, usable_cores
+from fewlabel.threads import _calm_threads, _usable_cores
 from tests.interpreter import run_code
 
 
 def test_what_the_user_has_set_stays():
     environment = {"OMP_NUM_THREADS": "3", "OMP_WAIT_POLICY": "ACTIVE"}
-    calm_threads(environment)
+    _calm_threads(environment)
     assert environment["OMP_NUM_THREADS"] == "3"
     assert environment["OMP_WAIT_POLICY"] == "ACTIVE"
     assert environment["OPENBLAS_THREAD_TIMEOUT"] == "4"
@@ -16,8 +16,8 @@ def test_a_quota_bounds_the_cores(monkeypatch, tmp_path):
     for text, cores in [("150000 100000\n", 2), ("max 100000\n", 64), ("nonsense", 64)]:
         (tmp_path / "cpu.max").write_text(text)
         monkeypatch.setattr(threads, "_QUOTA", tmp_path / "cpu.max")
-        assert usable_cores() == cores
-    calm_threads(environment := {})
+        assert _usable_cores() == cores
+    _calm_threads(environment := {})
     assert environment["OMP_NUM_THREADS"] == "16"
 
 

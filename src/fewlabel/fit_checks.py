@@ -13,7 +13,7 @@ from fewlabel.errors import LabelError
 from fewlabel.evaluate import BASELINE, AccuracyEstimate, Choice
 from fewlabel.features.extract import _choose_extractor
 from fewlabel.fit_result import FitSettings
-from fewlabel.semisupervised.network_problem import least_seconds
+from fewlabel.semisupervised.network_problem import _least_seconds
 from fewlabel.semisupervised.networks import MIN_LABELS
 from fewlabel.semisupervised.search import MIN_SECONDS
 
@@ -191,23 +191,8 @@ def _listed(names: Sequence[str], limit: int = 5) -> str:
     return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
 
 
-def why_no_networks(images: ImageSet, labels: Labels, settings: FitSettings) -> str:
-    """Return why the time that was given trains no network, before it is spent.
-
-    Parameters
-    ----------
-    images : ImageSet
-        The images.
-    labels : Labels
-        Their labels.
-    settings : FitSettings
-        What is asked for.
-
-    Returns
-    -------
-    str
-        Why, with the next step; empty where networks may be trained, or none are asked for.
-    """
+def _why_no_networks(images: ImageSet, labels: Labels, settings: FitSettings) -> str:
+    """Return why the time that was given trains no network, before it is spent."""
     given, n_labeled = settings.time_budget, len(labels.task.labeled(labels.training_y))
     if given is None or settings.method != "auto":
         return ""
@@ -224,7 +209,7 @@ def why_no_networks(images: ImageSet, labels: Labels, settings: FitSettings) -> 
         if extractor.is_frozen:
             # Loads the network, and looks at no image.
             extractor.fit(images)
-        needed = least_seconds(images, extractor, len(labels.classes))
+        needed = _least_seconds(images, extractor, len(labels.classes))
     needed += time.perf_counter() - start
     if not why and needed > given:
         why = f"they need about {math.ceil(needed / 50)} minutes on this machine: give "

@@ -28,7 +28,7 @@ from fewlabel.evaluate import (
     why_no_curve,
 )
 from fewlabel.features.extract import Features, Progress, extract_features
-from fewlabel.fit_checks import check_trainable, fit_warnings, why_no_networks
+from fewlabel.fit_checks import _why_no_networks, check_trainable, fit_warnings
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.graph import MainFit, deal_folds, fit_main
 from fewlabel.graph.fewer_labels import measure_fewer_labels
@@ -96,7 +96,7 @@ def fit_images(
         # A method that does not exist must not cost the features first.
         make_candidates(task, [settings.method])
     check_trainable(images, labels)
-    hopeless = why_no_networks(images, labels, settings)
+    hopeless = _why_no_networks(images, labels, settings)
     if hopeless:
         # At once, and not after the time has been spent.
         warnings.warn(hopeless, UserWarning, stacklevel=2)

@@ -18,14 +18,8 @@ _WITHOUT_SPINNING = {
 }
 
 
-def usable_cores() -> int:
-    """Count the cores that this process may use.
-
-    Returns
-    -------
-    int
-        At least 1. A container or ``taskset`` may give fewer than the machine has.
-    """
+def _usable_cores() -> int:
+    """Count the cores that this process may use."""
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     try:
@@ -37,18 +31,10 @@ def usable_cores() -> int:
     return max(1, cores)
 
 
-def calm_threads(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Bound the threads of numerical libraries, and let those that wait sleep.
-
-    To be called before numpy and torch are imported; what the user has set stays.
-
-    Parameters
-    ----------
-    environment : mapping, optional
-        Environment variables to add to.
-    """
+def _calm_threads(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Bound the threads of numerical libraries, and let those that wait sleep."""
     # A thread that spins while it waits takes the core from the one it waits for, as soon as
     # another program runs: a fit beside two took four to eight times as long.
     for name, value in _WITHOUT_SPINNING.items():
         environment.setdefault(name, value)
-    environment.setdefault("OMP_NUM_THREADS", str(min(_MAX_THREADS, usable_cores())))
+    environment.setdefault("OMP_NUM_THREADS", str(min(_MAX_THREADS, _usable_cores())))

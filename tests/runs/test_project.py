@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fewlabel.errors import UsageError
-from fewlabel.runs.project import is_same_source, project_flags, read_project, write_project
+from fewlabel.runs.project import _is_same_source, _project_flags, _read_project, _write_project
 
 
 @pytest.fixture
@@ -23,44 +23,44 @@ def test_options_come_back_as_seen_from_another_folder(home, monkeypatch):
         "seed": 3,
     }
     (home / "picks.csv").write_text("path,label\n")
-    assert write_project("", options)
+    assert _write_project("", options)
     text = (home / "fewlabel.toml").read_text()
     assert 'images = "my \\"ä\\" photos"' in text
     monkeypatch.chdir(home.parent)
-    found = read_project("work")
+    found = _read_project("work")
     assert found["images"] == str(Path("work", 'my "ä" photos'))
     assert found["labels"] == str(Path("work", "picks.csv"))
     assert found["weights"] == str(home.parent / "net.safetensors")
     assert (found["features"], found["seed"]) == ("mobilenetv2_100", 3)
-    assert is_same_source(found["images"], str(home / 'my "ä" photos'))
+    assert _is_same_source(found["images"], str(home / 'my "ä" photos'))
 
 
 def test_a_benchmark_is_no_path_and_what_is_not_given_is_left_out(home):
-    assert write_project(home, {"images": "fashion-mnist:train", "weights": None, "seed": 0})
-    assert read_project(home) == {"images": "fashion-mnist:train", "seed": 0}
+    assert _write_project(home, {"images": "fashion-mnist:train", "weights": None, "seed": 0})
+    assert _read_project(home) == {"images": "fashion-mnist:train", "seed": 0}
 
 
 @pytest.mark.parametrize("text", ["seed = -1", "seed = true", "colour = 1", "seed =", "\xff\x00"])
 def test_a_file_that_holds_something_else_is_one_clear_line(home, text):
     (home / "fewlabel.toml").write_text(text, encoding="latin-1")
     with pytest.raises(UsageError, match=r"fewlabel\.toml (holds|cannot be read)"):
-        read_project(home)
+        _read_project(home)
 
 
 def test_a_file_of_somebody_else_and_a_name_that_is_no_text(home):
     (home / "fewlabel.toml").write_text("seed = 1\n")
-    assert not write_project(home, {"seed": 2})
-    assert read_project(home) == {"seed": 1}
+    assert not _write_project(home, {"seed": 2})
+    assert _read_project(home) == {"seed": 1}
     (home / "fewlabel.toml").unlink()
-    assert not write_project(home, {"images": "\udcff"})
-    assert read_project(home) == {}
-    assert write_project(home, {"images": "a\x7fb\n"})
-    assert read_project(home) == {"images": "a\x7fb\n"}
+    assert not _write_project(home, {"images": "\udcff"})
+    assert _read_project(home) == {}
+    assert _write_project(home, {"images": "a\x7fb\n"})
+    assert _read_project(home) == {"images": "a\x7fb\n"}
 
 
 def test_only_what_is_no_default_is_a_flag():
-    assert project_flags({"features": "auto", "weights": None, "seed": 0}) == []
-    assert project_flags({"features": "pixels", "seed": 2}) == [
+    assert _project_flags({"features": "auto", "weights": None, "seed": 0}) == []
+    assert _project_flags({"features": "pixels", "seed": 2}) == [
         "--features",
         "pixels",
         "--seed",

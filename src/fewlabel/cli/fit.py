@@ -35,7 +35,7 @@ from fewlabel.locks import hidden_beside, lock_output
 from fewlabel.runs.project import PROJECT
 
 if TYPE_CHECKING:
-    from fewlabel.report.next_steps import NextStep
+    from fewlabel.report.next_steps import _NextStep
 
 _BASELINE, _MAX_ERROR, _MAX_NAMED = "supervised", 0.02, 5
 
@@ -120,7 +120,7 @@ def fit(
         reading = perf_counter() - start
         # Imported late: a mistake in the images is named before torch has been loaded.
         from fewlabel.pipeline import FitSettings, fit_images
-        from fewlabel.report.next_steps import next_steps
+        from fewlabel.report.next_steps import _next_steps
         from fewlabel.runs.folder import save_run
 
         settings = FitSettings(
@@ -158,10 +158,10 @@ def fit(
     summary["seconds_in_all"] = round(seconds_of(ctx), 3)
     show(summary, _print, as_json=as_json)
     if not as_json:
-        _print_next(next_steps(result, given.images, str(run)))
+        _print_next(_next_steps(result, given.images, str(run)))
 
 
-def _print_next(steps: list[NextStep]) -> None:
+def _print_next(steps: list[_NextStep]) -> None:
     for number, step in enumerate(steps):
         say(f"{'Or: ' if number else 'Next: '}{step.why}")
         say(f"  {step.command}")

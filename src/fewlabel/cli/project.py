@@ -12,7 +12,7 @@ import typer
 from fewlabel.cli.console import note, one_line
 from fewlabel.cli.failures import add_to_command
 from fewlabel.errors import UsageError
-from fewlabel.runs.project import PROJECT, is_same_source, project_flags, read_project
+from fewlabel.runs.project import PROJECT, _is_same_source, _project_flags, _read_project
 
 TRAVELING = ("features", "weights", "seed")
 
@@ -29,7 +29,7 @@ class Options(NamedTuple):
     @property
     def flags(self) -> str:
         """The options that are no defaults, as the end of a command."""
-        return "".join(f" {shlex.quote(word)}" for word in project_flags(self._asdict()))
+        return "".join(f" {shlex.quote(word)}" for word in _project_flags(self._asdict()))
 
 
 def with_project(ctx: typer.Context, near: str | None, *, names: Sequence[str]) -> Options:
@@ -41,8 +41,8 @@ def with_project(ctx: typer.Context, near: str | None, *, names: Sequence[str]) 
     found: dict[str, Any] = {name: ctx.params.get(name) for name in Options._fields}
     typed = {name for name in found if _is_typed(ctx, name)}
     file = (Path() if near is None else Path(near).parent) / PROJECT
-    kept = read_project(file.parent)
-    if kept and "images" in typed and not is_same_source(kept.get("images", ""), found["images"]):
+    kept = _read_project(file.parent)
+    if kept and "images" in typed and not _is_same_source(kept.get("images", ""), found["images"]):
         about = one_line(kept.get("images", "which it does not name"))
         note(f"{one_line(str(file))} is about other images, {about}: it is not used.")
         kept = {}

@@ -13,7 +13,7 @@ from fewlabel.cli.console import ProgressBars, one_line, say, show_json, show_wa
 from fewlabel.cli.failures import seconds_of
 from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_images, open_labels
 from fewlabel.cli.project import TRAVELING, with_project
-from fewlabel.runs.project import PROJECT, write_project
+from fewlabel.runs.project import PROJECT, _write_project
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet
@@ -103,7 +103,7 @@ def select(
             progress=progress,
         )
         write_picks(selection, image_set, out, labels=known)
-    kept = write_project(Path(out).parent, given._asdict() | {"labels": out})
+    kept = _write_project(Path(out).parent, given._asdict() | {"labels": out})
     show_warnings(selection.warnings)
     if as_json:
         show_json(_as_dict(selection, image_set, out))

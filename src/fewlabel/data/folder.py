@@ -25,7 +25,7 @@ from fewlabel.data.stores import _FileStore
 from fewlabel.errors import DataError
 
 # Tables and what systems add: nobody takes those for images.
-_BESIDE = frozenset({".csv", ".tsv", ".jsonl", ".xlsx", ".ods", ".ini", ".db", ".md"})
+_BESIDE = frozenset({".csv", ".tsv", ".jsonl", ".xlsx", ".ods", ".ini", ".db", ".md", ".toml"})
 _ABOUT = frozenset({"license", "licence", "copying", "notice", "readme", "citation", "changelog"})
 _NAMED = 5
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias, TypeVar
 
-from fewlabel.threads import usable_cores
+from fewlabel.threads import _usable_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,7 +27,7 @@ def worker_count() -> int:
     int
         Between 1 and 16.
     """
-    return min(16, usable_cores())
+    return min(16, _usable_cores())
 
 
 def _parallel_map(

@@ -8,45 +8,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fewlabel.fit_result import FitResult
-from fewlabel.runs.project import project_flags
+from fewlabel.runs.project import _project_flags
 
 _LEAST = 10
 _AUDIT = 50
 _WIDE = 0.2
 
 
-class NextStep(NamedTuple):
-    """A step, and the command for it.
-
-    Attributes
-    ----------
-    why : str
-        What it does.
-    command : str
-        To be run as it stands.
-    """
+class _NextStep(NamedTuple):
+    """A step, and the command for it."""
 
     why: str
     command: str
 
 
-def next_steps(result: FitResult, source: str, run: str) -> list[NextStep]:
-    """Return what to do after a fit, the most useful first.
-
-    Parameters
-    ----------
-    result : FitResult
-        The fit.
-    source : str
-        What names its images.
-    run : str
-        Its run folder.
-
-    Returns
-    -------
-    list of NextStep
-        Why, and the command.
-    """
+def _next_steps(result: FitResult, source: str, run: str) -> list[_NextStep]:
+    """Return what to do after a fit, the most useful first."""
     labels, settings = result.labels, result.settings
     table, n_train = labels.source or "labels.csv", labels.n_labeled - len(labels.audit)
     n_free = len(result.proba) - labels.n_labeled - result.n_duplicates
@@ -54,30 +31,19 @@ def next_steps(result: FitResult, source: str, run: str) -> list[NextStep]:
     if result.audit is None:
         audit = min(_AUDIT, n_free) if n_free > 0 else min(_AUDIT, n_train // 4)
         why = f"check the accuracy on {audit} more random images"
-        steps.append(NextStep(why, _select(source, 0, audit, table, given)))
+        steps.append(_NextStep(why, _select(source, 0, audit, table, given)))
     if n_free > 0:
         budget = min(n_free, max(_LEAST, n_train))
-        steps.append(NextStep("label more", _select(source, budget, 0, table, given)))
+        steps.append(_NextStep("label more", _select(source, budget, 0, table, given)))
     predict = ["fewlabel", "predict", run, "new-images", "--out", _free_name("", "predictions")]
-    use = NextStep("label new images, here those in new-images", shlex.join(predict))
+    use = _NextStep("label new images, here those in new-images", shlex.join(predict))
     # Once the accuracy is known, and more labels would hardly change it, it is time to use it.
-    is_ready = is_known_well(result) and not (result.curve is not None and result.curve.worth_it)
+    is_ready = _is_known_well(result) and not (result.curve is not None and result.curve.worth_it)
     return [use, *steps] if is_ready else [*steps, use]
 
 
-def is_known_well(result: FitResult) -> bool:
-    """Return whether the accuracy of a fit is known to some twenty points.
-
-    Parameters
-    ----------
-    result : FitResult
-        The fit.
-
-    Returns
-    -------
-    bool
-        Whether it is; a wider interval says neither that it is good nor that it is bad.
-    """
+def _is_known_well(result: FitResult) -> bool:
+    """Return whether the accuracy of a fit is known to some twenty points."""
     return result.headline.high - result.headline.low <= _WIDE
 
 
@@ -87,7 +53,7 @@ def _select(source: str, budget: int, audit: int, table: str, given: dict[str, o
     words += ["--audit", str(audit)] if audit else []
     folder = "" if table == "folders" else str(Path(table).parent)
     words += ["--labels", table, "--out", _free_name(folder, "more", table)]
-    return shlex.join(words + project_flags(given))
+    return shlex.join(words + _project_flags(given))
 
 
 def _free_name(folder: str, stem: str, table: str = "") -> str:

@@ -12,7 +12,7 @@ from fewlabel.fit_result import FitResult
 from fewlabel.percent import _percent_text
 from fewlabel.report.galleries import _accepted_galleries, _explained_galleries, _fit_galleries
 from fewlabel.report.html import Fact, View, _count, _render
-from fewlabel.report.next_steps import is_known_well, next_steps
+from fewlabel.report.next_steps import _is_known_well, _next_steps
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
 from fewlabel.report.scored import Scored
 from fewlabel.report.training import _training_view
@@ -94,7 +94,7 @@ def _render_report(
         map=_map_view(result),
         measures=_measure_rows(scored) if result.audit or result.estimate.n else [],
         verdict=_verdict(result),
-        next_steps=next_steps(result, images.source, run),
+        next_steps=_next_steps(result, images.source, run),
         scored_on=_scored_on(result, len(scored.y), several=confusion is None),
         confusion=confusion,
         class_rows=by_class,
@@ -126,7 +126,7 @@ def _verdict(result: FitResult) -> str:
     low, high = (_percent_text(value, 0) for value in (found.low, found.high))
     some = result.unlabeled.any()
     text = f"Between {low} and {high} of the {'unlabeled' if some else 'new'} images are right"
-    if not is_known_well(result):
+    if not _is_known_well(result):
         text += ": that is not known well enough to rely on"
     promise = next((p for p in result.promises if some and p.threshold is not None), None)
     if promise is None:

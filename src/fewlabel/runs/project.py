@@ -28,25 +28,8 @@ _MAX_BYTES = 100_000
 
 
 @_path_errors(UsageError)
-def read_project(folder: str | Path) -> dict[str, Any]:
-    """Return the options that a project file in a folder holds.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Where the label table lies.
-
-    Returns
-    -------
-    dict
-        Some of ``images``, ``labels``, ``features``, ``weights`` and ``seed``; paths as seen from
-        the current folder. Empty where there is no such file.
-
-    Raises
-    ------
-    UsageError
-        If it is not TOML, or holds something else.
-    """
+def _read_project(folder: str | Path) -> dict[str, Any]:
+    """Return the options that a project file in a folder holds."""
     file = Path(folder) / PROJECT
     if not file.is_file():
         return {}
@@ -58,29 +41,18 @@ def read_project(folder: str | Path) -> dict[str, Any]:
     for name, value in found.items():
         kind = _TYPES.get(name)
         if type(value) is not kind or (isinstance(value, int) and not 0 <= value < 2**32):
-            wanted = ", ".join(f"{name} ({kind.__name__})" for name, kind in _TYPES.items())
-            raise UsageError(f"{file} holds {name} = {value!r}: it may hold {wanted}.")
+            raise UsageError(
+                f"{file} holds {name} = {value!r}: it may hold images, labels, features and "
+                "weights as texts, and a seed as a whole number."
+            )
     for name in _PATHS:
         if name in found and (file.parent / found[name]).exists():
             found[name] = os.path.normpath(file.parent / found[name])
     return found
 
 
-def write_project(folder: str | Path, options: Mapping[str, Any]) -> bool:
-    """Keep options beside a label table, for the commands that follow.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Where the label table lies.
-    options : mapping
-        Some of what `read_project` returns; None is left out.
-
-    Returns
-    -------
-    bool
-        Whether it was written: a file that somebody else wrote stays.
-    """
+def _write_project(folder: str | Path, options: Mapping[str, Any]) -> bool:
+    """Keep options beside a label table, for the commands that follow."""
     file = Path(folder) / PROJECT
     try:
         ours = not file.exists() or file.read_bytes().startswith(_MARK.encode())
@@ -100,19 +72,8 @@ def write_project(folder: str | Path, options: Mapping[str, Any]) -> bool:
     return ours
 
 
-def project_flags(options: Mapping[str, Any]) -> list[str]:
-    """Return options as the words of a command, those that are no defaults.
-
-    Parameters
-    ----------
-    options : mapping
-        ``features``, ``weights`` and ``seed``, or some of them.
-
-    Returns
-    -------
-    list of str
-        Such as ``["--features", "mobilenetv2_100"]``.
-    """
+def _project_flags(options: Mapping[str, Any]) -> list[str]:
+    """Return options as the words of a command, those that are no defaults."""
     kept = {name: options.get(name) for name in ("features", "weights", "seed")}
     return [
         word
@@ -122,19 +83,8 @@ def project_flags(options: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def is_same_source(one: str, other: str) -> bool:
-    """Return whether two names of images mean the same.
-
-    Parameters
-    ----------
-    one, other : str
-        Folders, files, or names of benchmarks.
-
-    Returns
-    -------
-    bool
-        Whether they do.
-    """
+def _is_same_source(one: str, other: str) -> bool:
+    """Return whether two names of images mean the same."""
     return one == other or Path(one).absolute().resolve() == Path(other).absolute().resolve()
 
 

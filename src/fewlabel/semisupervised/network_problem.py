@@ -153,23 +153,8 @@ def _seconds_per_step(pixels: np.ndarray, n_classes: int, settings: NetworkSetti
     return float(np.median(passed[min(_WARM_UP, len(passed) // 2) :])) if len(passed) else 1e-3
 
 
-def least_seconds(images: ImageSet, extractor: FeatureExtractor, n_classes: int) -> float:
-    """Return about the least time that networks need on this machine, by a few steps of one.
-
-    Parameters
-    ----------
-    images : ImageSet
-        The images.
-    extractor : FeatureExtractor
-        What makes the features; a backbone must be loaded.
-    n_classes : int
-        How many classes there are.
-
-    Returns
-    -------
-    float
-        Seconds.
-    """
+def _least_seconds(images: ImageSet, extractor: FeatureExtractor, n_classes: int) -> float:
+    """Return about the least time that networks need on this machine, by a few steps of one."""
     settings = NetworkSettings.for_features(extractor, getattr(extractor, "device", "auto"))
     few = images.subset(np.arange(min(len(images), settings.batch_size * _TIMED_STEPS)))
     pixels = _pixels_for(few, settings)
