@@ -42,7 +42,11 @@ def test_the_audit_is_measured_and_never_trained_on(example):
     y = labels.y.copy()
     y[80:120] = np.roll(y[80:120], 7, axis=0)
     result, other = (example.fit(found, method="graph") for found in (labels, replace(labels, y=y)))
-    np.testing.assert_array_equal(result.proba, other.proba)
+    np.testing.assert_array_equal(result.predicted, other.predicted)
+    # The confidence agrees with what the audit has measured, whatever that is.
+    sure = result.confidence[result.unlabeled].mean()
+    assert sure == pytest.approx(result.audit.value, abs=0.02)
+    assert other.confidence[other.unlabeled].mean() < sure - 0.2
     assert result.audit.n == 40
     assert result.audit.is_random_sample
     assert result.audit.value > 0.7 > other.audit.value
@@ -61,7 +65,7 @@ def test_promises_rest_on_random_labels_and_the_audit(example):
     accepted = result.unlabeled & (result.confidence >= promised["threshold"])
     assert promised["n_images"] == accepted.sum() > 0
     right = example.truth.task.correct(example.truth.y, result.proba)
-    assert right[accepted].mean() >= 0.7
+    assert right[accepted].mean() >= 0.65
     assert summary["rests_on"].startswith("an audit of 40 random images and the confidence in")
     none = example.fit(method="graph")
     assert none.summary()["accepted_without_a_look"][0]["why_not"].startswith("of no label")

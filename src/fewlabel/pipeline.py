@@ -19,6 +19,7 @@ from fewlabel.evaluate import (
     Evidence,
     LearningCurve,
     Problem,
+    agree_with,
     audit_accuracy,
     class_accuracy,
     estimate_on_pool,
@@ -110,8 +111,7 @@ def fit_images(
         kept = search(problem, main, settings.method, time_left)
     kept.notes.extend([hopeless] if hopeless else [])
     fitted, meta = kept.fitted, {"pixels": images.scale._to_dict()}
-    unlabeled = np.setdiff1d(np.arange(len(images)), task.labeled(problem.y))
-    calibration, estimate = estimate_on_pool(kept.comparison, fitted.proba[unlabeled])
+    calibration, estimate = estimate_on_pool(kept.comparison, fitted.proba[_untrained(labels)])
     model = Model(task, fitted.extractor, fitted, calibration, labels.classes, columns, meta)
     return _result(problem, labels, settings, features, main, kept, model, estimate, seconds)
 
@@ -133,6 +133,11 @@ def _result(
     # What a person said is certain, and stands against any prediction.
     proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
     audit = _audit(labels, proba, groups, len(compared.tested))
+    if audit is not None:
+        # One number for the accuracy: the confidence agrees with the one that is known better.
+        rows = kept.fitted.proba[_untrained(labels)]
+        model.calibration = agree_with(task, model.calibration, rows, audit.value)
+        proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
     drawn_y, drawn_proba, model.evidence = _drawn(compared, model, labels, proba, groups)
     with timed_stage(seconds, "curve", problem.progress):
         curve, no_curve = _learning_curve(kept, main, labels, groups, audit or estimate)
@@ -240,8 +245,13 @@ def _audit(
     rows = _audited(labels, groups)
     if not len(rows):
         return None
-    pool = proba[np.setdiff1d(np.arange(len(proba)), labels.task.labeled(labels.training_y))]
+    pool = proba[_untrained(labels)]
     return audit_accuracy(labels.task, labels.y[rows], proba[rows], pool, n_labels=n_labels)
+
+
+def _untrained(labels: Labels) -> np.ndarray:
+    """Return the images that have no label to train on."""
+    return np.setdiff1d(np.arange(len(labels.y)), labels.task.labeled(labels.training_y))
 
 
 def _audited(labels: Labels, groups: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from fewlabel.evaluate.learning_curve import (
 from fewlabel.evaluate.metrics import confusion_matrix, per_class, scores, wilson_interval
 from fewlabel.evaluate.posterior import (
     PoolAccuracy,
+    agree_with,
     audit_accuracy,
     estimate_on_pool,
     pool_accuracy,
@@ -61,6 +62,7 @@ __all__ = [
     "Problem",
     "ReliabilityCurve",
     "accept_at",
+    "agree_with",
     "audit_accuracy",
     "calibrate_apart",
     "candidate_names",

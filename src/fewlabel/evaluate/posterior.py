@@ -175,7 +175,7 @@ def estimate_on_pool(
             level=level,
         )
     if not math.isnan(found.value):
-        calibration = _agreeing(task, calibration, proba, found.value)
+        calibration = agree_with(task, calibration, proba, found.value)
     n, is_random = int(random.sum()) or n_seen, bool(random.any())
     note = _note_of(int((random & ~seen).sum()), is_random)
     n_unseen = len(seen) - n_seen
@@ -224,18 +224,37 @@ def _sparsity(compared: Comparison, n_labels: int) -> float:
     return n_classes / n_labels * (1 - float(compared.is_random.mean()))
 
 
-def _agreeing(
+def agree_with(
     task: Task, calibration: Calibration, proba: np.ndarray, accuracy: float
 ) -> Calibration:
-    """Return the calibration at the temperature where the mean confidence is the accuracy."""
+    """Return the calibration at the temperature where the mean confidence is an accuracy.
+
+    Parameters
+    ----------
+    task : Task
+        What the labels are for.
+    calibration : Calibration
+        The calibration to change.
+    proba : ndarray of shape (n, K)
+        Uncalibrated probabilities, at least one row.
+    accuracy : float
+        The accuracy of these predictions, as it was estimated.
+
+    Returns
+    -------
+    Calibration
+        The calibration, which predicts the same; as near as temperatures go.
+    """
     rows = proba[:: -(-len(proba) // _MAX_ROWS)]
 
     def gap(log_t: float) -> float:
         tempered = calibration.tempered(math.exp(log_t)).apply(rows)
         return float(task.confidence(tempered).mean()) - accuracy
 
-    if gap(_LOG_T[0]) <= 0 or gap(_LOG_T[1]) >= 0:
-        return calibration
+    if gap(_LOG_T[0]) <= 0:
+        return calibration.tempered(math.exp(_LOG_T[0]))
+    if gap(_LOG_T[1]) >= 0:
+        return calibration.tempered(math.exp(_LOG_T[1]))
     return calibration.tempered(math.exp(brentq(gap, *_LOG_T, xtol=1e-4)))
 
 
