@@ -80,6 +80,8 @@ def test_what_more_labels_would_bring_or_why_that_is_unknown(digits):
     few = digits.fit(digits.known(range(14)))
     assert few.curve is None
     assert "from 20 testable labels on" in few.no_curve
+    most = digits.fit(digits.known(range(210)))
+    assert "there are not twice as many images" in most.no_curve
     # A random sample needs no shift, and an audit narrows the curve.
     drawn = digits.known(range(60), ("random",) * 60 + ("",) * 340)
     assert digits.fit(drawn).curve.shift == 0

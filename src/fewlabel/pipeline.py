@@ -50,6 +50,9 @@ __all__ = [
     "write_picks",
 ]
 
+_TOO_FEW_IMAGES = (
+    "What twice the labels would bring is not estimated: there are not twice as many images."
+)
 _NO_CURVE = (
     "What more labels would bring is not estimated for the method {}: training it on parts of the "
     "labels would take several times as long."
@@ -289,6 +292,8 @@ def _learning_curve(
     if kept.fitted.name not in MAIN_METHODS:
         return None, _NO_CURVE.format(kept.fitted.name)
     compared = kept.comparison
+    if 2 * len(compared.tested) > len(labels.y):
+        return None, _TOO_FEW_IMAGES
     tested = compared.tested[~compared.unseen]
     # Copies share a fold, so they test as one image.
     _, first = np.unique(groups[tested], return_index=True)
