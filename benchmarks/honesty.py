@@ -69,8 +69,8 @@ Width: the median interval, in widths of Wilson's for as many random labels. Bia
 the estimate, bias of the mean confidence in the unlabeled images, in points; in how many fits that
 confidence is within 4 points of the accuracy; expected calibration error on them, in points.
 
-On at most {n_test:,} test images (those of `letters` are by writers who are not in the pool), predicted
-as new ones: bias of the mean confidence
+On at most {n_test:,} test images, predicted as new ones (those of `letters` are by writers of whom
+the pool has nothing): bias of the mean confidence
 {test_bias:+.1f} points, within 4 points in {test_near:.0%} of the fits; expected calibration error
 {test_ece:.1f} points with 300 labels or more.
 
