@@ -47,13 +47,15 @@ def test_each_size_is_what_refitting_on_these_labels_alone_gives(monkeypatch):
 @pytest.mark.parametrize("method", METHODS)
 def test_labels_that_mean_nothing_are_not_predicted(method):
     """No model is tested on a label that it was trained on."""
-    rng = np.random.default_rng(1)
-    X = rng.normal(size=(400, 5)).astype(np.float32)
-    y = np.full(400, -1)
-    y[:300] = rng.integers(2, size=300)
-    model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
-    points = measure_fewer_labels(model.main_)
-    assert np.abs(points.right.mean(axis=0) - 0.5).max() < 0.09
+    right = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(400, 5)).astype(np.float32)
+        y = np.full(400, -1)
+        y[:300] = rng.integers(2, size=300)
+        model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
+        right.append(measure_fewer_labels(model.main_).right.mean(axis=0))
+    assert np.abs(np.mean(right, axis=0) - 0.5).max() < 0.06
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ from fewlabel.graph.shared_fit import (
     _SharedFit,
 )
 
-_FEW_LABELS = 40
+# Chosen labels are typical of their clusters: linear models predict them better than others.
+_CHOICE_ERRORS = 2.0
 
 
 @dataclass(eq=False, kw_only=True)
@@ -175,8 +176,7 @@ def fit_main(
         problem,
         [candidate.fit(problem) for candidate in make_candidates(task, names)],
         prefer=_preferred_methods(task, len(shared.labeled) / problem.n_classes),
-        # Of so few labels the figures say next to nothing, and what is known beforehand counts.
-        n_se=2.0 if task.has_preferences and len(shared.labeled) < _FEW_LABELS else 1.0,
+        n_se=_CHOICE_ERRORS if task.has_preferences else 1.0,
         asked=asked,
     )
     if comparison.kept.name not in ("propagated", "refined"):
