@@ -81,14 +81,11 @@ def _leading(rows: np.ndarray) -> np.ndarray:
     n_leading = max(_MIN_LEADING, int(_LEADING_FRACTION * rows.shape[1]))
     if rows.shape[1] <= n_leading:
         return rows
-    unit = _unit(rows)
+    from fewlabel.cluster.lloyd import _unit_rows
+
+    unit = _unit_rows(rows)
     _, vectors = np.linalg.eigh((unit.T @ unit).astype(np.float64))
     return unit @ vectors[:, -n_leading:].astype(np.float32)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.maximum(norms, 1e-12)).astype(np.float32)
 
 
 def _typicality(pool: Pool) -> np.ndarray:
@@ -109,8 +106,9 @@ def _cluster(pool: Pool, n_clusters: int) -> _Clusters:
     from sklearn.exceptions import ConvergenceWarning
 
     from fewlabel.cluster.kmeans import KMeans
+    from fewlabel.cluster.lloyd import _unit_rows
 
-    unit = _unit(pool.rows)
+    unit = _unit_rows(pool.rows)
     n_clusters = min(n_clusters, len(unit))
     kmeans = KMeans(
         n_clusters,
