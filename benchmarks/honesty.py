@@ -74,10 +74,7 @@ the pool has nothing): bias of the mean confidence
 {test_bias:+.1f} points, within 4 points in {test_near:.0%} of the fits; expected calibration error
 {test_ece:.1f} points with 300 labels or more.
 
-The random part of what `select` chooses, against representatives alone: {costs} (points of accuracy
-on the unlabeled images, with the standard error).
-
-## Images accepted without a look
+{costs}## Images accepted without a look
 
 | at most wrong | promised, unlabeled | accepted | kept | promised, test | accepted | kept |
 |---|---|---|---|---|---|---|
@@ -248,7 +245,10 @@ def costs(rows: list[dict[str, Any]]) -> str:
         ]
         gap = 100 * np.array([row["accuracy"] - plain[key(row)]["accuracy"] for row in mixed])
         found.append(f"{gap.mean():+.2f} ± {gap.std(ddof=1) / len(gap) ** 0.5:.2f} at {n:,} labels")
-    return ", ".join(found)
+    if not found:
+        return ""
+    text = "The random part of what `select` chooses, against representatives alone: "
+    return f"{text}{', '.join(found)}\n(points of accuracy on the unlabeled images).\n\n"
 
 
 def page(every: list[dict[str, Any]]) -> str:
