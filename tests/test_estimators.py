@@ -21,6 +21,7 @@ from fewlabel import (
     ClusterPropagation,
     DampedPCA,
     FewLabelClassifier,
+    FewLabelImageClassifier,
     GraphPropagation,
     KMeans,
     NetworkClassifier,
@@ -54,6 +55,8 @@ ESTIMATORS = [
     BinaryExperts(NETWORK, max_rounds=1, retrain_steps=20, expert_epochs=1),
     TeacherStudent(NETWORK, n_members=2, max_rounds=1),
 ]
+# What takes no rows of features: tests/runs/test_image_classifier.py has its checks.
+OF_IMAGES = [FewLabelImageClassifier()]
 
 
 GRAPH = GraphPropagation(random_state=0)
@@ -78,7 +81,7 @@ def test_scikit_learns_contract(estimator, check):
 
 def test_every_public_estimator_is_checked():
     public = {name for name in fewlabel.__all__ if hasattr(getattr(fewlabel, name), "get_params")}
-    assert public == {type(estimator).__name__ for estimator in ESTIMATORS}
+    assert public == {type(estimator).__name__ for estimator in ESTIMATORS + OF_IMAGES}
 
 
 @pytest.mark.parametrize("kind", sorted({type(e) for e in ESTIMATORS}, key=lambda k: k.__name__))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fewlabel.nets import NetworkClassifier
     from fewlabel.pipeline import FitSettings, extract_features, fit_images, select_images
     from fewlabel.runs.folder import evaluate_run, save_run
+    from fewlabel.runs.image_classifier import FewLabelImageClassifier
     from fewlabel.runs.model import load_run
     from fewlabel.semisupervised import BinaryExperts, SelfTraining, TeacherStudent
 
@@ -32,6 +33,7 @@ _HOME = {
     "ClusterPropagation": "graph",
     "DampedPCA": "features.reduce",
     "FewLabelClassifier": "graph",
+    "FewLabelImageClassifier": "runs.image_classifier",
     "FitSettings": "pipeline",
     "GraphPropagation": "graph",
     "KMeans": "cluster.kmeans",
@@ -58,6 +60,7 @@ __all__ = [
     "ClusterPropagation",
     "DampedPCA",
     "FewLabelClassifier",
+    "FewLabelImageClassifier",
     "FitSettings",
     "GraphPropagation",
     "KMeans",

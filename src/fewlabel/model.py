@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import fewlabel.semisupervised as _registers  # noqa: F401
-from fewlabel.data import ImageSet, PixelScale, Task
+from fewlabel.data import PixelScale, Task, load_images
 from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import TASKS
 from fewlabel.errors import FewLabelError, ModelFormatError, UsageError, _damaged
@@ -224,7 +224,7 @@ class Model:
 
     def predict(
         self,
-        images: ImageSet,
+        images: Any,
         *,
         max_error: float | None = None,
         progress: Progress | None = None,
@@ -234,7 +234,7 @@ class Model:
         Parameters
         ----------
         images : ImageSet
-            Any images.
+            Any images; or anything that `load_images` takes, read with the model's `scale`.
         max_error : float, optional
             Leave labels blank, so that at most this fraction of the others is wrong.
         progress : callable, optional
@@ -251,6 +251,7 @@ class Model:
             If ``max_error`` cannot be promised, see `threshold`.
         """
         threshold = 0.0 if max_error is None else self.threshold(max_error)
+        images = load_images(images, scale=self.scale)
         start = time.perf_counter()
         try:
             rows = self.extractor.transform(images, progress=progress)

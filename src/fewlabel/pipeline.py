@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 
 from fewlabel.compute import timed_stage
-from fewlabel.data import ImageSet, Labels
+from fewlabel.data import ImageSet, Labels, labels_of, load_images
 from fewlabel.evaluate import (
     AccuracyEstimate,
     Comparison,
@@ -60,8 +61,8 @@ _NO_CURVE = (
 
 
 def fit_images(
-    images: ImageSet,
-    labels: Labels,
+    images: Any,
+    labels: Any,
     settings: FitSettings | None = None,
     *,
     prepared: Features | None = None,
@@ -72,9 +73,10 @@ def fit_images(
     Parameters
     ----------
     images : ImageSet
-        Labeled and unlabeled images.
+        Labeled and unlabeled images; or anything that `load_images` takes.
     labels : Labels
-        Their labels, one an image or several. Those marked for the audit are not trained on.
+        Their labels, one an image or several; or a label table, its path, or an array: see
+        `fewlabel.data.labels_of`. Those marked for the audit are not trained on.
     settings : FitSettings, optional
         How to go about it.
     prepared : Features, optional
@@ -95,6 +97,8 @@ def fit_images(
         If the method is not for such labels.
     """
     settings = settings or FitSettings()
+    images = load_images(images)
+    labels, _ = labels_of(labels, images, "fit_images")
     task, seconds = labels.task, dict[str, float]()
     if settings.method != "auto":
         # A method that does not exist must not cost the features first.

@@ -11,6 +11,7 @@ from fewlabel.data.benchmarks import (
 )
 from fewlabel.data.catalog import BenchmarkInfo
 from fewlabel.data.images import ImageSet, Skipped, load_images
+from fewlabel.data.label_forms import labels_of
 from fewlabel.data.labels import Labels, labels_from_truth, read_labels, write_labels
 from fewlabel.data.scale import PixelScale
 from fewlabel.data.splits import random_labels, stratified_split
@@ -29,6 +30,7 @@ __all__ = [
     "get_benchmark",
     "image_set_from_array",
     "labels_from_truth",
+    "labels_of",
     "list_benchmarks",
     "load_benchmark",
     "load_images",

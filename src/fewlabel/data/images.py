@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
+from typing import Any
 
 from fewlabel.data import formats
 from fewlabel.data.benchmarks import load_benchmark
 from fewlabel.data.catalog import NAMES
 from fewlabel.data.decode import SUFFIXES
 from fewlabel.data.folder import _from_files, _from_folder
+from fewlabel.data.given import _images_given
 from fewlabel.data.idx import _is_idx
 from fewlabel.data.imageset import ImageSet, Skipped
 from fewlabel.data.npz import _from_npz
@@ -25,7 +27,7 @@ __all__ = ["ImageSet", "Skipped", "load_images"]
 
 @_path_errors(DataError)
 def load_images(
-    source: str | Path,
+    source: Any,
     *,
     split: str | None = None,
     progress: Progress | None = None,
@@ -35,12 +37,15 @@ def load_images(
 
     Parameters
     ----------
-    source : str or Path
+    source : str, Path, data frame, sequence or ImageSet
         A folder of any depth; a tree with one folder a class, or ``SPLIT/CLASS`` folders
         (the class is then ``truth``); a ``.npz`` file with ``X`` and optionally ``y``; an
         idx file; a CSV manifest with a ``path`` column; one image file; or the name of a
         benchmark, also as ``NAME:SPLIT``. A path that exists comes before a benchmark of
-        the same name.
+        the same name. From Python also a list of paths, a data frame with a column ``path``
+        (a column ``label`` is then ``truth``), an array of shape (n, H, W) or (n, H, W, C), or
+        an image set, which is returned as it is. Of lists and data frames every file must be
+        readable, so that the images stay in line with the rows.
     split : str, optional
         ``"train"`` or ``"test"`` of a benchmark, or the first-level folder of a
         ``SPLIT/CLASS`` tree. By default all splits.
@@ -66,6 +71,10 @@ def load_images(
     >>> load_images("digits")
     <ImageSet of 1,797 images from digits>
     """
+    if isinstance(source, ImageSet):
+        return source
+    if not isinstance(source, str | os.PathLike):
+        return _images_given(source, progress, scale)
     path = Path(source).expanduser()
     try:
         exists = path.exists()

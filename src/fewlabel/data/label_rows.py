@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from typing import Any
 
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.label_cells import _label_cells
@@ -32,10 +33,11 @@ class _Given:
     dropped: list[str] = field(default_factory=list)
 
 
-def _table_rows(path: Path, images: ImageSet) -> Iterator[_Row]:
+def _table_rows(path: Any, images: ImageSet) -> Iterator[_Row]:
     """Give the rows of a table that the user names."""
     key = "index" if images.by_index else "path"
-    if path.is_dir():
+    is_file = isinstance(path, Path)
+    if is_file and path.is_dir():
         raise LabelError(
             f"{path} is a folder: give a label table, a CSV file with the columns {key},label."
         )
@@ -43,8 +45,10 @@ def _table_rows(path: Path, images: ImageSet) -> Iterator[_Row]:
     _, rows = _read_table(
         path, required=(key, "label"), what="label table", error=LabelError, is_name=is_name
     )
+    if not is_file or path.name not in METADATA or images.by_index:
+        return rows
     root, folder = Path(images.source).resolve(), path.parent.resolve()
-    if path.name in METADATA and not images.by_index and folder.is_relative_to(root):
+    if folder.is_relative_to(root):
         return _moved(rows, folder.relative_to(root))
     return rows
 
@@ -184,7 +188,7 @@ def _unknown_image(where: str, name: str, images: ImageSet, finder: _ImageFinder
     return f"{where}: {name} is not among the {len(images):,} images of {images.source}; {hint}"
 
 
-def _check_classes(path: Path, task: Task, given: _Given, min_classes: int) -> None:
+def _check_classes(path: str | Path, task: Task, given: _Given, min_classes: int) -> None:
     """Refuse tables with too few classes to train or to evaluate."""
     found = sorted(set(given.labels.values()))
     if not found and (min_classes or not task.exclusive):

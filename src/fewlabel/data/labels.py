@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from fewlabel.data.images import load_images
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.label_cells import _label_cells
 from fewlabel.data.label_rows import _check_classes, _collect, _metadata_rows, _table_rows
 from fewlabel.data.label_texts import BAR, _barred_texts
-from fewlabel.data.tables import write_table
+from fewlabel.data.tables import FRAME, _is_frame, write_table
 from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
 from fewlabel.errors import LabelError
 from fewlabel.os_errors import _path_errors
@@ -115,8 +118,8 @@ class Labels:
 
 @_path_errors(LabelError)
 def read_labels(
-    path: str | Path,
-    images: ImageSet,
+    path: Any,
+    images: Any,
     *,
     min_classes: int = 2,
     classes: Sequence[str] | None = None,
@@ -138,10 +141,10 @@ def read_labels(
 
     Parameters
     ----------
-    path : str or Path
-        The table.
+    path : str, Path or data frame
+        The table, as a file or in memory; there a cell may be a list of labels.
     images : ImageSet
-        What is labeled.
+        What is labeled; or anything that `load_images` takes.
     min_classes : int
         Fewest classes that make sense: 2 to train, 1 to evaluate, 0 to accept an empty table.
     classes : sequence of str, optional
@@ -179,8 +182,16 @@ def read_labels(
     >>> read_labels(table, images).y.tolist()
     [0, -1, 1]
     """
-    path = Path(path)
-    given = _collect(_table_rows(path, images), images, str(path), classes)
+    images = load_images(images)
+    if not _is_frame(path) and not isinstance(path, str | os.PathLike):
+        raise LabelError(
+            "A label table is taken as the path of a file or as a data frame with the columns "
+            f"`path` and `label`. Got {type(path).__name__} instead: `fit_images` takes labels in "
+            "the order of the images."
+        )
+    rows = _table_rows(path if _is_frame(path) else Path(path), images)
+    path = FRAME if _is_frame(path) else Path(path)
+    given = _collect(rows, images, str(path), classes)
     if dropped := given.dropped:
         warnings.warn(
             f"{path}: {len(dropped)} label(s) are not used, since the image was set aside as "

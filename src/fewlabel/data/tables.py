@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fewlabel.data.cells import _guarded, _unguarded
-from fewlabel.data.columns import ROLES, Record, _candidates, _columns, _label, _TableError
+from fewlabel.data.columns import ROLES, Record, _candidates, _cell, _columns, _label, _TableError
 from fewlabel.data.json_labels import _json_records
+from fewlabel.data.missing import _is_unlabeled
 from fewlabel.data.sheets import _sheets
 from fewlabel.errors import UsageError
 from fewlabel.files import atomic_file
@@ -23,6 +24,9 @@ SEPARATORS = ",;\t|"
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".xlsx", ".ods", ".json", ".jsonl")
 """How the names of manifests end; a label table may have any name."""
+
+FRAME = "the data frame"
+"""What messages call a table that is no file."""
 
 # As many as a spreadsheet has columns.
 _MAX_CELLS = 16_384
@@ -46,7 +50,7 @@ class _Row(NamedTuple):
 
 
 def _read_table(
-    path: str | Path,
+    path: Any,
     *,
     required: Sequence[str],
     what: str,
@@ -55,12 +59,14 @@ def _read_table(
 ) -> tuple[tuple[str, ...], Iterator[_Row]]:
     """Read a table with a header: which roles its columns have, and its rows, one by one.
 
-    It may be CSV with any usual separator, a spreadsheet, or the JSON of a labeling tool. Columns
-    beyond those that are asked for do no harm. ``is_name`` tells an image from a header.
+    It may be a data frame, CSV with any usual separator, a spreadsheet, or the JSON of a labeling
+    tool. Columns beyond those that are asked for do no harm. ``is_name`` tells an image from a
+    header.
     """
-    path = Path(path)
+    contents: Iterable[_Sheet] = [("", _frame_records(path))] if _is_frame(path) else ()
+    path = FRAME if contents else Path(path)
     with _faults(path, error):
-        (place, header), records = _best(_contents(path, what), required, what)
+        (place, header), records = _best(contents or _contents(path, what), required, what)
         # What is not asked for may stand there twice.
         roles = {*required, "label", "purpose"} if required else ROLES
         columns, guessed = _columns(header, roles, place)
@@ -88,7 +94,7 @@ def _read_table(
 
 
 @contextmanager
-def _faults(path: Path, error: type[UsageError]) -> Iterator[None]:
+def _faults(path: str | Path, error: type[UsageError]) -> Iterator[None]:
     try:
         yield
     except _TableError as fault:
@@ -122,6 +128,29 @@ def _best(
             f"has a {what} in each of the sheets {whole[0]!r} and {whole[1]!r}: keep one."
         )
     return best[2:]
+
+
+def _is_frame(value: Any) -> bool:
+    """Return whether a value is a data frame, of pandas or like it."""
+    return hasattr(value, "columns") and hasattr(value, "__getitem__")
+
+
+def _frame_records(frame: Any) -> Iterator[Record]:
+    """Give the header and the rows of a data frame as records."""
+    columns = list(frame.columns)
+    yield "its columns", [str(name) for name in columns]
+    for row, values in enumerate(zip(*(frame[name] for name in columns), strict=True)):
+        yield f"row {row}", [_frame_cell(value) for value in values]
+
+
+def _frame_cell(value: Any) -> str:
+    """Return a value of Python as a CSV table would hold it."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return _cell(sorted(value) if isinstance(value, set | frozenset) else list(value))
+    if _is_unlabeled(value):
+        return ""
+    # pandas makes floats of whole numbers where one is missing.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else _cell(value)
 
 
 def _by_role(record: Record, header: list[str], columns: dict[str, int]) -> dict[str, str]:

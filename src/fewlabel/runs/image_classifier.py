@@ -1,0 +1,276 @@
+"""The main job on images as an estimator of scikit-learn."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from fewlabel.data import labels_of, load_images
+from fewlabel.files import atomic_folder
+from fewlabel.fit_result import FitSettings
+from fewlabel.model import Model
+from fewlabel.params import check_parameters, choice, number
+from fewlabel.persist.schema import _PLAIN, _check_fields, _listed
+from fewlabel.pipeline import fit_images
+from fewlabel.runs.model import _save_model, load_run
+
+_ME = "FewLabelImageClassifier"
+
+
+class FewLabelImageClassifier(ClassifierMixin, BaseEstimator):
+    """Learn to classify images from a few labels and many unlabeled ones.
+
+    `fewlabel.fit_images` in the form of scikit-learn. Images are paths, a data frame with a column
+    ``path``, an array, an image set, or a folder: whatever `fewlabel.load_images` takes.
+
+    Parameters
+    ----------
+    features : str
+        ``"auto"``, ``"patches"``, ``"pixels"`` or the timm name of a network.
+    weights : str, Path or None
+        A ``.safetensors`` file for the network.
+    method : str
+        How to learn, by the name of a candidate; ``"auto"`` keeps what predicts held-out labels
+        best.
+    time_budget : float or None
+        Seconds to spend; from five minutes on networks are trained as well. None trains none.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where a network runs.
+    cache : bool
+        Keep features on the disk, and take those of an earlier fit on the same images.
+    random_state : int, RandomState or None
+        Source of every random choice.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        Classes, or names of the labels.
+    model_ : Model
+        What predicts images.
+    task_ : Task
+        One label an image, or several.
+    result_ : FitResult
+        The honest estimate of accuracy (``result_.headline``), the candidates, warnings, and
+        predictions of all images of the fit; for `fewlabel.save_run`. Not there after `load`.
+    images_ : ImageSet
+        The images of the fit. Not there after `load`.
+    transduction_ : ndarray of shape (n,) or (n, K)
+        Labels of the images of the fit: those given, else predicted. Not there after `load`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X, few = X.reshape(-1, 8, 8), np.where(np.arange(len(y)) < 80, y, -1)
+    >>> model = FewLabelImageClassifier(features="pixels", random_state=0).fit(X[:600], few[:600])
+    >>> bool(model.score(X[600:], y[600:]) > 0.8)
+    True
+    """
+
+    _parameter_constraints = {
+        "features": [str],
+        "weights": [str, os.PathLike, None],
+        "method": [str],
+        "time_budget": [number(0), None],
+        "device": [choice(("auto", "cpu", "cuda", "mps"))],
+        "cache": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        *,
+        features: str = "auto",
+        weights: str | Path | None = None,
+        method: str = "auto",
+        time_budget: float | None = None,
+        device: str = "auto",
+        cache: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.features = features
+        self.weights = weights
+        self.method = method
+        self.time_budget = time_budget
+        self.device = device
+        self.cache = cache
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X: Any, y: Any = None) -> FewLabelImageClassifier:
+        """Learn from labeled and unlabeled images.
+
+        Parameters
+        ----------
+        X : list of paths, data frame, ndarray, ImageSet or path
+            Images, or the folder or file that holds them: see `fewlabel.load_images`.
+        y : array-like of shape (n,) or (n, K), data frame or path, optional
+            Labels, -1, None, NaN or blank where unlabeled; for several an image a table of 1, 0
+            and -1, lists of texts, or texts such as ``"cat|dog"``. Or a label table, or its path.
+            By default those that the images carry, such as a column ``label``.
+
+        Returns
+        -------
+        FewLabelImageClassifier
+            Itself.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is out of range, or there is nothing to learn.
+        DataError
+            If images cannot be read.
+        """
+        check_parameters(self)
+        seed = self.random_state
+        if not isinstance(seed, Integral):
+            seed = check_random_state(seed).randint(2**31 - 1)
+        settings = FitSettings(
+            method=self.method,
+            features=self.features,
+            weights=None if self.weights is None else os.fspath(self.weights),
+            seed=int(seed),
+            device=self.device,
+            time_budget=self.time_budget,
+            cache=self.cache,
+        )
+        self.images_ = load_images(X)
+        labels, classes = labels_of(y, self.images_, _ME)
+        self.result_ = fit_images(self.images_, labels, settings)
+        for text in self.result_.features.warnings:
+            warnings.warn(text, UserWarning, stacklevel=2)
+        self._set_model(self.result_.model, classes)
+        self.transduction_ = self.task_.decode(self.result_.predicted, self.classes_)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict calibrated probabilities.
+
+        Parameters
+        ----------
+        X : list of paths, data frame, ndarray, ImageSet or path
+            Images, as ``fit`` takes them.
+
+        Returns
+        -------
+        ndarray of shape (m, K)
+            Float64; rows that sum to 1, or for several labels each column by itself.
+        """
+        check_is_fitted(self, "model_")
+        return self.model_.predict(X).proba
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict classes, or which labels are present.
+
+        Parameters
+        ----------
+        X : list of paths, data frame, ndarray, ImageSet or path
+            Images, as ``fit`` takes them.
+
+        Returns
+        -------
+        ndarray of shape (m,) or (m, K)
+            Classes; or a table, int64, of 1 where a label is probable, else 0.
+        """
+        proba = self.predict_proba(X)
+        return self.task_.decode(self.task_.predict(proba), self.classes_)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the fraction of labeled images that are predicted right, in every known label.
+
+        Parameters
+        ----------
+        X : list of paths, data frame, ndarray, ImageSet or path
+            Images, as ``fit`` takes them.
+        y : array-like of shape (m,) or (m, K), data frame or path, optional
+            Labels, in any form that ``fit`` takes; unlabeled images do not count.
+        sample_weight : array-like of shape (m,), optional
+            Weight of each image.
+
+        Returns
+        -------
+        float
+            Accuracy, or exact match for several labels; NaN where nothing is labeled.
+        """
+        check_is_fitted(self, "model_")
+        images = load_images(X, scale=self.model_.scale)
+        labels, _ = labels_of(y, images, _ME, task=self.task_, classes=self.classes_)
+        rows = labels.labeled
+        if not len(rows):
+            return float("nan")
+        proba = self.model_.predict(images.subset(rows)).proba
+        weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
+        return float(np.average(self.task_.correct(labels.y[rows], proba), weights=weights))
+
+    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Save the model, whole or not at all, for `load` and ``fewlabel predict``.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder to make.
+        force : bool
+            Replace an earlier model there.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        RunFolderError
+            If it exists and ``force`` is false.
+        """
+        check_is_fitted(self, "result_", msg="Only a %(name)s that was fitted here can be saved.")
+        with atomic_folder(folder, force=force) as temporary:
+            _save_model(self.result_, self.images_, temporary / "model")
+        return Path(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> FewLabelImageClassifier:
+        """Load a model that was saved by `save` or by ``fewlabel fit``; nothing is executed.
+
+        Parameters
+        ----------
+        folder : str or Path
+            The folder.
+
+        Returns
+        -------
+        FewLabelImageClassifier
+            A classifier for ``predict``, ``predict_proba`` and ``score``.
+
+        Raises
+        ------
+        RunFolderError
+            If there is no model.
+        ModelFormatError
+            If it is damaged.
+        """
+        model, found = load_run(folder), cls()
+        n = len(model.classes)
+        _check_fields(model.meta, {"labels?": [_listed(_PLAIN, n, n)]}, "meta")
+        found._set_model(model, np.array(model.meta.get("labels", model.classes)))
+        return found
+
+    def _set_model(self, model: Model, classes: np.ndarray) -> None:
+        """Keep a model, and the classes as they were given."""
+        self.model_, self.task_, self.classes_ = model, model.task, classes
+        model.meta["labels"] = classes.tolist()
