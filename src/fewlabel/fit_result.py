@@ -37,7 +37,8 @@ class FitSettings:
         the time, and keeps what predicts held-out labels best. Methods that train networks take
         half an hour by default.
     features : str
-        ``"auto"``, ``"patches"``, ``"pixels"`` or the timm name of a network.
+        ``"auto"``, ``"patches"``, ``"pixels"`` or the timm name of a network; several, as in
+        ``"a,b"``, are joined.
     weights : str or None
         A ``.safetensors`` file for the network.
     seed : int

@@ -31,6 +31,7 @@ from fewlabel.evaluate import (
 )
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_checks import _why_no_networks, check_trainable, fit_warnings
+from fewlabel.fit_networks import keep_networks
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.graph import MainFit, deal_folds, fit_main
 from fewlabel.graph.fewer_labels import measure_fewer_labels
@@ -112,7 +113,9 @@ def fit_images(
         features = prepared or _extract(images, settings, progress)
     columns, problem = _problem(images, labels, features, settings, progress)
     with timed_stage(seconds, "fit", progress):
-        main = fit_main(problem, settings.method if settings.method in MAIN_METHODS else "auto")
+        method = settings.method if settings.method in MAIN_METHODS else "auto"
+        main = fit_main(problem, method)
+        problem, main, features = keep_networks(problem, main, features, method)
     with timed_stage(seconds, "networks", progress):
         time_left = 0.0 if hopeless else _time_left(settings, seconds)
         kept = search(problem, main, settings.method, time_left)
@@ -241,6 +244,7 @@ def _extract(images: ImageSet, settings: FitSettings, progress: Progress | None)
         seed=settings.seed,
         device=settings.device,
         cache=settings.cache,
+        seconds=settings.time_budget,
         progress=progress,
     )
 

@@ -40,7 +40,8 @@ def test_photos_take_the_network_that_is_at_hand(monkeypatch):
         monkeypatch.setattr(weight_packages, "installed_packages", lambda: list(packages))
         return extract._suited_to(images)
 
-    assert suited(photos, lite0, lite2)[0] == "tf_efficientnet_lite2"
+    assert suited(photos, lite2)[0] == "tf_efficientnet_lite2"
+    assert suited(photos, lite0, lite2)[0] == "tf_efficientnet_lite2,tf_efficientnet_lite0"
     monkeypatch.setattr(extract, "_MANY", 11)
     name, reason, _ = suited(photos, lite0, lite2)
     assert name == "tf_efficientnet_lite0"

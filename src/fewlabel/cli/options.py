@@ -160,8 +160,8 @@ Features = Annotated[
         "--features",
         "--backbone",
         metavar="NAME",
-        help="auto, patches, pixels, or a pretrained backbone by its timm name "
-        "(needs the extra `photos`; see `fewlabel weights list`).",
+        help="auto, patches, pixels, or a pretrained backbone by its timm name, or several joined: "
+        "a,b (needs the extra `photos`; see `fewlabel weights list`).",
     ),
 ]
 Time = Annotated[

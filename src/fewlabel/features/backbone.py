@@ -34,6 +34,8 @@ from fewlabel.persist.schema import _FLAG, _OPTIONS, _WORD, _check_finite, _chec
 # On a CPU the maps of a layer must stay in the cache: eight images of 160 × 160 run twice as
 # fast as 64 at once.
 _CPU_PIXELS = 200_000
+# So many images tell the speed, where there are many.
+_MEASURED, _MEASURED_FROM = 32, 500
 # The parameters that a saved model keeps as they are.
 _SAVED = ("model", "mean", "std", "model_kwargs", "normalize", "flip")
 
@@ -172,9 +174,32 @@ class Backbone(_ReducedExtractor):
             n_images += len(pixels)
         return n_images / spent
 
+    def seconds_for(self, images: ImageSet) -> float:
+        """Measure on a few images how long all take here, decoding included.
+
+        Parameters
+        ----------
+        images : ImageSet
+            The images.
+
+        Returns
+        -------
+        float
+            Seconds, 0 where they are too few to be worth a measurement.
+        """
+        if len(images) < _MEASURED_FROM:
+            return 0.0
+        few = images.subset(np.linspace(0, len(images) - 1, _MEASURED + 8).astype(int))
+        # The first images make the network ready.
+        self.fit(few).transform(few.subset(range(8)))
+        start = time.perf_counter()
+        self.transform(few.subset(range(8, len(few))))
+        return (time.perf_counter() - start) * len(images) / _MEASURED
+
     def _identity(self) -> dict[str, Any]:
         """Return what features depend on, however the network and its weights were named."""
-        self._load()
+        if not hasattr(self, "network_"):
+            self._load()
         network, recipe = self.network_, self.network_.recipe
         return {
             "model": recipe.model.partition(".")[0],

@@ -286,6 +286,7 @@ _KINDS = {
     "pixels": ("pixels", "Pixels"),
     "patches": ("patch_features", "PatchFeatures"),
     "backbone": ("backbone", "Backbone"),
+    "backbones": ("backbones", "JoinedBackbones"),
     "joined": ("joined", "JoinedFeatures"),
 }
 

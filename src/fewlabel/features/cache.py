@@ -88,6 +88,12 @@ def cached_transform(
     return extractor, rows
 
 
+def _is_cached(extractor: FeatureExtractor, images: ImageSet) -> bool:
+    """Return whether an earlier run has kept these features."""
+    folder = cache_folder() / "features"
+    return (folder / f"{_cache_key(extractor, images)}.safetensors").is_file()
+
+
 def _cache_key(extractor: FeatureExtractor, images: ImageSet) -> str:
     """Name what features depend on, in hexadecimal digits."""
     about = [

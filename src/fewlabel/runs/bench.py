@@ -14,7 +14,6 @@ from fewlabel.data.catalog import TREES
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import expected_calibration_error
 from fewlabel.pipeline import (
-    Features,
     FitResult,
     FitSettings,
     Progress,
@@ -105,7 +104,7 @@ def run_bench(
     result = fit_images(train, labels, wanted, prepared=prepared, progress=progress)
     seconds |= {stage: result.seconds[stage] for stage in ("fit", "networks")}
     begin = time.perf_counter()
-    scores = _score(result, prepared, test, truth.classes, progress)
+    scores = _score(result, test, truth.classes, progress)
     seconds["predict"] = time.perf_counter() - begin
     seconds["total"] = time.perf_counter() - start
     rounds = []
@@ -134,7 +133,7 @@ def run_bench(
         "time_budget": wanted.time_budget,
         "chosen_settings": result.chosen_settings,
         "estimate": result.estimate.to_dict(),
-        "features": prepared.extractor.name,
+        "features": result.main.extractor.name,
     }
 
 
@@ -149,7 +148,6 @@ def _split(dataset: str, seed: int) -> tuple[ImageSet, ImageSet]:
 
 def _score(
     result: FitResult,
-    prepared: Features,
     test: ImageSet,
     classes: tuple[str, ...],
     progress: Progress | None,
@@ -158,7 +156,7 @@ def _score(
     y = labels_from_truth(test, classes).y
     model, task = result.model, result.model.task
     # All on the same rows, which are computed once; networks make their own.
-    rows = prepared.extractor.transform(test, progress=progress)
+    rows = result.main.extractor.transform(test, progress=progress)
     of_main, of_baseline = (each.predict_proba(rows) for each in (result.main, result.baseline))
     if result.n_networks:
         kept = model.predict(test, progress=progress).proba

@@ -57,6 +57,8 @@ class NetworkSettings:
     @classmethod
     def for_features(cls, extractor: Any, device: str) -> NetworkSettings:
         """Return settings that suit what makes the features: a backbone is fine-tuned."""
+        # Of several joined networks the first is trained on.
+        extractor = getattr(extractor, "parts", [extractor])[0]
         if not isinstance(extractor, Backbone):
             return cls(device=device)
         weights = None if extractor.weights is None else str(extractor.weights)

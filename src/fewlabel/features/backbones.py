@@ -1,0 +1,215 @@
+"""Several pretrained networks joined: the rows of each beside those of the others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fewlabel.data import ImageSet
+from fewlabel.errors import UsageError
+from fewlabel.features.backbone import Backbone
+from fewlabel.features.base import FeatureExtractor, Progress, State, _part
+from fewlabel.features.reduce import DampedPCA, _sample_rows
+from fewlabel.persist.schema import _OBJECT, _check_arrays, _listed
+
+MAX_BACKBONES = 8
+"""Networks that can be joined, at most."""
+
+_MAX_FIT_ROWS = 20_000
+# Of rows this long, C = 1 of logistic regression means what it does on those of one network.
+_LENGTH = math.sqrt(1_280)
+
+
+class JoinedBackbones(FeatureExtractor):
+    """Rows of several pretrained networks side by side, each whitened and of the same length.
+
+    Networks of other designs, or trained otherwise, are mistaken about other photos: joined, they
+    find better neighbors than the best of them. What a network gives is dominated by a few
+    directions that tell the pictures of ImageNet apart; with their eigenvalues damped, the others
+    count as well, and the images at hand are told apart better.
+
+    Parameters
+    ----------
+    parts : list of Backbone
+        Networks of which `Backbone.is_frozen` holds.
+    n_components : int
+        Most principal components of each.
+    power : float
+        Each component is divided by its eigenvalue to this power, between 0 and 0.5.
+    random_state : int
+        Seed of the reduction.
+
+    Attributes
+    ----------
+    reducers_ : list of DampedPCA
+        The fitted reduction of each network.
+
+    Examples
+    --------
+    >>> from fewlabel.data import image_set_from_array
+    >>> images = image_set_from_array(np.zeros((3, 32, 32, 3), np.uint8))
+    >>> parts = [Backbone(name, pretrained=False, size=32) for name in ("resnet18", "resnet10t")]
+    >>> len(JoinedBackbones(parts).fit_transform(images))
+    3
+    """
+
+    name = "backbones"
+    _fields = {"parts": [_listed(_OBJECT, 1, MAX_BACKBONES)], "reduce": [_listed(_OBJECT)]}
+
+    def __init__(
+        self,
+        parts: Sequence[Backbone],
+        *,
+        n_components: int = 256,
+        power: float = 0.25,
+        random_state: int = 0,
+    ) -> None:
+        if not 1 <= len(parts) <= MAX_BACKBONES or not all(part.is_frozen for part in parts):
+            raise UsageError(
+                f"The 'parts' parameter of JoinedBackbones must be 1 to {MAX_BACKBONES} networks "
+                f"without n_components. Got {len(parts)} instead."
+            )
+        self.parts = list(parts)
+        self.n_components = n_components
+        self.power = power
+        self.random_state = random_state
+
+    @property
+    def width(self) -> int:
+        """Length of a row."""
+        return sum(reducer.n_components_ for reducer in self.reducers_)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the largest images that a network looks at."""
+        return max(part.network_.size for part in self.parts)
+
+    def fit_rows(self, rows: Sequence[np.ndarray]) -> np.ndarray:
+        """Learn the reductions from rows that are at hand, and join these.
+
+        Parameters
+        ----------
+        rows : sequence of ndarray of shape (n, d_i)
+            Rows of the same images by each network.
+
+        Returns
+        -------
+        ndarray of shape (n, width), dtype float32
+            Joined rows.
+        """
+        sample = _sample_rows(len(rows[0]), _MAX_FIT_ROWS, self.random_state)
+        settings: dict[str, Any] = {"power": self.power, "random_state": self.random_state}
+        self.reducers_ = [
+            DampedPCA(self.n_components, standardize=False, **settings).fit(part[sample])
+            for part in rows
+        ]
+        return self.join(rows)
+
+    def join(self, rows: Sequence[np.ndarray]) -> np.ndarray:
+        """Reduce and join rows that the networks gave of the same images.
+
+        Parameters
+        ----------
+        rows : sequence of ndarray of shape (n, d_i)
+            Rows by each network.
+
+        Returns
+        -------
+        ndarray of shape (n, width), dtype float32
+            Rows of length `_LENGTH`, in whose inner products all networks have the same share.
+        """
+        share = np.float32(_LENGTH / np.sqrt(len(rows)))
+        return np.concatenate(
+            [
+                _scaled(reducer.transform(part), share)
+                for reducer, part in zip(self.reducers_, rows, strict=True)
+            ],
+            axis=1,
+        )
+
+    def alone(self, number: int) -> JoinedBackbones:
+        """Return one of the networks by itself, reduced as here.
+
+        Parameters
+        ----------
+        number : int
+            Its place in ``parts``.
+
+        Returns
+        -------
+        JoinedBackbones
+            Of this network only.
+        """
+        one = JoinedBackbones(
+            [self.parts[number]],
+            n_components=self.n_components,
+            power=self.power,
+            random_state=self.random_state,
+        )
+        one.reducers_ = [self.reducers_[number]]
+        return one
+
+    def split(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Take joined rows apart again, to what `alone` of each network would give.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, width)
+            From `transform`.
+
+        Returns
+        -------
+        list of ndarray of shape (n, d_i), dtype float32
+            Rows of each network.
+        """
+        ends = np.cumsum([reducer.n_components_ for reducer in self.reducers_])[:-1]
+        scale = np.float32(np.sqrt(len(self.parts)))
+        return [part * scale for part in np.split(rows, ends, axis=1)]
+
+    def _fit(self, images: ImageSet, progress: Progress | None) -> None:
+        self.fit_rows([part.fit_transform(images, progress=progress) for part in self.parts])
+
+    def _transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
+        return self.join([part.transform(images, progress=progress) for part in self.parts])
+
+    def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
+        """Fit, and turn the same images into rows, running each network once."""
+        return self.fit_rows([part.fit_transform(images, progress=progress) for part in self.parts])
+
+    def _state(self) -> State:
+        arrays = dict[str, np.ndarray]()
+        meta: dict[str, Any] = {"parts": [], "reduce": []}
+        for kind, things in (("parts", self.parts), ("reduce", self.reducers_)):
+            for number, thing in enumerate(things):
+                found, about = thing.to_state()  # type: ignore[attr-defined]
+                arrays |= {f"{kind}{number}.{name}": array for name, array in found.items()}
+                meta[kind].append(about)
+        return arrays, meta
+
+    @classmethod
+    def _from_state(
+        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
+    ) -> JoinedBackbones:
+        parts = [
+            Backbone.from_state(_part(arrays, f"parts{number}."), about, device=device)
+            for number, about in enumerate(meta["parts"])
+        ]
+        joined = cls(parts)
+        joined.reducers_ = []
+        for number, (part, about) in enumerate(zip(parts, meta["reduce"], strict=True)):
+            saved = _part(arrays, f"reduce{number}.")
+            _check_arrays(saved, {"mean": "d"}, "reduce", {"d": part.width})
+            joined.reducers_.append(DampedPCA.from_state(saved, about))
+        joined.n_components = joined.reducers_[0].n_components
+        joined.power = joined.reducers_[0].power
+        return joined
+
+
+def _scaled(rows: np.ndarray, length: np.float32) -> np.ndarray:
+    """Scale rows to one length; a row of zeros stays."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    scaled: np.ndarray = rows * (length / np.where(norms > 0, norms, 1))
+    return scaled

@@ -1,0 +1,69 @@
+"""Which of several joined networks are kept: what predicts labels that it did not see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fewlabel.evaluate import Problem, choose_candidate
+from fewlabel.features.backbones import JoinedBackbones
+from fewlabel.features.extract import Features
+from fewlabel.graph import MainFit, fit_main
+from fewlabel.percent import _percent_text
+
+_ALL = "joined"
+# As between candidates: the best of several is often an error ahead by luck.
+_ERRORS = 2.0
+
+
+def keep_networks(
+    problem: Problem, main: MainFit, features: Features, method: str
+) -> tuple[Problem, MainFit, Features]:
+    """Drop the other networks where one alone predicts labels better that it did not see.
+
+    Parameters
+    ----------
+    problem : Problem
+        What there is to learn, on all networks joined.
+    main : MainFit
+        The candidates that were fitted to it.
+    features : Features
+        The joined features.
+    method : str
+        Name of the candidate that was asked for, or ``"auto"``.
+
+    Returns
+    -------
+    problem : Problem
+        The same, or that of one network.
+    main : MainFit
+        Candidates fitted to it.
+    features : Features
+        Its features; the reason says what was compared.
+    """
+    joined = problem.extractor
+    if not isinstance(joined, JoinedBackbones) or problem.folds is None or len(joined.parts) == 1:
+        return problem, main, features
+    fits = {_ALL: (problem, main)}
+    for number, rows in enumerate(joined.split(problem.rows)):
+        alone = replace(problem, extractor=joined.alone(number), rows=rows, shared={})
+        fits[joined.parts[number].network_.recipe.model] = alone, fit_main(alone, method)
+    compared = {name: fit.comparison for name, (_, fit) in fits.items()}
+    choice = choose_candidate(
+        problem.task,
+        main.comparison.y,
+        {name: each.oof_proba[each.kept.name] for name, each in compared.items()},
+        prefer=(_ALL,),
+        n_se=_ERRORS,
+        unseen=main.comparison.unseen,
+    )
+    if main.comparison.unseen.all():
+        return problem, main, features
+    scores = ", ".join(f"{row.name} {_percent_text(row.accuracy)}" for row in choice.table)
+    kept = "All are kept" if choice.name == _ALL else f"{choice.name} alone is kept"
+    reason = f"{features.reason} {kept}, by labels that were not trained on: {scores}."
+    problem, main = fits[choice.name]
+    return (
+        problem,
+        main,
+        replace(features, extractor=problem.extractor, rows=problem.rows, reason=reason),
+    )

@@ -1,0 +1,141 @@
+"""Several networks joined: rows, states, cache, and what is asked for by names."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fewlabel.data import image_set_from_array
+from fewlabel.errors import FetchNotice, ModelFormatError, UsageError
+from fewlabel.features import backbone, cache, extract
+from fewlabel.features.backbone import Backbone
+from fewlabel.features.backbones import JoinedBackbones
+from fewlabel.features.base import extractor_from_state
+from fewlabel.features.extract import extract_features
+from fewlabel.features.reduce import DampedPCA
+from tests.features.conftest import SMALL, noise
+
+OTHER = "resnet10t"
+
+
+def made(name=SMALL, **settings):
+    return Backbone(name, pretrained=False, size=32, **settings)
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return image_set_from_array(noise(6, 40))
+
+
+@pytest.fixture(scope="module")
+def joined(photos):
+    return JoinedBackbones([made(), made(OTHER)]).fit(photos)
+
+
+def test_each_network_is_whitened_and_has_the_same_share(joined, photos):
+    rows = joined.transform(photos)
+    # Six photos span five directions.
+    assert rows.shape == (6, joined.width) == (6, 10)
+    for number, (part, piece) in enumerate(zip(joined.parts, joined.split(rows), strict=True)):
+        np.testing.assert_allclose(np.linalg.norm(piece, axis=1), np.sqrt(1280), rtol=1e-4)
+        np.testing.assert_allclose(piece, joined.alone(number).transform(photos), rtol=1e-5)
+        reduced = DampedPCA(5, standardize=False, random_state=0).fit_transform(
+            part.transform(photos)
+        )
+        cosine = np.einsum("ij,ij->i", reduced, piece) / np.linalg.norm(reduced, axis=1)
+        np.testing.assert_allclose(cosine, np.sqrt(1280), rtol=1e-3)
+
+
+def test_a_saved_one_gives_the_same_rows(joined, photos):
+    arrays, meta = joined.to_state()
+    again = extractor_from_state(arrays, json.loads(json.dumps(meta)))
+    np.testing.assert_array_equal(again.transform(photos), joined.transform(photos))
+    for damaged in ({"parts": meta["parts"][:1]}, {"parts": [meta, meta]}, {"reduce": []}):
+        with pytest.raises(ModelFormatError):
+            extractor_from_state(arrays, meta | damaged)
+
+
+def test_what_cannot_be_joined_is_refused(photos):
+    for parts in ([], [made(), made(n_components=2)]):
+        with pytest.raises(UsageError, match="must be 1 to 8 networks without n_components"):
+            JoinedBackbones(parts)
+    with pytest.raises(UsageError, match="is not fitted"):
+        JoinedBackbones([made(), made(OTHER)]).transform(photos)
+
+
+@pytest.fixture
+def kinds(monkeypatch):
+    """Let names stand for networks with random weights."""
+
+    def kind(name):
+        if name == "backbones":
+            return JoinedBackbones
+        return lambda name, file, *, device, random_state: made(name, weights=file)
+
+    monkeypatch.setattr(extract, "_kind", kind)
+
+
+def test_one_network_has_one_entry_in_the_cache(kinds, photos, monkeypatch, tmp_path):
+    monkeypatch.setattr(cache, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
+    alone = extract_features(photos, features=SMALL, cache=True)
+    steps = []
+    both = extract_features(
+        photos, features=f"{SMALL}, {OTHER}", cache=True, progress=lambda *step: steps.append(step)
+    )
+    stages = list(dict.fromkeys(stage for stage, _, _ in steps))
+    assert stages == ["features of an earlier run 1 of 2", "backbone 2 of 2"]
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2
+    assert f"The pretrained networks {SMALL} and {OTHER} joined, as asked for." in both.reason
+    np.testing.assert_array_equal(both.extractor.parts[0].transform(photos), alone.rows)
+    np.testing.assert_allclose(both.extractor.transform(photos), both.rows, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_go_to_the_network_that_they_are_of(kinds, photos, weights):
+    found = extract_features(photos, features=f"{OTHER},{SMALL}", weights=str(weights))
+    assert [part.weights for part in found.extractor.parts] == [None, str(weights)]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (f"{SMALL},{SMALL}", "is named twice"),
+        (f"{SMALL},patches", "'patches' is no network"),
+        (f"{SMALL},", "'' is no network"),
+        ("resnet18,resnet34", f"are of {SMALL}, which 'resnet18,resnet34' lacks"),
+    ],
+)
+def test_names_that_cannot_be_joined(photos, weights, names, message):
+    with pytest.raises(UsageError, match=message):
+        extract_features(photos, features=names, weights=str(weights))
+
+
+def test_how_long_it_takes_is_said_before_it_starts(kinds, photos, monkeypatch):
+    monkeypatch.setattr(Backbone, "seconds_for", lambda self, images: 70.0)
+    with pytest.warns(FetchNotice, match="features of 6 images take about 2 min on this machine"):
+        extract_features(photos, features=f"{SMALL},{OTHER}")
+
+
+def test_a_few_images_tell_how_long_all_take(photos, monkeypatch):
+    many = image_set_from_array(noise(60, 40))
+    assert made().seconds_for(many) == 0
+    monkeypatch.setattr(backbone, "_MEASURED_FROM", 60)
+    assert 0 < made().seconds_for(many) < 60
+
+
+@pytest.mark.parametrize(
+    ("seconds", "taken"),
+    [(None, "slow,fast"), (300.0, "slow,fast"), (180.0, "slow"), (60.0, "fast")],
+)
+def test_auto_joins_what_the_time_allows(monkeypatch, photos, seconds, taken):
+    def network(name, *, device):
+        one = made()
+        one.seconds_for = lambda images: {"slow": 50.0, "fast": 30.0}[name]
+        return one
+
+    monkeypatch.setattr(extract, "_kind", lambda name: network)
+    names, reason = extract._networks_in_time(["fast", "slow"], photos, seconds, "cpu")
+    assert names == taken
+    assert "since these are photos" in reason
+    monkeypatch.setattr(extract, "_MANY", 5)
+    assert extract._networks_in_time(["fast", "slow"], photos, None, "cpu")[0] == "fast"

@@ -1,0 +1,57 @@
+"""Joined networks: kept or dropped by labels that were not trained on, saved and explained."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fewlabel.explain.model import explain_one
+from fewlabel.features.backbone import Backbone
+from fewlabel.features.backbones import JoinedBackbones
+from fewlabel.pipeline import Features, FitSettings, fit_images
+from fewlabel.runs.folder import save_run
+from fewlabel.runs.model import load_run
+from fewlabel.semisupervised.network_inputs import NetworkSettings
+
+NAMES = ("mobilenetv3_small_050", "resnet10t")
+
+
+@pytest.fixture
+def joined(digits):
+    parts = [Backbone(name, pretrained=False, size=32) for name in NAMES]
+    return JoinedBackbones(parts).fit(digits.images)
+
+
+def fit(digits, joined, rows):
+    return fit_images(
+        digits.images,
+        digits.labels,
+        FitSettings(method="supervised"),
+        prepared=Features(joined, rows, "Joined."),
+    )
+
+
+def test_what_one_network_does_better_alone_is_dropped(digits, joined):
+    rng = np.random.default_rng(0)
+    n = len(digits.images)
+    good = np.repeat(np.eye(10)[digits.truth.y], 25, axis=1) + rng.normal(0, 0.3, (n, 250))
+    noise = rng.normal(0, 20, (n, 250))
+    rows = np.hstack([good, noise]).astype(np.float32)
+    joined.reducers_ = [SimpleNamespace(n_components_=250) for _ in NAMES]
+    result = fit(digits, joined, rows)
+    assert result.model.extractor.parts == joined.parts[:1]
+    assert f"{NAMES[0]} alone is kept, by labels that were not trained on" in result.features.reason
+    assert result.features.rows.shape == (n, 250)
+
+
+def test_joined_networks_are_kept_saved_and_explained(digits, joined, tmp_path):
+    result = fit(digits, joined, joined.transform(digits.images))
+    assert result.model.extractor is joined
+    assert "All are kept, by labels that were not trained on: joined " in result.features.reason
+    run = save_run(result, digits.images, tmp_path / "run", command="fewlabel fit")
+    model, new = load_run(run), digits.new.subset(range(8))
+    expected = result.model.predict(new).proba
+    np.testing.assert_allclose(model.predict(new).proba, expected, atol=1e-5)
+    found = explain_one(model, new, 0, n_samples=60)
+    assert found.explanation.segments.shape == (32, 32)
+    assert NetworkSettings.for_features(model.extractor, "cpu").backbone == NAMES[0]
