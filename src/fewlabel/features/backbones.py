@@ -38,7 +38,8 @@ class JoinedBackbones(FeatureExtractor):
     n_components : int
         Most principal components of each.
     power : float
-        Each component is divided by its eigenvalue to this power, between 0 and 0.5.
+        Each component is divided by its eigenvalue to this power, between 0 and 0.5; by nothing
+        where there are no more images than components.
     random_state : int
         Seed of the reduction.
 
@@ -101,7 +102,9 @@ class JoinedBackbones(FeatureExtractor):
             Joined rows.
         """
         sample = _sample_rows(len(rows[0]), _MAX_FIT_ROWS, self.random_state)
-        settings: dict[str, Any] = {"power": self.power, "random_state": self.random_state}
+        # Small eigenvalues of few images are noise: damped, they would count for more.
+        power = self.power if len(sample) > self.n_components else 0.0
+        settings: dict[str, Any] = {"power": power, "random_state": self.random_state}
         self.reducers_ = [
             DampedPCA(self.n_components, standardize=False, **settings).fit(part[sample])
             for part in rows
