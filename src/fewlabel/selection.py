@@ -11,7 +11,7 @@ import numpy as np
 from fewlabel.cluster.representatives import pick_representatives
 from fewlabel.cluster.strategies import Picks, find_strategy
 from fewlabel.compute import as_generator, timed_stage
-from fewlabel.data import ImageSet, Labels
+from fewlabel.data import ImageSet, Labels, load_images
 from fewlabel.data.tables import write_table
 from fewlabel.errors import UsageError
 from fewlabel.features.extract import Features, Progress, extract_features
@@ -52,7 +52,7 @@ class Selection:
 
 
 def select_images(
-    images: ImageSet,
+    images: Any,
     budget: int,
     *,
     method: str = "representatives",
@@ -72,7 +72,8 @@ def select_images(
     Parameters
     ----------
     images : ImageSet
-        Images to choose from. Of exact copies only the first can be chosen.
+        Images to choose from; or anything that `load_images` takes. Of exact copies only the
+        first can be chosen.
     budget : int
         How many to choose for training; may be 0 where there is an audit.
     method : str
@@ -110,6 +111,7 @@ def select_images(
     UsageError
         If the budget is larger than the images allow, or the strategy is unknown.
     """
+    images = load_images(images)
     seconds: dict[str, float] = {}
     strategy = find_strategy(method)
     if not 0 <= random_fraction <= 1:

@@ -65,6 +65,7 @@ def test_images_of_every_form_stay_in_their_order(form, photos):
         (lambda folder: [str(folder / "0.png"), ""], "The path in row 1 is ''"),
         (lambda folder: [folder / "0.png", folder / "bad.png"], r"1 of 2 .*bad.png.*: leave their"),
         (lambda folder: [], "Images are taken as a path .* Got list instead"),
+        (lambda folder: {"path": [folder / "0.png"]}, "Got dict instead"),
         (lambda folder: 7, "Images are taken as a path .* Got int instead"),
         (lambda folder: [object()], "Got list of 1 object instead"),
         (lambda folder: [np.zeros((2, 3)), np.zeros((3, 3))], "Got list of 2 ndarray instead"),
@@ -142,6 +143,8 @@ def test_numbers_stay_numbers_and_others_than_a_model_knows_are_wrong(photos):
         ([["a|b"]] + [[]] * 5, "is no label: give texts without a bar"),
         ([1, "cat", -1, -1, -1, -1], "must be all numbers or all texts"),
         ("no.csv", "no.csv does not exist"),
+        (3, "Example takes labels as an array or a list .* Got int instead"),
+        ({"path": ["0.png"]}, "Example takes labels as .* Got dict instead"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(y, message, photos):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ def _images_given(X: Any, progress: Progress | None, scale: PixelScale | None) -
         if "label" in columns:
             images.truth = _object_array([row.cells["label"].strip() for row in rows])
         return images
-    if hasattr(X, "__iter__") and len(getattr(X, "shape", (0,))) == 1:
+    is_listed = hasattr(X, "__iter__") and not isinstance(X, Mapping)
+    if is_listed and len(getattr(X, "shape", (0,))) == 1:
         X = list(X)
         if any(isinstance(item, str | os.PathLike) for item in X):
             return _from_paths(X, progress, scale)

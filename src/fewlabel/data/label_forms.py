@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ from fewlabel.data.tables import _frame_cell, _is_frame
 from fewlabel.data.task import Task, task_of
 from fewlabel.errors import LabelError, UsageError
 
+_TAKEN = (
+    "takes labels as an array or a list in the order of the images, a label table or its path, "
+    "or Labels"
+)
 _SEVERAL = list | tuple | set | frozenset
 
 
@@ -81,6 +86,8 @@ def labels_of(
         where = [f"The y of {who}, row {row}" for row in range(len(texts))]
         known = _task_of_texts(texts, images.names, where, task).parse(texts, where, names)
         labels = Labels(*known)
+    elif not hasattr(y, "__len__") or (isinstance(y, Mapping) and not columns):
+        raise UsageError(f"{who} {_TAKEN}. Got {type(y).__name__} instead.")
     elif task is not None and names is not None:
         codes = task.recode(y, np.asarray(classes), len(images), who)
         return Labels(codes, tuple(names)), np.asarray(classes)
