@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..protocol import Outcome
 from . import pictures
 from .curves import PRECISION, Point, epochs, rounds, to_csv
 from .rounds import run_rounds
-from .session import RANDOM, PhotoSession
+from .session import RANDOM, PhotoSession, weights_of
 
 
 def scratch(session: PhotoSession) -> Outcome:
@@ -74,6 +75,39 @@ def self_trained(session: PhotoSession, name: str, how: str) -> Outcome:
     return outcome
 
 
+def on_network(session: PhotoSession, network: str, how: str) -> Outcome:
+    """Train as fewlabel does with nothing set, on frozen features of one network or several."""
+    rows, test_rows = session.network_rows(network.split("+"))
+    features = replace(session.features(), rows=rows)
+    labels = session.labels(how)
+    settings = FitSettings(seed=session.seed)
+    result = fit_images(session.train, labels, settings, prepared=features)
+    models = {"main": result.main, "baseline": result.baseline}
+    reached = {
+        name: accuracy_score(
+            session.y_test, result.model.widen(each.predict_proba(test_rows)).argmax(axis=1)
+        )
+        for name, each in models.items()
+    }
+    return Outcome(reached["main"], {"supervised_baseline": reached["baseline"]})
+
+
+def network_tuned(session: PhotoSession, network: str, how: str) -> Outcome:
+    """Fine-tune networks on the labels; of several, the mean log-probability predicts."""
+    y, logs = session.labels(how).y, []
+    for name in network.split("+"):
+        weights = weights_of(session.config, name)
+
+        def train(name: str = name, weights: str | None = weights) -> np.ndarray:
+            model = _network(session, backbone=name, weights=weights, random_state=session.seed)
+            model.fit(session.photos, y)
+            return np.log(model.predict_proba(session.test_photos) + 1e-6)
+
+        logs.append(session.work.get(f"fine-tuned {name} {how}", train))
+    classes = np.unique(y[y >= 0])
+    return Outcome(accuracy_score(session.y_test, classes[np.mean(logs, axis=0).argmax(axis=1)]))
+
+
 def default(session: PhotoSession, how: str) -> Outcome:
     """Train as fewlabel does with nothing set, on frozen features."""
     return _fitted(session, how, FitSettings(seed=session.seed))
@@ -124,8 +158,9 @@ def _fine_tuned(session: PhotoSession, how: str) -> FineTuning:
 def _network(session: PhotoSession, **changed: Any) -> FineTuning:
     config = session.config
     names = ("depth", "n_epochs", "min_steps", "batch_size", "learning_rate", "augment")
-    settings = {name: config[name] for name in names} | changed
-    return FineTuning(config["backbone"], weights=session.weights, **settings)
+    settings = {"backbone": config["backbone"], "weights": session.weights}
+    settings |= {name: config[name] for name in names} | changed
+    return FineTuning(**settings)
 
 
 def _tested(

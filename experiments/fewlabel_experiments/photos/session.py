@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fewlabel.data import (
     stratified_split,
 )
 from fewlabel.errors import UsageError
+from fewlabel.nets.weight_packages import _cached_by_timm
 
 from ..protocol import Progress, Session, Settings
 from .food11 import load_food11
@@ -70,6 +72,19 @@ class PhotoSession(Session):
         """Return the frozen features of the held-out photos, computed once."""
         extractor = self.features().extractor
         return self.work.get("test features", lambda: extractor.transform(self.test))
+
+    def network_rows(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return frozen features of the training and of the held-out photos, networks joined."""
+        parts = [self.work.get(f"features {name}", partial(self._rows_of, name)) for name in names]
+        train, test = zip(*parts, strict=True)
+        return np.concatenate(train, axis=1), np.concatenate(test, axis=1)
+
+    def _rows_of(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        weights = weights_of(self.config, name)
+        found = extract_features(
+            self.train, features=name, weights=weights, seed=self.seed, progress=self.progress
+        )
+        return found.rows, found.extractor.transform(self.test, progress=self.progress)
 
     def labels(self, how: str) -> Labels:
         """Return the labels of the photos that were chosen, and of no other."""
@@ -142,10 +157,27 @@ def n_labeled(config: dict[str, Any], n: int) -> int:
 
 def weights_file(config: dict[str, Any]) -> str | None:
     """Find the weights of the pretrained network."""
+    return _file_of_weights(config["weights"])
+
+
+def weights_of(config: dict[str, Any], network: str) -> str | None:
+    """Find the weights of any network; None leaves it to packages, timm's cache and the hub."""
+    is_own = network == config["backbone"]
+    return weights_file(config) if is_own else _file_of_weights(f"{network}.safetensors")
+
+
+def networks(config: dict[str, Any]) -> list[str]:
+    """Return the networks that have rows of their own; those joined have a + between them."""
+    at_hand = _cached_by_timm()
+    further = [n for n in config["if_at_hand"] if n in at_hand or weights_of(config, n)]
+    return [*config["networks"], *further]
+
+
+def _file_of_weights(name: str) -> str | None:
     data = os.environ.get("FEWLABEL_DATA")
     if data is None:
         return None
-    file = Path(data).expanduser().resolve().parent / "models" / config["weights"]
+    file = Path(data).expanduser().resolve().parent / "models" / name
     return str(file) if file.is_file() else None
 
 

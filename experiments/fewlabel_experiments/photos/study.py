@@ -18,6 +18,7 @@ from .session import (
     load_photos,
     n_labeled,
     n_photos,
+    networks,
 )
 
 
@@ -58,6 +59,13 @@ class Photos(Study):
         for how in (RANDOM, SELECTED):
             learn = partial(learners.default, how=how)
             rows.append(row(f"default-{how}", "fewlabel's default", how, learn))
+        for name in networks(config):
+            parts = _short(name).split("+")
+            known, title = "-".join(parts), " joined with ".join(parts)
+            learn = partial(learners.on_network, network=name, how=SELECTED)
+            rows.append(row(f"{known}-{SELECTED}", f"fewlabel's default, {title}", SELECTED, learn))
+            learn = partial(learners.network_tuned, network=name, how=SELECTED)
+            rows.append(row(f"{known}-tuned", f"fine-tuned {title}", SELECTED, learn))
         learn = partial(learners.best, how=SELECTED)
         return [*rows, row(f"best-{SELECTED}", "fewlabel's best", SELECTED, learn)]
 
@@ -78,6 +86,11 @@ class Photos(Study):
             drawing.draw_rows(folder / "photos-rows.svg", summaries),
             drawing.draw_curves(folder / "photos-curves.svg", file),
         ]
+
+
+def _short(networks: str) -> str:
+    """Return networks as a row calls them: without what all names begin or end with."""
+    return networks.replace("tf_efficientnet_", "").replace("tf_", "").replace("_100", "")
 
 
 STUDY = Photos("photos", "Photos with 5 % of the labels", Path(__file__).parent)

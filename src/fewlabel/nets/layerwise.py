@@ -11,8 +11,8 @@ from fewlabel.extras import require
 from fewlabel.nets.network import Network
 from fewlabel.nets.settings import TrainSettings, _parameter_groups
 
-DEPTHS = ("head", "partial", "full")
-"""How much of a network is trained: the new head, the top third as well, or all of it."""
+DEPTHS = ("head", "partial", "full", "top")
+"""How much is trained: the new head, the top third as well, all, or the head and last block."""
 
 _TOP_FRACTION = 1 / 3
 
@@ -40,14 +40,16 @@ def open_layers(network: Network, depth: str) -> None:
     ----------
     network : Network
         Changed in place.
-    depth : {"head", "partial", "full"}
-        The head alone; the head and the upper third of the stages, rounded up; or all.
+    depth : {"head", "top", "partial", "full"}
+        The head alone; the head, the last stage and what is above it; the head and the upper
+        third of the stages, rounded up; or all.
     """
     network.body.requires_grad_(depth == "full")
     network.head.requires_grad_(True)
-    if depth == "partial":
+    if depth in ("top", "partial"):
         groups = _layer_groups(network)
-        for group in groups[-math.ceil(_TOP_FRACTION * len(groups)) :]:
+        n_open = 2 if depth == "top" else math.ceil(_TOP_FRACTION * len(groups))
+        for group in groups[-n_open:]:
             for parameter in group:
                 parameter.requires_grad_(True)
 

@@ -233,10 +233,19 @@ class SupervisedNetwork(TrainedNetwork):
         self.network_, self.history_ = network, []
         if self._is_solved(network, data, fresh=fresh):
             return self
-        trainer = self._trainer(network, data, settings)
-        self.network_ = trainer.fit(data, validation)
-        self.history_ = trainer.history
+        self.network_, self.history_ = self._fit_network(network, data, settings, validation)
         return self
+
+    def _fit_network(
+        self,
+        network: Network,
+        data: TrainingSet,
+        settings: TrainSettings,
+        validation: _Validation | None,
+    ) -> tuple[Network, list[dict[str, Any]]]:
+        """Return the trained network, and what was measured in each epoch."""
+        trainer = self._trainer(network, data, settings)
+        return trainer.fit(data, validation), trainer.history
 
     def _is_solved(self, network: Network, data: TrainingSet, *, fresh: bool) -> bool:
         """Prepare a network for training; return whether nothing is left to train."""

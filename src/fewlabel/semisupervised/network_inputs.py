@@ -41,6 +41,10 @@ class NetworkSettings:
         Name of a timm model that is fine-tuned in place of ``architecture``.
     weights : str or None
         A ``.safetensors`` file with its weights.
+    depth : str
+        How much of the backbone is trained, see `fewlabel.nets.FineTuning`.
+    side : int
+        Longest side of the images that networks see.
     """
 
     architecture: str = "resnet"
@@ -53,6 +57,9 @@ class NetworkSettings:
     device: str = "auto"
     backbone: str | None = None
     weights: str | None = None
+    depth: str = "top"
+    # Small images are small already.
+    side: int = 64
 
     @classmethod
     def for_features(cls, extractor: Any, device: str) -> NetworkSettings:
@@ -71,6 +78,8 @@ class NetworkSettings:
             batch_size=32,
             learning_rate=1e-3,
             device=device,
+            # As the features: the layers below the top see what they have been trained on.
+            side=max(extractor.network_.size),
         )
 
     def network(self, n_rows: int, **settings: Any) -> NetworkClassifier | FineTuning:
@@ -88,7 +97,9 @@ class NetworkSettings:
         }
         if self.backbone is None:
             return NetworkClassifier(self.architecture, **common | settings)
-        return FineTuning(self.backbone, weights=self.weights, **common | settings)
+        return FineTuning(
+            self.backbone, weights=self.weights, depth=self.depth, **common | settings
+        )
 
 
 def _pool_copies(y: np.ndarray, groups: np.ndarray | None, task: Task) -> np.ndarray:

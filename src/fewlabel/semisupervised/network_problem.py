@@ -21,8 +21,6 @@ from fewlabel.semisupervised.network_inputs import NetworkSettings, _read_pixels
 MIN_STEPS = 200
 """A network that is trained for fewer steps than this has seen too little."""
 
-# Small images are small already; details of photos are lost below 160 pixels.
-_SMALL_SIDE, _PHOTO_SIDE = 64, 160
 # The first steps are slower: memory is claimed, and kernels are chosen.
 _TIMED_STEPS, _WARM_UP = 6, 2
 # Hundreds of such steps take half an hour and more: one is enough to know it.
@@ -164,5 +162,4 @@ def _least_seconds(images: ImageSet, extractor: FeatureExtractor, n_classes: int
 
 def _pixels_for(images: ImageSet, settings: NetworkSettings) -> np.ndarray:
     # Pretrained networks know colors and details: gray images are read as three equal colors.
-    photo = settings.backbone is not None
-    return _read_pixels(images, _PHOTO_SIDE if photo else _SMALL_SIDE, color=photo)
+    return _read_pixels(images, settings.side, color=settings.backbone is not None)

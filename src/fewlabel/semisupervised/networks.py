@@ -279,6 +279,9 @@ def _classify(problem: NetworkProblem, rows: np.ndarray, y: np.ndarray) -> FewLa
     """Fit the main classifier's own choice on given rows, so that nothing is chosen again."""
     main = problem.main
     method = main.name if main.name in ("graph", "refined", "blend") else "graph"
+    if problem.has_backbone:
+        # A linear model of embeddings that were trained on the labels says what their network does.
+        method = "blend"
     alphas = (float(main.settings["alpha"]),)
     classifier = FewLabelClassifier(method=method, alphas=alphas, random_state=problem.seed)
     return classifier.fit(rows, y, groups=problem.groups)
