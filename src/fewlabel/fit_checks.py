@@ -10,7 +10,7 @@ import numpy as np
 
 from fewlabel.data import ImageSet, Labels
 from fewlabel.errors import LabelError
-from fewlabel.evaluate import BASELINE, AccuracyEstimate, Choice
+from fewlabel.evaluate import BASELINE, AccuracyEstimate, Choice, Gain, gain_on_labels
 from fewlabel.features.extract import _choose_extractor
 from fewlabel.fit_result import FitSettings
 from fewlabel.semisupervised.network_problem import _least_seconds
@@ -52,7 +52,11 @@ def check_trainable(images: ImageSet, labels: Labels) -> None:
 
 
 def fit_warnings(
-    images: ImageSet, labels: Labels, choice: Choice, audit: AccuracyEstimate | None
+    images: ImageSet,
+    labels: Labels,
+    choice: Choice,
+    audit: AccuracyEstimate | None,
+    audit_gain: Gain | None = None,
 ) -> list[str]:
     """Return what the user must know of the images and labels.
 
@@ -66,6 +70,8 @@ def fit_warnings(
         The candidate that was kept.
     audit : AccuracyEstimate or None
         Accuracy on images drawn at random, if there is one.
+    audit_gain : Gain, optional
+        What the unlabeled images bring on those.
 
     Returns
     -------
@@ -80,8 +86,8 @@ def fit_warnings(
         )
     found += _sameness(images, groups)
     found += _class_warnings(labels, groups)
-    # Where the baseline was asked for, nothing was compared with it.
-    if choice.name == BASELINE and len(choice.table) > 1:
+    gain = audit_gain or gain_on_labels(choice)
+    if choice.name == BASELINE and gain is not None and gain.is_known and gain.points <= 0:
         found.append(
             "The unlabeled images did not help: the supervised baseline, trained without them, "
             "does at least as well and is kept."

@@ -17,8 +17,10 @@ from fewlabel.evaluate import (
     AccuracyEstimate,
     Choice,
     Fitted,
+    Gain,
     LearningCurve,
     accept_at,
+    gain_on_labels,
 )
 from fewlabel.features.extract import Features
 from fewlabel.model import Model
@@ -127,6 +129,8 @@ class FitResult:
     ledger : PseudoLabelLedger or None
         Pseudo-labels of networks that are kept, with round and revocation; classes are positions
         in ``classes``.
+    audit_gain : Gain or None
+        What the unlabeled images bring by the audit; None without one.
     """
 
     labels: Labels
@@ -156,6 +160,7 @@ class FitResult:
     n_networks: int = 0
     training: TrainingHistory | None = None
     ledger: PseudoLabelLedger | None = None
+    audit_gain: Gain | None = None
 
     @property
     def task(self) -> Task:
@@ -211,6 +216,11 @@ class FitResult:
     def headline(self) -> AccuracyEstimate:
         """The accuracy to go by: the audited one, or else the estimate."""
         return self.audit or self.estimate
+
+    @property
+    def gain(self) -> Gain | None:
+        """What the unlabeled images bring, by the audit if there is one; None if not compared."""
+        return self.audit_gain or gain_on_labels(self.choice)
 
     @property
     def rests_on(self) -> str:
@@ -269,6 +279,9 @@ class FitResult:
                 for found in self.promises
             ],
             "supervised_accuracy": None if math.isnan(baseline) else baseline,
+            "unlabeled_gain": None
+            if self.gain is None
+            else asdict(self.gain) | {"in_words": self.gain.in_words()},
             "learning_curve": None if self.curve is None else self.curve.to_dict(),
             "no_learning_curve": self.no_curve,
             "method": self.method,

@@ -15,9 +15,11 @@ import numpy as np
 from fewlabel.compute import timed_stage
 from fewlabel.data import ImageSet, Labels, labels_of, load_images
 from fewlabel.evaluate import (
+    BASELINE,
     AccuracyEstimate,
     Comparison,
     Evidence,
+    Gain,
     LearningCurve,
     Problem,
     agree_with,
@@ -25,6 +27,7 @@ from fewlabel.evaluate import (
     class_accuracy,
     estimate_on_pool,
     fit_learning_curve,
+    gain_on_audit,
     make_candidates,
     scores,
     why_no_curve,
@@ -164,6 +167,10 @@ def _result(
     by_class = class_accuracy(task, drawn_y, drawn_proba, pool, n_predicted)
     found = scores(task, compared.y[shown], oof_proba[shown])
     baseline = task.correct(compared.y, compared.calibrated(compared.baseline.name))[seen]
+    propagated = model.widen(main.propagated)
+    by_kept = propagated if kept.fitted.name == BASELINE else proba
+    baseline_proba = model.widen(main.comparison.baseline.proba)
+    audit_gain = _audit_gain(labels, compared, by_kept, baseline_proba, groups)
     return FitResult(
         labels=labels,
         model=model,
@@ -172,7 +179,7 @@ def _result(
         ),
         main=main.kept,
         baseline=main.comparison.baseline,
-        propagated=model.widen(main.propagated),
+        propagated=propagated,
         proba=proba,
         origin=origin,
         choice=compared.choice,
@@ -186,7 +193,7 @@ def _result(
         settings=settings,
         seconds=seconds,
         warnings=list(features.warnings)
-        + fit_warnings(images, labels, compared.choice, audit)
+        + fit_warnings(images, labels, compared.choice, audit, audit_gain)
         + kept.notes,
         n_duplicates=len(images) - len(np.unique(groups)),
         n_skipped=len(images.skipped),
@@ -195,6 +202,7 @@ def _result(
         n_networks=kept.n_networks,
         training=kept.history,
         ledger=kept.fitted.ledger,
+        audit_gain=audit_gain,
     )
 
 
@@ -258,6 +266,22 @@ def _audit(
         return None
     pool = proba[_untrained(labels)]
     return audit_accuracy(labels.task, labels.y[rows], proba[rows], pool, n_labels=n_labels)
+
+
+def _audit_gain(
+    labels: Labels,
+    compared: Comparison,
+    proba: np.ndarray,
+    baseline_proba: np.ndarray,
+    groups: np.ndarray,
+) -> Gain | None:
+    """Return what the unlabeled images bring by the audit; None where nothing was compared."""
+    rows, names = _audited(labels, groups), [row.name for row in compared.choice.table]
+    if not len(rows) or BASELINE not in names or len(names) < 2:
+        return None
+    right = (labels.task.correct(labels.y[rows], each[rows]) for each in (proba, baseline_proba))
+    # Of the rivals of a baseline that was kept, all images were predicted by the graph alone.
+    return gain_on_audit("graph" if compared.kept.name == BASELINE else compared.kept.name, *right)
 
 
 def _untrained(labels: Labels) -> np.ndarray:

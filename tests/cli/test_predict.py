@@ -53,8 +53,8 @@ def test_what_may_not_be_wrong_is_left_blank(run_cli, world, tmp_path):
     run, out = tmp_path / "run", tmp_path / "predictions.csv"
     fit = ("fit", tmp_path / "photos", "--labels", tmp_path / "labels.csv", "--out", run, *QUICK)
     printed = run_cli(*fit).stdout
-    assert "at most 2% wrong cannot be promised: that takes at least 109 more" in printed
-    assert "can be accepted if 10% may be wrong (with 95 % certainty, from 40 random" in printed
+    assert "at most 2 % wrong cannot be promised: that takes at least 109 more" in printed
+    assert "can be accepted if 10 % may be wrong (with 95 % certainty, from 40 random" in printed
     arguments = ("predict", run, tmp_path / "photos", "--out", out, "--max-error")
     refused(run_cli(*arguments, "2%"), "takes at least 109 more", "can is 10 %", "--audit 109")
     refused(run_cli("predict", world.run, *arguments[2:], "0.2"), "of no label is it known")

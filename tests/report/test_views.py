@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fewlabel.evaluate import estimate_accuracy
+from fewlabel.evaluate import estimate_accuracy, gain_on_audit
 from fewlabel.fit_result import FitSettings
 from fewlabel.report.views import (
     _candidates_view,
@@ -27,6 +27,7 @@ from .examples import CLASS_ROW, ONE, SEVERAL, TASKS, candidates, curve, fit_res
         (0.72, 0.7, "graph", "Yes: they add 2.0 points. That may be luck"),
         (0.6, 0.7, "supervised", "wins by 10.0 points. The baseline was kept."),
         (0.68, 0.7, "graph", "two standard errors. See below why the other method was kept"),
+        (0.69, 0.7, "supervised", "Not known: the supervised baseline is 1.0 points ahead"),
         (0.7, 0.7, "graph", "No: with and without them, the accuracy is the same."),
     ],
 )
@@ -45,6 +46,20 @@ def test_the_baseline_is_compared_with_its_best_rival():
     assert _duel(fit_result(choice=table))["rows"][0]["value"] == 0.65
     alone = dataclasses.replace(choice, table=(baseline,))
     assert _duel(fit_result(choice=alone)) is None
+
+
+def test_the_audit_says_more_than_the_labels():
+    right = np.arange(50) < 40
+    for others, sentence in [
+        (np.arange(50) < 30, "Yes: they add 20.0 points."),
+        (np.arange(50) < 38, "That may be luck: 50 images of the audit"),
+        (np.arange(50) < 42, "Not known: the supervised baseline is 4.0 points ahead"),
+        (np.arange(50) < 50, "No: the supervised baseline, trained without them, wins by 20.0"),
+    ]:
+        gain = gain_on_audit("graph", right, others)
+        view = _duel(fit_result(choice=candidates(0.6, 0.7), audit_gain=gain))
+        assert sentence in view["sentence"]
+        assert [row["value"] for row in view["rows"]] == [0.8, others.mean()]
 
 
 @pytest.mark.parametrize(

@@ -84,11 +84,11 @@ def show_warnings(texts: Sequence[str]) -> None:
 
 def percent(value: float | None, digits: int = 1) -> str:
     """Return a fraction in percent; blank where there is none."""
-    return "" if value is None else _percent_text(value, digits, "")
+    return "" if value is None else _percent_text(value, digits)
 
 
 def interval_cells(found: Mapping[str, Any]) -> tuple[str, str]:
-    """Return an accuracy and its interval, such as ``"91.2%"`` and ``"84.0% to 95.4%"``."""
+    """Return an accuracy and its interval, such as ``"91.2 %"`` and ``"84.0 % to 95.4 %"``."""
     # What an evaluation measured, or what a fit estimated.
     measured = ("accuracy", "accuracy_low", "accuracy_high")
     keys = measured if "accuracy" in found else ("value", "low", "high")

@@ -203,13 +203,14 @@ def _print(summary: dict[str, Any]) -> None:
 def _accuracy_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     name = "estimate" if summary["audit"] is None else "audit"
     rows: list[tuple[str, ...]] = [(name, *interval_cells(summary[name]), summary["rests_on"])]
-    baseline = percent(summary["supervised_accuracy"]) or "unknown"
-    how = "without those images"
-    how += ", on labels set aside" if summary["n_networks"] else ", by cross-fitting on all labels"
-    kept = next((row for row in summary["candidates"] if row["chosen"]), None)
-    if kept is not None and kept["name"] != _BASELINE and baseline != "unknown":
+    baseline, gain = percent(summary["supervised_accuracy"]) or "unknown", summary["unlabeled_gain"]
+    how = ", on labels set aside" if summary["n_networks"] else ", by cross-fitting on all labels"
+    if gain is not None and gain["n_audit"]:
+        baseline, how = percent(gain["baseline"]), f", on the {gain['n_audit']:,} audited images"
+    if gain is not None and summary["method"] != _BASELINE and baseline != "unknown":
         # On the same labels: the estimate above is of other images.
-        how += f", where {kept['name']} reaches {percent(kept['accuracy'])}"
+        how += f", where {gain['method']} reaches {percent(gain['accuracy'])}"
+    how = f"without the unlabeled images{how}"
     rows.append(("supervised baseline", baseline, "", how))
     return rows
 

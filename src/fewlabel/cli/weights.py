@@ -65,7 +65,7 @@ def list_(
     rows = [
         (
             one["name"],
-            f"{one['top1']:.1f}%" if one["top1"] else "",
+            f"{one['top1']:.1f} %" if one["top1"] else "",
             f"{one['megabytes']:,.0f}",
             str(one.get("side") or ""),
             f"{one['images_per_s']:,.0f}" if one.get("images_per_s") else "",

@@ -6,7 +6,14 @@ from fewlabel.evaluate.calibrate import calibrate_apart, fit_calibration
 from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
 from fewlabel.evaluate.choose import CandidateScore, Choice, choose_candidate
 from fewlabel.evaluate.class_accuracy import class_accuracy
-from fewlabel.evaluate.comparison import BASELINE, Comparison, choose_fitted
+from fewlabel.evaluate.comparison import (
+    BASELINE,
+    Comparison,
+    Gain,
+    choose_fitted,
+    gain_on_audit,
+    gain_on_labels,
+)
 from fewlabel.evaluate.crossfit import LabelFolds, held_out, label_folds
 from fewlabel.evaluate.estimates import AccuracyEstimate, estimate_accuracy
 from fewlabel.evaluate.learning_curve import (
@@ -56,6 +63,7 @@ __all__ = [
     "CurveValue",
     "Evidence",
     "Fitted",
+    "Gain",
     "LabelFolds",
     "LearningCurve",
     "PoolAccuracy",
@@ -77,6 +85,8 @@ __all__ = [
     "find_candidate",
     "fit_calibration",
     "fit_learning_curve",
+    "gain_on_audit",
+    "gain_on_labels",
     "held_out",
     "label_folds",
     "make_candidates",

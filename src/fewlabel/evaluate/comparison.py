@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
+from scipy.stats import binomtest
 
 from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import Task
@@ -18,6 +19,101 @@ BASELINE = "supervised"
 """Name of the candidate that learns from the given labels and from nothing else."""
 
 _PARTS = 5
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What the unlabeled images bring: a method that learns from them against the baseline.
+
+    Attributes
+    ----------
+    method : str
+        Name of the method: the one that was kept, or else the best rival of the baseline.
+    accuracy, baseline : float
+        Accuracy, or exact match, of the method and of the baseline on the same images.
+    is_known : bool
+        Whether the difference is more than luck: by two standard errors, or on an audit by the
+        exact sign test at 5 %.
+    n_audit : int
+        Images of the audit that they were measured on; 0 where it was the labels.
+    """
+
+    method: str
+    accuracy: float
+    baseline: float
+    is_known: bool
+    n_audit: int = 0
+
+    @property
+    def points(self) -> float:
+        """The gain in percentage points."""
+        return 100 * (self.accuracy - self.baseline)
+
+    def in_words(self) -> str:
+        """Return the answer to whether the unlabeled images helped.
+
+        Returns
+        -------
+        str
+            A sentence or two, which begins with "Yes", "No" or "Not known".
+        """
+        lead, luck = abs(self.points), "it is within two standard errors."
+        if self.n_audit:
+            luck = f"{self.n_audit:,} images of the audit are too few to settle it."
+        if lead < 0.05:
+            answer = "No" if self.is_known else "Not known"
+            return f"{answer}: with and without them, the accuracy is the same."
+        if self.points > 0:
+            doubt = "" if self.is_known else f" That may be luck: {luck}"
+            return f"Yes: they add {lead:.1f} points.{doubt}"
+        if self.is_known:
+            return f"No: the supervised baseline, trained without them, wins by {lead:.1f} points."
+        return f"Not known: the supervised baseline is {lead:.1f} points ahead, but {luck}"
+
+
+def gain_on_labels(choice: Choice) -> Gain | None:
+    """Compare the method that was kept with the baseline, by the labels that they did not see.
+
+    Parameters
+    ----------
+    choice : Choice
+        All candidates.
+
+    Returns
+    -------
+    Gain or None
+        None where nothing was compared.
+    """
+    baseline = next((row for row in choice.table if row.name == BASELINE), None)
+    rivals = [row for row in choice.table if row is not baseline]
+    if baseline is None or not rivals:
+        return None
+    rival = max(rivals, key=lambda row: (row.chosen, row.accuracy))
+    # The errors are of the difference from the most accurate, which has none itself.
+    noise = 2 * max(baseline.se, rival.se)
+    # Without an error, both are right on the very same images.
+    known = noise == 0 or abs(rival.accuracy - baseline.accuracy) > noise
+    return Gain(rival.name, rival.accuracy, baseline.accuracy, known)
+
+
+def gain_on_audit(method: str, right: np.ndarray, baseline_right: np.ndarray) -> Gain:
+    """Compare a method with the baseline on images drawn at random, whose labels neither saw.
+
+    Parameters
+    ----------
+    method : str
+        Name of the method.
+    right, baseline_right : ndarray of shape (n,), dtype bool
+        Which images the method and the baseline predict right, at least one.
+
+    Returns
+    -------
+    Gain
+        The difference, and whether it is more than luck.
+    """
+    wins, losses = int((right & ~baseline_right).sum()), int((~right & baseline_right).sum())
+    known = wins != losses and binomtest(wins, wins + losses).pvalue < 0.05
+    return Gain(method, float(right.mean()), float(baseline_right.mean()), known, len(right))
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.manifold import TSNE
 
 from fewlabel.compute import threads_for
-from fewlabel.evaluate import CandidateScore
+from fewlabel.evaluate import BASELINE
 from fewlabel.explain.texts import _printable
 from fewlabel.fit_result import FitResult
 from fewlabel.percent import _percent_text
@@ -15,33 +15,33 @@ from fewlabel.report.plots import _candidates_figure, _confidence_figure, _learn
 from fewlabel.report.scatter import PALETTE, _class_color, _map_figure
 from fewlabel.semisupervised.search import network_methods
 
-BASELINE = "supervised"
 # t-SNE of so many takes a few seconds, and more points would hide each other.
 _MAP_IMAGES = 1_200
 
 
 def _duel(result: FitResult) -> View | None:
     """Compare what learned from the unlabeled images with the supervised baseline."""
-    table = result.choice.table
-    baseline = next((row for row in table if row.name == BASELINE), None)
-    rivals = [row for row in table if row is not baseline]
-    if baseline is None or not rivals:
+    gain = result.gain
+    if gain is None:
         return None
-    # Against the method that was kept; where the baseline was kept, against its best rival.
-    rival = max(rivals, key=lambda row: (row.chosen, row.accuracy))
-    gain = 100 * (rival.accuracy - baseline.accuracy)
-    name, sentence = "With unlabeled images", _verdict(baseline, rival, gain)
-    if rival.chosen and not _used_unlabeled(result):
+    kept = result.choice.name
+    name, sentence = "With unlabeled images", gain.in_words()
+    if kept == gain.method and not _used_unlabeled(result):
         name = "Kept, without unlabeled images"
         sentence = (
             "No: what was kept learned from the labels without them, as the baseline did. It is "
-            f"another model, {gain:+.1f} points from it."
+            f"another model, {gain.points:+.1f} points from it."
         )
+    elif kept == BASELINE:
+        sentence += " The baseline was kept."
+    elif gain.points < -0.05:
+        sentence += " See below why the other method was kept all the same."
     return {
         "sentence": sentence,
+        "n_audit": gain.n_audit,
         "rows": [
-            {"name": name, "value": rival.accuracy, "kept": rival.chosen},
-            {"name": "Supervised baseline", "value": baseline.accuracy, "kept": baseline.chosen},
+            {"name": name, "value": gain.accuracy, "kept": kept == gain.method},
+            {"name": "Supervised baseline", "value": gain.baseline, "kept": kept == BASELINE},
         ],
     }
 
@@ -54,24 +54,6 @@ def _used_unlabeled(result: FitResult) -> bool:
     records += result.training.epochs
     keys = ("n_accepted", "accepted", "unlabeled_loss")
     return any(record.get(key) for record in records for key in keys)
-
-
-def _verdict(baseline: CandidateScore, rival: CandidateScore, gain: float) -> str:
-    if abs(gain) < 0.05:
-        text = "No: with and without them, the accuracy is the same."
-    elif gain > 0:
-        text = f"Yes: they add {gain:.1f} points."
-    else:
-        text = f"No: the supervised baseline, trained without them, wins by {-gain:.1f} points."
-    # The errors are of the difference from the most accurate, which has none itself.
-    noise = 200 * max(baseline.se, rival.se)
-    if 0.05 <= abs(gain) <= noise:
-        text += " That may be luck: it is within two standard errors."
-    if baseline.chosen:
-        return text + " The baseline was kept."
-    if gain < -0.05 and rival.chosen:
-        return text + " See below why the other method was kept all the same."
-    return text
 
 
 def _candidates_view(result: FitResult, measure: str) -> View:
