@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
+from fewlabel.fit_result import FitSettings
+from fewlabel.pipeline import fit_images
 from fewlabel.runs.folder import save_run
 from fewlabel.runs.model import load_run
 from fewlabel.semisupervised.network_inputs import NetworkSettings
@@ -90,6 +92,14 @@ def test_time_that_trains_no_network_is_said_before_it_is_spent(
     # Warnings are errors here: the first one ends the fit, before there are features.
     with pytest.raises(UserWarning, match=step):
         digits.fit(digits.known(range(n_labeled)), time_budget=seconds)
+
+
+def test_time_fetches_no_pretrained_network_for_small_images(digits, monkeypatch):
+    steps = "fewlabel.semisupervised.network_problem._seconds_per_step"
+    monkeypatch.setattr(steps, lambda *_: 13.0)
+    monkeypatch.setattr("fewlabel.features.backbone.Backbone._load", None)
+    with pytest.raises(UserWarning, match="they need about"):
+        fit_images(digits.images, digits.known(range(80)), FitSettings(time_budget=300.0))
 
 
 def test_why_no_network_was_trained_is_a_warning(example):

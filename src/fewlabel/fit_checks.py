@@ -11,7 +11,7 @@ import numpy as np
 from fewlabel.data import ImageSet, Labels
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import BASELINE, AccuracyEstimate, Choice, Gain, gain_on_labels
-from fewlabel.features.extract import _choose_extractor
+from fewlabel.features.extract import _choose_extractors, _suited_to
 from fewlabel.fit_result import FitSettings
 from fewlabel.semisupervised.network_problem import _least_seconds
 from fewlabel.semisupervised.networks import MIN_LABELS
@@ -209,8 +209,12 @@ def _why_no_networks(images: ImageSet, labels: Labels, settings: FitSettings) ->
     if n_labeled < MIN_LABELS:
         why = f"the {n_labeled} labels are too few for it: label {MIN_LABELS} images or more"
     elif given >= MIN_SECONDS:
-        extractor, _ = _choose_extractor(
-            settings.features, weights=settings.weights, seed=settings.seed, device=settings.device
+        features, weights = settings.features, settings.weights
+        if features == "auto" and weights is None:
+            features = _suited_to(images, given, settings.device)[0]
+        # Of joined networks the first is trained.
+        (extractor, *_), _ = _choose_extractors(
+            features, weights=weights, seed=settings.seed, device=settings.device
         )
         if extractor.is_frozen:
             # Loads the network, and looks at no image.
