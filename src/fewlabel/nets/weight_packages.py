@@ -30,6 +30,8 @@ from fewlabel.nets.pretrained import (
 )
 from fewlabel.reading import _read_regular
 
+__all__ = ["_cached_by_timm"]
+
 _EXTRA = "pip install 'fewlabel[photos]'"
 _MOST_BYTES = 1_000_000_000
 _SOURCE_KEY = "fewlabel-source"
