@@ -57,6 +57,8 @@ def test_the_audit_says_more_than_the_labels():
         (np.arange(50) < 50, "No: the supervised baseline, trained without them, wins by 20.0"),
     ]:
         gain = gain_on_audit("graph", right, others)
+        # A numpy bool would end the writing of metrics.json.
+        assert type(gain.is_known) is bool
         view = _duel(fit_result(choice=candidates(0.6, 0.7), audit_gain=gain))
         assert sentence in view["sentence"]
         assert [row["value"] for row in view["rows"]] == [0.8, others.mean()]

@@ -93,7 +93,7 @@ def gain_on_labels(choice: Choice) -> Gain | None:
     noise = 2 * max(baseline.se, rival.se)
     # Without an error, both are right on the very same images.
     known = noise == 0 or abs(rival.accuracy - baseline.accuracy) > noise
-    return Gain(rival.name, rival.accuracy, baseline.accuracy, known)
+    return Gain(rival.name, rival.accuracy, baseline.accuracy, bool(known))
 
 
 def gain_on_audit(method: str, right: np.ndarray, baseline_right: np.ndarray) -> Gain:
@@ -112,7 +112,7 @@ def gain_on_audit(method: str, right: np.ndarray, baseline_right: np.ndarray) ->
         The difference, and whether it is more than luck.
     """
     wins, losses = int((right & ~baseline_right).sum()), int((~right & baseline_right).sum())
-    known = wins != losses and binomtest(wins, wins + losses).pvalue < 0.05
+    known = wins != losses and bool(binomtest(wins, wins + losses).pvalue < 0.05)
     return Gain(method, float(right.mean()), float(baseline_right.mean()), known, len(right))
 
 
