@@ -21,7 +21,7 @@ from fewlabel.data import (
     stratified_split,
 )
 from fewlabel.errors import UsageError
-from fewlabel.nets.weight_packages import _cached_by_timm
+from fewlabel.nets.weight_packages import cached_by_timm
 
 from ..protocol import Progress, Session, Settings
 from .food11 import load_food11
@@ -168,7 +168,7 @@ def weights_of(config: dict[str, Any], network: str) -> str | None:
 
 def networks(config: dict[str, Any]) -> list[str]:
     """Return the networks that have rows of their own; those joined have a + between them."""
-    at_hand = _cached_by_timm()
+    at_hand = cached_by_timm()
     further = [n for n in config["if_at_hand"] if n in at_hand or weights_of(config, n)]
     return [*config["networks"], *further]
 

@@ -87,7 +87,7 @@ def list_(
 def weights_at_hand() -> list[dict[str, Any]]:
     """Return the networks that packages bring or timm has fetched, as ``--json`` prints them."""
     from fewlabel.errors import DataError
-    from fewlabel.nets.weight_packages import PACKAGES, _cached_by_timm, _installed_version
+    from fewlabel.nets.weight_packages import PACKAGES, _installed_version, cached_by_timm
 
     found = []
     for known in PACKAGES:
@@ -108,7 +108,7 @@ def weights_at_hand() -> list[dict[str, Any]]:
                 "where": missing if version is None else f"{known.package} {version}",
             }
         )
-    for name, file in sorted(_cached_by_timm().items()):
+    for name, file in sorted(cached_by_timm().items()):
         about = {"top1": None, "megabytes": file.stat().st_size / 1e6, "license": None}
         place = {"at_hand": True, "refused": False, "where": "timm's cache"}
         found.append({"name": name, **about, **place})

