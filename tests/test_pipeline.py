@@ -53,6 +53,19 @@ def test_the_audit_is_measured_and_never_trained_on(example):
     assert (result.origin[80:120] != "label").all()
 
 
+def test_the_audit_compares_predictions_as_they_are_shown(shapes):
+    purpose = ("train",) * 40 + ("audit",) * 40 + ("",) * (len(shapes.images) - 80)
+    labels, rows = shapes.known(range(80), purpose), np.arange(40, 80)
+    kept, asked = shapes.fit(labels), shapes.fit(labels, method="graph")
+    right = kept.task.correct(shapes.truth.y[rows], kept.proba[rows])
+    assert (kept.gain.method, asked.gain.method) == ("graph", "graph")
+    # The baseline is the same model, whether it is kept or compared with.
+    assert kept.choice.name == "supervised"
+    assert kept.gain.baseline == asked.gain.baseline == right.mean()
+    uncalibrated = kept.task.correct(shapes.truth.y[rows], kept.baseline.proba[rows])
+    assert uncalibrated.mean() < kept.gain.baseline
+
+
 def test_promises_rest_on_random_labels_and_the_audit(example):
     purpose = ("train", "random") * 40 + ("audit",) * 40 + ("",) * (len(example.images) - 120)
     result = example.fit(example.known(range(120), purpose), method="graph")

@@ -11,7 +11,8 @@ import numpy as np
 from fewlabel.data import ImageSet, Labels
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import BASELINE, AccuracyEstimate, Choice, Gain, gain_on_labels
-from fewlabel.features.extract import _choose_extractors, _suited_to
+from fewlabel.features.base import FeatureExtractor
+from fewlabel.features.extract import Features, _choose_extractors, _suited_to
 from fewlabel.fit_result import FitSettings
 from fewlabel.semisupervised.network_problem import _least_seconds
 from fewlabel.semisupervised.networks import MIN_LABELS
@@ -197,7 +198,9 @@ def _listed(names: Sequence[str], limit: int = 5) -> str:
     return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
 
 
-def _why_no_networks(images: ImageSet, labels: Labels, settings: FitSettings) -> str:
+def _why_no_networks(
+    images: ImageSet, labels: Labels, settings: FitSettings, prepared: Features | None
+) -> str:
     """Return why the time that was given trains no network, before it is spent."""
     given, n_labeled = settings.time_budget, len(labels.task.labeled(labels.training_y))
     if given is None or settings.method != "auto":
@@ -209,19 +212,24 @@ def _why_no_networks(images: ImageSet, labels: Labels, settings: FitSettings) ->
     if n_labeled < MIN_LABELS:
         why = f"the {n_labeled} labels are too few for it: label {MIN_LABELS} images or more"
     elif given >= MIN_SECONDS:
-        features, weights = settings.features, settings.weights
-        if features == "auto" and weights is None:
-            features = _suited_to(images, given, settings.device)[0]
-        # Of joined networks the first is trained.
-        (extractor, *_), _ = _choose_extractors(
-            features, weights=weights, seed=settings.seed, device=settings.device
-        )
-        if extractor.is_frozen:
-            # Loads the network, and looks at no image.
-            extractor.fit(images)
+        extractor = _trained_extractor(images, settings) if prepared is None else prepared.extractor
         needed = _least_seconds(images, extractor, len(labels.classes))
     needed += time.perf_counter() - start
     if not why and needed > given:
         why = f"they need about {math.ceil(needed / 50)} minutes on this machine: give "
         why += f"--time {math.ceil(needed / 50)}m or more"
     return why and f"No networks are trained in the time of {given:g} seconds, since {why}."
+
+
+def _trained_extractor(images: ImageSet, settings: FitSettings) -> FeatureExtractor:
+    """Return what the features of images will be made by; of joined networks the first."""
+    features, weights, device = settings.features, settings.weights, settings.device
+    if features == "auto" and weights is None:
+        features, *_ = _suited_to(images, settings.time_budget, device)
+    (extractor, *_), _ = _choose_extractors(
+        features, weights=weights, seed=settings.seed, device=device
+    )
+    if extractor.is_frozen:
+        # Loads the network, and looks at no image.
+        extractor.fit(images)
+    return extractor

@@ -43,6 +43,9 @@ def keep_networks(
     joined = problem.extractor
     if not isinstance(joined, JoinedBackbones) or problem.folds is None or len(joined.parts) == 1:
         return problem, main, features
+    if main.comparison.unseen.all():
+        # Nothing can be compared: no label could have been predicted.
+        return problem, main, features
     fits = {_ALL: (problem, main)}
     for number, rows in enumerate(joined.split(problem.rows)):
         alone = replace(problem, extractor=joined.alone(number), rows=rows, shared={})
@@ -56,8 +59,6 @@ def keep_networks(
         n_se=_ERRORS,
         unseen=main.comparison.unseen,
     )
-    if main.comparison.unseen.all():
-        return problem, main, features
     scores = ", ".join(f"{row.name} {_percent_text(row.accuracy)}" for row in choice.table)
     kept = "All are kept" if choice.name == _ALL else f"{choice.name} alone is kept"
     reason = f"{features.reason} {kept}, by labels that were not trained on: {scores}."

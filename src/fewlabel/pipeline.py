@@ -108,7 +108,7 @@ def fit_images(
         # A method that does not exist must not cost the features first.
         make_candidates(task, [settings.method])
     check_trainable(images, labels)
-    hopeless = _why_no_networks(images, labels, settings)
+    hopeless = _why_no_networks(images, labels, settings, prepared)
     if hopeless:
         # At once, and not after the time has been spent.
         warnings.warn(hopeless, UserWarning, stacklevel=2)
@@ -157,9 +157,7 @@ def _result(
     seen = ~compared.unseen
     # Where no label can be predicted, the predictions are shown all the same.
     shown = seen if seen.any() else ~seen
-    oof_proba = compared.calibrated(compared.kept.name)
-    if task.exclusive:
-        oof_proba = model.calibration.apply(compared.oof_proba[compared.kept.name])
+    oof_proba = compared.calibrated(compared.kept.name, model.calibration)
     origin = _origin(labels, kept.fitted.name)
     n_predicted = task.decided(model.widen(oof_proba)).sum(axis=0)
     # Where all images are labeled, new ones are like those that were tested.
@@ -167,10 +165,7 @@ def _result(
     by_class = class_accuracy(task, drawn_y, drawn_proba, pool, n_predicted)
     found = scores(task, compared.y[shown], oof_proba[shown])
     baseline = task.correct(compared.y, compared.calibrated(compared.baseline.name))[seen]
-    propagated = model.widen(main.propagated)
-    by_kept = propagated if kept.fitted.name == BASELINE else proba
-    baseline_proba = model.widen(main.comparison.baseline.proba)
-    audit_gain = _audit_gain(labels, compared, by_kept, baseline_proba, groups)
+    audit_gain = _audit_gain(labels, compared, main, model, proba, groups)
     return FitResult(
         labels=labels,
         model=model,
@@ -179,7 +174,7 @@ def _result(
         ),
         main=main.kept,
         baseline=main.comparison.baseline,
-        propagated=propagated,
+        propagated=model.widen(main.propagated),
         proba=proba,
         origin=origin,
         choice=compared.choice,
@@ -271,17 +266,29 @@ def _audit(
 def _audit_gain(
     labels: Labels,
     compared: Comparison,
+    main: MainFit,
+    model: Model,
     proba: np.ndarray,
-    baseline_proba: np.ndarray,
     groups: np.ndarray,
 ) -> Gain | None:
     """Return what the unlabeled images bring by the audit; None where nothing was compared."""
     rows, names = _audited(labels, groups), [row.name for row in compared.choice.table]
     if not len(rows) or BASELINE not in names or len(names) < 2:
         return None
-    right = (labels.task.correct(labels.y[rows], each[rows]) for each in (proba, baseline_proba))
-    # Of the rivals of a baseline that was kept, all images were predicted by the graph alone.
-    return gain_on_audit("graph" if compared.kept.name == BASELINE else compared.kept.name, *right)
+
+    def right(known: np.ndarray) -> np.ndarray:
+        return labels.task.correct(labels.y[rows], known)
+
+    def calibrated(name: str, found: np.ndarray) -> np.ndarray:
+        # Where an image may have several labels, the calibration decides which it has.
+        return model.widen(main.comparison.calibration(name).apply(found[rows]))
+
+    kept_right, name = right(proba[rows]), compared.kept.name
+    if name == BASELINE:
+        # Of its rivals, all images were predicted by the graph alone.
+        return gain_on_audit("graph", right(calibrated("graph", main.propagated)), kept_right)
+    baseline_right = right(calibrated(BASELINE, main.comparison.baseline.proba))
+    return gain_on_audit(name, kept_right, baseline_right)
 
 
 def _untrained(labels: Labels) -> np.ndarray:

@@ -155,29 +155,40 @@ class Comparison:
     unseen: np.ndarray
     is_random: np.ndarray
 
-    def calibration(self) -> Calibration:
-        """Fit the calibration of the kept candidate.
+    def calibration(self, name: str | None = None) -> Calibration:
+        """Fit the calibration of a candidate.
+
+        Parameters
+        ----------
+        name : str, optional
+            Its name; by default that of the kept one.
 
         Returns
         -------
         Temperature or Scaling
             The calibration.
         """
-        return fit_calibration(self.task, self.y, self.oof_proba[self.kept.name], self.unseen)
+        oof_proba = self.oof_proba[name or self.kept.name]
+        return fit_calibration(self.task, self.y, oof_proba, self.unseen)
 
-    def calibrated(self, name: str) -> np.ndarray:
+    def calibrated(self, name: str, calibration: Calibration | None = None) -> np.ndarray:
         """Calibrate the out-of-fold predictions of a candidate, each part on the others.
 
         Parameters
         ----------
         name : str
             Its name.
+        calibration : Temperature or Scaling, optional
+            Taken instead where labels exclude each other: a temperature changes no prediction,
+            so that of all labels flatters none of them.
 
         Returns
         -------
         ndarray of shape (m, K)
             Calibrated probabilities, float64.
         """
+        if calibration is not None and self.task.exclusive:
+            return calibration.apply(self.oof_proba[name])
         return calibrate_apart(self.task, self.y, self.oof_proba[name], self.part, self.unseen)
 
 

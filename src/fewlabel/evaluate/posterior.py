@@ -154,10 +154,7 @@ def estimate_on_pool(
         Resting on the labels that were drawn at random.
     """
     task, calibration, seen = compared.task, compared.calibration(), ~compared.unseen
-    oof = compared.calibrated(compared.kept.name)
-    if task.exclusive:
-        # A temperature changes no prediction: that of all labels flatters none of them.
-        oof = calibration.apply(compared.oof_proba[compared.kept.name])
+    oof = compared.calibrated(compared.kept.name, calibration)
     random, n_seen = compared.is_random, int(seen.sum())
     if n_seen and not len(proba):
         # All images are labeled: new ones are like these.
