@@ -18,6 +18,12 @@ EXTRA_OF: dict[str, str] = {
     "tensorboard": "tensorboard",
     "tifffile": "tiff",
     "openpyxl": "tables",
+    "cleanlab": "noise",
+    "fastapi": "web",
+    "uvicorn": "web",
+    "sqlalchemy": "web",
+    "alembic": "web",
+    "psycopg": "postgres",
 }
 """Import name of each optional package and the extra that installs it."""
 

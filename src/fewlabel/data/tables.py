@@ -214,6 +214,11 @@ def _contents(path: Path, what: str) -> Iterable[_Sheet]:
         raise _TableError(f"does not exist: give the {what} as a CSV file.") from None
     except OSError as failure:
         raise _TableError(f"cannot be read: {failure.strerror}.") from failure
+    return _parsed(path, data)
+
+
+def _parsed(path: Path, data: bytes) -> Iterable[_Sheet]:
+    """Return the tables that the bytes of a file may hold."""
     if data.startswith(b"PK\x03\x04"):
         return _sheets(path, data)
     if data.startswith(b"\xd0\xcf\x11\xe0"):

@@ -1,0 +1,297 @@
+"""Answers, and what follows from a series of them: the labels that stand, classes, purposes."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import NamedTuple
+
+from fewlabel.data.label_names import _label_name
+from fewlabel.data.label_texts import BAR, UNKNOWN
+from fewlabel.data.missing import _is_unlabeled_text
+from fewlabel.errors import UsageError
+
+ORIGINS = ("typed", "confirmed", "group", "review", "table", "import")
+"""Where an answer may come from."""
+
+SETTLING = ("review", "table", "import")
+"""Origins of the answers that no vote of several annotators overrules."""
+
+MAX_NAME = 200
+"""Longest name of a class or of an annotator, in characters."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What somebody said of an image.
+
+    Parameters
+    ----------
+    image : int
+        Row of the ``ImageSet``.
+    labels : tuple of str or None
+        One name where an image has one label; any number where it may have several, ``()`` for
+        none of them. None if the image was skipped.
+    annotator : str
+        Who answered.
+    seconds : float
+        Time spent on it.
+    origin : str
+        One of ``ORIGINS``.
+    suggested : tuple of str or None
+        The labels that the page suggested.
+    confidence : float or None
+        The confidence that it showed.
+    round : int
+        Number of the model that suggested.
+    at : datetime or None
+        When it was kept.
+    id : int or None
+        Its number in the store.
+    revoked : bool
+        Whether it was undone.
+    """
+
+    image: int
+    labels: tuple[str, ...] | None
+    annotator: str = ""
+    seconds: float = 0.0
+    origin: str = "typed"
+    suggested: tuple[str, ...] | None = None
+    confidence: float | None = None
+    round: int = 0
+    at: datetime | None = None
+    id: int | None = None
+    revoked: bool = False
+
+
+class _Event(NamedTuple):
+    """One entry of the store, as far as labels, classes and purposes follow from it."""
+
+    id: int
+    kind: str
+    answer: Answer | None = None
+    image: int | None = None
+    names: tuple[str, ...] = ()
+    purpose: str = ""
+    target: int | None = None
+
+
+@dataclass
+class _Log:
+    """What follows from the events up to one of them."""
+
+    several: bool = False
+    repeats: int = 1
+    last: int = 0
+    answers: dict[int, Answer] = field(default_factory=dict)
+    by_image: dict[int, list[int]] = field(default_factory=dict)
+    current: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    purposes: dict[int, str] = field(default_factory=dict)
+    class_changes: list[_Event] = field(default_factory=list)
+    # Labels by answer, with the names that classes have now.
+    _renamed: dict[int, tuple[str, ...] | None] = field(default_factory=dict)
+    _classes: dict[str, None] = field(default_factory=dict)
+
+    def extend(self, events: Iterable[_Event]) -> bool:
+        """Add events that follow those that are there."""
+        events = list(events)
+        undone = {event.target for event in events if event.kind == "undo"}
+        earlier = {event.id for event in self.class_changes}
+        for event in events:
+            self.last = event.id
+            if event.kind == "answer" and event.answer is not None:
+                self._add(event.id, event.answer)
+            elif event.kind == "undo" and event.target in self.answers:
+                answer = replace(self.answers[event.target], revoked=True)
+                self.answers[event.target] = answer
+                self._decide(answer.image)
+            elif event.kind == "purpose" and event.image is not None:
+                self.purposes[event.image] = event.purpose
+            elif event.kind in ("class", "rename") and event.id not in undone:
+                self._change_class(event)
+        return not undone & earlier
+
+    def classes(self) -> list[str]:
+        """Return the classes, in the order in which they first appeared."""
+        return list(self._classes)
+
+    def standing(self, image: int) -> list[Answer]:
+        """Return the answers to an image that were not undone."""
+        found = (self.answers[i] for i in self.by_image.get(image, ()))
+        return [replace(a, labels=self._renamed[a.id or 0]) for a in found if not a.revoked]
+
+    def last_of(self, annotator: str) -> Answer | None:
+        """Return the last answer that somebody gave in the page and that stands."""
+        for answer in reversed(self.answers.values()):
+            is_theirs = answer.annotator == annotator and answer.origin not in ("table", "import")
+            if is_theirs and not answer.revoked:
+                return answer
+        return None
+
+    def is_open(self, image: int, annotator: str) -> bool:
+        """Return whether an image still lacks an answer that this annotator may give."""
+        found = [self.answers[i] for i in self.by_image.get(image, ())]
+        given = [answer for answer in found if not answer.revoked]
+        if any(a.annotator == annotator or _settles(a) for a in given):
+            return False
+        return len({a.annotator for a in given if a.labels is not None}) < self.repeats
+
+    def _add(self, number: int, answer: Answer) -> None:
+        self.answers[number] = answer
+        self._renamed[number] = answer.labels
+        self.by_image.setdefault(answer.image, []).append(number)
+        for name in answer.labels or ():
+            # In a table of one label an image, ? is the beginning of a name like any other.
+            if not (self.several and name.startswith(UNKNOWN)):
+                self._classes.setdefault(name)
+        self._decide(answer.image)
+
+    def _change_class(self, event: _Event) -> None:
+        self.class_changes.append(event)
+        if event.kind == "class":
+            self._classes.setdefault(event.names[0])
+            return
+        old, new = event.names
+        # The new name takes the place of the old one, unless it has one already.
+        merged = [new if name == old else name for name in self._classes]
+        self._classes = dict.fromkeys(merged) if new not in self._classes else self._classes
+        self._classes.pop(old, None)
+        self._classes.setdefault(new)
+        for number, labels in self._renamed.items():
+            if labels and (old in labels or UNKNOWN + old in labels):
+                pairs = {old: new, UNKNOWN + old: UNKNOWN + new}
+                self._renamed[number] = _in_order(pairs.get(name, name) for name in labels)
+                self._decide(self.answers[number].image)
+
+    def _decide(self, image: int) -> None:
+        """Find the label that stands."""
+        given = [a for a in self.standing(image) if a.labels is not None]
+        if not given:
+            self.current.pop(image, None)
+        elif self.repeats == 1 or _settles(given[-1]):
+            self.current[image] = given[-1].labels or ()
+        else:
+            settled = [a for a in given if _settles(a)]
+            self.current[image] = (settled[-1].labels or ()) if settled else self._vote(given)
+
+    def _vote(self, given: list[Answer]) -> tuple[str, ...]:
+        """Return what most annotators say, each by the last answer; of a tie, the latest."""
+        votes = {a.annotator: a.labels or () for a in given}
+        latest = given[-1].labels or ()
+        if not self.several:
+            counts = Counter(votes.values())
+            return max((a.labels or () for a in reversed(given)), key=counts.__getitem__)
+        weight: defaultdict[str, float] = defaultdict(float)
+        for labels in votes.values():
+            for name in labels:
+                weight[name] += 1
+        for name in latest:
+            weight[name] += 0.5
+        return _in_order(name for name, w in weight.items() if w > len(votes) / 2)
+
+
+def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return labels in one order, each once: those that are not known behind the others.
+
+    >>> _in_order(["dog", "?bird", "cat", "dog"])
+    ('cat', 'dog', '?bird')
+    """
+    found = set(names)
+    # What is present is not unknown: so it may come out where two classes are merged.
+    known = {name for name in found if name[:1] != UNKNOWN or name[1:] not in found}
+    return tuple(sorted(known, key=lambda name: (name.startswith(UNKNOWN), name)))
+
+
+def _cell_of(labels: tuple[str, ...] | None, *, several: bool) -> str:
+    """Return labels as the cell of a table.
+
+    >>> _cell_of(("cat", "dog"), several=True), _cell_of(("cat",), several=True)
+    ('cat|dog', 'cat|')
+    >>> _cell_of((), several=True), _cell_of(("cat",), several=False), _cell_of(None, several=True)
+    ('|', 'cat', '')
+    """
+    if labels is None:
+        return ""
+    if not several:
+        return labels[0]
+    if not labels or labels[0].startswith(UNKNOWN):
+        labels = ("", *labels)
+    return BAR.join(labels) if len(labels) > 1 else f"{labels[0]}{BAR}"
+
+
+def _labels_of_cell(cell: str) -> tuple[str, ...] | None:
+    """Return the labels that a cell of a table holds; the inverse of `_cell_of`.
+
+    >>> _labels_of_cell("dog|cat"), _labels_of_cell("|"), _labels_of_cell("")
+    (('cat', 'dog'), (), None)
+    """
+    if not cell.strip():
+        return None
+    return _in_order(part.strip() for part in cell.split(BAR) if part.strip())
+
+
+def _check_class_name(name: str) -> str:
+    """Return the name of a class in one spelling, or raise if no label table could hold it.
+
+    >>> _check_class_name(" red fox ")
+    'red fox'
+    """
+    clean = _label_name(name) if isinstance(name, str) else ""
+    if not clean or len(clean) > MAX_NAME or not clean.isprintable():
+        raise UsageError(
+            f"A class needs a printable name of 1 to {MAX_NAME} characters. Got {name!r} instead."
+        )
+    if BAR in clean or clean[0] in f"{UNKNOWN}[{{" or _is_unlabeled_text(clean):
+        raise UsageError(
+            f"{clean!r} cannot be the name of a class: a label table reads it as something else. "
+            "Give a name without a bar and without ? or a bracket in front."
+        )
+    return clean
+
+
+def _check_answer(
+    answer: Answer, *, n_images: int, several: bool, classes: Container[str] = ()
+) -> Answer:
+    """Return an answer in one spelling, or raise if it is none to these images."""
+    if not 0 <= answer.image < n_images:
+        raise UsageError(f"There are the images 0 to {n_images - 1}. Got {answer.image} instead.")
+    if answer.origin not in ORIGINS:
+        raise UsageError(f"The origin must be one of {', '.join(ORIGINS)}. Got {answer.origin!r}.")
+    numbers = (answer.seconds, answer.confidence or 0.0)
+    if not all(math.isfinite(value) and value >= 0 for value in numbers):
+        raise UsageError(f"Seconds and confidence must be 0 or more. Got {numbers} instead.")
+    labels = answer.labels
+    if labels is not None:
+        labels = _in_order(n if n in classes else _checked(n, several) for n in labels)
+        if not several and len(labels) != 1:
+            raise UsageError(f"An image has one label here. Got {len(labels)} instead.")
+    return replace(
+        answer,
+        labels=labels,
+        annotator=_check_annotator(answer.annotator),
+        suggested=None if answer.suggested is None else tuple(answer.suggested),
+    )
+
+
+def _check_annotator(name: str) -> str:
+    """Return the name of an annotator, or raise if it is none."""
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise UsageError(
+            f"An annotator's name must be printable, of up to {MAX_NAME} characters. "
+            f"Got {name[:40]!r} instead."
+        )
+    return name.strip()
+
+
+def _checked(name: str, several: bool) -> str:
+    if several and name.startswith(UNKNOWN):
+        return UNKNOWN if name == UNKNOWN else UNKNOWN + _check_class_name(name[1:])
+    return _check_class_name(name)
+
+
+def _settles(answer: Answer) -> bool:
+    return answer.origin in SETTLING and answer.labels is not None

@@ -1,0 +1,167 @@
+"""The database of the label store: SQLite in a file, or PostgreSQL for teams, by the same code."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from fewlabel.errors import StorageError, UsageError
+from fewlabel.extras import require
+from fewlabel.labelling.schema import HEAD, project
+
+# Seconds to wait for another process that writes.
+_PATIENCE = 30
+
+
+class _Database:
+    """A database of answers, made or brought up to date when it is opened."""
+
+    def __init__(self, url: str) -> None:
+        self.url = _parsed(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
+        with self._reported():
+            _upgrade(self._engine, self)
+
+    @contextlib.contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """Begin a transaction that changes something, one at a time; commit it in the end."""
+        options = {"begin": "BEGIN IMMEDIATE", "durable": durable}
+        with self._reported(), self._engine.connect() as connection:
+            connection = connection.execution_options(**options)
+            with connection.begin():
+                # SQLite has locked the whole file already, and leaves FOR UPDATE out.
+                connection.execute(sa.select(project.c.id).with_for_update()).one()
+                yield connection
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Begin a transaction that only reads."""
+        with self._reported(), self._engine.begin() as connection:
+            yield connection
+
+    def now(self, connection: Connection) -> float:
+        """Return the time in seconds, the same for everybody at this database."""
+        if self.is_sqlite:
+            return time.time()
+        return float(connection.scalar(sa.text("SELECT extract(epoch FROM clock_timestamp())")))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Say in one line what the database refuses."""
+        try:
+            yield
+        except DBAPIError as error:
+            # The first line is the reason; behind it stand the statement and its values.
+            reason = str(error.orig).strip().partition("\n")[0].rstrip(".")
+            raise StorageError(
+                f"The answers in {self} cannot be read or written ({reason}): nothing of this step "
+                "was kept there. See that the database runs and has room, then try again."
+            ) from error
+
+    def __str__(self) -> str:
+        """Return where the database is, without its password."""
+        if self.is_sqlite:
+            return str(self.url.database)
+        return self.url.render_as_string(hide_password=True)
+
+
+def _parsed(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        url = None
+    if url is None or url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise UsageError(
+            "The database must be given as postgresql://USER@HOST/NAME, or left out for a SQLite "
+            f"file beside the label table. Got {text.partition(':')[0] + ':…'!r} instead."
+        )
+    if url.get_backend_name() == "sqlite":
+        return url.set(drivername="sqlite+pysqlite")
+    require("psycopg", "A PostgreSQL database")
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": _PATIENCE})
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: Any, record: Any) -> None:
+        # The driver begins a transaction late and as one that reads, so two writers would meet
+        # in its middle: it is begun below.
+        connection.isolation_level = None
+        _keep_trying(connection, "PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        # Without FULL, a commit in WAL survives the process but not a power cut.
+        level = "FULL" if options.get("durable", True) else "NORMAL"
+        connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
+        connection.exec_driver_sql(options.get("begin", "BEGIN"))
+
+    return engine
+
+
+def _keep_trying(connection: Any, statement: str) -> None:
+    """Run a statement that does not wait for others as others do."""
+    import sqlite3
+
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
+def _postgres_engine(url: URL) -> Engine:
+    # Connections that a restart of the server has cut are made anew.
+    return sa.create_engine(url, pool_pre_ping=True)
+
+
+def _upgrade(engine: Engine, name: _Database) -> None:
+    """Bring the tables of a database up to date, or make them."""
+    with engine.connect() as connection:
+        connection = connection.execution_options(begin="BEGIN IMMEDIATE")
+        with connection.begin():
+            if not name.is_sqlite:
+                # Two processes may open a new database at once; there is no table to lock yet.
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(17)"))
+            found = _version(connection)
+            if found == HEAD:
+                return
+            if found is not None and found > HEAD:
+                raise UsageError(
+                    f"{name} was written by a newer fewlabel (its version is {found}, this one "
+                    f"reads up to {HEAD}): update with `pip install -U fewlabel`."
+                )
+            # Imported late: seldom needed, and a third of a second.
+            from alembic import command
+            from alembic.config import Config
+
+            config = Config()
+            config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _version(connection: Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
