@@ -131,6 +131,8 @@ class FitResult:
         in ``classes``.
     audit_gain : Gain or None
         What the unlabeled images bring by the audit; None without one.
+    left_unexplained : str
+        Why the report explains fewer predictions than it might; empty if it does not.
     """
 
     labels: Labels
@@ -161,6 +163,7 @@ class FitResult:
     training: TrainingHistory | None = None
     ledger: PseudoLabelLedger | None = None
     audit_gain: Gain | None = None
+    left_unexplained: str = ""
 
     @property
     def task(self) -> Task:

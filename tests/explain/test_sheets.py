@@ -64,6 +64,26 @@ def test_a_fit_explains_labeled_images_as_if_unseen_and_the_audit_first(few, exa
     assert all(30 <= int(one.name) < 70 for one in found)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "many", "samples"), [(10, 3, 150), (8.5, 3, 100), (3, 1, 100), (2.7, 0, 100)]
+)
+def test_explanations_take_no_longer_than_they_may(seconds, many, samples):
+    n, plan = sheets._affordable(3, sheets._PLANS, seconds, 0.00999 if seconds < 10 else 0.005)
+    assert (n, plan["n_samples"]) == (many, samples)
+
+
+def test_what_nobody_asked_for_takes_a_tenth_of_the_fit_and_is_stable(few, example, monkeypatch):
+    few.seconds = {"features": 20.0, "fit": 5.0}
+    assert sheets._seconds_for_explanations(few) == 2.5
+    monkeypatch.setattr(sheets, "_seconds_a_pass", lambda *_: 1.0)
+    assert _explain_fit(few, example.images, 6, seconds=2.5) == []
+    plans = sheets._SMALL_PLANS
+    monkeypatch.setattr(sheets, "LOW_AGREEMENT", 1.1)
+    for plan, n in ((plans[0], 6), (plans[1], 0)):
+        monkeypatch.setattr(sheets, "_affordable", lambda *_, plan=plan: (6, plan))
+        assert len(_explain_fit(few, example.images, seconds=2.5, n_samples=20)) == n
+
+
 @pytest.mark.parametrize(("size", "n"), [((8, 8), 6), ((64, 64), 6), ((65, 40), 3)])
 def test_fewer_are_explained_where_each_takes_long_and_none_without_captum(
     size, n, few, example, monkeypatch

@@ -89,8 +89,8 @@ def fit(
             metavar="N",
             parser=options.auto_or_number,
             help="Explain so many predictions in the report (a second to some ten each; needs the "
-            "extra `explain`). auto: six, three of images larger than 64 pixels, none without "
-            "the extra.",
+            "extra `explain`). auto: up to six, three of images larger than 64 pixels, as many "
+            "as take a tenth of the time of the fit; none without the extra.",
         ),
     ] = "auto",
     tensorboard: Annotated[
@@ -158,6 +158,8 @@ def fit(
     summary["seconds_in_all"] = round(seconds_of(ctx), 3)
     show(summary, _print, as_json=as_json)
     if not as_json:
+        if result.left_unexplained:
+            say(result.left_unexplained.replace("`", ""))
         _print_next(_next_steps(result, given.images, str(run)))
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from fewlabel.compute import as_generator
-from fewlabel.data import ImageSet, Task
+from fewlabel.data import ImageSet, Task, image_set_from_array
 from fewlabel.data.label_texts import BAR
 from fewlabel.explain.examples import _choose_examples, _class_at_issue
+from fewlabel.explain.explanation import LOW_AGREEMENT
 from fewlabel.explain.model import Explained, _model_size, explain_one
 from fewlabel.explain.texts import _percent
 from fewlabel.extras import is_installed
@@ -20,7 +22,15 @@ from fewlabel.features.pixels import Progress
 from fewlabel.fit_result import FitResult
 from fewlabel.model import Model
 
+_Plan = dict[str, int]
 _SMALL_SIDE = 64
+# Of the time of the fit, for explanations that nobody asked for; a second is always there.
+_SHARE, _LEAST_SECONDS = 0.1, 1.0
+_REPEATS, _WINDOWS = 2, 82
+# Samples a repeat, the best first. Few samples put half as many parts in a stable order, while
+# with fifty parts and fewer than 150 samples the repeats hardly agree.
+_SMALL_PLANS: tuple[_Plan, ...] = ({"n_samples": 500}, {"n_samples": 250}, {"n_samples": 125})
+_PLANS: tuple[_Plan, ...] = ({"n_samples": 150}, {"n_samples": 100, "n_segments": 24})
 _MAX_POOL = 2000  # a sheet is chosen among at most so many images, drawn at random
 
 
@@ -119,9 +129,11 @@ def _share_of(progress: Progress, n: int) -> Callable[[int, str, int, int], None
 
 
 def _explain_fit(
-    result: FitResult, images: ImageSet, n: int = 6, **settings: Any
+    result: FitResult, images: ImageSet, n: int = 6, *, seconds: float = np.inf, **settings: Any
 ) -> list[Explained]:
     """Return explained predictions of a fit, for its report; none where Captum is not installed.
+
+    As many as take the ``seconds`` at most, with fewer samples where those are stable.
 
     Images of the audit, whose labels the model never saw, come first. Without an audit, labeled
     images are chosen by their out-of-fold predictions; what is explained is the final model.
@@ -134,10 +146,44 @@ def _explain_fit(
         # The final model is right on what it was trained on: it would show no mistakes.
         proba[rows] = result.tested_proba
     others = np.setdiff1d(np.arange(len(proba)), rows)
-    # Where each image takes seconds, a report must not take longer than the fit.
-    quick = {"n_samples": 500 if _is_small(result.model, images) else 150, "repeats": 2}
+    plans = _SMALL_PLANS if _is_small(result.model, images) else _PLANS
+    plan = plans[0]
+    if np.isfinite(seconds):
+        n, plan = _affordable(n, plans, seconds, _seconds_a_pass(result.model, images))
+        if n == 0:
+            return []
     y, seed = result.task.without(labels.y, others), result.settings.seed
-    return explain_sheet(result.model, images, n, y=y, proba=proba, seed=seed, **(quick | settings))
+    given = {"repeats": _REPEATS} | plan | settings
+    found = explain_sheet(result.model, images, n, y=y, proba=proba, seed=seed, **given)
+    if plan is plans[0]:
+        return found
+    # Fewer samples only as long as the repeats agree; NaN is of images where nothing matters.
+    return [one for one in found if not one.explanation.stability < LOW_AGREEMENT]
+
+
+def _seconds_for_explanations(result: FitResult) -> float:
+    """Return how long explanations that nobody asked for may take."""
+    return max(_LEAST_SECONDS, _SHARE * sum(result.seconds.values()))
+
+
+def _affordable(n: int, plans: Sequence[_Plan], seconds: float, a_pass: float) -> tuple[int, _Plan]:
+    """Return how many images can be explained, and how, if predicting one takes ``a_pass``."""
+    for many in range(n, 0, -1):
+        for plan in plans:
+            if many * (_REPEATS * plan["n_samples"] + _WINDOWS) * a_pass <= seconds:
+                return many, plan
+    return 0, plans[-1]
+
+
+def _seconds_a_pass(model: Model, images: ImageSet) -> float:
+    """Measure how long predicting one changed image takes."""
+    size, n = _model_size(model, images), 64 if _is_small(model, images) else 4
+    changed = image_set_from_array(np.repeat(images.read([0], size=size), n, axis=0))
+    # The first call loads and prepares the network.
+    model.predict(changed.subset([0]))
+    start = perf_counter()
+    model.predict(changed)
+    return (perf_counter() - start) / n
 
 
 def _how_many_explained(model: Model, images: ImageSet) -> int:

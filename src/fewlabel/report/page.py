@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, replace
 
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import AccuracyEstimate, per_class, scores
-from fewlabel.explain.sheets import _explain_fit, _how_many_explained
+from fewlabel.explain.sheets import (
+    _explain_fit,
+    _how_many_explained,
+    _seconds_for_explanations,
+)
 from fewlabel.features.pixels import Progress
 from fewlabel.fit_result import FitResult
 from fewlabel.percent import _percent_text
@@ -64,9 +69,15 @@ def _render_report(
         scored = Scored(task, labels.y[labels.audit], result.proba[labels.audit])
     confusion = _confusion_view(scored, classes)
     by_class = per_class(task, scored.y, scored.proba, classes)
+    limit: dict[str, float] = {}
     if n_explained is None:
         n_explained = _how_many_explained(result.model, images)
-    explained = _explain_fit(result, images, n_explained, progress=progress) if n_explained else []
+        limit = {"seconds": _seconds_for_explanations(result)}
+    explained = []
+    if n_explained:
+        explained = _explain_fit(result, images, n_explained, progress=progress, **limit)
+    if len(explained) < n_explained:
+        result.left_unexplained = _left_unexplained(len(explained), images.source, run)
     training = _training_view(result.training)
     texts = task.texts(result.predicted, classes)
     accepted = _accepted_galleries(result.training, images, texts)
@@ -75,7 +86,7 @@ def _render_report(
         "next": "What to do next",
         "good": "How good is it?",
         "images": "Images",
-        "why": "Why it decided so" if explained else "",
+        "why": "Why it decided so" if explained or result.left_unexplained else "",
         "predicted": "Predictions",
         "training": "Training" if training or accepted else "",
         "made": "How it was made",
@@ -108,6 +119,7 @@ def _render_report(
         weak=_weak(result),
         confidence=_confidence_view(result),
         ledger=_ledger_rows(result),
+        left_unexplained=result.left_unexplained,
         training=training,
         accepted=accepted,
         reason=result.features.reason,
@@ -115,6 +127,16 @@ def _render_report(
         peak_rss_mb=result.peak_rss_mb,
         # The folder of a training in progress is gone when the report is read.
         settings=asdict(replace(result.settings, checkpoint=None)) | result.chosen_settings,
+    )
+
+
+def _left_unexplained(n: int, source: str, run: str) -> str:
+    """Say why fewer predictions are explained, and how to get more."""
+    command = shlex.join(["fewlabel", "explain", run, source, "--grid", "6", "--out", "why.png"])
+    return (
+        f"{'No' if n == 0 else f'Only {n}'} prediction{'s are' if n != 1 else ' is'} explained: "
+        "others would take more than a tenth of the time of the fit, or hardly be stable. "
+        f"`{command}` explains six more thoroughly."
     )
 
 

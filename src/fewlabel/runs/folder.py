@@ -85,8 +85,8 @@ def save_run(
         Write one column a class into predictions.csv.
     n_explained : int or None
         How many predictions the report explains by LIME (needs the extra ``explain``); None
-        explains a few: six, three where the model looks at images of more than 64 pixels, each
-        of which takes seconds, and none without the extra.
+        explains up to six, three where the model looks at images of more than 64 pixels, as far
+        as a tenth of the time of the fit goes, and none without the extra.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
