@@ -19,8 +19,8 @@ import fewlabel
 
 ROOT = Path(__file__).parent.parent
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["numpydoc_validation"]
-# The docstring of a command is its help text.
-SKIP = ("fewlabel.cli", "fewlabel.__main__")
+# The docstring of a command is its help text, that of a route its text in the schema.
+SKIP = ("fewlabel.cli", "fewlabel.__main__", "fewlabel.web.api")
 # What all methods share stands once: at the top of the module, or in the docstring of the class.
 SHORT = (
     *(f"fewlabel.data.task.{name}" for name in ("Task.", "SingleLabel", "MultiLabel")),

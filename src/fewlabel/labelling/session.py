@@ -1,0 +1,671 @@
+"""``Session``: what a labelling page asks for and says, without HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from fewlabel.data import ImageSet
+from fewlabel.errors import UsageError
+from fewlabel.labelling.answers import Answer, _check_class_name, _labels_of_cell
+from fewlabel.labelling.store import Store
+
+# Letters that the page gives another meaning.
+_RESERVED = frozenset("gmnsuxz")
+_DIGITS = "1234567890"
+_UNSEEN = ("random", "audit")
+_PACE_S, _PACE_OF = 300.0, 40
+_POLL_S = 2.0
+_WHY = {
+    "random": "Drawn at random: the estimate of accuracy rests on such images.",
+    "audit": "For the audit: it measures, and is never trained on.",
+}
+
+
+class Order(Protocol):
+    """What to show next."""
+
+    def wanted(self, annotator: str) -> Iterator[int]:
+        """Return images, the most useful first."""
+
+    def purpose(self, image: int) -> str:
+        """Return why an image is shown: ``"train"`` or ``"random"``."""
+
+    def groups(self, n: int = 24) -> Iterator[Any]:
+        """Return groups of look-alikes with ``label``, ``images``, ``confidence``, ``round``."""
+
+
+class Learner(Protocol):
+    """What learns from the answers meanwhile."""
+
+    @property
+    def round(self) -> Any:
+        """What it has learned: suggestions, confidence, accuracy, curve; None so far."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it is at it."""
+
+    @property
+    def stage(self) -> str:
+        """What it is doing."""
+
+    @property
+    def done(self) -> int:
+        """How much of the stage is done."""
+
+    @property
+    def total(self) -> int:
+        """How much the stage holds; 0 where that is unknown."""
+
+    @property
+    def error(self) -> str:
+        """Why the last fit failed; empty if it did not."""
+
+    def answered(self) -> None:
+        """Take note that there are new answers; start to learn if these are enough."""
+
+    def close(self) -> None:
+        """Stop."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What the model would answer.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        Its labels.
+    confidence : float
+        Probability that they are right.
+    round : int
+        Which round of the model.
+    """
+
+    labels: tuple[str, ...]
+    confidence: float
+    round: int
+
+
+@dataclass(frozen=True)
+class Card:
+    """One image as the page shows it.
+
+    Attributes
+    ----------
+    image : int
+        Row of the image set.
+    name : str
+        Its name.
+    content : str
+        Fingerprint of its content, by which a browser keeps it.
+    labels : tuple of str or None
+        Labels that it has; None for none so far.
+    suggestion : Suggestion or None
+        What the model would answer.
+    purpose : str
+        ``"train"``, ``"random"``, ``"audit"``, or empty.
+    why : str
+        Why it is shown, as a sentence.
+    is_small : bool
+        Whether the page enlarges it and keeps its pixels sharp.
+    """
+
+    image: int
+    name: str
+    content: str
+    labels: tuple[str, ...] | None
+    suggestion: Suggestion | None
+    purpose: str
+    why: str
+    is_small: bool
+
+
+@dataclass(frozen=True)
+class LookAlikes:
+    """Images that look alike.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The labels that all of them probably have.
+    confidence : float
+        Probability that one of them has these.
+    round : int
+        Which round of the model says so.
+    cards : tuple of Card
+        The images.
+    """
+
+    labels: tuple[str, ...]
+    confidence: float
+    round: int
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """What changes with the answers only."""
+
+    version: tuple[int, int]
+    n_labeled: int
+    of_class: Counter[str]
+    n_skipped: int
+    n_random: int
+    n_random_skipped: int
+
+
+class Session:
+    """One set of images that people label, with what learns from it.
+
+    Parameters
+    ----------
+    images : ImageSet
+        The images.
+    store : Store
+        Where answers go.
+    queue : Order
+        What to show next.
+    refitter : Learner, optional
+        What learns from the answers; by default nothing does.
+    target : float, optional
+        Accuracy at which to say that it is enough.
+    annotator : str
+        Who labels where a page gives no name.
+    suggests : bool
+        Whether pages show suggestions until somebody switches them.
+    table : str
+        The label table, as the user calls it.
+    command : str
+        The command that goes on from the labels.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fewlabel.data import load_images
+    >>> from fewlabel.labelling.store import open_store
+    >>> class InOrder:
+    ...     def wanted(self, annotator):
+    ...         return iter(range(1797))
+    ...
+    ...     def purpose(self, image):
+    ...         return "train"
+    >>> images = load_images("digits")
+    >>> store = open_store(images, Path(tempfile.mkdtemp()) / "labels.csv")
+    >>> session = Session(images, store, InOrder())
+    >>> card = session.next("ann", 1)[0]
+    >>> session.answer("ann", [Answer(card.image, ("0",))])[0].labels
+    ('0',)
+    >>> session.state()["n_labeled"]
+    1
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        store: Store,
+        queue: Order,
+        refitter: Learner | None = None,
+        *,
+        target: float | None = None,
+        annotator: str = "",
+        suggests: bool = True,
+        table: str = "",
+        command: str = "",
+    ) -> None:
+        self.images, self.store, self.queue, self.refitter = images, store, queue, refitter
+        self.target, self.annotator, self.suggests = target, annotator, suggests
+        self.table, self.command = table, command
+        names = "\n".join([table, images.source, *images.names])
+        # By it a page knows whether answers that it could not send are of these images.
+        self.id = hashlib.blake2b(names.encode("utf-8", "replace"), digest_size=8).hexdigest()
+        self._lock = threading.Lock()
+        self._renamed: dict[str, str] = {}
+        self._batches: defaultdict[str, list[int]] = defaultdict(list)
+        self._times: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_PACE_OF))
+        self._taken = time.monotonic()
+        self._counted: _Counts | None = None
+        self._asked: tuple[int, dict[int, str]] | None = None
+
+    # What is shown
+
+    def state(self, annotator: str = "") -> dict[str, Any]:
+        """Return all that the page shows beside the images.
+
+        Parameters
+        ----------
+        annotator : str
+            For whose pace.
+
+        Returns
+        -------
+        dict
+            In JSON types; ``classes`` in the order of their keys, by which they are numbered.
+        """
+        self._take_table()
+        counts, round_ = self._counts(), self._round
+        accuracy = None if round_ is None else round_.accuracy
+        curve = [] if round_ is None else [[float(v) for v in point] for point in round_.curve]
+        found: dict[str, Any] | None = None
+        if accuracy is not None and np.isfinite(accuracy.value):
+            found = {
+                "value": float(accuracy.value),
+                "low": float(accuracy.low),
+                "high": float(accuracy.high),
+                "rests_on": str(round_.rests_on),
+            }
+        reached = self.target is not None and found is not None and found["low"] >= self.target
+        return {
+            "session": self.id,
+            "source": self.images.source,
+            "table": self.table,
+            "table_error": self.store.table_error,
+            "n_images": len(self.images),
+            "n_labeled": counts.n_labeled,
+            "n_skipped": counts.n_skipped,
+            "n_random": counts.n_random,
+            "n_random_skipped": counts.n_random_skipped,
+            "classes": self.classes(counts),
+            "accuracy": found,
+            "curve": curve,
+            "refit": self._refit(),
+            "stop": {"target": self.target, "reached": reached},
+            "pace": self._pace(annotator),
+            "several": self.store.several,
+            "annotator": self.annotator,
+            "suggests": self.suggests,
+            "command": self.command,
+            "version": counts.version[0],
+        }
+
+    def classes(self, counts: _Counts | None = None) -> list[dict[str, Any]]:
+        """Return the classes with their keys.
+
+        Parameters
+        ----------
+        counts : object, optional
+            What has been counted already.
+
+        Returns
+        -------
+        list of dict
+            ``id``, ``name``, ``key`` and ``initial`` (empty if there is none), and ``n``, the
+            number of images that have it.
+        """
+        counts = counts or self._counts()
+        names = self.store.classes()
+        keys = zip(names, *class_keys(names), strict=True)
+        return [
+            {"id": i, "name": name, "key": key, "initial": initial, "n": counts.of_class[name]}
+            for i, (name, key, initial) in enumerate(keys)
+        ]
+
+    def next(self, annotator: str, n: int = 2) -> list[Card]:
+        """Return the next images for one annotator, which nobody else gets for a while.
+
+        Parameters
+        ----------
+        annotator : str
+            Their name.
+        n : int
+            How many.
+
+        Returns
+        -------
+        list of Card
+            As many as there are, the most useful first.
+        """
+        held = self.store.lease(annotator, self.queue.wanted(annotator), n)
+        purposes = self._purposes()
+        new = [image for image in held if image not in purposes]
+        if new:
+            # Before it is seen: a random image that is left out later would bias the estimate.
+            self.store.ask(new, [self.queue.purpose(image) for image in new])
+        return self._cards(held)
+
+    def group(self, annotator: str, n: int = 24) -> LookAlikes | None:
+        """Return images that look alike, for one annotator.
+
+        Parameters
+        ----------
+        annotator : str
+            Their name.
+        n : int
+            How many at most.
+
+        Returns
+        -------
+        LookAlikes or None
+            None if there is no such group (yet).
+        """
+        purposes = self._purposes()
+        for group in self.queue.groups(n):
+            # A label in common would say of random images what the model said of them.
+            free = [i for i in group.images if purposes.get(i, "") not in _UNSEEN]
+            held = self.store.lease(annotator, free, n)
+            if len(held) > 1:
+                labels, confidence = self._names_of(group.label), float(group.confidence)
+                return LookAlikes(labels, confidence, int(group.round), tuple(self._cards(held)))
+        return None
+
+    def card(self, image: int) -> Card:
+        """Return one image.
+
+        Parameters
+        ----------
+        image : int
+            Row of the image set.
+
+        Returns
+        -------
+        Card
+            The image.
+
+        Raises
+        ------
+        IndexError
+            If there is no such image.
+        """
+        if not 0 <= image < len(self.images):
+            raise IndexError(image)
+        return self._cards([image])[0]
+
+    # What people say
+
+    def answer(
+        self, annotator: str, answers: Sequence[Answer], *, again: bool = False
+    ) -> list[Answer]:
+        """Store answers; they are on the disk when this returns.
+
+        Parameters
+        ----------
+        annotator : str
+            Who gives them.
+        answers : sequence of Answer
+            The answers; names that are no class yet become one.
+        again : bool
+            Whether they may have been stored already, when nobody heard so: those are left out.
+
+        Returns
+        -------
+        list of Answer
+            The answers as they are stored.
+
+        Raises
+        ------
+        UsageError
+            If an image does not exist, or a label is not possible.
+        StorageError
+            If they cannot be stored.
+        """
+        cleaned = [replace(self._translated(a), annotator=annotator) for a in answers]
+        missing = [a for a in cleaned if not (again and self._is_stored(a))]
+        stored = self.store.add(missing) if missing else []
+        with self._lock:
+            if stored:
+                self._batches[annotator].append(len(stored))
+            self._times[annotator].extend([time.monotonic()] * len(stored))
+        if self.refitter is not None:
+            self.refitter.answered()
+        return stored
+
+    def undo(self, annotator: str, image: int | None = None) -> list[Answer]:
+        """Take back what somebody answered last; of a group, all of it.
+
+        Parameters
+        ----------
+        annotator : str
+            Who.
+        image : int, optional
+            What they answered last. If no answer of theirs to it stands, it has been taken back
+            already, and nothing happens.
+
+        Returns
+        -------
+        list of Answer
+            The answers that no longer stand, the last one first.
+        """
+        if image is not None and not self._standing(annotator, image):
+            return []
+        with self._lock:
+            batches = self._batches[annotator]
+            n = batches.pop() if batches else 1
+        undone = [answer for _ in range(n) if (answer := self.store.undo(annotator)) is not None]
+        if self.refitter is not None and undone:
+            self.refitter.answered()
+        return undone
+
+    def add_class(self, name: str) -> str:
+        """Add a class; nothing happens if it exists.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        str
+            The name as labels will have it.
+
+        Raises
+        ------
+        UsageError
+            If no label table could hold the name.
+        """
+        name = _check_class_name(name)
+        with self._lock:
+            self._renamed.pop(name, None)
+        self.store.add_class(name)
+        return name
+
+    def rename_class(self, class_id: int, old: str, new: str) -> str:
+        """Rename a class; to the name of another merges the two.
+
+        Parameters
+        ----------
+        class_id : int
+            Its number in `classes`.
+        old : str
+            The name that the caller knows it by.
+        new : str
+            The new name.
+
+        Returns
+        -------
+        str
+            The name as labels will have it.
+
+        Raises
+        ------
+        UsageError
+            If the number is no longer that of ``old``, or no label table could hold the name.
+        """
+        new, names = _check_class_name(new), self.store.classes()
+        if not 0 <= class_id < len(names) or names[class_id] != old:
+            raise UsageError(
+                f"Class {class_id} is no longer {old!r}: somebody changed the classes meanwhile. "
+                "Look at them anew."
+            )
+        if new != old:
+            self.store.rename_class(old, new)
+            with self._lock:
+                renamed = {o: new if n == old else n for o, n in self._renamed.items()}
+                self._renamed = {o: n for o, n in (renamed | {old: new}).items() if o != new}
+        return new
+
+    def close(self) -> None:
+        """Stop learning, and close the store."""
+        if self.refitter is not None:
+            self.refitter.close()
+        self.store.close()
+
+    # Within
+
+    @property
+    def _round(self) -> Any:
+        return None if self.refitter is None else self.refitter.round
+
+    def _refit(self) -> dict[str, Any]:
+        learner = self.refitter
+        if learner is None:
+            return {"running": False, "stage": "", "done": 0, "total": 0, "round": 0, "error": ""}
+        return {
+            "running": bool(learner.running),
+            "stage": str(learner.stage),
+            "done": int(learner.done),
+            "total": int(learner.total),
+            "round": 0 if learner.round is None else int(learner.round.number),
+            "error": str(learner.error),
+        }
+
+    def _counts(self) -> _Counts:
+        """Return what is labeled; counted anew after every change only."""
+        version = (self.store.version(), 0 if self._round is None else self._round.number)
+        counted = self._counted
+        if counted is None or counted.version != version:
+            current, skipped = self.store.current(), self.store.skipped()
+            asked = [i for i, purpose in self._purposes().items() if purpose in _UNSEEN]
+            counted = self._counted = _Counts(
+                version=version,
+                n_labeled=len(current),
+                of_class=Counter(name for labels in current.values() for name in labels),
+                n_skipped=len(skipped),
+                n_random=sum(i in current for i in asked),
+                n_random_skipped=sum(i in skipped for i in asked),
+            )
+        return counted
+
+    def _purposes(self) -> dict[int, str]:
+        version, asked = self.store.version(), self._asked
+        if asked is None or asked[0] != version:
+            asked = self._asked = (version, self.store.purposes())
+        return asked[1]
+
+    def _cards(self, rows: Sequence[int]) -> list[Card]:
+        if not rows:
+            return []
+        current, purposes, known = self.store.current(), self._purposes(), set(self.store.classes())
+        cards = []
+        for row in rows:
+            one = self.images.subset([row])
+            purpose = purposes.get(row, "")
+            cards.append(
+                Card(
+                    image=int(row),
+                    name=self.images.names[row],
+                    content=one.content_digests()[0][:16],
+                    labels=current.get(row),
+                    suggestion=None if purpose in _UNSEEN else self._suggestion(row, known),
+                    purpose=purpose,
+                    why=_WHY.get(purpose, self._why()),
+                    is_small=max((one.native_shape or (0, 0, 0))[:2]) <= 64,
+                )
+            )
+        return cards
+
+    def _why(self) -> str:
+        if self._round is None:
+            return "Stands for images that look like it."
+        return "The model is unsure of it, and of images like it."
+
+    def _suggestion(self, row: int, known: set[str]) -> Suggestion | None:
+        round_ = self._round
+        if round_ is None or not round_.suggested[row]:
+            return None
+        labels = self._names_of(str(round_.suggested[row]))
+        # A class that is gone since would come back.
+        if not known.issuperset(labels):
+            return None
+        return Suggestion(labels, float(round_.confidence[row]), int(round_.number))
+
+    def _names_of(self, cell: str) -> tuple[str, ...]:
+        """Return labels that a model names, by the names that classes have now."""
+        names = _labels_of_cell(cell) or ()
+        return tuple(dict.fromkeys(self._renamed.get(name, name) for name in names))
+
+    def _take_table(self) -> None:
+        """Take in what was changed in the table by hand, now and then."""
+        now = time.monotonic()
+        with self._lock:
+            is_due = now - self._taken > _POLL_S
+            self._taken = now if is_due else self._taken
+        if is_due and self.store.take_table() and self.refitter is not None:
+            self.refitter.answered()
+
+    def _pace(self, annotator: str) -> float | None:
+        """Return the images a minute of somebody who is at it; None if they are not."""
+        now = time.monotonic()
+        with self._lock:
+            recent = [t for t in self._times[annotator] if now - t < _PACE_S]
+        # A whole group arrives at one moment: the first batch has no beginning.
+        later = sum(t > recent[0] for t in recent) if recent else 0
+        return 60 * later / (recent[-1] - recent[0]) if later > 1 else None
+
+    def _translated(self, answer: Answer) -> Answer:
+        # Somebody else may have renamed a class since the page was drawn.
+        labels = answer.labels and tuple(self._renamed.get(n, n) for n in answer.labels)
+        return replace(answer, labels=labels)
+
+    def _standing(self, annotator: str, image: int) -> list[Answer]:
+        """Return somebody's answers to an image that were not taken back."""
+        given = self.store.history(image)
+        return [a for a in given if a.annotator == annotator and not a.revoked]
+
+    def _is_stored(self, answer: Answer) -> bool:
+        """Return whether somebody's last answer to an image is this very one."""
+        last = self._standing(answer.annotator, answer.image)[-1:]
+        return [_essence(a) for a in last] == [_essence(answer)]
+
+
+def _essence(answer: Answer) -> tuple[Any, ...]:
+    """Return what two answers do not have in common by accident."""
+    labels = answer.labels and frozenset(answer.labels)
+    return labels, answer.origin, round(answer.seconds, 3)
+
+
+def class_keys(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the keys that answer with each class.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The classes, the oldest first.
+
+    Returns
+    -------
+    keys : list of str
+        A digit each; for a class that is called by one character, that character. Empty where
+        there are too many.
+    initials : list of str
+        The first letter where no other class and no command has it; else empty.
+
+    Examples
+    --------
+    >>> class_keys(["cat", "dog", "deer", "0"])
+    (['1', '2', '3', '0'], ['c', '', '', ''])
+    """
+    own = {name: name.lower() for name in names if _is_key(name.lower())}
+    own = {name: key for name, key in own.items() if list(own.values()).count(key) == 1}
+    free = iter([digit for digit in _DIGITS if digit not in own.values()])
+    keys = [own[name] if name in own else next(free, "") for name in names]
+    first = Counter(name[:1].lower() for name in names)
+    initials = [
+        letter if first[letter] == 1 and letter.isalpha() and letter not in keys else ""
+        for letter in (name[:1].lower() if _is_key(name[:1].lower()) else "" for name in names)
+    ]
+    return keys, initials
+
+
+def _is_key(text: str) -> bool:
+    """Return whether a key of its own can stand for a class."""
+    return len(text) == 1 and text.isalnum() and text not in _RESERVED

@@ -1,0 +1,87 @@
+"""``create_app``: pages and API of a labelling session as one ASGI application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.staticfiles import StaticFiles
+
+from fewlabel import __version__
+from fewlabel.errors import FewLabelError, StorageError
+from fewlabel.labelling.session import Session
+from fewlabel.web.api import router
+from fewlabel.web.security import App, Guard
+from fewlabel.web.thumbnails import Thumbnails
+
+
+def create_app(
+    session: Session,
+    *,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+    thumbnails: Thumbnails | None = None,
+) -> App:
+    """Return the application of a labelling session.
+
+    Parameters
+    ----------
+    session : Session
+        What is labeled.
+    host : str
+        The address that will be listened on; requests to other names are refused.
+    token : str, optional
+        What every request must know.
+    thumbnails : Thumbnails, optional
+        Images of the session, scaled; by default kept in the user's cache folder.
+
+    Returns
+    -------
+    callable
+        An ASGI application.
+    """
+    app = FastAPI(title="fewlabel", version=__version__, docs_url=None, redoc_url=None)
+    app.state.session = session
+    app.state.thumbnails = thumbnails or Thumbnails(session.images)
+    app.include_router(router)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(FewLabelError, _not_possible)
+    page = _pages().get_template("label.html")
+    title = session.images.source.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+    def label_page() -> str:
+        return page.render(title=title or session.images.source, version=__version__)
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        """Return that the server is there."""
+        return {"status": "ok", "version": __version__}
+
+    app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")))
+    return Guard(app, host=host, token=token)
+
+
+def _pages() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("fewlabel.web", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _not_valid(request: Request, error: Exception) -> JSONResponse:
+    """Say what is wrong with a request, without what it held: that may be no JSON, as NaN."""
+    assert isinstance(error, RequestValidationError)
+    found = [{key: e[key] for key in ("loc", "msg", "type")} for e in error.errors()]
+    return JSONResponse({"detail": found}, 422)
+
+
+def _not_possible(request: Request, error: Exception) -> JSONResponse:
+    # A page tries again what a full disk has refused, and gives up what makes no sense.
+    return JSONResponse({"detail": str(error)}, 503 if isinstance(error, StorageError) else 400)

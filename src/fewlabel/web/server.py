@@ -1,0 +1,125 @@
+"""A labelling session on a port, until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import threading
+import time
+import webbrowser
+from collections.abc import Callable
+
+import uvicorn
+
+from fewlabel.errors import UsageError
+from fewlabel.web.security import App
+
+_GRACE_S = 3
+
+
+def listen(host: str, port: int, *, or_any: bool = False) -> socket.socket:
+    """Open a port.
+
+    Parameters
+    ----------
+    host : str
+        Name or number of the address.
+    port : int
+        The port; 0 for any that is free.
+    or_any : bool
+        Whether another port will do where this one is taken.
+
+    Returns
+    -------
+    socket.socket
+        Listening.
+
+    Raises
+    ------
+    UsageError
+        If the port is taken, or the address is not one of this machine.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=128)
+    except (OSError, OverflowError) as error:
+        if or_any and getattr(error, "errno", None) == errno.EADDRINUSE:
+            return listen(host, 0)
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"Cannot listen on {host}, port {port} ({reason}): give another --port, or 0 for any "
+            "that is free, and an address of this machine."
+        ) from error
+
+
+def url_of(listening: socket.socket, host: str, token: str | None = None) -> str:
+    """Return the address to open.
+
+    Parameters
+    ----------
+    listening : socket.socket
+        From `listen`.
+    host : str
+        As it was given.
+    token : str, optional
+        What requests must know.
+
+    Returns
+    -------
+    str
+        With the token.
+    """
+    name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
+    name = f"[{name}]" if ":" in name else name
+    return f"http://{name}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+
+
+def serve(app: App, listening: socket.socket, *, ready: Callable[[], None] | None = None) -> None:
+    """Answer requests until Ctrl-C or SIGTERM; those under way are answered first.
+
+    Parameters
+    ----------
+    app : callable
+        ASGI application.
+    listening : socket.socket
+        From `listen`.
+    ready : callable, optional
+        Called once requests are answered.
+    """
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
+    if ready is not None:
+        threading.Thread(target=_when_started, args=(server, ready), daemon=True).start()
+    # It raises the signal again once it has ended.
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listening])
+
+
+def open_browser(url: str) -> None:
+    """Open an address in the user's browser, if there is one.
+
+    Parameters
+    ----------
+    url : str
+        The address.
+    """
+    with contextlib.suppress(webbrowser.Error, OSError):
+        webbrowser.open(url)
+
+
+def _when_started(server: uvicorn.Server, ready: Callable[[], None]) -> None:
+    while not server.started:
+        if server.should_exit:
+            return
+        time.sleep(0.02)
+    ready()

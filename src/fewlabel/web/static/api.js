@@ -1,0 +1,88 @@
+// Calls of the HTTP API, and small things that every page needs.
+
+export const $ = (id) => document.getElementById(id);
+
+let annotator = localStorage.getItem("fewlabel.annotator") || "";
+
+export const person = {
+  get name() { return annotator; },
+  set name(value) {
+    annotator = value.trim();
+    localStorage.setItem("fewlabel.annotator", annotator);
+  },
+};
+
+export class Refused extends Error {
+  constructor(status, detail) {
+    super(typeof detail === "string" ? detail : "The server refused this.");
+    this.status = status;
+  }
+  // The server may take it later: it is away, restarts, or its disk is full.
+  get mayPass() { return this.status === 0 || this.status === 401 || this.status >= 500; }
+}
+
+export async function call(method, path, body) {
+  const headers = { "X-Annotator": encodeURIComponent(annotator) };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response, found;
+  try {
+    response = await fetch(path, {
+      method, headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: AbortSignal.timeout(20000),
+    });
+    found = response.headers.get("content-type")?.includes("json")
+      ? await response.json() : { detail: await response.text() };
+  } catch {
+    throw new Refused(0, "The server does not answer.");
+  }
+  if (!response.ok) throw new Refused(response.status, found.detail);
+  return found;
+}
+
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value != null) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `/static/icons.svg#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+export function tell(text) {
+  // The same text again is read again.
+  $("live").textContent = $("live").textContent === text ? `${text}\u00a0` : text;
+}
+
+let hiding = 0;
+export function toast(text) {
+  const box = $("toast");
+  box.textContent = text;
+  box.hidden = false;
+  tell(text);
+  clearTimeout(hiding);
+  hiding = setTimeout(() => { box.hidden = true; }, 4000);
+}
+
+export const picture = (card, kind) => `/images/${card.image}/${kind}?v=${card.content}`;
+
+export function percent(value) {
+  // "100 %" would promise more than 99.6 % does.
+  const rounded = Math.round(value * 100);
+  if (rounded === 100 && value < 1) return "> 99 %";
+  return rounded === 0 && value > 0 ? "< 1 %" : `${rounded} %`;
+}
+
+export const number = (value) => value.toLocaleString("en-US");

@@ -1,0 +1,61 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+from starlette.testclient import TestClient
+
+from fewlabel.data import ImageSet, load_images
+from fewlabel.labelling.session import Session
+from fewlabel.labelling.store import open_store
+from fewlabel.web.app import create_app
+from fewlabel.web.thumbnails import Thumbnails
+from tests.web.stand_ins import InOrder
+
+HERE = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(scope="session")
+def digit_images() -> ImageSet:
+    return load_images("digits")
+
+
+Make = Callable[..., Session]
+
+
+@pytest.fixture
+def make(digit_images: ImageSet, tmp_path: Path) -> Iterator[Make]:
+    """Make a session on the digits, or on other images."""
+    made: list[Session] = []
+
+    def session(
+        images: ImageSet = digit_images, several: bool = False, repeats: int = 1, **options: Any
+    ) -> Session:
+        table = tmp_path / "labels.csv"
+        store = open_store(images, table, several=several, repeats=repeats)
+        queue = InOrder(len(images), store, options.pop("pages", []))
+        made.append(Session(images, store, queue, table=str(table), **options))
+        return made[-1]
+
+    yield session
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def session(make: Make) -> Session:
+    return make()
+
+
+def client_of(session: Session, tmp_path: Path, **options: Any) -> TestClient:
+    """Return a client that sends what a browser on this machine sends."""
+    thumbnails = Thumbnails(session.images, tmp_path / "thumbnails")
+    return TestClient(create_app(session, thumbnails=thumbnails, **options), base_url=HERE)
+
+
+@pytest.fixture
+def client(session: Session, tmp_path: Path) -> TestClient:
+    return client_of(session, tmp_path)

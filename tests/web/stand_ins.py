@@ -1,0 +1,60 @@
+"""A queue and a model that say what a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from fewlabel.evaluate import AccuracyEstimate
+from fewlabel.labelling.store import Store
+
+
+@dataclass
+class InOrder:
+    """Images by their number, of which every fifth is random; groups of a few on demand."""
+
+    n: int
+    store: Store | None = None
+    pages: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+
+    def wanted(self, annotator: str) -> Iterator[int]:
+        return iter(range(self.n))
+
+    def purpose(self, image: int) -> str:
+        return "random" if image % 5 == 4 else "train"
+
+    def groups(self, n: int = 24) -> Iterator[Any]:
+        done = set() if self.store is None else set(self.store.current())
+        for label, images in self.pages:
+            open_ = tuple(i for i in images if i not in done)[:n]
+            if open_:
+                yield SimpleNamespace(label=label, images=open_, confidence=0.97, round=1)
+
+
+class Told:
+    """A model that was told the truth, and learns nothing."""
+
+    running, stage, done, total, error = False, "", 0, 0, ""
+
+    def __init__(self, truth: list[str], *, value: float = 0.91) -> None:
+        self.n_answered = 0
+        self.round = SimpleNamespace(
+            number=1,
+            suggested=np.array(truth, object),
+            confidence=np.full(len(truth), 0.93, np.float32),
+            accuracy=AccuracyEstimate(
+                value, value - 0.04, value + 0.03, 40, 0, 0.95, "wilson", True, ""
+            ),
+            rests_on="40 random labels",
+            curve=((20, 0.62, 0.5, 0.73), (40, 0.78, 0.68, 0.86), (60, value, value - 0.04, 0.95)),
+        )
+
+    def answered(self) -> None:
+        self.n_answered += 1
+
+    def close(self) -> None:
+        pass
