@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import takewhile
 from typing import NamedTuple
 
 from fewlabel.data.label_names import _label_name
@@ -78,6 +79,7 @@ class _Event(NamedTuple):
     names: tuple[str, ...] = ()
     purpose: str = ""
     target: int | None = None
+    batch: int | None = None
 
 
 @dataclass
@@ -92,6 +94,7 @@ class _Log:
     current: dict[int, tuple[str, ...]] = field(default_factory=dict)
     purposes: dict[int, str] = field(default_factory=dict)
     class_changes: list[_Event] = field(default_factory=list)
+    batches: dict[int, int] = field(default_factory=dict)
     # Labels by answer, with the names that classes have now.
     _renamed: dict[int, tuple[str, ...] | None] = field(default_factory=dict)
     _classes: dict[str, None] = field(default_factory=dict)
@@ -105,6 +108,8 @@ class _Log:
             self.last = event.id
             if event.kind == "answer" and event.answer is not None:
                 self._add(event.id, event.answer)
+                if event.batch is not None:
+                    self.batches[event.id] = event.batch
             elif event.kind == "undo" and event.target in self.answers:
                 answer = replace(self.answers[event.target], revoked=True)
                 self.answers[event.target] = answer
@@ -124,13 +129,20 @@ class _Log:
         found = (self.answers[i] for i in self.by_image.get(image, ()))
         return [replace(a, labels=self._renamed[a.id or 0]) for a in found if not a.revoked]
 
-    def last_of(self, annotator: str) -> Answer | None:
-        """Return the last answer that somebody gave in the page and that stands."""
-        for answer in reversed(self.answers.values()):
-            is_theirs = answer.annotator == annotator and answer.origin not in ("table", "import")
-            if is_theirs and not answer.revoked:
-                return answer
-        return None
+    def last_of(self, annotator: str) -> list[int]:
+        """Return the last answer of somebody in the page that stands, and those of the same key."""
+        theirs = (
+            number
+            for number, answer in reversed(self.answers.items())
+            if answer.annotator == annotator
+            and answer.origin not in ("table", "import")
+            and not answer.revoked
+        )
+        last = next(theirs, None)
+        if last is None or last not in self.batches:
+            return [] if last is None else [last]
+        batch = self.batches[last]
+        return [last, *takewhile(lambda number: self.batches.get(number) == batch, theirs)]
 
     def is_open(self, image: int, annotator: str) -> bool:
         """Return whether an image still lacks an answer that this annotator may give."""

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The migration that makes the tables what they are here."""
 
 metadata = MetaData()
@@ -67,6 +67,8 @@ events = Table(
     Column("suggested", JSON(none_as_null=True)),
     Column("confidence", Float),
     Column("round", Integer),
+    # Answers that one key gave.
+    Column("batch", Integer),
     # What is undone.
     Column("target", ForeignKey("events.id", name="fk_events_target")),
     sqlite_autoincrement=True,

@@ -1,0 +1,209 @@
+"""Events in the database, and what follows from them, kept up to date in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from fewlabel.data import ImageSet
+from fewlabel.labelling.answers import Answer, _Event, _Log
+from fewlabel.labelling.database import _Database
+from fewlabel.labelling.image_rows import _ImageRows
+from fewlabel.labelling.schema import events, images, leases, project
+
+# One key takes back as many answers as one key gave.
+_TOGETHER = ("group", "review")
+
+
+class _Journal:
+    """The events of a store, for several threads; other processes may add to them."""
+
+    def __init__(self, image_set: ImageSet, url: str, *, several: bool, repeats: int) -> None:
+        self.database = _Database(url)
+        self.images = image_set
+        self.repeats = repeats
+        self.mutex = threading.RLock()
+        self._forget(several)
+        with self.writing() as connection:
+            query = project.select().with_only_columns(project.c.several)
+            was_several = bool(connection.scalar(query))
+            if was_several:
+                self._reload(connection, several=True)
+            elif several:
+                self.become_several(connection)
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels."""
+        return self.log.several
+
+    @contextlib.contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+        """Begin a transaction, with all that others have kept; commit it in the end."""
+        with self.mutex:
+            try:
+                with self.database.write(durable=durable) as connection:
+                    self.refresh(connection)
+                    yield connection
+            except BaseException:
+                # What was read within the transaction is not there any more.
+                self._forget(self.several)
+                raise
+
+    @contextlib.contextmanager
+    def fresh(self) -> Iterator[_Log]:
+        """Give what follows from all that anybody has kept."""
+        with self.mutex:
+            with self.database.read() as connection:
+                self.refresh(connection)
+            yield self.log
+
+    def refresh(self, connection: Connection) -> None:
+        """Read what was kept since the last time."""
+        if not self.log.extend(self._events(connection, self.log.last)):
+            self._reload(connection, several=self.several)
+
+    def become_several(self, connection: Connection) -> None:
+        """Let images have several labels from now on."""
+        connection.execute(project.update().values(several=True))
+        self._reload(connection, several=True)
+
+    def log_until(self, connection: Connection, version: int) -> _Log:
+        """Return what followed from the events up to one of them."""
+        log = _Log(self.several, self.repeats)
+        log.extend(self._events(connection, 0, version))
+        return log
+
+    # What is added, within a transaction
+
+    def add(self, connection: Connection, answers: Sequence[Answer]) -> list[Answer]:
+        """Keep answers, and end the leases of who gave them."""
+        ids = self.ids(connection, [answer.image for answer in answers])
+        at, batch = datetime.now(UTC), self.log.last + 1
+        rows = [
+            {
+                "at": at,
+                "kind": "answer",
+                "annotator": answer.annotator,
+                "image_id": number,
+                "labels": None if answer.labels is None else list(answer.labels),
+                "seconds": answer.seconds,
+                "origin": answer.origin,
+                "suggested": None if answer.suggested is None else list(answer.suggested),
+                "confidence": answer.confidence,
+                "round": answer.round,
+                "batch": batch if answer.origin in _TOGETHER else None,
+            }
+            for number, answer in zip(ids, answers, strict=True)
+        ]
+        connection.execute(events.insert(), rows)
+        for annotator in {answer.annotator for answer in answers}:
+            mine = (leases.c.annotator == annotator, leases.c.image_id.in_(ids))
+            connection.execute(leases.delete().where(*mine))
+        self.refresh(connection)
+        newest = islice(reversed(self.log.answers.values()), len(answers))
+        return list(newest)[::-1]
+
+    def event(self, connection: Connection, kind: str, annotator: str = "", **values: Any) -> None:
+        """Keep an event that is no answer; `refresh` takes it in."""
+        row = {"at": datetime.now(UTC), "kind": kind, "annotator": annotator, **values}
+        connection.execute(events.insert().values(row))
+
+    def undo(self, connection: Connection, annotator: str, targets: Sequence[int]) -> None:
+        """Revoke events."""
+        for target in targets:
+            self.event(connection, "undo", annotator, target=target)
+        self.refresh(connection)
+
+    def ask(self, connection: Connection, chosen: Mapping[int, str]) -> int:
+        """Note purposes that are new; return how many."""
+        new = {i: why for i, why in chosen.items() if self.log.purposes.get(i) != why}
+        for number, why in zip(self.ids(connection, list(new)), new.values(), strict=True):
+            self.event(connection, "purpose", image_id=number, purpose=why)
+        self.refresh(connection)
+        return len(new)
+
+    def lease(
+        self, connection: Connection, annotator: str, wanted: Iterator[int], n: int, seconds: float
+    ) -> list[int]:
+        """Give an annotator images that nobody else holds."""
+        self._read_images(connection)
+        now = self.database.now(connection)
+        others = leases.select().where(leases.c.annotator != annotator, leases.c.until > now)
+        held = {self.rows.row_of.get(lease.image_id) for lease in connection.execute(others)}
+        free = (i for i in wanted if i not in held and self.log.is_open(i, annotator))
+        found = [int(image) for image in islice(free, n)]
+        if found:
+            ids = self.ids(connection, found)
+            # Those that have run out, or are this annotator's own.
+            connection.execute(leases.delete().where(leases.c.image_id.in_(ids)))
+            lease = {"annotator": annotator, "until": now + seconds}
+            connection.execute(leases.insert(), [{"image_id": i, **lease} for i in ids])
+        return found
+
+    def release(self, connection: Connection, annotator: str) -> None:
+        """End all leases of an annotator."""
+        connection.execute(leases.delete().where(leases.c.annotator == annotator))
+
+    def ids(self, connection: Connection, rows: Sequence[int]) -> list[int]:
+        """Return the numbers of images in the database; new ones are added."""
+        if any(row not in self.rows.id_of for row in rows):
+            # Another process may have added them.
+            self._read_images(connection)
+            new = list(dict.fromkeys(row for row in rows if row not in self.rows.id_of))
+            pairs = zip(new, self.rows.digests(new), strict=True)
+            values = [{"digest": d, "name": self.images.names[row]} for row, d in pairs]
+            if values:
+                connection.execute(images.insert(), values)
+                self._read_images(connection)
+        return [self.rows.id_of[row] for row in rows]
+
+    # What is read
+
+    def _forget(self, several: bool) -> None:
+        self.rows = _ImageRows(self.images)
+        self.log = _Log(several, self.repeats)
+
+    def _reload(self, connection: Connection, *, several: bool) -> None:
+        self.log = _Log(several, self.repeats)
+        self.log.extend(self._events(connection, 0))
+
+    def _read_images(self, connection: Connection) -> None:
+        new = images.select().where(images.c.id > self.rows.last).order_by(images.c.id)
+        self.rows.extend(connection.execute(new).all())
+
+    def _events(self, connection: Connection, after: int, until: int | None = None) -> list[_Event]:
+        query = events.select().where(events.c.id > after).order_by(events.c.id)
+        if until is not None:
+            query = query.where(events.c.id <= until)
+        found = connection.execute(query).all()
+        if any((event.image_id or 0) > self.rows.last for event in found):
+            self._read_images(connection)
+        return [self._event_of(row) for row in found]
+
+    def _event_of(self, row: Any) -> _Event:
+        image = self.rows.row_of.get(row.image_id)
+        labels = None if row.labels is None else tuple(row.labels)
+        if row.kind != "answer" or image is None:
+            values = (image, labels or (), row.purpose or "", row.target)
+            return _Event(row.id, row.kind, None, *values)
+        answer = Answer(
+            image,
+            labels,
+            row.annotator,
+            row.seconds,
+            row.origin,
+            None if row.suggested is None else tuple(row.suggested),
+            row.confidence,
+            row.round,
+            # SQLite keeps no time zone.
+            row.at.replace(tzinfo=UTC) if row.at.tzinfo is None else row.at.astimezone(UTC),
+            row.id,
+        )
+        return _Event(row.id, "answer", answer, image, batch=row.batch)
