@@ -20,13 +20,15 @@ _IN_THE_WAY = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY}
 
 
 @contextlib.contextmanager
-def atomic_file(path: str | Path) -> Iterator[Path]:
+def atomic_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """Return a temporary path beside ``path``; rename it there when the block ends well.
 
     Parameters
     ----------
     path : str or Path
         File to write; its folder is made if missing.
+    durable : bool
+        Wait until it is on the disk, so that a power cut leaves the old file or the new one.
 
     Yields
     ------
@@ -45,7 +47,8 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         path.exists()
         with _temporary_beside(path, is_folder=False) as temporary:
             yield temporary
-            _sync(temporary)
+            if durable:
+                _sync(temporary)
             # Temporary files are private; an output gets the user's ordinary mode.
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)

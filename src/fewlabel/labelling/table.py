@@ -54,11 +54,11 @@ class _LabelTable:
         self._key = "index" if images.by_index else "path"
         self._header = [self._key, "label"]
         self._columns = {self._key: 0, "label": 1}
-        # Rows in order: of an image, or of a file that is not among the images any more.
-        self._order: dict[int | tuple[str, ...], None] = {}
+        # In order: rows of images, and of files that are not among them any more.
+        self._lines: dict[int | tuple[str, ...], str] = {}
         self._cells: dict[int, list[str]] = {}
-        self._shown: dict[int, tuple[tuple[str, ...] | None, str]] = {}
-        self._lines: dict[int, str] = {}
+        self._stale: set[int] = set()
+        self._written: tuple[dict[int, tuple[str, ...]], dict[int, str]] = ({}, {})
 
     @_path_errors(LabelError)
     def stamp(self) -> _Stamp | None:
@@ -103,21 +103,20 @@ class _LabelTable:
             warnings.simplefilter("ignore")
             texts = _label_cells([row.cells["label"] for row, _ in rows], str(self.path))
         find, given = _Match(self._images, known), _Given()
-        order: dict[int | tuple[str, ...], None] = {}
+        lines: dict[int | tuple[str, ...], str] = {}
         kept: dict[int, list[str]] = {}
         for (row, cells), text in zip(rows, texts, strict=True):
             image = find(row)
             if image is None:
-                order.setdefault(tuple(cells))
+                lines[tuple(cells)] = _joined(cells)
                 continue
-            order.setdefault(image)
+            lines.setdefault(image, "")
             kept.setdefault(image, cells)
             _take(row, row.cells[self._key].strip(), text, image, given)
             if row.cells.get("purpose"):
                 given.purposes[image] = _purpose(row.cells["purpose"], row.where)
-        self._header, self._columns, self._order, self._cells = header, columns, order, kept
-        self._shown.clear()
-        self._lines.clear()
+        self._header, self._columns, self._lines, self._cells = header, columns, lines, kept
+        self._written, self._stale = ({}, {}), set(kept)
         labels = {image: _labels_of_cell(given.labels.get(image, "")) for image in kept}
         several = any(BAR in text for text in given.labels.values())
         self.digest = _digest_of(data)
@@ -140,23 +139,23 @@ class _LabelTable:
         if purposes and "purpose" not in self._columns:
             self._columns = {**self._columns, "purpose": len(self._header)}
             self._header = [*self._header, "purpose"]
-            self._shown.clear()
-        for image in (*purposes, *labels):
-            if image not in self._cells:
-                self._order[image] = None
-                self._cells[image] = []
-        for image in self._cells:
+            self._stale.update(self._cells)
+        # Most rows are as they were: with thousands of them, that is what makes it fast.
+        before, why = self._written
+        changed = [image for image, found in purposes.items() if why.get(image) != found]
+        changed += [image for image, found in labels.items() if before.get(image) is not found]
+        changed += before.keys() - labels.keys()
+        for image in dict.fromkeys([*changed, *self._stale]):
+            self._cells.setdefault(image, [])
             state = (labels.get(image), purposes.get(image, ""))
-            # Most rows are as they were: with thousands of them, that is what makes it fast.
-            if self._shown.get(image) != state or image not in self._lines:
-                self._shown[image] = state
-                self._lines[image] = self._line(image, *state, several)
-        lines = [self._lines[key] if isinstance(key, int) else _joined(key) for key in self._order]
-        data = "".join([_joined(self._header), *lines]).encode()
-        with atomic_file(self.path) as temporary:
+            self._lines[image] = self._line(image, *state, several)
+        self._stale.clear()
+        self._written = (dict(labels), dict(purposes))
+        data = "".join([_joined(self._header), *self._lines.values()]).encode()
+        # What a power cut takes is written again from the answers.
+        with atomic_file(self.path, durable=False) as temporary:
             temporary.write_bytes(data)
-        self.digest = _digest_of(data)
-        self._said = (dict(labels), dict(purposes))
+        self.digest, self._said = _digest_of(data), self._written
 
     def shows(self, labels: Mapping[int, tuple[str, ...]], purposes: Mapping[int, str]) -> bool:
         """Return whether the file, as it was last read or written, says just this."""

@@ -100,6 +100,9 @@ class _TableSync:
             # Another process wrote it, or this one when it ran before.
             self.table.read(data, before)
             return 0
+        if record is not None and not data.strip():
+            # A power cut has taken it; it is written again.
+            return 0
         if stamp is not None and 0 <= time.time() - stamp[0] / 1e9 < _QUIET:
             return None
         content = self.table.read(data, before)
