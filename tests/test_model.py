@@ -1,11 +1,12 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from fewlabel.data import PixelScale
+from fewlabel.data import PixelScale, SingleLabel
 from fewlabel.errors import ModelFormatError
-from fewlabel.model import Model
+from fewlabel.model import Model, Prediction
 
 
 def test_new_images_are_predicted_and_counted(example, fitted):
@@ -60,3 +61,11 @@ def test_the_white_level_of_older_models_is_a_scale(fitted, level, ends):
     del meta["pixels"]
     scale = Model.from_state(arrays, meta | {"white_level": level}).scale
     assert scale == PixelScale(integer=ends, large=ends)
+
+
+def test_what_is_unlike_anything_labeled_is_not_accepted():
+    proba, unlike = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4]]), np.array([True, False, False])
+    prediction = Prediction(SingleLabel(), proba, ("a", "b"), {}, 0.8, unlike)
+    assert prediction.texts == ["", "a", ""]
+    # Where nothing is promised, all are labeled.
+    assert replace(prediction, threshold=0.0).texts == ["a", "a", "a"]

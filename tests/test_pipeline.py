@@ -76,6 +76,7 @@ def test_promises_rest_on_random_labels_and_the_audit(example):
     assert all(0 <= row["recall_low"] <= row["recall"] <= row["recall_high"] <= 1 for row in rows)
     promised = summary["accepted_without_a_look"][-1]
     accepted = result.unlabeled & (result.confidence >= promised["threshold"])
+    accepted[result.unlike] = False
     assert promised["n_images"] == accepted.sum() > 0
     right = example.truth.task.correct(example.truth.y, result.proba)
     assert right[accepted].mean() >= 0.7
@@ -153,3 +154,29 @@ def test_a_promise_rests_on_images_of_which_all_is_known(shapes):
     y[:40, 1:] = -1
     result = shapes.fit(replace(labels, y=y), method="graph")
     assert 0 < len(result.model.evidence.correct) <= 40 < result.estimate.n
+
+
+def test_flipped_labels_are_suspicious(digits):
+    labels = digits.known(range(60))
+    y = labels.y.copy()
+    y[[3, 17, 40]] = (y[[3, 17, 40]] + 1) % len(labels.classes)
+    result = digits.fit(replace(labels, y=y))
+    assert set(result.suspicious.tolist()) == {3, 17, 40}
+    assert result.summary()["n_suspicious"] == 3
+
+
+def test_a_class_that_nobody_labeled_is_unlike_the_others(digits):
+    truth, n = digits.truth.y, len(digits.images)
+    labels = digits.known(np.flatnonzero(truth != 0)[:80])
+    columns = np.flatnonzero(np.arange(len(labels.classes)) != 0)
+    labels = replace(
+        labels,
+        y=np.where(labels.y >= 0, labels.y - 1, -1),
+        classes=tuple(labels.classes[k] for k in columns),
+    )
+    result = digits.fit(labels)
+    free = np.setdiff1d(np.arange(n), labels.labeled)
+    found = np.isin(free, result.unlike)
+    assert found[truth[free] == 0].mean() > found[truth[free] > 0].mean() + 0.3
+    assert result.summary()["unlike"]["n_images"] == found.sum()
+    assert "unlike anything labeled" in result.unlike_in_words

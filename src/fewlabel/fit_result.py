@@ -22,10 +22,17 @@ from fewlabel.evaluate import (
     accept_at,
     gain_on_labels,
 )
+from fewlabel.evaluate.outliers import MIN_LABELS
+from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _label_probability
 from fewlabel.features.extract import Features
 from fewlabel.model import Model
 from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
+
+_NO_UNLIKE = (
+    "What is unlike anything labeled is not marked: that takes at least "
+    f"{MIN_LABELS} labels that can be tested."
+)
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,9 @@ class FitResult:
         What the unlabeled images bring by the audit; None without one.
     left_unexplained : str
         Why the report explains fewer predictions than it might; empty if it does not.
+    unlike_scores : ndarray of shape (n,) or None
+        How unlike all labeled images each image is, larger where it is less like them; None where
+        fewer than 19 labels can be tested.
     """
 
     labels: Labels
@@ -164,6 +174,7 @@ class FitResult:
     ledger: PseudoLabelLedger | None = None
     audit_gain: Gain | None = None
     left_unexplained: str = ""
+    unlike_scores: np.ndarray | None = None
 
     @property
     def task(self) -> Task:
@@ -209,6 +220,37 @@ class FitResult:
     def unlabeled(self) -> np.ndarray:
         """Whether not all labels of an image were given to train on; shape (n,), bool."""
         return np.asarray(self.origin != "label")
+
+    @property
+    def unlike(self) -> np.ndarray:
+        """Images without a label that are unlike anything labeled, the most unlike first."""
+        novelty, scores = self.model.novelty, self.unlike_scores
+        if novelty is None or scores is None:
+            return np.empty(0, dtype=np.int64)
+        order = np.argsort(-scores, kind="stable")
+        order = order[scores[order] > novelty.alarms.threshold]
+        return order[~np.isin(order, self.labels.labeled)]
+
+    @property
+    def unlike_in_words(self) -> str:
+        """How many images are unlike anything labeled, beside what chance would give."""
+        return str(self._unlike_summary()["in_words"])
+
+    @property
+    def label_probability(self) -> np.ndarray:
+        """How probable the labels of ``tested`` are to models that did not see them; (m,)."""
+        y = self.labels.training_y[self.tested]
+        return _label_probability(self.task, y, self.tested_proba)
+
+    @property
+    def suspicious(self) -> np.ndarray:
+        """Labeled images that are predicted otherwise, so that their labels are improbable."""
+        proba = self.label_probability
+        order = np.argsort(proba, kind="stable")
+        y = self.labels.training_y[self.tested]
+        found = (proba < SUSPICIOUS_BELOW) & ~self.task.correct(y, self.tested_proba)
+        # Of classes with one label nothing can be said.
+        return self.tested[order[found[order] & (self.estimate.n > 0)]]
 
     @property
     def promises(self) -> tuple[Acceptance, ...]:
@@ -296,10 +338,21 @@ class FitResult:
             "settings": asdict(replace(self.settings, checkpoint=None)),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "peak_rss_mb": round(self.peak_rss_mb, 1),
+            "unlike": self._unlike_summary(),
+            "n_suspicious": len(self.suspicious),
             "warnings": self.warnings,
         }
 
+    def _unlike_summary(self) -> dict[str, Any]:
+        """Return how many images are unlike anything labeled, and the rate of false alarms."""
+        novelty, n_free = self.model.novelty, len(self.proba) - self.labels.n_labeled
+        if novelty is None or not n_free:
+            return {"n_images": 0, "in_words": _NO_UNLIKE if n_free else ""}
+        return novelty.alarms.summary(len(self.unlike), n_free)
+
     def _n_accepted(self, found: Acceptance) -> int:
-        """Count the unlabeled images that can be accepted."""
-        sure = self.confidence[self.unlabeled]
-        return 0 if found.threshold is None else int((sure >= found.threshold).sum())
+        """Count the unlabeled images that can be accepted, as `Prediction.accepted` does."""
+        if found.threshold is None:
+            return 0
+        rows = np.setdiff1d(np.flatnonzero(self.unlabeled), self.unlike)
+        return int((self.confidence[rows] >= found.threshold).sum())

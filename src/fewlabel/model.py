@@ -27,6 +27,7 @@ from fewlabel.evaluate.estimates import _ESTIMATE_FIELDS
 from fewlabel.evaluate.selective import _saved_evidence
 from fewlabel.features.base import FeatureExtractor, extractor_from_state
 from fewlabel.features.pixels import Progress
+from fewlabel.graph.novelty import _Novelty
 from fewlabel.params import choice, integer, number
 from fewlabel.percent import _percent_text
 from fewlabel.persist.schema import (
@@ -64,7 +65,10 @@ _FIELDS: _Fields = {
         None,
     ],
     "white_level?": [integer(1, 2**32), None],
+    "novelty?": [_OBJECT],
 }
+# The graph and what finds unlike images search the same rows.
+_SHARED_ROWS = "candidate.graph.rows"
 
 State = tuple[dict[str, np.ndarray], dict[str, Any]]
 
@@ -85,6 +89,8 @@ class Prediction:
         Time of each stage.
     threshold : float
         Least confidence of an image whose label is accepted; that of the others is left blank.
+    unlike : ndarray of shape (n,), bool, or None
+        Whether an image is unlike anything labeled; None where the model cannot tell.
     """
 
     task: Task
@@ -92,6 +98,7 @@ class Prediction:
     classes: tuple[str, ...]
     seconds: dict[str, float]
     threshold: float = 0.0
+    unlike: np.ndarray | None = None
 
     @property
     def label(self) -> np.ndarray:
@@ -105,8 +112,12 @@ class Prediction:
 
     @property
     def accepted(self) -> np.ndarray:
-        """Whether an image is confident enough for its label to be accepted; shape (n,)."""
-        return np.asarray(self.confidence >= self.threshold)
+        """Whether an image is confident enough for its label to be accepted; shape (n,).
+
+        Where there is a threshold, no image that is unlike anything labeled is accepted.
+        """
+        sure = np.asarray(self.confidence >= self.threshold)
+        return sure if self.unlike is None or not self.threshold else sure & ~self.unlike
 
     @property
     def texts(self) -> list[str]:
@@ -153,6 +164,11 @@ class Model:
         What is saved beside the model: the estimate, the scale of pixel values.
     evidence : Evidence
         What random labels say about its predictions: what can be promised rests on them.
+
+    Attributes
+    ----------
+    novelty : object or None
+        What finds images that are unlike anything labeled; None where too few labels are tested.
     """
 
     def __init__(
@@ -174,6 +190,7 @@ class Model:
         self.columns = np.asarray(columns, dtype=np.int64)
         self.meta = meta or {}
         self.evidence = evidence or Evidence()
+        self.novelty: _Novelty | None = None
 
     @property
     def scale(self) -> PixelScale:
@@ -263,10 +280,14 @@ class Model:
         middle = time.perf_counter()
         # Weights that are finite, as loading has seen, can still give products that are not.
         _check_finite({"features": rows}, "model")
-        proba = self.calibrated(self.fitted.predict_proba(rows))
+        raw = self.fitted.predict_proba(rows)
+        proba, unlike = self.calibrated(raw), None
         _check_finite({"probabilities": proba}, "model")
+        if self.novelty is not None:
+            scores = self.novelty.scores(rows, self.task.entropy(raw))
+            unlike = scores > self.novelty.alarms.threshold
         seconds = {"features": middle - start, "predict": time.perf_counter() - middle}
-        return Prediction(self.task, proba, self.classes, seconds, threshold)
+        return Prediction(self.task, proba, self.classes, seconds, threshold, unlike)
 
     def calibrated(self, proba: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities of all classes.
@@ -326,6 +347,10 @@ class Model:
             arrays |= {f"{part}.{name}": array for name, array in found.items()}
         if len(self.evidence.correct):
             arrays |= {f"evidence.{k}": array for k, array in self.evidence._asdict().items()}
+        if self.novelty is not None:
+            found, settings = self.novelty.to_state(arrays.get(_SHARED_ROWS))
+            arrays |= {f"novelty.{name}": array for name, array in found.items()}
+            meta |= {"novelty": settings} if settings else {}
         return arrays, meta
 
     @classmethod
@@ -358,7 +383,9 @@ class Model:
         _check_fields(meta, {"classes": [few]}, "meta")
         calibration = _saved_calibration(task, meta["calibration"], "meta")
         candidate = find_candidate(meta["method"])
-        parts: dict[str, dict[str, np.ndarray]] = {"features": {}, "candidate": {}, "evidence": {}}
+        parts: dict[str, dict[str, np.ndarray]] = {
+            name: {} for name in ("features", "candidate", "evidence", "novelty")
+        }
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
             # What a later version adds may be ignored.
@@ -371,4 +398,8 @@ class Model:
                 f"and it has {extractor.width} and {len(columns)}; copy it anew, or fit again."
             )
         evidence = _saved_evidence(parts["evidence"])
-        return cls(task, extractor, fitted, calibration, classes, columns, meta, evidence)
+        model = cls(task, extractor, fitted, calibration, classes, columns, meta, evidence)
+        if "novelty" in meta:
+            rows = arrays.get(_SHARED_ROWS)
+            model.novelty = _Novelty.from_state(parts["novelty"], meta["novelty"], rows)
+        return model

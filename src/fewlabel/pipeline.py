@@ -38,6 +38,7 @@ from fewlabel.fit_networks import keep_networks
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.graph import MainFit, deal_folds, fit_main
 from fewlabel.graph.fewer_labels import measure_fewer_labels
+from fewlabel.graph.novelty import _fit_novelty
 from fewlabel.graph.predictor import METHODS as MAIN_METHODS
 from fewlabel.model import Model
 from fewlabel.selection import Selection, select_images, write_picks
@@ -152,6 +153,8 @@ def _result(
         model.calibration = agree_with(task, model.calibration, rows, audit.value)
         proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
     drawn_y, drawn_proba, model.evidence = _drawn(compared, model, labels, proba, groups)
+    audited = _audited_known(labels, groups, model.columns)
+    model.novelty, unlike_scores = _fit_novelty(problem, main, compared, kept.rows, audited)
     with timed_stage(seconds, "curve", problem.progress):
         curve, no_curve = _learning_curve(kept, main, labels, groups, audit or estimate)
     seen = ~compared.unseen
@@ -198,6 +201,7 @@ def _result(
         training=kept.history,
         ledger=kept.fitted.ledger,
         audit_gain=audit_gain,
+        unlike_scores=unlike_scores,
     )
 
 
@@ -301,6 +305,13 @@ def _audited(labels: Labels, groups: np.ndarray) -> np.ndarray:
     trained = groups[labels.task.labeled(labels.training_y)]
     # A copy of an image that was trained on is predicted from its own label.
     return labels.audit[~np.isin(groups[labels.audit], trained)]
+
+
+def _audited_known(labels: Labels, groups: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the images of the audit that show no class but those that were trained on."""
+    rows = _audited(labels, groups)
+    present, _ = labels.task.evidence(labels.y[rows], len(labels.classes))
+    return rows[np.delete(present, columns, axis=1).sum(axis=1) == 0]
 
 
 def _drawn(

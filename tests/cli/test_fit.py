@@ -17,6 +17,7 @@ def test_the_run_is_whole_and_its_figures_are_printed(world):
     names = {path.name for path in world.run.iterdir()}
     assert names == {
         "predictions.csv", "ledger.parquet", "metrics.json", "report.html", "skipped.csv", "model",
+        "suspicious.csv",
     }  # fmt: skip
     expected = (world.metric, "estimate", "supervised baseline", "95 % interval", "Method: ")
     for text in (*expected, "Features: Pixels", f"Report: {world.run}/report.html"):

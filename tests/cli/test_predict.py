@@ -60,7 +60,10 @@ def test_what_may_not_be_wrong_is_left_blank(run_cli, world, tmp_path):
     refused(run_cli("predict", world.run, *arguments[2:], "0.2"), "of no label is it known")
     result = run_cli(*arguments, "10%", "--json")
     found, rows = json.loads(result.stdout), rows_of(out)
-    sure = [float(row["confidence"]) >= found["threshold"] - 5e-5 for row in rows]
+    sure = [
+        float(row["confidence"]) >= found["threshold"] - 5e-5 and not row["unlike"] for row in rows
+    ]
+    assert found["unlike"]["n_images"] == sum(row["unlike"] == "yes" for row in rows)
     assert [bool(row["label"]) for row in rows] == sure
     assert found["n_accepted"] == sum(sure) == sum(c["n_images"] for c in found["classes"].values())
     assert {row["source"] for row in rows} == {"model"}

@@ -1,8 +1,10 @@
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from fewlabel.evaluate.outliers import _alarm_threshold
 from fewlabel.report.galleries import (
     _SIZE,
     _accepted_galleries,
@@ -36,13 +38,17 @@ def test_pictures():
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_galleries_of_a_fit(task):
-    result = fit_result(task)
+    result = fit_result(task, unlike_scores=np.arange(200.0))
+    result.model.novelty = SimpleNamespace(alarms=_alarm_threshold(np.arange(150, 190)))
     found = {g["title"]: g["pictures"] for g in _fit_galleries(result, images())}
     rows = {title: [int(p["name"]) for p in pictures] for title, pictures in found.items()}
     missed = rows["Labeled images that were predicted otherwise"]
     wrong = ~task.correct(result.labels.y[:60], result.tested_proba)
     assert len(missed) == min(wrong.sum(), _SIZE)
     assert wrong[missed].all()
+    assert (np.diff(result.label_probability[missed]) >= 0).all()
+    # Of forty labels the threshold is the second largest.
+    assert rows["Unlike anything labeled"] == list(range(199, 188, -1))
     given = task.texts(result.labels.y[missed], result.classes)
     shown = found["Labeled images that were predicted otherwise"]
     words = [t.replace("|", " | ").strip(" |") or "none" for t in given]

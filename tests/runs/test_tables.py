@@ -10,11 +10,25 @@ def test_predictions_have_a_row_an_image(run, fitted, example):
     with (run / "predictions.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     names = [f"p({name})" for name in fitted.classes]
-    assert list(rows[0]) == ["index", "label", "confidence", "source", *names]
+    assert list(rows[0]) == ["index", "label", "confidence", "source", "unlike", *names]
     assert [row["label"] for row in rows] == fitted.task.texts(fitted.predicted, fitted.classes)
     assert [row["source"] for row in rows] == fitted.origin.tolist()
+    marked = [n for n, row in enumerate(rows) if row["unlike"] == "yes"]
+    assert marked == sorted(fitted.unlike)
     proba = [[float(row[name]) for name in names] for row in rows]
     np.testing.assert_allclose(proba, fitted.proba, atol=1e-5)
+
+
+def test_suspicious_labels_come_first(run, fitted, example):
+    with (run / "suspicious.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(fitted.tested)
+    probability = [float(row["label_probability"]) for row in rows]
+    assert probability == sorted(probability)
+    flags = [row["suspicious"] for row in rows]
+    assert flags == ["yes" if p < 0.05 else "" for p in probability]
+    given = dict(zip(example.images.names, example.labels.cells(), strict=True))
+    assert all(given[row["index"]] == row["label"] for row in rows)
 
 
 def test_the_ledger_revokes_what_the_model_does_not_share(run, fitted, example):

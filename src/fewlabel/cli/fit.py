@@ -45,7 +45,8 @@ Computes features, propagates the labels to images that look alike, trains a cla
 labels and on the most confident propagated ones, and keeps whichever model does best on labels
 that it was not trained on; a supervised baseline, trained without the unlabeled images, is always
 among them. The folder RUN gets predictions.csv, report.html, metrics.json, ledger.parquet (every
-label that was ever assumed), skipped.csv and model/. It is written whole or not at all.
+label that was ever assumed), suspicious.csv (labels, the most doubtful first), skipped.csv and
+model/. It is written whole or not at all.
 
 \b
 Examples:
@@ -187,6 +188,10 @@ def _print(summary: dict[str, Any]) -> None:
     if weak := [one_line(name) for name in summary["surely_weak"]]:
         more = f" and {len(weak) - _MAX_NAMED} more" if len(weak) > _MAX_NAMED else ""
         say(f"Surely weaker than the rest: {', '.join(weak[:_MAX_NAMED])}{more} (see the report)")
+    if unlike := summary["unlike"]["in_words"]:
+        say(unlike)
+    if n := summary["n_suspicious"]:
+        say(f"Suspicious labels: {n:,}, to be checked in suspicious.csv (see the report)")
     curve = summary["learning_curve"]
     say(summary["no_learning_curve"] if curve is None else curve["in_words"])
     chosen = next((c for c in summary["candidates"] if c["chosen"]), None)

@@ -10,14 +10,16 @@ from fewlabel.cli.inputs import check_new_file, open_run
 
 HELP = """Label new images with a model that `fewlabel fit` made.
 
-Writes a table `path,label,confidence,source` with one row an image. The confidence is a calibrated
-probability: of the images with confidence 0.9, about nine in ten should be right. Where a model
-was trained with several labels an image, the label is such as `cat|dog`, or `|` for none, and the
-confidence that all of them are right.
+Writes a table `path,label,confidence,source,unlike` with one row an image. The confidence is a
+calibrated probability: of the images with confidence 0.9, about nine in ten should be right. Where
+a model was trained with several labels an image, the label is such as `cat|dog`, or `|` for none,
+and the confidence that all of them are right. `unlike` is `yes` for images that are unlike anything
+labeled; about one in twenty of those that are like it is marked, too.
 
 With `--max-error 2%`, the labels of unsure images are left blank for a person, so many that at most
-2 % of the others are wrong. That is promised with 95 % certainty for images such as the run was
-fitted on, and rests on its labels that were drawn at random.
+2 % of the others are wrong; so are those that are unlike anything labeled. That is promised with
+95 % certainty for images such as the run was fitted on, and rests on its labels that were drawn at
+random.
 
 \b
 Examples:
@@ -51,6 +53,7 @@ def predict(
         model, image_set = open_run(run, images, progress, max_error=max_error)
         prediction = model.predict(image_set, max_error=max_error, progress=progress)
     write_predictions(out, image_set, prediction, probabilities=probabilities)
+    unlike, novelty = prediction.unlike, model.novelty
     found = {
         "out": out,
         "n_images": len(image_set),
@@ -61,6 +64,9 @@ def predict(
         "n_accepted": int(prediction.accepted.sum()),
         "seconds": prediction.seconds,
         "mean_confidence": float(prediction.confidence.mean()),
+        "unlike": None
+        if unlike is None or novelty is None
+        else novelty.alarms.summary(int(unlike.sum()), len(unlike)),
         "classes": prediction.by_class(),
     }
     show(found, _print, as_json=as_json)
@@ -72,10 +78,13 @@ def _print(found: dict[str, Any]) -> None:
     say(f"Labeled {n:,} images in {seconds:.1f} s; mean confidence {mean}.")
     if found["max_error"] is not None:
         say(
-            f"Left {left:,} blank, with less than {percent(found['threshold'])} confidence: of the "
-            f"others at most {100 * found['max_error']:g}% are wrong (with 95 % certainty, for "
-            "images such as the run was fitted on)."
+            f"Left {left:,} blank, with less than {percent(found['threshold'])} confidence"
+            f"{' or unlike anything labeled' if found['unlike'] else ''}: of the others at most "
+            f"{100 * found['max_error']:g}% are wrong (with 95 % certainty, for images such as the "
+            "run was fitted on)."
         )
+    if found["unlike"]:
+        say(found["unlike"]["in_words"])
     say()
     rows = [
         (name, f"{row['n_images']:,}", percent(row["mean_confidence"], 0))

@@ -103,7 +103,8 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
     unlabeled = np.setdiff1d(np.arange(len(y)), task.labeled(result.labels.y))
     order = unlabeled[np.argsort(-result.confidence[unlabeled], kind="stable")]
     tested = Scored(task, y[result.tested], result.tested_proba)
-    wrong = _most_confident_mistakes(tested)
+    wrong = np.flatnonzero(~tested.correct)
+    wrong = wrong[np.argsort(result.label_probability[wrong], kind="stable")][:_SIZE]
     predicted = _words(task, task.predict(result.tested_proba[wrong]), classes)
     missed, right = result.tested[wrong], np.setdiff1d(task.labeled(y), result.tested[wrong])
     if len(right) > _SIZE:
@@ -122,7 +123,8 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
         ),
         _gallery(
             "Labeled images that were predicted otherwise",
-            "By models that had not seen their labels: is each of these labels right?",
+            "By models that had not seen their labels, the least probable labels first: "
+            f"{len(result.suspicious):,} of them are suspicious. Is each of these labels right?",
             _pictures(
                 images,
                 missed,
@@ -132,6 +134,9 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
                     for text, sure in zip(predicted, tested.confidence[wrong], strict=True)
                 ],
             ),
+        ),
+        _gallery(
+            "Unlike anything labeled", result.unlike_in_words, predictions(result.unlike[:_SIZE])
         ),
         _gallery(
             "Labeled images",

@@ -29,7 +29,7 @@ from fewlabel.model import Model, Prediction
 from fewlabel.percent import _percent_text
 from fewlabel.report.scored import Scored
 from fewlabel.runs.model import _save_model
-from fewlabel.runs.tables import _keep_rounds, _write_ledger, write_predictions
+from fewlabel.runs.tables import _keep_rounds, _write_ledger, _write_suspicious, write_predictions
 
 if TYPE_CHECKING:
     from fewlabel.fit_result import FitResult
@@ -105,15 +105,17 @@ def save_run(
     from fewlabel.report.page import _render_report
 
     out = Path(out)
+    unlike = np.isin(np.arange(len(images)), result.unlike)
     with atomic_folder(out, force=force) as folder:
         write_predictions(
             folder / "predictions.csv",
             images,
-            Prediction(result.task, result.proba, result.classes, {}),
+            Prediction(result.task, result.proba, result.classes, {}, unlike=unlike),
             origin=result.origin,
             probabilities=probabilities,
         )
         _write_ledger(folder / "ledger.parquet", result, images)
+        _write_suspicious(folder / "suspicious.csv", result, images)
         write_table(
             folder / "skipped.csv",
             ("path", "reason"),

@@ -48,13 +48,31 @@ def write_predictions(
     key = "index" if images.by_index else "path"
     sources = ["model"] * len(images) if origin is None else origin.tolist()
     confidence = map("{:.4f}".format, prediction.confidence)
-    columns: list[Iterable[str]] = [images.names, prediction.texts, confidence, sources]
-    header = [key, "label", "confidence", "source"]
+    marks = np.zeros(len(images), bool) if prediction.unlike is None else prediction.unlike
+    unlike = np.where(marks, "yes", "").tolist()
+    columns: list[Iterable[str]] = [images.names, prediction.texts, confidence, sources, unlike]
+    header = [key, "label", "confidence", "source", "unlike"]
     if probabilities:
         header += [f"p({name})" for name in prediction.classes]
         # Lazily: as text, the probabilities of many images and classes would fill the memory.
         columns += [map("{:.5f}".format, column) for column in prediction.proba.T]
     write_table(path, header, zip(*columns, strict=True))
+
+
+def _write_suspicious(path: Path, result: FitResult, images: ImageSet) -> None:
+    """Write the tested labels, the most suspicious first, with what is predicted without each."""
+    task, proba = result.task, result.label_probability
+    order = np.argsort(proba, kind="stable")
+    rows = result.tested[order]
+    header = ["index" if images.by_index else "path", "label", "label_probability", "predicted"]
+    columns: list[Iterable[str]] = [
+        [images.names[row] for row in rows],
+        task.texts(result.labels.training_y[rows], result.classes),
+        map("{:.5f}".format, proba[order]),
+        task.texts(task.predict(result.tested_proba[order]), result.classes),
+        np.where(np.isin(rows, result.suspicious), "yes", "").tolist(),
+    ]
+    write_table(path, [*header, "suspicious"], zip(*columns, strict=True))
 
 
 def _write_ledger(path: Path, result: FitResult, images: ImageSet) -> None:

@@ -1,0 +1,21 @@
+"""Labels that may be wrong: improbable to models that have not seen them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fewlabel.data.task import Task
+
+SUSPICIOUS_BELOW = 0.05
+"""A label that is less probable than this without itself is worth a look."""
+
+
+def _label_probability(task: Task, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
+    """Return how probable each label is (m,); of several an image, the least probable one.
+
+    The self-confidence of confident learning (Northcutt, Jiang and Chuang, JAIR 2021). Its count
+    of wrong labels is not used, see docs/decisions/0016-photos.md.
+    """
+    present, known = task.evidence(y, proba.shape[1])
+    # Where classes exclude each other, none is more improbably absent than another is present.
+    return np.asarray(np.where(known, np.where(present == 1, proba, 1 - proba), 1.0).min(axis=1))

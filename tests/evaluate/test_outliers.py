@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+
+from fewlabel.evaluate.outliers import _alarm_threshold
+
+
+@pytest.mark.parametrize("n", [19, 50, 200])
+def test_false_alarms_are_as_rare_as_promised_and_their_interval_covers(n):
+    rng = np.random.default_rng(0)
+    rates, inside = [], []
+    for _ in range(1_000):
+        found = _alarm_threshold(rng.exponential(size=n))
+        rates.append(np.exp(-found.threshold))
+        inside.append(found.low <= rates[-1] <= found.high)
+    assert found.rate <= 0.05
+    assert np.mean(rates) == pytest.approx(found.rate, abs=4 * np.std(rates) / 1_000**0.5)
+    assert 0.93 <= np.mean(inside) <= 0.97
+
+
+def test_words_call_an_excess_what_chance_does_not_give():
+    found = _alarm_threshold(np.arange(100))
+    assert found.summary(50, 1_000)["in_words"].endswith(": no sign of others.")
+    text = found.summary(300, 1_000)["in_words"]
+    assert text.startswith("300 of 1,000 unlabeled images (30.0 %) are unlike anything labeled.")
+    assert text.endswith(f"at least {np.ceil(300 - 1_000 * found.high):.0f} show something else.")
