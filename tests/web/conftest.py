@@ -13,6 +13,7 @@ from fewlabel.labelling.session import Session
 from fewlabel.labelling.store import open_store
 from fewlabel.web.app import create_app
 from fewlabel.web.thumbnails import Thumbnails
+from tests.web.browser import chromium, open_page  # noqa: F401
 from tests.web.stand_ins import InOrder
 
 HERE = "http://127.0.0.1:8000"

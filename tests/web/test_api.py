@@ -24,8 +24,8 @@ def test_an_answer_is_stored_counted_and_taken_back(client: TestClient, session:
     assert [(c["name"], c["key"], c["n"]) for c in state["classes"]] == [("zero", "1", 1)]
     assert client.get("/api/next?n=1").json()[0]["image"] == second["image"]
     undone = client.post("/api/undo").json()
-    assert undone["undone"] == stored.json()["ids"]
-    assert [card["image"] for card in undone["cards"]] == [0]
+    assert [undone["undone"]] == stored.json()["ids"]
+    assert undone["card"]["image"] == 0
     assert client.get("/api/state").json()["n_labeled"] == 0
     assert [a["revoked"] for a in client.get("/api/images/0/history").json()] == [True]
 
@@ -42,9 +42,9 @@ def test_an_answer_that_is_sent_twice_is_stored_once(client: TestClient, session
 def test_a_group_is_taken_back_as_one_and_never_twice(client: TestClient, session: Session) -> None:
     answer(client, {"image": 1, "labels": ["a"]})
     answer(client, *({"image": i, "labels": ["b"], "origin": "group"} for i in (2, 3, 5)))
-    assert len(client.post("/api/undo", json={"image": 5}).json()["undone"]) == 3
+    assert client.post("/api/undo", json={"image": 5}).json()["card"]["image"] == 2
     # The response was lost, and the page asks again.
-    assert client.post("/api/undo", json={"image": 5}).json()["undone"] == []
+    assert client.post("/api/undo", json={"image": 5}).json()["card"] is None
     assert session.store.current() == {1: ("a",)}
 
 

@@ -230,7 +230,6 @@ class Session:
         self.id = hashlib.blake2b(names.encode("utf-8", "replace"), digest_size=8).hexdigest()
         self._lock = threading.Lock()
         self._renamed: dict[str, str] = {}
-        self._batches: defaultdict[str, list[int]] = defaultdict(list)
         self._times: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_PACE_OF))
         self._taken = time.monotonic()
         self._counted: _Counts | None = None
@@ -411,14 +410,12 @@ class Session:
         missing = [a for a in cleaned if not (again and self._is_stored(a))]
         stored = self.store.add(missing) if missing else []
         with self._lock:
-            if stored:
-                self._batches[annotator].append(len(stored))
             self._times[annotator].extend([time.monotonic()] * len(stored))
         if self.refitter is not None:
             self.refitter.answered()
         return stored
 
-    def undo(self, annotator: str, image: int | None = None) -> list[Answer]:
+    def undo(self, annotator: str, image: int | None = None) -> Answer | None:
         """Take back what somebody answered last; of a group, all of it.
 
         Parameters
@@ -431,16 +428,13 @@ class Session:
 
         Returns
         -------
-        list of Answer
-            The answers that no longer stand, the last one first.
+        Answer or None
+            What no longer stands, the first of a group; None if there was nothing.
         """
         if image is not None and not self._standing(annotator, image):
-            return []
-        with self._lock:
-            batches = self._batches[annotator]
-            n = batches.pop() if batches else 1
-        undone = [answer for _ in range(n) if (answer := self.store.undo(annotator)) is not None]
-        if self.refitter is not None and undone:
+            return None
+        undone = self.store.undo(annotator)
+        if self.refitter is not None and undone is not None:
             self.refitter.answered()
         return undone
 

@@ -121,7 +121,9 @@ def answers(session: Here, who: Who, body: AnswersIn) -> dict[str, Any]:
 def undo(session: Here, who: Who, body: UndoIn | None = None) -> dict[str, Any]:
     """Take back the last answer, or the last group of answers."""
     undone = session.undo(who, None if body is None else body.image)
-    return {"undone": [a.id for a in undone], "cards": [session.card(a.image) for a in undone]}
+    if undone is None:
+        return {"undone": None, "card": None}
+    return {"undone": undone.id, "card": session.card(undone.image)}
 
 
 @router.post("/api/classes")

@@ -1,0 +1,402 @@
+// The labelling page: what is shown, and what keys, pointers and fingers do.
+import { $, call, element, number, percent, person, picture, tell, toast } from "./api.js";
+import { Classes } from "./classes.js";
+import { Group } from "./group.js";
+import { Outbox } from "./outbox.js";
+import { showNumbers, showProgress } from "./progress.js";
+
+const AHEAD = 6;
+let state, outbox;
+let cards = [], at = 0;            // the images of this visit, and which one is shown
+let undoable = [];                 // what was answered here: a place in `cards`, or a group
+let picked = new Set();            // labels that are collected, where an image may have several
+let collects = false, inGroups = false, isFetching = false, isSwiping = false;
+let suggests = true, since = 0, drawn;
+const pictures = new Map();        // images that are loaded before they are needed
+const classes = new Classes({ chosen, changed: renamed });
+const group = new Group(() => drawGroup());
+
+const shown = () => cards[at];
+const suggestion = () => (suggests ? shown()?.suggestion : null);
+
+// Answers
+
+function answer(labels, origin = "typed") {
+  const card = shown();
+  if (!card) return;
+  const seconds = Math.min((performance.now() - since) / 1000, 3600);
+  const hint = suggestion();
+  card.isNew = card.labels == null && labels != null;
+  card.before = card.labels;
+  card.labels = labels;
+  card.isAnswered = true;
+  picked.clear();
+  undoable.push({ card });
+  outbox.answer([{
+    image: card.image, labels, origin, seconds: Math.round(seconds * 1000) / 1000,
+    suggested: hint?.labels ?? null, confidence: hint?.confidence ?? null, round: hint?.round ?? 0,
+  }]).then(() => { card.isNew = false; }, () => { card.isAnswered = false; });
+  const said = labels == null ? "Skipped" : labels.join(", ") || "none";
+  // Those that come next are never jumped over, whatever was looked at again.
+  at = cards.findIndex((other, i) => i > at && !other.isAnswered);
+  if (at < 0) at = cards.length;
+  draw();
+  tell(`${said}. ${describe()}`);
+  refill();
+}
+
+function chosen(name) {
+  if (!classes.list.some((c) => c.name === name)) {
+    outbox.post("POST", "/api/classes", { name });
+    // Until the server has said its key.
+    classes.show([...classes.list, { id: -1, name, key: "", initial: "", n: 0 }]);
+  }
+  if (inGroups) {
+    group.labels = collects ? toggled(group.labels, name) : [name];
+    drawGroup();
+  } else if (collects) {
+    picked = new Set(toggled([...picked], name));
+    draw();
+  } else answer([name]);
+}
+
+const toggled = (names, name) => (names.includes(name) ? names.filter((n) => n !== name) : [...names, name]);
+
+function confirm() {
+  if (inGroups) confirmGroup();
+  else if (collects && picked.size) answer([...picked]);
+  else if (suggestion()) answer(suggestion().labels, "confirmed");
+}
+
+function confirmGroup() {
+  const answers = group.answers();
+  if (!answers.length || (!group.labels.length && !state.several)) return;
+  undoable.push({ n: answers.length, image: answers.at(-1).image });
+  outbox.answer(answers);
+  tell(`${answers.length} are ${group.labels.join(", ")}`);
+  loadGroup();
+}
+
+function undo() {
+  const last = undoable.pop();
+  const wasUnsent = outbox.recall();
+  if (last?.card) {
+    Object.assign(last.card, { labels: last.card.before, isAnswered: false, isNew: false });
+    at = cards.indexOf(last.card);
+    if (at < 0) at = cards.unshift(last.card) - 1;
+    if (inGroups) setMode(false);
+    else draw();
+  } else if (wasUnsent) loadGroup();
+  if (!wasUnsent) {
+    const image = last?.card?.image ?? last?.image;
+    outbox.post("POST", "/api/undo", image == null ? {} : { image }).then(({ card }) => {
+      if (inGroups) loadGroup();
+      else if (!last && card) bring(card);
+      else if (!last) toast("There is nothing to undo.");
+    });
+  }
+  toast(last?.n ? `Took back ${number(last.n)} answers.` : "Took back the last answer.");
+}
+
+// Show an image that this visit has not seen.
+function bring(card) {
+  cards = cards.filter((other) => other.image !== card.image);
+  at = Math.min(at, cards.length);
+  cards.splice(at, 0, card);
+  setMode(false);
+}
+
+function renamed(one, name) {
+  const { id, name: old } = classes.list.find((c) => c.name === one.name) ?? one;
+  outbox.post("PATCH", `/api/classes/${id}`, { old, name }).then((found) => {
+    for (const card of cards) card.labels = card.labels?.map((n) => (n === old ? found.name : n));
+    classes.show(found.classes);
+    toast(`“${old}” is now “${found.name}”.`);
+    refresh();
+  });
+}
+
+// What comes next
+
+async function refill() {
+  const ahead = cards.slice(at).filter((card) => !card.isAnswered).length;
+  if (isFetching || ahead >= AHEAD / 2) return;
+  isFetching = true;
+  try {
+    const known = new Set(cards.slice(at).map((card) => card.image));
+    for (const a of outbox.answers) known.add(a.image);
+    const found = await call("GET", `/api/next?n=${AHEAD + known.size}`);
+    const fresh = found.filter((card) => !known.has(card.image));
+    cards.push(...fresh);
+    preload();
+    if (shown() === fresh[0] || !shown()) draw();
+  } catch { /* `refresh` says that the server is away, and tries again. */ }
+  isFetching = false;
+}
+
+// After a new round of the model, what was fetched before it is out of date.
+function forgetAhead() {
+  cards = cards.filter((card, i) => i <= at || card.isAnswered);
+  refill();
+}
+
+function preload() {
+  const near = cards.slice(Math.max(at - 1, 0), at + AHEAD);
+  for (const key of [...pictures.keys()]) {
+    if (!near.some((card) => card.image === key)) pictures.delete(key);
+  }
+  for (const card of near) {
+    if (pictures.has(card.image)) continue;
+    const image = element("img", { alt: card.name, draggable: "false", decoding: "sync" });
+    image.addEventListener("error", () => { image.replaceWith(element("p", {}, "This image cannot be read: skip it.")); });
+    image.src = picture(card, "full");
+    image.decode().catch(() => {});
+    pictures.set(card.image, image);
+  }
+}
+
+async function loadGroup() {
+  try {
+    await group.load(new Set(outbox.answers.map((a) => a.image)));
+  } catch (error) { toast(error.message); }
+}
+
+// What is seen
+
+function draw() {
+  const card = shown(), hint = suggestion();
+  preload();
+  if (card !== drawn) {
+    drawn = card;
+    since = performance.now();
+    zoom(false);
+  }
+  $("picture").classList.toggle("small", Boolean(card?.is_small));
+  $("picture").replaceChildren(...(card ? [pictures.get(card.image)] : []));
+  $("empty").hidden = Boolean(card);
+  $("empty").textContent = isDone() ? `Every image has its answer. Go on with: ${state.command}` : "Looking for the next images…";
+  $("name").textContent = card?.name ?? "";
+  $("why").textContent = card?.why ?? "";
+  const labels = collects && picked.size ? [...picked] : card?.isAnswered || !picked.size ? card?.labels ?? [] : [];
+  classes.mark(labels, hint?.labels ?? []);
+  $("back").disabled = at === 0;
+  $("forth").disabled = at >= cards.length - 1;
+  for (const id of ["skip", "zoom"]) $(id).disabled = !card;
+  if (!inGroups) drawConfirm(card, hint);
+  drawProgress();
+}
+
+function drawConfirm(card, hint) {
+  const collected = collects && picked.size;
+  $("confirm").disabled = !collected && !hint;
+  $("sure").textContent = !collected && hint ? percent(hint.confidence) : "";
+  if (collected) $("confirm-text").textContent = [...picked].join(" + ");
+  else if (hint) $("confirm-text").textContent = hint.labels.join(" + ") || "None of them";
+  else $("confirm-text").textContent = card && suggests && state.refit.round && card.purpose !== "train" ? "Drawn at random: no hint" : suggests ? "No suggestion yet" : "Suggestions are off";
+}
+
+function drawGroup() {
+  if (!inGroups) return;
+  const n = group.kept.length, label = group.labels.join(" + ");
+  $("empty").hidden = group.cards.length > 0;
+  $("tiles").hidden = !group.cards.length;
+  $("view").hidden = group.cards.length > 0;
+  $("picture").replaceChildren();
+  $("empty").textContent = state.refit.round
+    ? "There are no more look-alikes for now." : "Look-alikes appear once the model has learned from your labels.";
+  $("name").textContent = group.cards.length ? `${group.cards.length} look alike` : "";
+  $("why").textContent = group.cards.length ? "Tick the ones that are something else." : "";
+  $("confirm").disabled = !n || (!label && !state.several);
+  $("confirm-text").textContent = !group.cards.length ? "No group" : label ? `${n} are ${label}` : "Choose a class for all";
+  $("sure").textContent = group.cards.length && label === group.suggested.labels.join(" + ") ? percent(group.suggested.confidence) : "";
+  classes.mark(group.labels, []);
+}
+
+function setMode(groups) {
+  inGroups = groups;
+  $("mode-one").setAttribute("aria-pressed", !groups);
+  $("mode-group").setAttribute("aria-pressed", groups);
+  $("main").classList.toggle("groups", groups);
+  $("view").hidden = false;
+  $("tiles").hidden = true;
+  if (groups) loadGroup();
+  else { draw(); refill(); }
+}
+
+function zoom(on = !$("picture").classList.contains("zoomed")) {
+  $("picture").classList.toggle("zoomed", on);
+  $("zoom").setAttribute("aria-pressed", on);
+}
+
+function setCollects(on) {
+  if (!state.several) return on && toast("One label an image here: start with --several for more.");
+  collects = on;
+  picked.clear();
+  $("several").setAttribute("aria-pressed", on);
+  return inGroups ? drawGroup() : draw();
+}
+
+function drawProgress() {
+  showProgress(state, cards.filter((card) => card.isNew).length);
+}
+
+function drawSaved() {
+  const n = outbox?.waiting.length ?? 0;
+  const away = outbox?.isAway;
+  $("saved").dataset.state = away ? "away" : n ? "saving" : "saved";
+  const nAnswers = outbox?.answers.length ?? 0;
+  $("saved").lastElementChild.textContent = away ? `${number(Math.max(nAnswers, n))} not saved yet` : n ? "Saving…" : "All saved";
+  $("saved").title = away ? "The server is away: what you answer is kept here and sent again." : "";
+}
+
+const isDone = () => state.n_labeled + state.n_skipped >= state.n_images;
+const describe = () => {
+  const card = shown(), hint = suggestion();
+  if (!card) return "";
+  return `${card.name}.${hint ? ` Suggested: ${hint.labels.join(", ")}, ${percent(hint.confidence)}.` : ""}`;
+};
+
+// What the server says
+
+async function refresh() {
+  try {
+    const before = state?.refit.round;
+    state = await call("GET", "/api/state");
+    classes.show(state.classes);
+    showNumbers(state);
+    drawProgress();
+    drawSaved();
+    if (before !== undefined && before !== state.refit.round) forgetAhead();
+    if (!inGroups && !shown()) { draw(); refill(); }
+    if (inGroups && before !== state.refit.round && !group.cards.length) loadGroup();
+    const { target, reached } = state.stop;
+    if (reached && $("enough").hidden) tell(enough(target));
+    $("enough").hidden = !reached;
+    $("enough").lastElementChild.textContent = `Target of ${percent(target ?? 0)} reached`;
+    if (state.table_error) toast(state.table_error);
+  } catch (error) {
+    if (state) toast(outbox.isAway ? "The server is away. Your answers are kept and sent again." : error.message);
+  }
+}
+
+const enough = (target) => `The accuracy is at least ${percent(target)}: enough, if you like. Go on with: ${state.command}`;
+
+let soon = 0;
+function refreshSoon() {
+  drawSaved();
+  clearTimeout(soon);
+  soon = setTimeout(refresh, 250);
+}
+
+// Keys, pointers, fingers
+
+const KEYS = {
+  " ": confirm, Enter: () => (inGroups ? group.tickFocused() : collects && answer([...picked])),
+  u: undo, Backspace: undo, s: () => !inGroups && answer(null), m: () => setCollects(!collects),
+  z: () => !inGroups && zoom(), g: () => setMode(!inGroups), n: () => $("find").focus(),
+  "/": () => $("find").focus(), x: () => group.tickFocused(), "?": () => $("help-dialog").showModal(),
+  ArrowLeft: () => move(-1), ArrowRight: () => move(1),
+};
+
+function move(step) {
+  const to = at + step;
+  if (to < 0 || to > cards.length || (to === cards.length && !isDone())) return;
+  at = to;
+  picked.clear();
+  draw();
+  tell(describe());
+  refill();
+}
+
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !state) return;
+  if (event.target.matches("input, dialog *") || document.querySelector("dialog[open]")) return;
+  const { key } = event;
+  // A button that was reached by keyboard does what its keys do everywhere.
+  if ((key === " " || key === "Enter") && event.target.matches("button, a") && !event.target.matches(".tile")) return;
+  if (inGroups && key.startsWith("Arrow")) group.move(key);
+  else if (classes.named(key) && !event.repeat) chosen(classes.named(key));
+  else if (KEYS[key.length === 1 ? key.toLowerCase() : key]) {
+    if (event.repeat && !key.startsWith("Arrow")) return;
+    KEYS[key.length === 1 ? key.toLowerCase() : key]();
+  } else return;
+  event.preventDefault();
+}
+
+function touches() {
+  const view = $("picture");
+  let start = null;
+  view.addEventListener("pointerdown", (event) => { start = event; isSwiping = event.pointerType === "touch"; });
+  view.addEventListener("pointermove", (event) => {
+    const box = view.getBoundingClientRect();
+    view.firstElementChild?.style.setProperty("transform-origin",
+      `${(100 * (event.clientX - box.left)) / box.width}% ${(100 * (event.clientY - box.top)) / box.height}%`);
+  });
+  view.addEventListener("pointerup", (event) => {
+    const far = event.clientX - (start?.clientX ?? event.clientX);
+    if (isSwiping && Math.abs(far) > 80 && !view.classList.contains("zoomed")) {
+      if (far > 0) confirm(); else answer(null);
+    } else if (Math.abs(far) < 8 && shown()) zoom();
+    start = null;
+  });
+}
+
+function listen() {
+  const clicks = {
+    confirm, undo, skip: () => answer(null), several: () => setCollects(!collects), zoom: () => zoom(),
+    back: () => move(-1), forth: () => move(1), help: () => $("help-dialog").showModal(),
+    "mode-one": () => setMode(false), "mode-group": () => setMode(true),
+    person: () => { $("person-name").value = person.name || state.annotator; $("person-dialog").showModal(); },
+    hints: () => setSuggests(!suggests), enough: () => toast(enough(state.stop.target)),
+  };
+  for (const [id, does] of Object.entries(clicks)) $(id).addEventListener("click", does);
+  // After a click, keys belong to the page again.
+  document.addEventListener("click", (event) => {
+    if (event.detail) event.target.closest?.("button")?.blur();
+  });
+  document.addEventListener("keydown", pressed);
+  $("person-dialog").addEventListener("close", () => {
+    if ($("person-dialog").returnValue !== "save" || $("person-name").value.trim() === person.name) return;
+    person.name = $("person-name").value;
+    forgetAhead();
+  });
+  touches();
+}
+
+function setSuggests(on) {
+  suggests = on;
+  localStorage.setItem("fewlabel.suggests", on);
+  $("hints").setAttribute("aria-pressed", on);
+  if (!inGroups) draw();
+  toast(on ? "Suggestions are shown." : "Suggestions are hidden.");
+}
+
+async function start() {
+  try {
+    state = await call("GET", "/api/state");
+  } catch (error) {
+    $("empty").hidden = false;
+    $("empty").textContent = error.message;
+    setTimeout(start, 1000);
+    return;
+  }
+  outbox = new Outbox(state.session, {
+    changed: refreshSoon, refused: (error) => { toast(error.message); refresh(); },
+  });
+  drawSaved();
+  suggests = (localStorage.getItem("fewlabel.suggests") ?? String(state.suggests)) === "true";
+  $("hints").setAttribute("aria-pressed", suggests);
+  $("several").hidden = !state.several;
+  $("table").textContent = state.table;
+  collects = state.several;
+  $("several").setAttribute("aria-pressed", collects);
+  listen();
+  draw();
+  await refill();
+  await refresh();
+  if (!state.classes.length && matchMedia("(pointer: fine)").matches) $("find").focus();
+  document.body.dataset.ready = "true";
+  setInterval(() => { if (!document.hidden) refresh(); }, 2500);
+}
+
+start();

@@ -1,0 +1,67 @@
+// A page of look-alikes: tick the exceptions, confirm the others in one key.
+import { $, call, element, icon, picture, tell } from "./api.js";
+
+export class Group {
+  constructor(changed) {
+    this.changed = changed;
+    this.cards = [];
+    this.tiles = [];
+    this.labels = [];
+    this.ticked = new Set();
+  }
+
+  get kept() { return this.cards.filter((card) => !this.ticked.has(card.image)); }
+
+  // Load the next group, without what is answered and not yet stored.
+  async load(busy) {
+    this.ticked.clear();
+    const found = await call("GET", "/api/group?n=24");
+    this.cards = (found?.cards ?? []).filter((card) => !busy.has(card.image));
+    this.labels = found?.labels ?? [];
+    this.suggested = found && { labels: found.labels, confidence: found.confidence, round: found.round };
+    this.since = performance.now();
+    this.#draw();
+  }
+
+  // Keep what was left out of sight: it is another class, and comes again by itself.
+  answers() {
+    const seconds = (performance.now() - this.since) / 1000 / Math.max(this.kept.length, 1);
+    return this.kept.map((card) => ({
+      image: card.image, labels: this.labels, origin: "group", seconds: Math.min(seconds, 600),
+      suggested: this.suggested.labels, confidence: this.suggested.confidence, round: this.suggested.round,
+    }));
+  }
+
+  tick(image) {
+    if (!this.ticked.delete(image)) this.ticked.add(image);
+    const at = this.cards.findIndex((card) => card.image === image);
+    this.tiles[at].setAttribute("aria-pressed", this.ticked.has(image));
+    tell(this.ticked.has(image) ? "left out" : "kept");
+    this.changed();
+  }
+
+  move(key) {
+    if (!this.tiles.length) return;
+    const at = this.tiles.indexOf(document.activeElement);
+    const first = this.tiles[0].offsetTop;
+    const columns = this.tiles.filter((tile) => tile.offsetTop === first).length;
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[key];
+    const to = at < 0 ? 0 : Math.min(Math.max(at + step, 0), this.tiles.length - 1);
+    this.tiles[to].focus();
+  }
+
+  tickFocused() {
+    const at = this.tiles.indexOf(document.activeElement);
+    if (at >= 0) this.tick(this.cards[at].image);
+  }
+
+  #draw() {
+    this.tiles = this.cards.map((card) => element("button", {
+      type: "button", class: card.is_small ? "tile small" : "tile", "aria-pressed": "false",
+      "aria-label": `Leave out ${card.name}`, title: card.name, onclick: () => this.tick(card.image),
+    }, element("img", { src: picture(card, "thumb"), alt: "", draggable: "false" }),
+    element("span", { class: "out" }, icon("cross"))));
+    $("tiles").replaceChildren(...this.tiles);
+    this.changed();
+  }
+}
