@@ -1,9 +1,16 @@
 import os
+import shutil
+import subprocess
+import tempfile
 import time
+import uuid
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from PIL import Image
 
 from fewlabel.data import ImageSet, load_images
@@ -33,3 +40,53 @@ def edit(table: Path, text: str) -> None:
     table.write_text(text)
     before = time.time() - 60
     os.utime(table, (before, before))
+
+
+def _postgres_programs() -> Path | None:
+    found = shutil.which("pg_ctl")
+    folders = [Path(found).resolve().parent] if found else []
+    # Debian keeps them out of the path.
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((folder for folder in folders if (folder / "initdb").exists()), None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Start a PostgreSQL of the tests' own on a socket in a folder of its own; its URL."""
+    programs = _postgres_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    # It does not run as root, and nobody else may enter pytest's folders.
+    user = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+    # The path of a socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="fewlabel-pg-") as folder:
+        if user:
+            shutil.chown(folder, **user)
+        data = f"{folder}/data"
+        run = partial(subprocess.run, check=True, cwd=folder, stdout=subprocess.DEVNULL, **user)
+        run([programs / "initdb", "-D", data, "-A", "trust", "-U", "fewlabel", "-N", "-E", "UTF8"])
+        options = f"-c listen_addresses='' -c fsync=off -k {folder}"
+        run([programs / "pg_ctl", "-D", data, "-l", f"{folder}/log", "-o", options, "-w", "start"])
+        try:
+            yield f"postgresql://fewlabel@/postgres?host={folder}"
+        finally:
+            run([programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"])
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, table: Path) -> Iterator[str]:
+    """A database that holds nothing, of either kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{table.with_suffix('.answers.db')}"
+        return
+    server = request.getfixturevalue("postgres")
+    name = f"answers_{uuid.uuid4().hex}"
+    admin = sa.create_engine(
+        server.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
+    )
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    yield server.replace("/postgres?", f"/{name}?")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()

@@ -139,16 +139,20 @@ class _LabelTable:
         if purposes and "purpose" not in self._columns:
             self._columns = {**self._columns, "purpose": len(self._header)}
             self._header = [*self._header, "purpose"]
-            self._stale.update(self._cells)
+            self._stale.update(key for key in self._lines if isinstance(key, int))
         # Most rows are as they were: with thousands of them, that is what makes it fast.
         before, why = self._written
         changed = [image for image, found in purposes.items() if why.get(image) != found]
         changed += [image for image, found in labels.items() if before.get(image) is not found]
         changed += before.keys() - labels.keys()
         for image in dict.fromkeys([*changed, *self._stale]):
-            self._cells.setdefault(image, [])
+            own = self._cells.get(image, [])
             state = (labels.get(image), purposes.get(image, ""))
-            self._lines[image] = self._line(image, *state, several)
+            if any(state) or own or state[0] == ():
+                self._lines[image] = self._line(image, own, *state, several)
+            else:
+                # An answer that was taken back leaves no row of its own behind.
+                self._lines.pop(image, None)
         self._stale.clear()
         self._written = (dict(labels), dict(purposes))
         data = "".join([_joined(self._header), *self._lines.values()]).encode()
@@ -161,8 +165,15 @@ class _LabelTable:
         """Return whether the file, as it was last read or written, says just this."""
         return self._said == (labels, purposes)
 
-    def _line(self, image: int, labels: tuple[str, ...] | None, purpose: str, several: bool) -> str:
-        cells = [*self._cells[image], *[""] * len(self._header)][: len(self._header)]
+    def _line(
+        self,
+        image: int,
+        own: list[str],
+        labels: tuple[str, ...] | None,
+        purpose: str,
+        several: bool,
+    ) -> str:
+        cells = [*own, *[""] * len(self._header)][: len(self._header)]
         cells[self._columns[self._key]] = _guarded(self._images.names[image])
         cells[self._columns["label"]] = _guarded(_cell_of(labels, several=several))
         if "purpose" in self._columns:

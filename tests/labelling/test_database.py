@@ -1,0 +1,93 @@
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from fewlabel.errors import MissingExtraError, StorageError, UsageError
+from fewlabel.labelling import database
+from fewlabel.labelling.database import _Database
+from fewlabel.labelling.schema import HEAD, metadata
+from fewlabel.labelling.store import open_store
+
+# What version 1 made, as SQLite keeps it, with an answer in it.
+VERSION_1 = (Path(__file__).parent / "version-1.sql").read_text()
+
+
+@pytest.fixture
+def file(table: Path) -> Path:
+    return table.with_suffix(".answers.db")
+
+
+def test_migrations_make_what_the_models_say(database_url):
+    connected = _Database(database_url)
+    with connected.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    connected.close()
+    folder = Path(database.__file__).with_name("migrations")
+    assert ScriptDirectory(str(folder)).get_current_head() == HEAD
+
+
+def test_a_database_of_version_1_is_brought_up_to_date(images, table, file):
+    with sqlite3.connect(file) as connection:
+        connection.executescript(VERSION_1)
+        digest = images.content_digests()[1]
+        connection.execute("UPDATE images SET digest = ?", [digest])
+    connection.close()
+    with open_store(images, table) as opened:
+        assert opened.current() == {1: ("cat",)}
+        (answer,) = opened.history(1)
+        assert (answer.annotator, answer.seconds, answer.origin) == ("Ann", 2.5, "typed")
+    connected = _Database(f"sqlite:///{file}")
+    with connected.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    connected.close()
+
+
+def test_a_newer_or_damaged_database_is_refused(images, table, file):
+    open_store(images, table).close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(UsageError, match="newer fewlabel"):
+        open_store(images, table)
+    file.write_bytes(b"no database" * 1000)
+    with pytest.raises(StorageError, match="file is not a database"):
+        open_store(images, table)
+
+
+@pytest.mark.parametrize("url", ["mysql://me:secret@host/name", "labels", "postgresql:secret"])
+def test_another_database_is_refused_without_its_password(url, images, table):
+    with pytest.raises((UsageError, StorageError)) as caught:
+        open_store(images, table, url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_database_that_is_not_there(images, table):
+    with pytest.raises(StorageError) as caught:
+        open_store(images, table, "postgresql://me:secret@localhost:1/name")
+    assert "secret" not in str(caught.value)
+    assert "postgresql" in str(caught.value)
+
+
+def test_without_sqlalchemy(images, table, monkeypatch):
+    monkeypatch.setattr("fewlabel.extras.is_installed", lambda name: name != "sqlalchemy")
+    with pytest.raises(MissingExtraError, match=r"fewlabel\[web\]"):
+        open_store(images, table)
+    code = (
+        "import sys, fewlabel.labelling.store; "
+        "assert not {'sqlalchemy', 'alembic'} & {*sys.modules}"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_commits_are_on_the_disk(images, table):
+    with open_store(images, table) as opened, opened._journal.database.write() as connection:
+        assert connection.scalar(sa.text("PRAGMA synchronous")) == 2
+        assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+        assert connection.scalar(sa.text("PRAGMA busy_timeout")) >= 10_000

@@ -1,0 +1,182 @@
+import shutil
+
+import pytest
+
+from fewlabel.data import load_images, read_labels
+from fewlabel.errors import LabelError, UsageError
+from fewlabel.labelling.store import Answer, open_store
+from tests.labelling.conftest import edit
+
+
+def test_a_table_that_is_there_is_taken_in_and_keeps_what_only_a_person_knows(images, table):
+    edit(table, "path;cluster_size;label;note\n./b.png;7;cat;=1+1\na.png;;;mine\nc.png;2;dog\n")
+    with open_store(images, table) as store:
+        assert store.current() == {1: ("cat",), 2: ("dog",)}
+        assert [a.origin for a in store.history(1)] == ["table"]
+        store.ask([0, 5], ["random", "train"])
+        store.add([Answer(4, ("cat",))])
+        assert store.purposes() == {0: "random", 5: "train"}
+        # What the table said is not this annotator's to take back.
+        store.undo("")
+        assert store.undo("") is None
+    assert table.read_text().splitlines() == [
+        "path,cluster_size,label,note,purpose",
+        'b.png,7,cat,=1+1,""',
+        'a.png,"","",mine,random',
+        'c.png,2,dog,"",""',
+        'f.png,"","","",train',
+    ]
+
+
+def test_rows_of_select_are_taken_with_their_purpose(images, table):
+    edit(table, "path,label,purpose,cluster_size\nb.png,,train,3\nd.png,cat,random,0\n")
+    with open_store(images, table) as store:
+        assert store.purposes() == {1: "train", 3: "random"}
+        assert store.current() == {3: ("cat",)}
+        assert store.labels().purpose == ("", "train", "", "random", "", "")
+
+
+def test_edits_by_hand_are_taken_and_answers_since_are_not_lost(images, table):
+    with open_store(images, table) as store, open_store(images, table) as other:
+        store.add([Answer(0, ("cat",)), Answer(1, ("cat",)), Answer(2, ("cat",)), Answer(3, None)])
+        text = table.read_text()
+        edit(table, text.replace("b.png,cat", "b.png,dog").replace("c.png,cat", 'c.png,""'))
+        # The other one has not seen the table yet, nor has the person seen this answer.
+        other.add([Answer(0, ("fox",)), Answer(4, ("dog",))])
+        expected = {0: ("fox",), 1: ("dog",), 4: ("dog",)}
+        assert store.current() == other.current() == expected
+        assert read_labels(table, images).names() == ["fox", "dog", "", "", "dog", ""]
+        assert store.take_table() == 0
+        assert [a.origin for a in store.history(1)] == ["typed", "table"]
+        # A row that is gone is written again: perhaps a program has lost it.
+        edit(table, "path,label\na.png,owl\n")
+        assert store.take_table() == 1
+        assert read_labels(table, images).names() == ["owl", "dog", "", "", "dog", ""]
+        table.unlink()
+        assert other.take_table() == 0
+        assert read_labels(table, images).names() == ["owl", "dog", "", "", "dog", ""]
+        assert store.current() == {**expected, 0: ("owl",)}
+
+
+def test_edits_while_nobody_was_there_are_taken_on_opening(images, table):
+    with open_store(images, table) as store:
+        store.add([Answer(0, ("cat",)), Answer(1, ("cat",))])
+    edit(table, table.read_text().replace("b.png,cat", "b.png,dog"))
+    with open_store(images, table) as store:
+        assert store.current() == {0: ("cat",), 1: ("dog",)}
+        assert len(store.history(0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,label\na.png,cat\nz.png,dog\n", "line 3: z.png is not among the 6 images"),
+        ('path,label\na.png,"cat\n', "a quote does not end"),
+        ("path\na.png\n", "no column `label`"),
+        ("path,label\na.png,cat\na.png,dog\n", "labeled 'dog', but 'cat'"),
+        ("path,label\na.png,cat|dog\n", "take the bars out"),
+        ("path,label,purpose\na.png,cat,fun\n", "purpose must be one of"),
+    ],
+)
+def test_a_wrong_table_is_reported_and_neither_it_nor_answers_are_lost(
+    text, message, images, table
+):
+    with open_store(images, table) as store:
+        store.add([Answer(1, ("dog",))])
+        edit(table, text)
+        store.add([Answer(2, ("fox",))])
+        assert message in store.table_error
+        assert table.read_text() == text
+        assert store.take_table() == 0
+        assert store.current() == {1: ("dog",), 2: ("fox",)}
+        edit(table, "path,label\na.png,cat\n")
+        assert store.take_table() == 1
+        assert store.table_error is None
+        assert read_labels(table, images).names() == ["cat", "dog", "fox", "", "", ""]
+    edit(table, text)
+    with pytest.raises(LabelError, match=r"labels\.csv"):
+        open_store(images, table)
+    assert table.read_text() == text
+
+
+def test_a_table_that_is_being_written_is_left_until_it_is_whole(images, table):
+    with open_store(images, table) as store:
+        store.add([Answer(1, ("dog",))])
+        table.write_text("path,label\na.png,ca")
+        store.add([Answer(2, ("fox",))])
+        assert table.read_text() == "path,label\na.png,ca"
+        edit(table, "path,label\na.png,cat\n")
+        assert store.take_table() == 1
+        assert store.current() == {0: ("cat",), 1: ("dog",), 2: ("fox",)}
+
+
+def test_a_table_that_cannot_be_written_is_reported(images, table):
+    with open_store(images, table) as store:
+        table.mkdir()
+        store.add([Answer(1, ("dog",))])
+        assert str(table) in store.table_error
+        table.rmdir()
+        store.take_table()
+        assert store.table_error is None
+        assert read_labels(table, images, min_classes=0).names()[1] == "dog"
+
+
+def test_renamed_and_moved_images_keep_their_answers(images, table, tmp_path):
+    with open_store(images, table) as store:
+        store.add([Answer(i, (name,)) for i, name in enumerate(("ant", "bee", "cat", "dog"))])
+    photos = tmp_path / "photos"
+    (photos / "new").mkdir()
+    (photos / "a.png").rename(photos / "new" / "a.png")
+    (photos / "b.png").rename(photos / "z.png")
+    # Two that changed places, and a copy of one with answers.
+    (photos / "c.png").rename(photos / "x.png")
+    (photos / "d.png").rename(photos / "c.png")
+    (photos / "x.png").rename(photos / "d.png")
+    shutil.copy(photos / "c.png", photos / "copy.png")
+    photos.rename(tmp_path / "elsewhere")
+    moved = load_images(tmp_path / "elsewhere")
+    expected = {"new/a.png": "ant", "z.png": "bee", "d.png": "cat", "c.png": "dog"}
+    with open_store(moved, table) as store:
+        assert {moved.names[i]: names[0] for i, names in store.current().items()} == expected
+        store.add([Answer(moved.names.index("e.png"), ("elk",))])
+    labels = dict(zip(moved.names, read_labels(table, moved).names(), strict=True))
+    assert {name: label for name, label in labels.items() if label} == {**expected, "e.png": "elk"}
+
+
+def test_answers_of_an_image_that_is_gone_come_back_with_it(images, table, tmp_path):
+    with open_store(images, table) as store:
+        store.add([Answer(0, ("ant",)), Answer(1, ("bee",))])
+    photo = tmp_path / "photos" / "a.png"
+    photo.rename(tmp_path / "a.png")
+    fewer = load_images(tmp_path / "photos")
+    with open_store(fewer, table) as store:
+        assert store.current() == {0: ("bee",)}
+        assert store.classes() == ["bee"]
+        store.add([Answer(1, ("cat",))])
+        assert "a.png,ant" in table.read_text()
+    (tmp_path / "a.png").rename(photo)
+    with open_store(images, table) as store:
+        assert store.current() == {0: ("ant",), 1: ("bee",), 2: ("cat",)}
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_several_labels(several, images, table):
+    edit(table, "path,label\na.png,cat|dog\nb.png,cat\nc.png,|\nd.png,cat|?dog\n")
+    with open_store(images, table, several=several) as store:
+        assert store.several
+        expected = {0: ("cat", "dog"), 1: ("cat",), 2: (), 3: ("cat", "?dog")}
+        assert store.current() == expected
+        store.add([Answer(4, ("dog", "cat", "dog")), Answer(5, ())])
+        assert store.classes() == ["cat", "dog"]
+        assert store.current() == {**expected, 4: ("cat", "dog"), 5: ()}
+        read = read_labels(table, images)
+        assert read.names() == ["cat|dog", "cat", "|", "cat|?dog", "cat|dog", "|"]
+        assert (store.labels().y == read.y).all()
+    with open_store(images, table) as store:
+        assert store.several
+        assert store.current()[5] == ()
+
+
+def test_a_table_of_another_format_is_refused(images, tmp_path):
+    with pytest.raises(UsageError, match=r"labels\.csv instead"):
+        open_store(images, tmp_path / "labels.xlsx")
