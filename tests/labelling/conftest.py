@@ -90,3 +90,8 @@ def database_url(request: pytest.FixtureRequest, table: Path) -> Iterator[str]:
     with admin.connect() as connection:
         connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
+
+
+def noise(n: int) -> np.ndarray:
+    """Draw n small images, each of its own, (n, 8, 8) uint8."""
+    return np.random.default_rng(0).integers(0, 255, (n, 8, 8), np.uint8)
