@@ -96,6 +96,16 @@ def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(monkeypatch):
     assert len(lines) < 12
 
 
+def test_a_line_comes_where_no_stage_has_begun_or_the_last_has_ended(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with console.ProgressBars(every=0.02) as progress:
+        time.sleep(0.1)
+        progress("reading", 10, 10)
+        time.sleep(0.1)
+    assert set(stream.getvalue().splitlines()) == {"working: 0 s so far"}
+
+
 def test_a_terminal_breaks_lines_between_words_and_never_a_command(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr("sys.stdout", terminal)

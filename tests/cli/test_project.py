@@ -37,24 +37,23 @@ def hints(output: str) -> list[list[str]]:
 def test_the_printed_commands_work_as_they_stand(home):
     select = "select", "my photos", "--budget", 12, "--out", "picks.csv"
     result = cli(*select, "--features", "pixels", "--seed", 5)
-    for number in range(2):
+    for run in ("run", "run-2"):
         fill(home / (result.stdout.split("`label` of ")[1].split(" (")[0]))
         (command,) = hints(result.stdout)
-        command[command.index("--out") + 1] = f"run-{number}"
         result = cli(*command)
         assert result.exit_code == 0, result.output
         assert "From fewlabel.toml: --features pixels --seed 5 (flags win)" in result.stderr
-        summary = json.loads((home / f"run-{number}" / "metrics.json").read_text())
+        summary = json.loads((home / run / "metrics.json").read_text())
         assert (summary["settings"]["features"], summary["settings"]["seed"]) == ("pixels", 5)
         # What the report prints makes the same run without the file.
-        assert summary["command"].endswith(f"--out run-{number} --features pixels --seed 5")
+        assert summary["command"].endswith(f"--out {run} --features pixels --seed 5")
         assert "\nNext: " in result.stdout
         commands = {name: each for each in hints(result.stdout) for name in each[:1]}
         assert cli(*commands["predict"]).exit_code == 0
         result = cli(*commands["select"])
         assert result.exit_code == 0, result.output
     table = cli("runs", ".")
-    assert [line.split()[0] for line in table.stdout.splitlines()[1:3]] == ["run-0", "run-1"]
+    assert [line.split()[0] for line in table.stdout.splitlines()[1:3]] == ["run", "run-2"]
 
 
 def test_nothing_but_a_place_for_the_run_is_needed(home):

@@ -271,6 +271,8 @@ class ProgressBars:
             )
             ProgressBars.current = self
         if self.enabled:
+            # Shown where no stage has begun: loading torch takes seconds on a busy machine.
+            self("working", 0, 1)
             # A thread that sleeps must not hold the process after Ctrl-C.
             threading.Thread(target=self._show, daemon=True).start()
         return self
@@ -318,6 +320,7 @@ class ProgressBars:
                 if self.on_terminal:
                     self._progress.start()
                     return
-                under_way = [stage for stage in self._stages.values() if not stage.is_done]
-                if under_way and under_way[-1].seconds >= min(1.0, self.delay):
-                    note(str(under_way[-1]))
+                least = min(1.0, self.delay)
+                stages = [s for s in self._stages.values() if not s.is_done and s.seconds >= least]
+                if stages:
+                    note(str(stages[-1]))

@@ -60,9 +60,9 @@ def evaluate(
     if out is not None:
         check_new_file(out, "a web page", ".html", ".htm", force=force, holds="another report")
     check_labels_exist(labels)
-    from fewlabel.runs.folder import evaluate_run
-
     with ProgressBars(enabled=not as_json) as progress:
+        from fewlabel.runs.folder import evaluate_run
+
         model, image_set = open_run(run, images, progress)
         truth = open_truth(labels, image_set, model)
         evaluation = evaluate_run(

@@ -91,14 +91,14 @@ def explain(
     _check_together(grid, labels, name)
     if labels is not None:
         check_labels_exist(labels)
-    from fewlabel.explain.figure import draw_sheet, explanation_png
-    from fewlabel.explain.model import _class_position, _image_position, explain_one
-    from fewlabel.explain.sheets import explain_sheet
-
     settings: dict[str, Any] = {"repeats": repeats, "seed": seed}
     if samples is not None:
         settings["n_samples"] = samples
     with ProgressBars(enabled=not as_json) as progress:
+        from fewlabel.explain.figure import draw_sheet, explanation_png
+        from fewlabel.explain.model import _class_position, _image_position, explain_one
+        from fewlabel.explain.sheets import explain_sheet
+
         model, image_set = open_run(run, images, progress)
         if class_name is not None:
             settings["target"] = _class_position(class_name, model.classes)

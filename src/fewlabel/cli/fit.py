@@ -135,8 +135,9 @@ def fit(
             # Outside the run, which is whole or absent: the same command goes on from there.
             checkpoint=hidden_beside(Path(out), "training"),
         )
+        starting = seconds_of(ctx) - reading
         result = fit_images(image_set, table, settings, progress=progress)
-        result.seconds = {"reading": reading} | result.seconds
+        result.seconds = {"starting": starting, "reading": reading} | result.seconds
         run = save_run(
             result,
             image_set,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import typer
+
 from fewlabel.cli import options
 from fewlabel.cli.console import ProgressBars, one_line, percent, say, show, show_table
+from fewlabel.cli.failures import seconds_of
 from fewlabel.cli.inputs import check_new_file, open_run
 
 HELP = """Label new images with a model that `fewlabel fit` made.
@@ -30,6 +33,7 @@ Examples:
 
 
 def predict(
+    ctx: typer.Context,
     run: options.Run,
     images: options.Images,
     out: options.Table,
@@ -47,9 +51,9 @@ def predict(
 ) -> None:
     """Predict and write the table."""
     check_new_file(out, force=force, holds="labels or predictions")
-    from fewlabel.runs.tables import write_predictions
-
     with ProgressBars(enabled=not as_json) as progress:
+        from fewlabel.runs.tables import write_predictions
+
         model, image_set = open_run(run, images, progress, max_error=max_error)
         prediction = model.predict(image_set, max_error=max_error, progress=progress)
     write_predictions(out, image_set, prediction, probabilities=probabilities)
@@ -63,6 +67,7 @@ def predict(
         "threshold": prediction.threshold,
         "n_accepted": int(prediction.accepted.sum()),
         "seconds": prediction.seconds,
+        "seconds_in_all": round(seconds_of(ctx), 3),
         "mean_confidence": float(prediction.confidence.mean()),
         "unlike": None
         if unlike is None or novelty is None
@@ -73,7 +78,7 @@ def predict(
 
 
 def _print(found: dict[str, Any]) -> None:
-    n, seconds = found["n_accepted"], sum(found["seconds"].values())
+    n, seconds = found["n_accepted"], found["seconds_in_all"]
     mean, left = percent(found["mean_confidence"], 0), found["n_images"] - n
     say(f"Labeled {n:,} images in {seconds:.1f} s; mean confidence {mean}.")
     if found["max_error"] is not None:

@@ -155,7 +155,10 @@ def _print(selection: Selection, n_images: int, seconds: float) -> None:
 
 
 def _print_next(images: str, out: str, flags: str, *, is_labeled: bool) -> None:
+    from fewlabel.report.next_steps import _free_name
+
     fill = f"fill in the column `label` of {one_line(out)} (a blank one is left out), then run"
     say()
     say(f"Next: {'run' if is_labeled else fill}")
-    say(f"  fewlabel fit {shlex.join([images, '--labels', out, '--out', 'run'])}{flags}")
+    words = [images, "--labels", out, "--out", _free_name("", "run", suffix="")]
+    say(f"  fewlabel fit {shlex.join(words)}{flags}")

@@ -56,8 +56,8 @@ def _select(source: str, budget: int, audit: int, table: str, given: dict[str, o
     return shlex.join(words + _project_flags(given))
 
 
-def _free_name(folder: str, stem: str, table: str = "") -> str:
-    """Return the first name of a table that is not taken yet."""
-    names = (f"{stem}{'' if n == 1 else f'-{n}'}.csv" for n in itertools.count(1))
+def _free_name(folder: str, stem: str, table: str = "", suffix: str = ".csv") -> str:
+    """Return the first name, by default of a table, that is not taken yet."""
+    names = (f"{stem}{'' if n == 1 else f'-{n}'}{suffix}" for n in itertools.count(1))
     files = (Path(folder, name) for name in names)
     return next(str(file) for file in files if file != Path(table) and not file.exists())
