@@ -3,7 +3,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from fewlabel.data import Labels, load_images
 from fewlabel.evaluate.outliers import _alarm_threshold
 from fewlabel.report.galleries import (
     _SIZE,
@@ -11,9 +13,8 @@ from fewlabel.report.galleries import (
     _choose_spread,
     _evaluation_galleries,
     _fit_galleries,
-    _gallery,
-    _picture,
 )
+from fewlabel.report.pictures import _gallery, _picture, _read_whole
 from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
 
 from .examples import TASKS, fit_result, images, scored
@@ -106,3 +107,35 @@ def test_pseudo_labels_of_some_rounds_say_what_changed():
     history = dataclasses.replace(history, accepted=[sure])
     (gallery,) = _accepted_galleries(history, images(40), ["no"] * 40)
     assert "30 images, half of them at least 99 % sure, all at least 57 %." in gallery["caption"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_mistakes_on_the_audit_have_both_labels(task):
+    result = fit_result(task)
+    y = result.labels.y.copy()
+    y[60:80] = np.roll(task.predict(result.proba[60:80]), 1, axis=0)
+    labels = Labels(y, result.classes, ("train",) * 60 + ("audit",) * 20 + ("",) * 120)
+    first = _fit_galleries(dataclasses.replace(result, labels=labels), images())[0]
+    rows = [int(picture["name"]) for picture in first["pictures"]]
+    wrong = 60 + np.flatnonzero(~task.correct(y[60:80], result.proba[60:80]))
+    assert first["title"] == "Mistakes on the audit"
+    assert set(rows) <= set(wrong)
+    assert len(rows) == min(len(wrong), _SIZE)
+    assert first["pictures"][0]["note"].startswith("predicted: ")
+
+
+def test_the_most_confident_are_of_all_classes_in_turn():
+    result = fit_result(n_classes=5)
+    (found,) = (g for g in _fit_galleries(result, images()) if g["title"] == "Most confident")
+    rows = [int(picture["name"]) for picture in found["pictures"]]
+    assert set(result.predicted[rows[:5]]) == set(range(5))
+    for row in rows[:5]:
+        same = np.flatnonzero(result.predicted[60:] == result.predicted[row]) + 60
+        assert result.confidence[row] == result.confidence[same].max()
+
+
+def test_photos_are_shown_whole_whatever_their_shape(tmp_path):
+    for name, size in [("a.png", (416, 208)), ("b.png", (100, 416)), ("c.png", (60, 30))]:
+        Image.new("RGB", size, "red").save(tmp_path / name)
+    found = _read_whole(load_images(tmp_path), np.array([2, 0, 1]))
+    assert [image.shape for image in found] == [(30, 60, 3), (104, 208, 3), (208, 50, 3)]

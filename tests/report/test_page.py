@@ -2,6 +2,7 @@ import dataclasses
 import math
 import re
 
+import numpy as np
 import pytest
 
 from fewlabel.data import Labels, Skipped
@@ -179,3 +180,47 @@ def test_the_verdict_comes_first_with_a_step_that_fits_it():
 
 def test_size_of_a_large_report():
     assert len(page_of(fit_result(n_classes=43, n=4000)).encode()) < 1_000_000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pictures_enlarge_without_a_second_copy_and_galleries_are_filtered(pages, kind):
+    page, parsed = pages[kind], Page(pages[kind])
+    opened = {a["id"] for _, a in parsed.tags if "popover" in a}
+    # Each is opened by a button inside it, and those of the map by a point as well.
+    asked_for = [a["popovertarget"] for tag, a in parsed.tags if tag == "button"]
+    assert set(asked_for) == opened
+    assert len(asked_for) == len(opened) + (200 if "Map of the images" in page else 0)
+    assert len(opened) > (200 if "evaluation" not in kind else 10)
+    tiles = {name for name in opened if re.fullmatch(r"t\d+", name)}
+    assert len(opened - tiles) == [tag for tag, _ in parsed.tags].count("img")
+    assert all(text.startswith("data:") for text in re.findall(r'image-set\("([^"]*)', page))
+    options = [a["value"] for tag, a in parsed.tags if tag == "option" and a["value"]]
+    marked = {m for _, a in parsed.tags for m in (a.get("class") or "").split()}
+    assert len(set(options)) == len(options)
+    assert marked & set(options) >= {"c0", "c1", "b0"}
+    for mark in options:
+        assert f".filtered:has([value={mark}]:checked) .f:not(.{mark}, :popover-open) " in page
+
+
+def test_paths_are_listed_and_saved_by_class(pages):
+    lists = re.findall(r"<pre [^>]*>(.*?)</pre>", pages["one label"], re.DOTALL)
+    rows = re.findall(r">(\d+)\n<", lists[-1])
+    assert sorted(map(int, rows)) == list(range(200))
+    links = re.findall(r'href="data:text/plain;charset=utf-8,([^"]*)" download', pages["one label"])
+    assert len(links) == 3
+    assert sorted(int(n) for link in links for n in link.split("%0A")[:-1]) == [*range(60, 200)]
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize(
+    ("right", "verdict"),
+    [(10, "too confident for"), (45, "within the interval of"), (60, "modest")],
+)
+def test_the_confidence_stands_beside_the_accuracy_that_is_shown(right, verdict):
+    found = estimate_accuracy(np.arange(60) < right)
+    result = fit_result(estimate=found)
+    mean = 100 * result.confidence[60:].mean()
+    text = words(page_of(result)).split("In the 140 unlabeled images it is ")[1][:120]
+    assert text.startswith(f"{mean:.1f} % sure on average")
+    assert verdict in text
+    assert f"the accuracy above ({100 * found.value:.1f} %)." in text

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewlabel.report.scatter import PALETTE, _class_color, _map_figure
+from fewlabel.report.scatter import PALETTE, _class_color, _map_figure, _places
 
 
 def clusters(n_classes, n_each=20, seed=0):
@@ -81,3 +81,11 @@ def test_one_place_and_only_labeled_or_none(labeled):
     svg = draw_map(np.zeros((5, 2)), np.zeros(5, int), ["a", "b"], np.full(5, labeled))
     assert f"{5 if labeled else 0} labeled ones as stars" in svg
     assert "a" in placed(svg)
+
+
+def test_links_lie_on_their_points():
+    xy = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 5.0], [10.0, 5.0]])
+    left, top = _places(xy).T
+    np.testing.assert_allclose(left[[0, 1]], 1 - left[[3, 2]])
+    assert left[0] == left[2] < 0.1 < 0.9 < left[1]
+    assert top[2] == top[3] < 0.1 < 0.9 < top[0]

@@ -20,6 +20,7 @@ from fewlabel.report.html import _count, _render
 from fewlabel.report.page import _headline, _measure_rows
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
 from fewlabel.report.scored import Scored
+from fewlabel.report.tiles import _filter_view
 
 
 def _render_evaluation(
@@ -69,6 +70,8 @@ def _render_evaluation(
         measures=_measure_rows(scored),
         confusion=confusion,
         galleries=galleries,
+        tiles=None,
+        filters=_filter_view(model.classes, given=False),
         mistakes=mistakes,
         reliability=_reliability_view(*evidence),
         coverage=_coverage_view(*evidence, promises, scored.confidence),

@@ -1,4 +1,4 @@
-"""Rows of pictures under one heading, and which images are worth a look."""
+"""Which images are worth a look."""
 
 from __future__ import annotations
 
@@ -8,92 +8,28 @@ import numpy as np
 
 from fewlabel.cluster.representatives import pick_representatives
 from fewlabel.cluster.strategies.clusters import typicality
-from fewlabel.data import ImageSet, Task
-from fewlabel.data.label_texts import BAR
+from fewlabel.data import ImageSet
+from fewlabel.explain.examples import _by_class
 from fewlabel.explain.figure import KINDS, _original_pixels, _overlay_pixels
 from fewlabel.explain.model import Explained
 from fewlabel.explain.texts import _percent, _printable
 from fewlabel.fit_result import FitResult
 from fewlabel.report.html import View
+from fewlabel.report.pictures import _gallery, _picture, _pictures, _words
 from fewlabel.report.scored import Scored
-from fewlabel.report.thumbnails import _is_tiny, _thumbnail_uri
+from fewlabel.report.tiles import _marks
 from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
 
-_SIZE = 24  # pictures at most
+_SIZE = 16  # pictures at most
 _MAX_ROUNDS = 4
 _N_NEXT = 12
 _UNSURE_POOL = 1_000
-_READ_SIDE = 96
 _N_MISTAKES = 15
 _CAPTIONS = {
     "right": "Does the model look at the thing itself, or at what lies around it?",
     "wrong": "Green speaks for the class that is wrong, and may have misled the model.",
     "unsure": "What speaks for the class that is doubtful, and what against it.",
 }
-
-
-def _gallery(title: str, caption: str, pictures: list[View]) -> View:
-    return {
-        "title": title,
-        "caption": caption,
-        "pictures": pictures,
-        "tiny": all(picture["tiny"] for picture in pictures),
-        "paired": any(picture["beside"] for picture in pictures),
-    }
-
-
-def _picture(
-    image: np.ndarray,
-    name: str,
-    label: str,
-    confidence: float | None = None,
-    note: str = "",
-    beside: np.ndarray | None = None,
-) -> View:
-    """Encode an image (H, W, C) with its label in bold, and another one beside it."""
-    return {
-        "uri": _thumbnail_uri(image),
-        "tiny": _is_tiny(image),
-        "beside": "" if beside is None else _thumbnail_uri(beside),
-        "alt": f"{_printable(name, limit=80)}: {_printable(label, limit=60)}",
-        "label": _printable(label, limit=60),
-        "confidence": confidence,
-        "note": note,
-        "name": _printable(name),
-        "short": _printable(name, limit=16),
-    }
-
-
-def _pictures(
-    images: ImageSet,
-    rows: np.ndarray,
-    labels: Sequence[str],
-    confidence: np.ndarray | None = None,
-    notes: Sequence[str] | None = None,
-) -> list[View]:
-    """Read images; ``labels``, ``confidence`` and ``notes`` have an entry a row."""
-    if not len(rows):
-        return []
-    native = images.native_shape
-    # Small images are shown pixel by pixel; scaled, they would look blurred.
-    small = native is not None and max(native[:2]) <= _READ_SIDE
-    pixels = images.read(rows, size=None if small else (_READ_SIDE, _READ_SIDE))
-    return [
-        _picture(
-            image,
-            images.names[row],
-            labels[i],
-            None if confidence is None else float(confidence[i]),
-            notes[i] if notes else "",
-        )
-        for i, (row, image) in enumerate(zip(rows.tolist(), pixels, strict=True))
-    ]
-
-
-def _words(task: Task, y: np.ndarray, classes: Sequence[str]) -> list[str]:
-    """Return labels as texts, in words where an image has none of them."""
-    texts = task.texts(y, classes)
-    return ["none" if text == BAR else text.replace(BAR, f" {BAR} ") for text in texts]
 
 
 def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
@@ -105,17 +41,28 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
     tested = Scored(task, y[result.tested], result.tested_proba)
     wrong = np.flatnonzero(~tested.correct)
     wrong = wrong[np.argsort(result.label_probability[wrong], kind="stable")][:_SIZE]
-    predicted = _words(task, task.predict(result.tested_proba[wrong]), classes)
-    missed, right = result.tested[wrong], np.setdiff1d(task.labeled(y), result.tested[wrong])
+    right = np.setdiff1d(task.labeled(y), result.tested[wrong])
     if len(right) > _SIZE:
         scores = typicality(result.features.rows[right], random_state=result.settings.seed)
         right = right[np.argsort(-scores, kind="stable")[:_SIZE]]
 
     def predictions(rows: np.ndarray) -> list[View]:
         texts = _words(task, result.predicted[rows], classes)
-        return _pictures(images, rows, texts, result.confidence[rows])
+        sure = result.confidence[rows]
+        return _pictures(
+            images, rows, texts, sure, marks=_marks(task.decided(result.proba[rows]), sure)
+        )
 
+    audit = result.labels.audit
+    audited = Scored(task, result.labels.y[audit], result.proba[audit])
+    present, _ = task.evidence(y[right], len(classes))
+    kinds = task.stratify(task.predict(result.proba))
     return [
+        _gallery(
+            "Mistakes on the audit",
+            "Below each image its label, and what was predicted by the model, which never saw it.",
+            _mistakes(audited, _most_confident_mistakes(audited), audit, images, classes),
+        ),
         _gallery(
             "What to label next",
             "Images that the model is unsure about, spread over different kinds of images.",
@@ -125,15 +72,7 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
             "Labeled images that were predicted otherwise",
             "By models that had not seen their labels, the least probable labels first: "
             f"{len(result.suspicious):,} of them are suspicious. Is each of these labels right?",
-            _pictures(
-                images,
-                missed,
-                _words(task, y[missed], classes),
-                notes=[
-                    f"predicted: {text}, {_percent(sure, 0)} sure"
-                    for text, sure in zip(predicted, tested.confidence[wrong], strict=True)
-                ],
-            ),
+            _mistakes(tested, wrong, result.tested, images, classes),
         ),
         _gallery(
             "Unlike anything labeled", result.unlike_in_words, predictions(result.unlike[:_SIZE])
@@ -141,7 +80,7 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
         _gallery(
             "Labeled images",
             "Some of the labels that everything rests on, the most typical ones.",
-            _pictures(images, right, _words(task, y[right], classes)),
+            _pictures(images, right, _words(task, y[right], classes), marks=_marks(present == 1)),
         ),
         _gallery(
             "Least confident",
@@ -150,8 +89,8 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
         ),
         _gallery(
             "Most confident",
-            "Spread over the tenth of the images with the most confident predictions.",
-            predictions(_spread(order)),
+            "Of each predicted class in turn: a class that is mistaken for another shows up here.",
+            predictions(_by_class(unlabeled, kinds, -result.confidence)[:_SIZE]),
         ),
         _disagreement(result, images, unlabeled),
     ]
@@ -165,6 +104,7 @@ def _disagreement(result: FitResult, images: ImageSet, unlabeled: np.ndarray) ->
     strongest = np.argsort(-task.confidence(propagated[differ]), kind="stable")[:_SIZE]
     differ = differ[strongest]
     rows = unlabeled[differ]
+    sure = result.confidence[rows]
     return _gallery(
         "Graph and supervised baseline disagree",
         "Spread by similarity the label is one thing, by the supervised baseline another: "
@@ -173,8 +113,9 @@ def _disagreement(result: FitResult, images: ImageSet, unlabeled: np.ndarray) ->
             images,
             rows,
             _words(task, result.predicted[rows], result.classes),
-            result.confidence[rows],
+            sure,
             [f"supervised: {text}" for text in _words(task, baseline[differ], result.classes)],
+            _marks(task.decided(result.proba[rows]), sure),
         ),
     )
 
@@ -191,15 +132,32 @@ def _next_to_label(result: FitResult, unlabeled: np.ndarray) -> np.ndarray:
     return pool[pick_representatives(rows, _N_NEXT, method="medoids", random_state=seed).indices]
 
 
-def _spread(order: np.ndarray) -> np.ndarray:
-    """Take some of the most confident tenth, evenly: the very top is often one thing."""
-    top = order[: max(_SIZE, len(order) // 10)]
-    return top[np.unique(np.linspace(0, len(top) - 1, _SIZE).astype(int))] if len(top) else top
-
-
 def _most_confident_mistakes(scored: Scored) -> np.ndarray:
     wrong = np.flatnonzero(~scored.correct)
     return wrong[np.argsort(-scored.confidence[wrong], kind="stable")[:_SIZE]]
+
+
+def _mistakes(
+    held_out: Scored,
+    wrong: np.ndarray,
+    rows: np.ndarray,
+    images: ImageSet,
+    classes: Sequence[str],
+) -> list[View]:
+    """Show some mistakes on images that were held out, label and prediction."""
+    task = held_out.task
+    if not len(wrong):
+        return []
+    y, proba, sure = held_out.y[wrong], held_out.proba[wrong], held_out.confidence[wrong]
+    predicted = _words(task, task.predict(proba), classes)
+    pairs = zip(predicted, sure.tolist(), strict=True)
+    return _pictures(
+        images,
+        rows[wrong],
+        _words(task, y, classes),
+        notes=[f"predicted: {text}, {_percent(share, 0)} sure" for text, share in pairs],
+        marks=_marks((task.evidence(y, len(classes))[0] == 1) | task.decided(proba), sure),
+    )
 
 
 def _evaluation_galleries(
@@ -209,10 +167,13 @@ def _evaluation_galleries(
     confidence = scored.confidence
     predicted = _words(scored.task, scored.task.predict(scored.proba), classes)
     true = _words(scored.task, scored.y, classes)
+    present, _ = scored.task.evidence(scored.y, len(classes))
+    marks = _marks((present == 1) | scored.task.decided(scored.proba), confidence)
 
     def shown(rows: np.ndarray) -> list[View]:
         notes = [f"true: {true[i]}" for i in rows]
-        return _pictures(images, rows, [predicted[i] for i in rows], confidence[rows], notes)
+        texts, of_rows = [predicted[i] for i in rows], [marks[i] for i in rows]
+        return _pictures(images, rows, texts, confidence[rows], notes, of_rows)
 
     worst = _most_confident_mistakes(scored)
     galleries = [
@@ -276,12 +237,8 @@ def _choose_spread(codes: np.ndarray, confidence: np.ndarray) -> np.ndarray:
         return order
     least, rest = order[len(order) - _SIZE // 2 :], order[: len(order) - _SIZE // 2]
     # The most confident are often all of one class: each class gives one before any gives two.
-    turn = np.empty(len(rest), dtype=np.int64)
-    for code in np.unique(codes[rest]):
-        of_class = np.flatnonzero(codes[rest] == code)
-        turn[of_class] = np.arange(len(of_class))
-    top = np.argsort(turn, kind="stable")[: _SIZE - _SIZE // 2]
-    return np.concatenate([rest[np.sort(top)], least])
+    top = _by_class(rest, codes, -confidence)[: _SIZE - _SIZE // 2]
+    return np.concatenate([top[np.argsort(-confidence[top], kind="stable")], least])
 
 
 def _accepted_caption(accepted: AcceptedLabels) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict, replace
 
+import numpy as np
+
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import AccuracyEstimate, per_class, scores
 from fewlabel.explain.sheets import (
@@ -20,8 +22,10 @@ from fewlabel.report.html import Fact, View, _count, _render
 from fewlabel.report.next_steps import _is_known_well, _next_steps
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
 from fewlabel.report.scored import Scored
+from fewlabel.report.tiles import _filter_view
 from fewlabel.report.training import _training_view
 from fewlabel.report.views import (
+    _all_images,
     _candidates_view,
     _confidence_view,
     _duel,
@@ -115,7 +119,9 @@ def _render_report(
         learning=_learning_view(result),
         galleries=_fit_galleries(result, images),
         explained=_explained_galleries(explained, classes, bool(len(labels.audit))),
-        prediction_rows=_prediction_rows(result),
+        tiles=_all_images(result, images),
+        filters=_filter_view(classes, given=True),
+        prediction_rows=_prediction_rows(result, images.names),
         weak=_weak(result),
         confidence=_confidence_view(result),
         ledger=_ledger_rows(result),
@@ -199,11 +205,23 @@ def _trust_views(result: FitResult, scored: Scored) -> View:
         if result.audit is None:
             note += ", too few of which were drawn at random: the unlabeled images may be harder"
         note += "."
-    pool = result.confidence[result.unlabeled]
+    pool, found = result.confidence[result.unlabeled], result.headline
     return {
-        "reliability": _reliability_view(correct, confidence, note),
+        "reliability": _reliability_view(correct, confidence, note + _beside_headline(pool, found)),
         "coverage": _coverage_view(correct, confidence, result.promises, pool, note),
     }
+
+
+def _beside_headline(pool: np.ndarray, found: AccuracyEstimate) -> str:
+    """Say how confident the model is in the unlabeled images, beside their accuracy."""
+    if not len(pool) or found.value != found.value:
+        return ""
+    mean = float(pool.mean())
+    text = f" In the {len(pool):,} unlabeled images it is {_percent_text(mean)} sure on average"
+    if found.low <= mean <= found.high:
+        return f"{text}, within the interval of the accuracy above ({_percent_text(found.value)})."
+    side = "confident" if mean > found.high else "modest"
+    return f"{text}, too {side} for the accuracy above ({_percent_text(found.value)})."
 
 
 def _scored_on(result: FitResult, n: int, *, several: bool) -> str:

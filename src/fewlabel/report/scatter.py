@@ -40,7 +40,7 @@ def _map_figure(
         figure.set_layout_engine("none")
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         axes.set_axis_off()
-        _set_limits(axes, xy)
+        axes.set(**dict(zip(("xlim", "ylim"), np.transpose(_limits(xy)), strict=True)))
         _points(axes, xy, codes, confidence, is_labeled)
         _class_names(axes, xy, codes, classes)
 
@@ -53,14 +53,21 @@ def _map_figure(
     return _draw(paint, width=_WIDTH, height=_HEIGHT, name="map", alt=alt)
 
 
-def _set_limits(axes: Axes, xy: np.ndarray) -> None:
+def _limits(xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower left and the upper right corner of what is drawn."""
     # A few far-off images must not press all others into a corner.
     low, high = np.percentile(xy, [0.5, 99.5], axis=0)
     margin = 0.12 * np.maximum(high - low, 1e-9)
     low, high = np.maximum(low - margin, xy.min(0)), np.minimum(high + margin, xy.max(0))
     pad = 0.04 * np.maximum(high - low, 1e-9)
-    axes.set_xlim(low[0] - pad[0], high[0] + pad[0])
-    axes.set_ylim(low[1] - pad[1], high[1] + pad[1])
+    return low - pad, high + pad
+
+
+def _places(xy: np.ndarray) -> np.ndarray:
+    """Return where points are drawn (n, 2), from the left and the top, as shares of the map."""
+    low, high = _limits(xy)
+    left, bottom = ((xy - low) / (high - low)).T
+    return np.column_stack([left, 1 - bottom])
 
 
 def _points(

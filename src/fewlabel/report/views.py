@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.manifold import TSNE
 
 from fewlabel.compute import threads_for
+from fewlabel.data import ImageSet
 from fewlabel.evaluate import BASELINE
 from fewlabel.explain.texts import _printable
 from fewlabel.fit_result import FitResult
 from fewlabel.percent import _percent_text
 from fewlabel.report.html import View
+from fewlabel.report.pictures import _words
 from fewlabel.report.plots import _candidates_figure, _confidence_figure, _learning_figure
-from fewlabel.report.scatter import PALETTE, _class_color, _map_figure
+from fewlabel.report.scatter import PALETTE, _class_color, _map_figure, _places
+from fewlabel.report.tiles import _marks, _path_lists, _tiles_view
 from fewlabel.semisupervised.search import network_methods
 
 # t-SNE of so many takes a few seconds, and more points would hide each other.
 _MAP_IMAGES = 1_200
+_MAX_TILES = 1_500
+_LEAST_SECONDS = 5.0  # to read pictures of all images; a tenth of the fit where that is more
 
 
 def _duel(result: FitResult) -> View | None:
@@ -79,20 +86,14 @@ def _candidates_view(result: FitResult, measure: str) -> View:
 
 
 def _map_view(result: FitResult) -> View | None:
-    """Lay a sample of the images out on a plane by t-SNE, the labeled ones among them."""
+    """Lay a sample of the images out on a plane by t-SNE, and say where each is drawn."""
     codes, rows = result.task.codes(result.predicted), result.features.rows
     if codes is None or len(rows) < 5:
         return None
-    seed = result.settings.seed
-    rng = np.random.default_rng(seed)
-    labeled = result.task.labeled(result.labels.training_y)
-    if len(labeled) > _MAP_IMAGES // 3:
-        # A map of labeled images alone would not show where labels lack.
-        labeled = rng.choice(labeled, size=_MAP_IMAGES // 3, replace=False)
-    others = np.setdiff1d(rng.permutation(len(rows))[:_MAP_IMAGES], labeled)
-    index = np.sort(np.concatenate([labeled, others[: _MAP_IMAGES - len(labeled)]]))
+    seed, index = result.settings.seed, _map_rows(result)
+    xy = _plane(rows[index], np.random.default_rng(seed), seed)
     svg = _map_figure(
-        _plane(rows[index], rng, seed),
+        xy,
         codes[index],
         result.confidence[index],
         result.origin[index] == "label",
@@ -100,11 +101,23 @@ def _map_view(result: FitResult) -> View | None:
     )
     return {
         "svg": svg,
+        "points": list(zip(index.tolist(), (100 * _places(xy)).tolist(), strict=True)),
         "shown": len(index),
         "n_images": len(rows),
         "repeats": len(result.classes) > len(PALETTE),
         "legend": [(name, _class_color(k)) for k, name in enumerate(result.classes)],
     }
+
+
+def _map_rows(result: FitResult) -> np.ndarray:
+    """Draw images for the map, the labeled ones among them."""
+    rng, n = np.random.default_rng(result.settings.seed), len(result.proba)
+    labeled = result.task.labeled(result.labels.training_y)
+    if len(labeled) > _MAP_IMAGES // 3:
+        # A map of labeled images alone would not show where labels lack.
+        labeled = rng.choice(labeled, size=_MAP_IMAGES // 3, replace=False)
+    others = np.setdiff1d(rng.permutation(n)[:_MAP_IMAGES], labeled)
+    return np.sort(np.concatenate([labeled, others[: _MAP_IMAGES - len(labeled)]]))
 
 
 def _plane(rows: np.ndarray, rng: np.random.Generator, seed: int) -> np.ndarray:
@@ -126,6 +139,18 @@ def _plane(rows: np.ndarray, rng: np.random.Generator, seed: int) -> np.ndarray:
         return np.asarray(tsne.fit_transform(rows))
 
 
+def _all_images(result: FitResult, images: ImageSet) -> View:
+    """Show all images as tiles, or those of the map where there are many, least confident first."""
+    n, task = len(result.proba), result.task
+    rows = np.arange(n) if n <= _MAX_TILES else _map_rows(result)
+    rows = rows[np.argsort(result.confidence[rows], kind="stable")]
+    sure, decided = result.confidence[rows], task.decided(result.proba[rows])
+    marks = np.where(result.unlabeled[rows], _marks(decided, sure), _marks(decided)).tolist()
+    seconds = max(_LEAST_SECONDS, sum(result.seconds.values()) / 10)
+    texts = _words(task, result.predicted[rows], result.classes)
+    return _tiles_view(images, rows, texts, sure, marks, seconds)
+
+
 def _weak(result: FitResult) -> str:
     """Name the classes that are surely less well recognized than the rest."""
     names = [_printable(result.classes[k], limit=40) for k in result.surely_weak]
@@ -135,14 +160,15 @@ def _weak(result: FitResult) -> str:
     return f"Surely weak, with precision or recall below {least}: {', '.join(names)}."
 
 
-def _prediction_rows(result: FitResult) -> list[View]:
-    """Count where each class was given and where it is predicted, and how well."""
+def _prediction_rows(result: FitResult, names: Sequence[str] = ()) -> list[View]:
+    """Count where each class was given and where it is predicted, and how well; list paths."""
     present, known = result.task.evidence(result.labels.training_y, len(result.classes))
     # What was typed in is no prediction.
     found = result.task.decided(result.proba) & ~known
     counts = found.sum(axis=0)
     sums = (result.proba * found).sum(axis=0)
     colored = result.task.codes(result.predicted) is not None
+    paths = _path_lists(names, found) if names else [""] * len(counts)
     return [
         row
         | {
@@ -150,6 +176,7 @@ def _prediction_rows(result: FitResult) -> list[View]:
             "color": _class_color(k) if colored else None,
             "given": int(present[:, k].sum()),
             "found": int(counts[k]),
+            "paths": paths[k],
             "confidence": float(sums[k] / counts[k]) if counts[k] else None,
         }
         for k, row in enumerate(result.by_class)
@@ -195,17 +222,18 @@ def _learning_view(result: FitResult) -> View | None:
 
 
 def _ledger_rows(result: FitResult) -> list[View]:
-    """Count the labels that were assumed, by method; all of them are in the ledger."""
+    """Count the labels that were assumed, by method; all of them are in the ledger.
+
+    Their confidence is that of each method, not calibrated: its mean beside those of the
+    predictions would say two things of the same images.
+    """
     present, known = result.task.evidence(result.labels.training_y, len(result.classes))
-    confidence = {"given": np.ones(int(present.sum()))}
+    counts = {"given": int(present.sum())}
     # Where the baseline was asked for, nothing was propagated.
     if "alpha" in result.chosen_settings:
-        propagated = result.propagated
-        confidence["spread over the graph"] = propagated[result.task.decided(propagated) & ~known]
+        counts["spread over the graph"] = int(
+            (result.task.decided(result.propagated) & ~known).sum()
+        )
     if result.ledger is not None:
-        confidence[result.method] = result.ledger.columns()["confidence"]
-    return [
-        {"method": method, "count": len(values), "confidence": float(values.mean())}
-        for method, values in confidence.items()
-        if len(values)
-    ]
+        counts[result.method] = len(result.ledger.columns()["confidence"])
+    return [{"method": method, "count": n} for method, n in counts.items() if n]

@@ -1,0 +1,92 @@
+"""Pictures with their captions, and rows of them under one heading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fewlabel.data import ImageSet, Task
+from fewlabel.data.label_texts import BAR
+from fewlabel.explain.texts import _printable
+from fewlabel.report.html import View
+from fewlabel.report.thumbnails import _is_tiny, _thumbnail_uri
+
+# Pictures are enlarged in the page: larger ones would make it too heavy to be mailed.
+_READ_SIDE, _QUALITY = 208, 50
+
+
+def _gallery(title: str, caption: str, pictures: list[View]) -> View:
+    return {
+        "title": title,
+        "caption": caption,
+        "pictures": pictures,
+        "tiny": all(picture["tiny"] for picture in pictures),
+        "paired": any(picture["beside"] for picture in pictures),
+    }
+
+
+def _picture(
+    image: np.ndarray,
+    name: str,
+    label: str,
+    confidence: float | None = None,
+    note: str = "",
+    beside: np.ndarray | None = None,
+    marks: str = "",
+) -> View:
+    """Encode an image (H, W, C) with its label in bold, and another one beside it."""
+    return {
+        "uri": _thumbnail_uri(image, _READ_SIDE, _QUALITY),
+        "marks": marks,
+        "tiny": _is_tiny(image),
+        "beside": "" if beside is None else _thumbnail_uri(beside),
+        "alt": f"{_printable(name, limit=80)}: {_printable(label, limit=60)}",
+        "label": _printable(label, limit=60),
+        "confidence": confidence,
+        "note": note,
+        "name": _printable(name),
+        "short": _printable(name, limit=16),
+    }
+
+
+def _pictures(
+    images: ImageSet,
+    rows: np.ndarray,
+    labels: Sequence[str],
+    confidence: np.ndarray | None = None,
+    notes: Sequence[str] | None = None,
+    marks: Sequence[str] | None = None,
+) -> list[View]:
+    """Read images; ``labels``, ``confidence``, ``notes`` and ``marks`` have an entry a row."""
+    return [
+        _picture(
+            image,
+            images.names[row],
+            labels[i],
+            None if confidence is None else float(confidence[i]),
+            notes[i] if notes else "",
+            marks=marks[i] if marks else "",
+        )
+        for i, (row, image) in enumerate(zip(rows.tolist(), _read_whole(images, rows), strict=True))
+    ]
+
+
+def _read_whole(images: ImageSet, rows: np.ndarray) -> list[np.ndarray]:
+    """Read images uncropped, no larger than they are shown; those of one shape together."""
+    shapes: dict[tuple[int, int], list[int]] = {}
+    for i, row in enumerate(rows.tolist()):
+        height, width, _ = images.subset([row]).native_shape or (1, 1, 1)
+        scale = min(_READ_SIDE / max(height, width), 1.0)
+        shape = (max(round(scale * height), 1), max(round(scale * width), 1))
+        shapes.setdefault(shape, []).append(i)
+    found: dict[int, np.ndarray] = {}
+    for shape, places in shapes.items():
+        found |= zip(places, images.read(rows[places], size=shape), strict=True)
+    return [found[i] for i in range(len(rows))]
+
+
+def _words(task: Task, y: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """Return labels as texts, in words where an image has none of them."""
+    texts = task.texts(y, classes)
+    return ["none" if text == BAR else text.replace(BAR, f" {BAR} ") for text in texts]
