@@ -18,6 +18,7 @@ from fewlabel.data.decode import (
     _quiet_pillow,
 )
 from fewlabel.data.imageset import ImageSet, Skipped, _object_array
+from fewlabel.data.looks import _keep_looks, _known_looks
 from fewlabel.data.modes import UnreadableImageError
 from fewlabel.data.parallel import Progress, _parallel_map
 from fewlabel.data.scale import MAX_SAMPLE, PixelScale
@@ -103,9 +104,14 @@ def _open_files(
         except UnreadableImageError as error:
             return Skipped(item[0], str(error))
 
+    known = _known_looks(source, files)
+    unknown = [item for item in files.items() if item[0] not in known]
     with _quiet_pillow():
-        found = _parallel_map(look, list(files.items()), progress=progress)
-    infos = {n: f for n, f in zip(files, found, strict=True) if isinstance(f, _FileInfo)}
+        found = _parallel_map(look, unknown, progress=progress)
+    fresh = {n: f for (n, _), f in zip(unknown, found, strict=True) if isinstance(f, _FileInfo)}
+    infos = {n: known.get(n) or fresh[n] for n in files if n in known or n in fresh}
+    if len(fresh) > len(known) // 10:
+        _keep_looks(source, infos)
     skipped = [*skipped, *(f for f in found if isinstance(f, Skipped))]
     skipped.sort(key=lambda s: s.path)
     if not infos:
