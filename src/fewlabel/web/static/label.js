@@ -273,6 +273,7 @@ async function refresh() {
     if (reached && $("enough").hidden) tell(enough(target));
     $("enough").hidden = !reached;
     $("enough").lastElementChild.textContent = `Target of ${percent(target ?? 0)} reached`;
+    $("enough").setAttribute("aria-label", $("enough").lastElementChild.textContent);
     if (state.table_error) toast(state.table_error);
   } catch (error) {
     if (state) toast(outbox.isAway ? "The server is away. Your answers are kept and sent again." : error.message);
@@ -397,6 +398,8 @@ async function start() {
   if (!state.classes.length && matchMedia("(pointer: fine)").matches) $("find").focus();
   document.body.dataset.ready = "true";
   setInterval(() => { if (!document.hidden) refresh(); }, 2500);
+  // Who thinks for long keeps the images that were fetched.
+  setInterval(() => { if (!document.hidden) call("GET", `/api/next?n=${AHEAD}`).catch(() => {}); }, 60000);
 }
 
 start();
