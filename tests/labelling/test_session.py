@@ -4,7 +4,8 @@ import pytest
 
 from fewlabel.data import ImageSet
 from fewlabel.labelling.answers import Answer
-from fewlabel.labelling.session import Session, class_keys
+from fewlabel.labelling.cards import class_keys
+from fewlabel.labelling.session import Session
 from fewlabel.labelling.store import open_store
 from tests.labelling.conftest import edit
 from tests.web.stand_ins import InOrder, Told

@@ -147,6 +147,18 @@ def test_classes_are_made_renamed_and_merged(make: Make, open_page: Open) -> Non
     assert session.store.current() == dict.fromkeys(range(3), ("cat",))
 
 
+def test_what_cannot_be_a_class_is_said_and_asked_again(make: Make, open_page: Open) -> None:
+    session = make()
+    page = open_page(session)
+    page.keyboard.type("cat|dog")
+    page.keyboard.press("Enter")
+    until(page, lambda: "cannot be the name of a class" in page.inner_text("#toast"))
+    until(page, lambda: page.locator("#classes li").count() == 0)
+    assert shown(page) == 0
+    saved(page)
+    assert session.store.current() == {}
+
+
 def test_answers_wait_for_a_server_that_is_away(make: Make, open_page: Open) -> None:
     session = make()
     session.add_class("a")

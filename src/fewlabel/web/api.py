@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fewlabel.errors import DataError
 from fewlabel.labelling.answers import MAX_NAME, Answer
-from fewlabel.labelling.session import Card, LookAlikes, Session
+from fewlabel.labelling.cards import Card, LookAlikes
+from fewlabel.labelling.session import Session
 
 _MAX_ID, _MAX_ANNOTATOR = 10**9, 64
 

@@ -35,7 +35,12 @@ function answer(labels, origin = "typed") {
   outbox.answer([{
     image: card.image, labels, origin, seconds: Math.round(seconds * 1000) / 1000,
     suggested: hint?.labels ?? null, confidence: hint?.confidence ?? null, round: hint?.round ?? 0,
-  }]).then(() => { card.isNew = false; }, () => { card.isAnswered = false; });
+  }]).then(() => { card.isNew = false; }, () => {
+    Object.assign(card, { labels: card.before, isAnswered: false, isNew: false });
+    undoable = undoable.filter((one) => one.card !== card);
+    at = Math.max(cards.indexOf(card), 0);
+    draw();
+  });
   const said = labels == null ? "Skipped" : labels.join(", ") || "none";
   // Those that come next are never jumped over, whatever was looked at again.
   at = cards.findIndex((other, i) => i > at && !other.isAnswered);

@@ -1,0 +1,172 @@
+"""What a labelling page shows: images as cards, groups of them, and the keys of classes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+# Letters that the page gives another meaning.
+_RESERVED = frozenset("gmnsuxz")
+_DIGITS = "1234567890"
+
+
+class Order(Protocol):
+    """What to show next."""
+
+    def wanted(self, annotator: str) -> Iterator[int]:
+        """Return images, the most useful first."""
+
+    def purpose(self, image: int) -> str:
+        """Return why an image is shown: ``"train"`` or ``"random"``."""
+
+    def groups(self, n: int = 24) -> Iterator[Any]:
+        """Return groups of look-alikes with ``label``, ``images``, ``confidence``, ``round``."""
+
+
+class Learner(Protocol):
+    """What learns from the answers meanwhile."""
+
+    @property
+    def round(self) -> Any:
+        """What it has learned: suggestions, confidence, accuracy, curve; None so far."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it is at it."""
+
+    @property
+    def stage(self) -> str:
+        """What it is doing."""
+
+    @property
+    def done(self) -> int:
+        """How much of the stage is done."""
+
+    @property
+    def total(self) -> int:
+        """How much the stage holds; 0 where that is unknown."""
+
+    @property
+    def error(self) -> str:
+        """Why the last fit failed; empty if it did not."""
+
+    def answered(self) -> None:
+        """Take note that there are new answers; start to learn if these are enough."""
+
+    def close(self) -> None:
+        """Stop."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What the model would answer.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        Its labels.
+    confidence : float
+        Probability that they are right.
+    round : int
+        Which round of the model.
+    """
+
+    labels: tuple[str, ...]
+    confidence: float
+    round: int
+
+
+@dataclass(frozen=True)
+class Card:
+    """One image as the page shows it.
+
+    Attributes
+    ----------
+    image : int
+        Row of the image set.
+    name : str
+        Its name.
+    content : str
+        Fingerprint of its content, by which a browser keeps it.
+    labels : tuple of str or None
+        Labels that it has; None for none so far.
+    suggestion : Suggestion or None
+        What the model would answer.
+    purpose : str
+        ``"train"``, ``"random"``, ``"audit"``, or empty.
+    why : str
+        Why it is shown, as a sentence.
+    is_small : bool
+        Whether the page enlarges it and keeps its pixels sharp.
+    """
+
+    image: int
+    name: str
+    content: str
+    labels: tuple[str, ...] | None
+    suggestion: Suggestion | None
+    purpose: str
+    why: str
+    is_small: bool
+
+
+@dataclass(frozen=True)
+class LookAlikes:
+    """Images that look alike.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The labels that all of them probably have.
+    confidence : float
+        Probability that one of them has these.
+    round : int
+        Which round of the model says so.
+    cards : tuple of Card
+        The images.
+    """
+
+    labels: tuple[str, ...]
+    confidence: float
+    round: int
+    cards: tuple[Card, ...]
+
+
+def class_keys(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the keys that answer with each class.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The classes, the oldest first.
+
+    Returns
+    -------
+    keys : list of str
+        A digit each; for a class that is called by one character, that character. Empty where
+        there are too many.
+    initials : list of str
+        The first letter where no other class and no command has it; else empty.
+
+    Examples
+    --------
+    >>> class_keys(["cat", "dog", "deer", "0"])
+    (['1', '2', '3', '0'], ['c', '', '', ''])
+    """
+    own = {name: name.lower() for name in names if _is_key(name.lower())}
+    own = {name: key for name, key in own.items() if list(own.values()).count(key) == 1}
+    free = iter([digit for digit in _DIGITS if digit not in own.values()])
+    keys = [own[name] if name in own else next(free, "") for name in names]
+    first = Counter(name[:1].lower() for name in names)
+    initials = [
+        letter if first[letter] == 1 and letter.isalpha() and letter not in keys else ""
+        for letter in (name[:1].lower() if _is_key(name[:1].lower()) else "" for name in names)
+    ]
+    return keys, initials
+
+
+def _is_key(text: str) -> bool:
+    """Return whether a key of its own can stand for a class."""
+    return len(text) == 1 and text.isalnum() and text not in _RESERVED
