@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fewlabel.data import Labels, read_labels
+from fewlabel.data import Labels, load_images, read_labels
 from fewlabel.errors import UsageError
 from fewlabel.selection import select_images, write_picks
 
@@ -22,6 +22,15 @@ def test_labels_and_copies_are_left_out_and_the_audit_is_drawn(example):
         example.images, 15, random_fraction=0, labels=labels, prepared=example.features
     )
     assert none.purpose.tolist() == ["train"] * 15
+
+
+def test_what_is_a_copy_of_a_labeled_image_is_not_asked_for():
+    images = load_images(
+        np.random.default_rng(0).integers(0, 256, (6, 4, 4), np.uint8)[[0, *range(6)]]
+    )
+    labels = Labels(np.array([-1, 0, 1, -1, -1, -1, -1]), ("a", "b"))
+    chosen = select_images(images, 4, method="random", labels=labels)
+    assert sorted(chosen.indices) == [3, 4, 5, 6]
 
 
 def test_a_random_draw_needs_no_features(digits):
@@ -59,3 +68,43 @@ def test_the_table_keeps_labels_of_one_kind(shapes, tmp_path):
 def test_a_part_of_the_budget_is_no_row_more_for_a_rounding_error(digits):
     chosen = select_images(digits.images, 100, random_fraction=0.07, prepared=digits.features)
     assert (chosen.purpose == "random").sum() == 7
+
+
+def test_a_second_round_asks_where_the_model_is_unsure(digits):
+    labels, unsure = digits.known(range(60)), np.arange(200, 300)
+    confidence = np.ones(400)
+    confidence[unsure] = 0.3
+    chosen = select_images(
+        digits.images, 20, labels=labels, confidence=confidence, prepared=digits.features
+    )
+    assert chosen.method == "herding"
+    assert not chosen.warnings
+    few = digits.known(range(49))
+    chosen_early = select_images(
+        digits.images, 20, labels=few, confidence=confidence, prepared=digits.features
+    )
+    assert chosen_early.warnings[0].startswith("There are 4.9 labels a class")
+    drawn = chosen.purpose == "random"
+    assert drawn.sum() == 4
+    assert np.isin(chosen.indices[~drawn], unsure).all()
+    assert chosen.indices.min() >= 60
+    for bad in (confidence[:-1], confidence + 1, np.full(400, np.nan)):
+        with pytest.raises(UsageError, match=r"'confidence' parameter must be 400 numbers from 0"):
+            select_images(digits.images, 20, confidence=bad, prepared=digits.features)
+
+
+def test_random_images_without_a_label_stay_in_the_table_of_the_next_round(digits, tmp_path):
+    first = select_images(digits.images, 20, audit=2, prepared=digits.features)
+    y, purpose = np.full(400, -1), np.full(400, "", object)
+    purpose[first.indices] = first.purpose
+    asked = first.indices[first.purpose != "train"]
+    rest = np.setdiff1d(first.indices, asked[-3:])
+    y[rest] = digits.truth.y[rest]
+    labels = Labels(y, digits.truth.classes, tuple(purpose))
+    second = select_images(digits.images, 20, labels=labels, prepared=digits.features)
+    assert not np.isin(second.indices, first.indices).any()
+    assert any(text.startswith("3 random image(s) of the earlier") for text in second.warnings)
+    write_picks(second, digits.images, tmp_path / "more.csv", labels=labels)
+    table = read_labels(tmp_path / "more.csv", digits.images)
+    both = np.union1d(asked, second.indices[second.purpose == "random"])
+    assert np.flatnonzero(np.isin(table.purpose, ["random", "audit"])).tolist() == both.tolist()

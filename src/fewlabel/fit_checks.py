@@ -118,7 +118,7 @@ def _left_blank(labels: Labels) -> list[str]:
     purpose = np.array(labels.purpose, dtype=object)
     given = np.isin(np.arange(len(purpose)), labels.labeled)
     random, others = np.isin(purpose, ["random", "audit"]), purpose == "train"
-    n_blank = int((random & ~given).sum())
+    n_blank = len(labels.awaited)
     # Of a table that is filled in from above, as many of either kind are left.
     expected = (others & ~given).sum() / max(others.sum(), 1) * random.sum()
     if n_blank <= 2 * expected + 1:

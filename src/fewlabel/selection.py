@@ -18,6 +18,8 @@ from fewlabel.features.extract import Features, Progress, extract_features
 
 RANDOM_FRACTION = 0.2
 """Fraction of a budget that is drawn at random (docs/decisions/0015)."""
+ENOUGH_A_CLASS = 5
+"""Labels a class from which on it pays to ask what a model is unsure of (docs/decisions/0016)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +57,11 @@ def select_images(
     images: Any,
     budget: int,
     *,
-    method: str = "representatives",
+    method: str | None = None,
     random_fraction: float = RANDOM_FRACTION,
     audit: int = 0,
     labels: Labels | None = None,
+    confidence: np.ndarray | None = None,
     features: str = "auto",
     weights: str | None = None,
     seed: int = 0,
@@ -76,8 +79,9 @@ def select_images(
         first can be chosen.
     budget : int
         How many to choose for training; may be 0 where there is an audit.
-    method : str
-        A selection strategy, by its name in `fewlabel.cluster.strategies`.
+    method : str, optional
+        A selection strategy, by its name in `fewlabel.cluster.strategies`; by default
+        ``"representatives"``, and ``"herding"`` where a confidence is given.
     random_fraction : float
         Fraction of the budget that is drawn at random, spread over all clusters: trained on
         like the others, and what an honest estimate of accuracy rests on. 0 draws none.
@@ -86,6 +90,9 @@ def select_images(
         image is labeled and the budget is 0, they are drawn from the labeled ones.
     labels : Labels, optional
         Labels that exist: these images, and their like, are not chosen again.
+    confidence : ndarray of shape (n,), optional
+        Confidence of a model in its prediction of each image, such as `FitResult.confidence`:
+        images that it is unsure of are chosen before others. Only ``"herding"`` looks at it.
     features : str
         Which features; see `FitSettings`.
     weights : str, optional
@@ -113,15 +120,18 @@ def select_images(
     """
     images = load_images(images)
     seconds: dict[str, float] = {}
+    method = method or ("representatives" if confidence is None else "herding")
     strategy = find_strategy(method)
     if not 0 <= random_fraction <= 1:
         raise UsageError(
             "The 'random_fraction' parameter must be from 0 to 1, such as 0.3 (--random-fraction). "
             f"Got {random_fraction} instead."
         )
-    known = np.array([], np.int64) if labels is None else labels.labeled
+    uncertainty = None if confidence is None else _uncertainty(confidence, len(images))
+    labels = labels or Labels(np.full(len(images), -1), ())
+    n_awaited, known = len(labels.awaited), np.union1d(labels.labeled, labels.awaited)
     # A copy has the label of its original: to ask for both would waste one.
-    copies = _later_copies(images)
+    copies = _copies(images, known)
     barred = np.union1d(known, copies)
     if budget < 0 or audit < 0 or budget + audit == 0:
         raise UsageError(
@@ -131,16 +141,17 @@ def select_images(
     # The audit is drawn before the picks, from all that is free: drawn from what they leave, it
     # would be no random sample of the images.
     free = np.setdiff1d(np.arange(len(images)), barred)
-    if labels is not None and not budget and not len(free):
+    if not budget and not len(free):
         # Where every image is labeled, some of the labels measure from now on.
-        free = np.setdiff1d(known, np.union1d(copies, labels.audit))
+        free = np.setdiff1d(labels.labeled, np.union1d(copies, labels.audit))
     n_free = len(free)
     if budget + audit > n_free:
         with_audit = f" and an audit of {audit:,}" if audit else ""
         step = f"ask for at most {n_free:,}" if n_free else "there is nothing left to choose"
         raise UsageError(
             f"A budget of {budget:,}{with_audit} does not fit {len(images):,} images, of which "
-            f"{len(known):,} are labeled and {len(copies):,} are exact copies of others: {step}"
+            f"{len(known):,} are labeled{' or asked for' if n_awaited else ''} and "
+            f"{len(copies):,} are exact copies of others: {step}"
             f"{' together' if audit and n_free else ''}."
         )
     rng = as_generator(seed)
@@ -170,6 +181,7 @@ def select_images(
                 exclude=np.union1d(barred, audited),
                 # Rounded first: 0.07 * 100 is a little more than 7.
                 n_random=math.ceil(round(random_fraction * budget, 6)),
+                uncertainty=uncertainty,
                 random_state=seed,
             )
     purpose = ["train"] * (budget - picks.n_random) + ["random"] * picks.n_random
@@ -183,7 +195,9 @@ def select_images(
         method=method,
         feature_reason=reason,
         seconds=seconds,
-        warnings=warnings + _selection_warnings(images, copies),
+        warnings=warnings
+        + ([] if uncertainty is None or method != "herding" else _doubtful(labels))
+        + _selection_warnings(images, copies, n_awaited),
     )
 
 
@@ -201,7 +215,8 @@ def write_picks(
     out : str or Path
         CSV file: ``path,label,purpose,cluster_size``, or ``index,…`` for arrays.
     labels : Labels, optional
-        Labels that exist: they go first, so that the table is all that a fit needs.
+        Labels that exist: they go first, so that the table is all that a fit needs, and with
+        them random images that were asked for and have no label yet.
 
     Raises
     ------
@@ -213,7 +228,9 @@ def write_picks(
     # Labels that exist go first: the table is then all that a fit needs.
     if labels is not None:
         names, why = labels.cells(), labels.purpose or ("",) * len(images)
-        others = np.setdiff1d(labels.labeled, selection.indices).tolist()
+        # Left out, the hard ones among the random images would be missed by the estimate.
+        held = np.union1d(labels.labeled, labels.awaited)
+        others = np.setdiff1d(held, selection.indices).tolist()
         rows = [(images.names[i], names[i], why[i], "") for i in others]
     rows += [
         (images.names[index], names[index], purpose, str(size))
@@ -227,8 +244,36 @@ def write_picks(
     write_table(out, (key, "label", "purpose", "cluster_size"), rows)
 
 
-def _selection_warnings(images: ImageSet, copies: np.ndarray) -> list[str]:
+def _uncertainty(confidence: np.ndarray, n_images: int) -> np.ndarray:
+    """Return how unsure a model is of each image."""
+    uncertainty = 1 - np.asarray(confidence, dtype=np.float64)
+    # NaN is in no range.
+    if uncertainty.shape != (n_images,) or not ((uncertainty >= 0) & (uncertainty <= 1)).all():
+        raise UsageError(
+            f"The 'confidence' parameter must be {n_images:,} numbers from 0 to 1, one an image, "
+            f"such as `FitResult.confidence`. Got an array of shape {uncertainty.shape} instead."
+        )
+    return uncertainty
+
+
+def _doubtful(labels: Labels) -> list[str]:
+    """Return what to know where a model with few labels says what it is unsure of."""
+    each = (labels.n_labeled - len(labels.audit)) / max(len(labels.classes), 1)
+    if each >= ENOUGH_A_CLASS:
+        return []
+    return [
+        f"There are {each:.1f} labels a class: what a model is unsure of says little before there "
+        f"are {ENOUGH_A_CLASS}. In three of four trials `--method representatives` did better."
+    ]
+
+
+def _selection_warnings(images: ImageSet, copies: np.ndarray, n_awaited: int) -> list[str]:
     warnings = []
+    if n_awaited:
+        warnings.append(
+            f"{n_awaited:,} random image(s) of the earlier table have no label yet and stay in the "
+            "new one: label them even where it is hard, or the accuracy will be overestimated."
+        )
     if images.skipped:
         first = images.skipped[0]
         warnings.append(
@@ -253,7 +298,9 @@ def _middles(n: int) -> np.ndarray:
     return (np.arange(n) + 0.5) / max(n, 1)
 
 
-def _later_copies(images: ImageSet) -> np.ndarray:
-    groups = images.content_groups()
+def _copies(images: ImageSet, known: np.ndarray) -> np.ndarray:
+    """Return images that are copies of earlier ones, or of known ones."""
+    groups, everywhere = images.content_groups(), np.arange(len(images))
     _, first = np.unique(groups, return_index=True)
-    return np.setdiff1d(np.arange(len(images)), first)
+    of_known = np.setdiff1d(everywhere[np.isin(groups, groups[known])], known)
+    return np.union1d(np.setdiff1d(everywhere, first), of_known)

@@ -1,6 +1,13 @@
 import json
+import shutil
 
-from tests.cli.conftest import QUICK, rows_of
+import numpy as np
+import pytest
+
+from fewlabel.data import load_images
+from fewlabel.runs.model import load_run
+from fewlabel.runs.second_round import _confidence_of
+from tests.cli.conftest import QUICK, draw, refused, rows_of
 
 
 def test_a_table_to_fill_in(run_cli, photos, tmp_path):
@@ -34,3 +41,52 @@ def test_what_is_labeled_is_not_chosen_again(run_cli, world, tmp_path):
     rows = rows_of(tmp_path / "p.csv")
     assert [row["path"] for row in rows] == sorted(set(before) - {"leer.png"}) + chosen
     assert all(row["label"].strip("|") == before[row["path"]].strip("|") for row in rows[:40])
+
+
+def test_a_second_round_takes_labels_doubts_and_options_of_a_run(
+    run_cli, world, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    arguments = ("--budget", 10, "--run", world.run, "--out", "more.csv", "--no-cache")
+    result = run_cli("select", world.photos, *arguments)
+    assert result.exit_code == 0, result.output
+    assert "--features pixels (flags win)" in " ".join(result.stderr.split())
+    assert "Chose 10 of 90 images (herding)" in result.stdout
+    before = {row["path"] for row in rows_of(world.labels)} - {"leer.png"}
+    rows = rows_of(tmp_path / "more.csv")
+    asked = [row for row in rows if not row["label"]]
+    assert {row["path"] for row in rows if row["label"]} == before
+    assert [row["purpose"] for row in asked].count("random") == 2
+    assert not {row["path"] for row in asked} & before
+    (command,) = [line for line in result.stdout.splitlines() if line.startswith("  fewlabel fit ")]
+    # The hint works as it stands: a run of the first name is there already.
+    assert command.endswith("--labels more.csv --out run-2")
+
+
+def test_what_a_run_has_not_predicted_is_predicted_by_its_model(world, tmp_path):
+    model = load_run(world.run)
+    with pytest.warns(UserWarning, match="passed over"):
+        images = load_images(world.photos, scale=model.scale)
+    saved = _confidence_of(world.run, model, images)
+    assert (saved[:40] == 1).all()
+    shutil.copytree(world.run, tmp_path / "run")
+    (tmp_path / "run" / "predictions.csv").write_text("path,label,confidence\n1.png,x,high\n")
+    predicted = _confidence_of(tmp_path / "run", model, images)
+    np.testing.assert_allclose(predicted, model.predict(images).confidence)
+    # Other images of the same names are no images of the run.
+    draw(tmp_path / "others", 12, classes=("a", "b", "c"))
+    others = load_images(tmp_path / "others", scale=model.scale)
+    found = _confidence_of(world.run, model, others)
+    np.testing.assert_allclose(found, model.predict(others).confidence)
+
+
+def test_a_run_that_is_none_or_whose_labels_are_gone_is_named(run_cli, world, tmp_path):
+    arguments = ("--budget", 10, "--run", tmp_path / "none", "--out", tmp_path / "more.csv")
+    refused(run_cli("select", world.photos, *arguments), "none is not a run folder")
+    shutil.copytree(world.run, tmp_path / "run")
+    metrics = tmp_path / "run" / "metrics.json"
+    text = json.loads(metrics.read_text()) | {"labels": "gone.csv"}
+    metrics.write_text(json.dumps(text))
+    arguments = ("--budget", 10, "--run", tmp_path / "run", "--out", tmp_path / "more.csv")
+    refused(run_cli("select", world.photos, *arguments), "gone.csv does not exist", "--labels")

@@ -194,5 +194,12 @@ Cache = Annotated[
 ]
 Probabilities = Annotated[bool, flag("--probabilities", "Add one column of probabilities a class.")]
 Json = Annotated[bool, flag("--json", "Print the result as JSON on stdout.")]
-Strategy = Annotated[str, choice("--method", STRATEGIES, _STRATEGY_HELP)]
+Strategy = Annotated[
+    str | None,
+    choice(
+        "--method",
+        STRATEGIES,
+        f"{_STRATEGY_HELP} By default representatives, and with --run herding.",
+    ),
+]
 Selection = Annotated[str, choice("--selection", STRATEGIES, _STRATEGY_HELP)]

@@ -12,7 +12,13 @@ import typer
 from fewlabel.cli.console import note, one_line
 from fewlabel.cli.failures import add_to_command
 from fewlabel.errors import UsageError
-from fewlabel.runs.project import PROJECT, _is_same_source, _project_flags, _read_project
+from fewlabel.runs.project import (
+    PROJECT,
+    _is_same_source,
+    _project_flags,
+    _read_project,
+    _run_options,
+)
 
 TRAVELING = ("features", "weights", "seed")
 
@@ -32,17 +38,20 @@ class Options(NamedTuple):
         return "".join(f" {shlex.quote(word)}" for word in _project_flags(self._asdict()))
 
 
-def with_project(ctx: typer.Context, near: str | None, *, names: Sequence[str]) -> Options:
+def with_project(
+    ctx: typer.Context, near: str | None, *, names: Sequence[str], run: str | None = None
+) -> Options:
     """Return the options of a command, and print which of them come from the project file.
 
     The file lies beside ``near``, a label table; None is the current folder. ``names`` are the
-    options that it may give.
+    options that it may give. Those of a ``run`` go before it.
     """
     found: dict[str, Any] = {name: ctx.params.get(name) for name in Options._fields}
     typed = {name for name in found if _is_typed(ctx, name)}
-    file = (Path() if near is None else Path(near).parent) / PROJECT
-    kept = _read_project(file.parent)
-    if kept and "images" in typed and not _is_same_source(kept.get("images", ""), found["images"]):
+    file = (Path() if near is None else Path(near).parent) / PROJECT if run is None else Path(run)
+    kept = _read_project(file.parent) if run is None else _run_options(run)
+    others = kept.get("images", found["images"] if run else "")
+    if kept and "images" in typed and not _is_same_source(others, found["images"]):
         about = one_line(kept.get("images", "which it does not name"))
         note(f"{one_line(str(file))} is about other images, {about}: it is not used.")
         kept = {}

@@ -28,11 +28,15 @@ part of them is drawn at random: an honest estimate of accuracy rests on these. 
 random ones more, which are never trained on; where all images are labeled, it marks N of them.
 The options are kept beside the table, in fewlabel.toml, for the commands that follow.
 
+With `--run RUN`, images are chosen that its model is unsure of and that are like many others of
+that kind: a second round of labels. The labels of the run go into the new table; features and
+seed are those of the run, too.
+
 \b
 Examples:
   fewlabel select photos --budget 50 --out picks.csv
   fewlabel select photos --budget 50 --audit 30 --out picks.csv
-  fewlabel select photos --budget 20 --labels picks.csv --out more-picks.csv
+  fewlabel select photos --budget 20 --run run --out more-picks.csv
   fewlabel select sorted-photos --budget 0 --audit 50 --labels folders --out labels.csv
 """
 
@@ -45,7 +49,7 @@ def select(
         options.number("--budget", "How many images to choose for training; 0 with --audit only."),
     ],
     out: options.Table,
-    method: options.Strategy = "representatives",
+    method: options.Strategy = None,
     random_fraction: Annotated[
         float,
         options.fraction(
@@ -62,7 +66,15 @@ def select(
             "--labels",
             "FILE",
             "Labels that exist already: these images are not chosen again, and their rows are "
-            "copied to the new table.",
+            "copied to the new table. By default those of --run.",
+        ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        options.option(
+            "--run",
+            "RUN",
+            "A run of `fewlabel fit` on these images: choose those that its model is unsure of.",
         ),
     ] = None,
     features: options.Features = "auto",
@@ -77,17 +89,29 @@ def select(
 ) -> None:
     """Choose images and write the table."""
     check_new_file(out, force=force, holds="labels that were typed in")
+    model = None
+    names = TRAVELING if run is None else ("labels", *TRAVELING)
+    if run is not None:
+        from fewlabel.runs.model import load_run
+
+        model = load_run(run)
+    given = with_project(ctx, labels or out, names=names, run=run)
+    labels = given.labels
     if labels is not None:
         check_labels_exist(labels)
-    given = with_project(ctx, labels or out, names=TRAVELING)
     with ProgressBars(enabled=not as_json) as progress:
-        image_set = open_images(images, progress)
+        image_set = open_images(images, progress, scale=model.scale if model else None)
         known = None if labels is None else open_labels(labels, image_set, min_classes=0)
         # Imported late: a mistake in the images is named before torch has been loaded.
         import numpy as np
 
         from fewlabel.selection import select_images, write_picks
 
+        confidence = None
+        if run is not None and model is not None:
+            from fewlabel.runs.second_round import _confidence_of
+
+            confidence = _confidence_of(Path(run), model, image_set, progress)
         selection = select_images(
             image_set,
             budget,
@@ -95,6 +119,7 @@ def select(
             random_fraction=random_fraction,
             audit=audit,
             labels=known,
+            confidence=confidence,
             features=given.features,
             weights=given.weights,
             seed=given.seed,

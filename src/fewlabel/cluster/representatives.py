@@ -24,6 +24,7 @@ def pick_representatives(
     labeled: np.ndarray | None = None,
     exclude: np.ndarray | None = None,
     n_random: int = 0,
+    uncertainty: np.ndarray | None = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> Picks:
     """Choose which rows to label.
@@ -49,6 +50,8 @@ def pick_representatives(
     n_random : int
         How many of the budget to draw at random, spread over the clusters. The accuracy of a
         model can be estimated from their labels, and not from those of the others.
+    uncertainty : ndarray of shape (n,), optional
+        How unsure a model is of each row, from 0 to 1; only ``"herding"`` looks at it.
     random_state : int, RandomState or None
         Seed.
 
@@ -81,7 +84,8 @@ def pick_representatives(
             f"chosen. Got {budget!r} instead."
         )
     rng = as_generator(random_state)
-    return strategy.choose(Pool(X, int(budget), labeled, available, rng, min(n_random, budget)))
+    n_random = min(n_random, budget)
+    return strategy.choose(Pool(X, int(budget), labeled, available, rng, n_random, uncertainty))
 
 
 class Representatives(ClusterMixin, BaseEstimator):

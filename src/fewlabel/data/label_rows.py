@@ -125,6 +125,12 @@ def _collect(
 
 def _take(row: _Row, name: str, label: str, index: int, given: _Given) -> None:
     """Note the label of an image, unless another row gives it another one."""
+    if row.cells.get("purpose"):
+        purpose = _purpose(row.cells["purpose"], row.where)
+        if label:
+            given.purposes[index] = purpose
+        # Random rows that are left blank must come to light.
+        given.purposes.setdefault(index, purpose)
     if not label:
         return
     if BAR in label:
@@ -140,8 +146,6 @@ def _take(row: _Row, name: str, label: str, index: int, given: _Given) -> None:
             "them."
         )
     given.places.setdefault(index, row.where)
-    if row.cells.get("purpose"):
-        given.purposes[index] = _purpose(row.cells["purpose"], row.where)
 
 
 def _in_order(label: str) -> str:

@@ -85,6 +85,12 @@ class Labels:
         return self._marked("random")
 
     @property
+    def awaited(self) -> np.ndarray:
+        """Images drawn at random that have no label yet; shape (n_awaited,), dtype int64."""
+        drawn = [i for i, given in enumerate(self.purpose) if given in ("random", "audit")]
+        return np.setdiff1d(np.array(drawn, dtype=np.int64), self.labeled)
+
+    @property
     def is_random(self) -> bool:
         """Whether every label to train on is known to be drawn at random."""
         return 0 < len(self.random) == self.n_labeled - len(self.audit)

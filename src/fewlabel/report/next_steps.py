@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from fewlabel.fit_result import FitResult
 from fewlabel.runs.project import _project_flags
+from fewlabel.selection import ENOUGH_A_CLASS
 
 _LEAST = 10
 _AUDIT = 50
@@ -34,7 +35,8 @@ def _next_steps(result: FitResult, source: str, run: str) -> list[_NextStep]:
         steps.append(_NextStep(why, _select(source, 0, audit, table, given)))
     if n_free > 0:
         budget = min(n_free, max(_LEAST, n_train))
-        steps.append(_NextStep("label more", _select(source, budget, 0, table, given)))
+        by = run if n_train >= ENOUGH_A_CLASS * len(labels.classes) else ""
+        steps.append(_NextStep("label more", _select(source, budget, 0, table, given, by)))
     predict = ["fewlabel", "predict", run, "new-images", "--out", _free_name("", "predictions")]
     use = _NextStep("label new images, here those in new-images", shlex.join(predict))
     # Once the accuracy is known, and more labels would hardly change it, it is time to use it.
@@ -47,11 +49,14 @@ def _is_known_well(result: FitResult) -> bool:
     return result.headline.high - result.headline.low <= _WIDE
 
 
-def _select(source: str, budget: int, audit: int, table: str, given: dict[str, object]) -> str:
-    """Return the command that adds rows to the labels."""
+def _select(
+    source: str, budget: int, audit: int, table: str, given: dict[str, object], run: str = ""
+) -> str:
+    """Return the command that adds rows to the labels, by what a run is unsure of."""
     words = ["fewlabel", "select", source, "--budget", str(budget)]
     words += ["--audit", str(audit)] if audit else []
     folder = "" if table == "folders" else str(Path(table).parent)
+    words += ["--run", run] if run else []
     words += ["--labels", table, "--out", _free_name(folder, "more", table)]
     return shlex.join(words + _project_flags(given))
 

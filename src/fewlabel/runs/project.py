@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fewlabel.errors import UsageError
-from fewlabel.files import atomic_file
+from fewlabel.files import _json_object, atomic_file
 from fewlabel.os_errors import _path_errors
 
 PROJECT = "fewlabel.toml"
@@ -49,6 +49,20 @@ def _read_project(folder: str | Path) -> dict[str, Any]:
         if name in found and (file.parent / found[name]).exists():
             found[name] = os.path.normpath(file.parent / found[name])
     return found
+
+
+def _run_options(run: str | Path) -> dict[str, Any]:
+    """Return the labels, features, weights and seed that a run was fitted with."""
+    found = _json_object(Path(run) / "metrics.json")
+    found |= found["settings"] if isinstance(found.get("settings"), dict) else {}
+    kept: dict[str, Any] = {
+        n: v for n, kind in _TYPES.items() if type(v := found.get(n)) is kind and v != ""
+    }
+    for name in _PATHS:
+        # Seen from another folder, what was named from beside the run lies there.
+        if name in kept and (place := Path(run).parent / kept[name]).exists():
+            kept[name] = os.path.normpath(place)
+    return kept
 
 
 def _write_project(folder: str | Path, options: Mapping[str, Any]) -> bool:

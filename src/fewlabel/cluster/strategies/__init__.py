@@ -38,6 +38,8 @@ class Pool:
     n_random : int
         How many of the budget to draw at random, each row that is available with the same
         probability: an estimate of accuracy rests on these.
+    uncertainty : ndarray of shape (n,), optional
+        How unsure a model is of each row, from 0 to 1.
     """
 
     rows: np.ndarray
@@ -46,6 +48,7 @@ class Pool:
     available: np.ndarray
     rng: np.random.Generator
     n_random: int = 0
+    uncertainty: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
