@@ -55,7 +55,7 @@ def atomic_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: str | Path, *, force: bool = False) -> Iterator[Path]:
+def atomic_folder(path: str | Path, *, force: bool = False, durable: bool = True) -> Iterator[Path]:
     """Return a temporary folder beside ``path``; rename it there when the block ends well.
 
     Parameters
@@ -64,6 +64,8 @@ def atomic_folder(path: str | Path, *, force: bool = False) -> Iterator[Path]:
         Folder to make.
     force : bool
         Replace an existing folder. The old one stays until the new one is whole.
+    durable : bool
+        Wait until every file is on the disk.
 
     Yields
     ------
@@ -84,7 +86,7 @@ def atomic_folder(path: str | Path, *, force: bool = False) -> Iterator[Path]:
         with _temporary_beside(path, is_folder=True) as temporary:
             yield temporary
             for file in temporary.rglob("*"):
-                if file.is_file():
+                if durable and file.is_file():
                     _sync(file)
             temporary.chmod(0o777 & ~_umask())
             # Another process may have been faster.

@@ -99,6 +99,16 @@ def test_a_wrong_table_is_reported_and_neither_it_nor_answers_are_lost(
     assert table.read_text() == text
 
 
+def test_an_edit_is_not_lost_with_a_change_that_is_refused(images, table):
+    with open_store(images, table) as store:
+        store.add([Answer(1, ("dog",))])
+        edit(table, "path,label\na.png,cat\nb.png,dog\n")
+        with pytest.raises(UsageError, match="no class"):
+            store.rename_class("owl", "fox")
+        assert store.take_table() == 1
+        assert store.current() == {0: ("cat",), 1: ("dog",)}
+
+
 def test_a_table_that_is_being_written_is_left_until_it_is_whole(images, table):
     with open_store(images, table) as store:
         store.add([Answer(1, ("dog",))])

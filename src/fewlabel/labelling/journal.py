@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
 from fewlabel.data import ImageSet
@@ -103,9 +104,11 @@ class _Journal:
             for number, answer in zip(ids, answers, strict=True)
         ]
         connection.execute(events.insert(), rows)
-        for annotator in {answer.annotator for answer in answers}:
-            mine = (leases.c.annotator == annotator, leases.c.image_id.in_(ids))
-            connection.execute(leases.delete().where(*mine))
+        ended = leases.delete().where(
+            leases.c.image_id == bindparam("image"), leases.c.annotator == bindparam("by")
+        )
+        pairs = [{"image": row["image_id"], "by": row["annotator"]} for row in rows]
+        connection.execute(ended, pairs)
         self.refresh(connection)
         newest = islice(reversed(self.log.answers.values()), len(answers))
         return list(newest)[::-1]

@@ -23,6 +23,7 @@ from fewlabel.labelling.table import _LabelTable
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
+    from fewlabel.labelling.agreement import Agreement
     from fewlabel.labelling.journal import _Journal
     from fewlabel.labelling.table_sync import _TableSync
 
@@ -117,6 +118,13 @@ class Store:
     """Answers to a set of images; made by `open_store`.
 
     It may be used from several threads, and several processes may share its database.
+
+    Parameters
+    ----------
+    journal : object
+        The events in the database.
+    sync : object
+        The label table, kept in step with them.
     """
 
     def __init__(self, journal: _Journal, sync: _TableSync) -> None:
@@ -131,6 +139,11 @@ class Store:
     def repeats(self) -> int:
         """How many annotators are to answer each image."""
         return self._journal.repeats
+
+    @property
+    def images(self) -> ImageSet:
+        """What is labeled."""
+        return self._journal.images
 
     @property
     def table_error(self) -> str | None:
@@ -355,6 +368,31 @@ class Store:
         with self._journal.writing(durable=False) as connection:
             self._journal.release(connection, _check_annotator(annotator))
 
+    # Several annotators
+
+    def votes(self) -> dict[int, dict[str, tuple[str, ...]]]:
+        """Return what each annotator says of each image, before any review.
+
+        Returns
+        -------
+        dict of int to dict of str to tuple of str
+            The last labels by annotator by image.
+        """
+        with self._journal.fresh() as log:
+            return {image: found for image in log.by_image if (found := log.votes(image))}
+
+    def agreement(self) -> Agreement | None:
+        """Return how far annotators agree.
+
+        Returns
+        -------
+        Agreement or None
+            None if no image has answers of two annotators.
+        """
+        from fewlabel.labelling.agreement import measure_agreement
+
+        return measure_agreement(self.votes(), several=self.several)
+
     # Classes
 
     def classes(self) -> list[str]:
@@ -462,7 +500,7 @@ class Store:
     def _changing(self) -> Iterator[Connection]:
         """Begin a change, after those that a person made in the table; the table follows it."""
         with self._journal.mutex:
-            with self._journal.writing() as connection:
+            with self._sync.writing() as connection:
                 self._sync.take(connection)
                 yield connection
                 self._journal.refresh(connection)

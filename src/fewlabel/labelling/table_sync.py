@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from sqlalchemy.engine import Connection
 
@@ -16,6 +17,8 @@ from fewlabel.labelling.table import _digest_of, _LabelTable, _Stamp, _TableCont
 
 # Programs write a file in pieces: one that has just changed may not be whole.
 _QUIET = 0.3
+# No file has this time and size.
+_UNKNOWN: _Stamp = (-1, -1, -1)
 
 
 class _TableSync:
@@ -32,10 +35,22 @@ class _TableSync:
         is_sqlite = journal.database.is_sqlite
         self._place = "" if is_sqlite else f"{socket.gethostname()}:{table.path.resolve()}"
 
+    @contextlib.contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+        """Begin a transaction in which the table may be taken in."""
+        with self._journal.mutex:
+            try:
+                with self._journal.writing(durable=durable) as connection:
+                    yield connection
+            except BaseException:
+                # What was taken is not kept: it is to be taken again.
+                self._stamp, self.table.digest = _UNKNOWN, ""
+                raise
+
     def open(self) -> None:
         """Take the table in as it is found, or raise what is wrong with it."""
         while True:
-            with self._journal.writing() as connection:
+            with self.writing() as connection:
                 self.take(connection)
             if self.error is not None:
                 raise LabelError(self.error)
@@ -51,7 +66,7 @@ class _TableSync:
     def write(self) -> int:
         """Write the table if it lacks something; return how many changes were taken before."""
         # Of what the table holds, everything is in the answers: there is nothing to wait for.
-        with self._journal.writing(durable=False) as connection:
+        with self.writing(durable=False) as connection:
             taken = self.take(connection)
             log = self._journal.log
             if self._is_blocked or self._is_written(log):

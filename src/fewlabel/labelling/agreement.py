@@ -1,0 +1,185 @@
+"""How far annotators agree, and what they say together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from sklearn.metrics import cohen_kappa_score
+
+from fewlabel.extras import is_installed
+
+Votes = Mapping[int, Mapping[str, tuple[str, ...]]]
+"""Labels by annotator by image."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far annotators agree on the images that at least two of them answered.
+
+    Parameters
+    ----------
+    n_images : int
+        How many such images there are.
+    agreed : float
+        Fraction of the pairs of answers to one image that are the same.
+    method : str
+        ``"Cohen"`` for two annotators, ``"Fleiss"`` for more.
+    kappa : float or None
+        Agreement beyond chance, 1 at best; where an image may have several labels, the mean
+        over the classes. None if all answers are of one class.
+    by_class : dict of str to float or None
+        The same of each class against the others.
+    pairs : dict of (str, str) to (int, float or None)
+        Of two annotators: the images that both answered, and Cohen's kappa.
+    """
+
+    n_images: int
+    agreed: float
+    method: str
+    kappa: float | None
+    by_class: dict[str, float | None]
+    pairs: dict[tuple[str, str], tuple[int, float | None]]
+
+
+def measure_agreement(votes: Votes, *, several: bool = False) -> Agreement | None:
+    """Compute how far annotators agree.
+
+    Cohen (1960), "A coefficient of agreement for nominal scales"; Fleiss (1971), "Measuring
+    nominal scale agreement among many raters", here with any number of answers an image.
+
+    Parameters
+    ----------
+    votes : mapping of int to mapping of str to tuple of str
+        Labels by annotator by image.
+    several : bool
+        Whether an image may have several labels.
+
+    Returns
+    -------
+    Agreement or None
+        None if no image has answers of two annotators.
+
+    Examples
+    --------
+    >>> votes = {i: {"Ann": ("cat",), "Bob": ("cat",)} for i in range(6)}
+    >>> votes |= {i: {"Ann": ("dog",), "Bob": ("dog",)} for i in range(6, 9)}
+    >>> votes[9] = {"Ann": ("dog",), "Bob": ("cat",)}
+    >>> found = measure_agreement(votes)
+    >>> found.n_images, found.agreed, round(found.kappa, 2)
+    (10, 0.9, 0.78)
+    """
+    shared = {image: given for image, given in votes.items() if len(given) > 1}
+    if not shared:
+        return None
+    people = sorted({name for given in shared.values() for name in given})
+    classes = sorted({c for given in shared.values() for labels in given.values() for c in labels})
+    kappa = _cohen if len(people) == 2 else _fleiss
+    by_class = {
+        c: kappa([{a: c in x for a, x in v.items()} for v in shared.values()]) for c in classes
+    }
+    found = [value for value in by_class.values() if value is not None]
+    overall = (float(np.mean(found)) if found else None) if several else kappa([*shared.values()])
+    same = [a == b for given in shared.values() for a, b in combinations(given.values(), 2)]
+    pairs = {}
+    for pair in combinations(people, 2):
+        both = [{a: v[a] for a in pair} for v in shared.values() if {*pair} <= v.keys()]
+        if both:
+            pairs[pair] = (len(both), _pair_kappa(both, several))
+    method = "Cohen" if len(people) == 2 else "Fleiss"
+    return Agreement(len(shared), float(np.mean(same)), method, overall, by_class, pairs)
+
+
+def consensus_labels(
+    votes: Votes, proba: np.ndarray | None = None, classes: Sequence[str] = ()
+) -> dict[int, str]:
+    """Return one label an image that several annotators gave one label each.
+
+    With the probabilities of a model and cleanlab, CROWDLAB weighs annotators by how often they
+    are right (Goh, Tkachenko & Mueller 2022, "CROWDLAB: supervised learning to infer consensus
+    labels and quality scores for data with multiple annotators"); else the majority decides, and
+    of a tie the annotator who agrees with the others most often.
+
+    Parameters
+    ----------
+    votes : mapping of int to mapping of str to tuple of str
+        The label by annotator by image.
+    proba : ndarray of shape (n, K), optional
+        Out-of-fold probabilities of all images.
+    classes : sequence of str
+        Names of the columns of ``proba``.
+
+    Returns
+    -------
+    dict of int to str
+        The label of each image in ``votes``.
+
+    Examples
+    --------
+    >>> consensus_labels({3: {"Ann": ("cat",), "Bob": ("dog",), "Eve": ("cat",)}})
+    {3: 'cat'}
+    """
+    given = {image: {a: x[0] for a, x in v.items() if x} for image, v in votes.items()}
+    given = {image: v for image, v in given.items() if v}
+    known = {label for v in given.values() for label in v.values()} <= {*classes}
+    people = sorted({name for v in given.values() for name in v})
+    if proba is not None and known and len(people) > 1 and is_installed("cleanlab"):
+        return _crowdlab(given, people, proba, list(classes))
+    quality = Counter[str]()
+    for v in given.values():
+        for a, b in combinations(v, 2):
+            quality.update([a, b] if v[a] == v[b] else [])
+
+    def best(v: Mapping[str, str]) -> str:
+        counts = Counter(v.values())
+        return v[max(sorted(v), key=lambda name: (counts[v[name]], quality[name]))]
+
+    return {image: best(v) for image, v in given.items()}
+
+
+def _crowdlab(
+    given: Mapping[int, Mapping[str, str]], people: list[str], proba: np.ndarray, classes: list[str]
+) -> dict[int, str]:
+    from cleanlab.multiannotator import get_label_quality_multiannotator
+
+    table = np.full((len(given), len(people)), np.nan)
+    for row, v in enumerate(given.values()):
+        for name, label in v.items():
+            table[row, people.index(name)] = classes.index(label)
+    rows = np.asarray(proba)[list(given)]
+    found = get_label_quality_multiannotator(
+        table, rows, verbose=False, return_detailed_quality=False, return_annotator_stats=False
+    )
+    labels = found["label_quality"]["consensus_label"].tolist()
+    return {image: classes[int(label)] for image, label in zip(given, labels, strict=True)}
+
+
+def _pair_kappa(both: list[dict[str, tuple[str, ...]]], several: bool) -> float | None:
+    if not several:
+        return _cohen(both)
+    classes = {c for given in both for labels in given.values() for c in labels}
+    values = [_cohen([{a: c in x for a, x in given.items()} for given in both]) for c in classes]
+    found = [value for value in values if value is not None]
+    return float(np.mean(found)) if found else None
+
+
+def _cohen(answers: Sequence[Mapping[str, object]]) -> float | None:
+    """Return Cohen's kappa of the two annotators of some images."""
+    first, second = zip(*([str(v[a]) for a in sorted(v)] for v in answers), strict=True)
+    # Where only one answer was ever given, chance explains it all.
+    if len({*first, *second}) < 2:
+        return None
+    return float(cohen_kappa_score(first, second))
+
+
+def _fleiss(answers: Sequence[Mapping[str, object]]) -> float | None:
+    """Return Fleiss' kappa of any number of annotators an image, at least two."""
+    values = sorted({str(value) for given in answers for value in given.values()})
+    counts = np.array([[[*map(str, v.values())].count(x) for x in values] for v in answers], float)
+    n = counts.sum(axis=1)
+    observed = ((counts * (counts - 1)).sum(axis=1) / (n * (n - 1))).mean()
+    expected = ((counts.sum(axis=0) / n.sum()) ** 2).sum()
+    return None if expected == 1 else float((observed - expected) / (1 - expected))
