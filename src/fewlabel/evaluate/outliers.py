@@ -36,10 +36,14 @@ class _Alarms(NamedTuple):
         text = (
             f"{n_unlike:,} of {n_images:,} unlabeled images ({_percent_text(n_unlike / n_images)}) "
             f"are unlike anything labeled. If all were of labeled classes, about {rate} would be "
-            f"({low} to {high}, from {self.n_labels:,} labels): "
+            f"({low} to {high}, from {self.n_labels:,} labels)"
         )
         least = math.ceil(n_unlike - self.high * n_images)
-        text += f"at least {least:,} show something else." if least > 0 else "no sign of others."
+        if least > 0:
+            text += f": at least {least:,} show something else"
+        elif n_unlike:
+            text += ": all may be false alarms, which a look at the first of them tells"
+        text += "."
         return {"n_images": n_unlike, "in_words": text} | self._asdict()
 
 

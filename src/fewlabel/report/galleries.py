@@ -70,8 +70,9 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
         ),
         _gallery(
             "Labeled images that were predicted otherwise",
-            "By models that had not seen their labels, the least probable labels first: "
-            f"{len(result.suspicious):,} of them are suspicious. Is each of these labels right?",
+            "By models that had not seen their labels, the least probable labels first. "
+            f"Suspicious: {f'the first {n:,}' if (n := len(result.suspicious)) else 'none'}. "
+            "Is each of these labels right?",
             _mistakes(tested, wrong, result.tested, images, classes),
         ),
         _gallery(
