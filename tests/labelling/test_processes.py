@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from fewlabel.data import image_set_from_array, read_labels
-from fewlabel.labelling.store import open_store
+from fewlabel.labelling.store import Answer, open_store
 from tests.labelling.conftest import noise
 
 KILLED = """
@@ -121,4 +122,20 @@ def test_two_annotators_never_get_the_same_image_and_lose_no_answer(database_url
         assert store.current() == answered
         assert all(len(store.history(image)) == 1 for image in answered)
         store.take_table()
+        assert read_labels(table, images).names() == store.labels().names()
+
+
+def test_threads_of_one_process_lose_no_answer(database_url, table):
+    images = image_set_from_array(noise(60))
+    with open_store(images, table, database_url) as store, ThreadPoolExecutor(4) as pool:
+
+        def answer(first: int) -> None:
+            for image in range(first, 60, 4):
+                assert store.lease(str(first), [image], 1) == [image]
+                store.add([Answer(image, (str(image),), str(first))])
+                assert store.current()[image] == (str(image),)
+                assert store.classes()
+
+        list(pool.map(answer, range(4)))
+        assert store.current() == {i: (str(i),) for i in range(60)}
         assert read_labels(table, images).names() == store.labels().names()

@@ -151,7 +151,10 @@ class _Log:
 
     def is_open(self, image: int, annotator: str) -> bool:
         """Return whether an image still lacks an answer that this annotator may give."""
-        found = [self.answers[i] for i in self.by_image.get(image, ())]
+        # First what is so of nearly all images: a queue may name many that have their label.
+        if image not in self.by_image or (self.repeats == 1 and image in self.current):
+            return image not in self.by_image
+        found = [self.answers[i] for i in self.by_image[image]]
         given = [answer for answer in found if not answer.revoked]
         if any(a.annotator == annotator or _settles(a) for a in given):
             return False

@@ -117,7 +117,8 @@ def _sqlite_beside(table: Path) -> str:
 class Store:
     """Answers to a set of images; made by `open_store`.
 
-    It may be used from several threads, and several processes may share its database.
+    It may be used from several threads, and several processes may share its database. Every method
+    raises a `StorageError` where the database cannot be read or written; nothing is kept then.
 
     Parameters
     ----------
@@ -184,11 +185,10 @@ class Store:
         ------
         UsageError
             If one of them is no answer to these images. None is kept then.
-        StorageError
-            If they cannot be kept.
         """
-        log, n = self._journal.log, len(self._journal.images)
-        known = frozenset(log.classes())
+        with self._journal.mutex:
+            log, n = self._journal.log, len(self._journal.images)
+            known = frozenset(log.classes())
         checked = [
             _check_answer(a, n_images=n, several=log.several, classes=known) for a in answers
         ]
@@ -211,11 +211,6 @@ class Store:
         -------
         Answer or None
             What was revoked, the first of a group; None if there is nothing.
-
-        Raises
-        ------
-        StorageError
-            If that cannot be kept.
         """
         annotator = _check_annotator(annotator)
         with self._changing() as connection:
@@ -316,8 +311,6 @@ class Store:
         ------
         UsageError
             If a purpose or an image is none.
-        StorageError
-            If that cannot be kept.
         """
         chosen = dict(zip(map(int, images), map(str, purposes), strict=True))
         for image, purpose in chosen.items():
@@ -346,11 +339,6 @@ class Store:
         -------
         list of int
             The first of them that nobody else holds and that lack an answer of this annotator.
-
-        Raises
-        ------
-        StorageError
-            If the database cannot be written to.
         """
         annotator = _check_annotator(annotator)
         # A lease that is lost in a power cut does no harm.
@@ -486,11 +474,6 @@ class Store:
         int
             How many labels were taken. A table that is wrong is left alone: `table_error` says
             what is wrong.
-
-        Raises
-        ------
-        StorageError
-            If the database cannot be written to.
         """
         with self._journal.fresh() as log:
             # Nearly always nothing has changed: a poll should write nothing.
