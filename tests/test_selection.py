@@ -108,3 +108,13 @@ def test_random_images_without_a_label_stay_in_the_table_of_the_next_round(digit
     table = read_labels(tmp_path / "more.csv", digits.images)
     both = np.union1d(asked, second.indices[second.purpose == "random"])
     assert np.flatnonzero(np.isin(table.purpose, ["random", "audit"])).tolist() == both.tolist()
+
+
+def test_of_many_labels_some_say_where_labels_are_and_none_is_chosen_again(digits, monkeypatch):
+    monkeypatch.setattr("fewlabel.selection._MAX_ANCHORS", 10)
+    images = digits.images
+    y = np.full(len(images), -1)
+    y[:60] = 0
+    chosen = select_images(images, 20, labels=Labels(y, ("zero",)), features="pixels", seed=0)
+    assert len(set(chosen.indices.tolist())) == 20
+    assert chosen.indices.min() >= 60

@@ -20,6 +20,8 @@ RANDOM_FRACTION = 0.2
 """Fraction of a budget that is drawn at random (docs/decisions/0015)."""
 ENOUGH_A_CLASS = 5
 """Labels a class from which on it pays to ask what a model is unsure of (docs/decisions/0016)."""
+# So many labeled images say where labels are; clusters around all of many more take minutes.
+_MAX_ANCHORS = 2_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +179,7 @@ def select_images(
                 rows,
                 budget,
                 method=method,
-                labeled=known,
+                labeled=_anchors(known, rng),
                 exclude=np.union1d(barred, audited),
                 # Rounded first: 0.07 * 100 is a little more than 7.
                 n_random=math.ceil(round(random_fraction * budget, 6)),
@@ -265,6 +267,13 @@ def _doubtful(labels: Labels) -> list[str]:
         f"There are {each:.1f} labels a class: what a model is unsure of says little before there "
         f"are {ENOUGH_A_CLASS}. In three of four trials `--method representatives` did better."
     ]
+
+
+def _anchors(known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the labeled images, or as many of them as say where labels are."""
+    if len(known) <= _MAX_ANCHORS:
+        return known
+    return np.sort(rng.choice(known, _MAX_ANCHORS, replace=False))
 
 
 def _selection_warnings(images: ImageSet, copies: np.ndarray, n_awaited: int) -> list[str]:

@@ -1,0 +1,267 @@
+"""What the labels so far teach, and which images to ask for next; it may run in a process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fewlabel.data import ImageSet, Labels, load_images
+from fewlabel.evaluate import Acceptance, AccuracyEstimate
+from fewlabel.features.extract import Features, Progress, extract_features
+from fewlabel.fit_result import FitResult, FitSettings
+from fewlabel.labelling.look_alikes import look_alikes
+from fewlabel.pipeline import fit_images
+from fewlabel.selection import ENOUGH_A_CLASS, RANDOM_FRACTION, select_images
+
+
+@dataclass(frozen=True, eq=False)
+class Picks:
+    """Images to ask for.
+
+    Attributes
+    ----------
+    images : ndarray of shape (n,), dtype int64
+        The most useful first, and random ones between them.
+    purposes : tuple of str
+        ``"train"`` or ``"random"`` of each.
+    """
+
+    images: np.ndarray
+    purposes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """What a model says after a refit.
+
+    Attributes
+    ----------
+    number : int
+        Rounds before this one, and it.
+    n_labels : int
+        Labels it was fitted on.
+    classes : tuple of str
+        Names of the columns.
+    proba : ndarray of shape (n, K), dtype float32
+        Calibrated probabilities of all images; given labels are certain.
+    suggested : ndarray of shape (n,), dtype object
+        Most probable label of each image; where it may have several, joined by bars.
+    confidence : ndarray of shape (n,), dtype float32
+        Probability that this is right.
+    accuracy : AccuracyEstimate
+        How often it is, on the images without a label.
+    rests_on : str
+        What that rests on, in words.
+    curve : tuple of (int, float, float, float)
+        Labels, accuracy and the ends of its interval of every round so far.
+    promises : tuple of Acceptance
+        What can be accepted without a look.
+    tested : ndarray of shape (m,), dtype int64
+        Labeled images that the tested models did not see.
+    tested_proba : ndarray of shape (m, K), dtype float32
+        What these models say of them.
+    method : str
+        The candidate that was kept.
+    picks : Picks
+        What to ask for next.
+    pages : list of ndarray
+        Look-alike images with one suggestion, page by page.
+    seconds : float
+        How long all that took.
+    """
+
+    number: int
+    n_labels: int
+    classes: tuple[str, ...]
+    proba: np.ndarray
+    suggested: np.ndarray
+    confidence: np.ndarray
+    accuracy: AccuracyEstimate
+    rests_on: str
+    curve: tuple[tuple[int, float, float, float], ...]
+    promises: tuple[Acceptance, ...]
+    tested: np.ndarray
+    tested_proba: np.ndarray
+    method: str
+    picks: Picks
+    pages: list[np.ndarray] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class LearnerSettings:
+    """How to learn while somebody labels.
+
+    Attributes
+    ----------
+    fit : FitSettings
+        Features, seed and device; no networks are trained.
+    n_first : int
+        Representatives to begin with.
+    n_next : int
+        Images to choose after each refit.
+    page_size : int
+        Look-alike images on a page.
+    random_fraction : float
+        Fraction of the images that are drawn at random: the accuracy rests on these.
+    """
+
+    fit: FitSettings = field(default_factory=lambda: FitSettings(cache=True))
+    n_first: int = 60
+    n_next: int = 60
+    page_size: int = 60
+    random_fraction: float = RANDOM_FRACTION
+
+
+class Learner:
+    """Features, model and choice of images while somebody labels.
+
+    Parameters
+    ----------
+    images : ImageSet
+        All images; or anything that `load_images` takes.
+    settings : LearnerSettings
+        How.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet | str,
+        settings: LearnerSettings | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.images = load_images(images)
+        self.settings, self._progress = settings or LearnerSettings(), progress
+        self.result: FitResult | None = None
+        self._features: Features | None = None
+        self._curve: list[tuple[int, float, float, float]] = []
+
+    def calls(self) -> dict[str, Callable[..., Any]]:
+        """Return what a process can be asked for by name.
+
+        Returns
+        -------
+        dict of str to callable
+            ``first`` and ``fit``.
+        """
+        return {"first": self.first, "fit": self.fit}
+
+    @property
+    def features(self) -> Features:
+        """Features of all images; computed, or read from the cache, when first asked for."""
+        if self._features is None:
+            given = self.settings.fit
+            self._features = extract_features(
+                self.images,
+                features=given.features,
+                weights=given.weights,
+                seed=given.seed,
+                device=given.device,
+                cache=given.cache,
+                progress=self._progress,
+            )
+        return self._features
+
+    def first(self, labels: Labels) -> Picks:
+        """Choose the images to begin with: those that represent many others.
+
+        Parameters
+        ----------
+        labels : Labels
+            Those that exist.
+
+        Returns
+        -------
+        Picks
+            The images.
+
+        Raises
+        ------
+        UsageError
+            If the images or the features cannot be had.
+        """
+        return self._choose(labels, self.settings.n_first)
+
+    def fit(self, labels: Labels) -> Round:
+        """Learn from the labels so far, and choose what to ask for next.
+
+        Parameters
+        ----------
+        labels : Labels
+            All of them.
+
+        Returns
+        -------
+        Round
+            Predictions, their accuracy, and the next images.
+
+        Raises
+        ------
+        LabelError
+            If there is nothing to learn yet, such as labels of one class only.
+        """
+        start = time.perf_counter()
+        result = fit_images(
+            self.images,
+            labels,
+            self.settings.fit,
+            prepared=self.features,
+            progress=self._progress,
+        )
+        self.result, accuracy = result, result.headline
+        self._curve.append((labels.n_labeled, accuracy.value, accuracy.low, accuracy.high))
+        suggested = np.array(result.task.texts(result.predicted, result.classes), dtype=object)
+        confidence = np.clip(result.confidence, 0, 1).astype(np.float32)
+        # With few labels a class, covering all images brings more than asking what is unsure.
+        enough = labels.n_labeled >= ENOUGH_A_CLASS * len(result.classes)
+        open_ = np.setdiff1d(np.arange(len(self.images)), labels.labeled)
+        shown = np.full(len(self.images), "", dtype=object)
+        shown[open_] = suggested[open_]
+        return Round(
+            number=len(self._curve),
+            n_labels=labels.n_labeled,
+            classes=result.classes,
+            proba=result.proba.astype(np.float32),
+            suggested=suggested,
+            confidence=confidence,
+            accuracy=accuracy,
+            rests_on=result.rests_on,
+            curve=tuple(self._curve),
+            promises=result.promises,
+            tested=result.tested,
+            tested_proba=result.tested_proba.astype(np.float32),
+            method=result.method,
+            picks=self._choose(labels, self.settings.n_next, confidence if enough else None),
+            pages=look_alikes(
+                self.features.rows,
+                shown.astype(str),
+                confidence,
+                self.settings.page_size,
+                random_state=self.settings.fit.seed,
+            ),
+            seconds=time.perf_counter() - start,
+        )
+
+    def _choose(self, labels: Labels, n: int, confidence: np.ndarray | None = None) -> Picks:
+        """Choose up to n images; those that a model is unsure of, if it says how sure it is."""
+        groups, known = self.images.content_groups(), np.union1d(labels.labeled, labels.awaited)
+        n_free = len(np.setdiff1d(groups, groups[known]))
+        if not n_free:
+            return Picks(np.array([], np.int64), ())
+        chosen = select_images(
+            self.images,
+            min(n, n_free),
+            random_fraction=self.settings.random_fraction,
+            labels=labels,
+            confidence=confidence,
+            seed=self.settings.fit.seed + len(self._curve),
+            prepared=self.features,
+            progress=self._progress,
+        )
+        return Picks(chosen.indices, tuple(map(str, chosen.purpose)))

@@ -1,0 +1,173 @@
+"""What to show next: images that help the model most, random ones between them, or whole pages."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from fewlabel.labelling.learner import Picks, Round
+from fewlabel.labelling.store import Store
+
+
+@dataclass(frozen=True)
+class Group:
+    """A page of look-alike images.
+
+    Attributes
+    ----------
+    number : int
+        Of the page, within its round.
+    label : str
+        Their presumed label; joined by bars where an image may have several.
+    images : tuple of int
+        Rows of the image set.
+    confidence : float
+        Mean confidence in the label.
+    round : int
+        Of the model that presumes it.
+    """
+
+    number: int
+    label: str
+    images: tuple[int, ...]
+    confidence: float
+    round: int
+
+
+class Queue:
+    """The order in which images are shown.
+
+    First what `Learner.first` and, after each refit, `Round.picks` ask for; before and after
+    these, images in random order, which serve the estimate of accuracy as well.
+
+    Parameters
+    ----------
+    store : Store
+        The answers.
+    n_images : int
+        Images there are.
+    seed : int
+        Seed of the random order.
+    """
+
+    def __init__(self, store: Store, n_images: int, seed: int = 0) -> None:
+        self._store, self._mutex = store, threading.Lock()
+        self._shuffled = np.random.default_rng(seed).permutation(n_images)
+        self._n_done = 0
+        self._picks, self._purposes = np.array([], np.int64), dict[int, str]()
+        self._round: Round | None = None
+
+    @property
+    def round(self) -> Round | None:
+        """The last round of the model; None before there was one."""
+        return self._round
+
+    def begin(self, picks: Picks) -> None:
+        """Take the images to begin with.
+
+        Parameters
+        ----------
+        picks : Picks
+            From `Learner.first`.
+        """
+        with self._mutex:
+            if self._round is None:
+                self._take(picks)
+
+    def update(self, found: Round) -> None:
+        """Go on by what a model says.
+
+        Parameters
+        ----------
+        found : Round
+            From `Learner.fit`.
+        """
+        with self._mutex:
+            self._round = found
+            self._take(found.picks)
+
+    def _take(self, picks: Picks) -> None:
+        self._picks = picks.images
+        self._purposes = dict(zip(picks.images.tolist(), picks.purposes, strict=True))
+
+    def wanted(self, annotator: str) -> Iterator[int]:
+        """Return images to show, the most useful first; the store knows which are done.
+
+        Parameters
+        ----------
+        annotator : str
+            Who is to answer.
+
+        Yields
+        ------
+        int
+            Row of the image set.
+        """
+        with self._mutex:
+            picks = self._picks
+        done = self._done(annotator)
+        # What was drawn at random and is open stays: without the hard ones among them the
+        # estimate of accuracy would be too high.
+        drawn = [i for i, why in self._store.purposes().items() if why in ("random", "audit")]
+        for image in [*drawn, *picks.tolist(), *self._shuffled[self._n_done :].tolist()]:
+            if image not in done:
+                done.add(image)
+                yield image
+
+    def _done(self, annotator: str) -> set[int]:
+        """Return images that are not to be shown, and step over those at the front."""
+        skipped = self._store.skipped()
+        if self._store.repeats > 1:
+            # The store gives each to as many annotators as were asked for.
+            return skipped
+        done = skipped | set(self._store.current())
+        while self._n_done < len(self._shuffled) and int(self._shuffled[self._n_done]) in done:
+            self._n_done += 1
+        return done
+
+    def purpose(self, image: int) -> str:
+        """Return why an image is shown.
+
+        Parameters
+        ----------
+        image : int
+            Row of the image set.
+
+        Returns
+        -------
+        str
+            ``"train"`` or ``"random"``.
+        """
+        return self._purposes.get(image, "random")
+
+    def groups(self, n: int = 60) -> Iterator[Group]:
+        """Return pages of look-alike images without a label, the most confident first.
+
+        Images that were drawn at random are on none: what is presumed would bias their labels,
+        and with them the estimate of accuracy.
+
+        Parameters
+        ----------
+        n : int
+            Images on a page, at most.
+
+        Yields
+        ------
+        Group
+            A page.
+        """
+        found = self._round
+        if found is None:
+            return
+        purposes = self._store.purposes()
+        done = set(self._store.current()) | self._store.skipped()
+        done |= {i for i, why in purposes.items() if why in ("random", "audit")}
+        for number, page in enumerate(found.pages):
+            images = tuple(i for i in page.tolist() if i not in done)[:n]
+            if images:
+                confidence = float(found.confidence[list(images)].mean())
+                label = str(found.suggested[images[0]])
+                yield Group(number, label, images, confidence, found.number)

@@ -1,0 +1,182 @@
+"""Learning in the background while somebody labels, and when there is enough."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from typing import Any
+
+from fewlabel.errors import FewLabelError
+from fewlabel.evaluate import AccuracyEstimate
+from fewlabel.features.extract import Progress
+from fewlabel.labelling.learner import Learner, LearnerSettings, Picks, Round
+from fewlabel.labelling.queue import Queue
+from fewlabel.labelling.store import Store
+from fewlabel.labelling.worker import Calls, Worker
+
+EVERY = 20
+"""Answers after which the model is fitted again."""
+
+
+def target_reached(accuracy: AccuracyEstimate | None, target: float | None) -> bool:
+    """Return whether the accuracy is known to be as high as somebody wants it.
+
+    Parameters
+    ----------
+    accuracy : AccuracyEstimate or None
+        The accuracy so far.
+    target : float or None
+        What is wanted, from 0 to 1; None where nobody said.
+
+    Returns
+    -------
+    bool
+        Whether the whole interval lies above the target. It is looked at after every refit, so
+        that luck has many chances: the value alone would stop too soon.
+
+    Examples
+    --------
+    >>> target_reached(None, 0.9)
+    False
+    """
+    return accuracy is not None and target is not None and accuracy.low >= target
+
+
+class Refitter:
+    """Fits the model again after every few answers, in a process of its own.
+
+    Answers never depend on it: where it fails, they are kept, the queue goes on in random order,
+    and the next answers try again.
+
+    Parameters
+    ----------
+    source : str
+        The images, as `fewlabel.data.load_images` takes them.
+    store : Store
+        The answers.
+    queue : Queue
+        Is given the next images.
+    settings : LearnerSettings, optional
+        How to learn.
+    every : int
+        Answers between two fits.
+    worker : Worker, optional
+        The process; by default one with a `Learner` for these images.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        store: Store,
+        queue: Queue,
+        settings: LearnerSettings | None = None,
+        every: int = EVERY,
+        worker: Worker | None = None,
+    ) -> None:
+        self._store, self._queue, self._every = store, queue, every
+        self.worker = worker or Worker(_calls, source, settings or LearnerSettings())
+        self._mutex = threading.Lock()
+        self._running, self._due, self._fitted_at = False, False, -1
+        self._stopped, self._error = False, ""
+
+    @property
+    def round(self) -> Round | None:
+        """What the model says since the last fit; None before the first."""
+        return self._queue.round
+
+    @property
+    def running(self) -> bool:
+        """Whether it learns."""
+        return self._running
+
+    @property
+    def stage(self) -> str:
+        """What it is at; empty while it waits."""
+        return self.worker.stage.name
+
+    @property
+    def done(self) -> int:
+        """How much of the stage is done, of ``total``."""
+        return self.worker.stage.done
+
+    @property
+    def total(self) -> int:
+        """How much there is to do in the stage."""
+        return self.worker.stage.total
+
+    @property
+    def error(self) -> str:
+        """Why the last fit failed, or what it waits for; empty if neither."""
+        return self._error
+
+    def start(self) -> None:
+        """Choose the first images, and fit if there are labels already."""
+        with self._mutex:
+            self._running = True
+        future = self.worker.call("first", self._store.labels())
+        future.add_done_callback(self._take_first)
+
+    def answered(self) -> None:
+        """Note that there are new answers: fit again if they are enough."""
+        n = len(self._store.current())
+        if n - max(self._fitted_at, 0) >= self._every:
+            self.refit()
+
+    def refit(self) -> None:
+        """Fit again, at once or as soon as the fit that runs has ended."""
+        with self._mutex:
+            self._due = True
+            if self._running or self._stopped:
+                return
+            self._running, self._due = True, False
+        self._ask()
+
+    def close(self) -> None:
+        """End the process."""
+        with self._mutex:
+            self._stopped = True
+        self.worker.stop()
+
+    def _ask(self) -> None:
+        labels = self._store.labels()
+        self._fitted_at = labels.n_labeled
+        try:
+            self.worker.call("fit", labels).add_done_callback(self._take_round)
+        except FewLabelError:
+            # It was stopped in between.
+            self._running = False
+
+    def _take_first(self, future: Future[Picks]) -> None:
+        self._error = _why_not(future)
+        if not self._error:
+            self._queue.begin(future.result())
+        with self._mutex:
+            self._due |= not self._error and self._store.labels().n_labeled > 0
+        self._go_on()
+
+    def _take_round(self, future: Future[Round]) -> None:
+        self._error = _why_not(future)
+        if not self._error:
+            self._queue.update(future.result())
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Fit again if that was asked for in the meantime."""
+        with self._mutex:
+            self._running = self._due and not self._stopped
+            self._due = False
+        if self._running:
+            self._ask()
+
+
+def _why_not(future: Future[Any]) -> str:
+    """Return why a call failed, for a person; empty if it did not."""
+    if future.cancelled():
+        return "It has been stopped."
+    error = future.exception()
+    return "" if error is None else str(error) or type(error).__name__
+
+
+def _calls(source: str, settings: LearnerSettings, *, progress: Progress) -> Calls:
+    """Return what the process can be asked for."""
+    return Learner(source, settings, progress).calls()

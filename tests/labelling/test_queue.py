@@ -1,0 +1,181 @@
+import time
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+
+from fewlabel.data import labels_from_truth, load_images
+from fewlabel.evaluate import AccuracyEstimate
+from fewlabel.fit_result import FitSettings
+from fewlabel.labelling.learner import Learner, LearnerSettings, Picks
+from fewlabel.labelling.look_alikes import look_alikes
+from fewlabel.labelling.queue import Queue
+from fewlabel.labelling.refit import Refitter, target_reached
+from fewlabel.labelling.store import Answer, open_store
+from fewlabel.labelling.worker import Worker, WorkerError
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_images("digits")
+
+
+@pytest.fixture(scope="module")
+def truth(digits):
+    return labels_from_truth(digits).names()
+
+
+@pytest.fixture(scope="module")
+def settings():
+    return LearnerSettings(FitSettings(features="pixels"), n_first=30, n_next=30, page_size=25)
+
+
+@pytest.fixture
+def store(digits, tmp_path):
+    with open_store(digits, tmp_path / "labels.csv") as store:
+        yield store
+
+
+def _answer(store, queue, truth, n):
+    taken = store.lease("ann", queue.wanted("ann"), n)
+    store.ask(taken, [queue.purpose(i) for i in taken])
+    store.add([Answer(i, (truth[i],), annotator="ann") for i in taken])
+    return taken
+
+
+@pytest.fixture(scope="module")
+def learned(digits, truth, settings, tmp_path_factory):
+    """A session of 60 answers: queue, store, learner and its last round."""
+    table = tmp_path_factory.mktemp("desk") / "labels.csv"
+    with open_store(digits, table) as store:
+        learner, queue = Learner(digits, settings), Queue(store, len(digits))
+        queue.begin(learner.first(store.labels()))
+        shown = _answer(store, queue, truth, 30)
+        queue.update(learner.fit(store.labels()))
+        shown += _answer(store, queue, truth, 30)
+        queue.update(learner.fit(store.labels()))
+        yield queue, store, shown
+
+
+def test_before_anything_is_known_images_come_in_random_order(digits, store, truth):
+    queue = Queue(store, len(digits), seed=3)
+    first = _answer(store, queue, truth, 5)
+    assert len(set(first)) == 5
+    assert {queue.purpose(i) for i in first} == {"random"}
+    assert not set(first) & set(store.lease("ann", queue.wanted("ann"), 5))
+    assert list(queue.groups()) == []
+    # Everybody gets all images in the end, each once.
+    rest = list(queue.wanted("ann"))
+    assert sorted(rest) == sorted(set(range(len(digits))) - set(first))
+
+
+def test_the_queue_follows_the_model_and_keeps_its_random_share(learned, digits):
+    queue, store, shown = learned
+    assert len(set(shown)) == 60
+    purposes = store.purposes()
+    assert [purposes[i] for i in shown].count("random") == 12
+    found = queue.round
+    assert (found.number, found.n_labels) == (2, 60)
+    assert [n for n, *_ in found.curve] == [30, 60]
+    wanted = list(queue.wanted("ann"))[: len(found.picks.images)]
+    assert wanted == found.picks.images.tolist()
+    chosen = [i for i, why in zip(wanted, found.picks.purposes, strict=True) if why == "train"]
+    open_ = np.setdiff1d(np.arange(len(digits)), shown)
+    # Those that are asked for are less sure than the rest.
+    assert found.confidence[chosen].mean() < found.confidence[open_].mean() - 0.05
+
+
+def test_pages_hold_images_of_one_suggestion_without_a_label(learned, truth):
+    queue, _, shown = learned
+    pages = list(queue.groups())
+    seen = [i for page in pages for i in page.images]
+    assert len(seen) == len(set(seen)) > 1_000
+    assert not set(seen) & set(shown)
+    for page in pages:
+        assert {str(queue.round.suggested[i]) for i in page.images} == {page.label}
+    right = [truth[i] == page.label for page in pages for i in page.images]
+    assert np.mean(right) > 0.8
+    assert all(len(page.images) <= 10 for page in queue.groups(10))
+
+
+def test_a_skipped_image_is_not_shown_again_but_an_open_random_one_comes_first(digits, store):
+    queue = Queue(store, len(digits))
+    queue.begin(Picks(np.array([4, 7, 9]), ("train", "random", "train")))
+    store.ask([7], ["random"])
+    assert store.lease("ann", queue.wanted("ann"), 3) == [7, 4, 9]
+    store.add([Answer(4, None, annotator="ann"), Answer(9, ("nine",), annotator="ann")])
+    assert store.lease("ann", queue.wanted("ann"), 1) == [7]
+
+
+def test_cut_clusters_fill_every_page_but_the_last_of_a_label():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(95, 6)).astype(np.float32)
+    labels = np.array(["a"] * 50 + ["b"] * 40 + [""] * 5)
+    confidence = np.r_[np.full(90, 0.9), np.full(5, 1.0)]
+    confidence[3] = 0.2
+    pages = look_alikes(rows, labels, confidence, 20)
+    assert sorted(len(page) for page in pages) == [9, 20, 20, 20, 20]
+    seen = np.concatenate(pages)
+    assert set(seen.tolist()) == set(range(90)) - {3}
+
+
+@pytest.mark.parametrize(
+    ("low", "target", "reached"), [(0.91, 0.9, True), (0.89, 0.9, False), (0.91, None, False)]
+)
+def test_the_whole_interval_must_lie_above_the_target(low, target, reached):
+    found = AccuracyEstimate(0.95, low, 0.97, 40, 0, 0.95, "wilson", True, "")
+    assert target_reached(found, target) is reached
+
+
+class _ByHand:
+    """A worker that answers when a test says so."""
+
+    def __init__(self):
+        self.asked = []
+        self.stage = Worker(dict).stage
+
+    def call(self, name, *args):
+        self.asked.append((name, args, Future()))
+        return self.asked[-1][2]
+
+    def stop(self):
+        pass
+
+
+def test_answers_during_a_fit_lead_to_another_one_and_a_failure_to_another_try(
+    digits, store, truth, learned
+):
+    worker, queue = _ByHand(), Queue(store, len(digits))
+    refitter = Refitter("digits", store, queue, every=10, worker=worker)
+    refitter.start()
+    worker.asked[0][2].set_result(Picks(np.arange(50), ("train",) * 50))
+    assert not refitter.running
+    for n, n_fits in [(9, 0), (1, 1), (10, 1), (10, 1)]:
+        _answer(store, queue, truth, n)
+        refitter.answered()
+        assert [name for name, *_ in worker.asked].count("fit") == n_fits
+    assert refitter.running
+    worker.asked[1][2].set_exception(WorkerError("The process that learns ended."))
+    assert refitter.error == "The process that learns ended."
+    assert [args[0].n_labeled for name, args, _ in worker.asked if name == "fit"] == [10, 30]
+    worker.asked[2][2].set_result(learned[0].round)
+    assert refitter.error == ""
+    assert queue.round is learned[0].round
+    assert not refitter.running
+
+
+def test_it_learns_in_a_process_of_its_own(store, digits, truth, settings):
+    queue = Queue(store, len(digits))
+    _answer(store, queue, truth, 25)
+    refitter = Refitter("digits", store, queue, settings)
+    try:
+        refitter.start()
+        deadline = time.monotonic() + 120
+        while queue.round is None:
+            assert time.monotonic() < deadline
+            assert not refitter.error, refitter.error
+            time.sleep(0.05)
+        assert queue.round.n_labels == 25
+        assert queue.round.proba.shape == (len(digits), len(queue.round.classes))
+    finally:
+        refitter.close()
