@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fewlabel.threads import _calm_threads
+
 if TYPE_CHECKING:
     from fewlabel.cluster.kmeans import KMeans
     from fewlabel.cluster.neighbors import NeighborIndex, nearest_neighbors
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from fewlabel.semisupervised import BinaryExperts, SelfTraining, TeacherStudent
 
 __version__ = "0.2.0"
+
+# Here, since torch reads it when it is loaded: a script beside other programs must not be slower
+# than the command line.
+_calm_threads()
 
 _HOME = {
     "BinaryExperts": "semisupervised",

@@ -26,7 +26,6 @@ from fewlabel.cli import (
 from fewlabel.cli.choices import Command
 from fewlabel.cli.console import note, say
 from fewlabel.cli.failures import PIPE_CLOSED, CommandGroup, catch_signals, drop_closed_pipes
-from fewlabel.threads import _calm_threads
 
 HELP = """From a folder of images and a handful of labels to a classifier you can trust.
 
@@ -83,7 +82,6 @@ app.command(help=doctor.HELP)(doctor.doctor)
 def main() -> None:
     """Run the command line and exit with its code."""
     catch_signals()
-    _calm_threads()
     for stream in (sys.stdout, sys.stderr):
         # A file name that the terminal cannot spell must not end the work.
         with contextlib.suppress(AttributeError, ValueError):
