@@ -17,6 +17,7 @@ from fewlabel.cli import (
     evaluate,
     explain,
     fit,
+    label,
     predict,
     reproduce,
     runs,
@@ -29,13 +30,13 @@ from fewlabel.cli.failures import PIPE_CLOSED, CommandGroup, catch_signals, drop
 
 HELP = """From a folder of images and a handful of labels to a classifier you can trust.
 
-`select` chooses the images to label, a person labels them, `fit` learns from those labels and
-from all the other images, and `predict` labels new ones. `demo` does it all on small images.
+`label` opens a page on which a person labels the images that help most, `fit` learns from those
+labels and from all the other images, and `predict` labels new ones. `select` chooses the images
+for labeling elsewhere, and `demo` does it all on small images.
 
 \b
-  fewlabel select photos --budget 50 --out picks.csv
-  (fill in the column `label` of picks.csv)
-  fewlabel fit photos --labels picks.csv --out run
+  fewlabel label photos --labels labels.csv
+  fewlabel fit photos --labels labels.csv --out run
   fewlabel predict run more-photos --out predictions.csv
 
 IMAGES is a folder of any depth, a folder with one folder a class, a .npz file with X (and y),
@@ -71,7 +72,7 @@ def _fewlabel(
 
 
 # In the order of the work, as the help lists them.
-for _module in (demo, select, fit, runs, predict, evaluate, explain, bench, reproduce):
+for _module in (demo, select, label, fit, runs, predict, evaluate, explain, bench, reproduce):
     _name = _module.__name__.rpartition(".")[2]
     app.command(help=_module.HELP, cls=Command)(vars(_module)[_name])
 app.add_typer(data.app)

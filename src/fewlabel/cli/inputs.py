@@ -44,11 +44,12 @@ def open_run(
     # Deep images must be scaled as the training images were, or they would look darker.
     images = open_images(source, progress, scale=model.scale)
     if images.skipped:
-        _warn_of(images.skipped)
+        warn_of_skipped(images.skipped)
     return model, images
 
 
-def _warn_of(skipped: Sequence[Skipped]) -> None:
+def warn_of_skipped(skipped: Sequence[Skipped]) -> None:
+    """Print which files cannot be read."""
     named = "; ".join(f"{s.path}: {s.reason}" for s in skipped[:_NAMED])
     more = f"; and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""
     note(f"warning: {len(skipped):,} file(s) were set aside: {one_line(named)}{more}")

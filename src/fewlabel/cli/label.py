@@ -1,0 +1,174 @@
+"""``fewlabel label``: the labelling page."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fewlabel.cli import options
+from fewlabel.cli.console import ProgressBars, one_line, say
+from fewlabel.cli.inputs import FOLDERS, check_place, open_images, warn_of_skipped
+from fewlabel.cli.project import Options, with_project
+from fewlabel.errors import UsageError
+from fewlabel.extras import check_installed
+from fewlabel.runs.project import PROJECT, _write_project
+from fewlabel.suffixes import _check_suffix
+
+_TABLE, _HOST, _PORT = "labels.csv", "127.0.0.1", 8765
+
+HELP = """Label images in the browser, while the model learns.
+
+Opens a page that shows the most useful images first, takes each answer with one key, and writes
+it at once to a table for `fewlabel fit`. After every few answers a model learns in the background
+and suggests labels; the page shows how accurate it is, and confirms whole groups of look-alikes
+with one key. Answers are kept beside the table, in a file such as labels.answers.db, with who
+gave them and when. Only this machine can open the page unless --host says otherwise; then the
+printed address holds a token. Ctrl-C ends; the same command goes on.
+
+\b
+Examples:
+  fewlabel label photos --labels labels.csv
+  fewlabel label photos --labels labels.csv --classes cat,dog,neither --target 90%
+  fewlabel label photos --labels labels.csv --host 0.0.0.0 --repeats 2
+"""
+
+
+def label(
+    ctx: typer.Context,
+    images: Annotated[
+        str | None,
+        options.argument("[IMAGES]", f"{options.IMAGES} By default what {PROJECT} names."),
+    ] = None,
+    labels: Annotated[
+        str,
+        options.option(
+            "--labels",
+            "FILE",
+            "Label table to write, and to go on from if it exists; by default the one that "
+            f"{PROJECT} names, else {_TABLE}.",
+        ),
+    ] = _TABLE,
+    classes: Annotated[
+        str | None,
+        options.option("--classes", "A,B,…", "Classes to begin with, in the order of their keys."),
+    ] = None,
+    several: Annotated[
+        bool, options.flag("--several", "An image may have several labels, or none.")
+    ] = False,
+    target: Annotated[
+        float | None,
+        options.fraction("--target", "Accuracy at which to say that it is enough.", is_open=True),
+    ] = None,
+    suggestions: Annotated[
+        bool,
+        options.flag(
+            "--suggestions/--no-suggestions",
+            "Begin with the model's suggestions shown; the page can switch them.",
+        ),
+    ] = True,
+    annotator: Annotated[
+        str | None,
+        options.option("--annotator", "NAME", "Who labels, where the page gives no name."),
+    ] = None,
+    repeats: Annotated[
+        int, options.number("--repeats", "How many people are to label each image.", least=1)
+    ] = 1,
+    url: Annotated[
+        str | None,
+        options.option(
+            "--url",
+            "URL",
+            "Keep the answers in PostgreSQL, postgresql://USER@HOST/NAME, for several machines.",
+        ),
+    ] = None,
+    host: Annotated[
+        str, options.option("--host", "HOST", "Address to listen on; 0.0.0.0 for all networks.")
+    ] = _HOST,
+    port: Annotated[
+        int, options.number("--port", "Port to listen on; 0 for any that is free.", most=65_535)
+    ] = _PORT,
+    token: Annotated[
+        str | None,
+        options.option("--token", "TEXT", "Ask for this token; beyond this machine one is made."),
+    ] = None,
+    browser: Annotated[
+        bool, options.flag("--browser/--no-browser", "Open the page in the browser.")
+    ] = True,
+    features: options.Features = "auto",
+    weights: options.Weights = None,
+    seed: options.Seed = 0,
+    device: options.Device = options.Devices.auto,
+    cache: options.Cache = True,
+) -> None:
+    """Serve the page until Ctrl-C."""
+    for package in ("fastapi", "uvicorn", "sqlalchemy", "alembic"):
+        check_installed(package, "`fewlabel label`")
+    is_typed = ctx.get_parameter_source("labels").name == "COMMANDLINE"  # type: ignore[union-attr]
+    given = with_project(ctx, labels if is_typed else None, names=Options._fields)
+    if given.labels == FOLDERS:
+        raise UsageError("`fewlabel label` writes a table: give --labels the name of a file.")
+    _check_suffix(given.labels, "a CSV table", ".csv")
+    check_place(Path(given.labels))
+    with ProgressBars() as progress:
+        image_set = open_images(given.images, progress)
+    if image_set.skipped:
+        warn_of_skipped(image_set.skipped)
+    # Imported late: a mistake in the images is named before anything else is loaded.
+    from fewlabel.fit_result import FitSettings
+    from fewlabel.labelling.learner import LearnerSettings
+    from fewlabel.labelling.queue import Queue
+    from fewlabel.labelling.refit import Refitter
+    from fewlabel.labelling.session import Session
+    from fewlabel.labelling.store import open_store
+    from fewlabel.web.app import create_app
+    from fewlabel.web.security import is_loopback
+    from fewlabel.web.server import listen, open_browser, serve, url_of
+
+    token = token or (None if is_loopback(host) else secrets.token_urlsafe(24))
+    chosen_port = ctx.get_parameter_source("port").name == "COMMANDLINE"  # type: ignore[union-attr]
+    with (
+        listen(host, port, or_any=not chosen_port) as listening,
+        open_store(image_set, given.labels, url, several, repeats) as store,
+    ):
+        for name in classes.split(",") if classes else ():
+            store.add_class(name)
+        settings = FitSettings(
+            features=given.features,
+            weights=given.weights,
+            seed=given.seed,
+            device=device.value,
+            cache=cache,
+        )
+        queue = Queue(store, len(image_set), given.seed)
+        refitter = Refitter(given.images, store, queue, LearnerSettings(fit=settings))
+        _write_project(Path(given.labels).parent, given._asdict())
+        words = [given.images, "--labels", given.labels, "--out", "run"]
+        command = f"fewlabel fit {shlex.join(words)}{given.flags}"
+        session = Session(
+            image_set,
+            store,
+            queue,
+            refitter,
+            target=target,
+            annotator=annotator or "",
+            suggests=suggestions,
+            table=given.labels,
+            command=command,
+        )
+        address = url_of(listening, host, token)
+        say(f"{len(image_set):,} images, {len(store.current()):,} of them labeled.")
+        say(f"The page is at {address} (Ctrl-C ends)")
+        refitter.start()
+        try:
+            app = create_app(session, host=host, token=token)
+            serve(app, listening, ready=lambda: open_browser(address) if browser else None)
+        finally:
+            refitter.close()
+        n = f"{len(store.current()):,} of {len(image_set):,}"
+        say(f"Labeled in {one_line(given.labels)}: {n} images.")
+    say("Next:")
+    say(f"  {command}")
