@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -26,7 +26,7 @@ from fewlabel.data import load_images
 
 OUT = Path(__file__).parent / "images"
 CLASSES = ("Apple", "Banana", "Carrots", "Lemon", "Onion", "Pear", "Pepper", "Tomato")
-N_ANSWERS, N_EACH = 60, 70
+N_EACH = 70
 
 
 def main() -> None:
@@ -42,13 +42,13 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.goto(url)
             page.wait_for_selector("body[data-ready]")
-            for _ in range(N_ANSWERS):
+            while not _is_learned(page):
                 _answer(page, truth)
-            _until(lambda: _is_learned(page))
-            # As somebody leaves it who goes on.
-            for _ in range(3):
+                # About as fast as a person: the model needs its time, too.
+                page.wait_for_timeout(1_500)
+            while page.is_disabled("#confirm"):
                 _answer(page, truth)
-            _until(page.locator("#confirm:enabled").is_visible, seconds=10)
+            # Nothing is on its way any more.
             page.wait_for_timeout(4_500)
             _shoot(page, "label")
             page.keyboard.press("g")
@@ -105,15 +105,14 @@ def _answer(page: Page, truth: dict[str, str]) -> None:
     name = page.inner_text("#name")
     page.keyboard.press(str(CLASSES.index(truth[name]) + 1))
     _until(lambda: page.inner_text("#name") != name)
-    page.wait_for_timeout(400)
+    page.wait_for_timeout(200)
 
 
 def _is_learned(page: Page) -> bool:
-    text = page.inner_text("#refit")
-    return text.startswith("Round") and page.locator("#curve .line").count() > 0
+    return page.locator("#curve .line").count() > 0
 
 
-def _until(holds: Any, seconds: float = 240) -> None:
+def _until(holds: Callable[[], bool], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:

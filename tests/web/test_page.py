@@ -193,6 +193,22 @@ def test_suggestions_can_be_hidden(make: Make, digit_images: ImageSet, open_page
     assert (answer.origin, answer.suggested, answer.confidence) == ("typed", None, None)
 
 
+def test_a_new_round_brings_suggestions(
+    make: Make, digit_images: ImageSet, open_page: Open
+) -> None:
+    session = digits(make, digit_images)
+    told = session.refitter.round
+    session.refitter.round = None
+    page = open_page(session)
+    assert page.is_disabled("#confirm")
+    assert page.inner_text("#accuracy") == "–"
+    session.refitter.round = told
+    until(page, lambda: page.is_enabled("#confirm"))
+    assert (shown(page), page.inner_text("#accuracy")) == (0, "91 %")
+    page.keyboard.press("Space")
+    assert page.inner_text("#confirm-text") == "1"
+
+
 def test_two_people_at_once(make: Make, digit_images: ImageSet, open_page: Open) -> None:
     session = digits(make, digit_images)
     pages = [open_page(session, annotator=name) for name in ("Ann", "Ben")]

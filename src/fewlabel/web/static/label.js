@@ -140,9 +140,15 @@ async function refill() {
 }
 
 // After a new round of the model, what was fetched before it is out of date.
-function forgetAhead() {
-  cards = cards.filter((card, i) => i <= at || card.isAnswered);
+async function forgetAhead() {
+  const card = shown();
+  cards = cards.filter((other, i) => i <= at || other.isAnswered);
   refill();
+  // Nothing that was seen changes under the eyes, but a suggestion may come.
+  if (!card || card.isAnswered || card.suggestion) return;
+  const { suggestion: hint, why } = await call("GET", `/api/images/${card.image}`);
+  Object.assign(card, { suggestion: hint, why });
+  if (card === shown() && !inGroups) draw();
 }
 
 function preload() {
@@ -271,7 +277,7 @@ async function refresh() {
     showNumbers(state);
     drawProgress();
     drawSaved();
-    if (before !== undefined && before !== state.refit.round) forgetAhead();
+    if (before !== undefined && before !== state.refit.round) await forgetAhead();
     if (!inGroups && !shown()) { draw(); refill(); }
     if (inGroups && before !== state.refit.round && !group.cards.length) loadGroup();
     const { target, reached } = state.stop;
@@ -364,7 +370,7 @@ function listen() {
   $("person-dialog").addEventListener("close", () => {
     if ($("person-dialog").returnValue !== "save" || $("person-name").value.trim() === person.name) return;
     person.name = $("person-name").value;
-    forgetAhead();
+    forgetAhead().catch(() => {});
   });
   touches();
 }
