@@ -69,7 +69,7 @@ def saved(page: Any) -> None:
 
 def until(page: Any, holds: Callable[[], bool]) -> None:
     """Wait until something holds; the page's policy forbids to wait for it by a script."""
-    for _ in range(200):
+    for _ in range(800):
         if holds():
             return
         page.wait_for_timeout(25)

@@ -16,6 +16,7 @@ from fewlabel.data import ImageSet
 from fewlabel.errors import UsageError
 from fewlabel.labelling.answers import Answer, _check_class_name, _labels_of_cell
 from fewlabel.labelling.cards import Card, Learner, LookAlikes, Order, Suggestion, class_keys
+from fewlabel.labelling.refit import target_reached
 from fewlabel.labelling.store import Store
 
 _UNSEEN = ("random", "audit")
@@ -138,7 +139,7 @@ class Session:
                 "high": float(accuracy.high),
                 "rests_on": str(round_.rests_on),
             }
-        reached = self.target is not None and found is not None and found["low"] >= self.target
+        reached = target_reached(accuracy, self.target)
         return {
             "session": self.id,
             "source": self.images.source,
