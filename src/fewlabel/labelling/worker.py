@@ -6,15 +6,17 @@ import contextlib
 import itertools
 import multiprocessing
 import os
+import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from fewlabel.errors import FewLabelError, UsageError
+from fewlabel.errors import FetchNotice, FewLabelError, UsageError
 from fewlabel.threads import _usable_cores
 
 Progress = Callable[[str, int, int], None]
@@ -171,6 +173,10 @@ class Worker:
 
 def _run(pipe: Connection, build: Callable[..., Calls], args: tuple[Any, ...]) -> None:
     """Answer calls in the child process."""
+    # Ctrl-C reaches the whole group; the parent ends this process in its own time.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The page shows what it is at.
+    warnings.simplefilter("ignore", FetchNotice)
     # The page must stay fast, and the person's other programs too.
     with contextlib.suppress(OSError, AttributeError):
         os.nice(10)
@@ -188,7 +194,7 @@ def _run(pipe: Connection, build: Callable[..., Calls], args: tuple[Any, ...]) -
                 answer = ("done", calls[name](*given))
             except FewLabelError as error:
                 answer = ("failed", UsageError(str(error)))
-            except (KeyboardInterrupt, BrokenPipeError):
+            except BrokenPipeError:
                 return
             except Exception as error:
                 answer = ("failed", WorkerError(f"{type(error).__name__}: {error}"))
