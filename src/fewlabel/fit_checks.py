@@ -225,7 +225,7 @@ def _trained_extractor(images: ImageSet, settings: FitSettings) -> FeatureExtrac
     """Return what the features of images will be made by; of joined networks the first."""
     features, weights, device = settings.features, settings.weights, settings.device
     if features == "auto" and weights is None:
-        features, *_ = _suited_to(images, settings.time_budget, device)
+        features, *_ = _suited_to(images, settings.time_budget, device, cache=settings.cache)
     (extractor, *_), _ = _choose_extractors(
         features, weights=weights, seed=settings.seed, device=device
     )

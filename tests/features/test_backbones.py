@@ -1,6 +1,7 @@
 """Several networks joined: rows, states, cache, and what is asked for by names."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,18 +33,18 @@ def joined(photos):
     return JoinedBackbones([made(), made(OTHER)]).fit(photos)
 
 
-@pytest.mark.parametrize(("n_components", "power"), [(3, 0.25), (256, 0.0)])
-def test_each_network_is_whitened_and_has_the_same_share(photos, n_components, power):
+@pytest.mark.parametrize("n_components", [3, 256])
+def test_each_network_is_whitened_and_has_the_same_share(photos, n_components):
     joined = JoinedBackbones([made(), made(OTHER)], n_components=n_components)
     rows = joined.fit_transform(photos)
-    # Six photos span five directions, and are too few to tell small eigenvalues.
+    # Six photos span five directions.
     k = min(5, n_components)
     assert rows.shape == (6, joined.width) == (6, 2 * k)
     for number, (part, piece) in enumerate(zip(joined.parts, joined.split(rows), strict=True)):
         np.testing.assert_allclose(np.linalg.norm(piece, axis=1), np.sqrt(1280), rtol=1e-4)
         alone = joined.alone(number).transform(photos)
         np.testing.assert_allclose(piece, alone, rtol=1e-4, atol=1e-4)
-        reducer = DampedPCA(k, power=power, standardize=False, random_state=0)
+        reducer = DampedPCA(k, power=0.5, standardize=False, ridge=10.0, random_state=0)
         reduced = reducer.fit_transform(part.transform(photos))
         cosine = np.einsum("ij,ij->i", reduced, piece) / np.linalg.norm(reduced, axis=1)
         np.testing.assert_allclose(cosine, np.sqrt(1280), rtol=1e-3)
@@ -73,7 +74,9 @@ def kinds(monkeypatch):
     def kind(name):
         if name == "backbones":
             return JoinedBackbones
-        return lambda name, file, *, device, random_state: made(name, weights=file)
+        return lambda name, file, *, device, random_state, size=32: Backbone(
+            name, file, pretrained=False, size=size
+        )
 
     monkeypatch.setattr(extract, "_kind", kind)
 
@@ -90,7 +93,7 @@ def test_one_network_has_one_entry_in_the_cache(kinds, photos, monkeypatch, tmp_
     assert stages == ["features of an earlier run 1 of 2", "backbone 2 of 2"]
     assert len(list(tmp_path.rglob("*.safetensors"))) == 2
     assert f"The pretrained networks {SMALL} and {OTHER} joined, as asked for." in both.reason
-    np.testing.assert_array_equal(both.extractor.parts[0].transform(photos), alone.rows)
+    np.testing.assert_allclose(both.extractor.split(both.rows)[0], alone.rows, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(both.extractor.transform(photos), both.rows, rtol=1e-4, atol=1e-4)
 
 
@@ -128,17 +131,47 @@ def test_a_few_images_tell_how_long_all_take(photos, monkeypatch):
 
 @pytest.mark.parametrize(
     ("seconds", "taken"),
-    [(None, "slow,fast"), (300.0, "slow,fast"), (180.0, "slow"), (60.0, "fast")],
+    [
+        (None, "slow,fast"),
+        (300.0, "slow,fast"),
+        (180.0, "slow@192,fast@192"),
+        (60.0, "fast@160"),
+        (1.0, "fast@128"),
+    ],
 )
-def test_auto_joins_what_the_time_allows(monkeypatch, photos, seconds, taken):
+def test_auto_joins_what_the_time_allows_at_the_side_that_it_allows(
+    monkeypatch, photos, seconds, taken
+):
     def network(name, *, device):
-        one = made()
-        one.seconds_for = lambda images: {"slow": 50.0, "fast": 30.0}[name]
-        return one
+        side, whole = {"slow": (260, 50.0), "fast": (224, 30.0)}[name]
+        loaded = SimpleNamespace(size=(side, side))
+        return SimpleNamespace(network_=loaded, seconds_for=lambda images: whole)
 
     monkeypatch.setattr(extract, "_kind", lambda name: network)
     names, reason = extract._networks_in_time(["fast", "slow"], photos, seconds, "cpu")
     assert names == taken
     assert "since these are photos" in reason
-    monkeypatch.setattr(extract, "_MANY", 5)
-    assert extract._networks_in_time(["fast", "slow"], photos, None, "cpu")[0] == "fast"
+    side = taken.partition("@")[2].partition(",")[0]
+    assert (f"of {side} pixels a side: that takes about" in reason) == bool(side)
+    assert ("slow and fast at their own side would take 80 s" in reason) == bool(side)
+    monkeypatch.setattr(extract, "_UNASKED_SECONDS", 5.0)
+    assert extract._networks_in_time(["fast", "slow"], photos, None, "cpu")[0] == "fast@128"
+
+
+def test_the_speed_is_measured_once(photos, monkeypatch, tmp_path):
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
+    seconds = [70.0, 90.0]
+    monkeypatch.setattr(Backbone, "seconds_for", lambda self, images: seconds.pop(0))
+    for name, expected in ((SMALL, 70.0), (SMALL, 70.0), (OTHER, 90.0), (OTHER, 90.0)):
+        assert cache._measured_once(made(name), photos) == expected
+    (tmp_path / "features" / "seconds.json").write_text("{")
+    seconds.append(50.0)
+    assert cache._measured_once(made(), photos) == 50.0
+
+
+def test_a_side_is_named_behind_the_network(kinds, photos):
+    found = extract_features(photos, features=f"{SMALL}@48, {OTHER}")
+    assert [part.network_.size for part in found.extractor.parts] == [(48, 48), (32, 32)]
+    for wrong in ("0", "x", "5000"):
+        with pytest.raises(UsageError, match=f"as in {SMALL}@160, from 1 to 4096"):
+            extract_features(photos, features=f"{SMALL}@{wrong}")

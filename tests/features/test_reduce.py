@@ -38,6 +38,14 @@ def test_is_the_formula(power):
     np.testing.assert_allclose(basis.transform(X).var(axis=0), variances, rtol=1e-3)
 
 
+@pytest.mark.parametrize("standardize", [True, False])
+def test_the_ridge_shrinks_by_what_few_rows_leave_open(standardize):
+    X = spectrum(60, 12, 5, offset=3)
+    plain, ridged = (DampedPCA(4, standardize=standardize, ridge=r).fit(X) for r in (0.0, 2.0))
+    added = 2 * ((X - X.mean(axis=0)) / plain.scale_).var(axis=0).sum() / len(X)
+    np.testing.assert_allclose(ridged.eigenvalues_ - plain.eigenvalues_, added, rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("X", "n_components"),
     [

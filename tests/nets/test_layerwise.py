@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
+from fewlabel.nets.batches import _to_network
+from fewlabel.nets.cached_trunk import TrunkMemory
 from tests.nets.test_fine_tuning import changes, colored, is_statistic, tuned
 
 
@@ -42,3 +45,21 @@ def test_the_top_is_trained_on_what_the_layers_below_gave_once(weights, monkeypa
     found, expected, before = (each.predict_proba(images) for each in (cached, plain, head))
     np.testing.assert_allclose(found, expected, atol=1e-3)
     assert np.abs(found - before).max() > 1e-2
+
+
+def test_networks_trained_in_turn_share_what_the_lower_layers_gave(weights, monkeypatch):
+    monkeypatch.setattr("fewlabel.nets.network.matmul_dtype", lambda device: torch.float32)
+    images, y = colored()
+    plain, memory, passed = tuned(weights, depth="top"), TrunkMemory(), []
+    to_network = "fewlabel.nets.cached_trunk._to_network"
+    count = lambda photos, device: passed.append(len(photos)) or _to_network(photos, device)  # noqa: E731
+    monkeypatch.setattr(to_network, count)
+    for _ in range(2):
+        shared = clone(plain)
+        shared.memory = memory
+        shared.fit(images[:40], y[:40])
+        found = shared.embed(images)
+        assert sum(passed) == len(images)
+    memory.close()
+    np.testing.assert_allclose(shared.embed(images), found, rtol=1e-3, atol=1e-3)
+    assert sum(passed) == len(images)

@@ -9,6 +9,8 @@ import pytest
 from fewlabel.data import SingleLabel
 from fewlabel.nets import NetworkClassifier
 from fewlabel.semisupervised.graph_distillation import GraphDistillation
+from fewlabel.semisupervised.network_inputs import NetworkSettings
+from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.self_training import SelfTrained
 from tests.semisupervised.conftest import QUICK, follow, start, watch
 
@@ -38,6 +40,26 @@ def test_the_time_budget_ends_the_rounds(monkeypatch):
     assert len(rounds) == long.n_networks == len(long.fitted.extractor.networks)
     tested = [record["accuracy"] is not None for record in rounds]
     assert tested in ([True, False, False], [True, True, False, False])
+
+
+def test_the_last_network_is_left_out_where_the_trials_took_the_time(monkeypatch):
+    now = [0.0]
+    problem, main = start(SingleLabel())
+    problem = replace(problem, time_left=lambda: 300.0 - now[0])
+    train = SelfTrained.train
+
+    def slow(self, inputs, pseudo):
+        now[0] += 200.0
+        return train(self, inputs, pseudo)
+
+    monkeypatch.setattr(SelfTrained, "train", slow)
+    monkeypatch.setattr("fewlabel.semisupervised.rounds.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr(NetworkSettings, "for_features", lambda extractor, device: QUICK)
+    for asked, n_networks in ((False, 1), (True, 2)):
+        now[0] = 0.0
+        networks = NetworkProblem.of(replace(problem, asked=asked), main.kept)
+        candidate = SelfTrained()
+        assert candidate.finish(candidate.fit(networks)).n_networks == n_networks
 
 
 def test_networks_are_trained_again_only_if_damaged(task, tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,8 +76,7 @@ def self_trained(session: PhotoSession, name: str, how: str) -> Outcome:
 
 def on_network(session: PhotoSession, network: str, how: str) -> Outcome:
     """Train as fewlabel does with nothing set, on frozen features of one network or several."""
-    rows, test_rows = session.network_rows(network.split("+"))
-    features = replace(session.features(), rows=rows)
+    features, test_rows = session.network_features(network)
     labels = session.labels(how)
     settings = FitSettings(seed=session.seed)
     result = fit_images(session.train, labels, settings, prepared=features)
@@ -95,7 +93,7 @@ def on_network(session: PhotoSession, network: str, how: str) -> Outcome:
 def network_tuned(session: PhotoSession, network: str, how: str) -> Outcome:
     """Fine-tune networks on the labels; of several, the mean log-probability predicts."""
     y, logs = session.labels(how).y, []
-    for name in network.split("+"):
+    for name in network.split(","):
         weights = weights_of(session.config, name)
 
         def train(name: str = name, weights: str | None = weights) -> np.ndarray:
@@ -160,7 +158,9 @@ def _network(session: PhotoSession, **changed: Any) -> FineTuning:
     names = ("depth", "n_epochs", "min_steps", "batch_size", "learning_rate", "augment")
     settings = {"backbone": config["backbone"], "weights": session.weights}
     settings |= {name: config[name] for name in names} | changed
-    return FineTuning(**settings)
+    network = FineTuning(**settings)
+    network.memory = session.memory
+    return network
 
 
 def _tested(

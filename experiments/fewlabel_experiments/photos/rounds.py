@@ -1,4 +1,8 @@
-"""Self-training of a fine-tuned network: every round assigns the pseudo-labels anew."""
+"""Self-training of a fine-tuned network: every round assigns the pseudo-labels anew.
+
+As in fewlabel's own self-training, what network and graph say together is accepted: alone, a
+network confirms its own mistakes.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.base import clone
 
+from fewlabel import FewLabelClassifier
 from fewlabel.data import SingleLabel
 from fewlabel.semisupervised import PseudoLabelLedger
 from fewlabel.semisupervised.acceptance import AcceptanceRule
@@ -47,10 +52,13 @@ def run_rounds(
     ledger, model, records = PseudoLabelLedger(), first, [Round(0)]
     for number in range(1, config["rounds"] + 1):
         session.progress(f"self-training, round {number}", number - 1, config["rounds"])
-        proba = model.predict_proba(session.photos)[pool]
+        proba = task.combine(
+            model.predict_proba(session.photos), _propagated(session, model, codes)
+        )[pool]
         pseudo = rule.accept(task, proba, codes, number).at(pool)
         n_new, n_revoked = ledger.enter(number, *pseudo.entries())
         model = clone(network).set_params(random_state=session.seed + 100 * number)
+        model.memory = session.memory
         model.fit_soft(
             session.photos[np.concatenate([labeled, pseudo.rows])],
             np.concatenate([np.eye(len(classes))[codes[labeled]], pseudo.targets]),
@@ -59,3 +67,13 @@ def run_rounds(
         )
         records.append(Round(number, len(pseudo.rows), n_new, n_revoked))
     return SelfTrained(model, classes, ledger, records, len(pool))
+
+
+def _propagated(session: PhotoSession, model: FineTuning, codes: np.ndarray) -> np.ndarray:
+    """Return what a graph says on the frozen features joined with the network's embeddings."""
+    embedded = model.embed(session.photos)
+    parts = (session.features().rows, embedded - embedded.mean(axis=0))
+    rows = np.hstack([part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts])
+    graph = FewLabelClassifier(method="blend", random_state=session.seed)
+    proba: np.ndarray = graph.fit(rows, codes).propagated_
+    return proba

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from fewlabel.data import (
     stratified_split,
 )
 from fewlabel.errors import UsageError
+from fewlabel.nets import TrunkMemory
 from fewlabel.nets.weight_packages import cached_by_timm
 
 from ..protocol import Progress, Session, Settings
@@ -54,6 +54,8 @@ class PhotoSession(Session):
         self.test_photos = images.subset(held).read(slice(None), size=size, channels=3)
         self.train = image_set_from_array(self.photos, source="the training photos")
         self.test = image_set_from_array(self.test_photos, source="the held-out photos")
+        # Networks that are trained in turn share what their lower layers gave.
+        self.memory = TrunkMemory()
 
     def features(self) -> Any:
         """Return the frozen features of the training photos, computed once."""
@@ -73,18 +75,23 @@ class PhotoSession(Session):
         extractor = self.features().extractor
         return self.work.get("test features", lambda: extractor.transform(self.test))
 
-    def network_rows(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return frozen features of the training and of the held-out photos, networks joined."""
-        parts = [self.work.get(f"features {name}", partial(self._rows_of, name)) for name in names]
-        train, test = zip(*parts, strict=True)
-        return np.concatenate(train, axis=1), np.concatenate(test, axis=1)
+    def network_features(self, networks: str) -> tuple[Any, np.ndarray]:
+        """Return frozen features of some networks, joined, and rows of the held-out photos."""
 
-    def _rows_of(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        weights = weights_of(self.config, name)
-        found = extract_features(
-            self.train, features=name, weights=weights, seed=self.seed, progress=self.progress
-        )
-        return found.rows, found.extractor.transform(self.test, progress=self.progress)
+        def make() -> tuple[Any, np.ndarray]:
+            # Of several networks at most one has weights in a file.
+            names = networks.split(",")
+            files = [file for name in names if (file := weights_of(self.config, name))]
+            found = extract_features(
+                self.train,
+                features=networks,
+                weights=files[0] if files else None,
+                seed=self.seed,
+                progress=self.progress,
+            )
+            return found, found.extractor.transform(self.test, progress=self.progress)
+
+        return self.work.get(f"features {networks}", make)
 
     def labels(self, how: str) -> Labels:
         """Return the labels of the photos that were chosen, and of no other."""
@@ -167,7 +174,7 @@ def weights_of(config: dict[str, Any], network: str) -> str | None:
 
 
 def networks(config: dict[str, Any]) -> list[str]:
-    """Return the networks that have rows of their own; those joined have a + between them."""
+    """Return the networks that have rows of their own; those joined have a comma between them."""
     at_hand = cached_by_timm()
     further = [n for n in config["if_at_hand"] if n in at_hand or weights_of(config, n)]
     return [*config["networks"], *further]

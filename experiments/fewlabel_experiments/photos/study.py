@@ -60,7 +60,7 @@ class Photos(Study):
             learn = partial(learners.default, how=how)
             rows.append(row(f"default-{how}", "fewlabel's default", how, learn))
         for name in networks(config):
-            parts = _short(name).split("+")
+            parts = _short(name).split(",")
             known, title = "-".join(parts), " joined with ".join(parts)
             learn = partial(learners.on_network, network=name, how=SELECTED)
             rows.append(row(f"{known}-{SELECTED}", f"fewlabel's default, {title}", SELECTED, learn))

@@ -161,7 +161,7 @@ Features = Annotated[
         "--backbone",
         metavar="NAME",
         help="auto, patches, pixels, or a pretrained backbone by its timm name, or several joined: "
-        "a,b (needs the extra `photos`; see `fewlabel weights list`).",
+        "a,b; a@160 reads 160 pixels a side (needs the extra `photos`: `fewlabel weights list`).",
     ),
 ]
 Time = Annotated[

@@ -1,4 +1,4 @@
-"""Several pretrained networks joined: the rows of each beside those of the others."""
+"""Pretrained networks whitened: the rows of each beside those of the others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 from fewlabel.data import ImageSet
 from fewlabel.errors import UsageError
@@ -24,12 +25,13 @@ _LENGTH = math.sqrt(1_280)
 
 
 class JoinedBackbones(FeatureExtractor):
-    """Rows of several pretrained networks side by side, each whitened and of the same length.
+    """Rows of pretrained networks side by side, each whitened and of the same length.
 
     Networks of other designs, or trained otherwise, are mistaken about other photos: joined, they
     find better neighbors than the best of them. What a network gives is dominated by a few
-    directions that tell the pictures of ImageNet apart; with their eigenvalues damped, the others
-    count as well, and the images at hand are told apart better.
+    directions that tell the pictures of ImageNet apart; whitened, the others count as well, and
+    the images at hand are told apart better. Of few images the small eigenvalues are noise, so that
+    they are shrunk towards their mean, by more the fewer they are.
 
     Parameters
     ----------
@@ -38,8 +40,9 @@ class JoinedBackbones(FeatureExtractor):
     n_components : int
         Most principal components of each.
     power : float
-        Each component is divided by its eigenvalue to this power, between 0 and 0.5; by nothing
-        where there are no more images than components.
+        Each component is divided by its eigenvalue to this power, between 0 and 0.5.
+    ridge : float
+        What is added to the eigenvalues, see `DampedPCA`.
     random_state : int
         Seed of the reduction.
 
@@ -65,7 +68,8 @@ class JoinedBackbones(FeatureExtractor):
         parts: Sequence[Backbone],
         *,
         n_components: int = 256,
-        power: float = 0.25,
+        power: float = 0.5,
+        ridge: float = 10.0,
         random_state: int = 0,
     ) -> None:
         if not 1 <= len(parts) <= MAX_BACKBONES or not all(part.is_frozen for part in parts):
@@ -76,6 +80,7 @@ class JoinedBackbones(FeatureExtractor):
         self.parts = list(parts)
         self.n_components = n_components
         self.power = power
+        self.ridge = ridge
         self.random_state = random_state
 
     @property
@@ -102,13 +107,14 @@ class JoinedBackbones(FeatureExtractor):
             Joined rows.
         """
         sample = _sample_rows(len(rows[0]), _MAX_FIT_ROWS, self.random_state)
-        # Small eigenvalues of few images are noise: damped, they would count for more.
-        power = self.power if len(sample) > self.n_components else 0.0
-        settings: dict[str, Any] = {"power": power, "random_state": self.random_state}
-        self.reducers_ = [
-            DampedPCA(self.n_components, standardize=False, **settings).fit(part[sample])
-            for part in rows
-        ]
+        reducer = DampedPCA(
+            self.n_components,
+            power=self.power,
+            standardize=False,
+            ridge=self.ridge,
+            random_state=self.random_state,
+        )
+        self.reducers_ = [clone(reducer).fit(part[sample]) for part in rows]
         return self.join(rows)
 
     def join(self, rows: Sequence[np.ndarray]) -> np.ndarray:
@@ -150,6 +156,7 @@ class JoinedBackbones(FeatureExtractor):
             [self.parts[number]],
             n_components=self.n_components,
             power=self.power,
+            ridge=self.ridge,
             random_state=self.random_state,
         )
         one.reducers_ = [self.reducers_[number]]
@@ -187,7 +194,7 @@ class JoinedBackbones(FeatureExtractor):
         meta: dict[str, Any] = {"parts": [], "reduce": []}
         for kind, things in (("parts", self.parts), ("reduce", self.reducers_)):
             for number, thing in enumerate(things):
-                found, about = thing.to_state()  # type: ignore[attr-defined]
+                found, about = thing.to_state()
                 arrays |= {f"{kind}{number}.{name}": array for name, array in found.items()}
                 meta[kind].append(about)
         return arrays, meta

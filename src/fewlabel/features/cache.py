@@ -37,6 +37,7 @@ MAX_BYTES = 4_000_000_000
 LEAST_SECONDS = 1.0
 """Features that are computed faster than this are not worth a place."""
 
+_MOST_SPEEDS = 500
 _VERSION = "2"
 _KEY = "fewlabel-features"
 _PACKAGES = ("numpy", "torch", "timm", "Pillow")
@@ -92,6 +93,25 @@ def _is_cached(extractor: FeatureExtractor, images: ImageSet) -> bool:
     """Return whether an earlier run has kept these features."""
     folder = cache_folder() / "features"
     return (folder / f"{_cache_key(extractor, images)}.safetensors").is_file()
+
+
+def _measured_once(extractor: Any, images: ImageSet) -> float:
+    """Return how many seconds the features take here, measured once and kept for later runs."""
+    file = cache_folder() / "features" / "seconds.json"
+    kept: dict[str, float] = {}
+    with contextlib.suppress(OSError, ValueError):
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    key = _cache_key(extractor, images)
+    seconds = kept.get(key) if isinstance(kept, dict) else None
+    if isinstance(seconds, int | float):
+        return float(seconds)
+    seconds = float(extractor.seconds_for(images))
+    # Of few images nothing is measured, and what cannot be kept is measured again.
+    if seconds and isinstance(kept, dict):
+        with contextlib.suppress(StorageError, OSError), atomic_file(file) as temporary:
+            latest = dict([*kept.items(), (key, seconds)][-_MOST_SPEEDS:])
+            temporary.write_text(json.dumps(latest), encoding="utf-8")
+    return seconds
 
 
 def _cache_key(extractor: FeatureExtractor, images: ImageSet) -> str:

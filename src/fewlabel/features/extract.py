@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings as python_warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +12,15 @@ import numpy as np
 from fewlabel.data import ImageSet
 from fewlabel.errors import FetchNotice, UsageError
 from fewlabel.features.base import FeatureExtractor, Progress, _kind
+from fewlabel.params import MAX_SIDE
 
 # Larger pictures in color are photos: networks see more in them than patches do.
 _SMALL = 64
-_MANY = 20_000
-# Of a time budget the features take at most this.
-_TIME_FRACTION = 1 / 3
+# Sides that networks are tried at where the one they were trained at takes too long; of a smaller
+# photo they see too little.
+_SIDES = (224, 192, 160, 128)
+# Of a time budget the features take at most this; where none is given, so many seconds.
+_TIME_FRACTION, _UNASKED_SECONDS = 1 / 3, 600.0
 # Features that take longer are announced before the work starts.
 _TOLD_SECONDS = 20.0
 
@@ -63,7 +65,8 @@ def extract_features(
     images : ImageSet
         The images.
     features : str
-        Which features; see `FitSettings`. Several networks, as in ``"a,b"``, are joined.
+        Which features; see `FitSettings`. Networks are whitened, and several, as in ``"a,b"``,
+        joined; ``"a@160"`` reads images at 160 pixels a side.
     weights : str, optional
         A ``.safetensors`` file for a network; of several, for the one that its name says.
     seed : int
@@ -74,7 +77,8 @@ def extract_features(
         Take features of an earlier run on the same images from the disk, and keep new ones; see
         `fewlabel.features.cache`.
     seconds : float, optional
-        Time budget of the whole work: ``"auto"`` takes the networks that fit a third of it.
+        Time budget of the whole work: ``"auto"`` takes the networks, and reads images at the
+        side, that fit a third of it.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -85,7 +89,7 @@ def extract_features(
     """
     warnings: tuple[str, ...] = ()
     if features == "auto" and weights is None:
-        features, reason, warnings = _suited_to(images, seconds, device)
+        features, reason, warnings = _suited_to(images, seconds, device, cache=cache)
         extractors, _ = _choose_extractors(features, weights=None, seed=seed, device=device)
     else:
         extractors, reason = _choose_extractors(features, weights=weights, seed=seed, device=device)
@@ -100,7 +104,7 @@ def extract_features(
     if any(sources):
         places = "; ".join(dict.fromkeys(filter(None, sources)))
         reason += f" {'Its' if len(each) == 1 else 'Their'} weights are from {places}."
-    if len(each) == 1:
+    if not sources:
         return Features(each[0], rows[0], reason, warnings)
     joined = _kind("backbones")(each, random_state=seed)
     return Features(joined, joined.fit_rows(rows), reason, warnings)
@@ -127,11 +131,8 @@ def _named(progress: Progress | None, which: str) -> Progress | None:
 
 def _say_how_long(extractors: Sequence[Any], images: ImageSet, *, cache: bool) -> None:
     """Say before the work starts how long networks will take, where that is long."""
-    from fewlabel.features.cache import _is_cached
-
-    networks = [one for one in extractors if hasattr(one, "seconds_for")]
     seconds = sum(
-        one.seconds_for(images) for one in networks if not (cache and _is_cached(one, images))
+        _seconds_for(one, images, cache=cache) for one in extractors if hasattr(one, "seconds_for")
     )
     if seconds > _TOLD_SECONDS:
         time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
@@ -139,8 +140,21 @@ def _say_how_long(extractors: Sequence[Any], images: ImageSet, *, cache: bool) -
         python_warnings.warn(text, FetchNotice, stacklevel=3)
 
 
+def _seconds_for(extractor: Any, images: ImageSet, *, cache: bool) -> float:
+    """Return how long features take here: nothing where an earlier run has kept them."""
+    from fewlabel.features.cache import _is_cached, _measured_once
+
+    if not cache:
+        return float(extractor.seconds_for(images))
+    return 0.0 if _is_cached(extractor, images) else _measured_once(extractor, images)
+
+
 def _suited_to(
-    images: ImageSet, seconds: float | None = None, device: str = "auto"
+    images: ImageSet,
+    seconds: float | None = None,
+    device: str = "auto",
+    *,
+    cache: bool = False,
 ) -> tuple[str, str, tuple[str, ...]]:
     """Return the features that suit images, given what is at hand; why; and what is missing."""
     shape = images.native_shape
@@ -164,32 +178,41 @@ def _suited_to(
         )
         return "patches", "A patch dictionary, for want of a pretrained network.", (warning,)
     names = [package.name for package in packages]
-    return *_networks_in_time(names, images, seconds, device), ()
+    return *_networks_in_time(names, images, seconds, device, cache=cache), ()
 
 
 def _networks_in_time(
-    names: list[str], images: ImageSet, seconds: float | None, device: str
+    names: list[str],
+    images: ImageSet,
+    seconds: float | None,
+    device: str,
+    *,
+    cache: bool = False,
 ) -> tuple[str, str]:
-    """Return the networks, of some from the fastest on, that the time allows; and why."""
-    fast, best = names[0], names[-1]
-    if len(names) == 1:
-        return best, f"The pretrained network {best}, since these are photos."
-    seconds_of, limit = {fast: 0.0, best: 0.0}, 0.0
-    if seconds is not None:
-        limit = _TIME_FRACTION * seconds
-        seconds_of = {
-            n: _kind("backbone")(n, device=device).seconds_for(images) for n in seconds_of
-        }
-    elif len(images) > _MANY:
-        # The most accurate is the slowest: of many photos its features take an hour.
-        seconds_of[best] = math.inf
-    if sum(seconds_of.values()) <= limit:
-        reason = f"The pretrained networks {best} and {fast} joined, since these are photos."
-        return f"{best},{fast}", reason
-    if seconds_of[best] <= limit:
-        return best, f"The pretrained network {best}, since these are photos, as the time allows."
-    reason = f"The pretrained network {fast}, since these are photos"
-    return fast, f"{reason}, and so many that {best} would take long."
+    """Return the networks, of some from the fastest on, and the side that time allows; and why."""
+    limit = _UNASKED_SECONDS if seconds is None else _TIME_FRACTION * seconds
+    networks = {name: _kind("backbone")(name, device=device) for name in (names[-1], names[0])}
+    seconds_of = {n: _seconds_for(one, images, cache=cache) for n, one in networks.items()}
+    # Two networks at a smaller side see more than one at its own.
+    ways = [(taken, side) for taken in (list(networks), names[:1]) for side in (None, *_SIDES)]
+
+    def takes(taken: list[str], side: int | None) -> float:
+        # Twice the pixels take twice as long.
+        at = {n: 1.0 if side is None else side / max(networks[n].network_.size) for n in taken}
+        return sum(seconds_of[n] * min(1.0, at[n]) ** 2 for n in taken)
+
+    taken, side = next((way for way in ways if takes(*way) <= limit), ways[-1])
+    which = f"{'s' * (len(taken) > 1)} {' and '.join(taken)}{' joined' * (len(taken) > 1)}"
+    reason = f"The pretrained network{which}, since these are photos"
+    if (taken, side) == ways[0]:
+        return ",".join(taken), f"{reason}."
+    smaller = "" if side is None else f" of {side} pixels a side"
+    reason += (
+        f"{smaller}: that takes about {takes(taken, side):.0f} s here, where "
+        f"{' and '.join(networks)} at their own side would take {takes(*ways[0]):.0f} s, and "
+        f"more than the {limit:.0f} s that features get of the time."
+    )
+    return ",".join(n if side is None else f"{n}@{side}" for n in taken), reason
 
 
 def _choose_extractors(
@@ -200,8 +223,9 @@ def _choose_extractors(
     if len(names) == 1:
         one, reason = _choose_extractor(features, weights=weights, seed=seed, device=device)
         return [one], reason
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    odd = next((name for name in names if name in ("", "auto", "patches", "pixels")), None)
+    bare = [name.partition("@")[0] for name in names]
+    twice = next((name for i, name in enumerate(bare) if name in bare[:i]), None)
+    odd = next((name for name in bare if name in ("", "auto", "patches", "pixels")), None)
     if twice or odd is not None:
         what = f"{odd!r} is no network" if odd is not None else f"{twice} is named twice"
         raise UsageError(f"Networks are joined by their names, as in a,b. In {features!r} {what}.")
@@ -210,12 +234,12 @@ def _choose_extractors(
         from fewlabel.nets.pretrained import name_from_weights
 
         owner = name_from_weights(weights).partition(".")[0]
-        own = [name.partition(".")[0] == owner for name in names]
+        own = [name.partition(".")[0] == owner for name in bare]
         if not any(own):
             raise UsageError(f"The weights {weights} are of {owner}, which {features!r} lacks.")
         files[own.index(True)] = weights
     made = [
-        _kind("backbone")(name, file, device=device, random_state=seed)
+        _network(name, file, device=device, seed=seed)
         for name, file in zip(names, files, strict=True)
     ]
     return made, f"The pretrained networks {' and '.join(names)} joined, as asked for."
@@ -241,4 +265,19 @@ def _choose_extractor(
         if name is None
         else f"The pretrained network {name}, as asked for."
     )
-    return _kind("backbone")(name, weights, device=device, random_state=seed), reason
+    return _network(name, weights, device=device, seed=seed), reason
+
+
+def _network(name: str | None, weights: str | None, *, device: str, seed: int) -> FeatureExtractor:
+    """Make the extractor of a network that is named, perhaps with a side, as in ``a@160``."""
+    bare, _, side = (name or "").partition("@")
+    settings: dict[str, Any] = {"device": device, "random_state": seed}
+    if side:
+        if not side.isdecimal() or not 1 <= int(side) <= MAX_SIDE:
+            raise UsageError(
+                f"A side stands behind the @ of a network, as in {bare}@160, from 1 to "
+                f"{MAX_SIDE} pixels. Got {side!r} instead."
+            )
+        settings["size"] = int(side)
+    extractor: FeatureExtractor = _kind("backbone")(bare or None, weights, **settings)
+    return extractor

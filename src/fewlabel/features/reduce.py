@@ -51,6 +51,10 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Each component is divided by its eigenvalue to this power, between 0 and 0.5.
     standardize : bool
         Divide each feature by its standard deviation first.
+    ridge : float
+        So many times the variance of a row, divided by the rows that it was learned from, is
+        added to each eigenvalue: those of few rows are uncertain by about as much, and
+        whitening would make the noise of the smallest as loud as what is known.
     random_state : int, RandomState or None
         Seed of scikit-learn's randomized solver, which is used above 512 features.
 
@@ -61,7 +65,7 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     components_ : ndarray of shape (d, k), dtype float32
         Orthonormal directions, the one of most variance first.
     eigenvalues_ : ndarray of shape (k,), dtype float32
-        Variance along each; 1 for the only component of constant data.
+        Variance along each, with the ridge; 1 for the only component of constant data.
     n_components_ : int
         Components there are.
     n_features_in_ : int
@@ -78,6 +82,7 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         "n_components": [integer(1)],
         "power": REDUCTION_CONSTRAINTS["power"],
         "standardize": ["boolean"],
+        "ridge": [number(0)],
     }
 
     def __init__(
@@ -86,11 +91,13 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         *,
         power: float = 0.25,
         standardize: bool = True,
+        ridge: float = 0.0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.n_components = n_components
         self.power = power
         self.standardize = standardize
+        self.ridge = ridge
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> DampedPCA:
@@ -128,6 +135,8 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             X -= self.mean_
             X /= self.scale_
             self.components_, self.eigenvalues_ = self._leading(X)
+            variance = float((deviation.astype(np.float64) / scale) @ (deviation / scale))
+            self.eigenvalues_ += np.float32(self.ridge * variance / len(X))
         else:
             # Constant rows: one feature that is zero everywhere is a valid, useless answer.
             self.components_ = np.eye(X.shape[1], 1, dtype=np.float32)

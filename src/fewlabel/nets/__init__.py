@@ -5,6 +5,7 @@ from __future__ import annotations
 from fewlabel.nets.architectures import ARCHITECTURES, build_network
 from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.batches import Batch, TrainingSet
+from fewlabel.nets.cached_trunk import TrunkMemory
 from fewlabel.nets.classifier import NetworkClassifier
 from fewlabel.nets.fine_tuning import FineTuning
 from fewlabel.nets.loop import Trainer, predict_logits
@@ -23,6 +24,7 @@ __all__ = [
     "TrainSettings",
     "Trainer",
     "TrainingSet",
+    "TrunkMemory",
     "build_network",
     "masked_binary_cross_entropy",
     "predict_logits",

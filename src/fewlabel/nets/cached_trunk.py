@@ -1,10 +1,12 @@
-"""The top of a network, trained on what the layers below it gave once."""
+"""The top of a network, trained on what the layers below it gave once, and kept for the next."""
 
 from __future__ import annotations
 
 import copy
+import hashlib
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -38,19 +40,68 @@ def _split_network(network: Network) -> tuple[nn.Module, Network] | None:
     return trunk, rest
 
 
-def _run_trunk(trunk: nn.Module, network: Network, inputs: Tensor, shape: Any) -> Tensor | None:
-    """Return what the layers below give for photos (n, H, W, C), (n, h, w, c); None if too much."""
-    channels, height, width = shape
-    if 4 * len(inputs) * channels * height * width > MAX_BYTES:
-        return None
-    device = next(network.parameters()).device
-    out = torch.empty(len(inputs), height, width, channels)
-    at_once = rows_at_once(network, device, 256)
-    with torch.no_grad(), _autocast(device):
-        for start in range(0, len(inputs), at_once):
-            rows = trunk(_to_network(inputs[start : start + at_once], device))
-            out[start : start + at_once] = rows.permute(0, 2, 3, 1).float().cpu()
-    return out
+class TrunkMemory:
+    """What the layers below the last block gave for photos, kept while networks train in turn.
+
+    The layers are the same in all of them: each photo passes them once, however many networks are
+    trained on it and look at it. It is handed over as ``FineTuning.memory``.
+
+    Attributes
+    ----------
+    is_open : bool
+        Whether more is kept, up to `fewlabel.nets.photos.MAX_BYTES`.
+
+    Examples
+    --------
+    >>> memory = TrunkMemory()
+    >>> memory.close()
+    >>> memory.is_open
+    False
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[bytes, Tensor] = {}
+        self.is_open = True
+
+    def close(self) -> None:
+        """Forget all, and keep nothing any more."""
+        self._kept, self.is_open = {}, False
+
+    def _run(self, trunk: nn.Module, network: Network, photos: Tensor) -> Tensor:
+        """Return what the layers give for uint8 photos (n, H, W, C): (n, h, w, c)."""
+        names = _names_of(trunk, photos)
+        found = {name: self._kept[name] for name in names if name in self._kept}
+        missing = [row for row, name in enumerate(names) if name not in found]
+        device = next(network.parameters()).device
+        at_once = rows_at_once(network, device, 256)
+        with torch.no_grad(), _autocast(device):
+            for start in range(0, len(missing), at_once):
+                rows = missing[start : start + at_once]
+                given = trunk(_to_network(photos[rows], device)).permute(0, 2, 3, 1).cpu()
+                for row, made in zip(rows, given, strict=True):
+                    # A row of its own: a view would keep its whole batch.
+                    found[names[row]] = made.clone(memory_format=torch.contiguous_format)
+                    if self.is_open and len(self._kept) * made.nbytes < MAX_BYTES:
+                        self._kept[names[row]] = found[names[row]]
+        return torch.stack([found[name] for name in names]).float()
+
+
+def _names_of(trunk: nn.Module, photos: Tensor) -> list[bytes]:
+    """Name each photo with the layers that it passes, by their contents."""
+    layers = hashlib.blake2b(digest_size=16)
+    for tensor in trunk.state_dict().values():
+        layers.update(tensor.cpu().contiguous().numpy().data)
+    names = []
+    for photo in photos:
+        state = layers.copy()
+        state.update(photo.contiguous().numpy().data)
+        names.append(state.digest())
+    return names
+
+
+def _fits_in_memory(n: int, shape: Any) -> bool:
+    """Return whether so many rows (C, h, w) of a layer can be trained on."""
+    return 4 * n * int(np.prod(shape)) <= MAX_BYTES
 
 
 def _take_over(network: Network, trained: Network) -> None:

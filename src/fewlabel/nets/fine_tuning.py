@@ -17,7 +17,13 @@ from fewlabel.data import ImageSet
 from fewlabel.data.task import Task
 from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.batches import TrainingSet, as_inputs
-from fewlabel.nets.cached_trunk import _mirror, _run_trunk, _split_network, _take_over
+from fewlabel.nets.cached_trunk import (
+    TrunkMemory,
+    _fits_in_memory,
+    _mirror,
+    _split_network,
+    _take_over,
+)
 from fewlabel.nets.layerwise import DEPTHS, layerwise_groups, open_layers
 from fewlabel.nets.loop import Augment, Progress, Trainer, predict_logits
 from fewlabel.nets.losses import _has_one_class
@@ -89,6 +95,9 @@ class FineTuning(SupervisedNetwork):
     history_ : list of dict
         Loss, learning rate, seconds and perhaps validation accuracy of each epoch; empty where
         only the convex problem was solved.
+    memory : TrunkMemory or None
+        What the layers below the top gave. One that is set before ``fit`` is shared by networks of
+        ``depth="top"`` that are trained in turn on the same photos.
 
     Examples
     --------
@@ -99,6 +108,7 @@ class FineTuning(SupervisedNetwork):
     array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
 
+    memory: TrunkMemory | None = None
     _parameter_constraints = {
         "depth": [choice(DEPTHS)],
         "layer_decay": [number(0, 1, closed="right")],
@@ -181,9 +191,9 @@ class FineTuning(SupervisedNetwork):
         parts = _split_network(network) if self.depth == "top" else None
         if parts is not None and validation is None:
             trunk, top = parts
-            rows = _run_trunk(trunk, network, data.inputs, top.spec.input_shape)
-            if rows is not None:
-                cached = replace(data, inputs=rows)
+            if _fits_in_memory(len(data), top.spec.input_shape):
+                memory = self.memory or TrunkMemory()
+                cached = replace(data, inputs=memory._run(trunk, network, data.inputs))
                 trained, history = super()._fit_network(top, cached, settings, None)
                 _take_over(top, trained)
                 return network.eval(), history
@@ -255,8 +265,16 @@ class FineTuning(SupervisedNetwork):
         check_is_fitted(self, "network_")
         channels, *size = self.network_.spec.input_shape
         blocks = as_images(X).blocks(_BLOCK, size=(size[0], size[1]), channels=channels)
-        parts = [_logits(self.network_, as_inputs(block), embed=embed) for _, block in blocks]
-        return np.concatenate(parts)
+        memory = self.memory if self.memory is not None and self.memory.is_open else None
+        parts = None if memory is None else _split_network(self.network_)
+        found = []
+        for _, block in blocks:
+            photos, network = as_inputs(block), self.network_
+            if memory is not None and parts is not None:
+                trunk, network = parts
+                photos = memory._run(trunk, self.network_, photos)
+            found.append(_logits(network, photos, embed=embed))
+        return np.concatenate(found)
 
 
 def _logits(network: Network, inputs: torch.Tensor, *, embed: bool) -> np.ndarray:

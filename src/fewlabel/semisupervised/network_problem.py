@@ -7,14 +7,17 @@ import math
 import time
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import held_out
 from fewlabel.evaluate.candidate import Fitted, Problem
+from fewlabel.features.backbone import Backbone
 from fewlabel.features.base import FeatureExtractor
 from fewlabel.graph import fit_main
+from fewlabel.nets.cached_trunk import TrunkMemory
 from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.network_inputs import NetworkSettings, _read_pixels
 
@@ -93,6 +96,12 @@ class NetworkProblem(Problem):
         return _pixels_for(self.images, self.wanted_settings)
 
     @cached_property
+    def memory(self) -> TrunkMemory | None:
+        """What the layers below the top gave for images; None where others are trained too."""
+        settings = self.wanted_settings
+        return TrunkMemory() if settings.backbone and settings.depth == "top" else None
+
+    @cached_property
     def store(self) -> _Checkpoints:
         """What an interrupted search on the same images, labels and settings has kept."""
         about = [
@@ -116,8 +125,9 @@ class NetworkProblem(Problem):
         if settings.n_steps > MIN_STEPS:
             few = self.pixels[: settings.batch_size * _TIMED_STEPS]
             each = _seconds_per_step(few, self.n_classes, settings)
-            least = MIN_STEPS * _FEW_TRAININGS * each
-            total = self.time_left() / each
+            passing = _seconds_to_pass(len(self.images), self.extractor)
+            least = MIN_STEPS * _FEW_TRAININGS * each + passing
+            total = (self.time_left() - passing) / each
             # The time pays for three trainings first, then for longer ones, then for more of them.
             steps = int(max(min(total / _FEW_TRAININGS, _ENOUGH_STEPS), total / _MANY_TRAININGS))
             if steps < MIN_STEPS:
@@ -157,7 +167,14 @@ def _least_seconds(images: ImageSet, extractor: FeatureExtractor, n_classes: int
     few = images.subset(np.arange(min(len(images), settings.batch_size * _TIMED_STEPS)))
     pixels = _pixels_for(few, settings)
     n_steps = min(MIN_STEPS, settings.n_steps)
-    return n_steps * _FEW_TRAININGS * _seconds_per_step(pixels, n_classes, settings)
+    steps = n_steps * _FEW_TRAININGS * _seconds_per_step(pixels, n_classes, settings)
+    return steps + _seconds_to_pass(len(images), extractor)
+
+
+def _seconds_to_pass(n: int, extractor: Any) -> float:
+    """Measure how long images pass a pretrained network, as all do before it is trained on."""
+    backbone = getattr(extractor, "parts", [extractor])[0]
+    return n / backbone.images_per_second(0.5) if isinstance(backbone, Backbone) else 0.0
 
 
 def _pixels_for(images: ImageSet, settings: NetworkSettings) -> np.ndarray:

@@ -58,13 +58,19 @@ class TrainingInputs:
             "progress": self.progress,
             "random_state": self.seed,
         }
-        return self.settings.network(n_rows, **mine | settings)
+        return self._remembering(self.settings.network(n_rows, **mine | settings))
+
+    def _remembering(self, network: Any) -> Any:
+        """Let a fine-tuned network share what the layers below its top gave."""
+        if isinstance(network, FineTuning):
+            network.memory = self.problem.memory
+        return network
 
     def trained(self, network: Any, train: Callable[[], Any]) -> Trained:
         """Train a network unless an interrupted search has, and keep it for the next search."""
         kept = self.problem.store.get_model(self.name, network)
         if kept is not None:
-            return Trained(kept[0])
+            return Trained(self._remembering(kept[0]))
         train()
         self.problem.store.put_model(self.name, network, {})
         return Trained(network)

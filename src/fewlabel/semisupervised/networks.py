@@ -18,6 +18,7 @@ import numpy as np
 from fewlabel.errors import UsageError
 from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
 from fewlabel.evaluate.registry import REGISTRY
+from fewlabel.features.base import FeatureExtractor
 from fewlabel.features.joined import JoinedFeatures
 from fewlabel.graph.classifier import FewLabelClassifier
 from fewlabel.graph.predictor import METHODS
@@ -134,7 +135,9 @@ class NetworkCandidate(Candidate):
         good for the graph, which is given all labels.
         """
         track, n_before = fitted.track, len(fitted.track.trained)
-        n_needed = int(self.retrains)
+        has_time = track.problem.time_left() >= track.rounds[-1].seconds
+        # Who asks for a network gets all of it, however long that takes.
+        n_needed = int(self.retrains and (has_time or track.problem.asked))
         n_more = _MAX_MORE if self.joins_all and not self.retrains else n_needed
 
         def stop() -> bool:
@@ -155,15 +158,22 @@ class _NetworkTrack(_Track):
         candidate: NetworkCandidate,
         problem: NetworkProblem,
         held: np.ndarray,
-        trained: list[Trained] | None = None,
+        former: _NetworkTrack | None = None,
+        n_rounds: int = 0,
     ) -> None:
         super().__init__(problem.task, problem.y, held, problem.n_classes)
         # The graph reaches held-out images like all that are unlabeled.
         self.pool = np.setdiff1d(np.arange(len(self.y)), self.labeled)
         self.candidate, self.problem = candidate, problem
-        self.trained = trained or []
+        self.trained: list[Trained] = [] if former is None else former.trained[:n_rounds]
         self.n_left = 0
-        self._join()
+        if former is not None and len(former.trained) == n_rounds:
+            # The same networks: all images need not pass them again.
+            self.extractor: FeatureExtractor = former.extractor
+            self.rows: np.ndarray = former.rows
+            self.classifier = _classify(problem, self.rows, self.train_y)
+        else:
+            self._join()
 
     def accept(self, number: int) -> PseudoLabels | None:
         found = self.candidate.accept(self._inputs())
@@ -185,7 +195,7 @@ class _NetworkTrack(_Track):
 
     def with_all_labels(self, n_rounds: int) -> _NetworkTrack:
         """Return the track behind some rounds, with all labels for the graph and what follows."""
-        track = _NetworkTrack(self.candidate, self.problem, self.held[:0], self.trained[:n_rounds])
+        track = _NetworkTrack(self.candidate, self.problem, self.held[:0], self, n_rounds)
         track.rounds, track.accepted = self.rounds[:n_rounds], self.accepted[: n_rounds + 1]
         track._ledger = track.ledger(n_rounds)
         track.n_left = len(self.trained) - n_rounds

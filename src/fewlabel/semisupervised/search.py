@@ -118,7 +118,10 @@ def search(problem: Problem, main: MainFit, method: str, seconds: float) -> Kept
     tried: list[Fitted] = []
     for candidate in _wanted(networks, method, seconds, kept.notes):
         tried.append(candidate.fit(networks))
-    return _choose(networks, kept, tried) if tried else kept
+    kept = _choose(networks, kept, tried) if tried else kept
+    if networks.memory is not None:
+        networks.memory.close()
+    return kept
 
 
 def _is_network(name: str) -> bool:
