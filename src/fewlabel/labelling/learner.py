@@ -15,7 +15,7 @@ from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.labelling.look_alikes import look_alikes
 from fewlabel.pipeline import fit_images
-from fewlabel.selection import ENOUGH_A_CLASS, RANDOM_FRACTION, select_images
+from fewlabel.selection import RANDOM_FRACTION, select_images
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,8 +218,6 @@ class Learner:
         self._curve.append((labels.n_labeled, accuracy.value, accuracy.low, accuracy.high))
         suggested = np.array(result.task.texts(result.predicted, result.classes), dtype=object)
         confidence = np.clip(result.confidence, 0, 1).astype(np.float32)
-        # With few labels a class, covering all images brings more than asking what is unsure.
-        enough = labels.n_labeled >= ENOUGH_A_CLASS * len(result.classes)
         open_ = np.setdiff1d(np.arange(len(self.images)), labels.labeled)
         shown = np.full(len(self.images), "", dtype=object)
         shown[open_] = suggested[open_]
@@ -237,7 +235,7 @@ class Learner:
             tested=result.tested,
             tested_proba=result.tested_proba.astype(np.float32),
             method=result.method,
-            picks=self._choose(labels, self.settings.n_next, confidence if enough else None),
+            picks=self._choose(labels, self.settings.n_next, confidence),
             pages=look_alikes(
                 self.features.rows,
                 shown.astype(str),
