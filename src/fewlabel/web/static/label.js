@@ -129,8 +129,9 @@ async function refill() {
   isFetching = true;
   try {
     const known = new Set(cards.slice(at).map((card) => card.image));
-    for (const a of outbox.answers) known.add(a.image);
-    const found = await call("GET", `/api/next?n=${AHEAD + known.size}`);
+    const found = await fetchNext(known);
+    // A new round may have brought some of them meanwhile.
+    for (const card of cards.slice(at)) known.add(card.image);
     const fresh = found.filter((card) => !known.has(card.image));
     cards.push(...fresh);
     preload();
@@ -139,11 +140,23 @@ async function refill() {
   isFetching = false;
 }
 
+// Return images to answer, without those whose answer is on its way.
+async function fetchNext(known) {
+  for (const a of outbox.answers) known.add(a.image);
+  return call("GET", `/api/next?n=${Math.min(AHEAD + known.size, 50)}`);
+}
+
 // After a new round of the model, what was fetched before it is out of date.
 async function forgetAhead() {
+  const found = await fetchNext(new Set());
   const card = shown();
+  // What has been answered meanwhile stays, and so does what is looked at.
   cards = cards.filter((other, i) => i <= at || other.isAnswered);
-  refill();
+  const known = new Set([...cards.slice(-60), ...outbox.answers].map((other) => other.image));
+  cards.push(...found.filter((other) => !known.has(other.image)).slice(0, AHEAD));
+  preload();
+  $("forth").disabled = at >= cards.length - 1;
+  if (!card) draw();
   // Nothing that was seen changes under the eyes, but a suggestion may come.
   if (!card || card.isAnswered || card.suggestion) return;
   const { suggestion: hint, why } = await call("GET", `/api/images/${card.image}`);
