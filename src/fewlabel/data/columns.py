@@ -10,7 +10,7 @@ from typing import Any
 from fewlabel.data.label_names import _label_name
 from fewlabel.data.label_texts import BAR
 
-ROLES = ("path", "index", "label", "purpose")
+ROLES = ("path", "index", "label", "purpose", "group")
 """What a column may hold; that is its name, or one of the synonyms."""
 
 _SYNONYMS = {

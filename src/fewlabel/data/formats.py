@@ -13,7 +13,7 @@ from fewlabel.data.imageset import ImageSet, Skipped, _object_array
 from fewlabel.data.names import _ImageFinder, _is_file
 from fewlabel.data.parallel import Progress
 from fewlabel.data.scale import PixelScale
-from fewlabel.data.tables import _read_table
+from fewlabel.data.tables import _note_group, _read_table
 from fewlabel.errors import DataError
 
 IDX_PREFIX = {"train": "train", "test": "t10k"}
@@ -35,6 +35,7 @@ def _from_manifest(
     finder: _ImageFinder | None = None
     labels: dict[str, str] = {}
     places: dict[str, str] = {}
+    groups: dict[str, tuple[str, str]] = {}
     for row in rows:
         name = row.cells["path"]
         if not _is_literal(name, path.parent):
@@ -48,6 +49,7 @@ def _from_manifest(
                 f"on {places[name]}: keep one of them."
             )
         places.setdefault(name, row.place)
+        _note_group(row, name, name, groups, DataError)
     files, skipped = {}, []
     for name in labels:
         file = path.parent / name
@@ -61,6 +63,8 @@ def _from_manifest(
     images = _open_files(files, skipped, str(path), progress=progress, scale=scale)
     if "label" in columns:
         images.truth = _object_array([labels[name] for name in images.names])
+    if groups:
+        images.given_groups = tuple(groups.get(name, ("",))[0] for name in images.names)
     return images
 
 

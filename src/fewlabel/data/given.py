@@ -33,6 +33,8 @@ def _images_given(X: Any, progress: Progress | None, scale: PixelScale | None) -
         images = _from_paths([row.cells["path"] for row in rows], progress, scale)
         if "label" in columns:
             images.truth = _object_array([row.cells["label"].strip() for row in rows])
+        if "group" in columns:
+            images.given_groups = tuple(row.cells["group"].strip() for row in rows)
         return images
     is_listed = hasattr(X, "__iter__") and not isinstance(X, Mapping)
     if is_listed and len(getattr(X, "shape", (0,))) == 1:

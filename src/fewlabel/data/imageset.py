@@ -52,6 +52,9 @@ class ImageSet:
         Names of all labels, where the source says them and an image may have several.
     truth_notes : tuple of str
         What to know of the labels before they are used; where there are none, why.
+    given_groups : tuple of str
+        What each image belongs to, such as a patient or a place, as the column `group` of a
+        manifest says; ``""`` where it stands alone. Empty where there is no such column.
 
     Examples
     --------
@@ -84,6 +87,7 @@ class ImageSet:
         self.truth = None if truth is None else _object_array(truth)
         self.truth_classes = None if truth_classes is None else tuple(truth_classes)
         self.truth_notes: tuple[str, ...] = ()
+        self.given_groups: tuple[str, ...] = ()
         self._groups: np.ndarray | None = None
         if len(self.names) != len(self._rows):
             raise ValueError(f"{len(self.names)} names were given for {len(self._rows)} images.")
@@ -281,6 +285,8 @@ class ImageSet:
             rows=self._rows[chosen],
         )
         taken.truth_notes = self.truth_notes
+        if self.given_groups:
+            taken.given_groups = tuple(self.given_groups[i] for i in chosen)
         return taken
 
 

@@ -12,7 +12,7 @@ from fewlabel.data.imageset import ImageSet
 from fewlabel.data.label_cells import _label_cells
 from fewlabel.data.label_texts import BAR, _listed_names
 from fewlabel.data.names import _ImageFinder, _is_file
-from fewlabel.data.tables import _read_table, _Row
+from fewlabel.data.tables import _note_group, _read_table, _Row
 from fewlabel.data.task import Task
 from fewlabel.errors import LabelError
 
@@ -25,12 +25,17 @@ METADATA = ("metadata.csv", "metadata.jsonl")
 
 @dataclass
 class _Given:
-    """What tables give: label, place and purpose by image, and the names that are not used."""
+    """What tables give by image, and the names that are not used."""
 
     labels: dict[int, str] = field(default_factory=dict)
     places: dict[int, str] = field(default_factory=dict)
     purposes: dict[int, str] = field(default_factory=dict)
+    groups: dict[int, tuple[str, str]] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
+
+    def groups_of(self, n: int) -> tuple[str, ...]:
+        """Return the group of each of n images; empty where none is named."""
+        return tuple(self.groups.get(i, ("",))[0] for i in range(n)) if self.groups else ()
 
 
 def _table_rows(path: Any, images: ImageSet) -> Iterator[_Row]:
@@ -115,6 +120,7 @@ def _collect(
             found = finder.find(name, row.where)
         index = None if found is None else index_of.get(found)
         if index is not None:
+            _note_group(row, name.strip(), index, given.groups, LabelError)
             _take(row, name.strip(), label, index, given)
         elif found is None or images.by_index:
             raise LabelError(_unknown_image(row.where, name.strip(), images, finder))

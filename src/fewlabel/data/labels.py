@@ -40,6 +40,9 @@ class Labels:
         table has no such column.
     source : str
         What the user gave, for messages.
+    groups : tuple of str
+        What each image belongs to, as the column `group` of a table says: images of one group
+        are never both trained on and tested. ``""`` for one that stands alone.
 
     Examples
     --------
@@ -53,6 +56,7 @@ class Labels:
     classes: tuple[str, ...]
     purpose: tuple[str, ...] = ()
     source: str = ""
+    groups: tuple[str, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -134,12 +138,12 @@ def read_labels(
     """Read a label table and line it up with the images.
 
     The table has a header: columns ``path`` and ``label``, or ``index`` and ``label`` for images
-    from arrays, and perhaps ``purpose``; other columns are ignored. It is CSV, a spreadsheet, or
-    JSON of a labeling tool; the page "What fewlabel reads" lists the forms, the other names of
-    columns (a UserWarning names those that are taken) and the spellings of paths that are
-    understood. A blank label or ``<NA>`` means unlabeled. Blanks around a label are dropped, and
-    accents composed. Labels of files that were set aside as unreadable are dropped with a
-    UserWarning.
+    from arrays, and perhaps ``purpose`` and ``group``; other columns are ignored. It is CSV, a
+    spreadsheet, or JSON of a labeling tool; the page "What fewlabel reads" lists the forms, the
+    other names of columns (a UserWarning names those that are taken) and the spellings of paths
+    that are understood. A blank label or ``<NA>`` means unlabeled. Blanks around a label are
+    dropped, and accents composed. Labels of files that were set aside as unreadable are dropped
+    with a UserWarning.
 
     A table in which a bar occurs gives several labels an image: ``cat|dog``, ``cat|`` for a cat
     and nothing else, ``|`` for none of the labels, ``cat|?dog`` where it is not known whether
@@ -217,7 +221,7 @@ def read_labels(
             f"{path} names no label that is present: write labels with a bar between them, such "
             "as cat|dog."
         )
-    return Labels(y, known, purpose, str(path))
+    return Labels(y, known, purpose, str(path), given.groups_of(len(everywhere)))
 
 
 def _task_of_texts(
@@ -271,10 +275,11 @@ def labels_from_truth(
     # The source's own names: a label that no image has keeps its column.
     named = classes or images.truth_classes
     truth = [] if images.truth is None else images.truth.tolist()
-    rows = _metadata_rows(images)
+    rows, groups = _metadata_rows(images), tuple[str, ...]()
     if rows:
-        labels = _collect(rows, images, images.source, named).labels
-        texts = [labels.get(i, "") for i in range(len(images))]
+        given = _collect(rows, images, images.source, named)
+        texts = [given.labels.get(i, "") for i in range(len(images))]
+        groups = given.groups_of(len(images))
     else:
         texts = _label_cells(truth, images.source, named)
     if not any(texts):
@@ -289,7 +294,7 @@ def labels_from_truth(
     task = _task_of_texts(texts, images.names, [images.source] * len(images), task)
     where = [f"{images.source}: {name}" for name in images.names]
     classes = named if task == MultiLabel() else classes
-    return Labels(*task.parse(texts, where, classes), source="folders")
+    return Labels(*task.parse(texts, where, classes), source="folders", groups=groups)
 
 
 def write_labels(

@@ -68,7 +68,7 @@ def _read_table(
     with _faults(path, error):
         (place, header), records = _best(contents or _contents(path, what), required, what)
         # What is not asked for may stand there twice.
-        roles = {*required, "label", "purpose"} if required else ROLES
+        roles = {*required, "label", "purpose", "group"} if required else ROLES
         columns, guessed = _columns(header, roles, place)
         missing = [role for role in required if role not in columns]
         if missing:
@@ -166,6 +166,19 @@ def _by_role(record: Record, header: list[str], columns: dict[str, int]) -> dict
     if "label" in found:
         found["label"] = _label(found["label"], place)
     return found
+
+
+def _note_group(
+    row: _Row, name: str, key: Any, groups: dict[Any, tuple[str, str]], error: type[UsageError]
+) -> None:
+    """Note the group of an image and its place, unless another row gives it another one."""
+    group = row.cells.get("group", "").strip()
+    before, place = groups.setdefault(key, (group, row.place)) if group else ("", "")
+    if before != group:
+        raise error(
+            f"{row.where}: {name} is in the group {group!r}, but in {before!r} on {place}: keep "
+            "one of them."
+        )
 
 
 def _shown(header: Sequence[str]) -> str:
