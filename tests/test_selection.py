@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fewlabel.data import Labels, load_images, read_labels
+from fewlabel.data import Labels, image_set_from_array, load_images, read_labels
 from fewlabel.errors import UsageError
 from fewlabel.selection import select_images, write_picks
 
@@ -118,3 +118,34 @@ def test_of_many_labels_some_say_where_labels_are_and_none_is_chosen_again(digit
     chosen = select_images(images, 20, labels=Labels(y, ("zero",)), features="pixels", seed=0)
     assert len(set(chosen.indices.tolist())) == 20
     assert chosen.indices.min() >= 60
+
+
+def test_the_audit_takes_whole_groups_and_the_table_keeps_them(shapes, tmp_path):
+    n = len(shapes.images)
+    groups = np.arange(n) // 12
+    labels = Labels(np.full(n, -1), ("a", "b"), groups=tuple(map(str, groups.tolist())))
+    prepared = shapes.features
+    chosen = select_images(shapes.images, 20, audit=30, labels=labels, prepared=prepared)
+    audited = set(groups[chosen.indices[20:]].tolist())
+    assert len(audited) == 3
+    assert not audited & set(groups[chosen.indices[:20]].tolist())
+    write_picks(chosen, shapes.images, tmp_path / "picks.csv", labels=labels)
+    again = read_labels(tmp_path / "picks.csv", shapes.images, min_classes=0)
+    assert again.groups == labels.groups
+    # Of none of their groups anything is asked for later.
+    later = select_images(shapes.images, 20, labels=again, prepared=prepared)
+    assert not audited & set(groups[later.indices].tolist())
+    with pytest.raises(UsageError, match=r"An audit of 340 takes whole groups and leaves 12 "):
+        select_images(shapes.images, 20, audit=340, labels=labels, prepared=prepared)
+
+
+def test_of_near_copies_one_is_chosen_while_there_are_others(shapes):
+    X = shapes.images.read(slice(None))
+    X[200:] = np.clip(X[:160].astype(int) + 3, 0, 255)
+    images = image_set_from_array(X)
+    chosen = select_images(images, 100, features="pixels")
+    repeats = set((chosen.indices % 200).tolist())
+    assert len(repeats) == 100
+    assert any("160 image(s) are near-copies of others" in text for text in chosen.warnings)
+    # Rather two of a kind than none.
+    assert len(select_images(images, 250, features="pixels").indices) == 250

@@ -10,11 +10,13 @@ import numpy as np
 
 from fewlabel.cluster.representatives import pick_representatives
 from fewlabel.cluster.strategies import Picks, find_strategy
+from fewlabel.cluster.strategies.clusters import _leading_neighbors
 from fewlabel.compute import as_generator, timed_stage
 from fewlabel.data import ImageSet, Labels, load_images
 from fewlabel.data.tables import write_table
 from fewlabel.errors import UsageError
 from fewlabel.features.extract import Features, Progress, extract_features
+from fewlabel.features.near_copies import ImageGroups, find_groups
 
 RANDOM_FRACTION = 0.2
 """Fraction of a budget that is drawn at random (docs/decisions/0015)."""
@@ -78,7 +80,7 @@ def select_images(
     ----------
     images : ImageSet
         Images to choose from; or anything that `load_images` takes. Of exact copies only the
-        first can be chosen.
+        first can be chosen, and of near-copies one, as long as others are left.
     budget : int
         How many to choose for training; may be 0 where there is an audit.
     method : str, optional
@@ -88,7 +90,8 @@ def select_images(
         Fraction of the budget that is drawn at random, spread over all clusters: trained on
         like the others, and what an honest estimate of accuracy rests on. 0 draws none.
     audit : int
-        How many more to draw at random, to measure accuracy and never to train on. Where every
+        How many more to draw at random, to measure accuracy and never to train on: group by
+        group, where groups are named, and nothing else is chosen from their groups. Where every
         image is labeled and the budget is 0, they are drawn from the labeled ones.
     labels : Labels, optional
         Labels that exist: these images, and their like, are not chosen again.
@@ -133,15 +136,13 @@ def select_images(
     labels = labels or Labels(np.full(len(images), -1), ())
     n_awaited, known = len(labels.awaited), np.union1d(labels.labeled, labels.awaited)
     # A copy has the label of its original: to ask for both would waste one.
-    copies = _copies(images, known)
+    copies = _repeats(images.content_groups(), known)
     barred = np.union1d(known, copies)
     if budget < 0 or audit < 0 or budget + audit == 0:
         raise UsageError(
             f"The budget must be at least 1, or 0 with an audit of at least 1 (--audit). Got "
             f"{budget} and an audit of {audit} instead."
         )
-    # The audit is drawn before the picks, from all that is free: drawn from what they leave, it
-    # would be no random sample of the images.
     free = np.setdiff1d(np.arange(len(images)), barred)
     if not budget and not len(free):
         # Where every image is labeled, some of the labels measure from now on.
@@ -156,10 +157,9 @@ def select_images(
             f"{len(copies):,} are exact copies of others: {step}"
             f"{' together' if audit and n_free else ''}."
         )
-    rng = as_generator(seed)
-    audited = np.sort(rng.choice(free, size=audit, replace=False))
     reason = "None: a random draw needs no features."
     rows, warnings = np.zeros((len(images), 1), dtype=np.float32), list[str]()
+    neighbors, distances = None, None
     if budget and not strategy.is_random:
         with timed_stage(seconds, "features"):
             prepared = prepared or extract_features(
@@ -172,6 +172,21 @@ def select_images(
                 progress=progress,
             )
         rows, reason, warnings = prepared.rows, prepared.reason, list(prepared.warnings)
+        if len(rows) > 1:
+            neighbors, distances = _leading_neighbors(rows, seed)
+    groups = find_groups(images, labels, neighbors, distances)
+    apart = np.setdiff1d(free, _repeats(groups.copies, known))
+    free = apart if len(apart) >= budget + audit else free
+    # The audit is drawn before the picks, from all that is free: drawn from what they leave, it
+    # would be no random sample of the images.
+    rng = as_generator(seed)
+    measured = np.flatnonzero([purpose == "audit" for purpose in labels.purpose])
+    audited, free = _draw_audit(rng, free, audit, groups.number, known, measured)
+    if budget > len(free):
+        raise UsageError(
+            f"An audit of {audit:,} takes whole groups and leaves {len(free):,} images in others, "
+            f"fewer than the budget of {budget:,}: ask for a smaller audit or budget."
+        )
     picks = Picks(np.array([], np.int64), np.array([], np.int64))
     with timed_stage(seconds, "select", progress):
         if budget:
@@ -180,10 +195,11 @@ def select_images(
                 budget,
                 method=method,
                 labeled=_anchors(known, rng),
-                exclude=np.union1d(barred, audited),
+                exclude=np.setdiff1d(np.arange(len(images)), free),
                 # Rounded first: 0.07 * 100 is a little more than 7.
                 n_random=math.ceil(round(random_fraction * budget, 6)),
                 uncertainty=uncertainty,
+                distances=distances,
                 random_state=seed,
             )
     purpose = ["train"] * (budget - picks.n_random) + ["random"] * picks.n_random
@@ -199,7 +215,7 @@ def select_images(
         seconds=seconds,
         warnings=warnings
         + ([] if uncertainty is None or method != "herding" else _doubtful(labels))
-        + _selection_warnings(images, copies, n_awaited),
+        + _selection_warnings(images, copies, groups, n_awaited),
     )
 
 
@@ -226,7 +242,7 @@ def write_picks(
         If the disk is full or the folder cannot be written to.
     """
     key = "index" if images.by_index else "path"
-    rows, names = [], [""] * len(images)
+    rows, names = list[tuple[str, ...]](), [""] * len(images)
     # Labels that exist go first: the table is then all that a fit needs.
     if labels is not None:
         names, why = labels.cells(), labels.purpose or ("",) * len(images)
@@ -243,7 +259,14 @@ def write_picks(
             strict=True,
         )
     ]
-    write_table(out, (key, "label", "purpose", "cluster_size"), rows)
+    header = [key, "label", "purpose", "cluster_size"]
+    if labels is not None and labels.groups:
+        group_of = dict(zip(images.names, labels.groups, strict=True))
+        listed = {row[0] for row in rows}
+        # A group may be given to images that have no label yet.
+        rows += [(name, "", "", "") for name, of in group_of.items() if of and name not in listed]
+        rows, header = [(*row, group_of[row[0]]) for row in rows], [*header, "group"]
+    write_table(out, header, rows)
 
 
 def _uncertainty(confidence: np.ndarray, n_images: int) -> np.ndarray:
@@ -276,7 +299,9 @@ def _anchors(known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.sort(rng.choice(known, _MAX_ANCHORS, replace=False))
 
 
-def _selection_warnings(images: ImageSet, copies: np.ndarray, n_awaited: int) -> list[str]:
+def _selection_warnings(
+    images: ImageSet, copies: np.ndarray, groups: ImageGroups, n_awaited: int
+) -> list[str]:
     warnings = []
     if n_awaited:
         warnings.append(
@@ -293,7 +318,39 @@ def _selection_warnings(images: ImageSet, copies: np.ndarray, n_awaited: int) ->
             f"{len(copies)} image(s) are exact copies of others and are not chosen, such as "
             f"{images.names[copies[0]]}."
         )
+    if groups.n_near:
+        first, second = (images.names[i] for i in groups.pairs[0])
+        warnings.append(
+            f"{groups.n_near:,} image(s) are near-copies of others, such as {second} of {first}: "
+            "one of each is chosen at most, as long as there are others."
+        )
     return warnings
+
+
+def _draw_audit(
+    rng: np.random.Generator,
+    free: np.ndarray,
+    n: int,
+    groups: np.ndarray,
+    known: np.ndarray,
+    audit: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw n more for the audit, of no group that is trained on; return what is left to train."""
+    trained = groups[np.setdiff1d(known, np.union1d(audit, free))]
+    able = free[~np.isin(groups[free], trained)] if n else free
+    if n > len(able):
+        raise UsageError(
+            f"An audit must not share a group with labels to train on, and {len(able):,} images "
+            f"are in other groups. Got an audit of {n:,} instead: ask for fewer."
+        )
+    drawn = rng.choice(able, size=n, replace=False)
+    if len(np.unique(groups[able])) < len(able):
+        # Whole groups: single images of all of them would leave none to train on.
+        order = rng.permutation(able)
+        _, of = np.unique(groups[order], return_inverse=True)
+        # Whichever is as probable as another, large or small, so that each image is.
+        drawn = order[np.argsort(rng.permutation(of.max() + 1)[of], kind="stable")][:n]
+    return np.sort(drawn), free[~np.isin(groups[free], groups[np.union1d(drawn, audit)])]
 
 
 def _interleave(n_best: int, n_random: int) -> np.ndarray:
@@ -307,9 +364,8 @@ def _middles(n: int) -> np.ndarray:
     return (np.arange(n) + 0.5) / max(n, 1)
 
 
-def _copies(images: ImageSet, known: np.ndarray) -> np.ndarray:
-    """Return images that are copies of earlier ones, or of known ones."""
-    groups, everywhere = images.content_groups(), np.arange(len(images))
-    _, first = np.unique(groups, return_index=True)
-    of_known = np.setdiff1d(everywhere[np.isin(groups, groups[known])], known)
-    return np.union1d(np.setdiff1d(everywhere, first), of_known)
+def _repeats(groups: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return all images of each group but one: one that is labeled, or else the first."""
+    order = np.concatenate([known, np.setdiff1d(np.arange(len(groups)), known)])
+    _, first = np.unique(groups[order], return_index=True)
+    return np.setdiff1d(order, order[first])

@@ -25,6 +25,7 @@ def pick_representatives(
     exclude: np.ndarray | None = None,
     n_random: int = 0,
     uncertainty: np.ndarray | None = None,
+    distances: np.ndarray | None = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> Picks:
     """Choose which rows to label.
@@ -52,6 +53,8 @@ def pick_representatives(
         model can be estimated from their labels, and not from those of the others.
     uncertainty : ndarray of shape (n,), optional
         How unsure a model is of each row, from 0 to 1; only ``"herding"`` looks at it.
+    distances : ndarray of shape (n, 20), optional
+        Cosine distances to the nearest neighbors that `representatives` would search.
     random_state : int, RandomState or None
         Seed.
 
@@ -84,8 +87,8 @@ def pick_representatives(
             f"chosen. Got {budget!r} instead."
         )
     rng = as_generator(random_state)
-    n_random = min(n_random, budget)
-    return strategy.choose(Pool(X, int(budget), labeled, available, rng, n_random, uncertainty))
+    more = min(n_random, budget), uncertainty, distances
+    return strategy.choose(Pool(X, int(budget), labeled, available, rng, *more))
 
 
 class Representatives(ClusterMixin, BaseEstimator):

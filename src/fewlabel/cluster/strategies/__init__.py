@@ -40,6 +40,8 @@ class Pool:
         probability: an estimate of accuracy rests on these.
     uncertainty : ndarray of shape (n,), optional
         How unsure a model is of each row, from 0 to 1.
+    distances : ndarray of shape (n, 20), optional
+        Cosine distances to the nearest neighbors that `representatives` would search.
     """
 
     rows: np.ndarray
@@ -49,6 +51,7 @@ class Pool:
     rng: np.random.Generator
     n_random: int = 0
     uncertainty: np.ndarray | None = None
+    distances: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fewlabel.cluster.strategies import Picks, Pool, register_strategy
+from fewlabel.compute import as_generator
 
 # As in TypiClust (Hacohen et al. 2022): more clusters than 500 are too small to have a density.
 _N_TYPICAL = 20
@@ -37,7 +38,7 @@ def _medoids(pool: Pool) -> Picks:
 def _typiclust(pool: Pool) -> Picks:
     """Take the most typical image of each of at most 500 clusters."""
     found = _cluster(pool, min(pool.budget + len(pool.labeled), _MAX_TYPICLUST))
-    return _best_of_clusters(pool, found, _typicality(pool))
+    return _best_of_clusters(pool, found, _typicality(replace(pool, distances=None)))
 
 
 def typicality(
@@ -71,6 +72,11 @@ def typicality(
     from fewlabel.cluster.neighbors import NeighborIndex
 
     _, distances = NeighborIndex(X, "cosine", random_state=random_state).graph(k)
+    return _typical(distances)
+
+
+def _typical(distances: np.ndarray) -> np.ndarray:
+    """Return typicality, given the cosine distances to the nearest neighbors."""
     # The Euclidean distance of unit vectors, from their cosine distance.
     spread = np.sqrt(2 * np.maximum(distances, 0)).mean(axis=1)
     return (1 / (spread + 1e-6)).astype(np.float32)
@@ -89,7 +95,19 @@ def _leading(rows: np.ndarray) -> np.ndarray:
 
 
 def _typicality(pool: Pool) -> np.ndarray:
-    return typicality(pool.rows, random_state=int(pool.rng.integers(2**31)))
+    seed = int(pool.rng.integers(2**31))
+    known = pool.distances
+    return typicality(pool.rows, random_state=seed) if known is None else _typical(known)
+
+
+def _leading_neighbors(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Search the neighbors by whose distances `representatives` knows what is typical."""
+    from fewlabel.cluster.neighbors import nearest_neighbors
+
+    rng = as_generator(seed)
+    rng.integers(2**31)  # The seed of the clusters.
+    k, seed = min(_N_TYPICAL, len(rows) - 1), int(rng.integers(2**31))
+    return nearest_neighbors(_leading(rows), k, random_state=seed)
 
 
 class _Clusters(NamedTuple):
