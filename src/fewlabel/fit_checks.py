@@ -13,6 +13,7 @@ from fewlabel.errors import LabelError
 from fewlabel.evaluate import BASELINE, AccuracyEstimate, Choice, Gain, gain_on_labels
 from fewlabel.features.base import FeatureExtractor
 from fewlabel.features.extract import Features, _choose_extractors, _suited_to
+from fewlabel.features.near_copies import ImageGroups, find_groups
 from fewlabel.fit_result import FitSettings
 from fewlabel.semisupervised.network_problem import _least_seconds
 from fewlabel.semisupervised.networks import MIN_LABELS
@@ -58,6 +59,7 @@ def fit_warnings(
     choice: Choice,
     audit: AccuracyEstimate | None,
     audit_gain: Gain | None = None,
+    groups: ImageGroups | None = None,
 ) -> list[str]:
     """Return what the user must know of the images and labels.
 
@@ -73,35 +75,48 @@ def fit_warnings(
         Accuracy on images drawn at random, if there is one.
     audit_gain : Gain, optional
         What the unlabeled images bring on those.
+    groups : ImageGroups, optional
+        Near-copies, and what belongs together; by default, exact copies are looked for alone.
 
     Returns
     -------
     list of str
         One sentence or two each.
     """
-    found, groups = list[str](), images.content_groups()
+    found, groups = list[str](), groups or find_groups(images, labels)
+    content, number = groups.content, groups.number
     if images.skipped:
         found.append(
             f"{len(images.skipped)} file(s) were set aside, {images.skipped[0].path} first: see "
             "skipped.csv for the reasons."
         )
-    found += _sameness(images, groups)
-    found += _class_warnings(labels, groups)
+    found += _sameness(images, content)
+    found += _class_warnings(labels, number)
     gain = audit_gain or gain_on_labels(choice)
     if choice.name == BASELINE and gain is not None and gain.is_known and gain.points <= 0:
         found.append(
             "The unlabeled images did not help: the supervised baseline, trained without them, "
             "does at least as well and is kept."
         )
-    found += _conflicts(images, labels, groups)
-    # A copy of an image that was trained on is predicted from its own label.
-    copies = int(
-        np.isin(groups[labels.audit], groups[labels.task.labeled(labels.training_y)]).sum()
+    found += _conflicts(images, labels, content) or _conflicts(
+        images, labels, groups.copies, "nearly "
     )
-    if copies:
+    trained = labels.task.labeled(labels.training_y)
+    # A copy of an image that was trained on is predicted from its own label.
+    copies = int(np.isin(content[labels.audit], content[trained]).sum())
+    near = int(np.isin(number[labels.audit], number[trained]).sum()) - copies
+    for n, what in (
+        (copies, "exact copies of images that are trained on"),
+        (near, "near-copies of images that are trained on, or of one group with them"),
+    ):
+        if n:
+            found.append(f"{n} image(s) of the audit are {what}, and do not count for it.")
+    akin = groups._akin(trained)
+    n_akin = int(akin.sum() - akin[labels.audit].sum())
+    if n_akin:
         found.append(
-            f"{copies} image(s) of the audit are exact copies of images that are trained on, and "
-            "do not count for it."
+            f"{n_akin:,} unlabeled image(s) nearly repeat a labeled one, or share its group: they "
+            "are easier than new ones. The accuracy is that on images of other groups."
         )
     found += _left_blank(labels)
     some_left = labels.n_labeled < len(labels.y)
@@ -155,7 +170,7 @@ def _sameness(images: ImageSet, groups: np.ndarray) -> list[str]:
 def _class_warnings(labels: Labels, groups: np.ndarray) -> list[str]:
     """Return which classes cannot be learned or tested, and what teaches nothing but absence."""
     present, known = labels.task.evidence(labels.training_y, len(labels.classes))
-    # Copies are one image: two labels of the same one teach and test a class no better.
+    # A group is like one image: two labels of the same one teach and test a class no better.
     images_of = [len(np.unique(groups[column == 1])) for column in present.T]
     single = [name for name, n in zip(labels.classes, images_of, strict=True) if n == 1]
     missing = [name for name, n in zip(labels.classes, images_of, strict=True) if n == 0]
@@ -179,8 +194,8 @@ def _class_warnings(labels: Labels, groups: np.ndarray) -> list[str]:
     return found
 
 
-def _conflicts(images: ImageSet, labels: Labels, groups: np.ndarray) -> list[str]:
-    """Return which exact copies carry different labels."""
+def _conflicts(images: ImageSet, labels: Labels, groups: np.ndarray, how: str = "") -> list[str]:
+    """Return which copies carry different labels."""
     seen: dict[int, int] = {}
     names, y = labels.names(), labels.y
     for index in labels.labeled.tolist():
@@ -188,7 +203,7 @@ def _conflicts(images: ImageSet, labels: Labels, groups: np.ndarray) -> list[str
         # Where one of them leaves a label open, they do not disagree.
         if ((y[other] != y[index]) & (y[other] >= 0) & (y[index] >= 0)).any():
             return [
-                f"{images.names[other]} and {images.names[index]} are the same image, labeled "
+                f"{images.names[other]} and {images.names[index]} are {how}the same image, labeled "
                 f"{names[other]!r} and {names[index]!r}: correct one of them."
             ]
     return []

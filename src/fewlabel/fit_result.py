@@ -121,6 +121,12 @@ class FitResult:
         What the user must know.
     n_duplicates : int
         Exact copies among the images.
+    n_pool : int
+        Unlabeled images that the estimate is of: of groups without a label to train on.
+    n_near_copies : int
+        Images that nearly repeat another: crops, bursts, other encodings.
+    near_copies : str
+        What share of the images that is, and a pair for an example.
     n_skipped : int
         Files that were set aside.
     peak_rss_mb : float
@@ -165,6 +171,9 @@ class FitResult:
     seconds: dict[str, float]
     warnings: list[str]
     n_duplicates: int
+    n_pool: int = 0
+    n_near_copies: int = 0
+    near_copies: str = ""
     n_skipped: int = 0
     peak_rss_mb: float = field(default_factory=peak_rss_mb)
     curve: LearningCurve | None = None
@@ -279,7 +288,7 @@ class FitResult:
         elif found.is_random_sample:
             text = f"{found.n:,} label{several} drawn at random"
         if found.method == "posterior":
-            text += f" and the confidence in {int(self.unlabeled.sum()):,} images"
+            text += f" and the confidence in {self.n_pool:,} images"
         return text
 
     @property
@@ -309,6 +318,8 @@ class FitResult:
             "n_audit": len(self.labels.audit),
             "n_skipped": self.n_skipped,
             "n_duplicates": self.n_duplicates,
+            "n_near_copies": self.n_near_copies,
+            "near_copies": self.near_copies,
             "classes": list(self.classes),
             "estimate": self.estimate.to_dict(),
             "rests_on": self.rests_on,

@@ -74,8 +74,8 @@ class LabeledKFold:
             Not used.
         y : array-like of shape (n,) or (n, K)
             Labels, as the estimators take them.
-        groups : array-like of shape (n,), int, optional
-            The same number for rows that belong together, such as exact copies.
+        groups : array-like of shape (n,), optional
+            The same value for rows that belong together, such as copies, or photos of one patient.
 
         Yields
         ------

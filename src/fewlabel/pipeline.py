@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,12 @@ from fewlabel.evaluate import (
     why_no_curve,
 )
 from fewlabel.features.extract import Features, Progress, extract_features
+from fewlabel.features.near_copies import ImageGroups, find_groups
 from fewlabel.fit_checks import _why_no_networks, check_trainable, fit_warnings
 from fewlabel.fit_networks import keep_networks
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.graph import MainFit, deal_folds, fit_main
+from fewlabel.graph.candidates import _shared_graph
 from fewlabel.graph.fewer_labels import measure_fewer_labels
 from fewlabel.graph.novelty import _fit_novelty
 from fewlabel.graph.predictor import METHODS as MAIN_METHODS
@@ -117,6 +120,10 @@ def fit_images(
         features = prepared or _extract(images, settings, progress)
     columns, problem = _problem(images, labels, features, settings, progress)
     with timed_stage(seconds, "fit", progress):
+        graph = _shared_graph(problem)
+        groups = find_groups(images, labels, graph.neighbors, graph.distances)
+        folds = deal_folds(problem.y, groups.number, settings.seed)
+        problem = replace(problem, groups=groups.number, folds=folds)
         method = settings.method if settings.method in MAIN_METHODS else "auto"
         main = fit_main(problem, method)
         problem, main, features = keep_networks(problem, main, features, method)
@@ -125,9 +132,12 @@ def fit_images(
         kept = search(problem, main, settings.method, time_left)
     kept.notes.extend([hopeless] if hopeless else [])
     fitted, meta = kept.fitted, {"pixels": images.scale._to_dict()}
-    calibration, estimate = estimate_on_pool(kept.comparison, fitted.proba[_untrained(labels)])
+    pool = _pool(labels, groups, kept)
+    calibration, estimate = estimate_on_pool(kept.comparison, pool)
     model = Model(task, fitted.extractor, fitted, calibration, labels.classes, columns, meta)
-    return _result(problem, labels, settings, features, main, kept, model, estimate, seconds)
+    return _result(
+        problem, labels, settings, features, main, kept, model, groups, estimate, seconds
+    )
 
 
 def _result(
@@ -138,21 +148,21 @@ def _result(
     main: MainFit,
     kept: Kept,
     model: Model,
+    found_groups: ImageGroups,
     estimate: AccuracyEstimate,
     seconds: dict[str, float],
 ) -> FitResult:
     """Predict all images, and estimate how good that is by labels that were not seen."""
     task, images, compared = labels.task, problem.images, kept.comparison
-    groups = images.content_groups()
+    groups, apart = found_groups.number, _pool(labels, found_groups, kept)
     # What a person said is certain, and stands against any prediction.
     proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
-    audit = _audit(labels, proba, groups, len(compared.tested))
+    audit = _audit(labels, proba, groups, model.calibrated(apart), len(compared.tested))
     if audit is not None:
         # One number for the accuracy: the confidence agrees with the one that is known better.
-        rows = kept.fitted.proba[_untrained(labels)]
-        model.calibration = agree_with(task, model.calibration, rows, audit.value)
+        model.calibration = agree_with(task, model.calibration, apart, audit.value)
         proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
-    drawn_y, drawn_proba, model.evidence = _drawn(compared, model, labels, proba, groups)
+    drawn, drawn_proba, model.evidence = _drawn(compared, model, labels, proba, groups)
     audited = _audited_known(labels, groups, model.columns)
     model.novelty, unlike_scores = _fit_novelty(problem, main, compared, kept.rows, audited)
     with timed_stage(seconds, "curve", problem.progress):
@@ -165,7 +175,8 @@ def _result(
     n_predicted = task.decided(model.widen(oof_proba)).sum(axis=0)
     # Where all images are labeled, new ones are like those that were tested.
     pool = proba[origin != "label"] if (origin != "label").any() else drawn_proba
-    by_class = class_accuracy(task, drawn_y, drawn_proba, pool, n_predicted)
+    y = labels.y[drawn]
+    by_class = class_accuracy(task, y, drawn_proba, pool, n_predicted, groups[drawn])
     found = scores(task, compared.y[shown], oof_proba[shown])
     baseline = task.correct(compared.y, compared.calibrated(compared.baseline.name))[seen]
     audit_gain = _audit_gain(labels, compared, main, model, proba, groups)
@@ -191,9 +202,12 @@ def _result(
         settings=settings,
         seconds=seconds,
         warnings=list(features.warnings)
-        + fit_warnings(images, labels, compared.choice, audit, audit_gain)
+        + fit_warnings(images, labels, compared.choice, audit, audit_gain, found_groups)
         + kept.notes,
-        n_duplicates=len(images) - len(np.unique(groups)),
+        n_duplicates=len(images) - len(np.unique(found_groups.content)),
+        n_pool=len(apart),
+        n_near_copies=found_groups.n_near,
+        near_copies=found_groups._in_words(images),
         n_skipped=len(images.skipped),
         curve=curve,
         no_curve=no_curve,
@@ -214,7 +228,7 @@ def _problem(
 ) -> tuple[np.ndarray, Problem]:
     """Return what there is to learn, as every candidate gets it, and the place of each class."""
     columns, y = labels.task.encode(labels.training_y, len(images), "fit_images")
-    groups, labeled = images.content_groups(), labels.task.labeled(y)
+    labeled = labels.task.labeled(y)
     problem = Problem(
         task=labels.task,
         images=images,
@@ -222,8 +236,6 @@ def _problem(
         rows=features.rows,
         y=y,
         n_classes=len(columns),
-        groups=groups,
-        folds=deal_folds(y, groups, settings.seed),
         seed=settings.seed,
         device=settings.device,
         checkpoints=settings.checkpoint,
@@ -257,14 +269,14 @@ def _extract(images: ImageSet, settings: FitSettings, progress: Progress | None)
 
 
 def _audit(
-    labels: Labels, proba: np.ndarray, groups: np.ndarray, n_labels: int
+    labels: Labels, proba: np.ndarray, groups: np.ndarray, pool: np.ndarray, n_labels: int
 ) -> AccuracyEstimate | None:
-    """Return the accuracy by images drawn at random; no copy of them was trained on."""
+    """Return the accuracy by images drawn at random; none of their group was trained on."""
     rows = _audited(labels, groups)
     if not len(rows):
         return None
-    pool = proba[_untrained(labels)]
-    return audit_accuracy(labels.task, labels.y[rows], proba[rows], pool, n_labels=n_labels)
+    y, sure, of = labels.y[rows], proba[rows], groups[rows]
+    return audit_accuracy(labels.task, y, sure, pool, n_labels=n_labels, groups=of)
 
 
 def _audit_gain(
@@ -295,13 +307,20 @@ def _audit_gain(
     return gain_on_audit(name, kept_right, baseline_right)
 
 
-def _untrained(labels: Labels) -> np.ndarray:
-    """Return the images that have no label to train on."""
-    return np.setdiff1d(np.arange(len(labels.y)), labels.task.labeled(labels.training_y))
+def _pool(labels: Labels, groups: ImageGroups, kept: Kept) -> np.ndarray:
+    """Return probabilities (n, K), uncalibrated, of images of whose group none is trained on."""
+    trained = labels.task.labeled(labels.training_y)
+    untrained = np.setdiff1d(np.arange(len(labels.y)), trained)
+    # Tested are labels of which nothing in their group was trained on.
+    akin = groups._akin(trained)[untrained]
+    if akin.any() and (~akin).sum() < len(kept.comparison.tested):
+        # Hardly any image is like new ones, but the tested labels are, without their groups.
+        return kept.comparison.oof_proba[kept.comparison.kept.name]
+    return kept.fitted.proba[untrained[~akin]]
 
 
 def _audited(labels: Labels, groups: np.ndarray) -> np.ndarray:
-    """Return the images of the audit of which no copy was trained on."""
+    """Return the images of the audit of whose group none was trained on."""
     trained = groups[labels.task.labeled(labels.training_y)]
     # A copy of an image that was trained on is predicted from its own label.
     return labels.audit[~np.isin(groups[labels.audit], trained)]
@@ -317,18 +336,19 @@ def _audited_known(labels: Labels, groups: np.ndarray, columns: np.ndarray) -> n
 def _drawn(
     compared: Comparison, model: Model, labels: Labels, proba: np.ndarray, groups: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, Evidence]:
-    """Return labels of images that were drawn at random, and their predictions without these."""
+    """Return images that were drawn at random, and their predictions without their labels."""
     drawn, audited = compared.is_random, _audited(labels, groups)
     # What is predicted must not rest on the label, and the confidence must be that of all images.
     apart = model.widen(compared.calibrated(compared.kept.name)[drawn])
     sure = model.calibrated(compared.oof_proba[compared.kept.name][drawn])
-    y = labels.y[np.concatenate([compared.tested[drawn], audited])]
+    rows = np.concatenate([compared.tested[drawn], audited])
+    y = labels.y[rows]
     apart, sure = (np.concatenate([of_labels, proba[audited]]) for of_labels in (apart, sure))
     confidence = np.clip(model.task.confidence(sure), 0, 1).astype(np.float32)
     # Of which some labels are not known, nobody can say whether it would be right to accept it.
     _, known = model.task.evidence(y, len(labels.classes))
     whole = known[:, model.columns].all(axis=1)
-    return y, sure, Evidence(model.task.correct(y, apart)[whole], confidence[whole])
+    return rows, sure, Evidence(model.task.correct(y, apart)[whole], confidence[whole])
 
 
 def _learning_curve(

@@ -29,6 +29,19 @@ def test_the_number_of_folds_follows_the_number_of_labels(n_labeled, expected):
     assert len(folds.folds) == expected
 
 
+def test_groups_of_several_classes_are_dealt_so_that_folds_are_alike():
+    rng = np.random.default_rng(0)
+    groups = rng.permutation(np.repeat(np.arange(100), rng.integers(1, 6, 100)))
+    y = rng.integers(0, 3, len(groups))
+    folds = deal(y, groups, 10, np.random.default_rng(1)).folds
+    counts = np.array([np.bincount(y[held], minlength=3) for _, held in folds])
+    assert np.ptp(counts, axis=0).max() <= 3
+    assert not any(set(groups[train]) & set(groups[held]) for train, held in folds)
+    # Too few labels for so many folds: no error, and groups are whole all the same.
+    folds = deal(np.arange(8) // 2, np.arange(8) % 5, 5, np.random.default_rng(1)).folds
+    assert len(folds) == 5
+
+
 @given(
     st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 12)), min_size=2, max_size=60),
     st.none() | st.integers(2, 8),

@@ -12,6 +12,7 @@ from fewlabel.evaluate import (
     Comparison,
     audit_accuracy,
     choose_candidate,
+    estimate_accuracy,
     estimate_on_pool,
     pool_accuracy,
     wilson_interval,
@@ -56,6 +57,28 @@ def test_bad_input_is_named():
         pool_accuracy([1], [0.5], [0.5], n_labels=1, level=95)
 
 
+@pytest.mark.parametrize("alike", [0.0, 3.0])
+def test_the_interval_of_patients_holds_the_truth(alike):
+    """Twelve patients with ten photos each, whose predictions are right or wrong together."""
+    truth = expit(1.2 + alike * np.random.default_rng(0).standard_normal(100_000)).mean()
+    patients, rng, covered = np.repeat(np.arange(12), 10), np.random.default_rng(1), []
+    for _ in range(60):
+        chance = expit(1.2 + alike * rng.standard_normal(12))[patients]
+        right, row = rng.random(120) < chance, []
+        for groups in (None, np.arange(120), patients):
+            found = pool_accuracy(
+                right, np.full(120, truth), np.full(900, truth), n_labels=120, groups=groups
+            )
+            wilson = estimate_accuracy(right, is_random_sample=True, groups=groups)
+            row += [each.low <= truth <= each.high for each in (found, wilson)]
+        covered.append(row)
+    each = np.mean(covered, axis=0)
+    assert each[0] == each[2]
+    assert each[1] == each[3]
+    assert (each[4:] >= 0.93).all()
+    assert alike == 0 or (each[:2] < 0.85).all()
+
+
 def comparison(task, y, proba, drawn):
     """A comparison of one candidate whose out-of-fold probabilities are given."""
     fitted = type("Fitted", (), {"name": "only"})()
@@ -63,7 +86,7 @@ def comparison(task, y, proba, drawn):
     rows = np.arange(len(y))
     unseen = np.zeros(len(y), bool)
     return Comparison(
-        task, fitted, fitted, choice, rows, y, {"only": proba}, rows % 5, unseen, drawn
+        task, fitted, fitted, choice, rows, y, {"only": proba}, rows % 5, unseen, drawn, rows
     )
 
 

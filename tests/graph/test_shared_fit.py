@@ -3,6 +3,7 @@ import pytest
 
 from fewlabel.data import SingleLabel
 from fewlabel.evaluate import label_folds
+from fewlabel.graph.graph_model import _GraphModel
 from fewlabel.graph.linear_model import PENALTIES, _confident_targets, _labeled_rows
 from fewlabel.graph.shared_fit import _preferred_spread, _SharedFit
 from tests.graph.examples import groups
@@ -14,7 +15,7 @@ ALPHAS = (0.5, 0.9, 0.99)
 def make():
     X, codes = groups(90)
     folds = label_folds(TASK, codes, None, 4, np.random.default_rng(0))
-    return _SharedFit(TASK, X, codes, 3, folds, 0, n_neighbors=6)
+    return _SharedFit(TASK, X, codes, 3, folds, _GraphModel(X, 6, 0))
 
 
 def test_the_baseline_is_cross_fitted_on_the_shared_folds():

@@ -133,6 +133,7 @@ def fit_result(task=ONE, n_classes=3, n=200, classes=None, **changes: Any) -> Fi
         "seconds": {"features": 61.0, "fit": 70.0},
         "warnings": ["Class 2 has one label; see `fewlabel select`."],
         "n_duplicates": 4,
+        "n_pool": 140,
         "peak_rss_mb": 512.0,
     }
     return FitResult(**(fields | changes))

@@ -37,7 +37,7 @@ class Problem:
     n_classes : int
         Number of classes K.
     groups : ndarray of shape (n,), optional
-        The same number for exact duplicates.
+        The same number for images that belong together: copies, near-copies, a named group.
     folds : LabelFolds, optional
         Folds of the labeled images; None where too few are labeled to cross-fit.
     seed : int

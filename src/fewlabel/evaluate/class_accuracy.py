@@ -19,7 +19,12 @@ _TINY = 1e-9
 
 
 def class_accuracy(
-    task: Task, y: np.ndarray, proba: np.ndarray, pool: np.ndarray, n_predicted: np.ndarray
+    task: Task,
+    y: np.ndarray,
+    proba: np.ndarray,
+    pool: np.ndarray,
+    n_predicted: np.ndarray,
+    groups: np.ndarray | None = None,
 ) -> list[dict[str, float | None]]:
     """Estimate precision and recall of each class in a pool of unlabeled images.
 
@@ -40,6 +45,8 @@ def class_accuracy(
         Calibrated probabilities of the unlabeled images.
     n_predicted : ndarray of shape (K,), int
         How many of the labels that they were calibrated on are predicted as each class.
+    groups : ndarray of shape (m,), optional
+        The same number for labels that belong together.
 
     Returns
     -------
@@ -68,7 +75,11 @@ def class_accuracy(
             )
             mine &= known[:, k]
             share = pool_accuracy(
-                present[mine, k] == 1, proba[mine, k], pool[theirs, k], n_labels=n_labels
+                present[mine, k] == 1,
+                proba[mine, k],
+                pool[theirs, k],
+                n_labels=n_labels,
+                groups=None if groups is None else groups[mine],
             )
             counts.append(np.nan_to_num(share) * theirs.sum())
         counts[1] = counts[1] + pool[~of_pool[:, k] & (pool[:, k] < _LEAST), k].sum()

@@ -142,6 +142,8 @@ class Comparison:
         Whether no model could have predicted it.
     is_random : ndarray of shape (m,), bool
         Whether it was drawn at random from all images.
+    groups : ndarray of shape (m,)
+        The same number for those that belong together.
     """
 
     task: Task
@@ -154,6 +156,7 @@ class Comparison:
     part: np.ndarray
     unseen: np.ndarray
     is_random: np.ndarray
+    groups: np.ndarray
 
     def calibration(self, name: str | None = None) -> Calibration:
         """Fit the calibration of a candidate.
@@ -233,7 +236,8 @@ def choose_fitted(
     oof = {
         name: each.oof_proba[np.searchsorted(each.tested, rows)] for name, each in by_name.items()
     }
-    y, part, unseen = problem.y[rows], _parts(problem, rows), np.zeros(len(rows), bool)
+    groups = rows if problem.groups is None else problem.groups[rows]
+    y, part, unseen = problem.y[rows], _parts(problem, rows, groups), np.zeros(len(rows), bool)
     if problem.folds is not None:
         unseen = np.isin(rows, problem.folds.labeled[problem.folds.unseen])
     if len(rows):
@@ -254,14 +258,15 @@ def choose_fitted(
     kept = by_name[choice.name]
     baseline = by_name.get(BASELINE, kept)
     drawn = np.isin(rows, problem.random)
-    return Comparison(problem.task, kept, baseline, choice, rows, y, oof, part, unseen, drawn)
+    return Comparison(
+        problem.task, kept, baseline, choice, rows, y, oof, part, unseen, drawn, groups
+    )
 
 
-def _parts(problem: Problem, rows: np.ndarray) -> np.ndarray:
-    """Deal tested images into parts, exact copies into the same one."""
+def _parts(problem: Problem, rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Deal tested images into parts, a group into the same one."""
     folds = problem.folds
     if folds is not None and len(rows) == len(folds.labeled):
         return folds.number
     # Held-out labels are whole folds: those of networks would be one part or two.
-    groups = rows if problem.groups is None else problem.groups[rows]
     return np.asarray(np.unique(groups, return_inverse=True)[1] % _PARTS)

@@ -7,6 +7,7 @@ choice between methods, the calibration and the accuracy estimate all rest on th
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +59,7 @@ class LabelFolds:
 def label_folds(
     task: Task, y: Any, groups: Any, n_folds: int | None, rng: np.random.Generator
 ) -> LabelFolds:
-    """Deal the labeled images into folds, by class, with duplicates together.
+    """Deal the labeled images into folds, by class, with those of a group together.
 
     A class with two distinct labeled images or more keeps one in training in every fold. A
     class with a single one cannot: when its label is held out, nothing is left to predict it
@@ -74,10 +75,10 @@ def label_folds(
     y : array-like of shape (n,) or (n, K), int
         Labels; -1 where nothing is known.
     groups : array-like of shape (n,), int, or None
-        The same number for exact duplicates; None where there are none.
+        The same number for images that belong together, such as copies; None for none.
     n_folds : int or None
-        Number of folds, at least 2. None: leave-one-out up to 30 distinct labeled images, 20
-        folds below 200, else 10. It is lowered to the number of distinct labeled images.
+        Number of folds, at least 2. None: leave-one-out up to 30 labeled groups, 20 folds below
+        200, else 10. It is lowered to the number of labeled groups.
     rng : numpy.random.Generator
         Source of the shuffling.
 
@@ -109,11 +110,16 @@ def label_folds(
             f"image. Got shapes {y.shape} and {groups.shape}, y of type {y.dtype}, instead."
         )
     labeled = task.labeled(y)
-    # Copies are dealt as one image: one in training would give away the label of another.
+    # A group is dealt as one image: a copy in training would give away the label of another.
     codes = task.stratify(y)[labeled]
     _, first, group = np.unique(groups[labeled], return_index=True, return_inverse=True)
     n_folds = _number_of_folds(n_folds, len(first))
-    fold = _deal(codes[first], n_folds, rng)[group]
+    is_mixed = (codes != codes[first][group]).any()
+    if is_mixed and n_folds <= min(np.bincount(codes).max(), len(first) - 1):
+        fold = _deal_mixed(codes, group, n_folds, rng)
+        n_folds = int(fold.max()) + 1
+    else:
+        fold = _deal(codes[first], n_folds, rng)[group]
     folds = tuple((labeled[fold != k], labeled[fold == k]) for k in range(n_folds))
     n_classes = y.shape[1] if y.ndim == 2 else int(codes.max()) + 1
     present = task.evidence(y[labeled], n_classes)[0] == 1
@@ -205,6 +211,23 @@ def _number_of_folds(n_folds: int | None, n_distinct: int) -> int:
     if n_folds < 2:
         raise UsageError(f"The 'n_folds' parameter must be at least 2. Got {n_folds} instead.")
     return min(n_folds, n_distinct)
+
+
+def _deal_mixed(
+    classes: np.ndarray, groups: np.ndarray, n_folds: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Deal groups of several classes into folds, so that sizes and classes are balanced."""
+    # Imported late, since few have such groups.
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=int(rng.integers(2**31)))
+    fold = np.empty(len(classes), dtype=np.int64)
+    with warnings.catch_warnings():
+        # Of classes with fewer labels than folds, for which nothing can be done.
+        warnings.simplefilter("ignore", UserWarning)
+        for k, (_, held) in enumerate(splitter.split(classes, classes, groups)):
+            fold[held] = k
+    return np.asarray(np.unique(fold, return_inverse=True)[1])
 
 
 def _deal(classes: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:

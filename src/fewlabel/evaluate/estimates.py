@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from fewlabel.data.checks import check_correct
 from fewlabel.evaluate.metrics import wilson_interval
 from fewlabel.params import integer, number
@@ -17,6 +19,8 @@ NOT_RANDOM = (
 )
 
 
+# Of few groups, none may disagree by chance.
+_LEAST_AGREEMENT = 0.1
 _FRACTION = number(0, 1, closed="both")
 
 _ESTIMATE_FIELDS: _Fields = {
@@ -80,7 +84,7 @@ class AccuracyEstimate:
 
 
 def estimate_accuracy(
-    correct: Any, *, is_random_sample: bool = False, level: float = 0.95
+    correct: Any, *, is_random_sample: bool = False, groups: Any = None, level: float = 0.95
 ) -> AccuracyEstimate:
     """Estimate accuracy from predictions of labeled images alone, by Wilson's interval.
 
@@ -90,6 +94,8 @@ def estimate_accuracy(
         Whether each prediction is right, see `fewlabel.data.task.Task.correct`.
     is_random_sample : bool
         Whether the labeled images were drawn at random from all images.
+    groups : array-like of shape (m,), optional
+        The same number for images that belong together.
     level : float
         Confidence level of the interval.
 
@@ -110,7 +116,8 @@ def estimate_accuracy(
     (0.9, 0.786, 0.957)
     """
     right = check_correct(correct)
-    low, high = wilson_interval(float(right.sum()), len(right), level)
+    n = len(right) / _design_effect(right, right.mean(), groups)
+    low, high = wilson_interval(float(right.mean()) * n, n, level)
     return AccuracyEstimate(
         value=float(right.mean()),
         low=low,
@@ -122,6 +129,19 @@ def estimate_accuracy(
         is_random_sample=is_random_sample,
         note=_note_of(0, is_random_sample),
     )
+
+
+def _design_effect(correct: Any, confidence: Any, groups: Any) -> float:
+    """Return how many labels that belong together say as much as one by itself (Kish 1965)."""
+    error = np.asarray(correct, np.float64) - confidence
+    of = np.unique(np.arange(len(error)) if groups is None else groups, return_inverse=True)[1]
+    size = np.bincount(of)
+    if len(size) == len(error):
+        return 1.0
+    error -= error.mean()
+    between = (np.bincount(of, error) ** 2).sum() * len(size) / max(len(size) - 1, 1)
+    least = 1 + _LEAST_AGREEMENT * ((size**2).sum() / len(error) - 1)
+    return float(max(between / max((error**2).sum(), 1e-9), least))
 
 
 def _note_of(n_unseen: int, is_random_sample: bool) -> str:

@@ -13,7 +13,12 @@ from fewlabel.data.calibration import Calibration
 from fewlabel.data.checks import check_correct
 from fewlabel.data.task import Task
 from fewlabel.evaluate.comparison import Comparison
-from fewlabel.evaluate.estimates import AccuracyEstimate, _note_of, estimate_accuracy
+from fewlabel.evaluate.estimates import (
+    AccuracyEstimate,
+    _design_effect,
+    _note_of,
+    estimate_accuracy,
+)
 from fewlabel.params import check_arguments, number
 
 # A calibration that was learned from n labels is off by about 3 / sqrt(n) in log-odds, and so is
@@ -62,6 +67,7 @@ def pool_accuracy(
     n_labels: int,
     calibrated_on: bool = True,
     sparsity: float = 0.0,
+    groups: Any = None,
     level: float = 0.95,
 ) -> PoolAccuracy:
     """Estimate how many predictions of a pool of unlabeled images are right.
@@ -89,6 +95,9 @@ def pool_accuracy(
     sparsity : float
         Classes for each label, where others than random ones were chosen to lie apart from them:
         without its own label, an image is then harder to predict than an unlabeled one is.
+    groups : array-like of shape (m,), optional
+        The same number for labels that belong together, such as those of one patient, which are
+        right or wrong together: they count as fewer, by Kish's design effect (1965).
     level : float
         Level of the interval.
 
@@ -108,7 +117,8 @@ def pool_accuracy(
     pool = np.asarray(pool_confidence, dtype=np.float64)
     if not len(pool):
         return PoolAccuracy(math.nan, 0.0, 1.0)
-    error = _ERROR / math.sqrt(min(max(n_labels, 1), _ERROR_LABELS))
+    deff = _design_effect(right, confidence, groups)
+    error = _ERROR / math.sqrt(min(max(n_labels / deff, 1), _ERROR_LABELS))
     slope, shift = np.exp(error * _SLOPES), error * _SHIFTS
     of_pool = np.quantile(pool, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
     lift = _LIFT * sparsity
@@ -116,7 +126,7 @@ def pool_accuracy(
     tails = -0.5 * (_FREEDOM + 1) * np.log1p(_SHIFTS**2 / _FREEDOM)
     log_weight = tails - 0.5 * _SLOPES**2
     for odds, sign, n in zip(*_grouped(_log_odds(confidence), right), strict=True):
-        log_weight = log_weight - n * np.logaddexp(0, sign * (slope * odds + shift))
+        log_weight = log_weight - n / deff * np.logaddexp(0, sign * (slope * odds + shift))
     weight = np.exp(log_weight - log_weight.max())
     value = float((weight * accuracy).sum() / weight.sum())
     # Where the calibration has seen these labels, too, they are no independent evidence.
@@ -159,7 +169,10 @@ def estimate_on_pool(
     if n_seen and not len(proba):
         # All images are labeled: new ones are like these.
         return calibration, estimate_accuracy(
-            task.correct(compared.y, oof), is_random_sample=True, level=level
+            task.correct(compared.y, oof),
+            is_random_sample=True,
+            groups=compared.groups,
+            level=level,
         )
     found = PoolAccuracy(math.nan, 0.0, 1.0)
     if n_seen:
@@ -169,6 +182,7 @@ def estimate_on_pool(
             task.confidence(calibration.apply(proba)),
             n_labels=n_seen,
             sparsity=_sparsity(compared, n_seen),
+            groups=compared.groups[random],
             level=level,
         )
     if not math.isnan(found.value):
@@ -180,7 +194,13 @@ def estimate_on_pool(
 
 
 def audit_accuracy(
-    task: Task, y: np.ndarray, proba: np.ndarray, pool: np.ndarray, *, n_labels: int
+    task: Task,
+    y: np.ndarray,
+    proba: np.ndarray,
+    pool: np.ndarray,
+    *,
+    n_labels: int,
+    groups: Any = None,
 ) -> AccuracyEstimate:
     """Estimate the accuracy on unlabeled images by images that nothing has learned from.
 
@@ -196,6 +216,8 @@ def audit_accuracy(
         Calibrated probabilities of the unlabeled images.
     n_labels : int
         How many labels they were calibrated on.
+    groups : array-like of shape (m,), optional
+        The same number for images that belong together.
 
     Returns
     -------
@@ -204,7 +226,7 @@ def audit_accuracy(
     """
     confidence = _confidence(task, y, proba), task.confidence(pool)
     right = task.correct(y, proba)
-    found = pool_accuracy(right, *confidence, n_labels=n_labels, calibrated_on=False)
+    found = pool_accuracy(right, *confidence, n_labels=n_labels, calibrated_on=False, groups=groups)
     return AccuracyEstimate(*found, len(y), 0, 0.95, "posterior", True, "")
 
 

@@ -22,6 +22,7 @@ from fewlabel.evaluate import (
     make_candidates,
     register,
 )
+from fewlabel.graph.graph_model import _GraphModel
 from fewlabel.graph.predictor import METHODS, _Predictor
 from fewlabel.graph.shared_fit import (
     _FEW_A_CLASS,
@@ -197,13 +198,19 @@ def _shared_fit(
             problem.y,
             problem.n_classes,
             problem.folds,
-            # The first draw; the folds take the second.
-            int(as_generator(problem.seed).integers(2**31)),
-            n_neighbors=n_neighbors,
+            _shared_graph(problem, n_neighbors),
         )
         return shared.fit(names, alphas)
 
     return problem.once("graph and linear models", fit)
+
+
+def _shared_graph(problem: Problem, n_neighbors: int = NEIGHBORS) -> _GraphModel:
+    """Return the graph of all rows, which the first that asks has built."""
+    # The first draw; the folds take the second.
+    seed = int(as_generator(problem.seed).integers(2**31))
+    key = "graph", n_neighbors
+    return problem.once(key, lambda: _GraphModel(problem.rows, n_neighbors, seed))
 
 
 def deal_folds(y: np.ndarray, groups: Any, seed: int) -> LabelFolds | None:
@@ -214,7 +221,7 @@ def deal_folds(y: np.ndarray, groups: Any, seed: int) -> LabelFolds | None:
     y : ndarray of shape (n,) or (n, K)
         Labels as codes; -1 where nothing is known.
     groups : array-like of shape (n,), optional
-        The same number for exact duplicates.
+        The same number for rows that belong together.
     seed : int
         The problem's seed.
 

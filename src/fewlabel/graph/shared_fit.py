@@ -46,16 +46,14 @@ class _SharedFit:
         y: np.ndarray,
         n_classes: int,
         folds: LabelFolds | None,
-        seed: int,
-        *,
-        n_neighbors: int = NEIGHBORS,
+        graph: _GraphModel,
     ) -> None:
         self.task = task
         self.X = X
         self.y = y
         self.n_classes = n_classes
         self.folds = folds
-        self.graph = _GraphModel(X, n_neighbors, seed)
+        self.graph = graph
         self.settings: dict[str, Any] = {}
         self.label_scores: dict[float, _LabelScores] = {}
         self.oof: dict[str, np.ndarray] = {}

@@ -183,6 +183,8 @@ def _head(result: FitResult, images: ImageSet, *, several: bool) -> View:
     ]
     if result.n_duplicates:
         facts.append(("duplicates", _count(result.n_duplicates), "images that repeat another"))
+    if result.n_near_copies:
+        facts.append(("near-copies", _count(result.n_near_copies), result.near_copies))
     return _headline(kicker, result.headline, lines, facts, images)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from fewlabel.data import labels_of, load_images
+from fewlabel.data.missing import _known_labels
 from fewlabel.files import atomic_folder
 from fewlabel.fit_result import FitSettings
 from fewlabel.model import Model
@@ -113,7 +115,7 @@ class FewLabelImageClassifier(ClassifierMixin, BaseEstimator):
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X: Any, y: Any = None) -> FewLabelImageClassifier:
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> FewLabelImageClassifier:
         """Learn from labeled and unlabeled images.
 
         Parameters
@@ -124,6 +126,10 @@ class FewLabelImageClassifier(ClassifierMixin, BaseEstimator):
             Labels, -1, None, NaN or blank where unlabeled; for several an image a table of 1, 0
             and -1, lists of texts, or texts such as ``"cat|dog"``. Or a label table, or its path.
             By default those that the images carry, such as a column ``label``.
+        groups : array-like of shape (n,), optional
+            What each image belongs to, such as a patient or a place, in place of a column
+            ``group``: images of one group are never both trained on and tested. None, NaN, -1
+            or blank for an image by itself.
 
         Returns
         -------
@@ -152,6 +158,12 @@ class FewLabelImageClassifier(ClassifierMixin, BaseEstimator):
         )
         self.images_ = load_images(X)
         labels, classes = labels_of(y, self.images_, _ME)
+        if groups is not None:
+            check_consistent_length(self.images_, groups)
+            values, known = _known_labels(groups)
+            names = np.full(len(known), "", object)
+            names[known] = [str(value) for value in values.tolist()]
+            labels = replace(labels, groups=tuple(names.tolist()))
         self.result_ = fit_images(self.images_, labels, settings)
         for text in self.result_.features.warnings:
             warnings.warn(text, UserWarning, stacklevel=2)

@@ -102,10 +102,8 @@ class NetworkSettings:
         )
 
 
-def _pool_copies(y: np.ndarray, groups: np.ndarray | None, task: Task) -> np.ndarray:
+def _pool_copies(y: np.ndarray, groups: np.ndarray, task: Task) -> np.ndarray:
     """Return labels in which the first of exact copies holds what is known of any of them."""
-    if groups is None:
-        return y
     labeled = task.labeled(y)
     _, first, group = np.unique(groups[labeled], return_index=True, return_inverse=True)
     keepers = labeled[first][group]

@@ -107,6 +107,7 @@ class NetworkProblem(Problem):
         about = [
             self.images.digest(),
             self.y,
+            self.groups,
             self.seed,
             type(self.extractor).__name__,
             repr(self.wanted_settings),

@@ -224,8 +224,8 @@ class _NetworkTrack(_Track):
             method=method,
             number=number,
             problem=self.problem,
-            # What is held out must not stay in the training as a copy.
-            y=_pool_copies(self.train_y, self.problem.groups, self.task),
+            # Exact copies are trained on once; what else belongs together keeps its labels.
+            y=_pool_copies(self.train_y, self.problem.images.content_groups(), self.task),
             proba=self.classifier.propagated_,
             networks=[each.network for each in self.trained],
             n_left=self.n_left,

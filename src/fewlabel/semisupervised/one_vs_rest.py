@@ -440,7 +440,7 @@ class ExpertTaught(NetworkCandidate):
             checkpoint=inputs.folder,
             progress=inputs.progress,
             random_state=inputs.seed,
-        ).fit(inputs.pixels, inputs.y)
+        ).fit(inputs.pixels, inputs.y, groups=inputs.problem.groups)
         votes = None
         if len(model.val_codes_):
             number = max(model.n_rounds_, 1)

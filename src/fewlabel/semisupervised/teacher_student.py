@@ -480,7 +480,7 @@ class Taught(NetworkCandidate):
             checkpoint=inputs.folder,
             progress=inputs.progress,
             random_state=inputs.seed,
-        ).fit(inputs.pixels, inputs.y)
+        ).fit(inputs.pixels, inputs.y, groups=inputs.problem.groups)
         kept = {model.n_rounds_}
         return Trained(
             model.student_, model.rounds_, kept, ledger=model.ledger_, notes=model.notes_
