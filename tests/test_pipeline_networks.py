@@ -78,7 +78,7 @@ def test_time_opens_the_search_and_the_better_one_is_kept(example):
 @pytest.mark.parametrize(
     ("seconds", "n_labeled", "step"),
     [
-        (30.0, 80, "they need about 5 minutes on this machine: give --time 5m or more"),
+        (30.0, 80, "they need about 39 minutes on this machine: give --time 39m or more"),
         (300.0, 80, "they need about 39 minutes on this machine: give --time 39m or more"),
         (900.0, 45, "the 45 labels are too few for it: label 50 images or more"),
     ],

@@ -226,9 +226,9 @@ def _why_no_networks(
     start, needed, why = time.perf_counter(), MIN_SECONDS, ""
     if n_labeled < MIN_LABELS:
         why = f"the {n_labeled} labels are too few for it: label {MIN_LABELS} images or more"
-    elif given >= MIN_SECONDS:
+    else:
         extractor = _trained_extractor(images, settings) if prepared is None else prepared.extractor
-        needed = _least_seconds(images, extractor, len(labels.classes))
+        needed = max(needed, _least_seconds(images, extractor, len(labels.classes)))
     needed += time.perf_counter() - start
     if not why and needed > given:
         why = f"they need about {math.ceil(needed / 50)} minutes on this machine: give "

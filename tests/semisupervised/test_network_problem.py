@@ -20,7 +20,8 @@ def test_too_little_time_is_said_with_how_much_is_needed(monkeypatch):
     assert re.search(r"need more time. Give --time \d+m or more", kept.notes[0])
 
 
-def test_a_step_that_takes_seconds_is_measured_once(monkeypatch):
+@pytest.mark.parametrize("keeps_trunk", [False, True])
+def test_a_step_that_takes_seconds_is_measured_once(monkeypatch, keeps_trunk):
     class Slow:
         """A network of which every step takes long."""
 
@@ -32,16 +33,20 @@ def test_a_step_that_takes_seconds_is_measured_once(monkeypatch):
 
         batch_size = 32
 
+        def __init__(self):
+            self.keeps_trunk = keeps_trunk
+
         def fit_soft(self, pixels, targets):
             for step in range(100):
                 Slow.steps += 1
-                now[0] += 8.0
+                # A pass of all photos through the layers that are kept is not a step.
+                now[0] += 100.0 if keeps_trunk and not step else 8.0
                 self.progress("train", step, 100)
 
     now = [0.0]
     monkeypatch.setattr(network_problem.time, "perf_counter", lambda: now[0])
     assert network_problem._seconds_per_step(np.zeros((64, 8, 8), np.uint8), 3, Slow()) == 8
-    assert Slow.steps == 1
+    assert Slow.steps == 1 + keeps_trunk
 
 
 def test_an_interrupted_search_keeps_its_number_of_steps(tmp_path, monkeypatch):

@@ -82,6 +82,11 @@ class NetworkSettings:
             side=max(extractor.network_.size),
         )
 
+    @property
+    def keeps_trunk(self) -> bool:
+        """Whether photos pass the layers below the top once, before the first step."""
+        return self.backbone is not None and self.depth == "top"
+
     def network(self, n_rows: int, **settings: Any) -> NetworkClassifier | FineTuning:
         """Return an untrained network for so many rows, which decide the number of epochs."""
         n_epochs = max(1, round(self.n_steps * self.batch_size / n_rows))

@@ -98,8 +98,7 @@ class NetworkProblem(Problem):
     @cached_property
     def memory(self) -> TrunkMemory | None:
         """What the layers below the top gave for images; None where others are trained too."""
-        settings = self.wanted_settings
-        return TrunkMemory() if settings.backbone and settings.depth == "top" else None
+        return TrunkMemory() if self.wanted_settings.keeps_trunk else None
 
     @cached_property
     def store(self) -> _Checkpoints:
@@ -146,11 +145,12 @@ class _EnoughError(Exception):
 
 def _seconds_per_step(pixels: np.ndarray, n_classes: int, settings: NetworkSettings) -> float:
     """Measure the median step of a training on a few images, after a warm-up."""
+    # Where layers are kept, all photos pass them before the first step: that is no step.
     moments = [time.perf_counter()]
 
     def note(stage: str, done: int, total: int) -> None:
         moments.append(time.perf_counter())
-        if moments[-1] - moments[-2] > _SLOW_STEP_S:
+        if len(moments) > 1 + settings.keeps_trunk and moments[-1] - moments[-2] > _SLOW_STEP_S:
             raise _EnoughError
 
     n_epochs = max(1, -(-_TIMED_STEPS * settings.batch_size // len(pixels)))
