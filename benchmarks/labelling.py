@@ -3,10 +3,12 @@
     python benchmarks/labelling.py queue --dataset fashion-mnist   # answers to 80 % and to 85 %
     python benchmarks/labelling.py queue --dataset grocery --features NAME --weights FILE
     python benchmarks/labelling.py pages --dataset mnist           # 10,000 images, 300 answers
+    python benchmarks/labelling.py slips                           # which of 5 % slips are found
 
 A simulated person knows the true labels and slips in 2 of 100 answers; on a page of look-alikes
 they overlook one exception in ten. The model is fitted again after every 20 answers, as behind the
-page. Accuracy is that on test images that nobody labels. Settings were fixed on seeds 101 to 103.
+page. In `slips`, 5 of 100 labels of random images are wrong, and the page lists the doubtful ones.
+Accuracy is that on test images that nobody labels. Settings were fixed on seeds 101 to 103.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet, labels_from_truth
+from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW
 from fewlabel.fit_result import FitSettings
 from fewlabel.labelling.learner import Learner, LearnerSettings, Picks
 from fewlabel.labelling.queue import Queue
+from fewlabel.labelling.review import rank_labels
 from fewlabel.labelling.store import Answer, Store, open_store
 from fewlabel.runs.bench import _split
 from honesty import subset
@@ -34,6 +38,7 @@ POOL, N_TEST, EVERY = 10_000, 3_000, 20
 SLIPS, OVERLOOKED = 0.02, 0.1
 GOALS = (0.8, 0.85)
 _MOST = 800
+SLIPPED, N_SLIPS_AMONG, LOOKED_AT = 0.05, 2_000, 150
 
 
 class Person:
@@ -44,10 +49,10 @@ class Person:
         self.truth, self.classes = labels.names(), labels.classes
         self._rng = np.random.default_rng(seed)
 
-    def say(self, image: int) -> Answer:
+    def say(self, image: int, slips: bool | None = None) -> Answer:
         """Answer one image."""
         label = self.truth[image]
-        if self._rng.random() < SLIPS:
+        if self._rng.random() < SLIPS if slips is None else slips:
             label = str(self._rng.choice([name for name in self.classes if name != label]))
         return Answer(image, (label,))
 
@@ -176,10 +181,37 @@ def measure_pages(args: argparse.Namespace, seed: int) -> dict[str, Any]:
     }
 
 
+def measure_slips(args: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """Label random images, some of them wrong, and look at the most doubtful labels."""
+    with tempfile.TemporaryDirectory() as folder:
+        desk, rng = Desk(args, seed, Path(folder)), np.random.default_rng(seed)
+        rows = rng.permutation(len(desk.pool))[:N_SLIPS_AMONG].tolist()
+        slipped = set(rows[: round(SLIPPED * len(rows))])
+        answers = [desk.person.say(i, slips=i in slipped) for i in rows]
+        desk.store.ask(rows, ["random"] * len(rows))
+        desk.store.add(answers)
+        labels = desk.store.labels()
+        found = desk.learner.fit(labels)
+        desk.store.close()
+    order, probability = rank_labels(labels.task, labels.y[found.tested], found.tested_proba)
+    right = [int(found.tested[i]) in slipped for i in order]
+    return {
+        "order": "slips",
+        "answers": len(rows),
+        "slipped": len(slipped),
+        "looked_at": min(LOOKED_AT, len(order)),
+        "found": sum(right[:LOOKED_AT]),
+        "found_in_50": sum(right[:50]),
+        "doubtful": len(order),
+        "marked": int((probability[order] < SUSPICIOUS_BELOW).sum()),
+        "refit_seconds": round(found.seconds, 2),
+    }
+
+
 def main() -> None:
     """Run, and add to the record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("queue", "pages"))
+    parser.add_argument("what", choices=("queue", "pages", "slips"))
     parser.add_argument("--dataset", default="fashion-mnist")
     parser.add_argument("--features", default="auto")
     parser.add_argument("--weights")
@@ -188,10 +220,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RECORD)
     args = parser.parse_args()
     for seed in map(int, args.seeds.split(",")):
-        for order in ("queue", "random") if args.what == "queue" else ("pages",):
+        for order in ("queue", "random") if args.what == "queue" else (args.what,):
             start = time.perf_counter()
             if order == "pages":
                 found = measure_pages(args, seed)
+            elif order == "slips":
+                found = measure_slips(args, seed)
             else:
                 found = measure_queue(args, seed, order)
             row = {"dataset": args.dataset, "features": args.features, "seed": seed} | found

@@ -127,6 +127,8 @@ class FitResult:
         Images that nearly repeat another: crops, bursts, other encodings.
     near_copies : str
         What share of the images that is, and a pair for an example.
+    copies : ndarray of shape (n,), dtype int64, or None
+        The same number for images that repeat each other, or nearly.
     n_skipped : int
         Files that were set aside.
     peak_rss_mb : float
@@ -174,6 +176,7 @@ class FitResult:
     n_pool: int = 0
     n_near_copies: int = 0
     near_copies: str = ""
+    copies: np.ndarray | None = None
     n_skipped: int = 0
     peak_rss_mb: float = field(default_factory=peak_rss_mb)
     curve: LearningCurve | None = None

@@ -208,6 +208,7 @@ def _result(
         n_pool=len(apart),
         n_near_copies=found_groups.n_near,
         near_copies=found_groups._in_words(images),
+        copies=found_groups.copies,
         n_skipped=len(images.skipped),
         curve=curve,
         no_curve=no_curve,

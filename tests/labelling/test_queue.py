@@ -7,7 +7,7 @@ import pytest
 from fewlabel.data import labels_from_truth, load_images
 from fewlabel.evaluate import AccuracyEstimate
 from fewlabel.fit_result import FitSettings
-from fewlabel.labelling.learner import Learner, LearnerSettings, Picks
+from fewlabel.labelling.learner import SOURCES, Learner, LearnerSettings, Picks, _pairs
 from fewlabel.labelling.look_alikes import look_alikes
 from fewlabel.labelling.queue import Queue
 from fewlabel.labelling.refit import Refitter, target_reached
@@ -67,6 +67,21 @@ def test_before_anything_is_known_images_come_in_random_order(digits, store, tru
     # Everybody gets all images in the end, each once.
     rest = list(queue.wanted("ann"))
     assert sorted(rest) == sorted(set(range(len(digits))) - set(first))
+
+
+def test_a_round_says_what_a_review_shows(learned, digits):
+    queue, store, _ = learned
+    found = queue.round
+    assert [SOURCES[k] for k in found.source[sorted(store.current())]] == ["label"] * 60
+    assert set(found.source) > {0}
+    assert set(found.unlike.tolist()).isdisjoint(store.current())
+    assert found.tested_proba.shape == (len(found.tested), len(found.classes))
+
+
+def test_pairs_of_copies_are_those_of_some_rows():
+    number, rows = np.array([0, 1, 0, 3, 1, 0]), np.array([0, 1, 2, 3, 5])
+    assert _pairs(number, rows).tolist() == [[0, 2], [2, 5]]
+    assert _pairs(None, rows).shape == (0, 2)
 
 
 def test_the_queue_follows_the_model_and_keeps_its_random_share(learned, digits):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from fewlabel.evaluate import AccuracyEstimate
+from fewlabel.evaluate import Acceptance, AccuracyEstimate
 from fewlabel.labelling.store import Store
 
 
@@ -40,8 +41,11 @@ class Told:
 
     running, stage, done, total, error = False, "", 0, 0, ""
 
-    def __init__(self, truth: list[str], *, value: float = 0.91) -> None:
-        self.n_answered = 0
+    def __init__(self, truth: list[str], *, value: float = 0.91, **known: Any) -> None:
+        self.n_answered, n = 0, len(truth)
+        self.listeners: list[Any] = []
+        self.explained: dict[int, Future[bytes]] = {}
+        classes = tuple(sorted({name for cell in truth for name in cell.split("|") if name}))
         self.round = SimpleNamespace(
             number=1,
             suggested=np.array(truth, object),
@@ -51,7 +55,18 @@ class Told:
             ),
             rests_on="40 random labels",
             curve=((20, 0.62, 0.5, 0.73), (40, 0.78, 0.68, 0.86), (60, value, value - 0.04, 0.95)),
+            classes=classes,
+            source=np.full(n, 2, np.uint8),
+            unlike=np.array([], np.int64),
+            near=np.zeros((0, 2), np.int64),
+            tested=np.array([], np.int64),
+            tested_proba=np.zeros((0, len(classes)), np.float32),
+            promises=(Acceptance(0.02, 0.9, 200, 190, 1, 0), Acceptance(0.01, None, 200, 0, 0, 99)),
         )
+        vars(self.round).update(known)
+
+    def explain(self, image: int) -> Future[bytes]:
+        return self.explained.setdefault(image, Future())
 
     def answered(self) -> None:
         self.n_answered += 1

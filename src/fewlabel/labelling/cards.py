@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,6 +52,13 @@ class Learner(Protocol):
     @property
     def error(self) -> str:
         """Why the last fit failed; empty if it did not."""
+
+    @property
+    def listeners(self) -> list[Callable[[Any], None]]:
+        """What is called with each round."""
+
+    def explain(self, image: int) -> Future[bytes]:
+        """Draw what the model looked at in an image, after what it is doing."""
 
     def answered(self) -> None:
         """Take note that there are new answers; start to learn if these are enough."""

@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet, Labels, load_images
+from fewlabel.errors import UsageError
 from fewlabel.evaluate import Acceptance, AccuracyEstimate
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.labelling.look_alikes import look_alikes
 from fewlabel.pipeline import fit_images
 from fewlabel.selection import RANDOM_FRACTION, select_images
+
+SOURCES = ("label", "propagated", "model")
+"""Where a prediction may come from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,12 @@ class Round:
         What these models say of them.
     method : str
         The candidate that was kept.
+    source : ndarray of shape (n,), dtype uint8
+        Where each prediction comes from, as a position in ``SOURCES``.
+    unlike : ndarray of shape (u,), dtype int64
+        Images that are unlike anything labeled.
+    near : ndarray of shape (p, 2), dtype int64
+        Pairs of labeled images that are copies of each other, or nearly.
     picks : Picks
         What to ask for next.
     pages : list of ndarray
@@ -87,6 +97,9 @@ class Round:
     tested: np.ndarray
     tested_proba: np.ndarray
     method: str
+    source: np.ndarray
+    unlike: np.ndarray
+    near: np.ndarray
     picks: Picks
     pages: list[np.ndarray] = field(default_factory=list)
     seconds: float = 0.0
@@ -148,9 +161,9 @@ class Learner:
         Returns
         -------
         dict of str to callable
-            ``first`` and ``fit``.
+            ``first``, ``fit`` and ``explain``.
         """
-        return {"first": self.first, "fit": self.fit}
+        return {"first": self.first, "fit": self.fit, "explain": self.explain}
 
     @property
     def features(self) -> Features:
@@ -235,6 +248,9 @@ class Learner:
             tested=result.tested,
             tested_proba=result.tested_proba.astype(np.float32),
             method=result.method,
+            source=np.argmax([result.origin == name for name in SOURCES], axis=0).astype(np.uint8),
+            unlike=result.unlike,
+            near=_pairs(result.copies, labels.labeled),
             picks=self._choose(labels, self.settings.n_next, confidence),
             pages=look_alikes(
                 self.features.rows,
@@ -245,6 +261,34 @@ class Learner:
             ),
             seconds=time.perf_counter() - start,
         )
+
+    def explain(self, image: int) -> bytes:
+        """Draw what the model looked at in an image.
+
+        Parameters
+        ----------
+        image : int
+            Its row.
+
+        Returns
+        -------
+        bytes
+            A PNG file: the image, LIME, and occlusion.
+
+        Raises
+        ------
+        UsageError
+            If there is no model yet.
+        MissingExtraError
+            If Captum is not installed.
+        """
+        if self.result is None:
+            raise UsageError("The model has not learned yet, so that it has nothing to explain.")
+        from fewlabel.explain.figure import explanation_png
+        from fewlabel.explain.model import explain_one
+
+        explained = explain_one(self.result.model, self.images, image, progress=self._progress)
+        return explanation_png(explained, self.result.classes)
 
     def _choose(self, labels: Labels, n: int, confidence: np.ndarray | None = None) -> Picks:
         """Choose up to n images; those that a model is unsure of, if it says how sure it is."""
@@ -263,3 +307,12 @@ class Learner:
             progress=self._progress,
         )
         return Picks(chosen.indices, tuple(map(str, chosen.purpose)))
+
+
+def _pairs(number: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+    """Return pairs (p, 2) of some images that have one number, each with the next one."""
+    if number is None:
+        return np.zeros((0, 2), np.int64)
+    order = rows[np.argsort(number[rows], kind="stable")]
+    same = number[order[:-1]] == number[order[1:]]
+    return np.stack([order[:-1][same], order[1:][same]], axis=1)

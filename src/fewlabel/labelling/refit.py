@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -78,11 +79,17 @@ class Refitter:
         self._mutex = threading.Lock()
         self._running, self._due, self._fitted_at = False, False, -1
         self._stopped, self._error = False, ""
+        self._listeners: list[Callable[[Round], None]] = []
 
     @property
     def round(self) -> Round | None:
         """What the model says since the last fit; None before the first."""
         return self._queue.round
+
+    @property
+    def listeners(self) -> list[Callable[[Round], None]]:
+        """What is called with each round, after the queue has taken it."""
+        return self._listeners
 
     @property
     def running(self) -> bool:
@@ -131,6 +138,21 @@ class Refitter:
             self._running, self._due = True, False
         self._ask()
 
+    def explain(self, image: int) -> Future[bytes]:
+        """Ask for a picture of what the model looked at; it waits until no fit runs.
+
+        Parameters
+        ----------
+        image : int
+            Row of the image set.
+
+        Returns
+        -------
+        Future
+            See `Learner.explain`.
+        """
+        return self.worker.call("explain", image)
+
     def close(self) -> None:
         """End the process."""
         with self._mutex:
@@ -158,6 +180,8 @@ class Refitter:
         self._error = _why_not(future)
         if not self._error:
             self._queue.update(future.result())
+            for listener in self._listeners:
+                listener(future.result())
         self._go_on()
 
     def _go_on(self) -> None:

@@ -12,7 +12,9 @@ from starlette.staticfiles import StaticFiles
 
 from fewlabel import __version__
 from fewlabel.errors import FewLabelError, StorageError
+from fewlabel.labelling.review import Review
 from fewlabel.labelling.session import Session
+from fewlabel.web import review_api
 from fewlabel.web.api import router
 from fewlabel.web.security import App, Guard
 from fewlabel.web.thumbnails import Thumbnails
@@ -45,16 +47,23 @@ def create_app(
     """
     app = FastAPI(title="fewlabel", version=__version__, docs_url=None, redoc_url=None)
     app.state.session = session
+    app.state.review = Review(session)
     app.state.thumbnails = thumbnails or Thumbnails(session.images)
     app.include_router(router)
+    app.include_router(review_api.router)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(FewLabelError, _not_possible)
-    page = _pages().get_template("label.html")
+    pages = _pages()
     title = session.images.source.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+    title = title or session.images.source
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     def label_page() -> str:
-        return page.render(title=title or session.images.source, version=__version__)
+        return pages.get_template("label.html").render(title=title, here="label")
+
+    @app.get("/review", response_class=HTMLResponse, include_in_schema=False)
+    def review_page() -> str:
+        return pages.get_template("review.html").render(title=title, here="review")
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:

@@ -1,0 +1,525 @@
+"""``Review``: what somebody checks after the model: predictions, confusions, doubtful labels."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fewlabel.data import MultiLabel, SingleLabel, Task
+from fewlabel.errors import UsageError
+from fewlabel.evaluate import Acceptance
+from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _label_probability
+from fewlabel.labelling.answers import Answer, _cell_of
+from fewlabel.labelling.cards import Suggestion
+from fewlabel.labelling.learner import SOURCES, Round
+from fewlabel.labelling.session import Session
+from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, Wanted
+from fewlabel.percent import _percent_text
+
+PAGE = 60
+"""Images on a page; even, so that pairs stay together."""
+
+MAX_ERROR = 0.02
+"""Fraction of the images that are accepted without a look that may be wrong."""
+
+_UNSEEN = ("random", "audit")
+_MAX_ROUNDS, _MAX_DOUBTFUL = 100, 1_000
+_MAX_PICTURES, _MAX_WAITING, _MAX_BYTES = 64, 4, 4_000_000
+
+
+class _View(NamedTuple):
+    """What a model says of some images: the position in ``sets``."""
+
+    number: int
+    at: datetime
+    rows: np.ndarray
+    cells: np.ndarray
+    codes: np.ndarray
+    confidence: np.ndarray
+    source: np.ndarray
+
+
+class _Given(NamedTuple):
+    """Labels that stand, of all images: the position in ``sets``, -1 without one."""
+
+    version: int
+    codes: np.ndarray
+    sets: list[tuple[str, ...]]
+    # Drawn at random and without a label: a prediction would bias it.
+    hidden: np.ndarray
+    classes: tuple[str, ...]
+
+
+class _Tested(NamedTuple):
+    """Labeled images, and what models say that have not seen the labels."""
+
+    key: tuple[int, int]
+    view: _View
+    present: np.ndarray
+    decided: np.ndarray
+    order: np.ndarray
+    probability: np.ndarray
+
+
+def rank_labels(task: Task, y: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which labels to check first: those that are predicted otherwise, the least probable.
+
+    Parameters
+    ----------
+    task : Task
+        One label an image, or several.
+    y : ndarray of shape (m,) or (m, K)
+        The labels.
+    proba : ndarray of shape (m, K)
+        What models say that have not seen them.
+
+    Returns
+    -------
+    order : ndarray of shape (d,), dtype int64
+        Positions of the doubtful labels.
+    probability : ndarray of shape (m,)
+        How probable each label is.
+
+    Examples
+    --------
+    >>> rank_labels(SingleLabel(), np.array([0, 0, 1]), np.array([[0.1, 0.9], [0.9, 0.1], [1, 0]]))
+    (array([2, 0]), array([0.1, 0.9, 0. ]))
+    """
+    probability = _label_probability(task, y, proba)
+    order = np.argsort(probability, kind="stable")
+    return order[~task.correct(y, proba)[order]], probability
+
+
+class Review:
+    """What a review page asks for, and does.
+
+    Parameters
+    ----------
+    session : Session
+        What is labeled; a `Refitter` tells of its rounds.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session, self._lock = session, threading.RLock()
+        self._learner = session.refitter
+        self._rounds: dict[int, _View] = {}
+        self._given_now: _Given | None = None
+        self._tested_now: _Tested | None = None
+        self._pictures: dict[tuple[int, int], Future[bytes]] = {}
+        if self._learner is not None:
+            self._learner.listeners.append(self.take)
+            if self._learner.round is not None:
+                self.take(self._learner.round)
+
+    def take(self, found: Round) -> None:
+        """Keep what a round predicts, for the history of each image.
+
+        Parameters
+        ----------
+        found : Round
+            From `Learner.fit`.
+        """
+        past = _view_of(found, np.arange(len(found.confidence)), found.suggested, found.source)
+        with self._lock:
+            self._rounds[past.number] = past
+            for number in list(self._rounds)[:-_MAX_ROUNDS]:
+                del self._rounds[number]
+
+    @property
+    def rounds(self) -> list[int]:
+        """Numbers of the rounds that are kept, the last one first."""
+        with self._lock:
+            return sorted(self._rounds, reverse=True)
+
+    # What is shown
+
+    def images(self, wanted: Wanted, page: int = 0) -> Sheet:
+        """Return a page of the images that fit.
+
+        Parameters
+        ----------
+        wanted : Wanted
+            Which.
+        page : int
+            Which page of them, from 0.
+
+        Returns
+        -------
+        Sheet
+            The page; images that were drawn at random are on none until they have their label.
+        """
+        given, view = self._given(), self._view(wanted)
+        if view is None:
+            return self._sheet([], [], page)
+        codes, fits = given.codes[view.rows], ~given.hidden[view.rows]
+        sets = [self.session._names_of(cell) for cell in view.cells]
+        for name, is_so, held, where in (
+            (wanted.predicted, True, sets, view.codes),
+            (wanted.not_predicted, False, sets, view.codes),
+            (wanted.label, True, given.sets, codes),
+            (wanted.not_label, False, given.sets, codes),
+        ):
+            if name is not None:
+                fits &= _at([name in labels for labels in held], where) == is_so
+        if wanted.source == "label":
+            fits &= codes >= 0
+        elif wanted.source in SOURCES:
+            fits &= (view.source == SOURCES.index(wanted.source)) & (codes < 0)
+        # Confidences are kept in single precision: 0.9 is a little more there.
+        low, high = np.float32(wanted.low), np.float32(wanted.high)
+        at = np.flatnonzero(fits & (view.confidence >= low) & (view.confidence <= high))
+        key = {"unsure": view.confidence, "sure": -view.confidence, "name": view.rows}
+        at = at[np.argsort(key[wanted.order][at], kind="stable")]
+        return self._sheet(view.rows[at], self._says(view, _on_page(at, page)), page)
+
+    def confusion(self) -> Confusion:
+        """Return which classes are taken for which.
+
+        Returns
+        -------
+        Confusion
+            From labeled images and models that have not seen their labels.
+        """
+        given, tested, several = self._given(), self._tested(), self.session.store.several
+        if tested is None or not len(tested.present):
+            return Confusion(self._number, several, given.classes, (), 0)
+        present, decided = tested.present, tested.decided
+        if several:
+            kinds = (present & decided, present & ~decided, ~present & decided)
+            counts = np.stack([kind.sum(axis=0) for kind in kinds], axis=1)
+        else:
+            counts = present.astype(np.int64).T @ decided.astype(np.int64)
+        rows = tuple(map(tuple, counts.tolist()))
+        return Confusion(self._number, several, given.classes, rows, len(present))
+
+    def suspicious(self, page: int = 0) -> Sheet:
+        """Return labels that models which have not seen them contradict, the least probable first.
+
+        Parameters
+        ----------
+        page : int
+            Which page, from 0.
+
+        Returns
+        -------
+        Sheet
+            Those that nobody has looked at again yet.
+        """
+        tested = self._tested()
+        if tested is None:
+            return self._sheet([], [], page)
+        # Histories are not looked at for all labels: this page is asked for often.
+        order, view = tested.order[:_MAX_DOUBTFUL], tested.view
+        order = order[[not self._is_settled(int(i)) for i in view.rows[order]]]
+        shown = _on_page(order, page)
+        chance = [_percent_text(p, 0) for p in tested.probability[shown].tolist()]
+        why = [f"Models that have not seen this label give it {text}." for text in chance]
+        marked = int((tested.probability[order] < SUSPICIOUS_BELOW).sum())
+        sheet = self._sheet(view.rows[order], self._says(view, shown), page, why)
+        return replace(sheet, n_marked=marked)
+
+    def duplicates(self, page: int = 0) -> Sheet:
+        """Return copies and near-copies whose labels differ.
+
+        Parameters
+        ----------
+        page : int
+            Which page, from 0.
+
+        Returns
+        -------
+        Sheet
+            Pairs, the two images of each beside each other.
+        """
+        given, found = self._given(), self._round
+        pairs = np.zeros((0, 2), np.int64) if found is None else found.near
+        pairs = pairs[(given.codes[pairs] >= 0).all(axis=1)]
+        pairs = pairs[given.codes[pairs[:, 0]] != given.codes[pairs[:, 1]]]
+        images, names = pairs.ravel(), self.session.images.names
+        why = [f"Nearly the same as {names[i]}." for i in _on_page(pairs[:, ::-1].ravel(), page)]
+        return self._sheet(images, [None] * len(why), page, why)
+
+    def opinions(self, image: int) -> list[Opinion]:
+        """Return what the model said of an image.
+
+        Parameters
+        ----------
+        image : int
+            Its row.
+
+        Returns
+        -------
+        list of Opinion
+            Of each round that was not told the label, the first one first, and of the last
+            models that were tested; nothing of an image that was drawn at random and is open.
+        """
+        if self._given().hidden[image]:
+            return []
+        with self._lock:
+            rounds = sorted(self._rounds.items())
+        tested, found = self._tested(), []
+        for view in [view for _, view in rounds] + ([] if tested is None else [tested.view]):
+            for i in np.flatnonzero((view.rows == image) & (view.source > 0)).tolist():
+                says = self._says(view, [i])[0]
+                source = (*SOURCES, "tested")[view.source[i]]
+                found.append(Opinion(says.round, says.labels, says.confidence, source, view.at))
+        return found
+
+    def explanation(self, image: int) -> bytes | None:
+        """Return a picture of what the model looked at in an image.
+
+        Parameters
+        ----------
+        image : int
+            Its row.
+
+        Returns
+        -------
+        bytes or None
+            A PNG file; None while it is made, or waits for a fit to end: ask again.
+
+        Raises
+        ------
+        UsageError
+            If there is no model, the image is open and was drawn at random, or too many wait.
+        FewLabelError
+            If it cannot be made.
+        """
+        if self._learner is None or self._round is None:
+            raise UsageError("The model has not learned yet, so that it has nothing to explain.")
+        if self._given().hidden[image]:
+            raise UsageError("This image was drawn at random: label it before you see a hint.")
+        key = (image, self._number)
+        with self._lock:
+            future = self._pictures.get(key)
+            if future is None:
+                if sum(not one.done() for one in self._pictures.values()) >= _MAX_WAITING:
+                    raise UsageError(f"{_MAX_WAITING} explanations wait already: try again later.")
+                future = self._pictures[key] = self._learner.explain(image)
+                done = [k for k, one in self._pictures.items() if one.done()]
+                for old in done[: max(0, len(self._pictures) - _MAX_PICTURES)]:
+                    del self._pictures[old]
+            if not future.done():
+                return None
+            if future.cancelled() or future.exception() is not None:
+                # Somebody may have installed what was missing.
+                del self._pictures[key]
+        picture = future.result()
+        if len(picture) > _MAX_BYTES:
+            raise UsageError("The picture is too large for a page: use `fewlabel explain`.")
+        return picture
+
+    # What is accepted without a look
+
+    def offer(self, max_error: float = MAX_ERROR) -> Offer:
+        """Return what can be accepted without a look.
+
+        Parameters
+        ----------
+        max_error : float
+            Fraction that may be wrong: one of those of ``fewlabel.evaluate.PROMISES``.
+
+        Returns
+        -------
+        Offer
+            How many images, or why none.
+        """
+        found = self._round
+        if found is None:
+            why = "the model has not learned from your labels yet"
+            return Offer(max_error, None, 0, 0, 0, why, 0)
+        promise = _promise(found, max_error)
+        rows, n_unlike = self._acceptable(found, promise)
+        return Offer(
+            max_error,
+            promise.threshold,
+            len(rows),
+            n_unlike,
+            promise.n_labels,
+            promise.why_not,
+            found.number,
+        )
+
+    def accept(self, annotator: str, round_: int, max_error: float = MAX_ERROR) -> int:
+        """Label all images that are sure enough as predicted; one undo takes all of it back.
+
+        Parameters
+        ----------
+        annotator : str
+            Who accepts.
+        round_ : int
+            Of the model, as the page showed it.
+        max_error : float
+            See `offer`.
+
+        Returns
+        -------
+        int
+            Images that have their label now.
+
+        Raises
+        ------
+        UsageError
+            If the model has learned anew since, or nothing can be promised.
+        """
+        found = self._round
+        if found is None or found.number != round_:
+            raise UsageError("The model has learned anew since: look at what it offers now.")
+        promise = _promise(found, max_error)
+        if promise.threshold is None:
+            raise UsageError(f"Nothing can be accepted without a look: {promise.why_not}.")
+        answers = []
+        for i in self._acceptable(found, promise)[0].tolist():
+            labels, sure = self.session._names_of(str(found.suggested[i])), found.confidence[i]
+            answers.append(
+                Answer(
+                    i,
+                    labels,
+                    origin="review",
+                    suggested=labels,
+                    confidence=float(sure),
+                    round=found.number,
+                )
+            )
+        return len(self.session.answer(annotator, answers)) if answers else 0
+
+    # Within
+
+    @property
+    def _round(self) -> Round | None:
+        found: Round | None = None if self._learner is None else self._learner.round
+        return found
+
+    @property
+    def _number(self) -> int:
+        return 0 if self._round is None else self._round.number
+
+    def _view(self, wanted: Wanted) -> _View | None:
+        """Return what the wanted round says; without any, the labels that there are."""
+        if wanted.source == "tested":
+            tested = self._tested()
+            return None if tested is None else tested.view
+        with self._lock:
+            number = self._number if wanted.round is None else wanted.round
+            return self._rounds.get(number)
+
+    def _given(self) -> _Given:
+        """Return the labels that stand; read anew after every change only."""
+        version, held = self.session.store.version(), self._given_now
+        if held is None or held.version != version:
+            store, n = self.session.store, len(self.session.images)
+            codes, hidden = np.full(n, -1, np.int32), np.zeros(n, dtype=bool)
+            numbers: dict[tuple[str, ...], int] = {}
+            current = store.current()
+            for image, labels in current.items():
+                codes[image] = numbers.setdefault(labels, len(numbers))
+            drawn = [i for i, why in store.purposes().items() if why in _UNSEEN]
+            hidden[drawn] = codes[drawn] < 0
+            classes = tuple(store.classes())
+            held = self._given_now = _Given(version, codes, list(numbers), hidden, classes)
+        return held
+
+    def _tested(self) -> _Tested | None:
+        """Return tested labels as they stand now, by the names that classes have now."""
+        found, given, held = self._round, self._given(), self._tested_now
+        if found is None or not given.classes:
+            return None
+        key = (given.version, found.number)
+        if held is None or held.key != key:
+            held = self._tested_now = self._test(key, found, given)
+        return held
+
+    def _test(self, key: tuple[int, int], found: Round, given: _Given) -> _Tested:
+        several = self.session.store.several
+        task: Task = MultiLabel() if several else SingleLabel()
+        column = {name: k for k, name in enumerate(given.classes)}
+        proba = np.zeros((len(found.tested), len(given.classes)))
+        for k, name in enumerate(found.classes):
+            # Merged classes are as probable as both.
+            for now in self.session._names_of(name):
+                if now in column:
+                    at = column[now]
+                    proba[:, at] = np.minimum(proba[:, at] + found.tested_proba[:, k], 1)
+        # Of a class that was new after the fit, the model knows nothing.
+        learned = {now for name in found.classes for now in self.session._names_of(name)}
+        known = np.array([learned.issuperset(n.lstrip("?") for n in s) for s in given.sets], bool)
+        codes = given.codes[found.tested]
+        kept = np.flatnonzero(_at(known, codes))
+        rows, proba = found.tested[kept], proba[kept]
+        texts = [_cell_of(given.sets[code], several=several) for code in codes[kept]]
+        y, _ = task.parse(texts, texts, given.classes)
+        present = task.evidence(y, len(given.classes))[0] == 1
+        order, probability = rank_labels(task, y, proba)
+        cells = np.array(task.texts(task.predict(proba), given.classes), dtype=object)
+        view = _view_of(found, rows, cells, np.full(len(rows), len(SOURCES), np.uint8))
+        view = view._replace(confidence=task.confidence(proba).astype(np.float32))
+        return _Tested(key, view, present, task.decided(proba), order, probability)
+
+    def _is_settled(self, image: int) -> bool:
+        """Return whether somebody has looked at a label again, against what a model said."""
+        answers = [a for a in self.session.store.history(image) if not a.revoked]
+        last = answers[-1] if answers else None
+        return last is not None and last.origin == "review" and last.labels != last.suggested
+
+    def _acceptable(self, found: Round, promise: Acceptance) -> tuple[np.ndarray, int]:
+        """Return the images that a promise is of, and how many are unlike anything labeled."""
+        given, n = self._given(), len(found.confidence)
+        if promise.threshold is None:
+            return np.array([], np.int64), 0
+        fits = (found.confidence >= np.float32(promise.threshold)) & (found.source != 0)
+        fits &= (given.codes < 0) & ~given.hidden & (found.suggested != "")
+        # Somebody could not tell.
+        fits[sorted(self.session.store.skipped())] = False
+        is_unlike = np.zeros(n, dtype=bool)
+        is_unlike[found.unlike] = True
+        return np.flatnonzero(fits & ~is_unlike), int((fits & is_unlike).sum())
+
+    def _says(self, view: _View, at: Sequence[int]) -> list[Suggestion]:
+        cells = [str(view.cells[view.codes[i]]) for i in at]
+        pairs = zip(cells, view.confidence[at].tolist(), strict=True)
+        return [Suggestion(self.session._names_of(c), sure, view.number) for c, sure in pairs]
+
+    def _sheet(
+        self,
+        rows: Any,
+        says: Sequence[Suggestion | None],
+        page: int,
+        why: Sequence[str] | None = None,
+    ) -> Sheet:
+        """Return a page of images with what the model says of those on it."""
+        shown = [int(i) for i in _on_page(rows, page)]
+        pairs = zip(self.session._cards(shown), says, strict=True)
+        cards = [replace(card, suggestion=says_so) for card, says_so in pairs]
+        if why is not None:
+            cards = [replace(c, why=text) for c, text in zip(cards, why, strict=True)]
+        return Sheet(len(rows), page, -(-len(rows) // PAGE), self._number, tuple(cards))
+
+
+def _promise(found: Round, max_error: float) -> Acceptance:
+    promise = next((p for p in found.promises if p.max_error == max_error), None)
+    if promise is None:
+        several = ", ".join(f"{p.max_error:g}" for p in found.promises)
+        raise UsageError(f"The error must be one of {several}. Got {max_error:g} instead.")
+    return promise
+
+
+def _on_page(rows: Any, page: int) -> Any:
+    return rows[page * PAGE : (page + 1) * PAGE]
+
+
+def _view_of(found: Round, rows: np.ndarray, cells: np.ndarray, source: np.ndarray) -> _View:
+    """Return what a round says of some images."""
+    names, codes = np.unique(cells.astype(str), return_inverse=True)
+    now = datetime.now(UTC)
+    return _View(found.number, now, rows, names, codes.ravel(), found.confidence, source)
+
+
+def _at(values: Sequence[bool] | np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return values by their position; False where that is negative."""
+    return np.append(np.asarray(values, dtype=bool), False)[codes]
