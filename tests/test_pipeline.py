@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from fewlabel.data import Labels, load_images
+from fewlabel.errors import LabelError
 from fewlabel.pipeline import FitSettings, fit_images
 from tests.conftest import NAMES, pictures
 
@@ -134,6 +135,13 @@ def test_where_no_label_can_be_tested_nothing_is_said_to_be_measured(digits):
     result = digits.fit(digits.known(first))
     assert set(result.scores.values()) == {None}
     assert result.summary()["candidates"][0]["why"].startswith("could not be tested")
+
+
+def test_labels_of_a_single_group_are_refused(digits):
+    labels = digits.known(range(20))
+    groups = ("a",) * 20 + ("b",) * (len(labels.y) - 20)
+    with pytest.raises(LabelError, match="label images of another group"):
+        digits.fit(replace(labels, groups=groups))
 
 
 def test_where_all_images_are_labeled_new_ones_are_like_these(example):

@@ -401,5 +401,7 @@ class Model:
         model = cls(task, extractor, fitted, calibration, classes, columns, meta, evidence)
         if "novelty" in meta:
             rows = arrays.get(_SHARED_ROWS)
-            model.novelty = _Novelty.from_state(parts["novelty"], meta["novelty"], rows)
+            model.novelty = _Novelty.from_state(
+                parts["novelty"], meta["novelty"], rows, extractor.width
+            )
         return model

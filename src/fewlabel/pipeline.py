@@ -15,6 +15,7 @@ import numpy as np
 
 from fewlabel.compute import timed_stage
 from fewlabel.data import ImageSet, Labels, labels_of, load_images
+from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
     BASELINE,
     AccuracyEstimate,
@@ -100,7 +101,8 @@ def fit_images(
     Raises
     ------
     LabelError
-        If there is nothing to learn: fewer than two classes, or two different images, are labeled.
+        If there is nothing to learn: fewer than two classes, or two images that do not belong
+        together, are labeled.
     UsageError
         If the method is not for such labels.
     """
@@ -123,6 +125,11 @@ def fit_images(
         graph = _shared_graph(problem)
         groups = find_groups(images, labels, graph.neighbors, graph.distances)
         folds = deal_folds(problem.y, groups.number, settings.seed)
+        if folds is None:
+            raise LabelError(
+                "All images to train on belong together, as near-copies or by their `group`: label "
+                "images of another group, which test what these teach."
+            )
         problem = replace(problem, groups=groups.number, folds=folds)
         method = settings.method if settings.method in MAIN_METHODS else "auto"
         main = fit_main(problem, method)

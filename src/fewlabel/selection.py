@@ -127,36 +127,13 @@ def select_images(
     seconds: dict[str, float] = {}
     method = method or ("representatives" if confidence is None else "herding")
     strategy = find_strategy(method)
-    if not 0 <= random_fraction <= 1:
-        raise UsageError(
-            "The 'random_fraction' parameter must be from 0 to 1, such as 0.3 (--random-fraction). "
-            f"Got {random_fraction} instead."
-        )
+    _check_amounts(budget, audit, random_fraction)
     uncertainty = None if confidence is None else _uncertainty(confidence, len(images))
     labels = labels or Labels(np.full(len(images), -1), ())
-    n_awaited, known = len(labels.awaited), np.union1d(labels.labeled, labels.awaited)
+    known = np.union1d(labels.labeled, labels.awaited)
     # A copy has the label of its original: to ask for both would waste one.
     copies = _repeats(images.content_groups(), known)
-    barred = np.union1d(known, copies)
-    if budget < 0 or audit < 0 or budget + audit == 0:
-        raise UsageError(
-            f"The budget must be at least 1, or 0 with an audit of at least 1 (--audit). Got "
-            f"{budget} and an audit of {audit} instead."
-        )
-    free = np.setdiff1d(np.arange(len(images)), barred)
-    if not budget and not len(free):
-        # Where every image is labeled, some of the labels measure from now on.
-        free = np.setdiff1d(labels.labeled, np.union1d(copies, labels.audit))
-    n_free = len(free)
-    if budget + audit > n_free:
-        with_audit = f" and an audit of {audit:,}" if audit else ""
-        step = f"ask for at most {n_free:,}" if n_free else "there is nothing left to choose"
-        raise UsageError(
-            f"A budget of {budget:,}{with_audit} does not fit {len(images):,} images, of which "
-            f"{len(known):,} are labeled{' or asked for' if n_awaited else ''} and "
-            f"{len(copies):,} are exact copies of others: {step}"
-            f"{' together' if audit and n_free else ''}."
-        )
+    free = _free_images(labels, known, copies, budget, audit)
     reason = "None: a random draw needs no features."
     rows, warnings = np.zeros((len(images), 1), dtype=np.float32), list[str]()
     neighbors, distances = None, None
@@ -177,16 +154,10 @@ def select_images(
     groups = find_groups(images, labels, neighbors, distances)
     apart = np.setdiff1d(free, _repeats(groups.copies, known))
     free = apart if len(apart) >= budget + audit else free
+    rng = as_generator(seed)
     # The audit is drawn before the picks, from all that is free: drawn from what they leave, it
     # would be no random sample of the images.
-    rng = as_generator(seed)
-    measured = np.flatnonzero([purpose == "audit" for purpose in labels.purpose])
-    audited, free = _draw_audit(rng, free, audit, groups.number, known, measured)
-    if budget > len(free):
-        raise UsageError(
-            f"An audit of {audit:,} takes whole groups and leaves {len(free):,} images in others, "
-            f"fewer than the budget of {budget:,}: ask for a smaller audit or budget."
-        )
+    audited, free = _draw_audit(rng, free, budget, audit, groups.number, labels, known)
     picks = Picks(np.array([], np.int64), np.array([], np.int64))
     with timed_stage(seconds, "select", progress):
         if budget:
@@ -202,20 +173,22 @@ def select_images(
                 distances=distances,
                 random_state=seed,
             )
-    purpose = ["train"] * (budget - picks.n_random) + ["random"] * picks.n_random
-    order = _interleave(budget - picks.n_random, picks.n_random)
+    if uncertainty is not None and method == "herding":
+        warnings += _doubtful(labels)
+    warnings += _selection_warnings(images, copies, groups, len(labels.awaited))
+    return _in_order(picks, audited, method, reason, seconds, warnings)
+
+
+def _in_order(picks: Picks, audited: np.ndarray, *about: Any) -> Selection:
+    """Put random images between the others, and those of the audit last."""
+    n, n_random = len(picks.indices), picks.n_random
+    purpose = np.array(["train"] * (n - n_random) + ["random"] * n_random, object)
+    order, last = _interleave(n - n_random, n_random), np.full(len(audited), "audit", object)
     return Selection(
-        indices=np.concatenate([picks.indices[order], audited]),
-        purpose=np.concatenate(
-            [np.array(purpose, object)[order], np.array(["audit"] * audit, object)]
-        ),
-        cluster_size=np.concatenate([picks.cluster_sizes[order], np.zeros(audit, np.int64)]),
-        method=method,
-        feature_reason=reason,
-        seconds=seconds,
-        warnings=warnings
-        + ([] if uncertainty is None or method != "herding" else _doubtful(labels))
-        + _selection_warnings(images, copies, groups, n_awaited),
+        np.concatenate([picks.indices[order], audited]),
+        np.concatenate([purpose[order], last]),
+        np.concatenate([picks.cluster_sizes[order], np.zeros(len(audited), np.int64)]),
+        *about,
     )
 
 
@@ -267,6 +240,42 @@ def write_picks(
         rows += [(name, "", "", "") for name, of in group_of.items() if of and name not in listed]
         rows, header = [(*row, group_of[row[0]]) for row in rows], [*header, "group"]
     write_table(out, header, rows)
+
+
+def _check_amounts(budget: int, audit: int, random_fraction: float) -> None:
+    """Raise if nothing is asked for, or less than nothing."""
+    if not 0 <= random_fraction <= 1:
+        raise UsageError(
+            "The 'random_fraction' parameter must be from 0 to 1, such as 0.3 (--random-fraction). "
+            f"Got {random_fraction} instead."
+        )
+    if budget < 0 or audit < 0 or budget + audit == 0:
+        raise UsageError(
+            f"The budget must be at least 1, or 0 with an audit of at least 1 (--audit). Got "
+            f"{budget} and an audit of {audit} instead."
+        )
+
+
+def _free_images(
+    labels: Labels, known: np.ndarray, copies: np.ndarray, budget: int, audit: int
+) -> np.ndarray:
+    """Return the images that can be chosen; raise if fewer than are asked for."""
+    n, n_awaited = len(labels.y), len(labels.awaited)
+    free = np.setdiff1d(np.arange(n), np.union1d(known, copies))
+    if not budget and not len(free):
+        # Where every image is labeled, some of the labels measure from now on.
+        free = np.setdiff1d(labels.labeled, np.union1d(copies, labels.audit))
+    n_free = len(free)
+    if budget + audit > n_free:
+        with_audit = f" and an audit of {audit:,}" if audit else ""
+        step = f"ask for at most {n_free:,}" if n_free else "there is nothing left to choose"
+        raise UsageError(
+            f"A budget of {budget:,}{with_audit} does not fit {n:,} images, of which "
+            f"{len(known):,} are labeled{' or asked for' if n_awaited else ''} and "
+            f"{len(copies):,} are exact copies of others: {step}"
+            f"{' together' if audit and n_free else ''}."
+        )
+    return free
 
 
 def _uncertainty(confidence: np.ndarray, n_images: int) -> np.ndarray:
@@ -330,12 +339,14 @@ def _selection_warnings(
 def _draw_audit(
     rng: np.random.Generator,
     free: np.ndarray,
+    budget: int,
     n: int,
     groups: np.ndarray,
+    labels: Labels,
     known: np.ndarray,
-    audit: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw n more for the audit, of no group that is trained on; return what is left to train."""
+    audit = np.flatnonzero([purpose == "audit" for purpose in labels.purpose])
     trained = groups[np.setdiff1d(known, np.union1d(audit, free))]
     able = free[~np.isin(groups[free], trained)] if n else free
     if n > len(able):
@@ -350,7 +361,13 @@ def _draw_audit(
         _, of = np.unique(groups[order], return_inverse=True)
         # Whichever is as probable as another, large or small, so that each image is.
         drawn = order[np.argsort(rng.permutation(of.max() + 1)[of], kind="stable")][:n]
-    return np.sort(drawn), free[~np.isin(groups[free], groups[np.union1d(drawn, audit)])]
+    left = free[~np.isin(groups[free], groups[np.union1d(drawn, audit)])]
+    if budget > len(left):
+        raise UsageError(
+            f"An audit of {n:,} takes whole groups and leaves {len(left):,} images in others, "
+            f"fewer than the budget of {budget:,}: ask for a smaller audit or budget."
+        )
+    return np.sort(drawn), left
 
 
 def _interleave(n_best: int, n_random: int) -> np.ndarray:

@@ -62,14 +62,16 @@ def test_what_is_saved_scores_alike(shared):
     known = X if shared else None
     arrays, meta = novelty.to_state(known)
     assert ("rows" in arrays) != shared
-    loaded = _Novelty.from_state(arrays, meta, known)
+    loaded = _Novelty.from_state(arrays, meta, known, X.shape[1])
     np.testing.assert_array_equal(
         loaded.scores(X[:9], np.zeros(9)), novelty.scores(X[:9], np.zeros(9))
     )
     assert loaded.alarms == novelty.alarms
     for name, damaged in {"mass": arrays["mass"][1:], "calibration": np.zeros(18)}.items():
         with pytest.raises(ModelFormatError, match=name):
-            _Novelty.from_state(arrays | {name: damaged}, meta, known)
+            _Novelty.from_state(arrays | {name: damaged}, meta, known, X.shape[1])
+    with pytest.raises(ModelFormatError, match="rows"):
+        _Novelty.from_state(arrays, meta, known, X.shape[1] + 1)
 
 
 def test_a_model_keeps_no_rows_that_are_too_many(monkeypatch):

@@ -64,6 +64,14 @@ def test_the_galleries_of_a_fit(task):
     assert all(picture["note"].startswith("supervised: ") for picture in differ)
 
 
+def test_no_more_labels_are_called_suspicious_than_are_shown():
+    result = fit_result()
+    wrong = np.eye(3)[(result.labels.y[:60] + 1) % 3]
+    galleries = _fit_galleries(dataclasses.replace(result, tested_proba=wrong), images())
+    assert f"Suspicious: the first {_SIZE}." in galleries[2]["caption"]
+    assert len(galleries[2]["pictures"]) == _SIZE
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_the_galleries_of_an_evaluation(task):
     one = scored(task, n=90)

@@ -224,3 +224,20 @@ def test_the_confidence_stands_beside_the_accuracy_that_is_shown(right, verdict)
     assert text.startswith(f"{mean:.1f} % sure on average")
     assert verdict in text
     assert f"the accuracy above ({100 * found.value:.1f} %)." in text
+
+
+@pytest.mark.parametrize(
+    ("n", "n_tested", "is_said"), [(None, 60, True), (None, 2, False), (6, 60, False)]
+)
+def test_fewer_explanations_are_said_to_cost_too_much_only_where_they_do(
+    n, n_tested, is_said, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "why.png").touch()
+    monkeypatch.setattr("fewlabel.report.page._how_many_explained", lambda *_: 6)
+    monkeypatch.setattr("fewlabel.report.page._explain_fit", lambda *_, **__: [None, None])
+    monkeypatch.setattr("fewlabel.report.page._explained_galleries", lambda *_: [])
+    result = fit_result()
+    kept = {"tested": np.arange(n_tested), "tested_proba": result.tested_proba[:n_tested]}
+    page = words(page_of(dataclasses.replace(result, **kept), n_explained=n))
+    assert ("--out why-2.png" in page) == is_said

@@ -69,12 +69,16 @@ class _Novelty:
 
     @classmethod
     def from_state(
-        cls, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], known: np.ndarray | None
+        cls,
+        arrays: Mapping[str, np.ndarray],
+        meta: Mapping[str, Any],
+        known: np.ndarray | None,
+        width: int,
     ) -> _Novelty:
-        """Return what was saved; raise `ModelFormatError` if it is damaged."""
+        """Return what was saved for rows (m, width); raise `ModelFormatError` if it is damaged."""
         _check_fields(meta, _FIELDS, "novelty")
         arrays = ({} if known is None else {"rows": known}) | dict(arrays)
-        if _check_arrays(arrays, _ARRAYS, "novelty", {"two": 2})["m"] < MIN_LABELS:
+        if _check_arrays(arrays, _ARRAYS, "novelty", {"two": 2, "d": width})["m"] < MIN_LABELS:
             raise _damaged(f"The array novelty.calibration has fewer than {MIN_LABELS} numbers")
         graph = _GraphModel(arrays["rows"], meta["n_neighbors"], meta["seed"], graph=False)
         return cls(graph, *(arrays[name] for name in ("mass", "weights", "calibration")))

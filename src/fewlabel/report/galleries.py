@@ -41,17 +41,11 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
     tested = Scored(task, y[result.tested], result.tested_proba)
     wrong = np.flatnonzero(~tested.correct)
     wrong = wrong[np.argsort(result.label_probability[wrong], kind="stable")][:_SIZE]
+    n_suspicious = np.isin(result.tested[wrong], result.suspicious).sum()
     right = np.setdiff1d(task.labeled(y), result.tested[wrong])
     if len(right) > _SIZE:
         scores = typicality(result.features.rows[right], random_state=result.settings.seed)
         right = right[np.argsort(-scores, kind="stable")[:_SIZE]]
-
-    def predictions(rows: np.ndarray) -> list[View]:
-        texts = _words(task, result.predicted[rows], classes)
-        sure = result.confidence[rows]
-        return _pictures(
-            images, rows, texts, sure, marks=_marks(task.decided(result.proba[rows]), sure)
-        )
 
     audit = result.labels.audit
     audited = Scored(task, result.labels.y[audit], result.proba[audit])
@@ -66,17 +60,19 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
         _gallery(
             "What to label next",
             "Images that the model is unsure about, spread over different kinds of images.",
-            predictions(_next_to_label(result, unlabeled)),
+            _predictions(result, images, _next_to_label(result, unlabeled)),
         ),
         _gallery(
             "Labeled images that were predicted otherwise",
             "By models that had not seen their labels, the least probable labels first. "
-            f"Suspicious: {f'the first {n:,}' if (n := len(result.suspicious)) else 'none'}. "
+            f"Suspicious: {f'the first {n_suspicious}' if n_suspicious else 'none'}. "
             "Is each of these labels right?",
             _mistakes(tested, wrong, result.tested, images, classes),
         ),
         _gallery(
-            "Unlike anything labeled", result.unlike_in_words, predictions(result.unlike[:_SIZE])
+            "Unlike anything labeled",
+            result.unlike_in_words,
+            _predictions(result, images, result.unlike[:_SIZE]),
         ),
         _gallery(
             "Labeled images",
@@ -86,15 +82,24 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
         _gallery(
             "Least confident",
             "Predictions that are most likely wrong.",
-            predictions(order[::-1][:_SIZE]),
+            _predictions(result, images, order[::-1][:_SIZE]),
         ),
         _gallery(
             "Most confident",
             "Of each predicted class in turn: a class that is mistaken for another shows up here.",
-            predictions(_by_class(unlabeled, kinds, -result.confidence)[:_SIZE]),
+            _predictions(result, images, _by_class(unlabeled, kinds, -result.confidence)[:_SIZE]),
         ),
         _disagreement(result, images, unlabeled),
     ]
+
+
+def _predictions(
+    result: FitResult, images: ImageSet, rows: np.ndarray, notes: Sequence[str] | None = None
+) -> list[View]:
+    """Show some images with what is predicted for them."""
+    texts = _words(result.task, result.predicted[rows], result.classes)
+    sure, decided = result.confidence[rows], result.task.decided(result.proba[rows])
+    return _pictures(images, rows, texts, sure, notes, _marks(decided, sure))
 
 
 def _disagreement(result: FitResult, images: ImageSet, unlabeled: np.ndarray) -> View:
@@ -105,19 +110,12 @@ def _disagreement(result: FitResult, images: ImageSet, unlabeled: np.ndarray) ->
     strongest = np.argsort(-task.confidence(propagated[differ]), kind="stable")[:_SIZE]
     differ = differ[strongest]
     rows = unlabeled[differ]
-    sure = result.confidence[rows]
+    notes = [f"supervised: {text}" for text in _words(task, baseline[differ], result.classes)]
     return _gallery(
         "Graph and supervised baseline disagree",
         "Spread by similarity the label is one thing, by the supervised baseline another: "
         "these classes are hard to tell apart.",
-        _pictures(
-            images,
-            rows,
-            _words(task, result.predicted[rows], result.classes),
-            sure,
-            [f"supervised: {text}" for text in _words(task, baseline[differ], result.classes)],
-            _marks(task.decided(result.proba[rows]), sure),
-        ),
+        _predictions(result, images, rows, notes),
     )
 
 

@@ -19,7 +19,7 @@ from fewlabel.fit_result import FitResult
 from fewlabel.percent import _percent_text
 from fewlabel.report.galleries import _accepted_galleries, _explained_galleries, _fit_galleries
 from fewlabel.report.html import Fact, View, _count, _render
-from fewlabel.report.next_steps import _is_known_well, _next_steps
+from fewlabel.report.next_steps import _free_name, _is_known_well, _next_steps
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
 from fewlabel.report.scored import Scored
 from fewlabel.report.tiles import _filter_view
@@ -80,7 +80,8 @@ def _render_report(
     explained = []
     if n_explained:
         explained = _explain_fit(result, images, n_explained, progress=progress, **limit)
-    if len(explained) < n_explained:
+    # No more labels are there to be explained, or so many were asked for.
+    if limit and len(explained) < min(n_explained, len(scored.y)):
         result.left_unexplained = _left_unexplained(len(explained), images.source, run)
     training = _training_view(result.training)
     texts = task.texts(result.predicted, classes)
@@ -138,7 +139,8 @@ def _render_report(
 
 def _left_unexplained(n: int, source: str, run: str) -> str:
     """Say why fewer predictions are explained, and how to get more."""
-    command = shlex.join(["fewlabel", "explain", run, source, "--grid", "6", "--out", "why.png"])
+    out = _free_name("", "why", suffix=".png")
+    command = shlex.join(["fewlabel", "explain", run, source, "--grid", "6", "--out", out])
     return (
         f"{'No' if n == 0 else f'Only {n}'} prediction{'s are' if n != 1 else ' is'} explained: "
         "others would take more than a tenth of the time of the fit, or hardly be stable. "

@@ -127,9 +127,9 @@ class FewLabelImageClassifier(ClassifierMixin, BaseEstimator):
             and -1, lists of texts, or texts such as ``"cat|dog"``. Or a label table, or its path.
             By default those that the images carry, such as a column ``label``.
         groups : array-like of shape (n,), optional
-            What each image belongs to, such as a patient or a place, in place of a column
-            ``group``: images of one group are never both trained on and tested. None, NaN, -1
-            or blank for an image by itself.
+            What each image belongs to, such as a patient or a place, beside what a column
+            ``group`` of the images says: images of one group are never both trained on and
+            tested. None, NaN, -1 or blank for an image by itself.
 
         Returns
         -------
