@@ -38,13 +38,16 @@ def test_the_run_is_whole_and_its_figures_are_printed(world):
     assert np.mean(right) > 0.9
 
 
-def test_labels_from_folders_and_json(run_cli, tmp_path):
+def test_labels_from_folders_and_json(run_cli, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
     for name in ("dark", "light"):
         draw(tmp_path / "sorted" / name, 4 if name == "dark" else 5, classes=("dark", "light"))
     out = tmp_path / "run"
     arguments = ("--labels", "folders", "--out", out, "--json", "--probabilities", *QUICK)
-    result = run_cli("fit", tmp_path / "sorted", *arguments)
+    result = run_cli("fit", tmp_path / "sorted", *arguments, "--open")
     assert result.exit_code == 0, result.output
+    assert opened == [(out / "report.html").as_uri()]
     found = json.loads(result.stdout)
     assert found["classes"] == ["dark", "light"]
     assert found["n_labeled"] == 9

@@ -7,6 +7,7 @@ import pytest
 
 from fewlabel.data import Labels, Skipped
 from fewlabel.evaluate import estimate_accuracy
+from fewlabel.report import next_steps
 
 from .examples import (
     SEVERAL,
@@ -163,6 +164,19 @@ def test_the_next_steps_name_the_table_of_labels(source, options):
     labels = dataclasses.replace(result.labels, source=source)
     text = words(page_of(dataclasses.replace(result, labels=labels)))
     assert text.count(options) == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "is_there"), [("b c.csv", True), ("b c.csv", False), ("folders", True)]
+)
+def test_the_page_for_labels_is_named_where_it_is_installed(monkeypatch, table, is_there):
+    result = fit_result()
+    labels = dataclasses.replace(result.labels, source=table, y=result.labels.y[:9])
+    monkeypatch.setattr(next_steps, "is_installed", lambda name: is_there)
+    steps = next_steps._next_steps(dataclasses.replace(result, labels=labels), "photos", "run")
+    found = [s.command for s in steps if s.why == "label more in the browser"]
+    expected = ["fewlabel label photos --labels 'b c.csv'"]
+    assert found == (expected if is_there and table != "folders" else [])
 
 
 @pytest.mark.usefixtures("no_figures")

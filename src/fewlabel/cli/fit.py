@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -104,6 +105,7 @@ def fit(
         ),
     ] = None,
     force: Annotated[bool, options.flag("--force", "Replace an existing run.")] = False,
+    opens: Annotated[bool, options.flag("--open", "Open the report in the browser.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Fit and write the run folder."""
@@ -163,12 +165,22 @@ def fit(
         if result.left_unexplained:
             say(result.left_unexplained.replace("`", ""))
         _print_next(_next_steps(result, given.images, str(run)))
+    if opens:
+        _open(run / "report.html")
 
 
 def _print_next(steps: list[_NextStep]) -> None:
     for number, step in enumerate(steps):
         say(f"{'Or: ' if number else 'Next: '}{step.why}")
         say(f"  {step.command}")
+
+
+def _open(page: Path) -> None:
+    """Open a page in the browser, if there is one."""
+    import webbrowser
+
+    with contextlib.suppress(webbrowser.Error, OSError):
+        webbrowser.open(page.absolute().as_uri())
 
 
 def _check_tensorboard(folder: str, out: str, *, force: bool) -> Path:

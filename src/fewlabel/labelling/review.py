@@ -218,7 +218,7 @@ class Review:
         order, view = tested.order[:_MAX_DOUBTFUL], tested.view
         order = order[[not self._is_settled(int(i)) for i in view.rows[order]]]
         shown = _on_page(order, page)
-        chance = [_percent_text(p, 0) for p in tested.probability[shown].tolist()]
+        chance = [_percent_text(p, 0).replace(" ", "\u00a0") for p in tested.probability[shown]]
         why = [f"Models that have not seen this label give it {text}." for text in chance]
         marked = int((tested.probability[order] < SUSPICIOUS_BELOW).sum())
         sheet = self._sheet(view.rows[order], self._says(view, shown), page, why)

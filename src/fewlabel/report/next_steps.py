@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+from fewlabel.extras import is_installed
 from fewlabel.fit_result import FitResult
 from fewlabel.runs.project import _project_flags
 from fewlabel.selection import ENOUGH_A_CLASS
@@ -14,6 +15,8 @@ from fewlabel.selection import ENOUGH_A_CLASS
 _LEAST = 10
 _AUDIT = 50
 _WIDE = 0.2
+# What the labelling page takes.
+_PAGE = ("fastapi", "uvicorn", "sqlalchemy", "alembic")
 
 
 class _NextStep(NamedTuple):
@@ -37,6 +40,9 @@ def _next_steps(result: FitResult, source: str, run: str) -> list[_NextStep]:
         budget = min(n_free, max(_LEAST, n_train))
         by = run if n_train >= ENOUGH_A_CLASS * len(labels.classes) else ""
         steps.append(_NextStep("label more", _select(source, budget, 0, table, given, by)))
+        if table.lower().endswith(".csv") and all(map(is_installed, _PAGE)):
+            words = ["fewlabel", "label", source, "--labels", table, *_project_flags(given)]
+            steps.append(_NextStep("label more in the browser", shlex.join(words)))
     predict = ["fewlabel", "predict", run, "new-images", "--out", _free_name("", "predictions")]
     use = _NextStep("label new images, here those in new-images", shlex.join(predict))
     # Once the accuracy is known, and more labels would hardly change it, it is time to use it.

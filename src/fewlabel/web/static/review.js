@@ -115,7 +115,7 @@ function drawShot(i) {
   const differs = card.labels != null && says && !isSame(card.labels, says.labels);
   const sure = says ? ` ${percent(says.confidence)}` : "";
   const lines = card.labels == null ? [element("span", {}, text(says?.labels)), element("small", {}, sure)]
-    : [element("span", {}, text(card.labels)), element("small", {}, card.isDone ? "✓ reviewed" : differs ? `model: ${text(says.labels)}${sure}` : "label")];
+    : [element("span", {}, text(card.labels)), element("small", {}, card.isDone ? "✓ reviewed" : differs ? `→ ${text(says.labels)}${sure}` : "label")];
   shot.lastElementChild.replaceChildren(...lines);
   shot.classList.toggle("differs", Boolean(differs) && !card.isDone);
   shot.classList.toggle("done", Boolean(card.isDone));
@@ -152,7 +152,7 @@ function drawOne() {
   $("keep").disabled = !card || kept == null;
   $("keep-text").textContent = !card ? "Keep the label" : isSame(kept, card.labels) ? `It is ${text(kept)}: keep it` : `It is ${text(kept)}`;
   $("take").disabled = !says;
-  $("take-text").textContent = says ? text(says.labels) : "As predicted";
+  $("take-text").textContent = says ? `As predicted: ${text(says.labels)}` : "As predicted";
   $("explain").disabled = !card;
   classes.mark(state.several ? picked : card?.labels ?? [], says?.labels ?? []);
 }
@@ -297,9 +297,17 @@ async function refresh() {
       const rounds = await call("GET", "/api/review/rounds");
       $("filters").elements.round.replaceChildren(...["", ...rounds].map((n) => element("option", { value: n }, n === "" ? "last" : n)));
       $("filters").elements.round.value = asked.get("round") ?? "";
-      $("fresh").hidden = before === undefined || before === state.refit.round;
+      $("fresh").hidden = before === undefined;
+      drawBadges();
     }
   } catch (error) { if (state) toast(error.message); else throw error; }
+}
+
+async function drawBadges() {
+  const [suspicious, duplicates] = await Promise.all(["suspicious", "duplicates"].map((name) => call("GET", `/api/review/${name}`)));
+  for (const [name, n] of [["suspicious", suspicious.n_marked], ["duplicates", duplicates.total / 2]]) {
+    document.querySelector(`[data-view=${name}] .badge`).textContent = n ? number(n) : "";
+  }
 }
 
 let soon = 0;
