@@ -146,6 +146,8 @@ class FitResult:
         in ``classes``.
     audit_gain : Gain or None
         What the unlabeled images bring by the audit; None without one.
+    audited : ndarray of shape (m,), dtype int64
+        Images of the audit that measure: of whose group none was trained on.
     left_unexplained : str
         Why the report explains fewer predictions than it might; empty if it does not.
     unlike_scores : ndarray of shape (n,) or None
@@ -185,6 +187,7 @@ class FitResult:
     training: TrainingHistory | None = None
     ledger: PseudoLabelLedger | None = None
     audit_gain: Gain | None = None
+    audited: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     left_unexplained: str = ""
     unlike_scores: np.ndarray | None = None
 

@@ -223,6 +223,7 @@ def _result(
         training=kept.history,
         ledger=kept.fitted.ledger,
         audit_gain=audit_gain,
+        audited=_audited(labels, groups),
         unlike_scores=unlike_scores,
     )
 

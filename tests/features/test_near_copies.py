@@ -101,13 +101,13 @@ def test_the_estimate_without_groups_is_of_copies_and_with_them_of_new_images(mo
     # New images can only be guessed: half are right.
     for found in (result.estimate, result.audit):
         assert found.low < 0.5 < found.value < 0.7
-    assert result.audit.n < 30
+    assert len(result.audited) == result.audit.n < 30
     for text in ("of the audit are near-copies of", "unlabeled image(s) nearly repeat a labeled"):
         assert any(text in each for each in result.warnings)
     # Without them, copies in other folds and in the audit give the labels away.
     monkeypatch.setattr(module, "_near_copies", lambda *_: np.empty((0, 2), np.int64))
     blind = fit_images(images, labels, SETTINGS)
-    assert blind.audit.n == 60
+    assert len(blind.audited) == blind.audit.n == 60
     for found in (blind.estimate, blind.audit):
         assert found.low > 0.75
 

@@ -123,7 +123,8 @@ def test_mistakes_on_the_audit_have_both_labels(task):
     y = result.labels.y.copy()
     y[60:80] = np.roll(task.predict(result.proba[60:80]), 1, axis=0)
     labels = Labels(y, result.classes, ("train",) * 60 + ("audit",) * 20 + ("",) * 120)
-    first = _fit_galleries(dataclasses.replace(result, labels=labels), images())[0]
+    first = dataclasses.replace(result, labels=labels, audited=np.arange(60, 80))
+    first = _fit_galleries(first, images())[0]
     rows = [int(picture["name"]) for picture in first["pictures"]]
     wrong = 60 + np.flatnonzero(~task.correct(y[60:80], result.proba[60:80]))
     assert first["title"] == "Mistakes on the audit"

@@ -133,7 +133,8 @@ def test_an_audit_takes_the_headline_and_the_charts(task):
     purpose = ("train",) * 60 + ("audit",) * 20 + ("",) * 120
     audit = estimate_accuracy([True] * 15 + [False] * 5, is_random_sample=True)
     labels = Labels(y, result.classes, purpose)
-    text = words(page_of(dataclasses.replace(result, labels=labels, audit=audit)))
+    fit = dataclasses.replace(result, labels=labels, audit=audit, audited=np.arange(60, 80))
+    text = words(page_of(fit))
     assert "unlabeled images, audited 75.0 %" in text
     assert "Rests on an audit of 20 random images." in text
     assert f"{100 * result.estimate.value:.1f} %" not in text.split("images: ")[0]

@@ -140,7 +140,7 @@ def _explain_fit(
     """
     if not is_installed("captum"):
         return []
-    labels, proba, rows = result.labels, result.proba.copy(), result.labels.audit
+    labels, proba, rows = result.labels, result.proba.copy(), result.audited
     if not len(rows):
         rows = result.tested
         # The final model is right on what it was trained on: it would show no mistakes.

@@ -47,7 +47,7 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
         scores = typicality(result.features.rows[right], random_state=result.settings.seed)
         right = right[np.argsort(-scores, kind="stable")[:_SIZE]]
 
-    audit = result.labels.audit
+    audit = result.audited
     audited = Scored(task, result.labels.y[audit], result.proba[audit])
     present, _ = task.evidence(y[right], len(classes))
     kinds = task.stratify(task.predict(result.proba))

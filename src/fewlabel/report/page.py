@@ -70,7 +70,7 @@ def _render_report(
     scored = Scored(task, labels.training_y[result.tested], result.tested_proba)
     if result.audit is not None:
         # A random sample that was never trained on says more than cross-fitting.
-        scored = Scored(task, labels.y[labels.audit], result.proba[labels.audit])
+        scored = Scored(task, labels.y[result.audited], result.proba[result.audited])
     confusion = _confusion_view(scored, classes)
     by_class = per_class(task, scored.y, scored.proba, classes)
     limit: dict[str, float] = {}
@@ -119,7 +119,7 @@ def _render_report(
         metric=task.metric,
         learning=_learning_view(result),
         galleries=_fit_galleries(result, images),
-        explained=_explained_galleries(explained, classes, bool(len(labels.audit))),
+        explained=_explained_galleries(explained, classes, bool(len(result.audited))),
         tiles=_all_images(result, images),
         filters=_filter_view(classes, given=True),
         prediction_rows=_prediction_rows(result, images.names),
