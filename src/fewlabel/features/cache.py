@@ -186,7 +186,7 @@ def _read(
         with contextlib.suppress(OSError):
             file.unlink()
         return None
-    if extractor.is_frozen:
+    if extractor.is_frozen and not hasattr(extractor, "network_"):
         # Loads the network, and looks at no image.
         extractor.fit(images)
     return extractor, rows
