@@ -30,7 +30,8 @@ def python_of(page: str) -> list[str]:
 
 
 def test_the_scripts_of_the_pages_run(known, tmp_path, capsys):
-    write_table(tmp_path / "picks.csv", dict(list(known.items())[:40]))
+    for table in ("picks.csv", "labels.csv"):
+        write_table(tmp_path / table, dict(list(known.items())[:40]))
     for page in ("README.md", "docs/how-to/python.md"):
         (script,) = python_of(page)
         exec(compile(script, page, "exec"), {})

@@ -31,14 +31,12 @@ def digits(make: Make, images: ImageSet, **options: Any) -> Session:
 def test_fifty_digits_by_keyboard(make: Make, digit_images: ImageSet, open_page: Open) -> None:
     session = digits(make, digit_images)
     page = open_page(session)
-    milliseconds = []
     for n in range(50):
         image = shown(page)
         # Random ones have no suggestion; of the others every second is typed.
         key = "Space" if image % 5 != 4 and n % 2 else digit_images.truth[image]
-        milliseconds.append(
-            page.evaluate(
-                """async ([key, before]) => {
+        page.evaluate(
+            """async ([key, before]) => {
                     const start = performance.now();
                     const event = { key: key === "Space" ? " " : key, bubbles: true };
                     document.body.dispatchEvent(new KeyboardEvent("keydown", event));
@@ -48,10 +46,8 @@ def test_fifty_digits_by_keyboard(make: Make, digit_images: ImageSet, open_page:
                         if (performance.now() - start > 5000) throw new Error("no image");
                         await new Promise((done) => setTimeout(done, 1));
                     }
-                    return performance.now() - start;
                 }""",
-                [key, str(image)],
-            )
+            [key, str(image)],
         )
     saved(page)
     current = session.store.current()
@@ -60,7 +56,6 @@ def test_fifty_digits_by_keyboard(make: Make, digit_images: ImageSet, open_page:
     origins = {a.origin for i in current for a in session.store.history(i)}
     assert origins == {"typed", "confirmed"}
     assert page.inner_text("#count") == "50 of 1,797"
-    assert sorted(milliseconds)[40] < 100
 
 
 def test_undo_comes_back_to_the_image(make: Make, digit_images: ImageSet, open_page: Open) -> None:

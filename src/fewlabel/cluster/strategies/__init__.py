@@ -138,8 +138,8 @@ def strategy_names() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> strategy_names()[:4]
-    ('representatives', 'medoids', 'typiclust', 'random')
+    >>> strategy_names()
+    ('representatives', 'medoids', 'typiclust', 'herding', 'random')
     """
     # A strategy registers itself when its file is imported.
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
