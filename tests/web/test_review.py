@@ -231,8 +231,7 @@ def test_before_the_model_has_learned(make: Make, tmp_path: Path) -> None:
 
 
 def review(page: Any, view: str = "") -> None:
-    address = page.url.partition("#")[0].rstrip("/")
-    page.goto(f"{address}/review#{view}")
+    page.goto(f"{page.evaluate('location.origin')}/review#{view}")
     page.wait_for_selector("body[data-ready]")
 
 
@@ -290,3 +289,22 @@ def test_confusions_lead_to_images_and_back(session: Session, open_page: Open) -
     learner: Any = session.refitter
     next(iter(learner.explained.values())).set_exception(UsageError("Install fewlabel[explain]."))
     page.wait_for_selector("#explain-state:has-text('Install')")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(session: Session, open_page: Open, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    for width in (1280, 390):
+        page = open_page(
+            session, color_scheme=scheme, viewport={"width": width, "height": 844}, bypass_csp=True
+        )
+        for view, then in (("images", ".shot"), ("confusion", ""), ("suspicious", ".shot")):
+            review(page, f"view={view}")
+            page.reload()
+            page.wait_for_selector("body[data-ready]")
+            if then:
+                page.click(then)
+            found = axe.Axe().run(page).response["violations"]
+            serious = [f for f in found if f["impact"] in ("serious", "critical")]
+            assert [(f["id"], f["nodes"][0]["html"]) for f in serious] == [], (view, width)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

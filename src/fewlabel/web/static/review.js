@@ -224,7 +224,7 @@ function undo() {
   if (outbox.recall()) return toast("Took back the last answer.");
   return outbox.post("POST", "/api/undo", last ? { image: last.card?.image ?? last.image } : {}).then(({ undone, card }) => {
     toast(undone == null ? "There is nothing to undo." : last?.n ? `Took back ${number(last.n)} labels.` : "Took back the last answer.");
-    if (last?.n || (!last && card)) load();
+    if (!last?.card && card) load();
   });
 }
 
