@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,21 @@ def test_evaluation_counts_the_images_that_were_trained_on(run, example):
     assert (only["unseen"], len(only["warnings"])) == (None, 1)
     # By content: new images have the same names.
     assert evaluate_run(model, example.new, example.new_truth).metrics["n_trained_on"] == 0
+
+
+def test_images_of_few_groups_say_less_than_as_many_by_themselves(run, example):
+    wrong = np.repeat(np.arange(20) < 8, 10)
+    labels = example.known(range(200))
+    y = labels.y.copy()
+    model, task = load_run(run), labels.task
+    proba = model.predict(example.images.subset(range(200))).proba
+    y[:200] = task.predict(np.where(wrong.reshape(-1, 1), 1 - proba, proba))
+    spans = []
+    for groups in ((), tuple(str(i // 10) for i in range(len(y)))):
+        found = evaluate_run(model, example.images, replace(labels, y=y, groups=groups))
+        spans.append(found.metrics["accuracy_high"] - found.metrics["accuracy_low"])
+        assert found.metrics["accuracy"] == pytest.approx(0.6)
+    assert spans[1] > 2 * spans[0]
 
 
 def test_evaluation_needs_labels_that_the_model_knows(run, example):

@@ -22,7 +22,7 @@ _SIDES = (224, 192, 160, 128)
 # Of a time budget the features take at most this; where none is given, so many seconds.
 _TIME_FRACTION, _UNASKED_SECONDS = 1 / 3, 600.0
 # Features that take longer are announced before the work starts.
-_TOLD_SECONDS = 20.0
+_ANNOUNCED_SECONDS = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ def _say_how_long(extractors: Sequence[Any], images: ImageSet, *, cache: bool) -
     seconds = sum(
         _seconds_for(one, images, cache=cache) for one in extractors if hasattr(one, "seconds_for")
     )
-    if seconds > _TOLD_SECONDS:
+    if seconds > _ANNOUNCED_SECONDS:
         time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
         text = f"The features of {len(images):,} images take about {time} on this machine."
         python_warnings.warn(text, FetchNotice, stacklevel=3)
@@ -194,22 +194,22 @@ def _networks_in_time(
     networks = {name: _kind("backbone")(name, device=device) for name in (names[-1], names[0])}
     seconds_of = {n: _seconds_for(one, images, cache=cache) for n, one in networks.items()}
     # Two networks at a smaller side see more than one at its own.
-    ways = [(taken, side) for taken in (list(networks), names[:1]) for side in (None, *_SIDES)]
+    choices = [(taken, side) for taken in (list(networks), names[:1]) for side in (None, *_SIDES)]
 
     def takes(taken: list[str], side: int | None) -> float:
         # Twice the pixels take twice as long.
         at = {n: 1.0 if side is None else side / max(networks[n].network_.size) for n in taken}
         return sum(seconds_of[n] * min(1.0, at[n]) ** 2 for n in taken)
 
-    taken, side = next((way for way in ways if takes(*way) <= limit), ways[-1])
+    taken, side = next((one for one in choices if takes(*one) <= limit), choices[-1])
     which = f"{'s' * (len(taken) > 1)} {' and '.join(taken)}{' joined' * (len(taken) > 1)}"
     reason = f"The pretrained network{which}, since these are photos"
-    if (taken, side) == ways[0]:
+    if (taken, side) == choices[0]:
         return ",".join(taken), f"{reason}."
     smaller = "" if side is None else f" of {side} pixels a side"
     reason += (
         f"{smaller}: that takes about {takes(taken, side):.0f} s here, where "
-        f"{' and '.join(networks)} at their own side would take {takes(*ways[0]):.0f} s, and "
+        f"{' and '.join(networks)} at their own side would take {takes(*choices[0]):.0f} s, and "
         f"more than the {limit:.0f} s that features get of the time."
     )
     return ",".join(n if side is None else f"{n}@{side}" for n in taken), reason

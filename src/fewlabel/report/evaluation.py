@@ -10,7 +10,6 @@ from fewlabel.evaluate import (
     PROMISES,
     AccuracyEstimate,
     accept_at,
-    estimate_accuracy,
     per_class,
 )
 from fewlabel.explain.texts import _percent
@@ -43,7 +42,7 @@ def _render_evaluation(
     galleries, mistakes = _evaluation_galleries(scored, images, model.classes)
     evidence = scored.correct, scored.confidence
     promises = [accept_at(*evidence, error) for error in PROMISES]
-    measured = estimate_accuracy(scored.correct, is_random_sample=True)
+    measured = scored.measured()
     lines = ["" if confusion else "An image counts as right only if every known label is right."]
     if model.expected is not None and unseen is not None:
         lines.append(_expectation(model.expected, unseen))

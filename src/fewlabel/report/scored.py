@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fewlabel.data import Task
+from fewlabel.evaluate import AccuracyEstimate, estimate_accuracy
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,16 +23,24 @@ class Scored:
         Their labels.
     proba : ndarray of shape (n, K)
         Probabilities.
+    groups : ndarray of shape (n,), optional
+        The same number for images that belong together.
     """
 
     task: Task
     y: np.ndarray
     proba: np.ndarray
+    groups: np.ndarray | None = None
 
     @property
     def correct(self) -> np.ndarray:
         """Whether every known label of an image is predicted right, (n,) bool."""
         return self.task.correct(self.y, self.proba)
+
+    def measured(self, chosen: Any = slice(None)) -> AccuracyEstimate:
+        """Return the accuracy on the images, or on some of them, as wide as groups make it."""
+        groups = None if self.groups is None else self.groups[chosen]
+        return estimate_accuracy(self.correct[chosen], is_random_sample=True, groups=groups)
 
     @property
     def confidence(self) -> np.ndarray:

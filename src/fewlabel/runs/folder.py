@@ -18,11 +18,10 @@ from fewlabel.data.tables import write_table
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
     confusion_matrix,
-    estimate_accuracy,
     per_class,
     scores,
-    wilson_interval,
 )
+from fewlabel.features.near_copies import find_groups
 from fewlabel.features.pixels import Progress
 from fewlabel.files import atomic_folder
 from fewlabel.model import Model, Prediction
@@ -201,7 +200,8 @@ def evaluate_run(
         )
     labeled = images.subset(rows)
     prediction = run.predict(labeled, progress=progress)
-    scored = Scored(run.task, labels.y[rows], prediction.proba)
+    groups = find_groups(images, labels).number[rows]
+    scored = Scored(run.task, labels.y[rows], prediction.proba, groups)
     metrics = _measure(scored, run.classes) | _unseen(scored, run, labeled)
     html = _render_evaluation(
         run,
@@ -224,13 +224,13 @@ def evaluate_run(
 def _measure(scored: Scored, classes: tuple[str, ...]) -> dict[str, Any]:
     """Compute all metrics of predictions."""
     task, y, proba = scored.task, scored.y, scored.proba
-    low, high = wilson_interval(float(scored.correct.sum()), len(y))
+    measured = scored.measured()
     found: dict[str, Any] = {
         "task": task.name,
         "metric": task.metric,
         "n": len(y),
-        "accuracy_low": low,
-        "accuracy_high": high,
+        "accuracy_low": measured.low,
+        "accuracy_high": measured.high,
         **scores(task, y, proba),
         "mean_confidence": float(scored.confidence.mean()),
         "classes": list(classes),
@@ -250,7 +250,7 @@ def _unseen(scored: Scored, run: Model, images: ImageSet) -> dict[str, Any]:
     trained = np.array([digest in digests for digest in images.content_digests()], dtype=bool)
     unseen, warnings, n = None, list[str](), int(trained.sum())
     if not trained.all():
-        unseen = estimate_accuracy(scored.correct[~trained], is_random_sample=True).to_dict()
+        unseen = scored.measured(~trained).to_dict()
     if n:
         warnings.append(f"The model was trained on {n:,} of these {len(trained):,} images: ")
         warnings[0] += (
