@@ -291,6 +291,22 @@ def test_confusions_lead_to_images_and_back(session: Session, open_page: Open) -
     page.wait_for_selector("#explain-state:has-text('Install')")
 
 
+def test_several_labels_are_collected_and_saved(make: Make, open_page: Open) -> None:
+    proba = np.array([[0.9, 0.1], [0.2, 0.02]], np.float32)
+    learner = Told(["a|", "a|b"] * 898 + ["|"], tested=np.arange(2), tested_proba=proba)
+    session = make(refitter=learner, several=True)
+    session.store.add([Answer(0, ("a",)), Answer(1, ("a", "b"))])
+    page = open_page(session)
+    review(page, "view=confusion")
+    page.click("[aria-label='b: missed: 1'] >> nth=0")
+    page.wait_for_selector(".shot")
+    assert page.inner_text("#keep-text") == "It is a + b: keep it"
+    page.keyboard.press("b")
+    page.keyboard.press("Space")
+    saved(page)
+    assert session.store.current()[1] == ("a",)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(session: Session, open_page: Open, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
