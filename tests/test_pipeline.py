@@ -1,6 +1,7 @@
 """The main job without networks, for one label an image and for several."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from PIL import Image
 
 from fewlabel.data import Labels, load_images
 from fewlabel.errors import LabelError
-from fewlabel.pipeline import FitSettings, fit_images
+from fewlabel.features.near_copies import ImageGroups
+from fewlabel.pipeline import FitSettings, _pool, fit_images
 from tests.conftest import NAMES, pictures
 
 PIXELS = FitSettings(features="pixels")
@@ -135,6 +137,20 @@ def test_where_no_label_can_be_tested_nothing_is_said_to_be_measured(digits):
     result = digits.fit(digits.known(first))
     assert set(result.scores.values()) == {None}
     assert result.summary()["candidates"][0]["why"].startswith("could not be tested")
+
+
+@pytest.mark.parametrize(("n_akin", "n_pool"), [(1, 39), (30, 100)])
+def test_the_pool_is_of_other_groups_or_of_tested_labels_where_hardly_any_is(n_akin, n_pool):
+    n, tested = 140, np.arange(100)
+    labels = Labels(np.where(np.arange(n) < 100, np.arange(n) % 2, -1), ("a", "b"))
+    number = np.r_[:100, :n_akin, 100 : n - n_akin]
+    proba = np.full((n, 2), 0.5)
+    compared = SimpleNamespace(
+        tested=tested, kept=SimpleNamespace(name="graph"), oof_proba={"graph": proba[tested]}
+    )
+    kept = SimpleNamespace(comparison=compared, fitted=SimpleNamespace(proba=proba))
+    groups = ImageGroups(np.arange(n), number, number, np.empty((0, 2), np.int64))
+    assert len(_pool(labels, groups, kept)) == n_pool
 
 
 def test_labels_of_a_single_group_are_refused(digits):

@@ -322,7 +322,7 @@ def _pool(labels: Labels, groups: ImageGroups, kept: Kept) -> np.ndarray:
     untrained = np.setdiff1d(np.arange(len(labels.y)), trained)
     # Tested are labels of which nothing in their group was trained on.
     akin = groups._akin(trained)[untrained]
-    if akin.any() and (~akin).sum() < len(kept.comparison.tested):
+    if (~akin).sum() < min(akin.sum(), len(kept.comparison.tested)):
         # Hardly any image is like new ones, but the tested labels are, without their groups.
         return kept.comparison.oof_proba[kept.comparison.kept.name]
     return kept.fitted.proba[untrained[~akin]]
