@@ -40,7 +40,7 @@ def step(page: httpx.Client, card: dict[str, Any], n: int) -> tuple[dict[str, An
     start = time.perf_counter()
     answer = {"image": card["image"], "labels": [str(n % 10)], "seconds": 1.0}
     page.post("/api/answers", json={"answers": [answer]}).raise_for_status()
-    following = page.get("/api/next?n=1").raise_for_status().json()["cards"][0]
+    following = page.get("/api/next?n=1").raise_for_status().json()[0]
     page.get(f"/images/{following['image']}/full").raise_for_status()
     return following, 1e3 * (time.perf_counter() - start)
 
@@ -60,7 +60,7 @@ def main() -> None:
         page = httpx.Client(base_url=base, headers={"Origin": base}, timeout=60)
         try:
             opened = wait_for(page)
-            card = page.get("/api/next?n=1").raise_for_status().json()["cards"][0]
+            card = page.get("/api/next?n=1").raise_for_status().json()[0]
             times: dict[bool, list[float]] = {True: [], False: []}
             for n in range(args.answers):
                 time.sleep(args.pause)

@@ -208,7 +208,8 @@ def _print(summary: dict[str, Any]) -> None:
     curve = summary["learning_curve"]
     say(summary["no_learning_curve"] if curve is None else curve["in_words"])
     if summary["near_copies"]:
-        say(one_line(f"Near-copies: {summary['n_near_copies']:,} images, {summary['near_copies']}"))
+        n, several = summary["n_near_copies"], "" if summary["n_near_copies"] == 1 else "s"
+        say(one_line(f"Near-copies: {n:,} image{several}, {summary['near_copies']}"))
     chosen = next((c for c in summary["candidates"] if c["chosen"]), None)
     why = f": {chosen['why']}" if chosen and chosen["why"] else ""
     say(f"Method: {summary['method']}{one_line(why)}")

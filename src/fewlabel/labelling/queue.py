@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -112,7 +113,9 @@ class Queue:
         # What was drawn at random and is open stays: without the hard ones among them the
         # estimate of accuracy would be too high.
         drawn = [i for i, why in self._store.purposes().items() if why in ("random", "audit")]
-        for image in [*drawn, *picks.tolist(), *self._shuffled[self._n_done :].tolist()]:
+        for image in itertools.chain(
+            drawn, picks.tolist(), map(int, self._shuffled[self._n_done :])
+        ):
             if image not in done:
                 done.add(image)
                 yield image
