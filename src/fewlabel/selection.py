@@ -349,6 +349,9 @@ def _draw_audit(
     audit = np.flatnonzero([purpose == "audit" for purpose in labels.purpose])
     trained = groups[np.setdiff1d(known, np.union1d(audit, free))]
     able = free[~np.isin(groups[free], trained)] if n else free
+    if n > len(able) and not budget:
+        # Where all images are labeled, a copy is labeled too; `fit` says which do not count.
+        able = free
     if n > len(able):
         raise UsageError(
             f"An audit must not share a group with labels to train on, and {len(able):,} images "

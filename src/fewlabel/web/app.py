@@ -14,7 +14,7 @@ from fewlabel import __version__
 from fewlabel.errors import FewLabelError, StorageError
 from fewlabel.labelling.review import Review
 from fewlabel.labelling.session import Session
-from fewlabel.web import review_api
+from fewlabel.web import api_review
 from fewlabel.web.api import router
 from fewlabel.web.security import App, Guard
 from fewlabel.web.thumbnails import Thumbnails
@@ -50,7 +50,7 @@ def create_app(
     app.state.review = Review(session)
     app.state.thumbnails = thumbnails or Thumbnails(session.images)
     app.include_router(router)
-    app.include_router(review_api.router)
+    app.include_router(api_review.router)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(FewLabelError, _not_possible)
     pages = _pages()
