@@ -24,11 +24,10 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet, labels_from_truth
-from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW
+from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, rank_labels
 from fewlabel.fit_result import FitSettings
 from fewlabel.labelling.learner import Learner, LearnerSettings, Picks
 from fewlabel.labelling.queue import Queue
-from fewlabel.labelling.review import rank_labels
 from fewlabel.labelling.store import Answer, Store, open_store
 from fewlabel.runs.bench import _split
 from honesty import subset

@@ -23,7 +23,7 @@ from fewlabel.evaluate import (
     gain_on_labels,
 )
 from fewlabel.evaluate.outliers import MIN_LABELS
-from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _label_probability
+from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _label_probability, rank_labels
 from fewlabel.features.extract import Features
 from fewlabel.model import Model
 from fewlabel.semisupervised.history import TrainingHistory
@@ -260,12 +260,10 @@ class FitResult:
     @property
     def suspicious(self) -> np.ndarray:
         """Labeled images that are predicted otherwise, so that their labels are improbable."""
-        proba = self.label_probability
-        order = np.argsort(proba, kind="stable")
         y = self.labels.training_y[self.tested]
-        found = (proba < SUSPICIOUS_BELOW) & ~self.task.correct(y, self.tested_proba)
+        order, proba = rank_labels(self.task, y, self.tested_proba)
         # Of classes with one label nothing can be said.
-        return self.tested[order[found[order] & (self.estimate.n > 0)]]
+        return self.tested[order[(proba[order] < SUSPICIOUS_BELOW) & (self.estimate.n > 0)]]
 
     @property
     def promises(self) -> tuple[Acceptance, ...]:

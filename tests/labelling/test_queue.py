@@ -134,6 +134,14 @@ def test_cut_clusters_fill_every_page_but_the_last_of_a_label():
     assert set(seen.tolist()) == set(range(90)) - {3}
 
 
+def test_a_refit_in_between_makes_no_chosen_image_a_random_one(digits, store, learned):
+    queue = Queue(store, len(digits))
+    queue.begin(Picks(np.array([4, 7]), ("train", "random")))
+    shown = store.lease("ann", queue.wanted("ann"), 2)
+    queue.update(learned[0].round)
+    assert [queue.purpose(i) for i in shown] == ["train", "random"]
+
+
 @pytest.mark.parametrize(
     ("low", "target", "reached"), [(0.91, 0.9, True), (0.89, 0.9, False), (0.91, None, False)]
 )
@@ -179,6 +187,24 @@ def test_answers_during_a_fit_lead_to_another_one_and_a_failure_to_another_try(
     assert not refitter.running
 
 
+def test_labels_that_are_corrected_or_taken_back_are_learned_as_well(digits, store, truth):
+    worker, queue = _ByHand(), Queue(store, len(digits))
+    refitter = Refitter("digits", store, queue, every=10, worker=worker)
+    store.add([Answer(i, (truth[i],), annotator="ann", origin="group") for i in range(30)])
+    refitter.answered()
+    worker.asked[-1][2].set_exception(WorkerError("It ended."))
+    n_fits = len(worker.asked)
+    for i in range(10):
+        store.add([Answer(i, (truth[i + 1],), annotator="ann", origin="review")])
+        refitter.answered()
+    assert len(worker.asked) == n_fits + 1
+    worker.asked[-1][2].set_exception(WorkerError("It ended."))
+    for _ in range(11):
+        store.undo("ann")
+    refitter.answered()
+    assert len(worker.asked) == n_fits + 2
+
+
 def test_it_learns_in_a_process_of_its_own(store, digits, truth, settings):
     queue = Queue(store, len(digits))
     _answer(store, queue, truth, 25)
@@ -191,6 +217,7 @@ def test_it_learns_in_a_process_of_its_own(store, digits, truth, settings):
             assert not refitter.error, refitter.error
             time.sleep(0.05)
         assert queue.round.n_labels == 25
-        assert queue.round.proba.shape == (len(digits), len(queue.round.classes))
+        assert queue.round.suggested.shape == queue.round.confidence.shape == (len(digits),)
+        assert queue.round.tested_proba.shape[1] == len(queue.round.classes)
     finally:
         refitter.close()

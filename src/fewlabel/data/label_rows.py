@@ -17,6 +17,8 @@ from fewlabel.data.task import Task
 from fewlabel.errors import LabelError
 
 PURPOSES = ("train", "random", "audit")
+# Drawn at random: an accuracy rests on them, so that nothing may be left out or suggested.
+DRAWN = ("random", "audit")
 """What the column `purpose` of a table from ``fewlabel select`` may say."""
 
 METADATA = ("metadata.csv", "metadata.jsonl")

@@ -14,7 +14,7 @@ import numpy as np
 from fewlabel.data.images import load_images
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.label_cells import _label_cells
-from fewlabel.data.label_rows import _check_classes, _collect, _metadata_rows, _table_rows
+from fewlabel.data.label_rows import DRAWN, _check_classes, _collect, _metadata_rows, _table_rows
 from fewlabel.data.label_texts import BAR, _barred_texts
 from fewlabel.data.tables import FRAME, _is_frame, write_table
 from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
@@ -91,7 +91,7 @@ class Labels:
     @property
     def awaited(self) -> np.ndarray:
         """Images drawn at random that have no label yet; shape (n_awaited,), dtype int64."""
-        drawn = [i for i, given in enumerate(self.purpose) if given in ("random", "audit")]
+        drawn = [i for i, given in enumerate(self.purpose) if given in DRAWN]
         return np.setdiff1d(np.array(drawn, dtype=np.int64), self.labeled)
 
     @property

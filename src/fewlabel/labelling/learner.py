@@ -50,8 +50,6 @@ class Round:
         Labels it was fitted on.
     classes : tuple of str
         Names of the columns.
-    proba : ndarray of shape (n, K), dtype float32
-        Calibrated probabilities of all images; given labels are certain.
     suggested : ndarray of shape (n,), dtype object
         Most probable label of each image; where it may have several, joined by bars.
     confidence : ndarray of shape (n,), dtype float32
@@ -68,8 +66,6 @@ class Round:
         Labeled images that the tested models did not see.
     tested_proba : ndarray of shape (m, K), dtype float32
         What these models say of them.
-    method : str
-        The candidate that was kept.
     source : ndarray of shape (n,), dtype uint8
         Where each prediction comes from, as a position in ``SOURCES``.
     unlike : ndarray of shape (u,), dtype int64
@@ -87,7 +83,6 @@ class Round:
     number: int
     n_labels: int
     classes: tuple[str, ...]
-    proba: np.ndarray
     suggested: np.ndarray
     confidence: np.ndarray
     accuracy: AccuracyEstimate
@@ -96,7 +91,6 @@ class Round:
     promises: tuple[Acceptance, ...]
     tested: np.ndarray
     tested_proba: np.ndarray
-    method: str
     source: np.ndarray
     unlike: np.ndarray
     near: np.ndarray
@@ -238,7 +232,6 @@ class Learner:
             number=len(self._curve),
             n_labels=labels.n_labeled,
             classes=result.classes,
-            proba=result.proba.astype(np.float32),
             suggested=suggested,
             confidence=confidence,
             accuracy=accuracy,
@@ -247,7 +240,6 @@ class Learner:
             promises=result.promises,
             tested=result.tested,
             tested_proba=result.tested_proba.astype(np.float32),
-            method=result.method,
             source=np.argmax([result.origin == name for name in SOURCES], axis=0).astype(np.uint8),
             unlike=result.unlike,
             near=_pairs(result.copies, labels.labeled),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fewlabel.data.label_rows import DRAWN
 from fewlabel.labelling.learner import Picks, Round
 from fewlabel.labelling.store import Store
 
@@ -19,8 +20,6 @@ class Group:
 
     Attributes
     ----------
-    number : int
-        Of the page, within its round.
     label : str
         Their presumed label; joined by bars where an image may have several.
     images : tuple of int
@@ -31,7 +30,6 @@ class Group:
         Of the model that presumes it.
     """
 
-    number: int
     label: str
     images: tuple[int, ...]
     confidence: float
@@ -59,6 +57,7 @@ class Queue:
         self._shuffled = np.random.default_rng(seed).permutation(n_images)
         self._n_done = 0
         self._picks, self._purposes = np.array([], np.int64), dict[int, str]()
+        self._why: dict[int, str] = {}
         self._round: Round | None = None
 
     @property
@@ -108,19 +107,21 @@ class Queue:
             Row of the image set.
         """
         with self._mutex:
-            picks = self._picks
-        done = self._done(annotator)
+            picks, purposes = self._picks, self._purposes
+        done = self._done()
         # What was drawn at random and is open stays: without the hard ones among them the
         # estimate of accuracy would be too high.
-        drawn = [i for i, why in self._store.purposes().items() if why in ("random", "audit")]
+        drawn = [i for i, why in self._store.purposes().items() if why in DRAWN]
         for image in itertools.chain(
             drawn, picks.tolist(), map(int, self._shuffled[self._n_done :])
         ):
             if image not in done:
                 done.add(image)
+                # Kept: a refit in between must not make one that was chosen a random one.
+                self._why[image] = purposes.get(image, "random")
                 yield image
 
-    def _done(self, annotator: str) -> set[int]:
+    def _done(self) -> set[int]:
         """Return images that are not to be shown, and step over those at the front."""
         skipped = self._store.skipped()
         if self._store.repeats > 1:
@@ -144,13 +145,10 @@ class Queue:
         str
             ``"train"`` or ``"random"``.
         """
-        return self._purposes.get(image, "random")
+        return self._why.get(image, "train")
 
     def groups(self, n: int = 60) -> Iterator[Group]:
         """Return pages of look-alike images without a label, the most confident first.
-
-        Images that were drawn at random are on none: what is presumed would bias their labels,
-        and with them the estimate of accuracy.
 
         Parameters
         ----------
@@ -165,12 +163,10 @@ class Queue:
         found = self._round
         if found is None:
             return
-        purposes = self._store.purposes()
         done = set(self._store.current()) | self._store.skipped()
-        done |= {i for i, why in purposes.items() if why in ("random", "audit")}
-        for number, page in enumerate(found.pages):
+        for page in found.pages:
             images = tuple(i for i in page.tolist() if i not in done)[:n]
             if images:
                 confidence = float(found.confidence[list(images)].mean())
                 label = str(found.suggested[images[0]])
-                yield Group(number, label, images, confidence, found.number)
+                yield Group(label, images, confidence, found.number)

@@ -77,19 +77,15 @@ class Refitter:
         self._store, self._queue, self._every = store, queue, every
         self.worker = worker or Worker(_calls, source, settings or LearnerSettings())
         self._mutex = threading.Lock()
-        self._running, self._due, self._fitted_at = False, False, -1
+        self._running, self._due, self._fitted_at = False, False, 0
         self._stopped, self._error = False, ""
-        self._listeners: list[Callable[[Round], None]] = []
+        self.listeners: list[Callable[[Round], None]] = []
+        self._n_new = 0
 
     @property
     def round(self) -> Round | None:
         """What the model says since the last fit; None before the first."""
         return self._queue.round
-
-    @property
-    def listeners(self) -> list[Callable[[Round], None]]:
-        """What is called with each round, after the queue has taken it."""
-        return self._listeners
 
     @property
     def running(self) -> bool:
@@ -125,8 +121,10 @@ class Refitter:
 
     def answered(self) -> None:
         """Note that there are new answers: fit again if they are enough."""
-        n = len(self._store.current())
-        if n - max(self._fitted_at, 0) >= self._every:
+        self._n_new += 1
+        # Labels may become others, or fewer: of those that are corrected the number says nothing.
+        n_more = abs(len(self._store.current()) - self._fitted_at)
+        if max(self._n_new, n_more) >= self._every:
             self.refit()
 
     def refit(self) -> None:
@@ -161,7 +159,7 @@ class Refitter:
 
     def _ask(self) -> None:
         labels = self._store.labels()
-        self._fitted_at = labels.n_labeled
+        self._fitted_at, self._n_new = labels.n_labeled, 0
         try:
             self.worker.call("fit", labels).add_done_callback(self._take_round)
         except FewLabelError:
@@ -180,9 +178,9 @@ class Refitter:
         self._error = _why_not(future)
         if not self._error:
             self._queue.update(future.result())
-            for listener in self._listeners:
-                listener(future.result())
         self._go_on()
+        for listener in [] if self._error else self.listeners:
+            listener(future.result())
 
     def _go_on(self) -> None:
         """Fit again if that was asked for in the meantime."""

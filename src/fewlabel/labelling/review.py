@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -12,12 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fewlabel.data import MultiLabel, SingleLabel, Task
+from fewlabel.data.label_rows import DRAWN
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import Acceptance
-from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _label_probability
+from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, rank_labels
 from fewlabel.labelling.answers import Answer, _cell_of
 from fewlabel.labelling.cards import Suggestion
 from fewlabel.labelling.learner import SOURCES, Round
+from fewlabel.labelling.pictures import _Pictures
 from fewlabel.labelling.session import Session
 from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, Wanted
 from fewlabel.percent import _percent_text
@@ -28,9 +29,7 @@ PAGE = 60
 MAX_ERROR = 0.02
 """Fraction of the images that are accepted without a look that may be wrong."""
 
-_UNSEEN = ("random", "audit")
 _MAX_ROUNDS, _MAX_DOUBTFUL = 100, 1_000
-_MAX_PICTURES, _MAX_WAITING, _MAX_BYTES = 64, 4, 4_000_000
 
 
 class _View(NamedTuple):
@@ -67,35 +66,6 @@ class _Tested(NamedTuple):
     probability: np.ndarray
 
 
-def rank_labels(task: Task, y: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return which labels to check first: those that are predicted otherwise, the least probable.
-
-    Parameters
-    ----------
-    task : Task
-        One label an image, or several.
-    y : ndarray of shape (m,) or (m, K)
-        The labels.
-    proba : ndarray of shape (m, K)
-        What models say that have not seen them.
-
-    Returns
-    -------
-    order : ndarray of shape (d,), dtype int64
-        Positions of the doubtful labels.
-    probability : ndarray of shape (m,)
-        How probable each label is.
-
-    Examples
-    --------
-    >>> rank_labels(SingleLabel(), np.array([0, 0, 1]), np.array([[0.1, 0.9], [0.9, 0.1], [1, 0]]))
-    (array([2, 0]), array([0.1, 0.9, 0. ]))
-    """
-    probability = _label_probability(task, y, proba)
-    order = np.argsort(probability, kind="stable")
-    return order[~task.correct(y, proba)[order]], probability
-
-
 class Review:
     """What a review page asks for, and does.
 
@@ -111,8 +81,8 @@ class Review:
         self._rounds: dict[int, _View] = {}
         self._given_now: _Given | None = None
         self._tested_now: _Tested | None = None
-        self._pictures: dict[tuple[int, int], Future[bytes]] = {}
         if self._learner is not None:
+            self._pictures = _Pictures(self._learner)
             self._learner.listeners.append(self.take)
             if self._learner.round is not None:
                 self.take(self._learner.round)
@@ -295,25 +265,7 @@ class Review:
             raise UsageError("The model has not learned yet, so that it has nothing to explain.")
         if self._given().hidden[image]:
             raise UsageError("This image was drawn at random: label it before you see a hint.")
-        key = (image, self._number)
-        with self._lock:
-            future = self._pictures.get(key)
-            if future is None:
-                if sum(not one.done() for one in self._pictures.values()) >= _MAX_WAITING:
-                    raise UsageError(f"{_MAX_WAITING} explanations wait already: try again later.")
-                future = self._pictures[key] = self._learner.explain(image)
-                done = [k for k, one in self._pictures.items() if one.done()]
-                for old in done[: max(0, len(self._pictures) - _MAX_PICTURES)]:
-                    del self._pictures[old]
-            if not future.done():
-                return None
-            if future.cancelled() or future.exception() is not None:
-                # Somebody may have installed what was missing.
-                del self._pictures[key]
-        picture = future.result()
-        if len(picture) > _MAX_BYTES:
-            raise UsageError("The picture is too large for a page: use `fewlabel explain`.")
-        return picture
+        return self._pictures.get(image, self._number)
 
     # What is accepted without a look
 
@@ -419,7 +371,7 @@ class Review:
             current = store.current()
             for image, labels in current.items():
                 codes[image] = numbers.setdefault(labels, len(numbers))
-            drawn = [i for i, why in store.purposes().items() if why in _UNSEEN]
+            drawn = [i for i, why in store.purposes().items() if why in DRAWN]
             hidden[drawn] = codes[drawn] < 0
             classes = tuple(store.classes())
             held = self._given_now = _Given(version, codes, list(numbers), hidden, classes)

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet
+from fewlabel.data.label_rows import DRAWN
 from fewlabel.errors import UsageError
 from fewlabel.labelling.answers import Answer, _check_class_name, _labels_of_cell
 from fewlabel.labelling.cards import Card, Learner, LookAlikes, Order, Suggestion, class_keys
 from fewlabel.labelling.refit import target_reached
 from fewlabel.labelling.store import Store
 
-_UNSEEN = ("random", "audit")
 _PACE_S, _PACE_OF = 300.0, 40
 _POLL_S = 2.0
 _WHY = {
@@ -150,7 +150,7 @@ class Session:
             "n_skipped": counts.n_skipped,
             "n_random": counts.n_random,
             "n_random_skipped": counts.n_random_skipped,
-            "classes": self.classes(counts),
+            "classes": self.classes(),
             "accuracy": found,
             "curve": curve,
             "refit": self._refit(),
@@ -163,13 +163,8 @@ class Session:
             "version": counts.version[0],
         }
 
-    def classes(self, counts: _Counts | None = None) -> list[dict[str, Any]]:
+    def classes(self) -> list[dict[str, Any]]:
         """Return the classes with their keys.
-
-        Parameters
-        ----------
-        counts : object, optional
-            What has been counted already.
 
         Returns
         -------
@@ -177,8 +172,7 @@ class Session:
             ``id``, ``name``, ``key`` and ``initial`` (empty if there is none), and ``n``, the
             number of images that have it.
         """
-        counts = counts or self._counts()
-        names = self.store.classes()
+        counts, names = self._counts(), self.store.classes()
         keys = zip(names, *class_keys(names), strict=True)
         return [
             {"id": i, "name": name, "key": key, "initial": initial, "n": counts.of_class[name]}
@@ -226,7 +220,7 @@ class Session:
         purposes = self._purposes()
         for group in self.queue.groups(n):
             # A label in common would say of random images what the model said of them.
-            free = [i for i in group.images if purposes.get(i, "") not in _UNSEEN]
+            free = [i for i in group.images if purposes.get(i, "") not in DRAWN]
             held = self.store.lease(annotator, free, n)
             if len(held) > 1:
                 labels, confidence = self._names_of(group.label), float(group.confidence)
@@ -405,7 +399,7 @@ class Session:
         counted = self._counted
         if counted is None or counted.version != version:
             current, skipped = self.store.current(), self.store.skipped()
-            asked = [i for i, purpose in self._purposes().items() if purpose in _UNSEEN]
+            asked = [i for i, purpose in self._purposes().items() if purpose in DRAWN]
             counted = self._counted = _Counts(
                 version=version,
                 n_labeled=len(current),
@@ -436,7 +430,7 @@ class Session:
                     name=self.images.names[row],
                     content=one.content_digests()[0][:16],
                     labels=current.get(row),
-                    suggestion=None if purpose in _UNSEEN else self._suggestion(row, known),
+                    suggestion=None if purpose in DRAWN else self._suggestion(row, known),
                     purpose=purpose,
                     why=_WHY.get(purpose, self._why()),
                     is_small=max((one.native_shape or (0, 0, 0))[:2]) <= 64,
