@@ -8,11 +8,11 @@ from fewlabel.data import labels_from_truth, load_images
 from fewlabel.evaluate import AccuracyEstimate
 from fewlabel.fit_result import FitSettings
 from fewlabel.labelling.learner import SOURCES, Learner, LearnerSettings, Picks, _pairs
-from fewlabel.labelling.look_alikes import look_alikes
 from fewlabel.labelling.queue import Queue
 from fewlabel.labelling.refit import Refitter, target_reached
 from fewlabel.labelling.store import Answer, open_store
 from fewlabel.labelling.worker import Worker, WorkerError
+from tests.labelling.conftest import draw
 
 
 @pytest.fixture(scope="module")
@@ -122,18 +122,6 @@ def test_a_skipped_image_is_not_shown_again_but_an_open_random_one_comes_first(d
     assert store.lease("ann", queue.wanted("ann"), 1) == [7]
 
 
-def test_cut_clusters_fill_every_page_but_the_last_of_a_label():
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(95, 6)).astype(np.float32)
-    labels = np.array(["a"] * 50 + ["b"] * 40 + [""] * 5)
-    confidence = np.r_[np.full(90, 0.9), np.full(5, 1.0)]
-    confidence[3] = 0.2
-    pages = look_alikes(rows, labels, confidence, 20)
-    assert sorted(len(page) for page in pages) == [9, 20, 20, 20, 20]
-    seen = np.concatenate(pages)
-    assert set(seen.tolist()) == set(range(90)) - {3}
-
-
 def test_a_refit_in_between_makes_no_chosen_image_a_random_one(digits, store, learned):
     queue = Queue(store, len(digits))
     queue.begin(Picks(np.array([4, 7]), ("train", "random")))
@@ -221,3 +209,19 @@ def test_it_learns_in_a_process_of_its_own(store, digits, truth, settings):
         assert queue.round.tested_proba.shape[1] == len(queue.round.classes)
     finally:
         refitter.close()
+
+
+def test_images_that_are_others_than_on_the_page_are_not_learned_from(tmp_path, settings):
+    images = draw(tmp_path / "photos", ["a.png", "b.png"])
+    with open_store(images, tmp_path / "labels.csv") as store:
+        draw(tmp_path / "photos", ["0.png"])
+        refitter = Refitter(str(tmp_path / "photos"), store, Queue(store, 2), settings)
+        try:
+            refitter.start()
+            deadline = time.monotonic() + 120
+            while refitter.running:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert "are others than when the page was opened" in refitter.error
+        finally:
+            refitter.close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from fewlabel.errors import FewLabelError
+from fewlabel.data import ImageSet
+from fewlabel.errors import FewLabelError, UsageError
 from fewlabel.evaluate import AccuracyEstimate
 from fewlabel.features.extract import Progress
 from fewlabel.labelling.learner import Learner, LearnerSettings, Picks, Round
@@ -75,7 +77,9 @@ class Refitter:
         worker: Worker | None = None,
     ) -> None:
         self._store, self._queue, self._every = store, queue, every
-        self.worker = worker or Worker(_calls, source, settings or LearnerSettings())
+        self.worker = worker or Worker(
+            _calls, source, _fingerprint(store.images), settings or LearnerSettings()
+        )
         self._mutex = threading.Lock()
         self._running, self._due, self._fitted_at = False, False, 0
         self._stopped, self._error = False, ""
@@ -199,6 +203,19 @@ def _why_not(future: Future[Any]) -> str:
     return "" if error is None else str(error) or type(error).__name__
 
 
-def _calls(source: str, settings: LearnerSettings, *, progress: Progress) -> Calls:
+def _calls(source: str, known: str, settings: LearnerSettings, *, progress: Progress) -> Calls:
     """Return what the process can be asked for."""
-    return Learner(source, settings, progress).calls()
+    learner = Learner(source, settings, progress)
+    if _fingerprint(learner.images) != known:
+        # By their rows, labels would go to other images.
+        raise UsageError(
+            f"The images of {source} are others than when the page was opened: end it and start "
+            "it again, your answers are kept."
+        )
+    return learner.calls()
+
+
+def _fingerprint(images: ImageSet) -> str:
+    """Return a short text that stands for the names of images and their order."""
+    names = "\n".join(images.names).encode("utf-8", "replace")
+    return hashlib.blake2b(names, digest_size=8).hexdigest()
