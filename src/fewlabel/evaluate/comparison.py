@@ -64,8 +64,8 @@ class Gain:
             answer = "No" if self.is_known else "Not known"
             return f"{answer}: with and without them, the accuracy is the same."
         if self.points > 0:
-            doubt = "" if self.is_known else f" That may be luck: {luck}"
-            return f"Yes: they add {lead:.1f} points.{doubt}"
+            adds = f"they add {lead:.1f} points"
+            return f"Yes: {adds}." if self.is_known else f"Not known: {adds}, but {luck}"
         if self.is_known:
             return f"No: the supervised baseline, trained without them, wins by {lead:.1f} points."
         return f"Not known: the supervised baseline is {lead:.1f} points ahead, but {luck}"
