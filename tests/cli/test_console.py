@@ -51,6 +51,8 @@ def test_a_warning_is_one_line_and_comes_once(capsys):
         for _ in range(2):
             warnings.warn("look\nhere", UserWarning, stacklevel=1)
         warnings.warn("old name", DeprecationWarning, stacklevel=1)
+        # As the fit says at once, and in its result, that the time trains no network.
+        console.show_warnings(["look here"])
     seen = capsys.readouterr()
     assert seen.err == "warning: look here\n"
     assert seen.out == ""

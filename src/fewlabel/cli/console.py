@@ -35,6 +35,7 @@ _SCORES = {
 _ERRORS = {"log_loss": "log loss", "expected_calibration_error": "calibration error"}
 # What only a programmer can act on.
 _QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+_shown: set[str] = set()
 
 
 def one_line(text: str) -> str:
@@ -77,9 +78,11 @@ def note(text: str) -> None:
 
 
 def show_warnings(texts: Sequence[str]) -> None:
-    """Print each warning as one line on stderr."""
-    for text in texts:
-        note(f"warning: {one_line(text)}")
+    """Print each warning as one line on stderr, unless this command has printed it before."""
+    for text in map(one_line, texts):
+        if text not in _shown:
+            _shown.add(text)
+            note(f"warning: {text}")
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -159,13 +162,15 @@ def show_table(
 @contextlib.contextmanager
 def warnings_as_lines() -> Iterator[None]:
     """Show each Python warning once, as one line ``warning: …`` on stderr."""
-    shown: set[str] = set()
+    _shown.clear()
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         text = one_line(str(message))
-        if text not in shown:
-            shown.add(text)
-            note(text if isinstance(message, FetchNotice) else f"warning: {text}")
+        if not isinstance(message, FetchNotice):
+            show_warnings([text])
+        elif text not in _shown:
+            _shown.add(text)
+            note(text)
 
     with warnings.catch_warnings():
         # Whoever asks for other filters with -W or PYTHONWARNINGS keeps them.
