@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -96,8 +95,9 @@ def explain_sheet(
     groups = _choose_examples(task, known, n, y)
     chosen = [(kind, int(row)) for kind, rows in groups.items() for row in rows]
     found = []
-    show = None if progress is None else _share_of(progress, len(chosen))
-    for done, (kind, row) in enumerate(chosen):
+    show = progress or (lambda *_: None)
+    show("explain", 0, len(chosen))
+    for kind, row in chosen:
         truth = None if y is None else y[row]
         explained = explain_one(
             model,
@@ -106,7 +106,6 @@ def explain_sheet(
             target=_class_at_issue(task, known[row], kind, truth) if target is None else target,
             n_samples=n_samples,
             seed=seed,
-            progress=show and partial(show, done),
             **settings,
         )
         explained = replace(
@@ -116,16 +115,8 @@ def explain_sheet(
             true="" if truth is None else task.texts(truth[None], classes)[0],
         )
         found.append(replace(explained, note=_note(task, explained, classes)))
-        if show is not None:
-            show(done, "", 1, 1)
+        show("explain", len(found), len(chosen))
     return found
-
-
-def _share_of(progress: Progress, n: int) -> Callable[[int, str, int, int], None]:
-    """Show how far one of n explanations is: each takes seconds."""
-    stage = "explain, in %"
-    progress(stage, 0, 100)
-    return lambda i, _, done, total: progress(stage, int(100 * (i + done / total) / n), 100)
 
 
 def _explain_fit(
