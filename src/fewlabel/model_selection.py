@@ -11,7 +11,7 @@ from sklearn.utils import _safe_indexing
 
 from fewlabel.compute import as_generator
 from fewlabel.data.missing import _known_labels
-from fewlabel.data.task import MultiLabel, SingleLabel
+from fewlabel.data.task import task_of
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import label_folds
 from fewlabel.params import check_parameters, integer
@@ -89,9 +89,8 @@ class LabeledKFold:
         """
         check_parameters(self)
         codes = _codes(y)
-        task = SingleLabel() if codes.ndim == 1 else MultiLabel()
         rng = as_generator(self.random_state)
-        folds = label_folds(task, codes, groups, self.n_splits, rng).folds
+        folds = label_folds(task_of(codes), codes, groups, self.n_splits, rng).folds
         if len(folds) < self.n_splits:
             raise UsageError(
                 f"{len(folds)} different rows are labeled, too few for {self.n_splits} folds: "

@@ -83,7 +83,11 @@ class _GraphModel:
 
     def predict(self, X: np.ndarray, task: Task, probabilities: np.ndarray) -> np.ndarray:
         """Average the probabilities (n, K) of the nearest images: (m, K)."""
+        average = self.average(X, probabilities)
+        return average / average.sum(axis=1, keepdims=True) if task.exclusive else average
+
+    def average(self, X: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Average the values (n, K) of the nearest images: (m, K)."""
         k = max(1, min(self.n_neighbors, len(self.index)))
         indices, distances = self.index.query(X, k)
-        average = _weighted_average(indices, _chord(distances), probabilities)
-        return average / average.sum(axis=1, keepdims=True) if task.exclusive else average
+        return _weighted_average(indices, _chord(distances), values)

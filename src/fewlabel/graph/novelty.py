@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.data.task import MultiLabel
 from fewlabel.errors import _damaged
 from fewlabel.evaluate import Comparison, LabelFolds, Problem
 from fewlabel.evaluate.outliers import MIN_LABELS, _alarm_threshold, _Alarms
@@ -52,7 +51,7 @@ class _Novelty:
 
     def scores(self, rows: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """Score new images (m,) by their features and the entropy of their predictions."""
-        mass = self.graph.predict(rows, MultiLabel(), self.mass[:, None])
+        mass = self.graph.average(rows, self.mass[:, None])
         return np.asarray(self.weights @ np.stack([_rarity(mass[:, 0]), entropy]))
 
     def to_state(

@@ -16,7 +16,7 @@ from fewlabel.explain.texts import _percent
 from fewlabel.model import Model
 from fewlabel.report.galleries import _evaluation_galleries
 from fewlabel.report.html import _count, _render
-from fewlabel.report.page import _headline, _measure_rows
+from fewlabel.report.page import _EXACT, _headline, _measure_rows
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
 from fewlabel.report.scored import Scored
 from fewlabel.report.tiles import _filter_view
@@ -43,7 +43,7 @@ def _render_evaluation(
     evidence = scored.correct, scored.confidence
     promises = [accept_at(*evidence, error) for error in PROMISES]
     measured = scored.measured()
-    lines = ["" if confusion else "An image counts as right only if every known label is right."]
+    lines = ["" if model.task.exclusive else _EXACT]
     if model.expected is not None and unseen is not None:
         lines.append(_expectation(model.expected, unseen))
     facts = [
