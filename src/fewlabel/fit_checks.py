@@ -84,27 +84,40 @@ def fit_warnings(
         One sentence or two each.
     """
     found, groups = list[str](), groups or find_groups(images, labels)
-    content, number = groups.content, groups.number
     if images.skipped:
         found.append(
             f"{len(images.skipped)} file(s) were set aside, {images.skipped[0].path} first: see "
             "skipped.csv for the reasons."
         )
-    found += _sameness(images, content)
-    found += _class_warnings(labels, number)
+    found += _sameness(images, groups.content)
+    found += _class_warnings(labels, groups.number)
     gain = audit_gain or gain_on_labels(choice)
     if choice.name == BASELINE and gain is not None and gain.is_known and gain.points <= 0:
         found.append(
             "The unlabeled images did not help: the supervised baseline, trained without them, "
             "does at least as well and is kept."
         )
-    found += _conflicts(images, labels, content) or _conflicts(
+    found += _conflicts(images, labels, groups.content) or _conflicts(
         images, labels, groups.copies, "nearly "
     )
+    found += _kinship(labels, groups)
+    found += _left_blank(labels)
+    some_left = labels.n_labeled < len(labels.y)
+    if audit is None and not len(labels.random) and some_left:
+        found.append(
+            "None of the labeled images is known to be drawn at random, so the accuracy estimate "
+            "may be off: `fewlabel select --audit 50` draws images for an unbiased one."
+        )
+    return found
+
+
+def _kinship(labels: Labels, groups: ImageGroups) -> list[str]:
+    """Return which images are copies of others that are trained on, or share a group with them."""
+    found = list[str]()
     trained = labels.task.labeled(labels.training_y)
     # A copy of an image that was trained on is predicted from its own label.
-    copies = int(np.isin(content[labels.audit], content[trained]).sum())
-    near = int(np.isin(number[labels.audit], number[trained]).sum()) - copies
+    copies = int(np.isin(groups.content[labels.audit], groups.content[trained]).sum())
+    near = int(np.isin(groups.number[labels.audit], groups.number[trained]).sum()) - copies
     for n, what in (
         (copies, "exact copies of images that are trained on"),
         (near, "near-copies of images that are trained on, or of one group with them"),
@@ -117,13 +130,6 @@ def fit_warnings(
         found.append(
             f"{n_akin:,} unlabeled image(s) nearly repeat a labeled one, or share its group: they "
             "are easier than new ones. The accuracy is that on images of other groups."
-        )
-    found += _left_blank(labels)
-    some_left = labels.n_labeled < len(labels.y)
-    if audit is None and not len(labels.random) and some_left:
-        found.append(
-            "None of the labeled images is known to be drawn at random, so the accuracy estimate "
-            "may be off: `fewlabel select --audit 50` draws images for an unbiased one."
         )
     return found
 

@@ -143,7 +143,7 @@ def fit_images(
     calibration, estimate = estimate_on_pool(kept.comparison, pool)
     model = Model(task, fitted.extractor, fitted, calibration, labels.classes, columns, meta)
     return _result(
-        problem, labels, settings, features, main, kept, model, groups, estimate, seconds
+        problem, labels, settings, features, main, kept, model, groups, pool, estimate, seconds
     )
 
 
@@ -155,77 +155,82 @@ def _result(
     main: MainFit,
     kept: Kept,
     model: Model,
-    found_groups: ImageGroups,
+    found: ImageGroups,
+    pool: np.ndarray,
     estimate: AccuracyEstimate,
     seconds: dict[str, float],
 ) -> FitResult:
     """Predict all images, and estimate how good that is by labels that were not seen."""
-    task, images, compared = labels.task, problem.images, kept.comparison
-    groups, apart = found_groups.number, _pool(labels, found_groups, kept)
-    # What a person said is certain, and stands against any prediction.
-    proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
-    audit = _audit(labels, proba, groups, model.calibrated(apart), len(compared.tested))
+    task, images, compared, groups = labels.task, problem.images, kept.comparison, found.number
+    audited = _audited(labels, groups)
+    audit = _audit(labels, model, kept, audited, groups, pool)
     if audit is not None:
         # One number for the accuracy: the confidence agrees with the one that is known better.
-        model.calibration = agree_with(task, model.calibration, apart, audit.value)
-        proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
-    drawn, drawn_proba, model.evidence = _drawn(compared, model, labels, proba, groups)
-    audited = _audited_known(labels, groups, model.columns)
-    model.novelty, unlike_scores = _fit_novelty(problem, main, compared, kept.rows, audited)
+        model.calibration = agree_with(task, model.calibration, pool, audit.value)
+    # What a person said is certain, and stands against any prediction.
+    proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
+    drawn, drawn_proba, model.evidence = _drawn(compared, model, labels, proba, audited)
+    known = _of_known_classes(labels, audited, model.columns)
+    model.novelty, unlike_scores = _fit_novelty(problem, main, compared, kept.rows, known)
     with timed_stage(seconds, "curve", problem.progress):
         curve, no_curve = _learning_curve(kept, main, labels, groups, audit or estimate)
-    seen = ~compared.unseen
-    # Where no label can be predicted, the predictions are shown all the same.
-    shown = seen if seen.any() else ~seen
     oof_proba = compared.calibrated(compared.kept.name, model.calibration)
     origin = _origin(labels, kept.fitted.name)
     n_predicted = task.decided(model.widen(oof_proba)).sum(axis=0)
     # Where all images are labeled, new ones are like those that were tested.
-    pool = proba[origin != "label"] if (origin != "label").any() else drawn_proba
+    others = proba[origin != "label"] if (origin != "label").any() else drawn_proba
     y = labels.y[drawn]
-    by_class = class_accuracy(task, y, drawn_proba, pool, n_predicted, groups[drawn])
-    found = scores(task, compared.y[shown], oof_proba[shown])
-    baseline = task.correct(compared.y, compared.calibrated(compared.baseline.name))[seen]
-    audit_gain = _audit_gain(labels, compared, main, model, proba, groups)
+    gain = _audit_gain(labels, compared, main, model, proba, audited)
+    warnings = fit_warnings(images, labels, compared.choice, audit, gain, found)
+    reason = kept.reason(features.reason)
     return FitResult(
         labels=labels,
         model=model,
-        features=Features(
-            model.extractor, kept.rows, kept.reason(features.reason), features.warnings
-        ),
+        features=Features(model.extractor, kept.rows, reason, features.warnings),
         main=main.kept,
         baseline=main.comparison.baseline,
         propagated=model.widen(main.propagated),
         proba=proba,
         origin=origin,
         choice=compared.choice,
-        tested=compared.tested[shown],
-        tested_proba=model.widen(oof_proba[shown]),
         estimate=estimate,
-        supervised_accuracy=float(baseline.mean()) if len(baseline) else math.nan,
-        scores=found if seen.any() else dict.fromkeys(found),
-        by_class=by_class,
+        by_class=class_accuracy(task, y, drawn_proba, others, n_predicted, groups[drawn]),
         audit=audit,
         settings=settings,
         seconds=seconds,
-        warnings=list(features.warnings)
-        + fit_warnings(images, labels, compared.choice, audit, audit_gain, found_groups)
-        + kept.notes,
-        n_duplicates=len(images) - len(np.unique(found_groups.content)),
-        n_pool=len(apart),
-        n_near_copies=found_groups.n_near,
-        near_copies=found_groups._in_words(images),
-        copies=found_groups.copies,
+        warnings=[*features.warnings, *warnings, *kept.notes],
+        n_duplicates=len(images) - len(np.unique(found.content)),
+        n_pool=len(pool),
+        n_near_copies=found.n_near,
+        near_copies=found._in_words(images),
+        copies=found.copies,
         n_skipped=len(images.skipped),
         curve=curve,
         no_curve=no_curve,
         n_networks=kept.n_networks,
         training=kept.history,
         ledger=kept.fitted.ledger,
-        audit_gain=audit_gain,
-        audited=_audited(labels, groups),
+        audit_gain=gain,
+        audited=audited,
         unlike_scores=unlike_scores,
+        **_on_tested(compared, model, oof_proba),
     )
+
+
+def _on_tested(compared: Comparison, model: Model, oof_proba: np.ndarray) -> dict[str, Any]:
+    """Return what labels that were not trained on say, as parts of the result."""
+    seen = ~compared.unseen
+    # Where no label can be predicted, the predictions are shown all the same.
+    shown = seen if seen.any() else ~seen
+    found = scores(model.task, compared.y[shown], oof_proba[shown])
+    baseline_proba = compared.calibrated(compared.baseline.name)
+    baseline = model.task.correct(compared.y, baseline_proba)[seen]
+    return {
+        "tested": compared.tested[shown],
+        "tested_proba": model.widen(oof_proba[shown]),
+        "supervised_accuracy": float(baseline.mean()) if len(baseline) else math.nan,
+        "scores": found if seen.any() else dict.fromkeys(found),
+    }
 
 
 def _problem(
@@ -278,14 +283,19 @@ def _extract(images: ImageSet, settings: FitSettings, progress: Progress | None)
 
 
 def _audit(
-    labels: Labels, proba: np.ndarray, groups: np.ndarray, pool: np.ndarray, n_labels: int
+    labels: Labels,
+    model: Model,
+    kept: Kept,
+    rows: np.ndarray,
+    groups: np.ndarray,
+    pool: np.ndarray,
 ) -> AccuracyEstimate | None:
     """Return the accuracy by images drawn at random; none of their group was trained on."""
-    rows = _audited(labels, groups)
     if not len(rows):
         return None
-    y, sure, of = labels.y[rows], proba[rows], groups[rows]
-    return audit_accuracy(labels.task, y, sure, pool, n_labels=n_labels, groups=of)
+    proba, sure = (model.calibrated(of) for of in (kept.fitted.proba[rows], pool))
+    n, y = len(kept.comparison.tested), labels.y[rows]
+    return audit_accuracy(labels.task, y, proba, sure, n_labels=n, groups=groups[rows])
 
 
 def _audit_gain(
@@ -294,10 +304,10 @@ def _audit_gain(
     main: MainFit,
     model: Model,
     proba: np.ndarray,
-    groups: np.ndarray,
+    rows: np.ndarray,
 ) -> Gain | None:
     """Return what the unlabeled images bring by the audit; None where nothing was compared."""
-    rows, names = _audited(labels, groups), [row.name for row in compared.choice.table]
+    names = [row.name for row in compared.choice.table]
     if not len(rows) or BASELINE not in names or len(names) < 2:
         return None
 
@@ -335,18 +345,17 @@ def _audited(labels: Labels, groups: np.ndarray) -> np.ndarray:
     return labels.audit[~np.isin(groups[labels.audit], trained)]
 
 
-def _audited_known(labels: Labels, groups: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def _of_known_classes(labels: Labels, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Return the images of the audit that show no class but those that were trained on."""
-    rows = _audited(labels, groups)
     present, _ = labels.task.evidence(labels.y[rows], len(labels.classes))
     return rows[np.delete(present, columns, axis=1).sum(axis=1) == 0]
 
 
 def _drawn(
-    compared: Comparison, model: Model, labels: Labels, proba: np.ndarray, groups: np.ndarray
+    compared: Comparison, model: Model, labels: Labels, proba: np.ndarray, audited: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, Evidence]:
     """Return images that were drawn at random, and their predictions without their labels."""
-    drawn, audited = compared.is_random, _audited(labels, groups)
+    drawn = compared.is_random
     # What is predicted must not rest on the label, and the confidence must be that of all images.
     apart = model.widen(compared.calibrated(compared.kept.name)[drawn])
     sure = model.calibrated(compared.oof_proba[compared.kept.name][drawn])

@@ -34,51 +34,32 @@ _CAPTIONS = {
 
 def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
     """Show what to label next, doubtful labels, and predictions of every confidence."""
-    task, y, classes = result.task, result.labels.training_y, result.classes
+    task = result.task
     # Images of the audit have labels too: nobody is asked for them again.
-    unlabeled = np.setdiff1d(np.arange(len(y)), task.labeled(result.labels.y))
+    unlabeled = np.setdiff1d(np.arange(len(result.proba)), result.labels.labeled)
     order = unlabeled[np.argsort(-result.confidence[unlabeled], kind="stable")]
-    tested = Scored(task, y[result.tested], result.tested_proba)
-    wrong = np.flatnonzero(~tested.correct)
-    wrong = wrong[np.argsort(result.label_probability[wrong], kind="stable")][:_SIZE]
-    n_suspicious = np.isin(result.tested[wrong], result.suspicious).sum()
-    right = np.setdiff1d(task.labeled(y), result.tested[wrong])
-    if len(right) > _SIZE:
-        scores = typicality(result.features.rows[right], random_state=result.settings.seed)
-        right = right[np.argsort(-scores, kind="stable")[:_SIZE]]
-
     audit = result.audited
     audited = Scored(task, result.labels.y[audit], result.proba[audit])
-    present, _ = task.evidence(y[right], len(classes))
     kinds = task.stratify(task.predict(result.proba))
+    doubtful, typical = _labeled(result, images)
     return [
         _gallery(
             "Mistakes on the audit",
             "Below each image its label, and what was predicted by the model, which never saw it.",
-            _mistakes(audited, _most_confident_mistakes(audited), audit, images, classes),
+            _mistakes(audited, _most_confident_mistakes(audited), audit, images, result.classes),
         ),
         _gallery(
             "What to label next",
             "Images that the model is unsure about, spread over different kinds of images.",
             _predictions(result, images, _next_to_label(result, unlabeled)),
         ),
-        _gallery(
-            "Labeled images that were predicted otherwise",
-            "By models that had not seen their labels, the least probable labels first. "
-            f"Suspicious: {f'the first {n_suspicious}' if n_suspicious else 'none'}. "
-            "Is each of these labels right?",
-            _mistakes(tested, wrong, result.tested, images, classes),
-        ),
+        doubtful,
         _gallery(
             "Unlike anything labeled",
             result.unlike_in_words,
             _predictions(result, images, result.unlike[:_SIZE]),
         ),
-        _gallery(
-            "Labeled images",
-            "Some of the labels that everything rests on, the most typical ones.",
-            _pictures(images, right, _words(task, y[right], classes), marks=_marks(present == 1)),
-        ),
+        typical,
         _gallery(
             "Least confident",
             "Predictions that are most likely wrong.",
@@ -91,6 +72,31 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
         ),
         _disagreement(result, images, unlabeled),
     ]
+
+
+def _labeled(result: FitResult, images: ImageSet) -> tuple[View, View]:
+    """Show labels that are improbable without themselves, and typical ones of the others."""
+    task, y, classes = result.task, result.labels.training_y, result.classes
+    tested = Scored(task, y[result.tested], result.tested_proba)
+    wrong = np.flatnonzero(~tested.correct)
+    wrong = wrong[np.argsort(result.label_probability[wrong], kind="stable")][:_SIZE]
+    n_suspicious = np.isin(result.tested[wrong], result.suspicious).sum()
+    right = np.setdiff1d(task.labeled(y), result.tested[wrong])
+    if len(right) > _SIZE:
+        scores = typicality(result.features.rows[right], random_state=result.settings.seed)
+        right = right[np.argsort(-scores, kind="stable")[:_SIZE]]
+    present, _ = task.evidence(y[right], len(classes))
+    return _gallery(
+        "Labeled images that were predicted otherwise",
+        "By models that had not seen their labels, the least probable labels first. "
+        f"Suspicious: {f'the first {n_suspicious}' if n_suspicious else 'none'}. "
+        "Is each of these labels right?",
+        _mistakes(tested, wrong, result.tested, images, classes),
+    ), _gallery(
+        "Labeled images",
+        "Some of the labels that everything rests on, the most typical ones.",
+        _pictures(images, right, _words(task, y[right], classes), marks=_marks(present == 1)),
+    )
 
 
 def _predictions(

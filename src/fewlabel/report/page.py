@@ -9,6 +9,7 @@ import numpy as np
 
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import AccuracyEstimate, per_class, scores
+from fewlabel.explain.model import Explained
 from fewlabel.explain.sheets import (
     _explain_fit,
     _how_many_explained,
@@ -37,6 +38,7 @@ from fewlabel.report.views import (
 )
 
 _MIN_RANDOM = 20
+_EXACT = "An image counts as right only if every known label is right."
 _MEASURES = {
     "balanced_accuracy": ("mean recall", "mean over the classes: each counts the same"),
     "log_loss": ("log loss", "also punishes wrong confidence; lower is better"),
@@ -73,16 +75,11 @@ def _render_report(
         scored = Scored(task, labels.y[result.audited], result.proba[result.audited])
     confusion = _confusion_view(scored, classes)
     by_class = per_class(task, scored.y, scored.proba, classes)
-    limit: dict[str, float] = {}
-    if n_explained is None:
-        n_explained = _how_many_explained(result.model, images)
-        limit = {"seconds": _seconds_for_explanations(result)}
     explained = []
-    if n_explained:
-        explained = _explain_fit(result, images, n_explained, progress=progress, **limit)
-    # No more labels are there to be explained, or so many were asked for.
-    if limit and len(explained) < min(n_explained, len(scored.y)):
-        result.left_unexplained = _left_unexplained(len(explained), images.source, run)
+    if n_explained is None:
+        explained = _explained_in_time(result, images, len(scored.y), run, progress)
+    elif n_explained:
+        explained = _explain_fit(result, images, n_explained, progress=progress)
     training = _training_view(result.training)
     texts = task.texts(result.predicted, classes)
     accepted = _accepted_galleries(result.training, images, texts)
@@ -103,7 +100,7 @@ def _render_report(
         created=created,
         command=command,
         sections=sections,
-        head=_head(result, images, several=confusion is None),
+        head=_head(result, images),
         duel=_duel(result),
         how=how,
         warnings=result.warnings,
@@ -111,7 +108,7 @@ def _render_report(
         measures=_measure_rows(scored) if result.audit or result.estimate.n else [],
         verdict=_verdict(result),
         next_steps=_next_steps(result, images.source, run),
-        scored_on=_scored_on(result, len(scored.y), several=confusion is None),
+        scored_on=_scored_on(result, len(scored.y)),
         confusion=confusion,
         class_rows=by_class,
         **_trust_views(result, scored),
@@ -135,6 +132,20 @@ def _render_report(
         # The folder of a training in progress is gone when the report is read.
         settings=asdict(replace(result.settings, checkpoint=None)) | result.chosen_settings,
     )
+
+
+def _explained_in_time(
+    result: FitResult, images: ImageSet, n_most: int, run: str, progress: Progress | None
+) -> list[Explained]:
+    """Explain a few predictions, and note in the result where the time was for fewer."""
+    wanted, seconds = _how_many_explained(result.model, images), _seconds_for_explanations(result)
+    if not wanted:
+        return []
+    explained = _explain_fit(result, images, wanted, seconds=seconds, progress=progress)
+    # No more labels may be there to be explained.
+    if len(explained) < min(wanted, n_most):
+        result.left_unexplained = _left_unexplained(len(explained), images.source, run)
+    return explained
 
 
 def _left_unexplained(n: int, source: str, run: str) -> str:
@@ -167,10 +178,10 @@ def _verdict(result: FitResult) -> str:
     )
 
 
-def _head(result: FitResult, images: ImageSet, *, several: bool) -> View:
+def _head(result: FitResult, images: ImageSet) -> View:
     """Return the headline: the accuracy with its interval, and the numbers beside it."""
     audit, metric = result.audit, result.task.metric.capitalize()
-    lines = ["An image counts as right only if every known label is right." if several else ""]
+    lines = ["" if result.task.exclusive else _EXACT]
     how = "estimated" if audit is None else "audited"
     what = "unlabeled" if result.unlabeled.any() else "new"
     kicker = f"{metric} on {'the ' if what == 'unlabeled' else ''}{what} images, {how}"
@@ -228,7 +239,7 @@ def _beside_headline(pool: np.ndarray, found: AccuracyEstimate) -> str:
     return f"{text}, too {side} for the accuracy above ({_percent_text(found.value)})."
 
 
-def _scored_on(result: FitResult, n: int, *, several: bool) -> str:
+def _scored_on(result: FitResult, n: int) -> str:
     if result.audit is None and not result.estimate.n:
         text = (
             f"Nothing could be measured: of none of the {n:,} labeled images is there another of "
@@ -241,7 +252,7 @@ def _scored_on(result: FitResult, n: int, *, several: bool) -> str:
         )
     else:
         text = f"Measured on {n:,} images of the audit, whose labels the model never saw."
-    if several:
+    if not result.task.exclusive:
         text += (
             " The confidence of an image is the probability that all its labels are right, taken "
             "one by one."
