@@ -22,8 +22,9 @@ from sklearn.metrics import accuracy_score
 
 import contest
 from fewlabel.compute import as_generator
-from fewlabel.data import Labels, labels_from_truth, load_benchmark
+from fewlabel.data import labels_from_truth, load_benchmark
 from fewlabel.pipeline import Features, FitResult, extract_features, fit_images, select_images
+from fewlabel.selection import Selection, _looked_up
 
 CHAINS = ((50, 100, 200), (250, 500, 1_000, 2_000))
 """Budgets, each twice the one before; every chain starts from nothing."""
@@ -45,29 +46,22 @@ class Growth:
 
     def grow(self, budgets: tuple[int, ...], selection: str) -> Iterator[tuple[FitResult, float]]:
         """Label up to each budget in turn; give the fit and its accuracy on the test images."""
-        chosen = np.empty(0, np.int64)
+        rounds: list[Selection] = []
         for budget in budgets:
-            picks = select_images(
+            labels = _looked_up(self.truth, *rounds) if rounds else None
+            chosen = select_images(
                 self.train,
-                budget - len(chosen),
+                budget - (labels.n_labeled if labels else 0),
                 method=selection,
-                labels=self._labels(chosen, selection) if len(chosen) else None,
+                labels=labels,
                 seed=self.seed,
                 prepared=self.prepared,
             )
-            chosen = np.concatenate([chosen, picks.indices])
-            result = fit_images(self.train, self._labels(chosen, selection), prepared=self.prepared)
-            yield (
-                result,
-                accuracy_score(self.test_y, result.model_classifier.predict(self.test_rows)),
-            )
-
-    def _labels(self, chosen: np.ndarray, selection: str) -> Labels:
-        y = np.full(len(self.train), -1, dtype=np.int64)
-        y[chosen] = self.truth.y[chosen]
-        purpose = np.full(len(self.train), "", dtype=object)
-        purpose[chosen] = "random" if selection == "random" else "train"
-        return Labels(y, self.truth.classes, tuple(purpose.tolist()))
+            rounds.append(chosen)
+            labels = _looked_up(self.truth, *rounds)
+            result = fit_images(self.train, labels, prepared=self.prepared)
+            proba = result.model.widen(result.main.predict_proba(self.test_rows))
+            yield result, accuracy_score(self.test_y, proba.argmax(axis=1))
 
 
 def foretell(growth: Growth, selection: str) -> list[dict[str, Any]]:
@@ -96,7 +90,7 @@ def _record(
         "n_images": len(growth.train),
         "n_now": curve.n_now,
         "next_n": curve.next_n,
-        "method": result.model_classifier.method_,
+        "method": result.method,
         "now": round(curve.now.expected, 4),
         "true_now": round(had, 4),
         "expected": round(curve.expected, 4),

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.compute import as_generator
-from fewlabel.data import ImageSet, Labels, labels_from_truth
+from fewlabel.data import ImageSet, labels_from_truth
 from fewlabel.evaluate import (
     BASELINE,
     accept_at,
@@ -35,6 +35,7 @@ from fewlabel.features.extract import Features, extract_features
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.pipeline import fit_images, select_images
 from fewlabel.runs.bench import _split
+from fewlabel.selection import _looked_up
 
 HERE = Path(__file__).parent
 RECORD = HERE / "results" / "honesty.jsonl"
@@ -89,6 +90,17 @@ The report claims more than 2 points in {n_claims} fits; the sign is that of the
 What is kept is more than 1 point behind the supervised baseline on the test images in {behind}; at
 worst {worst:+.1f} points ({where}).
 """
+
+
+def recorded(out: Path) -> list[dict[str, Any]]:
+    """Give the rows of a record, none where it is to be begun."""
+    return [json.loads(text) for text in out.read_text().splitlines()] if out.exists() else []
+
+
+def add_row(out: Path, row: dict[str, Any]) -> None:
+    """Add a row to a record."""
+    with out.open("a") as file:
+        file.write(json.dumps(row) + "\n")
 
 
 def subset(images: ImageSet, n: int, seed: int) -> ImageSet:
@@ -177,10 +189,7 @@ def run(
             continue
         begin = time.perf_counter()
         chosen = select_images(train, n, seed=seed, prepared=features, **CHOSEN[how])
-        y, purpose = np.full(len(train), -1, dtype=np.int64), np.full(len(train), "", dtype=object)
-        y[chosen.indices], purpose[chosen.indices] = truth.y[chosen.indices], chosen.purpose
-        labels = Labels(y, truth.classes, tuple(purpose.tolist()))
-        result = fit_images(train, labels, settings, prepared=features)
+        result = fit_images(train, _looked_up(truth, chosen), settings, prepared=features)
         row = {"dataset": dataset, "seed": seed, "n_labels": n, "labels": how,
                "n_pool": len(train), "method": result.method}  # fmt: skip
         yield (
@@ -295,8 +304,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RECORD)
     parser.add_argument("--table", action="store_true", help="write the page from the record")
     arguments = parser.parse_args()
-    known = arguments.out.read_text().splitlines() if arguments.out.exists() else []
-    rows = [json.loads(text) for text in known]
+    rows = recorded(arguments.out)
     if arguments.table:
         PAGE.write_text(page(rows)) if arguments.out == RECORD else print(page(rows))
         return
@@ -306,8 +314,7 @@ def main() -> None:
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     for seed, dataset in itertools.product(seeds, arguments.datasets.split(",")):
         for row in run(dataset, seed, wanted, arguments.weights, done):
-            with arguments.out.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            add_row(arguments.out, row)
             print(
                 {
                     k: row[k]

@@ -25,6 +25,7 @@ from sklearn.metrics import roc_auc_score
 from fewlabel.compute import as_generator
 from fewlabel.data import ImageSet, Labels, labels_from_truth, list_benchmarks, load_benchmark
 from fewlabel.pipeline import Features, FitResult, extract_features, fit_images, select_images
+from honesty import subset
 
 N_IMAGES, N_POOL = 2_600, 2_000
 FILTERS = ("prune_by_noise_rate", "prune_by_class", "confident_learning", "both")
@@ -47,8 +48,7 @@ def main() -> None:
     whole = {info.name for info in list_benchmarks() if not info.n_test}
     for dataset in given.datasets:
         images = load_benchmark(dataset, None if dataset in whole else "train")
-        rows = as_generator(0).choice(len(images), size=min(N_IMAGES, len(images)), replace=False)
-        images = images.subset(np.sort(rows))
+        images = subset(images, N_IMAGES, 0)
         name = "patches" if images.is_gray else given.backbone
         prepared, truth = extract_features(images, features=name), labels_from_truth(images)
         for n in given.labels:

@@ -17,14 +17,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fewlabel.compute import as_generator
-from fewlabel.data import ImageSet, Labels, labels_from_truth, load_benchmark, stratified_split
+from fewlabel.data import ImageSet, labels_from_truth, load_benchmark, stratified_split
 from fewlabel.features.backbone import Backbone
 from fewlabel.features.backbones import JoinedBackbones
 from fewlabel.features.cache import cached_transform
 from fewlabel.pipeline import Features, fit_images, select_images
+from fewlabel.selection import _looked_up
 
 _SPEEDS = (
     ("mobilenetv2_100", 128),
@@ -95,10 +94,7 @@ def _fitted(
     train: ImageSet, n_labeled: int, selection: str, seed: int, features: Features
 ) -> tuple[Any, int]:
     picks = select_images(train, n_labeled, method=selection, seed=seed, prepared=features)
-    truth = labels_from_truth(train)
-    y, purpose = np.full(len(train), -1, dtype=np.int64), np.full(len(train), "", dtype=object)
-    y[picks.indices], purpose[picks.indices] = truth.y[picks.indices], picks.purpose
-    labels = Labels(y, truth.classes, tuple(purpose.tolist()))
+    labels = _looked_up(labels_from_truth(train), picks)
     return fit_images(train, labels, prepared=features), len(picks.indices)
 
 

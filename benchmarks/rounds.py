@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -26,8 +25,8 @@ from fewlabel.features.extract import extract_features
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.pipeline import fit_images, select_images
 from fewlabel.runs.bench import _split
-from fewlabel.selection import Selection
-from honesty import PHOTOS, POOL, RECORD, subset
+from fewlabel.selection import Selection, _looked_up
+from honesty import PHOTOS, POOL, RECORD, add_row, covers, recorded, subset
 
 TOTALS = {
     "grocery": (270, 540),
@@ -54,10 +53,7 @@ def measure(dataset: str, seed: int, weights: str | None, totals: list[int]) -> 
     select = partial(select_images, images, seed=seed, prepared=features)
 
     def learn(*rounds: Selection) -> tuple[Labels, FitResult]:
-        y, purpose = np.full(len(images), -1), np.full(len(images), "", dtype=object)
-        for chosen in rounds:
-            y[chosen.indices], purpose[chosen.indices] = truth.y[chosen.indices], chosen.purpose
-        labels = Labels(y, truth.classes, tuple(purpose.tolist()))
+        labels = _looked_up(truth, *rounds)
         return labels, fit_images(images, labels, settings, prepared=features)
 
     for total in totals:
@@ -100,7 +96,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         gain = found["two herding"] - found["one"]
         cells += [f"{100 * gain.mean():+.1f} ± {100 * _error(gain):.1f}"]
         fits = [row[plan] for row in every for plan in ("two", "two herding")]
-        covered = sum(fit["low"] <= fit["accuracy"] <= fit["high"] for fit in fits)
+        covered = sum(map(covers, fits))
         cells += [f"{covered} of {len(fits)}"]
         lines.append(f"| {name} | {total} | {each[name, total]:.1f} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -120,8 +116,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RECORD.with_name("rounds.jsonl"))
     parser.add_argument("--table", action="store_true", help="print the table of the record")
     arguments = parser.parse_args()
-    known = arguments.out.read_text().splitlines() if arguments.out.exists() else []
-    rows = [json.loads(text) for text in known]
+    rows = recorded(arguments.out)
     if arguments.table:
         print(table(rows))
         return
@@ -130,8 +125,7 @@ def main() -> None:
     for seed, dataset in itertools.product(seeds, arguments.datasets.split(",")):
         totals = [n for n in TOTALS[dataset] if (dataset, seed, n) not in done]
         for row in measure(dataset, seed, arguments.weights, totals) if totals else ():
-            with arguments.out.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            add_row(arguments.out, row)
             print(row, flush=True)
 
 

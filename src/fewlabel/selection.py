@@ -242,6 +242,15 @@ def write_picks(
     write_table(out, header, rows)
 
 
+def _looked_up(truth: Labels, *chosen: Selection) -> Labels:
+    """Return the labels of chosen images, and of no other, as a person would give them."""
+    indices = np.concatenate([each.indices for each in chosen])
+    purpose = np.full(len(truth.y), "", dtype=object)
+    purpose[indices] = np.concatenate([each.purpose for each in chosen])
+    y = truth.task.without(truth.y, np.setdiff1d(np.arange(len(truth.y)), indices))
+    return Labels(y, truth.classes, tuple(purpose.tolist()))
+
+
 def _check_amounts(budget: int, audit: int, random_fraction: float) -> None:
     """Raise if nothing is asked for, or less than nothing."""
     if not 0 <= random_fraction <= 1:

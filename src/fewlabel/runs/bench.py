@@ -9,7 +9,7 @@ import numpy as np
 
 from fewlabel import __version__
 from fewlabel.compute import as_generator, peak_rss_mb
-from fewlabel.data import ImageSet, Labels, labels_from_truth, load_benchmark, stratified_split
+from fewlabel.data import ImageSet, labels_from_truth, load_benchmark, stratified_split
 from fewlabel.data.catalog import TREES
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import expected_calibration_error
@@ -21,6 +21,7 @@ from fewlabel.pipeline import (
     fit_images,
     select_images,
 )
+from fewlabel.selection import _looked_up
 
 # Share of the photos in folders that is the test: their splits lack classes, or there are none.
 _HELD_OUT = 0.25
@@ -96,11 +97,7 @@ def run_bench(
     )
     seconds["select"] = chosen.seconds["select"]
     # From here on the labels of all others are out of reach.
-    y = np.full(len(train), -1, dtype=np.int64)
-    y[chosen.indices] = truth.y[chosen.indices]
-    purpose = np.full(len(train), "", dtype=object)
-    purpose[chosen.indices] = chosen.purpose
-    labels = Labels(y, truth.classes, tuple(purpose.tolist()))
+    labels = _looked_up(truth, chosen)
     result = fit_images(train, labels, wanted, prepared=prepared, progress=progress)
     seconds |= {stage: result.seconds[stage] for stage in ("fit", "networks")}
     begin = time.perf_counter()
@@ -126,7 +123,7 @@ def run_bench(
         "version": __version__,
         "n_images": len(train),
         "n_test": len(test),
-        "n_classes_labeled": len(np.unique(y[y >= 0])),
+        "n_classes_labeled": len(np.unique(labels.y[labels.labeled])),
         "chosen": result.method,
         "n_networks": result.n_networks,
         "rounds": rounds,
