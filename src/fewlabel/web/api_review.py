@@ -10,7 +10,7 @@ from pydantic import Field
 
 from fewlabel.labelling.review import MAX_ERROR, Review
 from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, Wanted
-from fewlabel.web.api import _MAX_ID, Image, Refusal, Who, _Body
+from fewlabel.web.api import _MAX_ID, Image, Refusal, Who, _Body, _existing
 
 Page = Annotated[int, Query(ge=0, le=1_000_000, description="From 0.")]
 Class = Annotated[int | None, Query(ge=0, le=_MAX_ID, description="Number of a class.")]
@@ -97,7 +97,7 @@ def accept(review: Here, who: Who, body: AcceptIn) -> dict[str, int]:
 @router.get("/api/images/{image}/opinions", responses=_MISSING)
 def opinions(review: Here, image: Image) -> list[Opinion]:
     """Return what the model said of an image, round by round."""
-    return review.opinions(_existing(review, image))
+    return review.opinions(_existing(review.session, image))
 
 
 @router.get(
@@ -107,15 +107,9 @@ def opinions(review: Here, image: Image) -> list[Opinion]:
 )
 def explanation(review: Here, image: Image) -> Response:
     """Return what the model looked at as a picture; 202 while it is made: ask again."""
-    picture = review.explanation(_existing(review, image))
+    picture = review.explanation(_existing(review.session, image))
     if picture is None:
         doing = review.session.state()["refit"]
         why = "The model is learning; the picture comes after it." if doing["running"] else ""
         return JSONResponse({"detail": why or "The picture is being made."}, 202)
     return Response(picture, media_type="image/png")
-
-
-def _existing(review: Review, image: int) -> int:
-    if image >= len(review.session.images):
-        raise HTTPException(404, "There is no such image.")
-    return image

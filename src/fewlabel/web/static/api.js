@@ -51,15 +51,14 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-export function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  svg.setAttribute("class", "icon");
-  svg.setAttribute("aria-hidden", "true");
-  use.setAttribute("href", `/static/icons.svg#${name}`);
-  svg.append(use);
-  return svg;
+export function svg(tag, attributes, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
 }
+
+export const icon = (name) => svg("svg", { class: "icon", "aria-hidden": "true" }, svg("use", { href: `/static/icons.svg#${name}` }));
 
 export function tell(text) {
   // The same text again is read again.
@@ -75,6 +74,34 @@ export function toast(text) {
   clearTimeout(hiding);
   hiding = setTimeout(() => { box.hidden = true; }, 4000);
 }
+
+// What buttons do. After a click, keys belong to the page again.
+export function onClicks(clicks) {
+  for (const [id, does] of Object.entries(clicks)) $(id).addEventListener("click", does);
+  $("help").addEventListener("click", () => $("help-dialog").showModal());
+  document.addEventListener("click", (event) => { if (event.detail) event.target.closest?.("button:not(.shot)")?.blur(); });
+}
+
+// Whether a key is the page's; a button that was reached by keyboard does what its keys do everywhere.
+export function isForPage(event) {
+  const { key, target } = event;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return false;
+  if (target.matches("input, select, dialog *") || document.querySelector("dialog[open]")) return false;
+  return (key !== " " && key !== "Enter") || !target.matches("button:not(.tile, .shot), a");
+}
+
+// The place among tiles that an arrow key leads to.
+export function arrowed(tiles, at, key) {
+  const columns = tiles.filter((tile) => tile.offsetTop === tiles[0].offsetTop).length;
+  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[key];
+  return at < 0 ? 0 : Math.min(Math.max(at + step, 0), tiles.length - 1);
+}
+
+// An answer as the server takes it: what was suggested, and the time since it was seen.
+export const answerOf = (card, labels, origin, since, hint, nTogether = 1) => ({
+  image: card.image, labels, origin, seconds: Math.round(Math.min((performance.now() - since) / nTogether, 3.6e6)) / 1000,
+  suggested: hint?.labels ?? null, confidence: hint?.confidence ?? null, round: hint?.round ?? 0,
+});
 
 export const picture = (card, kind) => `/images/${card.image}/${kind}?v=${card.content}`;
 

@@ -101,7 +101,8 @@ export class Classes {
     $("class-cancel").addEventListener("click", () => dialog.close("cancel"));
     dialog.addEventListener("close", () => {
       const name = input.value.trim();
-      if (dialog.returnValue === "save" && name && name !== this.edited.name) changed(this.edited, name);
+      const { id, name: old } = this.list.find((c) => c.name === this.edited.name) ?? this.edited;
+      if (dialog.returnValue === "save" && name && name !== old) changed(id, old, name);
     });
   }
 

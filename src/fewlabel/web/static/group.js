@@ -1,5 +1,5 @@
 // A page of look-alikes: tick the exceptions, confirm the others in one key.
-import { $, call, element, icon, picture, tell } from "./api.js";
+import { $, answerOf, arrowed, call, element, icon, picture, tell } from "./api.js";
 
 export class Group {
   constructor(changed) {
@@ -25,11 +25,8 @@ export class Group {
 
   // Keep what was left out of sight: it is another class, and comes again by itself.
   answers() {
-    const seconds = (performance.now() - this.since) / 1000 / Math.max(this.kept.length, 1);
-    return this.kept.map((card) => ({
-      image: card.image, labels: this.labels, origin: "group", seconds: Math.min(seconds, 600),
-      suggested: this.suggested.labels, confidence: this.suggested.confidence, round: this.suggested.round,
-    }));
+    const { kept } = this;
+    return kept.map((card) => answerOf(card, this.labels, "group", this.since, this.suggested, kept.length));
   }
 
   tick(image) {
@@ -41,13 +38,7 @@ export class Group {
   }
 
   move(key) {
-    if (!this.tiles.length) return;
-    const at = this.tiles.indexOf(document.activeElement);
-    const first = this.tiles[0].offsetTop;
-    const columns = this.tiles.filter((tile) => tile.offsetTop === first).length;
-    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[key];
-    const to = at < 0 ? 0 : Math.min(Math.max(at + step, 0), this.tiles.length - 1);
-    this.tiles[to].focus();
+    if (this.tiles.length) this.tiles[arrowed(this.tiles, this.tiles.indexOf(document.activeElement), key)].focus();
   }
 
   tickFocused() {

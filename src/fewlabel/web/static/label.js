@@ -1,5 +1,5 @@
 // The labelling page: what is shown, and what keys, pointers and fingers do.
-import { $, call, element, number, percent, person, picture, tell, toast } from "./api.js";
+import { $, answerOf, call, element, isForPage, number, onClicks, percent, person, picture, tell, toast } from "./api.js";
 import { Classes } from "./classes.js";
 import { Group } from "./group.js";
 import { Outbox } from "./outbox.js";
@@ -24,18 +24,13 @@ const suggestion = () => (suggests ? shown()?.suggestion : null);
 function answer(labels, origin = "typed") {
   const card = shown();
   if (!card) return;
-  const seconds = Math.min((performance.now() - since) / 1000, 3600);
-  const hint = suggestion();
   card.isNew = card.labels == null && labels != null;
   card.before = card.labels;
   card.labels = labels;
   card.isAnswered = true;
   picked.clear();
   undoable.push({ card });
-  outbox.answer([{
-    image: card.image, labels, origin, seconds: Math.round(seconds * 1000) / 1000,
-    suggested: hint?.labels ?? null, confidence: hint?.confidence ?? null, round: hint?.round ?? 0,
-  }]).then(() => { card.isNew = false; }, () => {
+  outbox.answer([answerOf(card, labels, origin, since, suggestion())]).then(() => { card.isNew = false; }, () => {
     Object.assign(card, { labels: card.before, isAnswered: false, isNew: false });
     undoable = undoable.filter((one) => one.card !== card);
     at = Math.max(cards.indexOf(card), 0);
@@ -111,8 +106,7 @@ function bring(card) {
   setMode(false);
 }
 
-function renamed(one, name) {
-  const { id, name: old } = classes.list.find((c) => c.name === one.name) ?? one;
+function renamed(id, old, name) {
   outbox.post("PATCH", `/api/classes/${id}`, { old, name }).then((found) => {
     for (const card of cards) card.labels = card.labels?.map((n) => (n === old ? found.name : n));
     classes.show(found.classes);
@@ -264,15 +258,6 @@ function drawProgress() {
   showProgress(state, cards.filter((card) => card.isNew).length);
 }
 
-function drawSaved() {
-  const n = outbox?.waiting.length ?? 0;
-  const away = outbox?.isAway;
-  $("saved").dataset.state = away ? "away" : n ? "saving" : "saved";
-  const nAnswers = outbox?.answers.length ?? 0;
-  $("saved").lastElementChild.textContent = away ? `${number(Math.max(nAnswers, n))} not saved yet` : n ? "Saving…" : "All saved";
-  $("saved").title = away ? "The server is away: what you answer is kept here and sent again." : "";
-}
-
 const isDone = () => state.n_labeled + state.n_skipped >= state.n_images;
 const describe = () => {
   const card = shown(), hint = suggestion();
@@ -289,7 +274,6 @@ async function refresh() {
     classes.show(state.classes);
     showNumbers(state);
     drawProgress();
-    drawSaved();
     if (before !== undefined && before !== state.refit.round) await forgetAhead();
     if (!inGroups && !shown()) { draw(); refill(); }
     if (inGroups && before !== state.refit.round && !group.cards.length) loadGroup();
@@ -305,13 +289,6 @@ async function refresh() {
 }
 
 const enough = (target) => `The accuracy is at least ${percent(target)}: enough, if you like. Go on with: ${state.command}`;
-
-let soon = 0;
-function refreshSoon() {
-  drawSaved();
-  clearTimeout(soon);
-  soon = setTimeout(refresh, 250);
-}
 
 // Keys, pointers, fingers
 
@@ -334,17 +311,13 @@ function move(step) {
 }
 
 function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !state) return;
-  if (event.target.matches("input, dialog *") || document.querySelector("dialog[open]")) return;
-  const { key } = event;
-  // A button that was reached by keyboard does what its keys do everywhere.
-  if ((key === " " || key === "Enter") && event.target.matches("button, a") && !event.target.matches(".tile")) return;
-  if (inGroups && key.startsWith("Arrow")) group.move(key);
-  else if (classes.named(key) && !event.repeat) chosen(classes.named(key));
-  else if (KEYS[key.length === 1 ? key.toLowerCase() : key]) {
-    if (event.repeat && !key.startsWith("Arrow")) return;
-    KEYS[key.length === 1 ? key.toLowerCase() : key]();
-  } else return;
+  const { key } = event, isArrow = key.startsWith("Arrow"), does = KEYS[key.length === 1 ? key.toLowerCase() : key];
+  if (!state || !isForPage(event)) return;
+  if (inGroups && isArrow) group.move(key);
+  else if (event.repeat && !isArrow) return;
+  else if (classes.named(key)) chosen(classes.named(key));
+  else if (does) does();
+  else return;
   event.preventDefault();
 }
 
@@ -367,17 +340,12 @@ function touches() {
 }
 
 function listen() {
-  const clicks = {
+  onClicks({
     confirm, undo, skip: () => answer(null), several: () => setCollects(!collects), zoom: () => zoom(),
-    back: () => move(-1), forth: () => move(1), help: () => $("help-dialog").showModal(),
+    back: () => move(-1), forth: () => move(1),
     "mode-one": () => setMode(false), "mode-group": () => setMode(true),
     person: () => { $("person-name").value = person.name || state.annotator; $("person-dialog").showModal(); },
     hints: () => setSuggests(!suggests), enough: () => toast(enough(state.stop.target)),
-  };
-  for (const [id, does] of Object.entries(clicks)) $(id).addEventListener("click", does);
-  // After a click, keys belong to the page again.
-  document.addEventListener("click", (event) => {
-    if (event.detail) event.target.closest?.("button")?.blur();
   });
   document.addEventListener("keydown", pressed);
   $("person-dialog").addEventListener("close", () => {
@@ -406,9 +374,8 @@ async function start() {
     return;
   }
   outbox = new Outbox(state.session, {
-    changed: refreshSoon, refused: (error) => { toast(error.message); refresh(); },
+    changed: refresh, refused: (error) => { toast(error.message); refresh(); },
   });
-  drawSaved();
   suggests = (localStorage.getItem("fewlabel.suggests") ?? String(state.suggests)) === "true";
   $("hints").setAttribute("aria-pressed", suggests);
   $("several").hidden = !state.several;

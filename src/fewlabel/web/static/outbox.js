@@ -1,6 +1,6 @@
 // What somebody did and is not yet known to be stored: sent in order, tried again while the
 // server is away, and kept in the browser, so that closing the page loses nothing.
-import { call } from "./api.js";
+import { $, call, number } from "./api.js";
 
 export class Outbox {
   constructor(session, { changed, refused }) {
@@ -13,6 +13,7 @@ export class Outbox {
     this.pause = 500;
     addEventListener("beforeunload", (event) => { if (this.waiting.length) event.preventDefault(); });
     addEventListener("online", () => this.#send());
+    this.#show();
     this.#send();
   }
 
@@ -78,7 +79,16 @@ export class Outbox {
     const kept = this.waiting.map(({ method, path, body, isTried }) => ({ method, path, body, isTried }));
     if (kept.length) localStorage.setItem(this.key, JSON.stringify(kept));
     else localStorage.removeItem(this.key);
-    this.changed();
+    this.#show();
+    clearTimeout(this.soon);
+    this.soon = setTimeout(this.changed, 250);
+  }
+
+  #show() {
+    const n = this.waiting.length, box = $("saved");
+    box.dataset.state = this.isAway ? "away" : n ? "saving" : "saved";
+    box.lastElementChild.textContent = this.isAway ? `${number(Math.max(this.answers.length, n))} not saved yet` : n ? "Saving…" : "All saved";
+    box.title = this.isAway ? "The server is away: what you answer is kept here and sent again." : "";
   }
 
   // What earlier pages of this session could not send.

@@ -1,7 +1,5 @@
 // How far it is, how good the model is, and what it is doing.
-import { $, number, percent } from "./api.js";
-
-const SVG = "http://www.w3.org/2000/svg";
+import { $, number, percent, svg } from "./api.js";
 
 export function showProgress(state, nPending) {
   const n = Math.min(state.n_labeled + nPending, state.n_images);
@@ -41,17 +39,12 @@ function showRefit(refit) {
 }
 
 function drawCurve(curve) {
-  const svg = $("curve");
+  const drawing = $("curve");
   const drawn = JSON.stringify(curve);
-  if (svg.dataset.drawn === drawn) return;
-  svg.dataset.drawn = drawn;
-  svg.replaceChildren();
-  const add = (tag, attributes, text) => {
-    const made = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    if (text) made.textContent = text;
-    svg.append(made);
-  };
+  if (drawing.dataset.drawn === drawn) return;
+  drawing.dataset.drawn = drawn;
+  drawing.replaceChildren();
+  const add = (...made) => drawing.append(svg(...made));
   const [left, right, top, bottom] = [2, 282, 8, 64];
   add("line", { x1: left, x2: right, y1: bottom, y2: bottom, class: "axis" });
   if (curve.length < 2) {
@@ -73,5 +66,5 @@ function drawCurve(curve) {
   add("text", { x: right + 6, y: y(value) + 4 }, percent(value));
   add("text", { x: left, y: 80 }, `${number(least)} labels`);
   add("text", { x: right, y: 80, "text-anchor": "end" }, number(most));
-  svg.setAttribute("aria-label", `Learning curve: ${curve.map((p) => `${percent(p[1])} with ${p[0]} labels`).join(", ")}`);
+  drawing.setAttribute("aria-label", `Learning curve: ${curve.map((p) => `${percent(p[1])} with ${p[0]} labels`).join(", ")}`);
 }

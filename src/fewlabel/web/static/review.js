@@ -1,5 +1,5 @@
-// The review page: what the model believes, what may be wrong, and what can be accepted at once.
-import { $, call, element, number, percent, picture, tell, toast } from "./api.js";
+// The review page: what the model predicts, what may be wrong, and what can be accepted at once.
+import { $, answerOf, arrowed, call, element, isForPage, number, onClicks, percent, picture, tell, toast } from "./api.js";
 import { Classes } from "./classes.js";
 import { drawConfusion } from "./confusion.js";
 import { Outbox } from "./outbox.js";
@@ -177,13 +177,12 @@ async function drawStory() {
 }
 
 function answer(labels) {
-  const card = shown(), says = card?.suggestion;
+  const card = shown();
   if (!card || (!state.several && labels.length !== 1)) return;
   const i = at, before = { labels: card.labels, isDone: card.isDone };
   Object.assign(card, { labels, isDone: true });
   undoable.push({ card, before });
-  outbox.answer([{ image: card.image, labels, origin: "review", seconds: Math.round(Math.min(performance.now() - since, 3.6e6)) / 1000,
-    suggested: says?.labels ?? null, confidence: says?.confidence ?? null, round: says?.round ?? 0 }]).catch(() => {
+  outbox.answer([answerOf(card, labels, "review", since, card.suggestion)]).catch(() => {
     Object.assign(card, before);
     undoable = undoable.filter((one) => one.card !== card);
     redraw(card);
@@ -228,8 +227,7 @@ function undo() {
   });
 }
 
-function renamed(one, name) {
-  const { id, name: old } = classes.list.find((c) => c.name === one.name) ?? one;
+function renamed(id, old, name) {
   outbox.post("PATCH", `/api/classes/${id}`, { old, name }).then(() => refresh()).then(load);
 }
 
@@ -310,21 +308,10 @@ async function drawBadges() {
   }
 }
 
-let soon = 0;
-function drawSaved() {
-  const n = outbox?.waiting.length ?? 0, away = outbox?.isAway;
-  $("saved").dataset.state = away ? "away" : n ? "saving" : "saved";
-  $("saved").lastElementChild.textContent = away ? `${number(n)} not saved yet` : n ? "Saving…" : "All saved";
-  clearTimeout(soon);
-  if (!n) soon = setTimeout(refresh, 250);
-}
-
 function move(key) {
   const shots = [...$("shots").children];
   if (!shots.length) return;
-  const columns = shots.filter((shot) => shot.offsetTop === shots[0].offsetTop).length;
-  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[key];
-  choose(at < 0 ? 0 : Math.min(Math.max(at + step, 0), shots.length - 1));
+  choose(arrowed(shots, at, key));
   shots[at].focus();
 }
 
@@ -336,10 +323,8 @@ const KEYS = {
 };
 
 function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !state) return;
-  if (event.target.matches("input, select, dialog *") || document.querySelector("dialog[open]")) return;
+  if (!state || !isForPage(event)) return;
   const { key } = event, does = KEYS[key.length === 1 ? key.toLowerCase() : key];
-  if ((key === " " || key === "Enter") && event.target.matches("button:not(.shot), a")) return;
   if (key.startsWith("Arrow") && !event.target.closest(".scroll")) move(key);
   else if (event.repeat) return;
   else if (shown() && classes.named(key)) chosen(classes.named(key));
@@ -349,18 +334,16 @@ function pressed(event) {
 }
 
 function listen() {
-  const clicks = {
-    keep, take, undo, explain, close: () => { choose(-1); }, help: () => $("help-dialog").showModal(), fresh: load,
+  onClicks({
+    keep, take, undo, explain, close: () => { choose(-1); }, fresh: load,
     accept: askToAccept, "accept-cancel": () => $("accept-dialog").close("cancel"), "page-back": () => turn(-1), "page-forth": () => turn(1),
-  };
-  for (const [id, does] of Object.entries(clicks)) $(id).addEventListener("click", does);
+  });
   for (const tab of document.querySelectorAll("[data-view]")) tab.addEventListener("click", () => show({ view: tab.dataset.view }));
   $("filters").addEventListener("change", filtered);
   $("filters").addEventListener("submit", (event) => { event.preventDefault(); filtered(); });
   $("offer-error").addEventListener("change", () => loadOffer().catch((error) => toast(error.message)));
   $("accept-dialog").addEventListener("close", accept);
   document.addEventListener("keydown", pressed);
-  document.addEventListener("click", (event) => { if (event.detail) event.target.closest?.("button:not(.shot)")?.blur(); });
   addEventListener("hashchange", load);
 }
 
@@ -370,7 +353,7 @@ async function start() {
     setTimeout(start, 1000);
     return;
   }
-  outbox = new Outbox(state.session, { changed: drawSaved, refused: (error) => { toast(error.message); } });
+  outbox = new Outbox(state.session, { changed: refresh, refused: (error) => { toast(error.message); } });
   listen();
   await load();
   document.body.dataset.ready = "true";
