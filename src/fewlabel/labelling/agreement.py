@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -14,6 +14,9 @@ from fewlabel.extras import is_installed
 
 Votes = Mapping[int, Mapping[str, tuple[str, ...]]]
 """Labels by annotator by image."""
+
+_Answers = Sequence[Mapping[str, tuple[str, ...]]]
+_Kappa = Callable[[Sequence[Mapping[str, object]]], float | None]
 
 
 @dataclass(frozen=True)
@@ -72,24 +75,18 @@ def measure_agreement(votes: Votes, *, several: bool = False) -> Agreement | Non
     >>> found.n_images, found.agreed, round(found.kappa, 2)
     (10, 0.9, 0.78)
     """
-    shared = {image: given for image, given in votes.items() if len(given) > 1}
+    shared = [given for given in votes.values() if len(given) > 1]
     if not shared:
         return None
-    people = sorted({name for given in shared.values() for name in given})
-    classes = sorted({c for given in shared.values() for labels in given.values() for c in labels})
-    kappa = _cohen if len(people) == 2 else _fleiss
-    by_class = {
-        c: kappa([{a: c in x for a, x in v.items()} for v in shared.values()]) for c in classes
-    }
-    found = [value for value in by_class.values() if value is not None]
-    overall = (float(np.mean(found)) if found else None) if several else kappa([*shared.values()])
-    same = [a == b for given in shared.values() for a, b in combinations(given.values(), 2)]
+    people = sorted({name for given in shared for name in given})
+    method, kappa = ("Cohen", _cohen) if len(people) == 2 else ("Fleiss", _fleiss)
+    same = [a == b for given in shared for a, b in combinations(given.values(), 2)]
     pairs = {}
     for pair in combinations(people, 2):
-        both = [{a: v[a] for a in pair} for v in shared.values() if {*pair} <= v.keys()]
+        both = [{a: v[a] for a in pair} for v in shared if {*pair} <= v.keys()]
         if both:
-            pairs[pair] = (len(both), _pair_kappa(both, several))
-    method = "Cohen" if len(people) == 2 else "Fleiss"
+            pairs[pair] = (len(both), _overall(_cohen, both, several))
+    by_class, overall = _by_class(kappa, shared), _overall(kappa, shared, several)
     return Agreement(len(shared), float(np.mean(same)), method, overall, by_class, pairs)
 
 
@@ -157,12 +154,17 @@ def _crowdlab(
     return {image: classes[int(label)] for image, label in zip(given, labels, strict=True)}
 
 
-def _pair_kappa(both: list[dict[str, tuple[str, ...]]], several: bool) -> float | None:
+def _by_class(kappa: _Kappa, answers: _Answers) -> dict[str, float | None]:
+    """Return the kappa of each class against the others."""
+    classes = sorted({c for given in answers for labels in given.values() for c in labels})
+    return {c: kappa([{a: c in x for a, x in v.items()} for v in answers]) for c in classes}
+
+
+def _overall(kappa: _Kappa, answers: _Answers, several: bool) -> float | None:
+    """Return one kappa of all classes; of several labels an image, the mean over the classes."""
     if not several:
-        return _cohen(both)
-    classes = {c for given in both for labels in given.values() for c in labels}
-    values = [_cohen([{a: c in x for a, x in given.items()} for given in both]) for c in classes]
-    found = [value for value in values if value is not None]
+        return kappa(answers)
+    found = [value for value in _by_class(kappa, answers).values() if value is not None]
     return float(np.mean(found)) if found else None
 
 

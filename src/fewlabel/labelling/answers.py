@@ -27,7 +27,7 @@ MAX_NAME = 200
 
 @dataclass(frozen=True)
 class Answer:
-    """What somebody said of an image.
+    """The labels that an annotator gave an image.
 
     Parameters
     ----------
@@ -93,17 +93,13 @@ class _Log:
     by_image: dict[int, list[int]] = field(default_factory=dict)
     current: dict[int, tuple[str, ...]] = field(default_factory=dict)
     purposes: dict[int, str] = field(default_factory=dict)
-    class_changes: list[_Event] = field(default_factory=list)
     batches: dict[int, int] = field(default_factory=dict)
     # Labels by answer, with the names that classes have now.
     _renamed: dict[int, tuple[str, ...] | None] = field(default_factory=dict)
     _classes: dict[str, None] = field(default_factory=dict)
 
-    def extend(self, events: Iterable[_Event]) -> bool:
+    def extend(self, events: Iterable[_Event]) -> None:
         """Add events that follow those that are there."""
-        events = list(events)
-        undone = {event.target for event in events if event.kind == "undo"}
-        earlier = {event.id for event in self.class_changes}
         for event in events:
             self.last = event.id
             if event.kind == "answer" and event.answer is not None:
@@ -116,9 +112,10 @@ class _Log:
                 self._decide(answer.image)
             elif event.kind == "purpose" and event.image is not None:
                 self.purposes[event.image] = event.purpose
-            elif event.kind in ("class", "rename") and event.id not in undone:
-                self._change_class(event)
-        return not undone & earlier
+            elif event.kind == "class":
+                self._classes.setdefault(event.names[0])
+            elif event.kind == "rename":
+                self._rename_class(*event.names)
 
     def classes(self) -> list[str]:
         """Return the classes, in the order in which they first appeared."""
@@ -170,12 +167,7 @@ class _Log:
                 self._classes.setdefault(name)
         self._decide(answer.image)
 
-    def _change_class(self, event: _Event) -> None:
-        self.class_changes.append(event)
-        if event.kind == "class":
-            self._classes.setdefault(event.names[0])
-            return
-        old, new = event.names
+    def _rename_class(self, old: str, new: str) -> None:
         # The new name takes the place of the old one, unless it has one already.
         merged = [new if name == old else name for name in self._classes]
         self._classes = dict.fromkeys(merged) if new not in self._classes else self._classes

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
 from fewlabel.data import ImageSet
@@ -30,13 +30,9 @@ class _Journal:
         self.images = image_set
         self.repeats = repeats
         self.mutex = threading.RLock()
-        self._forget(several)
+        self._forget(several=False)
         with self.writing() as connection:
-            query = project.select().with_only_columns(project.c.several)
-            was_several = bool(connection.scalar(query))
-            if was_several:
-                self._reload(connection, several=True)
-            elif several:
+            if several and not self.several:
                 self.become_several(connection)
 
     @property
@@ -66,14 +62,16 @@ class _Journal:
             yield self.log
 
     def refresh(self, connection: Connection) -> None:
-        """Read what was kept since the last time."""
-        if not self.log.extend(self._events(connection, self.log.last)):
-            self._reload(connection, several=self.several)
+        """Read what was kept since the last time, also whether images may have several labels."""
+        several = bool(connection.scalar(select(project.c.several)))
+        if several != self.several:
+            self.log = _Log(several, self.repeats)
+        self.log.extend(self._events(connection, self.log.last))
 
     def become_several(self, connection: Connection) -> None:
         """Let images have several labels from now on."""
         connection.execute(project.update().values(several=True))
-        self._reload(connection, several=True)
+        self.refresh(connection)
 
     def log_until(self, connection: Connection, version: int) -> _Log:
         """Return what followed from the events up to one of them."""
@@ -86,11 +84,9 @@ class _Journal:
     def add(self, connection: Connection, answers: Sequence[Answer]) -> list[Answer]:
         """Keep answers, and end the leases of who gave them."""
         ids = self.ids(connection, [answer.image for answer in answers])
-        at, batch = datetime.now(UTC), self.log.last + 1
+        batch = self.log.last + 1
         rows = [
             {
-                "at": at,
-                "kind": "answer",
                 "annotator": answer.annotator,
                 "image_id": number,
                 "labels": None if answer.labels is None else list(answer.labels),
@@ -103,35 +99,39 @@ class _Journal:
             }
             for number, answer in zip(ids, answers, strict=True)
         ]
-        connection.execute(events.insert(), rows)
+        self.keep(connection, "answer", "", rows)
         ended = leases.delete().where(
             leases.c.image_id == bindparam("image"), leases.c.annotator == bindparam("by")
         )
         pairs = [{"image": row["image_id"], "by": row["annotator"]} for row in rows]
         connection.execute(ended, pairs)
-        self.refresh(connection)
         newest = islice(reversed(self.log.answers.values()), len(answers))
         return list(newest)[::-1]
 
-    def event(self, connection: Connection, kind: str, annotator: str = "", **values: Any) -> None:
-        """Keep an event that is no answer; `refresh` takes it in."""
-        row = {"at": datetime.now(UTC), "kind": kind, "annotator": annotator, **values}
-        connection.execute(events.insert().values(row))
+    def keep(
+        self,
+        connection: Connection,
+        kind: str,
+        annotator: str,
+        rows: Iterable[Mapping[str, Any]],
+    ) -> None:
+        """Keep events of one kind."""
+        common = {"at": datetime.now(UTC), "kind": kind, "annotator": annotator}
+        # All at once: of an acceptance there may be tens of thousands.
+        if added := [{**common, **row} for row in rows]:
+            connection.execute(events.insert(), added)
+            self.refresh(connection)
 
     def undo(self, connection: Connection, annotator: str, targets: Sequence[int]) -> None:
         """Revoke events."""
-        both = {"at": datetime.now(UTC), "kind": "undo", "annotator": annotator}
-        if targets:
-            # All at once: of an acceptance there may be tens of thousands.
-            connection.execute(events.insert(), [both | {"target": target} for target in targets])
-        self.refresh(connection)
+        self.keep(connection, "undo", annotator, [{"target": target} for target in targets])
 
     def ask(self, connection: Connection, chosen: Mapping[int, str]) -> int:
         """Note purposes that are new; return how many."""
         new = {i: why for i, why in chosen.items() if self.log.purposes.get(i) != why}
-        for number, why in zip(self.ids(connection, list(new)), new.values(), strict=True):
-            self.event(connection, "purpose", image_id=number, purpose=why)
-        self.refresh(connection)
+        pairs = zip(self.ids(connection, list(new)), new.values(), strict=True)
+        rows = [{"image_id": number, "purpose": why} for number, why in pairs]
+        self.keep(connection, "purpose", "", rows)
         return len(new)
 
     def lease(
@@ -143,7 +143,11 @@ class _Journal:
         others = leases.select().where(leases.c.annotator != annotator, leases.c.until > now)
         held = {self.rows.row_of.get(lease.image_id) for lease in connection.execute(others)}
         free = (i for i in wanted if i not in held and self.log.is_open(i, annotator))
-        found = [int(image) for image in islice(free, n)]
+        found = []
+        for image in islice(free, n):
+            found.append(int(image))
+            # Each once, though it be wanted twice.
+            held.add(image)
         if found:
             ids = self.ids(connection, found)
             # Those that have run out, or are this annotator's own.
@@ -151,10 +155,6 @@ class _Journal:
             lease = {"annotator": annotator, "until": now + seconds}
             connection.execute(leases.insert(), [{"image_id": i, **lease} for i in ids])
         return found
-
-    def release(self, connection: Connection, annotator: str) -> None:
-        """End all leases of an annotator."""
-        connection.execute(leases.delete().where(leases.c.annotator == annotator))
 
     def ids(self, connection: Connection, rows: Sequence[int]) -> list[int]:
         """Return the numbers of images in the database; new ones are added."""
@@ -174,10 +174,6 @@ class _Journal:
     def _forget(self, several: bool) -> None:
         self.rows = _ImageRows(self.images)
         self.log = _Log(several, self.repeats)
-
-    def _reload(self, connection: Connection, *, several: bool) -> None:
-        self.log = _Log(several, self.repeats)
-        self.log.extend(self._events(connection, 0))
 
     def _read_images(self, connection: Connection) -> None:
         new = images.select().where(images.c.id > self.rows.last).order_by(images.c.id)

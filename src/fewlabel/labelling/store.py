@@ -174,7 +174,7 @@ class Store:
         Parameters
         ----------
         answers : sequence of Answer
-            What somebody said.
+            The answers.
 
         Returns
         -------
@@ -338,23 +338,13 @@ class Store:
         Returns
         -------
         list of int
-            The first of them that nobody else holds and that lack an answer of this annotator.
+            The first of them that nobody else holds and that lack an answer of this annotator,
+            each once.
         """
         annotator = _check_annotator(annotator)
         # A lease that is lost in a power cut does no harm.
         with self._journal.writing(durable=False) as connection:
             return self._journal.lease(connection, annotator, iter(wanted), n, seconds)
-
-    def release(self, annotator: str) -> None:
-        """Let others have the images that an annotator was given and has not answered.
-
-        Parameters
-        ----------
-        annotator : str
-            Who leaves.
-        """
-        with self._journal.writing(durable=False) as connection:
-            self._journal.release(connection, _check_annotator(annotator))
 
     # Several annotators
 
@@ -413,7 +403,7 @@ class Store:
         annotator = _check_annotator(annotator)
         with self._changing() as connection:
             if name not in self._journal.log.classes():
-                self._journal.event(connection, "class", annotator, labels=[name])
+                self._journal.keep(connection, "class", annotator, [{"labels": [name]}])
 
     def rename_class(self, old: str, new: str, annotator: str = "") -> None:
         """Rename a class everywhere; to the name of another one, they become one.
@@ -440,29 +430,7 @@ class Store:
                 known = ", ".join(map(repr, classes[:10]))
                 raise UsageError(f"There is no class {old!r}; the classes are {known}.")
             if old != new:
-                self._journal.event(connection, "rename", annotator, labels=[old, new])
-
-    def undo_class_change(self, annotator: str = "") -> tuple[str, ...] | None:
-        """Take back the last new or renamed class.
-
-        Parameters
-        ----------
-        annotator : str
-            Who takes it back.
-
-        Returns
-        -------
-        tuple of str or None
-            The name of the class, or its old and new name; None if there is nothing.
-        """
-        annotator = _check_annotator(annotator)
-        with self._changing() as connection:
-            changes = self._journal.log.class_changes
-            if not changes:
-                return None
-            last = changes[-1]
-            self._journal.undo(connection, annotator, [last.id])
-            return last.names
+                self._journal.keep(connection, "rename", annotator, [{"labels": [old, new]}])
 
     # The label table
 
@@ -486,7 +454,6 @@ class Store:
             with self._sync.writing() as connection:
                 self._sync.take(connection)
                 yield connection
-                self._journal.refresh(connection)
             try:
                 self._sync.write()
             except StorageError as error:

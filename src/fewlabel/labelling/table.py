@@ -49,7 +49,7 @@ class _LabelTable:
         _check_suffix(path, "a CSV table", ".csv")
         self.path = Path(path)
         self.digest = ""
-        self._said: tuple[dict[int, tuple[str, ...]], dict[int, str]] | None = None
+        self._shown: tuple[dict[int, tuple[str, ...]], dict[int, str]] | None = None
         self._images = images
         self._key = "index" if images.by_index else "path"
         self._header = [self._key, "label"]
@@ -122,7 +122,7 @@ class _LabelTable:
         self.digest = _digest_of(data)
         labeled = {image: found for image, found in labels.items() if found is not None}
         # Until it has the images' own names, `fit` does not know them.
-        self._said = None if find.renamed else (labeled, given.purposes)
+        self._shown = None if find.renamed else (labeled, given.purposes)
         return _TableContent(labels, given.purposes, several)
 
     def _row(self, record: Record, header: list[str], columns: dict[str, int]) -> _Row:
@@ -159,11 +159,11 @@ class _LabelTable:
         # What a power cut takes is written again from the answers.
         with atomic_file(self.path, durable=False) as temporary:
             temporary.write_bytes(data)
-        self.digest, self._said = _digest_of(data), self._written
+        self.digest, self._shown = _digest_of(data), self._written
 
     def shows(self, labels: Mapping[int, tuple[str, ...]], purposes: Mapping[int, str]) -> bool:
         """Return whether the file, as it was last read or written, says just this."""
-        return self._said == (labels, purposes)
+        return self._shown == (labels, purposes)
 
     def _line(
         self,
