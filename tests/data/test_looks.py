@@ -45,7 +45,11 @@ def test_files_are_looked_at_once(photos: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_damaged_memory_costs_nothing_but_time(photos: Path, tmp_path: Path) -> None:
     first = load_images(photos)
     (kept,) = (tmp_path / "cache" / "looks").iterdir()
-    for content in (b"", b"PK\x03\x04", kept.read_bytes()[:-200]):
+    data = kept.read_bytes()
+    # Where the directory of the archive says how it is compressed.
+    place = data.rindex(b"PK\x01\x02") + 10
+    unknown = data[:place] + b"\x63" + data[place + 1 :]
+    for content in (b"", b"PK\x03\x04", data[:-200], unknown):
         kept.write_bytes(content)
         assert load_images(photos).digest() == first.digest()
 

@@ -22,7 +22,7 @@ from fewlabel.files import atomic_file
 
 # Of fewer files, a look takes seconds.
 _MIN_FILES = 5_000
-# Folders that are remembered, some ten megabytes each at most.
+# Folders that are remembered, some ten megabytes for 100,000 files.
 _MAX_FOLDERS = 20
 _CODE = ("decode.py", "modes.py", "samples.py", "scale.py", "tiff.py")
 
@@ -50,7 +50,7 @@ def _known_looks(source: str, files: Mapping[str, Path]) -> dict[str, _FileInfo]
                     names, rows, strict=True
                 )
             }
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
         return {}
     return {n: i for n, i in found.items() if n in files and _is_same(files[n], i.stamp)}
 
