@@ -58,6 +58,13 @@ def test_a_file_of_somebody_else_and_a_name_that_is_no_text(home):
     assert _read_project(home) == {"images": "a\x7fb\n"}
 
 
+def test_a_file_of_an_earlier_version_is_ours(home):
+    (home / "fewlabel.toml").write_text("# Written by `fewlabel select`; a flag wins.\nseed = 5\n")
+    assert _write_project("", {"seed": 6})
+    assert _write_project("", {"seed": 7})
+    assert _read_project("")["seed"] == 7
+
+
 def test_only_what_is_no_default_is_a_flag():
     assert _project_flags({"features": "auto", "weights": None, "seed": 0}) == []
     assert _project_flags({"features": "pixels", "seed": 2}) == [

@@ -12,7 +12,7 @@ import typer
 from fewlabel.cli import options
 from fewlabel.cli.console import ProgressBars, one_line, say
 from fewlabel.cli.inputs import FOLDERS, check_place, open_images, warn_of_skipped
-from fewlabel.cli.project import Options, with_project
+from fewlabel.cli.project import Options, is_typed, with_project
 from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
 from fewlabel.runs.project import PROJECT, _write_project
@@ -107,8 +107,8 @@ def label(
     """Serve the page until Ctrl-C."""
     for package in ("fastapi", "uvicorn", "sqlalchemy", "alembic"):
         check_installed(package, "`fewlabel label`")
-    is_typed = ctx.get_parameter_source("labels").name == "COMMANDLINE"  # type: ignore[union-attr]
-    given = with_project(ctx, labels if is_typed else None, names=Options._fields)
+    near = labels if is_typed(ctx, "labels") else None
+    given = with_project(ctx, near, names=Options._fields)
     if given.labels == FOLDERS:
         raise UsageError("`fewlabel label` writes a table: give --labels the name of a file.")
     _check_suffix(given.labels, "a CSV table", ".csv")
@@ -129,9 +129,8 @@ def label(
     from fewlabel.web.server import listen, open_browser, serve, url_of
 
     token = token or (None if is_loopback(host) else secrets.token_urlsafe(24))
-    chosen_port = ctx.get_parameter_source("port").name == "COMMANDLINE"  # type: ignore[union-attr]
     with (
-        listen(host, port, or_any=not chosen_port) as listening,
+        listen(host, port, or_any=not is_typed(ctx, "port")) as listening,
         open_store(image_set, given.labels, url, several, repeats) as store,
     ):
         for name in classes.split(",") if classes else ():

@@ -47,7 +47,7 @@ def with_project(
     options that it may give. Those of a ``run`` go before it.
     """
     found: dict[str, Any] = {name: ctx.params.get(name) for name in Options._fields}
-    typed = {name for name in found if _is_typed(ctx, name)}
+    typed = {name for name in found if is_typed(ctx, name)}
     file = (Path() if near is None else Path(near).parent) / PROJECT if run is None else Path(run)
     kept = _read_project(file.parent) if run is None else _run_options(run)
     others = kept.get("images", found["images"] if run else "")
@@ -75,6 +75,7 @@ def with_project(
     return Options(**found)
 
 
-def _is_typed(ctx: typer.Context, name: str) -> bool:
+def is_typed(ctx: typer.Context, name: str) -> bool:
+    """Return whether an option was given on the command line."""
     source = ctx.get_parameter_source(name) if name in ctx.params else None
     return source is not None and source.name == "COMMANDLINE"

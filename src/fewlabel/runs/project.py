@@ -1,4 +1,4 @@
-"""The project file ``fewlabel.toml``: what `select` was asked for, kept for the next commands."""
+"""The project file ``fewlabel.toml``: what `select` or `label` was asked for, kept for others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from fewlabel.files import _json_object, atomic_file
 from fewlabel.os_errors import _path_errors
 
 PROJECT = "fewlabel.toml"
-_MARK = "# Written by `fewlabel select`; a flag on the command line wins over what stands here.\n"
+_MARK = "# Written by fewlabel; a flag on the command line wins over what stands here.\n"
+# The second is that of files before `label` wrote them, too.
+_OURS = (b"# Written by fewlabel;", b"# Written by `fewlabel select`;")
 # In the order in which they are written and shown.
 _TYPES: dict[str, type] = {
     "images": str,
@@ -69,7 +71,7 @@ def _write_project(folder: str | Path, options: Mapping[str, Any]) -> bool:
     """Keep options beside a label table, for the commands that follow."""
     file = Path(folder) / PROJECT
     try:
-        ours = not file.exists() or file.read_bytes().startswith(_MARK.encode())
+        ours = not file.exists() or file.read_bytes().startswith(_OURS)
         lines = [_MARK]
         for name in _TYPES:
             if options.get(name) is not None:
