@@ -120,7 +120,7 @@ class LearningCurve:
             f"({low} to {high}); now about {now} are."
         )
         gain, least, most = (100 * value for value in self.gain)
-        points = f"about {gain:.1f} ({least:.1f} to {most:.1f})"
+        points = f"about {gain:z.1f} ({least:z.1f} to {most:z.1f})"
         if self.worth_it:
             return f"{text} That is a gain of {points} points."
         return f"{text} Twice the labels are hardly worth it: a gain of {points} points."
