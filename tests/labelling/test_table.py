@@ -2,6 +2,7 @@ import pytest
 
 from fewlabel.data import read_labels
 from fewlabel.errors import LabelError, UsageError
+from fewlabel.labelling.exchange import export_labels
 from fewlabel.labelling.store import Answer, open_store
 from tests.labelling.conftest import edit
 
@@ -32,6 +33,16 @@ def test_rows_of_select_are_taken_with_their_purpose(images, table):
         assert store.purposes() == {1: "train", 3: "random"}
         assert store.current() == {3: ("cat",)}
         assert store.labels().purpose == ("", "train", "", "random", "", "")
+
+
+def test_groups_of_the_table_are_those_of_the_labels(images, table, tmp_path):
+    edit(table, "path,label,group\na.png,cat,Ann\nb.png,,Ann\nc.png,dog,Bob\n")
+    with open_store(images, table) as store:
+        store.add([Answer(1, ("cat",)), Answer(4, ("dog",))])
+        export_labels(store, tmp_path / "out.csv")
+        assert read_labels(tmp_path / "out.csv", images).groups == store.labels().groups
+        assert store.labels().groups == read_labels(table, images).groups
+        assert store.labels().groups == ("Ann", "Ann", "Bob", "", "", "")
 
 
 def test_edits_by_hand_are_taken_and_answers_since_are_not_lost(images, table):

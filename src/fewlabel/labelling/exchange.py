@@ -167,13 +167,13 @@ def _named(labels: Labels) -> dict[int, tuple[str, ...]]:
 def _sayable(labels: Labels, out: Path) -> _Named:
     """Return the labels that a form can hold which only names those that are present."""
     named = _named(labels)
+    if labels.task != MultiLabel():
+        return named
     kept = {
         image: names
         for image, names in named.items()
         if names and not any(name.startswith(UNKNOWN) for name in names)
     }
-    if labels.task != MultiLabel():
-        return named
     if len(kept) < len(named):
         warnings.warn(
             f"{out} leaves out {len(named) - len(kept)} image(s) that have none of the labels, or "
@@ -189,9 +189,10 @@ def _write_csv(labels: Labels, images: ImageSet, out: Path) -> None:
     cells = labels.cells()
     columns = [[images.names[i] for i in rows], [cells[i] for i in rows]]
     header = ["index" if images.by_index else "path", "label"]
-    if labels.purpose:
-        columns.append([labels.purpose[i] for i in rows])
-        header.append("purpose")
+    for name, given in (("purpose", labels.purpose), ("group", labels.groups)):
+        if given:
+            columns.append([given[i] for i in rows])
+            header.append(name)
     write_table(out, header, zip(*columns, strict=True))
 
 

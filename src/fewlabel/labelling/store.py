@@ -244,7 +244,7 @@ class Store:
             purpose = tuple(log.purposes.get(i, "") for i in everywhere) if log.purposes else ()
         task = MultiLabel() if self.several else SingleLabel()
         y, classes = task.parse(texts, list(self._journal.images.names), None)
-        return Labels(y, classes, purpose, str(self._sync.table.path))
+        return Labels(y, classes, purpose, str(self._sync.table.path), self._sync.table.groups)
 
     def skipped(self) -> set[int]:
         """Return the images that somebody skipped and nobody has labeled.

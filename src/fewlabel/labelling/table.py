@@ -16,12 +16,11 @@ from fewlabel.data.label_rows import (
     _finder,
     _Given,
     _index_text,
-    _purpose,
     _take,
     _unknown_image,
 )
 from fewlabel.data.label_texts import BAR
-from fewlabel.data.tables import _best, _by_role, _faults, _parsed, _quoted, _Row
+from fewlabel.data.tables import _best, _by_role, _faults, _note_group, _parsed, _quoted, _Row
 from fewlabel.errors import LabelError
 from fewlabel.files import atomic_file
 from fewlabel.labelling.answers import _cell_of, _labels_of_cell
@@ -49,6 +48,7 @@ class _LabelTable:
         _check_suffix(path, "a CSV table", ".csv")
         self.path = Path(path)
         self.digest = ""
+        self.groups: tuple[str, ...] = ()
         self._shown: tuple[dict[int, tuple[str, ...]], dict[int, str]] | None = None
         self._images = images
         self._key = "index" if images.by_index else "path"
@@ -82,7 +82,7 @@ class _LabelTable:
         with _faults(self.path, LabelError):
             required = (self._key, "label")
             (place, header), records = _best(_parsed(self.path, data), required, _WHAT)
-            columns, _ = _columns(header, {*required, "purpose"}, place)
+            columns, _ = _columns(header, {*required, "purpose", "group"}, place)
             missing = [role for role in required if role not in columns]
             if missing:
                 raise LabelError(f"{self.path}, {place}: the header has no column `{missing[0]}`.")
@@ -112,14 +112,14 @@ class _LabelTable:
                 continue
             lines.setdefault(image, "")
             kept.setdefault(image, cells)
-            _take(row, row.cells[self._key].strip(), text, image, given)
-            if row.cells.get("purpose"):
-                given.purposes[image] = _purpose(row.cells["purpose"], row.where)
+            name = row.cells[self._key].strip()
+            _note_group(row, name, image, given.groups, LabelError)
+            _take(row, name, text, image, given)
         self._header, self._columns, self._lines, self._cells = header, columns, lines, kept
         self._written, self._stale = ({}, {}), set(kept)
         labels = {image: _labels_of_cell(given.labels.get(image, "")) for image in kept}
         several = any(BAR in text for text in given.labels.values())
-        self.digest = _digest_of(data)
+        self.digest, self.groups = _digest_of(data), given.groups_of(len(self._images))
         labeled = {image: found for image, found in labels.items() if found is not None}
         # Until it has the images' own names, `fit` does not know them.
         self._shown = None if find.renamed else (labeled, given.purposes)
