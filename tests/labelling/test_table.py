@@ -129,6 +129,22 @@ def test_a_table_that_is_being_written_is_left_until_it_is_whole(images, table):
         assert store.current() == {0: ("cat",), 1: ("dog",), 2: ("fox",)}
 
 
+def test_an_edit_just_behind_a_write_is_taken(images, table, monkeypatch):
+    with open_store(images, table) as store:
+        write = store._sync.table.write
+
+        def and_edit(*content, **options):
+            found = write(*content, **options)
+            edit(table, table.read_text().replace("dog", "fox"))
+            return found
+
+        monkeypatch.setattr(store._sync.table, "write", and_edit)
+        store.add([Answer(1, ("dog",))])
+        monkeypatch.undo()
+        assert store.take_table() == 1
+        assert store.current() == {1: ("fox",)}
+
+
 def test_a_table_that_cannot_be_written_is_reported(images, table):
     with open_store(images, table) as store:
         table.mkdir()

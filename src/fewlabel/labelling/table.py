@@ -64,10 +64,9 @@ class _LabelTable:
     def stamp(self) -> _Stamp | None:
         """Return what changes when somebody writes the file; None if there is none."""
         try:
-            status = self.path.stat()
+            return _stamp_of(self.path)
         except FileNotFoundError:
             return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
 
     @_path_errors(LabelError)
     def data(self) -> bytes | None:
@@ -134,8 +133,8 @@ class _LabelTable:
         purposes: Mapping[int, str],
         *,
         several: bool,
-    ) -> None:
-        """Write the file, whole or not at all."""
+    ) -> _Stamp:
+        """Write the file, whole or not at all; return its stamp."""
         if purposes and "purpose" not in self._columns:
             self._columns = {**self._columns, "purpose": len(self._header)}
             self._header = [*self._header, "purpose"]
@@ -159,7 +158,10 @@ class _LabelTable:
         # What a power cut takes is written again from the answers.
         with atomic_file(self.path, durable=False) as temporary:
             temporary.write_bytes(data)
+            # A moment later, it may be that of what a person has saved over it.
+            stamp = _stamp_of(temporary)
         self.digest, self._shown = _digest_of(data), self._written
+        return stamp
 
     def shows(self, labels: Mapping[int, tuple[str, ...]], purposes: Mapping[int, str]) -> bool:
         """Return whether the file, as it was last read or written, says just this."""
@@ -205,6 +207,11 @@ class _Match:
         if found is None or (self._images.by_index and found not in self._index_of):
             raise LabelError(_unknown_image(row.where, name.strip(), self._images, self._finder))
         return self._index_of.get(found)
+
+
+def _stamp_of(path: Path) -> _Stamp:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _digest_of(data: bytes) -> str:

@@ -72,8 +72,8 @@ class _TableSync:
             if self._is_blocked or self._is_written(log):
                 return taken
             try:
-                self.table.write(log.current, log.purposes, several=log.several)
-                self._stamp, self.error = self.table.stamp(), None
+                self._stamp = self.table.write(log.current, log.purposes, several=log.several)
+                self.error = None
             except (StorageError, LabelError) as error:
                 # The answers are kept, and the next one tries again.
                 self.error = str(error)
