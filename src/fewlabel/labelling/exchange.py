@@ -16,7 +16,6 @@ from PIL import Image
 from fewlabel.data import (
     ImageSet,
     Labels,
-    MultiLabel,
     labels_from_truth,
     load_images,
     read_labels,
@@ -129,9 +128,10 @@ def import_labels(store: Store, source: str | Path) -> int:
     if Path(source).is_dir():
         found = _found_by_content(store, Path(source))
     else:
-        task = MultiLabel() if store.several else None
+        # Of one label an image, what is wrong with several is said below.
+        task = None if store.task.exclusive else store.task
         labels = read_labels(source, store.images, min_classes=0, task=task)
-        if labels.task == MultiLabel() and not store.several:
+        if labels.task != store.task:
             raise LabelError(f"{source} gives images several labels, and these have one each.")
         found = _named(labels)
         asked = {i: why for i, why in enumerate(labels.purpose) if why}
@@ -158,16 +158,16 @@ def _found_by_content(store: Store, folder: Path) -> dict[int, tuple[str, ...]]:
 
 def _named(labels: Labels) -> dict[int, tuple[str, ...]]:
     """Return the labels of each labeled image."""
-    names = labels.names()
-    if labels.task == MultiLabel():
-        return {i: _labels_of_cell(names[i]) or () for i in labels.labeled.tolist()}
-    return {i: (names[i],) for i in labels.labeled.tolist()}
+    names, rows = labels.names(), labels.labeled.tolist()
+    # The name of a folder may hold a bar.
+    is_one = labels.task.exclusive
+    return {i: (names[i],) if is_one else _labels_of_cell(names[i]) or () for i in rows}
 
 
 def _sayable(labels: Labels, out: Path) -> _Named:
     """Return the labels that a form can hold which only names those that are present."""
     named = _named(labels)
-    if labels.task != MultiLabel():
+    if labels.task.exclusive:
         return named
     kept = {
         image: names
@@ -249,7 +249,7 @@ def _write_json(out: Path, content: Any) -> None:
 
 
 def _write_folders(labels: Labels, images: ImageSet, out: Path, link: bool) -> None:
-    if labels.task == MultiLabel():
+    if not labels.task.exclusive:
         raise UsageError(
             "An image with several labels lies in no one folder: export csv, label-studio or coco."
         )

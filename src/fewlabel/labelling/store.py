@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fewlabel.data import ImageSet, Labels, MultiLabel, SingleLabel
+from fewlabel.data import ImageSet, Labels, MultiLabel, SingleLabel, Task
 from fewlabel.data.label_rows import PURPOSES
 from fewlabel.errors import StorageError, UsageError
 from fewlabel.extras import check_installed
@@ -137,6 +137,11 @@ class Store:
         return self._journal.several
 
     @property
+    def task(self) -> Task:
+        """One label an image, or several."""
+        return MultiLabel() if self.several else SingleLabel()
+
+    @property
     def repeats(self) -> int:
         """How many annotators are to answer each image."""
         return self._journal.repeats
@@ -242,8 +247,7 @@ class Store:
             everywhere = range(len(self._journal.images))
             texts = [_cell_of(log.current.get(i), several=self.several) for i in everywhere]
             purpose = tuple(log.purposes.get(i, "") for i in everywhere) if log.purposes else ()
-        task = MultiLabel() if self.several else SingleLabel()
-        y, classes = task.parse(texts, list(self._journal.images.names), None)
+        y, classes = self.task.parse(texts, list(self._journal.images.names), None)
         return Labels(y, classes, purpose, str(self._sync.table.path), self._sync.table.groups)
 
     def skipped(self) -> set[int]:
