@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +24,7 @@ from fewlabel.errors import UsageError
 from fewlabel.params import check_parameters, choice, integer, number
 
 
+@dataclass(eq=False, repr=False)
 class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     """k-means clustering with exact float32 assignments, made for thousands of clusters.
 
@@ -67,6 +69,15 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     True
     """
 
+    n_clusters: int = 8
+    _: KW_ONLY
+    init: str | np.ndarray = "k-means++"
+    n_init: int = 1
+    max_iter: int = 100
+    tol: float = 1e-4
+    spherical: bool = False
+    random_state: int | np.random.RandomState | None = None
+
     _parameter_constraints: ClassVar[dict] = {
         "n_clusters": [integer(1)],
         "init": [choice(("k-means++", "random")), "array-like"],
@@ -75,25 +86,6 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         "tol": [number(0)],
         "spherical": ["boolean"],
     }
-
-    def __init__(
-        self,
-        n_clusters: int = 8,
-        *,
-        init: str | np.ndarray = "k-means++",
-        n_init: int = 1,
-        max_iter: int = 100,
-        tol: float = 1e-4,
-        spherical: bool = False,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.n_clusters = n_clusters
-        self.init = init
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.spherical = spherical
-        self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> KMeans:
         """Find the clusters.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -91,6 +92,7 @@ def pick_representatives(
     return strategy.choose(Pool(X, int(budget), labeled, available, rng, *more))
 
 
+@dataclass(eq=False, repr=False)
 class Representatives(ClusterMixin, BaseEstimator):
     """Choose which rows to label, as an estimator.
 
@@ -125,18 +127,12 @@ class Representatives(ClusterMixin, BaseEstimator):
     True
     """
 
-    _parameter_constraints: ClassVar[dict] = {"n_representatives": [integer(1)]}
+    n_representatives: int = 10
+    _: KW_ONLY
+    method: str = "representatives"
+    random_state: int | np.random.RandomState | None = None
 
-    def __init__(
-        self,
-        n_representatives: int = 10,
-        *,
-        method: str = "representatives",
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.n_representatives = n_representatives
-        self.method = method
-        self.random_state = random_state
+    _parameter_constraints: ClassVar[dict] = {"n_representatives": [integer(1)]}
 
     def fit(self, X: Any, y: Any = None) -> Representatives:
         """Choose rows.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,6 +41,7 @@ _MEASURED, _MEASURED_FROM = 32, 500
 _SAVED = ("model", "mean", "std", "model_kwargs", "normalize", "flip")
 
 
+@dataclass(eq=False, repr=False)
 class Backbone(_ReducedExtractor):
     """Features of a pretrained timm network, before its classifier.
 
@@ -90,6 +92,23 @@ class Backbone(_ReducedExtractor):
         The fitted reduction.
     """
 
+    model: str | None = None
+    weights: str | Path | None = None
+    _: KW_ONLY
+    pretrained: bool = True
+    size: tuple[int, int] | int | None = None
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    model_kwargs: Mapping[str, Any] | None = None
+    normalize: bool = True
+    flip: bool = False
+    n_components: int | None = None
+    power: float = 0.25
+    device: str = "auto"
+    batch_size: int = 64
+    max_fit_samples: int = 20_000
+    random_state: int = 0
+
     name = "backbone"
     _fields = {
         "model": [_WORD],
@@ -102,41 +121,6 @@ class Backbone(_ReducedExtractor):
         "reduce": _IMAGE_FIELDS["reduce"],
     }
     _parameter_constraints: ClassVar[dict] = REDUCTION_CONSTRAINTS | {"batch_size": [integer(1)]}
-
-    def __init__(
-        self,
-        model: str | None = None,
-        weights: str | Path | None = None,
-        *,
-        pretrained: bool = True,
-        size: tuple[int, int] | int | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-        model_kwargs: Mapping[str, Any] | None = None,
-        normalize: bool = True,
-        flip: bool = False,
-        n_components: int | None = None,
-        power: float = 0.25,
-        device: str = "auto",
-        batch_size: int = 64,
-        max_fit_samples: int = 20_000,
-        random_state: int = 0,
-    ) -> None:
-        self.model = model
-        self.weights = weights
-        self.pretrained = pretrained
-        self.size = size
-        self.mean = mean
-        self.std = std
-        self.model_kwargs = model_kwargs
-        self.normalize = normalize
-        self.flip = flip
-        self.n_components = n_components
-        self.power = power
-        self.device = device
-        self.batch_size = batch_size
-        self.max_fit_samples = max_fit_samples
-        self.random_state = random_state
 
     @property
     def is_frozen(self) -> bool:

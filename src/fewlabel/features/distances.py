@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fewlabel.cluster.kmeans import KMeans
 
 
+@dataclass(eq=False, repr=False)
 class ClusterDistances(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Replace features by the Euclidean distances to the centers of k-means.
 
@@ -51,20 +53,12 @@ class ClusterDistances(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     ((4, 2), [1.0, 1.0, 1.0, 1.0])
     """
 
-    def __init__(
-        self,
-        n_clusters: int = 100,
-        *,
-        n_init: int = 1,
-        max_iter: int = 100,
-        spherical: bool = False,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.n_clusters = n_clusters
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.spherical = spherical
-        self.random_state = random_state
+    n_clusters: int = 100
+    _: KW_ONLY
+    n_init: int = 1
+    max_iter: int = 100
+    spherical: bool = False
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: Any, y: Any = None) -> ClusterDistances:
         """Find the centers.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ _FILTERS: _Fields = {
 _MAX_RESPONSES = 1 << 26
 
 
+@dataclass(eq=False, repr=False)
 class PatchFeatures(FeatureExtractor):
     """Features from a patch dictionary learned on the images themselves.
 
@@ -63,19 +64,13 @@ class PatchFeatures(FeatureExtractor):
         1 for gray, 3 for color.
     """
 
+    size: tuple[int, int] | int | None = None
+    _: KW_ONLY
+    max_fit_samples: int = 10_000
+    random_state: int = 0
+
     name = "patches"
     _fields = {**_IMAGE_FIELDS, "reduce": [_OBJECT], "filters": [_FILTERS]}
-
-    def __init__(
-        self,
-        size: tuple[int, int] | int | None = None,
-        *,
-        max_fit_samples: int = 10_000,
-        random_state: int = 0,
-    ) -> None:
-        self.size = size
-        self.max_fit_samples = max_fit_samples
-        self.random_state = random_state
 
     def _fit(self, images: ImageSet, progress: Progress | None) -> None:
         self.size_ = _size_to_read(images, self.size, "PatchFeatures", _REDUCED_SIDE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +28,7 @@ _BLOCK = 1_024
 _POOL_VALUES = 30_000_000
 
 
+@dataclass(eq=False, repr=False)
 class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Features of images from a dictionary of whitened patches.
 
@@ -89,6 +91,19 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     (200, 10)
     """
 
+    n_filters: int = 120
+    _: KW_ONLY
+    patch_size: int = 7
+    stride: int | None = None
+    grid: int = 4
+    threshold: float = 0.25
+    n_components: int | None = 128
+    power: float = 0.25
+    n_patches: int = 100_000
+    n_pca_samples: int = 10_000
+    image_shape: tuple[int, ...] | None = None
+    random_state: int | np.random.RandomState | None = None
+
     _parameter_constraints: ClassVar[dict] = {
         "n_filters": [integer(1)],
         "patch_size": [integer(1)],
@@ -100,33 +115,6 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         "threshold": [number(0, 10, closed="both")],
         "power": REDUCTION_CONSTRAINTS["power"],
     }
-
-    def __init__(
-        self,
-        n_filters: int = 120,
-        *,
-        patch_size: int = 7,
-        stride: int | None = None,
-        grid: int = 4,
-        threshold: float = 0.25,
-        n_components: int | None = 128,
-        power: float = 0.25,
-        n_patches: int = 100_000,
-        n_pca_samples: int = 10_000,
-        image_shape: tuple[int, ...] | None = None,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.n_filters = n_filters
-        self.patch_size = patch_size
-        self.stride = stride
-        self.grid = grid
-        self.threshold = threshold
-        self.n_components = n_components
-        self.power = power
-        self.n_patches = n_patches
-        self.n_pca_samples = n_pca_samples
-        self.image_shape = image_shape
-        self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> PatchDictionary:
         """Learn the dictionary and the reduction from images.

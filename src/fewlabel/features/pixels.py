@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +25,7 @@ _BLOCK_SIZE = 512
 _REDUCED_SIDE = 32
 
 
+@dataclass(eq=False, repr=False)
 class Pixels(_ReducedExtractor):
     """Resized pixels from 0 to 1, flattened, and optionally reduced by `DampedPCA`.
 
@@ -53,26 +55,17 @@ class Pixels(_ReducedExtractor):
         The fitted reduction.
     """
 
+    size: tuple[int, int] | int | None = None
+    _: KW_ONLY
+    gray: bool | None = None
+    n_components: int | None = None
+    power: float = 0.25
+    max_fit_samples: int = 20_000
+    random_state: int = 0
+
     name = "pixels"
     _fields = _IMAGE_FIELDS
     _parameter_constraints: ClassVar[dict] = REDUCTION_CONSTRAINTS
-
-    def __init__(
-        self,
-        size: tuple[int, int] | int | None = None,
-        *,
-        gray: bool | None = None,
-        n_components: int | None = None,
-        power: float = 0.25,
-        max_fit_samples: int = 20_000,
-        random_state: int = 0,
-    ) -> None:
-        self.size = size
-        self.gray = gray
-        self.n_components = n_components
-        self.power = power
-        self.max_fit_samples = max_fit_samples
-        self.random_state = random_state
 
     def _fit(self, images: ImageSet, progress: Progress | None) -> None:
         check_parameters(self)

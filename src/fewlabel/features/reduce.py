@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,6 +38,7 @@ _FIELDS = {
 }
 
 
+@dataclass(eq=False, repr=False)
 class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Standardize, project on principal components, damp their eigenvalues by a power.
 
@@ -78,27 +80,19 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     (50, 2)
     """
 
+    n_components: int = 128
+    _: KW_ONLY
+    power: float = 0.25
+    standardize: bool = True
+    ridge: float = 0.0
+    random_state: int | np.random.RandomState | None = None
+
     _parameter_constraints: ClassVar[dict] = {
         "n_components": [integer(1)],
         "power": REDUCTION_CONSTRAINTS["power"],
         "standardize": ["boolean"],
         "ridge": [number(0)],
     }
-
-    def __init__(
-        self,
-        n_components: int = 128,
-        *,
-        power: float = 0.25,
-        standardize: bool = True,
-        ridge: float = 0.0,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.power = power
-        self.standardize = standardize
-        self.ridge = ridge
-        self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> DampedPCA:
         """Learn the components from some rows, a sample of the data set where it is large.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from typing import Any
 
@@ -27,6 +28,7 @@ METHODS = ("auto", *MAIN_METHODS)
 _ME = "FewLabelClassifier"
 
 
+@dataclass(eq=False, repr=False)
 class FewLabelClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
     """Learn from a few labels and many unlabeled rows, and keep what cross-fitting favors.
 
@@ -100,24 +102,17 @@ class FewLabelClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
     True
     """
 
+    _: KW_ONLY
+    method: str = "auto"
+    n_neighbors: int = NEIGHBORS
+    alphas: tuple[float, ...] = ALPHAS
+    random_state: int | np.random.RandomState | None = None
+
     _parameter_constraints = {
         "method": [choice(METHODS)],
         "n_neighbors": [integer(1)],
         "alphas": [each(number(0, 1, closed="neither"))],
     }
-
-    def __init__(
-        self,
-        *,
-        method: str = "auto",
-        n_neighbors: int = NEIGHBORS,
-        alphas: tuple[float, ...] = ALPHAS,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.method = method
-        self.n_neighbors = n_neighbors
-        self.alphas = alphas
-        self.random_state = random_state
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
 
 from fewlabel.cluster.kmeans import KMeans
@@ -76,6 +78,7 @@ def spread_to_percentile(
     return np.where(position < limit[clusters], cluster_labels[clusters], -1)
 
 
+@dataclass(eq=False, repr=False)
 class ClusterPropagation(_Propagation):
     """Spread labels within k-means clusters.
 
@@ -117,21 +120,15 @@ class ClusterPropagation(_Propagation):
     [0, 0, 0, 1, 1, 1]
     """
 
+    n_clusters: int = 100
+    _: KW_ONLY
+    percentile: float = 100.0
+    random_state: int | np.random.RandomState | None = None
+
     _parameter_constraints = {
         "n_clusters": [integer(1)],
         "percentile": [number(0, 100, closed="right")],
     }
-
-    def __init__(
-        self,
-        n_clusters: int = 100,
-        *,
-        percentile: float = 100.0,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.n_clusters = n_clusters
-        self.percentile = percentile
-        self.random_state = random_state
 
     def _spread(self, X: np.ndarray, codes: np.ndarray) -> None:
         self.kmeans_ = KMeans(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -83,6 +84,7 @@ class _Propagation(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
     def _predict(self, X: np.ndarray) -> np.ndarray: ...
 
 
+@dataclass(eq=False, repr=False)
 class GraphPropagation(_Propagation):
     """Spread labels over the k-nearest-neighbor graph of all rows.
 
@@ -129,29 +131,20 @@ class GraphPropagation(_Propagation):
     [0, 0, 0, 1, 1, 1]
     """
 
+    n_neighbors: int = 10
+    _: KW_ONLY
+    alpha: float = 0.95
+    method: str = "spreading"
+    class_prior: str = "uniform"
+    metric: str = "cosine"
+    random_state: int | np.random.RandomState | None = None
+
     _parameter_constraints = {
         "n_neighbors": [integer(1)],
         "alpha": [number(0, 1, closed="neither")],
         "method": [choice(METHODS)],
         "class_prior": [choice(CLASS_PRIORS)],
     }
-
-    def __init__(
-        self,
-        n_neighbors: int = 10,
-        *,
-        alpha: float = 0.95,
-        method: str = "spreading",
-        class_prior: str = "uniform",
-        metric: str = "cosine",
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.n_neighbors = n_neighbors
-        self.alpha = alpha
-        self.method = method
-        self.class_prior = class_prior
-        self.metric = metric
-        self.random_state = random_state
 
     def _spread(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._index = NeighborIndex(X, self.metric, random_state=self.random_state)

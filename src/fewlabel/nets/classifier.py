@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from fewlabel.nets.supervised import SupervisedNetwork
 from fewlabel.params import integer, number
 
 
+@dataclass(eq=False, repr=False)
 class NetworkClassifier(SupervisedNetwork):
     """A neural network trained on labeled rows or images.
 
@@ -106,54 +108,30 @@ class NetworkClassifier(SupervisedNetwork):
     True
     """
 
+    architecture: str = "mlp"
+    _: KW_ONLY
+    options: dict[str, Any] | None = None
+    task: Task | None = None
+    labels: Any = None
+    loss: str | None = None
+    n_epochs: int = 20
+    min_steps: int = 200
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    label_smoothing: float = 0.0
+    augment: str | Augmentation | Augment | None = None
+    flip: bool | str = "auto"
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    patience: int = 5
+    warm_start: bool = False
+    device: str = "auto"
+    checkpoint: str | Path | None = None
+    progress: Progress | None = None
+    random_state: int | np.random.RandomState | None = None
+
     _parameter_constraints = {
         "validation_fraction": [number(0, 1, closed="neither")],
         "patience": [integer(1)],
     }
-
-    def __init__(
-        self,
-        architecture: str = "mlp",
-        *,
-        options: dict[str, Any] | None = None,
-        task: Task | None = None,
-        labels: Any = None,
-        loss: str | None = None,
-        n_epochs: int = 20,
-        min_steps: int = 200,
-        batch_size: int = 128,
-        learning_rate: float = 2e-3,
-        weight_decay: float = 1e-2,
-        label_smoothing: float = 0.0,
-        augment: str | Augmentation | Augment | None = None,
-        flip: bool | str = "auto",
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        patience: int = 5,
-        warm_start: bool = False,
-        device: str = "auto",
-        checkpoint: str | Path | None = None,
-        progress: Progress | None = None,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.architecture = architecture
-        self.options = options
-        self.task = task
-        self.labels = labels
-        self.loss = loss
-        self.n_epochs = n_epochs
-        self.min_steps = min_steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.label_smoothing = label_smoothing
-        self.augment = augment
-        self.flip = flip
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.warm_start = warm_start
-        self.device = device
-        self.checkpoint = checkpoint
-        self.progress = progress
-        self.random_state = random_state

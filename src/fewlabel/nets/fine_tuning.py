@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ _MAX_ITER = 200
 _TOLERANCE = 1e-5
 
 
+@dataclass(eq=False, repr=False)
 class FineTuning(SupervisedNetwork):
     """A pretrained network of timm, fine-tuned on labeled photos.
 
@@ -108,58 +109,34 @@ class FineTuning(SupervisedNetwork):
     array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
 
-    memory: TrunkMemory | None = None
+    backbone: str | None = None
+    _: KW_ONLY
+    weights: str | Path | None = None
+    pretrained: bool = True
+    depth: str = "full"
+    size: tuple[int, int] | int | None = None
+    layer_decay: float = 0.75
+    task: Task | None = None
+    labels: Any = None
+    n_epochs: int = 20
+    min_steps: int = 100
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 5e-2
+    label_smoothing: float = 0.1
+    augment: str | Augmentation | Augment | None = "mild"
+    flip: bool | str = "auto"
+    warm_start: bool = False
+    device: str = "auto"
+    checkpoint: str | Path | None = None
+    progress: Progress | None = None
+    random_state: int | np.random.RandomState | None = None
+
+    memory: TrunkMemory | None = field(default=None, init=False)
     _parameter_constraints = {
         "depth": [choice(DEPTHS)],
         "layer_decay": [number(0, 1, closed="right")],
     }
-
-    def __init__(
-        self,
-        backbone: str | None = None,
-        *,
-        weights: str | Path | None = None,
-        pretrained: bool = True,
-        depth: str = "full",
-        size: tuple[int, int] | int | None = None,
-        layer_decay: float = 0.75,
-        task: Task | None = None,
-        labels: Any = None,
-        n_epochs: int = 20,
-        min_steps: int = 100,
-        batch_size: int = 32,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 5e-2,
-        label_smoothing: float = 0.1,
-        augment: str | Augmentation | Augment | None = "mild",
-        flip: bool | str = "auto",
-        warm_start: bool = False,
-        device: str = "auto",
-        checkpoint: str | Path | None = None,
-        progress: Progress | None = None,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.backbone = backbone
-        self.weights = weights
-        self.pretrained = pretrained
-        self.depth = depth
-        self.size = size
-        self.layer_decay = layer_decay
-        self.task = task
-        self.labels = labels
-        self.n_epochs = n_epochs
-        self.min_steps = min_steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.label_smoothing = label_smoothing
-        self.augment = augment
-        self.flip = flip
-        self.warm_start = warm_start
-        self.device = device
-        self.checkpoint = checkpoint
-        self.progress = progress
-        self.random_state = random_state
 
     @classmethod
     def _of(cls, spec: NetworkSpec) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ _WHO = "ConsistencyTraining"
 _PROPAGATED_TEMPERATURE = 0.5
 
 
+@dataclass(eq=False, repr=False)
 class ConsistencyTraining(TrainedNetwork):
     """A network that learns from a few labeled and many unlabeled images at once.
 
@@ -122,6 +123,33 @@ class ConsistencyTraining(TrainedNetwork):
     (2, 10)
     """
 
+    architecture: str = "resnet"
+    _: KW_ONLY
+    options: dict[str, Any] | None = None
+    method: str = "softmatch"
+    n_steps: int = 2_000
+    steps_per_epoch: int = 100
+    batch_size: int = 64
+    mu: int = 4
+    lambda_u: float = 1.0
+    threshold: float = 0.95
+    pseudo_labels: str = "hard"
+    temperature: float = 0.5
+    alignment: str = "auto"
+    fairness: float = 0.0
+    teacher: str = "ema"
+    weak: str | Augmentation = "weak"
+    strong: str | Augmentation = "strong"
+    flip: bool | str = "auto"
+    propagated_fraction: float = 0.5
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    label_smoothing: float = 0.0
+    device: str = "auto"
+    checkpoint: str | Path | None = None
+    progress: Progress | None = None
+    random_state: int | np.random.RandomState | None = None
+
     _parameter_constraints = {
         "method": [choice(METHODS)],
         "n_steps": [integer(1)],
@@ -137,61 +165,6 @@ class ConsistencyTraining(TrainedNetwork):
         "propagated_fraction": [number(0)],
         "random_state": ["random_state"],
     }
-
-    def __init__(
-        self,
-        architecture: str = "resnet",
-        *,
-        options: dict[str, Any] | None = None,
-        method: str = "softmatch",
-        n_steps: int = 2_000,
-        steps_per_epoch: int = 100,
-        batch_size: int = 64,
-        mu: int = 4,
-        lambda_u: float = 1.0,
-        threshold: float = 0.95,
-        pseudo_labels: str = "hard",
-        temperature: float = 0.5,
-        alignment: str = "auto",
-        fairness: float = 0.0,
-        teacher: str = "ema",
-        weak: str | Augmentation = "weak",
-        strong: str | Augmentation = "strong",
-        flip: bool | str = "auto",
-        propagated_fraction: float = 0.5,
-        learning_rate: float = 2e-3,
-        weight_decay: float = 1e-2,
-        label_smoothing: float = 0.0,
-        device: str = "auto",
-        checkpoint: str | Path | None = None,
-        progress: Progress | None = None,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.architecture = architecture
-        self.options = options
-        self.method = method
-        self.n_steps = n_steps
-        self.steps_per_epoch = steps_per_epoch
-        self.batch_size = batch_size
-        self.mu = mu
-        self.lambda_u = lambda_u
-        self.threshold = threshold
-        self.pseudo_labels = pseudo_labels
-        self.temperature = temperature
-        self.alignment = alignment
-        self.fairness = fairness
-        self.teacher = teacher
-        self.weak = weak
-        self.strong = strong
-        self.flip = flip
-        self.propagated_fraction = propagated_fraction
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.label_smoothing = label_smoothing
-        self.device = device
-        self.checkpoint = checkpoint
-        self.progress = progress
-        self.random_state = random_state
 
     def fit(
         self,

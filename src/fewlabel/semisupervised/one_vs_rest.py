@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ _TWO_CLASSES = (
 _OPEN = number(0, 1, closed="neither")
 
 
+@dataclass(eq=False, repr=False)
 class BinaryExperts(SemiSupervisedClassifier):
     """A multi-class network whose binary experts give pseudo-labels, in rounds.
 
@@ -159,6 +161,25 @@ class BinaryExperts(SemiSupervisedClassifier):
     True
     """
 
+    estimator: Multiclass | None = None
+    _: KW_ONLY
+    agreement: str = "vote"
+    threshold: float = 0.9
+    margin: float = 0.5
+    trunk: str = "fine-tuned"
+    balance: str = "loss"
+    expert_epochs: int = 10
+    pseudo_weight: float = 0.7
+    labeled_fraction: float = 0.25
+    retrain_steps: int = 400
+    max_rounds: int = 5
+    patience: int = 2
+    n_folds: int = 1
+    checkpoint: str | Path | None = None
+    progress: Callable[[str, int, int], None] | None = None
+    device: str = "auto"
+    random_state: int | np.random.RandomState | None = None
+
     _model_name = "multiclass_"
     _parameter_constraints = SemiSupervisedClassifier._parameter_constraints | {
         "agreement": [choice(AGREEMENTS)],
@@ -173,45 +194,6 @@ class BinaryExperts(SemiSupervisedClassifier):
         "patience": [integer(1)],
         "n_folds": [integer(0, _OF_FOLDS)],
     }
-
-    def __init__(
-        self,
-        estimator: Multiclass | None = None,
-        *,
-        agreement: str = "vote",
-        threshold: float = 0.9,
-        margin: float = 0.5,
-        trunk: str = "fine-tuned",
-        balance: str = "loss",
-        expert_epochs: int = 10,
-        pseudo_weight: float = 0.7,
-        labeled_fraction: float = 0.25,
-        retrain_steps: int = 400,
-        max_rounds: int = 5,
-        patience: int = 2,
-        n_folds: int = 1,
-        checkpoint: str | Path | None = None,
-        progress: Callable[[str, int, int], None] | None = None,
-        device: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.estimator = estimator
-        self.agreement = agreement
-        self.threshold = threshold
-        self.margin = margin
-        self.trunk = trunk
-        self.balance = balance
-        self.expert_epochs = expert_epochs
-        self.pseudo_weight = pseudo_weight
-        self.labeled_fraction = labeled_fraction
-        self.retrain_steps = retrain_steps
-        self.max_rounds = max_rounds
-        self.patience = patience
-        self.n_folds = n_folds
-        self.checkpoint = checkpoint
-        self.progress = progress
-        self.device = device
-        self.random_state = random_state
 
     def fit(self, X: Any, y: Any, *, groups: Any = None) -> BinaryExperts:
         """Train the network and its experts in rounds, then once more with all labels."""

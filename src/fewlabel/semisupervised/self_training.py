@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import fields
+from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from fewlabel.semisupervised.networks import NetworkCandidate
 from fewlabel.semisupervised.rounds import Round, run_rounds
 
 
+@dataclass(eq=False, repr=False)
 class SelfTraining(SemiSupervisedClassifier):
     """Train on labels, then in rounds on the model's own confident predictions as well.
 
@@ -115,6 +116,23 @@ class SelfTraining(SemiSupervisedClassifier):
     True
     """
 
+    estimator: Any = None
+    _: KW_ONLY
+    selection: str = "adaptive"
+    threshold: float = 0.95
+    k: int = 20
+    fraction: float = 0.2
+    soft: bool = False
+    align: bool = True
+    pseudo_weight: float = 0.5
+    start_epoch: int | None = None
+    max_rounds: int = 6
+    patience: int = 2
+    n_folds: int = 5
+    checkpoint: str | Path | None = None
+    progress: Progress | None = None
+    random_state: int | np.random.RandomState | None = None
+
     _parameter_constraints = SemiSupervisedClassifier._parameter_constraints | {
         "selection": [choice(SELECTIONS)],
         "threshold": [number(0, 1, closed="right")],
@@ -127,41 +145,6 @@ class SelfTraining(SemiSupervisedClassifier):
         "patience": [integer(1)],
         "n_folds": [integer(2)],
     }
-
-    def __init__(
-        self,
-        estimator: Any = None,
-        *,
-        selection: str = "adaptive",
-        threshold: float = 0.95,
-        k: int = 20,
-        fraction: float = 0.2,
-        soft: bool = False,
-        align: bool = True,
-        pseudo_weight: float = 0.5,
-        start_epoch: int | None = None,
-        max_rounds: int = 6,
-        patience: int = 2,
-        n_folds: int = 5,
-        checkpoint: str | Path | None = None,
-        progress: Progress | None = None,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.estimator = estimator
-        self.selection = selection
-        self.threshold = threshold
-        self.k = k
-        self.fraction = fraction
-        self.soft = soft
-        self.align = align
-        self.pseudo_weight = pseudo_weight
-        self.start_epoch = start_epoch
-        self.max_rounds = max_rounds
-        self.patience = patience
-        self.n_folds = n_folds
-        self.checkpoint = checkpoint
-        self.progress = progress
-        self.random_state = random_state
 
     def fit(self, X: Any, y: Any, *, groups: Any = None) -> SelfTraining:
         """Cross-fit rounds, then train as many with all labels as did best without some."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ _FRACTION = [number(0, 1, closed="right")]
 _THRESHOLD = [choice([AUTO]), number(0, 1, closed="neither"), "array-like"]
 
 
+@dataclass(eq=False, repr=False)
 class TeacherStudent(SemiSupervisedClassifier):
     """Networks on bootstrap samples label the unlabeled rows, and teach one student.
 
@@ -156,6 +158,24 @@ class TeacherStudent(SemiSupervisedClassifier):
     True
     """
 
+    members: Any = None
+    student: Any = None
+    _: KW_ONLY
+    n_members: int | None = None
+    positive: Any = AUTO
+    negative: Any = AUTO
+    precision: float = 0.98
+    agreement: float = 0.8
+    pseudo_weight: float = 0.7
+    labeled_fraction: float = 0.25
+    sample: str = "bootstrap"
+    max_rounds: int = 2
+    val_fraction: float = 0.2
+    checkpoint: str | Path | None = None
+    progress: Callable[[str, int, int], None] | None = None
+    device: str = "auto"
+    random_state: int | np.random.RandomState | None = None
+
     _model_name = "student_"
     _parameter_constraints = SemiSupervisedClassifier._parameter_constraints | {
         "n_members": [integer(1), None],
@@ -168,43 +188,6 @@ class TeacherStudent(SemiSupervisedClassifier):
         "sample": [choice(["bootstrap", "all"])],
         "val_fraction": [number(0, 1)],
     }
-
-    def __init__(
-        self,
-        members: Any = None,
-        student: Any = None,
-        *,
-        n_members: int | None = None,
-        positive: Any = AUTO,
-        negative: Any = AUTO,
-        precision: float = 0.98,
-        agreement: float = 0.8,
-        pseudo_weight: float = 0.7,
-        labeled_fraction: float = 0.25,
-        sample: str = "bootstrap",
-        max_rounds: int = 2,
-        val_fraction: float = 0.2,
-        checkpoint: str | Path | None = None,
-        progress: Callable[[str, int, int], None] | None = None,
-        device: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.members = members
-        self.student = student
-        self.n_members = n_members
-        self.positive = positive
-        self.negative = negative
-        self.precision = precision
-        self.agreement = agreement
-        self.pseudo_weight = pseudo_weight
-        self.labeled_fraction = labeled_fraction
-        self.sample = sample
-        self.max_rounds = max_rounds
-        self.val_fraction = val_fraction
-        self.checkpoint = checkpoint
-        self.progress = progress
-        self.device = device
-        self.random_state = random_state
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
