@@ -13,7 +13,7 @@ from fewlabel.errors import MissingExtraError, StorageError, UsageError
 from fewlabel.labelling import database
 from fewlabel.labelling.database import _Database
 from fewlabel.labelling.schema import HEAD, metadata
-from fewlabel.labelling.store import open_store
+from fewlabel.labelling.store import Answer, open_store
 
 # What version 1 made, as SQLite keeps it, with an answer in it.
 VERSION_1 = (Path(__file__).parent / "version-1.sql").read_text()
@@ -47,6 +47,18 @@ def test_a_database_of_version_1_is_brought_up_to_date(images, table, file):
     with connected.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     connected.close()
+
+
+def test_how_many_are_asked_is_kept(database_url, images, table):
+    for asked, expected in ((None, 1), (3, 3), (None, 3)):
+        with open_store(images, table, database_url, repeats=asked) as store:
+            assert store.repeats == expected
+    with open_store(images, table, database_url) as store:
+        store.add([Answer(0, (name,), by) for by, name in [("A", "x"), ("B", "x"), ("C", "y")]])
+        assert store.current() == {0: ("x",)}
+        # Another process is told otherwise.
+        open_store(images, table, database_url, repeats=1).close()
+        assert (store.current(), store.repeats) == ({0: ("y",)}, 1)
 
 
 def test_a_newer_or_damaged_database_is_refused(images, table, file):

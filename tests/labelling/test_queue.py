@@ -1,5 +1,7 @@
 import time
 from concurrent.futures import Future
+from dataclasses import replace
+from datetime import UTC
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from fewlabel.fit_result import FitSettings
 from fewlabel.labelling.learner import SOURCES, Learner, LearnerSettings, Picks, _pairs
 from fewlabel.labelling.queue import Queue
 from fewlabel.labelling.refit import Refitter, target_reached
+from fewlabel.labelling.session import Session
 from fewlabel.labelling.store import Answer, open_store
 from fewlabel.labelling.worker import Worker, WorkerError
 from tests.labelling.conftest import draw
@@ -173,6 +176,26 @@ def test_answers_during_a_fit_lead_to_another_one_and_a_failure_to_another_try(
     assert refitter.error == ""
     assert queue.round is learned[0].round
     assert not refitter.running
+
+
+def test_rounds_go_on_after_a_restart(digits, truth, learned, tmp_path):
+    at_once = AccuracyEstimate(np.nan, np.nan, np.nan, 0, 0, 0.95, "none", True, "")
+    found = replace(learned[0].round, number=1, n_labels=20)
+    for number, accuracy in ((1, found.accuracy), (2, at_once)):
+        with open_store(digits, tmp_path / "labels.csv") as store:
+            worker, queue = _ByHand(), Queue(store, len(digits))
+            refitter = Refitter("digits", store, queue, worker=worker)
+            refitter.refit()
+            _, (_, past), asked = worker.asked[-1]
+            assert len(past) == number - 1
+            asked.set_result(replace(found, number=number, accuracy=accuracy))
+    with open_store(digits, tmp_path / "labels.csv") as store:
+        one, two = store.rounds()
+        assert (one.number, one.n_labels, one.value) == (1, 20, found.accuracy.value)
+        assert (two.number, two.value, two.at.tzinfo) == (2, None, UTC)
+        # Until the model has learned again, the page shows what it was.
+        session = Session(digits, store, queue)
+        assert session.state()["curve"] == [list(one.point)]
 
 
 def test_labels_that_are_corrected_or_taken_back_are_learned_as_well(digits, store, truth):

@@ -75,8 +75,13 @@ def label(
         options.option("--annotator", "NAME", "Who labels, where the page gives no name."),
     ] = None,
     repeats: Annotated[
-        int, options.number("--repeats", "How many people are to label each image.", least=1)
-    ] = 1,
+        int | None,
+        options.number(
+            "--repeats",
+            "How many people are to label each image; by default as before, at first one.",
+            least=1,
+        ),
+    ] = None,
     url: Annotated[
         str | None,
         options.option(

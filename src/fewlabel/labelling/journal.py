@@ -16,6 +16,7 @@ from fewlabel.data import ImageSet
 from fewlabel.labelling.answers import Answer, _Event, _Log
 from fewlabel.labelling.database import _Database
 from fewlabel.labelling.image_rows import _ImageRows
+from fewlabel.labelling.rounds import _in_utc
 from fewlabel.labelling.schema import events, images, leases, project
 
 # One key takes back as many answers as one key gave.
@@ -25,20 +26,28 @@ _TOGETHER = ("group", "review")
 class _Journal:
     """The events of a store, for several threads; other processes may add to them."""
 
-    def __init__(self, image_set: ImageSet, url: str, *, several: bool, repeats: int) -> None:
+    def __init__(
+        self, image_set: ImageSet, url: str, *, several: bool, repeats: int | None
+    ) -> None:
         self.database = _Database(url)
         self.images = image_set
-        self.repeats = repeats
         self.mutex = threading.RLock()
-        self._forget(several=False)
+        self._forget(_Log())
         with self.writing() as connection:
             if several and not self.several:
-                self.become_several(connection)
+                self.change(connection, several=True)
+            if repeats not in (None, self.repeats):
+                self.change(connection, repeats=repeats)
 
     @property
     def several(self) -> bool:
         """Whether an image may have several labels."""
         return self.log.several
+
+    @property
+    def repeats(self) -> int:
+        """How many annotators are to answer each image."""
+        return self.log.repeats
 
     @contextlib.contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[Connection]:
@@ -50,7 +59,7 @@ class _Journal:
                     yield connection
             except BaseException:
                 # What was read within the transaction is not there any more.
-                self._forget(self.several)
+                self._forget(self.log)
                 raise
 
     @contextlib.contextmanager
@@ -62,15 +71,15 @@ class _Journal:
             yield self.log
 
     def refresh(self, connection: Connection) -> None:
-        """Read what was kept since the last time, also whether images may have several labels."""
-        several = bool(connection.scalar(select(project.c.several)))
-        if several != self.several:
-            self.log = _Log(several, self.repeats)
+        """Read what was kept since the last time, also how many labels and annotators there are."""
+        several, repeats = connection.execute(select(project.c.several, project.c.repeats)).one()
+        if (several, repeats) != (self.several, self.repeats):
+            self.log = _Log(bool(several), repeats)
         self.log.extend(self._events(connection, self.log.last))
 
-    def become_several(self, connection: Connection) -> None:
-        """Let images have several labels from now on."""
-        connection.execute(project.update().values(several=True))
+    def change(self, connection: Connection, **values: bool | int | None) -> None:
+        """Let images have several labels, or so many annotators, from now on."""
+        connection.execute(project.update().values(**values))
         self.refresh(connection)
 
     def log_until(self, connection: Connection, version: int) -> _Log:
@@ -171,9 +180,9 @@ class _Journal:
 
     # What is read
 
-    def _forget(self, several: bool) -> None:
+    def _forget(self, log: _Log) -> None:
         self.rows = _ImageRows(self.images)
-        self.log = _Log(several, self.repeats)
+        self.log = _Log(log.several, log.repeats)
 
     def _read_images(self, connection: Connection) -> None:
         new = images.select().where(images.c.id > self.rows.last).order_by(images.c.id)
@@ -203,8 +212,7 @@ class _Journal:
             None if row.suggested is None else tuple(row.suggested),
             row.confidence,
             row.round,
-            # SQLite keeps no time zone.
-            row.at.replace(tzinfo=UTC) if row.at.tzinfo is None else row.at.astimezone(UTC),
+            _in_utc(row.at),
             row.id,
         )
         return _Event(row.id, "answer", answer, image, batch=row.batch)

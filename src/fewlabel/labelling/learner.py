@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from fewlabel.evaluate import Acceptance, AccuracyEstimate
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.labelling.look_alikes import look_alikes
+from fewlabel.labelling.rounds import Point
 from fewlabel.pipeline import fit_images
 from fewlabel.selection import RANDOM_FRACTION, select_images
 
@@ -87,7 +88,7 @@ class Round:
     confidence: np.ndarray
     accuracy: AccuracyEstimate
     rests_on: str
-    curve: tuple[tuple[int, float, float, float], ...]
+    curve: tuple[Point, ...]
     promises: tuple[Acceptance, ...]
     tested: np.ndarray
     tested_proba: np.ndarray
@@ -147,7 +148,7 @@ class Learner:
         self.settings, self._progress = settings or LearnerSettings(), progress
         self.result: FitResult | None = None
         self._features: Features | None = None
-        self._curve: list[tuple[int, float, float, float]] = []
+        self._curve: list[Point] = []
 
     def calls(self) -> dict[str, Callable[..., Any]]:
         """Return what a process can be asked for by name.
@@ -195,13 +196,15 @@ class Learner:
         """
         return self._choose(labels, self.settings.n_first)
 
-    def fit(self, labels: Labels) -> Round:
+    def fit(self, labels: Labels, past: Sequence[Point] | None = None) -> Round:
         """Learn from the labels so far, and choose what to ask for next.
 
         Parameters
         ----------
         labels : Labels
             All of them.
+        past : sequence of (int, float, float, float), optional
+            The learning curve so far; by default that of this learner.
 
         Returns
         -------
@@ -222,6 +225,7 @@ class Learner:
             progress=self._progress,
         )
         self.result, accuracy = result, result.headline
+        self._curve = self._curve if past is None else list(past)
         self._curve.append((labels.n_labeled, accuracy.value, accuracy.low, accuracy.high))
         suggested = np.array(result.task.texts(result.predicted, result.classes), dtype=object)
         confidence = np.clip(result.confidence, 0, 1).astype(np.float32)

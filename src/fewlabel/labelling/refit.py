@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from fewlabel.data import ImageSet
-from fewlabel.errors import FewLabelError, UsageError
+from fewlabel.errors import FewLabelError, StorageError, UsageError
 from fewlabel.evaluate import AccuracyEstimate
 from fewlabel.features.extract import Progress
 from fewlabel.labelling.learner import Learner, LearnerSettings, Picks, Round
@@ -165,7 +165,8 @@ class Refitter:
         labels = self._store.labels()
         self._fitted_at, self._n_new = labels.n_labeled, 0
         try:
-            self.worker.call("fit", labels).add_done_callback(self._take_round)
+            past = [one.point for one in self._store.rounds()]
+            self.worker.call("fit", labels, past).add_done_callback(self._take_round)
         except FewLabelError:
             # It was stopped in between.
             self._running = False
@@ -180,11 +181,17 @@ class Refitter:
 
     def _take_round(self, future: Future[Round]) -> None:
         self._error = _why_not(future)
-        if not self._error:
-            self._queue.update(future.result())
+        found = None if self._error else future.result()
+        if found is not None:
+            self._queue.update(found)
+            try:
+                self._store.add_round(found.number, found.n_labels, found.accuracy)
+            except StorageError as error:
+                self._error = str(error)
         self._go_on()
-        for listener in [] if self._error else self.listeners:
-            listener(future.result())
+        if found is not None:
+            for listener in self.listeners:
+                listener(found)
 
     def _go_on(self) -> None:
         """Fit again if that was asked for in the meantime."""

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fewlabel.data import MultiLabel, SingleLabel, Task
 from fewlabel.data.label_rows import DRAWN
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import Acceptance
@@ -388,8 +387,7 @@ class Review:
         return held
 
     def _test(self, key: tuple[int, int], found: Round, given: _Given) -> _Tested:
-        several = self.session.store.several
-        task: Task = MultiLabel() if several else SingleLabel()
+        several, task = self.session.store.several, self.session.store.task
         column = {name: k for k, name in enumerate(given.classes)}
         proba = np.zeros((len(found.tested), len(given.classes)))
         for k, name in enumerate(found.classes):

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The migration that makes the tables what they are here."""
 
 metadata = MetaData()
@@ -28,6 +28,7 @@ project = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("several", Boolean, nullable=False),
+    Column("repeats", Integer, nullable=False, server_default="1"),
 )
 
 # The label tables as they were last written, to know whether a person has edited one since.
@@ -71,6 +72,20 @@ events = Table(
     Column("batch", Integer),
     # What is undone.
     Column("target", ForeignKey("events.id", name="fk_events_target")),
+    sqlite_autoincrement=True,
+)
+
+# One row a fit: the numbers of rounds go on after a restart.
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("n_labels", Integer, nullable=False),
+    Column("value", Float),
+    Column("low", Float),
+    Column("high", Float),
     sqlite_autoincrement=True,
 )
 

@@ -130,7 +130,9 @@ class Session:
         self._take_table()
         counts, round_ = self._counts(), self._round
         accuracy = None if round_ is None else round_.accuracy
-        curve = [] if round_ is None else [[float(v) for v in point] for point in round_.curve]
+        # Before the first fit after a restart, that of the fits before.
+        points = [r.point for r in self.store.rounds()] if round_ is None else round_.curve
+        curve = [[float(v) for v in point] for point in points if np.isfinite(point).all()]
         found: dict[str, Any] | None = None
         if accuracy is not None and np.isfinite(accuracy.value):
             found = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,10 @@ from fewlabel.labelling.table import _LabelTable
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
+    from fewlabel.evaluate import AccuracyEstimate
     from fewlabel.labelling.agreement import Agreement
     from fewlabel.labelling.journal import _Journal
+    from fewlabel.labelling.rounds import PastRound
     from fewlabel.labelling.table_sync import _TableSync
 
 __all__ = ["Answer", "Store", "open_store"]
@@ -35,7 +37,7 @@ def open_store(
     table: str | Path,
     url: str | None = None,
     several: bool = False,
-    repeats: int = 1,
+    repeats: int | None = None,
 ) -> Store:
     """Open the answers to a set of images, or begin them.
 
@@ -52,8 +54,8 @@ def open_store(
     several : bool
         Whether an image may have several labels. It may, too, if the table says so, or if the
         store was begun with it.
-    repeats : int
-        How many annotators are to answer each image.
+    repeats : int, optional
+        How many annotators are to answer each image; by default as many as before, at first one.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def open_store(
     """
     for package in ("sqlalchemy", "alembic"):
         check_installed(package, "Labeling")
-    if repeats < 1:
+    if repeats is not None and repeats < 1:
         raise UsageError(f"The 'repeats' parameter must be 1 or more. Got {repeats} instead.")
     from fewlabel.labelling.journal import _Journal
     from fewlabel.labelling.table_sync import _TableSync
@@ -235,8 +237,13 @@ class Store:
         with self._journal.fresh() as log:
             return dict(log.current)
 
-    def labels(self) -> Labels:
+    def labels(self, instead: Mapping[int, tuple[str, ...]] | None = None) -> Labels:
         """Return the labels that stand, as `fewlabel.data.read_labels` reads them from the table.
+
+        Parameters
+        ----------
+        instead : mapping of int to tuple of str, optional
+            Labels to take in place of those that stand, such as a consensus.
 
         Returns
         -------
@@ -244,8 +251,11 @@ class Store:
             Of all images, -1 where unlabeled.
         """
         with self._journal.fresh() as log:
-            everywhere = range(len(self._journal.images))
-            texts = [_cell_of(log.current.get(i), several=self.several) for i in everywhere]
+            everywhere, current = (
+                range(len(self._journal.images)),
+                {**log.current, **(instead or {})},
+            )
+            texts = [_cell_of(current.get(i), several=self.several) for i in everywhere]
             purpose = tuple(log.purposes.get(i, "") for i in everywhere) if log.purposes else ()
         y, classes = self.task.parse(texts, list(self._journal.images.names), None)
         return Labels(y, classes, purpose, str(self._sync.table.path), self._sync.table.groups)
@@ -350,7 +360,50 @@ class Store:
         with self._journal.writing(durable=False) as connection:
             return self._journal.lease(connection, annotator, iter(wanted), n, seconds)
 
+    # Rounds of the model
+
+    def rounds(self) -> list[PastRound]:
+        """Return the rounds that a model has learned, also before this process was started.
+
+        Returns
+        -------
+        list of PastRound
+            The first one first.
+        """
+        from fewlabel.labelling.rounds import _kept
+
+        with self._journal.database.read() as connection:
+            return _kept(connection)
+
+    def add_round(self, number: int, n_labels: int, accuracy: AccuracyEstimate) -> None:
+        """Keep what is known of a round.
+
+        Parameters
+        ----------
+        number : int
+            Its number.
+        n_labels : int
+            Labels that it learned from.
+        accuracy : AccuracyEstimate
+            How good it is.
+        """
+        from fewlabel.labelling.rounds import _keep
+
+        with self._journal.writing(durable=False) as connection:
+            _keep(connection, number, n_labels, accuracy)
+
     # Several annotators
+
+    def standing(self) -> list[Answer]:
+        """Return all answers that were not taken back, also those that do not decide.
+
+        Returns
+        -------
+        list of Answer
+            Image by image, of each the oldest first, with the names that classes have now.
+        """
+        with self._journal.fresh() as log:
+            return [answer for image in log.by_image for answer in log.standing(image)]
 
     def votes(self) -> dict[int, dict[str, tuple[str, ...]]]:
         """Return what each annotator says of each image, before any review.

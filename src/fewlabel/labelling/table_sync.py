@@ -132,7 +132,7 @@ class _TableSync:
                     f"{self.table.path} gives images several labels, but the answers are one "
                     "label an image: take the bars out of it."
                 )
-            self._journal.become_several(connection)
+            self._journal.change(connection, several=True)
         taken = self._take_edits(connection, content, base)
         self._record(connection)
         return taken
