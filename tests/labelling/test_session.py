@@ -17,8 +17,12 @@ from tests.web.stand_ins import InOrder, Told
         (list("0123456789"), list("0123456789"), [""] * 10),
         # What was there first keeps its key.
         (["bird", "2", "fox"], ["1", "2", "3"], ["b", "", "f"]),
-        # Keys of commands, and initials that two have, stand for no class.
-        (["snow", "moth", "cat", "Cow", "É"], ["1", "2", "3", "4", "é"], [""] * 5),
+        # For keys of commands another letter; initials that two have stand for no class.
+        (["snow", "moth", "cat", "Cow", "É"], ["1", "2", "3", "4", "é"], ["o", "t", "", "", ""]),
+        # A class that is added takes no letter of an older one, nor one that was given up.
+        (["moth", "owl", "oak"], ["1", "2", "3"], ["o", "w", "a"]),
+        (["cat", "scone", "cow"], ["1", "2", "3"], ["", "o", ""]),
+        (["zoo", "gnu", "un"], ["1", "2", "3"], ["o", "", ""]),
         (["u", "a", "A"], ["1", "2", "3"], ["", "", ""]),
         ([f"class {i}" for i in range(11)], [*"1234567890", ""], [""] * 11),
     ],

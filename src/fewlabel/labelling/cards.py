@@ -156,23 +156,36 @@ def class_keys(names: Sequence[str]) -> tuple[list[str], list[str]]:
         A digit each; for a class that is called by one character, that character. Empty where
         there are too many.
     initials : list of str
-        The first letter where no other class and no command has it; else empty.
+        The first letter where no other class has it; where a command or an older class has it, the
+        next letter of the name that nothing has. Else empty.
 
     Examples
     --------
     >>> class_keys(["cat", "dog", "deer", "0"])
     (['1', '2', '3', '0'], ['c', '', '', ''])
+    >>> class_keys(["moth", "owl"])[1]
+    ['o', 'w']
     """
     own = {name: name.lower() for name in names if _is_key(name.lower())}
     own = {name: key for name, key in own.items() if list(own.values()).count(key) == 1}
     free = iter([digit for digit in _DIGITS if digit not in own.values()])
     keys = [own[name] if name in own else next(free, "") for name in names]
-    first = Counter(name[:1].lower() for name in names)
-    initials = [
-        letter if first[letter] == 1 and letter.isalpha() and letter not in keys else ""
-        for letter in (name[:1].lower() if _is_key(name[:1].lower()) else "" for name in names)
-    ]
-    return keys, initials
+    return keys, _initials(names, keys)
+
+
+def _initials(names: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """Return a letter of each class; a class that is added never takes one of an older class."""
+    count, found = Counter(name[:1].lower() for name in names), list[str]()
+    for i, name in enumerate(names):
+        first, taken = name[:1].lower(), {*keys, *found}
+        if first in _RESERVED or first in found:
+            taken.update(older[:1].lower() for older in names[:i])
+            letters = name[1:].lower()
+        else:
+            letters = first if count[first] == 1 else ""
+        free = (c for c in letters if c.isalpha() and _is_key(c) and c not in taken)
+        found.append(next(free, ""))
+    return found
 
 
 def _is_key(text: str) -> bool:

@@ -3,6 +3,12 @@ import { $, element, icon, number } from "./api.js";
 
 const images = (n) => (n === 1 ? "one image" : `${number(n)} images`);
 
+// The name of a class, with the letter that is its key underlined.
+function underlined({ name, initial }) {
+  const i = initial ? name.toLowerCase().indexOf(initial) : -1;
+  return i < 0 ? [name] : [name.slice(0, i), element("u", {}, name[i]), name.slice(i + 1)];
+}
+
 export class Classes {
   constructor({ chosen, changed }) {
     this.chosen = chosen;
@@ -60,7 +66,7 @@ export class Classes {
       const button = element("button", {
         type: "button", class: "class", "aria-keyshortcuts": keys.join(" ") || null,
         onclick: () => this.chosen(one.name),
-      }, element("kbd", {}, keys[0] ?? ""), element("span", { class: "name" }, one.name), count);
+      }, element("kbd", {}, keys[0] ?? ""), element("span", { class: "name" }, ...underlined(one)), count);
       const edit = element("button", {
         type: "button", class: "edit", "aria-label": `Rename or merge ${one.name}`,
         title: "Rename or merge", onclick: () => this.#edit(one),
