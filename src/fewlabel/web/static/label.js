@@ -7,6 +7,7 @@ import { showNumbers, showProgress } from "./progress.js";
 
 const AHEAD = 6;
 let state, outbox;
+let nCounted;                      // labeled images, without the new ones in `cards`
 let cards = [], at = 0;            // the images of this visit, and which one is shown
 let undoable = [];                 // what was answered here: a place in `cards`, or a group
 let picked = new Set();            // labels that are collected, where an image may have several
@@ -30,7 +31,7 @@ function answer(labels, origin = "typed") {
   card.isAnswered = true;
   picked.clear();
   undoable.push({ card });
-  outbox.answer([answerOf(card, labels, origin, since, suggestion())]).then(() => { card.isNew = false; }, () => {
+  outbox.answer([answerOf(card, labels, origin, since, suggestion())]).catch(() => {
     Object.assign(card, { labels: card.before, isAnswered: false, isNew: false });
     undoable = undoable.filter((one) => one.card !== card);
     at = Math.max(cards.indexOf(card), 0);
@@ -255,7 +256,13 @@ function setCollects(on) {
 }
 
 function drawProgress() {
-  showProgress(state, cards.filter((card) => card.isNew).length);
+  showProgress(state, nCounted + cards.filter((card) => card.isNew).length);
+}
+
+// The server has every answer, and no other one came in while it counted.
+function count() {
+  nCounted = state.n_labeled;
+  for (const card of cards) card.isNew = false;
 }
 
 const isDone = () => state.n_labeled + state.n_skipped >= state.n_images;
@@ -269,8 +276,9 @@ const describe = () => {
 
 async function refresh() {
   try {
-    const before = state?.refit.round;
+    const before = state?.refit.round, { nPosted } = outbox, wasSaved = !outbox.waiting.length;
     state = await call("GET", "/api/state");
+    if (wasSaved && nPosted === outbox.nPosted) count();
     classes.show(state.classes);
     showNumbers(state);
     drawProgress();
@@ -373,6 +381,7 @@ async function start() {
     setTimeout(start, 1000);
     return;
   }
+  count();
   outbox = new Outbox(state.session, {
     changed: refresh, refused: (error) => { toast(error.message); refresh(); },
   });

@@ -10,6 +10,7 @@ export class Outbox {
     this.refused = refused;
     this.waiting = this.#left();
     this.isAway = false;
+    this.nPosted = 0;
     this.pause = 500;
     addEventListener("beforeunload", (event) => { if (this.waiting.length) event.preventDefault(); });
     addEventListener("online", () => this.#send());
@@ -27,6 +28,7 @@ export class Outbox {
     // Whoever does not look at the result is told by `refused`.
     done.catch(() => {});
     this.waiting.push(op);
+    this.nPosted += 1;
     this.#keep();
     this.#send();
     return done;

@@ -1,8 +1,8 @@
 // How far it is, how good the model is, and what it is doing.
 import { $, number, percent, svg } from "./api.js";
 
-export function showProgress(state, nPending) {
-  const n = Math.min(state.n_labeled + nPending, state.n_images);
+export function showProgress(state, nLabeled) {
+  const n = Math.min(nLabeled, state.n_images);
   const share = (100 * n) / Math.max(state.n_images, 1);
   $("progress").setAttribute("aria-valuenow", share.toFixed(1));
   $("progress").setAttribute("aria-valuetext", `${number(n)} of ${number(state.n_images)}`);
