@@ -45,13 +45,13 @@ def prepare_fewlabel(images, weights: str) -> Callable[[], np.ndarray]:
 def prepare_cached(images, weights: str) -> Callable[[], np.ndarray]:
     """Fill the cache; give what a second run does, the building of the network included."""
     from fewlabel.features.backbone import Backbone
-    from fewlabel.features.cache import cached_transform
+    from fewlabel.features.cache import _cached_transform
 
     folder = tempfile.TemporaryDirectory()
 
     def run() -> np.ndarray:
         backbone = Backbone(weights=weights, size=SIDE, normalize=False)
-        return cached_transform(backbone, images, folder=Path(folder.name))[1]
+        return _cached_transform(backbone, images, folder=Path(folder.name))[1]
 
     run()
     return run

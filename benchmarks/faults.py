@@ -243,7 +243,7 @@ def flip(place: Place, n: int, dice: random.Random) -> Iterator[str | None]:
 
     cache.LEAST_SECONDS = 0.0
     pictures, features = load_images(place.images), place.cache / "features"
-    expected = cache.cached_transform(PatchFeatures(), pictures, folder=features)[1]
+    expected = cache._cached_transform(PatchFeatures(), pictures, folder=features)[1]
     [file] = features.iterdir()
     key, extractor = file.stem, PatchFeatures()
     state = {"w": torch.arange(60.0).reshape(3, 20)}

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet, labels_from_truth
-from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, rank_labels
+from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _rank_labels
 from fewlabel.fit_result import FitSettings
 from fewlabel.labelling.learner import Learner, LearnerSettings, Picks
 from fewlabel.labelling.queue import Queue
@@ -192,7 +192,7 @@ def measure_slips(args: argparse.Namespace, seed: int) -> dict[str, Any]:
         labels = desk.store.labels()
         found = desk.learner.fit(labels)
         desk.store.close()
-    order, probability = rank_labels(labels.task, labels.y[found.tested], found.tested_proba)
+    order, probability = _rank_labels(labels.task, labels.y[found.tested], found.tested_proba)
     right = [int(found.tested[i]) in slipped for i in order]
     return {
         "order": "slips",

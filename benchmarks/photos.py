@@ -21,7 +21,7 @@ from fewlabel.compute import as_generator
 from fewlabel.data import ImageSet, labels_from_truth, load_benchmark, stratified_split
 from fewlabel.features.backbone import Backbone
 from fewlabel.features.backbones import JoinedBackbones
-from fewlabel.features.cache import cached_transform
+from fewlabel.features.cache import _cached_transform
 from fewlabel.pipeline import Features, fit_images, select_images
 from fewlabel.selection import _looked_up
 
@@ -46,13 +46,13 @@ def accuracy(args: argparse.Namespace) -> None:
     images = load_benchmark(args.dataset, None)
     truth = labels_from_truth(images)
     names = args.backbone.split(",")
-    computed = [cached_transform(network(name), images) for name in names]
+    computed = [_cached_transform(network(name), images) for name in names]
     for seed in args.seeds:
         groups = images.content_groups()
         split = stratified_split(truth.y, groups, args.held_out, as_generator(seed))
         train, test = split
         extractor: Any = JoinedBackbones([part for part, _ in computed], random_state=seed)  # type: ignore[misc]
-        features = Features(extractor, extractor.fit_rows([r[train] for _, r in computed]), "")
+        features = Features(extractor, extractor._fit_rows([r[train] for _, r in computed]), "")
         for n_labeled in args.labels:
             for selection in args.selection.split(","):
                 start = time.perf_counter()
@@ -60,7 +60,7 @@ def accuracy(args: argparse.Namespace) -> None:
                 rows = extractor.join([r[test] for _, r in computed])
                 kept = result.model.extractor
                 if kept is not extractor:
-                    rows = extractor.split(rows)[extractor.parts.index(kept.parts[0])]
+                    rows = extractor._split(rows)[extractor.parts.index(kept.parts[0])]
                 main, base = (
                     float(
                         (

@@ -8,7 +8,7 @@ import pytest
 from fewlabel.data import Labels, image_set_from_array
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import CandidateScore, Choice
-from fewlabel.fit_checks import check_trainable, fit_warnings
+from fewlabel.fit_checks import _check_trainable, _fit_warnings
 from fewlabel.pipeline import FitSettings, fit_images
 from tests.conftest import NAMES, pictures
 
@@ -27,13 +27,13 @@ def test_nothing_to_learn_is_an_error(example):
     task, truth = example.truth.task, example.truth
     none = replace(truth, y=task.empty(len(truth.y), len(truth.classes)))
     with pytest.raises(LabelError, match="nothing to learn: no image to train on is labeled"):
-        check_trainable(example.images, none)
+        _check_trainable(example.images, none)
     codes = task.stratify(truth.y)
     same = np.flatnonzero(codes == codes[0])
     rows = [i for i in same if (truth.y[i] == truth.y[same[0]]).all()][:5]
     name = truth.names()[rows[0]]
     with pytest.raises(LabelError, match=f"every image is labeled {name!r}".replace("|", r"\|")):
-        check_trainable(example.images, example.known(rows))
+        _check_trainable(example.images, example.known(rows))
 
 
 def test_two_different_images_must_be_labeled():
@@ -42,7 +42,7 @@ def test_two_different_images_must_be_labeled():
     y = np.full((40, 3), -1, np.int8)
     y[:2] = [1, 0, 1], [0, 1, -1]
     with pytest.raises(LabelError, match="two different images"):
-        check_trainable(image_set_from_array(X), Labels(y, NAMES))
+        _check_trainable(image_set_from_array(X), Labels(y, NAMES))
 
 
 def test_copies_with_different_labels_are_named(example):
@@ -53,7 +53,7 @@ def test_copies_with_different_labels_are_named(example):
     labels = Labels(y, example.truth.classes)
     first, second = (labels.names()[i] for i in (2, 7))
     text = f"2 and 7 are the same image, labeled {first!r} and {second!r}"
-    assert any(text in each for each in fit_warnings(image_set_from_array(X), labels, NONE, None))
+    assert any(text in each for each in _fit_warnings(image_set_from_array(X), labels, NONE, None))
 
 
 def test_copies_of_images_that_are_trained_on_are_no_audit(digits):
@@ -72,7 +72,7 @@ def test_classes_that_cannot_be_learned_are_named(shapes):
     y[5, :4] = 0
     y[6, :3] = 0
     labels = Labels(y, (*NAMES, "ghost", "spirit"))
-    warnings = " ".join(fit_warnings(shapes.images, labels, NONE, None))
+    warnings = " ".join(_fit_warnings(shapes.images, labels, NONE, None))
     assert "No image to train on has the class(es) ghost, spirit" in warnings
     assert "have none of the labels: they teach absence" in warnings
     assert not shapes.fit(labels).predicted[80:, 3:].any()
@@ -82,7 +82,7 @@ def test_that_the_unlabeled_images_did_not_help_is_said_where_it_was_measured(di
     compared = Choice("supervised", (scored("graph"), scored("supervised")))
     asked = Choice("supervised", (scored("supervised"),))
     for choice, is_warned in ((compared, True), (asked, False), (NONE, False)):
-        found = fit_warnings(digits.images, digits.labels, choice, None)
+        found = _fit_warnings(digits.images, digits.labels, choice, None)
         assert any("did not help" in text for text in found) == is_warned
 
 
@@ -98,7 +98,7 @@ def test_that_the_unlabeled_images_did_not_help_is_said_where_it_was_measured(di
 def test_many_images_that_show_nothing_or_the_same_are_warned_of(change, message):
     X, y = pictures(40, 0)
     change(X)
-    warnings = fit_warnings(image_set_from_array(X), Labels(y, NAMES), NONE, None)
+    warnings = _fit_warnings(image_set_from_array(X), Labels(y, NAMES), NONE, None)
     found = " ".join(text for text in warnings if " of 40 images are" in text)
     assert message in found
     assert bool(message) == bool(found)
@@ -107,7 +107,7 @@ def test_many_images_that_show_nothing_or_the_same_are_warned_of(change, message
 def test_images_that_white_hides_are_laid_on_another_ground():
     alpha, y = pictures(40, 0)
     icons = np.stack([np.full_like(alpha, 255)] * 3 + [alpha], axis=3)
-    warnings = fit_warnings(image_set_from_array(icons), Labels(y, NAMES), NONE, None)
+    warnings = _fit_warnings(image_set_from_array(icons), Labels(y, NAMES), NONE, None)
     assert any("laid on black" in text for text in warnings)
 
 
@@ -118,5 +118,5 @@ def test_random_images_that_were_passed_over_are_warned_of(digits, n_random, n_t
     rest = len(digits.images) - 50
     purpose = ("random",) * 10 + ("train",) * 40 + ("",) * rest
     labels = digits.known([*range(n_random), *range(10, 10 + n_train)], purpose)
-    found = " ".join(fit_warnings(digits.images, labels, NONE, None))
+    found = " ".join(_fit_warnings(digits.images, labels, NONE, None))
     assert warned == ("5 of 10 random images were left without a label" in found)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fewlabel.explain.model import explain_one
+from fewlabel.explain.model import _explain_one
 from fewlabel.features.backbone import Backbone
 from fewlabel.features.backbones import JoinedBackbones
 from fewlabel.pipeline import Features, FitSettings, fit_images
@@ -52,6 +52,6 @@ def test_joined_networks_are_kept_saved_and_explained(digits, joined, tmp_path):
     model, new = load_run(run), digits.new.subset(range(8))
     expected = result.model.predict(new).proba
     np.testing.assert_allclose(model.predict(new).proba, expected, atol=1e-5)
-    found = explain_one(model, new, 0, n_samples=60)
+    found = _explain_one(model, new, 0, n_samples=60)
     assert found.explanation.segments.shape == (32, 32)
     assert NetworkSettings.for_features(model.extractor, "cpu").backbone == NAMES[0]

@@ -13,7 +13,7 @@ from fewlabel.errors import LabelError
 from fewlabel.evaluate import BASELINE, AccuracyEstimate, Choice, Gain, gain_on_labels
 from fewlabel.features.base import FeatureExtractor
 from fewlabel.features.extract import Features, _choose_extractors, _suited_to
-from fewlabel.features.near_copies import ImageGroups, find_groups
+from fewlabel.features.near_copies import ImageGroups, _find_groups
 from fewlabel.fit_result import FitSettings
 from fewlabel.semisupervised.network_problem import _least_seconds
 from fewlabel.semisupervised.networks import MIN_LABELS
@@ -23,22 +23,8 @@ _MANY = 5
 """Images that show nothing are warned of from one in so many on."""
 
 
-def check_trainable(images: ImageSet, labels: Labels) -> None:
-    """Raise if there is nothing to learn.
-
-    Parameters
-    ----------
-    images : ImageSet
-        All images.
-    labels : Labels
-        Their labels.
-
-    Raises
-    ------
-    LabelError
-        If no class is both present in an image to train on and absent from another, or all of
-        those images are copies of one.
-    """
+def _check_trainable(images: ImageSet, labels: Labels) -> None:
+    """Raise if there are fewer than two classes, or images, that are labeled to train on."""
     y = labels.training_y
     present, known = labels.task.evidence(y, len(labels.classes))
     present = (present == 1) & known
@@ -53,7 +39,7 @@ def check_trainable(images: ImageSet, labels: Labels) -> None:
         raise LabelError("At least two different images must be labeled to train.")
 
 
-def fit_warnings(
+def _fit_warnings(
     images: ImageSet,
     labels: Labels,
     choice: Choice,
@@ -61,29 +47,8 @@ def fit_warnings(
     audit_gain: Gain | None = None,
     groups: ImageGroups | None = None,
 ) -> list[str]:
-    """Return what the user must know of the images and labels.
-
-    Parameters
-    ----------
-    images : ImageSet
-        All images.
-    labels : Labels
-        Their labels.
-    choice : Choice
-        The candidate that was kept.
-    audit : AccuracyEstimate or None
-        Accuracy on images drawn at random, if there is one.
-    audit_gain : Gain, optional
-        What the unlabeled images bring on those.
-    groups : ImageGroups, optional
-        Near-copies, and what belongs together; by default, exact copies are looked for alone.
-
-    Returns
-    -------
-    list of str
-        One sentence or two each.
-    """
-    found, groups = list[str](), groups or find_groups(images, labels)
+    """Return what the user must know of the images and labels, a sentence or two each."""
+    found, groups = list[str](), groups or _find_groups(images, labels)
     if images.skipped:
         found.append(
             f"{len(images.skipped)} file(s) were set aside, {images.skipped[0].path} first: see "

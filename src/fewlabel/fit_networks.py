@@ -15,30 +15,13 @@ _ALL = "joined"
 _ERRORS = 2.0
 
 
-def keep_networks(
+def _keep_networks(
     problem: Problem, main: MainFit, features: Features, method: str
 ) -> tuple[Problem, MainFit, Features]:
     """Drop the other networks where one alone predicts labels better that it did not see.
 
-    Parameters
-    ----------
-    problem : Problem
-        What there is to learn, on all networks joined.
-    main : MainFit
-        The candidates that were fitted to it.
-    features : Features
-        The joined features.
-    method : str
-        Name of the candidate that was asked for, or ``"auto"``.
-
-    Returns
-    -------
-    problem : Problem
-        The same, or that of one network.
-    main : MainFit
-        Candidates fitted to it.
-    features : Features
-        Its features; the reason says what was compared.
+    Given are the problem on all networks joined, and the candidates fitted to it by ``method``.
+    Returned are they and the features, or those of one network; the reason says what was compared.
     """
     joined = problem.extractor
     if not isinstance(joined, JoinedBackbones) or problem.folds is None or len(joined.parts) == 1:
@@ -47,8 +30,8 @@ def keep_networks(
         # Nothing can be compared: no label could have been predicted.
         return problem, main, features
     fits = {_ALL: (problem, main)}
-    for number, rows in enumerate(joined.split(problem.rows)):
-        alone = replace(problem, extractor=joined.alone(number), rows=rows, shared={})
+    for number, rows in enumerate(joined._split(problem.rows)):
+        alone = replace(problem, extractor=joined._alone(number), rows=rows, shared={})
         fits[joined.parts[number].network_.recipe.model] = alone, fit_main(alone, method)
     compared = {name: fit.comparison for name, (_, fit) in fits.items()}
     choice = choose_candidate(

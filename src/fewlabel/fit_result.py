@@ -23,7 +23,7 @@ from fewlabel.evaluate import (
     gain_on_labels,
 )
 from fewlabel.evaluate.outliers import MIN_LABELS
-from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _label_probability, rank_labels
+from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _label_probability, _rank_labels
 from fewlabel.features.extract import Features
 from fewlabel.model import Model
 from fewlabel.semisupervised.history import TrainingHistory
@@ -261,7 +261,7 @@ class FitResult:
     def suspicious(self) -> np.ndarray:
         """Labeled images that are predicted otherwise, so that their labels are improbable."""
         y = self.labels.training_y[self.tested]
-        order, proba = rank_labels(self.task, y, self.tested_proba)
+        order, proba = _rank_labels(self.task, y, self.tested_proba)
         # Of classes with one label nothing can be said.
         return self.tested[order[(proba[order] < SUSPICIOUS_BELOW) & (self.estimate.n > 0)]]
 

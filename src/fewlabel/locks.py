@@ -29,26 +29,8 @@ _MAX_NAME, _KEPT = 255, 100
 _MAX_SUFFIX = 20
 
 
-def hidden_beside(path: Path, what: str) -> Path:
-    """Return the hidden place beside an output for something about it, such as its lock.
-
-    Parameters
-    ----------
-    path : Path
-        The output.
-    what : str
-        What is there, in a word.
-
-    Returns
-    -------
-    Path
-        Its name ends in the word, and is never too long.
-
-    Examples
-    --------
-    >>> hidden_beside(Path("somewhere") / "run", "lock").name
-    '.run.lock'
-    """
+def _hidden_beside(path: Path, what: str) -> Path:
+    """Return the hidden place beside an output, its name never too long, such as for its lock."""
     name, encoded = path.name, os.fsencode(path.name)
     if len(encoded) + len(what) + 2 > _MAX_NAME:
         # Imported late, as names are seldom that long, and every command waits for it.
@@ -83,7 +65,7 @@ def lock_output(path: Path) -> Iterator[None]:
     """
     made = [folder for folder in path.absolute().parents if not folder.exists()]
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    file = hidden_beside(path, _LOCK)
+    file = _hidden_beside(path, _LOCK)
     handle = _open_locked(file)
     if handle is None:
         raise RunFolderError(

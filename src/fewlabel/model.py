@@ -25,7 +25,7 @@ from fewlabel.evaluate import (
 from fewlabel.evaluate.calibrate import _saved_calibration
 from fewlabel.evaluate.estimates import _ESTIMATE_FIELDS
 from fewlabel.evaluate.selective import _saved_evidence
-from fewlabel.features.base import FeatureExtractor, extractor_from_state
+from fewlabel.features.base import FeatureExtractor, _extractor_from_state
 from fewlabel.features.pixels import Progress
 from fewlabel.graph.novelty import _Novelty
 from fewlabel.params import choice, integer, number
@@ -390,7 +390,7 @@ class Model:
             part, _, rest = name.partition(".")
             # What a later version adds may be ignored.
             parts.get(part, {})[rest] = array
-        extractor = extractor_from_state(parts["features"], meta["features"])
+        extractor = _extractor_from_state(parts["features"], meta["features"])
         fitted = candidate.from_state(parts["candidate"], meta["candidate"])
         if fitted.shape not in (None, (extractor.width, len(columns))):
             raise ModelFormatError(

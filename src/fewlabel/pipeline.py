@@ -35,18 +35,18 @@ from fewlabel.evaluate import (
     why_no_curve,
 )
 from fewlabel.features.extract import Features, Progress, extract_features
-from fewlabel.features.near_copies import ImageGroups, find_groups
-from fewlabel.fit_checks import _why_no_networks, check_trainable, fit_warnings
-from fewlabel.fit_networks import keep_networks
+from fewlabel.features.near_copies import ImageGroups, _find_groups
+from fewlabel.fit_checks import _check_trainable, _fit_warnings, _why_no_networks
+from fewlabel.fit_networks import _keep_networks
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.graph import MainFit, deal_folds, fit_main
 from fewlabel.graph.candidates import _shared_graph
-from fewlabel.graph.fewer_labels import measure_fewer_labels
+from fewlabel.graph.fewer_labels import _measure_fewer_labels
 from fewlabel.graph.novelty import _fit_novelty
 from fewlabel.graph.predictor import METHODS as MAIN_METHODS
 from fewlabel.model import Model
 from fewlabel.selection import Selection, select_images, write_picks
-from fewlabel.semisupervised.search import DEFAULT_SECONDS, Kept, network_methods, search
+from fewlabel.semisupervised.search import DEFAULT_SECONDS, Kept, _network_methods, _search
 
 __all__ = [
     "Features",
@@ -113,7 +113,7 @@ def fit_images(
     if settings.method != "auto":
         # A method that does not exist must not cost the features first.
         make_candidates(task, [settings.method])
-    check_trainable(images, labels)
+    _check_trainable(images, labels)
     hopeless = _why_no_networks(images, labels, settings, prepared)
     if hopeless:
         # At once, and not after the time has been spent.
@@ -123,7 +123,7 @@ def fit_images(
     columns, problem = _problem(images, labels, features, settings, progress)
     with timed_stage(seconds, "fit", progress):
         graph = _shared_graph(problem)
-        groups = find_groups(images, labels, graph.neighbors, graph.distances)
+        groups = _find_groups(images, labels, graph.neighbors, graph.distances)
         folds = deal_folds(problem.y, groups.number, settings.seed)
         if folds is None:
             raise LabelError(
@@ -133,10 +133,10 @@ def fit_images(
         problem = replace(problem, groups=groups.number, folds=folds)
         method = settings.method if settings.method in MAIN_METHODS else "auto"
         main = fit_main(problem, method)
-        problem, main, features = keep_networks(problem, main, features, method)
+        problem, main, features = _keep_networks(problem, main, features, method)
     with timed_stage(seconds, "networks", progress):
         time_left = 0.0 if hopeless else _time_left(settings, seconds)
-        kept = search(problem, main, settings.method, time_left)
+        kept = _search(problem, main, settings.method, time_left)
     kept.notes.extend([hopeless] if hopeless else [])
     fitted, meta = kept.fitted, {"pixels": images.scale._to_dict()}
     pool = _pool(labels, groups, kept)
@@ -181,8 +181,8 @@ def _result(
     others = proba[origin != "label"] if (origin != "label").any() else drawn_proba
     y = labels.y[drawn]
     gain = _audit_gain(labels, compared, main, model, proba, audited)
-    warnings = fit_warnings(images, labels, compared.choice, audit, gain, found)
-    reason = kept.reason(features.reason)
+    warnings = _fit_warnings(images, labels, compared.choice, audit, gain, found)
+    reason = kept._reason(features.reason)
     return FitResult(
         labels=labels,
         model=model,
@@ -265,7 +265,7 @@ def _time_left(settings: FitSettings, seconds: dict[str, float]) -> float:
     """Return the time that is left for networks."""
     total = settings.time_budget
     if total is None:
-        total = DEFAULT_SECONDS if settings.method in network_methods() else 0.0
+        total = DEFAULT_SECONDS if settings.method in _network_methods() else 0.0
     return max(total - sum(seconds.values()), 0.0)
 
 
@@ -388,7 +388,7 @@ def _learning_curve(
     reason = why_no_curve(labels.task.stratify(labels.training_y)[tested[first]])
     if reason:
         return None, reason
-    points = measure_fewer_labels(main)
+    points = _measure_fewer_labels(main)
     curve = fit_learning_curve(
         points.n_labeled,
         points.right,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.cluster.representatives import pick_representatives
+from fewlabel.cluster.representatives import _pick_representatives
 from fewlabel.cluster.strategies import Picks, find_strategy
 from fewlabel.cluster.strategies.clusters import _leading_neighbors
 from fewlabel.compute import as_generator, timed_stage
@@ -16,7 +16,7 @@ from fewlabel.data import ImageSet, Labels, load_images
 from fewlabel.data.tables import write_table
 from fewlabel.errors import UsageError
 from fewlabel.features.extract import Features, Progress, extract_features
-from fewlabel.features.near_copies import ImageGroups, find_groups
+from fewlabel.features.near_copies import ImageGroups, _find_groups
 
 RANDOM_FRACTION = 0.2
 """Fraction of a budget that is drawn at random (docs/decisions/0015)."""
@@ -151,7 +151,7 @@ def select_images(
         rows, reason, warnings = prepared.rows, prepared.reason, list(prepared.warnings)
         if len(rows) > 1:
             neighbors, distances = _leading_neighbors(rows, seed)
-    groups = find_groups(images, labels, neighbors, distances)
+    groups = _find_groups(images, labels, neighbors, distances)
     apart = np.setdiff1d(free, _repeats(groups.copies, known))
     free = apart if len(apart) >= budget + audit else free
     rng = as_generator(seed)
@@ -161,7 +161,7 @@ def select_images(
     picks = Picks(np.array([], np.int64), np.array([], np.int64))
     with timed_stage(seconds, "select", progress):
         if budget:
-            picks = pick_representatives(
+            picks = _pick_representatives(
                 rows,
                 budget,
                 method=method,

@@ -3,21 +3,21 @@
 import numpy as np
 import pytest
 
-from fewlabel.cluster.representatives import pick_representatives
+from fewlabel.cluster.representatives import _pick_representatives
 from fewlabel.cluster.strategies import Pool, herding
 from tests.cluster.examples import GROUP, X
 
 
 def test_uncertain_groups_come_first_and_certain_ones_are_covered_all_the_same():
     uncertainty = np.where(np.isin(GROUP, [2, 4]), 0.5, 0.0)
-    picks = pick_representatives(
+    picks = _pick_representatives(
         X, 2, method="herding", labeled=np.array([0]), uncertainty=uncertainty, random_state=0
     )
     assert sorted(GROUP[picks.indices]) == [2, 4]
     assert picks.cluster_sizes.min() > 0
     # Where nothing is uncertain, what is far from all labels comes first: a group each.
     sure = np.zeros(len(X))
-    picks = pick_representatives(X, 6, method="herding", uncertainty=sure, random_state=0)
+    picks = _pick_representatives(X, 6, method="herding", uncertainty=sure, random_state=0)
     assert sorted(GROUP[picks.indices]) == [0, 1, 2, 3, 4, 5]
     assert picks.cluster_sizes.sum() == len(X)
 
@@ -42,6 +42,6 @@ def test_the_greedy_choice_is_that_of_all_gains_computed_anew(batch, monkeypatch
 
 def test_of_many_rows_a_sample_stands_for_all(monkeypatch):
     monkeypatch.setattr(herding, "_MAX_COVERED", 40)
-    picks = pick_representatives(X, 12, method="herding", n_random=3, random_state=0)
+    picks = _pick_representatives(X, 12, method="herding", n_random=3, random_state=0)
     assert (picks.n_random, len(set(picks.indices.tolist()))) == (3, 12)
     assert len(set(GROUP[picks.indices[:9]].tolist())) == 6

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from fewlabel.cluster.representatives import pick_representatives
+from fewlabel.cluster.representatives import _pick_representatives
 from fewlabel.cluster.strategies import find_strategy, register_strategy, strategy_names
-from fewlabel.cluster.strategies.clusters import typicality
+from fewlabel.cluster.strategies.clusters import _typicality
 from fewlabel.errors import UsageError
 from tests.cluster.examples import GROUP, X
 
@@ -23,7 +23,7 @@ def test_every_strategy_has_a_summary_and_a_name_of_its_own():
 def test_a_random_draw_stands_for_nothing():
     counts = np.zeros(120)
     for seed in range(60):
-        picks = pick_representatives(X, 60, method="random", random_state=seed)
+        picks = _pick_representatives(X, 60, method="random", random_state=seed)
         assert not picks.cluster_sizes.any()
         counts[picks.indices] += 1
     # Each row is drawn in about half of the cases.
@@ -35,7 +35,7 @@ def test_every_row_has_the_same_chance_to_be_in_the_random_part():
     counts, met = np.zeros(120), []
     free = np.delete(np.arange(120), [3, 50])
     for seed in range(300):
-        picks = pick_representatives(
+        picks = _pick_representatives(
             X, 12, labeled=np.array([3]), exclude=np.array([50]), n_random=6, random_state=seed
         )
         assert len(set(picks.indices.tolist())) == 12
@@ -53,9 +53,9 @@ def test_every_row_has_the_same_chance_to_be_in_the_random_part():
 def test_typicality_is_the_inverse_of_the_mean_distance_to_neighbors():
     unit = X / np.linalg.norm(X, axis=1, keepdims=True)
     expected = 1 / np.sort(cdist(unit, unit), axis=1)[:, 1:8].mean(axis=1)
-    np.testing.assert_allclose(typicality(X, n_neighbors=7), expected, rtol=1e-3)
-    assert typicality(np.ones((1, 2), np.float32)).tolist() == [1]
-    assert np.isfinite(typicality(np.ones((2, 2), np.float32))).all()
+    np.testing.assert_allclose(_typicality(X, n_neighbors=7), expected, rtol=1e-3)
+    assert _typicality(np.ones((1, 2), np.float32)).tolist() == [1]
+    assert np.isfinite(_typicality(np.ones((2, 2), np.float32))).all()
 
 
 @pytest.mark.parametrize("method", ["medoids", "typiclust", "representatives"])
@@ -65,7 +65,7 @@ def test_the_row_that_scores_best_stands_for_its_cluster(method):
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     closeness = (unit * means[GROUP]).sum(axis=1)
     # Representatives weigh the center and the density equally.
-    ranks = closeness.argsort().argsort() + typicality(X).argsort().argsort()
-    score = {"medoids": closeness, "typiclust": typicality(X), "representatives": ranks}[method]
-    for row in pick_representatives(X, 6, method=method, random_state=0).indices:
+    ranks = closeness.argsort().argsort() + _typicality(X).argsort().argsort()
+    score = {"medoids": closeness, "typiclust": _typicality(X), "representatives": ranks}[method]
+    for row in _pick_representatives(X, 6, method=method, random_state=0).indices:
         assert score[row] == pytest.approx(score[GROUP[row] == GROUP].max(), rel=1e-5)

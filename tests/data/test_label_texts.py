@@ -10,7 +10,7 @@ from fewlabel.data import (
     labels_from_truth,
     read_labels,
 )
-from fewlabel.data.label_texts import _label_table, label_texts
+from fewlabel.data.label_texts import _label_table, _label_texts
 from fewlabel.errors import LabelError
 
 PETS = {"classes": ("cat", "dog")}
@@ -93,7 +93,7 @@ def test_texts_say_all_that_a_table_says(seed):
     rng = np.random.default_rng(seed)
     y = rng.integers(-1, 2, (60, 4)).astype(np.int8)
     classes = ("a b", "ä", "x", "y?")
-    texts = label_texts(y, classes)
+    texts = _label_texts(y, classes)
     back, _ = _label_table(texts, ["here"] * len(texts), classes)
     np.testing.assert_array_equal(back, y)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fewlabel.data import image_set_from_array, labels_from_truth, load_images, read_labels
 from fewlabel.data.missing import _known_labels
-from fewlabel.data.targets import encode_labels
+from fewlabel.data.targets import _encode_labels
 
 NAN = float("nan")
 
@@ -106,7 +106,7 @@ def test_every_door_finds_the_same_classes_and_unlabeled_rows(tmp_path_factory, 
         labels = labels_from_truth(image_set_from_array(X, y))
         assert [classes.index(n) if n else -1 for n in labels.names()] == expected
         if np.ndim(y) == 1:
-            found, codes = encode_labels(y, "Example")
+            found, codes = _encode_labels(y, "Example")
             names = [str(int(c)) if whole and c in range(99) else str(c) for c in found.tolist()]
             assert [classes.index(names[c]) if c >= 0 else -1 for c in codes] == expected
     blank = data.draw(st.sampled_from(["", " ", "<NA>"]))

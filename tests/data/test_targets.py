@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fewlabel.data.targets import _recode, encode_labels
+from fewlabel.data.targets import _encode_labels, _recode
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from fewlabel.data.targets import _recode, encode_labels
     ],
 )
 def test_labels_of_every_kind_are_numbered(y, classes, codes):
-    found, positions = encode_labels(y, "Example")
+    found, positions = _encode_labels(y, "Example")
     assert found.tolist() == classes
     assert positions.tolist() == codes
     assert positions.dtype == np.int64
@@ -41,7 +41,7 @@ def test_labels_of_every_kind_are_numbered(y, classes, codes):
 )
 def test_doubtful_labels_are_warned_of(y, classes, message):
     with pytest.warns(UserWarning, match=message):
-        found, codes = encode_labels(np.array(y), "Example")
+        found, codes = _encode_labels(np.array(y), "Example")
     assert found.tolist() == classes
     assert codes.tolist() == [classes.index(v) if v in classes else -1 for v in y]
 
@@ -72,4 +72,4 @@ def test_other_labels_are_numbered_by_the_same_classes():
 )
 def test_what_holds_no_classes_is_refused(y, message):
     with pytest.raises(ValueError, match=message):
-        encode_labels(y, "Example")
+        _encode_labels(y, "Example")

@@ -7,11 +7,11 @@ from PIL import Image
 
 from fewlabel.explain.explanation import explain_image
 from fewlabel.explain.figure import (
+    _explanation_png,
     _occlusion_pixels,
     _original_pixels,
     _overlay_pixels,
     draw_sheet,
-    explanation_png,
 )
 from fewlabel.explain.model import Explained
 
@@ -50,14 +50,14 @@ def test_no_weight_is_no_tint_and_a_finer_image_is_shown_where_there_is_one(expl
 @pytest.mark.parametrize("predicted", ["left", "$right$", "left|$right$"])
 def test_the_picture_holds_the_original_and_both_colors(explanation, predicted):
     one = Explained(explanation, "a\nb \u65e5.png", predicted)
-    pixels = decode(explanation_png(one, CLASSES))
+    pixels = decode(_explanation_png(one, CLASSES))
     height, width, _ = pixels.shape
     assert width > 2 * height
     red, green, _ = np.moveaxis(pixels, 2, 0)
     assert (green - red > 60).mean() > 0.03
     assert (red - green > 60).mean() > 0.03
     assert (pixels == 200).all(axis=2).mean() > 0.05
-    assert explanation_png(one, CLASSES) == explanation_png(one, CLASSES)
+    assert _explanation_png(one, CLASSES) == _explanation_png(one, CLASSES)
 
 
 def test_a_sheet_grows_with_its_items(explanation):

@@ -8,10 +8,10 @@ from fewlabel.data import image_set_from_array, load_images
 from fewlabel.errors import UsageError
 from fewlabel.explain.model import (
     _class_position,
+    _explain_one,
     _image_position,
     _model_size,
     _predict_arrays,
-    explain_one,
 )
 from fewlabel.features.backbone import Backbone
 from fewlabel.pipeline import Features, FitSettings, extract_features, fit_images
@@ -34,7 +34,7 @@ def run(request, digits):
 
 def test_any_run_is_explained(run, digits):
     images = digits.images
-    found = explain_one(run, images, 90, n_samples=60, repeats=2)
+    found = _explain_one(run, images, 90, n_samples=60, repeats=2)
     explanation = found.explanation
     proba = run.predict(images.subset([90])).proba[0]
     np.testing.assert_allclose(explanation.proba, proba, atol=1e-4)
@@ -54,11 +54,11 @@ def test_a_photo_is_shown_finer_than_the_model_sees_it(run, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (30, 50, 3)).astype(np.uint8)
     Image.fromarray(noise).resize((500, 300)).save(tmp_path / "wide.png")
     photo = load_images(tmp_path / "wide.png")
-    explanation = explain_one(run, photo, n_samples=20, repeats=1).explanation
+    explanation = _explain_one(run, photo, n_samples=20, repeats=1).explanation
     assert explanation.image.shape == (*size, 3)
     assert explanation.display.shape == (256, 256, 3)
     small = image_set_from_array(noise[None, :8, :8])
-    assert explain_one(run, small, n_samples=20, repeats=1).explanation.display is None
+    assert _explain_one(run, small, n_samples=20, repeats=1).explanation.display is None
 
 
 def test_the_size_where_the_features_name_none_and_names_without_a_near_one(digits):

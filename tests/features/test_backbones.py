@@ -11,7 +11,7 @@ from fewlabel.errors import FetchNotice, ModelFormatError, UsageError
 from fewlabel.features import backbone, cache, extract
 from fewlabel.features.backbone import Backbone
 from fewlabel.features.backbones import JoinedBackbones
-from fewlabel.features.base import extractor_from_state
+from fewlabel.features.base import _extractor_from_state
 from fewlabel.features.extract import extract_features
 from fewlabel.features.reduce import DampedPCA
 from tests.features.conftest import SMALL, noise
@@ -40,9 +40,9 @@ def test_each_network_is_whitened_and_has_the_same_share(photos, n_components):
     # Six photos span five directions.
     k = min(5, n_components)
     assert rows.shape == (6, joined.width) == (6, 2 * k)
-    for number, (part, piece) in enumerate(zip(joined.parts, joined.split(rows), strict=True)):
+    for number, (part, piece) in enumerate(zip(joined.parts, joined._split(rows), strict=True)):
         np.testing.assert_allclose(np.linalg.norm(piece, axis=1), np.sqrt(1280), rtol=1e-4)
-        alone = joined.alone(number).transform(photos)
+        alone = joined._alone(number).transform(photos)
         np.testing.assert_allclose(piece, alone, rtol=1e-4, atol=1e-4)
         reducer = DampedPCA(k, power=0.5, standardize=False, ridge=10.0, random_state=0)
         reduced = reducer.fit_transform(part.transform(photos))
@@ -52,11 +52,11 @@ def test_each_network_is_whitened_and_has_the_same_share(photos, n_components):
 
 def test_a_saved_one_gives_the_same_rows(joined, photos):
     arrays, meta = joined.to_state()
-    again = extractor_from_state(arrays, json.loads(json.dumps(meta)))
+    again = _extractor_from_state(arrays, json.loads(json.dumps(meta)))
     np.testing.assert_array_equal(again.transform(photos), joined.transform(photos))
     for damaged in ({"parts": meta["parts"][:1]}, {"parts": [meta, meta]}, {"reduce": []}):
         with pytest.raises(ModelFormatError):
-            extractor_from_state(arrays, meta | damaged)
+            _extractor_from_state(arrays, meta | damaged)
 
 
 def test_what_cannot_be_joined_is_refused(photos):
@@ -117,16 +117,16 @@ def test_names_that_cannot_be_joined(photos, weights, names, message):
 
 
 def test_how_long_it_takes_is_said_before_it_starts(kinds, photos, monkeypatch):
-    monkeypatch.setattr(Backbone, "seconds_for", lambda self, images: 70.0)
+    monkeypatch.setattr(Backbone, "_seconds_for", lambda self, images: 70.0)
     with pytest.warns(FetchNotice, match="features of 6 images take about 2 min on this machine"):
         extract_features(photos, features=f"{SMALL},{OTHER}")
 
 
 def test_a_few_images_tell_how_long_all_take(photos, monkeypatch):
     many = image_set_from_array(noise(60, 40))
-    assert made().seconds_for(many) == 0
+    assert made()._seconds_for(many) == 0
     monkeypatch.setattr(backbone, "_MEASURED_FROM", 60)
-    assert 0 < made().seconds_for(many) < 60
+    assert 0 < made()._seconds_for(many) < 60
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_auto_joins_what_the_time_allows_at_the_side_that_it_allows(
 def test_the_speed_is_measured_once(photos, monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
     seconds = [70.0, 90.0]
-    monkeypatch.setattr(Backbone, "seconds_for", lambda self, images: seconds.pop(0))
+    monkeypatch.setattr(Backbone, "_seconds_for", lambda self, images: seconds.pop(0))
     for name, expected in ((SMALL, 70.0), (SMALL, 70.0), (OTHER, 90.0), (OTHER, 90.0)):
         assert cache._measured_once(made(name), photos) == expected
     (tmp_path / "features" / "seconds.json").write_text("{")

@@ -8,7 +8,7 @@ import pytest
 
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.features.backbone import Backbone
-from fewlabel.features.base import extractor_from_state
+from fewlabel.features.base import _extractor_from_state
 from fewlabel.features.patch_features import PatchFeatures
 from fewlabel.features.pixels import Pixels
 from tests.features.conftest import SMALL
@@ -61,7 +61,7 @@ def test_the_same_seed_gives_the_same_rows(kind, fitted, images):
 def test_a_state_survives_json_and_gives_identical_rows(fitted, images):
     extractor, rows, _ = fitted
     arrays, meta = extractor.to_state()
-    again = extractor_from_state(arrays, json.loads(json.dumps(meta)))
+    again = _extractor_from_state(arrays, json.loads(json.dumps(meta)))
     assert type(again) is type(extractor)
     np.testing.assert_array_equal(again.transform(images), rows)
     twice, same = again.to_state()
@@ -79,11 +79,11 @@ def test_whatever_a_state_lacks_is_named(fitted):
         without = {key: array for key, array in arrays.items() if key != name}
         lacks = rf"(lacks the array (features.)?|missing: ){name.removeprefix('weights.')}"
         with pytest.raises(ModelFormatError, match=lacks):
-            extractor_from_state(without, meta)
+            _extractor_from_state(without, meta)
     for name in meta.keys() - {"extractor", "weights"}:
         without = {key: value for key, value in meta.items() if key != name}
         with pytest.raises(ModelFormatError, match=f"lacks features.{name}"):
-            extractor_from_state(arrays, without)
+            _extractor_from_state(arrays, without)
 
 
 def test_a_state_of_another_kind_is_refused(fitted):
@@ -93,7 +93,7 @@ def test_a_state_of_another_kind_is_refused(fitted):
         with pytest.raises(ModelFormatError, match=f"one of {meta['extractor']}, and is {name}"):
             type(fitted[0]).from_state(arrays, other)
         with pytest.raises(ModelFormatError, match="not known to this version of fewlabel: upgrad"):
-            extractor_from_state(arrays, other)
+            _extractor_from_state(arrays, other)
 
 
 def test_nothing_is_transformed_or_saved_before_fit(kind, images):

@@ -13,7 +13,7 @@ from fewlabel.data import image_set_from_array, load_images
 from fewlabel.errors import DataError
 from fewlabel.features import cache
 from fewlabel.features.backbone import Backbone
-from fewlabel.features.cache import _cache_key, cached_transform
+from fewlabel.features.cache import _cache_key, _cached_transform
 from fewlabel.features.patch_features import PatchFeatures
 from fewlabel.features.pixels import Pixels
 from tests.features.conftest import SMALL
@@ -32,7 +32,7 @@ def count(monkeypatch, kind):
 
 
 def run(extractor, images, folder):
-    return cached_transform(extractor, images, folder=folder)
+    return _cached_transform(extractor, images, folder=folder)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_the_folder_is_that_of_the_user(images, tmp_path, monkeypatch):
     monkeypatch.setenv("FEWLABEL_CACHE", str(tmp_path))
     seen = []
     for _ in range(2):
-        cached_transform(Pixels(), images, progress=lambda *step: seen.append(step))
+        _cached_transform(Pixels(), images, progress=lambda *step: seen.append(step))
     assert len(list((tmp_path / "features").iterdir())) == 1
     assert seen[-1] == ("features of an earlier run", 150, 150)
 

@@ -6,7 +6,7 @@ from sklearn.base import clone
 
 from fewlabel import NetworkClassifier
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.features.base import extractor_from_state
+from fewlabel.features.base import _extractor_from_state
 from fewlabel.features.joined import JoinedFeatures
 from fewlabel.features.pixels import Pixels
 
@@ -31,7 +31,7 @@ def test_each_part_has_its_share_of_the_length(joined, images):
     # Rows that are at hand are joined as transform does, and other images centered as these.
     np.testing.assert_array_equal(joined.join(joined.base.transform(images), images), rows)
     np.testing.assert_allclose(joined.transform(images.subset([3, 4])), rows[3:5], atol=1e-5)
-    again = extractor_from_state(*joined.to_state())
+    again = _extractor_from_state(*joined.to_state())
     assert isinstance(again, JoinedFeatures)
     np.testing.assert_allclose(again.transform(images), rows, rtol=1e-6)
 
@@ -52,7 +52,7 @@ def test_a_damaged_extractor_is_refused(joined, forge):
     arrays, meta = joined.to_state()
     forge(arrays, meta)
     with pytest.raises(ModelFormatError):
-        extractor_from_state(arrays, meta)
+        _extractor_from_state(arrays, meta)
 
 
 def test_a_share_out_of_range_is_refused(networks):

@@ -12,7 +12,7 @@ from fewlabel.cluster.neighbors import nearest_neighbors
 from fewlabel.data import Labels, image_set_from_array, load_images
 from fewlabel.features import near_copies as module
 from fewlabel.features.extract import extract_features
-from fewlabel.features.near_copies import _near_copies, find_groups
+from fewlabel.features.near_copies import _find_groups, _near_copies
 from fewlabel.pipeline import FitSettings, fit_images
 
 SIDE = 48
@@ -66,7 +66,7 @@ def test_a_burst_longer_than_the_neighbors_is_one_group():
     X = np.concatenate([originals, noisy.clip(0, 255)]).astype(np.uint8)
     images = image_set_from_array(X)
     neighbors = nearest_neighbors(extract_features(images, features="pixels").rows, 20)
-    groups = find_groups(images, None, *neighbors)
+    groups = _find_groups(images, None, *neighbors)
     assert len(set(groups.copies[120:].tolist())) == 1
     assert groups.n_near == 40
 
@@ -80,7 +80,7 @@ def test_digits_are_alike_and_no_copies(features):
 def test_few_images_have_no_neighbors_to_compare_with():
     images = image_set_from_array(np.stack(textures(2, 0)))
     assert not len(_near_copies(images, *nearest_neighbors(np.eye(2), 1)))
-    assert not find_groups(images, None, np.empty((0, 0)), np.empty((0, 0))).n_near
+    assert not _find_groups(images, None, np.empty((0, 0)), np.empty((0, 0))).n_near
 
 
 def labeled_bursts(n):

@@ -7,7 +7,7 @@ from fewlabel.data import SingleLabel
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import label_folds
 from fewlabel.graph import FewLabelClassifier, fewer_labels
-from fewlabel.graph.fewer_labels import measure_fewer_labels
+from fewlabel.graph.fewer_labels import _measure_fewer_labels
 
 # The last two are for one label a row.
 METHODS = ("graph", "blend", "supervised", "propagated", "refined")
@@ -26,7 +26,7 @@ def test_each_size_is_what_refitting_on_these_labels_alone_gives(monkeypatch):
     X, y = problem()
     model = FewLabelClassifier(method="graph", random_state=0, alphas=(0.9,)).fit(X, y)
     monkeypatch.setattr(model.main_.shared, "best", lambda proba, **options: "0.9 uniform")
-    points = measure_fewer_labels(model.main_)
+    points = _measure_fewer_labels(model.main_)
     graph = model.main_.shared.graph
     right = np.zeros(60)
     part = fewer_labels._deal_folds(model.main_.shared.y[:60], model.folds_.number)
@@ -54,7 +54,7 @@ def test_labels_that_mean_nothing_are_not_predicted(method):
         y = np.full(400, -1)
         y[:300] = rng.integers(2, size=300)
         model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
-        right.append(measure_fewer_labels(model.main_).right.mean(axis=0))
+        right.append(_measure_fewer_labels(model.main_).right.mean(axis=0))
     assert np.abs(np.mean(right, axis=0) - 0.5).max() < 0.06
 
 
@@ -70,7 +70,7 @@ def test_more_labels_do_better_and_the_last_size_is_that_of_the_fit(method, seve
         X = rng.normal(size=(400, 8)) + 2 * truth @ np.eye(3, 8)
         y = np.where(np.arange(400)[:, None] < 150, truth, -1)
     model = FewLabelClassifier(method=method, random_state=0).fit(X, y)
-    points = measure_fewer_labels(model.main_)
+    points = _measure_fewer_labels(model.main_)
     assert points.n_labeled[-1] == pytest.approx(142.5)
     assert (np.diff(points.n_labeled) > 0).all()
     assert points.right.shape == (150, len(points.n_labeled))
@@ -78,7 +78,7 @@ def test_more_labels_do_better_and_the_last_size_is_that_of_the_fit(method, seve
     assert accuracy[-1] > accuracy[0]
     expected = model.task_.correct(y[:150], model.cross_fitted_)
     np.testing.assert_array_equal(points.right[:, -1], expected)
-    again = measure_fewer_labels(model.main_)
+    again = _measure_fewer_labels(model.main_)
     np.testing.assert_array_equal(again.right, points.right)
 
 
@@ -94,14 +94,14 @@ def test_leave_one_out_is_dealt_into_parts_and_copies_stay_together():
     assert study.part_of[0] == study.part_of[1]
     assert np.bincount(study.part_of).max() <= 4
     assert study.sizes() == [1, 2, 4, 9]
-    assert measure_fewer_labels(model.main_).n_labeled[-1] == pytest.approx(24 * 22 / 23)
+    assert _measure_fewer_labels(model.main_).n_labeled[-1] == pytest.approx(24 * 22 / 23)
 
 
 def test_a_label_alone_in_its_class_is_not_tested():
     X, y = problem()
     y[5] = 3
     model = FewLabelClassifier(random_state=0).fit(X, y)
-    points = measure_fewer_labels(model.main_)
+    points = _measure_fewer_labels(model.main_)
     assert 5 not in points.tested
     assert len(points.right) == len(points.tested) == 59
 
@@ -109,4 +109,4 @@ def test_a_label_alone_in_its_class_is_not_tested():
 def test_without_folds_there_is_nothing_to_measure():
     model = FewLabelClassifier().fit(np.eye(3, 2), [0, 1, -1], groups=[0, 0, 1])
     with pytest.raises(UsageError, match="at least two different images"):
-        measure_fewer_labels(model.main_)
+        _measure_fewer_labels(model.main_)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fewlabel.data import MultiLabel, SingleLabel
-from fewlabel.data.targets import one_hot
+from fewlabel.data.targets import _one_hot
 from fewlabel.evaluate import label_folds
 from fewlabel.graph import graph_model, spread
 from fewlabel.graph.graph_model import _GraphModel
@@ -24,7 +24,7 @@ def refitted_without(model, codes, held, class_prior):
     counts = np.bincount(others[others >= 0], minlength=3).astype(float)
     shares = counts if class_prior == "labels" else (counts > 0).astype(float)
     S = model.graph.toarray().astype(np.float64)
-    exact = np.linalg.solve(np.eye(len(codes)) - ALPHA * S, one_hot(others, 3))
+    exact = np.linalg.solve(np.eye(len(codes)) - ALPHA * S, _one_hot(others, 3))
     return _class_mass_normalize(exact, shares / shares.sum())
 
 

@@ -10,8 +10,8 @@ from fewlabel.nets.augment import (
     PRESETS,
     Augmentation,
     _affine_maps,
+    _decide_flip,
     _grid,
-    decide_flip,
     make_augmentation,
 )
 
@@ -115,8 +115,8 @@ def test_randaugment_does_nothing_to_some_images_and_much_to_others():
 
 
 def test_auto_flips_color_and_not_gray_and_none_does_nothing():
-    assert decide_flip("auto", 3)
-    assert not decide_flip("auto", 1)
+    assert _decide_flip("auto", 3)
+    assert not _decide_flip("auto", 1)
     batch = images()
     assert changed(make_augmentation(None, flip=True), batch) is batch
 
@@ -124,7 +124,7 @@ def test_auto_flips_color_and_not_gray_and_none_does_nothing():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: decide_flip("yes", 3), r"must be True, False or 'auto'\. Got 'yes' instead"),
+        (lambda: _decide_flip("yes", 3), r"must be True, False or 'auto'\. Got 'yes' instead"),
         (lambda: make_augmentation("stong"), r"Got 'stong' instead\. Did you mean 'strong'\?"),
         (lambda: Augmentation(scale=1.0), r"'scale' parameter of Augmentation .* \[0, 0\.9\]"),
         (lambda: Augmentation(fill="mirror"), "'fill' .* Augmentation must be one of reflect"),

@@ -5,22 +5,22 @@ import pytest
 import torch
 
 from fewlabel.errors import UsageError
-from fewlabel.nets.batches import TrainingSet, _epoch_rows, _n_batches, _to_network, as_inputs
+from fewlabel.nets.batches import TrainingSet, _as_inputs, _epoch_rows, _n_batches, _to_network
 
 CPU = torch.device("cpu")
 
 
 def test_images_share_their_memory_and_stay_bytes_and_rows_become_floats():
     images = np.zeros((3, 4, 4), dtype=np.uint8)
-    inputs = as_inputs(images)
+    inputs = _as_inputs(images)
     images[1, 2, 3] = 9
     assert inputs.dtype == torch.uint8
     assert inputs[1, 2, 3] == 9
-    assert as_inputs(np.full((2, 3), 7, dtype=np.uint8)).tolist() == [[7.0] * 3] * 2
+    assert _as_inputs(np.full((2, 3), 7, dtype=np.uint8)).tolist() == [[7.0] * 3] * 2
     # A read-only array is copied.
     rows = np.ones((2, 2), dtype=np.float32)
     rows.flags.writeable = False
-    as_inputs(rows)[0, 0] = 5
+    _as_inputs(rows)[0, 0] = 5
     assert rows[0, 0] == 1
 
 
@@ -28,7 +28,7 @@ def test_images_share_their_memory_and_stay_bytes_and_rows_become_floats():
     ("shape", "expected"), [((2, 5, 6), (2, 1, 5, 6)), ((2, 5, 6, 3), (2, 3, 5, 6))]
 )
 def test_images_reach_the_network_channels_first_from_0_to_1(shape, expected):
-    batch = _to_network(as_inputs(np.full(shape, 255, dtype=np.uint8)), CPU)
+    batch = _to_network(_as_inputs(np.full(shape, 255, dtype=np.uint8)), CPU)
     assert batch.shape == expected
     assert batch.unique().tolist() == [1.0]
 

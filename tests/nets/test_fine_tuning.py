@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from fewlabel.data import image_set_from_array
 from fewlabel.errors import DataError, UsageError
 from fewlabel.nets import FineTuning
-from fewlabel.nets.photos import as_images
+from fewlabel.nets.photos import _as_images
 
 SMALL = "mobilenetv3_small_050"
 
@@ -163,4 +163,4 @@ def test_bad_parameters(weights, parameters, message):
 @pytest.mark.parametrize("X", [np.full((1, 8, 8), -1.5), np.arange(64).reshape(1, 8, 8) - 9])
 def test_arrays_need_a_scale_that_does_not_depend_on_the_others(X):
     with pytest.raises(DataError, match=r"0 to 255, 0 to 65535 or 0 to 1. Got -\d"):
-        as_images(X)
+        _as_images(X)

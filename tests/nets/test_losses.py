@@ -9,9 +9,9 @@ from fewlabel.nets.losses import (
     _head_bias,
     _loss_for,
     _masked_asymmetric_loss,
+    _mean_loss,
+    _smooth_targets,
     masked_binary_cross_entropy,
-    mean_loss,
-    smooth_targets,
     soft_cross_entropy,
 )
 
@@ -27,7 +27,7 @@ def test_hard_targets_give_torchs_cross_entropy():
     torch.testing.assert_close(soft_cross_entropy(logits, targets, known), expected)
     # A row of weight 0 counts as none, and the mean is over rows.
     weights = torch.tensor([1.0, 1, 1, 0, 0, 0])
-    assert mean_loss(expected, weights) == pytest.approx(float(expected[:3].sum() / 6))
+    assert _mean_loss(expected, weights) == pytest.approx(float(expected[:3].sum() / 6))
 
 
 def test_unknown_entries_have_no_loss_and_no_gradient():
@@ -57,7 +57,7 @@ def test_the_asymmetric_loss_is_binary_cross_entropy_without_its_asymmetry():
 
 
 def test_a_task_has_losses_by_name_and_smooths_over_what_excludes_each_other():
-    assert smooth_targets(torch.eye(5), 0.3)[0].tolist() == pytest.approx([0.76] + [0.06] * 4)
+    assert _smooth_targets(torch.eye(5), 0.3)[0].tolist() == pytest.approx([0.76] + [0.06] * 4)
     logits, targets = torch.randn(3, 4), torch.eye(4)[:3]
     for task, uniform in ((SingleLabel(), 0.25), (MultiLabel(), 0.5)):
         plain = _loss_for(task, None, 0.0, "Someone")

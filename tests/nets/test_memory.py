@@ -7,7 +7,7 @@ from torch import nn
 
 from fewlabel.errors import TrainingError
 from fewlabel.nets import Trainer, TrainingSet, TrainSettings, predict_logits
-from fewlabel.nets.memory import is_out_of_memory
+from fewlabel.nets.memory import _is_out_of_memory
 from fewlabel.nets.network import Network, NetworkSpec
 
 CPU = torch.device("cpu")
@@ -75,5 +75,5 @@ def test_memory_that_does_not_suffice_for_two_rows_and_other_errors():
 
 def test_what_counts_as_out_of_memory():
     texts = TOO_MUCH, "CUDA out of memory. Tried to allocate 2.00 GiB", "MPS backend out of memory"
-    assert all(is_out_of_memory(error) for error in (MemoryError(), *map(RuntimeError, texts)))
-    assert not is_out_of_memory(RuntimeError("expected scalar type Float"))
+    assert all(_is_out_of_memory(error) for error in (MemoryError(), *map(RuntimeError, texts)))
+    assert not _is_out_of_memory(RuntimeError("expected scalar type Float"))

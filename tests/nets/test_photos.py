@@ -17,7 +17,7 @@ def test_parts_that_fit_the_cache_change_nothing(weights, monkeypatch):
 
 
 def test_bright_photos_of_one_call_are_not_stretched():
-    images = photos.as_images(np.array([[[60_000, 60_100]]], np.uint16))
+    images = photos._as_images(np.array([[[60_000, 60_100]]], np.uint16))
     assert images.read([0]).min() > 230
 
 

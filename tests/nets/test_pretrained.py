@@ -7,7 +7,7 @@ import safetensors.torch
 import torch
 
 from fewlabel.errors import DataError, UsageError
-from fewlabel.nets.pretrained import Recipe, name_from_weights, read_recipe
+from fewlabel.nets.pretrained import Recipe, _name_from_weights, _read_recipe
 
 SMALL = "mobilenetv3_small_050"
 
@@ -27,13 +27,13 @@ def save(path, tensors):
     ],
 )
 def test_model_from_the_file_name(tmp_path, file, model):
-    assert name_from_weights(save(tmp_path / file, {"a": torch.zeros(1)})) == model
+    assert _name_from_weights(save(tmp_path / file, {"a": torch.zeros(1)})) == model
 
 
 def test_model_and_preprocessing_from_a_file_beside_the_weights(tmp_path):
     path = save(tmp_path / "model.safetensors", {"a": torch.zeros(1)})
     with pytest.raises(UsageError, match=r"does not tell which timm model .* --features NAME"):
-        name_from_weights(path)
+        _name_from_weights(path)
     config = {
         "architecture": SMALL,
         "model_args": {"pad_type": "same"},
@@ -41,10 +41,10 @@ def test_model_and_preprocessing_from_a_file_beside_the_weights(tmp_path):
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
     expected = Recipe(SMALL, (0.1, 0.2, 0.3), (1, 1, 1), {"pad_type": "same"})
-    assert read_recipe(path) == expected
-    assert name_from_weights(path) == SMALL
+    assert _read_recipe(path) == expected
+    assert _name_from_weights(path) == SMALL
     other = save(tmp_path / "mine.safetensors", {"a": torch.zeros(1)})
-    assert read_recipe(other) is None
+    assert _read_recipe(other) is None
     (tmp_path / "mine.json").write_text('{"pretrained_cfg": 3}')
     with pytest.raises(DataError, match=r"mine.json does not describe weights as timm's config"):
-        read_recipe(other)
+        _read_recipe(other)

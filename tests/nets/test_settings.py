@@ -16,7 +16,7 @@ OUTSIDE |= {"ema_decay": 1.0, "label_smoothing": -0.1, "patience": True, "min_st
 def test_a_setting_out_of_range_is_named(name, value):
     settings = dataclasses.replace(TrainSettings(), **{name: value})
     with pytest.raises(UsageError, match=f"The '{name}' parameter of Someone must be"):
-        settings.check("Someone")
+        settings._check("Someone")
 
 
 def test_the_rate_rises_then_falls_to_nothing():
@@ -29,5 +29,5 @@ def test_the_rate_rises_then_falls_to_nothing():
     assert 0 < rates[-1] < 0.01
     # One step is taken at the full rate.
     assert _rate_factor(1, 0.05)(0) == 1
-    assert TrainSettings(ema_decay=0.7).decay(10_000) == 0.7
-    assert TrainSettings().decay(10) == 0.5
+    assert TrainSettings(ema_decay=0.7)._decay(10_000) == 0.7
+    assert TrainSettings()._decay(10) == 0.5

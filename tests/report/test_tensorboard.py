@@ -4,7 +4,7 @@ import pytest
 
 from fewlabel import extras
 from fewlabel.errors import MissingExtraError, RunFolderError
-from fewlabel.report.tensorboard import write_events
+from fewlabel.report.tensorboard import _write_events
 from fewlabel.semisupervised.history import TrainingHistory
 
 
@@ -30,7 +30,7 @@ def read(folder):
 
 
 def test_curves_come_back(log, tmp_path):
-    folder = write_events(log, tmp_path / "curves" / "run")
+    folder = _write_events(log, tmp_path / "curves" / "run")
     assert {path.name for path in folder.iterdir()} == {
         "network-1", "network-2", "all-..-of-them", "metrics.json",
     }  # fmt: skip
@@ -44,13 +44,13 @@ def test_curves_come_back(log, tmp_path):
 
 
 def test_an_earlier_folder_is_replaced_with_force_alone(log, tmp_path, monkeypatch):
-    write_events(log, tmp_path / "run")
+    _write_events(log, tmp_path / "run")
     with pytest.raises(RunFolderError, match="exists already"):
-        write_events(log, tmp_path / "run")
+        _write_events(log, tmp_path / "run")
     log.epochs = log.epochs[-1:]
-    write_events(log, tmp_path / "run", force=True)
+    _write_events(log, tmp_path / "run", force=True)
     assert not (tmp_path / "run" / "network-1").exists()
     monkeypatch.setattr(extras, "is_installed", lambda name: False)
     with pytest.raises(MissingExtraError, match=r"pip install 'fewlabel\[tensorboard\]'"):
-        write_events(log, tmp_path / "other")
+        _write_events(log, tmp_path / "other")
     assert not (tmp_path / "other").exists()

@@ -39,7 +39,7 @@ def few():
     return few_digits()
 
 
-def as_images(X):
+def _as_images(X):
     """Return rows of pixels as images."""
     return (X.reshape(-1, 8, 8) * 240).astype(np.uint8)
 

@@ -13,7 +13,7 @@ from fewlabel.semisupervised import ConsistencyTraining, one_vs_rest, self_train
 from fewlabel.semisupervised.acceptance import PseudoLabels
 from fewlabel.semisupervised.models import _Models
 from tests.interpreter import run_code
-from tests.semisupervised.conftest import KINDS, SMALL, as_images, made, train
+from tests.semisupervised.conftest import KINDS, SMALL, _as_images, made, train
 
 # What small networks reach on 300 rows depends on the rounding of their products.
 pytestmark = pytest.mark.usefixtures("float32_module")
@@ -127,10 +127,10 @@ def test_images(name, few):
     X, y, truth, test = few
     network = NetworkClassifier("cnn", options={"widths": (8, 16)}, min_steps=100)
     soft = {"soft": True, "n_folds": 2} if name == "self-training" else {}
-    model = made(name, network, max_rounds=1, **soft).fit(as_images(X), y)
-    assert model.score(as_images(test), truth[1_200:]) > 0.75
+    model = made(name, network, max_rounds=1, **soft).fit(_as_images(X), y)
+    assert model.score(_as_images(test), truth[1_200:]) > 0.75
     with pytest.raises(UsageError, match="one label an image"):
-        made(name, network).fit(as_images(X), y[:100])
+        made(name, network).fit(_as_images(X), y[:100])
 
 
 KILLED = """
@@ -204,4 +204,4 @@ def test_parameters_out_of_range_are_named(kind, settings, message, few):
     if kind is TeacherStudent:
         settings = {"members": SMALL, "n_members": 1} | settings
     with pytest.raises(UsageError, match=message):
-        kind(**settings).fit(as_images(X) if kind is ConsistencyTraining else X, y)
+        kind(**settings).fit(_as_images(X) if kind is ConsistencyTraining else X, y)

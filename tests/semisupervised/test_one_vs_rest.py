@@ -9,7 +9,7 @@ from fewlabel import BinaryExperts, NetworkClassifier
 from fewlabel.data import image_set_from_array
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.nets import FineTuning
-from fewlabel.nets.batches import _to_network, as_inputs
+from fewlabel.nets.batches import _as_inputs, _to_network
 from fewlabel.semisupervised import rounds
 from fewlabel.semisupervised.ledger import HELD
 from fewlabel.semisupervised.one_vs_rest import load_experts
@@ -94,7 +94,7 @@ def test_a_backbone_is_turned_into_experts(tmp_path):
     experts, scale = load_experts(tmp_path / "experts-1")
     small = image_set_from_array(images).read(slice(None), size=(24, 24), channels=3)
     with torch.inference_mode():
-        logits = experts(_to_network(as_inputs(small), torch.device("cpu"))).numpy()
+        logits = experts(_to_network(_as_inputs(small), torch.device("cpu"))).numpy()
     np.testing.assert_allclose(scale(logits), votes, atol=1e-4)
     with pytest.raises(ModelFormatError):
         load_experts(tmp_path / "round-1")

@@ -9,7 +9,7 @@ import pytest
 from fewlabel.data import SingleLabel
 from fewlabel.evaluate import comparison, held_out
 from fewlabel.semisupervised.graph_distillation import GraphDistillation
-from fewlabel.semisupervised.search import network_methods
+from fewlabel.semisupervised.search import _network_methods
 from tests.semisupervised.conftest import digits, follow, labels_of, start, watch
 
 
@@ -50,7 +50,7 @@ def test_few_labels_are_too_few_to_decide_and_the_reason_is_given(task):
 def test_auto_tries_two_methods_and_reports_how_good_each_was(task):
     kept = follow(task, "auto", seconds=900.0)
     names = [row.name for row in kept.comparison.choice.table]
-    tried = [name for name in names if name in network_methods(task)]
+    tried = [name for name in names if name in _network_methods(task)]
     second = "consistency" if task == SingleLabel() else "teacher-student"
     assert tried == ["graph-distillation", second]
     assert "supervised" in names

@@ -95,8 +95,8 @@ def explain(
     if samples is not None:
         settings["n_samples"] = samples
     with ProgressBars(enabled=not as_json) as progress:
-        from fewlabel.explain.figure import draw_sheet, explanation_png
-        from fewlabel.explain.model import _class_position, _image_position, explain_one
+        from fewlabel.explain.figure import _explanation_png, draw_sheet
+        from fewlabel.explain.model import _class_position, _explain_one, _image_position
         from fewlabel.explain.sheets import explain_sheet
 
         model, image_set = open_run(run, images, progress)
@@ -105,8 +105,8 @@ def explain(
         settings["progress"] = progress
         if grid is None:
             position = _image_position(image_set, name)
-            explained = [explain_one(model, image_set, position, **settings)]
-            png = explanation_png(explained[0], model.classes)
+            explained = [_explain_one(model, image_set, position, **settings)]
+            png = _explanation_png(explained[0], model.classes)
         else:
             y = None if labels is None else open_truth(labels, image_set, model).y
             explained = explain_sheet(model, image_set, grid, y=y, **settings)

@@ -32,7 +32,7 @@ from fewlabel.cli.inputs import (
 )
 from fewlabel.cli.project import Options, with_project
 from fewlabel.extras import check_installed
-from fewlabel.locks import hidden_beside, lock_output
+from fewlabel.locks import _hidden_beside, lock_output
 from fewlabel.runs.project import PROJECT
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def fit(
             time_budget=time,
             cache=cache,
             # Outside the run, which is whole or absent: the same command goes on from there.
-            checkpoint=hidden_beside(Path(out), "training"),
+            checkpoint=_hidden_beside(Path(out), "training"),
         )
         starting = seconds_of(ctx) - reading
         result = fit_images(image_set, table, settings, progress=progress)
@@ -151,9 +151,9 @@ def fit(
             progress=progress,
         )
         if events is not None and result.training is not None:
-            from fewlabel.report.tensorboard import write_events
+            from fewlabel.report.tensorboard import _write_events
 
-            write_events(result.training, events, force=force)
+            _write_events(result.training, events, force=force)
             note(f"For TensorBoard: {one_line(str(events))}")
         elif events is not None:
             note("warning: no network was trained, so there are no curves for --tensorboard.")

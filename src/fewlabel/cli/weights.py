@@ -123,7 +123,7 @@ def _measured(name: str, seconds: float) -> dict[str, Any]:
     # What the weights are is of no account here.
     network = Backbone(name, pretrained=False)
     try:
-        speed = network.images_per_second(seconds)
+        speed = network._images_per_second(seconds)
     except FewLabelError as error:
         note(f"warning: {name} was not measured: {error}")
         return {}

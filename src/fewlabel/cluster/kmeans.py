@@ -7,25 +7,21 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
-    TransformerMixin,
-)
+from sklearn.base import ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.assignment import _CenterSearch
 from fewlabel.cluster.lloyd import _check_n_clusters, _lloyd, _unit_rows
 from fewlabel.cluster.seeding import _kmeans_plus_plus
+from fewlabel.cluster.transformer import Transformer
 from fewlabel.compute import as_generator
 from fewlabel.errors import UsageError
 from fewlabel.params import check_parameters, choice, integer, number
 
 
 @dataclass(eq=False, repr=False)
-class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
+class KMeans(ClusterMixin, Transformer):
     """k-means clustering with exact float32 assignments, made for thousands of clusters.
 
     Parameters
@@ -88,27 +84,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     }
 
     def fit(self, X: Any, y: Any = None) -> KMeans:
-        """Find the clusters.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Rows; computed with as float32.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        KMeans
-            This estimator.
-
-        Raises
-        ------
-        UsageError
-            If a parameter is out of range or there are fewer rows than clusters.
-        ValueError
-            If ``X`` is not a finite numeric matrix.
-        """
+        """Find the clusters; raise if there are fewer rows than clusters."""
         check_parameters(self)
         if not isinstance(self.init, str) and len(self.init) != self.n_clusters:
             raise UsageError(
@@ -149,18 +125,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         return _CenterSearch(X, len(self.cluster_centers_)).nearest(self.cluster_centers_)[0]
 
     def transform(self, X: Any) -> np.ndarray:
-        """Measure the Euclidean distances to all centers.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Rows; with ``spherical`` they are scaled to unit length first.
-
-        Returns
-        -------
-        ndarray of shape (n, n_clusters)
-            Distances, float32.
-        """
+        """Measure the Euclidean distances to all centers, of unit rows with ``spherical``."""
         check_is_fitted(self)
         X = self._rows(X, reset=False)
         centers = self.cluster_centers_
@@ -197,8 +162,3 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
                 ConvergenceWarning,
                 stacklevel=3,
             )
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags

@@ -17,7 +17,7 @@ from fewlabel.errors import UsageError
 from fewlabel.params import check_parameters, integer
 
 
-def pick_representatives(
+def _pick_representatives(
     X: np.ndarray,
     budget: int,
     *,
@@ -29,50 +29,10 @@ def pick_representatives(
     distances: np.ndarray | None = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> Picks:
-    """Choose which rows to label.
+    """Choose which rows to label, by a strategy of `fewlabel.cluster.strategies`.
 
-    ``"medoids"`` clusters the directions of the rows by spherical k-means and takes the row
-    nearest to each center. ``"representatives"`` weighs two ranks equally, nearness to the
-    center and typicality (mean distance to the 20 nearest neighbors), which avoids medoids in
-    thin regions between classes. ``"typiclust"`` takes the most typical row of each of the
-    largest clusters that hold no label yet, with at most 500 clusters. ``"random"`` draws.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Features, finite.
-    budget : int
-        How many rows to choose.
-    method : str
-        A selection strategy, see `fewlabel.cluster.strategies`.
-    labeled : ndarray of int, optional
-        Rows that are labeled already: neither they nor their clusters are chosen again.
-    exclude : ndarray of int, optional
-        Rows that must not be chosen, such as copies of others.
-    n_random : int
-        How many of the budget to draw at random, spread over the clusters. The accuracy of a
-        model can be estimated from their labels, and not from those of the others.
-    uncertainty : ndarray of shape (n,), optional
-        How unsure a model is of each row, from 0 to 1; only ``"herding"`` looks at it.
-    distances : ndarray of shape (n, 20), optional
-        Cosine distances to the nearest neighbors that `representatives` would search.
-    random_state : int, RandomState or None
-        Seed.
-
-    Returns
-    -------
-    Picks
-        Rows and the sizes of their clusters, largest cluster first; random rows last.
-
-    Raises
-    ------
-    UsageError
-        If the strategy is unknown, or the budget is below 1 or above the rows to choose from.
-
-    References
-    ----------
-    Hacohen, Dekel and Weinshall, "Active learning on a budget: opposite strategies suit high
-    and low budgets", ICML 2022 (TypiClust).
+    Rows in ``labeled`` and their clusters are not chosen again, those in ``exclude`` not at all;
+    ``n_random`` of the budget are drawn at random. See `Pool` for what else a strategy may use.
     """
     strategy = find_strategy(method)
     # A label that is given twice counts once.
@@ -101,7 +61,7 @@ class Representatives(ClusterMixin, BaseEstimator):
     n_representatives : int
         How many rows to choose; all rows if there are fewer.
     method : str
-        A selection strategy; see `pick_representatives`.
+        A selection strategy; see `fewlabel.cluster.strategies`.
     random_state : int, RandomState or None
         Seed.
 
@@ -156,7 +116,7 @@ class Representatives(ClusterMixin, BaseEstimator):
         """
         check_parameters(self)
         rows = validate_data(self, X, dtype=np.float32)
-        picks = pick_representatives(
+        picks = _pick_representatives(
             rows,
             min(int(self.n_representatives), len(rows)),
             method=self.method,

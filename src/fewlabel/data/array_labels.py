@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.data.label_texts import _barred_texts, _check_label_names, label_texts
+from fewlabel.data.label_texts import _barred_texts, _check_label_names, _label_texts
 from fewlabel.data.missing import _known_labels, _warn_of_labels, _warn_of_one_class
 from fewlabel.errors import DataError
 
@@ -81,4 +81,4 @@ def _several_texts(
         )
     table = np.full(known.shape, -1, dtype=np.int8)
     table[known] = values
-    return _barred_texts(label_texts(table, names))
+    return _barred_texts(_label_texts(table, names))

@@ -194,7 +194,7 @@ class Scaling(Calibration):
         >>> Scaling(0.5).apply([[0.9, 0.5]]).round(2).tolist()
         [[0.75, 0.5]]
         """
-        return np.asarray(expit(self.scale * log_odds(proba) + self.shift))
+        return np.asarray(expit(self.scale * _log_odds(proba) + self.shift))
 
     @classmethod
     def fit(cls, y: np.ndarray, proba: np.ndarray) -> Scaling:
@@ -226,7 +226,7 @@ class Scaling(Calibration):
 
         # With the few labels that there are, two numbers for each column would follow chance.
         known = y >= 0
-        odds, present = log_odds(proba)[known], y[known] == 1
+        odds, present = _log_odds(proba)[known], y[known] == 1
 
         def objective(pair: np.ndarray) -> float:
             # With a prior around the identity, as for the temperature.
@@ -237,24 +237,8 @@ class Scaling(Calibration):
         return cls(float(np.exp(found.x[0])), float(found.x[1]))
 
 
-def log_odds(proba: Any) -> np.ndarray:
-    """Return the log-odds of probabilities.
-
-    Parameters
-    ----------
-    proba : array-like
-        Probabilities; nearer to 0 or 1 than 1e-6 they count as that.
-
-    Returns
-    -------
-    ndarray, float64
-        Of the same shape.
-
-    Examples
-    --------
-    >>> log_odds([0.5]).tolist()
-    [0.0]
-    """
+def _log_odds(proba: Any) -> np.ndarray:
+    """Return log-odds, float64, of probabilities, which are at least 1e-6 from 0 and 1."""
     clipped = np.clip(np.asarray(proba, float), PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
     return np.asarray(np.log(clipped) - np.log1p(-clipped))
 

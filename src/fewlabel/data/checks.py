@@ -15,33 +15,8 @@ from fewlabel.errors import UsageError
 ROW_SUM_TOLERANCE = 1e-3
 
 
-def check_classes(y: Any, name: str, n_classes: int | None = None) -> np.ndarray:
-    """Check class numbers and give them as int64.
-
-    Parameters
-    ----------
-    y : array-like of shape (n,)
-        Whole numbers from 0 on.
-    name : str
-        What to call them in a message.
-    n_classes : int, optional
-        Number of classes K; the numbers must be below it.
-
-    Returns
-    -------
-    ndarray of shape (n,), int64
-        The class numbers.
-
-    Raises
-    ------
-    UsageError
-        If there are none, or one is not a whole number from 0 to K-1.
-
-    Examples
-    --------
-    >>> check_classes([0, 2], "y_true")
-    array([0, 2])
-    """
+def _check_codes(y: Any, name: str, n_classes: int | None = None) -> np.ndarray:
+    """Return class numbers (n,) from 0 on, and below K, as int64; raise if they are none."""
     array = np.asarray(y)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         raise UsageError(
@@ -84,29 +59,8 @@ def _check_proba(proba: Any, name: str = "proba") -> np.ndarray:
     return array
 
 
-def check_correct(correct: Any) -> np.ndarray:
-    """Check which predictions are right and give them as float64.
-
-    Parameters
-    ----------
-    correct : array-like of shape (n,)
-        True or 1 where right, False or 0 where wrong.
-
-    Returns
-    -------
-    ndarray of shape (n,), float64
-        1 where right, else 0.
-
-    Raises
-    ------
-    UsageError
-        If there are none, or one is neither right nor wrong.
-
-    Examples
-    --------
-    >>> check_correct([True, False])
-    array([1., 0.])
-    """
+def _check_correct(correct: Any) -> np.ndarray:
+    """Return which predictions (n,) are right as float64; raise if one is neither."""
     array = np.asarray(correct)
     if array.ndim != 1 or array.size == 0 or not np.isin(array, (0, 1)).all():
         raise UsageError(
@@ -116,25 +70,8 @@ def check_correct(correct: Any) -> np.ndarray:
     return array.astype(np.float64)
 
 
-def check_same_length(**arrays: np.ndarray) -> None:
-    """Refuse arrays that do not describe the same images.
-
-    Parameters
-    ----------
-    **arrays : ndarray
-        Arrays by the name to call them in a message.
-
-    Raises
-    ------
-    UsageError
-        If their first sides differ.
-
-    Examples
-    --------
-    >>> check_same_length(y_true=np.zeros(2), y_pred=np.zeros(3))
-    Traceback (most recent call last):
-    fewlabel.errors.UsageError: 'y_true' and 'y_pred' must ... Got 2 and 3 instead.
-    """
+def _check_same_length(**arrays: np.ndarray) -> None:
+    """Raise if arrays, by the names to call them, do not describe the same images."""
     lengths = [len(array) for array in arrays.values()]
     if len(set(lengths)) > 1:
         names = " and ".join(f"'{name}'" for name in arrays)
@@ -190,22 +127,8 @@ def _unlearnable_labels(table: np.ndarray, names: Sequence[Any]) -> list[str]:
     return found
 
 
-def warn_of_unlearnable(sentences: Sequence[str], who: str, stacklevel: int = 3) -> None:
-    """Warn of labels of which an estimator can learn nothing.
-
-    Parameters
-    ----------
-    sentences : sequence of str
-        From `_unlearnable_labels`.
-    who : str
-        Name of the estimator.
-    stacklevel : int
-        Whose line the warnings name.
-
-    Examples
-    --------
-    >>> warn_of_unlearnable([], "Example")
-    """
+def _warn_of_unlearnable(sentences: Sequence[str], who: str, stacklevel: int = 3) -> None:
+    """Warn of labels, by sentences from `_unlearnable_labels`, that nothing can be learned of."""
     for text in sentences:
         warnings.warn(
             f"{text} {who} cannot learn it: leave the column out, or label images that have it.",

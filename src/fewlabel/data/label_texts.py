@@ -17,26 +17,10 @@ UNKNOWN = "?"
 """Before a label: not known. Alone: nothing is known of the labels that are not named."""
 
 
-def label_texts(y: np.ndarray, classes: Sequence[str]) -> list[str]:
-    """Write a table of labels as texts.
+def _label_texts(y: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """Write a table of labels (n, K) as texts; ``""`` where nothing is known.
 
-    Parameters
-    ----------
-    y : ndarray of shape (n, K)
-        1 present, 0 absent, -1 not known.
-    classes : sequence of str
-        Name of each column.
-
-    Returns
-    -------
-    list of str
-        Such as ``"cat|dog"``; ``"cat|?dog"`` where it is not known whether there is a dog;
-        ``"cat|?"`` where nothing but the cat is known; ``"|"`` where all are absent; ``""``
-        where nothing is known.
-
-    Examples
-    --------
-    >>> label_texts(np.array([[1, 0], [1, -1], [0, 0], [-1, -1]]), ["cat", "dog"])
+    >>> _label_texts(np.array([[1, 0], [1, -1], [0, 0], [-1, -1]]), ["cat", "dog"])
     ['cat', 'cat|?dog', '|', '']
     """
     texts = []

@@ -1,4 +1,4 @@
-"""The score that all classifiers of this package have in common."""
+"""What all classifiers of this package have in common: predictions, and the score."""
 
 from __future__ import annotations
 
@@ -49,3 +49,38 @@ class ScoreOfLabeled:
         right = (codes == task.recode(predicted, self.classes_, len(predicted), who)) | (codes < 0)
         weights = None if sample_weight is None else np.asarray(sample_weight)[rows]
         return float(np.average(right.reshape(len(right), -1).all(axis=1)[rows], weights=weights))
+
+
+class LabelClassifier(ScoreOfLabeled):
+    """A classifier that predicts by its probabilities."""
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict probabilities.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows or images, as ``fit`` took them.
+
+        Returns
+        -------
+        ndarray of shape (m, K), float64
+            Of the classes, rows that sum to 1; or of each label by itself.
+        """
+        raise NotImplementedError
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the most probable labels.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows or images, as ``fit`` took them.
+
+        Returns
+        -------
+        ndarray of shape (m,) or (m, K)
+            Classes; or a table, int64, of 1 where a label is probable, else 0.
+        """
+        proba = self.predict_proba(X)
+        return self.task_.decode(self.task_.predict(proba), self.classes_)

@@ -20,42 +20,8 @@ from fewlabel.data.missing import (
 from fewlabel.errors import UsageError
 
 
-def encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
-    """Turn labels, some of which are missing, into class numbers.
-
-    Parameters
-    ----------
-    y : array-like of shape (n,)
-        Labels: numbers or texts. Unlabeled are -1, None, NaN, pandas.NA, blank texts, ``"-1"``,
-        and what programs write for them, such as ``"nan"``.
-    who : str
-        Name of the estimator, for messages.
-
-    Returns
-    -------
-    classes : ndarray of shape (n_classes,)
-        The classes, sorted.
-    codes : ndarray of shape (n,), dtype int64
-        Position of each label in ``classes``; -1 where unlabeled.
-
-    Raises
-    ------
-    UsageError
-        If no row is labeled, or some labels are texts and others numbers.
-    ValueError
-        If the labels are not classes, such as fractions.
-
-    Warns
-    -----
-    UserWarning
-        Of texts such as ``"nan"`` and ``"NA"``, of classes that look alike, and where -1 leaves
-        a single class.
-
-    Examples
-    --------
-    >>> encode_labels([5, -1, 3, None], "Example")
-    (array([3, 5]), array([ 1, -1,  0, -1]))
-    """
+def _encode_labels(y: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes, sorted, and labels (n,) as codes, int64, -1 where unlabeled."""
     # Imported late, here and below: listing and labeling images should not wait for scikit-learn.
     from sklearn.utils import assert_all_finite
     from sklearn.utils.multiclass import check_classification_targets
@@ -98,61 +64,16 @@ def _without_words(
     return classes[kept], np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)[codes]
 
 
-def one_hot(codes: np.ndarray, n_classes: int) -> np.ndarray:
-    """Make one row a code: 1 in its class's column; all zero where unlabeled.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n,)
-        Classes, -1 where unlabeled.
-    n_classes : int
-        Number of columns.
-
-    Returns
-    -------
-    ndarray of shape (n, n_classes)
-        Float32.
-
-    Examples
-    --------
-    >>> one_hot(np.array([1, -1]), 2).tolist()
-    [[0.0, 1.0], [0.0, 0.0]]
-    """
+def _one_hot(codes: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return one float32 row a code: 1 in the column of its class; all zero where unlabeled."""
     rows = np.zeros((len(codes), n_classes), dtype=np.float32)
     labeled = np.flatnonzero(codes >= 0)
     rows[labeled, codes[labeled]] = 1
     return rows
 
 
-def check_soft_targets(targets: Any, classes: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
-    """Refuse targets that are no class probabilities.
-
-    Parameters
-    ----------
-    targets : array-like of shape (n, K)
-        Class probabilities.
-    classes : array-like of shape (K,), optional
-        Class of each column; by default their numbers.
-    who : str
-        Name of the estimator, for messages.
-
-    Returns
-    -------
-    targets : ndarray of shape (n, K)
-        Float32.
-    classes : ndarray of shape (K,)
-        Class of each column.
-
-    Raises
-    ------
-    UsageError
-        If the shapes do not agree, or the targets do not lie between 0 and 1.
-
-    Examples
-    --------
-    >>> check_soft_targets([[0.25, 0.75]], ["cat", "dog"], "Example")[0].tolist()
-    [[0.25, 0.75]]
-    """
+def _check_soft_targets(targets: Any, classes: Any, who: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return targets (n, K), float32, and the classes; raise if they are no probabilities."""
     soft = np.asarray(targets, dtype=np.float32)
     names = np.arange(soft.shape[-1]) if classes is None else np.asarray(classes)
     if soft.ndim != 2 or not len(soft) or names.shape != soft.shape[1:]:

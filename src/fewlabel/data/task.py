@@ -15,11 +15,22 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import expit, softmax
 
-from fewlabel.data.calibration import PROBABILITY_FLOOR, Calibration, Scaling, Temperature, log_odds
-from fewlabel.data.checks import _check_proba, _check_table, _unlearnable_labels, check_classes
-from fewlabel.data.label_texts import _class_codes, _label_table, label_texts
+from fewlabel.data.calibration import (
+    PROBABILITY_FLOOR,
+    Calibration,
+    Scaling,
+    Temperature,
+    _log_odds,
+)
+from fewlabel.data.checks import (
+    _check_codes,
+    _check_proba,
+    _check_table,
+    _unlearnable_labels,
+)
+from fewlabel.data.label_texts import _class_codes, _label_table, _label_texts
 from fewlabel.data.missing import _warn_of_no_absence
-from fewlabel.data.targets import _column, _recode, encode_labels, one_hot
+from fewlabel.data.targets import _column, _encode_labels, _one_hot, _recode
 from fewlabel.errors import UsageError
 
 _EPSILON = 1e-12
@@ -233,7 +244,7 @@ class SingleLabel(Task):
     class_priors = ("uniform", "labels")
 
     def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
-        return encode_labels(_column(y, n, who), who)
+        return _encode_labels(_column(y, n, who), who)
 
     def recode(self, y: Any, classes: np.ndarray, n: int, who: str) -> np.ndarray:
         return _recode(_column(y, n, who), classes)
@@ -245,7 +256,7 @@ class SingleLabel(Task):
         return np.full(n, -1, dtype=np.int64)
 
     def evidence(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-        return one_hot(y, n_classes), np.repeat((np.asarray(y) >= 0)[:, None], n_classes, axis=1)
+        return _one_hot(y, n_classes), np.repeat((np.asarray(y) >= 0)[:, None], n_classes, axis=1)
 
     def stratify(self, y: np.ndarray) -> np.ndarray:
         return np.asarray(y, dtype=np.int64)
@@ -331,7 +342,7 @@ class SingleLabel(Task):
 
     def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
         rows = _check_proba(proba)
-        return check_classes(y, "y_true", rows.shape[1]), rows
+        return _check_codes(y, "y_true", rows.shape[1]), rows
 
     def calibrate(self, y: np.ndarray, proba: np.ndarray) -> Calibration:
         return Temperature.fit(y, proba)
@@ -382,7 +393,7 @@ class MultiLabel(Task):
         return _label_table(texts, where, classes)
 
     def texts(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
-        return label_texts(y, classes)
+        return _label_texts(y, classes)
 
     def seeds(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray, int]:
         rows, classes = np.nonzero(y >= 0)
@@ -419,7 +430,7 @@ class MultiLabel(Task):
         return np.asarray(sure.prod(axis=1) * (1 - ((1 - sure) / sure).max(axis=1)))
 
     def loss(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
-        odds = log_odds(proba)
+        odds = _log_odds(proba)
         return np.asarray(((np.logaddexp(0, odds) - (y == 1) * odds) * (y >= 0)).sum(axis=1))
 
     def entropy(self, proba: np.ndarray) -> np.ndarray:
@@ -427,7 +438,7 @@ class MultiLabel(Task):
         return np.asarray(-(p * np.log(p) + q * np.log(q)).sum(axis=1))
 
     def combine(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.asarray(expit((log_odds(a) + log_odds(b)) / 2))
+        return np.asarray(expit((_log_odds(a) + _log_odds(b)) / 2))
 
     def align(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
         if not len(proba):

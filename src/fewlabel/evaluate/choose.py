@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.data.checks import check_same_length
+from fewlabel.data.checks import _check_same_length
 from fewlabel.data.task import Task
 from fewlabel.errors import UsageError
 from fewlabel.evaluate.calibrate import calibrate_apart
@@ -186,7 +186,7 @@ def _kept(y_true: Any, candidates: Mapping[str, Any], unseen: Any) -> np.ndarray
         found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise UsageError(f"The candidates must be of one shape. Got {found} instead.")
     kept = np.ones(len(y_true), bool) if unseen is None else ~np.asarray(unseen, dtype=bool)
-    check_same_length(y_true=y_true, unseen=kept, candidates=next(iter(candidates.values())))
+    _check_same_length(y_true=y_true, unseen=kept, candidates=next(iter(candidates.values())))
     # With one label a class no label can be predicted, and yet something has to be chosen.
     return kept if kept.any() else ~kept
 

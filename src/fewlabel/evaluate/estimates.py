@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.data.checks import check_correct
+from fewlabel.data.checks import _check_correct
 from fewlabel.evaluate.metrics import wilson_interval
 from fewlabel.params import integer, number
 from fewlabel.persist.schema import _FLAG, _TEXT, _Fields
@@ -115,7 +115,7 @@ def estimate_accuracy(
     >>> estimate.value, round(estimate.low, 3), round(estimate.high, 3)
     (0.9, 0.786, 0.957)
     """
-    right = check_correct(correct)
+    right = _check_correct(correct)
     n = len(right) / _design_effect(right, right.mean(), groups)
     low, high = wilson_interval(float(right.mean()) * n, n, level)
     return AccuracyEstimate(

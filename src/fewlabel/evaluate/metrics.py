@@ -14,7 +14,7 @@ import numpy as np
 import sklearn.metrics
 from scipy.stats import binomtest
 
-from fewlabel.data.checks import check_classes, check_same_length
+from fewlabel.data.checks import _check_codes, _check_same_length
 from fewlabel.data.task import Task
 from fewlabel.errors import UsageError
 from fewlabel.evaluate.reliability import expected_calibration_error
@@ -178,9 +178,9 @@ def confusion_matrix(y_true: Any, y_pred: Any, n_classes: int) -> np.ndarray:
     array([[1, 1],
            [0, 1]])
     """
-    y_true = check_classes(y_true, "y_true", n_classes)
-    y_pred = check_classes(y_pred, "y_pred", n_classes)
-    check_same_length(y_true=y_true, y_pred=y_pred)
+    y_true = _check_codes(y_true, "y_true", n_classes)
+    y_pred = _check_codes(y_pred, "y_pred", n_classes)
+    _check_same_length(y_true=y_true, y_pred=y_pred)
     # Classes that do not occur keep their row: a table of all classes is the same for all runs.
     return np.asarray(sklearn.metrics.confusion_matrix(y_true, y_pred, labels=range(n_classes)))
 

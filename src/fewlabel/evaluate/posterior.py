@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from fewlabel.data.calibration import Calibration
-from fewlabel.data.checks import check_correct
+from fewlabel.data.checks import _check_correct
 from fewlabel.data.task import Task
 from fewlabel.evaluate.comparison import Comparison
 from fewlabel.evaluate.estimates import (
@@ -113,7 +113,7 @@ def pool_accuracy(
     [0.84, 0.68, 0.95]
     """
     check_arguments("pool_accuracy", {"level": [_LEVEL]}, level=level)
-    right = check_correct(correct) if len(correct) else np.zeros(0, bool)
+    right = _check_correct(correct) if len(correct) else np.zeros(0, bool)
     pool = np.asarray(pool_confidence, dtype=np.float64)
     if not len(pool):
         return PoolAccuracy(math.nan, 0.0, 1.0)

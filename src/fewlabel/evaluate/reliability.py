@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fewlabel.data.checks import check_correct
+from fewlabel.data.checks import _check_correct
 from fewlabel.errors import UsageError
 
 
@@ -63,7 +63,7 @@ def reliability_curve(correct: Any, confidence: Any, *, n_bins: int = 15) -> Rel
     (array([0.5, 1. ]), array([2, 2]))
     """
     # sklearn.calibration.calibration_curve gives no counts, and is for two classes.
-    correct, confidence = _check_correct(correct, confidence)
+    correct, confidence = _check_confidence(correct, confidence)
     if n_bins < 1:
         raise UsageError(f"The 'n_bins' parameter must be at least 1. Got {n_bins} instead.")
     # Bins with about as many images each: those of one width are mostly empty.
@@ -159,7 +159,7 @@ def coverage_accuracy_curve(correct: Any, confidence: Any) -> CoverageCurve:
     >>> curve.coverage, curve.accuracy
     (array([0.25, 0.5 , 1.  ]), array([1.  , 1.  , 0.75]))
     """
-    correct, confidence = _check_correct(correct, confidence)
+    correct, confidence = _check_confidence(correct, confidence)
     order = np.argsort(-confidence, kind="stable")
     confidence = confidence[order]
     # No threshold separates equal confidences: a tie counts whole.
@@ -170,8 +170,8 @@ def coverage_accuracy_curve(correct: Any, confidence: Any) -> CoverageCurve:
     )
 
 
-def _check_correct(correct: Any, confidence: Any) -> tuple[np.ndarray, np.ndarray]:
-    correct = check_correct(correct)
+def _check_confidence(correct: Any, confidence: Any) -> tuple[np.ndarray, np.ndarray]:
+    correct = _check_correct(correct)
     confidence = np.asarray(confidence, dtype=np.float64)
     # Written so that NaN fails it; a sum of probabilities may be a hair over 1.
     sound = (confidence >= 0) & (confidence <= 1 + 1e-9)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import binom, nbinom, poisson
 
 from fewlabel.errors import _damaged
-from fewlabel.evaluate.reliability import _check_correct, coverage_accuracy_curve
+from fewlabel.evaluate.reliability import _check_confidence, coverage_accuracy_curve
 from fewlabel.params import check_arguments, number
 from fewlabel.persist.schema import _check_arrays
 
@@ -110,7 +110,7 @@ def accept_at(correct: Any, confidence: Any, max_error: float) -> Acceptance:
     check_arguments("accept_at", {"max_error": open_ends}, max_error=max_error)
     if not len(correct):
         return Acceptance(max_error, None, 0, 0, 0, int(_needed(np.zeros(1), max_error)[0]))
-    right, sure = _check_correct(correct, confidence)
+    right, sure = _check_confidence(correct, confidence)
     curve, n = coverage_accuracy_curve(right, sure), len(right)
     kept = np.rint(curve.coverage * n).astype(np.int64)
     wrong = np.rint((1 - curve.accuracy) * kept).astype(np.int64)

@@ -10,30 +10,10 @@ SUSPICIOUS_BELOW = 0.05
 """A label that is less probable than this without itself is worth a look."""
 
 
-def rank_labels(task: Task, y: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return which labels to check first: those that are predicted otherwise, the least probable.
+def _rank_labels(task: Task, y: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which labels (d,) to check first, by position, and how probable each (m,) is.
 
-    Parameters
-    ----------
-    task : Task
-        One label an image, or several.
-    y : ndarray of shape (m,) or (m, K)
-        The labels.
-    proba : ndarray of shape (m, K)
-        What models say that have not seen them.
-
-    Returns
-    -------
-    order : ndarray of shape (d,), dtype int64
-        Positions of the doubtful labels.
-    probability : ndarray of shape (m,)
-        How probable each label is.
-
-    Examples
-    --------
-    >>> from fewlabel.data import SingleLabel
-    >>> rank_labels(SingleLabel(), np.array([0, 1]), np.array([[0.1, 0.9], [0.2, 0.8]]))
-    (array([0]), array([0.1, 0.8]))
+    Those that are predicted otherwise by models that have not seen them, the least probable first.
     """
     probability = _label_probability(task, y, proba)
     order = np.argsort(probability, kind="stable")

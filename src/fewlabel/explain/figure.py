@@ -61,21 +61,8 @@ def _occlusion_pixels(explanation: Explanation) -> NDArray[np.uint8]:
     return _tinted(explanation, explanation.occlusion)
 
 
-def explanation_png(explained: Explained, classes: Sequence[str]) -> bytes:
-    """Return a picture of one explanation: the original, what LIME finds, and occlusion.
-
-    Parameters
-    ----------
-    explained : Explained
-        From `fewlabel.explain.model.explain_one`.
-    classes : sequence of str
-        Names of the classes.
-
-    Returns
-    -------
-    bytes
-        A PNG file.
-    """
+def _explanation_png(explained: Explained, classes: Sequence[str]) -> bytes:
+    """Return a PNG of one explanation: the original, what LIME finds, and occlusion."""
     from matplotlib.figure import Figure
 
     explanation = explained.explanation

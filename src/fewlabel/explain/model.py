@@ -94,35 +94,11 @@ def _image_position(images: ImageSet, name: str | None = None) -> int:
     raise UsageError(f"{images.source} holds no image called {name}: {hint}")
 
 
-def explain_one(model: Model, images: ImageSet, index: int = 0, **settings: Any) -> Explained:
-    """Return what speaks for and against a prediction of a model.
+def _explain_one(model: Model, images: ImageSet, index: int = 0, **settings: Any) -> Explained:
+    """Return what speaks for and against a prediction of a model, for one of the images.
 
     The image is divided and changed at the size at which the model looks at it; pictures show
-    it finer where it is.
-
-    Parameters
-    ----------
-    model : Model
-        The model.
-    images : ImageSet
-        Images.
-    index : int
-        Which of them.
-    **settings : Any
-        Class, samples, repeats, seed and progress, as for
-        `fewlabel.explain.explanation.explain_image`.
-
-    Returns
-    -------
-    Explained
-        The explanation.
-
-    Raises
-    ------
-    DataError
-        If the image cannot be read any more, or has one pixel.
-    MissingExtraError
-        If Captum is not installed.
+    it finer where it is. Settings are those of `fewlabel.explain.explanation.explain_image`.
     """
     size = _model_size(model, images)
     explanation = explain_image(

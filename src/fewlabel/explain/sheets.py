@@ -14,7 +14,7 @@ from fewlabel.data import ImageSet, Task, image_set_from_array
 from fewlabel.data.label_texts import BAR
 from fewlabel.explain.examples import _choose_examples, _class_at_issue
 from fewlabel.explain.explanation import LOW_AGREEMENT
-from fewlabel.explain.model import Explained, _model_size, explain_one
+from fewlabel.explain.model import Explained, _explain_one, _model_size
 from fewlabel.explain.texts import _percent
 from fewlabel.extras import is_installed
 from fewlabel.features.pixels import Progress
@@ -99,7 +99,7 @@ def explain_sheet(
     show("explain", 0, len(chosen))
     for kind, row in chosen:
         truth = None if y is None else y[row]
-        explained = explain_one(
+        explained = _explain_one(
             model,
             images,
             row,

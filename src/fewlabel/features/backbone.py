@@ -26,8 +26,8 @@ from fewlabel.features.base import (
 )
 from fewlabel.features.networks import _load_network, _Network
 from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
-from fewlabel.nets.memory import is_out_of_memory, warn_halved
-from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, _tensors_digest, name_from_weights
+from fewlabel.nets.memory import _is_out_of_memory, _warn_halved
+from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, _name_from_weights, _tensors_digest
 from fewlabel.nets.timm_models import _check_timm_weights
 from fewlabel.params import as_size, check_parameters, integer, number
 from fewlabel.persist.schema import _FLAG, _OPTIONS, _WORD, _check_finite, _check_layers, _listed
@@ -47,7 +47,7 @@ class Backbone(_ReducedExtractor):
 
     Images are read as RGB at one size, scaled from 0 to 1, and normalized as the network was
     trained: by what is given here, else by the recipe of the weight file (see
-    `fewlabel.nets.pretrained.read_recipe`), else by what timm says.
+    `fewlabel.nets.pretrained._read_recipe`), else by what timm says.
 
     Parameters
     ----------
@@ -135,19 +135,8 @@ class Backbone(_ReducedExtractor):
             return features
         return self._learn_components(features[self._sample(len(images))]).transform(features)
 
-    def images_per_second(self, seconds: float = 1.0) -> float:
-        """Measure how many images the network computes a second here, once they are decoded.
-
-        Parameters
-        ----------
-        seconds : float
-            Time to measure for.
-
-        Returns
-        -------
-        float
-            Images a second.
-        """
+    def _images_per_second(self, seconds: float = 1.0) -> float:
+        """Measure how many images the network computes a second here, once they are decoded."""
         self._load()
         shape = (self._at_once, *self.network_.size, 3)
         pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
@@ -158,19 +147,8 @@ class Backbone(_ReducedExtractor):
             n_images += len(pixels)
         return n_images / spent
 
-    def seconds_for(self, images: ImageSet) -> float:
-        """Measure on a few images how long all take here, decoding included.
-
-        Parameters
-        ----------
-        images : ImageSet
-            The images.
-
-        Returns
-        -------
-        float
-            Seconds, 0 where they are too few to be worth a measurement.
-        """
+    def _seconds_for(self, images: ImageSet) -> float:
+        """Measure on a few images how long all take here; 0 where there are too few."""
         if len(images) < _MEASURED_FROM:
             return 0.0
         few = images.subset(np.linspace(0, len(images) - 1, _MEASURED + 8).astype(int))
@@ -242,7 +220,7 @@ class Backbone(_ReducedExtractor):
         self._device = pick_device(self.device)
         model = self.model
         if model is None:
-            model = DEFAULT_MODEL if self.weights is None else name_from_weights(self.weights)
+            model = DEFAULT_MODEL if self.weights is None else _name_from_weights(self.weights)
         self.network_: _Network = _load_network(
             Recipe(model, self.mean, self.std, dict(self.model_kwargs or {})),
             weights=self.weights if tensors is None else tensors,
@@ -294,10 +272,10 @@ class Backbone(_ReducedExtractor):
             try:
                 return self._forward_parts(pixels)
             except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or self._at_once == 1:
+                if not _is_out_of_memory(error) or self._at_once == 1:
                     raise
             self._at_once = -(-min(self._at_once, len(pixels)) // 2)
-            warn_halved(self._at_once, self._device)
+            _warn_halved(self._at_once, self._device)
 
     @torch.inference_mode()
     def _forward_parts(self, pixels: np.ndarray) -> np.ndarray:

@@ -93,19 +93,8 @@ class JoinedBackbones(FeatureExtractor):
         """Height and width of the largest images that a network looks at."""
         return max(part.network_.size for part in self.parts)
 
-    def fit_rows(self, rows: Sequence[np.ndarray]) -> np.ndarray:
-        """Learn the reductions from rows that are at hand, and join these.
-
-        Parameters
-        ----------
-        rows : sequence of ndarray of shape (n, d_i)
-            Rows of the same images by each network.
-
-        Returns
-        -------
-        ndarray of shape (n, width), dtype float32
-            Joined rows.
-        """
+    def _fit_rows(self, rows: Sequence[np.ndarray]) -> np.ndarray:
+        """Learn the reductions from rows (n, d_i) by each network, and join these."""
         sample = _sample_rows(len(rows[0]), _MAX_FIT_ROWS, self.random_state)
         reducer = DampedPCA(
             self.n_components,
@@ -115,21 +104,10 @@ class JoinedBackbones(FeatureExtractor):
             random_state=self.random_state,
         )
         self.reducers_ = [clone(reducer).fit(part[sample]) for part in rows]
-        return self.join(rows)
+        return self._join(rows)
 
-    def join(self, rows: Sequence[np.ndarray]) -> np.ndarray:
-        """Reduce and join rows that the networks gave of the same images.
-
-        Parameters
-        ----------
-        rows : sequence of ndarray of shape (n, d_i)
-            Rows by each network.
-
-        Returns
-        -------
-        ndarray of shape (n, width), dtype float32
-            Rows of length `_LENGTH`, in whose inner products all networks have the same share.
-        """
+    def _join(self, rows: Sequence[np.ndarray]) -> np.ndarray:
+        """Reduce and join rows (n, d_i) by each network, all with the same share."""
         share = np.float32(_LENGTH / np.sqrt(len(rows)))
         return np.concatenate(
             [
@@ -139,19 +117,8 @@ class JoinedBackbones(FeatureExtractor):
             axis=1,
         )
 
-    def alone(self, number: int) -> JoinedBackbones:
-        """Return one of the networks by itself, reduced as here.
-
-        Parameters
-        ----------
-        number : int
-            Its place in ``parts``.
-
-        Returns
-        -------
-        JoinedBackbones
-            Of this network only.
-        """
+    def _alone(self, number: int) -> JoinedBackbones:
+        """Return one of the networks by itself, reduced as here."""
         one = JoinedBackbones(
             [self.parts[number]],
             n_components=self.n_components,
@@ -162,32 +129,23 @@ class JoinedBackbones(FeatureExtractor):
         one.reducers_ = [self.reducers_[number]]
         return one
 
-    def split(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Take joined rows apart again, to what `alone` of each network would give.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n, width)
-            From `transform`.
-
-        Returns
-        -------
-        list of ndarray of shape (n, d_i), dtype float32
-            Rows of each network.
-        """
+    def _split(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Take joined rows (n, width) apart again, to what `_alone` of each network would give."""
         ends = np.cumsum([reducer.n_components_ for reducer in self.reducers_])[:-1]
         scale = np.float32(np.sqrt(len(self.parts)))
         return [part * scale for part in np.split(rows, ends, axis=1)]
 
     def _fit(self, images: ImageSet, progress: Progress | None) -> None:
-        self.fit_rows([part.fit_transform(images, progress=progress) for part in self.parts])
+        self._fit_rows([part.fit_transform(images, progress=progress) for part in self.parts])
 
     def _transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
-        return self.join([part.transform(images, progress=progress) for part in self.parts])
+        return self._join([part.transform(images, progress=progress) for part in self.parts])
 
     def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
         """Fit, and turn the same images into rows, running each network once."""
-        return self.fit_rows([part.fit_transform(images, progress=progress) for part in self.parts])
+        return self._fit_rows(
+            [part.fit_transform(images, progress=progress) for part in self.parts]
+        )
 
     def _state(self) -> State:
         arrays = dict[str, np.ndarray]()

@@ -297,26 +297,8 @@ def _kind(name: str) -> Any:
     return getattr(importlib.import_module(f"fewlabel.features.{module}"), class_name)
 
 
-def extractor_from_state(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> FeatureExtractor:
-    """Return the extractor that was saved.
-
-    Parameters
-    ----------
-    arrays : dict of str to ndarray
-        From its ``to_state``.
-    meta : dict
-        From its ``to_state``.
-
-    Returns
-    -------
-    FeatureExtractor
-        The fitted extractor.
-
-    Raises
-    ------
-    ModelFormatError
-        If the state is of no known extractor.
-    """
+def _extractor_from_state(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> FeatureExtractor:
+    """Return the extractor that was saved by ``to_state``, fitted."""
     name = meta.get("extractor")
     if not isinstance(name, str) or name not in _KINDS:
         raise ModelFormatError(

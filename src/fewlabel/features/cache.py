@@ -43,36 +43,16 @@ _KEY = "fewlabel-features"
 _PACKAGES = ("numpy", "torch", "timm", "Pillow")
 
 
-def cached_transform(
+def _cached_transform(
     extractor: FeatureExtractor,
     images: ImageSet,
     *,
     progress: Progress | None = None,
     folder: Path | None = None,
 ) -> tuple[FeatureExtractor, np.ndarray]:
-    """Fit an extractor and transform the images, or take up what an earlier run has kept.
+    """Return a fitted extractor and the rows (n, d) of the images, or those of an earlier run.
 
-    A damaged entry is thrown away and computed anew; a disk that is full or cannot be written
-    to costs nothing but the time.
-
-    Parameters
-    ----------
-    extractor : FeatureExtractor
-        Not fitted yet.
-    images : ImageSet
-        The images.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
-    folder : Path, optional
-        Where to keep features; by default ``features`` in ``FEWLABEL_CACHE`` or the user's
-        cache folder.
-
-    Returns
-    -------
-    extractor : FeatureExtractor
-        The fitted extractor: the one that was given, or its equal from the cache.
-    rows : ndarray of shape (n, d), dtype float32
-        Features.
+    What is damaged is thrown away and computed anew; a full disk costs nothing but the time.
     """
     folder = cache_folder() / "features" if folder is None else folder
     key = _cache_key(extractor, images)
@@ -105,7 +85,7 @@ def _measured_once(extractor: Any, images: ImageSet) -> float:
     seconds = kept.get(key) if isinstance(kept, dict) else None
     if isinstance(seconds, int | float):
         return float(seconds)
-    seconds = float(extractor.seconds_for(images))
+    seconds = float(extractor._seconds_for(images))
     # Of few images nothing is measured, and what cannot be kept is measured again.
     if seconds and isinstance(kept, dict):
         with contextlib.suppress(StorageError, OSError), atomic_file(file) as temporary:

@@ -6,14 +6,14 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.kmeans import KMeans
+from fewlabel.cluster.transformer import Transformer
 
 
 @dataclass(eq=False, repr=False)
-class ClusterDistances(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class ClusterDistances(Transformer):
     """Replace features by the Euclidean distances to the centers of k-means.
 
     With many more clusters than classes, a linear model on distances separates what it cannot
@@ -61,27 +61,7 @@ class ClusterDistances(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: Any, y: Any = None) -> ClusterDistances:
-        """Find the centers.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Rows; computed with as float32.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        ClusterDistances
-            This estimator.
-
-        Raises
-        ------
-        UsageError
-            If a parameter is out of range or there are fewer rows than clusters.
-        ValueError
-            If ``X`` is not a finite numeric matrix.
-        """
+        """Find the centers."""
         X = validate_data(self, X, dtype=np.float32)
         self.kmeans_ = KMeans(
             self.n_clusters,
@@ -95,22 +75,6 @@ class ClusterDistances(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Measure the distances to all centers.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n, n_clusters), dtype float32
-            Euclidean distances.
-        """
+        """Measure the Euclidean distances to all centers."""
         check_is_fitted(self)
         return self.kmeans_.transform(validate_data(self, X, reset=False, dtype=np.float32))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags

@@ -107,7 +107,7 @@ def extract_features(
     if not sources:
         return Features(each[0], rows[0], reason, warnings)
     joined = _kind("backbones")(each, random_state=seed)
-    return Features(joined, joined.fit_rows(rows), reason, warnings)
+    return Features(joined, joined._fit_rows(rows), reason, warnings)
 
 
 def _computed(
@@ -117,9 +117,9 @@ def _computed(
     if not cache:
         return extractor, extractor.fit_transform(images, progress=progress)
     # Imported late: it reads all code that computes features.
-    from fewlabel.features.cache import cached_transform
+    from fewlabel.features.cache import _cached_transform
 
-    return cached_transform(extractor, images, progress=progress)
+    return _cached_transform(extractor, images, progress=progress)
 
 
 def _named(progress: Progress | None, which: str) -> Progress | None:
@@ -132,7 +132,7 @@ def _named(progress: Progress | None, which: str) -> Progress | None:
 def _say_how_long(extractors: Sequence[Any], images: ImageSet, *, cache: bool) -> None:
     """Say before the work starts how long networks will take, where that is long."""
     seconds = sum(
-        _seconds_for(one, images, cache=cache) for one in extractors if hasattr(one, "seconds_for")
+        _seconds_for(one, images, cache=cache) for one in extractors if hasattr(one, "_seconds_for")
     )
     if seconds > _ANNOUNCED_SECONDS:
         time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
@@ -145,7 +145,7 @@ def _seconds_for(extractor: Any, images: ImageSet, *, cache: bool) -> float:
     from fewlabel.features.cache import _is_cached, _measured_once
 
     if not cache:
-        return float(extractor.seconds_for(images))
+        return float(extractor._seconds_for(images))
     return 0.0 if _is_cached(extractor, images) else _measured_once(extractor, images)
 
 
@@ -231,9 +231,9 @@ def _choose_extractors(
         raise UsageError(f"Networks are joined by their names, as in a,b. In {features!r} {what}.")
     files: list[str | None] = [None] * len(names)
     if weights is not None:
-        from fewlabel.nets.pretrained import name_from_weights
+        from fewlabel.nets.pretrained import _name_from_weights
 
-        owner = name_from_weights(weights).partition(".")[0]
+        owner = _name_from_weights(weights).partition(".")[0]
         own = [name.partition(".")[0] == owner for name in bare]
         if not any(own):
             raise UsageError(f"The weights {weights} are of {owner}, which {features!r} lacks.")

@@ -11,8 +11,8 @@ from fewlabel.features.base import (
     FeatureExtractor,
     Progress,
     State,
+    _extractor_from_state,
     _part,
-    extractor_from_state,
 )
 from fewlabel.nets import NetworkClassifier
 from fewlabel.params import check_arguments, number
@@ -63,27 +63,12 @@ class JoinedFeatures(FeatureExtractor):
         self.centers_ = [rows.mean(axis=0) for rows in self._embed(images, progress)]
 
     def _transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
-        return self.join(self.base.transform(images, progress=progress), images, progress=progress)
+        return self._join(self.base.transform(images, progress=progress), images, progress=progress)
 
-    def join(
+    def _join(
         self, rows: np.ndarray, images: ImageSet, *, progress: Progress | None = None
     ) -> np.ndarray:
-        """Join rows of the base extractor, which are at hand, with the embeddings.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n, d)
-            Rows of the images by the base extractor.
-        images : ImageSet
-            The images.
-        progress : callable, optional
-            Called as ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        ndarray of shape (n, d + widths), dtype float32
-            Rows of unit length.
-        """
+        """Join rows (n, d) of the base extractor, which are at hand, with the embeddings."""
         embedded = self._embed(images, progress)
         if not hasattr(self, "centers_"):
             self.centers_ = [part.mean(axis=0) for part in embedded]
@@ -113,7 +98,7 @@ class JoinedFeatures(FeatureExtractor):
         # A forged state could nest without end.
         if meta["base"].get("extractor") == cls.name:
             raise ValueError("joined features within joined features")
-        base = extractor_from_state(_part(arrays, "base."), meta["base"])
+        base = _extractor_from_state(_part(arrays, "base."), meta["base"])
         networks = [
             NetworkClassifier.from_state(_part(arrays, f"network{position}."), about)
             for position, about in enumerate(meta["networks"])

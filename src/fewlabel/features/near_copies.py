@@ -62,7 +62,7 @@ class ImageGroups(NamedTuple):
         return f"{share} of all, such as {pair}: never both trained on and tested"
 
 
-def find_groups(
+def _find_groups(
     images: ImageSet,
     labels: Labels | None = None,
     neighbors: np.ndarray | None = None,
@@ -73,23 +73,7 @@ def find_groups(
     Near-copies show the same but for a crop, a shift, light or encoding. One is much nearer than
     the other neighbors of both images (as in the ratio test of Lowe, 2004), and its gray thumbnail
     is the same once aligned by shift, zoom, contrast and brightness (Lucas and Kanade, 1981). How
-    much may be left is learned from the thumbnails of neighbors farther off, which on digits and
-    clothes are much alike, too.
-
-    Parameters
-    ----------
-    images : ImageSet
-        The images.
-    labels : Labels, optional
-        Their labels, whose table may have a column `group`.
-    neighbors, distances : ndarray of shape (n, k), optional
-        The nearest images of each, nearest first, best 20, and the cosine distances; without
-        them, near-copies are not looked for.
-
-    Returns
-    -------
-    ImageGroups
-        Exact copies, near-copies, and these with the groups that the user names.
+    much may be left is learned from neighbors farther off, which on digits are much alike, too.
     """
     content, pairs = images.content_groups(), _NO_PAIRS
     if neighbors is not None and distances is not None and neighbors.shape[1] > 1:

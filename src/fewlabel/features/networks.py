@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from fewlabel.nets.pretrained import Recipe
-from fewlabel.nets.timm_models import make_timm_model, try_model
+from fewlabel.nets.timm_models import _make_timm_model, _try_model
 
 _FOLDING_TOLERANCE = 1e-3
 
@@ -44,10 +44,10 @@ def _load_network(
     seed: int = 0,
 ) -> _Network:
     """Build a timm network without its classifier."""
-    made = make_timm_model(recipe, weights=weights, pretrained=pretrained, size=size, seed=seed)
+    made = _make_timm_model(recipe, weights=weights, pretrained=pretrained, size=size, seed=seed)
     model = made.module.eval().requires_grad_(False)
     probe = torch.rand(2, 3, *made.size, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    n_features = try_model(model, probe, recipe.model).shape[1]
+    n_features = _try_model(model, probe, recipe.model).shape[1]
     folded = _fold_batch_norms(model, probe)
     return _Network(folded, made.tensors, made.recipe, made.size, n_features, made.source)
 

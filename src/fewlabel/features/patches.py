@@ -7,10 +7,10 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fewlabel.cluster.transformer import Transformer
 from fewlabel.compute import as_generator
 from fewlabel.errors import UsageError
 from fewlabel.features.deformations import _reduce_invariantly
@@ -29,7 +29,7 @@ _POOL_VALUES = 30_000_000
 
 
 @dataclass(eq=False, repr=False)
-class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class PatchDictionary(Transformer):
     """Features of images from a dictionary of whitened patches.
 
     Patches are contrast-normalized and whitened, a dictionary of filters is learned from them
@@ -117,25 +117,7 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     }
 
     def fit(self, X: Any, y: Any = None) -> PatchDictionary:
-        """Learn the dictionary and the reduction from images.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, H, W), (n, H, W, C) or (n, d)
-            Images: uint8, or floats, best in [0, 1].
-        y : None
-            Not used.
-
-        Returns
-        -------
-        PatchDictionary
-            Itself.
-
-        Raises
-        ------
-        UsageError
-            If a parameter is out of range or does not suit the images.
-        """
+        """Learn the dictionary and the reduction from images (n, H, W), (n, H, W, C) or (n, d)."""
         check_parameters(self)
         images = self._as_images(X, reset=True)
         rng = as_generator(self.random_state)
@@ -161,18 +143,7 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Describe images.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, H, W), (n, H, W, C) or (n, d)
-            Images like those in ``fit``.
-
-        Returns
-        -------
-        ndarray of shape (n, n_features_out)
-            Features, float32.
-        """
+        """Describe images like those in ``fit``."""
         check_is_fitted(self, "filters_")
         images = self._as_images(X, reset=False)
         if images.shape[1:] != self.image_shape_:
@@ -235,8 +206,3 @@ class PatchDictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 f"of X. Got {self.image_shape} instead."
             )
         return height, breadth, channels
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags

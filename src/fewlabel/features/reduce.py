@@ -6,13 +6,13 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fewlabel.cluster.transformer import Transformer
 from fewlabel.compute import as_generator
 from fewlabel.params import check_parameters, integer, number
 from fewlabel.persist.schema import _FLAG, _MAX_COUNT, _check_arrays, _check_fields
@@ -39,7 +39,7 @@ _FIELDS = {
 
 
 @dataclass(eq=False, repr=False)
-class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DampedPCA(Transformer):
     """Standardize, project on principal components, damp their eigenvalues by a power.
 
     The reduction that Coates and Ng use after a dictionary: whitening (power 0.5) makes noise
@@ -95,27 +95,7 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     }
 
     def fit(self, X: Any, y: Any = None) -> DampedPCA:
-        """Learn the components from some rows, a sample of the data set where it is large.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Rows.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        DampedPCA
-            This estimator.
-
-        Raises
-        ------
-        UsageError
-            If a parameter is out of range.
-        ValueError
-            If ``X`` is not a finite numeric matrix.
-        """
+        """Learn the components from some rows, a sample of the data set where it is large."""
         return self._fit_overwriting(validate_data(self, X, dtype=np.float32, copy=True))
 
     def _fit_overwriting(self, X: np.ndarray) -> DampedPCA:
@@ -139,18 +119,7 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Reduce rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n, n_components_), dtype float32
-            ``((X - mean_) / scale_) @ components_ / eigenvalues_**power``.
-        """
+        """Return ``((X - mean_) / scale_) @ components_ / eigenvalues_**power``."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float32)
         damping = self.eigenvalues_.astype(np.float64) ** self.power
@@ -229,11 +198,6 @@ class DampedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         # An eigenvector has two signs: the same one on every machine.
         components *= np.sign(components[largest, np.arange(components.shape[1])])
         return components, variances[keep].astype(np.float32)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
 
 
 def _moments(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from fewlabel.data.checks import warn_of_unlearnable
-from fewlabel.data.scores import ScoreOfLabeled
+from fewlabel.data.checks import _warn_of_unlearnable
+from fewlabel.data.scores import LabelClassifier
 from fewlabel.data.task import task_of
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import BASELINE, Problem, fit_calibration
@@ -29,7 +29,7 @@ _ME = "FewLabelClassifier"
 
 
 @dataclass(eq=False, repr=False)
-class FewLabelClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
+class FewLabelClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
     """Learn from a few labels and many unlabeled rows, and keep what cross-fitting favors.
 
     Candidates are logistic regression on the given labels (the supervised baseline), label
@@ -164,7 +164,7 @@ class FewLabelClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
                 f"labels. Got {self.method!r} instead."
             )
         self.notes_ = task.unlearnable(codes, self.classes_.tolist())
-        warn_of_unlearnable(self.notes_, _ME)
+        _warn_of_unlearnable(self.notes_, _ME)
         if groups is not None:
             check_consistent_length(X, groups)
             groups = np.asarray(groups)
@@ -191,18 +191,7 @@ class FewLabelClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict calibrated probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, d)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (m, n_classes)
-            Float64; rows that sum to 1, or of a table each column by itself.
-        """
+        """Predict calibrated probabilities."""
         check_is_fitted(self, "method_")
         X = validate_data(self, X, dtype=np.float32, reset=False)
         return self.calibration_.apply(self.fitted_.predict_proba(X))
@@ -223,22 +212,6 @@ class FewLabelClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "method_")
         X = validate_data(self, X, dtype=np.float32, reset=False)
         return self._predictor().predict_proba(X, BASELINE)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict classes, or which labels are present.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, d)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (m,) or (m, n_classes)
-            Classes; or a table, int64, of 1 where the probability is at least one half, else 0.
-        """
-        proba = self.predict_proba(X)
-        return self.task_.decode(self.task_.predict(proba), self.classes_)
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what predicting needs, for `fewlabel.persist.save_bundle`.

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 import numpy as np
 
 from fewlabel.cluster.kmeans import KMeans
-from fewlabel.data.targets import one_hot
+from fewlabel.data.targets import _one_hot
 from fewlabel.graph.propagation import _Propagation
 from fewlabel.params import integer, number
 
@@ -142,7 +142,7 @@ class ClusterPropagation(_Propagation):
         # A label that was given stands, whatever the majority of its cluster is.
         handed = np.where(codes >= 0, codes, handed)
         self.cluster_classes_ = self.classes_[_fill_from_nearest(centers, of_cluster)]
-        self.label_distributions_ = one_hot(handed, len(self.classes_)).astype(np.float64)
+        self.label_distributions_ = _one_hot(handed, len(self.classes_)).astype(np.float64)
         unlabeled = np.asarray("-1" if isinstance(self.classes_[0], str) else -1)
         self.transduction_ = np.where(handed >= 0, self.classes_[handed], unlabeled)
 

@@ -48,37 +48,11 @@ class FewerLabels:
     tested: np.ndarray
 
 
-def measure_fewer_labels(main: MainFit) -> FewerLabels:
+def _measure_fewer_labels(main: MainFit) -> FewerLabels:
     """Train the chosen candidate on growing parts of the labels, and test it on the others.
 
     The largest size is the cross-fitting of the fit itself. Like the fit, each size takes the
     ``alpha`` that suits its number of labels.
-
-    Parameters
-    ----------
-    main : MainFit
-        The fit; ``main_`` of a fitted `FewLabelClassifier`.
-
-    Returns
-    -------
-    FewerLabels
-        A learning curve's points, image by image.
-
-    Raises
-    ------
-    UsageError
-        If nothing was cross-fitted.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> from fewlabel import FewLabelClassifier
-    >>> X, y = load_digits(return_X_y=True)
-    >>> few = np.full(len(y), -1)
-    >>> few[:100] = y[:100]
-    >>> points = measure_fewer_labels(FewLabelClassifier(random_state=0).fit(X, few).main_)
-    >>> points.n_labeled.tolist(), points.right.shape
-    ([10.0, 20.0, 40.0, 95.0], (100, 4))
     """
     folds, compared = main.shared.folds, main.comparison
     if folds is None:

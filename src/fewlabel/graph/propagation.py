@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.neighbors import NeighborIndex
 from fewlabel.data.scores import ScoreOfLabeled
-from fewlabel.data.targets import one_hot
+from fewlabel.data.targets import _one_hot
 from fewlabel.data.task import SingleLabel
 from fewlabel.graph.neighbor_graph import (
     _affinity_graph,
@@ -148,7 +148,7 @@ class GraphPropagation(_Propagation):
 
     def _spread(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._index = NeighborIndex(X, self.metric, random_state=self.random_state)
-        seeds = one_hot(codes, len(self.classes_))
+        seeds = _one_hot(codes, len(self.classes_))
         k = min(self.n_neighbors, len(X) - 1)
         # A single row has no neighbors, and so no graph.
         scores, part = seeds, np.arange(len(X))

@@ -280,11 +280,11 @@ class Learner:
         """
         if self.result is None:
             raise UsageError("The model has not learned yet, so that it has nothing to explain.")
-        from fewlabel.explain.figure import explanation_png
-        from fewlabel.explain.model import explain_one
+        from fewlabel.explain.figure import _explanation_png
+        from fewlabel.explain.model import _explain_one
 
-        explained = explain_one(self.result.model, self.images, image, progress=self._progress)
-        return explanation_png(explained, self.result.classes)
+        explained = _explain_one(self.result.model, self.images, image, progress=self._progress)
+        return _explanation_png(explained, self.result.classes)
 
     def _choose(self, labels: Labels, n: int, confidence: np.ndarray | None = None) -> Picks:
         """Choose up to n images; those that a model is unsure of, if it says how sure it is."""

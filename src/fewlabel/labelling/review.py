@@ -13,7 +13,7 @@ import numpy as np
 from fewlabel.data.label_rows import DRAWN
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import Acceptance
-from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, rank_labels
+from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _rank_labels
 from fewlabel.labelling.answers import Answer, _cell_of
 from fewlabel.labelling.cards import Suggestion
 from fewlabel.labelling.learner import SOURCES, Round
@@ -405,7 +405,7 @@ class Review:
         texts = [_cell_of(given.sets[code], several=several) for code in codes[kept]]
         y, _ = task.parse(texts, texts, given.classes)
         present = task.evidence(y, len(given.classes))[0] == 1
-        order, probability = rank_labels(task, y, proba)
+        order, probability = _rank_labels(task, y, proba)
         cells = np.array(task.texts(task.predict(proba), given.classes), dtype=object)
         view = _view_of(found, rows, cells, np.full(len(rows), len(SOURCES), np.uint8))
         view = view._replace(confidence=task.confidence(proba).astype(np.float32))

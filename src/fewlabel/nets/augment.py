@@ -240,33 +240,8 @@ def make_augmentation(
     return replace(found, flip=flip)
 
 
-def decide_flip(flip: bool | str, n_channels: int) -> bool:
-    """Return whether images are mirrored: by order, or where it most often keeps the class.
-
-    ``"auto"`` mirrors color images and leaves gray ones.
-
-    Parameters
-    ----------
-    flip : bool or "auto"
-        What was asked for.
-    n_channels : int
-        1 for gray images, 3 for color.
-
-    Returns
-    -------
-    bool
-        Whether to mirror.
-
-    Raises
-    ------
-    UsageError
-        If it is neither of them.
-
-    Examples
-    --------
-    >>> decide_flip("auto", 1), decide_flip("auto", 3), decide_flip(True, 1)
-    (False, True, True)
-    """
+def _decide_flip(flip: bool | str, n_channels: int) -> bool:
+    """Return whether images are mirrored: as asked for, or where ``"auto"`` keeps the class."""
     if isinstance(flip, bool):
         return flip
     if flip != "auto":
@@ -283,7 +258,7 @@ def _augmentation_for(
     shape: tuple[int, ...], policy: str | Augmentation | None, flip: bool | str, who: str
 ) -> Augmentation | None:
     """Return what an estimator was asked to do to inputs of a shape (C, H, W); None is nothing."""
-    mirrors = decide_flip(flip, shape[0])
+    mirrors = _decide_flip(flip, shape[0])
     # An augmentation of the caller's own has its own flip.
     named = not isinstance(policy, Augmentation)
     found = make_augmentation(policy, flip=mirrors if named else None)

@@ -39,7 +39,7 @@ class TrainingSet:
     @classmethod
     def of(cls, X: Any, targets: Any, weights: Any = None, known: Any = None) -> TrainingSet:
         """Make a training set of arrays, on the CPU; images stay uint8 and are not copied."""
-        inputs, soft = as_inputs(X), torch.from_numpy(np.array(targets, dtype=np.float32))
+        inputs, soft = _as_inputs(X), torch.from_numpy(np.array(targets, dtype=np.float32))
         weight, mask = (
             None if values is None else torch.from_numpy(np.array(values, dtype=np.float32))
             for values in (weights, known)
@@ -106,24 +106,8 @@ class Batch:
         return [type(self)(*part) for part in zip(*cut, strict=True)]
 
 
-def as_inputs(X: Any) -> Tensor:
-    """Return an array as a tensor of its memory: uint8 images as they are, all else as float32.
-
-    Parameters
-    ----------
-    X : ndarray
-        Rows or images.
-
-    Returns
-    -------
-    Tensor
-        On the CPU.
-
-    Examples
-    --------
-    >>> as_inputs(np.zeros((2, 8, 8), dtype=np.uint8)).dtype
-    torch.uint8
-    """
+def _as_inputs(X: Any) -> Tensor:
+    """Return an array as a tensor on the CPU: uint8 images as they are, all else as float32."""
     array = np.asarray(X)
     # Images stay bytes until they are on the device: a quarter of the memory.
     if array.dtype != np.uint8 or array.ndim == 2:
@@ -146,24 +130,8 @@ def _to_network(inputs: Tensor, device: torch.device) -> Tensor:
     return batch.contiguous(memory_format=_memory_format(device))
 
 
-def input_shape(X: np.ndarray) -> tuple[int, ...]:
-    """Return the shape of one input as networks name it.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), or (n, H, W) or (n, H, W, C)
-        Rows or images.
-
-    Returns
-    -------
-    tuple of int
-        ``(d,)`` or ``(C, H, W)``.
-
-    Examples
-    --------
-    >>> input_shape(np.zeros((5, 28, 28), np.uint8))
-    (1, 28, 28)
-    """
+def _input_shape(X: np.ndarray) -> tuple[int, ...]:
+    """Return the shape of one input as networks name it: ``(d,)`` or ``(C, H, W)``."""
     if X.ndim == 2:
         return (X.shape[1],)
     return (1 if X.ndim == 3 else X.shape[3], X.shape[1], X.shape[2])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fewlabel.nets.batches import _to_network
 from fewlabel.nets.network import Network, NetworkSpec, _autocast
-from fewlabel.nets.photos import MAX_BYTES, rows_at_once
+from fewlabel.nets.photos import MAX_BYTES, _rows_at_once
 
 _STEM = ("conv_stem", "bn1")
 
@@ -73,7 +73,7 @@ class TrunkMemory:
         found = {name: self._kept[name] for name in names if name in self._kept}
         missing = [row for row, name in enumerate(names) if name not in found]
         device = next(network.parameters()).device
-        at_once = rows_at_once(network, device, 256)
+        at_once = _rows_at_once(network, device, 256)
         with torch.no_grad(), _autocast(device):
             for start in range(0, len(missing), at_once):
                 rows = missing[start : start + at_once]

@@ -16,7 +16,7 @@ from fewlabel.compute import pick_device, threads_for
 from fewlabel.data import ImageSet
 from fewlabel.data.task import Task
 from fewlabel.nets.augment import Augmentation
-from fewlabel.nets.batches import TrainingSet, as_inputs
+from fewlabel.nets.batches import TrainingSet, _as_inputs
 from fewlabel.nets.cached_trunk import (
     TrunkMemory,
     _fits_in_memory,
@@ -24,11 +24,11 @@ from fewlabel.nets.cached_trunk import (
     _split_network,
     _take_over,
 )
-from fewlabel.nets.layerwise import DEPTHS, layerwise_groups, open_layers
+from fewlabel.nets.layerwise import DEPTHS, _layerwise_groups, _open_layers
 from fewlabel.nets.loop import Augment, Progress, Trainer, predict_logits
 from fewlabel.nets.losses import _has_one_class
 from fewlabel.nets.network import Network, NetworkSpec, _place_network
-from fewlabel.nets.photos import as_images, read_photos, rows_at_once
+from fewlabel.nets.photos import _as_images, _read_photos, _rows_at_once
 from fewlabel.nets.settings import TrainSettings
 from fewlabel.nets.supervised import SupervisedNetwork
 from fewlabel.nets.timm_network import _COLORS, _PREFIX, _pretrained_network
@@ -155,7 +155,7 @@ class FineTuning(SupervisedNetwork):
         if is_solved:
             network.eval()
         else:
-            open_layers(network, self.depth)
+            _open_layers(network, self.depth)
         return is_solved
 
     def _fit_network(
@@ -187,11 +187,11 @@ class FineTuning(SupervisedNetwork):
     ) -> Trainer:
         # Random layers have learned nothing that a lower rate would keep.
         decay = self.layer_decay if self._starts_trained else 1.0
-        groups = layerwise_groups(network, settings, decay)
+        groups = _layerwise_groups(network, settings, decay)
         trainer = super()._trainer(network, data, settings, groups=groups, **more)
         if self._starts_trained:
             # Without statistics of the batch, parts that fit the cache give the same gradient.
-            at_once = rows_at_once(network, trainer.device, self.batch_size)
+            at_once = _rows_at_once(network, trainer.device, self.batch_size)
             trainer.n_parts = -(-min(self.batch_size, len(data)) // at_once)
         return trainer
 
@@ -210,13 +210,13 @@ class FineTuning(SupervisedNetwork):
             network.head.bias.copy_(torch.from_numpy(intercept))
 
     def _inputs(self, X: Any, *, reset: bool) -> ImageSet:
-        return as_images(X)
+        return _as_images(X)
 
     def _subset(self, inputs: ImageSet, rows: np.ndarray) -> ImageSet:
         return inputs.subset(rows)
 
     def _pixels(self, inputs: ImageSet, network: Network) -> np.ndarray:
-        return read_photos(inputs, network)
+        return _read_photos(inputs, network)
 
     def _shape(self, inputs: ImageSet) -> tuple[int, ...]:
         # Photos of any size are read at that of the network.
@@ -241,12 +241,12 @@ class FineTuning(SupervisedNetwork):
     def _run(self, X: Any, *, embed: bool) -> np.ndarray:
         check_is_fitted(self, "network_")
         channels, *size = self.network_.spec.input_shape
-        blocks = as_images(X).blocks(_BLOCK, size=(size[0], size[1]), channels=channels)
+        blocks = _as_images(X).blocks(_BLOCK, size=(size[0], size[1]), channels=channels)
         memory = self.memory if self.memory is not None and self.memory.is_open else None
         parts = None if memory is None else _split_network(self.network_)
         found = []
         for _, block in blocks:
-            photos, network = as_inputs(block), self.network_
+            photos, network = _as_inputs(block), self.network_
             if memory is not None and parts is not None:
                 trunk, network = parts
                 photos = memory._run(trunk, self.network_, photos)
@@ -257,7 +257,7 @@ class FineTuning(SupervisedNetwork):
 def _logits(network: Network, inputs: torch.Tensor, *, embed: bool) -> np.ndarray:
     """Return logits or embeddings where the network is, as many rows at once as suits it."""
     device = next(network.parameters()).device
-    at_once = rows_at_once(network, device, _BLOCK)
+    at_once = _rows_at_once(network, device, _BLOCK)
     return predict_logits(network, inputs, device, batch_size=at_once, embed=embed)
 
 

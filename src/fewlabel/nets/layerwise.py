@@ -33,17 +33,8 @@ def _layer_groups(network: Network) -> list[list[nn.Parameter]]:
     return [[parameters[name] for name in named[number]] for number in sorted(named)]
 
 
-def open_layers(network: Network, depth: str) -> None:
-    """Let gradients reach as much of a network as shall be trained.
-
-    Parameters
-    ----------
-    network : Network
-        Changed in place.
-    depth : {"head", "top", "partial", "full"}
-        The head alone; the head, the last stage and what is above it; the head and the upper
-        third of the stages, rounded up; or all.
-    """
+def _open_layers(network: Network, depth: str) -> None:
+    """Let gradients reach as much of a network as shall be trained, one of `DEPTHS`; in place."""
     network.body.requires_grad_(depth == "full")
     network.head.requires_grad_(True)
     if depth in ("top", "partial"):
@@ -54,25 +45,10 @@ def open_layers(network: Network, depth: str) -> None:
                 parameter.requires_grad_(True)
 
 
-def layerwise_groups(
+def _layerwise_groups(
     network: Network, settings: TrainSettings, layer_decay: float
 ) -> list[dict[str, Any]]:
-    """Return parameter groups with a rate that falls from the head down (Howard & Ruder 2018).
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-    settings : TrainSettings
-        Peak rate and weight decay of the head.
-    layer_decay : float
-        Rate of a stage beside that of the stage above it; 1 trains all alike.
-
-    Returns
-    -------
-    list of dict
-        Groups for `fewlabel.nets.Trainer`, of all parameters that want a gradient.
-    """
+    """Return parameter groups with a rate that falls from the head down (Howard & Ruder 2018)."""
     # The lower a stage, the more general what it has learned, and the less a few labels should
     # change it.
     stages = [list(network.head.parameters()), *_layer_groups(network)[::-1]]

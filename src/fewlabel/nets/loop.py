@@ -22,8 +22,8 @@ from fewlabel.errors import TrainingError
 from fewlabel.nets.batches import Batch, TrainingSet, _epoch_rows, _n_batches, _to_network
 from fewlabel.nets.callbacks import _BestWeights, _Callback, _Checkpoints, _Validation
 from fewlabel.nets.ema import _MovingAverage
-from fewlabel.nets.losses import Loss, mean_loss, soft_cross_entropy
-from fewlabel.nets.memory import is_out_of_memory, warn_halved
+from fewlabel.nets.losses import Loss, _mean_loss, soft_cross_entropy
+from fewlabel.nets.memory import _is_out_of_memory, _warn_halved
 from fewlabel.nets.network import Network, _autocast, _place_network
 from fewlabel.nets.settings import TrainSettings, _parameter_groups, _rate_factor
 
@@ -125,7 +125,7 @@ class Trainer:
         self.steps_per_epoch = self.count_steps(data)
         n_epochs = self.settings._epochs(self.steps_per_epoch)
         self.n_steps = n_epochs * self.steps_per_epoch
-        self.average.decay = self.settings.decay(self.n_steps)
+        self.average.decay = self.settings._decay(self.n_steps)
         best = None if validation is None else _BestWeights(validation, self.settings.patience)
         callbacks: list[_Callback] = [] if best is None else [best]
         if self.checkpoint is not None:
@@ -219,7 +219,7 @@ class Trainer:
                 parts = batch.split(max(1, min(self.n_parts, len(batch) // 2)))
                 return sum(self._backward_part(part, len(part) / len(batch)) for part in parts)
             except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
+                if not _is_out_of_memory(error):
                     raise
                 self._use_smaller_parts(len(batch), error)
 
@@ -229,7 +229,7 @@ class Trainer:
         if self.augment is not None:
             inputs = self.augment(inputs, self.generator)
         rows = self.row_loss(self.network(inputs), batch.targets, batch.known)
-        return mean_loss(rows, batch.weights)
+        return _mean_loss(rows, batch.weights)
 
     def predict(self, inputs: Tensor) -> np.ndarray:
         """Return the averaged network's logits of rows or images."""
@@ -249,7 +249,7 @@ class Trainer:
                 "network or smaller images, or another device."
             ) from error
         self.n_parts *= 2
-        warn_halved(-(-n_rows // self.n_parts), self.device)
+        _warn_halved(-(-n_rows // self.n_parts), self.device)
 
     def _diverged(self, step: int, value: float) -> TrainingError:
         kept = ""
@@ -277,7 +277,7 @@ def predict_logits(
     network : Network
         In evaluation mode, on the device.
     inputs : Tensor of shape (n, d), or (n, H, W) or (n, H, W, C)
-        From `fewlabel.nets.batches.as_inputs`.
+        From `fewlabel.nets.batches._as_inputs`.
     device : torch.device
         Where the network is.
     batch_size : int
@@ -300,11 +300,11 @@ def predict_logits(
                 part = run(_to_network(rows, device))
             out.append(part.float().cpu().numpy())
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or len(rows) == 1:
+            if not _is_out_of_memory(error) or len(rows) == 1:
                 raise
             # The rows stay in order: the next turn begins where this one did.
             batch_size = -(-len(rows) // 2)
-            warn_halved(batch_size, device)
+            _warn_halved(batch_size, device)
             continue
         start += len(rows)
     return np.concatenate(out)

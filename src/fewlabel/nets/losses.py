@@ -103,46 +103,17 @@ def _masked_asymmetric_loss(
     return (losses if known is None else losses * known).mean(dim=1)
 
 
-def mean_loss(rows: Tensor, weights: Tensor | None) -> Tensor:
-    """Return the weighted mean of losses.
-
-    Parameters
-    ----------
-    rows : Tensor of shape (b,)
-        Losses.
-    weights : Tensor of shape (b,) or None
-        Weight of each row.
-
-    Returns
-    -------
-    Tensor
-        Scalar.
-    """
+def _mean_loss(rows: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the weighted mean of losses (b,), a scalar."""
     # Over rows, not over weights: a batch of doubtful rows moves the network less.
     return rows.mean() if weights is None else (rows * weights).mean()
 
 
-def smooth_targets(targets: Tensor, amount: float, n_outcomes: int | None = None) -> Tensor:
-    """Mix probabilities with the uniform distribution (Szegedy et al. 2016).
+def _smooth_targets(targets: Tensor, amount: float, n_outcomes: int | None = None) -> Tensor:
+    """Mix probabilities (b, K) with the uniform distribution (Szegedy et al. 2016).
 
-    Parameters
-    ----------
-    targets : Tensor of shape (b, K)
-        Probabilities.
-    amount : float
-        Part of the uniform distribution, from 0 to 1.
-    n_outcomes : int, optional
-        Outcomes that it is uniform over; by default the K classes.
-
-    Returns
-    -------
-    Tensor of shape (b, K)
-        Mixed probabilities.
-
-    Examples
-    --------
-    >>> smooth_targets(torch.tensor([[1.0, 0.0]]), 0.2).tolist()
-    [[0.9000000357627869, 0.10000000149011612]]
+    >>> _smooth_targets(torch.tensor([[1.0, 0.0]]), 0.5).tolist()
+    [[0.75, 0.25]]
     """
     if amount == 0:
         return targets
@@ -192,7 +163,7 @@ def _loss_for(task: Task, name: str | None, smoothing: float, owner: str) -> Los
     n_outcomes = None if _has_one_class(task) else 2
 
     def smoothed(logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        return loss(logits, smooth_targets(targets, smoothing, n_outcomes), known)
+        return loss(logits, _smooth_targets(targets, smoothing, n_outcomes), known)
 
     return smoothed
 

@@ -10,37 +10,13 @@ import torch
 _SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an exception means that memory ran out.
-
-    Parameters
-    ----------
-    error : BaseException
-        What was raised.
-
-    Returns
-    -------
-    bool
-        True if fewer rows at once may help.
-
-    Examples
-    --------
-    >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
-    True
-    """
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception means that memory ran out."""
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in _SIGNS)
 
 
-def warn_halved(rows: int, device: torch.device) -> None:
-    """Free what can be freed, and say how many rows are worked on at once from now on.
-
-    Parameters
-    ----------
-    rows : int
-        Rows at once from now on.
-    device : torch.device
-        Where memory ran out.
-    """
+def _warn_halved(rows: int, device: torch.device) -> None:
+    """Free what can be freed, and say how many rows are worked on at once from now on."""
     # Blocks of the size that failed are of no use to smaller batches.
     if device.type == "cuda":
         torch.cuda.empty_cache()

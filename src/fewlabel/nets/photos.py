@@ -20,29 +20,8 @@ MAX_BYTES = 2_000_000_000
 _CPU_PIXELS = 200_000
 
 
-def as_images(X: Any) -> ImageSet:
-    """Return an image set as it is, and an array as one.
-
-    Parameters
-    ----------
-    X : ImageSet, or array-like of shape (n, H, W) or (n, H, W, C)
-        Photos.
-
-    Returns
-    -------
-    ImageSet
-        The photos.
-
-    Raises
-    ------
-    DataError
-        If the array is not one of images, or would need another scale at every call.
-
-    Examples
-    --------
-    >>> as_images(np.zeros((3, 8, 8), np.uint8)).native_shape
-    (8, 8, 1)
-    """
+def _as_images(X: Any) -> ImageSet:
+    """Return an image set as it is, and an array (n, H, W) or (n, H, W, C) as one."""
     if isinstance(X, ImageSet):
         return X
     X, white = np.asarray(X), None
@@ -59,26 +38,8 @@ def as_images(X: Any) -> ImageSet:
     return images
 
 
-def read_photos(images: ImageSet, network: Network) -> np.ndarray:
-    """Read all photos at the size of a network, if memory allows.
-
-    Parameters
-    ----------
-    images : ImageSet
-        Photos of any size.
-    network : Network
-        What they are for.
-
-    Returns
-    -------
-    ndarray of shape (n, H, W, C), dtype uint8
-        Pixels.
-
-    Raises
-    ------
-    DataError
-        If they would take more than `MAX_BYTES`, or a file cannot be read any more.
-    """
+def _read_photos(images: ImageSet, network: Network) -> np.ndarray:
+    """Read all photos as uint8 (n, H, W, C) at the size of a network, if memory allows."""
     channels, height, width = network.spec.input_shape
     n_bytes = len(images) * channels * height * width
     if n_bytes > MAX_BYTES:
@@ -90,29 +51,7 @@ def read_photos(images: ImageSet, network: Network) -> np.ndarray:
     return images.read(slice(None), size=(height, width), channels=channels)
 
 
-def rows_at_once(network: Network, device: torch.device, most: int) -> int:
-    """Return how many photos a network is best given at once.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-    device : torch.device
-        Where it runs.
-    most : int
-        How many at most.
-
-    Returns
-    -------
-    int
-        Between 2 and ``most``; on a CPU so many that the maps of a layer stay in the cache.
-
-    Examples
-    --------
-    >>> from fewlabel.nets import NetworkSpec, build_network
-    >>> network = build_network(NetworkSpec("cnn", (3, 128, 128), 2))
-    >>> rows_at_once(network, torch.device("cpu"), 64)
-    12
-    """
+def _rows_at_once(network: Network, device: torch.device, most: int) -> int:
+    """Return how many photos a network is best given at once, between 2 and ``most``."""
     _, height, width = network.spec.input_shape
     return max(2, min(most, _CPU_PIXELS // (height * width))) if device.type == "cpu" else most

@@ -102,29 +102,12 @@ def _read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def read_recipe(path: str | Path) -> Recipe | None:
-    """Return what a weight file needs besides its tensors.
+def _read_recipe(path: str | Path) -> Recipe | None:
+    """Return what a weight file needs besides its tensors; None if that is not known.
 
     A file that is known by its checksum is looked up in a table. For any other, a JSON file beside
-    it is read: ``NAME.json`` for ``NAME.safetensors``, in the form in which timm publishes
-    ``config.json`` (``architecture``, ``model_args``, and ``pretrained_cfg`` with ``mean`` and
-    ``std``); ``config.json`` itself goes with ``model.safetensors``. Weights that
-    fewlabel converted say in their header, in the same form, what they need.
-
-    Parameters
-    ----------
-    path : str or Path
-        The weight file.
-
-    Returns
-    -------
-    Recipe or None
-        What it needs; None if that is not known.
-
-    Raises
-    ------
-    DataError
-        If the weight file cannot be read, or the JSON file is not of that form.
+    it is read, in the form of timm's ``config.json``: ``NAME.json`` for ``NAME.safetensors``, and
+    ``config.json`` for ``model.safetensors``. Weights that fewlabel converted say it themselves.
     """
     path = Path(path).expanduser()
     _check_format(path)
@@ -144,30 +127,14 @@ def read_recipe(path: str | Path) -> Recipe | None:
     return _recipe_from_header(path)
 
 
-def name_from_weights(path: str | Path) -> str:
+def _name_from_weights(path: str | Path) -> str:
     """Return the name of the timm model that a weight file belongs to.
 
-    Parameters
-    ----------
-    path : str or Path
-        The weight file. Its recipe is asked first (see `read_recipe`), then its name: the
-        longest timm name that it begins with, so that ``resnet18.a1_in1k.safetensors`` and
-        ``mobilenetv2_100_ra-b33bc2c4.safetensors`` are understood.
-
-    Returns
-    -------
-    str
-        Name of the model, with the tag of its weights where the file name has one.
-
-    Raises
-    ------
-    UsageError
-        If neither names one.
-    DataError
-        If the file cannot be read.
+    Its recipe is asked first, then its name: the longest timm name that it begins with, so that
+    ``resnet18.a1_in1k.safetensors`` and ``mobilenetv2_100_ra-b33bc2c4.safetensors`` are understood.
     """
     path = Path(path).expanduser()
-    recipe = read_recipe(path)
+    recipe = _read_recipe(path)
     if recipe is not None:
         return recipe.model
     timm = require("timm", _PURPOSE)

@@ -66,43 +66,16 @@ class TrainSettings:
     seed: int = 0
     checkpoint_seconds: float = 10.0
 
-    def check(self, who: str) -> None:
-        """Raise if a setting is out of range.
-
-        Parameters
-        ----------
-        who : str
-            Name of the estimator, for the message.
-
-        Raises
-        ------
-        UsageError
-            The message names the setting.
-        """
+    def _check(self, who: str) -> None:
+        """Raise, in the name of an estimator, if a setting is out of range."""
         check_arguments(who, _CONSTRAINTS, **{name: getattr(self, name) for name in _CONSTRAINTS})
 
     def _epochs(self, steps_per_epoch: int) -> int:
         """Return the number of epochs that ``n_epochs`` and ``min_steps`` come to."""
         return max(self.n_epochs, math.ceil(self.min_steps / steps_per_epoch))
 
-    def decay(self, n_steps: int) -> float:
-        """Return the decay of the averaged weights for a run of so many steps.
-
-        Parameters
-        ----------
-        n_steps : int
-            Steps of the whole run.
-
-        Returns
-        -------
-        float
-            ``ema_decay``, or one that forgets within about a twentieth of the steps.
-
-        Examples
-        --------
-        >>> TrainSettings().decay(2_000)
-        0.99
-        """
+    def _decay(self, n_steps: int) -> float:
+        """Return the decay of the averaged weights for a run of so many steps."""
         if self.ema_decay is not None:
             return self.ema_decay
         # Forgets within about a twentieth of the steps, in which the cosine is near its end.

@@ -39,62 +39,18 @@ _FIELDS: _Fields = {
 _IMAGES: _Fields = {"input_shape": [_listed(integer(1, MAX_SIDE))]}
 
 
-def network_to_state(
+def _network_to_state(
     network: Network, classes: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return what predicting needs, for `fewlabel.persist.save_bundle`.
-
-    Parameters
-    ----------
-    network : Network
-        The trained network.
-    classes : ndarray of shape (K,)
-        Class of each output.
-
-    Returns
-    -------
-    arrays : dict of str to ndarray
-        Weights and statistics.
-    meta : dict
-        The network's description and the classes, for JSON.
-    """
+    """Return the weights of a network as arrays; its description and the classes, for JSON."""
     arrays = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
     return arrays, {"network": network.spec.to_dict(), "classes": classes.tolist()}
 
 
-def network_from_state(
+def _network_from_state(
     arrays: dict[str, np.ndarray], meta: dict[str, Any], device: torch.device
 ) -> tuple[Network, np.ndarray]:
-    """Rebuild a network that computes as the saved one did.
-
-    Parameters
-    ----------
-    arrays : dict of str to ndarray
-        From `network_to_state`.
-    meta : dict
-        From `network_to_state`.
-    device : torch.device
-        Where to put it.
-
-    Returns
-    -------
-    network : Network
-        In evaluation mode.
-    classes : ndarray of shape (K,)
-        Class of each output.
-
-    Raises
-    ------
-    ModelFormatError
-        If weights and description do not fit together.
-
-    Examples
-    --------
-    >>> network = build_network(NetworkSpec("mlp", (4,), 2, {"widths": [3]}))
-    >>> state = network_to_state(network, np.array(["cat", "dog"]))
-    >>> network_from_state(*state, torch.device("cpu"))[1].tolist()
-    ['cat', 'dog']
-    """
+    """Rebuild a network, in evaluation mode, and its classes; raise if they do not fit together."""
     _check_fields(meta, _FIELDS, "network")
     spec = NetworkSpec._from_dict(meta["network"])
     # Networks of rows may be wide, those of images hold every side in memory many times.

@@ -12,12 +12,12 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import _check_sample_weight
 
 from fewlabel.compute import as_generator, pick_device
-from fewlabel.data.checks import warn_of_unlearnable
-from fewlabel.data.targets import check_soft_targets
+from fewlabel.data.checks import _warn_of_unlearnable
+from fewlabel.data.targets import _check_soft_targets
 from fewlabel.data.task import SingleLabel, Task, task_of
 from fewlabel.errors import UsageError
 from fewlabel.nets.augment import Augmentation, _augmentation_for
-from fewlabel.nets.batches import TrainingSet, as_inputs, input_shape
+from fewlabel.nets.batches import TrainingSet, _as_inputs, _input_shape
 from fewlabel.nets.callbacks import _Validation
 from fewlabel.nets.loop import Augment, Progress, Trainer
 from fewlabel.nets.losses import _head_bias, _loss_for
@@ -111,7 +111,7 @@ class SupervisedNetwork(TrainedNetwork):
         task = self.task or task_of(y, as_column=True)
         classes, codes = task.encode(y, len(inputs), who)
         self._learn_classes(task, classes if self.labels is None else self.labels, len(classes))
-        warn_of_unlearnable(task.unlearnable(codes, self.classes_.tolist()), who)
+        _warn_of_unlearnable(task.unlearnable(codes, self.classes_.tolist()), who)
         weights = _weights(sample_weight, codes)
         train, held = task.labeled(codes), None
         if validation is not None:
@@ -174,7 +174,7 @@ class SupervisedNetwork(TrainedNetwork):
         settings = self._settings(int(as_generator(self.random_state).integers(2**31)))
         inputs = self._inputs(X, reset=True)
         classes = self.labels if classes is None else classes
-        soft, classes = check_soft_targets(targets, classes, who)
+        soft, classes = _check_soft_targets(targets, classes, who)
         if len(soft) != len(inputs):
             raise UsageError(
                 f"{who} needs one row of targets an image. Got {len(inputs)} rows and "
@@ -196,7 +196,7 @@ class SupervisedNetwork(TrainedNetwork):
             patience=self.patience if stops or self.early_stopping else None,
             seed=seed,
         )
-        settings.check(type(self).__name__)
+        settings._check(type(self).__name__)
         check_parameters(self)
         return settings
 
@@ -228,7 +228,7 @@ class SupervisedNetwork(TrainedNetwork):
                 network.head.bias.copy_(torch.from_numpy(bias))
         data = TrainingSet.of(self._pixels(inputs, network), targets, weights, known)
         validation = held and _Validation(
-            as_inputs(self._pixels(held[0], network)), held[1], self._accuracy
+            _as_inputs(self._pixels(held[0], network)), held[1], self._accuracy
         )
         self.network_, self.history_ = network, []
         if self._is_solved(network, data, fresh=fresh):
@@ -289,7 +289,7 @@ class SupervisedNetwork(TrainedNetwork):
 
     def _shape(self, inputs: Any) -> tuple[int, ...]:
         """Return the shape of one input, as networks name it."""
-        return input_shape(inputs)
+        return _input_shape(inputs)
 
     def _subset(self, inputs: Any, rows: np.ndarray) -> Any:
         return inputs[rows]

@@ -19,7 +19,7 @@ from fewlabel.nets.pretrained import (
     _check_model_name,
     _fitting_tensors,
     _read_checkpoint,
-    read_recipe,
+    _read_recipe,
 )
 from fewlabel.nets.weight_packages import (
     _EXTRA,
@@ -49,7 +49,7 @@ class _TimmModel:
     source: str = ""  # where its weights come from, in words
 
 
-def make_timm_model(
+def _make_timm_model(
     recipe: Recipe,
     *,
     weights: str | Path | Mapping[str, torch.Tensor] | None = None,
@@ -57,53 +57,16 @@ def make_timm_model(
     size: tuple[int, int] | None = None,
     seed: int | None = 0,
 ) -> _TimmModel:
-    """Make a timm model without its classifier.
+    """Make a timm model without its classifier, on the CPU.
 
-    Weights come from the file that is given, else from a package that is installed (see
-    `fewlabel.nets.weight_packages`), else from what timm has fetched before, else from the hub.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Which model. What it leaves open is taken from the recipe of the weight file, then from
-        timm.
-    weights : str, Path or mapping of str to Tensor, optional
-        A ``.safetensors`` file, or tensors.
-    pretrained : bool
-        Without ``weights``: find those that timm names, or fetch them from the hub. Otherwise
-        the weights are drawn at random.
-    size : (int, int), optional
-        Height and width of its input; by default what it was trained on.
-    seed : int or None
-        Seed of random weights; the global random state is then left alone. None draws them
-        from torch's global generator.
-
-    Returns
-    -------
-    _TimmModel
-        The model on the CPU.
-
-    Raises
-    ------
-    UsageError
-        If timm has no such model, or the model does not take such arguments or sizes.
-    DataError
-        If the weights are damaged or belong to another model.
-    DownloadError
-        If the hub cannot be reached.
-    MissingExtraError
-        If timm is not installed.
-
-    Examples
-    --------
-    >>> made = make_timm_model(Recipe("resnet18"), pretrained=False)
-    >>> made.size, made.recipe.mean
-    ((224, 224), (0.485, 0.456, 0.406))
+    Weights come from the file or tensors that are given, else from a package that is installed
+    (`fewlabel.nets.weight_packages`), else from what timm has fetched before, else from the hub. If
+    not ``pretrained``, they are drawn at random, by a ``seed`` of their own unless it is None.
     """
     _check_model_name(recipe.model)
     source = "" if weights is None else "The saved file of weights"
     if isinstance(weights, str | Path):
-        recipe = _complete(recipe, read_recipe(weights))
+        recipe = _complete(recipe, _read_recipe(weights))
         source, weights = str(weights), _read_checkpoint(weights)
     elif weights is None and pretrained and (found := _packaged_weights(recipe.model)):
         known, weights, source = found
@@ -134,28 +97,8 @@ def _check_timm_weights(recipe: Recipe, weights: Mapping[str, torch.Tensor]) -> 
     _fitting_tensors(model, weights, source="The saved file of weights")
 
 
-def try_model(model: nn.Module, probe: torch.Tensor, name: str) -> torch.Tensor:
-    """Run a model once, to see that it takes such images and gives rows of features.
-
-    Parameters
-    ----------
-    model : Module
-        In evaluation mode.
-    probe : Tensor of shape (b, 3, H, W)
-        Images.
-    name : str
-        Name of the model, for messages.
-
-    Returns
-    -------
-    Tensor of shape (b, n_features)
-        Features.
-
-    Raises
-    ------
-    UsageError
-        If it does not.
-    """
+def _try_model(model: nn.Module, probe: torch.Tensor, name: str) -> torch.Tensor:
+    """Return the features (b, d) that a model gives for images (b, 3, H, W), or raise."""
     try:
         # What a model keeps from this run must still take part in training afterwards.
         with torch.no_grad():

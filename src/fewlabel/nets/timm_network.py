@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from fewlabel.errors import UsageError
 from fewlabel.nets.network import Network, NetworkSpec, _Standardize
-from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, name_from_weights
-from fewlabel.nets.timm_models import _TimmModel, make_timm_model, try_model
+from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, _name_from_weights
+from fewlabel.nets.timm_models import _make_timm_model, _TimmModel, _try_model
 
 # What the architecture of a network from timm begins with, as in "timm/resnet50".
 _PREFIX = "timm/"
@@ -56,7 +56,7 @@ def _timm_network(
     **model_kwargs: Any,
 ) -> Network:
     """Build a network whose body is a timm model with weights of torch's global generator."""
-    made = make_timm_model(
+    made = _make_timm_model(
         Recipe(spec.name.removeprefix(_PREFIX), model_kwargs=model_kwargs),
         pretrained=False,
         size=(spec.input_shape[1], spec.input_shape[2]),
@@ -79,8 +79,8 @@ def _pretrained_network(
     # Its description holds all but the weights: build_network and load_state_dict rebuild it
     # without the hub.
     if backbone is None:
-        backbone = DEFAULT_MODEL if weights is None else name_from_weights(weights)
-    made = make_timm_model(
+        backbone = DEFAULT_MODEL if weights is None else _name_from_weights(weights)
+    made = _make_timm_model(
         Recipe(backbone), weights=weights, pretrained=pretrained, size=size, seed=seed
     )
     is_trained = pretrained or weights is not None
@@ -104,7 +104,7 @@ def _with_head(
             f"Got {spec.input_shape[0]} instead."
         )
     probe = torch.zeros(1, _COLORS, *made.size)
-    width = try_model(made.module.eval(), probe, made.recipe.model).shape[1]
+    width = _try_model(made.module.eval(), probe, made.recipe.model).shape[1]
     body = _TimmBody(made.module, frozen_norms=frozen_norms, unit_rows=unit_rows)
     network = Network(spec, body.train(), width)
     # Three means and one gray channel broadcast to three colors: no other adapter is needed.

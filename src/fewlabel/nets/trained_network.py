@@ -10,20 +10,20 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import pick_device
-from fewlabel.data.scores import ScoreOfLabeled
+from fewlabel.data.scores import LabelClassifier
 from fewlabel.data.task import TASKS, Task
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.nets.architectures import build_network
-from fewlabel.nets.batches import as_inputs, input_shape
+from fewlabel.nets.batches import _as_inputs, _input_shape
 from fewlabel.nets.loop import predict_logits
 from fewlabel.nets.network import Network, NetworkSpec
-from fewlabel.nets.state import network_from_state, network_to_state
+from fewlabel.nets.state import _network_from_state, _network_to_state
 from fewlabel.nets.timm_network import _PREFIX
 
 _SMALLEST_SCALE = 1e-6
 
 
-class TrainedNetwork(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
+class TrainedNetwork(LabelClassifier, ClassifierMixin, BaseEstimator):
     """A classifier made of a network, for one label an image or several.
 
     A subclass sets ``classes_``, ``task_`` and ``network_`` in ``fit``. It takes ``architecture``,
@@ -49,36 +49,9 @@ class TrainedNetwork(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
     history_: list[dict[str, Any]]
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, d), or (m, H, W) or (m, H, W, C), or ImageSet
-            Rows or images, as ``fit`` took them.
-
-        Returns
-        -------
-        ndarray of shape (m, K)
-            Of the classes, rows that sum to 1; or of each label by itself. Float64.
-        """
+        """Predict probabilities."""
         logits = self._run(X, embed=False)
         return self.task_.activate(logits)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the most probable labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, d), or (m, H, W) or (m, H, W, C), or ImageSet
-            Rows or images, as ``fit`` took them.
-
-        Returns
-        -------
-        ndarray of shape (m,) or (m, K)
-            Classes; or 1 for every label that is present and else 0.
-        """
-        proba = self.predict_proba(X)
-        return self.task_.decode(self.task_.predict(proba), self.classes_)
 
     def embed(self, X: Any) -> np.ndarray:
         """Compute the features that the last layer sees.
@@ -106,7 +79,7 @@ class TrainedNetwork(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
             The network's description, the classes and the task's name, for JSON.
         """
         check_is_fitted(self, "network_")
-        arrays, meta = network_to_state(self.network_, self.classes_)
+        arrays, meta = _network_to_state(self.network_, self.classes_)
         return arrays, meta | {"task": self.task_.name}
 
     @classmethod
@@ -141,7 +114,7 @@ class TrainedNetwork(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
         ModelFormatError
             If weights, description and task do not fit together.
         """
-        network, classes = network_from_state(arrays, meta, pick_device(device))
+        network, classes = _network_from_state(arrays, meta, pick_device(device))
         model = cls(**cls._of(network.spec), device=device)
         model.network_, model.classes_ = network, classes
         model.task_ = _saved_task(meta.get("task"), task)
@@ -163,7 +136,7 @@ class TrainedNetwork(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
     def _build(self, inputs: Any, seed: int) -> Network:
         """Build the network with seeded weights and the statistics of the training rows."""
         options = dict(self.options or {})
-        spec = NetworkSpec(self.architecture, input_shape(inputs), len(self.classes_), options)
+        spec = NetworkSpec(self.architecture, _input_shape(inputs), len(self.classes_), options)
         # torch draws weights from its global generator, which belongs to the caller.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -180,14 +153,14 @@ class TrainedNetwork(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
         """Return the logits of inputs, or their embeddings."""
         check_is_fitted(self, "network_")
         inputs = self._inputs(X, reset=False)
-        expected, got = tuple(self.network_.spec.input_shape), input_shape(inputs)
+        expected, got = tuple(self.network_.spec.input_shape), _input_shape(inputs)
         if got != expected:
             raise UsageError(
                 f"{type(self).__name__} was fitted on inputs of shape {expected} and got {got}: "
                 "give inputs of the same size."
             )
         device = next(self.network_.parameters()).device
-        return predict_logits(self.network_, as_inputs(inputs), device, embed=embed)
+        return predict_logits(self.network_, _as_inputs(inputs), device, embed=embed)
 
 
 def _saved_task(name: Any, given: Task | None) -> Task:

@@ -25,7 +25,7 @@ from fewlabel.errors import ModelFormatError, RunFolderError, UsageError, _damag
 from fewlabel.files import atomic_file, atomic_folder
 from fewlabel.os_errors import _path_errors
 from fewlabel.persist.arrays import ARRAYS_FILE, _decode_arrays, _describe_arrays, _encode_arrays
-from fewlabel.persist.strict_json import MAX_JSON_BYTES, dump_json, parse_json
+from fewlabel.persist.strict_json import MAX_JSON_BYTES, _dump_json, _parse_json
 from fewlabel.reading import _check_bytes, _open_regular
 
 FORMAT_NAME = "fewlabel-model"
@@ -183,7 +183,7 @@ def _manifest_bytes(
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     try:
-        return dump_json(
+        return _dump_json(
             {
                 "format": FORMAT_NAME,
                 "format_version": FORMAT_VERSION,
@@ -239,7 +239,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         limit = f"{MAX_JSON_BYTES // 2**20} MiB"
         raise _damaged(f"{path} is over {limit}, which no manifest of fewlabel is")
     try:
-        manifest = parse_json(data)
+        manifest = _parse_json(data)
     except ValueError as error:
         raise _damaged(f"{path} is not valid JSON ({error})") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT_NAME:

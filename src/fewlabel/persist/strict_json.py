@@ -10,26 +10,8 @@ MAX_JSON_BYTES = 16 * 2**20
 """Largest JSON file written or read: 16 MiB."""
 
 
-def dump_json(value: Any) -> bytes:
-    """Write a value as JSON in ASCII, the same bytes for the same value.
-
-    Parameters
-    ----------
-    value : Any
-        Made of dict, list, tuple, str, int, float, bool and None.
-
-    Returns
-    -------
-    bytes
-        JSON text, indented, with the keys in the order of ``value``.
-
-    Raises
-    ------
-    TypeError
-        If a part is of another type.
-    ValueError
-        If a number is NaN or infinite, or the text over 16 MiB.
-    """
+def _dump_json(value: Any) -> bytes:
+    """Return a value as JSON in ASCII; raise if it is no such value, or the text over 16 MiB."""
     data = (json.dumps(value, indent=1, allow_nan=False) + "\n").encode("ascii")
     if len(data) > MAX_JSON_BYTES:
         raise ValueError(
@@ -39,25 +21,8 @@ def dump_json(value: Any) -> bytes:
     return data
 
 
-def parse_json(data: bytes) -> Any:
-    """Read JSON text.
-
-    Parameters
-    ----------
-    data : bytes
-        JSON text in UTF-8.
-
-    Returns
-    -------
-    Any
-        The value, made of dict, list, str, int, float, bool and None.
-
-    Raises
-    ------
-    ValueError
-        If the text is over 16 MiB, is not JSON in UTF-8, nests too deeply, or holds a number
-        that is not finite.
-    """
+def _parse_json(data: bytes) -> Any:
+    """Return the value of JSON text; raise ValueError if it is none, not finite, or too large."""
     if len(data) > MAX_JSON_BYTES:
         raise ValueError(f"it takes {len(data):,} bytes, more than {MAX_JSON_BYTES:,}")
     try:

@@ -42,7 +42,7 @@ def _render_evaluation(
     galleries, mistakes = _evaluation_galleries(scored, images, model.classes)
     evidence = scored.correct, scored.confidence
     promises = [accept_at(*evidence, error) for error in PROMISES]
-    measured = scored.measured()
+    measured = scored._measured()
     lines = ["" if model.task.exclusive else _EXACT]
     if model.expected is not None and unseen is not None:
         lines.append(_expectation(model.expected, unseen))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fewlabel.cluster.representatives import pick_representatives
-from fewlabel.cluster.strategies.clusters import typicality
+from fewlabel.cluster.representatives import _pick_representatives
+from fewlabel.cluster.strategies.clusters import _typicality
 from fewlabel.data import ImageSet
 from fewlabel.explain.examples import _by_class
 from fewlabel.explain.figure import KINDS, _original_pixels, _overlay_pixels
@@ -83,7 +83,7 @@ def _labeled(result: FitResult, images: ImageSet) -> tuple[View, View]:
     n_suspicious = np.isin(result.tested[wrong], result.suspicious).sum()
     right = np.setdiff1d(task.labeled(y), result.tested[wrong])
     if len(right) > _SIZE:
-        scores = typicality(result.features.rows[right], random_state=result.settings.seed)
+        scores = _typicality(result.features.rows[right], random_state=result.settings.seed)
         right = right[np.argsort(-scores, kind="stable")[:_SIZE]]
     present, _ = task.evidence(y[right], len(classes))
     return _gallery(
@@ -134,7 +134,7 @@ def _next_to_label(result: FitResult, unlabeled: np.ndarray) -> np.ndarray:
     size = min(_UNSURE_POOL, max(_N_NEXT, len(unlabeled) // 5))
     pool = unlabeled[np.argsort(margin, kind="stable")[:size]]
     rows, seed = result.features.rows[pool], result.settings.seed
-    return pool[pick_representatives(rows, _N_NEXT, method="medoids", random_state=seed).indices]
+    return pool[_pick_representatives(rows, _N_NEXT, method="medoids", random_state=seed).indices]
 
 
 def _most_confident_mistakes(scored: Scored) -> np.ndarray:

@@ -37,19 +37,8 @@ class Scored:
         """Whether every known label of an image is predicted right, (n,) bool."""
         return self.task.correct(self.y, self.proba)
 
-    def measured(self, chosen: Any = slice(None)) -> AccuracyEstimate:
-        """Return the accuracy on the images, or on some of them, as wide as groups make it.
-
-        Parameters
-        ----------
-        chosen : slice or ndarray
-            Which of the images.
-
-        Returns
-        -------
-        AccuracyEstimate
-            The accuracy with its interval.
-        """
+    def _measured(self, chosen: Any = slice(None)) -> AccuracyEstimate:
+        """Return the accuracy on the images, or on some of them, as wide as groups make it."""
         groups = None if self.groups is None else self.groups[chosen]
         return estimate_accuracy(self.correct[chosen], is_random_sample=True, groups=groups)
 

@@ -17,44 +17,11 @@ from fewlabel.semisupervised.history import TrainingHistory
 _NO_CURVES = ("network", "epoch", "round", "kept")
 
 
-def write_events(log: TrainingHistory, out: str | Path, *, force: bool = False) -> Path:
+def _write_events(log: TrainingHistory, out: str | Path, *, force: bool = False) -> Path:
     """Write a folder of event files, whole or not at all; ``tensorboard --logdir`` shows it.
 
     Each network gets a folder of its own, so that its curves lie over those of the others:
-    ``epoch/loss`` and the like by epoch, ``round/accuracy`` and the like by round. A file
-    ``metrics.json`` marks the folder as one that may be replaced.
-
-    Parameters
-    ----------
-    log : TrainingHistory
-        What happened in training.
-    out : str or Path
-        Folder to make.
-    force : bool
-        Replace an earlier one.
-
-    Returns
-    -------
-    Path
-        The folder.
-
-    Raises
-    ------
-    MissingExtraError
-        If TensorBoard is not installed.
-    RunFolderError
-        If the folder exists and ``force`` is false.
-    StorageError
-        If the disk is full or cannot be written to.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> log = TrainingHistory()
-    >>> log.add_history("network 1", [{"loss": 0.9}, {"loss": 0.4}])
-    >>> folder = write_events(log, Path(tempfile.mkdtemp()) / "run")
-    >>> sorted(path.name for path in folder.iterdir())
-    ['metrics.json', 'network-1']
+    ``epoch/loss`` and the like by epoch, ``round/accuracy`` and the like by round.
     """
     require("tensorboard", "The folder for TensorBoard")
     out = Path(out)

@@ -18,7 +18,7 @@ from fewlabel.report.pictures import _words
 from fewlabel.report.plots import _candidates_figure, _confidence_figure, _learning_figure
 from fewlabel.report.scatter import PALETTE, _class_color, _map_figure, _places
 from fewlabel.report.tiles import _marks, _path_lists, _tiles_view
-from fewlabel.semisupervised.search import network_methods
+from fewlabel.semisupervised.search import _network_methods
 
 # t-SNE of so many takes a few seconds, and more points would hide each other.
 _MAP_IMAGES = 1_200
@@ -69,7 +69,7 @@ def _candidates_view(result: FitResult, measure: str) -> View:
     errors = {1.0: "one standard error", 2.0: "two standard errors"}.get(choice.n_se)
     if result.settings.method != "auto":
         rule = f"The method {choice.name} was asked for."
-    elif any(row.name in network_methods() for row in choice.table):
+    elif any(row.name in _network_methods() for row in choice.table):
         rule = "Among those, a network is kept."
     elif result.task.has_preferences:
         # What was measured on many data sets beforehand, of the graph and its relatives alone.

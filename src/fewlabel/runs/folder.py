@@ -21,7 +21,7 @@ from fewlabel.evaluate import (
     per_class,
     scores,
 )
-from fewlabel.features.near_copies import find_groups
+from fewlabel.features.near_copies import _find_groups
 from fewlabel.features.pixels import Progress
 from fewlabel.files import atomic_folder
 from fewlabel.model import Model, Prediction
@@ -200,7 +200,7 @@ def evaluate_run(
         )
     labeled = images.subset(rows)
     prediction = run.predict(labeled, progress=progress)
-    groups = find_groups(images, labels).number[rows]
+    groups = _find_groups(images, labels).number[rows]
     scored = Scored(run.task, labels.y[rows], prediction.proba, groups)
     metrics = _measure(scored, run.classes) | _unseen(scored, run, labeled)
     html = _render_evaluation(
@@ -224,7 +224,7 @@ def evaluate_run(
 def _measure(scored: Scored, classes: tuple[str, ...]) -> dict[str, Any]:
     """Compute all metrics of predictions."""
     task, y, proba = scored.task, scored.y, scored.proba
-    measured = scored.measured()
+    measured = scored._measured()
     found: dict[str, Any] = {
         "task": task.name,
         "metric": task.metric,
@@ -250,7 +250,7 @@ def _unseen(scored: Scored, run: Model, images: ImageSet) -> dict[str, Any]:
     trained = np.array([digest in digests for digest in images.content_digests()], dtype=bool)
     unseen, warnings, n = None, list[str](), int(trained.sum())
     if not trained.all():
-        unseen = scored.measured(~trained).to_dict()
+        unseen = scored._measured(~trained).to_dict()
     if n:
         warnings.append(f"The model was trained on {n:,} of these {len(trained):,} images: ")
         warnings[0] += (

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from fewlabel.data import labels_of, load_images
 from fewlabel.data.missing import _known_labels
+from fewlabel.data.scores import LabelClassifier
 from fewlabel.files import atomic_folder
 from fewlabel.fit_result import FitSettings
 from fewlabel.model import Model
@@ -27,7 +28,7 @@ from fewlabel.runs.model import _save_model, load_run
 _ME = "FewLabelImageClassifier"
 
 
-class FewLabelImageClassifier(ClassifierMixin, BaseEstimator):
+class FewLabelImageClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
     """Learn to classify images from a few labels and many unlabeled ones.
 
     `fewlabel.fit_images` in the form of scikit-learn. Images are paths, a data frame with a column
@@ -172,54 +173,12 @@ class FewLabelImageClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict calibrated probabilities.
-
-        Parameters
-        ----------
-        X : list of paths, data frame, ndarray, ImageSet or path
-            Images, as ``fit`` takes them.
-
-        Returns
-        -------
-        ndarray of shape (m, K)
-            Float64; rows that sum to 1, or for several labels each column by itself.
-        """
+        """Predict calibrated probabilities."""
         check_is_fitted(self, "model_")
         return self.model_.predict(X).proba
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict classes, or which labels are present.
-
-        Parameters
-        ----------
-        X : list of paths, data frame, ndarray, ImageSet or path
-            Images, as ``fit`` takes them.
-
-        Returns
-        -------
-        ndarray of shape (m,) or (m, K)
-            Classes; or a table, int64, of 1 where a label is probable, else 0.
-        """
-        proba = self.predict_proba(X)
-        return self.task_.decode(self.task_.predict(proba), self.classes_)
-
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the fraction of labeled images that are predicted right, in every known label.
-
-        Parameters
-        ----------
-        X : list of paths, data frame, ndarray, ImageSet or path
-            Images, as ``fit`` takes them.
-        y : array-like of shape (m,) or (m, K), data frame or path, optional
-            Labels, in any form that ``fit`` takes; unlabeled images do not count.
-        sample_weight : array-like of shape (m,), optional
-            Weight of each image.
-
-        Returns
-        -------
-        float
-            Accuracy, or exact match for several labels; NaN where nothing is labeled.
-        """
+        """Return the fraction of labeled images that are predicted right, in every known label."""
         check_is_fitted(self, "model_")
         images = load_images(X, scale=self.model_.scale)
         labels, _ = labels_of(y, images, _ME, task=self.task_, classes=self.classes_)

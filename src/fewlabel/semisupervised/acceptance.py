@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fewlabel.data.targets import one_hot
+from fewlabel.data.targets import _one_hot
 from fewlabel.data.task import Task
 
 SELECTIONS = ("adaptive", "threshold", "top-k", "curriculum")
@@ -56,7 +56,7 @@ class PseudoLabels:
         cls, rows: np.ndarray, codes: np.ndarray, confidence: np.ndarray, n_classes: int
     ) -> PseudoLabels:
         """Return pseudo-labels of one class a row."""
-        targets = one_hot(codes, n_classes)
+        targets = _one_hot(codes, n_classes)
         mask = np.ones(targets.shape, dtype=bool)
         return cls(rows, targets, mask, targets > 0, targets * confidence[:, None])
 

@@ -13,14 +13,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.compute import as_generator
-from fewlabel.data.scores import ScoreOfLabeled
+from fewlabel.data.scores import LabelClassifier
 from fewlabel.data.task import Task, task_of
 from fewlabel.errors import UsageError
 from fewlabel.params import check_parameters, integer
 from fewlabel.semisupervised.models import _predict_classes
 
 
-class SemiSupervisedClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
+class SemiSupervisedClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
     """A classifier of rows or images that one fitted model predicts."""
 
     _model_name = "estimator_"
@@ -82,37 +82,10 @@ class SemiSupervisedClassifier(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
         return {k: v for k, v in self.get_params(deep=False).items() if k not in left_out}
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, d), or uint8 images
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (m, K)
-            Of the classes, rows that sum to 1; or of each label by itself. Float64.
-        """
+        """Predict probabilities."""
         check_is_fitted(self, self._model_name)
         model = getattr(self, self._model_name)
         return _predict_classes(model, _check_rows(self, X), self.classes_, np.float64)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict classes or labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (m, d), or uint8 images
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (m,) or (m, K)
-            Classes; or 1 for every label that is present and else 0.
-        """
-        proba = self.predict_proba(X)
-        return self.task_.decode(self.task_.predict(proba), self.classes_)
 
 
 def _are_images(X: Any) -> bool:

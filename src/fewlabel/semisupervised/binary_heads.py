@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from fewlabel.data.targets import one_hot
+from fewlabel.data.targets import _one_hot
 from fewlabel.nets import (
     Network,
     Trainer,
@@ -23,9 +23,9 @@ from fewlabel.nets import (
     masked_binary_cross_entropy,
     predict_logits,
 )
-from fewlabel.nets.batches import as_inputs, input_shape
-from fewlabel.nets.layerwise import layerwise_groups, open_layers
-from fewlabel.nets.photos import as_images, read_photos, rows_at_once
+from fewlabel.nets.batches import _as_inputs, _input_shape
+from fewlabel.nets.layerwise import _layerwise_groups, _open_layers
+from fewlabel.nets.photos import _as_images, _read_photos, _rows_at_once
 
 BALANCES = ("loss", "over-sampling", "under-sampling", "none")
 """How an expert's few images of its class are made to count beside all the others."""
@@ -57,7 +57,7 @@ def _balance_weights(
 ) -> np.ndarray:
     """Weigh every row for every head."""
     # Resampling is a weight of 0 or more for each head: all heads still share every batch.
-    mine = one_hot(codes, n_classes).astype(bool)
+    mine = _one_hot(codes, n_classes).astype(bool)
     n = len(codes)
     n_mine = np.maximum(mine.sum(axis=0), 1)
     n_others = np.maximum(n - n_mine, 1)
@@ -131,8 +131,8 @@ def _make_experts(
     device = next(network.parameters()).device
     experts = copy.deepcopy(network)
     if not _fits(network, X):
-        X = read_photos(as_images(X), network)
-    targets = one_hot(codes, network.spec.n_outputs)
+        X = _read_photos(_as_images(X), network)
+    targets = _one_hot(codes, network.spec.n_outputs)
     rng = np.random.default_rng([seed, 5])
     weights = _balance_weights(codes, network.spec.n_outputs, settings.balance, rng)
     # Heads that are optimal for the trunk as it is come first: the trunk then moves little.
@@ -144,7 +144,7 @@ def _make_experts(
     if settings.trunk == "frozen" or settings.n_epochs == 0:
         return experts
     # Only the last third of the trunk: the experts share what all classes need.
-    open_layers(experts, "partial")
+    _open_layers(experts, "partial")
     training = TrainSettings(
         n_epochs=settings.n_epochs,
         batch_size=settings.batch_size,
@@ -157,7 +157,7 @@ def _make_experts(
         device=device,
         # All binary losses at once; a row may count more for one head than for another.
         loss=masked_binary_cross_entropy,
-        groups=layerwise_groups(experts, training, layer_decay=0.5),
+        groups=_layerwise_groups(experts, training, layer_decay=0.5),
         stage="experts",
         checkpoint=checkpoint,
     )
@@ -171,13 +171,13 @@ def _head_logits(network: Network, X: np.ndarray, *, embed: bool = False) -> np.
     device = next(network.parameters()).device
     if not len(X):
         return np.empty((0, network.spec.n_outputs), dtype=np.float32)
-    at_once = _BLOCK if X.ndim == 2 else rows_at_once(network, device, _BLOCK)
+    at_once = _BLOCK if X.ndim == 2 else _rows_at_once(network, device, _BLOCK)
     blocks: Iterable[tuple[slice, np.ndarray]] = [(slice(None), X)]
     if not _fits(network, X):
         channels, *size = network.spec.input_shape
-        blocks = as_images(X).blocks(_BLOCK, size=(size[0], size[1]), channels=channels)
+        blocks = _as_images(X).blocks(_BLOCK, size=(size[0], size[1]), channels=channels)
     parts = (
-        predict_logits(network.eval(), as_inputs(rows), device, batch_size=at_once, embed=embed)
+        predict_logits(network.eval(), _as_inputs(rows), device, batch_size=at_once, embed=embed)
         for _, rows in blocks
     )
     return np.concatenate(list(parts))
@@ -185,7 +185,7 @@ def _head_logits(network: Network, X: np.ndarray, *, embed: bool = False) -> np.
 
 def _fits(network: Network, X: np.ndarray) -> bool:
     """Return whether images need not be read at another size; a backbone may have its own."""
-    return X.ndim == 2 or input_shape(X) == tuple(network.spec.input_shape)
+    return X.ndim == 2 or _input_shape(X) == tuple(network.spec.input_shape)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class _HeadScale:
             return cls(log_odds)
         # One slope and offset for all heads: held-out labels of a single class are too few.
         shifted = (logits + log_odds).reshape(-1, 1)
-        present = one_hot(codes, logits.shape[1]).ravel() > 0
+        present = _one_hot(codes, logits.shape[1]).ravel() > 0
         model = LogisticRegression(C=1.0, max_iter=200).fit(shifted, present)
         slope = float(model.coef_[0, 0])
         # Held-out labels that contradict the experts calibrate nothing.

@@ -17,7 +17,7 @@ from fewlabel.errors import ModelFormatError
 from fewlabel.locks import _remove_leftovers
 from fewlabel.persist import Bundle, load_bundle, save_bundle
 from fewlabel.persist.manifest import ARRAYS_FILE, MANIFEST_FILE
-from fewlabel.persist.strict_json import parse_json
+from fewlabel.persist.strict_json import _parse_json
 from fewlabel.reading import _read_regular
 from fewlabel.semisupervised.history import _plain
 
@@ -146,7 +146,7 @@ class _Checkpoints:
         assert self.folder is not None
         for file in sorted(self.folder.glob("*/manifest.json")):
             with contextlib.suppress(OSError, ValueError, AttributeError, LookupError, TypeError):
-                manifest = parse_json(_read_regular(file))
+                manifest = _parse_json(_read_regular(file))
                 # Only what was written here: a folder of the user's may hold anything.
                 if manifest.get("kind") == _KIND:
                     yield file.parent, manifest["meta"].get("about")

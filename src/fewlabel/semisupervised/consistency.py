@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from fewlabel.compute import as_generator, pick_device
-from fewlabel.data.targets import one_hot
+from fewlabel.data.targets import _one_hot
 from fewlabel.data.task import SingleLabel
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import register
-from fewlabel.nets.augment import Augmentation, decide_flip, make_augmentation
+from fewlabel.nets.augment import Augmentation, _decide_flip, make_augmentation
 from fewlabel.nets.batches import TrainingSet
 from fewlabel.nets.loop import Progress
 from fewlabel.nets.settings import TrainSettings
@@ -227,7 +227,7 @@ class ConsistencyTraining(TrainedNetwork):
             progress=self.progress,
             checkpoint=self.checkpoint,
         )
-        data = TrainingSet.of(X[labeled], one_hot(codes[labeled], n_classes))
+        data = TrainingSet.of(X[labeled], _one_hot(codes[labeled], n_classes))
         self.network_ = trainer.fit(data)
         self.history_ = trainer.history
         return self
@@ -252,12 +252,12 @@ class ConsistencyTraining(TrainedNetwork):
             label_smoothing=self.label_smoothing,
             seed=int(as_generator(self.random_state).integers(2**31)),
         )
-        settings.check("ConsistencyTraining")
+        settings._check("ConsistencyTraining")
         return settings, _ConsistencySettings(**own)
 
     def _change(self, X: np.ndarray, policy: str | Augmentation) -> Augmentation:
         # An augmentation of one's own decides itself whether it mirrors.
-        mirrors = decide_flip(self.flip, X.shape[3] if X.ndim == 4 else 1)
+        mirrors = _decide_flip(self.flip, X.shape[3] if X.ndim == 4 else 1)
         return make_augmentation(policy, flip=mirrors if isinstance(policy, str) else None)
 
     def _class_shares(self, codes: np.ndarray) -> torch.Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.batches import Batch, TrainingSet
 from fewlabel.nets.loop import Trainer
-from fewlabel.nets.losses import mean_loss, smooth_targets, soft_cross_entropy
+from fewlabel.nets.losses import _mean_loss, _smooth_targets, soft_cross_entropy
 from fewlabel.semisupervised.accepted_precision import _PseudoLabelCallback
 from fewlabel.semisupervised.consistency_rules import (
     _Alignment,
@@ -96,7 +96,7 @@ class _ConsistencyTrainer(Trainer):
         self.step = 0
         n_classes = len(class_shares)
         # Running means forget as fast as the averaged weights do.
-        momentum = min(self.settings.decay(self.settings.n_epochs * steps_per_epoch), 0.999)
+        momentum = min(self.settings._decay(self.settings.n_epochs * steps_per_epoch), 0.999)
         self.rule = _make_rule(
             consistency.method,
             n_classes,
@@ -141,8 +141,8 @@ class _ConsistencyTrainer(Trainer):
         strong = self.strong(batch.unlabeled.inputs, self.generator)
         # One pass for labeled and unlabeled images is faster than two.
         logits = self.network(torch.cat([weak[:n], strong]))
-        targets = smooth_targets(batch.targets, settings.label_smoothing)
-        labeled = mean_loss(soft_cross_entropy(logits[:n], targets), batch.weights)
+        targets = _smooth_targets(batch.targets, settings.label_smoothing)
+        labeled = _mean_loss(soft_cross_entropy(logits[:n], targets), batch.weights)
         targets = weights[:, None] * pseudo_labels
         if self.has_propagated:
             # Cross-entropy is linear in the targets, so that both sources need one term only.

@@ -175,7 +175,7 @@ def _least_seconds(images: ImageSet, extractor: FeatureExtractor, n_classes: int
 def _seconds_to_pass(n: int, extractor: Any) -> float:
     """Measure how long images pass a pretrained network, as all do before it is trained on."""
     backbone = getattr(extractor, "parts", [extractor])[0]
-    return n / backbone.images_per_second(0.5) if isinstance(backbone, Backbone) else 0.0
+    return n / backbone._images_per_second(0.5) if isinstance(backbone, Backbone) else 0.0
 
 
 def _pixels_for(images: ImageSet, settings: NetworkSettings) -> np.ndarray:

@@ -239,7 +239,7 @@ class _NetworkTrack(_Track):
         if networks:
             joined = networks if self.candidate.joins_all else networks[-1:]
             extractor = JoinedFeatures(problem.extractor, joined)
-            self.rows = extractor.join(problem.rows, problem.images, progress=problem.progress)
+            self.rows = extractor._join(problem.rows, problem.images, progress=problem.progress)
             self.extractor = extractor
         self.classifier = _classify(problem, self.rows, self.train_y)
 

@@ -15,7 +15,7 @@ from fewlabel.data.task import SingleLabel
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.evaluate import LabelFolds, label_folds, register
 from fewlabel.nets import FineTuning, Network, NetworkClassifier
-from fewlabel.nets.state import network_from_state, network_to_state
+from fewlabel.nets.state import _network_from_state, _network_to_state
 from fewlabel.params import choice, integer, number
 from fewlabel.persist import load_bundle
 from fewlabel.persist.schema import _OBJECT, _check_fields, _listed
@@ -396,7 +396,7 @@ class _ExpertTrack(_ModelTrack):
             self.shares,
             balanced=self.heads.balance != "none",
         )
-        arrays, network = network_to_state(experts, self.models.classes)
+        arrays, network = _network_to_state(experts, self.models.classes)
         checkpoints.put(name, arrays, {"network": network, "scale": scale.to_dict()})
         return experts, scale
 
@@ -472,6 +472,6 @@ def _restore(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> tuple[Netwo
     finite = number(-1e9, 1e9)
     fields = {"log_odds": [_listed(finite)], "slope": [finite], "offset": [finite]}
     _check_fields(meta, {"network": [_OBJECT], "scale": [fields]}, "experts")
-    network, _ = network_from_state(arrays, meta["network"], torch.device("cpu"))
+    network, _ = _network_from_state(arrays, meta["network"], torch.device("cpu"))
     numbers = meta["scale"]
     return network, _HeadScale(np.array(numbers["log_odds"]), numbers["slope"], numbers["offset"])

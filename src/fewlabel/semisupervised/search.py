@@ -58,58 +58,22 @@ class Kept:
         """Networks whose embeddings are among the features."""
         return self.fitted.n_networks if isinstance(self.fitted, NetworkFitted) else 0
 
-    def reason(self, features: str) -> str:
-        """Return which rows these are, and why.
-
-        Parameters
-        ----------
-        features : str
-            The same of the features without networks.
-
-        Returns
-        -------
-        str
-            A sentence or two.
-        """
+    def _reason(self, features: str) -> str:
+        """Return which rows these are, and why, given that of the features without networks."""
         if not self.n_networks:
             return features
         return f"{features} Joined with the embeddings of {self.n_networks} network(s)."
 
 
-def network_methods(task: Task | None = None) -> tuple[str, ...]:
-    """Return the names of the methods that train networks, in the order of preference.
-
-    Parameters
-    ----------
-    task : Task, optional
-        Only those that can learn it.
-
-    Returns
-    -------
-    tuple of str
-        Names.
-    """
+def _network_methods(task: Task | None = None) -> tuple[str, ...]:
+    """Return the names of the methods that train networks, for a task, by preference."""
     return tuple(name for name in candidate_names(task) if _is_network(name))
 
 
-def search(problem: Problem, main: MainFit, method: str, seconds: float) -> Kept:
+def _search(problem: Problem, main: MainFit, method: str, seconds: float) -> Kept:
     """Fit further candidates where they are wanted and there is time, and keep the best.
 
-    Parameters
-    ----------
-    problem : Problem
-        What there is to learn.
-    main : MainFit
-        The candidates that train no network, of which one is kept.
-    method : str
-        Name of a candidate; ``"auto"`` tries all that suit.
-    seconds : float
-        Time budget for networks.
-
-    Returns
-    -------
-    Kept
-        The best main candidate, or a further one.
+    ``method`` is the name of one, or ``"auto"``; ``seconds`` is the time budget for networks.
     """
     end = time.perf_counter() + seconds
     problem = replace(problem, time_left=lambda: end - time.perf_counter(), asked=method != "auto")

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from fewlabel.data.checks import warn_of_unlearnable
+from fewlabel.data.checks import _warn_of_unlearnable
 from fewlabel.data.task import Task
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import label_folds, register
@@ -302,7 +302,7 @@ class TeacherStudent(SemiSupervisedClassifier):
                 )
             self.classes_ = np.asarray(student.labels)
         notes = self.task_.unlearnable(y, self.classes_.tolist())
-        warn_of_unlearnable(notes, _WHO, stacklevel=4)
+        _warn_of_unlearnable(notes, _WHO, stacklevel=4)
         bare = int((known.all(axis=1) & ~present.any(axis=1)).sum())
         if bare:
             notes.append(

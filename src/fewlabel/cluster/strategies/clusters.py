@@ -24,7 +24,7 @@ def _representatives(pool: Pool) -> Picks:
     """Take typical images near the centers of clusters: not those in between classes."""
     pool = replace(pool, rows=_leading(pool.rows))
     found = _cluster(pool, pool.budget + len(pool.labeled))
-    return _best_of_clusters(pool, found, _ranks(found.closeness) + _ranks(_typicality(pool)))
+    return _best_of_clusters(pool, found, _ranks(found.closeness) + _ranks(_pool_typicality(pool)))
 
 
 @register_strategy("medoids")
@@ -38,34 +38,13 @@ def _medoids(pool: Pool) -> Picks:
 def _typiclust(pool: Pool) -> Picks:
     """Take the most typical image of each of at most 500 clusters."""
     found = _cluster(pool, min(pool.budget + len(pool.labeled), _MAX_TYPICLUST))
-    return _best_of_clusters(pool, found, _typicality(replace(pool, distances=None)))
+    return _best_of_clusters(pool, found, _pool_typicality(replace(pool, distances=None)))
 
 
-def typicality(
+def _typicality(
     X: np.ndarray, *, n_neighbors: int = _N_TYPICAL, random_state: int | None = 0
 ) -> np.ndarray:
-    """Compute how typical each row is: the inverse of its mean distance to its neighbors.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Features.
-    n_neighbors : int
-        Neighbors to average over; fewer where there are fewer rows.
-    random_state : int, optional
-        Seed of the neighbor search.
-
-    Returns
-    -------
-    ndarray of shape (n,), dtype float32
-        Typicality, higher in dense regions.
-
-    Examples
-    --------
-    >>> X = np.array([[1, 0], [1, 0.01], [1, 0.02], [0, 1]], np.float32)
-    >>> int(typicality(X, n_neighbors=2).argmin())
-    3
-    """
+    """Return how typical each row is (n,): the inverse of its mean distance to its neighbors."""
     k = min(n_neighbors, len(X) - 1)
     if k < 1:
         return np.ones(len(X), dtype=np.float32)
@@ -94,10 +73,10 @@ def _leading(rows: np.ndarray) -> np.ndarray:
     return unit @ vectors[:, -n_leading:].astype(np.float32)
 
 
-def _typicality(pool: Pool) -> np.ndarray:
+def _pool_typicality(pool: Pool) -> np.ndarray:
     seed = int(pool.rng.integers(2**31))
     known = pool.distances
-    return typicality(pool.rows, random_state=seed) if known is None else _typical(known)
+    return _typicality(pool.rows, random_state=seed) if known is None else _typical(known)
 
 
 def _leading_neighbors(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
