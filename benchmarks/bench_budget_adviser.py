@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 
 import contest
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.data import labels_from_truth, load_benchmark
 from fewlabel.pipeline import Features, FitResult, extract_features, fit_images, select_images
 from fewlabel.selection import Selection, _looked_up
@@ -37,7 +37,7 @@ class Growth:
         self.dataset, self.seed = dataset, seed
         self.train, self.test = load_benchmark(dataset, "train"), load_benchmark(dataset, "test")
         if n_images < len(self.train):
-            rows = as_generator(seed).choice(len(self.train), size=n_images, replace=False)
+            rows = _as_generator(seed).choice(len(self.train), size=n_images, replace=False)
             self.train = self.train.subset(np.sort(rows))
         self.truth = labels_from_truth(self.train)
         self.prepared: Features = extract_features(self.train, seed=seed)

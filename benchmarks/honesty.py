@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.data import ImageSet, labels_from_truth
 from fewlabel.evaluate import (
     BASELINE,
@@ -107,7 +107,7 @@ def subset(images: ImageSet, n: int, seed: int) -> ImageSet:
     """Give at most n of the images, drawn at random."""
     if len(images) <= n:
         return images
-    return images.subset(np.sort(as_generator(seed).choice(len(images), n, replace=False)))
+    return images.subset(np.sort(_as_generator(seed).choice(len(images), n, replace=False)))
 
 
 def measure(

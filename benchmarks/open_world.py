@@ -22,7 +22,7 @@ import importlib.util
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.data import ImageSet, Labels, labels_from_truth, list_benchmarks, load_benchmark
 from fewlabel.pipeline import Features, FitResult, extract_features, fit_images, select_images
 from honesty import subset
@@ -78,7 +78,7 @@ def unlike(
     images: ImageSet, truth: Labels, features: Features, n: int, seed: int, *, select: bool
 ) -> list[float]:
     """Leave classes out of the labels; return how well they are found, in percent."""
-    rng, n_classes = as_generator(seed), len(truth.classes)
+    rng, n_classes = _as_generator(seed), len(truth.classes)
     order = rng.permutation(len(images))
     pool, new = np.sort(order[:N_POOL]), np.sort(order[N_POOL:])
     out = rng.choice(n_classes, size=max(1, n_classes // 10), replace=False)
@@ -117,7 +117,7 @@ def suspicious(
     images: ImageSet, truth: Labels, features: Features, n: int, seed: int, flips: float
 ) -> dict[str, list[float]]:
     """Flip labels; return the number flagged, recall, precision and false flags of each rule."""
-    rng = as_generator(seed)
+    rng = _as_generator(seed)
     chosen = np.sort(rng.choice(len(images), size=n, replace=False))
     clean = flagged(fit(images, truth.y, chosen, features), truth.y)
     y, wrong = truth.y.copy(), rng.choice(chosen, size=round(flips * n), replace=False)

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.data import ImageSet, labels_from_truth, load_benchmark, stratified_split
 from fewlabel.features.backbone import Backbone
 from fewlabel.features.backbones import JoinedBackbones
@@ -49,7 +49,7 @@ def accuracy(args: argparse.Namespace) -> None:
     computed = [_cached_transform(network(name), images) for name in names]
     for seed in args.seeds:
         groups = images.content_groups()
-        split = stratified_split(truth.y, groups, args.held_out, as_generator(seed))
+        split = stratified_split(truth.y, groups, args.held_out, _as_generator(seed))
         train, test = split
         extractor: Any = JoinedBackbones([part for part, _ in computed], random_state=seed)  # type: ignore[misc]
         features = Features(extractor, extractor._fit_rows([r[train] for _, r in computed]), "")

@@ -8,12 +8,12 @@ import torch
 
 from fewlabel import compute
 from fewlabel.compute import (
-    as_generator,
-    gemm_rates,
+    _as_generator,
+    _gemm_rates,
+    _pick_device,
+    _threads_for,
     matmul_dtype,
     peak_rss_mb,
-    pick_device,
-    threads_for,
 )
 from fewlabel.errors import UsageError
 
@@ -30,20 +30,20 @@ def forget_the_type(monkeypatch):
 def test_auto_takes_the_best_device_that_is_present(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert pick_device() == torch.device("cpu")
+    assert _pick_device() == torch.device("cpu")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert pick_device() == torch.device("mps")
+    assert _pick_device() == torch.device("mps")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert pick_device() == torch.device("cuda")
-    assert pick_device("cpu") == torch.device("cpu")
+    assert _pick_device() == torch.device("cuda")
+    assert _pick_device("cpu") == torch.device("cpu")
 
 
 def test_a_device_that_is_not_present_or_that_nobody_knows(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match=r"'cuda' is not present here: use --device auto, or see"):
-        pick_device("cuda")
+        _pick_device("cuda")
     with pytest.raises(UsageError, match=r"one of auto, cpu, cuda, mps. Got 'tpu' instead"):
-        pick_device("tpu")
+        _pick_device("tpu")
 
 
 @pytest.mark.parametrize("bfloat16", [True, False])
@@ -74,7 +74,7 @@ def test_matrix_units_are_asked_for_in_any_torch(monkeypatch):
 
 
 def test_rates_are_measured():
-    rates = gemm_rates(64)
+    rates = _gemm_rates(64)
     assert set(rates) == {"float32", "bfloat16"}
     assert min(rates.values()) > 0
 
@@ -84,10 +84,10 @@ def test_small_work_stays_on_one_thread_and_the_number_is_given_back():
         return [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
 
     before = threads()
-    with threads_for(1e6):
+    with _threads_for(1e6):
         assert set(threads()) == {1}
     assert threads() == before
-    with threads_for(1e12):
+    with _threads_for(1e12):
         assert threads() == before
 
 
@@ -102,13 +102,13 @@ def test_the_unit_of_the_peak_follows_the_platform(platform, expected, monkeypat
 
 
 def test_generators_follow_the_seed_or_numpys_global_state():
-    assert as_generator(3).random() == as_generator(3).random() != as_generator(4).random()
+    assert _as_generator(3).random() == _as_generator(3).random() != _as_generator(4).random()
     state = np.random.RandomState(0)
-    first = as_generator(state).random()
-    assert as_generator(state).random() != first
-    assert as_generator(np.random.RandomState(0)).random() == first
+    first = _as_generator(state).random()
+    assert _as_generator(state).random() != first
+    assert _as_generator(np.random.RandomState(0)).random() == first
     np.random.seed(5)  # noqa: NPY002
-    first = as_generator(None).random()
+    first = _as_generator(None).random()
     np.random.seed(5)  # noqa: NPY002
-    assert as_generator(None).random() == first
-    assert as_generator(None).random() != first
+    assert _as_generator(None).random() == first
+    assert _as_generator(None).random() != first

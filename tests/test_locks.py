@@ -7,13 +7,14 @@ import pytest
 
 from fewlabel.errors import RunFolderError
 from fewlabel.files import atomic_file, atomic_folder
-from fewlabel.locks import _remove_leftovers, _temporary_beside, lock_output
+from fewlabel.locks import _lock_output, _remove_leftovers, _temporary_beside
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from fewlabel.locks import lock_output, _temporary_beside
-with lock_output(Path(sys.argv[1])), _temporary_beside(Path(sys.argv[1]), is_folder=True) as folder:
+from fewlabel.locks import _lock_output, _temporary_beside
+out = Path(sys.argv[1])
+with _lock_output(out), _temporary_beside(out, is_folder=True) as folder:
     (folder / "half").write_text("half")
     print("ready", flush=True)
     time.sleep(60)
@@ -39,7 +40,7 @@ def holder(tmp_path):
 def test_a_second_process_is_kept_out_until_the_first_is_gone_however_it_went(holder, tmp_path):
     before = names(tmp_path)
     message = rf"run is being written by another fewlabel \(process {holder.pid}\): wait until"
-    with pytest.raises(RunFolderError, match=message), lock_output(tmp_path / "run"):
+    with pytest.raises(RunFolderError, match=message), _lock_output(tmp_path / "run"):
         pytest.fail("the block must not run")
     # What a living process is writing stays, whoever looks.
     _remove_leftovers(tmp_path)
@@ -48,7 +49,7 @@ def test_a_second_process_is_kept_out_until_the_first_is_gone_however_it_went(ho
     holder.kill()
     holder.wait()
     assert names(tmp_path) == before
-    with lock_output(tmp_path / "run"):
+    with _lock_output(tmp_path / "run"):
         assert names(tmp_path) == [".run.fewlabel-lock"]
     assert names(tmp_path) == []
 
@@ -59,11 +60,11 @@ def test_the_lock_is_one_for_every_spelling_of_a_name_and_other_names_are_free(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).mkdir()
-    with lock_output(tmp_path / name), lock_output(tmp_path / (name[:-1] + "x")):
+    with _lock_output(tmp_path / name), _lock_output(tmp_path / (name[:-1] + "x")):
         for other in (f"./{name}", f"{name}/", f"{name}/../{name}"):
             with (
                 pytest.raises(RunFolderError, match="is being written"),
-                lock_output(type(tmp_path)(other)),
+                _lock_output(type(tmp_path)(other)),
             ):
                 pass
     assert names(tmp_path) == [name]
@@ -71,10 +72,10 @@ def test_the_lock_is_one_for_every_spelling_of_a_name_and_other_names_are_free(
 
 def test_missing_folders_go_again_unless_something_was_written(tmp_path):
     target = tmp_path / "a" / "b" / "run"
-    with lock_output(target):
+    with _lock_output(target):
         pass
     assert names(tmp_path) == []
-    with lock_output(target), atomic_folder(target) as folder:
+    with _lock_output(target), atomic_folder(target) as folder:
         (folder / "file").write_text("1")
     assert names(target.parent) == ["run"]
 

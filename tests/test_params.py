@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fewlabel.errors import UsageError
-from fewlabel.params import check_arguments, check_parameters, choice, each, integer, number
+from fewlabel.params import _check_arguments, check_parameters, choice, each, integer, number
 
 SHARE = number(0, 1, closed="right")
 
@@ -28,10 +28,10 @@ SHARE = number(0, 1, closed="right")
 )
 def test_constraints(constraints, fine, wrong, text):
     for value in fine:
-        check_arguments("who", {"x": constraints}, x=value)
+        _check_arguments("who", {"x": constraints}, x=value)
     for value in wrong:
         with pytest.raises(UsageError, match=f"^The 'x' parameter of who must be .*{text}.* Got "):
-            check_arguments("who", {"x": constraints}, x=value)
+            _check_arguments("who", {"x": constraints}, x=value)
 
 
 class Estimator:

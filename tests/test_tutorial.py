@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import cli, draw, rows_of, write_table
+from tests.cli.conftest import _write_table, cli, draw, rows_of
 
 ROOT = Path(__file__).parents[1]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
@@ -21,7 +21,7 @@ def known(tmp_path, monkeypatch):
         {f"{i:03}.png": label for i, label in enumerate(draw(tmp_path / folder, n))}
         for folder, n in [("photos", 130), ("new-photos", 6), ("test-photos", 20)]
     ]
-    write_table(tmp_path / "truth.csv", truths[-1])
+    _write_table(tmp_path / "truth.csv", truths[-1])
     return truths[0]
 
 
@@ -31,7 +31,7 @@ def python_of(page: str) -> list[str]:
 
 def test_the_scripts_of_the_pages_run(known, tmp_path, capsys):
     for table in ("picks.csv", "labels.csv"):
-        write_table(tmp_path / table, dict(list(known.items())[:40]))
+        _write_table(tmp_path / table, dict(list(known.items())[:40]))
     for page in ("README.md", "docs/how-to/python.md"):
         (script,) = python_of(page)
         exec(compile(script, page, "exec"), {})

@@ -23,24 +23,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 _SMALL_WORK = 1e8
 
 
-def pick_device(device: str = "auto") -> torch.device:
-    """Turn a device name into a torch device that is present.
-
-    Parameters
-    ----------
-    device : {"auto", "cpu", "cuda", "mps"}
-        ``"auto"`` takes CUDA, then MPS, then the CPU.
-
-    Returns
-    -------
-    torch.device
-        The device.
-
-    Raises
-    ------
-    UsageError
-        If the name is unknown or the device is not present.
-    """
+def _pick_device(device: str = "auto") -> torch.device:
+    """Return the torch device of a name, if it is there; ``"auto"`` is CUDA, MPS or the CPU."""
     if device not in DEVICES:
         raise UsageError(f"The device must be one of {', '.join(DEVICES)}. Got {device!r} instead.")
     present = {
@@ -114,19 +98,8 @@ def matmul_dtype(device_type: str = "cpu") -> torch.dtype:
     return torch.float32
 
 
-def threads_for(operations: float) -> contextlib.AbstractContextManager[Any]:
-    """Keep small products on one thread while the block runs.
-
-    Parameters
-    ----------
-    operations : float
-        Floating-point operations of one call inside the block.
-
-    Returns
-    -------
-    context manager
-        Limits numpy, SciPy and scikit-learn to one thread if ``operations`` is below 10^8.
-    """
+def _threads_for(operations: float) -> contextlib.AbstractContextManager[Any]:
+    """Keep numpy, SciPy and scikit-learn on one thread for calls of less than 10^8 operations."""
     # Handing a product of a fraction of a millisecond to several threads costs more than it saves,
     # and on a busy machine, where each waits for the slowest, a hundred times more.
     if operations >= _SMALL_WORK:
@@ -140,19 +113,8 @@ def _thread_pools() -> threadpoolctl.ThreadpoolController:
     return threadpoolctl.ThreadpoolController()
 
 
-def gemm_rates(size: int = 1024) -> dict[str, float]:
-    """Measure matrix-product rates of the CPU, in GFLOP/s, for ``fewlabel doctor``.
-
-    Parameters
-    ----------
-    size : int
-        Side of the square matrices.
-
-    Returns
-    -------
-    dict of str to float
-        Rate for ``"float32"`` and ``"bfloat16"``.
-    """
+def _gemm_rates(size: int = 1024) -> dict[str, float]:
+    """Measure matrix-product rates of the CPU, by dtype in GFLOP/s, for ``fewlabel doctor``."""
     flops = 2.0 * size**3
     rates = {"float32": flops / _gemm_seconds(torch.float32, size) / 1e9}
     # Emulated bfloat16 would take seconds at full size: a smaller product shows it as well.
@@ -173,19 +135,8 @@ def peak_rss_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-def as_generator(seed: int | np.random.RandomState | None) -> np.random.Generator:
-    """Turn any ``random_state`` into a numpy generator.
-
-    Parameters
-    ----------
-    seed : int, RandomState or None
-        What scikit-learn accepts as ``random_state``.
-
-    Returns
-    -------
-    numpy.random.Generator
-        A generator; the same for the same integer.
-    """
+def _as_generator(seed: int | np.random.RandomState | None) -> np.random.Generator:
+    """Return a numpy generator for any ``random_state``, the same for the same integer."""
     if isinstance(seed, np.random.RandomState):
         return np.random.default_rng(int(seed.randint(2**31 - 1)))
     if seed is None:
@@ -194,27 +145,12 @@ def as_generator(seed: int | np.random.RandomState | None) -> np.random.Generato
 
 
 @contextlib.contextmanager
-def timed_stage(
+def _timed_stage(
     seconds: dict[str, float],
     stage: str,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[None]:
-    """Note how long a stage takes, and report its start and its end.
-
-    Parameters
-    ----------
-    seconds : dict of str to float
-        Gets the time under the name of the stage.
-    stage : str
-        Its name.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
-
-    Yields
-    ------
-    None
-        Nothing: the work is done inside the ``with``.
-    """
+    """Note under its name how long a stage takes, and report its start and its end."""
     start = time.perf_counter()
     if progress is not None:
         progress(stage, 0, 1)

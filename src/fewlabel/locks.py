@@ -42,26 +42,11 @@ def _hidden_beside(path: Path, what: str) -> Path:
 
 
 @contextlib.contextmanager
-def lock_output(path: Path) -> Iterator[None]:
+def _lock_output(path: Path) -> Iterator[None]:
     """Keep other processes from writing an output while the block runs.
 
     What killed processes have left in its folder is removed first; the lock of a killed process
     is not in the way.
-
-    Parameters
-    ----------
-    path : Path
-        A file or a folder, there or not.
-
-    Yields
-    ------
-    None
-        While no other process writes there.
-
-    Raises
-    ------
-    RunFolderError
-        If another process is writing it.
     """
     made = [folder for folder in path.absolute().parents if not folder.exists()]
     path.absolute().parent.mkdir(parents=True, exist_ok=True)

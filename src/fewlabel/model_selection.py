@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import get_scorer
 from sklearn.utils import _safe_indexing
 
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.data.missing import _known_labels
 from fewlabel.data.task import task_of
 from fewlabel.errors import UsageError
@@ -89,7 +89,7 @@ class LabeledKFold:
         """
         check_parameters(self)
         codes = _codes(y)
-        rng = as_generator(self.random_state)
+        rng = _as_generator(self.random_state)
         folds = label_folds(task_of(codes), codes, groups, self.n_splits, rng).folds
         if len(folds) < self.n_splits:
             raise UsageError(

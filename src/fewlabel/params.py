@@ -2,7 +2,7 @@
 
 scikit-learn's constraints, with fewlabel's error. An estimator says what it takes in
 ``_parameter_constraints`` and calls `check_parameters` when ``fit`` starts; a function calls
-`check_arguments`. A list of constraints is met by whoever meets one of them: beside those that
+`_check_arguments`. A list of constraints is met by whoever meets one of them: beside those that
 are made here, None, a type, ``callable``, ``"array-like"``, ``"boolean"`` and
 ``"random_state"``.
 """
@@ -136,23 +136,8 @@ def each(constraint: Any) -> Options:
     return _Each(constraint)
 
 
-def check_arguments(owner: str, constraints: Constraints, **values: Any) -> None:
-    """Raise if an argument of a function meets none of its constraints.
-
-    Parameters
-    ----------
-    owner : str
-        Name of the function or class, for the message.
-    constraints : mapping of str to sequence
-        Constraints of each argument.
-    **values
-        The arguments to check.
-
-    Raises
-    ------
-    UsageError
-        "The 'x' parameter of Y must be … Got … instead."
-    """
+def _check_arguments(owner: str, constraints: Constraints, **values: Any) -> None:
+    """Raise if an argument of a function or class meets none of its constraints."""
     try:
         validate_parameter_constraints(constraints, values, owner)
     except InvalidParameterError as error:
@@ -187,29 +172,11 @@ def check_parameters(estimator: Any, **more: Sequence[Any]) -> None:
     # What the data decide comes last: it replaces the bounds that hold for any data.
     constraints = {**estimator._parameter_constraints, **more}
     values = {name: getattr(estimator, name) for name in constraints}
-    check_arguments(type(estimator).__name__, constraints, **values)
+    _check_arguments(type(estimator).__name__, constraints, **values)
 
 
-def as_size(size: Any, *, owner: str) -> tuple[int, int]:
-    """Turn a size parameter into height and width.
-
-    Parameters
-    ----------
-    size : object
-        A positive int, or two of them.
-    owner : str
-        Class to name in the message.
-
-    Returns
-    -------
-    (int, int)
-        Height and width.
-
-    Raises
-    ------
-    UsageError
-        If it is something else.
-    """
+def _as_size(size: Any, *, owner: str) -> tuple[int, int]:
+    """Return height and width of a size parameter, a positive int or two of them; or raise."""
     sides = (size, size) if isinstance(size, Integral) else size
     if not each(integer(1, MAX_SIDE)).is_satisfied_by(sides) or len(sides) != 2:
         raise UsageError(

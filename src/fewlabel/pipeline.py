@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.compute import timed_stage
+from fewlabel.compute import _timed_stage
 from fewlabel.data import ImageSet, Labels, labels_of, load_images
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
@@ -45,7 +45,7 @@ from fewlabel.graph.fewer_labels import _measure_fewer_labels
 from fewlabel.graph.novelty import _fit_novelty
 from fewlabel.graph.predictor import METHODS as MAIN_METHODS
 from fewlabel.model import Model
-from fewlabel.selection import Selection, select_images, write_picks
+from fewlabel.selection import Selection, _write_picks, select_images
 from fewlabel.semisupervised.search import DEFAULT_SECONDS, Kept, _network_methods, _search
 
 __all__ = [
@@ -54,10 +54,10 @@ __all__ = [
     "FitSettings",
     "Progress",
     "Selection",
+    "_write_picks",
     "extract_features",
     "fit_images",
     "select_images",
-    "write_picks",
 ]
 
 _TOO_FEW_IMAGES = (
@@ -118,10 +118,10 @@ def fit_images(
     if hopeless:
         # At once, and not after the time has been spent.
         warnings.warn(hopeless, UserWarning, stacklevel=2)
-    with timed_stage(seconds, "features"):
+    with _timed_stage(seconds, "features"):
         features = prepared or _extract(images, settings, progress)
     columns, problem = _problem(images, labels, features, settings, progress)
-    with timed_stage(seconds, "fit", progress):
+    with _timed_stage(seconds, "fit", progress):
         graph = _shared_graph(problem)
         groups = _find_groups(images, labels, graph.neighbors, graph.distances)
         folds = deal_folds(problem.y, groups.number, settings.seed)
@@ -134,7 +134,7 @@ def fit_images(
         method = settings.method if settings.method in MAIN_METHODS else "auto"
         main = fit_main(problem, method)
         problem, main, features = _keep_networks(problem, main, features, method)
-    with timed_stage(seconds, "networks", progress):
+    with _timed_stage(seconds, "networks", progress):
         time_left = 0.0 if hopeless else _time_left(settings, seconds)
         kept = _search(problem, main, settings.method, time_left)
     kept.notes.extend([hopeless] if hopeless else [])
@@ -172,7 +172,7 @@ def _result(
     drawn, drawn_proba, model.evidence = _drawn(compared, model, labels, proba, audited)
     known = _of_known_classes(labels, audited, model.columns)
     model.novelty, unlike_scores = _fit_novelty(problem, main, compared, kept.rows, known)
-    with timed_stage(seconds, "curve", problem.progress):
+    with _timed_stage(seconds, "curve", problem.progress):
         curve, no_curve = _learning_curve(kept, main, labels, groups, audit or estimate)
     oof_proba = compared.calibrated(compared.kept.name, model.calibration)
     origin = _origin(labels, kept.fitted.name)

@@ -11,9 +11,9 @@ import numpy as np
 from fewlabel.cluster.representatives import _pick_representatives
 from fewlabel.cluster.strategies import Picks, find_strategy
 from fewlabel.cluster.strategies.clusters import _leading_neighbors
-from fewlabel.compute import as_generator, timed_stage
+from fewlabel.compute import _as_generator, _timed_stage
 from fewlabel.data import ImageSet, Labels, load_images
-from fewlabel.data.tables import write_table
+from fewlabel.data.tables import _write_table
 from fewlabel.errors import UsageError
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.features.near_copies import ImageGroups, _find_groups
@@ -138,7 +138,7 @@ def select_images(
     rows, warnings = np.zeros((len(images), 1), dtype=np.float32), list[str]()
     neighbors, distances = None, None
     if budget and not strategy.is_random:
-        with timed_stage(seconds, "features"):
+        with _timed_stage(seconds, "features"):
             prepared = prepared or extract_features(
                 images,
                 features=features,
@@ -154,12 +154,12 @@ def select_images(
     groups = _find_groups(images, labels, neighbors, distances)
     apart = np.setdiff1d(free, _repeats(groups.copies, known))
     free = apart if len(apart) >= budget + audit else free
-    rng = as_generator(seed)
+    rng = _as_generator(seed)
     # The audit is drawn before the picks, from all that is free: drawn from what they leave, it
     # would be no random sample of the images.
     audited, free = _draw_audit(rng, free, budget, audit, groups.number, labels, known)
     picks = Picks(np.array([], np.int64), np.array([], np.int64))
-    with timed_stage(seconds, "select", progress):
+    with _timed_stage(seconds, "select", progress):
         if budget:
             picks = _pick_representatives(
                 rows,
@@ -192,27 +192,13 @@ def _in_order(picks: Picks, audited: np.ndarray, *about: Any) -> Selection:
     )
 
 
-def write_picks(
+def _write_picks(
     selection: Selection, images: ImageSet, out: Any, *, labels: Labels | None = None
 ) -> None:
-    """Write the chosen images as a label table to fill in.
+    """Write the chosen images as a label table to fill in: ``path,label,purpose,cluster_size``.
 
-    Parameters
-    ----------
-    selection : Selection
-        From `select_images`.
-    images : ImageSet
-        The images it was made for.
-    out : str or Path
-        CSV file: ``path,label,purpose,cluster_size``, or ``index,…`` for arrays.
-    labels : Labels, optional
-        Labels that exist: they go first, so that the table is all that a fit needs, and with
-        them random images that were asked for and have no label yet.
-
-    Raises
-    ------
-    StorageError
-        If the disk is full or the folder cannot be written to.
+    Labels that exist go first, so that the table is all that a fit needs, and with them random
+    images that were asked for and have no label yet.
     """
     key = "index" if images.by_index else "path"
     rows, names = list[tuple[str, ...]](), [""] * len(images)
@@ -239,7 +225,7 @@ def write_picks(
         # A group may be given to images that have no label yet.
         rows += [(name, "", "", "") for name, of in group_of.items() if of and name not in listed]
         rows, header = [(*row, group_of[row[0]]) for row in rows], [*header, "group"]
-    write_table(out, header, rows)
+    _write_table(out, header, rows)
 
 
 def _looked_up(truth: Labels, *chosen: Selection) -> Labels:

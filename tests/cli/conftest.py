@@ -97,7 +97,7 @@ def draw_several(folder: Path, n: int, seed: int = 0) -> list[str]:
     return labels
 
 
-def write_table(path: Path, labels: dict[str, str]) -> Path:
+def _write_table(path: Path, labels: dict[str, str]) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("path", "label"), *labels.items()])
     return path
@@ -118,7 +118,7 @@ def photos(tmp_path: Path) -> Path:
 def label_table(tmp_path: Path) -> Path:
     """Labels of the first eight photos."""
     labels = {f"{i:03}.png": "light" if i % 2 else "dark" for i in range(8)}
-    return write_table(tmp_path / "labels.csv", labels)
+    return _write_table(tmp_path / "labels.csv", labels)
 
 
 @dataclass
@@ -148,8 +148,8 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     known = dict(list(labels.items())[:40]) | {"leer.png": "bar|" if several else "dark"}
     return World(
         photos,
-        write_table(root / "labels.csv", known),
-        write_table(root / "truth.csv", dict(list(labels.items())[40:])),
+        _write_table(root / "labels.csv", known),
+        _write_table(root / "truth.csv", dict(list(labels.items())[40:])),
         root / "run",
         cli("fit", photos, "--labels", root / "labels.csv", "--out", root / "run", *QUICK),
         ("bar", "rähmen") if several else ("dark", "light"),

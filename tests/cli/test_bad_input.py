@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fewlabel.cli.console import ProgressBars
-from tests.cli.conftest import QUICK, refused, start_cli, write_table
+from tests.cli.conftest import QUICK, _write_table, refused, start_cli
 from tests.hostile import changed, copied, model_with, not_regular, npy, npz
 
 
@@ -114,7 +114,7 @@ def test_mistakes_in_a_label_table(refuse, tmp_path, photos, out, rows, part):
 
 def test_a_class_with_one_label_is_a_warning(run_cli, tmp_path, photos):
     labels = {f"{i:03}.png": "dark" for i in range(0, 8, 2)} | {"001.png": "light"}
-    table = write_table(tmp_path / "labels.csv", labels)
+    table = _write_table(tmp_path / "labels.csv", labels)
     result = run_cli("fit", photos, "--labels", table, "--out", tmp_path / "run", *QUICK)
     assert result.exit_code == 0, result.output
     assert "warning: 1 class(es) have one labeled image only (light)" in result.stderr

@@ -8,7 +8,7 @@ from fewlabel.cli import doctor
 
 @pytest.fixture(autouse=True)
 def quick_rates(monkeypatch):
-    monkeypatch.setattr("fewlabel.compute.gemm_rates", lambda: {"float32": 90.0, "bfloat16": 2.0})
+    monkeypatch.setattr("fewlabel.compute._gemm_rates", lambda: {"float32": 90.0, "bfloat16": 2.0})
 
 
 def test_doctor_prints_what_there_is(run_cli):

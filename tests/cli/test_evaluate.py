@@ -3,7 +3,7 @@ import json
 from fewlabel_experiments.combo.files import write_combo
 from fewlabel_experiments.combo.generator import make_combo
 from fewlabel_experiments.combo.settings import ComboSettings
-from tests.cli.conftest import QUICK, refused, write_table
+from tests.cli.conftest import QUICK, _write_table, refused
 from tests.experiments.combo.conftest import glyphs as glyphs
 
 
@@ -30,7 +30,7 @@ def test_figures_are_printed_and_the_report_is_written(run_cli, world, tmp_path)
 def test_the_table_must_fit_the_model(run_cli, world, tmp_path):
     def evaluate(*labels):
         names = (f"{50 + i:03}.png" for i in range(len(labels)))
-        truth = write_table(tmp_path / "t.csv", dict(zip(names, labels, strict=True)))
+        truth = _write_table(tmp_path / "t.csv", dict(zip(names, labels, strict=True)))
         return run_cli("evaluate", world.run, world.photos, "--labels", truth, "--json")
 
     first, second = world.names

@@ -5,7 +5,7 @@ import pytest
 
 from fewlabel import extras, pipeline
 from fewlabel.explain import sheets
-from fewlabel.locks import lock_output
+from fewlabel.locks import _lock_output
 from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
 from tests.cli.conftest import QUICK, draw, refused, rows_of
 
@@ -56,7 +56,7 @@ def test_labels_from_folders_and_json(run_cli, tmp_path, monkeypatch):
 
 
 def test_a_second_fit_into_one_folder_is_refused_at_once(world, run_cli, tmp_path):
-    with lock_output(tmp_path / "run"):
+    with _lock_output(tmp_path / "run"):
         result = run_cli("fit", world.photos, "--labels", world.truth, "--out", tmp_path / "run")
         refused(result, "run is being written by another fewlabel", "wait until it is done")
         # The one that was refused must not take the lock away.

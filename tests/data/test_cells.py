@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from fewlabel.data import load_images, read_labels
 from fewlabel.data.cells import _guarded, _unguarded
-from fewlabel.data.tables import write_table
+from fewlabel.data.tables import _write_table
 
 CELLS = [
     "=1+1",
@@ -42,7 +42,7 @@ def test_every_text_comes_back(text):
 
 
 def test_a_table_on_disk_is_guarded(tmp_path):
-    write_table(tmp_path / "a.csv", ("path", "label"), [("-a.png", "=1+1"), ("b.png", "-1")])
+    _write_table(tmp_path / "a.csv", ("path", "label"), [("-a.png", "=1+1"), ("b.png", "-1")])
     with (tmp_path / "a.csv").open(newline="") as file:
         assert list(csv.reader(file))[1:] == [["'-a.png", "'=1+1"], ["b.png", "-1"]]
 
@@ -51,7 +51,7 @@ def test_guarded_labels_and_names_are_read_back(tmp_path, save_photo):
     labels = {"-a.png": "+", "=b.png": "@x", "c.png": "-1.5", "'d.png": "''=1"}
     for name in labels:
         save_photo(f"images/{name}")
-    write_table(tmp_path / "a.csv", ("path", "label"), labels.items())
+    _write_table(tmp_path / "a.csv", ("path", "label"), labels.items())
     images = load_images(tmp_path / "images")
     found = read_labels(tmp_path / "a.csv", images)
     texts = found.task.texts(found.y, found.classes)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewlabel.data.cells import _unguarded
-from fewlabel.data.tables import _read_table, write_table
+from fewlabel.data.tables import _read_table, _write_table
 from fewlabel.errors import LabelError
 
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
@@ -26,7 +26,7 @@ def read(folder, data):
 @settings(max_examples=80, deadline=None)
 def test_round_trip(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("tables")
-    write_table(folder / "labels.csv", ("path", "label"), rows)
+    _write_table(folder / "labels.csv", ("path", "label"), rows)
     assert [(row["path"], row["label"]) for _, row in read(folder, None)] == rows
 
 

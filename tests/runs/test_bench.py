@@ -6,7 +6,7 @@ from fewlabel.data import labels_from_truth, load_benchmark
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import expected_calibration_error
 from fewlabel.runs import bench
-from fewlabel.runs.bench import run_bench
+from fewlabel.runs.bench import _run_bench
 
 QUICK = {"features": "pixels", "n_images": 300, "seed": 3}
 
@@ -26,7 +26,7 @@ def fitted(monkeypatch):
 
 
 def test_one_run_is_measured_on_images_that_were_never_seen(fitted):
-    record = run_bench("digits", n_labeled=40, selection="random", **QUICK)
+    record = _run_bench("digits", n_labeled=40, selection="random", **QUICK)
     assert record["n_images"] == 300
     assert record["n_test"] == 500
     assert 0.5 < record["supervised_accuracy"] <= 1
@@ -40,7 +40,7 @@ def test_one_run_is_measured_on_images_that_were_never_seen(fitted):
     assert record["mean_confidence"] == pytest.approx(predicted.confidence.mean())
     gap = expected_calibration_error(right, predicted.confidence)
     assert record["expected_calibration_error"] == pytest.approx(gap)
-    assert record == run_bench("digits", n_labeled=40, selection="random", **QUICK) | {
+    assert record == _run_bench("digits", n_labeled=40, selection="random", **QUICK) | {
         name: record[name] for name in ("seconds", "peak_rss_mb")
     }
 
@@ -53,11 +53,11 @@ def test_a_quarter_of_a_tree_without_splits_is_held_out(fitted, tmp_path, monkey
         photo.parent.mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(k % 2 * 60, 200, (16, 16, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(photo)
-    record = run_bench("eurosat", n_labeled=10, selection="random", features="pixels")
+    record = _run_bench("eurosat", n_labeled=10, selection="random", features="pixels")
     assert (record["n_images"], record["n_test"]) == (60, 20)
     assert sum(name.startswith("Forest") for name in fitted[0][0].names) == 30
 
 
 def test_more_labels_than_images_are_refused():
     with pytest.raises(UsageError, match="301 labels are asked for, but there are 300"):
-        run_bench("digits", n_labeled=301, **QUICK)
+        _run_bench("digits", n_labeled=301, **QUICK)

@@ -139,10 +139,10 @@ def _leave_signals() -> None:
 
 
 def _one_run(dataset: str, settings: dict[str, Any]) -> dict[str, Any]:
-    from fewlabel.runs.bench import run_bench
+    from fewlabel.runs.bench import _run_bench
 
     with warnings_as_lines():
-        return run_bench(dataset, **settings)
+        return _run_bench(dataset, **settings)
 
 
 def _append(out: str, record: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from fewlabel.cli.console import (
 from fewlabel.cli.failures import command_of
 from fewlabel.cli.inputs import check_output_folder
 from fewlabel.files import atomic_folder
-from fewlabel.locks import lock_output
+from fewlabel.locks import _lock_output
 
 FOLDER = "fewlabel-demo"
 HELP = """Run the whole pipeline on the digits that ship with scikit-learn.
@@ -61,15 +61,15 @@ def demo(
     # The digits are few and small: more threads would only wait for each other, and on a busy
     # machine for several times as long. Read when numpy and torch are imported, below.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from fewlabel.runs.demo import run_demo
+    from fewlabel.runs.demo import _run_demo
 
     with (
-        lock_output(Path(out)),
+        _lock_output(Path(out)),
         ProgressBars(enabled=not as_json) as progress,
         atomic_folder(out, force=force) as folder,
     ):
         command = command_of(ctx)
-        found = run_demo(folder, budget, seed=seed, command=command, out=out, progress=progress)
+        found = _run_demo(folder, budget, seed=seed, command=command, out=out, progress=progress)
         found["seconds"] = time.perf_counter() - start
         # The version marks the folder as one that --force may replace.
         marked = {"fewlabel_version": __version__, **found}

@@ -68,10 +68,10 @@ def _examine() -> dict[str, Any]:
 def _processor() -> dict[str, Any]:
     import torch
 
-    from fewlabel.compute import gemm_rates, matmul_dtype
+    from fewlabel.compute import _gemm_rates, matmul_dtype
     from fewlabel.data.parallel import worker_count
 
-    rates = gemm_rates()
+    rates = _gemm_rates()
     sets = {name: getattr(torch.cpu, test, None) for name, test in _INSTRUCTION_SETS.items()}
     return {
         "model": _processor_name(),
@@ -102,11 +102,11 @@ def _lines_of(path: str) -> list[tuple[str, str]]:
 def _devices() -> dict[str, Any]:
     import torch
 
-    from fewlabel.compute import pick_device
+    from fewlabel.compute import _pick_device
 
     cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     mps = bool(torch.backends.mps.is_available())
-    return {"auto": str(pick_device("auto")), "cuda": cuda, "mps": mps}
+    return {"auto": str(_pick_device("auto")), "cuda": cuda, "mps": mps}
 
 
 def _version(package: str) -> str | None:

@@ -32,7 +32,7 @@ from fewlabel.cli.inputs import (
 )
 from fewlabel.cli.project import Options, with_project
 from fewlabel.extras import check_installed
-from fewlabel.locks import _hidden_beside, lock_output
+from fewlabel.locks import _hidden_beside, _lock_output
 from fewlabel.runs.project import PROJECT
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def fit(
         check_installed("captum", "--explain")
     given = with_project(ctx, None if labels in (None, FOLDERS) else labels, names=Options._fields)
     check_labels_exist(given.labels)
-    with lock_output(Path(out)), ProgressBars(enabled=not as_json) as progress:
+    with _lock_output(Path(out)), ProgressBars(enabled=not as_json) as progress:
         start = perf_counter()
         image_set = open_images(given.images, progress)
         table = open_labels(given.labels, image_set)

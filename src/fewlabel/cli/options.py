@@ -140,9 +140,9 @@ def choice(name: str, choices: Choices, text: str) -> Any:
 def _present(device: Devices) -> Devices:
     """Raise if a device is not there, before any image is read."""
     if device not in (Devices.auto, Devices.cpu):
-        from fewlabel.compute import pick_device
+        from fewlabel.compute import _pick_device
 
-        pick_device(device.value)
+        _pick_device(device.value)
     return device
 
 

@@ -52,11 +52,11 @@ def predict(
     """Predict and write the table."""
     check_new_file(out, force=force, holds="labels or predictions")
     with ProgressBars(enabled=not as_json) as progress:
-        from fewlabel.runs.tables import write_predictions
+        from fewlabel.runs.tables import _write_predictions
 
         model, image_set = open_run(run, images, progress, max_error=max_error)
         prediction = model.predict(image_set, max_error=max_error, progress=progress)
-    write_predictions(out, image_set, prediction, probabilities=probabilities)
+    _write_predictions(out, image_set, prediction, probabilities=probabilities)
     unlike, novelty = prediction.unlike, model.novelty
     found = {
         "out": out,

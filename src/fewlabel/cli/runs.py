@@ -26,9 +26,9 @@ def runs(
     as_json: options.Json = False,
 ) -> None:
     """Print the table."""
-    from fewlabel.runs.listing import list_runs
+    from fewlabel.runs.listing import _list_runs
 
-    found = list_runs(folder)
+    found = _list_runs(folder)
     if not found:
         raise RunFolderError(
             f"There is no run in {folder}: make one with `fewlabel fit IMAGES --labels FILE --out "

@@ -15,7 +15,7 @@ from fewlabel.cluster.assignment import _CenterSearch
 from fewlabel.cluster.lloyd import _check_n_clusters, _lloyd, _unit_rows
 from fewlabel.cluster.seeding import _kmeans_plus_plus
 from fewlabel.cluster.transformer import Transformer
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.errors import UsageError
 from fewlabel.params import check_parameters, choice, integer, number
 
@@ -93,7 +93,7 @@ class KMeans(ClusterMixin, Transformer):
             )
         X = self._rows(X, reset=True)
         _check_n_clusters(len(X), self.n_clusters)
-        rng = as_generator(self.random_state)
+        rng = _as_generator(self.random_state)
         best = None
         settings: dict[str, Any] = {k: getattr(self, k) for k in ("max_iter", "tol", "spherical")}
         # From given centers every start would end alike.

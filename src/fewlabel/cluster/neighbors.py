@@ -11,10 +11,10 @@ from sklearn.utils.validation import check_array
 from fewlabel.cluster.assignment import _squared_distances
 from fewlabel.cluster.cells import _Cells
 from fewlabel.cluster.topk import _exhaustive_search
-from fewlabel.compute import as_generator, matmul_dtype
+from fewlabel.compute import _as_generator, matmul_dtype
 from fewlabel.errors import UsageError
 from fewlabel.extras import is_installed, require
-from fewlabel.params import check_arguments, choice, integer, number
+from fewlabel.params import _check_arguments, choice, integer, number
 
 METRICS = ("cosine", "euclidean")
 METHODS = ("auto", "exact", "cells", "pynndescent")
@@ -137,7 +137,7 @@ class NeighborIndex:
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         given = {"metric": metric, "method": method, "recall": recall}
-        check_arguments("NeighborIndex", _CONSTRAINTS, **given)
+        _check_arguments("NeighborIndex", _CONSTRAINTS, **given)
         self.metric = metric
         self.recall = recall
         rows = check_array(X, dtype=np.float32, order="C", input_name="X")
@@ -148,7 +148,7 @@ class NeighborIndex:
         if metric == "euclidean":
             self._bias = np.einsum("ij,ij->i", self._rows, self._rows) / 2
         self.method = _choose_method(method, len(rows))
-        self._rng = as_generator(random_state)
+        self._rng = _as_generator(random_state)
         # By the number of neighbors: more of them lie in more cells.
         self._n_probes: dict[int, int] = {}
         self._cells = None
@@ -320,7 +320,7 @@ def _choose_method(method: str, n_rows: int) -> str:
 
 
 def _check_k(k: Any, available: int, what: str) -> None:
-    check_arguments("NeighborIndex", _CONSTRAINTS, k=k)
+    _check_arguments("NeighborIndex", _CONSTRAINTS, k=k)
     if k > available:
         raise UsageError(
             f"k={k} neighbors were asked for, but there are only {available} {what}: "

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.neighbors import NeighborIndex
 from fewlabel.cluster.strategies import Picks, Pool, find_strategy
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.errors import UsageError
 from fewlabel.params import check_parameters, integer
 
@@ -47,7 +47,7 @@ def _pick_representatives(
             f"The budget must be between 1 and {n_available:,}, the images that can still be "
             f"chosen. Got {budget!r} instead."
         )
-    rng = as_generator(random_state)
+    rng = _as_generator(random_state)
     more = min(n_random, budget), uncertainty, distances
     return strategy.choose(Pool(X, int(budget), labeled, available, rng, *more))
 

@@ -16,7 +16,7 @@ from fewlabel.data.imageset import ImageSet
 from fewlabel.data.label_cells import _label_cells
 from fewlabel.data.label_rows import DRAWN, _check_classes, _collect, _metadata_rows, _table_rows
 from fewlabel.data.label_texts import BAR, _barred_texts
-from fewlabel.data.tables import FRAME, _is_frame, write_table
+from fewlabel.data.tables import FRAME, _is_frame, _write_table
 from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
 from fewlabel.errors import LabelError
 from fewlabel.os_errors import _path_errors
@@ -321,4 +321,4 @@ def write_labels(
         If there are not as many labels as names.
     """
     rows = list(zip(names, labels, strict=True))
-    write_table(path, ("index" if by_index else "path", "label"), rows)
+    _write_table(path, ("index" if by_index else "path", "label"), rows)

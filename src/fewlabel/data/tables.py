@@ -186,25 +186,10 @@ def _shown(header: Sequence[str]) -> str:
     return shown + (",…" if len(header) > 12 else "")
 
 
-def write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    r"""Write a CSV table, whole or not at all.
+def _write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a CSV table, whole or not at all; its suffix must not promise another format.
 
-    Parameters
-    ----------
-    path : str or Path
-        File; its folder is made if missing.
-    header : sequence of str
-        Names of the columns.
-    rows : iterable of sequence of str
-        Cells; those with commas, quotes or line ends are quoted, and those that a spreadsheet
-        would run begin with an apostrophe, which reading takes away.
-
-    Raises
-    ------
-    StorageError
-        If the file cannot be written.
-    UsageError
-        If its suffix promises another format, such as that of a spreadsheet.
+    Cells that a spreadsheet would run begin with an apostrophe, which reading takes away.
     """
     _check_suffix(path, "a CSV table", ".csv")
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:

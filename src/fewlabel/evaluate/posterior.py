@@ -19,7 +19,7 @@ from fewlabel.evaluate.estimates import (
     _note_of,
     estimate_accuracy,
 )
-from fewlabel.params import check_arguments, number
+from fewlabel.params import _check_arguments, number
 
 # A calibration that was learned from n labels is off by about 3 / sqrt(n) in log-odds, and so is
 # the logarithm of its slope; by no less than what that is of 400 labels. The interval is that of
@@ -112,7 +112,7 @@ def pool_accuracy(
     >>> [round(number, 2) for number in found]
     [0.84, 0.68, 0.95]
     """
-    check_arguments("pool_accuracy", {"level": [_LEVEL]}, level=level)
+    _check_arguments("pool_accuracy", {"level": [_LEVEL]}, level=level)
     right = _check_correct(correct) if len(correct) else np.zeros(0, bool)
     pool = np.asarray(pool_confidence, dtype=np.float64)
     if not len(pool):

@@ -11,7 +11,7 @@ from scipy.stats import binom, nbinom, poisson
 
 from fewlabel.errors import _damaged
 from fewlabel.evaluate.reliability import _check_confidence, coverage_accuracy_curve
-from fewlabel.params import check_arguments, number
+from fewlabel.params import _check_arguments, number
 from fewlabel.persist.schema import _check_arrays
 
 PROMISES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
@@ -107,7 +107,7 @@ def accept_at(correct: Any, confidence: Any, max_error: float) -> Acceptance:
     89
     """
     open_ends = [number(0, 1, closed="neither")]
-    check_arguments("accept_at", {"max_error": open_ends}, max_error=max_error)
+    _check_arguments("accept_at", {"max_error": open_ends}, max_error=max_error)
     if not len(correct):
         return Acceptance(max_error, None, 0, 0, 0, int(_needed(np.zeros(1), max_error)[0]))
     right, sure = _check_confidence(correct, confidence)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.data import ImageSet, Task, image_set_from_array
 from fewlabel.data.label_texts import BAR
 from fewlabel.explain.examples import _choose_examples, _class_at_issue
@@ -87,7 +87,7 @@ def explain_sheet(
     task, classes = model.task, model.classes
     pool = np.arange(len(images)) if y is None else task.labeled(np.asarray(y))
     if len(pool) > _MAX_POOL:
-        pool = np.sort(as_generator(seed).choice(pool, size=_MAX_POOL, replace=False))
+        pool = np.sort(_as_generator(seed).choice(pool, size=_MAX_POOL, replace=False))
     images = images.subset(pool)
     y = None if y is None else np.asarray(y)[pool]
     # What was predicted without a look at the labels, which the model may know.

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from fewlabel.compute import matmul_dtype, pick_device
+from fewlabel.compute import _pick_device, matmul_dtype
 from fewlabel.data import ImageSet
 from fewlabel.errors import DataError
 from fewlabel.features.base import (
@@ -29,7 +29,7 @@ from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
 from fewlabel.nets.memory import _is_out_of_memory, _warn_halved
 from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, _name_from_weights, _tensors_digest
 from fewlabel.nets.timm_models import _check_timm_weights
-from fewlabel.params import as_size, check_parameters, integer, number
+from fewlabel.params import _as_size, check_parameters, integer, number
 from fewlabel.persist.schema import _FLAG, _OPTIONS, _WORD, _check_finite, _check_layers, _listed
 
 # On a CPU the maps of a layer must stay in the cache: eight images of 160 × 160 run twice as
@@ -217,7 +217,7 @@ class Backbone(_ReducedExtractor):
 
     def _load(self, tensors: Mapping[str, torch.Tensor] | None = None) -> None:
         check_parameters(self)
-        self._device = pick_device(self.device)
+        self._device = _pick_device(self.device)
         model = self.model
         if model is None:
             model = DEFAULT_MODEL if self.weights is None else _name_from_weights(self.weights)
@@ -225,7 +225,7 @@ class Backbone(_ReducedExtractor):
             Recipe(model, self.mean, self.std, dict(self.model_kwargs or {})),
             weights=self.weights if tensors is None else tensors,
             pretrained=self.pretrained,
-            size=None if self.size is None else as_size(self.size, owner="Backbone"),
+            size=None if self.size is None else _as_size(self.size, owner="Backbone"),
             seed=self.random_state,
         )
         module: Any = self.network_.module

@@ -12,7 +12,7 @@ import numpy as np
 from fewlabel.data import ImageSet
 from fewlabel.errors import ModelFormatError, UsageError, _damaged
 from fewlabel.features.reduce import DampedPCA, _sample_rows
-from fewlabel.params import MAX_SIDE, as_size, choice, integer
+from fewlabel.params import MAX_SIDE, _as_size, choice, integer
 from fewlabel.persist.schema import (
     _OBJECT,
     _among,
@@ -233,7 +233,7 @@ _MAX_NATIVE_SIDE = 64
 def _size_to_read(images: ImageSet, size: Any, owner: str, reduced: int) -> tuple[int, int]:
     """Return the size asked for; by default the images' own if small, else the reduced one."""
     if size is not None:
-        return as_size(size, owner=owner)
+        return _as_size(size, owner=owner)
     native = images.native_shape
     if native is None or max(native[:2]) > _MAX_NATIVE_SIDE:
         return reduced, reduced

@@ -24,7 +24,7 @@ import safetensors
 import safetensors.numpy
 
 import fewlabel
-from fewlabel.compute import matmul_dtype, pick_device
+from fewlabel.compute import _pick_device, matmul_dtype
 from fewlabel.data import ImageSet, cache_folder
 from fewlabel.errors import StorageError
 from fewlabel.features.base import FeatureExtractor, Progress
@@ -113,7 +113,7 @@ def _settings(extractor: Any) -> dict[str, Any]:
     for name in inspect.signature(type(extractor).__init__).parameters:
         value: Any = getattr(extractor, name, None)
         if name == "device":
-            device = pick_device(value).type
+            device = _pick_device(value).type
             value = [device, str(matmul_dtype(device))]
         elif hasattr(value, "fit_transform"):
             value = _settings(value)

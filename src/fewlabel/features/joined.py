@@ -15,7 +15,7 @@ from fewlabel.features.base import (
     _part,
 )
 from fewlabel.nets import NetworkClassifier
-from fewlabel.params import check_arguments, number
+from fewlabel.params import _check_arguments, number
 from fewlabel.persist.schema import _OBJECT, _check_arrays, _listed
 
 _BLOCK_SIZE = 1_024
@@ -54,7 +54,7 @@ class JoinedFeatures(FeatureExtractor):
         self, base: FeatureExtractor, networks: list[NetworkClassifier], *, share: float = 0.5
     ) -> None:
         constraints = {"share": [number(0, 1, closed="neither")]}
-        check_arguments("JoinedFeatures", constraints, share=share)
+        _check_arguments("JoinedFeatures", constraints, share=share)
         self.base = base
         self.networks = networks
         self.share = share

@@ -23,7 +23,7 @@ from fewlabel.features.base import (
 from fewlabel.features.filters import _map_shape, _PatchFilters
 from fewlabel.features.patches import PatchDictionary
 from fewlabel.features.reduce import _sample_rows
-from fewlabel.params import as_size, integer, number
+from fewlabel.params import _as_size, integer, number
 from fewlabel.persist.schema import _OBJECT, _check_arrays, _Fields
 
 _BLOCK_SIZE = 512
@@ -118,7 +118,7 @@ class PatchFeatures(FeatureExtractor):
         cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
     ) -> PatchFeatures:
         extractor = cls(max_fit_samples=meta["max_fit_samples"], random_state=meta["random_state"])
-        extractor.size_ = as_size(meta["size"], owner="PatchFeatures")
+        extractor.size_ = _as_size(meta["size"], owner="PatchFeatures")
         extractor.channels_ = int(meta["channels"])
         filters = _saved_filters(arrays, meta)
         reducer = _reducer_from_state(arrays, meta, filters.n_values)

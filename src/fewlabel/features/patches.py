@@ -11,7 +11,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.transformer import Transformer
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.errors import UsageError
 from fewlabel.features.deformations import _reduce_invariantly
 from fewlabel.features.filters import (
@@ -120,7 +120,7 @@ class PatchDictionary(Transformer):
         """Learn the dictionary and the reduction from images (n, H, W), (n, H, W, C) or (n, d)."""
         check_parameters(self)
         images = self._as_images(X, reset=True)
-        rng = as_generator(self.random_state)
+        rng = _as_generator(self.random_state)
         self.image_shape_ = images.shape[1:]
         self.filters_ = self._learn(images, rng)
         self.reducer_ = None

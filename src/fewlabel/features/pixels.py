@@ -18,7 +18,7 @@ from fewlabel.features.base import (
     _size_to_read,
 )
 from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
-from fewlabel.params import as_size, check_parameters
+from fewlabel.params import _as_size, check_parameters
 
 _BLOCK_SIZE = 512
 # Half that of patches: a row has a value for every pixel.
@@ -94,7 +94,7 @@ class Pixels(_ReducedExtractor):
     def _from_state(
         cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
     ) -> Pixels:
-        size, channels = as_size(meta["size"], owner="Pixels"), meta["channels"]
+        size, channels = _as_size(meta["size"], owner="Pixels"), meta["channels"]
         settings = {name: meta[name] for name in ("max_fit_samples", "random_state")}
         extractor = cls(size, gray=channels == 1, **settings)
         extractor.size_, extractor.channels_ = size, channels

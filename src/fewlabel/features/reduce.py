@@ -13,7 +13,7 @@ from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.transformer import Transformer
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.params import check_parameters, integer, number
 from fewlabel.persist.schema import _FLAG, _MAX_COUNT, _check_arrays, _check_fields
 
@@ -187,7 +187,7 @@ class DampedPCA(Transformer):
             directions, variances = exact.components_, exact.explained_variance_ * ((n - 1) / n)
         else:
             # What PCA's randomized solver calls; PCA itself would hold the rows twice more.
-            seed = int(as_generator(self.random_state).integers(2**31))
+            seed = int(_as_generator(self.random_state).integers(2**31))
             _, lengths, directions = randomized_svd(
                 rows, k, n_oversamples=32, n_iter=3, flip_sign=False, random_state=seed
             )
@@ -217,4 +217,4 @@ def _sample_rows(
     """Draw the rows that a reducer is fitted on: different, ascending; all where there are few."""
     if n <= max_samples:
         return np.arange(n)
-    return np.sort(as_generator(random_state).choice(n, size=max_samples, replace=False))
+    return np.sort(_as_generator(random_state).choice(n, size=max_samples, replace=False))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.data.task import SingleLabel, Task, task_of
 from fewlabel.evaluate import (
     BASELINE,
@@ -208,7 +208,7 @@ def _shared_fit(
 def _shared_graph(problem: Problem, n_neighbors: int = NEIGHBORS) -> _GraphModel:
     """Return the graph of all rows, which the first that asks has built."""
     # The first draw; the folds take the second.
-    seed = int(as_generator(problem.seed).integers(2**31))
+    seed = int(_as_generator(problem.seed).integers(2**31))
     key = "graph", n_neighbors
     return problem.once(key, lambda: _GraphModel(problem.rows, n_neighbors, seed))
 
@@ -230,7 +230,7 @@ def deal_folds(y: np.ndarray, groups: Any, seed: int) -> LabelFolds | None:
     LabelFolds or None
         Folds; None where too few rows are labeled to cross-fit.
     """
-    rng = as_generator(seed)
+    rng = _as_generator(seed)
     rng.integers(2**31)  # The seed of the neighbor search.
     task = task_of(y)
     labeled = task.labeled(y)

@@ -11,7 +11,7 @@ from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from fewlabel.compute import threads_for
+from fewlabel.compute import _threads_for
 from fewlabel.data.task import Task
 
 _MAX_ITER = 200
@@ -99,7 +99,7 @@ class _SoftmaxRows:
             return LinearModel(coef, intercept, self.task)
         model = LogisticRegression(C=C, max_iter=_MAX_ITER, tol=1e-3)
         # A gradient takes two products of m × d × K.
-        with threads_for(4.0 * rows.size * len(present)), warnings.catch_warnings():
+        with _threads_for(4.0 * rows.size * len(present)), warnings.catch_warnings():
             # A penalized model that stopped a little early predicts the same.
             warnings.simplefilter("ignore", ConvergenceWarning)
             # Few labels of many classes are the point, and no sign of a regression.
@@ -168,7 +168,7 @@ class _SigmoidRows:
 
         start = np.zeros(shape)
         start[-1] = usual
-        with threads_for(4.0 * rows.size * shape[1]):
+        with _threads_for(4.0 * rows.size * shape[1]):
             found = minimize(
                 objective,
                 start.ravel(),

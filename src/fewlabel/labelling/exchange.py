@@ -22,7 +22,7 @@ from fewlabel.data import (
 )
 from fewlabel.data.class_folders import _folder_classes
 from fewlabel.data.label_texts import UNKNOWN
-from fewlabel.data.tables import write_table
+from fewlabel.data.tables import _write_table
 from fewlabel.errors import LabelError, UsageError
 from fewlabel.files import atomic_file, atomic_folder
 from fewlabel.labelling.answers import Answer, _labels_of_cell
@@ -193,7 +193,7 @@ def _write_csv(labels: Labels, images: ImageSet, out: Path) -> None:
         if given:
             columns.append([given[i] for i in rows])
             header.append(name)
-    write_table(out, header, zip(*columns, strict=True))
+    _write_table(out, header, zip(*columns, strict=True))
 
 
 def _write_label_studio(labels: Labels, images: ImageSet, out: Path) -> None:
@@ -267,7 +267,7 @@ def _write_folders(labels: Labels, images: ImageSet, out: Path, link: bool) -> N
         # Where a class could not be the name of a folder, or would be taken for a split.
         if _folder_classes(places).labels != list(named.values()):
             rows = zip(places, named.values(), strict=True)
-            write_table(temporary / "metadata.csv", ("path", "label"), rows)
+            _write_table(temporary / "metadata.csv", ("path", "label"), rows)
 
 
 def _place(images: ImageSet, image: int, target: Path, link: bool) -> None:

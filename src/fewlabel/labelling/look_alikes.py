@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fewlabel.cluster.kmeans import KMeans
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 
 # Images that a model is less sure of are better looked at one by one.
 _MIN_CONFIDENCE = 0.5
@@ -49,7 +49,7 @@ def look_alikes(
     >>> [page.tolist() for page in look_alikes(X, np.array(["a", "a", "b", ""]), np.ones(4), 2)]
     [[0, 1], [2]]
     """
-    rng = as_generator(random_state)
+    rng = _as_generator(random_state)
     pages: list[np.ndarray] = []
     for label in np.unique(labels):
         members = np.flatnonzero((labels == label) & (confidence >= _MIN_CONFIDENCE))

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from fewlabel.errors import UsageError
 from fewlabel.nets.augment_ops import _COLOR_OPS, _N_GRAY_OPS
-from fewlabel.params import check_arguments, choice, integer, number
+from fewlabel.params import _check_arguments, choice, integer, number
 
 _FILLS = {"reflect": "reflection", "edge": "border", "zero": "zeros"}
 
@@ -89,7 +89,7 @@ class Augmentation:
     fill: str = "reflect"
 
     def __post_init__(self) -> None:
-        check_arguments("Augmentation", _CONSTRAINTS, **asdict(self))
+        _check_arguments("Augmentation", _CONSTRAINTS, **asdict(self))
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor, generator: torch.Generator) -> Tensor:

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 
-from fewlabel.compute import pick_device, threads_for
+from fewlabel.compute import _pick_device, _threads_for
 from fewlabel.data import ImageSet
 from fewlabel.data.task import Task
 from fewlabel.nets.augment import Augmentation
@@ -32,7 +32,7 @@ from fewlabel.nets.photos import _as_images, _read_photos, _rows_at_once
 from fewlabel.nets.settings import TrainSettings
 from fewlabel.nets.supervised import SupervisedNetwork
 from fewlabel.nets.timm_network import _COLORS, _PREFIX, _pretrained_network
-from fewlabel.params import as_size, choice, number
+from fewlabel.params import _as_size, choice, number
 
 _BLOCK = 256
 _MAX_ITER = 200
@@ -147,7 +147,7 @@ class FineTuning(SupervisedNetwork):
         return self.pretrained or self.weights is not None
 
     def _is_solved(self, network: Network, data: TrainingSet, *, fresh: bool) -> bool:
-        _place_network(network, pick_device(self.device))
+        _place_network(network, _pick_device(self.device))
         is_solved = self._starts_trained and self.depth == "head" and self.augment is None
         # From a random head the first gradients would spoil what the layers below have learned.
         if is_solved or (self._starts_trained and fresh):
@@ -224,7 +224,7 @@ class FineTuning(SupervisedNetwork):
 
     def _build(self, inputs: ImageSet, seed: int) -> Network:
         """Build the network for the size of the photos, with its pretrained weights."""
-        size = None if self.size is None else as_size(self.size, owner="FineTuning")
+        size = None if self.size is None else _as_size(self.size, owner="FineTuning")
         if size is None and inputs.path(0) is None:
             assert inputs.native_shape is not None
             size = inputs.native_shape[:2]
@@ -303,7 +303,7 @@ def _fit_linear_probe(
         return loss + penalty / 2 * float((head[:, :-1] ** 2).sum()), gradient.ravel()
 
     # A gradient takes two products of n × d × K.
-    with threads_for(4.0 * X.size * n_classes):
+    with _threads_for(4.0 * X.size * n_classes):
         found = minimize(
             objective,
             np.zeros(n_classes * (n_features + 1)),

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fewlabel.data.task import MultiLabel, SingleLabel, Task
-from fewlabel.params import check_arguments, choice
+from fewlabel.params import _check_arguments, choice
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
@@ -155,7 +155,7 @@ def _has_one_class(task: Task) -> bool:
 def _loss_for(task: Task, name: str | None, smoothing: float, owner: str) -> Loss:
     """Return the loss of this name, with smoothed targets; None is the task's default."""
     losses = losses_of(task)
-    check_arguments(owner, {"loss": [choice(losses), None]}, loss=name)
+    _check_arguments(owner, {"loss": [choice(losses), None]}, loss=name)
     loss = losses[name or next(iter(losses))]
     if not smoothing:
         return loss

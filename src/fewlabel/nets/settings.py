@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from fewlabel.params import check_arguments, integer, number
+from fewlabel.params import _check_arguments, integer, number
 
 _CONSTRAINTS = {
     "n_epochs": [integer(1)],
@@ -68,7 +68,7 @@ class TrainSettings:
 
     def _check(self, who: str) -> None:
         """Raise, in the name of an estimator, if a setting is out of range."""
-        check_arguments(who, _CONSTRAINTS, **{name: getattr(self, name) for name in _CONSTRAINTS})
+        _check_arguments(who, _CONSTRAINTS, **{name: getattr(self, name) for name in _CONSTRAINTS})
 
     def _epochs(self, steps_per_epoch: int) -> int:
         """Return the number of epochs that ``n_epochs`` and ``min_steps`` come to."""

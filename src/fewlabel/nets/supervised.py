@@ -11,7 +11,7 @@ import torch
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_sample_weight
 
-from fewlabel.compute import as_generator, pick_device
+from fewlabel.compute import _as_generator, _pick_device
 from fewlabel.data.checks import _warn_of_unlearnable
 from fewlabel.data.targets import _check_soft_targets
 from fewlabel.data.task import SingleLabel, Task, task_of
@@ -105,7 +105,7 @@ class SupervisedNetwork(TrainedNetwork):
         UserWarning
             If one of several labels is always absent or never known; it is named.
         """
-        who, rng = type(self).__name__, as_generator(self.random_state)
+        who, rng = type(self).__name__, _as_generator(self.random_state)
         settings = self._settings(int(rng.integers(2**31)), stops=validation is not None)
         inputs = self._inputs(X, reset=True)
         task = self.task or task_of(y, as_column=True)
@@ -171,7 +171,7 @@ class SupervisedNetwork(TrainedNetwork):
             If the loss is no longer a number.
         """
         who = type(self).__name__
-        settings = self._settings(int(as_generator(self.random_state).integers(2**31)))
+        settings = self._settings(int(_as_generator(self.random_state).integers(2**31)))
         inputs = self._inputs(X, reset=True)
         classes = self.labels if classes is None else classes
         soft, classes = _check_soft_targets(targets, classes, who)
@@ -258,7 +258,7 @@ class SupervisedNetwork(TrainedNetwork):
         return Trainer(
             network,
             settings,
-            device=pick_device(self.device),
+            device=_pick_device(self.device),
             loss=_loss_for(self.task_, self.loss, smoothing, who),
             augment=self._augmentation(network.spec.input_shape),
             progress=self.progress,

@@ -9,7 +9,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fewlabel.compute import pick_device
+from fewlabel.compute import _pick_device
 from fewlabel.data.scores import LabelClassifier
 from fewlabel.data.task import TASKS, Task
 from fewlabel.errors import ModelFormatError, UsageError
@@ -114,7 +114,7 @@ class TrainedNetwork(LabelClassifier, ClassifierMixin, BaseEstimator):
         ModelFormatError
             If weights, description and task do not fit together.
         """
-        network, classes = _network_from_state(arrays, meta, pick_device(device))
+        network, classes = _network_from_state(arrays, meta, _pick_device(device))
         model = cls(**cls._of(network.spec), device=device)
         model.network_, model.classes_ = network, classes
         model.task_ = _saved_task(meta.get("task"), task)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.manifold import TSNE
 
-from fewlabel.compute import threads_for
+from fewlabel.compute import _threads_for
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import BASELINE
 from fewlabel.explain.texts import _printable
@@ -135,7 +135,7 @@ def _plane(rows: np.ndarray, rng: np.random.Generator, seed: int) -> np.ndarray:
         random_state=seed,
     )
     # Its many small steps are faster on one thread, far faster on a busy machine.
-    with threads_for(0):
+    with _threads_for(0):
         return np.asarray(tsne.fit_transform(rows))
 
 

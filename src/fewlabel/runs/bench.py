@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel import __version__
-from fewlabel.compute import as_generator, peak_rss_mb
+from fewlabel.compute import _as_generator, peak_rss_mb
 from fewlabel.data import ImageSet, labels_from_truth, load_benchmark, stratified_split
 from fewlabel.data.catalog import TREES
 from fewlabel.errors import UsageError
@@ -27,7 +27,7 @@ from fewlabel.selection import _looked_up
 _HELD_OUT = 0.25
 
 
-def run_bench(
+def _run_bench(
     dataset: str,
     *,
     n_labeled: int,
@@ -36,45 +36,16 @@ def run_bench(
     progress: Progress | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Choose labels, look them up, fit, and measure on the test images.
+    """Choose labels, look them up, fit, and measure on the test images; return the figures.
 
     The labels of all other training images are hidden: the features, the selection and the fit
     are never given them. The test images are read after the fit, to be predicted.
-
-    Parameters
-    ----------
-    dataset : str
-        Name of a benchmark data set.
-    n_labeled : int
-        How many training images to label.
-    selection : {"representatives", "medoids", "typiclust", "random"}
-        How these are chosen.
-    n_images : int, optional
-        Use only so many training images, drawn at random.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
-    **settings : Any
-        How to learn; see `fewlabel.pipeline.FitSettings`.
-
-    Returns
-    -------
-    dict
-        ``dataset, n_labeled, selection, method, seed, accuracy, supervised_accuracy, seconds,
-        peak_rss_mb, version``, ``main_accuracy`` (without networks), ``mean_confidence,
-        expected_calibration_error`` and, for the curious, ``n_images, n_test, chosen,
-        n_networks, rounds, estimate, features``. Accuracies are shares of right predictions on
-        the test images, and the confidence is the calibrated one of the kept model there.
-
-    Raises
-    ------
-    UsageError
-        If there are fewer training images than labels.
     """
     start, wanted = time.perf_counter(), FitSettings(**settings)
     seed = wanted.seed
     train, test = _split(dataset, seed)
     if n_images is not None and n_images < len(train):
-        rows = np.sort(as_generator(seed).choice(len(train), size=n_images, replace=False))
+        rows = np.sort(_as_generator(seed).choice(len(train), size=n_images, replace=False))
         # By the seed, so that methods are compared on the same images.
         train = train.subset(rows)
     if n_labeled > len(train):
@@ -139,7 +110,7 @@ def _split(dataset: str, seed: int) -> tuple[ImageSet, ImageSet]:
         return load_benchmark(dataset, "train"), load_benchmark(dataset, "test")
     images = load_benchmark(dataset, None)
     y = labels_from_truth(images).y
-    train, test = stratified_split(y, images.content_groups(), _HELD_OUT, as_generator(seed))
+    train, test = stratified_split(y, images.content_groups(), _HELD_OUT, _as_generator(seed))
     return images.subset(train), images.subset(test)
 
 

@@ -13,21 +13,21 @@ from fewlabel.data import (
     load_images,
     read_labels,
 )
-from fewlabel.data.tables import write_table
+from fewlabel.data.tables import _write_table
 from fewlabel.pipeline import (
     Features,
     FitSettings,
     Progress,
+    _write_picks,
     extract_features,
     fit_images,
     select_images,
-    write_picks,
 )
 from fewlabel.runs.folder import evaluate_run, save_run
 from fewlabel.runs.model import load_run
 
 
-def run_demo(
+def _run_demo(
     folder: Path,
     budget: int,
     *,
@@ -36,29 +36,7 @@ def run_demo(
     out: str,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Select images, look up their labels, fit, save, load and test.
-
-    Parameters
-    ----------
-    folder : Path
-        Gets the label tables and the run.
-    budget : int
-        How many images to label.
-    seed : int
-        Seed of every random choice.
-    command : str
-        The command that makes this run again, for the report.
-    out : str
-        What the folder will be called.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
-
-    Returns
-    -------
-    dict
-        ``n_labeled, n_train, n_test``, the summary of the ``fit``, the metrics of the ``test``,
-        and ``supervised_accuracy``: what the same labels bring without the unlabeled images.
-    """
+    """Select images, look up their labels, fit, save, load and test; return what came of it."""
     train, test = (load_images("digits", split=split) for split in ("train", "test"))
     # Computed once: selection and fit would each do it.
     features = extract_features(train, seed=seed, progress=progress)
@@ -94,10 +72,10 @@ def run_demo(
 def _label(train: ImageSet, budget: int, seed: int, folder: Path, features: Features) -> Labels:
     """Choose images, and look up what a person would type."""
     selection = select_images(train, budget, seed=seed, prepared=features)
-    write_picks(selection, train, folder / "picks.csv")
+    _write_picks(selection, train, folder / "picks.csv")
     chosen = train.subset(selection.indices)
     if chosen.truth is None:
         raise RuntimeError("the digits come with labels")
     rows = zip(chosen.names, chosen.truth.tolist(), selection.purpose.tolist(), strict=True)
-    write_table(folder / "labels.csv", ("index", "label", "purpose"), list(rows))
+    _write_table(folder / "labels.csv", ("index", "label", "purpose"), list(rows))
     return read_labels(folder / "labels.csv", train)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fewlabel import __version__
-from fewlabel.compute import peak_rss_mb, timed_stage
+from fewlabel.compute import _timed_stage, peak_rss_mb
 from fewlabel.data import ImageSet, Labels
-from fewlabel.data.tables import write_table
+from fewlabel.data.tables import _write_table
 from fewlabel.errors import LabelError
 from fewlabel.evaluate import (
     confusion_matrix,
@@ -28,7 +28,7 @@ from fewlabel.model import Model, Prediction
 from fewlabel.percent import _percent_text
 from fewlabel.report.scored import Scored
 from fewlabel.runs.model import _save_model
-from fewlabel.runs.tables import _keep_rounds, _write_ledger, _write_suspicious, write_predictions
+from fewlabel.runs.tables import _keep_rounds, _write_ledger, _write_predictions, _write_suspicious
 
 if TYPE_CHECKING:
     from fewlabel.fit_result import FitResult
@@ -106,7 +106,7 @@ def save_run(
     out = Path(out)
     unlike = np.isin(np.arange(len(images)), result.unlike)
     with atomic_folder(out, force=force) as folder:
-        write_predictions(
+        _write_predictions(
             folder / "predictions.csv",
             images,
             Prediction(result.task, result.proba, result.classes, {}, unlike=unlike),
@@ -115,14 +115,14 @@ def save_run(
         )
         _write_ledger(folder / "ledger.parquet", result, images)
         _write_suspicious(folder / "suspicious.csv", result, images)
-        write_table(
+        _write_table(
             folder / "skipped.csv",
             ("path", "reason"),
             [(skipped.path, skipped.reason) for skipped in images.skipped],
         )
         _save_model(result, images, folder / "model")
         created = _now()
-        with timed_stage(result.seconds, "report", progress):
+        with _timed_stage(result.seconds, "report", progress):
             html = _render_report(
                 result,
                 images,

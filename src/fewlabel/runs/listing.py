@@ -10,21 +10,8 @@ _MAX_DEPTH = 3
 _MAX_BYTES = 50_000_000
 
 
-def list_runs(folder: str | Path = ".") -> list[dict[str, Any]]:
-    """Return what the runs below a folder are worth, the oldest first.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Looked through to a depth of three.
-
-    Returns
-    -------
-    list of dict
-        ``run``, ``created``, ``metric``, ``accuracy`` with ``low`` and ``high`` (of the audit where
-        there is one, which ``rests_on`` says), ``n_labeled``, ``n_images``, ``method``,
-        ``features``, ``labels``, ``seconds`` and ``command``.
-    """
+def _list_runs(folder: str | Path = ".") -> list[dict[str, Any]]:
+    """Return what the runs below a folder, to a depth of three, are worth, the oldest first."""
     folder = Path(folder)
     patterns = ["/".join([*["*"] * depth, "metrics.json"]) for depth in range(_MAX_DEPTH + 1)]
     files = [file for pattern in patterns for file in folder.glob(pattern)]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from fewlabel.data import ImageSet
-from fewlabel.data.tables import write_table
+from fewlabel.data.tables import _write_table
 from fewlabel.model import Prediction
 from fewlabel.semisupervised.network_inputs import ROUNDS
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("row", "label", "confidence", "method", "round", "revoked")
 
 
-def write_predictions(
+def _write_predictions(
     path: str | Path,
     images: ImageSet,
     prediction: Prediction,
@@ -30,21 +30,7 @@ def write_predictions(
     origin: np.ndarray | None = None,
     probabilities: bool = False,
 ) -> None:
-    """Write predictions as a CSV table.
-
-    Parameters
-    ----------
-    path : str or Path
-        File to write.
-    images : ImageSet
-        The images.
-    prediction : Prediction
-        What a model says of them.
-    origin : ndarray of shape (n,), optional
-        Where each prediction comes from; ``"model"`` by default.
-    probabilities : bool
-        Add one column a class.
-    """
+    """Write predictions as a CSV table; ``origin`` says where each comes from."""
     key = "index" if images.by_index else "path"
     sources = ["model"] * len(images) if origin is None else origin.tolist()
     confidence = map("{:.4f}".format, prediction.confidence)
@@ -56,7 +42,7 @@ def write_predictions(
         header += [f"p({name})" for name in prediction.classes]
         # Lazily: as text, the probabilities of many images and classes would fill the memory.
         columns += [map("{:.5f}".format, column) for column in prediction.proba.T]
-    write_table(path, header, zip(*columns, strict=True))
+    _write_table(path, header, zip(*columns, strict=True))
 
 
 def _write_suspicious(path: Path, result: FitResult, images: ImageSet) -> None:
@@ -72,7 +58,7 @@ def _write_suspicious(path: Path, result: FitResult, images: ImageSet) -> None:
         task.texts(task.predict(result.tested_proba[order]), result.classes),
         np.where(np.isin(rows, result.suspicious), "yes", "").tolist(),
     ]
-    write_table(path, [*header, "suspicious"], zip(*columns, strict=True))
+    _write_table(path, [*header, "suspicious"], zip(*columns, strict=True))
 
 
 def _write_ledger(path: Path, result: FitResult, images: ImageSet) -> None:

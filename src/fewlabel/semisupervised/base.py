@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.data.scores import LabelClassifier
 from fewlabel.data.task import Task, task_of
 from fewlabel.errors import UsageError
@@ -72,7 +72,7 @@ class SemiSupervisedClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
                 f"instead: {self.classes_[0]!s}. Label rows of another one."
             )
         # Drawn first, so that the seed of the trainings does not depend on how folds are dealt.
-        rng = as_generator(self.random_state)
+        rng = _as_generator(self.random_state)
         return X, codes, rng, int(rng.integers(2**31))
 
     def _settings(self, *left_out: str) -> dict[str, Any]:

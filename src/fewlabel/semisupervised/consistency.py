@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fewlabel.compute import as_generator, pick_device
+from fewlabel.compute import _as_generator, _pick_device
 from fewlabel.data.targets import _one_hot
 from fewlabel.data.task import SingleLabel
 from fewlabel.errors import UsageError
@@ -216,7 +216,7 @@ class ConsistencyTraining(TrainedNetwork):
         trainer = _ConsistencyTrainer(
             self._build(X, settings.seed),
             settings,
-            device=pick_device(self.device),
+            device=_pick_device(self.device),
             unlabeled=TrainingSet.of(X[unlabeled], targets),
             weak=self._change(X, self.weak),
             strong=self._change(X, self.strong),
@@ -250,7 +250,7 @@ class ConsistencyTraining(TrainedNetwork):
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             label_smoothing=self.label_smoothing,
-            seed=int(as_generator(self.random_state).integers(2**31)),
+            seed=int(_as_generator(self.random_state).integers(2**31)),
         )
         settings._check("ConsistencyTraining")
         return settings, _ConsistencySettings(**own)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fewlabel.cluster.strategies import Picks, Pool, register_strategy
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 
 # As in TypiClust (Hacohen et al. 2022): more clusters than 500 are too small to have a density.
 _N_TYPICAL = 20
@@ -83,7 +83,7 @@ def _leading_neighbors(rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndar
     """Search the neighbors by whose distances `representatives` knows what is typical."""
     from fewlabel.cluster.neighbors import nearest_neighbors
 
-    rng = as_generator(seed)
+    rng = _as_generator(seed)
     rng.integers(2**31)  # The seed of the clusters.
     k, seed = min(_N_TYPICAL, len(rows) - 1), int(rng.integers(2**31))
     return nearest_neighbors(_leading(rows), k, random_state=seed)
