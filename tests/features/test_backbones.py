@@ -145,7 +145,7 @@ def test_auto_joins_what_the_time_allows_at_the_side_that_it_allows(
     def network(name, *, device):
         side, whole = {"slow": (260, 50.0), "fast": (224, 30.0)}[name]
         loaded = SimpleNamespace(size=(side, side))
-        return SimpleNamespace(network_=loaded, seconds_for=lambda images: whole)
+        return SimpleNamespace(network_=loaded, _seconds_for=lambda images: whole)
 
     monkeypatch.setattr(extract, "_kind", lambda name: network)
     names, reason = extract._networks_in_time(["fast", "slow"], photos, seconds, "cpu")

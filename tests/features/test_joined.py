@@ -29,7 +29,7 @@ def test_each_part_has_its_share_of_the_length(joined, images):
     lengths = np.add.reduceat(rows**2, [0, 64, 72], axis=1)
     np.testing.assert_allclose(lengths, [[0.6, 0.2, 0.2]] * 150, rtol=1e-5)
     # Rows that are at hand are joined as transform does, and other images centered as these.
-    np.testing.assert_array_equal(joined.join(joined.base.transform(images), images), rows)
+    np.testing.assert_array_equal(joined._join(joined.base.transform(images), images), rows)
     np.testing.assert_allclose(joined.transform(images.subset([3, 4])), rows[3:5], atol=1e-5)
     again = _extractor_from_state(*joined.to_state())
     assert isinstance(again, JoinedFeatures)
