@@ -57,7 +57,7 @@ def accuracy(args: argparse.Namespace) -> None:
             for selection in args.selection.split(","):
                 start = time.perf_counter()
                 result, used = _fitted(images.subset(train), n_labeled, selection, seed, features)
-                rows = extractor.join([r[test] for _, r in computed])
+                rows = extractor._join([r[test] for _, r in computed])
                 kept = result.model.extractor
                 if kept is not extractor:
                     rows = extractor._split(rows)[extractor.parts.index(kept.parts[0])]
