@@ -8,14 +8,15 @@ STAMP := $(VENV)/.installed
 RESULTS := benchmarks/results
 CODE := src tests docs benchmarks experiments
 
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check bench docs site clean
 
 help:
 	@echo "make demo    the whole pipeline on the digits, in under a minute (report in fewlabel-demo/)"
 	@echo "make test    lint, types, layers, docstrings, docs, tests and doctests"
 	@echo "make check   lint, types and layers only"
 	@echo "make bench   the accuracy table of the README into $(RESULTS)/ (about an hour)"
-	@echo "make docs    write the command-line reference and the studies' pages anew and check every page"
+	@echo "make docs    write what is made from commands and records anew, and check every page"
+	@echo "make site    the documentation as a site, in site/; open site/index.html"
 	@echo "make clean   remove $(VENV) and what the tools cached"
 
 # Installed anew when what is installed changes. Running venv on an existing one mends it.
@@ -23,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,photos,explain,tensorboard,web]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,docs,photos,explain,tensorboard,web]'
 	@touch $@
 
 demo: $(STAMP)
@@ -53,7 +54,11 @@ bench: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python docs/make_reference.py
 	$(BIN)/python docs/make_studies.py
+	$(BIN)/python docs/make_methods.py
 	$(BIN)/python -m pytest tests/test_docs.py tests/test_docstrings.py
 
+site: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

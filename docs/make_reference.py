@@ -21,6 +21,7 @@ START = """# The command line
 `--json`, stdout holds nothing but JSON. Progress bars appear on a terminal after two seconds;
 elsewhere a line on stderr says every five seconds how far it is.
 """
+_NOT_RUN = "<!-- not run: other pages run such commands; here options are checked -->"
 EXIT_CODES = """
 ## Exit codes
 
@@ -104,7 +105,7 @@ def _section(name: str, command: Any) -> str:
         lines += ["", f"| {choices.metavar} | |", "|---|---|"]
         lines += [f"| `{name}` | {_cell(summary)} |" for name, summary in choices.rows()]
     if examples:
-        lines += ["", "```sh", inspect.cleandoc("\n" + examples), "```"]
+        lines += ["", _NOT_RUN, "```sh", inspect.cleandoc("\n" + examples), "```"]
     return "\n".join(lines) + "\n"
 
 

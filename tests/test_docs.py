@@ -6,13 +6,19 @@ import importlib.util
 import re
 import resource
 import shlex
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+import fewlabel
 from fewlabel.cli.choices import choices_of
+from fewlabel.cluster.strategies import strategy_names
+from fewlabel.evaluate import candidate_names
 from fewlabel.extras import EXTRA_OF
 from tests.interpreter import run_code
 
@@ -28,8 +34,8 @@ _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def _reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "make_reference.py")
+def _script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -37,7 +43,7 @@ def _reference() -> ModuleType:
     return module
 
 
-COMMANDS: dict[str, Any] = _reference().commands()
+COMMANDS: dict[str, Any] = _script("make_reference").commands()
 
 
 def _anchors(page: Path) -> set[str]:
@@ -95,9 +101,49 @@ def test_the_targets_that_the_pages_name_exist() -> None:
     assert named <= set(targets)
 
 
+def test_the_extras_that_the_pages_name_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = {
+        extra
+        for extras_of in re.findall(r"pip install '?(?:\.|fewlabel)\[([\w,]+)\]", found)
+        for extra in extras_of.split(",")
+    }
+    assert named
+    assert named <= set(extras["optional-dependencies"])
+
+
 def test_the_reference_is_up_to_date() -> None:
     written = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
-    assert written == _reference().page(), "run `make docs` and commit the page"
+    assert written == _script("make_reference").page(), "run `make docs` and commit the page"
+
+
+def test_figures_of_methods_are_those_of_the_records() -> None:
+    script = _script("make_methods")
+    pages = script.pages()
+    assert len(pages) > 15
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert text == script.renewed(text), f"{page.name}: run `make docs` and commit the page"
+
+
+def test_each_method_and_each_public_name_has_its_page() -> None:
+    methods = {page.stem for page in (ROOT / "docs" / "methods").glob("*.md")}
+    assert {*candidate_names(), *strategy_names()} <= methods
+    api = _anchors(ROOT / "docs" / "reference" / "api.md")
+    assert {name.lower() for name in fewlabel.__all__ if not name.startswith("_")} <= api
+
+
+def test_the_site_is_built_strictly_and_asks_no_other_server(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="needs the extra `docs`")
+    pytest.importorskip("mkdocstrings", reason="needs the extra `docs`")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) > len(PAGES) - 2
+    loaded = re.compile(r"<(?:script|img|iframe|source)[^>]* src=[\"']?https?:|<link[^>]*https?:")
+    assert [page.name for page in pages if loaded.search(page.read_text("utf-8"))] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

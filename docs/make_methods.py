@@ -1,0 +1,262 @@
+"""Write into ``docs/methods`` and ``docs/comparison.md`` what was measured: ``make docs``.
+
+Names and summaries come from the registries, figures from ``benchmarks/results`` and the studies'
+``ours.csv``, and from nowhere else.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from fewlabel import __all__ as public
+from fewlabel.cluster.strategies import find_strategy, strategy_names
+from fewlabel.evaluate import candidate_names
+from fewlabel.evaluate.registry import REGISTRY
+from fewlabel.graph.predictor import METHODS
+from fewlabel.semisupervised import __all__ as more_public
+
+DOCS = Path(__file__).parent
+RESULTS = DOCS.parent / "benchmarks" / "results"
+STUDIES = DOCS.parent / "experiments" / "fewlabel_experiments"
+BLOCK = re.compile(r"<!-- `make docs` writes (.*?) -->\n.*?<!-- to here -->", re.DOTALL)
+SMALL = ("fashion-mnist", "mnist", "letters")
+SHOWN = ("representatives", "random")
+ESTIMATORS = {
+    "graph": "GraphPropagation",
+    "self-training": "SelfTraining",
+    "consistency": "ConsistencyTraining",
+    "experts": "BinaryExperts",
+    "teacher-student": "TeacherStudent",
+    "clusters": "ClusterPropagation",
+}
+# Test accuracy of Fashion-MNIST by the number of labels; sources in docs/comparison.md.
+PUBLISHED = {
+    50: "66.3 (k-means, 50 clusters, representatives labeled)",
+    100: "75.2 (Poisson learning); 70.5 (100 clusters)",
+    500: "78.5 (logistic regression, random labels)",
+    2_000: "81.5 (k-means, 2,000 clusters)",
+}
+Rows = list[dict[str, Any]]
+
+
+def _records(name: str) -> Rows:
+    return [json.loads(line) for line in (RESULTS / name).read_text("utf-8").splitlines()]
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(heads), *map(list, rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _spread(values: list[float]) -> str:
+    """Write shares as percent: the mean, and how far seeds lie apart."""
+    deviation = f" ± {100 * stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{100 * mean(values):.1f}{deviation}"
+
+
+def _groups(rows: Rows, *keys: str) -> dict[tuple[Any, ...], Rows]:
+    found: dict[tuple[Any, ...], Rows] = {}
+    for row in rows:
+        found.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return found
+
+
+def _of_graph() -> dict[tuple[Any, ...], Rows]:
+    rows = [row for row in _records("methods.jsonl") if "selection" in row]
+    return _groups(rows, "dataset", "n_labels", "selection")
+
+
+def candidates(name: str = "") -> str:
+    """Write how a candidate does beside the baseline and the best, or how all of them do."""
+    shown = [name, *(m for m in ("supervised",) if m != name)] if name else list(METHODS)
+    heads = ["data", "labels", "chosen by", *(f"`{m}`" for m in shown)]
+    lines = []
+    for (data, n, how), rows in _of_graph().items():
+        if how not in SHOWN:
+            continue
+        means = {m: mean(row[m] for row in rows) for m in METHODS}
+        best = max(means, key=means.__getitem__)
+        cells = [_spread([row[m] for row in rows]) for m in shown]
+        cells = [f"**{c}**" if m == best else c for m, c in zip(shown, cells, strict=True)]
+        lines.append([data, str(n), how, *cells])
+        if name:
+            lines[-1].append(f"{100 * means[best]:.1f} (`{best}`)")
+    return _table([*heads, *(["best of five"] if name else [])], lines)
+
+
+def strategies() -> str:
+    """Write what the method that is kept makes of the labels of each strategy."""
+    names = strategy_names()
+    lines = []
+    every = [row for rows in _of_graph().values() for row in rows]
+    for (data, n), rows in _groups(every, "dataset", "n_labels").items():
+        kept = {
+            name: [row[row["kept"]] for row in rows if row["selection"] == name] for name in names
+        }
+        best = max(names, key=lambda name: mean(kept[name]))
+        cells = [f"**{_spread(kept[m])}**" if m == best else _spread(kept[m]) for m in names]
+        lines.append([data, str(n), *cells])
+    return _table(["data", "labels", *(f"`{name}`" for name in names)], lines)
+
+
+def networks() -> str:
+    """Write what each method that trains a network reaches in the same time."""
+    rows = [row for row in _records("methods.jsonl") if "method" in row]
+    lines = []
+    for (data, n, name), runs in _groups(rows, "dataset", "n_labels", "method").items():
+        figures = [_spread([run[m] for run in runs]) for m in ("accuracy", "main", "supervised")]
+        count = f"{mean(run['n_networks'] for run in runs):.0f}"
+        seconds = f"{mean(run['seconds'] for run in runs):.0f}"
+        lines.append([data, str(n), f"`{name}`", *figures, count, seconds])
+    heads = ["data", "labels", "method", "accuracy %", "without networks %", "baseline %"]
+    return _table([*heads, "networks", "s"], lines)
+
+
+def longer() -> str:
+    """Write what half an hour of networks brought."""
+    lines = [
+        [run["dataset"], f"{run['n_labeled']:,}"]
+        + [f"{100 * run[k]:.1f}" for k in ("accuracy", "main_accuracy", "supervised_accuracy")]
+        for run in _records("longer_road.jsonl")
+    ]
+    return _table(["data", "labels", "with networks %", "without %", "baseline %"], lines)
+
+
+def rare() -> str:
+    """Write what selection does to classes of very different sizes."""
+    rows = [row for row in _records("methods.jsonl") if "rare" in row]
+    keys = ("accuracy", "balanced_accuracy", "recall_of_three_rarest")
+    lines = [
+        [str(n), f"`{how}`", f"{mean(run['n_classes'] for run in runs):.1f} of 10"]
+        + [_spread([run[key] for run in runs]) for key in keys]
+        for (n, how), runs in _groups(rows, "n_labels", "rare").items()
+    ]
+    heads = ["labels", "chosen by", "classes found", "accuracy %", "mean recall %"]
+    return _table([*heads, "of the three rarest %"], lines)
+
+
+def study(name: str, *rows: str) -> str:
+    """Write rows of a study, by the beginning of their names."""
+    with (STUDIES / name / "ours.csv").open(encoding="utf-8", newline="") as file:
+        found = [r for r in csv.DictReader(file) if re.match("|".join(rows), r["row"])]
+    seeds = {True: " ± {accuracy_sd}", False: ""}
+    lines = [
+        [
+            row["setting"],
+            row["model"],
+            row["n_labeled"],
+            ("{accuracy_mean}" + seeds[float(row["accuracy_sd"] or 0) > 0]).format(**row),
+            row["published"] or "–",
+        ]
+        for row in found
+    ]
+    return _table(["setting", "model", "labels", "accuracy %", "published %"], lines)
+
+
+def speed() -> str:
+    """Write how long nearest neighbors and k-means take beside other libraries."""
+    lines = []
+    for file in ("neighbors.json", "kmeans.json"):
+        found = json.loads((RESULTS / file).read_text("utf-8"))
+        for name, row in found["median"].items():
+            right = f"recall {row['recall']:.3f}" if "recall" in row else "same inertia"
+            lines.append([found["task"], name, f"{row['seconds']:.1f}", right])
+    return _table(["task", "library", "s, median of three", ""], lines)
+
+
+def published() -> str:
+    """Write the accuracies of the README, with the seeds on which nothing was tuned."""
+    # Records without a strategy are of the default one.
+    records = [{"selection": "representatives"} | row for row in _records("accuracy.jsonl")]
+    groups = _groups(records, "dataset", "n_labeled", "selection")
+    lines = []
+    for (data, n, how), rows in sorted(groups.items()):
+        ours, baseline = (
+            _spread([row[key] for row in rows]) for key in ("accuracy", "supervised_accuracy")
+        )
+        theirs = (
+            PUBLISHED.get(n, "–") if (data, how) == ("fashion-mnist", "representatives") else "–"
+        )
+        lines.append([data, f"{n:,}", how, theirs, f"**{ours}**", baseline])
+    heads = ["data", "labels", "chosen by", "published", "fewlabel", "supervised baseline"]
+    return _table(heads, lines)
+
+
+def facts(name: str) -> str:
+    """Write what the registry says of a method or a strategy."""
+    if name in strategy_names():
+        uses = [f"`fewlabel select photos --budget 50 --method {name} --out picks.csv`"]
+        summary = find_strategy(name).summary
+    else:
+        kinds = " or ".join(kind.name for kind in REGISTRY[name].tasks)
+        uses = [f"`fewlabel fit photos --labels labels.csv --method {name} --out run`, {kinds}"]
+        summary = REGISTRY[name].summary
+    if name in ESTIMATORS:
+        uses.append(python(name))
+    return "\n".join([f"{summary}.", "", *(f"- {use}" for use in uses)])
+
+
+def python(name: str) -> str:
+    """Write where the estimator of a method is described."""
+    estimator = ESTIMATORS[name]
+    assert estimator in (*public, *more_public)
+    return f"in Python [`{estimator}`](../reference/api.md#{estimator.lower()})"
+
+
+def overview() -> str:
+    """Write all methods and strategies with their pages."""
+    methods = [[f"[`{n}`]({n}.md)", REGISTRY[n].summary] for n in candidate_names()]
+    chosen = [[f"[`{n}`]({n}.md)", find_strategy(n).summary] for n in strategy_names()]
+    return (
+        _table(["`fit --method`", "learns by"], methods)
+        + "\n\n"
+        + _table(["`select --method`", "chooses"], chosen)
+    )
+
+
+WRITERS: dict[str, Callable[..., str]] = {
+    writer.__name__: writer
+    for writer in (
+        candidates,
+        facts,
+        longer,
+        networks,
+        overview,
+        published,
+        python,
+        rare,
+        speed,
+        strategies,
+        study,
+    )
+}
+
+
+def pages() -> list[Path]:
+    """Return the pages that hold such blocks."""
+    return [path for path in sorted(DOCS.rglob("*.md")) if BLOCK.search(path.read_text("utf-8"))]
+
+
+def renewed(text: str) -> str:
+    """Return a page with all of its blocks written anew."""
+
+    def block(found: re.Match[str]) -> str:
+        name, *arguments = found[1].split()
+        body = WRITERS[name](*arguments)
+        return f"<!-- `make docs` writes {found[1]} -->\n\n{body}\n\n<!-- to here -->"
+
+    return BLOCK.sub(block, text)
+
+
+if __name__ == "__main__":
+    for path in pages():
+        path.write_text(renewed(path.read_text("utf-8")), encoding="utf-8")
+        sys.stdout.write(f"wrote {path}\n")
