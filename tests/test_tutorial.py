@@ -16,8 +16,10 @@ ROOT = Path(__file__).parents[1]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 # Their options are checked in tests/test_docs.py, and they run in tests of their own: servers,
 # and what needs a network, data sets or minutes.
-NOT_RUN = ("label", "serve", "doctor", "demo", "bench", "reproduce", "data get", "data make",
-           "weights list")  # fmt: skip
+NOT_RUN = (
+    *("label", "serve", "doctor", "demo", "bench", "reproduce"),
+    *("data get", "data make", "weights list"),
+)
 # Extras and targets of these are checked in tests/test_docs.py.
 OF_THE_SHELL = ("pip install ", "make ", "git clone ")
 _BLOCK = re.compile(
@@ -33,7 +35,11 @@ SHORTER = {
 }
 PAGES = [
     page
-    for page in [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for page in [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
     if page.name not in ("tutorial.md", "python.md") and _BLOCK.search(page.read_text("utf-8"))
 ]
 
@@ -120,8 +126,8 @@ def made(tmp_path_factory):
             to = root / f"sorted-{folder}" / label
             to.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / folder / name, to)
-    write_table(root / "truth.csv", truth)
-    write_table(root / "labels.csv", dict(list(known.items())[:60]))
+    _write_table(root / "truth.csv", truth)
+    _write_table(root / "labels.csv", dict(list(known.items())[:60]))
     patients = [f"{i:03}.png,,patient {i // 2}" for i in range(130)]
     (root / "patients.csv").write_text("\n".join(["path,label,group", *patients]))
     (root / "manifest.csv").write_text("\n".join(["path", *(f"photos/{n}" for n in known)]))
@@ -152,7 +158,7 @@ def test_the_blocks_of_a_page_run_or_say_why_not(page, world):
     if page.stem == "multi-label":
         known = {name: ("cat|", "cat|dog", "dog|")[i % 3] for i, name in enumerate(known)}
         for table in ("labels.csv", "truth.csv"):
-            write_table(
+            _write_table(
                 Path(table), {row["path"]: known[row["path"]] for row in rows_of(Path(table))}
             )
     for reason, _, kind, text in _BLOCK.findall(page.read_text("utf-8")):
