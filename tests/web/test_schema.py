@@ -15,7 +15,13 @@ from tests.web.stand_ins import InOrder, Told
 
 HERE = {"host": "127.0.0.1"}
 # They take nothing that could be wrong.
-NOTHING_TAKEN = ("/healthz", "/api/review/rounds", "/api/review/confusion")
+NOTHING_TAKEN = (
+    "/healthz",
+    "/api/people",
+    "/api/rounds",
+    "/api/review/rounds",
+    "/api/review/confusion",
+)
 
 
 @pytest.mark.parametrize("mode", ["positive", "negative"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
@@ -137,6 +139,69 @@ def consensus_labels(
     return {image: best(v) for image, v in given.items()}
 
 
+class _OutOfFold(NamedTuple):
+    """What a model says of images whose labels it has not seen: (m,), (m, K), and K names."""
+
+    rows: np.ndarray
+    proba: np.ndarray
+    classes: Sequence[str]
+
+
+def _agreed_labels(
+    votes: Votes, *, several: bool, tested: _OutOfFold | None = None
+) -> dict[int, tuple[str, ...]]:
+    """Return what annotators say together of the images on which they disagree.
+
+    >>> _agreed_labels({3: {"Ann": ("a",), "Ben": ("b",), "Eve": ("a",)}}, several=False)
+    {3: ('a',)}
+    """
+    found = _decided(votes, several)
+    if tested is not None:
+        row = {image: k for k, image in enumerate(tested.rows.tolist())}
+        known = {row[image]: given for image, given in votes.items() if image in row}
+        # Of one answer an image, nothing can be learned about the annotators.
+        if any(len(given) > 1 for given in known.values()):
+            by_row = _decided(known, several, tested.proba, tested.classes)
+            found |= {int(tested.rows[k]): labels for k, labels in by_row.items()}
+    return {image: found[image] for image in votes if len({*votes[image].values()}) > 1}
+
+
+def _read_kappa(kappa: float | None) -> str:
+    """Return how a kappa reads: Landis & Koch (1977), "The measurement of observer agreement".
+
+    >>> _read_kappa(0.78)
+    'Substantial: 1 is full agreement, 0 is what chance alone would give.'
+    """
+    if kappa is None:
+        return "Not known: all answers are of one class, which chance alone explains."
+    words = ("Poor", "Slight", "Fair", "Moderate", "Substantial", "Almost perfect")
+    word = words[int(np.searchsorted([0, 0.2, 0.4, 0.6, 0.8], kappa, side="right"))]
+    return f"{word}: 1 is full agreement, 0 is what chance alone would give."
+
+
+def _decided(
+    votes: Votes,
+    several: bool,
+    proba: np.ndarray | None = None,
+    classes: Sequence[str] = (),
+) -> dict[int, tuple[str, ...]]:
+    """Return the consensus of all images; of several labels an image, class by class."""
+    if not several:
+        return {i: (label,) for i, label in consensus_labels(votes, proba, classes).items()}
+    found: dict[int, tuple[str, ...]] = dict.fromkeys(votes, ())
+    for name in sorted(
+        {n for given in votes.values() for labels in given.values() for n in labels}
+    ):
+        each = {i: {a: (str(name in x),) for a, x in v.items()} for i, v in votes.items()}
+        sure = None
+        if proba is not None and name in classes:
+            p = proba[:, list(classes).index(name)]
+            sure = np.stack([1 - p, p], axis=1)
+        for image, has in consensus_labels(each, sure, ("False", "True")).items():
+            found[image] += (name,) * (has == "True")
+    return found
+
+
 def _crowdlab(
     given: Mapping[int, Mapping[str, str]], people: list[str], proba: np.ndarray, classes: list[str]
 ) -> dict[int, str]:
@@ -146,10 +211,17 @@ def _crowdlab(
     for row, v in enumerate(given.values()):
         for name, label in v.items():
             table[row, people.index(name)] = classes.index(label)
-    rows = np.asarray(proba)[list(given)]
-    found = get_label_quality_multiannotator(
-        table, rows, verbose=False, return_detailed_quality=False, return_annotator_stats=False
-    )
+    # A class that is new has probability 0, of which there is no logarithm.
+    rows = np.clip(np.asarray(proba, dtype=float)[list(given)], 1e-6, None)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Annotators do not agree on any example")
+        found = get_label_quality_multiannotator(
+            table,
+            rows / rows.sum(axis=1, keepdims=True),
+            verbose=False,
+            return_detailed_quality=False,
+            return_annotator_stats=False,
+        )
     labels = found["label_quality"]["consensus_label"].tolist()
     return {image: classes[int(label)] for image, label in zip(given, labels, strict=True)}
 

@@ -60,6 +60,7 @@ class _Tested(NamedTuple):
     key: tuple[int, int]
     view: _View
     present: np.ndarray
+    proba: np.ndarray
     decided: np.ndarray
     order: np.ndarray
     probability: np.ndarray
@@ -140,6 +141,10 @@ class Review:
             fits &= codes >= 0
         elif wanted.source in SOURCES:
             fits &= (view.source == SOURCES.index(wanted.source)) & (codes < 0)
+        if wanted.annotator:
+            votes = self.session.store.votes()
+            theirs = [image for image, given in votes.items() if wanted.annotator in given]
+            fits &= np.isin(view.rows, theirs)
         # Confidences are kept in single precision: 0.9 is a little more there.
         low, high = np.float32(wanted.low), np.float32(wanted.high)
         at = np.flatnonzero(fits & (view.confidence >= low) & (view.confidence <= high))
@@ -409,7 +414,7 @@ class Review:
         cells = np.array(task.texts(task.predict(proba), given.classes), dtype=object)
         view = _view_of(found, rows, cells, np.full(len(rows), len(SOURCES), np.uint8))
         view = view._replace(confidence=task.confidence(proba).astype(np.float32))
-        return _Tested(key, view, present, task.decided(proba), order, probability)
+        return _Tested(key, view, present, proba, task.decided(proba), order, probability)
 
     def _is_settled(self, image: int) -> bool:
         """Return whether somebody has looked at a label again, against what a model said."""

@@ -27,6 +27,8 @@ class Wanted:
         Of the model; by default the last.
     order : str
         ``"unsure"`` or ``"sure"`` first, or ``"name"``.
+    annotator : str
+        Who has answered, before any review; empty for all images.
     """
 
     predicted: str | None = None
@@ -38,6 +40,7 @@ class Wanted:
     source: str = ""
     round: int | None = None
     order: str = "unsure"
+    annotator: str = ""
 
 
 @dataclass(frozen=True)

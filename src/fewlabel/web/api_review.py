@@ -8,7 +8,9 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from fewlabel.labelling.answers import MAX_NAME
 from fewlabel.labelling.review import MAX_ERROR, Review
+from fewlabel.labelling.rounds import PastRound
 from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, Wanted
 from fewlabel.web.api import _MAX_ID, Image, Refusal, Who, _Body, _existing
 
@@ -47,6 +49,7 @@ def images(
     source: Literal["", "label", "propagated", "model", "tested"] = "",
     round: Annotated[int | None, Query(ge=1, le=_MAX_ID)] = None,
     order: Literal["unsure", "sure", "name"] = "unsure",
+    annotator: Annotated[str, Query(max_length=MAX_NAME)] = "",
     page: Page = 0,
 ) -> Sheet:
     """Return images by what the model says of them, and by their labels."""
@@ -55,13 +58,20 @@ def images(
         raise HTTPException(404, "There is no such class.")
     by, not_by, has, lacks = (None if k is None else names[k] for k in numbers)
     low, high = min_confidence, max_confidence
-    return review.images(Wanted(by, not_by, has, lacks, low, high, source, round, order), page)
+    wanted = Wanted(by, not_by, has, lacks, low, high, source, round, order, annotator)
+    return review.images(wanted, page)
 
 
 @router.get("/api/review/rounds")
 def rounds(review: Here) -> list[int]:
     """Return the rounds of the model whose predictions are kept, the last one first."""
     return review.rounds
+
+
+@router.get("/api/rounds")
+def past_rounds(review: Here) -> list[PastRound]:
+    """Return all rounds of the model, also those before a restart: when, and how good it was."""
+    return review.session.store.rounds()
 
 
 @router.get("/api/review/confusion")

@@ -12,9 +12,10 @@ from starlette.staticfiles import StaticFiles
 
 from fewlabel import __version__
 from fewlabel.errors import FewLabelError, StorageError
+from fewlabel.labelling.people import People
 from fewlabel.labelling.review import Review
 from fewlabel.labelling.session import Session
-from fewlabel.web import api_review
+from fewlabel.web import api_people, api_review
 from fewlabel.web.api import router
 from fewlabel.web.security import App, Guard
 from fewlabel.web.thumbnails import Thumbnails
@@ -48,9 +49,11 @@ def create_app(
     app = FastAPI(title="fewlabel", version=__version__, docs_url=None, redoc_url=None)
     app.state.session = session
     app.state.review = Review(session)
+    app.state.people = People(app.state.review)
     app.state.thumbnails = thumbnails or Thumbnails(session.images)
     app.include_router(router)
     app.include_router(api_review.router)
+    app.include_router(api_people.router)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(FewLabelError, _not_possible)
     pages = _pages()

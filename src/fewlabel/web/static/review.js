@@ -3,18 +3,20 @@ import { $, answerOf, arrowed, call, element, isForPage, number, onClicks, perce
 import { Classes } from "./classes.js";
 import { drawConfusion } from "./confusion.js";
 import { Outbox } from "./outbox.js";
+import { drawPeople } from "./people.js";
 
-const VIEWS = ["images", "confusion", "suspicious", "duplicates"];
+const VIEWS = ["images", "confusion", "suspicious", "duplicates", "people"];
 const EMPTY = {
   images: "No image fits.", suspicious: "No label is doubtful. Labels are compared once the model has learned from them.",
-  duplicates: "No copies have different labels.",
+  duplicates: "No copies have different labels.", people: "There is no image on which people disagree, and that no review has settled.",
 };
 const HINTS = {
   suspicious: "Models that have not seen these labels say something else. Space keeps a label, enter takes what is predicted.",
   duplicates: "These pairs look the same and have different labels.",
+  people: "People disagree on these. Space keeps the label that the table holds, enter takes the consensus.",
 };
 let state, outbox, offered, asked = new URLSearchParams(), sheet;
-let cards = [], at = -1, undoable = [], picked = new Set(), since = 0, nLoads = 0, drawn = "";
+let cards = [], at = -1, undoable = [], picked = new Set(), since = 0, nLoads = 0, drawn = "", past = [], people;
 const classes = new Classes({ chosen, changed: renamed });
 const shown = () => cards[at];
 const view = () => (VIEWS.includes(asked.get("view")) ? asked.get("view") : "images");
@@ -34,8 +36,10 @@ async function load() {
   asked = new URLSearchParams(location.hash.slice(1));
   const now = view(), mine = ++nLoads;
   for (const tab of document.querySelectorAll("[data-view]")) tab.setAttribute("aria-pressed", tab.dataset.view === now);
+  document.querySelector(`[data-view=${now}]`).scrollIntoView({ block: "nearest", inline: "nearest" });
   $("filters").hidden = now !== "images";
   $("matrix").hidden = now !== "confusion";
+  $("people").hidden = now !== "people";
   $("shots").hidden = now === "confusion";
   $("fresh").hidden = true;
   if (now !== drawn) {
@@ -58,7 +62,9 @@ async function load() {
       const query = new URLSearchParams(asked);
       query.delete("view");
       for (const [name, value] of [...query]) if (value === "") query.delete(name);
-      const found = await call("GET", now === "images" ? `/api/images?${query}` : `/api/review/${now}?page=${asked.get("page") || 0}`);
+      const found = await call("GET", now === "images" ? `/api/images?${query}` : now === "people" ? `/api/people/disputed?${query}`
+        : `/api/review/${now}?page=${asked.get("page") || 0}`);
+      if (now === "people") await showPeople();
       if (mine !== nLoads) return;
       sheet = found;
       cards = sheet.cards;
@@ -69,7 +75,16 @@ async function load() {
     drawShots();
     choose(matchMedia("(min-width: 861px)").matches && cards.length ? 0 : -1);
     await loadOffer();
-  } catch (error) { toast(error.message); }
+  } catch (error) {
+    toast(error.message);
+    if (asked.has("how")) show({ view: now });
+  }
+}
+
+async function showPeople() {
+  people = await drawPeople((annotator) => show({ view: "images", annotator }));
+  $("how").value = asked.get("how") ?? "";
+  badge("people", people.n_disputed);
 }
 
 function described() {
@@ -83,14 +98,16 @@ function fillFilters() {
   const form = $("filters").elements;
   const options = [["", "any"], ...state.classes.map((c) => [c.id, c.name])];
   for (const name of ["class", "label"]) form[name].replaceChildren(...options.map(([value, label]) => element("option", { value }, label)));
-  for (const name of ["class", "label", "source", "round", "order"]) form[name].value = asked.get(name) ?? (name === "order" ? "unsure" : "");
+  const names = [...people.annotators.map((one) => one.name), asked.get("annotator")].filter(Boolean);
+  form.annotator.replaceChildren(element("option", { value: "" }, "any"), ...[...new Set(names)].map((name) => element("option", {}, name)));
+  for (const name of ["class", "label", "source", "annotator", "round", "order"]) form[name].value = asked.get(name) ?? (name === "order" ? "unsure" : "");
   form.min.value = Math.round(100 * (asked.get("min_confidence") || 0));
   form.max.value = Math.round(100 * (asked.get("max_confidence") || 1));
 }
 
 function filtered() {
   const form = $("filters").elements, next = { view: "images" };
-  for (const name of ["class", "label", "source", "round", "order"]) if (form[name].value) next[name] = form[name].value;
+  for (const name of ["class", "label", "source", "annotator", "round", "order"]) if (form[name].value) next[name] = form[name].value;
   const part = (input) => Math.min(Math.max(Number(input.value) || 0, 0), 100) / 100;
   if (part(form.min) > 0) next.min_confidence = part(form.min);
   if (part(form.max) < 1) next.max_confidence = part(form.max);
@@ -115,11 +132,11 @@ function drawShot(i) {
   const differs = card.labels != null && says && !isSame(card.labels, says.labels);
   const sure = says ? ` ${percent(says.confidence)}` : "";
   const lines = card.labels == null ? [element("span", {}, text(says?.labels)), element("small", {}, sure)]
-    : [element("span", {}, text(card.labels)), element("small", {}, card.isDone ? "✓ reviewed" : differs ? `→ ${text(says.labels)}${sure}` : "label")];
+    : [element("span", {}, text(card.labels)), element("small", {}, card.isDone ? "✓ reviewed" : view() === "people" ? card.why : differs ? `→ ${text(says.labels)}${sure}` : "label")];
   shot.lastElementChild.replaceChildren(...lines);
   shot.classList.toggle("differs", Boolean(differs) && !card.isDone);
   shot.classList.toggle("done", Boolean(card.isDone));
-  shot.setAttribute("aria-label", `${card.name}. Label: ${text(card.labels)}.${says ? ` Predicted: ${text(says.labels)},${sure}.` : ""}`);
+  shot.setAttribute("aria-label", `${card.name}. Label: ${text(card.labels)}.${view() === "people" ? ` ${card.why}.` : says ? ` Predicted: ${text(says.labels)},${sure}.` : ""}`);
 }
 
 // One image
@@ -152,7 +169,9 @@ function drawOne() {
   $("keep").disabled = !card || kept == null;
   $("keep-text").textContent = !card ? "Keep the label" : isSame(kept, card.labels) ? `It is ${text(kept)}: keep it` : `It is ${text(kept)}`;
   $("take").disabled = !says;
-  $("take-text").textContent = says ? `As predicted: ${text(says.labels)}` : "As predicted";
+  const source = view() === "people" ? "Consensus" : "As predicted";
+  $("model-title").textContent = view() === "people" ? "Consensus" : "Model";
+  $("take-text").textContent = says ? `${source}: ${text(says.labels)}` : source;
   $("explain").disabled = !card;
   classes.mark(state.several ? picked : card?.labels ?? [], says?.labels ?? []);
 }
@@ -166,9 +185,12 @@ async function drawStory() {
     if (card !== shown()) return;
     const how = { typed: "answered", confirmed: "confirmed the suggestion", group: "confirmed a group", review: "reviewed", table: "edited the table", import: "imported" };
     const says = { propagated: "from look-alikes", model: "from the image", tested: "without having seen the label" };
+    // Where several machines learn, two rounds may have one number: the last one before the answer.
+    const by = (a) => past.findLast((r) => r.number === a.round && r.at <= a.at);
+    const round = (a) => (a.round ? `, round ${a.round}${by(a) ? ` of ${number(by(a).n_labels)} labels` : ""}` : "");
     const lines = [
       ...answers.map((a) => ({ at: a.at, who: a.annotator || "Somebody", what: a.labels == null ? "skipped" : text(a.labels),
-        how: `${how[a.origin]}${a.suggested ? `; shown: ${text(a.suggested)}${a.confidence == null ? "" : ` ${percent(a.confidence)}`}` : ""}${a.revoked ? "; taken back" : ""}`, isGone: a.revoked })),
+        how: `${how[a.origin]}${a.suggested ? `; shown: ${text(a.suggested)}${a.confidence == null ? "" : ` ${percent(a.confidence)}`}${round(a)}` : ""}${a.revoked ? "; taken back" : ""}`, isGone: a.revoked })),
       ...opinions.map((o) => ({ at: o.at, who: `Model, round ${o.round}`, what: `${text(o.labels)} ${percent(o.confidence)}`, how: says[o.source] })),
     ].sort((a, b) => new Date(b.at) - new Date(a.at));
     $("story").replaceChildren(...lines.map((line) => element("li", { class: line.isGone ? "gone" : null },
@@ -182,7 +204,7 @@ function answer(labels) {
   const i = at, before = { labels: card.labels, isDone: card.isDone };
   Object.assign(card, { labels, isDone: true });
   undoable.push({ card, before });
-  outbox.answer([answerOf(card, labels, "review", since, card.suggestion)]).catch(() => {
+  outbox.answer([answerOf(card, labels, "review", since, view() === "people" ? null : card.suggestion)]).catch(() => {
     Object.assign(card, before);
     undoable = undoable.filter((one) => one.card !== card);
     redraw(card);
@@ -239,7 +261,7 @@ async function explain() {
   while (card === shown() && $("explain-dialog").open) {
     const response = await fetch(`/api/images/${card.image}/explanation`).catch(() => null);
     if (response?.status === 200) {
-      const image = element("img", { alt: `What speaks for and against ${text(card.suggestion?.labels)} in ${card.name}` });
+      const image = element("img", { alt: `What the model looked at in ${card.name}` });
       image.src = URL.createObjectURL(await response.blob());
       image.addEventListener("load", () => URL.revokeObjectURL(image.src));
       $("explain-picture").replaceChildren(image);
@@ -284,29 +306,42 @@ function accept() {
   }, loadOffer);
 }
 
+function settle() {
+  $("settle").disabled = true;
+  outbox.post("POST", "/api/people/settle", { how: asked.get("how") || "majority" }).then(({ saved }) => {
+    undoable.push({ n: saved });
+    toast(`Settled: ${number(saved)}. Undo takes it back.`);
+    load();
+  }, load);
+}
+
 // The server, keys, and the rest
 
 async function refresh() {
   try {
-    const before = state?.refit.round;
+    const before = state?.refit.round, { version } = state ?? {};
     state = await call("GET", "/api/state");
+    if (view() === "people" && people && version !== state.version) showPeople();
     classes.show(state.classes);
     if (before !== state.refit.round) {
       const rounds = await call("GET", "/api/review/rounds");
+      past = await call("GET", "/api/rounds");
       $("filters").elements.round.replaceChildren(...["", ...rounds].map((n) => element("option", { value: n }, n === "" ? "last" : n)));
       $("filters").elements.round.value = asked.get("round") ?? "";
       $("fresh").hidden = before === undefined;
-      drawBadges();
+      await drawBadges();
     }
   } catch (error) { if (state) toast(error.message); else throw error; }
 }
 
 async function drawBadges() {
   const [suspicious, duplicates] = await Promise.all(["suspicious", "duplicates"].map((name) => call("GET", `/api/review/${name}`)));
-  for (const [name, n] of [["suspicious", suspicious.n_marked], ["duplicates", duplicates.total / 2]]) {
-    document.querySelector(`[data-view=${name}] .badge`).textContent = n ? number(n) : "";
-  }
+  badge("suspicious", suspicious.n_marked);
+  badge("duplicates", duplicates.total / 2);
+  await showPeople();
 }
+
+function badge(name, n) { document.querySelector(`[data-view=${name}] .badge`).textContent = n ? number(n) : ""; }
 
 function move(key) {
   const shots = [...$("shots").children];
@@ -336,11 +371,12 @@ function pressed(event) {
 function listen() {
   onClicks({
     keep, take, undo, explain, close: () => { choose(-1); }, fresh: load,
-    accept: askToAccept, "accept-cancel": () => $("accept-dialog").close("cancel"), "page-back": () => turn(-1), "page-forth": () => turn(1),
+    accept: askToAccept, settle, "accept-cancel": () => $("accept-dialog").close("cancel"), "page-back": () => turn(-1), "page-forth": () => turn(1),
   });
   for (const tab of document.querySelectorAll("[data-view]")) tab.addEventListener("click", () => show({ view: tab.dataset.view }));
   $("filters").addEventListener("change", filtered);
   $("filters").addEventListener("submit", (event) => { event.preventDefault(); filtered(); });
+  $("how").addEventListener("change", () => change({ how: $("how").value }));
   $("offer-error").addEventListener("change", () => loadOffer().catch((error) => toast(error.message)));
   $("accept-dialog").addEventListener("close", accept);
   document.addEventListener("keydown", pressed);
