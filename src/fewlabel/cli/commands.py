@@ -10,6 +10,7 @@ import typer
 
 from fewlabel import __version__
 from fewlabel.cli import (
+    answers,
     bench,
     data,
     demo,
@@ -75,6 +76,7 @@ def _fewlabel(
 for _module in (demo, select, label, fit, runs, predict, evaluate, explain, bench, reproduce):
     _name = _module.__name__.rpartition(".")[2]
     app.command(help=_module.HELP, cls=Command)(vars(_module)[_name])
+app.add_typer(answers.app)
 app.add_typer(data.app)
 app.add_typer(weights.app)
 app.command(help=doctor.HELP)(doctor.doctor)
