@@ -10,8 +10,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from fewlabel.data import ImageSet
-from fewlabel.errors import UsageError
+from fewlabel.errors import StorageError, UsageError
 from fewlabel.labelling.answers import Answer
+from fewlabel.labelling.review import Review
 from fewlabel.labelling.session import Session
 from tests.web.browser import Open, saved, until
 from tests.web.conftest import Make, client_of
@@ -179,6 +180,58 @@ def test_acceptance_leaves_out_what_it_must_and_is_undone_as_one(
     assert client.get("/api/review/offer").json()["n_images"] == 0
     # What was accepted is no judgement of a person.
     client.post("/api/undo")
+    assert set(session.store.current()) == set(range(60))
+
+
+def test_an_acceptance_lets_others_in_between_and_stays_one(
+    make: Make, digit_images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = make(refitter=told(digit_images))
+    label(session, digit_images)
+    monkeypatch.setattr("fewlabel.labelling.session._BLOCK", 100)
+    review, fill, n_blocks = Review(session), session.store.fill, 0
+
+    def fill_slowly(answers: list[Answer], after: Answer | None) -> list[Answer]:
+        nonlocal n_blocks
+        n_blocks += 1
+        stored = fill(answers, after)
+        if n_blocks == 1:
+            # Others answer what a later block holds, and so does the same person.
+            session.answer("bea", [Answer(1796, ("7",))])
+            session.answer("ann", [Answer(1795, None)])
+        if n_blocks == 2:
+            raise StorageError("The disk is full.")
+        return stored
+
+    monkeypatch.setattr(session.store, "fill", fill_slowly)
+    n_all = review.offer().n_images
+    with pytest.raises(StorageError):
+        review.accept("ann", 1)
+    assert len(session.store.current()) == 60 + 2 * 100 + 1
+    # Asked again, it goes on; asked once more, it says the same.
+    n = review.accept("ann", 1)
+    assert n == n_all - 2 * 100 - 2 == review.accept("ann", 1)
+    assert (session.store.current()[1796], 1795 in session.store.skipped()) == (("7",), True)
+    for left in (2 * 100 + 61, 61, 61):
+        session.undo("ann")
+        assert len(session.store.current()) == left
+
+
+def test_an_acceptance_that_is_taken_back_meanwhile_ends(
+    make: Make, digit_images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = make(refitter=told(digit_images))
+    label(session, digit_images)
+    monkeypatch.setattr("fewlabel.labelling.session._BLOCK", 100)
+    fill = session.store.fill
+
+    def fill_and_undo(answers: list[Answer], after: Answer | None) -> list[Answer]:
+        if stored := fill(answers, after):
+            session.undo("ann")
+        return stored
+
+    monkeypatch.setattr(session.store, "fill", fill_and_undo)
+    assert Review(session).accept("ann", 1) == 100
     assert set(session.store.current()) == set(range(60))
 
 

@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import takewhile
 from typing import NamedTuple
 
 from fewlabel.data.label_names import _label_name
@@ -144,7 +143,8 @@ class _Log:
         if last is None or last not in self.batches:
             return [] if last is None else [last]
         batch = self.batches[last]
-        return [last, *takewhile(lambda number: self.batches.get(number) == batch, theirs)]
+        # What is accepted in blocks may have other answers in between.
+        return [last, *(number for number in theirs if self.batches.get(number) == batch)]
 
     def is_open(self, image: int, annotator: str) -> bool:
         """Return whether an image still lacks an answer that this annotator may give."""

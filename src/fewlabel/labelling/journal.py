@@ -90,10 +90,12 @@ class _Journal:
 
     # What is added, within a transaction
 
-    def add(self, connection: Connection, answers: Sequence[Answer]) -> list[Answer]:
-        """Keep answers, and end the leases of who gave them."""
+    def add(
+        self, connection: Connection, answers: Sequence[Answer], batch: int | None = None
+    ) -> list[Answer]:
+        """Keep answers, in the batch of earlier ones if given; end the leases of who gave them."""
         ids = self.ids(connection, [answer.image for answer in answers])
-        batch = self.log.last + 1
+        batch = batch or self.log.last + 1
         rows = [
             {
                 "annotator": answer.annotator,

@@ -16,8 +16,8 @@ from fewlabel.evaluate import Acceptance
 from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _rank_labels
 from fewlabel.labelling.answers import Answer, _cell_of
 from fewlabel.labelling.cards import Suggestion
-from fewlabel.labelling.learner import SOURCES, Round
 from fewlabel.labelling.pictures import _Pictures
+from fewlabel.labelling.rounds import SOURCES, Round
 from fewlabel.labelling.session import Session
 from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, Wanted
 from fewlabel.percent import _percent_text
@@ -76,7 +76,8 @@ class Review:
     """
 
     def __init__(self, session: Session) -> None:
-        self.session, self._lock = session, threading.RLock()
+        self.session, self._lock, self._turn = session, threading.RLock(), threading.Lock()
+        self._accepted: tuple[tuple[str, int, float], int] = ("", 0, 0.0), 0
         self._learner = session.refitter
         self._rounds: dict[int, _View] = {}
         self._given_now: _Given | None = None
@@ -324,6 +325,11 @@ class Review:
         UsageError
             If the model has learned anew since, or nothing can be promised.
         """
+        # Who was not answered in time asks again: the second time waits for the first.
+        with self._turn:
+            return self._accept(annotator, round_, max_error)
+
+    def _accept(self, annotator: str, round_: int, max_error: float) -> int:
         found = self._round
         if found is None or found.number != round_:
             raise UsageError("The model has learned anew since: look at what it offers now.")
@@ -343,7 +349,11 @@ class Review:
                     round=found.number,
                 )
             )
-        return len(self.session.answer(annotator, answers)) if answers else 0
+        if not answers and self._accepted[0] == (annotator, round_, max_error):
+            return self._accepted[1]
+        n = self.session.fill(annotator, answers)
+        self._accepted = (annotator, round_, max_error), n
+        return n
 
     # Within
 

@@ -193,16 +193,48 @@ class Store:
         UsageError
             If one of them is no answer to these images. None is kept then.
         """
-        with self._journal.mutex:
-            log, n = self._journal.log, len(self._journal.images)
-            known = frozenset(log.classes())
-        checked = [
-            _check_answer(a, n_images=n, several=log.several, classes=known) for a in answers
-        ]
+        checked = self._checked(answers)
         if not checked:
             return []
         with self._changing() as connection:
             return self._journal.add(connection, checked)
+
+    def fill(self, answers: Sequence[Answer], after: Answer | None = None) -> list[Answer]:
+        """Keep answers to images that nobody has answered; the others are left out.
+
+        Parameters
+        ----------
+        answers : sequence of Answer
+            The answers, of the origin ``"group"`` or ``"review"``.
+        after : Answer, optional
+            An earlier one, with which one undo takes these back. If that has happened already,
+            nothing is kept.
+
+        Returns
+        -------
+        list of Answer
+            Those that were kept, with number and time.
+
+        Raises
+        ------
+        UsageError
+            If one of them is no answer to these images. None is kept then.
+        """
+        checked = self._checked(answers)
+        with self._changing() as connection:
+            log, batch = self._journal.log, None
+            if after is not None:
+                if log.answers[after.id or 0].revoked:
+                    return []
+                batch = log.batches[after.id or 0]
+            free = [answer for answer in checked if not log.standing(answer.image)]
+            return self._journal.add(connection, free, batch) if free else []
+
+    def _checked(self, answers: Sequence[Answer]) -> list[Answer]:
+        with self._journal.mutex:
+            log, n = self._journal.log, len(self._journal.images)
+            known = frozenset(log.classes())
+        return [_check_answer(a, n_images=n, several=log.several, classes=known) for a in answers]
 
     def undo(self, annotator: str) -> Answer | None:
         """Revoke the last answer of an annotator that stands; what stood before stands again.

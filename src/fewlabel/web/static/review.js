@@ -299,7 +299,12 @@ function accept() {
   if ($("accept-dialog").returnValue !== "accept") return;
   const { round, max_error } = offered;
   $("accept").disabled = true;
-  outbox.post("POST", "/api/review/accept", { round, max_error }).then(({ saved }) => {
+  const before = state.n_labeled, total = offered.n_images;
+  const timer = setInterval(async () => {
+    await refresh();
+    if ($("accept").disabled) $("offer-what").textContent = `Accepting: ${number(Math.max(state.n_labeled - before, 0))} of ${number(total)}…`;
+  }, 1000);
+  outbox.post("POST", "/api/review/accept", { round, max_error }).finally(() => clearInterval(timer)).then(({ saved }) => {
     undoable.push({ n: saved });
     toast(`${number(saved)} images have their label. Undo takes them back.`);
     load();
