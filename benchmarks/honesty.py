@@ -32,7 +32,8 @@ from fewlabel.evaluate import (
     wilson_interval,
 )
 from fewlabel.features.extract import Features, extract_features
-from fewlabel.fit_result import FitResult, FitSettings
+from fewlabel.fit_result import FitResult
+from fewlabel.fit_settings import FitSettings
 from fewlabel.pipeline import fit_images, select_images
 from fewlabel.runs.bench import _split
 from fewlabel.selection import _looked_up

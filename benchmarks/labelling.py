@@ -25,8 +25,9 @@ import numpy as np
 
 from fewlabel.data import ImageSet, labels_from_truth
 from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _rank_labels
-from fewlabel.fit_result import FitSettings
-from fewlabel.labelling.learner import Learner, LearnerSettings, Picks
+from fewlabel.fit_settings import FitSettings
+from fewlabel.labelling.learner import Learner
+from fewlabel.labelling.messages import LearnerSettings, Picks
 from fewlabel.labelling.queue import Queue
 from fewlabel.labelling.store import Answer, Store, open_store
 from fewlabel.runs.bench import _split

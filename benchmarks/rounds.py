@@ -22,7 +22,8 @@ import numpy as np
 
 from fewlabel.data import Labels, labels_from_truth
 from fewlabel.features.extract import extract_features
-from fewlabel.fit_result import FitResult, FitSettings
+from fewlabel.fit_result import FitResult
+from fewlabel.fit_settings import FitSettings
 from fewlabel.pipeline import fit_images, select_images
 from fewlabel.runs.bench import _split
 from fewlabel.selection import Selection, _looked_up

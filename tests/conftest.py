@@ -13,7 +13,8 @@ import torch
 from fewlabel.compute import matmul_dtype
 from fewlabel.data import ImageSet, Labels, image_set_from_array, labels_from_truth, load_images
 from fewlabel.features.extract import Features, extract_features
-from fewlabel.fit_result import FitResult, FitSettings
+from fewlabel.fit_result import FitResult
+from fewlabel.fit_settings import FitSettings
 from fewlabel.pipeline import fit_images
 from fewlabel.runs.folder import save_run
 

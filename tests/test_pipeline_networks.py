@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from fewlabel.fit_result import FitSettings
+from fewlabel.fit_settings import FitSettings
 from fewlabel.pipeline import fit_images
 from fewlabel.runs.folder import save_run
 from fewlabel.runs.model import load_run

@@ -14,7 +14,7 @@ from fewlabel.evaluate import BASELINE, AccuracyEstimate, Choice, Gain, gain_on_
 from fewlabel.features.base import FeatureExtractor
 from fewlabel.features.extract import Features, _choose_extractors, _suited_to
 from fewlabel.features.near_copies import ImageGroups, _find_groups
-from fewlabel.fit_result import FitSettings
+from fewlabel.fit_settings import FitSettings
 from fewlabel.semisupervised.network_problem import _least_seconds
 from fewlabel.semisupervised.networks import MIN_LABELS
 from fewlabel.semisupervised.search import MIN_SECONDS

@@ -38,7 +38,8 @@ from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.features.near_copies import ImageGroups, _find_groups
 from fewlabel.fit_checks import _check_trainable, _fit_warnings, _why_no_networks
 from fewlabel.fit_networks import _keep_networks
-from fewlabel.fit_result import FitResult, FitSettings
+from fewlabel.fit_result import FitResult
+from fewlabel.fit_settings import FitSettings
 from fewlabel.graph import MainFit, deal_folds, fit_main
 from fewlabel.graph.candidates import _shared_graph
 from fewlabel.graph.fewer_labels import _measure_fewer_labels

@@ -13,13 +13,12 @@ from fewlabel.cluster.strategies import Picks, find_strategy
 from fewlabel.cluster.strategies.clusters import _leading_neighbors
 from fewlabel.compute import _as_generator, _timed_stage
 from fewlabel.data import ImageSet, Labels, load_images
+from fewlabel.data.label_rows import RANDOM_FRACTION
 from fewlabel.data.tables import _write_table
 from fewlabel.errors import UsageError
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.features.near_copies import ImageGroups, _find_groups
 
-RANDOM_FRACTION = 0.2
-"""Fraction of a budget that is drawn at random (docs/decisions/0015)."""
 ENOUGH_A_CLASS = 5
 """Labels a class from which on it pays to ask what a model is unsure of (docs/decisions/0016)."""
 # So many labeled images say where labels are; clusters around all of many more take minutes.

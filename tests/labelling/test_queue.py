@@ -8,8 +8,9 @@ import pytest
 
 from fewlabel.data import labels_from_truth, load_images
 from fewlabel.evaluate import AccuracyEstimate
-from fewlabel.fit_result import FitSettings
-from fewlabel.labelling.learner import SOURCES, Learner, LearnerSettings, Picks, _pairs
+from fewlabel.fit_settings import FitSettings
+from fewlabel.labelling.learner import Learner, _pairs
+from fewlabel.labelling.messages import SOURCES, LearnerSettings, Picks
 from fewlabel.labelling.queue import Queue
 from fewlabel.labelling.refit import Refitter, target_reached
 from fewlabel.labelling.session import Session

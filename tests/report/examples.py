@@ -11,7 +11,8 @@ import numpy as np
 from fewlabel.data import ImageSet, Labels, MultiLabel, SingleLabel, image_set_from_array
 from fewlabel.evaluate import CandidateScore, Choice, estimate_accuracy, fit_learning_curve
 from fewlabel.features.extract import Features
-from fewlabel.fit_result import FitResult, FitSettings
+from fewlabel.fit_result import FitResult
+from fewlabel.fit_settings import FitSettings
 from fewlabel.model import Model
 from fewlabel.report.page import _render_report
 from fewlabel.report.scored import Scored

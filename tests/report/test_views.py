@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fewlabel.evaluate import estimate_accuracy, gain_on_audit
-from fewlabel.fit_result import FitSettings
+from fewlabel.fit_settings import FitSettings
 from fewlabel.report.views import (
     _candidates_view,
     _confidence_view,

@@ -123,8 +123,8 @@ def label(
     if image_set.skipped:
         warn_of_skipped(image_set.skipped)
     # Imported late: a mistake in the images is named before anything else is loaded.
-    from fewlabel.fit_result import FitSettings
-    from fewlabel.labelling.learner import LearnerSettings
+    from fewlabel.fit_settings import FitSettings
+    from fewlabel.labelling.messages import LearnerSettings
     from fewlabel.labelling.queue import Queue
     from fewlabel.labelling.refit import Refitter
     from fewlabel.labelling.session import Session

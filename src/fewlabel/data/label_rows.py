@@ -17,9 +17,12 @@ from fewlabel.data.task import Task
 from fewlabel.errors import LabelError
 
 PURPOSES = ("train", "random", "audit")
+"""What the column `purpose` of a table from ``fewlabel select`` may say."""
 # Drawn at random: an accuracy rests on them, so that nothing may be left out or suggested.
 DRAWN = ("random", "audit")
-"""What the column `purpose` of a table from ``fewlabel select`` may say."""
+
+RANDOM_FRACTION = 0.2
+"""Fraction of a budget that is drawn at random (docs/decisions/0015)."""
 
 METADATA = ("metadata.csv", "metadata.jsonl")
 """Tables that describe the images of their folder, as Hugging Face's image folders have them."""

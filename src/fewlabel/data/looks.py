@@ -35,10 +35,11 @@ def _known_looks(source: str, files: Mapping[str, Path]) -> dict[str, _FileInfo]
         # Opened here: of a damaged file, numpy leaves its own open.
         with _place(source).open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
             names = kept["names"].tobytes().decode().split("\0")
+            digests, length = kept["digests"].tobytes(), kept["digests"].shape[1]
             rows = zip(
                 kept["sizes"].tolist(),
                 kept["is_gray"].tolist(),
-                (row.tobytes() for row in kept["digests"]),
+                [digests[i : i + length] for i in range(0, len(digests), length)],
                 kept["stamps"].tolist(),
                 kept["spans"].tolist(),
                 kept["n_spans"].tolist(),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewlabel.data.label_rows import DRAWN
-from fewlabel.labelling.learner import Picks, Round
+from fewlabel.labelling.messages import Picks, Round
 from fewlabel.labelling.store import Store
 
 

@@ -11,11 +11,10 @@ from typing import Any
 from fewlabel.data import ImageSet
 from fewlabel.errors import FewLabelError, StorageError, UsageError
 from fewlabel.evaluate import AccuracyEstimate
-from fewlabel.features.extract import Progress
-from fewlabel.labelling.learner import Learner, LearnerSettings, Picks, Round
+from fewlabel.labelling.messages import LearnerSettings, Picks, Round
 from fewlabel.labelling.queue import Queue
 from fewlabel.labelling.store import Store
-from fewlabel.labelling.worker import Calls, Worker
+from fewlabel.labelling.worker import Calls, Progress, Worker
 
 EVERY = 20
 """Answers after which the model is fitted again."""
@@ -212,6 +211,9 @@ def _why_not(future: Future[Any]) -> str:
 
 def _calls(source: str, known: str, settings: LearnerSettings, *, progress: Progress) -> Calls:
     """Return what the process can be asked for."""
+    # Imported here: the process of the page opens faster without torch.
+    from fewlabel.labelling.learner import Learner
+
     learner = Learner(source, settings, progress)
     if _fingerprint(learner.images) != known:
         # By their rows, labels would go to other images.

@@ -16,8 +16,8 @@ from fewlabel.evaluate import Acceptance
 from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _rank_labels
 from fewlabel.labelling.answers import Answer, _cell_of
 from fewlabel.labelling.cards import Suggestion
+from fewlabel.labelling.messages import SOURCES, Round
 from fewlabel.labelling.pictures import _Pictures
-from fewlabel.labelling.rounds import SOURCES, Round
 from fewlabel.labelling.session import Session
 from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, Wanted
 from fewlabel.percent import _percent_text

@@ -18,7 +18,7 @@ from fewlabel.data import labels_of, load_images
 from fewlabel.data.missing import _known_labels
 from fewlabel.data.scores import LabelClassifier
 from fewlabel.files import atomic_folder
-from fewlabel.fit_result import FitSettings
+from fewlabel.fit_settings import FitSettings
 from fewlabel.model import Model
 from fewlabel.params import check_parameters, choice, number
 from fewlabel.persist.schema import _PLAIN, _check_fields, _listed
