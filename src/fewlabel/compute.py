@@ -98,6 +98,21 @@ def matmul_dtype(device_type: str = "cpu") -> torch.dtype:
     return torch.float32
 
 
+@contextlib.contextmanager
+def _full_precision() -> Iterator[None]:
+    """Compute in float32 while the block runs; no other thread may compute meanwhile."""
+    before = os.environ.get("FEWLABEL_MATMUL")
+    os.environ["FEWLABEL_MATMUL"] = "float32"
+    matmul_dtype.cache_clear()
+    try:
+        yield
+    finally:
+        os.environ.pop("FEWLABEL_MATMUL")
+        if before is not None:
+            os.environ["FEWLABEL_MATMUL"] = before
+        matmul_dtype.cache_clear()
+
+
 def _threads_for(operations: float) -> contextlib.AbstractContextManager[Any]:
     """Keep numpy, SciPy and scikit-learn on one thread for calls of less than 10^8 operations."""
     # Handing a product of a fraction of a millisecond to several threads costs more than it saves,

@@ -24,6 +24,9 @@ EXTRA_OF: dict[str, str] = {
     "sqlalchemy": "web",
     "alembic": "web",
     "psycopg": "postgres",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
+    "onnxruntime": "onnx",
 }
 """Import name of each optional package and the extra that installs it."""
 

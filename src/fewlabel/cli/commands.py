@@ -17,6 +17,7 @@ from fewlabel.cli import (
     doctor,
     evaluate,
     explain,
+    export,
     fit,
     label,
     predict,
@@ -73,7 +74,19 @@ def _fewlabel(
 
 
 # In the order of the work, as the help lists them.
-for _module in (demo, select, label, fit, runs, predict, evaluate, explain, bench, reproduce):
+for _module in (
+    demo,
+    select,
+    label,
+    fit,
+    runs,
+    predict,
+    evaluate,
+    explain,
+    export,
+    bench,
+    reproduce,
+):
     _name = _module.__name__.rpartition(".")[2]
     app.command(help=_module.HELP, cls=Command)(vars(_module)[_name])
 app.add_typer(answers.app)

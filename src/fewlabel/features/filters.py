@@ -175,7 +175,21 @@ def _pool_both_signs(responses: torch.Tensor, filters: _PatchFilters) -> torch.T
 def _pool(maps: torch.Tensor, grid: int) -> torch.Tensor:
     """Average (b, h, w, f) maps over grid × grid cells; cells differ by a row at most."""
     _, height, width, _ = maps.shape
-    rows = np.linspace(0, height, grid + 1).round().astype(int)
-    columns = np.linspace(0, width, grid + 1).round().astype(int)
-    by_row = torch.stack([maps[:, a:b].mean(1) for a, b in pairwise(rows)], 1)
-    return torch.stack([by_row[:, :, a:b].mean(2) for a, b in pairwise(columns)], 2)
+    by_row = torch.stack([maps[:, a:b].mean(1) for a, b in _cuts(height, grid)], 1)
+    return torch.stack([by_row[:, :, a:b].mean(2) for a, b in _cuts(width, grid)], 2)
+
+
+def _cuts(side: int, grid: int) -> list[tuple[int, int]]:
+    """Return where each cell along a side begins and ends."""
+    return list(pairwise(np.linspace(0, side, grid + 1).round().astype(int).tolist()))
+
+
+def _cells(shape: tuple[int, ...], filters: _PatchFilters) -> list[np.ndarray]:
+    """Return the weights (grid, side) of the averages over cells, down and across."""
+    weights = []
+    for side in _map_shape(shape, filters):
+        cells = np.zeros((filters.grid, side), np.float32)
+        for row, (start, end) in zip(cells, _cuts(side, filters.grid), strict=True):
+            row[start:end] = 1 / (end - start)
+        weights.append(cells)
+    return weights

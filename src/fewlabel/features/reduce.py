@@ -122,13 +122,18 @@ class DampedPCA(Transformer):
         """Return ``((X - mean_) / scale_) @ components_ / eigenvalues_**power``."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float32)
-        damping = self.eigenvalues_.astype(np.float64) ** self.power
-        weights = (self.components_ / self.scale_[:, None] / damping).astype(np.float32)
+        weights = self._weights()
         reduced = np.empty((len(X), self.n_components_), dtype=np.float32)
         for block in gen_batches(len(X), _BLOCK_ROWS):
             # Subtracting from the rows, not from the products, keeps digits where means are large.
             np.matmul(X[block] - self.mean_, weights, out=reduced[block])
         return reduced
+
+    def _weights(self) -> np.ndarray:
+        """Return what rows less their mean are multiplied by, (d, k) float32."""
+        damping = self.eigenvalues_.astype(np.float64) ** self.power
+        weights: np.ndarray = self.components_ / self.scale_[:, None] / damping
+        return weights.astype(np.float32)
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what `from_state` needs.

@@ -1,0 +1,83 @@
+"""``fewlabel export``: a model as a file that runs without fewlabel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fewlabel.cli import options
+from fewlabel.cli.console import ProgressBars, one_line, say, show
+from fewlabel.cli.inputs import check_new_file, open_images, warn_of_skipped
+from fewlabel.errors import UsageError
+from fewlabel.extras import check_installed
+
+HELP = """Write a model as a file that runs without fewlabel.
+
+`--onnx` writes one file for ONNX Runtime, which runs on servers, telephones and in browsers: it
+takes images as they are decoded, of any size, and gives calibrated probabilities. It is compared
+with the model on images of the run, in several sizes, before it is written. Needs the extra `onnx`.
+
+\b
+Examples:
+  fewlabel export run --onnx model.onnx
+  fewlabel export run --onnx model.onnx --images photos
+"""
+
+
+def export(
+    run: options.Run,
+    onnx: Annotated[str | None, options.option("--onnx", "FILE", "ONNX file to write.")] = None,
+    images: Annotated[
+        str | None,
+        options.option(
+            "--images",
+            "IMAGES",
+            "Images to check the file on; by default those that the run was fitted on.",
+        ),
+    ] = None,
+    force: Annotated[bool, options.flag("--force", "Replace an existing file.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Export, check and write."""
+    if onnx is None:
+        raise UsageError("Nothing is asked for: add --onnx FILE, such as --onnx model.onnx.")
+    check_new_file(onnx, "an ONNX file", ".onnx", force=force, holds="another model")
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        check_installed(package, "`fewlabel export --onnx`")
+    with ProgressBars(enabled=not as_json) as progress:
+        from fewlabel.runs.model import load_run
+
+        model = load_run(run)
+        image_set = open_images(images or _images_of(run), progress, scale=model.scale)
+        if image_set.skipped:
+            warn_of_skipped(image_set.skipped)
+        from fewlabel.export import export_onnx
+
+        found = export_onnx(model, onnx, image_set)
+    show(vars(found), _print, as_json=as_json)
+
+
+def _images_of(run: str) -> str:
+    """Return the images that a run was fitted on, as far as it or its labels say so."""
+    from fewlabel.runs.project import _source_of_images
+
+    found = _source_of_images(run)
+    if found is None:
+        raise UsageError(
+            f"Where the images of {run} lie is not known: give some with --images, which the file "
+            "is checked on."
+        )
+    return found
+
+
+def _print(found: dict[str, Any]) -> None:
+    say(
+        f"Largest difference from the model on {found['n_images']:,} images: "
+        f"{found['difference']:.1g} in probability."
+    )
+    if found["difference_here"] > 10 * max(found["difference"], 1e-6):
+        say(
+            f"From the model as this machine computes it, in bfloat16: "
+            f"{found['difference_here']:.1g}."
+        )
+    say(f"{found['milliseconds']:.1f} ms an image here, {found['n_bytes'] / 1e6:.1f} MB.")
+    say(f"Written to {one_line(found['file'])}.")

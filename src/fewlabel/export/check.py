@@ -1,0 +1,95 @@
+"""Whether a file predicts what its model does, and how fast: on real images of several sizes."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from fewlabel.compute import _full_precision
+from fewlabel.data import ImageSet
+from fewlabel.data.modes import _resize_cover
+from fewlabel.data.stores import _ArrayStore
+from fewlabel.extras import require
+from fewlabel.model import Model
+
+MIN_IMAGES = 64
+"""Images that a file is checked on, at least."""
+
+_MAX_SIDE = 1_024
+# Of the sides of an image: as it is, smaller and larger, the last two with another crop.
+_SIZES = ((1.0, 1.0), (0.75, 0.6), (1.25, 1.5))
+_TIMED = 20
+
+
+class _PillowStore(_ArrayStore):
+    """Pixels in memory, resized as those of files are."""
+
+    def read(self, rows: np.ndarray, size: tuple[int, int], channels: int) -> np.ndarray:
+        mode = "L" if channels == 1 else "RGB"
+        out = np.empty((len(rows), *size, channels), np.uint8)
+        for place, pixels in zip(out, self.pixels[rows], strict=True):
+            image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+            place[:] = np.asarray(_resize_cover(image, size).convert(mode)).reshape(place.shape)
+        return out
+
+
+def _sample(images: ImageSet) -> list[np.ndarray]:
+    """Return pixels of at least `MIN_IMAGES` images, (b, H, W, C) of each size that there is."""
+    rows = np.linspace(0, len(images) - 1, max(MIN_IMAGES, min(len(images), MIN_IMAGES)))
+    found = defaultdict(list)
+    for number, row in enumerate(rows.astype(int).tolist()):
+        one = images.subset([row])
+        native = one.native_shape
+        assert native is not None
+        down, across = _SIZES[number % len(_SIZES)]
+        shrink = min(1.0, _MAX_SIDE / (1.5 * max(native[:2])))
+        size = max(1, round(down * shrink * native[0])), max(1, round(across * shrink * native[1]))
+        pixels = one.read([0], size=size)[0]
+        if number % 2 and pixels.shape[2] == 1:
+            # Gray images that were saved as color ones.
+            pixels = np.repeat(pixels, 3, axis=2)
+        found[pixels.shape].append(pixels)
+    return [np.stack(group) for group in found.values()]
+
+
+def _compare(content: bytes, model: Model, sample: list[np.ndarray]) -> tuple[float, float]:
+    """Return the largest difference in probability from the model in float32, and as it is here."""
+    session = _session(content)
+    found = [session.run(["probabilities"], {"images": pixels})[0] for pixels in sample]
+    here = [_predict(model, pixels) for pixels in sample]
+    with _full_precision():
+        exact = [_predict(model, pixels) for pixels in sample]
+    exactly, as_it_is = (
+        max(float(np.abs(a - b).max()) for a, b in zip(found, wanted, strict=True))
+        for wanted in (exact, here)
+    )
+    return exactly, as_it_is
+
+
+def _predict(model: Model, pixels: np.ndarray) -> np.ndarray:
+    names = [str(number) for number in range(len(pixels))]
+    images = ImageSet(_PillowStore(pixels), names=names, source="images", by_index=True)
+    return model.predict(images).proba
+
+
+def _milliseconds(content: bytes, sample: list[np.ndarray]) -> float:
+    """Return the median time of one image of the first size, as ONNX Runtime takes them singly."""
+    session, one = _session(content), sample[0][:1]
+    seconds = []
+    for _ in range(_TIMED + 3):
+        start = time.perf_counter()
+        session.run(None, {"images": one})
+        seconds.append(time.perf_counter() - start)
+    return 1e3 * float(np.median(seconds[3:]))
+
+
+def _session(content: bytes) -> Any:
+    runtime = require("onnxruntime", "`fewlabel export`")
+    options = runtime.SessionOptions()
+    # It warns of constants that it cannot fold.
+    options.log_severity_level = 3
+    return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

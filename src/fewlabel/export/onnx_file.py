@@ -1,0 +1,254 @@
+"""A model as one ONNX file: images in, calibrated probabilities out, nothing around it needed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from fewlabel import __version__
+from fewlabel.data import ImageSet
+from fewlabel.errors import FewLabelError
+from fewlabel.evaluate import PROMISES, accept_at
+from fewlabel.export.check import _compare, _milliseconds, _sample
+from fewlabel.export.modules import Reading, _candidate_of, _features_of, _Whole
+from fewlabel.extras import require
+from fewlabel.files import atomic_file
+from fewlabel.graph.predictor import _Predictor
+from fewlabel.model import Model
+
+METADATA_KEY = "fewlabel"
+"""Where a file's metadata hold what must be known to use it, as JSON: see `export_onnx`."""
+
+TOLERANCE = 1e-3
+"""Largest difference in probability between a file and its model."""
+
+INPUT, PROBABILITIES, LABELS = "images", "probabilities", "labels"
+_PURPOSE = "`fewlabel export`"
+_OPSET = 18
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and how far to trust it.
+
+    Attributes
+    ----------
+    file : str
+        The file.
+    n_bytes : int
+        Its size.
+    n_images : int
+        Images that it was compared with the model on.
+    difference : float
+        Largest difference in probability from the model, both computed in float32.
+    difference_here : float
+        The same from the model as this machine computes it, perhaps in bfloat16.
+    milliseconds : float
+        Median time of a single image.
+    about : dict
+        What the file says of itself.
+    """
+
+    file: str
+    n_bytes: int
+    n_images: int
+    difference: float
+    difference_here: float
+    milliseconds: float
+    about: dict[str, Any]
+
+
+def export_onnx(model: Model, file: str | Path, images: ImageSet) -> Exported:
+    """Write a model as one ONNX file, and check that it predicts what the model does.
+
+    The file takes ``images``, uint8 of shape (n, H, W, C), any number of one size, gray (C = 1) or
+    RGB (C = 3), and gives ``probabilities``, float32 of shape (n, K), calibrated, and ``labels``,
+    int64: the most probable class (n,), or for several labels 1 where one is present (n, K).
+
+    Its metadata hold under ``"fewlabel"`` a JSON object: ``classes``, ``task``, ``metric``,
+    ``channels`` and ``size`` (how images are read), ``model_id``, ``version``, ``method``,
+    ``accuracy`` (expected, with its interval, or null), ``promises`` (the ``threshold`` of
+    confidence from which on at most ``max_error`` of the labels are wrong) and ``pixels`` (which
+    values became 0 and 255).
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    file : str or Path
+        File to write, whole or not at all; one that exists is replaced.
+    images : ImageSet
+        Images to check it on, best those that the model was fitted on.
+
+    Returns
+    -------
+    Exported
+        Size, speed and the largest difference.
+
+    Raises
+    ------
+    FewLabelError
+        If a probability differs by more than 0.001; nothing is written then.
+    MissingExtraError
+        If the extra ``onnx`` is not installed.
+    StorageError
+        If the file cannot be written.
+    """
+    made, about = _build(model)
+    content, sample = made.SerializeToString(), _sample(images)
+    difference, here = _compare(content, model, sample)
+    n_images = sum(map(len, sample))
+    # Written so that NaN fails it.
+    if not difference <= TOLERANCE:
+        raise FewLabelError(
+            f"The file would differ from the model by up to {difference:.2g} in probability on "
+            f"{n_images} images, more than {TOLERANCE:g}: nothing was written. Please report it, "
+            "with the features and the method of the run."
+        )
+    milliseconds = _milliseconds(content, sample)
+    with atomic_file(file) as temporary:
+        temporary.write_bytes(content)
+    return Exported(str(file), len(content), n_images, difference, here, milliseconds, about)
+
+
+def _describe(model: Model, reading: Reading) -> dict[str, Any]:
+    """Return what must be known to use a file, as JSON types."""
+    expected, (height, width, channels) = model.expected, reading
+    kept = [accept_at(*model.evidence, error) for error in PROMISES]
+    return {
+        "classes": list(model.classes),
+        "task": model.task.name,
+        "metric": model.task.metric,
+        "channels": channels,
+        "size": [height, width],
+        "model_id": model_id(model),
+        "version": __version__,
+        "method": model.fitted.name,
+        "accuracy": None if expected is None else expected.to_dict(),
+        "promises": [
+            {"max_error": found.max_error, "threshold": found.threshold}
+            for found in kept
+            if found.threshold is not None
+        ],
+        "pixels": model.scale._to_dict(),
+    }
+
+
+def model_id(model: Model) -> str:
+    """Return a short fingerprint of all that a model predicts with.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits; the same for a model that was saved and loaded again.
+    """
+    arrays, meta = model.to_state()
+    state = hashlib.blake2b(digest_size=8)
+    kept = {name: meta[name] for name in ("task", "classes", "columns", "calibration")}
+    state.update(json.dumps(kept, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        state.update(f"{name} {array.shape}".encode())
+        state.update(array.data)
+    return state.hexdigest()
+
+
+def _build(model: Model) -> tuple[Any, dict[str, Any]]:
+    """Return a model as an `onnx.ModelProto`, not compared yet, and what it says of itself."""
+    onnx = require("onnx", _PURPOSE)
+    require("onnxscript", _PURPOSE)
+    # Networks stand in the extractor: what is saved beside it is of the graph or linear.
+    arrays, saved = model.fitted.to_state()
+    whole = _Whole(
+        _features_of(model.extractor),
+        _candidate_of(_Predictor.from_state(arrays, saved), saved["method"]),
+        model.task,
+        model.calibration,
+        model.columns,
+        len(model.classes),
+    )
+    readings = whole.features.readings
+    made = _joined(onnx, [_read(onnx, reading) for reading in readings], _exported(whole, readings))
+    about = _describe(model, max(readings))
+    text = json.dumps(about, ensure_ascii=False, allow_nan=False)
+    onnx.helper.set_model_props(made, {METADATA_KEY: text})
+    made.producer_name, made.producer_version = "fewlabel", __version__
+    onnx.checker.check_model(made, full_check=True)
+    return made, about
+
+
+def _exported(whole: nn.Module, readings: list[Reading]) -> Any:
+    """Return the graph behind the pixels, for any number of images."""
+    # Two, since a batch of one would be taken for a constant.
+    levels = tuple(torch.zeros(2, channels, h, w) for h, w, channels in readings)
+    batch = torch.export.Dim("n")
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            whole.eval(),
+            levels,
+            dynamo=True,
+            input_names=[f"levels_{k}" for k in range(len(levels))],
+            output_names=[PROBABILITIES, LABELS],
+            dynamic_shapes=(({0: batch},) * len(levels),),
+            opset_version=_OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    return program.model_proto
+
+
+def _read(onnx: Any, reading: Reading) -> Any:
+    """Return the graph that reads images at a size."""
+    from onnx.inliner import inline_local_functions
+
+    from fewlabel.export.resize import _reading_model
+
+    return inline_local_functions(_reading_model(*reading))
+
+
+def _joined(onnx: Any, readers: list[Any], body: Any) -> Any:
+    """Return one model of what reads images and what looks at them."""
+    helper, graph = onnx.helper, body.graph
+    nodes = []
+    for number, reader in enumerate(readers):
+        prefixed = onnx.compose.add_prefix(reader, f"read_{number}/", rename_inputs=False)
+        (found,) = (value.name for value in prefixed.graph.output)
+        nodes += [*prefixed.graph.node, helper.make_node("Identity", [found], [f"levels_{number}"])]
+    images = helper.make_tensor_value_info(
+        INPUT, onnx.TensorProto.UINT8, ["n", "height", "width", "channels"]
+    )
+    made = helper.make_graph(
+        [*nodes, *graph.node], "fewlabel", [images], graph.output, graph.initializer
+    )
+    opset = helper.make_opsetid("", _OPSET)
+    return helper.make_model(made, opset_imports=[opset], ir_version=body.ir_version)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter, which reports on its steps and warns of its own parts."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

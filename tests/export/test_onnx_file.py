@@ -1,0 +1,128 @@
+"""A model as an ONNX file predicts what the model does."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+import fewlabel.export.onnx_file as onnx_file
+from fewlabel.data import ImageSet, image_set_from_array
+from fewlabel.errors import FewLabelError
+from fewlabel.export import METADATA_KEY, export_onnx, model_id
+from fewlabel.features.backbone import Backbone
+from fewlabel.features.backbones import JoinedBackbones
+from fewlabel.features.base import FeatureExtractor
+from fewlabel.features.extract import Features
+from fewlabel.features.joined import JoinedFeatures
+from fewlabel.features.patch_features import PatchFeatures
+from fewlabel.features.pixels import Pixels
+from fewlabel.fit_result import FitResult, FitSettings
+from fewlabel.model import Model
+from fewlabel.nets import NetworkClassifier
+from fewlabel.pipeline import fit_images
+from fewlabel.runs.model import load_run
+from tests.conftest import Example
+
+pytestmark = pytest.mark.usefixtures("float32")
+
+
+def _network(images: ImageSet, color: bool) -> NetworkClassifier:
+    X = images.read(slice(0, 60), size=(12, 12), channels=3 if color else 1)
+    network = NetworkClassifier("resnet", n_epochs=1, min_steps=2, random_state=0)
+    return network.fit(X if color else X[..., 0], np.arange(60) % 3)
+
+
+def _extractors(images: ImageSet) -> dict[str, FeatureExtractor]:
+    backbone = Backbone("resnet10t", pretrained=False, size=32)
+    return {
+        "pixels": Pixels(n_components=20),
+        "patches": PatchFeatures(),
+        "backbone": Backbone("resnet10t", pretrained=False, size=32, flip=True, n_components=9),
+        "backbones": JoinedBackbones([backbone, Backbone("test_resnet", pretrained=False)]),
+        "networks": JoinedFeatures(
+            Pixels(8).fit(images), [_network(images, False), _network(images, True)]
+        ),
+    }
+
+
+def _fit(example: Example, features: str, method: str) -> Model:
+    extractor = _extractors(example.images)[features]
+    prepared = Features(extractor, extractor.fit_transform(example.images), "", [])
+    settings = FitSettings(method=method)
+    return fit_images(example.images, example.labels, settings, prepared=prepared).model
+
+
+def _run(file: Path, pixels: np.ndarray) -> list[np.ndarray]:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    found: list[np.ndarray] = onnxruntime.InferenceSession(file, options).run(
+        None, {"images": pixels}
+    )
+    return found
+
+
+@pytest.mark.parametrize("features", ["pixels", "patches", "backbone", "backbones", "networks"])
+def test_all_features_are_exported(features: str, digits: Example, tmp_path: Path) -> None:
+    model = _fit(digits, features, "supervised")
+    found = export_onnx(model, tmp_path / "model.onnx", digits.images)
+    # Of random networks, whitening enlarges what a level of a pixel changes.
+    assert found.difference < (1e-3 if features == "backbones" else 1e-4)
+    assert found.n_images == 64
+    assert found.n_bytes == (tmp_path / "model.onnx").stat().st_size
+
+
+@pytest.mark.parametrize("method", ["graph", "refined", "blend", "propagated", "supervised"])
+def test_all_candidates_are_exported(method: str, digits: Example, tmp_path: Path) -> None:
+    model = _fit(digits, "pixels", method)
+    assert export_onnx(model, tmp_path / "model.onnx", digits.images).difference < 1e-5
+
+
+def test_a_file_of_each_task_names_labels(
+    example: Example, fitted: FitResult, run: Path, tmp_path: Path
+) -> None:
+    file, model = tmp_path / "model.onnx", load_run(run)
+    found = export_onnx(model, file, example.images)
+    pixels = example.new.read(slice(0, 50))
+    proba, labels = _run(file, pixels)
+    expected = model.predict(image_set_from_array(pixels))
+    np.testing.assert_allclose(proba, expected.proba, atol=1e-4)
+    np.testing.assert_array_equal(labels, expected.label)
+    properties = onnxruntime.InferenceSession(file).get_modelmeta().custom_metadata_map
+    about = json.loads(properties[METADATA_KEY])
+    assert about == found.about
+    assert about["classes"] == list(model.classes)
+    assert about["task"] == model.task.name
+    # A model that was not saved yet is the same.
+    assert about["model_id"] == model_id(fitted.model)
+
+
+def test_classes_that_were_never_learned_have_probability_0(
+    digits: Example, tmp_path: Path
+) -> None:
+    model = _fit(digits, "pixels", "supervised")
+    model.columns = np.array([1, 2, 3, 4, 5, 6, 7, 9, 8, 10])
+    model.classes = ("never", *model.classes)
+    export_onnx(model, tmp_path / "model.onnx", digits.images)
+    proba, _ = _run(tmp_path / "model.onnx", digits.new.read(slice(0, 9)))
+    assert proba.shape == (9, 11)
+    assert not proba[:, 0].any()
+
+
+def test_a_file_that_differs_is_not_written(
+    digits: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = _fit(digits, "pixels", "supervised")
+    build: Any = onnx_file._build
+
+    def wrong(given: Model) -> Any:
+        other = _fit(digits, "pixels", "supervised")
+        other.columns = other.columns[::-1]
+        return build(other)
+
+    monkeypatch.setattr(onnx_file, "_build", wrong)
+    with pytest.raises(FewLabelError, match=r"differ from the model by up to .* on 64 images"):
+        export_onnx(model, tmp_path / "model.onnx", digits.images)
+    assert not list(tmp_path.iterdir())
