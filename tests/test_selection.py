@@ -3,7 +3,7 @@ import pytest
 
 from fewlabel.data import Labels, image_set_from_array, load_images, read_labels
 from fewlabel.errors import UsageError
-from fewlabel.selection import _write_picks, select_images
+from fewlabel.selection import select_images, write_picks
 
 
 def test_labels_and_copies_are_left_out_and_the_audit_is_drawn(example):
@@ -59,7 +59,7 @@ def test_the_table_keeps_labels_of_one_kind(shapes, tmp_path):
     single = np.where(shapes.labels.y >= 0, [1, 0, 0], -1).astype(np.int8)
     labels = Labels(single, shapes.labels.classes)
     selection = select_images(shapes.images, 4, labels=labels, prepared=shapes.features)
-    _write_picks(selection, shapes.images, tmp_path / "more.csv", labels=labels)
+    write_picks(selection, shapes.images, tmp_path / "more.csv", labels=labels)
     again = read_labels(tmp_path / "more.csv", shapes.images, min_classes=0)
     assert again.task == labels.task
     np.testing.assert_array_equal(again.labeled, labels.labeled)
@@ -104,7 +104,7 @@ def test_random_images_without_a_label_stay_in_the_table_of_the_next_round(digit
     second = select_images(digits.images, 20, labels=labels, prepared=digits.features)
     assert not np.isin(second.indices, first.indices).any()
     assert any(text.startswith("3 random image(s) of the earlier") for text in second.warnings)
-    _write_picks(second, digits.images, tmp_path / "more.csv", labels=labels)
+    write_picks(second, digits.images, tmp_path / "more.csv", labels=labels)
     table = read_labels(tmp_path / "more.csv", digits.images)
     both = np.union1d(asked, second.indices[second.purpose == "random"])
     assert np.flatnonzero(np.isin(table.purpose, ["random", "audit"])).tolist() == both.tolist()
@@ -129,7 +129,7 @@ def test_the_audit_takes_whole_groups_and_the_table_keeps_them(shapes, tmp_path)
     audited = set(groups[chosen.indices[20:]].tolist())
     assert len(audited) == 3
     assert not audited & set(groups[chosen.indices[:20]].tolist())
-    _write_picks(chosen, shapes.images, tmp_path / "picks.csv", labels=labels)
+    write_picks(chosen, shapes.images, tmp_path / "picks.csv", labels=labels)
     again = read_labels(tmp_path / "picks.csv", shapes.images, min_classes=0)
     assert again.groups == labels.groups
     # Of none of their groups anything is asked for later.

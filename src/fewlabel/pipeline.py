@@ -46,7 +46,7 @@ from fewlabel.graph.fewer_labels import _measure_fewer_labels
 from fewlabel.graph.novelty import _fit_novelty
 from fewlabel.graph.predictor import METHODS as MAIN_METHODS
 from fewlabel.model import Model
-from fewlabel.selection import Selection, _write_picks, select_images
+from fewlabel.selection import Selection, select_images, write_picks
 from fewlabel.semisupervised.search import DEFAULT_SECONDS, Kept, _network_methods, _search
 
 __all__ = [
@@ -55,10 +55,10 @@ __all__ = [
     "FitSettings",
     "Progress",
     "Selection",
-    "_write_picks",
     "extract_features",
     "fit_images",
     "select_images",
+    "write_picks",
 ]
 
 _TOO_FEW_IMAGES = (

@@ -191,13 +191,27 @@ def _in_order(picks: Picks, audited: np.ndarray, *about: Any) -> Selection:
     )
 
 
-def _write_picks(
+def write_picks(
     selection: Selection, images: ImageSet, out: Any, *, labels: Labels | None = None
 ) -> None:
-    """Write the chosen images as a label table to fill in: ``path,label,purpose,cluster_size``.
+    """Write the chosen images as a label table to fill in.
 
-    Labels that exist go first, so that the table is all that a fit needs, and with them random
-    images that were asked for and have no label yet.
+    Parameters
+    ----------
+    selection : Selection
+        From `select_images`.
+    images : ImageSet
+        The images it was made for.
+    out : str or Path
+        CSV file: ``path,label,purpose,cluster_size``, or ``index,…`` for arrays.
+    labels : Labels, optional
+        Labels that exist: they go first, so that the table is all that a fit needs, and with
+        them random images that were asked for and have no label yet.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder cannot be written to.
     """
     key = "index" if images.by_index else "path"
     rows, names = list[tuple[str, ...]](), [""] * len(images)

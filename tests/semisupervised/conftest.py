@@ -139,7 +139,7 @@ def follow(task, method="graph-distillation", *, every=5, seconds=60.0, settings
     problem = replace(problem, **changes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(NetworkSettings, "for_features", lambda extractor, device: settings)
-        return search.search(problem, main, method, seconds)
+        return search._search(problem, main, method, seconds)
 
 
 def watch(monkeypatch):

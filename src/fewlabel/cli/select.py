@@ -105,7 +105,7 @@ def select(
         # Imported late: a mistake in the images is named before torch has been loaded.
         import numpy as np
 
-        from fewlabel.selection import _write_picks, select_images
+        from fewlabel.selection import select_images, write_picks
 
         confidence = None
         if run is not None and model is not None:
@@ -127,7 +127,7 @@ def select(
             cache=cache,
             progress=progress,
         )
-        _write_picks(selection, image_set, out, labels=known)
+        write_picks(selection, image_set, out, labels=known)
     kept = _write_project(Path(out).parent, given._asdict() | {"labels": out})
     show_warnings(selection.warnings)
     if as_json:

@@ -18,10 +18,10 @@ from fewlabel.pipeline import (
     Features,
     FitSettings,
     Progress,
-    _write_picks,
     extract_features,
     fit_images,
     select_images,
+    write_picks,
 )
 from fewlabel.runs.folder import evaluate_run, save_run
 from fewlabel.runs.model import load_run
@@ -72,7 +72,7 @@ def _run_demo(
 def _label(train: ImageSet, budget: int, seed: int, folder: Path, features: Features) -> Labels:
     """Choose images, and look up what a person would type."""
     selection = select_images(train, budget, seed=seed, prepared=features)
-    _write_picks(selection, train, folder / "picks.csv")
+    write_picks(selection, train, folder / "picks.csv")
     chosen = train.subset(selection.indices)
     if chosen.truth is None:
         raise RuntimeError("the digits come with labels")
