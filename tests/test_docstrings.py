@@ -23,7 +23,7 @@ CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["numpydoc_
 SKIP = ("fewlabel.cli", "fewlabel.__main__", "fewlabel.web.api")
 # What all methods share stands once: at the top of the module, or in the docstring of the class.
 SHORT = (
-    *(f"fewlabel.data.task.{name}" for name in ("Task.", "SingleLabel", "MultiLabel")),
+    *(f"fewlabel.data.task{name}" for name in ("_functions.Task.", ".SingleLabel", ".MultiLabel")),
     *(f"fewlabel.nets.batches.{name}." for name in ("Batch", "TrainingSet")),
     *(f"fewlabel.evaluate.candidate.{name}." for name in ("Problem", "Fitted", "Candidate")),
     "fewlabel.evaluate.learning_curve.LearningCurve.",

@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from fewlabel import NetworkClassifier, SelfTraining, TeacherStudent
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.semisupervised import ConsistencyTraining, one_vs_rest, self_training, teacher_student
+from fewlabel.semisupervised import ConsistencyTraining, one_vs_rest, self_training, teacher_track
 from fewlabel.semisupervised.acceptance import PseudoLabels
 from fewlabel.semisupervised.models import _Models
 from tests.interpreter import run_code
@@ -112,7 +112,7 @@ def test_rounds_that_do_not_help_are_left(
 
     monkeypatch.setattr(one_vs_rest.AgreementRule, "accept", agree)
     monkeypatch.setattr(self_training.AcceptanceRule, "accept", accept)
-    monkeypatch.setattr(teacher_student, "_accept_agreed", accept)
+    monkeypatch.setattr(teacher_track, "_accept_agreed", accept)
     model = made(name).fit(few[0], few[1])
     assert (model.n_rounds_, model.helped_, len(model.ledger_)) == (0, False, 0)
     assert len(np.unique(model.predict(few[3]))) > 5

@@ -68,22 +68,15 @@ def _render_report(
     same inputs give the same page. ``n_explained`` is how many predictions to explain; None
     explains a few where that takes seconds.
     """
-    task, labels, classes = result.task, result.labels, result.classes
-    scored = Scored(task, labels.training_y[result.tested], result.tested_proba)
-    if result.audit is not None:
-        # A random sample that was never trained on says more than cross-fitting.
-        scored = Scored(task, labels.y[result.audited], result.proba[result.audited])
-    confusion = _confusion_view(scored, classes)
-    by_class = per_class(task, scored.y, scored.proba, classes)
-    explained = []
+    scored = _scored(result)
+    explained: list[Explained] = []
     if n_explained is None:
         explained = _explained_in_time(result, images, len(scored.y), run, progress)
     elif n_explained:
         explained = _explain_fit(result, images, n_explained, progress=progress)
     training = _training_view(result.training)
-    texts = task.texts(result.predicted, classes)
+    texts = result.task.texts(result.predicted, result.classes)
     accepted = _accepted_galleries(result.training, images, texts)
-    how = "on held-out labels" if result.n_networks else "by cross-fitting"
     sections = {
         "next": "What to do next",
         "good": "How good is it?",
@@ -100,38 +93,61 @@ def _render_report(
         created=created,
         command=command,
         sections=sections,
-        head=_head(result, images),
-        duel=_duel(result),
-        how=how,
-        warnings=result.warnings,
-        map=_map_view(result),
-        measures=_measure_rows(scored) if result.audit or result.estimate.n else [],
-        verdict=_verdict(result),
         next_steps=_next_steps(result, images.source, run),
-        scored_on=_scored_on(result, len(scored.y)),
-        confusion=confusion,
-        class_rows=by_class,
-        **_trust_views(result, scored),
-        candidates=_candidates_view(result, f"{task.metric} {how}"),
-        metric=task.metric,
-        learning=_learning_view(result),
-        galleries=_fit_galleries(result, images),
-        explained=_explained_galleries(explained, classes, bool(len(result.audited))),
-        tiles=_all_images(result, images),
-        filters=_filter_view(classes, given=True),
-        prediction_rows=_prediction_rows(result, images.names),
-        weak=_weak(result),
-        confidence=_confidence_view(result),
-        ledger=_ledger_rows(result),
-        left_unexplained=result.left_unexplained,
+        explained=_explained_galleries(explained, result.classes, bool(len(result.audited))),
         training=training,
         accepted=accepted,
-        reason=result.features.reason,
-        seconds=result.seconds,
-        peak_rss_mb=result.peak_rss_mb,
-        # The folder of a training in progress is gone when the report is read.
-        settings=asdict(replace(result.settings, checkpoint=None)) | result.chosen_settings,
+        **_measured_views(result, scored),
+        **_fit_views(result, images),
     )
+
+
+def _scored(result: FitResult) -> Scored:
+    """Return what measures rest on: the audit, or what cross-fitting predicted."""
+    if result.audit is None:
+        return Scored(result.task, result.labels.training_y[result.tested], result.tested_proba)
+    # A random sample that was never trained on says more than cross-fitting.
+    return Scored(result.task, result.labels.y[result.audited], result.proba[result.audited])
+
+
+def _measured_views(result: FitResult, scored: Scored) -> View:
+    """Show how good it is, on labels that are known."""
+    return {
+        "measures": _measure_rows(scored) if result.audit or result.estimate.n else [],
+        "scored_on": _scored_on(result, len(scored.y)),
+        "confusion": _confusion_view(scored, result.classes),
+        "class_rows": per_class(result.task, scored.y, scored.proba, result.classes),
+        **_trust_views(result, scored),
+    }
+
+
+def _fit_views(result: FitResult, images: ImageSet) -> View:
+    """Show what was chosen and predicted, and how it was made."""
+    how = "on held-out labels" if result.n_networks else "by cross-fitting"
+    return {
+        "head": _head(result, images),
+        "duel": _duel(result),
+        "how": how,
+        "warnings": result.warnings,
+        "map": _map_view(result),
+        "verdict": _verdict(result),
+        "candidates": _candidates_view(result, f"{result.task.metric} {how}"),
+        "metric": result.task.metric,
+        "learning": _learning_view(result),
+        "galleries": _fit_galleries(result, images),
+        "tiles": _all_images(result, images),
+        "filters": _filter_view(result.classes, given=True),
+        "prediction_rows": _prediction_rows(result, images.names),
+        "weak": _weak(result),
+        "confidence": _confidence_view(result),
+        "ledger": _ledger_rows(result),
+        "left_unexplained": result.left_unexplained,
+        "reason": result.features.reason,
+        "seconds": result.seconds,
+        "peak_rss_mb": result.peak_rss_mb,
+        # The folder of a training in progress is gone when the report is read.
+        "settings": asdict(replace(result.settings, checkpoint=None)) | result.chosen_settings,
+    }
 
 
 def _explained_in_time(

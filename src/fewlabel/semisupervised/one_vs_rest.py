@@ -14,11 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 from fewlabel.data.task import SingleLabel
 from fewlabel.errors import ModelFormatError, UsageError
 from fewlabel.evaluate import LabelFolds, label_folds, register
-from fewlabel.nets import FineTuning, Network, NetworkClassifier
-from fewlabel.nets.state import _network_from_state, _network_to_state
+from fewlabel.nets import Network, NetworkClassifier
 from fewlabel.params import choice, integer, number
 from fewlabel.persist import load_bundle
-from fewlabel.persist.schema import _OBJECT, _check_fields, _listed
 from fewlabel.semisupervised.acceptance import AGREEMENTS, AgreementRule, PseudoLabels
 from fewlabel.semisupervised.base import (
     SemiSupervisedClassifier,
@@ -31,18 +29,16 @@ from fewlabel.semisupervised.binary_heads import (
     _head_logits,
     _HeadScale,
     _HeadSettings,
-    _make_experts,
 )
 from fewlabel.semisupervised.checkpoints import _Checkpoints
+from fewlabel.semisupervised.expert_track import Multiclass, _ExpertTrack, _restore
 from fewlabel.semisupervised.history import ExpertVotes
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
-from fewlabel.semisupervised.models import _Models, _ModelTrack, _Training
+from fewlabel.semisupervised.models import _Models
 from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
 from fewlabel.semisupervised.networks import NetworkCandidate
-from fewlabel.semisupervised.rounds import TRAINED, Round, _notes, run_rounds
-
-Multiclass = NetworkClassifier | FineTuning
+from fewlabel.semisupervised.rounds import Round, _notes, run_rounds
 
 _WHO = "BinaryExperts"
 # A fifth is held out: fewer labels calibrate badly, more are missed in training.
@@ -306,101 +302,6 @@ class BinaryExperts(SemiSupervisedClassifier):
         self.confusion_ = table / np.maximum(counts, 1)[:, None]
 
 
-class _ExpertTrack(_ModelTrack):
-    """Experts are made of the network, agree, and the network is trained further."""
-
-    def __init__(
-        self,
-        settings: BinaryExperts,
-        y: np.ndarray,
-        held: np.ndarray,
-        models: _Models,
-        template: Multiclass,
-        heads: _HeadSettings,
-        rule: AgreementRule,
-    ) -> None:
-        super().__init__(settings.task_, y, held, models)
-        self.settings, self.template = settings, template
-        self.heads, self.rule = heads, rule
-        self.experts: dict[int, tuple[Network, _HeadScale]] = {}
-        self.rejected = np.empty(0, dtype=np.int64)
-
-    def accept(self, number: int) -> PseudoLabels:
-        experts, scale = self.experts[number] = self._experts(number)
-        scores = scale(_head_logits(experts, self.models.X[self.pool]))
-        accepted, codes, confidence = self.rule.accept(scores, self.proba[self.pool])
-        self.rejected = codes[~accepted]
-        return PseudoLabels._of_classes(
-            self.pool[accepted], codes[accepted], confidence[accepted], self.n_classes
-        )
-
-    def training(self, number: int, pseudo: PseudoLabels) -> _Training:
-        return self._training(f"round-{number}", self.labeled, pseudo, self.models.last)
-
-    def figures(self, pseudo: PseudoLabels) -> dict[str, Any]:
-        ledger = self._ledger.columns()
-        revoked = ledger["label"][ledger["revoked"] == len(self.rounds)]
-        return {
-            "n_rejected": len(self.rejected),
-            "accepted_by_class": pseudo.present.sum(axis=0).tolist(),
-            "rejected_by_class": np.bincount(self.rejected, minlength=self.n_classes).tolist(),
-            "revoked_by_class": np.bincount(revoked, minlength=self.n_classes).tolist(),
-        }
-
-    def finish(self, number: int) -> Multiclass:
-        """Return the network of a round, which is given the labels that were held out, too."""
-        labeled, pseudo = self.task.labeled(self.y), self.accepted[number]
-        if number == 0 and not len(self.held):
-            return self.models.model("round-0")
-        # Rounds that were rolled back left no network.
-        former = self.models.model(f"round-{self._last_trained(number)}") if number else None
-        self.models.fit(self._training("final", labeled, pseudo, former), predicts=False)
-        return self.models.last
-
-    def _last_trained(self, number: int) -> int:
-        return max(k for k in range(number + 1) if self.rounds[k].outcome == TRAINED)
-
-    def _training(
-        self, name: str, labeled: np.ndarray, pseudo: PseudoLabels, former: Multiclass | None
-    ) -> _Training:
-        """Return a training on labels and pseudo-labels, from the network of the round before."""
-        if not len(pseudo.rows):
-            return _Training(name, self.template, **self.sample(labeled, pseudo, 1.0))
-        share = self.settings.labeled_fraction
-        # Repeated, so that many pseudo-labels do not outvote few true labels.
-        copies = max(1, round(share / (1 - share) * len(pseudo.rows) / len(labeled)))
-        sample = self.sample(np.tile(labeled, copies), pseudo, self.settings.pseudo_weight)
-        template, n = clone(self.template), len(sample["rows"])
-        n_epochs = max(1, round(self.settings.retrain_steps * min(template.batch_size, n) / n))
-        # The number of steps stays nearly the same however many rows are accepted.
-        template.set_params(warm_start=True, n_epochs=n_epochs, min_steps=1)
-        return _Training(name, template, **sample, former=former)
-
-    def _experts(self, number: int) -> tuple[Network, _HeadScale]:
-        """Return the experts of a round; those that an interrupted run has made are kept."""
-        checkpoints, name = self.models.checkpoints, f"experts-{number}"
-        kept = checkpoints.get(name)
-        if kept is not None:
-            return _restore(kept.arrays, kept.meta)
-        labels = self.models.X[self.labeled], self.y[self.labeled]
-        experts = _make_experts(
-            self.models.last.network_,
-            *labels,
-            self.heads,
-            seed=self.models.seed * 1_009 + number,
-            checkpoint=checkpoints.file(name),
-        )
-        scale = _HeadScale.fit(
-            _head_logits(experts, self.models.X[self.held]),
-            self.y[self.held],
-            self.shares,
-            balanced=self.heads.balance != "none",
-        )
-        arrays, network = _network_to_state(experts, self.models.classes)
-        checkpoints.put(name, arrays, {"network": network, "scale": scale.to_dict()})
-        return experts, scale
-
-
 @register
 class ExpertTaught(NetworkCandidate):
     """Binary experts pseudo-label what they agree on."""
@@ -464,14 +365,3 @@ def load_experts(folder: str | Path) -> tuple[Network, _HeadScale]:
             f"{folder} holds no experts of a round: give a folder such as RUN/rounds/experts-1."
         )
     return _restore(bundle.arrays, bundle.meta)
-
-
-def _restore(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> tuple[Network, _HeadScale]:
-    import torch
-
-    finite = number(-1e9, 1e9)
-    fields = {"log_odds": [_listed(finite)], "slope": [finite], "offset": [finite]}
-    _check_fields(meta, {"network": [_OBJECT], "scale": [fields]}, "experts")
-    network, _ = _network_from_state(arrays, meta["network"], torch.device("cpu"))
-    numbers = meta["scale"]
-    return network, _HeadScale(np.array(numbers["log_odds"]), numbers["slope"], numbers["offset"])

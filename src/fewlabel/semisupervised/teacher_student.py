@@ -27,26 +27,20 @@ from fewlabel.semisupervised.base import (
 from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.ensemble import (
     AUTO,
-    _accept_agreed,
-    _choose_thresholds,
     _combine,
     _EnsembleView,
-    _given_thresholds,
 )
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
 from fewlabel.semisupervised.models import (
     _Models,
-    _ModelTrack,
     _predict_classes,
-    _seed_of,
-    _Training,
 )
 from fewlabel.semisupervised.network_problem import MIN_STEPS, NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
 from fewlabel.semisupervised.networks import NetworkCandidate
 from fewlabel.semisupervised.rounds import Round, _notes, _Outcome, run_rounds
+from fewlabel.semisupervised.teacher_track import _WHO, _TeacherTrack
 
-_WHO = "TeacherStudent"
 _MEMBERS = 5
 # More held-out rows would measure rounds no better than this, within a percent.
 _MAX_HELD = 2_000
@@ -332,108 +326,6 @@ class TeacherStudent(SemiSupervisedClassifier):
                     "the student on held-out labels: ensemble_proba gives what they predict, at a "
                     "pass for each."
                 )
-
-
-class _TeacherTrack(_ModelTrack):
-    """The members teach a student, and the student teaches the next."""
-
-    def __init__(
-        self, settings: TeacherStudent, y: np.ndarray, members: list[Any], student: Any
-    ) -> None:
-        super().__init__(settings.task_, y, settings.val_rows_, settings._models)
-        self.settings, self.members, self.student = settings, members, student
-        self.names = [f"member-{number}" for number in range(1, len(members) + 1)]
-
-    def bag(self) -> None:
-        """Train the members in turn, each on its own bootstrap sample of the labels."""
-        total = np.zeros((len(self.labeled), self.n_classes))
-        count = np.zeros(len(self.labeled))
-        self.member_accuracy: list[float] = []
-        for name, template in zip(self.names, self.members, strict=True):
-            rows = self._bootstrap(name)
-            sample = self.sample(rows, self.accepted[0], 1.0)
-            proba = self.models.fit(_Training(name, template, **sample))
-            # Each row is tested by the members whose sample left it out, at the cost of no label.
-            unseen = ~np.isin(self.labeled, rows)
-            total[unseen] += proba[self.labeled[unseen]]
-            count += unseen
-            if len(self.held):
-                self.member_accuracy.append(self._accuracy(proba[self.held]))
-        view = self._view(self.names, self.held)
-        self.ensemble_accuracy = self._accuracy(view.proba) if len(self.held) else None
-        tested = count > 0
-        rows = self.labeled[tested]
-        chosen = _choose_thresholds(
-            self.task,
-            total[tested] / count[tested, None],
-            self.targets[rows],
-            self.known[rows],
-            precision=self.settings.precision,
-        )
-        self.thresholds = _given_thresholds(_WHO, self.settings, chosen)
-
-    def accept(self, number: int) -> PseudoLabels:
-        if number == 1:
-            view = self._view(self.names, self.pool)
-        else:
-            # The student teaches. It has no members to agree with but its own teacher: where
-            # the two predict different labels, neither is accepted.
-            before = self.names if number == 2 else [f"student-{number - 2}"]
-            student = self.proba[self.pool]
-            teacher = self._view(before, self.pool).proba
-            both = _combine(self.task, [student, teacher])
-            view = _EnsembleView(student.astype(np.float64), both.votes, both.disagreement)
-        found = _accept_agreed(self.task, view, self.thresholds, self.settings.agreement)
-        return found.at(self.pool)
-
-    def training(self, number: int, pseudo: PseudoLabels) -> _Training:
-        name = f"student-{number}" if number else "alone"
-        return self._student(name, self.labeled, pseudo)
-
-    def figures(self, pseudo: PseudoLabels) -> dict[str, Any]:
-        return {
-            "teacher": "ensemble" if len(self.rounds) == 1 else "student",
-            "n_present": int(pseudo.present.sum()),
-            "n_absent": int((pseudo.mask & ~pseudo.present).sum()),
-        }
-
-    def finish(self, number: int) -> Any:
-        """Return the student of a round, which is given the labels that were held out, too."""
-        if not len(self.held):
-            return self.models.model(f"student-{number}" if number else "alone")
-        labeled, name = self.task.labeled(self.y), f"final-{number}"
-        self.models.fit(self._student(name, labeled, self.accepted[number]))
-        return self.models.last
-
-    def _student(self, name: str, labeled: np.ndarray, pseudo: PseudoLabels) -> _Training:
-        """Draw what a student is trained on: labeled and pseudo-labeled rows."""
-        if not len(pseudo.rows):
-            return _Training(name, self.student, **self.sample(labeled, pseudo, 1.0))
-        rng = np.random.default_rng(_seed_of(self.models.seed, f"{name} sample"))
-        share, n_pseudo = self.settings.labeled_fraction, len(pseudo.rows)
-        # Labels are repeated, so that many pseudo-labels do not outvote them.
-        n_labeled = max(len(labeled), round(share / (1 - share) * n_pseudo))
-        if self.settings.sample == "bootstrap":
-            taken = rng.choice(labeled, n_labeled)
-            pseudo = pseudo._take(rng.integers(n_pseudo, size=n_pseudo))
-        else:
-            taken = np.resize(labeled, n_labeled)
-        sample = self.sample(taken, pseudo, self.settings.pseudo_weight)
-        return _Training(name, self.student, **sample)
-
-    def _bootstrap(self, name: str) -> np.ndarray:
-        """Draw the bootstrap sample of a member; by class, so that every class stays in it."""
-        # By name, so that a run that was interrupted draws the same samples again.
-        rng = np.random.default_rng(_seed_of(self.models.seed, f"{name} bag"))
-        strata = self.task.stratify(self.y)[self.labeled]
-        groups = [self.labeled[strata == code] for code in np.unique(strata)]
-        return np.concatenate([rng.choice(group, len(group)) for group in groups])
-
-    def _view(self, names: list[str], rows: np.ndarray) -> _EnsembleView:
-        return _combine(self.task, (self.models.proba(name)[rows] for name in names))
-
-    def _accuracy(self, proba: np.ndarray) -> float:
-        return float(self.task.correct(self.y[self.held], proba).mean())
 
 
 @register

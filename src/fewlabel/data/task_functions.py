@@ -1,0 +1,214 @@
+"""What truly differs between one label an image and several: the functions of a `Task`.
+
+``y`` is (n,) of class codes with -1 for unlabeled where an image has one label. Where it may have
+several, ``y`` is (n, K) of 1 (present), 0 (absent) and -1 (unknown). ``proba`` is (n, K) in both
+cases; for one label its rows sum to 1. Algorithms are written once and call these functions;
+nothing else asks which of the two it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fewlabel.data.calibration import Calibration
+
+
+class Task(ABC):
+    """One label an image, or several.
+
+    Attributes
+    ----------
+    name : str
+        How files and messages call it.
+    metric : str
+        What the mean of `correct` is called.
+    exclusive : bool
+        Whether classes exclude each other, so that the probabilities of a row sum to 1 and
+        calibration never changes what is predicted.
+    has_preferences : bool
+        Whether measurements say which candidates and settings to prefer among nearly equal
+        ones, see docs/decisions/0005; else settings are chosen by their log loss.
+    class_priors : tuple of str
+        What spread labels may be normalized by, see `prior`.
+    """
+
+    name: ClassVar[str]
+    metric: ClassVar[str]
+    exclusive: ClassVar[bool]
+    has_preferences: ClassVar[bool]
+    class_priors: ClassVar[tuple[str, ...]]
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    # Labels
+
+    @abstractmethod
+    def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return classes (K,), and n labels as codes; raise `UsageError` if none is labeled.
+
+        The classes of several labels are the numbers of their columns. -1 is unlabeled, or unknown.
+        """
+
+    @abstractmethod
+    def recode(self, y: Any, classes: np.ndarray, n: int, who: str) -> np.ndarray:
+        """Return the codes of n other labels; K for a class that is none of the classes."""
+
+    @abstractmethod
+    def decode(self, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Return codes as the labels that `encode` was given."""
+
+    def unlearnable(self, y: np.ndarray, classes: Sequence[Any]) -> list[str]:
+        """Return sentences that name the classes of which nothing can be learned."""
+        return []
+
+    @abstractmethod
+    def empty(self, n: int, n_classes: int) -> np.ndarray:
+        """Return labels of n images of which nothing is known."""
+
+    @abstractmethod
+    def evidence(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return which classes are present (n, K), float32, and where that is known, bool."""
+
+    @abstractmethod
+    def stratify(self, y: np.ndarray) -> np.ndarray:
+        """Return one code an image to deal folds by, int64; -1 where unlabeled."""
+
+    def codes(self, y: np.ndarray) -> np.ndarray | None:
+        """Return the class (n,) of each image; None where an image may have several."""
+        return None
+
+    @abstractmethod
+    def parse(
+        self, texts: Sequence[str], where: Sequence[str], classes: Sequence[str] | None
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Return labels and classes that texts stand for; the inverse of `texts`."""
+
+    @abstractmethod
+    def texts(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
+        """Return labels as the texts of a table; ``""`` where nothing is known."""
+
+    def labeled(self, y: np.ndarray) -> np.ndarray:
+        """Return the rows of which a label is known, ascending; shape (m,), int64."""
+        return np.flatnonzero((y >= 0).any(axis=tuple(range(1, y.ndim))))
+
+    def without(self, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return labels with the given rows unlabeled."""
+        kept = y.copy()
+        kept[rows] = -1
+        return kept
+
+    # Labels spread over a graph: a column for every class, or for its presence and its absence
+
+    @abstractmethod
+    def seeds(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """Return row and column of every label to spread, and the number of columns C."""
+
+    @abstractmethod
+    def prior(self, y: np.ndarray, n_classes: int, class_prior: str) -> np.ndarray:
+        """Return how frequent each class is, (K,): ``"uniform"``, or as in the ``"labels"``."""
+
+    def usual(self, scores: np.ndarray) -> np.ndarray | None:
+        """Return how much usually arrives at an image (K,), of scores (n, C); None if unused."""
+        return None
+
+    @abstractmethod
+    def normalize(
+        self, scores: np.ndarray, mass: np.ndarray, usual: np.ndarray | None, prior: np.ndarray
+    ) -> np.ndarray:
+        """Return probabilities (r, K) of scores (r, C); ``mass`` (C,) sums those of all images."""
+
+    # Predictions
+
+    @abstractmethod
+    def activate(self, logits: np.ndarray) -> np.ndarray:
+        """Return the probabilities (n, K) of logits, float64."""
+
+    @abstractmethod
+    def predict(self, proba: np.ndarray) -> np.ndarray:
+        """Return the most probable labels, in the form of ``y``, int64."""
+
+    @abstractmethod
+    def confidence(self, proba: np.ndarray) -> np.ndarray:
+        """Return the probability (n,) that a prediction is right."""
+
+    @abstractmethod
+    def margin(self, proba: np.ndarray) -> np.ndarray:
+        """Return by how much (n,) a prediction is more probable than the next one."""
+
+    @abstractmethod
+    def loss(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
+        """Return the log loss (n,) of each image, in nats."""
+
+    @abstractmethod
+    def entropy(self, proba: np.ndarray) -> np.ndarray:
+        """Return the entropy (n,) of each prediction, in nats."""
+
+    @abstractmethod
+    def combine(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return the mean of two predictions in log-probability or log-odds, (n, K)."""
+
+    @abstractmethod
+    def align(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return predictions scaled to the class shares among labels, one more for each class.
+
+        Distribution alignment (Berthelot et al. 2020), against the collapse into a few classes.
+        Where there is no row, nothing is scaled.
+        """
+
+    @abstractmethod
+    def accept(self, present: np.ndarray, absent: np.ndarray) -> np.ndarray:
+        """Return which labels (n, K) of images to assume, from which are surely present or absent.
+
+        One label an image decides all of them. Of several each stands by itself, but an image of
+        which only absences are sure, and not of all labels, is passed over: such images would
+        teach nothing but absence.
+        """
+
+    @abstractmethod
+    def soft_targets(
+        self, proba: np.ndarray, y: np.ndarray, power: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return sharpened predictions to train on (n, K), and how far each counts (n, K).
+
+        Given labels count wholly and stay as they are; of the others, doubtful ones count less.
+        """
+
+    @abstractmethod
+    def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return probabilities in which the labels that are given are certain."""
+
+    @abstractmethod
+    def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return known labels and probabilities that fit together, int64 and float64.
+
+        Raises `UsageError` if they do not, or nothing is known.
+        """
+
+    @abstractmethod
+    def calibrate(self, y: np.ndarray, proba: np.ndarray) -> Calibration:
+        """Fit the map that calibrates probabilities of images that the model did not see."""
+
+    @abstractmethod
+    def calibration(self, parameters: dict[str, Any] | None = None) -> Calibration:
+        """Return the map of saved parameters; by default the one that changes nothing."""
+
+    def decided(self, proba: np.ndarray) -> np.ndarray:
+        """Return which classes a prediction names, (n, K) bool."""
+        return np.asarray(self.evidence(self.predict(proba), proba.shape[1])[0] == 1)
+
+    def correct(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
+        """Return whether every known label of an image is predicted right, (n,) bool."""
+        y, predicted = np.asarray(y), self.predict(np.asarray(proba))
+        right = (y == predicted) | (y < 0)
+        return np.asarray(right.all(axis=tuple(range(1, right.ndim))))
