@@ -18,11 +18,7 @@ _ERRORS = 2.0
 def _keep_networks(
     problem: Problem, main: MainFit, features: Features, method: str
 ) -> tuple[Problem, MainFit, Features]:
-    """Drop the other networks where one alone predicts labels better that it did not see.
-
-    Given are the problem on all networks joined, and the candidates fitted to it by ``method``.
-    Returned are they and the features, or those of one network; the reason says what was compared.
-    """
+    """Drop the other networks where one alone predicts labels better that it did not see."""
     joined = problem.extractor
     if not isinstance(joined, JoinedBackbones) or problem.folds is None or len(joined.parts) == 1:
         return problem, main, features

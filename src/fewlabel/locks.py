@@ -43,11 +43,7 @@ def _hidden_beside(path: Path, what: str) -> Path:
 
 @contextlib.contextmanager
 def _lock_output(path: Path) -> Iterator[None]:
-    """Keep other processes from writing an output while the block runs.
-
-    What killed processes have left in its folder is removed first; the lock of a killed process
-    is not in the way.
-    """
+    """Keep other processes from writing an output; what killed ones have left is removed."""
     made = [folder for folder in path.absolute().parents if not folder.exists()]
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
     file = _hidden_beside(path, _LOCK)

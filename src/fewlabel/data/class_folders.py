@@ -34,11 +34,7 @@ _Path = tuple[str, ...]
 
 @dataclass(frozen=True)
 class _FolderClasses:
-    """What folders say of the classes of images.
-
-    ``labels`` holds a name an image, blank where unlabeled, or is None; ``notes`` say what to
-    warn of where the labels are used, or why there are none.
-    """
+    """What folders say of the classes of images; ``notes`` warn, or say why there are none."""
 
     labels: list[str] | None
     notes: tuple[str, ...] = ()
@@ -49,10 +45,8 @@ def _folder_classes(
 ) -> _FolderClasses:
     """Find the class of each image by the folders that it lies in.
 
-    Class folders are those in which images lie, at one level: the first, or the one below
-    splits of the data (``train``, ``test``, …), below a folder that holds everything, or below
-    the ``split`` that was asked for. The name of a split is never a class. ``folders`` are all
-    that there are, also without images.
+    Class folders are at one level: the first, or below splits of the data, a folder that holds
+    everything, or the ``split`` that was asked for, whose names are never classes.
     """
     paths = [tuple(name.split("/")) for name in names]
     tree = _Tree(paths, split)

@@ -161,11 +161,7 @@ def _decode_file(
     channels: int,
     scale: PixelScale | None = None,
 ) -> np.ndarray:
-    """Read a file as uint8 pixels.
-
-    Transparency is laid on the ground of the scale, EXIF rotation is applied, and of an
-    animation the first frame is taken.
-    """
+    """Read a file as opaque uint8 pixels, turned by EXIF; of an animation the first frame."""
     scale = scale or PixelScale()
     with _opened(path) as (stream, image):
         if size is not None:

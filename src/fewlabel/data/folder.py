@@ -38,13 +38,10 @@ def _from_folder(
     progress: Progress | None = None,
     scale: PixelScale | None = None,
 ) -> ImageSet:
-    """Read a folder of images, of any depth.
+    """Read a folder of images, of any depth; the folders that they lie in are their classes.
 
-    Hidden files and folders are left out, and so is what has no image suffix. Links to
-    folders are not followed, and links to files only inside the folder.
-
-    The folders that they lie in are their classes (``truth``), as `_folder_classes` finds them.
-    What is passed over because of its suffix is counted in a UserWarning.
+    Hidden names are left out, links are followed only to files inside, and what is passed over
+    because of its suffix is counted in a UserWarning.
     """
     root = Path(root)
     start = root if split is None else root / split

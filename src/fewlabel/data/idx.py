@@ -24,11 +24,7 @@ _MAX_AXES = 4
 def _read_idx(
     path: str | Path, check: Callable[[tuple[int, ...]], None] = lambda shape: None
 ) -> np.ndarray:
-    """Read an idx file, gzipped or not; ``check`` may refuse its shape.
-
-    The header is checked against what the file can hold: no more is read than it promises, and
-    no memory is taken for what is not there.
-    """
+    """Read an idx file, gzipped or not; no more memory is taken than its header and size allow."""
     path = Path(path)
     try:
         with _open_regular(path) as raw:

@@ -16,11 +16,7 @@ _WHOLE = re.compile(r"[+-]?\d+([.,]0*)?")
 def _label_cells(
     texts: Sequence[str], source: str, classes: Sequence[str] | None = None
 ) -> list[str]:
-    """Return labels that a table, class folders or an array hold, each class in one spelling.
-
-    Those that mean unlabeled are blank. UserWarnings name texts such as ``nan``, and names that
-    look alike; those that a model knows as its ``classes`` are taken as they are.
-    """
+    """Return labels of a table, folders or an array, each class in one spelling; "" unlabeled."""
     names = {text: BAR.join(map(_label_name, text.split(BAR))) for text in set(texts)}
     mark = UNKNOWN if any(BAR in name for name in names.values()) else ""
     counts: Counter[str] = Counter()

@@ -39,10 +39,7 @@ def _varies_in_alpha(image: Image.Image) -> bool:
 
 
 def _widest_span(image: Image.Image, enough: int = 16) -> int:
-    """Return how far the values of a channel lie apart; 0 if all is one color.
-
-    Where a few pixels show that they are far enough apart, the others are not looked at.
-    """
+    """Return how far the values of a channel lie apart, at least; 0 if all is one color."""
     first = _channels(image, 0.5, 0.5)
     for x, y in _PLACES:
         span = max(abs(a - b) for a, b in zip(first, _channels(image, x, y), strict=True))

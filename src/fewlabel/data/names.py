@@ -24,9 +24,7 @@ _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)", re.DOTALL)
 class _ImageFinder:
     """Finds images by name: literally first, then by rules that forgive.
 
-    Blanks at the ends, backslashes, ``./`` and decomposed accents do no harm, nor do percent
-    signs of addresses, the folders in front of that of the images, or what Label Studio makes
-    of a name. A rule that fits several images is an error, never a guess.
+    Such as backslashes, decomposed accents and percent signs; one that fits several is an error.
     """
 
     def __init__(self, names: Iterable[str], source: str | Path, error: type[UsageError]) -> None:

@@ -45,11 +45,7 @@ class _Header(NamedTuple):
 
 
 def _from_npz(path: str | Path, *, scale: PixelScale | None = None) -> ImageSet:
-    """Read a ``.npz`` file with an array ``X`` and optionally ``y`` and ``classes``.
-
-    A ``y`` of shape (n, K) holds several labels an image: 1, 0 and -1 for not known; ``classes``
-    names its columns.
-    """
+    """Read a ``.npz`` file with an array ``X``, perhaps with ``y`` and names of its ``classes``."""
     path = Path(path)
     try:
         with _open_zip(path, _MEMBERS) as archive:

@@ -59,9 +59,7 @@ def _read_table(
 ) -> tuple[tuple[str, ...], Iterator[_Row]]:
     """Read a table with a header: which roles its columns have, and its rows, one by one.
 
-    It may be a data frame, CSV with any usual separator, a spreadsheet, or the JSON of a labeling
-    tool. Columns beyond those that are asked for do no harm. ``is_name`` tells an image from a
-    header.
+    A data frame, CSV, a spreadsheet, or the JSON of a labeling tool; other columns do no harm.
     """
     contents: Iterable[_Sheet] = [("", _frame_records(path))] if _is_frame(path) else ()
     path = FRAME if contents else Path(path)

@@ -10,7 +10,6 @@ from scipy.special import expit, softmax
 
 from fewlabel.data.calibration import (
     PROBABILITY_FLOOR,
-    Calibration,
     Scaling,
     Temperature,
     _log_odds,
@@ -41,6 +40,7 @@ class SingleLabel(Task):
     metric = "accuracy"
     exclusive = has_preferences = True
     class_priors = ("uniform", "labels")
+    _calibration = Temperature
 
     def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
         return _encode_labels(_column(y, n, who), who)
@@ -143,12 +143,6 @@ class SingleLabel(Task):
         rows = _check_proba(proba)
         return _check_codes(y, "y_true", rows.shape[1]), rows
 
-    def calibrate(self, y: np.ndarray, proba: np.ndarray) -> Calibration:
-        return Temperature.fit(y, proba)
-
-    def calibration(self, parameters: dict[str, Any] | None = None) -> Calibration:
-        return Temperature(**{k: float(v) for k, v in (parameters or {}).items()})
-
 
 class MultiLabel(Task):
     """An image may have any number of labels, and single ones may be unknown."""
@@ -157,6 +151,7 @@ class MultiLabel(Task):
     metric = "exact match"
     exclusive = has_preferences = False
     class_priors = ("labels",)
+    _calibration = Scaling
 
     def encode(self, y: Any, n: int, who: str) -> tuple[np.ndarray, np.ndarray]:
         table = _check_table(y, n, who)
@@ -272,12 +267,6 @@ class MultiLabel(Task):
                 f"from 0 to 1. Got an array of shape {rows.shape} instead, or values beyond."
             )
         return table, rows
-
-    def calibrate(self, y: np.ndarray, proba: np.ndarray) -> Calibration:
-        return Scaling.fit(y, proba)
-
-    def calibration(self, parameters: dict[str, Any] | None = None) -> Calibration:
-        return Scaling(**{k: float(v) for k, v in (parameters or {}).items()})
 
 
 TASKS: dict[str, Task] = {task.name: task for task in (SingleLabel(), MultiLabel())}

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fewlabel.data.calibration import Calibration
+from fewlabel.data.calibration import Calibration, Scaling, Temperature
 
 
 class Task(ABC):
@@ -41,6 +41,7 @@ class Task(ABC):
     exclusive: ClassVar[bool]
     has_preferences: ClassVar[bool]
     class_priors: ClassVar[tuple[str, ...]]
+    _calibration: ClassVar[type[Temperature | Scaling]]
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)
@@ -195,13 +196,13 @@ class Task(ABC):
         Raises `UsageError` if they do not, or nothing is known.
         """
 
-    @abstractmethod
     def calibrate(self, y: np.ndarray, proba: np.ndarray) -> Calibration:
         """Fit the map that calibrates probabilities of images that the model did not see."""
+        return self._calibration.fit(y, proba)
 
-    @abstractmethod
     def calibration(self, parameters: dict[str, Any] | None = None) -> Calibration:
         """Return the map of saved parameters; by default the one that changes nothing."""
+        return self._calibration(**{k: float(v) for k, v in (parameters or {}).items()})
 
     def decided(self, proba: np.ndarray) -> np.ndarray:
         """Return which classes a prediction names, (n, K) bool."""

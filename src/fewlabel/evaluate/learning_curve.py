@@ -295,10 +295,7 @@ def fit_learning_curve(
 
 
 def _shift_of_representatives(error: float, labels_per_class: float) -> tuple[float, float]:
-    """Return by how much representatives are easier than all images: mean and spread.
-
-    Measured on training images of Fashion-MNIST and MNIST: see decision 8 in the docs.
-    """
+    """Return by how much representatives are easier than all images, measured: see decision 8."""
     return 0.02, round(0.015 + error / labels_per_class, 6)
 
 

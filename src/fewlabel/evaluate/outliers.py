@@ -18,11 +18,7 @@ MIN_LABELS = math.ceil(1 / ALARM_RATE) - 1
 
 
 class _Alarms(NamedTuple):
-    """A threshold, the number of labels that it rests on, and how many exceed it by mistake.
-
-    ``rate`` is the probability that an image of a labeled class does, over all draws of labels;
-    the rate of this very threshold lies between ``low`` and ``high`` with 95 % probability.
-    """
+    """A threshold, the number of labels it rests on, and how often known classes exceed it."""
 
     threshold: float
     n_labels: int
@@ -50,11 +46,8 @@ class _Alarms(NamedTuple):
 def _alarm_threshold(scores: np.ndarray) -> _Alarms:
     """Return the threshold of at least 19 scores of labeled images, each without its own label.
 
-    It is conformal (Bates, Candès, Lei, Romano and Sesia, "Testing for outliers with conformal
-    p-values", Annals of Statistics 2023): where labeled and new images are drawn alike, a new one
-    of a labeled class lies above the k-th largest of n scores with probability k / (n + 1),
-    whatever the scores are. For these labels it is near a draw from the Beta distribution
-    (k, n + 1 - k).
+    Conformal (Bates et al., Annals of Statistics 2023): of n scores the k-th largest is exceeded by
+    a new image of a labeled class with probability k / (n + 1).
     """
     n = len(scores)
     # 0.05 * 20 is a little more than 1, or less.

@@ -28,11 +28,7 @@ _LEAST_ERROR = 1e-4
 
 
 def _mean_and_covariance(wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean error (p,) of each size and the covariance (p, p) of these means.
-
-    ``wrong`` (t, p) is the fraction of wrong predictions of each tested image. Half an image
-    that is always right and half a one that is always wrong are added (Jeffreys' prior).
-    """
+    """Return the mean error (p,) of each size and the covariance (p, p), with Jeffreys' prior."""
     n, p = wrong.shape
     # No error among few images does not mean that there are none.
     rows = np.vstack([wrong, np.ones((1, p)), np.zeros((1, p))])

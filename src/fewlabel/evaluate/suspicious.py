@@ -11,10 +11,7 @@ SUSPICIOUS_BELOW = 0.05
 
 
 def _rank_labels(task: Task, y: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return which labels (d,) to check first, by position, and how probable each (m,) is.
-
-    Those that are predicted otherwise by models that have not seen them, the least probable first.
-    """
+    """Return which labels (d,) to check first, by position, and how probable each (m,) is."""
     probability = _label_probability(task, y, proba)
     order = np.argsort(probability, kind="stable")
     return order[~task.correct(y, proba)[order]], probability

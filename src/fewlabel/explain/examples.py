@@ -16,10 +16,8 @@ def _choose_examples(
 ) -> dict[str, np.ndarray]:
     """Choose ``n`` rows that are worth an explanation, of as many classes as possible.
 
-    Where labels are known, they are the most confident right ones, the most confident mistakes,
-    and those where another prediction is close: ``"right"``, ``"wrong"`` and ``"unsure"``.
-    Without them they are ``"sure"`` and ``"unsure"``. Where a kind has too few, the others take
-    its places.
+    ``"right"``, ``"wrong"`` and ``"unsure"`` where labels are known, else ``"sure"`` and
+    ``"unsure"``; where a kind has too few, the others take its places.
     """
     if n < 1:
         raise UsageError(f"At least one example must be chosen. Got {n}.")

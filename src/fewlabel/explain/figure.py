@@ -48,11 +48,7 @@ def _original_pixels(explanation: Explanation) -> NDArray[np.uint8]:
 
 
 def _overlay_pixels(explanation: Explanation) -> NDArray[np.uint8]:
-    """Tint the image by its weights: green for the class, red against it.
-
-    The strongest segment is tinted most. The image itself is shown pale and gray, so that its
-    own colors are not taken for the explanation.
-    """
+    """Tint the image, pale and gray, by its weights: green for the class, red against it."""
     return _tinted(explanation, explanation.weights[explanation.segments])
 
 

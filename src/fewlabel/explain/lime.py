@@ -35,16 +35,10 @@ def _lime_weights(
     batch_size: int = 128,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[NDArray[np.float64], float]:
-    """Return weights (d,) of the segments by LIME [1]_, and the weighted R² of the linear model.
+    """Return LIME's weights (d,) of the segments, and the weighted R² of its linear model.
 
-    Half of the segments, drawn at random, are taken away many times; a linear model learns how
-    the probability follows from what is left, nearer samples counting more. Captum sees the
-    samples as rows of zeros and ones; the images are made and predicted a batch at a time.
-
-    References
-    ----------
-    .. [1] M. T. Ribeiro, S. Singh and C. Guestrin, '"Why should I trust you?": explaining the
-       predictions of any classifier', KDD 2016.
+    Ribeiro, Singh and Guestrin, '"Why should I trust you?"', KDD 2016: half of the segments, drawn
+    at random, are taken away many times, and nearer samples count more.
     """
     if surrogate not in SURROGATES:
         raise UsageError(

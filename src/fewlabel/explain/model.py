@@ -95,11 +95,7 @@ def _image_position(images: ImageSet, name: str | None = None) -> int:
 
 
 def _explain_one(model: Model, images: ImageSet, index: int = 0, **settings: Any) -> Explained:
-    """Return what speaks for and against a prediction of a model, for one of the images.
-
-    The image is divided and changed at the size at which the model looks at it; pictures show
-    it finer where it is. Settings are those of `fewlabel.explain.explanation.explain_image`.
-    """
+    """Return what speaks for and against a prediction, at the size that the model looks at."""
     size = _model_size(model, images)
     explanation = explain_image(
         _predict_arrays(model),

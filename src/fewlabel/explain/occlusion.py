@@ -11,15 +11,9 @@ _WINDOWS_A_SIDE = 4.5
 
 
 def _occlusion_map(perturber: _Perturber, target: int) -> NDArray[np.float64]:
-    """Return what each pixel (H, W) adds to the probability of a class [1]_.
+    """Return what each pixel (H, W) adds to the probability of a class (Zeiler and Fergus 2014).
 
-    A square of about two ninths of the shorter side moves over the image by half its side. It
-    knows nothing of the segments that LIME takes away, and so can check it.
-
-    References
-    ----------
-    .. [1] M. D. Zeiler and R. Fergus, "Visualizing and understanding convolutional networks",
-       ECCV 2014.
+    A square moves over the image. It knows nothing of LIME's segments, and so can check it.
     """
     height, width = perturber.image.shape[:2]
     window = max(1, round(min(height, width) / _WINDOWS_A_SIDE))

@@ -62,10 +62,8 @@ def _fill_image(
 ) -> tuple[NDArray[np.uint8], str]:
     """Return the image that shows through where a part is taken away, and how it was made.
 
-    ``"background"`` is the median color of the border, so that a part vanishes; ``"mean"`` the
-    mean color of each segment, as LIME does it; ``"blur"`` the image, blurred by an eighth of
-    its side; ``"gray"`` middle gray. ``"auto"`` takes the background where three quarters of the
-    border have one color, else the mean.
+    ``"auto"`` is the median color of the border where three quarters of it have one color
+    (``"background"``), else the mean color of each segment, as LIME does it.
     """
     if fill not in FILLS:
         raise UsageError(f"The fill must be one of {', '.join(FILLS)}. Got {fill!r}.")

@@ -122,12 +122,9 @@ def explain_sheet(
 def _explain_fit(
     result: FitResult, images: ImageSet, n: int = 6, *, seconds: float = np.inf, **settings: Any
 ) -> list[Explained]:
-    """Return explained predictions of a fit, for its report; none where Captum is not installed.
+    """Return explained predictions of a fit, as many as the ``seconds`` allow; none without Captum.
 
-    As many as take the ``seconds`` at most, with fewer samples where those are stable.
-
-    Images of the audit, whose labels the model never saw, come first. Without an audit, labeled
-    images are chosen by their out-of-fold predictions; what is explained is the final model.
+    Images of the audit come first; without one, labeled images by their out-of-fold predictions.
     """
     if not is_installed("captum"):
         return []

@@ -36,14 +36,8 @@ def _superpixels(
 ) -> _Superpixels:
     """Divide an image (H, W, C) into segments, of which there are always several.
 
-    The default segmentation of the ``lime`` package finds a single segment on an image of 28×28,
-    and so explains nothing. Here such images get a grid of cells of 4×4 pixels, and photos get
-    SLIC superpixels [1]_; where SLIC finds too few, as on a plain surface, the grid steps in.
-
-    References
-    ----------
-    .. [1] R. Achanta et al., "SLIC superpixels compared to state-of-the-art superpixel
-       methods", IEEE TPAMI 34 (2012).
+    Small images get a grid of cells of 4×4 pixels, where ``lime``'s own finds one segment; photos
+    SLIC superpixels (Achanta et al., IEEE TPAMI 34, 2012), or the grid where these are too few.
     """
     height, width = image.shape[:2]
     if method not in METHODS:

@@ -50,10 +50,7 @@ def _cached_transform(
     progress: Progress | None = None,
     folder: Path | None = None,
 ) -> tuple[FeatureExtractor, np.ndarray]:
-    """Return a fitted extractor and the rows (n, d) of the images, or those of an earlier run.
-
-    What is damaged is thrown away and computed anew; a full disk costs nothing but the time.
-    """
+    """Return a fitted extractor and the rows (n, d) of the images, or those of an earlier run."""
     folder = cache_folder() / "features" if folder is None else folder
     key = _cache_key(extractor, images)
     file = folder / f"{key}.safetensors"

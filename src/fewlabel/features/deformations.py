@@ -30,9 +30,8 @@ def _reduce_invariantly(
 ) -> DampedPCA:
     """Return a reducer of rows (n, d), which are overwritten, of images.
 
-    It keeps the directions along which images differ most, measured by how much small random
-    deformations of an image change them: Fisher's discriminant with every image as a class of its
-    own. ``describe`` computes rows of deformed images.
+    It keeps the directions along which images differ most beside how much small random deformations
+    change them: Fisher's discriminant with every image as a class of its own.
     """
     seed = int(rng.integers(2**31))
     width = max(n_components, _N_COMPONENTS)

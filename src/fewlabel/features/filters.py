@@ -24,11 +24,7 @@ _VALUES_A_BLOCK = 1_000_000
 
 @dataclass(frozen=True)
 class _PatchFilters:
-    """A dictionary of patches with its whitening folded in.
-
-    The response of filter ``j`` to a patch ``p`` is ``(p / std(p)) @ weight[:, j] + bias[j]``,
-    which equals the filter's product with the contrast-normalized, whitened patch.
-    """
+    """A dictionary of patches with its whitening folded in: ``(p / std(p)) @ weight + bias``."""
 
     # (C * p * p, n_filters) float32; each column sums to zero, so that a patch's mean drops out.
     weight: np.ndarray

@@ -70,10 +70,8 @@ def _find_groups(
 ) -> ImageGroups:
     """Find which images must stand on one side of every split.
 
-    Near-copies show the same but for a crop, a shift, light or encoding. One is much nearer than
-    the other neighbors of both images (as in the ratio test of Lowe, 2004), and its gray thumbnail
-    is the same once aligned by shift, zoom, contrast and brightness (Lucas and Kanade, 1981). How
-    much may be left is learned from neighbors farther off, which on digits are much alike, too.
+    A near-copy is much nearer than the other neighbors of both (the ratio test of Lowe, 2004), and
+    its thumbnail the same once aligned (Lucas and Kanade, 1981), but for what unlike ones differ.
     """
     content, pairs = images.content_groups(), _NO_PAIRS
     if neighbors is not None and distances is not None and neighbors.shape[1] > 1:

@@ -49,11 +49,7 @@ class FewerLabels:
 
 
 def _measure_fewer_labels(main: MainFit) -> FewerLabels:
-    """Train the chosen candidate on growing parts of the labels, and test it on the others.
-
-    The largest size is the cross-fitting of the fit itself. Like the fit, each size takes the
-    ``alpha`` that suits its number of labels.
-    """
+    """Train the chosen candidate on growing parts of the labels, and test it on the others."""
     folds, compared = main.shared.folds, main.comparison
     if folds is None:
         raise UsageError(

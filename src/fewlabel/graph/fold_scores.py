@@ -10,10 +10,8 @@ from fewlabel.data.task import Task
 class _LabelScores:
     """Scores at the labeled images only; spreading is linear, so any folds can be added up.
 
-    These few numbers predict each labeled image from the labels of any folds, without another
-    solve. Each column of ``scores`` (n_labeled, m) is a pair of ``pairs`` (m, 2): a fold, and a
-    column of `Task.seeds`. ``mass`` (m,) sums it over all images; ``y`` are the labels of the
-    labeled images and ``fold_of`` their folds.
+    Each column of ``scores`` (n_labeled, m) is a pair of ``pairs`` (m, 2): a fold, and a column of
+    `Task.seeds`; ``mass`` (m,) sums it over all images.
     """
 
     def __init__(

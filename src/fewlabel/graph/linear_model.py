@@ -195,9 +195,8 @@ def _confident_targets(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return rows, classes and weights to learn from: given labels, then confident propagated ones.
 
-    Of each predicted class the most confident ``fraction`` is taken, ``at_most`` rows in all,
-    spread evenly. Given labels weigh 1; the others their confidence, scaled so that together
-    they weigh as much as the given ones.
+    Of each class the most confident ``fraction``, ``at_most`` rows in all; together they weigh as
+    much as the given labels.
     """
     labeled = np.flatnonzero(y >= 0)
     predicted, confidence = proba.argmax(axis=1), proba.max(axis=1)

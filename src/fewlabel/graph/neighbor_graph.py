@@ -21,11 +21,10 @@ _MIN_SUM = 1e-30
 
 
 def _affinity_graph(indices: np.ndarray, distances: np.ndarray) -> sparse.csr_array:
-    """Return a nearest-neighbor graph with self-tuned Gaussian weights, symmetric, (n, n) float32.
+    """Return a nearest-neighbor graph, symmetric, (n, n) float32: ``exp(-4 d**2 / s_i**2)``.
 
-    The weight of an edge is ``exp(-4 d**2 / s_i**2)``, where ``s_i`` is the distance of row i
-    to its farthest listed neighbor (Zelnik-Manor and Perona, NIPS 2004; the factor 4 is that of
-    Calder et al., ICML 2020); the graph is then averaged with its transpose.
+    ``s_i`` is the distance to the farthest neighbor (Zelnik-Manor and Perona, NIPS 2004; the factor
+    is that of Calder et al., ICML 2020).
     """
     n, k = indices.shape
     # Copies have no distance at all.
@@ -200,10 +199,7 @@ def _conjugate_gradients(
 
 
 def _reach_further(graph: sparse.csr_array, scores: np.ndarray, alpha: float) -> np.ndarray:
-    """Pass scores on to the rows that the solver, a step an iteration, has not come to.
-
-    Their true scores are below its tolerance, but it is the shares within a row that count.
-    """
+    """Pass scores on to the rows that the solver, a step an iteration, has not come to."""
     empty = scores.sum(axis=1) <= 0
     rows = np.flatnonzero(empty)
     while len(rows):

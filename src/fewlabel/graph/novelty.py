@@ -32,11 +32,9 @@ _MAX_KEPT = 20_000_000
 class _Novelty:
     """Scores how unlike all labeled images an image is, with a threshold.
 
-    The score adds up two things: how little of the labels, whatever their class, arrives at the
-    nearest images when it is spread over the graph (on a logarithmic scale; ``mass`` (n,) arrives
-    at the n images of the graph), and the entropy of the prediction. The two are divided by their
-    interquartile range over the labeled images (``weights``); ``calibration`` are the scores of
-    these, each without its own label.
+    It adds how little of the labels arrives at the nearest images (``mass``, logarithmic) and the
+    entropy of the prediction, each divided by its interquartile range (``weights``).
+    ``calibration`` are the scores of labeled images, each without its own label.
     """
 
     graph: _GraphModel

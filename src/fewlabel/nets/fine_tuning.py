@@ -26,7 +26,6 @@ from fewlabel.nets.cached_trunk import (
 )
 from fewlabel.nets.layerwise import DEPTHS, _layerwise_groups, _open_layers
 from fewlabel.nets.loop import Augment, Progress, Trainer, predict_logits
-from fewlabel.nets.losses import _has_one_class
 from fewlabel.nets.network import Network, NetworkSpec, _place_network
 from fewlabel.nets.photos import _as_images, _read_photos, _rows_at_once
 from fewlabel.nets.settings import TrainSettings
@@ -203,7 +202,7 @@ class FineTuning(SupervisedNetwork):
             data.targets.numpy(),
             weights,
             known,
-            exclusive=_has_one_class(self.task_),
+            exclusive=self.task_.exclusive,
         )
         with torch.no_grad():
             network.head.weight.copy_(torch.from_numpy(coef))

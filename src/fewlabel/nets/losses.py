@@ -147,11 +147,6 @@ def _(task: MultiLabel) -> dict[str, Loss]:
     return {"bce": masked_binary_cross_entropy, "asymmetric": _masked_asymmetric_loss}
 
 
-def _has_one_class(task: Task) -> bool:
-    """Return whether the probabilities of a row's classes sum to 1: it has one label."""
-    return isinstance(task, SingleLabel)
-
-
 def _loss_for(task: Task, name: str | None, smoothing: float, owner: str) -> Loss:
     """Return the loss of this name, with smoothed targets; None is the task's default."""
     losses = losses_of(task)
@@ -160,7 +155,7 @@ def _loss_for(task: Task, name: str | None, smoothing: float, owner: str) -> Los
     if not smoothing:
         return loss
     # One of several labels is present or absent: two outcomes each.
-    n_outcomes = None if _has_one_class(task) else 2
+    n_outcomes = None if task.exclusive else 2
 
     def smoothed(logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
         return loss(logits, _smooth_targets(targets, smoothing, n_outcomes), known)
@@ -170,7 +165,7 @@ def _loss_for(task: Task, name: str | None, smoothing: float, owner: str) -> Los
 
 def _head_bias(task: Task, targets: np.ndarray, known: np.ndarray | None) -> np.ndarray | None:
     """Return the offsets (K,) that a head should start from; None leaves them random."""
-    if _has_one_class(task):
+    if task.exclusive:
         return None
     # Labels are rare: a network that starts at one half each spends its first steps on learning
     # that.

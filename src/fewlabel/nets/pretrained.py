@@ -105,9 +105,7 @@ def _read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
 def _read_recipe(path: str | Path) -> Recipe | None:
     """Return what a weight file needs besides its tensors; None if that is not known.
 
-    A file that is known by its checksum is looked up in a table. For any other, a JSON file beside
-    it is read, in the form of timm's ``config.json``: ``NAME.json`` for ``NAME.safetensors``, and
-    ``config.json`` for ``model.safetensors``. Weights that fewlabel converted say it themselves.
+    It is known by the checksum, stands in a ``config.json`` or ``NAME.json`` beside it, or in it.
     """
     path = Path(path).expanduser()
     _check_format(path)
@@ -128,11 +126,7 @@ def _read_recipe(path: str | Path) -> Recipe | None:
 
 
 def _name_from_weights(path: str | Path) -> str:
-    """Return the name of the timm model that a weight file belongs to.
-
-    Its recipe is asked first, then its name: the longest timm name that it begins with, so that
-    ``resnet18.a1_in1k.safetensors`` and ``mobilenetv2_100_ra-b33bc2c4.safetensors`` are understood.
-    """
+    """Return the timm model of a weight file, by its recipe or the longest name it begins with."""
     path = Path(path).expanduser()
     recipe = _read_recipe(path)
     if recipe is not None:

@@ -59,9 +59,8 @@ def _make_timm_model(
 ) -> _TimmModel:
     """Make a timm model without its classifier, on the CPU.
 
-    Weights come from the file or tensors that are given, else from a package that is installed
-    (`fewlabel.nets.weight_packages`), else from what timm has fetched before, else from the hub. If
-    not ``pretrained``, they are drawn at random, by a ``seed`` of their own unless it is None.
+    Weights are those given, else of an installed package, else of timm's cache or the hub; if not
+    ``pretrained``, random ones, by a ``seed`` of their own unless it is None.
     """
     _check_model_name(recipe.model)
     source = "" if weights is None else "The saved file of weights"

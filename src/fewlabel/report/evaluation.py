@@ -33,11 +33,7 @@ def _render_evaluation(
     command: str,
     created: str,
 ) -> str:
-    """Render the report of an evaluation, a page as that of a fit.
-
-    ``unseen`` is the accuracy on the images that the model was not trained on: what a fit expects
-    is of these.
-    """
+    """Render the report of an evaluation; ``unseen`` is the accuracy on images not trained on."""
     confusion = _confusion_view(scored, model.classes)
     galleries, mistakes = _evaluation_galleries(scored, images, model.classes)
     evidence = scored.correct, scored.confidence

@@ -62,11 +62,9 @@ def _render_report(
     n_explained: int | None = 0,
     progress: Progress | None = None,
 ) -> str:
-    """Render the report of a fit: a whole HTML page, which can be encoded as UTF-8.
+    """Render the report of a fit, a whole HTML page; the same inputs give the same page.
 
-    Images and charts are inside, there is no script, and nothing is loaded from elsewhere. The
-    same inputs give the same page. ``n_explained`` is how many predictions to explain; None
-    explains a few where that takes seconds.
+    ``n_explained`` is how many predictions to explain; None explains a few where it takes seconds.
     """
     scored = _scored(result)
     explained: list[Explained] = []

@@ -176,11 +176,7 @@ def _coverage_figure(
 def _candidates_figure(
     candidates: Sequence[CandidateScore], baseline: str, n_se: float, measure: str
 ) -> Markup:
-    """Draw how good each candidate is, and which are as good as the best.
-
-    A bar to the right is ``n_se`` standard errors of the difference from the best: where it
-    reaches the dashed line, the difference may be luck. The baseline gets a diamond.
-    """
+    """Draw by how many standard errors each candidate is worse than the best: few may be luck."""
     # Matplotlib counts from below: the first candidate is to stand on top.
     rows = list(reversed(candidates))
     accuracy = np.array([row.accuracy for row in rows], dtype=float)

@@ -18,11 +18,7 @@ _NO_CURVES = ("network", "epoch", "round", "kept")
 
 
 def _write_events(log: TrainingHistory, out: str | Path, *, force: bool = False) -> Path:
-    """Write a folder of event files, whole or not at all; ``tensorboard --logdir`` shows it.
-
-    Each network gets a folder of its own, so that its curves lie over those of the others:
-    ``epoch/loss`` and the like by epoch, ``round/accuracy`` and the like by round.
-    """
+    """Write a folder for ``tensorboard --logdir``, whole or not at all, one in it a network."""
     require("tensorboard", "The folder for TensorBoard")
     out = Path(out)
     with atomic_folder(out, force=force) as folder:

@@ -46,10 +46,7 @@ def _tiles_view(
     marks: Sequence[str],
     seconds: float,
 ) -> View:
-    """Show as many of the rows as can be read in some seconds, the first ones first.
-
-    All are tiles of one picture, which is reduced more than those of the galleries.
-    """
+    """Show as many of the rows as can be read in some seconds, the first ones first."""
     native, start = images.native_shape, perf_counter()
     side = _SIDE if native is None else min(_SIDE, max(native[:2]))
     read: list[np.ndarray] = []

@@ -222,11 +222,7 @@ def _learning_view(result: FitResult) -> View | None:
 
 
 def _ledger_rows(result: FitResult) -> list[View]:
-    """Count the labels that were assumed, by method; all of them are in the ledger.
-
-    Their confidence is that of each method, not calibrated: its mean beside those of the
-    predictions would say two things of the same images.
-    """
+    """Count the labels that were assumed, by method, with each one's own mean confidence."""
     present, known = result.task.evidence(result.labels.training_y, len(result.classes))
     counts = {"given": int(present.sum())}
     # Where the baseline was asked for, nothing was propagated.

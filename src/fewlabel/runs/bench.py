@@ -36,11 +36,7 @@ def _run_bench(
     progress: Progress | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Choose labels, look them up, fit, and measure on the test images; return the figures.
-
-    The labels of all other training images are hidden: the features, the selection and the fit
-    are never given them. The test images are read after the fit, to be predicted.
-    """
+    """Choose labels, look them up, fit, and measure on test images that are read after the fit."""
     start, wanted = time.perf_counter(), FitSettings(**settings)
     seed = wanted.seed
     train, test = _split(dataset, seed)

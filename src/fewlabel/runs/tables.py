@@ -62,12 +62,9 @@ def _write_suspicious(path: Path, result: FitResult, images: ImageSet) -> None:
 
 
 def _write_ledger(path: Path, result: FitResult, images: ImageSet) -> None:
-    """Write every label that was ever assumed, as a Parquet table.
+    """Write every label that was ever assumed, as a Parquet table; of several an image, a row each.
 
-    Columns: ``image``, ``label``, ``confidence``, ``method`` (``"given"``, ``"graph"``, or the
-    method that trained networks, such as ``"experts"``), ``round``, and ``revoked_in_round``
-    (null where the label still holds). Where an image may have several labels, there is a row
-    for each that was assumed present.
+    ``method`` is ``"given"``, ``"graph"`` or the training; a null ``revoked_in_round`` still holds.
     """
     parts = _ledger_parts(result)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

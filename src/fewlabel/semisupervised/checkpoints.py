@@ -28,23 +28,10 @@ _FILES = {ARRAYS_FILE, MANIFEST_FILE}
 
 
 class _Checkpoints:
-    """Arrays and models by name, of one run.
+    """Arrays and models by name, of one run: each a model folder, whole or absent, that names it.
 
-    Each is a model folder, whole or absent, that names its run: what another run has kept is not
-    taken, and goes when this one keeps something.
-
-    ``about`` are arrays and JSON types that decide the result, such as data, settings and seed;
-    without a ``folder`` nothing is kept.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = tempfile.mkdtemp()
-    >>> _Checkpoints(folder, ["run", 1]).put("round-1", {"proba": np.eye(2)})
-    >>> _Checkpoints(folder, ["run", 1]).get("round-1").arrays["proba"].tolist()
-    [[1.0, 0.0], [0.0, 1.0]]
-    >>> _Checkpoints(folder, ["run", 2]).get("round-1") is None
-    True
+    What another run has kept is not taken, and goes when this one keeps something. ``about`` are
+    arrays and JSON types that decide the result; without a ``folder`` nothing is kept.
     """
 
     def __init__(self, folder: str | Path | None, about: Any = None) -> None:

@@ -120,10 +120,7 @@ def _pool_copies(y: np.ndarray, groups: np.ndarray, task: Task) -> np.ndarray:
 
 
 def _read_pixels(images: ImageSet, side: int, *, color: bool = False) -> np.ndarray:
-    """Return all images at the size that networks take: (n, H, W), or (n, H, W, 3) for colors.
-
-    Larger images than ``side`` pixels, and those of several sizes, are read as squares.
-    """
+    """Return all images at the size that networks take: (n, H, W), or (n, H, W, 3) for colors."""
     native = images.native_shape
     # Enlarging small images would cost time and show nothing more.
     small = native is not None and max(native[:2]) <= side

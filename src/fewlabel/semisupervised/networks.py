@@ -286,11 +286,7 @@ class NetworkFitted(Fitted):
 
 
 def _classify(problem: NetworkProblem, rows: np.ndarray, y: np.ndarray) -> FewLabelClassifier:
-    """Fit one candidate on given rows, so that nothing is chosen again.
-
-    It is the main classifier's own choice, and graph and linear model together where a pretrained
-    network was trained further.
-    """
+    """Fit the main classifier's own choice on given rows, so that nothing is chosen again."""
     main = problem.main
     method = main.name if main.name in ("graph", "refined", "blend") else "graph"
     if problem.has_backbone:

@@ -71,10 +71,7 @@ def _network_methods(task: Task | None = None) -> tuple[str, ...]:
 
 
 def _search(problem: Problem, main: MainFit, method: str, seconds: float) -> Kept:
-    """Fit further candidates where they are wanted and there is time, and keep the best.
-
-    ``method`` is the name of one, or ``"auto"``; ``seconds`` is the time budget for networks.
-    """
+    """Fit further candidates where wanted, within ``seconds``, and keep the best."""
     end = time.perf_counter() + seconds
     problem = replace(problem, time_left=lambda: end - time.perf_counter(), asked=method != "auto")
     networks = NetworkProblem.of(problem, main.kept)

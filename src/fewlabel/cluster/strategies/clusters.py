@@ -146,11 +146,7 @@ def _best_of_clusters(pool: Pool, found: _Clusters, score: np.ndarray) -> Picks:
 
 
 def _systematic_sample(pool: Pool, found: _Clusters) -> np.ndarray:
-    """Draw rows at random, each with the same probability, spread over the clusters.
-
-    They are taken at equal steps from an order in which like stands beside like: more clusters
-    are met than by a plain draw, and the rims of clusters as often as there are rows in them.
-    """
+    """Draw rows at random, each with the same probability, at equal steps through the clusters."""
     if not pool.n_random:
         return np.array([], np.int64)
     centers = found.centers - found.centers.mean(axis=0)
