@@ -53,8 +53,6 @@ class FewLabelClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    task_ : Task
-        One label a row, or several.
     classes_ : ndarray of shape (n_classes,)
         Classes; of a table the numbers of its columns.
     method_ : str

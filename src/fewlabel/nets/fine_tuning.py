@@ -86,15 +86,8 @@ class FineTuning(SupervisedNetwork):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Classes.
-    network_ : Network
-        The trained network.
-    task_ : Task
-        Whether a photo has one label or several.
-    history_ : list of dict
-        Loss, learning rate, seconds and perhaps validation accuracy of each epoch; empty where
-        only the convex problem was solved.
+    classes_, network_, task_, history_ : object
+        As of `NetworkClassifier`; nothing is in ``history_`` of a head alone.
     memory : TrunkMemory or None
         What the layers below the top gave. One that is set before ``fit`` is shared by networks of
         ``depth="top"`` that are trained in turn on the same photos.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from fewlabel.runs.model import _save_model, load_run
 _ME = "FewLabelImageClassifier"
 
 
+@dataclass(eq=False, repr=False)
 class FewLabelImageClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
     """Learn to classify images from a few labels and many unlabeled ones.
 
@@ -54,12 +55,8 @@ class FewLabelImageClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (K,)
-        Classes, or names of the labels.
     model_ : Model
         What predicts images.
-    task_ : Task
-        One label an image, or several.
     result_ : FitResult
         The honest estimate of accuracy (``result_.headline``), the candidates, warnings, and
         predictions of all images of the fit; for `fewlabel.save_run`. Not there after `load`.
@@ -78,6 +75,15 @@ class FewLabelImageClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
     True
     """
 
+    _: KW_ONLY
+    features: str = "auto"
+    weights: str | Path | None = None
+    method: str = "auto"
+    time_budget: float | None = None
+    device: str = "auto"
+    cache: bool = False
+    random_state: int | np.random.RandomState | None = None
+
     _parameter_constraints = {
         "features": [str],
         "weights": [str, os.PathLike, None],
@@ -87,25 +93,6 @@ class FewLabelImageClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
         "cache": ["boolean"],
         "random_state": ["random_state"],
     }
-
-    def __init__(
-        self,
-        *,
-        features: str = "auto",
-        weights: str | Path | None = None,
-        method: str = "auto",
-        time_budget: float | None = None,
-        device: str = "auto",
-        cache: bool = False,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.features = features
-        self.weights = weights
-        self.method = method
-        self.time_budget = time_budget
-        self.device = device
-        self.cache = cache
-        self.random_state = random_state
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

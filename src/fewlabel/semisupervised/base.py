@@ -21,7 +21,13 @@ from fewlabel.semisupervised.models import _predict_classes
 
 
 class SemiSupervisedClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
-    """A classifier of rows or images that one fitted model predicts."""
+    """A classifier of rows or images that one fitted model predicts.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of features seen in ``fit``; for rows only.
+    """
 
     _model_name = "estimator_"
     _parameter_constraints = {

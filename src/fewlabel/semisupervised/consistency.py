@@ -101,8 +101,6 @@ class ConsistencyTraining(TrainedNetwork):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Classes.
     network_ : Network
         The averaged network.
     history_ : list of dict

@@ -108,8 +108,6 @@ class BinaryExperts(SemiSupervisedClassifier):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Classes.
     multiclass_ : NetworkClassifier or FineTuning
         The final multi-class network, which predicts.
     experts_ : Network or None
@@ -142,8 +140,6 @@ class BinaryExperts(SemiSupervisedClassifier):
         Rows, class numbers and confidence of the pseudo-labels after each round.
     notes_ : list of str
         What the user must know: experts that agreed on nothing, a collapse that was rolled back.
-    n_features_in_ : int
-        Number of features seen in ``fit``; for rows only.
 
     Examples
     --------

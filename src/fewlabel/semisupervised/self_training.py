@@ -82,8 +82,6 @@ class SelfTraining(SemiSupervisedClassifier):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Classes, or numbers of the labels.
     estimator_ : classifier
         The final model.
     n_rounds_ : int
@@ -102,8 +100,6 @@ class SelfTraining(SemiSupervisedClassifier):
         Every pseudo-label of the final model, with its round and perhaps its revocation.
     transduction_ : ndarray of shape (n,) or (n, n_classes)
         Given labels, and predictions for the others.
-    n_features_in_ : int
-        Number of features seen in ``fit``; for rows only.
 
     Examples
     --------

@@ -112,8 +112,6 @@ class TeacherStudent(SemiSupervisedClassifier):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (K,)
-        Classes, or names of the labels.
     student_ : estimator
         The distilled student, which predicts.
     n_rounds_ : int
@@ -137,8 +135,6 @@ class TeacherStudent(SemiSupervisedClassifier):
         Every label that a kept round assumed present, with its round and perhaps its revocation.
     notes_ : list of str
         What the user must know.
-    n_features_in_ : int
-        Number of features seen in ``fit``; for rows only.
 
     Examples
     --------
