@@ -57,7 +57,10 @@ class _FlexibleThresholds(_WeightingRule):
     def weigh(self, probabilities: Tensor, rows: Tensor) -> Tensor:
         """Weigh the pseudo-labels of a batch, and remember the confident ones."""
         remembered = self.state["remembered"]
-        thresholds = _flexible_thresholds(remembered, self.n_classes, self.threshold)
+        counts = torch.bincount(remembered + 1, minlength=self.n_classes + 1).float()
+        progress = counts[1:] / counts.max().clamp_min(1)
+        # The paper's convex mapping: what is half as far gets a third of the threshold.
+        thresholds = self.threshold * progress / (2 - progress)
         self.level = thresholds.mean()
         confidence, classes = probabilities.max(dim=1)
         # An image keeps its last confident class, however unsure the network becomes of it.
@@ -81,7 +84,7 @@ class _AdaptiveThresholds(_WeightingRule):
         means = self._follow("class_means", probabilities.mean(dim=0))
         counts = torch.bincount(classes, minlength=self.n_classes).float() / len(classes)
         self._follow("class_counts", counts)
-        thresholds = _adaptive_thresholds(level, means)
+        thresholds = level * means / means.max().clamp_min(_TINY)
         self.level = thresholds.mean()
         return (confidence >= thresholds[classes]).float()
 
@@ -106,7 +109,9 @@ class _GaussianWeights(_WeightingRule):
         mean = self._follow("mean", confidence.mean())
         variance = self._follow("variance", confidence.var(unbiased=len(confidence) > 1))
         self.level = mean
-        return _gaussian_weights(confidence, mean, variance, self.n_sigma)
+        # Above the mean the weight is 1: more confidence than usual must not count less.
+        below = (confidence - mean).clamp_max(0)
+        return torch.exp(-(below**2) * self.n_sigma**2 / (2 * variance).clamp_min(_TINY))
 
 
 class _Alignment:
@@ -120,7 +125,8 @@ class _Alignment:
     def __call__(self, probabilities: Tensor) -> Tensor:
         """Follow the predictions of a batch, and align them."""
         self.running = torch.lerp(probabilities.mean(dim=0), self.running, self.momentum)
-        return _align(probabilities, self.running, self.target)
+        scaled = probabilities * (self.target / self.running.clamp_min(_TINY))
+        return scaled / scaled.sum(dim=1, keepdim=True).clamp_min(_TINY)
 
 
 METHODS = ("fixmatch", "flexmatch", "freematch", "softmatch")
@@ -144,32 +150,6 @@ def _make_rule(
     if method == "freematch":
         return _AdaptiveThresholds(n_classes, momentum, device)
     return _GaussianWeights(n_classes, momentum, device)
-
-
-def _flexible_thresholds(remembered: Tensor, n_classes: int, threshold: float) -> Tensor:
-    """Lower the threshold of classes that are learned slowly: FlexMatch (Zhang et al. 2021)."""
-    counts = torch.bincount(remembered + 1, minlength=n_classes + 1).float()
-    progress = counts[1:] / counts.max().clamp_min(1)
-    # The paper's convex mapping: what is half as far gets a third of the threshold.
-    return threshold * progress / (2 - progress)
-
-
-def _adaptive_thresholds(level: Tensor, class_means: Tensor) -> Tensor:
-    """Let confidence itself set the thresholds: FreeMatch (Wang et al. 2023)."""
-    return level * class_means / class_means.max().clamp_min(_TINY)
-
-
-def _gaussian_weights(confidence: Tensor, mean: Tensor, variance: Tensor, n_sigma: float) -> Tensor:
-    """Weigh by a Gaussian cut off above its mean: SoftMatch (Chen et al. 2023)."""
-    # Above the mean the weight is 1: more confidence than usual must not count less.
-    below = (confidence - mean).clamp_max(0)
-    return torch.exp(-(below**2) * n_sigma**2 / (2 * variance).clamp_min(_TINY))
-
-
-def _align(probabilities: Tensor, running: Tensor, target: Tensor) -> Tensor:
-    """Correct predictions for the classes that are predicted too often or too seldom."""
-    scaled = probabilities * (target / running.clamp_min(_TINY))
-    return scaled / scaled.sum(dim=1, keepdim=True).clamp_min(_TINY)
 
 
 def _sharpen(probabilities: Tensor, temperature: float) -> Tensor:

@@ -6,7 +6,6 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -143,11 +142,8 @@ class _ModelTrack(_Track):
     def training(self, number: int, pseudo: PseudoLabels) -> _Training:
         """Return what a round trains, and on what."""
 
-    def plan(self, number: int, pseudo: PseudoLabels) -> Callable[[], np.ndarray]:
-        return partial(self.models.fit, self.training(number, pseudo))
-
-    def keep(self, trained: np.ndarray) -> None:
-        self.proba = trained
+    def train(self, number: int, pseudo: PseudoLabels) -> None:
+        self.proba = self.models.fit(self.training(number, pseudo))
 
     def held_proba(self) -> np.ndarray:
         return self.proba[self.held]

@@ -8,9 +8,7 @@ joined with them, its embeddings give the graph better neighbors.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -183,11 +181,8 @@ class _NetworkTrack(_Track):
             return None
         return found
 
-    def plan(self, number: int, pseudo: PseudoLabels) -> Callable[[], Trained]:
-        return partial(self.candidate.train, self._inputs(), pseudo)
-
-    def keep(self, trained: Trained) -> None:
-        self.trained.append(trained)
+    def train(self, number: int, pseudo: PseudoLabels) -> None:
+        self.trained.append(self.candidate.train(self._inputs(), pseudo))
         self._join()
 
     def held_proba(self) -> np.ndarray:

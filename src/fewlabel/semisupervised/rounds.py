@@ -90,12 +90,8 @@ class _Track(ABC):
         """
 
     @abstractmethod
-    def plan(self, number: int, pseudo: PseudoLabels) -> Callable[[], Any]:
-        """Return the training of a round, to be called."""
-
-    @abstractmethod
-    def keep(self, trained: Any) -> None:
-        """Keep what a training returned."""
+    def train(self, number: int, pseudo: PseudoLabels) -> None:
+        """Train what a round trains, and keep it."""
 
     @abstractmethod
     def held_proba(self) -> np.ndarray:
@@ -210,7 +206,7 @@ def run_rounds(
             pseudo = track.accepted[0] if found is None else found
             # One that is rolled back changes nothing but the records.
             if outcome == TRAINED:
-                track.keep(track.plan(number, pseudo)())
+                track.train(number, pseudo)
             track._record(number, pseudo, outcome, start)
         # A fold in which nothing was accepted keeps its model, and waits for the others.
         if all(track.rounds[-1].outcome != TRAINED for track in tracks):
