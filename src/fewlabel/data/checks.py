@@ -36,12 +36,12 @@ def _check_codes(y: Any, name: str, n_classes: int | None = None) -> np.ndarray:
     return array.astype(np.int64, copy=False)
 
 
-def _check_proba(proba: Any, name: str = "proba") -> np.ndarray:
+def _check_proba(proba: Any) -> np.ndarray:
     """Return class probabilities (n, K) as float64 rows that sum to 1; raise if they are none."""
     array = np.array(proba, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] < 2:
         raise UsageError(
-            f"The '{name}' parameter must have the shape (images, classes) with two classes or "
+            "The 'proba' parameter must have the shape (images, classes) with two classes or "
             f"more. Got {array.shape} instead."
         )
     sums = array.sum(axis=1)
@@ -50,7 +50,7 @@ def _check_proba(proba: Any, name: str = "proba") -> np.ndarray:
     if not sound.all():
         row = int(np.flatnonzero(~sound)[0])
         raise UsageError(
-            f"The '{name}' parameter must hold probabilities: finite, not negative, each row "
+            "The 'proba' parameter must hold probabilities: finite, not negative, each row "
             f"summing to 1. Row {row} has the least value {array[row].min():.4g} and the sum "
             f"{sums[row]:.4g}."
         )

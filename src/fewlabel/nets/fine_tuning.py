@@ -260,7 +260,6 @@ def _fit_linear_probe(
     known: np.ndarray | None = None,
     *,
     exclusive: bool = True,
-    C: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit logistic regression to soft targets: coef (K, d) and intercept (K,) of a head."""
     # Embeddings about 1 in size suit the default strength. known is how far each target counts
@@ -272,7 +271,7 @@ def _fit_linear_probe(
     weight = (weight / total)[:, None]
     counts = 1.0 if known is None else known
     n_features, n_classes = X.shape[1], Y.shape[1]
-    penalty = 1 / (C * total)
+    penalty = 1 / total
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         head = flat.reshape(n_classes, n_features + 1)

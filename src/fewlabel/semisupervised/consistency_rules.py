@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 _TINY = 1e-6
+_N_SIGMA = 2.0
 
 
 class _WeightingRule:
@@ -92,11 +93,8 @@ class _AdaptiveThresholds(_WeightingRule):
 class _GaussianWeights(_WeightingRule):
     """Count all, the less the further below the usual confidence: SoftMatch (Chen et al. 2023)."""
 
-    def __init__(
-        self, n_classes: int, momentum: float, device: torch.device, n_sigma: float = 2.0
-    ) -> None:
+    def __init__(self, n_classes: int, momentum: float, device: torch.device) -> None:
         super().__init__(n_classes, momentum)
-        self.n_sigma = n_sigma
         self.state = {
             # As the paper starts: no confidence above chance, and any spread.
             "mean": torch.tensor(1 / n_classes, device=device),
@@ -111,7 +109,7 @@ class _GaussianWeights(_WeightingRule):
         self.level = mean
         # Above the mean the weight is 1: more confidence than usual must not count less.
         below = (confidence - mean).clamp_max(0)
-        return torch.exp(-(below**2) * self.n_sigma**2 / (2 * variance).clamp_min(_TINY))
+        return torch.exp(-(below**2) * _N_SIGMA**2 / (2 * variance).clamp_min(_TINY))
 
 
 class _Alignment:
