@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.cluster.strategies import strategy_names
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.data import labels_from_truth
 from fewlabel.evaluate import candidate_names, scores
 from fewlabel.features.extract import extract_features
@@ -113,7 +113,7 @@ def of_networks(
 def of_rare(seed: int, done: set[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
     """Give a row for each strategy on a pool in which some classes are rare."""
     images = _split("fashion-mnist", seed)[0]
-    y, rng = labels_from_truth(images).y, as_generator(seed)
+    y, rng = labels_from_truth(images).y, _as_generator(seed)
     sizes = [round(1_000 * 50 ** (-k / 9)) for k in range(10)]
     rows = [rng.permutation(np.flatnonzero(y == k))[:n] for k, n in enumerate(sizes)]
     images = images.subset(np.sort(np.concatenate(rows)))
