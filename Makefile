@@ -8,11 +8,12 @@ STAMP := $(VENV)/.installed
 RESULTS := benchmarks/results
 CODE := src tests docs benchmarks experiments
 
-.PHONY: help demo test check bench docs site clean
+.PHONY: help demo test test-min check bench docs site clean
 
 help:
 	@echo "make demo    the whole pipeline on the digits, in under a minute (report in fewlabel-demo/)"
 	@echo "make test    lint, types, layers, docstrings, docs, tests and doctests"
+	@echo "make test-min a part of the tests with the oldest dependencies that are declared (fetches 4 GB)"
 	@echo "make check   lint, types and layers only"
 	@echo "make bench   the accuracy table of the README into $(RESULTS)/ (about an hour)"
 	@echo "make docs    write what is made from commands and records anew, and check every page"
@@ -40,6 +41,11 @@ check: $(STAMP)
 # tests of a file stay together, since they share what they set up.
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# By hand, and recorded in $(RESULTS)/versions.json: it takes minutes and every package once more.
+test-min: $(STAMP)
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	$(BIN)/python benchmarks/versions.py --lowest
 
 bench: $(STAMP)
 	$(BIN)/fewlabel bench fashion-mnist --labels 20,50,100,500,2000 --seeds 0,1,2 \

@@ -1,7 +1,7 @@
 """Damaged files of every kind that fewlabel reads: nothing but its own errors, and soon.
 
     python benchmarks/fuzz.py images --n 10000
-    python benchmarks/fuzz.py tables | manifests | npz | idx | models
+    python benchmarks/fuzz.py tables | manifests | npz | idx | models | runs | projects | …
 
 Small valid files are damaged (flipped bits, cuts, copies, splices of two files, numbers that are
 often mistaken, values of JSON replaced) and read in this process, all the way to pixels, labels or
@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import gzip
 import hashlib
-import io
 import json
 import random
 import resource
@@ -31,12 +29,30 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageSequence, features
-
-from fewlabel.data import load_images, read_labels
 from fewlabel.errors import FewLabelError
-from fewlabel.runs.model import load_run
+from fuzz_readers import (
+    Reader,
+    Seed,
+    answer_seeds,
+    idx_seeds,
+    image_seeds,
+    manifest_seeds,
+    model_seeds,
+    npz_seeds,
+    project_seeds,
+    read_answers,
+    read_arrays,
+    read_image,
+    read_manifest,
+    read_model,
+    read_project,
+    read_run,
+    read_table,
+    read_weights,
+    run_seeds,
+    table_seeds,
+    weight_seeds,
+)
 
 RESULT = Path(__file__).parent / "results" / "fuzz.json"
 MAX_SECONDS = 5.0
@@ -46,9 +62,6 @@ VALUES = (
     [[]], [None], ["a", "a"], {"a": {}}, [1e308] * 3, "../..", "/etc/passwd",
 )  # fmt: skip
 PIECES = (b"\0", b"\xff", b"\xff\xfe", b'"', b",", b";", b"\t", b"\n", b"\r", b"\r\n", b"a|b", b"=")
-
-Seed = tuple[str, bytes]
-Reader = Callable[[Path], None]
 
 
 def damage(whole: bytes, other: bytes, dice: random.Random) -> bytes:
@@ -112,220 +125,6 @@ def damage_json(value: object, dice: random.Random) -> object:
     return value
 
 
-def image_seeds() -> list[Seed]:
-    """Return small images in every format and mode that is at hand."""
-    rng = np.random.default_rng(0)
-    gray = rng.integers(0, 256, (20, 28), np.uint8)
-    color = rng.integers(0, 256, (20, 28, 4), np.uint8)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    found: list[Seed] = []
-
-    def add(name: str, image: Image.Image, **options: object) -> None:
-        stream = io.BytesIO()
-        image.save(stream, format=Image.registered_extensions()[f".{name}"], **options)
-        found.append((f"image.{name}", stream.getvalue()))
-
-    rgb, flat = Image.fromarray(color[..., :3].copy()), Image.fromarray(gray)
-    add("jpg", rgb, exif=exif)
-    add("jpg", flat, progressive=True)
-    add("jpg", rgb.convert("CMYK"))
-    for image in (flat, rgb, Image.fromarray(color), rgb.quantize(16), flat.convert("1")):
-        add("png", image)
-    add("png", Image.fromarray(gray.astype(np.uint16) * 257), exif=exif)
-    add("gif", rgb.quantize(8), save_all=True, append_images=[flat, flat])
-    add("bmp", rgb)
-    add("bmp", rgb.quantize(16))
-    for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
-        add("tif", rgb, compression=compression)
-    add("tif", Image.fromarray(gray.astype(np.float32)))
-    add("tif", Image.fromarray(gray.astype(np.int32) * 1000))
-    add("tif", flat.convert("1"), compression="group4")
-    add("ppm", rgb)
-    add("pgm", flat)
-    add("pbm", flat.convert("1"))
-    for name, feature in (("webp", "webp"), ("jp2", "jpg_2000"), ("avif", "avif")):
-        if features.check(feature):
-            add(name, rgb)
-            add(name, Image.fromarray(color))
-    assert next(ImageSequence.Iterator(Image.open(io.BytesIO(found[0][1]))))
-    return found + _tiff_seeds(gray, color)
-
-
-def _tiff_seeds(gray: np.ndarray, color: np.ndarray) -> list[Seed]:
-    """Return TIFFs as microscopes write them, where tifffile is at hand."""
-    try:
-        import tifffile
-    except ImportError:
-        return []
-    found: list[Seed] = []
-    for pixels, options in (
-        (gray / 255.0, {}),
-        (gray.astype(np.float16), {}),
-        (color[..., :3] / np.float32(255), {"photometric": "rgb"}),
-        (np.moveaxis(color[..., :3], -1, 0), {"photometric": "rgb", "planarconfig": "separate"}),
-        (65535 - gray.astype(np.uint16), {"photometric": "miniswhite"}),
-        (gray.astype(np.int16) - 99, {"byteorder": ">"}),
-        (gray.astype(np.uint32) << 23, {"bigtiff": True}),
-        (np.tile(gray, (2, 2)).astype(np.uint16), {"tile": (16, 16)}),
-    ):
-        stream = io.BytesIO()
-        tifffile.imwrite(stream, pixels, **options)
-        found.append(("image.tif", stream.getvalue()))
-    return found
-
-
-def read_image(file: Path) -> None:
-    """Read an image as ``fit`` does, and as ``predict`` with a model of color."""
-    images = load_images(file)
-    images.digest()
-    images.read([0], size=(16, 16), channels=3)
-    images.read([0])
-
-
-def table_seeds() -> list[Seed]:
-    """Return label tables in the forms that people have."""
-    rows = [(f"i{i:02d}.png", "cat" if i % 2 else "dog") for i in range(12)]
-    text = "path,label\n" + "".join(f"{a},{b}\n" for a, b in rows)
-    several = "path,label\n" + "".join(f'"{a}","{b}|x"\r\n' for a, b in rows)
-    studio = [
-        {"data": {"image": f"/data/upload/1/{a}"}, "annotations": [{"result": [
-            {"type": "choices", "from_name": "c", "to_name": "image", "value": {"choices": [b]}}
-        ]}]}
-        for a, b in rows
-    ]  # fmt: skip
-    coco = {
-        "images": [{"id": i, "file_name": a} for i, (a, _) in enumerate(rows)],
-        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
-        "annotations": [
-            {"id": i, "image_id": i, "category_id": 1 + (b == "dog")}
-            for i, (_, b) in enumerate(rows)
-        ],
-    }
-    lines = "\n".join(json.dumps({"file_name": a, "label": b}) for a, b in rows)
-    found: list[Seed] = [
-        ("labels.csv", text.encode()),
-        ("labels.csv", several.encode("utf-8-sig")),
-        ("labels.csv", ("sep=;\n" + text.replace(",", ";")).encode()),
-        ("labels.tsv", text.replace(",", "\t").encode("utf-16")),
-        ("labels.csv", text.replace("path,label", "\nfilename,class,note").encode()),
-        ("labels.json", json.dumps(studio).encode()),
-        ("labels.json", json.dumps(coco).encode()),
-        ("metadata.jsonl", lines.encode()),
-    ]
-    return found + _sheet_seeds(rows)
-
-
-def _sheet_seeds(rows: list[tuple[str, str]]) -> list[Seed]:
-    """Return a workbook, where openpyxl is at hand."""
-    try:
-        import openpyxl
-    except ImportError:
-        return []
-    book, stream = openpyxl.Workbook(), io.BytesIO()
-    for row in [("path", "label"), *rows]:
-        book.active.append(row)
-    book.save(stream)
-    return [("labels.xlsx", stream.getvalue())]
-
-
-def read_table(file: Path) -> None:
-    """Read labels for twelve images."""
-    read_labels(file, load_images(_pictures(file.parent)))
-
-
-def _pictures(folder: Path) -> Path:
-    images = folder / "images"
-    if not images.exists():
-        images.mkdir()
-        for i in range(12):
-            Image.new("L", (8, 8), 20 * i).save(images / f"i{i:02d}.png")
-    return images
-
-
-def manifest_seeds() -> list[Seed]:
-    """Return manifests of images, with labels and without."""
-    names = [f"images/i{i:02d}.png" for i in range(12)]
-    labeled = "".join(f"{name},{i % 2}\n" for i, name in enumerate(names))
-    return [
-        ("manifest.csv", ("path\n" + "\n".join(names) + "\n").encode()),
-        ("manifest.csv", ("path,label\n" + labeled).encode()),
-        ("manifest.csv", ("label;path\r\n" + "".join(f"b;{n}\r\n" for n in names)).encode()),
-    ]
-
-
-def read_manifest(file: Path) -> None:
-    """Read a manifest and its pixels."""
-    _pictures(file.parent)
-    load_images(file).read([0], size=(8, 8))
-
-
-def npz_seeds() -> list[Seed]:
-    """Return npz files with labels of every kind."""
-    X = np.arange(6 * 8 * 8, dtype=np.uint8).reshape(6, 8, 8)
-    found: list[Seed] = []
-    for save, arrays in (
-        (np.savez, {"X": X}),
-        (np.savez, {"X": X, "y": np.arange(6) % 2}),
-        (np.savez_compressed, {"X": X / 255.0, "y": np.array(["a", "b", ""] * 2)}),
-        (np.savez, {"X": X[..., None], "y": X[:, 0, :2] % 2, "classes": np.array(["a", "b"])}),
-        (np.savez_compressed, {"X": np.asfortranarray(X), "y": np.array([b"a", b"b"] * 3)}),
-        (np.savez, {"X": X.astype(">u2"), "y": np.array([0.0, 1.0, np.nan] * 2)}),
-    ):
-        stream = io.BytesIO()
-        save(stream, **arrays)
-        found.append(("images.npz", stream.getvalue()))
-    return found
-
-
-def idx_seeds() -> list[Seed]:
-    """Return idx files of images."""
-    X = np.arange(6 * 8 * 8, dtype=np.uint8)
-    plain = b"\0\0\x08\x03" + struct.pack(">3I", 6, 8, 8) + X.tobytes()
-    wide = b"\0\0\x0b\x03" + struct.pack(">3I", 6, 8, 8) + X.astype(">i2").tobytes()
-    fine = b"\0\0\x0d\x04" + struct.pack(">4I", 2, 8, 8, 3) + X.astype(">f4").tobytes()
-    return [
-        ("train-images-idx3-ubyte", plain),
-        ("images.idx", wide),
-        ("images.idx", fine),
-        ("train-images-idx3-ubyte.gz", gzip.compress(plain, mtime=0)),
-    ]
-
-
-def read_arrays(file: Path) -> None:
-    """Read the images of a file, and the labels that they carry."""
-    images = load_images(file)
-    if len(images) and images.native_shape is not None and max(images.native_shape) < 1_000:
-        images.read([0], size=(8, 8), channels=3)
-
-
-def model_seeds() -> list[Seed]:
-    """Return the files of models of pixels and of patches, for one label an image and several."""
-    from fewlabel.data import image_set_from_array, labels_from_truth
-    from fewlabel.pipeline import FitSettings, fit_images
-    from fewlabel.runs.model import _save_model
-
-    rng = np.random.default_rng(0)
-    y = np.arange(40) % 2
-    X = (rng.integers(0, 99, (40, 12, 12)) + 100 * y[:, None, None]).astype(np.uint8)
-    found: list[Seed] = []
-    one = np.where(np.arange(40) < 20, y, -1)
-    several = np.where(np.arange(40)[:, None] < 20, np.stack([y, 1 - y], axis=1), -1)
-    for kind, truth in (("pixels", one), ("patches", one), ("pixels", several)):
-        images = image_set_from_array(X, truth)
-        settings = FitSettings(features=kind, cache=False, checkpoint=None)
-        result = fit_images(images, labels_from_truth(images), settings)
-        with tempfile.TemporaryDirectory() as folder:
-            _save_model(result, images, Path(folder) / "model")
-            parts = [
-                (Path(folder) / "model" / name).read_bytes()
-                for name in ("manifest.json", "arrays.safetensors")
-            ]
-        # Both in one, since both are damaged.
-        found.append(("model", struct.pack("<Q", len(parts[0])) + b"".join(parts)))
-    return found
-
-
 def damage_model(whole: bytes, other: bytes, dice: random.Random) -> bytes:
     """Damage the manifest as JSON, or the arrays, with a checksum that is right again."""
     (n,) = struct.unpack("<Q", whole[:8])
@@ -351,18 +150,9 @@ def damage_model(whole: bytes, other: bytes, dice: random.Random) -> bytes:
     return struct.pack("<Q", len(text)) + text + arrays
 
 
-def read_model(file: Path) -> None:
-    """Load a model and predict two images."""
-    from fewlabel.data import image_set_from_array
-
-    whole = file.read_bytes()
-    (n,) = struct.unpack("<Q", whole[:8])
-    folder = file.with_name("run")
-    (folder / "model").mkdir(parents=True, exist_ok=True)
-    (folder / "model" / "manifest.json").write_bytes(whole[8 : 8 + n])
-    (folder / "model" / "arrays.safetensors").write_bytes(whole[8 + n :])
-    model = load_run(folder)
-    model.predict(image_set_from_array(np.zeros((2, 12, 12), np.uint8)))
+def damage_some(whole: bytes, other: bytes, dice: random.Random) -> bytes:
+    """Damage a third of files that may be wrong in their own way."""
+    return damage(whole, other, dice) if dice.randrange(3) == 0 else whole
 
 
 READERS: dict[str, tuple[Callable[[], list[Seed]], Callable[..., bytes], Reader]] = {
@@ -372,6 +162,10 @@ READERS: dict[str, tuple[Callable[[], list[Seed]], Callable[..., bytes], Reader]
     "npz": (npz_seeds, damage, read_arrays),
     "idx": (idx_seeds, damage, read_arrays),
     "models": (model_seeds, damage_model, read_model),
+    "runs": (run_seeds, damage, read_run),
+    "projects": (project_seeds, damage, read_project),
+    "weights": (weight_seeds, damage, read_weights),
+    "answers": (answer_seeds, damage_some, read_answers),
 }
 
 

@@ -98,7 +98,12 @@ def label(
     ] = _PORT,
     token: Annotated[
         str | None,
-        options.option("--token", "TEXT", "Ask for this token; beyond this machine one is made."),
+        typer.Option(
+            "--token",
+            metavar="TEXT",
+            envvar="FEWLABEL_TOKEN",
+            help="Ask for this token; beyond this machine one is made.",
+        ),
     ] = None,
     browser: Annotated[
         bool, options.flag("--browser/--no-browser", "Open the page in the browser.")

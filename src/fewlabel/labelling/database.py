@@ -164,4 +164,5 @@ def _upgrade(engine: Engine, name: _Database) -> None:
 def _version(connection: Connection) -> str | None:
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
-    return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    # A file that somebody has edited may hold anything there.
+    return str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
 from fewlabel.data import ImageSet
+from fewlabel.errors import StorageError
 from fewlabel.labelling.answers import Answer, _Event, _Log
 from fewlabel.labelling.database import _Database
 from fewlabel.labelling.image_rows import _ImageRows
@@ -75,7 +76,8 @@ class _Journal:
         several, repeats = connection.execute(select(project.c.several, project.c.repeats)).one()
         if (several, repeats) != (self.several, self.repeats):
             self.log = _Log(bool(several), repeats)
-        self.log.extend(self._events(connection, self.log.last))
+        with self._sound():
+            self.log.extend(self._events(connection, self.log.last))
 
     def change(self, connection: Connection, **values: bool | int | None) -> None:
         """Let images have several labels, or so many annotators, from now on."""
@@ -85,7 +87,8 @@ class _Journal:
     def log_until(self, connection: Connection, version: int) -> _Log:
         """Return what followed from the events up to one of them."""
         log = _Log(self.several, self.repeats)
-        log.extend(self._events(connection, 0, version))
+        with self._sound():
+            log.extend(self._events(connection, 0, version))
         return log
 
     # What is added, within a transaction
@@ -188,7 +191,10 @@ class _Journal:
 
     def _read_images(self, connection: Connection) -> None:
         new = images.select().where(images.c.id > self.rows.last).order_by(images.c.id)
-        self.rows.extend(connection.execute(new).all())
+        with self._sound():
+            found = connection.execute(new).all()
+            _check_texts(text for image in found for text in (image.digest, image.name))
+            self.rows.extend(found)
 
     def _events(self, connection: Connection, after: int, until: int | None = None) -> list[_Event]:
         query = events.select().where(events.c.id > after).order_by(events.c.id)
@@ -199,7 +205,20 @@ class _Journal:
             self._read_images(connection)
         return [self._event_of(row) for row in found]
 
+    @contextlib.contextmanager
+    def _sound(self) -> Iterator[None]:
+        """Say of rows that no fewlabel wrote what they are: damage, or somebody's edit."""
+        try:
+            yield
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+            raise StorageError(
+                f"The answers in {self.database} are damaged ({type(error).__name__}: {error}): "
+                "put a copy in its place, or move it away and begin anew with the label table."
+            ) from error
+
     def _event_of(self, row: Any) -> _Event:
+        _check_texts((row.kind, row.annotator, row.purpose or "", row.origin or ""))
+        _check_texts([*(row.labels or ()), *(row.suggested or ())])
         image = self.rows.row_of.get(row.image_id)
         labels = None if row.labels is None else tuple(row.labels)
         if row.kind != "answer" or image is None:
@@ -218,3 +237,9 @@ class _Journal:
             row.id,
         )
         return _Event(row.id, "answer", answer, image, batch=row.batch)
+
+
+def _check_texts(found: Iterable[Any]) -> None:
+    for each in found:
+        if not isinstance(each, str):
+            raise TypeError(f"{each!r:.40} in place of a text")
