@@ -123,7 +123,8 @@ class _Log:
     def standing(self, image: int) -> list[Answer]:
         """Return the answers to an image that were not undone."""
         found = (self.answers[i] for i in self.by_image.get(image, ()))
-        return [replace(a, labels=self._renamed[a.id or 0]) for a in found if not a.revoked]
+        pairs = [(a, self._renamed[a.id or 0]) for a in found if not a.revoked]
+        return [a if names is a.labels else replace(a, labels=names) for a, names in pairs]
 
     def votes(self, image: int) -> dict[str, tuple[str, ...]]:
         """Return what each annotator says of an image last, before any review."""
