@@ -79,7 +79,7 @@ def test_a_table_without_answers_is_exported_and_left_alone(run_cli: Run, here: 
         (("export", "--out", "out.xlsx"), ("out.xlsx", ".csv")),
         (("export", "--out", "out.csv", "--format", "coco"), ("out.csv", ".json")),
         (("export", "--out", "mine.csv"), ("exists already", "--force")),
-        (("export", "--out", "photos", "--format", "folders"), ("photos exists already",)),
+        (("export", "--out", "photos", "--format", "folders"), ("a new folder",)),
         (("export", "--out", "out.csv", "--link"), ("--link is for --format folders",)),
         (("export", "--out", "out.csv", "--labels", "no.csv"), ("no.csv",)),
         (

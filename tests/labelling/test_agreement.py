@@ -104,12 +104,12 @@ def test_consensus(monkeypatch):
 
 def test_votes_of_a_store(images, table):
     with open_store(images, table, repeats=2) as store:
-        assert store.agreement() is None
+        assert measure_agreement(store.votes()) is None
         store.add([Answer(i, (name,), "Ann") for i, name in enumerate("aabb")])
         store.add([Answer(i, (name,), "Bob") for i, name in enumerate("aabx")])
         store.add([Answer(4, None, "Ann"), Answer(5, ("a",), "Ann", origin="review")])
         store.rename_class("x", "b")
         assert store.votes()[3] == {"Ann": ("b",), "Bob": ("b",)}
         assert 4 not in store.votes()
-        found = store.agreement()
+        found = measure_agreement(store.votes())
         assert (found.n_images, found.kappa) == (4, 1.0)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,10 +13,10 @@ from fewlabel.cli.console import ProgressBars, one_line, percent, say, show, sho
 from fewlabel.cli.inputs import (
     FOLDERS,
     check_new_file,
-    check_output_folder,
     check_place,
     open_images,
     open_labels,
+    warn_of_skipped,
 )
 from fewlabel.cli.project import Options, is_typed, with_project
 from fewlabel.errors import UsageError
@@ -83,22 +82,8 @@ Examples:
 """
 
 
-class _Format(StrEnum):
-    """Forms of labels."""
-
-    csv = "csv"
-    folders = "folders"
-    label_studio = "label-studio"
-    coco = "coco"
-
-
-class _Consensus(StrEnum):
-    """Ways to one label where people disagree."""
-
-    majority = "majority"
-    crowd = "crowd"
-
-
+_Format = Literal["csv", "folders", "label-studio", "coco"]
+_Consensus = Literal["majority", "crowd"]
 _Images = Annotated[
     str | None, options.argument("[IMAGES]", f"{options.IMAGES} By default what {PROJECT} names.")
 ]
@@ -131,13 +116,18 @@ def export(
     out: Annotated[str, options.option("--out", "FILE", "File to write; a folder for folders.")],
     images: _Images = None,
     labels: _Labels = _TABLE,
-    format: Annotated[_Format, typer.Option("--format", help="Form to write.")] = _Format.csv,
+    format: Annotated[
+        _Format,
+        typer.Option("--format", metavar="csv|folders|label-studio|coco", help="Form to write."),
+    ] = "csv",
     link: Annotated[
         bool, options.flag("--link", "In folders, make hard links where the disk allows.")
     ] = False,
     consensus: Annotated[
         _Consensus | None,
-        typer.Option("--consensus", help="What to write where people disagree."),
+        typer.Option(
+            "--consensus", metavar="majority|crowd", help="What to write where people disagree."
+        ),
     ] = None,
     url: _Url = None,
     force: Annotated[bool, options.flag("--force", "Replace a file.")] = False,
@@ -150,18 +140,12 @@ def export(
 ) -> None:
     """Write the labels in the form of another tool."""
     given = _given(ctx, labels)
-    if format is _Format.folders:
-        check_output_folder(out, force=False)
-    else:
-        what = ("a CSV table", ".csv") if format is _Format.csv else ("JSON", ".json")
-        check_new_file(out, *what, force=force, holds="your labels")
-    if link and format is not _Format.folders:
-        raise UsageError("--link is for --format folders: no other form holds images.")
+    _check_out(out, format, link=link, force=force)
     is_kept = url is not None or Path(given.labels).with_suffix(".answers.db").exists()
     if consensus is not None and not is_kept:
         raise _no_answers(given.labels)
     with ProgressBars(enabled=not as_json) as progress:
-        image_set = open_images(given.images, progress)
+        image_set = _images(given.images, progress)
         from fewlabel.labelling.exchange import export_labels
 
         if is_kept:
@@ -172,8 +156,8 @@ def export(
                 found = store.labels(instead)
         else:
             found, instead = open_labels(given.labels, image_set, min_classes=0), {}
-        export_labels(found, out, format.value, images=image_set, link=link)
-    result = {"out": out, "format": format.value, "n_labeled": found.n_labeled}
+        export_labels(found, out, format, images=image_set, link=link)
+    result = {"out": out, "format": format, "n_labeled": found.n_labeled}
     result |= {"n_consensus": len(instead)} if consensus is not None else {}
     show(result, _show_export, as_json=as_json)
 
@@ -197,7 +181,7 @@ def import_(
     _check_suffix(given.labels, "a CSV table", ".csv")
     check_place(Path(given.labels))
     with ProgressBars(enabled=not as_json) as progress:
-        image_set = open_images(given.images, progress)
+        image_set = _images(given.images, progress)
         from fewlabel.labelling.exchange import import_labels
 
         with _open(image_set, given.labels, url, several=several) as store:
@@ -219,7 +203,7 @@ def agreement(
     if url is None and not Path(given.labels).with_suffix(".answers.db").exists():
         raise _no_answers(given.labels)
     with ProgressBars(enabled=not as_json) as progress:
-        image_set = open_images(given.images, progress)
+        image_set = _images(given.images, progress)
         with _open(image_set, given.labels, url) as store:
             from fewlabel.labelling.people import _Standing
 
@@ -238,10 +222,31 @@ def _given(ctx: typer.Context, labels: str) -> Options:
     return given
 
 
+def _check_out(out: str, form: _Format, *, link: bool, force: bool) -> None:
+    """Raise before any work if nothing can be written there."""
+    if form == FOLDERS:
+        _check_suffix(out, "a folder")
+        if Path(out).exists():
+            raise UsageError(f"{out} exists already: give the name of a new folder with --out.")
+        check_place(Path(out))
+        return
+    what = ("a CSV table", ".csv") if form == "csv" else ("JSON", ".json")
+    check_new_file(out, *what, force=force, holds="your labels")
+    if link:
+        raise UsageError("--link is for --format folders: no other form holds images.")
+
+
 def _no_answers(table: str) -> UsageError:
     return UsageError(
         f"There are no answers beside {table}: give the label table of `fewlabel label`, or --url."
     )
+
+
+def _images(source: str, progress: ProgressBars) -> ImageSet:
+    found = open_images(source, progress)
+    if found.skipped:
+        warn_of_skipped(found.skipped)
+    return found
 
 
 def _open(images: ImageSet, table: str, url: str | None, *, several: bool = False) -> Store:
@@ -256,8 +261,9 @@ def _consensus(
     """Return labels where people disagree; CROWDLAB asks a model that is fitted for it."""
     from fewlabel.labelling.people import _Standing
 
-    if how is _Consensus.majority:
-        return _Standing(store).consensus()
+    found = _Standing(store).consensus()
+    if how == "majority" or not found:
+        return found
     check_installed("cleanlab", "--consensus crowd")
     from fewlabel.fit_result import FitSettings
     from fewlabel.labelling.agreement import _OutOfFold
@@ -270,8 +276,8 @@ def _consensus(
         device=device.value,
         cache=cache,
     )
-    found = Learner(store.images, LearnerSettings(fit=fit), progress).fit(store.labels())
-    tested = _OutOfFold(found.tested, found.tested_proba, found.classes)
+    model = Learner(store.images, LearnerSettings(fit=fit), progress).fit(store.labels())
+    tested = _OutOfFold(model.tested, model.tested_proba, model.classes)
     return _Standing(store).consensus(tested)
 
 

@@ -80,51 +80,22 @@ class Summary:
     rule: str
 
 
-class People:
-    """What a page shows of people, and does where they disagree.
-
-    Parameters
-    ----------
-    review : Review
-        Of the same session.
-    """
+class _People:
+    """What a page shows of people, and does where they disagree."""
 
     def __init__(self, review: Review) -> None:
         self._review, self._store = review, review.session.store
         self._known: tuple[int, _Standing, Summary] | None = None
 
     def summary(self) -> Summary:
-        """Return who has answered, and how far they agree.
-
-        Returns
-        -------
-        Summary
-            As of now.
-        """
+        """Return who has answered, and how far they agree."""
         return self._now()[1]
 
     def disputed(self, how: str = "majority", page: int = 0) -> Sheet:
         """Return images on which people disagree, those with the least agreement first.
 
-        Parameters
-        ----------
-        how : {"majority", "crowd"}
-            What is suggested: what most of them say, or what CROWDLAB makes of it.
-        page : int
-            Which page, from 0.
-
-        Returns
-        -------
-        Sheet
-            Each with who said what; the confidence is the fraction of people who say what is
-            suggested.
-
-        Raises
-        ------
-        UsageError
-            If the model has not learned yet, for CROWDLAB.
-        MissingExtraError
-            If cleanlab is not installed, for CROWDLAB.
+        ``how`` is "majority" or "crowd". The confidence is the fraction of people who say what is
+        suggested.
         """
         standing = self._now()[0]
         found = standing.consensus(self._tested(how))
@@ -135,27 +106,7 @@ class People:
         return self._review._sheet(rows, says, page, [_said(standing.votes[i]) for i in shown])
 
     def settle(self, annotator: str, how: str = "majority") -> int:
-        """Settle all of them by the consensus; one undo takes all of it back.
-
-        Parameters
-        ----------
-        annotator : str
-            Who decides so.
-        how : {"majority", "crowd"}
-            See `disputed`.
-
-        Returns
-        -------
-        int
-            Images that are settled.
-
-        Raises
-        ------
-        UsageError
-            If the model has not learned yet, for CROWDLAB.
-        MissingExtraError
-            If cleanlab is not installed, for CROWDLAB.
-        """
+        """Settle all of them by the consensus; one undo takes all of it back."""
         found = self._now()[0].consensus(self._tested(how))
         answers = [Answer(i, x, origin="review", suggested=x) for i, x in found.items()]
         return len(self._review.session.answer(annotator, answers)) if answers else 0

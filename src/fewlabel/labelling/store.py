@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from fewlabel.evaluate import AccuracyEstimate
-    from fewlabel.labelling.agreement import Agreement
     from fewlabel.labelling.journal import _Journal
     from fewlabel.labelling.rounds import PastRound
     from fewlabel.labelling.table_sync import _TableSync
@@ -447,18 +446,6 @@ class Store:
         """
         with self._journal.fresh() as log:
             return {image: found for image in log.by_image if (found := log.votes(image))}
-
-    def agreement(self) -> Agreement | None:
-        """Return how far annotators agree.
-
-        Returns
-        -------
-        Agreement or None
-            None if no image has answers of two annotators.
-        """
-        from fewlabel.labelling.agreement import measure_agreement
-
-        return measure_agreement(self.votes(), several=self.several)
 
     # Classes
 

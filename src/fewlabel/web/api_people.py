@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request
 
-from fewlabel.labelling.people import People, Summary
+from fewlabel.labelling.people import Summary, _People
 from fewlabel.labelling.sheets import Sheet
 from fewlabel.web.api import Refusal, Who, _Body
 from fewlabel.web.api_review import Page
@@ -20,12 +20,12 @@ class SettleIn(_Body):
     how: How = "majority"
 
 
-async def _people(request: Request) -> People:
-    found: People = request.app.state.people
+async def _people(request: Request) -> _People:
+    found: _People = request.app.state.people
     return found
 
 
-Here = Annotated[People, Depends(_people)]
+Here = Annotated[_People, Depends(_people)]
 router = APIRouter(responses={400: {"model": Refusal}})
 
 

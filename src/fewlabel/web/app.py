@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from fewlabel import __version__
 from fewlabel.errors import FewLabelError, StorageError
-from fewlabel.labelling.people import People
+from fewlabel.labelling.people import _People
 from fewlabel.labelling.review import Review
 from fewlabel.labelling.session import Session
 from fewlabel.web import api_people, api_review
@@ -49,7 +49,7 @@ def create_app(
     app = FastAPI(title="fewlabel", version=__version__, docs_url=None, redoc_url=None)
     app.state.session = session
     app.state.review = Review(session)
-    app.state.people = People(app.state.review)
+    app.state.people = _People(app.state.review)
     app.state.thumbnails = thumbnails or Thumbnails(session.images)
     app.include_router(router)
     app.include_router(api_review.router)
