@@ -45,3 +45,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return f"{link[1]}[{link[2]}]({to}{'#' if anchor else ''}{anchor})"
 
     return _LINK.sub(mended, markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Take away the backslash that GitHub wants before a bar within code in a table."""
+    return re.sub(r"<td.*?</td>", lambda cell: cell[0].replace("\\|", "|"), html, flags=re.DOTALL)

@@ -56,10 +56,15 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def _figure(percent: float | str, deviation: float | str = "") -> str:
+    # No-break spaces: a figure and its deviation stay on one line.
+    spread = f"\u00a0±\u00a0{float(deviation):.1f}" if deviation not in ("", None) else ""
+    return f"{float(percent):.1f}{spread}"
+
+
 def _spread(values: list[float]) -> str:
     """Write shares as percent: the mean, and how far seeds lie apart."""
-    deviation = f" ± {100 * stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{100 * mean(values):.1f}{deviation}"
+    return _figure(100 * mean(values), 100 * stdev(values) if len(values) > 1 else "")
 
 
 def _groups(rows: Rows, *keys: str) -> dict[tuple[Any, ...], Rows]:
@@ -147,13 +152,12 @@ def study(name: str, *rows: str) -> str:
     """Write rows of a study, by the beginning of their names."""
     with (STUDIES / name / "ours.csv").open(encoding="utf-8", newline="") as file:
         found = [r for r in csv.DictReader(file) if re.match("|".join(rows), r["row"])]
-    seeds = {True: " ± {accuracy_sd}", False: ""}
     lines = [
         [
             row["setting"],
             row["model"],
-            row["n_labeled"],
-            ("{accuracy_mean}" + seeds[float(row["accuracy_sd"] or 0) > 0]).format(**row),
+            f"{int(row['n_labeled']):,}",
+            _figure(row["accuracy_mean"], row["accuracy_sd"]),
             row["published"] or "–",
         ]
         for row in found
