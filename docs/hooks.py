@@ -50,3 +50,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 def on_page_content(html: str, **_: Any) -> str:
     """Take away the backslash that GitHub wants before a bar within code in a table."""
     return re.sub(r"<td.*?</td>", lambda cell: cell[0].replace("\\|", "|"), html, flags=re.DOTALL)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Give the dialog of the search the name that the theme forgets."""
+    return output.replace('role="dialog">', 'role="dialog" aria-label="Search">')

@@ -173,7 +173,7 @@ def speed() -> str:
         for name, row in found["median"].items():
             right = f"recall {row['recall']:.3f}" if "recall" in row else "same inertia"
             lines.append([found["task"], name, f"{row['seconds']:.1f}", right])
-    return _table(["task", "library", "s, median of three", ""], lines)
+    return _table(["task", "library", "s, median of three", "result"], lines)
 
 
 def published() -> str:
