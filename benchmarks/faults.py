@@ -37,6 +37,7 @@ from sklearn.datasets import load_digits
 
 RESULT = Path(__file__).parent / "results" / "faults.json"
 WHOLE = {"predictions.csv", "ledger.parquet", "metrics.json", "report.html", "skipped.csv", "model"}
+WHOLE |= {"run.json", "model_card.md", "suspicious.csv"}
 N_IMAGES, N_LABELED, N_DIGITS = 240, 30, 120
 
 

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fewlabel.runs.listing import _run_record
+
 METRICS = ("estimate", "supervised_accuracy", "method")
 
 
@@ -121,7 +123,7 @@ def compare(old: Path, new: Path) -> None:
         (a, p), (b, q) = predictions(folder), predictions(other)
         same = np.mean([x == y for x, y in zip(a, b, strict=True)])
         picks = [(path / "picks.csv").read_text() for path in (folder, other)]
-        figures = [json.loads((path / "run/metrics.json").read_text()) for path in (folder, other)]
+        figures = [_run_record(path / "run") for path in (folder, other)]
         seconds = [json.loads((path / "seconds.json").read_text()) for path in (folder, other)]
         print(
             f"{folder.name}: {same:.2%} of {len(a)} predictions the same, probabilities within "

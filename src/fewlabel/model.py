@@ -23,6 +23,7 @@ from fewlabel.evaluate import (
     find_candidate,
 )
 from fewlabel.evaluate.calibrate import _saved_calibration
+from fewlabel.evaluate.drift import _Reference
 from fewlabel.evaluate.estimates import _ESTIMATE_FIELDS
 from fewlabel.evaluate.selective import _saved_evidence
 from fewlabel.features.base import FeatureExtractor, _extractor_from_state
@@ -66,6 +67,7 @@ _FIELDS: _Fields = {
     ],
     "white_level?": [integer(1, 2**32), None],
     "novelty?": [_OBJECT],
+    "reference?": [_OBJECT],
 }
 # The graph and what finds unlike images search the same rows.
 _SHARED_ROWS = "candidate.graph.rows"
@@ -91,6 +93,8 @@ class Prediction:
         Least confidence of an image whose label is accepted; that of the others is left blank.
     unlike : ndarray of shape (n,), bool, or None
         Whether an image is unlike anything labeled; None where the model cannot tell.
+    scores : ndarray of shape (n,) or None
+        How unlike it is, larger where it is less like them.
     """
 
     task: Task
@@ -99,6 +103,7 @@ class Prediction:
     seconds: dict[str, float]
     threshold: float = 0.0
     unlike: np.ndarray | None = None
+    scores: np.ndarray | None = None
 
     @property
     def label(self) -> np.ndarray:
@@ -169,6 +174,8 @@ class Model:
     ----------
     novelty : object or None
         What finds images that are unlike anything labeled; None where too few labels are tested.
+    reference : object or None
+        What new images are compared with; None before the model is saved.
     """
 
     def __init__(
@@ -191,6 +198,7 @@ class Model:
         self.meta = meta or {}
         self.evidence = evidence or Evidence()
         self.novelty: _Novelty | None = None
+        self.reference: _Reference | None = None
 
     @property
     def scale(self) -> PixelScale:
@@ -281,13 +289,13 @@ class Model:
         # Weights that are finite, as loading has seen, can still give products that are not.
         _check_finite({"features": rows}, "model")
         raw = self.fitted.predict_proba(rows)
-        proba, unlike = self.calibrated(raw), None
+        proba, unlike, scores = self.calibrated(raw), None, None
         _check_finite({"probabilities": proba}, "model")
         if self.novelty is not None:
             scores = self.novelty.scores(rows, self.task.entropy(raw))
             unlike = scores > self.novelty.alarms.threshold
         seconds = {"features": middle - start, "predict": time.perf_counter() - middle}
-        return Prediction(self.task, proba, self.classes, seconds, threshold, unlike)
+        return Prediction(self.task, proba, self.classes, seconds, threshold, unlike, scores)
 
     def calibrated(self, proba: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities of all classes.
@@ -351,6 +359,9 @@ class Model:
             found, settings = self.novelty.to_state(arrays.get(_SHARED_ROWS))
             arrays |= {f"novelty.{name}": array for name, array in found.items()}
             meta |= {"novelty": settings} if settings else {}
+        if self.reference is not None:
+            found, meta["reference"] = self.reference.to_state()
+            arrays |= {f"reference.{name}": array for name, array in found.items()}
         return arrays, meta
 
     @classmethod
@@ -384,7 +395,7 @@ class Model:
         calibration = _saved_calibration(task, meta["calibration"], "meta")
         candidate = find_candidate(meta["method"])
         parts: dict[str, dict[str, np.ndarray]] = {
-            name: {} for name in ("features", "candidate", "evidence", "novelty")
+            name: {} for name in ("features", "candidate", "evidence", "novelty", "reference")
         }
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
@@ -403,5 +414,9 @@ class Model:
             rows = arrays.get(_SHARED_ROWS)
             model.novelty = _Novelty.from_state(
                 parts["novelty"], meta["novelty"], rows, extractor.width
+            )
+        if "reference" in meta:
+            model.reference = _Reference.from_state(
+                parts["reference"], meta["reference"], len(classes)
             )
         return model

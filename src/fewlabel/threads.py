@@ -1,9 +1,11 @@
-"""How many cores this process may use, and threads that do not disturb their neighbors."""
+"""What machine this is, how many of its cores may be used, and threads that disturb nobody."""
 
 from __future__ import annotations
 
 import math
 import os
+import platform
+import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -41,3 +43,29 @@ def _calm_threads(environment: MutableMapping[str, str] = os.environ) -> None:
     for name, value in (_WITHOUT_SPINNING | _MAX_COMPILED).items():
         environment.setdefault(name, value)
     environment.setdefault("OMP_NUM_THREADS", str(min(_MAX_THREADS, _usable_cores())))
+
+
+def _processor_name() -> str:
+    names = [value for name, value in _lines_of("/proc/cpuinfo") if name == "model name"]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _memory_bytes() -> int | None:
+    """Return how much memory there is; None where that is not known."""
+    sizes = [value for name, value in _lines_of("/proc/meminfo") if name == "MemTotal"]
+    if sizes:
+        return 1024 * int(sizes[0].split()[0])
+    # On macOS there is no /proc, but a POSIX call.
+    if hasattr(os, "sysconf") and sys.platform != "win32":
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None
+
+
+def _lines_of(path: str) -> list[tuple[str, str]]:
+    """Return the names and values of a file of the Linux kernel; none elsewhere."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    pairs = (line.partition(":") for line in lines)
+    return [(name.strip(), value.strip()) for name, _, value in pairs]

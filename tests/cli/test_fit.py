@@ -6,6 +6,7 @@ import pytest
 from fewlabel import extras, pipeline
 from fewlabel.explain import sheets
 from fewlabel.locks import _lock_output
+from fewlabel.runs.listing import _run_record
 from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
 from tests.cli.conftest import QUICK, draw, refused, rows_of
 
@@ -17,13 +18,13 @@ def test_the_run_is_whole_and_its_figures_are_printed(world):
     names = {path.name for path in world.run.iterdir()}
     assert names == {
         "predictions.csv", "ledger.parquet", "metrics.json", "report.html", "skipped.csv", "model",
-        "suspicious.csv",
+        "suspicious.csv", "run.json", "model_card.md",
     }  # fmt: skip
     expected = (world.metric, "estimate", "supervised baseline", "95 % interval", "Method: ")
     for text in (*expected, "Features: Pixels", f"Report: {world.run}/report.html"):
         assert text in world.printed.stdout
     assert "leer.png" in world.printed.stderr
-    figures = json.loads((world.run / "metrics.json").read_text())
+    figures = _run_record(world.run)
     assert figures["command"].startswith(f"fewlabel fit '{world.photos}' --labels ")
     assert figures["no_learning_curve"] in world.printed.stdout
     page = (world.run / "report.html").read_text("utf-8")

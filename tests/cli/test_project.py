@@ -43,7 +43,7 @@ def test_the_printed_commands_work_as_they_stand(home):
         result = cli(*command)
         assert result.exit_code == 0, result.output
         assert "From fewlabel.toml: --features pixels --seed 5 (flags win)" in result.stderr
-        summary = json.loads((home / run / "metrics.json").read_text())
+        summary = json.loads((home / run / "run.json").read_text())
         assert (summary["settings"]["features"], summary["settings"]["seed"]) == ("pixels", 5)
         # What the report prints makes the same run without the file.
         assert summary["command"].endswith(f"--out {run} --features pixels --seed 5")

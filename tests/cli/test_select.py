@@ -85,8 +85,8 @@ def test_a_run_that_is_none_or_whose_labels_are_gone_is_named(run_cli, world, tm
     arguments = ("--budget", 10, "--run", tmp_path / "none", "--out", tmp_path / "more.csv")
     refused(run_cli("select", world.photos, *arguments), "none is not a run folder")
     shutil.copytree(world.run, tmp_path / "run")
-    metrics = tmp_path / "run" / "metrics.json"
-    text = json.loads(metrics.read_text()) | {"labels": "gone.csv"}
-    metrics.write_text(json.dumps(text))
+    record = tmp_path / "run" / "run.json"
+    text = json.loads(record.read_text()) | {"labels": "gone.csv"}
+    record.write_text(json.dumps(text))
     arguments = ("--budget", 10, "--run", tmp_path / "run", "--out", tmp_path / "more.csv")
     refused(run_cli("select", world.photos, *arguments), "gone.csv does not exist", "--labels")

@@ -14,7 +14,7 @@ from fewlabel.runs.model import load_run
 def test_the_folder_is_whole(run, fitted):
     assert {path.name for path in run.iterdir()} == {
         "predictions.csv", "ledger.parquet", "metrics.json", "report.html", "skipped.csv", "model",
-        "suspicious.csv",
+        "suspicious.csv", "run.json", "model_card.md",
     }  # fmt: skip
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["method"] == fitted.method

@@ -12,6 +12,7 @@ from fewlabel import __version__
 from fewlabel.cli import (
     answers,
     bench,
+    check,
     data,
     demo,
     doctor,
@@ -22,6 +23,7 @@ from fewlabel.cli import (
     label,
     predict,
     reproduce,
+    rerun,
     runs,
     select,
     weights,
@@ -74,19 +76,8 @@ def _fewlabel(
 
 
 # In the order of the work, as the help lists them.
-for _module in (
-    demo,
-    select,
-    label,
-    fit,
-    runs,
-    predict,
-    evaluate,
-    explain,
-    export,
-    bench,
-    reproduce,
-):
+_COMMANDS = (demo, select, label, fit, runs, rerun, predict, evaluate, check, explain, export)
+for _module in (*_COMMANDS, bench, reproduce):
     _name = _module.__name__.rpartition(".")[2]
     app.command(help=_module.HELP, cls=Command)(vars(_module)[_name])
 app.add_typer(answers.app)

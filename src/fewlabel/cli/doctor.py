@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from fewlabel import __version__
 from fewlabel.cli.console import say, show_json, show_table
 from fewlabel.cli.options import Json
 from fewlabel.cli.weights import weights_at_hand
+from fewlabel.threads import _lines_of, _memory_bytes, _processor_name
 
 HELP = """Show what this machine can do, what is missing and how to get it.
 
@@ -84,21 +84,6 @@ def _processor() -> dict[str, Any]:
     }
 
 
-def _processor_name() -> str:
-    names = [value for name, value in _lines_of("/proc/cpuinfo") if name == "model name"]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _lines_of(path: str) -> list[tuple[str, str]]:
-    """Return the names and values of a file of the Linux kernel; none elsewhere."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    pairs = (line.partition(":") for line in lines)
-    return [(name.strip(), value.strip()) for name, _, value in pairs]
-
-
 def _devices() -> dict[str, Any]:
     import torch
 
@@ -144,10 +129,7 @@ def _data() -> dict[str, Any]:
 def _room() -> dict[str, float | None]:
     """Return room in GB; only Linux has the free memory without a package."""
     sizes = {name: 1024 * int(value.split()[0]) for name, value in _lines_of("/proc/meminfo")}
-    total, free = sizes.get("MemTotal"), sizes.get("MemAvailable")
-    # On macOS there is no /proc, but a POSIX call.
-    if total is None and hasattr(os, "sysconf") and sys.platform != "win32":
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    total, free = _memory_bytes(), sizes.get("MemAvailable")
     found = {
         "free_disk_gb": shutil.disk_usage(Path.cwd()).free,
         "memory_gb": total,

@@ -122,6 +122,13 @@ class SingleLabel(Task):
         scaled = proba * (counts / counts.sum() / np.maximum(proba.mean(axis=0), _EPSILON))
         return np.asarray(scaled / np.maximum(scaled.sum(axis=1, keepdims=True), _EPSILON))
 
+    def reweigh(
+        self, proba: np.ndarray, old: np.ndarray, new: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        scaled = proba * (new / np.maximum(old, _EPSILON))
+        total = np.maximum(scaled.sum(axis=1), _EPSILON)
+        return np.asarray(scaled / total[:, None]), np.asarray(total)
+
     def accept(self, present: np.ndarray, absent: np.ndarray) -> np.ndarray:
         taught = np.asarray(present.any(axis=1))
         return np.repeat(taught[:, None], present.shape[1], axis=1)
@@ -241,6 +248,14 @@ class MultiLabel(Task):
         mean = np.clip(proba.mean(axis=0), _EPSILON, 1 - _EPSILON)
         present, absent = proba * prior / mean, (1 - proba) * (1 - prior) / (1 - mean)
         return np.asarray(present / np.maximum(present + absent, _EPSILON))
+
+    def reweigh(
+        self, proba: np.ndarray, old: np.ndarray, new: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        old = np.clip(old, _EPSILON, 1 - _EPSILON)
+        present, absent = proba * new / old, (1 - proba) * (1 - new) / (1 - old)
+        total = np.maximum(present + absent, _EPSILON)
+        return np.asarray(present / total), np.asarray(total.prod(axis=1))
 
     def accept(self, present: np.ndarray, absent: np.ndarray) -> np.ndarray:
         sure = np.asarray(present | absent)

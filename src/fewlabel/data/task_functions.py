@@ -168,6 +168,15 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def reweigh(
+        self, proba: np.ndarray, old: np.ndarray, new: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities where classes are as frequent as ``new`` (K,), not as ``old``.
+
+        And by how much each image (n,) is then more frequent.
+        """
+
+    @abstractmethod
     def accept(self, present: np.ndarray, absent: np.ndarray) -> np.ndarray:
         """Return which labels (n, K) of images to assume, from which are surely present or absent.
 

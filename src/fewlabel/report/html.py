@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import jinja2
@@ -60,6 +61,11 @@ def _environment() -> jinja2.Environment:
         width=_width,
     )
     return environment
+
+
+def _now() -> str:
+    """Return the time in UTC, in ISO form, to the second."""
+    return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
 def _count(number: float) -> str:

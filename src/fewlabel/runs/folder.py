@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +25,10 @@ from fewlabel.features.pixels import Progress
 from fewlabel.files import atomic_folder
 from fewlabel.model import Model, Prediction
 from fewlabel.percent import _percent_text
+from fewlabel.report.html import _now
 from fewlabel.report.scored import Scored
 from fewlabel.runs.model import _save_model
+from fewlabel.runs.record import MOVED, _write_record
 from fewlabel.runs.tables import _keep_rounds, _write_ledger, _write_predictions, _write_suspicious
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def save_run(
     StorageError
         If the disk is full or cannot be written to.
     """
+    from fewlabel.report.card import _render_card
     from fewlabel.report.page import _render_report
 
     out = Path(out)
@@ -121,26 +123,35 @@ def save_run(
             [(skipped.path, skipped.reason) for skipped in images.skipped],
         )
         _save_model(result, images, folder / "model")
-        created = _now()
         with _timed_stage(result.seconds, "report", progress):
             html = _render_report(
                 result,
                 images,
                 command=command,
-                created=created,
+                created=_now(),
                 run=name or str(out),
                 n_explained=n_explained,
                 progress=progress,
             )
         (folder / "report.html").write_text(html, encoding="utf-8")
         # Last, so that it holds the seconds of the report, too.
-        summary: dict[str, Any] = {
-            "fewlabel_version": __version__,
-            "created": created,
-            "command": command,
-            "labels": result.labels.source,
-        }
-        summary |= result.summary()
+        _write_record(
+            folder,
+            out,
+            result,
+            images,
+            command=command,
+            created=_now(),
+            probabilities=probabilities,
+            n_explained=n_explained,
+        )
+        found = result.summary()
+        card = _render_card(
+            result, images, found, command=command, created=_now(), run=name or str(out)
+        )
+        (folder / "model_card.md").write_text(card, encoding="utf-8")
+        summary = {"fewlabel_version": __version__} | found
+        summary = {name: value for name, value in summary.items() if name not in MOVED}
         summary["training"] = None if result.training is None else result.training.to_dict()
         (folder / "metrics.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
         _keep_rounds(result.settings.checkpoint, result.method, folder)
@@ -263,8 +274,3 @@ def _unseen(scored: Scored, run: Model, images: ImageSet) -> dict[str, Any]:
             )
         )
     return {"n_trained_on": n, "unseen": unseen, "warnings": warnings}
-
-
-def _now() -> str:
-    """Return the time in UTC, in ISO form, to the second."""
-    return datetime.now(UTC).replace(microsecond=0).isoformat()

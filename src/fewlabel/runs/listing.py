@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
+
+from fewlabel.files import _json_object
+
+RECORD = "run.json"
+"""How a run was made; what came of it stands in ``metrics.json``."""
 
 _MAX_DEPTH = 3
 _MAX_BYTES = 50_000_000
@@ -25,7 +29,7 @@ def _row(file: Path) -> dict[str, Any] | None:
         # A run is a folder with a model; what else is called metrics.json is no run.
         if not (file.parent / "model").is_dir() or file.stat().st_size > _MAX_BYTES:
             return None
-        found = json.loads(file.read_bytes())
+        found = _run_record(file.parent)
         estimate, settings = found["audit"] or found["estimate"], found["settings"]
         return {
             "run": str(file.parent),
@@ -54,3 +58,9 @@ def _features(settings: dict[str, Any]) -> str:
         return str(name)
     file = Path(weights).name
     return file if name == "auto" else f"{name} ({file})"
+
+
+def _run_record(run: str | Path) -> dict[str, Any]:
+    """Return the figures of a run and how it was made; empty where there is none to be read."""
+    # Runs of earlier versions have all in one file.
+    return _json_object(Path(run) / "metrics.json") | _json_object(Path(run) / RECORD)

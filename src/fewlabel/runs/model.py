@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fewlabel import __version__
 from fewlabel.data import ImageSet
 from fewlabel.errors import ModelFormatError, RunFolderError
+from fewlabel.evaluate.drift import MIN_IMAGES, _make_reference, _Reference
 from fewlabel.model import Model
 from fewlabel.os_errors import _path_errors
 from fewlabel.persist import load_bundle, save_bundle
@@ -20,6 +23,7 @@ _KIND = "model"
 
 def _save_model(result: FitResult, images: ImageSet, folder: Path) -> None:
     """Save the model of a fit, made from these images, into a new folder."""
+    result.model.reference = _reference(result, images)
     arrays, meta = result.model.to_state()
     expected = (result.audit or result.estimate).to_dict()
     trained_on = images.subset(result.task.labeled(result.labels.training_y))
@@ -29,6 +33,17 @@ def _save_model(result: FitResult, images: ImageSet, folder: Path) -> None:
         "trained_on": sorted(set(trained_on.content_digests())),
     }
     save_bundle(folder, kind=_KIND, arrays=arrays, meta=meta)
+
+
+def _reference(result: FitResult, images: ImageSet) -> _Reference | None:
+    """Keep what new images are compared with: images without a label, or tested ones."""
+    rows = np.setdiff1d(np.arange(len(images)), result.labels.labeled)
+    proba = result.proba[rows]
+    if len(rows) < MIN_IMAGES:
+        rows, proba = result.tested, result.tested_proba
+    found, n, seed = result.unlike_scores, len(result.tested), result.settings.seed
+    scores = np.zeros(len(rows)) if found is None else found[rows]
+    return _make_reference(result.task, images.subset(rows), proba, scores, n, seed)
 
 
 @_path_errors(RunFolderError)

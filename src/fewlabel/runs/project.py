@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from fewlabel.errors import UsageError
-from fewlabel.files import _json_object, atomic_file
+from fewlabel.files import atomic_file
 from fewlabel.os_errors import _path_errors
+from fewlabel.runs.listing import _run_record
 
 PROJECT = "fewlabel.toml"
 _MARK = "# Written by fewlabel; a flag on the command line wins over what stands here.\n"
@@ -55,7 +56,7 @@ def _read_project(folder: str | Path) -> dict[str, Any]:
 
 def _run_options(run: str | Path) -> dict[str, Any]:
     """Return the labels, features, weights and seed that a run was fitted with."""
-    found = _json_object(Path(run) / "metrics.json")
+    found = _run_record(run)
     found |= found["settings"] if isinstance(found.get("settings"), dict) else {}
     kept: dict[str, Any] = {
         n: v for n, kind in _TYPES.items() if type(v := found.get(n)) is kind and v != ""

@@ -1,0 +1,288 @@
+"""Whether new images are like those that a model was fitted on, and its accuracy holds on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from fewlabel.data import ImageSet
+from fewlabel.data.task import Task
+from fewlabel.evaluate.estimates import AccuracyEstimate
+from fewlabel.evaluate.posterior import pool_accuracy
+from fewlabel.evaluate.selective import Evidence
+from fewlabel.params import integer
+from fewlabel.persist.schema import _MAX_COUNT, _check_arrays, _check_fields
+
+LOOKS = ("novelty", "brightness", "contrast", "sharpness")
+"""What is compared besides the confidence, a column each."""
+
+MIN_IMAGES = 20
+"""Of fewer images nothing can be said."""
+
+MAX_IMAGES = 2_000
+"""Of more new images, so many are drawn at random: they tell enough."""
+
+# Fixed on seeds 101 to 103, see docs/decisions/0018-shipping.md. A difference counts if it exceeds
+# so many standard errors, and by more than images of one source differ anyway: those that a model
+# was fitted on are never quite like new ones.
+_ERRORS, _TOLERANCE = 2.4, 0.02
+_TAIL, _TAIL_ERRORS, _TAIL_TOLERANCE = 0.05, 2.3, 0.01
+# The more classes, the more often one of them differs by chance.
+_MIX_ERRORS, _MIX_TOLERANCE = 1.7, 0.02
+_CLASS_ERRORS, _CLASS_TOLERANCE, _CLASS_IMAGES = 1.0, 0.05, 8
+_CONFIDENCE_TOLERANCE, _MAX_WEIGHT = 0.02, 20.0
+# By so much, divided by their number, images that a graph was made of are more like each other.
+_SEEN = 8.0
+# As many images as in the fit: a class that few new images show is not known to be gone.
+_PRIOR = 10.0
+_STEPS, _BOOTSTRAPS = 30, 60
+_MAX_KEPT, _MAX_NUMBERS = 1_000, 200_000
+_SIDE = 64
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
+_FIELDS = {"n_images": [integer(1, 2**53)], "n_labels": [integer(0, _MAX_COUNT)]}
+_ARRAYS = {"proba": "m K", "looks": "m L", "shares": "two K"}
+
+
+@dataclass(frozen=True, eq=False)
+class _Reference:
+    """A sample of the images that a model was fitted on, without those that were labeled.
+
+    Their calibrated probabilities (m, K) and ``LOOKS`` (m, 4); how frequent each class is among
+    all such images, and how often it is predicted (2, K); how many such images there were, and how
+    many labels the confidence was calibrated on.
+    """
+
+    proba: np.ndarray
+    looks: np.ndarray
+    shares: np.ndarray
+    n_images: int
+    n_labels: int
+
+    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what is saved with a model."""
+        arrays = {name: getattr(self, name).astype(np.float32) for name in _ARRAYS}
+        return arrays, {"n_images": self.n_images, "n_labels": self.n_labels}
+
+    @classmethod
+    def from_state(
+        cls, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], n_classes: int
+    ) -> _Reference:
+        """Return what was saved; raise `ModelFormatError` if something does not fit."""
+        _check_fields(meta, _FIELDS, "reference")
+        sizes = {"K": n_classes, "L": len(LOOKS), "two": 2}
+        _check_arrays(arrays, _ARRAYS, "reference", sizes)
+        proba, looks, shares = (arrays[name].astype(np.float64) for name in _ARRAYS)
+        shares = np.clip(shares, 0, 1)
+        return cls(np.clip(proba, 0, 1), looks, shares, meta["n_images"], meta["n_labels"])
+
+
+class _Shift(NamedTuple):
+    """How probably a property is larger in a new image than in one of the fit: 0.5 where alike."""
+
+    name: str
+    above: float
+    low: float
+    high: float
+    is_alarm: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Drift:
+    """How unlike the images of a fit ``n`` new images are.
+
+    Which part is more unlike anything labeled than 95 % of those of the fit (``beyond``), and
+    whether that is more than chance; the predicted classes of which the images are less like
+    those of the fit (``odd``; K for none of the classes); how frequent each class was and is, with
+    the interval (4, K), and whether it is predicted more or less often; the accuracy to be
+    expected where the images are not unlike.
+    """
+
+    n: int
+    shifts: tuple[_Shift, ...]
+    beyond: float
+    many_beyond: bool
+    odd: tuple[int, ...]
+    shares: np.ndarray
+    moved: np.ndarray
+    accuracy: AccuracyEstimate
+
+    @property
+    def verdict(self) -> str:
+        """Whether they are ``"like"``, of another ``"mix"`` of classes, or ``"unlike"``."""
+        if self.many_beyond or self.odd or any(shift.is_alarm for shift in self.shifts):
+            return "unlike"
+        return "mix" if self.moved.any() else "like"
+
+
+def _appearance(images: ImageSet) -> np.ndarray:
+    """Return brightness, contrast and sharpness (n, 3) of images as they are seen from afar."""
+    found = np.zeros((len(images), 3))
+    for where, pixels in images.blocks(256, size=(_SIDE, _SIDE), channels=1):
+        gray = pixels[..., 0].astype(np.float32)
+        steps = sum(np.abs(np.diff(gray, axis=axis)).mean(axis=(1, 2)) for axis in (1, 2))
+        found[where] = np.stack([gray.mean(axis=(1, 2)), gray.std(axis=(1, 2)), steps], axis=1)
+    return found
+
+
+def _make_reference(
+    task: Task, images: ImageSet, proba: np.ndarray, scores: np.ndarray, n_labels: int, seed: int
+) -> _Reference | None:
+    """Sample images that were predicted without a label of theirs; None of too few."""
+    n, n_classes = proba.shape
+    if n < MIN_IMAGES:
+        return None
+    size = min(n, _MAX_KEPT, max(_MAX_NUMBERS // n_classes, MIN_IMAGES))
+    rows = np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
+    looks = np.column_stack([scores[rows], _appearance(images.subset(rows))])
+    shares = np.stack([proba.mean(axis=0), task.decided(proba).mean(axis=0)])
+    return _Reference(proba[rows], looks, shares, n, n_labels)
+
+
+def _find_drift(
+    task: Task, reference: _Reference, evidence: Evidence, proba: np.ndarray, looks: np.ndarray
+) -> _Drift:
+    """Compare new images with those that a model was fitted on.
+
+    Classes of which more or fewer are predicted than chance gives are a changed mix. Under label
+    shift, images of one class look as before: so those of the fit are weighed as in the mix under
+    which the calibrated probabilities of the new ones are the likeliest (Saerens, Latinne and
+    Decaestecker 2002; Alexandari, Kundaje and Shrikumar 2020). Then confidence and looks are
+    compared by the probability that one of a pair is larger (Mann and Whitney), over all images,
+    and class by class, since a new class hides in one of the others. The accuracy to be expected
+    is the mean probability that a prediction is right, in the new mix where it has changed.
+    """
+    was, at_fit = reference.proba, reference.shares[0]
+    mix = _mix(task, proba, at_fit)
+    weights = np.minimum(task.reweigh(was, at_fit, mix)[1], _MAX_WEIGHT)
+    sure = task.confidence(was), task.confidence(proba)
+    looked = [(reference.looks[:, j], looks[:, j]) for j in range(len(LOOKS))]
+    seen = _SEEN / reference.n_images
+    # What the fit has seen of its images shows in the first two.
+    extra = (seen, seen, *[0.0] * (len(LOOKS) - 1))
+    pairs = zip((sure, *looked), extra, strict=True)
+    shifts = [_shift(*pair, weights, allowed) for pair, allowed in pairs]
+    step = sure[1].mean() - np.average(sure[0], weights=weights)
+    # The order of confidences that are nearly the same says nothing, and what is nearer to the
+    # labels is no trouble.
+    calm = (abs(step) < _CONFIDENCE_TOLERANCE, shifts[1].above < 0.5)
+    shifts[:2] = [
+        s._replace(is_alarm=s.is_alarm and not c) for s, c in zip(shifts, calm, strict=False)
+    ]
+    named = tuple(s._replace(name=n) for n, s in zip(("confidence", *LOOKS), shifts, strict=True))
+    beyond, many = _beyond(*looked[0], weights, seen)
+    kinds = task.stratify(task.predict(np.concatenate([was, proba])))
+    places = kinds[: len(was)], kinds[len(was) :]
+    odd = _odd(*looked[0], *places, weights, len(at_fit), seen)
+    moved = _moved(task, reference, proba)
+    accuracy, ends = _accuracy(task, reference, evidence, proba, mix, is_moved=bool(moved.any()))
+    shares = np.stack([at_fit, mix, *ends])
+    return _Drift(len(proba), named, beyond, many, odd, shares, moved, accuracy)
+
+
+def _moved(task: Task, reference: _Reference, proba: np.ndarray) -> np.ndarray:
+    """Return the classes that are predicted more or less often, by tests of two proportions."""
+    n, m, before = len(proba), reference.n_images, reference.shares[1]
+    now = task.decided(proba).mean(axis=0)
+    both = (n * now + m * before + 0.5) / (n + m + 1)
+    error = np.sqrt(both * (1 - both) * (1 / n + 1 / m))
+    allowed = _errors(_MIX_ERRORS, len(now)) * error + _MIX_TOLERANCE
+    return np.asarray(np.abs(now - before) > allowed)
+
+
+def _errors(errors: float, n_tests: int) -> float:
+    """Return standard errors that the largest of so many differences exceeds as seldom as one."""
+    return float(np.sqrt(errors**2 + 2 * np.log(n_tests)))
+
+
+def _shift(was: np.ndarray, now: np.ndarray, weights: np.ndarray, allowed: float = 0.0) -> _Shift:
+    """Compare two samples, of which the first is weighed; by DeLong's standard error (1988)."""
+    share, order, ranked = weights / weights.sum(), np.argsort(was, kind="stable"), np.sort(now)
+    below = np.concatenate([[0], np.cumsum(share[order])])
+    left, right = (below[np.searchsorted(was[order], now, side)] for side in _SIDES)
+    fewer, more = (np.searchsorted(ranked, was, side) for side in _SIDES)
+    of_new, of_old = (left + right) / 2, (fewer + more) / 2 / len(now)
+    above = float(of_new.mean())
+    variance = of_new.var() / len(now) + (share**2 * (of_old - share @ of_old) ** 2).sum()
+    error = max(float(np.sqrt(variance)), 1e-9)
+    is_alarm = abs(above - 0.5) > _ERRORS * error + _TOLERANCE + allowed
+    low, high = (float(np.clip(above + side * 1.96 * error, 0, 1)) for side in (-1, 1))
+    return _Shift("", above, low, high, bool(is_alarm))
+
+
+def _beyond(
+    was: np.ndarray, now: np.ndarray, weights: np.ndarray, allowed: float
+) -> tuple[float, bool]:
+    """Return the share above the 95 % quantile of the first sample, and whether it is large."""
+    share, order = weights / weights.sum(), np.argsort(was, kind="stable")
+    at = min(int(np.searchsorted(np.cumsum(share[order]), 1 - _TAIL)), len(was) - 1)
+    found = float((now > was[order[at]]).mean())
+    error = np.sqrt(_TAIL * (1 - _TAIL) * (1 / len(now) + (share**2).sum()))
+    return found, bool(found > _TAIL + _TAIL_ERRORS * error + _TAIL_TOLERANCE + allowed)
+
+
+def _odd(
+    old: np.ndarray,
+    new: np.ndarray,
+    was: np.ndarray,
+    now: np.ndarray,
+    weights: np.ndarray,
+    n_classes: int,
+    allowed: float,
+) -> tuple[int, ...]:
+    """Return the kinds of which new images are more unlike anything labeled than in the fit."""
+    found = []
+    for kind in np.unique(now).tolist():
+        share, n = weights[was == kind], int((now == kind).sum())
+        if min(len(share), n) < _CLASS_IMAGES:
+            continue
+        # So many images of equal weight say as much.
+        m = share.sum() ** 2 / (share**2).sum()
+        error = np.sqrt((m + n + 1) / 12 / m / n)
+        most = 0.5 + _CLASS_TOLERANCE + _errors(_CLASS_ERRORS, n_classes) * error + allowed
+        if _shift(old[was == kind], new[now == kind], share).above > most:
+            found.append(kind)
+    return tuple(found)
+
+
+def _mix(task: Task, proba: np.ndarray, old: np.ndarray) -> np.ndarray:
+    """Return how frequent the classes are, by expectation maximization from a prior."""
+    new = old
+    for _ in range(_STEPS):
+        new = (task.reweigh(proba, old, new)[0].sum(axis=0) + _PRIOR * old) / (len(proba) + _PRIOR)
+    return np.asarray(new)
+
+
+def _accuracy(
+    task: Task,
+    reference: _Reference,
+    evidence: Evidence,
+    proba: np.ndarray,
+    new: np.ndarray,
+    *,
+    is_moved: bool,
+) -> tuple[AccuracyEstimate, np.ndarray]:
+    """Return the accuracy to be expected, and the ends of how frequent the classes are."""
+    old, rng = reference.shares[0], np.random.default_rng(0)
+    mixes, means = [], []
+    for _ in range(_BOOTSTRAPS):
+        drawn = proba[rng.integers(len(proba), size=len(proba))]
+        mixes.append(_mix(task, drawn, old))
+        means.append(_right(task, drawn, old, mixes[-1]).mean())
+    right = _right(task, proba, old, new if is_moved else old)
+    found = pool_accuracy(*evidence, right, n_labels=reference.n_labels)
+    # What is not known of the mix comes on top.
+    spread = 1.96 * float(np.std(means)) if is_moved else 0.0
+    low = max(found.value - float(np.hypot(found.value - found.low, spread)), 0.0)
+    high = min(found.value + float(np.hypot(found.high - found.value, spread)), 1.0)
+    n, is_random = len(evidence.correct), bool(len(evidence.correct))
+    estimate = AccuracyEstimate(found.value, low, high, n, 0, 0.95, "posterior", is_random, "")
+    return estimate, np.quantile(mixes, [0.025, 0.975], axis=0)
+
+
+def _right(task: Task, proba: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Return how probable it is that each prediction is right in another class mix."""
+    shifted, _ = task.reweigh(proba, old, new)
+    return np.asarray(np.exp(-task.loss(task.predict(proba), shifted)))

@@ -1,0 +1,93 @@
+"""``model_card.md``: what a model is, on one page (Mitchell et al., Model cards, 2019)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from fewlabel import __version__
+from fewlabel.data import ImageSet
+from fewlabel.fit_result import FitResult
+from fewlabel.percent import _percent_text
+from fewlabel.report.html import _count
+from fewlabel.report.views import _prediction_rows
+
+_FEW = 5
+_MOST_CLASSES = 60
+_PURPOSES = {
+    "train": "chosen by `fewlabel select`",
+    "random": "drawn at random",
+    "audit": "drawn at random for the audit and not trained on",
+    "": "chosen in a way that is not known",
+}
+
+
+def _render_card(
+    result: FitResult,
+    images: ImageSet,
+    summary: dict[str, Any],
+    *,
+    command: str,
+    created: str,
+    run: str,
+) -> str:
+    """Render the card of a fit from its result and ``summary``, as the report does."""
+    rows = _prediction_rows(result)
+    small = [row["class"] for row in rows if row["given"] < _FEW]
+    unlabeled = result.confidence[result.unlabeled]
+    page = _template().render(
+        result=result,
+        summary=summary,
+        source=images.source,
+        version=__version__,
+        created=created,
+        command=_one_line(command),
+        run=_one_line(run),
+        headline=result.headline,
+        rows=rows[:_MOST_CLASSES],
+        n_left_out=max(len(rows) - _MOST_CLASSES, 0),
+        small=small,
+        few=_FEW,
+        chosen=_chosen(result),
+        mean_confidence=float(unlabeled.mean()) if len(unlabeled) else None,
+        calibration_error=result.scores.get("calibration_error"),
+    )
+    # File names that are not UTF-8 come as lone surrogates, which no encoder accepts.
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _chosen(result: FitResult) -> list[str]:
+    """Say how many labels were chosen how."""
+    labels = result.labels
+    purposes = [labels.purpose[i] if labels.purpose else "" for i in labels.labeled.tolist()]
+    counts = Counter(p if p in _PURPOSES else "" for p in purposes)
+    return [f"{counts[p]:,} {text}" for p, text in _PURPOSES.items() if counts[p]]
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("fewlabel.report", "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(md=_escaped, percent=_share, count=_count)
+    return environment.get_template("model_card.md")
+
+
+def _share(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None or np.isnan(value) else _percent_text(value, digits)
+
+
+def _escaped(text: str) -> str:
+    """Return text that Markdown shows as it is: class names and paths come from anywhere."""
+    return re.sub(r"([\\`*_{}\[\]<>|#&~])", r"\\\1", _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("```", "").split())

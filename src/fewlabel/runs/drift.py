@@ -1,0 +1,186 @@
+"""New images beside those that a run was fitted on, in figures, words and pictures."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fewlabel.data import ImageSet, load_images
+from fewlabel.errors import RunFolderError, UsageError
+from fewlabel.evaluate.drift import (
+    MAX_IMAGES,
+    MIN_IMAGES,
+    _appearance,
+    _Drift,
+    _find_drift,
+)
+from fewlabel.features.pixels import Progress
+from fewlabel.model import Model
+from fewlabel.percent import _percent_text
+from fewlabel.report.drift import _render_drift
+from fewlabel.report.html import _now
+from fewlabel.report.next_steps import _free_name
+
+_N_LABELS = 30
+_TITLES = {
+    "like": "Looks like the images of the fit",
+    "mix": "Other mix of classes",
+    "unlike": "Unlike the images of the fit",
+}
+# What it means that a property is smaller, or larger, than in the images of the fit.
+_WORDS = {
+    "confidence": ("predicted less confidently", "predicted more confidently"),
+    "novelty": ("more like what is labeled", "less like anything labeled"),
+    "brightness": ("darker", "brighter"),
+    "contrast": ("of less contrast", "of more contrast"),
+    "sharpness": ("less sharp", "sharper, or noisier"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """How unlike the images of a fit new images are.
+
+    Attributes
+    ----------
+    metrics : dict
+        In a form that JSON takes: ``verdict`` (``"like"``, ``"mix"`` or ``"unlike"``), ``holds``
+        (whether the accuracy holds; None where that is not known), ``in_words``, ``commands``,
+        the ``accuracy`` to be expected, and what was compared.
+    report_html : str
+        The same to look at, with the most unlike images: one self-contained page.
+    """
+
+    metrics: dict[str, Any]
+    report_html: str
+
+
+def check_images(
+    run: Model,
+    images: Any,
+    *,
+    name: str = "run",
+    command: str = "",
+    progress: Progress | None = None,
+) -> Check:
+    """Compare new images with those of a fit, and say whether its accuracy holds on them.
+
+    Parameters
+    ----------
+    run : Model
+        A model that was loaded.
+    images : ImageSet
+        New images, at least 20; or anything that `load_images` takes. Of more than 2,000, so many
+        are drawn at random.
+    name : str
+        What the commands call the folder of the run.
+    command : str
+        The command that checks again, for the report.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Check
+        Verdict, figures and a report.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than 20 images.
+    RunFolderError
+        If the model holds nothing to compare with.
+    """
+    if run.reference is None:
+        raise RunFolderError(
+            f"{name} does not hold what new images are compared with, since an earlier fewlabel "
+            "wrote it or it was fitted on too few images: fit again."
+        )
+    found = load_images(images, scale=run.scale)
+    n = len(found)
+    if n < MIN_IMAGES:
+        raise UsageError(
+            f"{found.source} holds {n} image{'' if n == 1 else 's'}: of fewer than {MIN_IMAGES} "
+            "nothing can be said; collect more, or label them and use `fewlabel evaluate`."
+        )
+    rows = np.random.default_rng(0).permutation(n)[:MAX_IMAGES]
+    some = found.subset(np.sort(rows))
+    prediction = run.predict(some, progress=progress)
+    scores = np.zeros(len(some)) if prediction.scores is None else prediction.scores
+    looks = np.column_stack([scores, _appearance(some)])
+    drift = _find_drift(run.task, run.reference, run.evidence, prediction.proba, looks)
+    metrics = _metrics(drift, run) | {"n_images": n, "n_compared": len(some)}
+    metrics["commands"] = _commands(metrics, found, name)
+    page = _render_drift(drift, metrics, prediction, looks, some, command, _now())
+    return Check(metrics, page)
+
+
+def _metrics(drift: _Drift, run: Model) -> dict[str, Any]:
+    """Return what was found, in a form that JSON takes."""
+    names, expected = ("at_fit", "now", "low", "high"), run.expected
+    holds = None
+    if expected is not None and drift.verdict != "unlike":
+        # As long as it is not below what the fit left open.
+        holds = drift.accuracy.value >= expected.low
+    found = {
+        "verdict": drift.verdict,
+        "holds": holds,
+        "metric": run.task.metric,
+        "accuracy": drift.accuracy.to_dict(),
+        "expected_by_fit": None if expected is None else expected.to_dict(),
+        "differences": _differences(drift, run.classes),
+        "shifts": [shift._asdict() for shift in drift.shifts],
+        "beyond": drift.beyond,
+        "many_beyond": drift.many_beyond,
+        "classes": [
+            {"class": name, "moved": moved, **dict(zip(names, shares, strict=True))}
+            for name, moved, shares in zip(
+                run.classes, drift.moved.tolist(), drift.shares.T.tolist(), strict=True
+            )
+        ],
+    }
+    return found | {"title": _TITLES[drift.verdict], "in_words": _in_words(drift, found)}
+
+
+def _differences(drift: _Drift, classes: tuple[str, ...]) -> list[str]:
+    """Say what is unlike the images of the fit, beyond chance."""
+    texts = [_WORDS[s.name][s.above > 0.5] for s in drift.shifts if s.is_alarm]
+    if drift.many_beyond:
+        texts.append(
+            f"{_percent_text(drift.beyond)} of them are more unlike anything labeled than 95 % of "
+            "the images of the fit"
+        )
+    if drift.odd:
+        named = [(*classes, "none of the classes")[k] for k in drift.odd]
+        more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+        texts.append(f"among those predicted as {', '.join(named[:3])}{more} are others")
+    return texts
+
+
+def _in_words(drift: _Drift, found: dict[str, Any]) -> str:
+    """Say whether the accuracy holds."""
+    accuracy, expected = drift.accuracy, found["expected_by_fit"]
+    span = f"{_percent_text(accuracy.value)} ({_percent_text(accuracy.low)} to "
+    span += f"{_percent_text(accuracy.high)})"
+    by_fit = "" if expected is None else f"; the fit gave {_percent_text(expected['value'])}"
+    if drift.verdict == "unlike":
+        return (
+            f"How accurate the model is on them is not known: label {_N_LABELS} of them. The "
+            f"confidence alone would give {span}{by_fit}, too much where they show something new."
+        )
+    state = {True: "holds", False: "is likely lower", None: "is not known from the fit"}
+    return f"The {found['metric']} {state[found['holds']]}: {span} is expected{by_fit}."
+
+
+def _commands(found: dict[str, Any], images: ImageSet, name: str) -> list[str]:
+    """Return what to do next, as commands."""
+    if found["verdict"] != "unlike" and found["holds"] is not False:
+        out = _free_name("", "predictions")
+        return [shlex.join(["fewlabel", "predict", name, images.source, "--out", out])]
+    n, table = str(min(_N_LABELS, len(images))), _free_name("", "check")
+    select = ["fewlabel", "select", images.source, "--budget", "0", "--audit", n, "--out", table]
+    evaluate = ["fewlabel", "evaluate", name, images.source, "--labels", table]
+    return [shlex.join(select), shlex.join(evaluate)]

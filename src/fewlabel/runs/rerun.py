@@ -1,0 +1,326 @@
+"""A run once more, from its record: whether the predictions agree, and what has changed."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from fewlabel.data import ImageSet, Labels, labels_from_truth, load_images, read_labels
+from fewlabel.errors import LabelError, RunFolderError
+from fewlabel.features.pixels import Progress
+from fewlabel.fit_result import FitSettings
+from fewlabel.locks import _hidden_beside
+from fewlabel.pipeline import fit_images
+from fewlabel.runs.folder import save_run
+from fewlabel.runs.listing import RECORD, _run_record
+from fewlabel.runs.record import _SHORT, _circumstances, _of_images, _of_labels
+
+_FOLDERS = "folders"
+_NAMED = 3
+# A confidence is written with four digits, a probability with five.
+_MOST = 0.001
+_KINDS: dict[str, tuple[type, ...]] = {
+    "method": (str,),
+    "features": (str,),
+    "weights": (str, type(None)),
+    "seed": (int,),
+    "device": (str,),
+    "time_budget": (int, float, type(None)),
+    "cache": (bool,),
+}
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """What came of a run that was repeated.
+
+    Attributes
+    ----------
+    run, out : str
+        The old folder and the new one.
+    changed : tuple of str
+        What is not as it was then: images, labels, versions, threads, processor; empty where the
+        predictions must agree.
+    n : int
+        How many images both runs predicted.
+    n_same : int
+        How many of them have the same labels.
+    largest_difference : float
+        Of the confidence, or of the probabilities where both runs wrote them.
+    identical : bool
+        Whether all probabilities are the same to the last bit.
+    old, new : dict
+        The estimates of the accuracy: ``value``, ``low`` and ``high``.
+    """
+
+    run: str
+    out: str
+    changed: tuple[str, ...]
+    n: int
+    n_same: int
+    largest_difference: float
+    identical: bool
+    old: dict[str, Any]
+    new: dict[str, Any]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all labels are the same and no confidence differs by more than 0.001."""
+        return self.n > 0 and self.n_same == self.n and self.largest_difference <= _MOST
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it in a form that JSON takes.
+
+        Returns
+        -------
+        dict
+            The attributes, and ``agrees``.
+        """
+        return asdict(self) | {"agrees": self.agrees}
+
+
+def rerun(
+    run: str | Path,
+    out: str | Path,
+    *,
+    images: Any = None,
+    labels: str | None = None,
+    cache: bool = False,
+    force: bool = False,
+    command: str = "",
+    progress: Progress | None = None,
+) -> Rerun:
+    """Repeat a run from its record, and compare the predictions.
+
+    Parameters
+    ----------
+    run : str or Path
+        A run folder.
+    out : str or Path
+        Folder for the new run.
+    images : str or ImageSet, optional
+        The images, where they have moved.
+    labels : str, optional
+        The label table, where it has moved.
+    cache : bool
+        Take features that are kept on disk. By default they are computed anew: those of the cache
+        would agree whatever has changed.
+    force : bool
+        Replace an earlier run at ``out``.
+    command : str
+        The command that repeats it, for the record.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Rerun
+        Whether the predictions agree, and what has changed.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no record, or it is damaged.
+    DataError
+        If the images are gone.
+    LabelError
+        If the labels are gone.
+    """
+    run, out = Path(run), Path(out)
+    record, settings = _read_record(run, out, cache)
+    source = (
+        images if images is not None else _resolve(run, record, record["data"]["images"]["source"])
+    )
+    found = load_images(source)
+    table = _labels(labels or _resolve(run, record, record["labels"]), found)
+    changed = [
+        *_changed_images(run, record, found),
+        *_changed_labels(run, record, found, table),
+        *_changed_circumstances(record, settings),
+    ]
+    result = fit_images(found, table, settings, progress=progress)
+    options = record["options"]
+    save_run(
+        result,
+        found,
+        out,
+        force=force,
+        command=command,
+        probabilities=bool(options.get("probabilities")),
+        n_explained=options.get("explain"),
+        progress=progress,
+    )
+    again = _run_record(out)
+    n, n_same, most = _compare(run, out)
+    identical = again["predictions"] == record.get("predictions")
+    old, new = (_estimate(each) for each in (record, again))
+    return Rerun(str(run), str(out), tuple(changed), n, n_same, most, identical, old, new)
+
+
+def _read_record(run: Path, out: Path, cache: bool) -> tuple[dict[str, Any], FitSettings]:
+    """Return the record of a run and its settings, checked."""
+    if not (run / RECORD).is_file():
+        reason = (
+            "an earlier fewlabel wrote it" if (run / "metrics.json").is_file() else "is it a run?"
+        )
+        raise RunFolderError(
+            f"{run} holds no {RECORD} ({reason}): give a folder that `fewlabel fit` wrote, or fit "
+            "again with the command in its report."
+        )
+    record = _run_record(run)
+    settings = record.get("settings")
+    known = {field.name for field in fields(FitSettings)}
+    shapes = {"settings": dict, "options": dict, "data": dict, "circumstances": dict, "labels": str}
+    wrong = [name for name, kind in shapes.items() if not isinstance(record.get(name), kind)]
+    if isinstance(settings, dict) and not wrong:
+        wrong = [n for n, kinds in _KINDS.items() if not isinstance(settings.get(n), kinds)]
+        wrong += [name for name in settings if name not in known]
+        wrong += [n for n in ("images", "labels") if not isinstance(record["data"].get(n), dict)]
+        parts = record["data"].get("images")
+        wrong += (
+            [] if isinstance(parts, dict) and isinstance(parts.get("source"), str) else ["data"]
+        )
+    if wrong or not isinstance(settings, dict):
+        raise RunFolderError(
+            f"{run / RECORD} is damaged ({', '.join(wrong)}): copy it anew, or fit again."
+        )
+    given = {name: settings[name] for name in _KINDS} | {"cache": cache}
+    if given["weights"] is not None:
+        given["weights"] = _resolve(run, record, given["weights"])
+    return record, FitSettings(**given, checkpoint=_hidden_beside(out, "training"))
+
+
+def _resolve(run: Path, record: dict[str, Any], name: str) -> str:
+    """Return a path as it was meant where the command ran; what is no path stays as it is."""
+    path = Path(name).expanduser()
+    if not name or path.is_absolute():
+        return name
+    there = Path(os.path.normpath(run.absolute() / str(record.get("folder", "..")) / path))
+    if not there.exists():
+        return name
+    here = os.path.relpath(there)
+    return str(there) if here.startswith("..") else here
+
+
+def _labels(source: str, images: ImageSet) -> Labels:
+    """Return the labels that a run was given."""
+    if source == _FOLDERS:
+        return labels_from_truth(images)
+    if not source:
+        raise LabelError("The run was given its labels in Python: give their table with --labels.")
+    if not Path(source).exists():
+        raise LabelError(f"The labels {source} are not there any more: give --labels.")
+    return read_labels(source, images)
+
+
+def _changed_images(run: Path, record: dict[str, Any], images: ImageSet) -> list[str]:
+    """Say which images are gone, new or otherwise than then."""
+    old, new = record["data"]["images"], _of_images(images)
+    if (old.get("names"), old.get("contents")) == (new["names"], new["contents"]):
+        return []
+    names = list(_predictions(run))
+    before, after = (
+        dict(zip(each, _parts(str(of.get("each", ""))), strict=False))
+        for each, of in ((names, old), (images.names, new))
+    )
+    found = [
+        _some([n for n in names if n not in after], "gone"),
+        _some([n for n in images.names if n not in before], "new"),
+        _some([n for n, part in after.items() if before.get(n, part) != part], "changed"),
+    ]
+    return [f"images: {text}" for text in found if text] or ["images: in another order"]
+
+
+def _parts(digits: str) -> list[str]:
+    return [digits[i : i + _SHORT] for i in range(0, len(digits), _SHORT)]
+
+
+def _some(names: Sequence[str], what: str) -> str:
+    """Say how many there are, and name the first ones; empty where there is none."""
+    if not names:
+        return ""
+    more = ", …" if len(names) > _NAMED else ""
+    are = "is" if len(names) == 1 else "are"
+    return f"{len(names):,} {are} {what} ({', '.join(names[:_NAMED])}{more})"
+
+
+def _changed_labels(
+    run: Path, record: dict[str, Any], images: ImageSet, labels: Labels
+) -> list[str]:
+    """Say which labels are gone, new or otherwise than then."""
+    if record["data"]["labels"].get("digest") == _of_labels(labels)["digest"]:
+        return []
+    old = {n: row["label"] for n, row in _predictions(run).items() if row["source"] == "label"}
+    texts = labels.task.texts(labels.training_y, labels.classes)
+    new = {name: text for name, text in zip(images.names, texts, strict=True) if text}
+    found = [
+        _some([n for n in old if n not in new], "gone"),
+        _some([n for n in new if n not in old], "new"),
+        _some([f"{n}: {old[n]} then, {new[n]} now" for n in old if new.get(n, old[n]) != old[n]],
+              "changed"),
+    ]  # fmt: skip
+    rest = ["labels: those of the audit, their purpose, or groups differ"]
+    return [f"labels: {text}" for text in found if text] or rest
+
+
+def _changed_circumstances(record: dict[str, Any], settings: FitSettings) -> list[str]:
+    """Say which versions, threads and parts of the machine are not as they were."""
+    old, new = _flat(record["circumstances"]), _flat(_circumstances(settings.device))
+    texts = [
+        f"{name}: {old.get(name, 'none')} then, {new.get(name, 'none')} now"
+        for name in old | new
+        # What no figure depends on.
+        if old.get(name) != new.get(name) and name not in ("system", "cores", "memory_gb")
+    ]
+    if settings.time_budget:
+        texts.append("time: networks train as far as it goes, which differs from run to run")
+    return texts
+
+
+def _flat(found: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in found.items():
+        if isinstance(value, dict):
+            prefix = "threads of " if name == "threads" else ""
+            flat |= {prefix + inner: part for inner, part in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _predictions(run: Path) -> dict[str, dict[str, str]]:
+    """Return the rows of a table of predictions by the name of the image."""
+    try:
+        with (run / "predictions.csv").open(
+            newline="", encoding="utf-8", errors="surrogateescape"
+        ) as file:
+            rows = csv.DictReader(file)
+            key = (rows.fieldnames or [""])[0]
+            return {row[key]: row for row in rows}
+    except (OSError, KeyError, csv.Error) as error:
+        raise RunFolderError(f"{run / 'predictions.csv'} cannot be read ({error}).") from error
+
+
+def _compare(run: Path, out: Path) -> tuple[int, int, float]:
+    """Return how many images two runs share, how many labels agree, and the largest difference."""
+    old, new = _predictions(run), _predictions(out)
+    both = [(old[name], new[name]) for name in old if name in new]
+    numbers = ["confidence"]
+    if both:
+        shared = [key for key in both[0][0] if key and key.startswith("p(") and key in both[0][1]]
+        numbers = shared or numbers
+    try:
+        differences = [abs(float(a[n]) - float(b[n])) for a, b in both for n in numbers]
+        n_same = sum(a["label"] == b["label"] for a, b in both)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(f"{run / 'predictions.csv'} is damaged: copy it anew.") from error
+    return len(both), n_same, round(max(differences, default=0.0), 6)
+
+
+def _estimate(record: dict[str, Any]) -> dict[str, Any]:
+    found = record.get("audit") or record.get("estimate") or {}
+    return {name: found.get(name) for name in ("value", "low", "high")}

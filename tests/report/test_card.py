@@ -1,0 +1,45 @@
+import re
+
+import pytest
+
+from fewlabel.report.card import _render_card
+from tests.report.examples import ONE, SEVERAL, fit_result, images
+
+
+def card_of(result, **changes):
+    given = {"command": "fewlabel fit photos", "created": "2026-01-31T12:00", "run": "run"}
+    return _render_card(result, images(len(result.proba)), result.summary(), **given | changes)
+
+
+@pytest.mark.parametrize("task", [ONE, SEVERAL], ids=str)
+def test_it_says_what_the_report_says_on_a_page(task):
+    result = fit_result(task)
+    text = card_of(result)
+    summary = result.summary()
+    for expected in (
+        f"| {task.metric} | 95 % interval |", "| class 0 |", "not promised", "fewlabel rerun run",
+        summary["rests_on"], "No pretrained weights", "`fewlabel fit photos`",
+        "not known to be drawn at random", "60 chosen in a way that is not known",
+    ):  # fmt: skip
+        assert expected in text
+    assert len(text.splitlines()) < 100
+    # Tables are whole: a row has as many cells as its heading.
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        assert len({re.sub(r"\\\|", "", row).count("|") for row in table.splitlines()}) == 1
+
+
+def test_names_are_text_and_weights_are_named_with_their_license():
+    hostile = ("<b>|a", "# b\n# c", "`d`")
+    reason = "A network. Its weights are from the package p (75.1 % on ImageNet, Apache-2.0)."
+    result = fit_result(ONE, classes=hostile)
+    result.features = type(result.features)(result.features.extractor, result.features.rows, reason)
+    text = card_of(result, command="fewlabel fit `x`\n```\n# y")
+    assert "| \\<b\\>\\|a |" in text
+    assert "\n# c" not in text
+    assert "\n# y" not in text
+    assert "Apache-2.0" in text
+    assert "the license that is named with them" in text
+
+
+def test_many_classes_keep_to_a_page():
+    assert "20 more classes are in `metrics.json`." in card_of(fit_result(ONE, n_classes=80, n=900))
