@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from fewlabel.runs.rerun import rerun
-from tests.cli.conftest import QUICK, refused, write_table
+from tests.cli.conftest import QUICK, refused
 
 
 @pytest.fixture
@@ -38,7 +38,8 @@ def test_what_has_changed_is_said(home, run_cli, monkeypatch):
     (home / "photos" / "039.png").unlink()
     shutil.copy(home / "photos" / "000.png", home / "photos" / "038.png")
     labels = {f"{i:03}.png": "light" if i % 2 else "dark" for i in range(1, 9)}
-    write_table(home / "labels.csv", labels | {"001.png": "dark"})
+    rows = [f"{name},{label}" for name, label in (labels | {"001.png": "dark"}).items()]
+    (home / "labels.csv").write_text("\n".join(["path,label", *rows]))
     record = json.loads((home / "run" / "run.json").read_text())
     record["circumstances"]["versions"]["numpy"] = "1.0"
     record["circumstances"]["threads"]["torch"] = 99

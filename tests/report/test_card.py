@@ -42,4 +42,4 @@ def test_names_are_text_and_weights_are_named_with_their_license():
 
 
 def test_many_classes_keep_to_a_page():
-    assert "20 more classes are in `metrics.json`." in card_of(fit_result(ONE, n_classes=80, n=900))
+    assert "10 more classes are in `metrics.json`." in card_of(fit_result(ONE, n_classes=50))

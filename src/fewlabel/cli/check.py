@@ -21,7 +21,7 @@ from fewlabel.cli.failures import command_of
 from fewlabel.cli.inputs import check_new_file, open_run
 from fewlabel.files import atomic_file
 
-HELP = """Compare new images with those of a fit: does its accuracy still hold?
+HELP = """Compare new images with those of a fit, and say whether its accuracy still holds.
 
 Compares confidence, brightness, contrast, sharpness, the likeness to what is labeled and the mix of
 classes, and says one of three things: the new images look like those of the fit; the classes are

@@ -46,8 +46,9 @@ Computes features, propagates the labels to images that look alike, trains a cla
 labels and on the most confident propagated ones, and keeps whichever model does best on labels
 that it was not trained on; a supervised baseline, trained without the unlabeled images, is always
 among them. The folder RUN gets predictions.csv, report.html, metrics.json, ledger.parquet (every
-label that was ever assumed), suspicious.csv (labels, the most doubtful first), skipped.csv and
-model/. It is written whole or not at all.
+label that was ever assumed), suspicious.csv (labels, the most doubtful first), skipped.csv,
+model_card.md, run.json (how it was made, for `rerun`) and model/. It is written whole or not at
+all.
 
 \b
 Examples:

@@ -17,7 +17,7 @@ from fewlabel.report.html import _count
 from fewlabel.report.views import _prediction_rows
 
 _FEW = 5
-_MOST_CLASSES = 60
+_MOST_CLASSES = 40
 _PURPOSES = {
     "train": "chosen by `fewlabel select`",
     "random": "drawn at random",
