@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from fewlabel.compute import as_generator
+from fewlabel.compute import _as_generator
 from fewlabel.data import (
     ImageSet,
     Labels,
@@ -52,7 +52,7 @@ def changed(X: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     real, side = X.astype(np.float64), X.shape[1] / 28
     blur = max(1.2 * side, 0.5)
     sigma = (0, blur, blur, *[0] * (X.ndim - 3))
-    noise = as_generator(0).normal(0, 30, X.shape)
+    noise = _as_generator(0).normal(0, 30, X.shape)
     found = {
         "brighter by 60": real + 60,
         "half as bright": real / 2,
@@ -74,7 +74,7 @@ def cell(name: str, seed: int) -> list[dict[str, object]]:
     """Fit once, and check batches of every kind."""
     whole = {info.name for info in list_benchmarks() if not info.n_test}
     images = load_benchmark(name, None if name in whole else "train")
-    truth, rng = labels_from_truth(images), as_generator(seed)
+    truth, rng = labels_from_truth(images), _as_generator(seed)
     n_classes = len(truth.classes)
     left_out = int(rng.integers(n_classes))
     order = rng.permutation(len(images))[: N_POOL + 3 * N_NEW]
