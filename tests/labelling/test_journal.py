@@ -36,7 +36,7 @@ def test_several_labels_begin_for_every_process(images, table):
 def test_what_could_not_be_kept_did_not_begin_several_labels(images, table):
     with open_store(images, table) as store:
         with contextlib.suppress(ZeroDivisionError), store._journal.writing() as connection:
-            store._journal.become_several(connection)
+            store._journal.change(connection, several=True)
             raise ZeroDivisionError
         assert store.current() == {}
         assert not store.several

@@ -189,7 +189,7 @@ def test_an_acceptance_lets_others_in_between_and_stays_one(
     session = make(refitter=told(digit_images))
     label(session, digit_images)
     monkeypatch.setattr("fewlabel.labelling.session._BLOCK", 100)
-    review, fill, n_blocks = Review(session), session.store.fill, 0
+    review, fill, n_blocks = Review(session), session.store._fill, 0
 
     def fill_slowly(answers: list[Answer], after: Answer | None) -> list[Answer]:
         nonlocal n_blocks
@@ -203,7 +203,7 @@ def test_an_acceptance_lets_others_in_between_and_stays_one(
             raise StorageError("The disk is full.")
         return stored
 
-    monkeypatch.setattr(session.store, "fill", fill_slowly)
+    monkeypatch.setattr(session.store, "_fill", fill_slowly)
     n_all = review.offer().n_images
     with pytest.raises(StorageError):
         review.accept("ann", 1)
@@ -223,14 +223,14 @@ def test_an_acceptance_that_is_taken_back_meanwhile_ends(
     session = make(refitter=told(digit_images))
     label(session, digit_images)
     monkeypatch.setattr("fewlabel.labelling.session._BLOCK", 100)
-    fill = session.store.fill
+    fill = session.store._fill
 
     def fill_and_undo(answers: list[Answer], after: Answer | None) -> list[Answer]:
         if stored := fill(answers, after):
             session.undo("ann")
         return stored
 
-    monkeypatch.setattr(session.store, "fill", fill_and_undo)
+    monkeypatch.setattr(session.store, "_fill", fill_and_undo)
     assert Review(session).accept("ann", 1) == 100
     assert set(session.store.current()) == set(range(60))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import secrets
 import shlex
 from pathlib import Path
@@ -10,8 +12,8 @@ from typing import Annotated
 import typer
 
 from fewlabel.cli import options
-from fewlabel.cli.console import ProgressBars, one_line, say
-from fewlabel.cli.inputs import FOLDERS, check_place, open_images, warn_of_skipped
+from fewlabel.cli.console import ProgressBars, note, one_line, say
+from fewlabel.cli.inputs import FOLDERS, check_place, warn_of_skipped
 from fewlabel.cli.project import Options, is_typed, with_project
 from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
@@ -123,26 +125,44 @@ def label(
         raise UsageError("`fewlabel label` writes a table: give --labels the name of a file.")
     _check_suffix(given.labels, "a CSV table", ".csv")
     check_place(Path(given.labels))
-    with ProgressBars() as progress:
-        image_set = open_images(given.images, progress)
-    if image_set.skipped:
-        warn_of_skipped(image_set.skipped)
-    # Imported late: a mistake in the images is named before anything else is loaded.
-    from fewlabel.fit_settings import FitSettings
-    from fewlabel.labelling.messages import LearnerSettings
-    from fewlabel.labelling.queue import Queue
-    from fewlabel.labelling.refit import Refitter
-    from fewlabel.labelling.session import Session
-    from fewlabel.labelling.store import open_store
-    from fewlabel.web.app import create_app
+    from fewlabel.data import load_images
     from fewlabel.web.security import is_loopback
     from fewlabel.web.server import listen, open_browser, serve, url_of
+    from fewlabel.web.waiting import Waiting
 
     token = token or (None if is_loopback(host) else secrets.token_urlsafe(24))
-    with (
-        listen(host, port, or_any=not is_typed(ctx, "port")) as listening,
-        open_store(image_set, given.labels, url, several, repeats) as store,
-    ):
+    with contextlib.ExitStack() as opened:
+        listening = opened.enter_context(listen(host, port, or_any=not is_typed(ctx, "port")))
+        address = url_of(listening, host, token)
+
+        def announce() -> None:
+            note(f"The page at {address} shows how far that is.")
+            if browser:
+                open_browser(address)
+
+        # Of 100,000 photos the objects are walked through time and again, and none is garbage.
+        gc.disable()
+        opened.callback(gc.enable)
+        with Waiting(listening, host, token, announce) as waiting, ProgressBars() as progress:
+
+            def read(done: int, total: int) -> None:
+                progress("reading images", done, total)
+                waiting(done, total)
+
+            image_set = load_images(given.images, progress=read)
+        if image_set.skipped:
+            warn_of_skipped(image_set.skipped)
+        # Imported late: a mistake in the images is named before anything else is loaded.
+        from fewlabel.fit_settings import FitSettings
+        from fewlabel.labelling.messages import LearnerSettings
+        from fewlabel.labelling.queue import Queue
+        from fewlabel.labelling.refit import Refitter
+        from fewlabel.labelling.session import Session
+        from fewlabel.labelling.store import open_store
+        from fewlabel.web.app import create_app
+
+        made = open_store(image_set, given.labels, url, several, repeats)
+        store = opened.enter_context(made)
         for name in classes.split(",") if classes else ():
             store.add_class(name)
         settings = FitSettings(
@@ -168,13 +188,15 @@ def label(
             table=given.labels,
             command=command,
         )
-        address = url_of(listening, host, token)
         say(f"{len(image_set):,} images, {len(store.current()):,} of them labeled.")
         say(f"The page is at {address} (Ctrl-C ends)")
         refitter.start()
+        gc.freeze()
+        gc.enable()
         try:
             app = create_app(session, host=host, token=token)
-            serve(app, listening, ready=lambda: open_browser(address) if browser else None)
+            show = None if waiting.has_begun or not browser else lambda: open_browser(address)
+            serve(app, listening, ready=show)
         finally:
             refitter.close()
         n = f"{len(store.current()):,} of {len(image_set):,}"

@@ -351,7 +351,7 @@ class Review:
             )
         if not answers and self._accepted[0] == (annotator, round_, max_error):
             return self._accepted[1]
-        n = self.session.fill(annotator, answers)
+        n = self.session._fill(annotator, answers)
         self._accepted = (annotator, round_, max_error), n
         return n
 

@@ -290,35 +290,6 @@ class Session:
             self.refitter.answered()
         return stored
 
-    def fill(self, annotator: str, answers: Sequence[Answer]) -> int:
-        """Store answers to images that have none, in blocks; one undo takes all of them back.
-
-        Others answer between two blocks. What is stored when it ends early stays.
-
-        Parameters
-        ----------
-        annotator : str
-            Who gives them.
-        answers : sequence of Answer
-            The answers.
-
-        Returns
-        -------
-        int
-            How many were stored.
-        """
-        first, n = None, 0
-        for start in range(0, len(answers), _BLOCK):
-            block = answers[start : start + _BLOCK]
-            named = [replace(self._translated(a), annotator=annotator) for a in block]
-            stored = self.store.fill(named, first)
-            first, n = first or next(iter(stored), None), n + len(stored)
-            # A lock that is free for no moment is taken by nobody else.
-            time.sleep(_BREATH_S)
-        if self.refitter is not None and n:
-            self.refitter.answered()
-        return n
-
     def undo(self, annotator: str, image: int | None = None) -> Answer | None:
         """Take back what somebody answered last; of a group, all of it.
 
@@ -408,6 +379,20 @@ class Session:
         self.store.close()
 
     # Within
+
+    def _fill(self, annotator: str, answers: Sequence[Answer]) -> int:
+        """Store answers to images without one, in blocks between which others answer."""
+        first, n = None, 0
+        for start in range(0, len(answers), _BLOCK):
+            block = answers[start : start + _BLOCK]
+            named = [replace(self._translated(a), annotator=annotator) for a in block]
+            stored = self.store._fill(named, first)
+            first, n = first or next(iter(stored), None), n + len(stored)
+            # A lock that is free for no moment is taken by nobody else.
+            time.sleep(_BREATH_S)
+        if self.refitter is not None and n:
+            self.refitter.answered()
+        return n
 
     @property
     def _round(self) -> Any:

@@ -198,27 +198,8 @@ class Store:
         with self._changing() as connection:
             return self._journal.add(connection, checked)
 
-    def fill(self, answers: Sequence[Answer], after: Answer | None = None) -> list[Answer]:
-        """Keep answers to images that nobody has answered; the others are left out.
-
-        Parameters
-        ----------
-        answers : sequence of Answer
-            The answers, of the origin ``"group"`` or ``"review"``.
-        after : Answer, optional
-            An earlier one, with which one undo takes these back. If that has happened already,
-            nothing is kept.
-
-        Returns
-        -------
-        list of Answer
-            Those that were kept, with number and time.
-
-        Raises
-        ------
-        UsageError
-            If one of them is no answer to these images. None is kept then.
-        """
+    def _fill(self, answers: Sequence[Answer], after: Answer | None = None) -> list[Answer]:
+        """Keep answers to images without one, in the batch of another unless that is undone."""
         checked = self._checked(answers)
         with self._changing() as connection:
             log, batch = self._journal.log, None

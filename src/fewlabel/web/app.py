@@ -8,6 +8,8 @@ import jinja2
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from fewlabel import __version__
@@ -19,6 +21,7 @@ from fewlabel.web import api_people, api_review
 from fewlabel.web.api import router
 from fewlabel.web.security import App, Guard
 from fewlabel.web.thumbnails import Thumbnails
+from fewlabel.web.waiting import Waiting
 
 
 def create_app(
@@ -73,8 +76,24 @@ def create_app(
         """Return that the server is there."""
         return {"status": "ok", "version": __version__}
 
-    app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")))
+    app.mount("/static", _static())
     return Guard(app, host=host, token=token)
+
+
+def _create_waiting_app(waiting: Waiting, host: str, token: str | None) -> App:
+    """Return the application that answers while images are read."""
+    page = _pages().get_template("waiting.html")
+
+    def answer(request: Request) -> HTMLResponse:
+        # Not 200: a page that is open already tries again, and so does whoever waits for health.
+        return HTMLResponse(page.render(done=waiting.done, total=waiting.total), 503)
+
+    routes = [Mount("/static", _static()), Route("/{path:path}", answer)]
+    return Guard(Starlette(routes=routes), host=host, token=token)
+
+
+def _static() -> StaticFiles:
+    return StaticFiles(directory=Path(__file__).with_name("static"))
 
 
 def _pages() -> jinja2.Environment:

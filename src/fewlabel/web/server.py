@@ -91,17 +91,7 @@ def serve(app: App, listening: socket.socket, *, ready: Callable[[], None] | Non
     ready : callable, optional
         Called once requests are answered.
     """
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE_S,
-        )
-    )
+    server = _server_of(app)
     if ready is not None:
         threading.Thread(target=_when_started, args=(server, ready), daemon=True).start()
     # It raises the signal again once it has ended.
@@ -119,6 +109,20 @@ def open_browser(url: str) -> None:
     """
     with contextlib.suppress(webbrowser.Error, OSError):
         webbrowser.open(url)
+
+
+def _server_of(app: App) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
 
 
 def _when_started(server: uvicorn.Server, ready: Callable[[], None]) -> None:
