@@ -75,8 +75,8 @@ def rerun(
             command=command_of(ctx),
             progress=progress,
         )
-    show(found.to_dict(), _print, as_json=as_json)
-    if not found.agrees and not found.changed:
+    show(found, _print, as_json=as_json)
+    if not found["agrees"] and not found["changed"]:
         raise typer.Exit(1)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,64 +22,21 @@ _FOLDERS = "folders"
 _NAMED = 3
 # A confidence is written with four digits, a probability with five.
 _MOST = 0.001
-_KINDS: dict[str, tuple[type, ...]] = {
-    "method": (str,),
-    "features": (str,),
-    "weights": (str, type(None)),
-    "seed": (int,),
-    "device": (str,),
-    "time_budget": (int, float, type(None)),
-    "cache": (bool,),
+_NOTHING = type(None)
+_SHAPES: dict[str, tuple[type, ...]] = {
+    "settings.method": (str,),
+    "settings.features": (str,),
+    "settings.weights": (str, _NOTHING),
+    "settings.seed": (int,),
+    "settings.device": (str,),
+    "settings.time_budget": (int, float, _NOTHING),
+    "options.probabilities": (bool,),
+    "options.explain": (int, _NOTHING),
+    "labels": (str,),
+    "circumstances": (dict,),
+    "data.images.source": (str,),
+    "data.labels": (dict,),
 }
-
-
-@dataclass(frozen=True)
-class Rerun:
-    """What came of a run that was repeated.
-
-    Attributes
-    ----------
-    run, out : str
-        The old folder and the new one.
-    changed : tuple of str
-        What is not as it was then: images, labels, versions, threads, processor; empty where the
-        predictions must agree.
-    n : int
-        How many images both runs predicted.
-    n_same : int
-        How many of them have the same labels.
-    largest_difference : float
-        Of the confidence, or of the probabilities where both runs wrote them.
-    identical : bool
-        Whether all probabilities are the same to the last bit.
-    old, new : dict
-        The estimates of the accuracy: ``value``, ``low`` and ``high``.
-    """
-
-    run: str
-    out: str
-    changed: tuple[str, ...]
-    n: int
-    n_same: int
-    largest_difference: float
-    identical: bool
-    old: dict[str, Any]
-    new: dict[str, Any]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether all labels are the same and no confidence differs by more than 0.001."""
-        return self.n > 0 and self.n_same == self.n and self.largest_difference <= _MOST
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it in a form that JSON takes.
-
-        Returns
-        -------
-        dict
-            The attributes, and ``agrees``.
-        """
-        return asdict(self) | {"agrees": self.agrees}
 
 
 def rerun(
@@ -93,15 +49,13 @@ def rerun(
     force: bool = False,
     command: str = "",
     progress: Progress | None = None,
-) -> Rerun:
+) -> dict[str, Any]:
     """Repeat a run from its record, and compare the predictions.
 
     Parameters
     ----------
-    run : str or Path
-        A run folder.
-    out : str or Path
-        Folder for the new run.
+    run, out : str or Path
+        A run folder, and the folder for the new run.
     images : str or ImageSet, optional
         The images, where they have moved.
     labels : str, optional
@@ -118,8 +72,12 @@ def rerun(
 
     Returns
     -------
-    Rerun
-        Whether the predictions agree, and what has changed.
+    dict
+        ``changed``, what is not as it was then; ``n`` images that both runs predicted, ``n_same``
+        with the same labels; the ``largest_difference`` of their confidence, or of the
+        probabilities where both runs wrote them; ``agrees``, if all labels are the same and that
+        is at most 0.001; ``identical``, if all is to the last bit; both estimates, ``old`` and
+        ``new``.
 
     Raises
     ------
@@ -131,11 +89,15 @@ def rerun(
         If the labels are gone.
     """
     run, out = Path(run), Path(out)
-    record, settings = _read_record(run, out, cache)
-    source = (
-        images if images is not None else _resolve(run, record, record["data"]["images"]["source"])
+    record = _read_record(run)
+    settings = FitSettings(
+        **{name: record["settings"][name] for name in ("method", "features", "seed", "device")},
+        weights=_resolve(run, record, record["settings"]["weights"]),
+        time_budget=record["settings"]["time_budget"],
+        cache=cache,
+        checkpoint=_hidden_beside(out, "training"),
     )
-    found = load_images(source)
+    found = load_images(images or _resolve(run, record, record["data"]["images"]["source"]))
     table = _labels(labels or _resolve(run, record, record["labels"]), found)
     changed = [
         *_changed_images(run, record, found),
@@ -143,61 +105,54 @@ def rerun(
         *_changed_circumstances(record, settings),
     ]
     result = fit_images(found, table, settings, progress=progress)
-    options = record["options"]
     save_run(
         result,
         found,
         out,
         force=force,
         command=command,
-        probabilities=bool(options.get("probabilities")),
-        n_explained=options.get("explain"),
+        probabilities=record["options"]["probabilities"],
+        n_explained=record["options"]["explain"],
         progress=progress,
     )
     again = _run_record(out)
     n, n_same, most = _compare(run, out)
-    identical = again["predictions"] == record.get("predictions")
-    old, new = (_estimate(each) for each in (record, again))
-    return Rerun(str(run), str(out), tuple(changed), n, n_same, most, identical, old, new)
+    return {
+        "run": str(run),
+        "out": str(out),
+        "changed": changed,
+        "n": n,
+        "n_same": n_same,
+        "largest_difference": most,
+        "agrees": 0 < n == n_same and most <= _MOST,
+        "identical": again["predictions"] == record.get("predictions"),
+        "old": _estimate(record),
+        "new": _estimate(again),
+    }
 
 
-def _read_record(run: Path, out: Path, cache: bool) -> tuple[dict[str, Any], FitSettings]:
-    """Return the record of a run and its settings, checked."""
+def _read_record(run: Path) -> dict[str, Any]:
+    """Return the record of a run, checked."""
     if not (run / RECORD).is_file():
-        reason = (
-            "an earlier fewlabel wrote it" if (run / "metrics.json").is_file() else "is it a run?"
-        )
+        is_run = (run / "metrics.json").is_file()
+        why = "an earlier fewlabel wrote it" if is_run else "is it a run?"
         raise RunFolderError(
-            f"{run} holds no {RECORD} ({reason}): give a folder that `fewlabel fit` wrote, or fit "
+            f"{run} holds no {RECORD} ({why}): give a folder that `fewlabel fit` wrote, or fit "
             "again with the command in its report."
         )
     record = _run_record(run)
-    settings = record.get("settings")
-    known = {field.name for field in fields(FitSettings)}
-    shapes = {"settings": dict, "options": dict, "data": dict, "circumstances": dict, "labels": str}
-    wrong = [name for name, kind in shapes.items() if not isinstance(record.get(name), kind)]
-    if isinstance(settings, dict) and not wrong:
-        wrong = [n for n, kinds in _KINDS.items() if not isinstance(settings.get(n), kinds)]
-        wrong += [name for name in settings if name not in known]
-        wrong += [n for n in ("images", "labels") if not isinstance(record["data"].get(n), dict)]
-        parts = record["data"].get("images")
-        wrong += (
-            [] if isinstance(parts, dict) and isinstance(parts.get("source"), str) else ["data"]
-        )
-    if wrong or not isinstance(settings, dict):
-        raise RunFolderError(
-            f"{run / RECORD} is damaged ({', '.join(wrong)}): copy it anew, or fit again."
-        )
-    given = {name: settings[name] for name in _KINDS} | {"cache": cache}
-    if given["weights"] is not None:
-        given["weights"] = _resolve(run, record, given["weights"])
-    return record, FitSettings(**given, checkpoint=_hidden_beside(out, "training"))
+    for name, kinds in _SHAPES.items():
+        value: Any = record
+        for part in name.split("."):
+            value = value.get(part, ...) if isinstance(value, dict) else ...
+        if not isinstance(value, kinds):
+            raise RunFolderError(f"{run / RECORD} is damaged ({name}): copy it anew, or fit again.")
+    return record
 
 
-def _resolve(run: Path, record: dict[str, Any], name: str) -> str:
+def _resolve(run: Path, record: dict[str, Any], name: Any) -> Any:
     """Return a path as it was meant where the command ran; what is no path stays as it is."""
-    path = Path(name).expanduser()
-    if not name or path.is_absolute():
+    if not name or (path := Path(name).expanduser()).is_absolute():
         return name
     there = Path(os.path.normpath(run.absolute() / str(record.get("folder", "..")) / path))
     if not there.exists():
@@ -254,7 +209,9 @@ def _changed_labels(
     """Say which labels are gone, new or otherwise than then."""
     if record["data"]["labels"].get("digest") == _of_labels(labels)["digest"]:
         return []
-    old = {n: row["label"] for n, row in _predictions(run).items() if row["source"] == "label"}
+    old = {
+        n: row.get("label") for n, row in _predictions(run).items() if row.get("source") == "label"
+    }
     texts = labels.task.texts(labels.training_y, labels.classes)
     new = {name: text for name, text in zip(images.names, texts, strict=True) if text}
     found = [
