@@ -413,7 +413,7 @@ class Model:
         if "novelty" in meta:
             rows = arrays.get(_SHARED_ROWS)
             model.novelty = _Novelty.from_state(
-                parts["novelty"], meta["novelty"], rows, extractor.width
+                parts["novelty"], meta["novelty"], rows, extractor.width, fitted.graph
             )
         if "reference" in meta:
             model.reference = _Reference.from_state(

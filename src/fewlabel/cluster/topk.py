@@ -17,6 +17,7 @@ _GROUP = 16
 
 # A tile of scores, 16 MB, stays in the last-level cache until it has been looked through.
 _QUERY_ROWS, _TILE_COLUMNS = 1_024, 4_096
+_FEW_ROWS = 16
 
 
 class _ScoreBuffer:
@@ -40,7 +41,8 @@ class _ScoreBuffer:
         self._scores = self._room[: m * width].view(m, width)
         inner = self._scores[:, :n]
         dtype = matmul_dtype("cpu")
-        if dtype is torch.float32:
+        # To convert the columns takes longer than the product of a few rows.
+        if dtype is torch.float32 or m <= _FEW_ROWS:
             torch.mm(left, right, out=inner)
         else:
             inner.copy_(left.to(dtype) @ right.to(dtype))

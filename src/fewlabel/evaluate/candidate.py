@@ -129,6 +129,11 @@ class Fitted(ABC):
         """Features of a row that it takes and classes that it knows; None where it cannot say."""
         return None
 
+    @property
+    def graph(self) -> Any:
+        """The graph that it predicts by, for what searches the same rows; None without one."""
+        return None
+
     @abstractmethod
     def predict_proba(self, rows: np.ndarray) -> np.ndarray:
         """Return uncalibrated probabilities (m, K) of rows (m, d) that ``extractor`` gave."""

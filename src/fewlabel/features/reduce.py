@@ -130,10 +130,15 @@ class DampedPCA(Transformer):
         return reduced
 
     def _weights(self) -> np.ndarray:
-        """Return what rows less their mean are multiplied by, (d, k) float32."""
-        damping = self.eigenvalues_.astype(np.float64) ** self.power
-        weights: np.ndarray = self.components_ / self.scale_[:, None] / damping
-        return weights.astype(np.float32)
+        """Return what rows less their mean are multiplied by, (d, k) float32; made once."""
+        of = (self.components_, self.scale_, self.eigenvalues_, self.power)
+        kept = getattr(self, "_folded", None)
+        # To make them takes ten times as long as to multiply one row.
+        if kept is None or any(a is not b for a, b in zip(kept[0], of, strict=True)):
+            damping = self.eigenvalues_.astype(np.float64) ** self.power
+            weights = (self.components_ / self.scale_[:, None] / damping).astype(np.float32)
+            kept = self._folded = of, weights
+        return kept[1]
 
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what `from_state` needs.

@@ -45,6 +45,10 @@ class _SharedFitted(Fitted):
     def shape(self) -> tuple[int, int]:
         return self.predictor.shape
 
+    @property
+    def graph(self) -> _GraphModel | None:
+        return self.predictor.graph
+
     def predict_proba(self, rows: np.ndarray) -> np.ndarray:
         return self.predictor.predict_proba(rows, self.name)
 

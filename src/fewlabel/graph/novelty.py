@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class _Novelty:
     weights: np.ndarray
     calibration: np.ndarray
 
-    @property
+    @cached_property
     def alarms(self) -> _Alarms:
         """The score above which an image is unlike anything labeled."""
         return _alarm_threshold(self.calibration)
@@ -71,13 +72,20 @@ class _Novelty:
         meta: Mapping[str, Any],
         known: np.ndarray | None,
         width: int,
+        graph: _GraphModel | None = None,
     ) -> _Novelty:
-        """Return what was saved for rows (m, width); raise `ModelFormatError` if it is damaged."""
+        """Return what was saved for rows (m, width); raise `ModelFormatError` if it is damaged.
+
+        ``graph`` is one that the model has of the ``known`` rows already.
+        """
         _check_fields(meta, _FIELDS, "novelty")
+        settings = meta["n_neighbors"], meta["seed"]
+        if graph and ("rows" in arrays or (graph.n_neighbors, graph.seed) != settings):
+            graph = None
         arrays = ({} if known is None else {"rows": known}) | dict(arrays)
         if _check_arrays(arrays, _ARRAYS, "novelty", {"two": 2, "d": width})["m"] < MIN_LABELS:
             raise _damaged(f"The array novelty.calibration has fewer than {MIN_LABELS} numbers")
-        graph = _GraphModel(arrays["rows"], meta["n_neighbors"], meta["seed"], graph=False)
+        graph = graph or _GraphModel(arrays["rows"], *settings, graph=False)
         return cls(graph, *(arrays[name] for name in ("mass", "weights", "calibration")))
 
 

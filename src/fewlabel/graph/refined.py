@@ -59,7 +59,7 @@ class _RefinedGraph:
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Average the probabilities of the nearest images: (m, K)."""
-        found = self.base.index.query(X, min(self.base.n_candidates, len(self.base.index)))
+        found = self.base.nearest(X, min(self.base.n_candidates, len(self.base.index)))
         scores = _unit_rows(_unit_rows(X) @ self.coef - self.center)
         average = _weighted_average(*self._rank(*found, scores), self.probabilities)
         return average / average.sum(axis=1, keepdims=True)
