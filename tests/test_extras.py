@@ -43,7 +43,7 @@ def test_every_extra_is_declared():
     declared = project["project"]["optional-dependencies"]
     distribution = {"skimage": "scikit-image"}
     for package, extra in EXTRA_OF.items():
-        name = distribution.get(package, package)
+        name = distribution.get(package, package.replace("_", "-"))
         assert any(requirement.startswith(name) for requirement in declared[extra])
 
 

@@ -21,6 +21,8 @@ EXTRA_OF: dict[str, str] = {
     "cleanlab": "noise",
     "fastapi": "web",
     "uvicorn": "web",
+    "python_multipart": "web",
+    "prometheus_client": "web",
     "sqlalchemy": "web",
     "alembic": "web",
     "psycopg": "postgres",

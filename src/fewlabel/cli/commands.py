@@ -26,6 +26,7 @@ from fewlabel.cli import (
     rerun,
     runs,
     select,
+    serve,
     weights,
 )
 from fewlabel.cli.choices import Command
@@ -77,7 +78,7 @@ def _fewlabel(
 
 # In the order of the work, as the help lists them.
 _COMMANDS = (demo, select, label, fit, runs, rerun, predict, evaluate, check, explain, export)
-for _module in (*_COMMANDS, bench, reproduce):
+for _module in (*_COMMANDS, serve, bench, reproduce):
     _name = _module.__name__.rpartition(".")[2]
     app.command(help=_module.HELP, cls=Command)(vars(_module)[_name])
 app.add_typer(answers.app)

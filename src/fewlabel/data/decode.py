@@ -12,7 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from functools import cache
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -103,11 +103,8 @@ def _inspect_file(path: Path, n_sampled: int = MAX_SAMPLE) -> _FileInfo:
         # Of a JPEG an eighth of the side is decoded, for a fraction of the time.
         reduced = image.draft(None, (64, 64)) is not None
         with _memory_turn(image):
-            samples, measured = _load(image, stream), None
-            if samples is not None:
-                measured = samples.measure(n_sampled)
-                if measured is None:
-                    raise UnreadableImageError("all its pixels are NaN, infinite or no data")
+            samples = _load(image, stream)
+            measured = None if samples is None else _measured(samples, n_sampled)
             is_gray, spans = _look_of(image, samples, measured)
         # Some plugins turn the image themselves while loading; only then does its size count.
         width, height = size if reduced else image.size
@@ -115,6 +112,13 @@ def _inspect_file(path: Path, n_sampled: int = MAX_SAMPLE) -> _FileInfo:
             width, height = height, width
         digest = _digest_of(stream)
     return _FileInfo(height, width, is_gray, digest, stamp, measured, spans)
+
+
+def _measured(samples: _Samples, n_sampled: int = MAX_SAMPLE) -> _Measured:
+    measured = samples.measure(n_sampled)
+    if measured is None:
+        raise UnreadableImageError("all its pixels are NaN, infinite or no data")
+    return measured
 
 
 def _look_of(
@@ -155,21 +159,29 @@ def _stamp_of(status: os.stat_result) -> int:
 
 
 def _decode_file(
-    path: Path,
+    source: Path | bytes,
     *,
     size: tuple[int, int] | None,
     channels: int,
     scale: PixelScale | None = None,
+    alone: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> np.ndarray:
-    """Read a file as opaque uint8 pixels, turned by EXIF; of an animation the first frame."""
+    """Read a file, or what one holds, as opaque uint8 pixels, turned by EXIF.
+
+    Of an animation the first frame is taken. What the scale leaves open is found by the image
+    itself if it is ``alone``, a set of its own.
+    """
     scale = scale or PixelScale()
-    with _opened(path) as (stream, image):
+    with _opened(source, max_pixels) as (stream, image):
         if size is not None:
             # A JPEG is decoded at about twice the size: the last step is left to a better filter.
             side = 2 * max(size)
             image.draft(None, (side, side))
         with _memory_turn(image):
             samples = _load(image, stream)
+            if alone and samples is not None:
+                scale = _find_scale([_measured(samples)], given=scale)
             standard = _standard_mode(image) if samples is None else samples.scaled(scale)
             turn = _orientation(image)
             if size is not None:
@@ -187,11 +199,13 @@ def _known_formats() -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple]:
+def _opened(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[tuple]:
     """Open a file and read its header; every failure becomes an UnreadableImageError."""
     try:
-        with _open_regular(path) as stream:
-            n_bytes = os.fstat(stream.fileno()).st_size
+        stream: BinaryIO
+        with BytesIO(source) if isinstance(source, bytes) else _open_regular(source) as stream:
+            n_bytes = stream.seek(0, os.SEEK_END)
+            stream.seek(0)
             if n_bytes == 0:
                 raise UnreadableImageError("the file is empty (0 bytes)")
             if n_bytes > MAX_FILE_BYTES:
@@ -199,7 +213,7 @@ def _opened(path: Path) -> Iterator[tuple]:
                     f"the file has {n_bytes / 1e9:.1f} GB, more than {MAX_FILE_BYTES / 1e9:.1f} GB"
                 )
             with _open_image(stream) as image:
-                _check_pixels(image.width * image.height)
+                _check_pixels(image.width * image.height, max_pixels)
                 yield stream, image
     except UnreadableImageError:
         raise
@@ -207,7 +221,7 @@ def _opened(path: Path) -> Iterator[tuple]:
         raise UnreadableImageError("the content is not an image of a known format") from None
     except Image.DecompressionBombError as error:
         found = re.search(r"\((\d+) pixels\)", str(error))
-        _check_pixels(int(found[1]) if found else MAX_PIXELS + 1)
+        _check_pixels(int(found[1]) if found else MAX_PIXELS + 1, max_pixels)
         raise UnreadableImageError("the image is too large") from error
     except MemoryError:
         raise UnreadableImageError("there is not enough memory to decode it") from None
@@ -230,11 +244,11 @@ def _open_image(stream: BinaryIO) -> contextlib.AbstractContextManager:
     return image if page is None else contextlib.nullcontext(page)
 
 
-def _check_pixels(pixels: int) -> None:
-    if pixels > MAX_PIXELS:
+def _check_pixels(pixels: int, max_pixels: int) -> None:
+    if pixels > max_pixels:
         raise UnreadableImageError(
             f"the image has {pixels / 1e6:,.0f} megapixels, "
-            f"more than the {MAX_PIXELS / 1e6:.0f} that are read"
+            f"more than the {max_pixels / 1e6:g} that are read"
         )
     if pixels <= 0:
         raise UnreadableImageError("the image has no pixels")

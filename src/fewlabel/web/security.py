@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,11 +16,15 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+Refusal = tuple[int, str]
+"""Status and reason of a request that is not answered."""
+
 MAX_BODY = 1_000_000
 """Bytes that a request may carry."""
 
 _MAX_QUERY = 2_000
 _SAFE = ("GET", "HEAD")
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -50,11 +54,25 @@ class Guard:
         The address that is listened on.
     token : str, optional
         What requests must know; None where anybody on this machine may ask.
+    names : iterable of str
+        More names under which it may be asked.
     """
 
-    def __init__(self, app: App, *, host: str = "127.0.0.1", token: str | None = None) -> None:
+    max_body = MAX_BODY
+    # What anybody may ask for, without the token.
+    public: frozenset[str] = frozenset()
+    no_token = "Open the address that `fewlabel label` printed: it holds the token."
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        host: str = "127.0.0.1",
+        token: str | None = None,
+        names: Iterable[str] = (),
+    ) -> None:
         self.app, self.token, self.is_local = app, token, is_loopback(host)
-        self.names = {"localhost", host.lower()}
+        self.names = {"localhost", host.lower(), *(name.lower() for name in names)}
         if not self.is_local:
             self.names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
 
@@ -68,7 +86,7 @@ class Guard:
         refusal = self._refusal(scope, headers, given)
         body = b""
         if refusal is None and scope["method"] not in _SAFE:
-            body, refusal = await _body(headers, receive)
+            body, refusal = await self._body(scope, headers, receive)
         keeps = scope["path"].startswith("/images/")
         fresh = "no-cache" if scope["path"].startswith("/static/") else "no-store"
 
@@ -89,7 +107,17 @@ class Guard:
         if refusal is None:
             await self.app(scope, _replay(body, receive), send_guarded)
         else:
-            await _refuse(refusal, send_guarded)
+            await self._refuse(refusal, send_guarded)
+
+    async def _body(
+        self, scope: Scope, headers: dict[str, str], receive: Receive
+    ) -> tuple[bytes, Refusal | None]:
+        """Read what a request carries, as far as it may go."""
+        return await _body(headers, receive, self.max_body)
+
+    async def _refuse(self, refusal: Refusal, send: Send) -> None:
+        """Answer a request that is refused."""
+        await _refuse(refusal[0], [_TEXT], refusal[1].encode(), send)
 
     def _given_token(self, scope: Scope, headers: dict[str, str]) -> str:
         """Return the token of an address as it was printed, which becomes a cookie."""
@@ -98,7 +126,7 @@ class Guard:
         found = parse_qs(scope["query_string"][:_MAX_QUERY].decode("latin-1")).get("token", [""])[0]
         return found if _same(found, self.token) else ""
 
-    def _refusal(self, scope: Scope, headers: dict[str, str], given: str) -> tuple[int, str] | None:
+    def _refusal(self, scope: Scope, headers: dict[str, str], given: str) -> Refusal | None:
         """Return status and reason for a request that is not answered."""
         if len(scope["query_string"]) > _MAX_QUERY:
             return 414, "The address is too long."
@@ -107,10 +135,10 @@ class Guard:
             return 421, "This address is not the one that fewlabel listens on: use the printed one."
         if scope["method"] not in _SAFE and not _is_same_origin(headers, host):
             return 403, "Changes are taken from fewlabel's own pages only."
-        if self.token is not None and not given:
+        if self.token is not None and not given and scope["path"] not in self.public:
             held = headers.get("authorization", "").removeprefix("Bearer ")
             if not _same(held or _read_cookie(headers, _cookie(scope)), self.token):
-                return 401, "Open the address that `fewlabel label` printed: it holds the token."
+                return 401, self.no_token
         return None
 
     def _is_ours(self, host: str) -> bool:
@@ -181,11 +209,12 @@ def _same(given: str, token: str) -> bool:
     return secrets.compare_digest(given.encode("utf-8", "replace"), token.encode())
 
 
-async def _body(headers: dict[str, str], receive: Receive) -> tuple[bytes, tuple[int, str] | None]:
-    """Read what a request carries, as far as it may go."""
-    too_large = (413, f"A request may carry {MAX_BODY:,} bytes.")
+async def _body(
+    headers: dict[str, str], receive: Receive, max_body: int
+) -> tuple[bytes, Refusal | None]:
+    too_large = (413, f"A request may carry {max_body:,} bytes.")
     length = headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:18]) > MAX_BODY:
+    if length.isdecimal() and int(length[:18]) > max_body:
         return b"", too_large
     parts, size, more = [], 0, True
     while more:
@@ -194,7 +223,7 @@ async def _body(headers: dict[str, str], receive: Receive) -> tuple[bytes, tuple
             return b"", (400, "The request ended early.")
         parts.append(message.get("body", b""))
         size, more = size + len(parts[-1]), message.get("more_body", False)
-        if size > MAX_BODY:
+        if size > max_body:
             return b"", too_large
     return b"".join(parts), None
 
@@ -209,8 +238,6 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-async def _refuse(refusal: tuple[int, str], send: Send) -> None:
-    status, reason = refusal
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+async def _refuse(status: int, headers: list[tuple[bytes, bytes]], body: bytes, send: Send) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": reason.encode()})
+    await send({"type": "http.response.body", "body": body})

@@ -1,14 +1,18 @@
-"""A labelling session on a port, until Ctrl-C."""
+"""An application on a port, until Ctrl-C."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
+import math
+import signal
 import socket
 import threading
 import time
 import webbrowser
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 
@@ -16,6 +20,8 @@ from fewlabel.errors import UsageError
 from fewlabel.web.security import App
 
 _GRACE_S = 3
+# In which a client that was connected at the very end sends its request.
+_LAST_S = 0.5
 
 
 def listen(host: str, port: int, *, or_any: bool = False) -> socket.socket:
@@ -79,7 +85,15 @@ def url_of(listening: socket.socket, host: str, token: str | None = None) -> str
     return f"http://{name}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
 
 
-def serve(app: App, listening: socket.socket, *, ready: Callable[[], None] | None = None) -> None:
+def serve(
+    app: App,
+    listening: socket.socket,
+    *,
+    ready: Callable[[], None] | None = None,
+    grace_s: float = _GRACE_S,
+    drain: Callable[[], None] | None = None,
+    drain_s: float = 0.0,
+) -> None:
     """Answer requests until Ctrl-C or SIGTERM; those under way are answered first.
 
     Parameters
@@ -90,13 +104,50 @@ def serve(app: App, listening: socket.socket, *, ready: Callable[[], None] | Non
         From `listen`.
     ready : callable, optional
         Called once requests are answered.
+    grace_s : float
+        Seconds in which requests under way must end.
+    drain : callable, optional
+        Called at SIGTERM.
+    drain_s : float
+        Seconds from SIGTERM on in which new requests are answered still, so that whoever
+        sends them learns of it first.
     """
-    server = _server_of(app)
+    server = _server_of(app, grace_s, drain, drain_s)
     if ready is not None:
         threading.Thread(target=_when_started, args=(server, ready), daemon=True).start()
     # It raises the signal again once it has ended.
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """A server that goes on for a while after SIGTERM."""
+
+    def __init__(
+        self, config: uvicorn.Config, drain: Callable[[], None] | None, drain_s: float
+    ) -> None:
+        super().__init__(config)
+        self._drain, self._drain_s, self._drained = drain, drain_s, False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        drain, self._drain = self._drain, None
+        if sig != signal.SIGTERM or drain is None:
+            super().handle_exit(sig, frame)
+            return
+        drain()
+        self._drained = True
+        timer = threading.Timer(self._drain_s, super().handle_exit, (sig, frame))
+        timer.daemon = True
+        timer.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the port, and wait for what was connected before that and has not asked yet."""
+        for server in self.servers:
+            server.close()
+        end = time.monotonic() + _LAST_S * self._drained
+        while self.server_state.connections and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
 
 
 def open_browser(url: str) -> None:
@@ -111,8 +162,13 @@ def open_browser(url: str) -> None:
         webbrowser.open(url)
 
 
-def _server_of(app: App) -> uvicorn.Server:
-    return uvicorn.Server(
+def _server_of(
+    app: App,
+    grace_s: float = _GRACE_S,
+    drain: Callable[[], None] | None = None,
+    drain_s: float = 0.0,
+) -> uvicorn.Server:
+    return _Server(
         uvicorn.Config(
             app,
             log_level="warning",
@@ -120,8 +176,10 @@ def _server_of(app: App) -> uvicorn.Server:
             lifespan="off",
             ws="none",
             server_header=False,
-            timeout_graceful_shutdown=_GRACE_S,
-        )
+            timeout_graceful_shutdown=math.ceil(grace_s),
+        ),
+        drain,
+        drain_s,
     )
 
 

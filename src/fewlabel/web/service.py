@@ -1,0 +1,258 @@
+"""The prediction service: images in, labels with their confidences out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import FastAPI, HTTPException, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.datastructures import UploadFile
+
+from fewlabel import __version__
+from fewlabel.data.modes import UnreadableImageError
+from fewlabel.data.parallel import worker_count
+from fewlabel.data.uploads import Upload, _decode_upload
+from fewlabel.errors import FewLabelError
+from fewlabel.model import Prediction
+from fewlabel.web.app import _not_possible, _not_valid
+from fewlabel.web.batching import _Batcher, _FullError
+from fewlabel.web.limits import _Gate, _Limits, _retry_after
+from fewlabel.web.metrics import CONTENT_TYPE, _Metrics
+from fewlabel.web.models import Log, _Loaded, _Models
+from fewlabel.web.schemas import PREDICT, RELOAD
+
+_TOP = 5
+_HINT = (
+    "Send an image as the body with its type, such as `curl -H 'Content-Type: image/jpeg' "
+    "--data-binary @photo.jpg`, or several as a form, such as `curl -F images=@a.jpg -F "
+    "images=@b.png`."
+)
+Named = Annotated[str, Path(max_length=100)]
+Top = Annotated[
+    Annotated[int, Query(ge=1, le=100_000)] | Literal["all"],
+    Query(description="How many of the most probable classes to give."),
+]
+MaxError = Annotated[
+    float | None,
+    Query(
+        gt=0,
+        lt=1,
+        description="Accept no label below the confidence from which on at most this part of the "
+        "labels is wrong.",
+    ),
+]
+
+
+class _Service:
+    """A prediction service: its application, and the threads that work for it.
+
+    Used as a context manager: inside, models are watched and images predicted.
+    """
+
+    def __init__(
+        self,
+        models: _Models,
+        limits: _Limits,
+        log: Log,
+        *,
+        host: str = "127.0.0.1",
+        token: str | None = None,
+        names: Iterable[str] = (),
+    ) -> None:
+        self.models, self.limits = models, limits
+        self.metrics = _Metrics(lambda: self.batcher.n_waiting)
+        self.batcher = _Batcher(
+            max_waiting=limits.max_waiting, on_batch=lambda n: self.metrics.count_batch(n)
+        )
+        self._decoders = ThreadPoolExecutor(worker_count(), "fewlabel-decode")
+        self.app = _Gate(
+            _create_app(self), limits, self.metrics, log, host=host, token=token, names=names
+        )
+
+    def __enter__(self) -> Self:
+        """Begin to predict."""
+        self.batcher.start()
+        self.models.watch()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End, after what waits."""
+        self.models.close()
+        self.batcher.close()
+        self._decoders.shutdown(cancel_futures=True)
+
+    def end(self) -> None:
+        """Be ready no longer, and have clients go elsewhere; requests are answered still."""
+        self.app.is_ending = True
+
+    async def predict(
+        self, name: str, request: Request, top: int | Literal["all"], max_error: float | None
+    ) -> Response:
+        """Answer a request for predictions."""
+        start = time.perf_counter()
+        request.state.model = name
+        # One model from here to the answer, whatever takes its place meanwhile.
+        loaded = self.models[name]
+        max_error = loaded.max_error if max_error is None else round(max_error, 4) or 1e-4
+        threshold = loaded.threshold(max_error)
+        files = await _files(request, self.limits.max_images)
+        request.state.images = len(files)
+        try:
+            with self.batcher.room(len(files)):
+                async with asyncio.timeout(self.limits.seconds):
+                    read, whole = await self._predict(loaded, [data for _, data in files])
+        except _FullError as full:
+            raise HTTPException(503, str(full), _retry_after(503)) from None
+        except TimeoutError:
+            raise HTTPException(
+                503, f"It took longer than {self.limits.seconds:g} s.", _retry_after(503)
+            ) from None
+        unreadable = [found for found in read if isinstance(found, str)]
+        self.metrics.count_images(name, "unreadable", len(unreadable))
+        if whole is None:
+            raise HTTPException(422, f"It cannot be read as an image: {unreadable[0]}.")
+        prediction = replace(whole, threshold=threshold)
+        answers = iter(_answers(prediction, top))
+        n_accepted = int(prediction.accepted.sum())
+        self.metrics.count_images(name, "accepted", n_accepted)
+        self.metrics.count_images(name, "abstained", len(prediction.proba) - n_accepted)
+        images = [
+            {"name": file, "error": found}
+            if isinstance(found, str)
+            else {"name": file, **next(answers)}
+            for (file, _), found in zip(files, read, strict=True)
+        ]
+        return JSONResponse(
+            {
+                "model": name,
+                "id": loaded.id,
+                "max_error": max_error,
+                "seconds": round(time.perf_counter() - start, 6),
+                "images": images,
+            }
+        )
+
+    async def _predict(
+        self, loaded: _Loaded, files: Sequence[bytes]
+    ) -> tuple[list[Upload | str], Prediction | None]:
+        """Return each image decoded, or why it cannot be, and what is predicted for the former."""
+        loop = asyncio.get_running_loop()
+        scale, max_pixels = loaded.model.scale, self.limits.max_pixels
+
+        def decode(data: bytes) -> Upload | str:
+            try:
+                return _decode_upload(data, loaded.forms, scale, max_pixels)
+            except UnreadableImageError as error:
+                return str(error)
+
+        tasks = [loop.run_in_executor(self._decoders, decode, data) for data in files]
+        read = [await task for task in tasks]
+        images = [found for found in read if not isinstance(found, str)]
+        return read, await self.batcher.predict(loaded, images) if images else None
+
+
+def _answers(prediction: Prediction, top: int | Literal["all"]) -> list[dict[str, Any]]:
+    """Return what is said of each image, as JSON types."""
+    names, unlike = prediction.classes, prediction.unlike
+    labels = prediction.task.texts(prediction.label, names)
+    decided = prediction.task.decided(prediction.proba)
+    accepted, confidence = prediction.accepted.tolist(), prediction.confidence.tolist()
+    answers = []
+    for row, proba in enumerate(prediction.proba):
+        order = (-proba).argsort(kind="stable")[: None if top == "all" else top]
+        answers.append(
+            {
+                "label": labels[row] if accepted[row] else None,
+                "labels": [names[i] for i in decided[row].nonzero()[0]] if accepted[row] else None,
+                "accepted": accepted[row],
+                "confidence": round(confidence[row], 6),
+                "unlike": None if unlike is None else bool(unlike[row]),
+                "probabilities": {names[i]: round(float(proba[i]), 6) for i in order.tolist()},
+            }
+        )
+    return answers
+
+
+async def _files(request: Request, max_images: int) -> list[tuple[str | None, bytes]]:
+    """Return the images of a request with their names, still encoded."""
+    kind = request.headers.get("content-type", "application/octet-stream").split(";")[0].strip()
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise HTTPException(415, "Images are compressed already: send them without an encoding.")
+    if kind == "application/octet-stream" or kind.startswith("image/"):
+        body = await request.body()
+        if not body:
+            raise HTTPException(422, f"There is no image. {_HINT}")
+        return [(None, body)]
+    if kind != "multipart/form-data":
+        raise HTTPException(415, f"{kind[:80] or 'That'} is no type of an image. {_HINT}")
+    async with request.form(max_files=max_images, max_fields=8) as form:
+        files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+        if not files:
+            raise HTTPException(422, f"There is no image in the form. {_HINT}")
+        return [((file.filename or "")[:200], await file.read()) for file in files]
+
+
+def _create_app(service: _Service) -> FastAPI:
+    app = FastAPI(title="fewlabel serve", version=__version__, docs_url=None, redoc_url=None)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(FewLabelError, _not_possible)
+    models = service.models
+
+    def known(name: str) -> str:
+        if name not in models.names:
+            raise HTTPException(404, f"There is no model {name!r}: see /models.")
+        return name
+
+    @app.post("/predict", **PREDICT)
+    async def predict(request: Request, top: Top = _TOP, max_error: MaxError = None) -> Response:
+        """Predict the labels of images by the first model."""
+        return await service.predict(models.names[0], request, top, max_error)
+
+    @app.post("/models/{name}/predict", **PREDICT)
+    async def predict_by(
+        request: Request, name: Named, top: Top = _TOP, max_error: MaxError = None
+    ) -> Response:
+        """Predict the labels of images by the model of that name."""
+        return await service.predict(known(name), request, top, max_error)
+
+    @app.get("/models")
+    async def list_models() -> list[dict[str, Any]]:
+        """Return all models: classes, what can be promised, and why a new one was not loaded."""
+        return [models[n].summary() | {"error": models.errors.get(n)} for n in models.names]
+
+    @app.post("/models/{name}/reload", **RELOAD)
+    async def reload(name: Named) -> Response:
+        """Load a model anew from its folder; where that fails, the old one goes on."""
+        before = models[known(name)].id
+        try:
+            after = (await asyncio.to_thread(models.reload, name)).id
+        except FewLabelError as error:
+            return JSONResponse({"detail": str(error)}, 409)
+        return JSONResponse({"model": name, "id": after, "changed": after != before})
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """Return that the server is there."""
+        return {"status": "ok", "version": __version__}
+
+    @app.get("/readyz", responses={503: {"description": "No more requests are wanted."}})
+    async def readyz() -> Response:
+        """Return whether requests are wanted, and the models that answer them."""
+        ending = service.app.is_ending
+        found = {n: {"id": models[n].id, "reload_failed": n in models.errors} for n in models.names}
+        status = "ending" if ending else "ready"
+        return JSONResponse({"status": status, "models": found}, 503 if ending else 200)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Return counts in the form of Prometheus."""
+        failed = {name: name in models.errors for name in models.names}
+        return Response(service.metrics.text(failed), media_type=CONTENT_TYPE)
+
+    return app
