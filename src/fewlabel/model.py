@@ -28,6 +28,7 @@ from fewlabel.evaluate.estimates import _ESTIMATE_FIELDS
 from fewlabel.evaluate.selective import _saved_evidence
 from fewlabel.features.base import FeatureExtractor, _extractor_from_state
 from fewlabel.features.pixels import Progress
+from fewlabel.graph.inductive import _Inductive
 from fewlabel.graph.novelty import _Novelty
 from fewlabel.params import choice, integer, number
 from fewlabel.percent import _percent_text
@@ -68,6 +69,7 @@ _FIELDS: _Fields = {
     "white_level?": [integer(1, 2**32), None],
     "novelty?": [_OBJECT],
     "reference?": [_OBJECT],
+    "inductive?": [_OBJECT],
 }
 # The graph and what finds unlike images search the same rows.
 _SHARED_ROWS = "candidate.graph.rows"
@@ -176,6 +178,8 @@ class Model:
         What finds images that are unlike anything labeled; None where too few labels are tested.
     reference : object or None
         What new images are compared with; None before the model is saved.
+    inductive : object or None
+        What predicts nearly as well without the graph; None where the candidate needs none.
     """
 
     def __init__(
@@ -199,6 +203,7 @@ class Model:
         self.evidence = evidence or Evidence()
         self.novelty: _Novelty | None = None
         self.reference: _Reference | None = None
+        self.inductive: _Inductive | None = None
 
     @property
     def scale(self) -> PixelScale:
@@ -362,6 +367,9 @@ class Model:
         if self.reference is not None:
             found, meta["reference"] = self.reference.to_state()
             arrays |= {f"reference.{name}": array for name, array in found.items()}
+        if self.inductive is not None:
+            found, meta["inductive"] = self.inductive.to_state()
+            arrays |= {f"inductive.{name}": array for name, array in found.items()}
         return arrays, meta
 
     @classmethod
@@ -395,7 +403,8 @@ class Model:
         calibration = _saved_calibration(task, meta["calibration"], "meta")
         candidate = find_candidate(meta["method"])
         parts: dict[str, dict[str, np.ndarray]] = {
-            name: {} for name in ("features", "candidate", "evidence", "novelty", "reference")
+            name: {}
+            for name in ("features", "candidate", "evidence", "novelty", "reference", "inductive")
         }
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
@@ -418,5 +427,9 @@ class Model:
         if "reference" in meta:
             model.reference = _Reference.from_state(
                 parts["reference"], meta["reference"], len(classes)
+            )
+        if "inductive" in meta:
+            model.inductive = _Inductive.from_state(
+                parts["inductive"], meta["inductive"], task, extractor
             )
         return model

@@ -43,6 +43,7 @@ from fewlabel.fit_settings import FitSettings
 from fewlabel.graph import MainFit, deal_folds, fit_main
 from fewlabel.graph.candidates import _shared_graph
 from fewlabel.graph.fewer_labels import _measure_fewer_labels
+from fewlabel.graph.inductive import _best_inductive
 from fewlabel.graph.novelty import _fit_novelty
 from fewlabel.graph.predictor import METHODS as MAIN_METHODS
 from fewlabel.model import Model
@@ -171,6 +172,7 @@ def _result(
     # What a person said is certain, and stands against any prediction.
     proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
     drawn, drawn_proba, model.evidence = _drawn(compared, model, labels, proba, audited)
+    model.inductive = _best_inductive(compared)
     known = _of_known_classes(labels, audited, model.columns)
     model.novelty, unlike_scores = _fit_novelty(problem, main, compared, kept.rows, known)
     with _timed_stage(seconds, "curve", problem.progress):

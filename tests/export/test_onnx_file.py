@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 import fewlabel.export.onnx_file as onnx_file
 from fewlabel.data import ImageSet, image_set_from_array
-from fewlabel.errors import FewLabelError
+from fewlabel.data.calibration import Temperature
+from fewlabel.errors import FewLabelError, UsageError
 from fewlabel.export import METADATA_KEY, export_onnx, model_id
 from fewlabel.features.backbone import Backbone
 from fewlabel.features.backbones import JoinedBackbones
@@ -20,9 +22,11 @@ from fewlabel.features.joined import JoinedFeatures
 from fewlabel.features.patch_features import PatchFeatures
 from fewlabel.features.pixels import Pixels
 from fewlabel.fit_result import FitResult, FitSettings
+from fewlabel.graph.inductive import _Inductive
 from fewlabel.model import Model
 from fewlabel.nets import NetworkClassifier
 from fewlabel.pipeline import fit_images
+from fewlabel.runs.folder import save_run
 from fewlabel.runs.model import load_run
 from tests.conftest import Example
 
@@ -50,8 +54,13 @@ def _extractors(images: ImageSet) -> dict[str, FeatureExtractor]:
 
 def _fit(example: Example, features: str, method: str) -> Model:
     extractor = _extractors(example.images)[features]
-    prepared = Features(extractor, extractor.fit_transform(example.images), "", [])
-    settings = FitSettings(method=method)
+    return _fit_rows(example, extractor, extractor.fit_transform(example.images), method)
+
+
+def _fit_rows(
+    example: Example, extractor: FeatureExtractor, rows: np.ndarray, method: str
+) -> Model:
+    prepared, settings = Features(extractor, rows, "", []), FitSettings(method=method)
     return fit_images(example.images, example.labels, settings, prepared=prepared).model
 
 
@@ -117,12 +126,59 @@ def test_a_file_that_differs_is_not_written(
     model = _fit(digits, "pixels", "supervised")
     build: Any = onnx_file._build
 
-    def wrong(given: Model) -> Any:
+    def wrong(given: Model, instead: Any) -> Any:
         other = _fit(digits, "pixels", "supervised")
         other.columns = other.columns[::-1]
-        return build(other)
+        return build(other, instead)
 
     monkeypatch.setattr(onnx_file, "_build", wrong)
     with pytest.raises(FewLabelError, match=r"differ from the model by up to .* on 64 images"):
         export_onnx(model, tmp_path / "model.onnx", digits.images)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("method", ["graph", "refined", "blend"])
+def test_a_model_without_its_graph_says_what_that_costs(
+    method: str, digits: Example, tmp_path: Path
+) -> None:
+    result = digits.fit(method=method)
+    folder = save_run(result, digits.images, tmp_path / "run")
+    model = load_run(folder)
+    found = export_onnx(model, tmp_path / "model.onnx", digits.images, graph=False)
+    assert found.difference < 1e-4
+    instead = found.about["instead_of"]
+    assert instead["method"] == method
+    assert instead["n"] == len(result.tested)
+    rows = {row.name: row.accuracy for row in result.choice.table}
+    assert instead["difference"] == pytest.approx(rows[found.about["method"]] - rows[method])
+
+
+def test_a_student_is_exported_by_itself(digits: Example, tmp_path: Path) -> None:
+    images = digits.images
+    network = _network(images, False)
+    extractor = JoinedFeatures(Pixels(8).fit(images), [network])
+    rows = extractor.fit_transform(images)
+    model = _fit_rows(digits, extractor, rows, "graph")
+    model.inductive = _Inductive("network", None, Temperature(1.7), 9, 0.8, -0.1, 0.05)
+    model.columns = np.arange(3)
+    model.classes = ("a", "b", "c")
+    found = export_onnx(model, tmp_path / "model.onnx", images, graph=False)
+    assert found.difference < 1e-4
+    assert found.about["method"] == "network"
+    names = [weights.name for weights in onnx.load(tmp_path / "model.onnx").graph.initializer]
+    assert not any("stored" in name for name in names)
+    pixels = images.read(slice(0, 7), size=(12, 12), channels=1)
+    expected = Temperature(1.7).apply(network.predict_proba(pixels[..., 0]))
+    np.testing.assert_allclose(_run(tmp_path / "model.onnx", pixels)[0], expected, atol=1e-4)
+
+
+def test_what_keeps_nothing_without_its_graph_is_refused(
+    digits: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = digits.fit(method="graph").model
+    model.inductive = None
+    with pytest.raises(UsageError, match=r"keeps nothing that predicts without it.*: fit again"):
+        export_onnx(model, tmp_path / "model.onnx", digits.images, graph=False)
+    monkeypatch.setattr(onnx_file, "MAX_ROWS", 10)
+    with pytest.raises(UsageError, match=r"holds 400 images, and a file at most 10"):
+        export_onnx(model, tmp_path / "model.onnx", digits.images, graph=True)

@@ -16,6 +16,10 @@ HELP = """Write a model as a file that runs without fewlabel.
 takes images as they are decoded, of any size, and gives calibrated probabilities. It is compared
 with the model on images of the run, in several sizes, before it is written. Needs the extra `onnx`.
 
+A model that spreads labels over a graph of all images keeps it in the file, up to 10,000 images.
+With more, or with `--no-graph`, the file predicts by the best candidate that needs none; what that
+costs in accuracy is printed.
+
 \b
 Examples:
   fewlabel export run --onnx model.onnx
@@ -32,6 +36,13 @@ def export(
             "--images",
             "IMAGES",
             "Images to check the file on; by default those that the run was fitted on.",
+        ),
+    ] = None,
+    graph: Annotated[
+        bool | None,
+        options.flag(
+            "--graph/--no-graph",
+            "Keep the graph in the file, or predict without it; by default up to 10,000 images.",
         ),
     ] = None,
     force: Annotated[bool, options.flag("--force", "Replace an existing file.")] = False,
@@ -52,7 +63,7 @@ def export(
             warn_of_skipped(image_set.skipped)
         from fewlabel.export import export_onnx
 
-        found = export_onnx(model, onnx, image_set)
+        found = export_onnx(model, onnx, image_set, graph=graph, progress=progress)
     show(vars(found), _print, as_json=as_json)
 
 
@@ -69,7 +80,22 @@ def _images_of(run: str) -> str:
     return found
 
 
+def _instead(about: dict[str, Any]) -> str:
+    """Return what was exported in place of the candidate that needs the graph."""
+    replaced, names = about["instead_of"], {"network": "the last network by itself"}
+    text = f"The method {replaced['method']} needs the graph of all images, and is replaced by "
+    text += f"{names.get(about['method'], about['method'])}: "
+    if replaced["difference"] is None:
+        return f"{text}no label could be tested, so what that costs is not known."
+    return (
+        f"{text}{about['metric']} {100 * replaced['difference']:+.1f} points "
+        f"(± {100 * replaced['se']:.1f}) on {replaced['n']:,} labels that neither saw."
+    )
+
+
 def _print(found: dict[str, Any]) -> None:
+    if found["about"]["instead_of"] is not None:
+        say(_instead(found["about"]))
     say(
         f"Largest difference from the model on {found['n_images']:,} images: "
         f"{found['difference']:.1g} in probability."

@@ -112,6 +112,8 @@ class Fitted(ABC):
         Settings that it chose for itself, as JSON types.
     notes : tuple of str
         What the user must know.
+    inductive : dict of str to ndarray of shape (m, K)
+        Where it needs the graph: what else it has learned that does not, as ``oof_proba``.
     """
 
     name: str
@@ -123,6 +125,11 @@ class Fitted(ABC):
     history: Any = None
     settings: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    inductive: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def linear_model(self, name: str) -> Any:
+        """Return the linear model of one of ``inductive``; None for a network's own head."""
+        return None
 
     @property
     def shape(self) -> tuple[int, int] | None:

@@ -192,7 +192,11 @@ class Comparison:
         """
         if calibration is not None and self.task.exclusive:
             return calibration.apply(self.oof_proba[name])
-        return calibrate_apart(self.task, self.y, self.oof_proba[name], self.part, self.unseen)
+        return self._calibrate(self.oof_proba[name])
+
+    def _calibrate(self, proba: np.ndarray) -> np.ndarray:
+        """Calibrate any out-of-fold predictions of the tested images, each part on the others."""
+        return calibrate_apart(self.task, self.y, proba, self.part, self.unseen)
 
 
 def choose_fitted(

@@ -14,6 +14,8 @@ from fewlabel.data import ImageSet
 from fewlabel.data.modes import _resize_cover
 from fewlabel.data.stores import _ArrayStore
 from fewlabel.extras import require
+from fewlabel.features.base import Progress
+from fewlabel.graph.inductive import _Inductive
 from fewlabel.model import Model
 
 MIN_IMAGES = 64
@@ -39,7 +41,7 @@ class _PillowStore(_ArrayStore):
 
 def _sample(images: ImageSet) -> list[np.ndarray]:
     """Return pixels of at least `MIN_IMAGES` images, (b, H, W, C) of each size that there is."""
-    rows = np.linspace(0, len(images) - 1, max(MIN_IMAGES, min(len(images), MIN_IMAGES)))
+    rows = np.linspace(0, len(images) - 1, MIN_IMAGES)
     found = defaultdict(list)
     for number, row in enumerate(rows.astype(int).tolist()):
         one = images.subset([row])
@@ -56,24 +58,32 @@ def _sample(images: ImageSet) -> list[np.ndarray]:
     return [np.stack(group) for group in found.values()]
 
 
-def _compare(content: bytes, model: Model, sample: list[np.ndarray]) -> tuple[float, float]:
+def _compare(
+    content: bytes,
+    model: Model,
+    instead: _Inductive | None,
+    sample: list[np.ndarray],
+    progress: Progress,
+) -> tuple[float, float]:
     """Return the largest difference in probability from the model in float32, and as it is here."""
-    session = _session(content)
-    found = [session.run(["probabilities"], {"images": pixels})[0] for pixels in sample]
-    here = [_predict(model, pixels) for pixels in sample]
-    with _full_precision():
-        exact = [_predict(model, pixels) for pixels in sample]
-    exactly, as_it_is = (
-        max(float(np.abs(a - b).max()) for a, b in zip(found, wanted, strict=True))
-        for wanted in (exact, here)
-    )
-    return exactly, as_it_is
+    session, off = _session(content), np.zeros(2)
+    for number, pixels in enumerate(sample, start=1):
+        (found,) = session.run(["probabilities"], {"images": pixels})
+        here = _predict(model, instead, pixels)
+        with _full_precision():
+            exact = _predict(model, instead, pixels)
+        # NaN stays NaN, and is refused.
+        off = np.maximum(off, [np.abs(found - proba).max() for proba in (exact, here)])
+        progress("check", number, len(sample))
+    return float(off[0]), float(off[1])
 
 
-def _predict(model: Model, pixels: np.ndarray) -> np.ndarray:
+def _predict(model: Model, instead: _Inductive | None, pixels: np.ndarray) -> np.ndarray:
     names = [str(number) for number in range(len(pixels))]
     images = ImageSet(_PillowStore(pixels), names=names, source="images", by_index=True)
-    return model.predict(images).proba
+    if instead is None:
+        return model.predict(images).proba
+    return model.widen(instead.predict_proba(model.extractor, images))
 
 
 def _milliseconds(content: bytes, sample: list[np.ndarray]) -> float:

@@ -305,6 +305,11 @@ def _features_of(extractor: FeatureExtractor) -> _Features:
     return made
 
 
+def _head_of(network: Network, task: Task) -> tuple[_Features, nn.Module]:
+    """Return the modules of a network that predicts by itself."""
+    return _NetworkRows(network), _Activated(task)
+
+
 def _candidate_of(predictor: _Predictor, method: str) -> nn.Module:
     """Return the module of one of the candidates of the graph and the linear models."""
     if method in predictor.linear:

@@ -19,12 +19,23 @@ from torch import nn
 
 from fewlabel import __version__
 from fewlabel.data import ImageSet
-from fewlabel.errors import FewLabelError
+from fewlabel.errors import FewLabelError, UsageError
 from fewlabel.evaluate import PROMISES, accept_at
 from fewlabel.export.check import _compare, _milliseconds, _sample
-from fewlabel.export.modules import Reading, _candidate_of, _features_of, _Whole
+from fewlabel.export.modules import (
+    Reading,
+    _candidate_of,
+    _Features,
+    _features_of,
+    _head_of,
+    _Linear,
+    _Whole,
+)
 from fewlabel.extras import require
+from fewlabel.features.base import Progress
+from fewlabel.features.joined import JoinedFeatures
 from fewlabel.files import atomic_file
+from fewlabel.graph.inductive import _Inductive
 from fewlabel.graph.predictor import _Predictor
 from fewlabel.model import Model
 
@@ -33,6 +44,9 @@ METADATA_KEY = "fewlabel"
 
 TOLERANCE = 1e-3
 """Largest difference in probability between a file and its model."""
+
+MAX_ROWS = 10_000
+"""Images whose graph goes into a file: of more, the search for neighbors is no longer exact."""
 
 INPUT, PROBABILITIES, LABELS = "images", "probabilities", "labels"
 _PURPOSE = "`fewlabel export`"
@@ -70,18 +84,30 @@ class Exported:
     about: dict[str, Any]
 
 
-def export_onnx(model: Model, file: str | Path, images: ImageSet) -> Exported:
+def export_onnx(
+    model: Model,
+    file: str | Path,
+    images: ImageSet,
+    *,
+    graph: bool | None = None,
+    progress: Progress | None = None,
+) -> Exported:
     """Write a model as one ONNX file, and check that it predicts what the model does.
 
     The file takes ``images``, uint8 of shape (n, H, W, C), any number of one size, gray (C = 1) or
     RGB (C = 3), and gives ``probabilities``, float32 of shape (n, K), calibrated, and ``labels``,
     int64: the most probable class (n,), or for several labels 1 where one is present (n, K).
 
+    A graph of at most `MAX_ROWS` images goes into the file, which then predicts exactly what the
+    model does. A model with a larger one is exported through what predicts best without it, which
+    `fit` has kept beside it; how much that costs is in the result.
+
     Its metadata hold under ``"fewlabel"`` a JSON object: ``classes``, ``task``, ``metric``,
     ``channels`` and ``size`` (how images are read), ``model_id``, ``version``, ``method``,
     ``accuracy`` (expected, with its interval, or null), ``promises`` (the ``threshold`` of
-    confidence from which on at most ``max_error`` of the labels are wrong) and ``pixels`` (which
-    values became 0 and 255).
+    confidence from which on at most ``max_error`` of the labels are wrong), ``pixels`` (which
+    values became 0 and 255) and ``instead_of`` (null; or the ``method`` whose graph is not in the
+    file, with ``difference`` in accuracy and its standard error ``se`` on ``n`` labels).
 
     Parameters
     ----------
@@ -91,6 +117,10 @@ def export_onnx(model: Model, file: str | Path, images: ImageSet) -> Exported:
         File to write, whole or not at all; one that exists is replaced.
     images : ImageSet
         Images to check it on, best those that the model was fitted on.
+    graph : bool, optional
+        Whether the graph goes into the file; by default if it is small enough.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
 
     Returns
     -------
@@ -101,14 +131,20 @@ def export_onnx(model: Model, file: str | Path, images: ImageSet) -> Exported:
     ------
     FewLabelError
         If a probability differs by more than 0.001; nothing is written then.
+    UsageError
+        If the graph is too large for a file, or the model keeps nothing that predicts without it.
     MissingExtraError
         If the extra ``onnx`` is not installed.
     StorageError
         If the file cannot be written.
     """
-    made, about = _build(model)
+    report = progress or (lambda stage, done, total: None)
+    instead = _plan(model, graph)
+    report("export", 0, 1)
+    made, about = _build(model, instead)
+    report("export", 1, 1)
     content, sample = made.SerializeToString(), _sample(images)
-    difference, here = _compare(content, model, sample)
+    difference, here = _compare(content, model, instead, sample, report)
     n_images = sum(map(len, sample))
     # Written so that NaN fails it.
     if not difference <= TOLERANCE:
@@ -123,10 +159,12 @@ def export_onnx(model: Model, file: str | Path, images: ImageSet) -> Exported:
     return Exported(str(file), len(content), n_images, difference, here, milliseconds, about)
 
 
-def _describe(model: Model, reading: Reading) -> dict[str, Any]:
+def _describe(model: Model, reading: Reading, instead: _Inductive | None) -> dict[str, Any]:
     """Return what must be known to use a file, as JSON types."""
     expected, (height, width, channels) = model.expected, reading
-    kept = [accept_at(*model.evidence, error) for error in PROMISES]
+    # They rest on predictions of the candidate that was chosen.
+    kept = [accept_at(*model.evidence, error) for error in PROMISES] if instead is None else []
+    chosen = model.meta.get("method", model.fitted.name)
     return {
         "classes": list(model.classes),
         "task": model.task.name,
@@ -135,8 +173,14 @@ def _describe(model: Model, reading: Reading) -> dict[str, Any]:
         "size": [height, width],
         "model_id": model_id(model),
         "version": __version__,
-        "method": model.fitted.name,
-        "accuracy": None if expected is None else expected.to_dict(),
+        "method": chosen if instead is None else instead.name,
+        "instead_of": None
+        if instead is None
+        else {
+            "method": chosen,
+            **{name: getattr(instead, name) for name in ("difference", "se", "n")},
+        },
+        "accuracy": None if expected is None or instead else expected.to_dict(),
         "promises": [
             {"max_error": found.max_error, "threshold": found.threshold}
             for found in kept
@@ -163,35 +207,63 @@ def model_id(model: Model) -> str:
     state = hashlib.blake2b(digest_size=8)
     kept = {name: meta[name] for name in ("task", "classes", "columns", "calibration")}
     state.update(json.dumps(kept, sort_keys=True).encode())
-    for name in sorted(arrays):
+    for name in sorted(name for name in arrays if name.startswith(("features.", "candidate."))):
         array = np.ascontiguousarray(arrays[name])
         state.update(f"{name} {array.shape}".encode())
         state.update(array.data)
     return state.hexdigest()
 
 
-def _build(model: Model) -> tuple[Any, dict[str, Any]]:
+def _plan(model: Model, graph: bool | None) -> _Inductive | None:
+    """Return what is exported instead of the candidate; None where that goes into the file."""
+    arrays, _ = model.fitted.to_state()
+    if "graph.rows" not in arrays:
+        return None
+    n = len(arrays["graph.rows"])
+    if graph and n > MAX_ROWS:
+        raise UsageError(
+            f"The graph of this model holds {n:,} images, and a file at most {MAX_ROWS:,}: leave "
+            "--graph out, and the file predicts without it."
+        )
+    if graph or (graph is None and n <= MAX_ROWS):
+        return None
+    if model.inductive is None:
+        raise UsageError(
+            "The model predicts by its graph and keeps nothing that predicts without it, as models "
+            "of earlier versions do: fit again."
+        )
+    return model.inductive
+
+
+def _build(model: Model, instead: _Inductive | None) -> tuple[Any, dict[str, Any]]:
     """Return a model as an `onnx.ModelProto`, not compared yet, and what it says of itself."""
     onnx = require("onnx", _PURPOSE)
     require("onnxscript", _PURPOSE)
-    # Networks stand in the extractor: what is saved beside it is of the graph or linear.
-    arrays, saved = model.fitted.to_state()
-    whole = _Whole(
-        _features_of(model.extractor),
-        _candidate_of(_Predictor.from_state(arrays, saved), saved["method"]),
-        model.task,
-        model.calibration,
-        model.columns,
-        len(model.classes),
-    )
+    calibration = model.calibration if instead is None else instead.calibration
+    parts = _parts(model, instead)
+    whole = _Whole(*parts, model.task, calibration, model.columns, len(model.classes))
     readings = whole.features.readings
-    made = _joined(onnx, [_read(onnx, reading) for reading in readings], _exported(whole, readings))
-    about = _describe(model, max(readings))
+    made = _joined(onnx, [_read(reading) for reading in readings], _exported(whole, readings))
+    about = _describe(model, max(readings), instead)
     text = json.dumps(about, ensure_ascii=False, allow_nan=False)
     onnx.helper.set_model_props(made, {METADATA_KEY: text})
     made.producer_name, made.producer_version = "fewlabel", __version__
     onnx.checker.check_model(made, full_check=True)
     return made, about
+
+
+def _parts(model: Model, instead: _Inductive | None) -> tuple[_Features, nn.Module]:
+    """Return the modules of features and candidate."""
+    if instead is None:
+        # Networks stand in the extractor: what is saved beside it is of the graph or linear.
+        arrays, saved = model.fitted.to_state()
+        predictor = _Predictor.from_state(arrays, saved)
+        return _features_of(model.extractor), _candidate_of(predictor, saved["method"])
+    if instead.linear is not None:
+        return _features_of(model.extractor), _Linear(instead.linear)
+    extractor = model.extractor
+    assert isinstance(extractor, JoinedFeatures)
+    return _head_of(extractor.networks[-1].network_, model.task)
 
 
 def _exported(whole: nn.Module, readings: list[Reading]) -> Any:
@@ -214,7 +286,7 @@ def _exported(whole: nn.Module, readings: list[Reading]) -> Any:
     return program.model_proto
 
 
-def _read(onnx: Any, reading: Reading) -> Any:
+def _read(reading: Reading) -> Any:
     """Return the graph that reads images at a size."""
     from onnx.inliner import inline_local_functions
 

@@ -23,6 +23,7 @@ from fewlabel.evaluate import (
     register,
 )
 from fewlabel.graph.graph_model import _GraphModel
+from fewlabel.graph.linear_model import LinearModel
 from fewlabel.graph.predictor import METHODS, _Predictor
 from fewlabel.graph.shared_fit import (
     _FEW_A_CLASS,
@@ -52,6 +53,9 @@ class _SharedFitted(Fitted):
     def predict_proba(self, rows: np.ndarray) -> np.ndarray:
         return self.predictor.predict_proba(rows, self.name)
 
+    def linear_model(self, name: str) -> LinearModel | None:
+        return self.predictor.linear.get(name)
+
     def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         return self.predictor.to_state(self.name)
 
@@ -61,14 +65,16 @@ class _SharedCandidate(Candidate):
 
     def fit(self, problem: Problem) -> Fitted:
         shared = _shared_fit(problem, _names(problem.task), NEIGHBORS, ALPHAS)
+        linear = shared.predictor.linear
         return _SharedFitted(
             name=self.name,
             predictor=shared.predictor,
             proba=shared.predictor.transduce(problem.rows, self.name),
             tested=np.empty(0, np.int64) if problem.folds is None else problem.folds.labeled,
-            oof_proba=shared.oof.get(self.name, np.empty((0, problem.n_classes))),
+            oof_proba=shared._oof_of(self.name),
             extractor=problem.extractor,
             settings=dict(shared.settings),
+            inductive={name: shared._oof_of(name) for name in linear if self.name not in linear},
         )
 
     @classmethod

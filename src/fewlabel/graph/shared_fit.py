@@ -98,6 +98,10 @@ class _SharedFit:
             return choose_candidate(self.task, y, oof, prefer=prefer, n_se=n_se, unseen=unseen).name
         return min(oof, key=lambda name: float(self.task.loss(y, oof[name]).sum()))
 
+    def _oof_of(self, name: str) -> np.ndarray:
+        """Return the out-of-fold predictions of a candidate; none where none were made."""
+        return self.oof.get(name, np.empty((0, self.n_classes)))
+
     def _spread(self, alphas: tuple[float, ...], *, keep: bool) -> _FoldScores:
         """Spread the labels with the ``alpha`` and the prior that cross-fitting favors."""
         folds, priors = self.folds, self.task.class_priors

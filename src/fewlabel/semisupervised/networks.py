@@ -14,16 +14,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fewlabel.errors import UsageError
+from fewlabel.evaluate import BASELINE
 from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
 from fewlabel.evaluate.registry import REGISTRY
 from fewlabel.features.base import FeatureExtractor
 from fewlabel.features.joined import JoinedFeatures
 from fewlabel.graph.classifier import FewLabelClassifier
+from fewlabel.graph.inductive import NETWORK
 from fewlabel.graph.predictor import METHODS
 from fewlabel.params import choice
 from fewlabel.persist.schema import _check_fields
 from fewlabel.semisupervised.acceptance import PseudoLabels
 from fewlabel.semisupervised.history import TrainingHistory
+from fewlabel.semisupervised.models import _predict_classes
 from fewlabel.semisupervised.network_inputs import _pool_copies
 from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
@@ -117,7 +120,9 @@ class NetworkCandidate(Candidate):
             n_se=self.n_se,
             prefer=self.prefer,
         )
-        return track.with_all_labels(chosen.best).fitted(networks.held, chosen.proba)
+        # What needs no graph predicted them in the same round.
+        apart = track.apart[chosen.best - 1]
+        return track.with_all_labels(chosen.best).fitted(networks.held, chosen.proba, apart)
 
     @classmethod
     def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Fitted:
@@ -145,7 +150,7 @@ class NetworkCandidate(Candidate):
 
         if n_more and not stop():
             run_rounds([track], first=n_before + 1, max_rounds=n_before + n_more, stop=stop)
-        return track.fitted(fitted.tested, fitted.oof_proba)
+        return track.fitted(fitted.tested, fitted.oof_proba, fitted.inductive)
 
 
 class _NetworkTrack(_Track):
@@ -165,6 +170,7 @@ class _NetworkTrack(_Track):
         self.candidate, self.problem = candidate, problem
         self.trained: list[Trained] = [] if former is None else former.trained[:n_rounds]
         self.n_left = 0
+        self.apart: list[dict[str, np.ndarray]] = []
         if former is not None and len(former.trained) == n_rounds:
             # The same networks: all images need not pass them again.
             self.extractor: FeatureExtractor = former.extractor
@@ -184,6 +190,15 @@ class _NetworkTrack(_Track):
     def train(self, number: int, pseudo: PseudoLabels) -> None:
         self.trained.append(self.candidate.train(self._inputs(), pseudo))
         self._join()
+        if len(self.held):
+            self.apart.append(self._without_graph(self.trained[-1].network))
+
+    def _without_graph(self, network: Any) -> dict[str, np.ndarray]:
+        """Return what a network's own head and a linear model predict for held-out images."""
+        classes, rows = np.arange(self.problem.n_classes), self.rows[self.held]
+        linear = self.classifier.fitted_.linear_model(BASELINE)
+        head = _predict_classes(network, self.problem.pixels[self.held], classes, np.float64)
+        return {NETWORK: head, BASELINE: linear.predict_proba(rows)}
 
     def held_proba(self) -> np.ndarray:
         return self.classifier.proba_[self.held]
@@ -196,7 +211,9 @@ class _NetworkTrack(_Track):
         track.n_left = len(self.trained) - n_rounds
         return track
 
-    def fitted(self, tested: np.ndarray, oof_proba: np.ndarray) -> NetworkFitted:
+    def fitted(
+        self, tested: np.ndarray, oof_proba: np.ndarray, inductive: dict[str, np.ndarray]
+    ) -> NetworkFitted:
         """Return the networks so far as what the candidate has learned."""
         return NetworkFitted(
             name=self.candidate.name,
@@ -209,6 +226,7 @@ class _NetworkTrack(_Track):
             history=_history(self),
             settings=self.classifier.settings_,
             notes=tuple(note for each in self.trained for note in each.notes),
+            inductive=inductive,
             track=self,
         )
 
@@ -270,6 +288,10 @@ class NetworkFitted(Fitted):
     def n_networks(self) -> int:
         """Networks that were trained one after the other."""
         return len(self.track.trained)
+
+    def linear_model(self, name: str) -> Any:
+        """Return the linear model of the joined rows; None for a network's own head."""
+        return None if name == NETWORK else self.track.classifier.fitted_.linear_model(name)
 
     def predict_proba(self, rows: np.ndarray) -> np.ndarray:
         """Return uncalibrated probabilities of rows that ``extractor`` gave."""
