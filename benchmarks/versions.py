@@ -27,7 +27,7 @@ RESULT = Path(__file__).parent / "results" / "versions.json"
 # A sixth of all in time; each layer has a part.
 TESTS = [
     *(f"tests/{layer}" for layer in ("persist", "runs", "cluster", "evaluate", "graph")),
-    *(f"tests/{layer}" for layer in ("labelling", "web", "test_estimators.py")),
+    *(f"tests/{layer}" for layer in ("labelling/test_store.py", "web/test_api.py", "test_estimators.py")),
     *(f"tests/data/test_{name}.py" for name in ("sheets", "images", "formats", "npz", "tables")),
     *(f"tests/cli/test_{name}.py" for name in ("fit", "predict", "select", "messages")),
     *(f"tests/nets/test_{name}.py" for name in ("checkpoint", "network")),
