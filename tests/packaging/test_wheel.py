@@ -1,6 +1,7 @@
 """The wheel, as somebody gets it: with what it needs alone, and with one extra after the other."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -45,6 +46,7 @@ SMOKES = {
     "photos": "from fewlabel.nets.weight_packages import installed_packages\n"
     "assert len(installed_packages()) >= 2",
     "explain": ["explain", "RUN", "photos/a00.png", "--out", "why.png"],
+    "onnx": ["export", "RUN", "--onnx", "model.onnx", "--images", "photos"],
     "scale": "from fewlabel.extras import require; require('pynndescent', 'The search')",
     "tensorboard": "from fewlabel.report.tensorboard import _write_events\n"
     "from fewlabel.semisupervised.history import TrainingHistory\n"
@@ -184,21 +186,27 @@ def test_an_extra_works_alone(extra, wheel, place, fitted, tmp_path):
         said(run(programs, place, *(fitted if word == "RUN" else word for word in words)))
 
 
-def test_the_page_and_its_database_work_alone(wheel, place, tmp_path):
+def test_the_page_the_service_and_the_database_work_alone(wheel, place, fitted, tmp_path):
     programs = make_environment(tmp_path / "environment", wheel, "web,postgres")
-    words = ["label", "photos", "--labels", "page.csv", "--no-browser", "--port", "0"]
-    refused = run(programs, place, *words, "--url", "postgresql://me@127.0.0.1:1/labels")
+    label = ["label", "photos", "--labels", "page.csv", "--no-browser", "--port", "0"]
+    refused = run(programs, place, *label, "--url", "postgresql://me@127.0.0.1:1/labels")
     assert refused.returncode == 2
     assert refused.stderr.splitlines()[-1].startswith("error: The answers in postgresql")
+    assert "<html" in first_answer(programs, place, label, "")
+    assert "model" in first_answer(programs, place, ["serve", fitted, "--port", "0"], "models")
+
+
+def first_answer(programs, place, words, path):
+    """Start a server, ask it for a page, and end it."""
     env = ENVIRONMENT | {"FEWLABEL_CACHE": str(place / "cache"), "PYTHONUNBUFFERED": "1"}
-    command = [programs / "fewlabel", *words]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=place, env=env, stdout=pipe, text=True) as process:
+    command, pipe = [programs / "fewlabel", *words], subprocess.PIPE
+    both = {"stdout": pipe, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=place, env=env, **both) as process:
         try:
             line = next(line for line in process.stdout if "http://" in line)
-            url = next(word for word in line.split() if word.startswith("http://")).rstrip(".")
-            with urllib.request.urlopen(url, timeout=20) as page:
-                assert "<html" in page.read().decode()
+            url = re.search(r"http://[\w.:]+", line)[0].rstrip(".")
+            with urllib.request.urlopen(f"{url}/{path}", timeout=60) as page:
+                return page.read().decode()
         finally:
             process.send_signal(signal.SIGTERM)
 
