@@ -39,7 +39,7 @@ _SEEN = 8.0
 # As many images as in the fit: a class that few new images show is not known to be gone.
 _PRIOR = 10.0
 _STEPS, _BOOTSTRAPS = 30, 60
-_MAX_KEPT, _MAX_NUMBERS = 1_000, 200_000
+_MAX_KEPT, _MAX_LARGE, _SMALL, _MAX_NUMBERS = 1_000, 400, 256, 200_000
 _SIDE = 64
 _SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 _FIELDS = {"n_images": [integer(1, 2**53)], "n_labels": [integer(0, _MAX_COUNT)]}
@@ -134,7 +134,10 @@ def _make_reference(
     n, n_classes = proba.shape
     if n < MIN_IMAGES:
         return None
-    size = min(n, _MAX_KEPT, max(_MAX_NUMBERS // n_classes, MIN_IMAGES))
+    shape = images.native_shape
+    # Large photos take long to read once more.
+    most = _MAX_KEPT if shape and max(shape[:2]) <= _SMALL else _MAX_LARGE
+    size = min(n, most, max(_MAX_NUMBERS // n_classes, MIN_IMAGES))
     rows = np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
     looks = np.column_stack([scores[rows], _appearance(images.subset(rows))])
     shares = np.stack([proba.mean(axis=0), task.decided(proba).mean(axis=0)])

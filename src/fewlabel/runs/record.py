@@ -98,7 +98,6 @@ def _of_images(images: ImageSet) -> dict[str, Any]:
     digests = images.content_digests()
     return {
         "source": images.source,
-        "n": len(images),
         "names": _hash(name.encode("utf-8", "surrogateescape") for name in images.names),
         "contents": _hash(map(bytes.fromhex, digests)),
         "each": "".join(digest[:_SHORT] for digest in digests),
@@ -108,7 +107,7 @@ def _of_images(images: ImageSet) -> dict[str, Any]:
 def _of_labels(labels: Labels) -> dict[str, Any]:
     """Return what tells whether labels are the same, however their table is written."""
     parts = (labels.classes, labels.cells(), labels.purpose, labels.groups)
-    return {"n": labels.n_labeled, "digest": _hash(json.dumps(part).encode() for part in parts)}
+    return {"digest": _hash(json.dumps(part).encode() for part in parts)}
 
 
 def _hash(parts: Iterable[bytes]) -> str:
