@@ -42,7 +42,7 @@ RECORD = HERE / "results" / "drift.json"
 PAGE = HERE.parent / "docs" / "how-to" / "check-new-images.md"
 MARKS = "<!-- written by benchmarks/bench_drift.py --table -->\n", "<!-- end -->\n"
 DATASETS = ("digits", "mnist", "fashion-mnist", "eurosat")
-N_POOL, N_NEW, N_LABELS, N_BATCH = 1_500, 1_200, 100, 200
+N_POOL, N_NEW, N_LABELS, N_BATCH = 1_500, 1_000, 100, 200
 SIZES = (50, 200, 500)
 Seen = tuple[np.ndarray, np.ndarray, np.ndarray]
 
