@@ -1,6 +1,7 @@
 import os
 import signal
 import time
+import warnings
 from concurrent.futures import CancelledError
 
 import pytest
@@ -17,6 +18,7 @@ def _build(start, *, progress):
         return count[0]
 
     def slow():
+        warnings.warn("nobody would see where from", stacklevel=1)
         progress("counting", 3, 10)
         time.sleep(60)
 
@@ -56,7 +58,7 @@ def test_one_that_is_killed_is_started_again(worker):
     assert worker.call("add", 0).result(60) == 5
 
 
-def test_progress_is_seen_and_the_end_does_not_wait():
+def test_progress_is_seen_and_the_end_does_not_wait(capfd):
     worker = Worker(_build, 0)
     slow, later = worker.call("slow"), worker.call("add", 1)
     deadline = time.monotonic() + 60
@@ -72,3 +74,4 @@ def test_progress_is_seen_and_the_end_does_not_wait():
     assert slow.cancelled()
     with pytest.raises(WorkerError, match="stopped"):
         worker.call("add", 1)
+    assert "nobody" not in capfd.readouterr().err

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from fewlabel.errors import FetchNotice, FewLabelError, UsageError
+from fewlabel.errors import FewLabelError, UsageError
 from fewlabel.threads import _usable_cores
 
 Progress = Callable[[str, int, int], None]
@@ -175,8 +175,8 @@ def _run(pipe: Connection, build: Callable[..., Calls], args: tuple[Any, ...]) -
     """Answer calls in the child process."""
     # Ctrl-C reaches the whole group; the parent ends this process in its own time.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The page shows what it is at.
-    warnings.simplefilter("ignore", FetchNotice)
+    # The page shows what it is at, and the command has named the images that were set aside.
+    warnings.simplefilter("ignore")
     # The page must stay fast, and the person's other programs too.
     with contextlib.suppress(OSError, AttributeError):
         os.nice(10)
