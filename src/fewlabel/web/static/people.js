@@ -17,7 +17,7 @@ export async function drawPeople(open) {
   $("kappa").textContent = known(found.kappa, (kappa) => kappa.toFixed(2));
   $("kappa-of").textContent = found.method ? `${found.method === "Cohen" ? "Cohen’s" : "Fleiss’"} kappa` : "";
   $("kappa-says").textContent = found.n_shared
-    ? `${found.reading} ${number(found.n_shared)} images have answers of several people; ${percent(found.agreed)} of the pairs of answers are the same.`
+    ? `${found.reading} ${found.n_shared === 1 ? "One image has" : `${number(found.n_shared)} images have`} answers of several people; ${percent(found.agreed)} of the pairs of answers are the same.`
     : "No image has answers of two people yet: start with --repeats 2 to ask for them.";
   $("kappas").replaceChildren(...found.by_class.map(([name, kappa]) => element("li", {},
     element("span", {}, name), element("b", {}, known(kappa, (value) => value.toFixed(2))))));

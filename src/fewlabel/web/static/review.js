@@ -40,7 +40,6 @@ async function load() {
   $("filters").hidden = now !== "images";
   $("matrix").hidden = now !== "confusion";
   $("people").hidden = now !== "people";
-  $("shots").hidden = now === "confusion";
   $("fresh").hidden = true;
   if (now !== drawn) {
     // What was there before must not be taken for what is asked for.
@@ -115,6 +114,7 @@ function filtered() {
 }
 
 function drawShots() {
+  $("shots").hidden = !cards.length;
   $("shots").replaceChildren(...cards.map((card, i) => {
     const shot = element("button", { type: "button", class: card.is_small ? "shot small" : "shot", title: card.name, tabindex: "-1", onclick: () => choose(i, true) },
       element("img", { src: picture(card, "thumb"), alt: "", loading: "lazy", draggable: "false" }), element("span", { class: "what" }));
