@@ -110,6 +110,31 @@ def test_several_labels(make: Make, tmp_path: Path) -> None:
     assert client.get("/api/images/1").json()["labels"] == []
 
 
+def test_two_pages_without_a_name_never_get_the_same_image(client: TestClient) -> None:
+    def given(page: str) -> set[int]:
+        found = client.get("/api/next?n=5", headers={"X-Page": page}).json()
+        return {card["image"] for card in found}
+
+    first, second = given("a1"), given("b2")
+    assert (len(first), len(second), first & second) == (5, 5, set())
+    assert given("a1") == first
+    # Who closes a page gives back what it had.
+    assert client.delete("/api/leases", headers={"X-Page": "a1"}).status_code == 204
+    assert given("c3") == first
+
+
+def test_what_was_left_out_is_not_asked_for_again(make: Make, tmp_path: Path) -> None:
+    client = client_of(make(pages=[("cat", (0, 1, 2, 3)), ("dog", (1, 2))]), tmp_path)
+    assert len(client.get("/api/group").json()["cards"]) == 4
+    body = {"answers": [{"image": i, "labels": ["cat"], "origin": "group"} for i in (0, 3)]}
+    client.post("/api/answers", json=body | {"left_out": [1, 2]})
+    # They may be dogs, and they are no cats.
+    assert client.get("/api/group").json()["labels"] == ["dog"]
+    client.post("/api/undo")
+    found = client.get("/api/group").json()
+    assert (found["labels"], len(found["cards"])) == (["cat"], 4)
+
+
 def test_two_annotators_never_get_the_same_image(client: TestClient) -> None:
     given = [
         {card["image"] for card in client.get("/api/next?n=5", headers={"X-Annotator": who}).json()}

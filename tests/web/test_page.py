@@ -111,10 +111,16 @@ def test_a_group_is_confirmed_but_for_the_ticked(
     page.keyboard.press("ArrowRight")
     page.keyboard.press("x")
     assert page.inner_text("#confirm-text") == "23 are 0"
-    first = page.get_attribute(".tile", "title")
+    first, left_out = (
+        page.get_attribute(".tile", "title"),
+        page.get_attribute(".tile[aria-pressed=true]", "title"),
+    )
     page.keyboard.press("Space")
     until(page, lambda: page.get_attribute(".tile", "title") != first)
     saved(page)
+    # It is no 0, and nobody is asked at once whether it is one.
+    assert page.locator(".tile").count() > 1
+    assert left_out not in [tile.get_attribute("title") for tile in page.locator(".tile").all()]
     current = session.store.current()
     assert len(current) == 23
     assert set(current.values()) == {("0",)}
@@ -233,6 +239,19 @@ def test_two_people_at_once(make: Make, digit_images: ImageSet, open_page: Open)
     answers = [a for i in session.store.current() for a in session.store.history(i)]
     assert sorted(a.annotator for a in answers) == ["Ann"] * 4 + ["Ben"] * 4
     assert len({a.image for a in answers}) == 8
+
+
+def test_who_is_asked_beside_others_gives_a_name(make: Make, open_page: Open) -> None:
+    session = make(repeats=2)
+    page = open_page(session)
+    page.keyboard.type("Ann")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#person-dialog", state="hidden")
+    page.keyboard.press("n")
+    page.keyboard.type("owl")
+    page.keyboard.press("Enter")
+    saved(page)
+    assert {a.annotator for a in session.store.history(0)} == {"Ann"}
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -149,12 +149,19 @@ class _Journal:
         return len(new)
 
     def lease(
-        self, connection: Connection, annotator: str, wanted: Iterator[int], n: int, seconds: float
+        self,
+        connection: Connection,
+        annotator: str,
+        page: str,
+        wanted: Iterator[int],
+        n: int,
+        seconds: float,
     ) -> list[int]:
-        """Give an annotator images that nobody else holds."""
+        """Give an annotator at a page images that nobody else holds."""
         self._read_images(connection)
         now = self.database.now(connection)
-        others = leases.select().where(leases.c.annotator != annotator, leases.c.until > now)
+        other = (leases.c.annotator != annotator) | (leases.c.page != page)
+        others = leases.select().where(other, leases.c.until > now)
         held = {self.rows.row_of.get(lease.image_id) for lease in connection.execute(others)}
         free = (i for i in wanted if i not in held and self.log.is_open(i, annotator))
         found = []
@@ -166,9 +173,14 @@ class _Journal:
             ids = self.ids(connection, found)
             # Those that have run out, or are this annotator's own.
             connection.execute(leases.delete().where(leases.c.image_id.in_(ids)))
-            lease = {"annotator": annotator, "until": now + seconds}
+            lease = {"annotator": annotator, "page": page, "until": now + seconds}
             connection.execute(leases.insert(), [{"image_id": i, **lease} for i in ids])
         return found
+
+    def release(self, connection: Connection, annotator: str, page: str) -> None:
+        """End the leases of an annotator at a page."""
+        own = (leases.c.annotator == annotator, leases.c.page == page)
+        connection.execute(leases.delete().where(*own))
 
     def ids(self, connection: Connection, rows: Sequence[int]) -> list[int]:
         """Return the numbers of images in the database; new ones are added."""

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0003"
+HEAD = "0004"
 """The migration that makes the tables what they are here."""
 
 metadata = MetaData()
@@ -99,5 +99,7 @@ leases = Table(
         autoincrement=False,
     ),
     Column("annotator", String(200), nullable=False),
+    # Of the browser: people who give no name, or one person in two tabs, are told apart by it.
+    Column("page", String(64), nullable=False),
     Column("until", Float, nullable=False),
 )

@@ -113,6 +113,8 @@ class Session:
         self._taken = time.monotonic()
         self._counted: _Counts | None = None
         self._asked: tuple[int, dict[int, str]] | None = None
+        # What somebody left out of look-alikes: the labels that it has not, and where they said so.
+        self._left_out: dict[int, tuple[tuple[str, ...], int | None]] = {}
 
     # What is shown
 
@@ -161,6 +163,7 @@ class Session:
             "stop": {"target": self.target, "reached": reached},
             "pace": self._pace(annotator),
             "several": self.store.several,
+            "repeats": self.store.repeats,
             "annotator": self.annotator,
             "suggests": self.suggests,
             "command": self.command,
@@ -183,7 +186,7 @@ class Session:
             for i, (name, key, initial) in enumerate(keys)
         ]
 
-    def next(self, annotator: str, n: int = 2) -> list[Card]:
+    def next(self, annotator: str, n: int = 2, page: str = "") -> list[Card]:
         """Return the next images for one annotator, which nobody else gets for a while.
 
         Parameters
@@ -192,13 +195,15 @@ class Session:
             Their name.
         n : int
             How many.
+        page : str
+            Where they are shown, as in `Store.lease`.
 
         Returns
         -------
         list of Card
             As many as there are, the most useful first.
         """
-        held = self.store.lease(annotator, self.queue.wanted(annotator), n)
+        held = self.store.lease(annotator, self.queue.wanted(annotator), n, page=page)
         purposes = self._purposes()
         new = [image for image in held if image not in purposes]
         if new:
@@ -206,7 +211,7 @@ class Session:
             self.store.ask(new, [self.queue.purpose(image) for image in new])
         return self._cards(held)
 
-    def group(self, annotator: str, n: int = 24) -> LookAlikes | None:
+    def group(self, annotator: str, n: int = 24, page: str = "") -> LookAlikes | None:
         """Return images that look alike, for one annotator.
 
         Parameters
@@ -215,6 +220,8 @@ class Session:
             Their name.
         n : int
             How many at most.
+        page : str
+            Where they are shown, as in `Store.lease`.
 
         Returns
         -------
@@ -223,11 +230,12 @@ class Session:
         """
         purposes = self._purposes()
         for group in self.queue.groups(n):
+            labels, confidence = self._names_of(group.label), float(group.confidence)
             # A label in common would say of random images what the model said of them.
-            free = [i for i in group.images if purposes.get(i, "") not in DRAWN]
-            held = self.store.lease(annotator, free, n)
+            shown = [i for i in group.images if purposes.get(i, "") not in DRAWN]
+            free = [i for i in shown if not self._is_left_out(i, labels)]
+            held = self.store.lease(annotator, free, n, page=page)
             if len(held) > 1:
-                labels, confidence = self._names_of(group.label), float(group.confidence)
                 return LookAlikes(labels, confidence, int(group.round), tuple(self._cards(held)))
         return None
 
@@ -256,7 +264,12 @@ class Session:
     # What people say
 
     def answer(
-        self, annotator: str, answers: Sequence[Answer], *, again: bool = False
+        self,
+        annotator: str,
+        answers: Sequence[Answer],
+        *,
+        again: bool = False,
+        left_out: Sequence[int] = (),
     ) -> list[Answer]:
         """Store answers; they are on the disk when this returns.
 
@@ -268,6 +281,8 @@ class Session:
             The answers; names that are no class yet become one.
         again : bool
             Whether they may have been stored already, when nobody heard so: those are left out.
+        left_out : sequence of int
+            Images that are not what the answers say: look-alikes of that label lack them.
 
         Returns
         -------
@@ -286,6 +301,8 @@ class Session:
         stored = self.store.add(missing) if missing else []
         with self._lock:
             self._times[annotator].extend([time.monotonic()] * len(stored))
+            for answer in stored[:1]:
+                self._left_out |= dict.fromkeys(left_out, (answer.labels or (), answer.id))
         if self.refitter is not None:
             self.refitter.answered()
         return stored
@@ -309,6 +326,9 @@ class Session:
         if image is not None and not self._standing(annotator, image):
             return None
         undone = self.store.undo(annotator)
+        with self._lock:
+            last = None if undone is None else undone.id
+            self._left_out = {i: said for i, said in self._left_out.items() if said[1] != last}
         if self.refitter is not None and undone is not None:
             self.refitter.answered()
         return undone
@@ -475,6 +495,11 @@ class Session:
         """Return labels that a model names, by the names that classes have now."""
         names = _labels_of_cell(cell) or ()
         return tuple(dict.fromkeys(self._renamed.get(name, name) for name in names))
+
+    def _is_left_out(self, image: int, labels: tuple[str, ...]) -> bool:
+        """Return whether somebody said of an image that it has other labels than these."""
+        said = self._left_out.get(image)
+        return said is not None and {self._renamed.get(n, n) for n in said[0]} == {*labels}
 
     def _take_table(self) -> None:
         """Take in what was changed in the table by hand, now and then."""

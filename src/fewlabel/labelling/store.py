@@ -346,7 +346,7 @@ class Store:
             self._journal.ask(connection, chosen)
 
     def lease(
-        self, annotator: str, wanted: Iterable[int], n: int, seconds: float = 120
+        self, annotator: str, wanted: Iterable[int], n: int, seconds: float = 120, page: str = ""
     ) -> list[int]:
         """Give an annotator images to answer that nobody else is at.
 
@@ -360,6 +360,9 @@ class Store:
             How many to give.
         seconds : float
             After which others may have them.
+        page : str
+            Where they are shown: two pages of one annotator, or of two who give no name, get
+            different images.
 
         Returns
         -------
@@ -370,7 +373,21 @@ class Store:
         annotator = _check_annotator(annotator)
         # A lease that is lost in a power cut does no harm.
         with self._journal.writing(durable=False) as connection:
-            return self._journal.lease(connection, annotator, iter(wanted), n, seconds)
+            return self._journal.lease(connection, annotator, page, iter(wanted), n, seconds)
+
+    def release(self, annotator: str, page: str = "") -> None:
+        """Let others have the images that an annotator held at a page.
+
+        Parameters
+        ----------
+        annotator : str
+            Who leaves.
+        page : str
+            Which page is left.
+        """
+        annotator = _check_annotator(annotator)
+        with self._journal.writing(durable=False) as connection:
+            self._journal.release(connection, annotator, page)
 
     # Rounds of the model
 

@@ -48,10 +48,14 @@ class AnswerIn(_Body):
 
 
 class AnswersIn(_Body):
-    """Answers that are stored together; ``again`` where an earlier try may have arrived."""
+    """Answers that are stored together; ``again`` where an earlier try may have arrived.
+
+    Images in ``left_out`` are not what the answers say: they are in no look-alikes of that label.
+    """
 
     answers: list[AnswerIn] = Field(min_length=1, max_length=500)
     again: bool = False
+    left_out: list[Annotated[int, Field(ge=0, le=_MAX_ID)]] = Field([], max_length=60)
 
 
 class UndoIn(_Body):
@@ -89,6 +93,15 @@ async def _annotator(
 
 
 Here = Annotated[Session, Depends(_session)]
+PageId = Annotated[
+    str,
+    Header(
+        alias="X-Page",
+        max_length=64,
+        pattern="^[A-Za-z0-9-]*$",
+        description="By it two pages of one person, or of people without a name, are told apart.",
+    ),
+]
 Who = Annotated[str, Depends(_annotator)]
 router = APIRouter(responses={400: {"model": Refusal}})
 
@@ -100,21 +113,32 @@ def state(session: Here, who: Who) -> dict[str, Any]:
 
 
 @router.get("/api/next")
-def next_cards(session: Here, who: Who, n: Annotated[int, Query(ge=1, le=50)] = 2) -> list[Card]:
+def next_cards(
+    session: Here, who: Who, n: Annotated[int, Query(ge=1, le=50)] = 2, page: PageId = ""
+) -> list[Card]:
     """Return the next images to label."""
-    return session.next(who, n)
+    return session.next(who, n, page)
 
 
 @router.get("/api/group")
-def group(session: Here, who: Who, n: Annotated[int, Query(ge=2, le=60)] = 24) -> LookAlikes | None:
+def group(
+    session: Here, who: Who, n: Annotated[int, Query(ge=2, le=60)] = 24, page: PageId = ""
+) -> LookAlikes | None:
     """Return images that look alike and probably have one label; null if there are none."""
-    return session.group(who, n)
+    return session.group(who, n, page)
+
+
+@router.delete("/api/leases", status_code=204)
+def leave(session: Here, who: Who, page: PageId = "") -> None:
+    """Let others have at once what this page was given and has not answered."""
+    session.store.release(who, page)
 
 
 @router.post("/api/answers")
 def answers(session: Here, who: Who, body: AnswersIn) -> dict[str, Any]:
     """Store answers; they are on the disk when the response arrives."""
-    stored = session.answer(who, [a.answer() for a in body.answers], again=body.again)
+    given = [a.answer() for a in body.answers]
+    stored = session.answer(who, given, again=body.again, left_out=body.left_out)
     return {"saved": len(body.answers), "ids": [a.id for a in stored]}
 
 

@@ -21,8 +21,17 @@ export class Refused extends Error {
   get mayPass() { return this.status === 0 || this.status === 401 || this.status >= 500; }
 }
 
+// Two without a name, or one person in two tabs, are told apart by the page.
+const page = [0, 0].map(() => Math.random().toString(36).slice(2)).join("");
+const whoAsks = () => ({ "X-Annotator": encodeURIComponent(annotator), "X-Page": page });
+
+// Let others have what this page was given; it may be closing.
+export function leave() {
+  fetch("/api/leases", { method: "DELETE", headers: whoAsks(), keepalive: true }).catch(() => {});
+}
+
 export async function call(method, path, body) {
-  const headers = { "X-Annotator": encodeURIComponent(annotator) };
+  const headers = whoAsks();
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response, found;
   try {

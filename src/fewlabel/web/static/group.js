@@ -8,6 +8,7 @@ export class Group {
     this.tiles = [];
     this.labels = [];
     this.ticked = new Set();
+    this.isSent = false;             // confirmed: what is seen waits for the next page
   }
 
   get kept() { return this.cards.filter((card) => !this.ticked.has(card.image)); }
@@ -16,6 +17,7 @@ export class Group {
   async load(busy) {
     this.ticked.clear();
     const found = await call("GET", "/api/group?n=24");
+    this.isSent = false;
     this.cards = (found?.cards ?? []).filter((card) => !busy.has(card.image));
     this.labels = found?.labels ?? [];
     this.suggested = found && { labels: found.labels, confidence: found.confidence, round: found.round };
@@ -25,7 +27,7 @@ export class Group {
 
   // Keep what was left out of sight: it is another class, and comes again by itself.
   answers() {
-    const { kept } = this;
+    const kept = this.isSent ? [] : this.kept;
     return kept.map((card) => answerOf(card, this.labels, "group", this.since, this.suggested, kept.length));
   }
 

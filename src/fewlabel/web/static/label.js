@@ -1,5 +1,5 @@
 // The labelling page: what is shown, and what keys, pointers and fingers do.
-import { $, answerOf, call, element, isForPage, number, onClicks, percent, person, picture, tell, toast } from "./api.js";
+import { $, answerOf, call, element, isForPage, leave, number, onClicks, percent, person, picture, tell, toast } from "./api.js";
 import { Classes } from "./classes.js";
 import { Group } from "./group.js";
 import { Outbox } from "./outbox.js";
@@ -73,9 +73,11 @@ function confirmGroup() {
   const answers = group.answers();
   if (!answers.length || (!group.labels.length && !state.several)) return;
   undoable.push({ n: answers.length, image: answers.at(-1).image });
-  outbox.answer(answers);
+  group.isSent = true;
+  drawGroup();
   tell(`${answers.length} are ${group.labels.join(", ")}`);
-  loadGroup();
+  // Asked for before that is stored, the next page would hold what was left out, and nothing else.
+  outbox.answer(answers, [...group.ticked]).catch(() => {}).then(loadGroup);
 }
 
 function undo() {
@@ -225,7 +227,7 @@ function drawGroup() {
     ? "There are no more look-alikes for now." : "Look-alikes appear once the model has learned from your labels.";
   $("name").textContent = group.cards.length ? `${group.cards.length} look alike` : "";
   $("why").textContent = group.cards.length ? "Tick the ones that are something else." : "";
-  $("confirm").disabled = !n || (!label && !state.several);
+  $("confirm").disabled = group.isSent || !n || (!label && !state.several);
   $("confirm-text").textContent = !group.cards.length ? "No group" : label ? `${n} are ${label}` : "Choose a class for all";
   $("sure").textContent = group.cards.length && label === group.suggested.labels.join(" + ") ? percent(group.suggested.confidence) : "";
   classes.mark(group.labels, []);
@@ -284,7 +286,7 @@ async function refresh() {
     drawProgress();
     if (before !== undefined && before !== state.refit.round) await forgetAhead();
     if (!inGroups && !shown()) { draw(); refill(); }
-    if (inGroups && before !== state.refit.round && !group.cards.length) loadGroup();
+    if (inGroups && (group.isSent ? !outbox.waiting.length : before !== state.refit.round && !group.cards.length)) loadGroup();
     const { target, reached } = state.stop;
     if (reached && $("enough").hidden) tell(enough(target));
     $("enough").hidden = !reached;
@@ -396,7 +398,10 @@ async function start() {
   await refill();
   await refresh();
   if (!state.classes.length && matchMedia("(pointer: fine)").matches) $("find").focus();
+  // Who is asked for an answer of their own must be told from the others.
+  if (state.repeats > 1 && !person.name && !state.annotator) $("person").click();
   document.body.dataset.ready = "true";
+  addEventListener("pagehide", () => { if (!outbox.waiting.length) leave(); });
   setInterval(() => { if (!document.hidden) refresh(); }, 2500);
   // Who thinks for long keeps the images that were fetched.
   setInterval(() => { if (!document.hidden) call("GET", `/api/next?n=${AHEAD}`).catch(() => {}); }, 60000);

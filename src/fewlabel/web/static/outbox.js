@@ -20,7 +20,7 @@ export class Outbox {
 
   get answers() { return this.waiting.flatMap((op) => op.body?.answers ?? []); }
 
-  answer(answers) { return this.post("POST", "/api/answers", { answers }); }
+  answer(answers, leftOut = []) { return this.post("POST", "/api/answers", { answers, left_out: leftOut }); }
 
   post(method, path, body) {
     const op = { method, path, body };

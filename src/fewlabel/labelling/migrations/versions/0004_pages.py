@@ -1,0 +1,19 @@
+"""Which page in a browser holds an image: two without a name never get the same."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Add the column."""
+    op.add_column("leases", sa.Column("page", sa.String(64), nullable=False, server_default=""))
+
+
+def downgrade() -> None:
+    """Refuse: answers are never deleted."""
+    raise NotImplementedError("A label store is not taken back to an earlier version.")
