@@ -93,7 +93,7 @@ def line_starts(words: list[str], name: str) -> bool:
 
 
 def test_the_targets_that_the_pages_name_exist() -> None:
-    code = re.compile(r"`[^`]+`|^```\w*\n.*?^```", re.MULTILINE | re.DOTALL)
+    code = re.compile(r"^```\w*\n.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
     found = "\n".join(c for page in PAGES for c in code.findall(page.read_text(encoding="utf-8")))
     named = set(re.findall(r"(?<!data )\bmake ([a-z]+)\b(?=[^a-z])", found))
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
