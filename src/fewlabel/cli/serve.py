@@ -73,8 +73,8 @@ def serve(
         ),
     ] = None,
     names: Annotated[
-        str, options.option("--names", "A,B,…", "More host names under which it is asked.")
-    ] = "",
+        str | None, options.option("--names", "A,B,…", "More host names under which it is asked.")
+    ] = None,
     rate: Annotated[
         int | None,
         options.number(
@@ -141,7 +141,7 @@ def serve(
             progress("loading", 0, len(named))
             models = _Models(named, max_error=max_error, log=log)
             progress("loading", len(named), len(named))
-        more = [name.strip() for name in names.split(",") if name.strip()]
+        more = [name.strip() for name in (names or "").split(",") if name.strip()]
         service = _Service(models, limits, log, host=host, token=token, names=more)
         for name in models.names:
             loaded = models[name]
