@@ -1,6 +1,7 @@
 import io
 import shutil
 import struct
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -218,6 +219,17 @@ def test_requests_are_bounded(start: Start, lines: list[dict[str, Any]]) -> None
     assert [line["status"] for line in lines] == [400, 503, 503, 200, 429, 200]
     assert service.batcher.n_waiting == service.app._n_bytes == 0
     assert not any(str(image[:20])[2:-1] in str(line) for line in lines)
+
+
+def test_what_takes_too_long_is_given_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, service = start(seconds=0.2)
+    slow = threading.Event()
+    monkeypatch.setattr("fewlabel.web.batching._predict", lambda jobs: slow.wait(5) and [])
+    got = client.post("/predict", content=odd_images()["gray.png"], headers=PNG)
+    slow.set()
+    assert (got.status_code, got.headers["retry-after"]) == (503, "1")
+    assert "longer than 0.2 s" in got.json()["detail"]
+    assert service.batcher.n_waiting == 0
 
 
 def test_a_bucket_fills_again_and_the_clients_are_bounded() -> None:

@@ -103,40 +103,39 @@ class _Service:
         threshold = loaded.threshold(max_error)
         files = await _files(request, self.limits.max_images)
         request.state.images = len(files)
-        try:
-            with self.batcher.room(len(files)):
-                async with asyncio.timeout(self.limits.seconds):
-                    read, whole = await self._predict(loaded, [data for _, data in files])
-        except _FullError as full:
-            raise HTTPException(503, str(full), _retry_after(503)) from None
-        except TimeoutError:
-            raise HTTPException(
-                503, f"It took longer than {self.limits.seconds:g} s.", _retry_after(503)
-            ) from None
+        read, whole = await self._within_limits(loaded, [data for _, data in files])
         unreadable = [found for found in read if isinstance(found, str)]
         self.metrics.count_images(name, "unreadable", len(unreadable))
         if whole is None:
             raise HTTPException(422, f"It cannot be read as an image: {unreadable[0]}.")
         prediction = replace(whole, threshold=threshold)
-        answers = iter(_answers(prediction, top))
         n_accepted = int(prediction.accepted.sum())
         self.metrics.count_images(name, "accepted", n_accepted)
         self.metrics.count_images(name, "abstained", len(prediction.proba) - n_accepted)
-        images = [
-            {"name": file, "error": found}
-            if isinstance(found, str)
-            else {"name": file, **next(answers)}
-            for (file, _), found in zip(files, read, strict=True)
-        ]
-        return JSONResponse(
-            {
-                "model": name,
-                "id": loaded.id,
-                "max_error": max_error,
-                "seconds": round(time.perf_counter() - start, 6),
-                "images": images,
-            }
-        )
+        answers = iter(_answers(prediction, top))
+        images = [{"error": found} if isinstance(found, str) else next(answers) for found in read]
+        answer = {
+            "model": name,
+            "id": loaded.id,
+            "max_error": max_error,
+            "seconds": round(time.perf_counter() - start, 6),
+            "images": [
+                {"name": file} | found for (file, _), found in zip(files, images, strict=True)
+            ],
+        }
+        return JSONResponse(answer)
+
+    async def _within_limits(
+        self, loaded: _Loaded, files: Sequence[bytes]
+    ) -> tuple[list[Upload | str], Prediction | None]:
+        """Do as `_predict`, where there is room, and as long as a request may take."""
+        try:
+            with self.batcher.room(len(files)):
+                async with asyncio.timeout(self.limits.seconds):
+                    return await self._predict(loaded, files)
+        except (_FullError, TimeoutError) as error:
+            reason = str(error) or f"It took longer than {self.limits.seconds:g} s."
+            raise HTTPException(503, reason, _retry_after(503)) from None
 
     async def _predict(
         self, loaded: _Loaded, files: Sequence[bytes]
