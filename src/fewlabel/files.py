@@ -55,7 +55,9 @@ def atomic_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: str | Path, *, force: bool = False, durable: bool = True) -> Iterator[Path]:
+def atomic_folder(
+    path: str | Path, *, force: bool = False, durable: bool = True, option: str = "--out"
+) -> Iterator[Path]:
     """Return a temporary folder beside ``path``; rename it there when the block ends well.
 
     Parameters
@@ -66,6 +68,8 @@ def atomic_folder(path: str | Path, *, force: bool = False, durable: bool = True
         Replace an existing folder. The old one stays until the new one is whole.
     durable : bool
         Wait until every file is on the disk.
+    option : str
+        What names the folder on the command line, for errors.
 
     Yields
     ------
@@ -80,7 +84,7 @@ def atomic_folder(path: str | Path, *, force: bool = False, durable: bool = True
         If the disk is full or the folder cannot be written to.
     """
     path = Path(path)
-    check_new_folder(path, force=force)
+    check_new_folder(path, force=force, option=option)
     with _storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _temporary_beside(path, is_folder=True) as temporary:
@@ -90,12 +94,12 @@ def atomic_folder(path: str | Path, *, force: bool = False, durable: bool = True
                     _sync(file)
             temporary.chmod(0o777 & ~_umask())
             # Another process may have been faster.
-            check_new_folder(path, force=force)
+            check_new_folder(path, force=force, option=option)
             _swap_in(temporary, path)
 
 
 @_path_errors(RunFolderError, "written")
-def check_new_folder(path: str | Path, *, force: bool = False) -> None:
+def check_new_folder(path: str | Path, *, force: bool = False, option: str = "--out") -> None:
     """Refuse an output folder that exists, before any work is done for it.
 
     Parameters
@@ -104,6 +108,8 @@ def check_new_folder(path: str | Path, *, force: bool = False) -> None:
         Folder to make.
     force : bool
         Accept an existing folder.
+    option : str
+        What names the folder on the command line, for errors.
 
     Raises
     ------
@@ -114,29 +120,31 @@ def check_new_folder(path: str | Path, *, force: bool = False) -> None:
     path = Path(path)
     # A folder cannot be made within itself and then take its own place.
     if path.name in ("", ".."):
-        raise RunFolderError(f"{path} is not the name of a new folder: give one with --out.")
+        raise RunFolderError(f"{path} is not the name of a new folder: give one with {option}.")
     if not path.exists() and not path.is_symlink():
         return
     if not path.is_dir() or path.is_symlink():
-        raise RunFolderError(f"{path} exists and is not a folder: give another name with --out.")
+        raise RunFolderError(f"{path} exists and is not a folder: give another name with {option}.")
     if not any(path.iterdir()):
         return
     if not force:
         raise RunFolderError(
-            f"{path} exists already: give another name with --out, or --force to replace it."
+            f"{path} exists already: give another name with {option}, or --force to replace it."
         )
     if not _is_ours(path):
         raise RunFolderError(
             f"{path} exists and was not written by fewlabel, so --force does not replace it: "
-            "give another name with --out."
+            f"give another name with {option}."
         )
 
 
 def _is_ours(path: Path) -> bool:
-    """Return whether fewlabel wrote a run or model folder; others may hold a file of that name."""
+    """Return whether fewlabel wrote a folder; others may hold a file of that name."""
     run = _json_object(path / "metrics.json")
     model = _json_object(path / "manifest.json")
-    return "fewlabel_version" in run or model.get("format") == "fewlabel-model"
+    page = _json_object(path / "model.json")
+    is_model = model.get("format") == "fewlabel-model"
+    return "fewlabel_version" in run or is_model or page.get("format") == "fewlabel-page"
 
 
 def _json_object(file: Path) -> dict[str, Any]:

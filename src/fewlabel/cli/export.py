@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Annotated, Any
 
 from fewlabel.cli import options
@@ -9,6 +11,7 @@ from fewlabel.cli.console import ProgressBars, one_line, say, show
 from fewlabel.cli.inputs import check_new_file, open_images, warn_of_skipped
 from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
+from fewlabel.files import check_new_folder
 
 HELP = """Write a model as a file that runs without fewlabel.
 
@@ -20,16 +23,31 @@ A model that spreads labels over a graph of all images keeps it in the file, up 
 With more, or with `--no-graph`, the file predicts by the best candidate that needs none; what that
 costs in accuracy is printed.
 
+`--web` writes a folder with a page that classifies the photos one drops on it, in the browser: put
+it on any web server. What runs the model there is fetched once from the npm registry.
+
 \b
 Examples:
   fewlabel export run --onnx model.onnx
   fewlabel export run --onnx model.onnx --images photos
+  fewlabel export run --web page
 """
 
 
 def export(
     run: options.Run,
     onnx: Annotated[str | None, options.option("--onnx", "FILE", "ONNX file to write.")] = None,
+    web: Annotated[
+        str | None, options.option("--web", "DIR", "Folder to make, with a page for the browser.")
+    ] = None,
+    runtime: Annotated[
+        str | None,
+        options.option(
+            "--runtime",
+            "FILE",
+            "Archive of onnxruntime-web for --web, where the npm registry cannot be reached.",
+        ),
+    ] = None,
     images: Annotated[
         str | None,
         options.option(
@@ -45,15 +63,18 @@ def export(
             "Keep the graph in the file, or predict without it; by default up to 10,000 images.",
         ),
     ] = None,
-    force: Annotated[bool, options.flag("--force", "Replace an existing file.")] = False,
+    force: Annotated[bool, options.flag("--force", "Replace an existing file or page.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Export, check and write."""
-    if onnx is None:
-        raise UsageError("Nothing is asked for: add --onnx FILE, such as --onnx model.onnx.")
-    check_new_file(onnx, "an ONNX file", ".onnx", force=force, holds="another model")
+    if onnx is None and web is None:
+        raise UsageError("Nothing is asked for: add --onnx FILE or --web DIR.")
+    if onnx is not None:
+        check_new_file(onnx, "an ONNX file", ".onnx", force=force, holds="another model")
+    if web is not None:
+        check_new_folder(web, force=force, option="--web")
     for package in ("onnx", "onnxscript", "onnxruntime"):
-        check_installed(package, "`fewlabel export --onnx`")
+        check_installed(package, "`fewlabel export`")
     with ProgressBars(enabled=not as_json) as progress:
         from fewlabel.runs.model import load_run
 
@@ -61,10 +82,25 @@ def export(
         image_set = open_images(images or _images_of(run), progress, scale=model.scale)
         if image_set.skipped:
             warn_of_skipped(image_set.skipped)
-        from fewlabel.export import export_onnx
+        from fewlabel.export import export_onnx, export_page
 
-        found = export_onnx(model, onnx, image_set, graph=graph, progress=progress)
-    show(vars(found), _print, as_json=as_json)
+        found: dict[str, Any] = {}
+        if onnx is not None:
+            found = vars(export_onnx(model, onnx, image_set, graph=graph, progress=progress))
+        if web is not None:
+            name = Path(run).resolve().name
+            page = export_page(
+                model,
+                web,
+                image_set,
+                name=name,
+                runtime=runtime,
+                force=force,
+                graph=graph,
+                progress=progress,
+            )
+            found = (found or vars(page) | {"file": None}) | {"page": web}
+    show(found, _print, as_json=as_json)
 
 
 def _images_of(run: str) -> str:
@@ -106,4 +142,9 @@ def _print(found: dict[str, Any]) -> None:
             f"{found['difference_here']:.1g}."
         )
     say(f"{found['milliseconds']:.1f} ms an image here, {found['n_bytes'] / 1e6:.1f} MB.")
-    say(f"Written to {one_line(found['file'])}.")
+    if found["file"]:
+        say(f"Written to {one_line(found['file'])}.")
+    if page := found.get("page"):
+        say(f"The page is in {one_line(page)}; to look at it:")
+        say(f"  {shlex.join(['python', '-m', 'http.server', '-b', '127.0.0.1', '-d', page])}")
+        say("and open http://127.0.0.1:8000 in the browser.")
