@@ -9,7 +9,7 @@ from PIL import Image
 from fewlabel.data.modes import _resize_cover
 from fewlabel.export.resize import _reading_model
 
-SIZES = [(28, 28), (1, 1), (5, 300), (45, 37), (64, 48), (100, 140), (301, 402), (700, 500)]
+SIZES = [(28, 28), (1, 1), (5, 300), (36, 26), (45, 37), (64, 48), (100, 140), (301, 402), (700, 500)]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -29,6 +29,6 @@ def test_images_are_read_as_pillow_reads_them(size: tuple[int, int], channels: i
                 _resize_cover(image.convert(mode), size).convert("L" if channels == 1 else "RGB")
             ).reshape(*size, channels)
             off = np.abs(found[0].transpose(1, 2, 0) - expected)
-            # Two passes, each of which may round half a level the other way.
-            assert off.max() <= 2
-            assert off.mean() < 0.02
+            # Either pass may round half a level the other way.
+            assert off.max() <= 1
+            assert off.mean() < 0.004

@@ -6,12 +6,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import PIL
 from onnxscript import DOUBLE, FLOAT, INT64, UINT8, script
 from onnxscript import opset18 as op
 
 # Not ONNX's own Resize: it rounds nothing between the two passes, cuts no box within pixels, and
 # knows no reduction before them. Weights are matrices, made in the file from the shape of its input
 # as Pillow makes them (Resample.c, Reduce.c, Image.resize); products with them are quick anywhere.
+
+# From 13 on, Pillow scales first along the axis by which an image gets smaller.
+_LEAST = 0 if int(PIL.__version__.partition(".")[0]) >= 13 else 2**62
 
 
 @script(default_opset=op)
@@ -64,7 +68,9 @@ def _rounded(x: FLOAT[...]) -> FLOAT[...]:
 
 
 @script(default_opset=op)
-def _cover(images: UINT8[...], height: INT64[...], width: INT64[...]) -> FLOAT[...]:
+def _cover(
+    images: UINT8[...], height: INT64[...], width: INT64[...], least: INT64[...]
+) -> FLOAT[...]:
     """Scale images (n, H, W, C) so that they cover a size, and crop the center: (n, C, h, w)."""
     shape = op.Cast(op.Shape(images), to=11)
     high, wide = op.Gather(shape, 1), op.Gather(shape, 2)
@@ -105,7 +111,13 @@ def _cover(images: UINT8[...], height: INT64[...], width: INT64[...]) -> FLOAT[.
     planes = op.Transpose(reduced, perm=[0, 3, 1, 2])
     horizontal = op.Transpose(_bicubic((left - x0) / fx, (right - x0) / fx, columns, width))
     vertical = _bicubic((top - y0) / fy, (bottom - y0) / fy, rows, height)
-    return _rounded(op.MatMul(vertical, _rounded(op.MatMul(planes, horizontal))))
+    # The pass that leaves less to the other comes first, which the rounding between them shows.
+    fewer_rows, fewer_columns = rows - height, columns - width
+    if op.And(fewer_rows > least, fewer_rows > 2 * fewer_columns):
+        scaled = op.MatMul(_rounded(op.MatMul(vertical, planes)), horizontal)
+    else:
+        scaled = op.MatMul(vertical, _rounded(op.MatMul(planes, horizontal)))
+    return _rounded(scaled)
 
 
 def _reading_model(height: int, width: int, channels: int) -> Any:
@@ -118,7 +130,7 @@ def _reading_model(height: int, width: int, channels: int) -> Any:
         if op.And(op.Gather(shape, 1) == height, op.Gather(shape, 2) == width):
             planes = op.Transpose(op.Cast(images, to=1), perm=[0, 3, 1, 2])
         else:
-            planes = _cover(images, height, width)
+            planes = _cover(images, height, width, _LEAST)
         return op.Expand(planes, [1, 3, 1, 1])
 
     @script(default_opset=op)
