@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
-
-onnxruntime = pytest.importorskip("onnxruntime")
-
 from PIL import Image
 
 from fewlabel.data import labels_from_truth, load_images
