@@ -96,8 +96,8 @@ def export_page(
     archive = _runtime(progress) if runtime is None else Path(runtime)
     with atomic_folder(folder, force=force, option="--web") as made:
         _unpack(archive, made / "runtime")
-        file = made / "model.onnx"
-        found = export_onnx(model, file, images, graph=graph, progress=progress)
+        model_file = made / "model.onnx"
+        found = export_onnx(model, model_file, images, graph=graph, progress=progress)
         about = found.about | {"format": "fewlabel-page", "name": name}
         (made / "model.json").write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
         for file in ("page.css", "page.js"):
