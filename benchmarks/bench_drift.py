@@ -156,8 +156,8 @@ def table(rows: list[dict[str, object]]) -> str:
     seeds = sorted({row["seed"] for row in rows})
     names = list(dict.fromkeys(row["data"] for row in rows))
     lines = [
-        f"Seeds {seeds[0]} to {seeds[-1]} on {', '.join(names)}: {len(rows):,} batches of 200 "
-        "images (the first rows name their size).",
+        f"Seeds {seeds[0]} to {seeds[-1]} on {', '.join(names)}: {len(rows):,} batches of "
+        f"{N_BATCH} images (the first three rows name their size).",
         "",
         "| new images | batches | like | other mix | unlike | true accuracy | expected | interval "
         "holds | error: ours, ATC |",

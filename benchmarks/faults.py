@@ -1,6 +1,6 @@
 """What becomes of a ``fit`` that is killed, starved of disk, robbed of an image, or run twice.
 
-    python benchmarks/faults.py kill --n 25              a small folder of images, cache cold
+    python benchmarks/faults.py kill --n 50 --again 5    a small folder of images, cache cold
     python benchmarks/faults.py kill --n 15 --warm       the same with features in the cache
     python benchmarks/faults.py kill --n 10 --networks   digits with ``--time``
     python benchmarks/faults.py disk                     a small tmpfs as --out and as cache (root)
@@ -111,11 +111,14 @@ def is_line(code: int, said: str) -> bool:
     return code in (1, 2) and "Traceback" not in said and "error: " in said
 
 
-def kill(place: Place, n: int, dice: random.Random, *, warm: bool) -> Iterator[str | None]:
-    """Kill fits at random moments, and run each again."""
+def kill(
+    place: Place, n: int, dice: random.Random, *, warm: bool, again: int = 1
+) -> Iterator[str | None]:
+    """Kill fits at random moments, and run every so manieth again."""
     code, said = place.fit()
     assert code == 0, said
-    expected = place.predictions()
+    expected, whole = place.predictions(), place.root / "whole"
+    shutil.copytree(place.out, whole)
     place.clear(cache=not warm)
     start = time.perf_counter()
     place.fit()
@@ -126,18 +129,22 @@ def kill(place: Place, n: int, dice: random.Random, *, warm: bool) -> Iterator[s
         # Every third replaces a run that stands there.
         force = number % 3 == 2
         if force:
-            place.fit()
+            shutil.copytree(whole, place.out)
         moment = dice.uniform(0, seconds)
         process = place.start(*(["--force"] if force else []))
         time.sleep(moment)
         process.kill()
         process.communicate()
         where = f"killed after {moment:.2f} of {seconds:.2f} s"
-        if place.out.exists() and {entry.name for entry in place.out.iterdir()} < WHOLE:
+        if place.out.exists() and not {entry.name for entry in place.out.iterdir()} >= WHOLE:
             yield f"{where}: half a run"
             continue
         if place.out.exists() and place.predictions() != expected:
             yield f"{where}: other predictions before the second run"
+            continue
+        if number % again:
+            yield None
+            continue
         code, said = place.fit(*(["--force"] if place.out.exists() else []))
         if code:
             yield f"{where}: the second run failed: {said[-300:]}"
@@ -351,6 +358,7 @@ def main() -> None:
     parser.add_argument("kind", choices=["kill", *TRIALS])
     parser.add_argument("--n", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", type=int, default=1, help="run every N-th killed one again")
     parser.add_argument("--warm", action="store_true")
     parser.add_argument("--networks", action="store_true")
     options = parser.parse_args()
@@ -358,7 +366,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Place(Path(folder) / "place", networks=options.networks)
         if options.kind == "kill":
-            trials = kill(place, options.n, dice, warm=options.warm)
+            trials = kill(place, options.n, dice, warm=options.warm, again=options.again)
         else:
             trials = TRIALS[options.kind](place, options.n, dice)
         found = []

@@ -120,7 +120,7 @@ def made(tmp_path_factory):
     known = {f"{i:03}.png": label for i, label in enumerate(draw(root / "photos", 180))}
     Image.open(root / "photos" / "000.png").save(root / "photos" / "0031.jpg")
     known["0031.jpg"] = "dark"
-    for folder, n in [("new-photos", 6), ("photos-of-may", 30), ("test-photos", 20)]:
+    for folder, n in [("new-photos", 6), ("photos-of-may", 100), ("test-photos", 20)]:
         truth = {f"{i:03}.png": label for i, label in enumerate(draw(root / folder, n))}
     shutil.copy(root / "photos" / "0031.jpg", root / "new-photos" / "1.jpg")
     for folder, truths in [("photos", known), ("test-photos", truth)]:

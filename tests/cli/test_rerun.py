@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 
+from fewlabel.data import load_images
 from fewlabel.runs.rerun import rerun
 from tests.cli.conftest import QUICK, refused
 
@@ -82,3 +83,16 @@ def test_what_cannot_be_repeated_is_one_line(home, run_cli):
     record.unlink()
     refused(run_cli("rerun", "run"), "holds no run.json (an earlier fewlabel wrote it)")
     refused(run_cli("rerun", "photos"), "holds no run.json (is it a run?)")
+
+
+def test_a_run_on_a_benchmark_agrees_in_all(tmp_path, run_cli, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    truth = load_images("digits:test").truth[:60]
+    rows = [f"{i},digit {label}" for i, label in enumerate(truth)]
+    (tmp_path / "labels.csv").write_text("\n".join(["index,label", *rows]))
+    fit = ("fit", "digits:test", "--labels", "labels.csv", "--out", "run", "--probabilities")
+    assert run_cli(*fit, *QUICK).exit_code == 0
+    found = rerun("run", "again")
+    assert (found["n_same"], found["n"], found["largest_difference"]) == (500, 500, 0)
+    assert found["agrees"]
+    assert not found["changed"]

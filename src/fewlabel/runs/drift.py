@@ -74,7 +74,7 @@ def check_images(
         A model that was loaded.
     images : ImageSet
         New images, at least 20; or anything that `load_images` takes. Of more than 2,000, so many
-        are drawn at random.
+        are drawn at random. Those that the model was trained on are left out.
     name : str
         What the commands call the folder of the run.
     command : str
@@ -90,7 +90,7 @@ def check_images(
     Raises
     ------
     UsageError
-        If there are fewer than 20 images.
+        If there are fewer than 20 images that the model was not trained on.
     RunFolderError
         If the model holds nothing to compare with.
     """
@@ -99,20 +99,24 @@ def check_images(
             f"{name} does not hold what new images are compared with, since an earlier fewlabel "
             "wrote it or it was fitted on too few images: fit again."
         )
-    found = load_images(images, scale=run.scale)
-    n = len(found)
+    found, known = load_images(images, scale=run.scale), set(run.meta.get("trained_on", ()))
+    # By content, as in an evaluation: the labels of these are known, and flatter the model.
+    free = np.array([i for i, digest in enumerate(found.content_digests()) if digest not in known])
+    n = len(free)
     if n < MIN_IMAGES:
         raise UsageError(
-            f"{found.source} holds {n} image{'' if n == 1 else 's'}: of fewer than {MIN_IMAGES} "
-            "nothing can be said; collect more, or label them and use `fewlabel evaluate`."
+            f"{found.source} holds {n} image{'' if n == 1 else 's'} that {name} was not trained "
+            f"on: of fewer than {MIN_IMAGES} nothing can be said; collect more, or label them and "
+            "use `fewlabel evaluate`."
         )
-    rows = np.random.default_rng(0).permutation(n)[:MAX_IMAGES]
+    rows = np.random.default_rng(0).permutation(free)[:MAX_IMAGES]
     some = found.subset(np.sort(rows))
     prediction = run.predict(some, progress=progress)
     scores = np.zeros(len(some)) if prediction.scores is None else prediction.scores
     looks = np.column_stack([scores, _appearance(some)])
     drift = _find_drift(run.task, run.reference, run.evidence, prediction.proba, looks)
     metrics = _metrics(drift, run) | {"n_images": n, "n_compared": len(some)}
+    metrics["n_trained_on"] = len(found) - n
     metrics["commands"] = _commands(metrics, found, name)
     page = _render_drift(drift, metrics, prediction, looks, some, command, _now())
     return Check(metrics, page)
