@@ -88,7 +88,7 @@ class PatchFeatures(FeatureExtractor):
             len(images),
             self.width,
             images.blocks(_BLOCK_SIZE, size=self.size_, channels=self.channels_),
-            lambda where, pixels: self.dictionary_.transform(pixels),
+            lambda where, pixels: self.dictionary_._describe(pixels),
             "features",
             progress,
         )

@@ -151,10 +151,14 @@ class PatchDictionary(Transformer):
                 f"X has images of shape {images.shape[1:]}, but PatchDictionary was fitted on "
                 f"{self.image_shape_}."
             )
+        return self._describe(images)
+
+    def _describe(self, images: np.ndarray) -> np.ndarray:
+        """Describe images that need no check, which takes longer than to describe one."""
         rows = []
         for block in gen_batches(len(images), _BLOCK):
             pooled = _pooled_responses(images[block], self.filters_)
-            rows.append(pooled if self.reducer_ is None else self.reducer_.transform(pooled))
+            rows.append(pooled if self.reducer_ is None else self.reducer_._reduce(pooled))
         return np.concatenate(rows)
 
     def _learn(self, images: np.ndarray, rng: np.random.Generator) -> _PatchFilters:

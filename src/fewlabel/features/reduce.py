@@ -121,7 +121,10 @@ class DampedPCA(Transformer):
     def transform(self, X: Any) -> np.ndarray:
         """Return ``((X - mean_) / scale_) @ components_ / eigenvalues_**power``."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float32)
+        return self._reduce(validate_data(self, X, reset=False, dtype=np.float32))
+
+    def _reduce(self, X: np.ndarray) -> np.ndarray:
+        """Reduce rows that need no check, which takes longer than to reduce a few."""
         weights = self._weights()
         reduced = np.empty((len(X), self.n_components_), dtype=np.float32)
         for block in gen_batches(len(X), _BLOCK_ROWS):

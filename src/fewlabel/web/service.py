@@ -28,6 +28,7 @@ from fewlabel.web.models import Log, _Loaded, _Models
 from fewlabel.web.schemas import PREDICT, RELOAD
 
 _TOP = 5
+_SMALL_BYTES, _SMALL_PIXELS = 8_192, 64 * 64
 _HINT = (
     "Send an image as the body with its type, such as `curl -H 'Content-Type: image/jpeg' "
     "--data-binary @photo.jpg`, or several as a form, such as `curl -F images=@a.jpg -F "
@@ -150,10 +151,25 @@ class _Service:
             except UnreadableImageError as error:
                 return str(error)
 
-        tasks = [loop.run_in_executor(self._decoders, decode, data) for data in files]
-        read = [await task for task in tasks]
+        tasks = [
+            _decode_small(data, loaded, max_pixels)
+            or loop.run_in_executor(self._decoders, decode, data)
+            for data in files
+        ]
+        read = [task if isinstance(task, dict) else await task for task in tasks]
         images = [found for found in read if not isinstance(found, str)]
         return read, await self.batcher.predict(loaded, images) if images else None
+
+
+def _decode_small(data: bytes, loaded: _Loaded, max_pixels: int) -> Upload | None:
+    """Decode an image that takes less time than to hand it to another thread; None for others."""
+    if len(data) > _SMALL_BYTES:
+        return None
+    try:
+        small = min(_SMALL_PIXELS, max_pixels)
+        return _decode_upload(data, loaded.forms, loaded.model.scale, small)
+    except UnreadableImageError:
+        return None
 
 
 def _answers(prediction: Prediction, top: int | Literal["all"]) -> list[dict[str, Any]]:
