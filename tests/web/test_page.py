@@ -252,6 +252,8 @@ def test_who_is_asked_beside_others_gives_a_name(make: Make, open_page: Open) ->
     page.keyboard.press("Enter")
     saved(page)
     assert {a.annotator for a in session.store.history(0)} == {"Ann"}
+    # Nothing is held for who had no name, and what Ann has answered is for Ben.
+    assert shown(open_page(session, annotator="Ben")) == 0
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -115,7 +115,7 @@ def test_people_are_settled_by_keys(session: Session, open_page: Open) -> None:
     until(page, lambda: page.is_disabled("#settle"))
     assert "A review has settled 3." in page.inner_text("#rule")
     page.keyboard.press("u")
-    until(page, lambda: page.inner_text("#settle") == "Settle 1 so")
+    until(page, lambda: page.inner_text("#settle") == "Settle 1")
     page.click("#settle")
     page.wait_for_selector("#toast:has-text('Settled: 1.')")
     until(page, lambda: page.inner_text("[data-view=people] .badge") == "")

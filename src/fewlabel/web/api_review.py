@@ -120,6 +120,7 @@ def explanation(review: Here, image: Image) -> Response:
     picture = review.explanation(_existing(review.session, image))
     if picture is None:
         doing = review.session.state()["refit"]
+        part = f": {doing['done'] / doing['total']:.0%}" if doing["total"] else ""
         why = "The model is learning; the picture comes after it." if doing["running"] else ""
-        return JSONResponse({"detail": why or "The picture is being made."}, 202)
+        return JSONResponse({"detail": why or f"The picture is being made{part}."}, 202)
     return Response(picture, media_type="image/png")

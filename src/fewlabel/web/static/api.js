@@ -27,7 +27,7 @@ const whoAsks = () => ({ "X-Annotator": encodeURIComponent(annotator), "X-Page":
 
 // Let others have what this page was given; it may be closing.
 export function leave() {
-  fetch("/api/leases", { method: "DELETE", headers: whoAsks(), keepalive: true }).catch(() => {});
+  return fetch("/api/leases", { method: "DELETE", headers: whoAsks(), keepalive: true }).catch(() => {});
 }
 
 export async function call(method, path, body) {

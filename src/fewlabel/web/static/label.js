@@ -226,7 +226,7 @@ function drawGroup() {
   $("empty").textContent = state.refit.round
     ? "There are no more look-alikes for now." : "Look-alikes appear once the model has learned from your labels.";
   $("name").textContent = group.cards.length ? `${group.cards.length} look alike` : "";
-  $("why").textContent = group.cards.length ? "Tick the ones that are something else." : "";
+  $("why").textContent = group.cards.length ? "Tick the exceptions." : "";
   $("confirm").disabled = group.isSent || !n || (!label && !state.several);
   $("confirm-text").textContent = !group.cards.length ? "No group" : label ? `${n} are ${label}` : "Choose a class for all";
   $("sure").textContent = group.cards.length && label === group.suggested.labels.join(" + ") ? percent(group.suggested.confidence) : "";
@@ -358,9 +358,14 @@ function listen() {
     hints: () => setSuggests(!suggests), enough: () => toast(enough(state.stop.target)),
   });
   document.addEventListener("keydown", pressed);
-  $("person-dialog").addEventListener("close", () => {
+  $("person-dialog").addEventListener("close", async () => {
     if ($("person-dialog").returnValue !== "save" || $("person-name").value.trim() === person.name) return;
+    // What is not answered was given to somebody of another name, or of none.
+    cards = cards.filter((card) => card.isAnswered);
+    at = cards.length;
+    const left = leave();
     person.name = $("person-name").value;
+    await left;
     forgetAhead().catch(() => {});
   });
   touches();

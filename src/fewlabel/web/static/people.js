@@ -24,6 +24,6 @@ export async function drawPeople(open) {
   $("kappas").parentElement.hidden = !found.n_shared;
   $("rule").textContent = `${found.rule}${found.n_settled ? ` A review has settled ${number(found.n_settled)}.` : ""}`;
   $("settle").disabled = !found.n_disputed;
-  $("settle").textContent = found.n_disputed ? `Settle ${number(found.n_disputed)} so` : "Nothing to settle";
+  $("settle").textContent = found.n_disputed ? `Settle ${number(found.n_disputed)}` : "Nothing to settle";
   return found;
 }
