@@ -2,11 +2,13 @@ import time
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from fewlabel.data import labels_from_truth, load_images
+from fewlabel.errors import StorageError
 from fewlabel.evaluate import AccuracyEstimate
 from fewlabel.fit_settings import FitSettings
 from fewlabel.labelling.learner import Learner, _pairs
@@ -177,6 +179,21 @@ def test_answers_during_a_fit_lead_to_another_one_and_a_failure_to_another_try(
     assert refitter.error == ""
     assert queue.round is learned[0].round
     assert not refitter.running
+
+
+def test_a_database_that_is_away_for_a_moment_ends_no_learning(digits, store, truth, monkeypatch):
+    worker, queue = _ByHand(), Queue(store, len(digits))
+    refitter = Refitter("digits", store, queue, every=10, worker=worker)
+    refitter.start()
+    with monkeypatch.context() as away:
+        away.setattr(store, "labels", Mock(side_effect=StorageError("The database is away.")))
+        worker.asked[0][2].set_result(Picks(np.arange(50), ("train",) * 50))
+        for _ in range(2):
+            assert (refitter.running, refitter.error) == (False, "The database is away.")
+            refitter.refit()
+    _answer(store, queue, truth, 10)
+    refitter.answered()
+    assert [name for name, *_ in worker.asked] == ["first", "fit"]
 
 
 def test_rounds_go_on_after_a_restart(digits, truth, learned, tmp_path):

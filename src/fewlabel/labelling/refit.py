@@ -161,21 +161,24 @@ class Refitter:
         self.worker.stop()
 
     def _ask(self) -> None:
-        labels = self._store.labels()
-        self._fitted_at, self._n_new = labels.n_labeled, 0
         try:
-            past = [one.point for one in self._store.rounds()]
+            labels, past = self._store.labels(), [one.point for one in self._store.rounds()]
+            self._fitted_at, self._n_new = labels.n_labeled, 0
             self.worker.call("fit", labels, past).add_done_callback(self._take_round)
-        except FewLabelError:
-            # It was stopped in between.
-            self._running = False
+        except FewLabelError as error:
+            # The database is away, and the next answers try again; or it was stopped in between.
+            self._running, self._error = False, str(error)
 
     def _take_first(self, future: Future[Picks]) -> None:
         self._error = _why_not(future)
         if not self._error:
             self._queue.begin(future.result())
-        with self._mutex:
-            self._due |= not self._error and self._store.labels().n_labeled > 0
+            try:
+                has_labels = self._store.labels().n_labeled > 0
+                with self._mutex:
+                    self._due |= has_labels
+            except StorageError as error:
+                self._error = str(error)
         self._go_on()
 
     def _take_round(self, future: Future[Round]) -> None:
