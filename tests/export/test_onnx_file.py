@@ -182,3 +182,17 @@ def test_what_keeps_nothing_without_its_graph_is_refused(
     monkeypatch.setattr(onnx_file, "MAX_ROWS", 10)
     with pytest.raises(UsageError, match=r"holds 400 images, and a file at most 10"):
         export_onnx(model, tmp_path / "model.onnx", digits.images, graph=True)
+
+
+@pytest.mark.parametrize("features", ["patches", "backbone"])
+def test_eight_bits_cost_little(features: str, digits: Example, tmp_path: Path) -> None:
+    model = _fit(digits, features, "supervised")
+    found = export_onnx(model, tmp_path / "model.onnx", digits.images, labels=digits.labels)
+    assert found.int8 is not None
+    assert Path(found.int8["file"]).name == "model.int8.onnx"
+    assert found.int8["n_bytes"] < 0.5 * found.n_bytes
+    assert found.int8["n"] == 80
+    # Of random weights, much is lost; of trained ones hardly anything.
+    assert found.int8["n_changed"] <= 16
+    proba, _ = _run(Path(found.int8["file"]), digits.new.read(slice(0, 5)))
+    assert proba.shape == (5, 10)

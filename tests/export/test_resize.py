@@ -31,6 +31,6 @@ def test_images_are_read_as_pillow_reads_them(size: tuple[int, int], channels: i
                 _resize_cover(image.convert(mode), size).convert("L" if channels == 1 else "RGB")
             ).reshape(*size, channels)
             off = np.abs(found[0].transpose(1, 2, 0) - expected)
-            # Either pass may round half a level the other way.
+            # Averages of large images, in 24 bits, may round a half the other way.
             assert off.max() <= 1
-            assert off.mean() < 0.004
+            assert (off > 0).mean() < 0.005

@@ -7,8 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fewlabel.cli import options
-from fewlabel.cli.console import ProgressBars, one_line, say, show
-from fewlabel.cli.inputs import check_new_file, open_images, warn_of_skipped
+from fewlabel.cli.console import ProgressBars, one_line, percent, say, show
+from fewlabel.cli.inputs import (
+    check_labels_exist,
+    check_new_file,
+    open_images,
+    open_truth,
+    warn_of_skipped,
+)
 from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
 from fewlabel.files import check_new_folder
@@ -29,7 +35,7 @@ it on any web server. What runs the model there is fetched once from the npm reg
 \b
 Examples:
   fewlabel export run --onnx model.onnx
-  fewlabel export run --onnx model.onnx --images photos
+  fewlabel export run --onnx model.onnx --int8
   fewlabel export run --web page
 """
 
@@ -63,6 +69,18 @@ def export(
             "Keep the graph in the file, or predict without it; by default up to 10,000 images.",
         ),
     ] = None,
+    int8: Annotated[
+        bool,
+        options.flag("--int8", "Write FILE.int8.onnx, too: smaller and faster, and less exact."),
+    ] = False,
+    labels: Annotated[
+        str | None,
+        options.option(
+            "--labels",
+            "FILE",
+            "Labels that --int8 is measured on; by default those that the run was fitted on.",
+        ),
+    ] = None,
     force: Annotated[bool, options.flag("--force", "Replace an existing file or page.")] = False,
     as_json: options.Json = False,
 ) -> None:
@@ -71,6 +89,10 @@ def export(
         raise UsageError("Nothing is asked for: add --onnx FILE or --web DIR.")
     if onnx is not None:
         check_new_file(onnx, "an ONNX file", ".onnx", force=force, holds="another model")
+    if int8 and onnx is None:
+        raise UsageError("--int8 is for a file: add --onnx FILE.")
+    if labels is not None:
+        check_labels_exist(labels)
     if web is not None:
         check_new_folder(web, force=force, option="--web")
     for package in ("onnx", "onnxscript", "onnxruntime"):
@@ -79,41 +101,40 @@ def export(
         from fewlabel.runs.model import load_run
 
         model = load_run(run)
-        image_set = open_images(images or _images_of(run), progress, scale=model.scale)
+        # Without --int8, labels are not asked for.
+        images, labels = _sources(run, images, labels if int8 else "")
+        image_set = open_images(images, progress, scale=model.scale)
         if image_set.skipped:
             warn_of_skipped(image_set.skipped)
+        truth = open_truth(labels, image_set, model) if int8 else None
         from fewlabel.export import export_onnx, export_page
 
         found: dict[str, Any] = {}
+        given: dict[str, Any] = {"graph": graph, "progress": progress}
         if onnx is not None:
-            found = vars(export_onnx(model, onnx, image_set, graph=graph, progress=progress))
+            found = vars(export_onnx(model, onnx, image_set, labels=truth, **given))
         if web is not None:
-            name = Path(run).resolve().name
-            page = export_page(
-                model,
-                web,
-                image_set,
-                name=name,
-                runtime=runtime,
-                force=force,
-                graph=graph,
-                progress=progress,
-            )
+            given |= {"name": Path(run).resolve().name, "runtime": runtime, "force": force}
+            page = export_page(model, web, image_set, **given)
             found = (found or vars(page) | {"file": None}) | {"page": web}
     show(found, _print, as_json=as_json)
 
 
-def _images_of(run: str) -> str:
-    """Return the images that a run was fitted on, as far as it or its labels say so."""
-    from fewlabel.runs.project import _source_of_images
+def _sources(run: str, images: str | None, labels: str | None) -> tuple[str, str]:
+    """Return the images and labels that are given, or that a run was fitted on."""
+    if images is None or labels is None:
+        from fewlabel.runs.listing import RECORD
+        from fewlabel.runs.rerun import _read_record, _resolve
 
-    found = _source_of_images(run)
-    if found is None:
-        raise UsageError(
-            f"Where the images of {run} lie is not known: give some with --images, which the file "
-            "is checked on."
-        )
-    return found
+        if not (Path(run) / RECORD).is_file():
+            raise UsageError(
+                f"{run} does not say which images it was fitted on (it holds no {RECORD}): give "
+                "some with --images, and their labels with --labels for --int8."
+            )
+        record = _read_record(Path(run))
+        images = images or _resolve(Path(run), record, record["data"]["images"]["source"])
+        labels = labels or _resolve(Path(run), record, record["labels"])
+    return images, labels
 
 
 def _instead(about: dict[str, Any]) -> str:
@@ -137,14 +158,20 @@ def _print(found: dict[str, Any]) -> None:
         f"{found['difference']:.1g} in probability."
     )
     if found["difference_here"] > 10 * max(found["difference"], 1e-6):
-        say(
-            f"From the model as this machine computes it, in bfloat16: "
-            f"{found['difference_here']:.1g}."
-        )
-    say(f"{found['milliseconds']:.1f} ms an image here, {found['n_bytes'] / 1e6:.1f} MB.")
+        say(f"The model as this machine computes it, in bfloat16: {found['difference_here']:.1g}.")
     if found["file"]:
-        say(f"Written to {one_line(found['file'])}.")
+        say(f"Written to {one_line(found['file'])}: {_cost(found)}.")
+    if (int8 := found["int8"]) is not None:
+        say(
+            f"In eight bits: {one_line(int8['file'])}: {_cost(int8)}. Of {int8['n']:,} labeled "
+            f"images {int8['n_changed']:,} are predicted otherwise; {found['about']['metric']} "
+            f"{percent(int8['accuracy'])} instead of {percent(int8['accuracy_before'])}."
+        )
     if page := found.get("page"):
         say(f"The page is in {one_line(page)}; to look at it:")
         say(f"  {shlex.join(['python', '-m', 'http.server', '-b', '127.0.0.1', '-d', page])}")
         say("and open http://127.0.0.1:8000 in the browser.")
+
+
+def _cost(file: dict[str, Any]) -> str:
+    return f"{file['n_bytes'] / 1e6:.1f} MB, {file['milliseconds']:.1f} ms an image on one thread"

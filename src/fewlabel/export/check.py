@@ -23,7 +23,7 @@ MIN_IMAGES = 64
 
 _MAX_SIDE = 1_024
 # Of the sides of an image: as it is, smaller and larger, the last two with another crop.
-_SIZES = ((1.0, 1.0), (0.75, 0.6), (1.25, 1.5))
+_SIZES = ((1.0, 1.0), (0.6, 0.75), (1.25, 1.5))
 _TIMED = 20
 
 
@@ -44,18 +44,30 @@ def _sample(images: ImageSet) -> list[np.ndarray]:
     rows = np.linspace(0, len(images) - 1, MIN_IMAGES)
     found = defaultdict(list)
     for number, row in enumerate(rows.astype(int).tolist()):
-        one = images.subset([row])
-        native = one.native_shape
-        assert native is not None
-        down, across = _SIZES[number % len(_SIZES)]
-        shrink = min(1.0, _MAX_SIDE / (1.5 * max(native[:2])))
-        size = max(1, round(down * shrink * native[0])), max(1, round(across * shrink * native[1]))
-        pixels = one.read([0], size=size)[0]
+        pixels = _native(images, row, *_SIZES[number % len(_SIZES)])
         if number % 2 and pixels.shape[2] == 1:
             # Gray images that were saved as color ones.
             pixels = np.repeat(pixels, 3, axis=2)
         found[pixels.shape].append(pixels)
     return [np.stack(group) for group in found.values()]
+
+
+def _native(images: ImageSet, row: int, down: float = 1.0, across: float = 1.0) -> np.ndarray:
+    """Return the pixels of an image, (H, W, C), at its own size or at parts of it."""
+    one = images.subset([row])
+    assert one.native_shape is not None
+    height, width, _ = one.native_shape
+    shrink = min(1.0, _MAX_SIDE / max(height, width))
+    size = max(1, round(down * shrink * height)), max(1, round(across * shrink * width))
+    pixels: np.ndarray = one.read([0], size=size)[0]
+    return pixels
+
+
+def _probabilities(content: bytes, pictures: list[np.ndarray]) -> np.ndarray:
+    """Return what a file gives for pictures, each of them (1, H, W, C)."""
+    session = _session(content)
+    found = [session.run(["probabilities"], {"images": pixels})[0] for pixels in pictures]
+    return np.concatenate(found)
 
 
 def _compare(
@@ -102,4 +114,6 @@ def _session(content: bytes) -> Any:
     options = runtime.SessionOptions()
     # It warns of constants that it cannot fold.
     options.log_severity_level = 3
+    # As many would wait for others on a busy machine, and say little of another one.
+    options.intra_op_num_threads = 1
     return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

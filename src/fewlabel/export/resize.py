@@ -25,7 +25,7 @@ def _positions(length: INT64[...]) -> DOUBLE[...]:
 
 
 @script(default_opset=op)
-def _bicubic(start: DOUBLE[...], end: DOUBLE[...], length: INT64[...], size: INT64[...]) -> FLOAT:
+def _bicubic(start: DOUBLE[...], end: DOUBLE[...], length: INT64[...], size: INT64[...]) -> DOUBLE:
     """Return the weights (size, length) that bring pixels between two places to a size."""
     scale = (end - start) / op.Cast(size, to=11)
     centers = start + (_positions(size) + 0.5) * scale
@@ -35,7 +35,9 @@ def _bicubic(start: DOUBLE[...], end: DOUBLE[...], length: INT64[...], size: INT
     near = (1.5 * x - 2.5) * x * x + 1.0
     far = ((2.5 - 0.5 * x) * x - 4.0) * x + 2.0
     weights = op.Where(x < 1.0, near, op.Where(x < 2.0, far, op.CastLike(0.0, x)))
-    return op.Cast(weights / op.ReduceSum(weights, [1]), to=1)
+    # Of 22 bits, as Pillow's: sums are exact then, and a half is rounded alike.
+    fixed = weights / op.ReduceSum(weights, [1]) * 4194304.0
+    return op.Sign(fixed) * op.Floor(op.Abs(fixed) + 0.5) / 4194304.0
 
 
 @script(default_opset=op)
@@ -62,9 +64,9 @@ def _counts(first: DOUBLE[...], last: DOUBLE[...], factor: DOUBLE[...]):
 
 
 @script(default_opset=op)
-def _rounded(x: FLOAT[...]) -> FLOAT[...]:
+def _rounded(x: DOUBLE[...]) -> DOUBLE[...]:
     """Round as an image of bytes does."""
-    return op.Clip(op.Floor(x + 0.5), 0.0, 255.0)
+    return op.Clip(op.Floor(x + 0.5), op.CastLike(0.0, x), op.CastLike(255.0, x))
 
 
 @script(default_opset=op)
@@ -108,7 +110,7 @@ def _cover(
     # counts that are powers of two.
     inverse = op.Floor(16777216.0 / count) / 16777216.0
     reduced = op.Floor((sums + op.Floor(count / 2.0)) * inverse)
-    planes = op.Transpose(reduced, perm=[0, 3, 1, 2])
+    planes = op.Cast(op.Transpose(reduced, perm=[0, 3, 1, 2]), to=11)
     horizontal = op.Transpose(_bicubic((left - x0) / fx, (right - x0) / fx, columns, width))
     vertical = _bicubic((top - y0) / fy, (bottom - y0) / fy, rows, height)
     # The pass that leaves less to the other comes first, which the rounding between them shows.
@@ -117,7 +119,7 @@ def _cover(
         scaled = op.MatMul(_rounded(op.MatMul(vertical, planes)), horizontal)
     else:
         scaled = op.MatMul(vertical, _rounded(op.MatMul(planes, horizontal)))
-    return _rounded(scaled)
+    return op.Cast(_rounded(scaled), to=1)
 
 
 def _reading_model(height: int, width: int, channels: int) -> Any:

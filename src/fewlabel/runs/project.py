@@ -68,13 +68,6 @@ def _run_options(run: str | Path) -> dict[str, Any]:
     return kept
 
 
-def _source_of_images(run: str | Path) -> str | None:
-    """Return the images that a run was fitted on, by the project file beside its labels."""
-    labels = _run_options(run).get("labels")
-    found = {} if labels is None else _read_project(Path(labels).parent)
-    return found.get("images")
-
-
 def _write_project(folder: str | Path, options: Mapping[str, Any]) -> bool:
     """Keep options beside a label table, for the commands that follow."""
     file = Path(folder) / PROJECT

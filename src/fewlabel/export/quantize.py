@@ -1,0 +1,78 @@
+"""A file of a quarter of the size: weights, and what the layers of networks give, in eight bits."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewlabel.extras import require
+
+# Pictures that tell in which range the values of each layer lie.
+_MAX_PICTURES = 128
+# What follows a convolution and must be in eight bits, too, or each value would go back and forth.
+_LAYERS = ("Conv", "Clip", "Relu", "Add", "MaxPool")
+# Products with fewer weights than this are no size to speak of.
+_MIN_WEIGHTS = 4_096
+
+
+def _quantize(content: bytes, pictures: list[np.ndarray]) -> bytes:
+    """Return a file in eight bits; pictures (1, H, W, C) tell the ranges of convolutions."""
+    onnx, _ = require("onnx", "--int8"), require("onnxruntime", "--int8")
+    from onnxruntime import quantization
+
+    class Pictures(quantization.CalibrationDataReader):
+        rest = iter(pictures[:_MAX_PICTURES])
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            pixels = next(self.rest, None)
+            return None if pixels is None else {"images": pixels}
+
+    layers, products = _heavy_nodes(onnx.load_from_string(content))
+    level = logging.root.manager.disable
+    # It recommends a step that would fold the reading of images away.
+    logging.disable(logging.WARNING)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            # By way of files: a model in memory would be changed.
+            source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+            source.write_bytes(content)
+            if layers:
+                quantization.quantize_static(
+                    source,
+                    target,
+                    Pictures(),
+                    nodes_to_quantize=layers,
+                    per_channel=True,
+                    # Bytes without a sign are quick on all x86 processors.
+                    activation_type=quantization.QuantType.QUInt8,
+                )
+            else:
+                quantization.quantize_dynamic(
+                    source, target, nodes_to_quantize=products or ["none"]
+                )
+            return target.read_bytes()
+    finally:
+        logging.disable(level)
+
+
+def _heavy_nodes(made: Any) -> tuple[list[str], list[str]]:
+    """Return the names of the layers of networks, and of products with many weights."""
+    sizes = {weights.name: int(np.prod(weights.dims)) for weights in made.graph.initializer}
+    layers, products, last = list[tuple[int, str]](), list[str](), -1
+    for place, node in enumerate(made.graph.node):
+        weights = [name for name in node.input if name in sizes]
+        # Not the patch dictionary: its one convolution has few weights.
+        if node.op_type == "Conv" and any("network" in name for name in weights):
+            last = place
+        if node.op_type in _LAYERS:
+            layers.append((place, node.name))
+        # The stored rows of a graph decide which are nearest, and stay as they are.
+        if node.op_type in ("MatMul", "Gemm") and any(
+            sizes[name] >= _MIN_WEIGHTS and "stored" not in name for name in weights
+        ):
+            products.append(node.name)
+    return [name for place, name in layers if place <= last + 1], products
