@@ -24,6 +24,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -370,10 +371,13 @@ def main() -> None:
         else:
             trials = TRIALS[options.kind](place, options.n, dice)
         found = []
-        for finding in trials:
-            found.append(finding)
-            if finding is not None:
-                print(finding, flush=True)
+        # Stopped by Ctrl-C, which jobs in the background ignore, it records what it has tried.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt):
+            for finding in trials:
+                found.append(finding)
+                if finding is not None:
+                    print(finding, flush=True)
     name = "-".join([options.kind, *(k for k in ("warm", "networks") if getattr(options, k))])
     record = {
         "seed": options.seed,
