@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -139,6 +140,9 @@ def test_models_change_and_it_ends_without_a_dropped_request(
     replace(place, old)
     process, port, lines = begin(f"digits={place}")
     clients = [Client(port, image_file(8)) for _ in range(8)]
+    with socket.create_connection(("127.0.0.1", port)) as broken:
+        broken.sendall(b"GET / HTTP/9\r\n\r\n")
+        assert b" 400 " in broken.recv(100)
     now = lambda: ask(port, "GET", "/readyz")[1]["models"]["digits"]  # noqa: E731
     assert now() == {"id": old_id, "reload_failed": False}
     # Found by itself.
@@ -170,7 +174,7 @@ def test_models_change_and_it_ends_without_a_dropped_request(
     assert {len(answers) for answers in seen.values()} == {1}
     assert seen[old_id].keys() != seen[new_id].keys()
     log = [json.loads(line) for line in lines]
-    assert {line["event"] for line in log} == {"request", "reload", "reload failed"}
+    assert {line["event"] for line in log} == {"request", "warning", "reload", "reload failed"}
     assert {line["status"] for line in log if line.get("method") == "POST"} == {200}
 
 

@@ -153,7 +153,14 @@ def serve(
         # What Pillow and odd pixel values are warned of is nobody's to act on here.
         warnings.simplefilter("ignore")
         with service, _hang_up_reloads(models):
-            serve_app(service.app, listening, grace_s=timeout, drain=service.end, drain_s=drain)
+            serve_app(
+                service.app,
+                listening,
+                log=log,
+                grace_s=timeout,
+                drain=service.end,
+                drain_s=drain,
+            )
 
 
 def _named(runs: list[str]) -> dict[str, Path]:
@@ -162,7 +169,8 @@ def _named(runs: list[str]) -> dict[str, Path]:
     for run in runs:
         name, given, path = run.partition("=")
         if not given or Path(run).exists():
-            name, path = Path(run).resolve().name, run
+            # A link keeps its name, wherever it leads to later on.
+            name, path = Path(run).name.strip(".") or Path(run).resolve().name, run
         if not path or not _PLAIN.fullmatch(name):
             raise UsageError(
                 f"{run!r} gives no name for a model: give NAME=RUN, where NAME has letters, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import math
 import signal
 import socket
@@ -13,6 +14,7 @@ import time
 import webbrowser
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -90,6 +92,7 @@ def serve(
     listening: socket.socket,
     *,
     ready: Callable[[], None] | None = None,
+    log: Callable[[dict[str, Any]], None] | None = None,
     grace_s: float = _GRACE_S,
     drain: Callable[[], None] | None = None,
     drain_s: float = 0.0,
@@ -104,6 +107,8 @@ def serve(
         From `listen`.
     ready : callable, optional
         Called once requests are answered.
+    log : callable, optional
+        Called with what the server warns of; by default it is written to stderr.
     grace_s : float
         Seconds in which requests under way must end.
     drain : callable, optional
@@ -113,11 +118,25 @@ def serve(
         sends them learns of it first.
     """
     server = _server_of(app, grace_s, drain, drain_s)
+    if log is not None:
+        logger = logging.getLogger("uvicorn.error")
+        logger.propagate, logger.handlers = False, [_Lines(log)]
     if ready is not None:
         threading.Thread(target=_when_started, args=(server, ready), daemon=True).start()
     # It raises the signal again once it has ended.
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
+
+
+class _Lines(logging.Handler):
+    """Hands on what is logged, a call each."""
+
+    def __init__(self, log: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log({"event": record.levelname.lower(), "text": self.format(record)})
 
 
 class _Server(uvicorn.Server):
