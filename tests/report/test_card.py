@@ -43,3 +43,19 @@ def test_names_are_text_and_weights_are_named_with_their_license():
 
 def test_many_classes_keep_to_a_page():
     assert "10 more classes are in `metrics.json`." in card_of(fit_result(ONE, n_classes=50))
+
+
+def test_its_figures_are_those_that_fit_prints():
+    result = fit_result(ONE)
+    result.scores["expected_calibration_error"], result.scores["calibration_error"] = 0.123, 0.045
+    text = card_of(result)
+    assert "The calibration error on tested labels is 12.3 %." in text
+    gain = result.summary()["unlabeled_gain"]
+    assert f"where {gain['method']} reaches {100 * gain['accuracy']:.1f} %" in text
+    assert f"**Did the unlabeled images help?** {gain['in_words'].split(':')[0]}" in text
+
+
+def test_what_is_promised_nowhere_is_said_once():
+    text = card_of(fit_result(ONE))
+    assert text.count("not promised") == 1
+    assert "| at most wrong |" not in text

@@ -54,7 +54,9 @@ def _render_card(
         few=_FEW,
         chosen=_chosen(result),
         mean_confidence=float(unlabeled.mean()) if len(unlabeled) else None,
-        calibration_error=result.scores.get("calibration_error"),
+        # The figure that `fit` prints; the mean over classes is smaller the more there are.
+        calibration_error=result.scores.get("expected_calibration_error"),
+        same_reason=_same_reason(summary["accepted_without_a_look"]),
     )
     # File names that are not UTF-8 come as lone surrogates, which no encoder accepts.
     return page.encode("utf-8", "replace").decode("utf-8")
@@ -66,6 +68,12 @@ def _chosen(result: FitResult) -> list[str]:
     purposes = [labels.purpose[i] if labels.purpose else "" for i in labels.labeled.tolist()]
     counts = Counter(p if p in _PURPOSES else "" for p in purposes)
     return [f"{counts[p]:,} {text}" for p, text in _PURPOSES.items() if counts[p]]
+
+
+def _same_reason(promises: list[dict[str, Any]]) -> str | None:
+    """Return why nothing is promised, if it is the same for every share of errors."""
+    reasons = {row["why_not"] if row["threshold"] is None else None for row in promises}
+    return reasons.pop() if len(reasons) == 1 else None
 
 
 def _template() -> jinja2.Template:
