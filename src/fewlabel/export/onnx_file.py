@@ -330,11 +330,29 @@ def _exported(whole: nn.Module, readings: list[Reading]) -> Any:
 
 def _read(reading: Reading) -> Any:
     """Return the graph that reads images at a size."""
+    onnx = require("onnx", _PURPOSE)
     from onnx.inliner import inline_local_functions
 
     from fewlabel.export.resize import _reading_model
 
-    return inline_local_functions(_reading_model(*reading))
+    made = onnx.shape_inference.infer_shapes(inline_local_functions(_reading_model(*reading)))
+    _name_types(made.graph, {})
+    return made
+
+
+def _name_types(graph: Any, outer: dict[str, int]) -> None:
+    """Replace CastLike by Cast, in branches too: ONNX Runtime warns of each one that it loads."""
+    from onnx import helper
+
+    typed = [*graph.input, *graph.value_info, *graph.output]
+    types = outer | {value.name: value.type.tensor_type.elem_type for value in typed}
+    for node in graph.node:
+        if node.op_type == "CastLike":
+            node.op_type = "Cast"
+            node.attribute.append(helper.make_attribute("to", types[node.input.pop()]))
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _name_types(attribute.g, types)
 
 
 def _joined(onnx: Any, readers: list[Any], body: Any) -> Any:
