@@ -39,7 +39,7 @@ COMMANDS = {
     "explain": "explain run images/i007.png --out out/why.png --force",
     "fit": f"fit images {LABELS} --features pixels --explain 0 --out out/run --force",
     "export": f"answers export images {LABELS} --out out/labels.csv --force",
-    "onnx": "export run --onnx out/model.onnx --force",
+    "onnx": "export run --onnx out/model.onnx --images images --force",
 }
 # What differs from run to run though nothing else does: times, and the measured speed.
 VOLATILE = re.compile(r"(metrics|run|evaluation)\.json|(report|evaluation)\.html|model_card\.md")
@@ -73,8 +73,8 @@ def start(command: str) -> int:
     os.dup2(nowhere, 2)
     code = 1
     try:
-        app(command.split(), prog_name="fewlabel", standalone_mode=False)
-        code = 0
+        # It returns the exit code of a command that ends early, and None otherwise.
+        code = app(command.split(), prog_name="fewlabel", standalone_mode=False) or 0
     finally:
         os._exit(code)
 

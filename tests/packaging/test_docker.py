@@ -1,9 +1,13 @@
 """The Dockerfile and compose.yaml, without a daemon: linted, and in agreement with the commands."""
 
+import http.server
+import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 from pathlib import Path
 
@@ -46,6 +50,25 @@ def test_a_service_calls_a_command_that_exists(name):
     group.commands[command].make_context(command, words)
     assert OURS[name]["read_only"]
     assert OURS[name]["user"] != "root"
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (401, 0), (503, 1)])
+def test_the_health_check_tells_a_server_that_answers(status, code):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status if self.path == "/healthz" else 500)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    words = json.loads(re.search(r"^    CMD (\[\"python\".+\])$", DOCKERFILE, re.MULTILINE)[1])
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        env = os.environ | {"FEWLABEL_PORT": str(server.server_port)}
+        result = subprocess.run([sys.executable, *words[1:]], env=env, check=False)
+        server.shutdown()
+    assert result.returncode == code
 
 
 def test_the_image_installs_what_is_declared():

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import FastAPI, HTTPException, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 
 from fewlabel import __version__
@@ -206,11 +207,15 @@ async def _files(request: Request, max_images: int) -> list[tuple[str | None, by
         return [(None, body)]
     if kind != "multipart/form-data":
         raise HTTPException(415, f"{kind[:80] or 'That'} is no type of an image. {_HINT}")
-    async with request.form(max_files=max_images, max_fields=8) as form:
-        files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
-        if not files:
-            raise HTTPException(422, f"There is no image in the form. {_HINT}")
-        return [((file.filename or "")[:200], await file.read()) for file in files]
+    try:
+        async with request.form(max_files=max_images, max_fields=8) as form:
+            files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+            if not files:
+                raise HTTPException(422, f"There is no image in the form. {_HINT}")
+            return [((file.filename or "")[:200], await file.read()) for file in files]
+    except FormParserError as error:
+        # A recent Starlette refuses such a form itself.
+        raise HTTPException(400, f"The form is damaged ({error}). {_HINT}") from None
 
 
 def _create_app(service: _Service) -> FastAPI:
