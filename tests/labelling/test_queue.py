@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fewlabel.data import labels_from_truth, load_images
-from fewlabel.errors import StorageError
+from fewlabel.errors import StorageError, UsageError
 from fewlabel.evaluate import AccuracyEstimate
 from fewlabel.fit_settings import FitSettings
 from fewlabel.labelling.learner import Learner, _pairs
@@ -82,6 +82,19 @@ def test_a_round_says_what_a_review_shows(learned, digits):
     assert set(found.source) > {0}
     assert set(found.unlike.tolist()).isdisjoint(store.current())
     assert found.tested_proba.shape == (len(found.tested), len(found.classes))
+
+
+@pytest.mark.parametrize(("is_small", "expected"), [(True, None), (False, 150)])
+def test_a_picture_of_a_photo_takes_fewer_samples(digits, monkeypatch, is_small, expected):
+    pytest.importorskip("captum")
+    asked = Mock(side_effect=UsageError)
+    monkeypatch.setattr("fewlabel.explain.model._explain_one", asked)
+    monkeypatch.setattr("fewlabel.explain.sheets._is_small", lambda *_: is_small)
+    learner = Learner(digits)
+    learner.result = Mock()
+    with pytest.raises(UsageError):
+        learner.explain(3)
+    assert asked.call_args.kwargs.get("n_samples") == expected
 
 
 def test_pairs_of_copies_are_those_of_some_rows():

@@ -176,8 +176,12 @@ class Learner:
             raise UsageError("The model has not learned yet, so that it has nothing to explain.")
         from fewlabel.explain.figure import _explanation_png
         from fewlabel.explain.model import _explain_one
+        from fewlabel.explain.sheets import _PLANS, _REPEATS, _is_small
 
-        explained = _explain_one(self.result.model, self.images, image, progress=self._progress)
+        model, images = self.result.model, self.images
+        # Somebody waits, and so does the next fit: 3,000 photos took minutes.
+        less: dict[str, int] = {} if _is_small(model, images) else _PLANS[0] | {"repeats": _REPEATS}
+        explained = _explain_one(model, images, image, progress=self._progress, **less)
         return _explanation_png(explained, self.result.classes)
 
     def _choose(self, labels: Labels, n: int, confidence: np.ndarray | None = None) -> Picks:
