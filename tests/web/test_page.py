@@ -245,8 +245,9 @@ def test_who_is_asked_beside_others_gives_a_name(make: Make, open_page: Open) ->
     session = make(repeats=2)
     page = open_page(session)
     page.keyboard.type("Ann")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#person-dialog", state="hidden")
+    with page.expect_response("**/api/next*"):
+        page.keyboard.press("Enter")
+    page.wait_for_selector("#picture img")
     page.keyboard.press("n")
     page.keyboard.type("owl")
     page.keyboard.press("Enter")

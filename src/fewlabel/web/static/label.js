@@ -363,6 +363,7 @@ function listen() {
     // What is not answered was given to somebody of another name, or of none.
     cards = cards.filter((card) => card.isAnswered);
     at = cards.length;
+    draw();
     const left = leave();
     person.name = $("person-name").value;
     await left;
