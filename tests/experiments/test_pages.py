@@ -20,7 +20,7 @@ MAKER = SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "make_studies.py"))
 def test_a_page_holds_what_was_measured_and_shows_every_figure(name, tmp_path):
     text = MAKER.page_of(name).read_text(encoding="utf-8")
     assert text.count(MAKER.BEGIN) == text.count(MAKER.END) == 1
-    assert MAKER.renewed(text, MAKER._measured(name)) == text, "run `make docs` and commit the page"
+    assert MAKER.renewed(text, MAKER.measured(name)) == text, "run `make docs` and commit the page"
     shown = re.findall(r"\(\.\./images/([\w.-]+)\)", text)
     drawn = MAKER.draw(name, tmp_path)
     names = [path.name for path in drawn]

@@ -165,7 +165,7 @@ def _decode_file(
     channels: int,
     scale: PixelScale | None = None,
     alone: bool = False,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | None = None,
 ) -> np.ndarray:
     """Read a file, or what one holds, as opaque uint8 pixels, turned by EXIF.
 
@@ -199,8 +199,9 @@ def _known_formats() -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _opened(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[tuple]:
+def _opened(source: Path | bytes, max_pixels: int | None = None) -> Iterator[tuple]:
     """Open a file and read its header; every failure becomes an UnreadableImageError."""
+    max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
     try:
         stream: BinaryIO
         with BytesIO(source) if isinstance(source, bytes) else _open_regular(source) as stream:
@@ -221,7 +222,7 @@ def _opened(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[tupl
         raise UnreadableImageError("the content is not an image of a known format") from None
     except Image.DecompressionBombError as error:
         found = re.search(r"\((\d+) pixels\)", str(error))
-        _check_pixels(int(found[1]) if found else MAX_PIXELS + 1, max_pixels)
+        _check_pixels(int(found[1]) if found else max_pixels + 1, max_pixels)
         raise UnreadableImageError("the image is too large") from error
     except MemoryError:
         raise UnreadableImageError("there is not enough memory to decode it") from None

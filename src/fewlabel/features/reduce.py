@@ -116,6 +116,7 @@ class DampedPCA(Transformer):
             self.components_ = np.eye(X.shape[1], 1, dtype=np.float32)
             self.eigenvalues_ = np.ones(1, dtype=np.float32)
         self.n_components_ = self._n_features_out = self.components_.shape[1]
+        self._weights()
         return self
 
     def transform(self, X: Any) -> np.ndarray:
