@@ -1,5 +1,7 @@
 """The main job on features, for one label a row and for several."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -291,3 +293,16 @@ def test_the_test_is_not_scaled_by_itself():
         right = (model.cross_fitted_ >= 0.5) == Y[:60]
         gaps.append(right.all(axis=1).mean() - 0.25)
     assert np.mean(gaps) < 0.06
+
+
+def test_an_array_that_is_filled_anew_is_predicted_anew_and_the_model_pickles():
+    X, y = load_digits(return_X_y=True)
+    rows = (X / 16).astype(np.float32)
+    model = FewLabelClassifier(method="graph", random_state=0)
+    model.fit(rows, np.where(np.arange(len(y)) < 60, y, -1))
+    batch = rows[100:120].copy()
+    model.predict_proba(batch)
+    batch[:] = rows[200:220]
+    np.testing.assert_array_equal(model.predict_proba(batch), model.predict_proba(rows[200:220]))
+    restored = pickle.loads(pickle.dumps(model))  # noqa: S301
+    np.testing.assert_array_equal(restored.predict_proba(batch), model.predict_proba(batch))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ class _GraphModel:
         self.n_candidates = min(_CANDIDATES * n_neighbors, len(X) - 1)
         self.neighbors: np.ndarray | None = None
         self.graph: Any = None
-        self._last: tuple[Any, Any] | None = None
+        self._last: tuple[bytes, tuple[np.ndarray, np.ndarray]] | None = None
         # A saved model only predicts, by the neighbor search alone.
         if graph and self.n_neighbors >= 1:
             self.neighbors, self.distances = self.index.graph(self.n_candidates)
@@ -97,7 +97,9 @@ class _GraphModel:
     def nearest(self, X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Find the nearest rows (m, k) of new ones; who asks for the same ones next has them."""
         # A prediction searches twice: for the probabilities, and for what is unlike all labels.
-        if self._last is None or self._last[0]() is not X or self._last[1][0].shape[1] < k:
-            self._last = weakref.ref(X), self.index.query(X, k)
-        indices, distances = self._last[1]
+        # By content, since an array may be filled anew; taken at once, since threads may share it.
+        last, key = self._last, blake2b(np.ascontiguousarray(X)).digest()
+        if last is None or last[0] != key or last[1][0].shape[1] < k:
+            last = self._last = key, self.index.query(X, k)
+        indices, distances = last[1]
         return indices[:, :k], distances[:, :k]
