@@ -15,9 +15,8 @@ from fewlabel.data.images import load_images
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.label_cells import _label_cells
 from fewlabel.data.label_rows import DRAWN, _check_classes, _collect, _metadata_rows, _table_rows
-from fewlabel.data.label_texts import BAR, _barred_texts
 from fewlabel.data.tables import FRAME, _is_frame, _write_table
-from fewlabel.data.task import MultiLabel, SingleLabel, Task, task_of
+from fewlabel.data.task import Task, _task_of_texts, task_of
 from fewlabel.errors import LabelError
 from fewlabel.os_errors import _path_errors
 
@@ -122,8 +121,7 @@ class Labels:
         list of str
             As `names`; where an image may have several labels, at least one text has a bar.
         """
-        names = self.names()
-        return _barred_texts(names) if self.task == MultiLabel() else names
+        return self.task.cells(self.y, self.classes)
 
 
 @_path_errors(LabelError)
@@ -216,26 +214,12 @@ def read_labels(
     task = _task_of_texts(texts, images.names, where, task)
     _check_classes(path, task, given, min_classes)
     y, known = task.parse(texts, where, classes)
-    if task == MultiLabel() and classes is None and not (y == 1).any():
+    if not task.exclusive and classes is None and not (y == 1).any():
         raise LabelError(
             f"{path} names no label that is present: write labels with a bar between them, such "
             "as cat|dog."
         )
     return Labels(y, known, purpose, str(path), given.groups_of(len(everywhere)))
-
-
-def _task_of_texts(
-    texts: Sequence[str], names: Sequence[str], where: Sequence[str], task: Task | None
-) -> Task:
-    """Return the task of texts, or raise if it is not the one that a model was trained for."""
-    # A single bar says that an image may have several labels.
-    barred = next((i for i, text in enumerate(texts) if BAR in text), None)
-    if barred is not None and task == SingleLabel():
-        raise LabelError(
-            f"{where[barred]}: {names[barred]} has several labels ({texts[barred]!r}), but "
-            "this model was trained with one label an image."
-        )
-    return task or (SingleLabel() if barred is None else MultiLabel())
 
 
 def labels_from_truth(
@@ -293,7 +277,7 @@ def labels_from_truth(
         warnings.warn(note, UserWarning, stacklevel=2)
     task = _task_of_texts(texts, images.names, [images.source] * len(images), task)
     where = [f"{images.source}: {name}" for name in images.names]
-    classes = named if task == MultiLabel() else classes
+    classes = classes if task.exclusive else named
     return Labels(*task.parse(texts, where, classes), source="folders", groups=groups)
 
 

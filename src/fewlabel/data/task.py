@@ -8,23 +8,13 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
-from fewlabel.data.calibration import (
-    PROBABILITY_FLOOR,
-    Scaling,
-    Temperature,
-    _log_odds,
-)
-from fewlabel.data.checks import (
-    _check_codes,
-    _check_proba,
-    _check_table,
-    _unlearnable_labels,
-)
-from fewlabel.data.label_texts import _class_codes, _label_table, _label_texts
+from fewlabel.data.calibration import PROBABILITY_FLOOR, Scaling, Temperature, _log_odds
+from fewlabel.data.checks import _check_codes, _check_proba, _check_table, _unlearnable_labels
+from fewlabel.data.label_texts import BAR, _barred_texts, _class_codes, _label_table, _label_texts
 from fewlabel.data.missing import _warn_of_no_absence
 from fewlabel.data.targets import _column, _encode_labels, _one_hot, _recode
 from fewlabel.data.task_functions import Task
-from fewlabel.errors import UsageError
+from fewlabel.errors import LabelError, UsageError
 
 __all__ = ["TASKS", "MultiLabel", "SingleLabel", "Task", "task_of"]
 
@@ -196,6 +186,9 @@ class MultiLabel(Task):
     def texts(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
         return _label_texts(y, classes)
 
+    def cells(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
+        return _barred_texts(self.texts(y, classes))
+
     def seeds(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray, int]:
         rows, classes = np.nonzero(y >= 0)
         return rows, classes + n_classes * (y[rows, classes] == 0), 2 * n_classes
@@ -312,3 +305,17 @@ def task_of(y: Any, *, as_column: bool = False) -> Task:
     shape = np.asarray(y).shape
     is_table = len(shape) == 2 and not (as_column and shape[1] == 1)
     return TASKS[MultiLabel.name if is_table else SingleLabel.name]
+
+
+def _task_of_texts(
+    texts: Sequence[str], names: Sequence[str], where: Sequence[str], task: Task | None
+) -> Task:
+    """Return the task of texts, or raise if it is not the one that a model was trained for."""
+    # A single bar says that an image may have several labels.
+    barred = next((i for i, text in enumerate(texts) if BAR in text), None)
+    if barred is not None and task == SingleLabel():
+        raise LabelError(
+            f"{where[barred]}: {names[barred]} has several labels ({texts[barred]!r}), but "
+            "this model was trained with one label an image."
+        )
+    return task or (SingleLabel() if barred is None else MultiLabel())

@@ -97,7 +97,11 @@ class Task(ABC):
 
     @abstractmethod
     def texts(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
-        """Return labels as the texts of a table; ``""`` where nothing is known."""
+        """Return labels as texts; ``""`` where nothing is known."""
+
+    def cells(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
+        """Return labels as the texts of a table, by which a reader knows the task."""
+        return self.texts(y, classes)
 
     def labeled(self, y: np.ndarray) -> np.ndarray:
         """Return the rows of which a label is known, ascending; shape (m,), int64."""
