@@ -26,7 +26,6 @@ DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
 STUDIES = DOCS.parent / "experiments" / "fewlabel_experiments"
 BLOCK = re.compile(r"<!-- `make docs` writes (.*?) -->\n.*?<!-- to here -->", re.DOTALL)
-SMALL = ("fashion-mnist", "mnist", "letters")
 SHOWN = ("representatives", "random")
 ESTIMATORS = {
     "graph": "GraphPropagation",

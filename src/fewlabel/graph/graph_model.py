@@ -98,7 +98,7 @@ class _GraphModel:
         """Find the nearest rows (m, k) of new ones; who asks for the same ones next has them."""
         # A prediction searches twice: for the probabilities, and for what is unlike all labels.
         # By content, since an array may be filled anew; taken at once, since threads may share it.
-        last, key = self._last, blake2b(np.ascontiguousarray(X)).digest()
+        last, key = self._last, blake2b(X.tobytes()).digest()
         if last is None or last[0] != key or last[1][0].shape[1] < k:
             last = self._last = key, self.index.query(X, k)
         indices, distances = last[1]
