@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from fewlabel.labelling.session import Session
-from fewlabel.web.app import create_app
-from fewlabel.web.server import listen, serve, url_of
-from fewlabel.web.thumbnails import Thumbnails
+from fewlabel.web.app import _create_app
+from fewlabel.web.server import _listen, _serve, _url_of
+from fewlabel.web.thumbnails import _Thumbnails
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 Open = Callable[..., Any]
@@ -39,10 +39,10 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[Open]:
     def opened(session: Session, *, annotator: str = "", **options: Any) -> Any:
         url = next((u for s, u in servers if s is session), None)
         if url is None:
-            listening = listen("127.0.0.1", 0)
-            url = url_of(listening, "127.0.0.1")
-            app = create_app(session, thumbnails=Thumbnails(session.images, tmp_path / "kept"))
-            threading.Thread(target=serve, args=(app, listening), daemon=True).start()
+            listening = _listen("127.0.0.1", 0)
+            url = _url_of(listening, "127.0.0.1")
+            app = _create_app(session, thumbnails=_Thumbnails(session.images, tmp_path / "kept"))
+            threading.Thread(target=_serve, args=(app, listening), daemon=True).start()
             servers.append((session, url))
         contexts.append(chromium.new_context(**({"color_scheme": "light"} | options)))
         page = contexts[-1].new_page()

@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from fewlabel.data import ImageSet, load_images
 from fewlabel.labelling.session import Session
 from fewlabel.labelling.store import open_store
-from fewlabel.web.app import create_app
-from fewlabel.web.thumbnails import Thumbnails
+from fewlabel.web.app import _create_app
+from fewlabel.web.thumbnails import _Thumbnails
 from tests.web.browser import chromium, open_page  # noqa: F401
 from tests.web.stand_ins import InOrder
 
@@ -53,8 +53,8 @@ def session(make: Make) -> Session:
 
 def client_of(session: Session, tmp_path: Path, **options: Any) -> TestClient:
     """Return a client that sends what a browser on this machine sends."""
-    thumbnails = Thumbnails(session.images, tmp_path / "thumbnails")
-    return TestClient(create_app(session, thumbnails=thumbnails, **options), base_url=HERE)
+    thumbnails = _Thumbnails(session.images, tmp_path / "thumbnails")
+    return TestClient(_create_app(session, thumbnails=thumbnails, **options), base_url=HERE)
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ import time
 import httpx
 import pytest
 
-from fewlabel.web.server import listen, url_of
-from fewlabel.web.waiting import Waiting
+from fewlabel.web.server import _listen, _url_of
+from fewlabel.web.waiting import _Waiting
 from tests.interpreter import run_code
 
 
 def test_what_is_sent_is_not_held_back() -> None:
     with (
-        listen("127.0.0.1", 0) as port,
+        _listen("127.0.0.1", 0) as port,
         socket.create_connection(port.getsockname()),
         port.accept()[0] as one,
     ):
@@ -32,9 +32,9 @@ def test_the_page_opens_without_torch() -> None:
 def test_a_page_says_how_far_the_images_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fewlabel.web.waiting._PATIENCE_S", 0)
     seen: list[str] = []
-    with listen("127.0.0.1", 0) as port:
-        address = url_of(port, "127.0.0.1", "secret")
-        with Waiting(port, "127.0.0.1", "secret", lambda: seen.append("begun")) as waiting:
+    with _listen("127.0.0.1", 0) as port:
+        address = _url_of(port, "127.0.0.1", "secret")
+        with _Waiting(port, "127.0.0.1", "secret", lambda: seen.append("begun")) as waiting:
             waiting(0, 1_500)
             waiting(1_234, 1_500)
             waiting_for = time.monotonic() + 20
@@ -54,6 +54,6 @@ def test_a_page_says_how_far_the_images_are(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_images_that_are_read_at_once_need_no_such_page() -> None:
-    with listen("127.0.0.1", 0) as port, Waiting(port, "127.0.0.1", None, list) as waiting:
+    with _listen("127.0.0.1", 0) as port, _Waiting(port, "127.0.0.1", None, list) as waiting:
         waiting(1, 2)
     assert not waiting.has_begun

@@ -226,6 +226,9 @@ def test_what_takes_too_long_is_given_up(start: Start, monkeypatch: pytest.Monke
     slow = threading.Event()
     monkeypatch.setattr("fewlabel.web.batching._predict", lambda jobs: slow.wait(5) and [])
     got = client.post("/predict", content=odd_images()["gray.png"], headers=PNG)
+    # The second one waits for the first, and leaves nothing behind.
+    client.post("/predict", content=odd_images()["gray.png"], headers=PNG)
+    assert not service.batcher._jobs
     slow.set()
     assert (got.status_code, got.headers["retry-after"]) == (503, "1")
     assert "longer than 0.2 s" in got.json()["detail"]
@@ -336,7 +339,7 @@ def test_a_request_that_fails_spoils_no_other(
 
     loaded = service.models["first"]
     image = _decode_upload(odd_images()["gray.png"], loaded.forms, loaded.model.scale, 10_000)
-    job = _Job(loaded, [image], None, None)  # type: ignore[arg-type]
+    job = _Job(loaded, [image], None)  # type: ignore[arg-type]
     first, second = _predict([job, job])
     assert isinstance(first, ModelFormatError)
     assert len(second.proba) == 1  # type: ignore[union-attr]

@@ -7,7 +7,7 @@ from PIL import Image
 
 from fewlabel.data import load_images
 from fewlabel.errors import DataError
-from fewlabel.web.thumbnails import Thumbnails
+from fewlabel.web.thumbnails import _Thumbnails
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def test_images_keep_their_shape_and_are_made_once(photos: Path, tmp_path: Path) -> None:
-    thumbnails = Thumbnails(load_images(photos), tmp_path / "kept")
+    thumbnails = _Thumbnails(load_images(photos), tmp_path / "kept")
     data, media_type = thumbnails.get(2, "thumb")
     assert (media_type, opened(data).size) == ("image/jpeg", (320, 160))
     # Never larger than they are.
@@ -43,8 +43,8 @@ def test_images_keep_their_shape_and_are_made_once(photos: Path, tmp_path: Path)
 def test_what_is_kept_is_bounded_and_whole(photos: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     images = load_images(photos)
-    size = len(Thumbnails(images, kept).get(0, "thumb")[0])
-    thumbnails = Thumbnails(images, kept, max_bytes=3 * size + size // 2)
+    size = len(_Thumbnails(images, kept).get(0, "thumb")[0])
+    thumbnails = _Thumbnails(images, kept, max_bytes=3 * size + size // 2)
     for i in range(6):
         thumbnails.get(i, "thumb")
     files = list(kept.iterdir())
@@ -52,11 +52,11 @@ def test_what_is_kept_is_bounded_and_whole(photos: Path, tmp_path: Path) -> None
     assert files
     for file in files:
         file.write_bytes(b"\xff\xd8 cut off")
-    assert opened(Thumbnails(images, kept).get(5, "thumb")[0]).size == (320, 160)
+    assert opened(_Thumbnails(images, kept).get(5, "thumb")[0]).size == (320, 160)
 
 
 def test_small_images_are_exact(digit_images: object, tmp_path: Path) -> None:
-    thumbnails = Thumbnails(load_images("digits"), tmp_path / "kept")
+    thumbnails = _Thumbnails(load_images("digits"), tmp_path / "kept")
     data, media_type = thumbnails.get(0, "full")
     assert media_type == "image/png"
     assert (np.asarray(opened(data)) == load_images("digits").read([0])[0, :, :, 0]).all()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import secrets
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +19,7 @@ from fewlabel.extras import check_installed
 from fewlabel.runs.project import PROJECT, _write_project
 from fewlabel.suffixes import _check_suffix
 
-_TABLE, _HOST, _PORT = "labels.csv", "127.0.0.1", 8765
+_TABLE = "labels.csv"
 
 HELP = """Label images in the browser, while the model learns.
 
@@ -92,21 +91,9 @@ def label(
             "Keep the answers in PostgreSQL, postgresql://USER@HOST/NAME, for several machines.",
         ),
     ] = None,
-    host: Annotated[
-        str, options.option("--host", "HOST", "Address to listen on; 0.0.0.0 for all networks.")
-    ] = _HOST,
-    port: Annotated[
-        int, options.number("--port", "Port to listen on; 0 for any that is free.", most=65_535)
-    ] = _PORT,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            "--token",
-            metavar="TEXT",
-            envvar="FEWLABEL_TOKEN",
-            help="Ask for this token; beyond this machine one is made.",
-        ),
-    ] = None,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8765,
+    token: options.Token = None,
     browser: Annotated[
         bool, options.flag("--browser/--no-browser", "Open the page in the browser.")
     ] = True,
@@ -126,24 +113,24 @@ def label(
     _check_suffix(given.labels, "a CSV table", ".csv")
     check_place(Path(given.labels))
     from fewlabel.data import load_images
-    from fewlabel.web.security import is_loopback
-    from fewlabel.web.server import listen, open_browser, serve, url_of
-    from fewlabel.web.waiting import Waiting
+    from fewlabel.web.security import _token_for
+    from fewlabel.web.server import _listen, _open_browser, _serve, _url_of
+    from fewlabel.web.waiting import _Waiting
 
-    token = token or (None if is_loopback(host) else secrets.token_urlsafe(24))
+    token = _token_for(host, token)
     with contextlib.ExitStack() as opened:
-        listening = opened.enter_context(listen(host, port, or_any=not is_typed(ctx, "port")))
-        address = url_of(listening, host, token)
+        listening = opened.enter_context(_listen(host, port, or_any=not is_typed(ctx, "port")))
+        address = _url_of(listening, host, token)
 
         def announce() -> None:
             note(f"The page at {address} shows how far that is.")
             if browser:
-                open_browser(address)
+                _open_browser(address)
 
         # Of 100,000 photos the objects are walked through time and again, and none is garbage.
         gc.disable()
         opened.callback(gc.enable)
-        with Waiting(listening, host, token, announce) as waiting, ProgressBars() as progress:
+        with _Waiting(listening, host, token, announce) as waiting, ProgressBars() as progress:
 
             def read(done: int, total: int) -> None:
                 progress("reading images", done, total)
@@ -159,7 +146,7 @@ def label(
         from fewlabel.labelling.refit import Refitter
         from fewlabel.labelling.session import Session
         from fewlabel.labelling.store import open_store
-        from fewlabel.web.app import create_app
+        from fewlabel.web.app import _create_app
 
         made = open_store(image_set, given.labels, url, several, repeats)
         store = opened.enter_context(made)
@@ -194,9 +181,9 @@ def label(
         gc.freeze()
         gc.enable()
         try:
-            app = create_app(session, host=host, token=token)
-            show = None if waiting.has_begun or not browser else lambda: open_browser(address)
-            serve(app, listening, ready=show)
+            app = _create_app(session, host=host, token=token)
+            show = None if waiting.has_begun or not browser else lambda: _open_browser(address)
+            _serve(app, listening, ready=show)
         finally:
             refitter.close()
         n = f"{len(store.current()):,} of {len(image_set):,}"

@@ -184,6 +184,17 @@ Weights = Annotated[
     ),
 ]
 Seed = Annotated[int, number("--seed", "Seed of every random choice.", most=_MAX_SEED)]
+Host = Annotated[str, option("--host", "HOST", "Address to listen on; 0.0.0.0 for all networks.")]
+Port = Annotated[int, number("--port", "Port to listen on; 0 for any that is free.", most=65_535)]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        metavar="TEXT",
+        envvar="FEWLABEL_TOKEN",
+        help="Ask for this token; beyond this machine one is made.",
+    ),
+]
 Device = Annotated[Devices, typer.Option("--device", help="Where to compute.", callback=_present)]
 Cache = Annotated[
     bool,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import secrets
 import signal
 import sys
 import warnings
@@ -20,7 +19,7 @@ from fewlabel.cli.console import ProgressBars, one_line, say
 from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
 
-_HOST, _PORT, _RATE = "127.0.0.1", 8080, 20
+_RATE = 20
 _MB = 1_000_000
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
@@ -57,21 +56,9 @@ def serve(
             is_open=True,
         ),
     ] = None,
-    host: Annotated[
-        str, options.option("--host", "HOST", "Address to listen on; 0.0.0.0 for all networks.")
-    ] = _HOST,
-    port: Annotated[
-        int, options.number("--port", "Port to listen on; 0 for any that is free.", most=65_535)
-    ] = _PORT,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            "--token",
-            metavar="TEXT",
-            envvar="FEWLABEL_TOKEN",
-            help="Ask for this token; beyond this machine one is made.",
-        ),
-    ] = None,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8080,
+    token: options.Token = None,
     names: Annotated[
         str | None, options.option("--names", "A,B,…", "More host names under which it is asked.")
     ] = None,
@@ -116,27 +103,25 @@ def serve(
     # Imported late: a mistake in the names is said before torch is loaded.
     from fewlabel.web.limits import _Limits
     from fewlabel.web.models import _Models
-    from fewlabel.web.security import is_loopback
-    from fewlabel.web.server import listen, url_of
-    from fewlabel.web.server import serve as serve_app
+    from fewlabel.web.security import _is_loopback, _token_for
+    from fewlabel.web.server import _listen, _serve, _url_of
     from fewlabel.web.service import _Service
 
-    local = is_loopback(host)
-    token = token or (None if local else secrets.token_urlsafe(24))
+    token = _token_for(host, token)
     limits = _Limits(
         max_body=max_mb * _MB,
         max_bytes=max(8 * max_mb, 256) * _MB,
         max_pixels=max_megapixels * _MB,
         max_images=max_images,
         max_waiting=max(256, 4 * max_images),
-        rate=(0 if local else _RATE) if rate is None else rate,
+        rate=(0 if _is_loopback(host) else _RATE) if rate is None else rate,
         seconds=timeout,
     )
 
     def log(fields: dict[str, Any]) -> None:
         _log(fields, as_json=as_json)
 
-    with listen(host, port) as listening:
+    with _listen(host, port) as listening:
         with ProgressBars(enabled=not as_json) as progress:
             progress("loading", 0, len(named))
             models = _Models(named, max_error=max_error, log=log)
@@ -147,13 +132,15 @@ def serve(
             loaded = models[name]
             n = len(loaded.model.classes)
             say(f"Model {name} ({loaded.id}): {n} classes, from {one_line(str(named[name]))}")
-        say(f"Predicting at {url_of(listening, host)}predict (Ctrl-C ends)")
+        say(f"Predicting at {_url_of(listening, host)}predict (Ctrl-C ends)")
         if token:
             say(f"Requests need the header: Authorization: Bearer {token}")
         # What Pillow and odd pixel values are warned of is nobody's to act on here.
         warnings.simplefilter("ignore")
-        with service, _hang_up_reloads(models):
-            serve_app(
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, lambda *_: models.reload_all())
+        with service:
+            _serve(
                 service.app,
                 listening,
                 log=log,
@@ -180,20 +167,6 @@ def _named(runs: list[str]) -> dict[str, Path]:
             raise UsageError(f"Two models are named {name}: give one another name, NAME=RUN.")
         found[name] = Path(path)
     return found
-
-
-@contextlib.contextmanager
-def _hang_up_reloads(models: Any) -> Any:
-    """Load all models anew at SIGHUP."""
-    number = getattr(signal, "SIGHUP", None)
-    if number is None:
-        yield
-        return
-    before = signal.signal(number, lambda *_: models.reload_all())
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
 
 
 def _log(fields: dict[str, Any], *, as_json: bool) -> None:

@@ -13,18 +13,13 @@ from fewlabel.errors import DataError
 from fewlabel.labelling.answers import MAX_NAME, Answer
 from fewlabel.labelling.cards import Card, LookAlikes
 from fewlabel.labelling.session import Session
+from fewlabel.web.base import Refusal
 
 _MAX_ID, _MAX_ANNOTATOR = 10**9, 64
 
 Image = Annotated[int, PathParameter(ge=0, le=_MAX_ID, description="Row of the image.")]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Names = Annotated[tuple[Name, ...], Field(max_length=200)]
-
-
-class Refusal(BaseModel):
-    """Why a request was refused."""
-
-    detail: str
 
 
 class _Body(BaseModel):

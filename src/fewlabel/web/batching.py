@@ -13,6 +13,8 @@ from fewlabel.data.uploads import Upload, _uploaded_images
 from fewlabel.model import Prediction
 from fewlabel.web.models import _Loaded
 
+_MAX_BATCH = 64
+
 
 class _FullError(Exception):
     """There is no room for more images; the text says so."""
@@ -24,7 +26,6 @@ class _Job:
 
     loaded: _Loaded
     images: Sequence[Upload]
-    loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Prediction]
 
 
@@ -35,14 +36,8 @@ class _Batcher:
     come, and the more come, the larger the batches.
     """
 
-    def __init__(
-        self,
-        max_batch: int = 64,
-        max_waiting: int = 256,
-        on_batch: Callable[[int], None] = lambda n: None,
-    ) -> None:
-        self.max_batch, self.max_waiting, self.n_waiting = max_batch, max_waiting, 0
-        self._on_batch = on_batch
+    def __init__(self, max_waiting: int, on_batch: Callable[[int], None]) -> None:
+        self.max_waiting, self.n_waiting, self._on_batch = max_waiting, 0, on_batch
         self._jobs: deque[_Job] = deque()
         self._changed, self._ended = threading.Condition(), False
         self._thread = threading.Thread(target=self._work, name="fewlabel-model", daemon=True)
@@ -73,12 +68,17 @@ class _Batcher:
 
     async def predict(self, loaded: _Loaded, images: Sequence[Upload]) -> Prediction:
         """Predict the images of one request."""
-        loop = asyncio.get_running_loop()
-        job = _Job(loaded, images, loop, loop.create_future())
+        job = _Job(loaded, images, asyncio.get_running_loop().create_future())
         with self._changed:
             self._jobs.append(job)
             self._changed.notify()
-        return await job.future
+        try:
+            return await job.future
+        except asyncio.CancelledError:
+            # Who gives up leaves no images behind, for which no room is kept any more.
+            with self._changed, contextlib.suppress(ValueError):
+                self._jobs.remove(job)
+            raise
 
     def _work(self) -> None:
         while jobs := self._take():
@@ -86,7 +86,7 @@ class _Batcher:
             self._on_batch(sum(len(job.images) for job in jobs))
             with contextlib.suppress(RuntimeError):
                 # The loop may have ended, and with it all that wait.
-                jobs[0].loop.call_soon_threadsafe(_answer, jobs, found)
+                jobs[0].future.get_loop().call_soon_threadsafe(_answer, jobs, found)
 
     def _take(self) -> list[_Job]:
         """Wait for images, and return all that wait for one model, as far as a batch goes."""
@@ -101,7 +101,7 @@ class _Batcher:
 
     def _fits(self, first: _Job, n: int) -> bool:
         following = self._jobs[0]
-        return following.loaded is first.loaded and n + len(following.images) <= self.max_batch
+        return following.loaded is first.loaded and n + len(following.images) <= _MAX_BATCH
 
 
 def _predict(jobs: list[_Job]) -> list[Prediction | Exception]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from fewlabel.web.metrics import _Metrics
 from fewlabel.web.models import Log
-from fewlabel.web.security import App, Guard, Message, Receive, Refusal, Scope, Send, _refuse
+from fewlabel.web.security import Refusal, _Guard, _length
 
 _MAX_CLIENTS = 10_000
-_RETRY = {429, 503}
+RETRY_AFTER = {"retry-after": "1"}
+"""Header of an answer that says when to try again."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class _Rate:
         return wait
 
 
-class _Gate(Guard):
+class _Gate(_Guard):
     """The guard of a prediction service, which also bounds, counts and logs requests."""
 
     public = frozenset({"/healthz", "/readyz"})
@@ -62,7 +65,7 @@ class _Gate(Guard):
 
     def __init__(
         self,
-        app: App,
+        app: ASGIApp,
         limits: _Limits,
         metrics: _Metrics,
         log: Log,
@@ -99,46 +102,41 @@ class _Gate(Guard):
             seconds = time.perf_counter() - start
             # Of the route: paths that do not exist would make as many series.
             path = getattr(scope.get("route"), "path", "other")
-            self.metrics.count_request(path, about.get("model", ""), status, seconds)
+            self.metrics.requests.labels(path, about.get("model", ""), status).inc()
+            self.metrics.seconds.labels(path).observe(seconds)
             self.log(_line(scope, status, seconds) | about)
 
-    def _refusal(self, scope: Scope, headers: dict[str, str], given: str) -> Refusal | None:
-        refusal = super()._refusal(scope, headers, given)
-        if refusal is None and scope["method"] == "POST":
-            wait = self._rate.wait_of((scope.get("client") or ("",))[0])
+    def _refusal(self, request: Request, given: str) -> Refusal | None:
+        refusal = super()._refusal(request, given)
+        if refusal is None and request.method == "POST":
+            wait = self._rate.wait_of(_client(request.scope))
             if wait:
                 return 429, f"At most {self._rate.rate:g} requests a second: wait {wait:.1f} s."
         return refusal
 
-    async def _body(
-        self, scope: Scope, headers: dict[str, str], receive: Receive
-    ) -> tuple[bytes, Refusal | None]:
-        length = headers.get("content-length", "")
+    async def _body(self, request: Request, receive: Receive) -> tuple[bytes, Refusal | None]:
         # Without its length, a request may become as large as any.
-        n_bytes = int(length[:18]) if length.isdecimal() else self.max_body
+        n_bytes = _length(request, self.max_body)
         if n_bytes <= self.max_body and self._n_bytes + n_bytes > self.limits.max_bytes:
             return b"", (503, "Other requests fill the memory: try again in a moment.")
-        n_bytes = min(n_bytes, self.max_body)
-        scope["state"]["fewlabel.bytes"] = n_bytes
+        about, n_bytes = request.scope["state"], min(n_bytes, self.max_body)
+        about["fewlabel.bytes"] = n_bytes
         self._n_bytes += n_bytes
         try:
             async with asyncio.timeout(self.limits.seconds):
-                body, refusal = await super()._body(scope, headers, receive)
+                body, refusal = await super()._body(request, receive)
         except TimeoutError:
             return b"", (408, f"The request took longer than {self.limits.seconds:g} s to arrive.")
-        scope["state"]["bytes"] = len(body)
+        about["bytes"] = len(body)
         return body, refusal
 
-    async def _refuse(self, refusal: Refusal, send: Send) -> None:
-        status, reason = refusal
-        headers = [(b"content-type", b"application/json")]
-        headers += [(k.encode(), v.encode()) for k, v in _retry_after(status).items()]
-        await _refuse(status, headers, json.dumps({"detail": reason}).encode(), send)
+    def _response(self, status: int, reason: str) -> Response:
+        headers = RETRY_AFTER if status in (429, 503) else None
+        return JSONResponse({"detail": reason}, status, headers)
 
 
-def _retry_after(status: int, seconds: float = 1.0) -> dict[str, str]:
-    """Return the header that says when to try again, for a status that wants one."""
-    return {"retry-after": str(math.ceil(seconds))} if status in _RETRY else {}
+def _client(scope: Scope) -> str:
+    return (scope.get("client") or ("",))[0]
 
 
 def _line(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
@@ -147,7 +145,7 @@ def _line(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
     path = scope.get("raw_path") or scope["path"].encode()
     return {
         "event": "request",
-        "client": (scope.get("client") or ("",))[0],
+        "client": _client(scope),
         "method": scope["method"],
         "path": path[:200].decode("ascii", "backslashreplace"),
         "status": status,

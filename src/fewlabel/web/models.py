@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -34,18 +35,11 @@ class _Loaded:
     forms: frozenset[Form]
     max_error: float | None
     _stamp: _Stamp
-    _thresholds: dict[float, float] = field(default_factory=dict)
+    _threshold: Callable[[float], float]
 
     def threshold(self, max_error: float | None) -> float:
         """Return the least confidence of an accepted label; see `Model.threshold`."""
-        if max_error is None:
-            return 0.0
-        if max_error not in self._thresholds:
-            # It takes some milliseconds of tests, and every request asks for one.
-            if len(self._thresholds) >= _MAX_KEPT:
-                self._thresholds.clear()
-            self._thresholds[max_error] = self.model.threshold(max_error)
-        return self._thresholds[max_error]
+        return 0.0 if max_error is None else self._threshold(max_error)
 
     def summary(self) -> dict[str, Any]:
         """Return what a client must know of it, as JSON types."""
@@ -148,15 +142,18 @@ def _load(name: str, run: Path, max_error: float | None) -> _Loaded:
     model = load_run(run)
     if stamp is None or _stamp_of(run) != stamp:
         raise ModelFormatError(f"The model in {run} was replaced while it was read: load it again.")
-    loaded = _Loaded(name, model_id(model), model, _forms_read(model.predict), max_error, stamp)
+    forms = _forms_read(model.predict)
+    # It takes some milliseconds of tests, and every request asks for one.
+    threshold = lru_cache(_MAX_KEPT)(model.threshold)
+    loaded = _Loaded(name, model_id(model), model, forms, max_error, stamp, threshold)
     loaded.threshold(max_error)
     return loaded
 
 
 def _stamp_of(run: Path) -> _Stamp | None:
     """Return what changes when the files of a model do; None where there are none."""
-    folder = run / "model" if (run / "model").is_dir() else run
     try:
+        folder = run / "model" if (run / "model").is_dir() else run
         found = [(folder / name).stat() for name in (MANIFEST_FILE, ARRAYS_FILE)]
     except OSError:
         return None

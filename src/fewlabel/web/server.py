@@ -26,34 +26,14 @@ _GRACE_S = 3
 _LAST_S = 0.5
 
 
-def listen(host: str, port: int, *, or_any: bool = False) -> socket.socket:
-    """Open a port.
-
-    Parameters
-    ----------
-    host : str
-        Name or number of the address.
-    port : int
-        The port; 0 for any that is free.
-    or_any : bool
-        Whether another port will do where this one is taken.
-
-    Returns
-    -------
-    socket.socket
-        Listening.
-
-    Raises
-    ------
-    UsageError
-        If the port is taken, or the address is not one of this machine.
-    """
+def _listen(host: str, port: int, *, or_any: bool = False) -> socket.socket:
+    """Open a port; another one where this is taken if ``or_any``."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family, backlog=128)
     except (OSError, OverflowError) as error:
         if or_any and getattr(error, "errno", None) == errno.EADDRINUSE:
-            return listen(host, 0)
+            return _listen(host, 0)
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
             f"Cannot listen on {host}, port {port} ({reason}): give another --port, or 0 for any "
@@ -65,29 +45,14 @@ def listen(host: str, port: int, *, or_any: bool = False) -> socket.socket:
     return listening
 
 
-def url_of(listening: socket.socket, host: str, token: str | None = None) -> str:
-    """Return the address to open.
-
-    Parameters
-    ----------
-    listening : socket.socket
-        From `listen`.
-    host : str
-        As it was given.
-    token : str, optional
-        What requests must know.
-
-    Returns
-    -------
-    str
-        With the token.
-    """
+def _url_of(listening: socket.socket, host: str, token: str | None = None) -> str:
+    """Return the address to open, with the token."""
     name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
     name = f"[{name}]" if ":" in name else name
     return f"http://{name}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
 
 
-def serve(
+def _serve(
     app: App,
     listening: socket.socket,
     *,
@@ -99,30 +64,15 @@ def serve(
 ) -> None:
     """Answer requests until Ctrl-C or SIGTERM; those under way are answered first.
 
-    Parameters
-    ----------
-    app : callable
-        ASGI application.
-    listening : socket.socket
-        From `listen`.
-    ready : callable, optional
-        Called once requests are answered.
-    log : callable, optional
-        Called with what the server warns of; by default it is written to stderr.
-    grace_s : float
-        Seconds in which requests under way must end.
-    drain : callable, optional
-        Called at SIGTERM.
-    drain_s : float
-        Seconds from SIGTERM on in which new requests are answered still, so that whoever
-        sends them learns of it first.
+    ``ready`` is called once requests are answered, ``log`` with what the server warns of (stderr
+    by default), and ``drain`` at SIGTERM, from which on new requests are answered for ``drain_s``
+    seconds still, so that whoever sends them learns of it first. Then those under way must end
+    within ``grace_s``.
     """
-    server = _server_of(app, grace_s, drain, drain_s)
+    server = _Server(app, ready, grace_s, drain, drain_s)
     if log is not None:
         logger = logging.getLogger("uvicorn.error")
         logger.propagate, logger.handlers = False, [_Lines(log)]
-    if ready is not None:
-        threading.Thread(target=_when_started, args=(server, ready), daemon=True).start()
     # It raises the signal again once it has ended.
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
@@ -143,10 +93,30 @@ class _Server(uvicorn.Server):
     """A server that goes on for a while after SIGTERM."""
 
     def __init__(
-        self, config: uvicorn.Config, drain: Callable[[], None] | None, drain_s: float
+        self,
+        app: App,
+        ready: Callable[[], None] | None = None,
+        grace_s: float = _GRACE_S,
+        drain: Callable[[], None] | None = None,
+        drain_s: float = 0.0,
     ) -> None:
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=math.ceil(grace_s),
+        )
         super().__init__(config)
-        self._drain, self._drain_s, self._drained = drain, drain_s, False
+        self._ready, self._drain, self._drain_s, self._drained = ready, drain, drain_s, False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer from now on, and say so, in a thread: it may take long."""
+        await super().startup(sockets)
+        if self._ready is not None:
+            threading.Thread(target=self._ready, daemon=True).start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         drain, self._drain = self._drain, None
@@ -169,42 +139,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def open_browser(url: str) -> None:
-    """Open an address in the user's browser, if there is one.
-
-    Parameters
-    ----------
-    url : str
-        The address.
-    """
+def _open_browser(url: str) -> None:
+    """Open an address in the user's browser, if there is one."""
     with contextlib.suppress(webbrowser.Error, OSError):
         webbrowser.open(url)
-
-
-def _server_of(
-    app: App,
-    grace_s: float = _GRACE_S,
-    drain: Callable[[], None] | None = None,
-    drain_s: float = 0.0,
-) -> uvicorn.Server:
-    return _Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            server_header=False,
-            timeout_graceful_shutdown=math.ceil(grace_s),
-        ),
-        drain,
-        drain_s,
-    )
-
-
-def _when_started(server: uvicorn.Server, ready: Callable[[], None]) -> None:
-    while not server.started:
-        if server.should_exit:
-            return
-        time.sleep(0.02)
-    ready()

@@ -7,24 +7,24 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import FastAPI, HTTPException, Path, Query, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 
-from fewlabel import __version__
 from fewlabel.data.modes import UnreadableImageError
 from fewlabel.data.parallel import worker_count
 from fewlabel.data.uploads import Upload, _decode_upload
 from fewlabel.errors import FewLabelError
 from fewlabel.model import Prediction
-from fewlabel.web.app import _not_possible, _not_valid
+from fewlabel.web.base import _new_app
 from fewlabel.web.batching import _Batcher, _FullError
-from fewlabel.web.limits import _Gate, _Limits, _retry_after
-from fewlabel.web.metrics import CONTENT_TYPE, _Metrics
+from fewlabel.web.limits import RETRY_AFTER, _Gate, _Limits
+from fewlabel.web.metrics import _Metrics
 from fewlabel.web.models import Log, _Loaded, _Models
 from fewlabel.web.schemas import PREDICT, RELOAD
 
@@ -67,11 +67,12 @@ class _Service:
         token: str | None = None,
         names: Iterable[str] = (),
     ) -> None:
-        self.models, self.limits = models, limits
-        self.metrics = _Metrics(lambda: self.batcher.n_waiting)
-        self.batcher = _Batcher(
-            max_waiting=limits.max_waiting, on_batch=lambda n: self.metrics.count_batch(n)
-        )
+        self.models, self.limits, self.metrics = models, limits, _Metrics()
+        self.batcher = _Batcher(limits.max_waiting, self.metrics.batches.observe)
+        self.metrics.waiting.set_function(lambda: self.batcher.n_waiting)
+        for name in models.names:
+            failed = partial(models.errors.__contains__, name)
+            self.metrics.reload_failed.labels(name).set_function(failed)
         self._decoders = ThreadPoolExecutor(worker_count(), "fewlabel-decode")
         self.app = _Gate(
             _create_app(self), limits, self.metrics, log, host=host, token=token, names=names
@@ -107,13 +108,13 @@ class _Service:
         request.state.images = len(files)
         read, whole = await self._within_limits(loaded, [data for _, data in files])
         unreadable = [found for found in read if isinstance(found, str)]
-        self.metrics.count_images(name, "unreadable", len(unreadable))
+        self._count(name, "unreadable", len(unreadable))
         if whole is None:
             raise HTTPException(422, f"It cannot be read as an image: {unreadable[0]}.")
         prediction = replace(whole, threshold=threshold)
         n_accepted = int(prediction.accepted.sum())
-        self.metrics.count_images(name, "accepted", n_accepted)
-        self.metrics.count_images(name, "abstained", len(prediction.proba) - n_accepted)
+        self._count(name, "accepted", n_accepted)
+        self._count(name, "abstained", len(prediction.proba) - n_accepted)
         answers = iter(_answers(prediction, top))
         images = [{"error": found} if isinstance(found, str) else next(answers) for found in read]
         answer = {
@@ -127,6 +128,11 @@ class _Service:
         }
         return JSONResponse(answer)
 
+    def _count(self, name: str, found: str, n: int) -> None:
+        # Counters that stay at 0 are not shown.
+        if n:
+            self.metrics.images.labels(name, found).inc(n)
+
     async def _within_limits(
         self, loaded: _Loaded, files: Sequence[bytes]
     ) -> tuple[list[Upload | str], Prediction | None]:
@@ -137,40 +143,34 @@ class _Service:
                     return await self._predict(loaded, files)
         except (_FullError, TimeoutError) as error:
             reason = str(error) or f"It took longer than {self.limits.seconds:g} s."
-            raise HTTPException(503, reason, _retry_after(503)) from None
+            raise HTTPException(503, reason, RETRY_AFTER) from None
 
     async def _predict(
         self, loaded: _Loaded, files: Sequence[bytes]
     ) -> tuple[list[Upload | str], Prediction | None]:
         """Return each image decoded, or why it cannot be, and what is predicted for the former."""
-        loop = asyncio.get_running_loop()
-        scale, max_pixels = loaded.model.scale, self.limits.max_pixels
-
-        def decode(data: bytes) -> Upload | str:
-            try:
-                return _decode_upload(data, loaded.forms, scale, max_pixels)
-            except UnreadableImageError as error:
-                return str(error)
-
-        tasks = [
-            _decode_small(data, loaded, max_pixels)
-            or loop.run_in_executor(self._decoders, decode, data)
-            for data in files
-        ]
-        read = [task if isinstance(task, dict) else await task for task in tasks]
+        # All at once, so that who gives up ends all of them.
+        read = await asyncio.gather(*(self._decode(data, loaded) for data in files))
         images = [found for found in read if not isinstance(found, str)]
         return read, await self.batcher.predict(loaded, images) if images else None
 
+    async def _decode(self, data: bytes, loaded: _Loaded) -> Upload | str:
+        """Decode an image, in another thread if that is worth it."""
+        max_pixels = self.limits.max_pixels
+        if len(data) <= _SMALL_BYTES:
+            found = _decoded(data, loaded, min(_SMALL_PIXELS, max_pixels))
+            if not isinstance(found, str):
+                return found
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._decoders, _decoded, data, loaded, max_pixels)
 
-def _decode_small(data: bytes, loaded: _Loaded, max_pixels: int) -> Upload | None:
-    """Decode an image that takes less time than to hand it to another thread; None for others."""
-    if len(data) > _SMALL_BYTES:
-        return None
+
+def _decoded(data: bytes, loaded: _Loaded, max_pixels: int) -> Upload | str:
+    """Return an image decoded, or why it cannot be."""
     try:
-        small = min(_SMALL_PIXELS, max_pixels)
-        return _decode_upload(data, loaded.forms, loaded.model.scale, small)
-    except UnreadableImageError:
-        return None
+        return _decode_upload(data, loaded.forms, loaded.model.scale, max_pixels)
+    except UnreadableImageError as error:
+        return str(error)
 
 
 def _answers(prediction: Prediction, top: int | Literal["all"]) -> list[dict[str, Any]]:
@@ -219,9 +219,7 @@ async def _files(request: Request, max_images: int) -> list[tuple[str | None, by
 
 
 def _create_app(service: _Service) -> FastAPI:
-    app = FastAPI(title="fewlabel serve", version=__version__, docs_url=None, redoc_url=None)
-    app.add_exception_handler(RequestValidationError, _not_valid)
-    app.add_exception_handler(FewLabelError, _not_possible)
+    app = _new_app("fewlabel serve")
     models = service.models
 
     def known(name: str) -> str:
@@ -256,11 +254,6 @@ def _create_app(service: _Service) -> FastAPI:
             return JSONResponse({"detail": str(error)}, 409)
         return JSONResponse({"model": name, "id": after, "changed": after != before})
 
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        """Return that the server is there."""
-        return {"status": "ok", "version": __version__}
-
     @app.get("/readyz", responses={503: {"description": "No more requests are wanted."}})
     async def readyz() -> Response:
         """Return whether requests are wanted, and the models that answer them."""
@@ -272,7 +265,7 @@ def _create_app(service: _Service) -> FastAPI:
     @app.get("/metrics")
     async def metrics() -> Response:
         """Return counts in the form of Prometheus."""
-        failed = {name: name in models.errors for name in models.names}
-        return Response(service.metrics.text(failed), media_type=CONTENT_TYPE)
+        text = generate_latest(service.metrics.registry)
+        return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
     return app

@@ -27,18 +27,8 @@ _AT_ONCE = 4
 _FREED = 0.2
 
 
-class Thumbnails:
-    """Scaled images by their row, encoded as PNG or JPEG.
-
-    Parameters
-    ----------
-    images : ImageSet
-        The images.
-    folder : Path, optional
-        Where to keep what was scaled; by default ``thumbnails`` in the cache folder.
-    max_bytes : int
-        How much to keep.
-    """
+class _Thumbnails:
+    """Scaled images by their row, encoded as PNG or JPEG."""
 
     def __init__(
         self, images: ImageSet, folder: Path | None = None, max_bytes: int = MAX_BYTES
@@ -50,27 +40,7 @@ class Thumbnails:
         self._n_bytes: int | None = None
 
     def get(self, image: int, kind: str) -> tuple[bytes, str]:
-        """Return one image.
-
-        Parameters
-        ----------
-        image : int
-            Its row.
-        kind : {"thumb", "full"}
-            How large.
-
-        Returns
-        -------
-        data : bytes
-            The encoded image.
-        media_type : str
-            Its type.
-
-        Raises
-        ------
-        DataError
-            If its file cannot be read any more.
-        """
+        """Return one image, encoded, and its media type."""
         one = self.images.subset([image])
         height, width = (one.native_shape or (1, 1, 3))[:2]
         if max(height, width) <= _TINY_SIDE:

@@ -1,4 +1,4 @@
-"""``Waiting``: a page that says how far the images are read, until there is something to label."""
+"""A page that says how far the images are read, until there is something to label."""
 
 from __future__ import annotations
 
@@ -15,17 +15,10 @@ if TYPE_CHECKING:
 _PATIENCE_S = 1.5
 
 
-class Waiting:
+class _Waiting:
     """Answers on a port where reading images takes long; to call as ``progress(done, total)``.
 
-    Parameters
-    ----------
-    listening : socket.socket
-        From `listen`; it stays open for what comes then.
-    host, token : str
-        As for `create_app`.
-    begun : callable
-        Called once the page is there.
+    ``begun`` is called once the page is there.
     """
 
     def __init__(
@@ -47,9 +40,9 @@ class Waiting:
 
     def _serve(self) -> None:
         from fewlabel.web.app import _create_waiting_app
-        from fewlabel.web.server import _server_of
+        from fewlabel.web.server import _Server
 
-        self._server = _server_of(_create_waiting_app(self, *self._guard))
+        self._server = _Server(_create_waiting_app(self, *self._guard))
         if not self._has_ended:
             self._begun()
             # A copy: it is closed in the end, and connections that come in between wait.
