@@ -13,7 +13,7 @@ from fewlabel.errors import DataError
 from fewlabel.labelling.answers import MAX_NAME, Answer
 from fewlabel.labelling.cards import Card, LookAlikes
 from fewlabel.labelling.session import Session
-from fewlabel.web.base import Refusal
+from fewlabel.web.api_base import Refusal
 
 _MAX_ID, _MAX_ANNOTATOR = 10**9, 64
 

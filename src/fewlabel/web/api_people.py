@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Request
 from fewlabel.labelling.people import Summary, _People
 from fewlabel.labelling.sheets import Sheet
 from fewlabel.web.api import Who, _Body
+from fewlabel.web.api_base import Refusal
 from fewlabel.web.api_review import Page
-from fewlabel.web.base import Refusal
 
 How = Literal["majority", "crowd"]
 

@@ -13,7 +13,7 @@ from fewlabel.labelling.review import MAX_ERROR, Review
 from fewlabel.labelling.rounds import PastRound
 from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, Wanted
 from fewlabel.web.api import _MAX_ID, Image, Who, _Body, _existing
-from fewlabel.web.base import Refusal
+from fewlabel.web.api_base import Refusal
 
 Page = Annotated[int, Query(ge=0, le=1_000_000, description="From 0.")]
 Class = Annotated[int | None, Query(ge=0, le=_MAX_ID, description="Number of a class.")]

@@ -16,7 +16,7 @@ from fewlabel.labelling.review import Review
 from fewlabel.labelling.session import Session
 from fewlabel.web import api_people, api_review
 from fewlabel.web.api import router
-from fewlabel.web.base import _new_app
+from fewlabel.web.api_base import _new_app
 from fewlabel.web.security import App, _Guard
 from fewlabel.web.thumbnails import _Thumbnails
 from fewlabel.web.waiting import _Waiting

@@ -21,12 +21,12 @@ from fewlabel.data.parallel import worker_count
 from fewlabel.data.uploads import Upload, _decode_upload
 from fewlabel.errors import FewLabelError
 from fewlabel.model import Prediction
-from fewlabel.web.base import _new_app
+from fewlabel.web.api_base import _new_app
+from fewlabel.web.api_predict import PREDICT, RELOAD
 from fewlabel.web.batching import _Batcher, _FullError
 from fewlabel.web.limits import RETRY_AFTER, _Gate, _Limits
 from fewlabel.web.metrics import _Metrics
 from fewlabel.web.models import Log, _Loaded, _Models
-from fewlabel.web.schemas import PREDICT, RELOAD
 
 _TOP = 5
 _SMALL_BYTES, _SMALL_PIXELS = 8_192, 64 * 64

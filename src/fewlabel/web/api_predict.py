@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 _TYPES = ("image/jpeg", "image/png", "image/webp", "image/tiff", "image/gif", "image/bmp")
 _FILE = {"type": "string", "format": "binary"}
 _FORM = {
@@ -13,33 +15,29 @@ _FORM = {
 }
 
 
-def _object(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties}
+class ImageAnswer(BaseModel):
+    """What a model says of an image; where it cannot be read, ``error`` beside its name alone."""
+
+    name: str | None
+    label: str | None = None
+    labels: list[str] | None = None
+    accepted: bool = False
+    confidence: float = 0.0
+    unlike: bool | None = None
+    probabilities: dict[str, float] = {}
+    error: str = ""
 
 
-def _or_null(kind: str, **more: Any) -> dict[str, Any]:
-    return {"type": [kind, "null"], **more}
+class Answer(BaseModel):
+    """What a model says of the images of a request."""
+
+    model: str
+    id: str
+    max_error: float | None
+    seconds: float
+    images: list[ImageAnswer]
 
 
-_TEXT = {"type": "string"}
-_IMAGE = _object(
-    name=_or_null("string"),
-    label=_or_null("string"),
-    labels=_or_null("array", items=_TEXT),
-    accepted={"type": "boolean"},
-    confidence={"type": "number"},
-    unlike=_or_null("boolean"),
-    probabilities={"type": "object", "additionalProperties": {"type": "number"}},
-    # Stands beside the name alone.
-    error=_TEXT,
-)
-_ANSWER = _object(
-    model=_TEXT,
-    id=_TEXT,
-    max_error=_or_null("number"),
-    seconds={"type": "number"},
-    images={"type": "array", "items": _IMAGE},
-)
 _REFUSED = {
     400: "That error cannot be promised, or the form is damaged.",
     404: "No such model.",
@@ -51,18 +49,14 @@ _REFUSED = {
 }
 
 
-def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
 def _refused(reasons: dict[int, str]) -> dict[int, dict[str, Any]]:
     detail = {"type": "object", "properties": {"detail": {}}, "required": ["detail"]}
-    return {status: _response(reason, detail) for status, reason in reasons.items()}
+    content = {"application/json": {"schema": detail}}
+    return {status: {"description": why, "content": content} for status, why in reasons.items()}
 
 
 PREDICT: dict[str, Any] = {
-    "responses": {200: _response("What the model says of the images.", _ANSWER)}
-    | _refused(_REFUSED),
+    "responses": {200: {"model": Answer}} | _refused(_REFUSED),
     "openapi_extra": {
         "requestBody": {
             "required": True,
