@@ -30,8 +30,8 @@ from PIL import Image
 
 from fewlabel.data.arrays import image_set_from_array
 from fewlabel.labelling.answers import Answer
-from fewlabel.labelling.queue import Queue
-from fewlabel.labelling.session import Session
+from fewlabel.labelling.queue import _Queue
+from fewlabel.labelling.session import _Session
 from fewlabel.labelling.store import open_store
 
 _PORT = 8877
@@ -102,7 +102,7 @@ def time_accepting(n: int, n_images: int = 60_000) -> dict[str, Any]:
         open_store(images, Path(folder) / "labels.csv") as store,
     ):
         store.add([Answer(i, (str(i % 10),)) for i in range(10)])
-        session = Session(images, store, Queue(store, n_images))
+        session = _Session(images, store, _Queue(store, n_images))
         rest = [
             Answer(i, (str(i % 10),), origin="review", round=1) for i in range(10_000, 10_000 + n)
         ]

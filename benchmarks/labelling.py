@@ -26,10 +26,10 @@ import numpy as np
 from fewlabel.data import ImageSet, labels_from_truth
 from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _rank_labels
 from fewlabel.fit_settings import FitSettings
-from fewlabel.labelling.learner import Learner
+from fewlabel.labelling.learner import _Learner
 from fewlabel.labelling.messages import LearnerSettings, Picks
-from fewlabel.labelling.queue import Queue
-from fewlabel.labelling.store import Answer, Store, open_store
+from fewlabel.labelling.queue import _Queue
+from fewlabel.labelling.store import Answer, _Store, open_store
 from fewlabel.runs.bench import _split
 from honesty import subset
 
@@ -74,12 +74,12 @@ class Desk:
         self.pool, self.test = subset(pool, POOL, seed), subset(test, N_TEST, seed)
         self.person = Person(self.pool, seed)
         fit = FitSettings(features=args.features, weights=args.weights, seed=seed, cache=True)
-        self.learner = Learner(self.pool, LearnerSettings(fit=fit))
+        self.learner = _Learner(self.pool, LearnerSettings(fit=fit))
         extractor = self.learner.features.extractor
         self.test_rows = extractor.transform(self.test)
         self.test_truth = np.array(labels_from_truth(self.test).names(), dtype=object)
-        self.store: Store = open_store(self.pool, folder / "labels.csv")
-        self.queue = Queue(self.store, len(self.pool), seed)
+        self.store: _Store = open_store(self.pool, folder / "labels.csv")
+        self.queue = _Queue(self.store, len(self.pool), seed)
         self.seconds: list[float] = []
 
     def answer(self, n: int) -> int:

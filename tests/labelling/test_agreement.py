@@ -3,6 +3,7 @@ import sys
 import numpy as np
 import pytest
 
+from fewlabel.data import MultiLabel
 from fewlabel.labelling.agreement import consensus_labels, measure_agreement
 from fewlabel.labelling.store import Answer, open_store
 
@@ -64,7 +65,7 @@ def test_several_labels_are_compared_class_by_class():
         2: {"Ann": (), "Bob": ()},
         3: {"Ann": ("a",), "Bob": ("a",)},
     }
-    found = measure_agreement(votes, several=True)
+    found = measure_agreement(votes, MultiLabel())
     assert found.by_class == {"a": 1.0, "b": pytest.approx(0.5)}
     assert found.kappa == pytest.approx(0.75)
     assert found.agreed == 0.75

@@ -39,4 +39,4 @@ def test_what_could_not_be_kept_did_not_begin_several_labels(images, table):
             store._journal.change(connection, several=True)
             raise ZeroDivisionError
         assert store.current() == {}
-        assert not store.several
+        assert store.task.exclusive

@@ -11,13 +11,13 @@ from fewlabel.data import labels_from_truth, load_images
 from fewlabel.errors import StorageError, UsageError
 from fewlabel.evaluate import AccuracyEstimate
 from fewlabel.fit_settings import FitSettings
-from fewlabel.labelling.learner import Learner, _pairs
+from fewlabel.labelling.learner import _Learner, _pairs
 from fewlabel.labelling.messages import SOURCES, LearnerSettings, Picks
-from fewlabel.labelling.queue import Queue
-from fewlabel.labelling.refit import Refitter, target_reached
-from fewlabel.labelling.session import Session
+from fewlabel.labelling.queue import _Queue
+from fewlabel.labelling.refit import _Refitter, _target_reached
+from fewlabel.labelling.session import _Session
 from fewlabel.labelling.store import Answer, open_store
-from fewlabel.labelling.worker import Worker, WorkerError
+from fewlabel.labelling.worker import _Worker, _WorkerError
 from tests.labelling.conftest import draw
 
 
@@ -54,7 +54,7 @@ def learned(digits, truth, settings, tmp_path_factory):
     """A session of 60 answers: queue, store, learner and its last round."""
     table = tmp_path_factory.mktemp("desk") / "labels.csv"
     with open_store(digits, table) as store:
-        learner, queue = Learner(digits, settings), Queue(store, len(digits))
+        learner, queue = _Learner(digits, settings), _Queue(store, len(digits))
         queue.begin(learner.first(store.labels()))
         shown = _answer(store, queue, truth, 30)
         queue.update(learner.fit(store.labels()))
@@ -64,7 +64,7 @@ def learned(digits, truth, settings, tmp_path_factory):
 
 
 def test_before_anything_is_known_images_come_in_random_order(digits, store, truth):
-    queue = Queue(store, len(digits), seed=3)
+    queue = _Queue(store, len(digits), seed=3)
     first = _answer(store, queue, truth, 5)
     assert len(set(first)) == 5
     assert {queue.purpose(i) for i in first} == {"random"}
@@ -90,7 +90,7 @@ def test_a_picture_of_a_photo_takes_fewer_samples(digits, monkeypatch, is_small,
     asked = Mock(side_effect=UsageError)
     monkeypatch.setattr("fewlabel.explain.model._explain_one", asked)
     monkeypatch.setattr("fewlabel.explain.sheets._is_small", lambda *_: is_small)
-    learner = Learner(digits)
+    learner = _Learner(digits)
     learner.result = Mock()
     with pytest.raises(UsageError):
         learner.explain(3)
@@ -133,7 +133,7 @@ def test_pages_hold_images_of_one_suggestion_without_a_label(learned, truth):
 
 
 def test_a_skipped_image_is_not_shown_again_but_an_open_random_one_comes_first(digits, store):
-    queue = Queue(store, len(digits))
+    queue = _Queue(store, len(digits))
     queue.begin(Picks(np.array([4, 7, 9]), ("train", "random", "train")))
     store.ask([7], ["random"])
     assert store.lease("ann", queue.wanted("ann"), 3) == [7, 4, 9]
@@ -142,7 +142,7 @@ def test_a_skipped_image_is_not_shown_again_but_an_open_random_one_comes_first(d
 
 
 def test_a_refit_in_between_makes_no_chosen_image_a_random_one(digits, store, learned):
-    queue = Queue(store, len(digits))
+    queue = _Queue(store, len(digits))
     queue.begin(Picks(np.array([4, 7]), ("train", "random")))
     shown = store.lease("ann", queue.wanted("ann"), 2)
     queue.update(learned[0].round)
@@ -154,7 +154,7 @@ def test_a_refit_in_between_makes_no_chosen_image_a_random_one(digits, store, le
 )
 def test_the_whole_interval_must_lie_above_the_target(low, target, reached):
     found = AccuracyEstimate(0.95, low, 0.97, 40, 0, 0.95, "wilson", True, "")
-    assert target_reached(found, target) is reached
+    assert _target_reached(found, target) is reached
 
 
 class _ByHand:
@@ -162,7 +162,7 @@ class _ByHand:
 
     def __init__(self):
         self.asked = []
-        self.stage = Worker(dict).stage
+        self.stage = _Worker(dict).stage
 
     def call(self, name, *args):
         self.asked.append((name, args, Future()))
@@ -175,8 +175,8 @@ class _ByHand:
 def test_answers_during_a_fit_lead_to_another_one_and_a_failure_to_another_try(
     digits, store, truth, learned
 ):
-    worker, queue = _ByHand(), Queue(store, len(digits))
-    refitter = Refitter("digits", store, queue, every=10, worker=worker)
+    worker, queue = _ByHand(), _Queue(store, len(digits))
+    refitter = _Refitter("digits", store, queue, every=10, worker=worker)
     refitter.start()
     worker.asked[0][2].set_result(Picks(np.arange(50), ("train",) * 50))
     assert not refitter.running
@@ -185,7 +185,7 @@ def test_answers_during_a_fit_lead_to_another_one_and_a_failure_to_another_try(
         refitter.answered()
         assert [name for name, *_ in worker.asked].count("fit") == n_fits
     assert refitter.running
-    worker.asked[1][2].set_exception(WorkerError("The process that learns ended."))
+    worker.asked[1][2].set_exception(_WorkerError("The process that learns ended."))
     assert refitter.error == "The process that learns ended."
     assert [args[0].n_labeled for name, args, _ in worker.asked if name == "fit"] == [10, 30]
     worker.asked[2][2].set_result(learned[0].round)
@@ -195,8 +195,8 @@ def test_answers_during_a_fit_lead_to_another_one_and_a_failure_to_another_try(
 
 
 def test_a_database_that_is_away_for_a_moment_ends_no_learning(digits, store, truth, monkeypatch):
-    worker, queue = _ByHand(), Queue(store, len(digits))
-    refitter = Refitter("digits", store, queue, every=10, worker=worker)
+    worker, queue = _ByHand(), _Queue(store, len(digits))
+    refitter = _Refitter("digits", store, queue, every=10, worker=worker)
     refitter.start()
     with monkeypatch.context() as away:
         away.setattr(store, "labels", Mock(side_effect=StorageError("The database is away.")))
@@ -214,8 +214,8 @@ def test_rounds_go_on_after_a_restart(digits, truth, learned, tmp_path):
     found = replace(learned[0].round, number=1, n_labels=20)
     for number, accuracy in ((1, found.accuracy), (2, at_once)):
         with open_store(digits, tmp_path / "labels.csv") as store:
-            worker, queue = _ByHand(), Queue(store, len(digits))
-            refitter = Refitter("digits", store, queue, worker=worker)
+            worker, queue = _ByHand(), _Queue(store, len(digits))
+            refitter = _Refitter("digits", store, queue, worker=worker)
             refitter.refit()
             _, (_, past), asked = worker.asked[-1]
             assert len(past) == number - 1
@@ -225,22 +225,22 @@ def test_rounds_go_on_after_a_restart(digits, truth, learned, tmp_path):
         assert (one.number, one.n_labels, one.value) == (1, 20, found.accuracy.value)
         assert (two.number, two.value, two.at.tzinfo) == (2, None, UTC)
         # Until the model has learned again, the page shows what it was.
-        session = Session(digits, store, queue)
+        session = _Session(digits, store, queue)
         assert session.state()["curve"] == [list(one.point)]
 
 
 def test_labels_that_are_corrected_or_taken_back_are_learned_as_well(digits, store, truth):
-    worker, queue = _ByHand(), Queue(store, len(digits))
-    refitter = Refitter("digits", store, queue, every=10, worker=worker)
+    worker, queue = _ByHand(), _Queue(store, len(digits))
+    refitter = _Refitter("digits", store, queue, every=10, worker=worker)
     store.add([Answer(i, (truth[i],), annotator="ann", origin="group") for i in range(30)])
     refitter.answered()
-    worker.asked[-1][2].set_exception(WorkerError("It ended."))
+    worker.asked[-1][2].set_exception(_WorkerError("It ended."))
     n_fits = len(worker.asked)
     for i in range(10):
         store.add([Answer(i, (truth[i + 1],), annotator="ann", origin="review")])
         refitter.answered()
     assert len(worker.asked) == n_fits + 1
-    worker.asked[-1][2].set_exception(WorkerError("It ended."))
+    worker.asked[-1][2].set_exception(_WorkerError("It ended."))
     for _ in range(11):
         store.undo("ann")
     refitter.answered()
@@ -248,9 +248,9 @@ def test_labels_that_are_corrected_or_taken_back_are_learned_as_well(digits, sto
 
 
 def test_it_learns_in_a_process_of_its_own(store, digits, truth, settings):
-    queue = Queue(store, len(digits))
+    queue = _Queue(store, len(digits))
     _answer(store, queue, truth, 25)
-    refitter = Refitter("digits", store, queue, settings)
+    refitter = _Refitter("digits", store, queue, settings)
     try:
         refitter.start()
         deadline = time.monotonic() + 120
@@ -269,7 +269,7 @@ def test_images_that_are_others_than_on_the_page_are_not_learned_from(tmp_path, 
     images = draw(tmp_path / "photos", ["a.png", "b.png"])
     with open_store(images, tmp_path / "labels.csv") as store:
         draw(tmp_path / "photos", ["0.png"])
-        refitter = Refitter(str(tmp_path / "photos"), store, Queue(store, 2), settings)
+        refitter = _Refitter(str(tmp_path / "photos"), store, _Queue(store, 2), settings)
         try:
             refitter.start()
             deadline = time.monotonic() + 120

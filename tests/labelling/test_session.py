@@ -5,7 +5,7 @@ import pytest
 from fewlabel.data import ImageSet
 from fewlabel.labelling.answers import Answer
 from fewlabel.labelling.cards import class_keys
-from fewlabel.labelling.session import Session
+from fewlabel.labelling.session import _Session
 from fewlabel.labelling.store import open_store
 from tests.labelling.conftest import edit
 from tests.web.stand_ins import InOrder, Told
@@ -32,12 +32,12 @@ def test_keys_of_classes(names: list[str], keys: list[str], initials: list[str])
 
 
 @pytest.fixture
-def session(images: ImageSet, table: Path) -> Session:
+def session(images: ImageSet, table: Path) -> _Session:
     store = open_store(images, table)
-    return Session(images, store, InOrder(len(images)), Told(["cat"] * 6), table=str(table))
+    return _Session(images, store, InOrder(len(images)), Told(["cat"] * 6), table=str(table))
 
 
-def test_suggestions_follow_the_classes(session: Session) -> None:
+def test_suggestions_follow_the_classes(session: _Session) -> None:
     # A class that the store does not know would come back by a key.
     assert session.card(0).suggestion is None
     session.answer("", [Answer(1, ("cat",))])
@@ -50,7 +50,7 @@ def test_suggestions_follow_the_classes(session: Session) -> None:
 
 
 def test_edits_of_the_table_are_counted(
-    session: Session, table: Path, monkeypatch: pytest.MonkeyPatch
+    session: _Session, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fewlabel.labelling.session._POLL_S", 0.0)
     session.answer("", [Answer(1, ("cat",))])
@@ -60,7 +60,7 @@ def test_edits_of_the_table_are_counted(
     assert session.refitter.n_answered == 2
 
 
-def test_the_pace_is_of_one_annotator(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pace_is_of_one_annotator(session: _Session, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1_000.0]
     monkeypatch.setattr("fewlabel.labelling.session.time.monotonic", lambda: now[0])
     for image in range(3):

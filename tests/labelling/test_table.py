@@ -160,7 +160,7 @@ def test_a_table_that_cannot_be_written_is_reported(images, table):
 def test_several_labels(several, images, table):
     edit(table, "path,label\na.png,cat|dog\nb.png,cat\nc.png,|\nd.png,cat|?dog\n")
     with open_store(images, table, several=several) as store:
-        assert store.several
+        assert not store.task.exclusive
         expected = {0: ("cat", "dog"), 1: ("cat",), 2: (), 3: ("cat", "?dog")}
         assert store.current() == expected
         store.add([Answer(4, ("dog", "cat", "dog")), Answer(5, ())])
@@ -170,7 +170,7 @@ def test_several_labels(several, images, table):
         assert read.names() == ["cat|dog", "cat", "|", "cat|?dog", "cat|dog", "|"]
         assert (store.labels().y == read.y).all()
     with open_store(images, table) as store:
-        assert store.several
+        assert not store.task.exclusive
         assert store.current()[5] == ()
 
 

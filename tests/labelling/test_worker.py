@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 import pytest
 
 from fewlabel.errors import UsageError
-from fewlabel.labelling.worker import Worker, WorkerError
+from fewlabel.labelling.worker import _Worker, _WorkerError
 
 
 def _build(start, *, progress):
@@ -33,7 +33,7 @@ def _build(start, *, progress):
 
 @pytest.fixture(scope="module")
 def worker():
-    worker = Worker(_build, 5)
+    worker = _Worker(_build, 5)
     yield worker
     worker.stop()
 
@@ -47,19 +47,19 @@ def test_a_worker_keeps_its_state_between_calls_and_answers_them_in_order(worker
 def test_errors_reach_the_caller_and_the_process_goes_on(worker):
     with pytest.raises(UsageError, match="Give another number"):
         worker.call("wrong", UsageError).result(60)
-    with pytest.raises(WorkerError, match="ZeroDivisionError: Give another number"):
+    with pytest.raises(_WorkerError, match="ZeroDivisionError: Give another number"):
         worker.call("wrong", ZeroDivisionError).result(60)
     assert worker.call("add", 0).result(60) == 16
 
 
 def test_one_that_is_killed_is_started_again(worker):
-    with pytest.raises(WorkerError, match="killed, perhaps for memory"):
+    with pytest.raises(_WorkerError, match="killed, perhaps for memory"):
         worker.call("die").result(60)
     assert worker.call("add", 0).result(60) == 5
 
 
 def test_progress_is_seen_and_the_end_does_not_wait(capfd):
-    worker = Worker(_build, 0)
+    worker = _Worker(_build, 0)
     slow, later = worker.call("slow"), worker.call("add", 1)
     deadline = time.monotonic() + 60
     while worker.stage.name != "counting":
@@ -72,6 +72,6 @@ def test_progress_is_seen_and_the_end_does_not_wait(capfd):
     with pytest.raises(CancelledError):
         later.result(0)
     assert slow.cancelled()
-    with pytest.raises(WorkerError, match="stopped"):
+    with pytest.raises(_WorkerError, match="stopped"):
         worker.call("add", 1)
     assert "nobody" not in capfd.readouterr().err

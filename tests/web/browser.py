@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fewlabel.labelling.session import Session
+from fewlabel.labelling.session import _Session
 from fewlabel.web.app import _create_app
 from fewlabel.web.server import _listen, _serve, _url_of
 from fewlabel.web.thumbnails import _Thumbnails
@@ -36,7 +36,7 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[Open]:
     """Serve a session and open its page; what the browser complains of fails the test."""
     contexts, servers, complaints = [], [], []
 
-    def opened(session: Session, *, annotator: str = "", **options: Any) -> Any:
+    def opened(session: _Session, *, annotator: str = "", **options: Any) -> Any:
         url = next((u for s, u in servers if s is session), None)
         if url is None:
             listening = _listen("127.0.0.1", 0)

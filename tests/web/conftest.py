@@ -9,7 +9,7 @@ pytest.importorskip("fastapi")
 from starlette.testclient import TestClient
 
 from fewlabel.data import ImageSet, load_images
-from fewlabel.labelling.session import Session
+from fewlabel.labelling.session import _Session
 from fewlabel.labelling.store import open_store
 from fewlabel.web.app import _create_app
 from fewlabel.web.thumbnails import _Thumbnails
@@ -24,21 +24,21 @@ def digit_images() -> ImageSet:
     return load_images("digits")
 
 
-Make = Callable[..., Session]
+Make = Callable[..., _Session]
 
 
 @pytest.fixture
 def make(digit_images: ImageSet, tmp_path: Path) -> Iterator[Make]:
     """Make a session on the digits, or on other images."""
-    made: list[Session] = []
+    made: list[_Session] = []
 
     def session(
         images: ImageSet = digit_images, several: bool = False, repeats: int = 1, **options: Any
-    ) -> Session:
+    ) -> _Session:
         table = tmp_path / "labels.csv"
         store = open_store(images, table, several=several, repeats=repeats)
         queue = InOrder(len(images), store, options.pop("pages", []))
-        made.append(Session(images, store, queue, table=str(table), **options))
+        made.append(_Session(images, store, queue, table=str(table), **options))
         return made[-1]
 
     yield session
@@ -47,16 +47,16 @@ def make(digit_images: ImageSet, tmp_path: Path) -> Iterator[Make]:
 
 
 @pytest.fixture
-def session(make: Make) -> Session:
+def session(make: Make) -> _Session:
     return make()
 
 
-def client_of(session: Session, tmp_path: Path, **options: Any) -> TestClient:
+def client_of(session: _Session, tmp_path: Path, **options: Any) -> TestClient:
     """Return a client that sends what a browser on this machine sends."""
     thumbnails = _Thumbnails(session.images, tmp_path / "thumbnails")
     return TestClient(_create_app(session, thumbnails=thumbnails, **options), base_url=HERE)
 
 
 @pytest.fixture
-def client(session: Session, tmp_path: Path) -> TestClient:
+def client(session: _Session, tmp_path: Path) -> TestClient:
     return client_of(session, tmp_path)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.evaluate import Acceptance, AccuracyEstimate
-from fewlabel.labelling.store import Store
+from fewlabel.labelling.store import _Store
 
 
 @dataclass
@@ -19,7 +19,7 @@ class InOrder:
     """Images by their number, of which every fifth is random; groups of a few on demand."""
 
     n: int
-    store: Store | None = None
+    store: _Store | None = None
     pages: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
 
     def wanted(self, annotator: str) -> Iterator[int]:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from fewlabel.labelling.session import Session
+from fewlabel.labelling.session import _Session
 from tests.web.conftest import Make, client_of
 from tests.web.stand_ins import Told
 
@@ -13,7 +13,7 @@ def answer(client: TestClient, *answers: dict[str, Any], **options: Any) -> Any:
     return client.post("/api/answers", json={"answers": list(answers)} | options)
 
 
-def test_an_answer_is_stored_counted_and_taken_back(client: TestClient, session: Session) -> None:
+def test_an_answer_is_stored_counted_and_taken_back(client: TestClient, session: _Session) -> None:
     first, second = client.get("/api/next?n=2").json()
     assert (first["image"], first["name"], first["labels"]) == (0, "0", None)
     stored = answer(client, {"image": 0, "labels": ["zero"], "seconds": 1.5})
@@ -30,7 +30,7 @@ def test_an_answer_is_stored_counted_and_taken_back(client: TestClient, session:
     assert [a["revoked"] for a in client.get("/api/images/0/history").json()] == [True]
 
 
-def test_an_answer_that_is_sent_twice_is_stored_once(client: TestClient, session: Session) -> None:
+def test_an_answer_that_is_sent_twice_is_stored_once(client: TestClient, session: _Session) -> None:
     one = {"image": 3, "labels": ["a"], "seconds": 2.25}
     assert len(answer(client, one).json()["ids"]) == 1
     assert answer(client, one, again=True).json() == {"saved": 1, "ids": []}
@@ -39,7 +39,9 @@ def test_an_answer_that_is_sent_twice_is_stored_once(client: TestClient, session
     assert [a.labels for a in session.store.history(3)] == [("a",), ("b",)]
 
 
-def test_a_group_is_taken_back_as_one_and_never_twice(client: TestClient, session: Session) -> None:
+def test_a_group_is_taken_back_as_one_and_never_twice(
+    client: TestClient, session: _Session
+) -> None:
     answer(client, {"image": 1, "labels": ["a"]})
     answer(client, *({"image": i, "labels": ["b"], "origin": "group"} for i in (2, 3, 5)))
     assert client.post("/api/undo", json={"image": 5}).json()["card"]["image"] == 2
@@ -88,7 +90,7 @@ def test_look_alikes_leave_random_images_out(make: Make, tmp_path: Path) -> None
     assert client.get("/api/group").json() is None
 
 
-def test_classes_are_renamed_and_merged(client: TestClient, session: Session) -> None:
+def test_classes_are_renamed_and_merged(client: TestClient, session: _Session) -> None:
     answer(client, {"image": 0, "labels": ["cat"]}, {"image": 1, "labels": ["kat"]})
     renamed = client.patch("/api/classes/1", json={"old": "kat", "name": " hot dog "}).json()
     assert renamed["name"] == "hot dog"

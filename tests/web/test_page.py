@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fewlabel.data import ImageSet
-from fewlabel.labelling.session import Session
+from fewlabel.labelling.session import _Session
 from tests.web.browser import Open, saved, until
 from tests.web.conftest import Make
 from tests.web.stand_ins import Told
@@ -19,7 +19,7 @@ def shown(page: Any) -> int:
     return int(page.inner_text("#name"))
 
 
-def digits(make: Make, images: ImageSet, **options: Any) -> Session:
+def digits(make: Make, images: ImageSet, **options: Any) -> _Session:
     truth = [str(t) for t in images.truth]
     pages = [(c, tuple(i for i, t in enumerate(truth) if t == c)) for c in TRUTH]
     session = make(refitter=Told(truth), pages=pages, **options)

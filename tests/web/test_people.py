@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from fewlabel.data import ImageSet
 from fewlabel.labelling.answers import Answer
-from fewlabel.labelling.session import Session
+from fewlabel.labelling.session import _Session
 from tests.web.browser import Open, saved, until
 from tests.web.conftest import Make, client_of
 from tests.web.test_review import review, told
@@ -21,7 +21,7 @@ SLIPS = {3: "8", 7: "1", 8: "3"}
 
 
 @pytest.fixture
-def session(make: Make, digit_images: ImageSet) -> Session:
+def session(make: Make, digit_images: ImageSet) -> _Session:
     """Return a session of two people; Eve sides with Ben in one case, and reviews none."""
     session = make(refitter=told(digit_images), repeats=3)
     truth = [str(t) for t in digit_images.truth[:60]]
@@ -32,11 +32,11 @@ def session(make: Make, digit_images: ImageSet) -> Session:
 
 
 @pytest.fixture
-def client(session: Session, tmp_path: Path) -> TestClient:
+def client(session: _Session, tmp_path: Path) -> TestClient:
     return client_of(session, tmp_path)
 
 
-def test_who_answered_and_how_far_they_agree(client: TestClient, session: Session) -> None:
+def test_who_answered_and_how_far_they_agree(client: TestClient, session: _Session) -> None:
     found = client.get("/api/people").json()
     ann, ben, eve = found["annotators"]
     assert (ann["name"], ann["n"], ann["n_shared"], ann["a_minute"]) == ("Ann", 60, 30, 30)
@@ -55,7 +55,7 @@ def test_who_answered_and_how_far_they_agree(client: TestClient, session: Sessio
     assert (total, client.get("/api/images?annotator=Nobody").json()["total"]) == (30, 0)
 
 
-def test_a_consensus_is_shown_taken_and_taken_back(client: TestClient, session: Session) -> None:
+def test_a_consensus_is_shown_taken_and_taken_back(client: TestClient, session: _Session) -> None:
     sheet = client.get("/api/people/disputed").json()
     cards = {card["image"]: card for card in sheet["cards"]}
     assert [*cards] == [3, 8, 7]
@@ -70,7 +70,7 @@ def test_a_consensus_is_shown_taken_and_taken_back(client: TestClient, session: 
     assert client.get("/api/people").json()["n_disputed"] == 3
 
 
-def test_crowdlab_asks_the_model(make: Make, session: Session, client: TestClient) -> None:
+def test_crowdlab_asks_the_model(make: Make, session: _Session, client: TestClient) -> None:
     pytest.importorskip("cleanlab")
     sheet = client.get("/api/people/disputed?how=crowd").json()
     # The model, which is sure, and Ann, who is mostly right, outvote Ben and Eve.
@@ -95,7 +95,7 @@ def test_several_labels_are_decided_class_by_class(make: Make, tmp_path: Path) -
     assert cards[1]["why"] == "Ann: none · Ben: none · Eve: c"
 
 
-def test_people_are_settled_by_keys(session: Session, open_page: Open) -> None:
+def test_people_are_settled_by_keys(session: _Session, open_page: Open) -> None:
     page = open_page(session, annotator="Eve")
     review(page, "view=people")
     assert page.inner_text("[data-view=people] .badge") == "3"
@@ -140,7 +140,7 @@ def test_a_history_names_the_round_that_suggested(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(session: Session, open_page: Open, scheme: str) -> None:
+def test_axe_finds_no_serious_fault(session: _Session, open_page: Open, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     for width in (1280, 390):
         page = open_page(

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from fewlabel.data import ImageSet
 from fewlabel.errors import StorageError, UsageError
 from fewlabel.labelling.answers import Answer
-from fewlabel.labelling.review import Review
-from fewlabel.labelling.session import Session
+from fewlabel.labelling.review import _Review
+from fewlabel.labelling.session import _Session
 from tests.web.browser import Open, saved, until
 from tests.web.conftest import Make, client_of
 from tests.web.stand_ins import Told
@@ -44,20 +44,20 @@ def told(images: ImageSet, **known: Any) -> Told:
 
 
 @pytest.fixture
-def session(make: Make, digit_images: ImageSet) -> Session:
+def session(make: Make, digit_images: ImageSet) -> _Session:
     """Return a session of 60 labels, three of them wrong, and a model that says so."""
     session = make(refitter=told(digit_images))
     label(session, digit_images)
     return session
 
 
-def label(session: Session, images: ImageSet) -> None:
+def label(session: _Session, images: ImageSet) -> None:
     names = [SLIPS.get(i, str(images.truth[i])) for i in range(60)]
     session.store.add([Answer(i, (name,), "ann") for i, name in enumerate(names)])
 
 
 @pytest.fixture
-def client(session: Session, tmp_path: Path) -> TestClient:
+def client(session: _Session, tmp_path: Path) -> TestClient:
     return client_of(session, tmp_path)
 
 
@@ -67,7 +67,7 @@ def shown(client: TestClient, query: str) -> tuple[int, list[int]]:
 
 
 def test_predictions_by_class_confidence_source_and_round(
-    client: TestClient, session: Session, digit_images: ImageSet
+    client: TestClient, session: _Session, digit_images: ImageSet
 ) -> None:
     truth = np.array([int(t) for t in digit_images.truth])
     names = session.store.classes()
@@ -94,7 +94,7 @@ def test_predictions_by_class_confidence_source_and_round(
 
 
 def test_random_images_are_shown_once_they_have_their_label(
-    client: TestClient, session: Session
+    client: TestClient, session: _Session
 ) -> None:
     session.store.ask([100, 101], ["random", "audit"])
     assert shown(client, "source=")[0] == 1795
@@ -104,7 +104,7 @@ def test_random_images_are_shown_once_they_have_their_label(
     assert shown(client, "source=")[0] == 1796
 
 
-def test_a_cell_of_the_confusions_opens_its_images(client: TestClient, session: Session) -> None:
+def test_a_cell_of_the_confusions_opens_its_images(client: TestClient, session: _Session) -> None:
     found = client.get("/api/review/confusion").json()
     names = session.store.classes()
     counts = np.array(found["counts"])
@@ -118,7 +118,7 @@ def test_a_cell_of_the_confusions_opens_its_images(client: TestClient, session: 
 
 
 def test_doubtful_labels_are_there_until_somebody_looks(
-    client: TestClient, session: Session
+    client: TestClient, session: _Session
 ) -> None:
     sheet = client.get("/api/review/suspicious").json()
     assert {card["image"] for card in sheet["cards"]} == set(SLIPS)
@@ -189,7 +189,7 @@ def test_an_acceptance_lets_others_in_between_and_stays_one(
     session = make(refitter=told(digit_images))
     label(session, digit_images)
     monkeypatch.setattr("fewlabel.labelling.session._BLOCK", 100)
-    review, fill, n_blocks = Review(session), session.store._fill, 0
+    review, fill, n_blocks = _Review(session), session.store._fill, 0
 
     def fill_slowly(answers: list[Answer], after: Answer | None) -> list[Answer]:
         nonlocal n_blocks
@@ -231,11 +231,11 @@ def test_an_acceptance_that_is_taken_back_meanwhile_ends(
         return stored
 
     monkeypatch.setattr(session.store, "_fill", fill_and_undo)
-    assert Review(session).accept("ann", 1) == 100
+    assert _Review(session).accept("ann", 1) == 100
     assert set(session.store.current()) == set(range(60))
 
 
-def test_nothing_is_accepted_without_a_promise(client: TestClient, session: Session) -> None:
+def test_nothing_is_accepted_without_a_promise(client: TestClient, session: _Session) -> None:
     offer = client.get("/api/review/offer?max_error=0.01").json()
     assert offer["threshold"] is None
     assert offer["why_not"] == "that takes at least 99 more random labels than the 200 there are"
@@ -244,7 +244,7 @@ def test_nothing_is_accepted_without_a_promise(client: TestClient, session: Sess
     assert client.get("/api/review/offer?max_error=0.03").status_code == 400
 
 
-def test_what_was_said_of_an_image_round_by_round(client: TestClient, session: Session) -> None:
+def test_what_was_said_of_an_image_round_by_round(client: TestClient, session: _Session) -> None:
     found = client.get("/api/images/7/opinions").json()
     assert [(o["source"], o["labels"]) for o in found] == [("tested", ["7"])]
     learner = session.refitter
@@ -258,7 +258,7 @@ def test_what_was_said_of_an_image_round_by_round(client: TestClient, session: S
     assert client.get("/api/images/1797/opinions").status_code == 404
 
 
-def test_an_explanation_waits_and_then_is_there(client: TestClient, session: Session) -> None:
+def test_an_explanation_waits_and_then_is_there(client: TestClient, session: _Session) -> None:
     learner: Any = session.refitter
     assert client.get("/api/images/70/explanation").status_code == 202
     for image in (71, 72, 73):
@@ -288,7 +288,7 @@ def review(page: Any, view: str = "") -> None:
     page.wait_for_selector("body[data-ready]")
 
 
-def test_a_doubtful_label_is_reviewed_and_fixed(session: Session, open_page: Open) -> None:
+def test_a_doubtful_label_is_reviewed_and_fixed(session: _Session, open_page: Open) -> None:
     page = open_page(session)
     review(page, "view=suspicious")
     assert page.locator(".shot").count() == 3
@@ -312,7 +312,7 @@ def test_a_doubtful_label_is_reviewed_and_fixed(session: Session, open_page: Ope
     page.wait_for_selector("#story:has-text('ann, answered')")
 
 
-def test_what_is_sure_is_accepted_and_undone(session: Session, open_page: Open) -> None:
+def test_what_is_sure_is_accepted_and_undone(session: _Session, open_page: Open) -> None:
     page = open_page(session)
     review(page)
     assert page.inner_text("#offer-what") == "357 can be accepted without a look."
@@ -325,7 +325,7 @@ def test_what_is_sure_is_accepted_and_undone(session: Session, open_page: Open) 
     page.wait_for_selector("#offer-what:has-text('357')")
 
 
-def test_confusions_lead_to_images_and_back(session: Session, open_page: Open) -> None:
+def test_confusions_lead_to_images_and_back(session: _Session, open_page: Open) -> None:
     page = open_page(session)
     review(page, "view=confusion")
     page.click("[aria-label='1, taken for 7: 1'] >> nth=0")
@@ -361,7 +361,7 @@ def test_several_labels_are_collected_and_saved(make: Make, open_page: Open) -> 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(session: Session, open_page: Open, scheme: str) -> None:
+def test_axe_finds_no_serious_fault(session: _Session, open_page: Open, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     for width in (1280, 390):
         page = open_page(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from fewlabel.labelling.session import Session
+from fewlabel.labelling.session import _Session
 from fewlabel.web.security import MAX_BODY
 from tests.web.conftest import HERE, client_of
 
@@ -36,7 +36,7 @@ def test_names_of_this_machine_are_not(client: TestClient, host: str) -> None:
 )
 @pytest.mark.parametrize("path", ["/api/answers", "/api/undo", "/api/classes"])
 def test_changes_from_other_pages_are_refused(
-    client: TestClient, session: Session, headers: dict[str, str], path: str
+    client: TestClient, session: _Session, headers: dict[str, str], path: str
 ) -> None:
     assert client.post(path, json=ANSWER, headers=headers).status_code == 403
     assert session.store.current() == {}
@@ -47,7 +47,7 @@ def test_changes_from_the_own_page_are_taken(client: TestClient) -> None:
     assert client.post("/api/answers", json=ANSWER, headers=headers).status_code == 200
 
 
-def test_a_form_of_another_page_cannot_pass_for_json(client: TestClient, session: Session) -> None:
+def test_a_form_of_another_page_cannot_pass_for_json(client: TestClient, session: _Session) -> None:
     body = '{"answers": [{"image": 0, "labels": ["a"]}]}'
     got = client.post("/api/answers", content=body, headers={"content-type": "text/plain"})
     assert got.status_code == 422
@@ -104,7 +104,7 @@ def test_every_response_is_strict(client: TestClient, path: str) -> None:
     assert "<script>" not in got.text
 
 
-def test_a_token_is_asked_for_and_becomes_a_cookie(session: Session, tmp_path: Path) -> None:
+def test_a_token_is_asked_for_and_becomes_a_cookie(session: _Session, tmp_path: Path) -> None:
     client = client_of(session, tmp_path, host="0.0.0.0", token="secret")
     for path in ("/", "/api/state", "/images/0/thumb", "/?token=", "/?token=secre", "/healthz"):
         assert client.get(path).status_code == 401

@@ -26,7 +26,7 @@ from fewlabel.suffixes import _check_suffix
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet
-    from fewlabel.labelling.store import Store
+    from fewlabel.labelling.store import _Store
 
 _TABLE = "labels.csv"
 
@@ -249,14 +249,14 @@ def _images(source: str, progress: ProgressBars) -> ImageSet:
     return found
 
 
-def _open(images: ImageSet, table: str, url: str | None, *, several: bool = False) -> Store:
+def _open(images: ImageSet, table: str, url: str | None, *, several: bool = False) -> _Store:
     from fewlabel.labelling.store import open_store
 
     return open_store(images, table, url, several)
 
 
 def _consensus(
-    store: Store, how: _Consensus, given: Options, device: Any, cache: bool, progress: ProgressBars
+    store: _Store, how: _Consensus, given: Options, device: Any, cache: bool, progress: ProgressBars
 ) -> dict[int, tuple[str, ...]]:
     """Return labels where people disagree; CROWDLAB asks a model that is fitted for it."""
     from fewlabel.labelling.people import _Standing
@@ -267,7 +267,7 @@ def _consensus(
     check_installed("cleanlab", "--consensus crowd")
     from fewlabel.fit_result import FitSettings
     from fewlabel.labelling.agreement import _OutOfFold
-    from fewlabel.labelling.learner import Learner, LearnerSettings
+    from fewlabel.labelling.learner import LearnerSettings, _Learner
 
     fit = FitSettings(
         features=given.features,
@@ -276,7 +276,7 @@ def _consensus(
         device=device.value,
         cache=cache,
     )
-    model = Learner(store.images, LearnerSettings(fit=fit), progress).fit(store.labels())
+    model = _Learner(store.images, LearnerSettings(fit=fit), progress).fit(store.labels())
     tested = _OutOfFold(model.tested, model.tested_proba, model.classes)
     return _Standing(store).consensus(tested)
 

@@ -142,9 +142,9 @@ def label(
         # Imported late: a mistake in the images is named before anything else is loaded.
         from fewlabel.fit_settings import FitSettings
         from fewlabel.labelling.messages import LearnerSettings
-        from fewlabel.labelling.queue import Queue
-        from fewlabel.labelling.refit import Refitter
-        from fewlabel.labelling.session import Session
+        from fewlabel.labelling.queue import _Queue
+        from fewlabel.labelling.refit import _Refitter
+        from fewlabel.labelling.session import _Session
         from fewlabel.labelling.store import open_store
         from fewlabel.web.app import _create_app
 
@@ -159,12 +159,12 @@ def label(
             device=device.value,
             cache=cache,
         )
-        queue = Queue(store, len(image_set), given.seed)
-        refitter = Refitter(given.images, store, queue, LearnerSettings(fit=settings))
+        queue = _Queue(store, len(image_set), given.seed)
+        refitter = _Refitter(given.images, store, queue, LearnerSettings(fit=settings))
         _write_project(Path(given.labels).parent, given._asdict())
         words = [given.images, "--labels", given.labels, "--out", "run"]
         command = f"fewlabel fit {shlex.join(words)}{given.flags}"
-        session = Session(
+        session = _Session(
             image_set,
             store,
             queue,

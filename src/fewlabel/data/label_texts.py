@@ -40,6 +40,17 @@ def _label_texts(y: np.ndarray, classes: Sequence[str]) -> list[str]:
     return texts
 
 
+def _names_text(names: tuple[str, ...]) -> str:
+    """Return the names of labels as a text with at least one bar.
+
+    >>> _names_text(("cat", "dog")), _names_text(("cat",)), _names_text(("?cat",)), _names_text(())
+    ('cat|dog', 'cat|', '|?cat', '|')
+    """
+    if not names or names[0].startswith(UNKNOWN):
+        names = ("", *names)
+    return BAR.join(names) if len(names) > 1 else f"{names[0]}{BAR}"
+
+
 def _barred_texts(texts: list[str]) -> list[str]:
     """Return texts of which at least one has a bar, as a table of several labels needs."""
     if any(BAR in text for text in texts):

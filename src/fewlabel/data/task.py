@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,21 @@ from scipy.special import expit, softmax
 
 from fewlabel.data.calibration import PROBABILITY_FLOOR, Scaling, Temperature, _log_odds
 from fewlabel.data.checks import _check_codes, _check_proba, _check_table, _unlearnable_labels
-from fewlabel.data.label_texts import BAR, _barred_texts, _class_codes, _label_table, _label_texts
+from fewlabel.data.label_texts import (
+    BAR,
+    UNKNOWN,
+    _barred_texts,
+    _class_codes,
+    _label_table,
+    _label_texts,
+    _names_text,
+)
 from fewlabel.data.missing import _warn_of_no_absence
 from fewlabel.data.targets import _column, _encode_labels, _one_hot, _recode
-from fewlabel.data.task_functions import Task
+from fewlabel.data.task_functions import Task, Votes
 from fewlabel.errors import LabelError, UsageError
 
-__all__ = ["TASKS", "MultiLabel", "SingleLabel", "Task", "task_of"]
+__all__ = ["TASKS", "MultiLabel", "SingleLabel", "Task", "Votes", "task_of"]
 
 _EPSILON = 1e-12
 # Fraction of the evidence that usually arrives that the frequency of a label weighs.
@@ -60,6 +69,22 @@ class SingleLabel(Task):
 
     def texts(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
         return [str(classes[code]) if code >= 0 else "" for code in y.tolist()]
+
+    def cell(self, names: tuple[str, ...]) -> str:
+        return names[0]
+
+    def vote(
+        self, votes: Collection[tuple[str, ...]], given: Sequence[tuple[str, ...]]
+    ) -> Iterable[str]:
+        return max(reversed(given), key=Counter(votes).__getitem__)
+
+    def decisions(
+        self, votes: Votes, proba: np.ndarray | None = None, classes: Sequence[str] = ()
+    ) -> Iterator[tuple[Votes, np.ndarray | None, Sequence[str]]]:
+        yield votes, proba, classes
+
+    def confusion(self, present: np.ndarray, decided: np.ndarray) -> np.ndarray:
+        return np.asarray(present.T.astype(np.int64) @ decided.astype(np.int64))
 
     def seeds(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray, int]:
         rows = self.labeled(y)
@@ -188,6 +213,34 @@ class MultiLabel(Task):
 
     def cells(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
         return _barred_texts(self.texts(y, classes))
+
+    def is_known(self, name: str) -> bool:
+        return not name.startswith(UNKNOWN)
+
+    def cell(self, names: tuple[str, ...]) -> str:
+        return _names_text(names)
+
+    def vote(
+        self, votes: Collection[tuple[str, ...]], given: Sequence[tuple[str, ...]]
+    ) -> Iterable[str]:
+        weight = Counter(name for names in votes for name in names)
+        least = len(votes) / 2
+        return [n for n, w in weight.items() if w + (n in given[-1]) / 2 > least]
+
+    def decisions(
+        self, votes: Votes, proba: np.ndarray | None = None, classes: Sequence[str] = ()
+    ) -> Iterator[tuple[Votes, np.ndarray | None, Sequence[str]]]:
+        for name in sorted({n for v in votes.values() for names in v.values() for n in names}):
+            each = {i: {a: (name * (name in x),) for a, x in v.items()} for i, v in votes.items()}
+            sure = None
+            if proba is not None and name in classes:
+                p = proba[:, list(classes).index(name)]
+                sure = np.stack([1 - p, p], axis=1)
+            yield each, sure, ("", name)
+
+    def confusion(self, present: np.ndarray, decided: np.ndarray) -> np.ndarray:
+        kinds = (present & decided, present & ~decided, ~present & decided)
+        return np.stack([kind.sum(axis=0) for kind in kinds], axis=1)
 
     def seeds(self, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray, int]:
         rows, classes = np.nonzero(y >= 0)

@@ -9,12 +9,15 @@ nothing else asks which of the two it is.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fewlabel.data.calibration import Calibration, Scaling, Temperature
+
+Votes = Mapping[int, Mapping[str, tuple[str, ...]]]
+"""Names of labels by annotator by image."""
 
 
 class Task(ABC):
@@ -102,6 +105,32 @@ class Task(ABC):
     def cells(self, y: np.ndarray, classes: Sequence[str]) -> list[str]:
         """Return labels as the texts of a table, by which a reader knows the task."""
         return self.texts(y, classes)
+
+    # Labels as names, (): none of them; what annotators say of an image
+
+    def is_known(self, name: str) -> bool:
+        """Return whether a name is that of a class, and not of one that is not known."""
+        return True
+
+    @abstractmethod
+    def cell(self, names: tuple[str, ...]) -> str:
+        """Return the names of labels as the cell of a table."""
+
+    @abstractmethod
+    def vote(
+        self, votes: Collection[tuple[str, ...]], given: Sequence[tuple[str, ...]]
+    ) -> Iterable[str]:
+        """Return the names in most votes; of a tie, those of the latest of all that was given."""
+
+    @abstractmethod
+    def decisions(
+        self, votes: Votes, proba: np.ndarray | None = None, classes: Sequence[str] = ()
+    ) -> Iterator[tuple[Votes, np.ndarray | None, Sequence[str]]]:
+        """Return votes of one label each, what a model says of them, and the names it knows."""
+
+    @abstractmethod
+    def confusion(self, present: np.ndarray, decided: np.ndarray) -> np.ndarray:
+        """Return counts by label and prediction; of several, the right, missed and wrong ones."""
 
     def labeled(self, y: np.ndarray) -> np.ndarray:
         """Return the rows of which a label is known, ascending; shape (m,), int64."""

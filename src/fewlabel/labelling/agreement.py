@@ -6,19 +6,16 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
+from fewlabel.data.task import TASKS, MultiLabel, Task, Votes
 from fewlabel.extras import is_installed
 
-Votes = Mapping[int, Mapping[str, tuple[str, ...]]]
-"""Labels by annotator by image."""
-
-_Answers = Sequence[Mapping[str, tuple[str, ...]]]
-_Kappa = Callable[[Sequence[Mapping[str, object]]], float | None]
+_Kappa = Callable[[Votes], float | None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Agreement:
     pairs: dict[tuple[str, str], tuple[int, float | None]]
 
 
-def measure_agreement(votes: Votes, *, several: bool = False) -> Agreement | None:
+def measure_agreement(votes: Votes, task: Task = TASKS["single-label"]) -> Agreement | None:
     """Compute how far annotators agree.
 
     Cohen (1960), "A coefficient of agreement for nominal scales"; Fleiss (1971), "Measuring
@@ -60,8 +57,8 @@ def measure_agreement(votes: Votes, *, several: bool = False) -> Agreement | Non
     ----------
     votes : mapping of int to mapping of str to tuple of str
         Labels by annotator by image.
-    several : bool
-        Whether an image may have several labels.
+    task : Task
+        One label an image, or several.
 
     Returns
     -------
@@ -77,18 +74,20 @@ def measure_agreement(votes: Votes, *, several: bool = False) -> Agreement | Non
     >>> found.n_images, found.agreed, round(found.kappa, 2)
     (10, 0.9, 0.78)
     """
-    shared = [given for given in votes.values() if len(given) > 1]
+    shared = {image: given for image, given in votes.items() if len(given) > 1}
     if not shared:
         return None
-    people = sorted({name for given in shared for name in given})
+    people = sorted({name for given in shared.values() for name in given})
     method, kappa = ("Cohen", _cohen) if len(people) == 2 else ("Fleiss", _fleiss)
-    same = [a == b for given in shared for a, b in combinations(given.values(), 2)]
+    same = [a == b for v in shared.values() for a, b in combinations(v.values(), 2)]
     pairs = {}
     for pair in combinations(people, 2):
-        both = [{a: v[a] for a in pair} for v in shared if {*pair} <= v.keys()]
+        both = {i: {a: v[a] for a in pair} for i, v in shared.items() if {*pair} <= v.keys()}
         if both:
-            pairs[pair] = (len(both), _overall(_cohen, both, several))
-    by_class, overall = _by_class(kappa, shared), _overall(kappa, shared, several)
+            pairs[pair] = (len(both), _mean_kappa(_cohen, both, task))
+    # Of each class against the others.
+    by_class = {names[1]: kappa(each) for each, _, names in MultiLabel().decisions(shared)}
+    overall = _mean_kappa(kappa, shared, task)
     return Agreement(len(shared), float(np.mean(same)), method, overall, by_class, pairs)
 
 
@@ -148,20 +147,21 @@ class _OutOfFold(NamedTuple):
 
 
 def _agreed_labels(
-    votes: Votes, *, several: bool, tested: _OutOfFold | None = None
+    votes: Votes, task: Task, tested: _OutOfFold | None = None
 ) -> dict[int, tuple[str, ...]]:
     """Return what annotators say together of the images on which they disagree.
 
-    >>> _agreed_labels({3: {"Ann": ("a",), "Ben": ("b",), "Eve": ("a",)}}, several=False)
+    >>> votes = {3: {"Ann": ("a",), "Ben": ("b",), "Eve": ("a",)}}
+    >>> _agreed_labels(votes, TASKS["single-label"])
     {3: ('a',)}
     """
-    found = _decided(votes, several)
+    found = _decided(votes, task)
     if tested is not None:
         row = {image: k for k, image in enumerate(tested.rows.tolist())}
         known = {row[image]: given for image, given in votes.items() if image in row}
         # Of one answer an image, nothing can be learned about the annotators.
         if any(len(given) > 1 for given in known.values()):
-            by_row = _decided(known, several, tested.proba, tested.classes)
+            by_row = _decided(known, task, tested.proba, tested.classes)
             found |= {int(tested.rows[k]): labels for k, labels in by_row.items()}
     return {image: found[image] for image in votes if len({*votes[image].values()}) > 1}
 
@@ -180,25 +180,13 @@ def _read_kappa(kappa: float | None) -> str:
 
 
 def _decided(
-    votes: Votes,
-    several: bool,
-    proba: np.ndarray | None = None,
-    classes: Sequence[str] = (),
+    votes: Votes, task: Task, proba: np.ndarray | None = None, classes: Sequence[str] = ()
 ) -> dict[int, tuple[str, ...]]:
-    """Return the consensus of all images; of several labels an image, class by class."""
-    if not several:
-        return {i: (label,) for i, label in consensus_labels(votes, proba, classes).items()}
+    """Return the consensus of all images."""
     found: dict[int, tuple[str, ...]] = dict.fromkeys(votes, ())
-    for name in sorted(
-        {n for given in votes.values() for labels in given.values() for n in labels}
-    ):
-        each = {i: {a: (str(name in x),) for a, x in v.items()} for i, v in votes.items()}
-        sure = None
-        if proba is not None and name in classes:
-            p = proba[:, list(classes).index(name)]
-            sure = np.stack([1 - p, p], axis=1)
-        for image, has in consensus_labels(each, sure, ("False", "True")).items():
-            found[image] += (name,) * (has == "True")
+    for decision in task.decisions(votes, proba, classes):
+        for image, label in consensus_labels(*decision).items():
+            found[image] += (label,) if label else ()
     return found
 
 
@@ -226,33 +214,24 @@ def _crowdlab(
     return {image: classes[int(label)] for image, label in zip(given, labels, strict=True)}
 
 
-def _by_class(kappa: _Kappa, answers: _Answers) -> dict[str, float | None]:
-    """Return the kappa of each class against the others."""
-    classes = sorted({c for given in answers for labels in given.values() for c in labels})
-    return {c: kappa([{a: c in x for a, x in v.items()} for v in answers]) for c in classes}
-
-
-def _overall(kappa: _Kappa, answers: _Answers, several: bool) -> float | None:
-    """Return one kappa of all classes; of several labels an image, the mean over the classes."""
-    if not several:
-        return kappa(answers)
-    found = [value for value in _by_class(kappa, answers).values() if value is not None]
+def _mean_kappa(kappa: _Kappa, votes: Votes, task: Task) -> float | None:
+    found = [value for each, *_ in task.decisions(votes) if (value := kappa(each)) is not None]
     return float(np.mean(found)) if found else None
 
 
-def _cohen(answers: Sequence[Mapping[str, object]]) -> float | None:
+def _cohen(votes: Votes) -> float | None:
     """Return Cohen's kappa of the two annotators of some images."""
-    first, second = zip(*([str(v[a]) for a in sorted(v)] for v in answers), strict=True)
+    first, second = zip(*([str(v[a]) for a in sorted(v)] for v in votes.values()), strict=True)
     # Where only one answer was ever given, chance explains it all.
     if len({*first, *second}) < 2:
         return None
     return float(cohen_kappa_score(first, second))
 
 
-def _fleiss(answers: Sequence[Mapping[str, object]]) -> float | None:
+def _fleiss(votes: Votes) -> float | None:
     """Return Fleiss' kappa of any number of annotators an image, at least two."""
-    values = sorted({str(value) for given in answers for value in given.values()})
-    counts = np.array([[[*map(str, v.values())].count(x) for x in values] for v in answers], float)
+    said = [[*given.values()] for given in votes.values()]
+    counts = np.array([[each.count(x) for x in sorted({*chain(*said)})] for each in said], float)
     n = counts.sum(axis=1)
     observed = ((counts * (counts - 1)).sum(axis=1) / (n * (n - 1))).mean()
     expected = ((counts.sum(axis=0) / n.sum()) ** 2).sum()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from fewlabel.data.label_names import _label_name
 from fewlabel.data.label_texts import BAR, UNKNOWN
 from fewlabel.data.missing import _is_unlabeled_text
+from fewlabel.data.task import TASKS, Task
 from fewlabel.errors import UsageError
 
 ORIGINS = ("typed", "confirmed", "group", "review", "table", "import")
@@ -85,7 +85,7 @@ class _Event(NamedTuple):
 class _Log:
     """What follows from the events up to one of them."""
 
-    several: bool = False
+    task: Task = TASKS["single-label"]
     repeats: int = 1
     last: int = 0
     answers: dict[int, Answer] = field(default_factory=dict)
@@ -163,8 +163,7 @@ class _Log:
         self._renamed[number] = answer.labels
         self.by_image.setdefault(answer.image, []).append(number)
         for name in answer.labels or ():
-            # In a table of one label an image, ? is the beginning of a name like any other.
-            if not (self.several and name.startswith(UNKNOWN)):
+            if self.task.is_known(name):
                 self._classes.setdefault(name)
         self._decide(answer.image)
 
@@ -194,17 +193,7 @@ class _Log:
     def _vote(self, given: list[Answer]) -> tuple[str, ...]:
         """Return what most annotators say, each by the last answer; of a tie, the latest."""
         votes = {a.annotator: a.labels or () for a in given}
-        latest = given[-1].labels or ()
-        if not self.several:
-            counts = Counter(votes.values())
-            return max((a.labels or () for a in reversed(given)), key=counts.__getitem__)
-        weight: defaultdict[str, float] = defaultdict(float)
-        for labels in votes.values():
-            for name in labels:
-                weight[name] += 1
-        for name in latest:
-            weight[name] += 0.5
-        return _in_order(name for name, w in weight.items() if w > len(votes) / 2)
+        return _in_order(self.task.vote(votes.values(), [a.labels or () for a in given]))
 
 
 def _in_order(names: Iterable[str]) -> tuple[str, ...]:
@@ -219,25 +208,8 @@ def _in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(known, key=lambda name: (name.startswith(UNKNOWN), name)))
 
 
-def _cell_of(labels: tuple[str, ...] | None, *, several: bool) -> str:
-    """Return labels as the cell of a table.
-
-    >>> _cell_of(("cat", "dog"), several=True), _cell_of(("cat",), several=True)
-    ('cat|dog', 'cat|')
-    >>> _cell_of((), several=True), _cell_of(("cat",), several=False), _cell_of(None, several=True)
-    ('|', 'cat', '')
-    """
-    if labels is None:
-        return ""
-    if not several:
-        return labels[0]
-    if not labels or labels[0].startswith(UNKNOWN):
-        labels = ("", *labels)
-    return BAR.join(labels) if len(labels) > 1 else f"{labels[0]}{BAR}"
-
-
 def _labels_of_cell(cell: str) -> tuple[str, ...] | None:
-    """Return the labels that a cell of a table holds; the inverse of `_cell_of`.
+    """Return the labels that a cell of a table holds; the inverse of `Task.cell`.
 
     >>> _labels_of_cell("dog|cat"), _labels_of_cell("|"), _labels_of_cell("")
     (('cat', 'dog'), (), None)
@@ -267,7 +239,7 @@ def _check_class_name(name: str) -> str:
 
 
 def _check_answer(
-    answer: Answer, *, n_images: int, several: bool, classes: Container[str] = ()
+    answer: Answer, *, n_images: int, task: Task, classes: Container[str] = ()
 ) -> Answer:
     """Return an answer in one spelling, or raise if it is none to these images."""
     if not 0 <= answer.image < n_images:
@@ -279,8 +251,8 @@ def _check_answer(
         raise UsageError(f"Seconds and confidence must be 0 or more. Got {numbers} instead.")
     labels = answer.labels
     if labels is not None:
-        labels = _in_order(n if n in classes else _checked(n, several) for n in labels)
-        if not several and len(labels) != 1:
+        labels = _in_order(n if n in classes else _checked(n, task) for n in labels)
+        if task.exclusive and len(labels) != 1:
             raise UsageError(f"An image has one label here. Got {len(labels)} instead.")
     return replace(
         answer,
@@ -300,10 +272,10 @@ def _check_annotator(name: str) -> str:
     return name.strip()
 
 
-def _checked(name: str, several: bool) -> str:
-    if several and name.startswith(UNKNOWN):
-        return UNKNOWN if name == UNKNOWN else UNKNOWN + _check_class_name(name[1:])
-    return _check_class_name(name)
+def _checked(name: str, task: Task) -> str:
+    if task.is_known(name):
+        return _check_class_name(name)
+    return UNKNOWN if name == UNKNOWN else UNKNOWN + _check_class_name(name[1:])
 
 
 def _settles(answer: Answer) -> bool:

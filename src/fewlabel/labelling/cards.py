@@ -3,68 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 # Letters that the page gives another meaning.
 _RESERVED = frozenset("gmnsuxz")
 _DIGITS = "1234567890"
-
-
-class Order(Protocol):
-    """What to show next."""
-
-    def wanted(self, annotator: str) -> Iterator[int]:
-        """Return images, the most useful first."""
-
-    def purpose(self, image: int) -> str:
-        """Return why an image is shown: ``"train"`` or ``"random"``."""
-
-    def groups(self, n: int = 24) -> Iterator[Any]:
-        """Return groups of look-alikes with ``label``, ``images``, ``confidence``, ``round``."""
-
-
-class Learner(Protocol):
-    """What learns from the answers meanwhile."""
-
-    @property
-    def round(self) -> Any:
-        """What it has learned: suggestions, confidence, accuracy, curve; None so far."""
-
-    @property
-    def running(self) -> bool:
-        """Whether it is at it."""
-
-    @property
-    def stage(self) -> str:
-        """What it is doing."""
-
-    @property
-    def done(self) -> int:
-        """How much of the stage is done."""
-
-    @property
-    def total(self) -> int:
-        """How much the stage holds; 0 where that is unknown."""
-
-    @property
-    def error(self) -> str:
-        """Why the last fit failed; empty if it did not."""
-
-    @property
-    def listeners(self) -> list[Callable[[Any], None]]:
-        """What is called with each round."""
-
-    def explain(self, image: int) -> Future[bytes]:
-        """Draw what the model looked at in an image, after what it is doing."""
-
-    def answered(self) -> None:
-        """Take note that there are new answers; start to learn if these are enough."""
-
-    def close(self) -> None:
-        """Stop."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from fewlabel.data.tables import _write_table
 from fewlabel.errors import LabelError, UsageError
 from fewlabel.files import atomic_file, atomic_folder
 from fewlabel.labelling.answers import Answer, _labels_of_cell
-from fewlabel.labelling.store import Store
+from fewlabel.labelling.store import _Store
 from fewlabel.suffixes import _check_suffix
 
 _Named = Mapping[int, tuple[str, ...]]
@@ -39,7 +39,7 @@ _LONGEST = 120
 
 
 def export_labels(
-    labels: Store | Labels,
+    labels: _Store | Labels,
     out: str | Path,
     kind: str = "csv",
     *,
@@ -50,7 +50,7 @@ def export_labels(
 
     Parameters
     ----------
-    labels : Store or Labels
+    labels : _Store or Labels
         The labels that stand.
     out : str or Path
         File to write; a folder, which must not exist, for ``"folders"``.
@@ -87,7 +87,7 @@ def export_labels(
     >>> len(load_images(folder)), sorted(path.name for path in folder.iterdir())[:3]
     (100, ['0', '1', '2'])
     """
-    if isinstance(labels, Store):
+    if isinstance(labels, _Store):
         images, labels = labels.images, labels.labels()
     if images is None or kind not in _WRITERS:
         wrong = f"Got kind={kind!r}." if images is not None else "The images are missing."
@@ -102,12 +102,12 @@ def export_labels(
         _WRITERS[kind](labels, images, Path(out))
 
 
-def import_labels(store: Store, source: str | Path) -> int:
+def import_labels(store: _Store, source: str | Path) -> int:
     """Add the labels of a file, or of a tree of class folders, to a store.
 
     Parameters
     ----------
-    store : Store
+    store : _Store
         Where they are added, as answers of origin ``"import"``.
     source : str or Path
         Any label table that `fewlabel.data.read_labels` takes, JSON of Label Studio and COCO
@@ -142,7 +142,7 @@ def import_labels(store: Store, source: str | Path) -> int:
     return len(new)
 
 
-def _found_by_content(store: Store, folder: Path) -> dict[int, tuple[str, ...]]:
+def _found_by_content(store: _Store, folder: Path) -> dict[int, tuple[str, ...]]:
     tree = load_images(folder)
     named = _named(labels_from_truth(tree))
     of = dict(zip(tree.content_digests(), range(len(tree)), strict=True))

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
-from fewlabel.data import ImageSet
+from fewlabel.data import ImageSet, MultiLabel, SingleLabel, Task
 from fewlabel.errors import StorageError
 from fewlabel.labelling.answers import Answer, _Event, _Log
 from fewlabel.labelling.database import _Database
@@ -35,15 +35,15 @@ class _Journal:
         self.mutex = threading.RLock()
         self._forget(_Log())
         with self.writing() as connection:
-            if several and not self.several:
+            if several and self.task.exclusive:
                 self.change(connection, several=True)
             if repeats not in (None, self.repeats):
                 self.change(connection, repeats=repeats)
 
     @property
-    def several(self) -> bool:
-        """Whether an image may have several labels."""
-        return self.log.several
+    def task(self) -> Task:
+        """One label an image, or several."""
+        return self.log.task
 
     @property
     def repeats(self) -> int:
@@ -74,8 +74,9 @@ class _Journal:
     def refresh(self, connection: Connection) -> None:
         """Read what was kept since the last time, also how many labels and annotators there are."""
         several, repeats = connection.execute(select(project.c.several, project.c.repeats)).one()
-        if (several, repeats) != (self.several, self.repeats):
-            self.log = _Log(bool(several), repeats)
+        task = MultiLabel() if several else SingleLabel()
+        if (task, repeats) != (self.task, self.repeats):
+            self.log = _Log(task, repeats)
         with self._sound():
             self.log.extend(self._events(connection, self.log.last))
 
@@ -86,7 +87,7 @@ class _Journal:
 
     def log_until(self, connection: Connection, version: int) -> _Log:
         """Return what followed from the events up to one of them."""
-        log = _Log(self.several, self.repeats)
+        log = _Log(self.task, self.repeats)
         with self._sound():
             log.extend(self._events(connection, 0, version))
         return log
@@ -199,7 +200,7 @@ class _Journal:
 
     def _forget(self, log: _Log) -> None:
         self.rows = _ImageRows(self.images)
-        self.log = _Log(log.several, log.repeats)
+        self.log = _Log(log.task, log.repeats)
 
     def _read_images(self, connection: Connection) -> None:
         new = images.select().where(images.c.id > self.rows.last).order_by(images.c.id)

@@ -19,18 +19,8 @@ from fewlabel.pipeline import fit_images
 from fewlabel.selection import select_images
 
 
-class Learner:
-    """Features, model and choice of images while somebody labels.
-
-    Parameters
-    ----------
-    images : ImageSet
-        All images; or anything that `load_images` takes.
-    settings : LearnerSettings
-        How.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
-    """
+class _Learner:
+    """Features, model and choice of images while somebody labels."""
 
     def __init__(
         self,
@@ -45,13 +35,7 @@ class Learner:
         self._curve: list[Point] = []
 
     def calls(self) -> dict[str, Callable[..., Any]]:
-        """Return what a process can be asked for by name.
-
-        Returns
-        -------
-        dict of str to callable
-            ``first``, ``fit`` and ``explain``.
-        """
+        """Return what a process can be asked for by name."""
         return {"first": self.first, "fit": self.fit, "explain": self.explain}
 
     @property
@@ -71,45 +55,11 @@ class Learner:
         return self._features
 
     def first(self, labels: Labels) -> Picks:
-        """Choose the images to begin with: those that represent many others.
-
-        Parameters
-        ----------
-        labels : Labels
-            Those that exist.
-
-        Returns
-        -------
-        Picks
-            The images.
-
-        Raises
-        ------
-        UsageError
-            If the images or the features cannot be had.
-        """
+        """Choose the images to begin with: those that represent many others."""
         return self._choose(labels, self.settings.n_first)
 
     def fit(self, labels: Labels, past: Sequence[Point] | None = None) -> Round:
-        """Learn from the labels so far, and choose what to ask for next.
-
-        Parameters
-        ----------
-        labels : Labels
-            All of them.
-        past : sequence of (int, float, float, float), optional
-            The learning curve so far; by default that of this learner.
-
-        Returns
-        -------
-        Round
-            Predictions, their accuracy, and the next images.
-
-        Raises
-        ------
-        LabelError
-            If there is nothing to learn yet, such as labels of one class only.
-        """
+        """Learn from the labels so far, and choose what to ask for next."""
         start = time.perf_counter()
         result = fit_images(
             self.images,
@@ -153,25 +103,7 @@ class Learner:
         )
 
     def explain(self, image: int) -> bytes:
-        """Draw what the model looked at in an image.
-
-        Parameters
-        ----------
-        image : int
-            Its row.
-
-        Returns
-        -------
-        bytes
-            A PNG file: the image, LIME, and occlusion.
-
-        Raises
-        ------
-        UsageError
-            If there is no model yet.
-        MissingExtraError
-            If Captum is not installed.
-        """
+        """Draw what the model looked at in an image."""
         if self.result is None:
             raise UsageError("The model has not learned yet, so that it has nothing to explain.")
         from fewlabel.explain.figure import _explanation_png

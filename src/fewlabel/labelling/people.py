@@ -17,9 +17,9 @@ from fewlabel.labelling.agreement import (
 )
 from fewlabel.labelling.answers import Answer, _settles
 from fewlabel.labelling.cards import Suggestion
-from fewlabel.labelling.review import Review, _on_page
+from fewlabel.labelling.review import _on_page, _Review
 from fewlabel.labelling.sheets import Sheet
-from fewlabel.labelling.store import Store
+from fewlabel.labelling.store import _Store
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Summary:
 class _People:
     """What a page shows of people, and does where they disagree."""
 
-    def __init__(self, review: Review) -> None:
+    def __init__(self, review: _Review) -> None:
         self._review, self._store = review, review.session.store
         self._known: tuple[int, _Standing, Summary] | None = None
 
@@ -136,7 +136,7 @@ class _People:
 class _Standing:
     """The answers that stand, by image and by annotator."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: _Store) -> None:
         self.store = store
         self.votes: defaultdict[int, dict[str, tuple[str, ...]]] = defaultdict(dict)
         self._settled = set[int]()
@@ -153,12 +153,12 @@ class _Standing:
 
     def consensus(self, tested: _OutOfFold | None = None) -> dict[int, tuple[str, ...]]:
         """Return labels of the images on which people disagree and that no review has settled."""
-        found = _agreed_labels(self.votes, several=self.store.several, tested=tested)
+        found = _agreed_labels(self.votes, self.store.task, tested)
         return {image: labels for image, labels in found.items() if image not in self._settled}
 
     def summary(self) -> Summary:
         """Return who has answered, and how far they agree."""
-        found = measure_agreement(self.votes, several=self.store.several)
+        found = measure_agreement(self.votes, task=self.store.task)
         by_class = [] if found is None else [*found.by_class.items()]
         differing = {i for i, given in self.votes.items() if len({*given.values()}) > 1}
         return Summary(

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import Future
 
 from fewlabel.errors import UsageError
-from fewlabel.labelling.cards import Learner
+from fewlabel.labelling.refit import _Refitter
 
 _MAX_KEPT, _MAX_WAITING, _MAX_BYTES = 64, 4, 4_000_000
 
@@ -14,7 +14,7 @@ _MAX_KEPT, _MAX_WAITING, _MAX_BYTES = 64, 4, 4_000_000
 class _Pictures:
     """The last pictures, and those that are being made."""
 
-    def __init__(self, learner: Learner) -> None:
+    def __init__(self, learner: _Refitter) -> None:
         self._learner, self._lock = learner, threading.Lock()
         self._made: dict[tuple[int, int], Future[bytes]] = {}
 

@@ -11,24 +11,12 @@ import numpy as np
 
 from fewlabel.data.label_rows import DRAWN
 from fewlabel.labelling.messages import Picks, Round
-from fewlabel.labelling.store import Store
+from fewlabel.labelling.store import _Store
 
 
 @dataclass(frozen=True)
-class Group:
-    """A page of look-alike images.
-
-    Attributes
-    ----------
-    label : str
-        Their presumed label; joined by bars where an image may have several.
-    images : tuple of int
-        Rows of the image set.
-    confidence : float
-        Mean confidence in the label.
-    round : int
-        Of the model that presumes it.
-    """
+class _Group:
+    """A page of look-alike images."""
 
     label: str
     images: tuple[int, ...]
@@ -36,23 +24,14 @@ class Group:
     round: int
 
 
-class Queue:
+class _Queue:
     """The order in which images are shown.
 
-    First what `Learner.first` and, after each refit, `Round.picks` ask for; before and after
+    First what `_Learner.first` and, after each refit, `Round.picks` ask for; before and after
     these, images in random order, which serve the estimate of accuracy as well.
-
-    Parameters
-    ----------
-    store : Store
-        The answers.
-    n_images : int
-        Images there are.
-    seed : int
-        Seed of the random order.
     """
 
-    def __init__(self, store: Store, n_images: int, seed: int = 0) -> None:
+    def __init__(self, store: _Store, n_images: int, seed: int = 0) -> None:
         self._store, self._mutex = store, threading.Lock()
         self._shuffled = np.random.default_rng(seed).permutation(n_images)
         self._n_done = 0
@@ -66,25 +45,13 @@ class Queue:
         return self._round
 
     def begin(self, picks: Picks) -> None:
-        """Take the images to begin with.
-
-        Parameters
-        ----------
-        picks : Picks
-            From `Learner.first`.
-        """
+        """Take the images to begin with."""
         with self._mutex:
             if self._round is None:
                 self._take(picks)
 
     def update(self, found: Round) -> None:
-        """Go on by what a model says.
-
-        Parameters
-        ----------
-        found : Round
-            From `Learner.fit`.
-        """
+        """Go on by what a model says."""
         with self._mutex:
             self._round = found
             self._take(found.picks)
@@ -94,18 +61,7 @@ class Queue:
         self._purposes = dict(zip(picks.images.tolist(), picks.purposes, strict=True))
 
     def wanted(self, annotator: str) -> Iterator[int]:
-        """Return images to show, the most useful first; the store knows which are done.
-
-        Parameters
-        ----------
-        annotator : str
-            Who is to answer.
-
-        Yields
-        ------
-        int
-            Row of the image set.
-        """
+        """Return images to show, the most useful first; the store knows which are done."""
         with self._mutex:
             picks, purposes = self._picks, self._purposes
         done = self._done()
@@ -133,33 +89,11 @@ class Queue:
         return done
 
     def purpose(self, image: int) -> str:
-        """Return why an image is shown.
-
-        Parameters
-        ----------
-        image : int
-            Row of the image set.
-
-        Returns
-        -------
-        str
-            ``"train"`` or ``"random"``.
-        """
+        """Return why an image is shown."""
         return self._why.get(image, "train")
 
-    def groups(self, n: int = 60) -> Iterator[Group]:
-        """Return pages of look-alike images without a label, the most confident first.
-
-        Parameters
-        ----------
-        n : int
-            Images on a page, at most.
-
-        Yields
-        ------
-        Group
-            A page.
-        """
+    def groups(self, n: int = 60) -> Iterator[_Group]:
+        """Return pages of look-alike images without a label, the most confident first."""
         found = self._round
         if found is None:
             return
@@ -169,4 +103,4 @@ class Queue:
             if images:
                 confidence = float(found.confidence[list(images)].mean())
                 label = str(found.suggested[images[0]])
-                yield Group(label, images, confidence, found.number)
+                yield _Group(label, images, confidence, found.number)

@@ -12,71 +12,37 @@ from fewlabel.data import ImageSet
 from fewlabel.errors import FewLabelError, StorageError, UsageError
 from fewlabel.evaluate import AccuracyEstimate
 from fewlabel.labelling.messages import LearnerSettings, Picks, Round
-from fewlabel.labelling.queue import Queue
-from fewlabel.labelling.store import Store
-from fewlabel.labelling.worker import Calls, Progress, Worker
+from fewlabel.labelling.queue import _Queue
+from fewlabel.labelling.store import _Store
+from fewlabel.labelling.worker import Calls, Progress, _Worker
 
 EVERY = 20
 """Answers after which the model is fitted again."""
 
 
-def target_reached(accuracy: AccuracyEstimate | None, target: float | None) -> bool:
-    """Return whether the accuracy is known to be as high as somebody wants it.
-
-    Parameters
-    ----------
-    accuracy : AccuracyEstimate or None
-        The accuracy so far.
-    target : float or None
-        What is wanted, from 0 to 1; None where nobody said.
-
-    Returns
-    -------
-    bool
-        Whether the whole interval lies above the target. It is looked at after every refit, so
-        that luck has many chances: the value alone would stop too soon.
-
-    Examples
-    --------
-    >>> target_reached(None, 0.9)
-    False
-    """
+def _target_reached(accuracy: AccuracyEstimate | None, target: float | None) -> bool:
+    """Return whether the accuracy is known to be as high as somebody wants it."""
     return accuracy is not None and target is not None and accuracy.low >= target
 
 
-class Refitter:
+class _Refitter:
     """Fits the model again after every few answers, in a process of its own.
 
     Answers never depend on it: where it fails, they are kept, the queue goes on in random order,
     and the next answers try again.
-
-    Parameters
-    ----------
-    source : str
-        The images, as `fewlabel.data.load_images` takes them.
-    store : Store
-        The answers.
-    queue : Queue
-        Is given the next images.
-    settings : LearnerSettings, optional
-        How to learn.
-    every : int
-        Answers between two fits.
-    worker : Worker, optional
-        The process; by default one with a `Learner` for these images.
     """
 
     def __init__(
         self,
         source: str,
-        store: Store,
-        queue: Queue,
+        store: _Store,
+        queue: _Queue,
         settings: LearnerSettings | None = None,
         every: int = EVERY,
-        worker: Worker | None = None,
+        worker: _Worker | None = None,
     ) -> None:
         self._store, self._queue, self._every = store, queue, every
-        self.worker = worker or Worker(
+        self.worker = worker or _Worker(
             _calls, source, _fingerprint(store.images), settings or LearnerSettings()
         )
         self._mutex = threading.Lock()
@@ -140,18 +106,7 @@ class Refitter:
         self._ask()
 
     def explain(self, image: int) -> Future[bytes]:
-        """Ask for a picture of what the model looked at; it waits until no fit runs.
-
-        Parameters
-        ----------
-        image : int
-            Row of the image set.
-
-        Returns
-        -------
-        Future
-            See `Learner.explain`.
-        """
+        """Ask for a picture of what the model looked at; it waits until no fit runs."""
         return self.worker.call("explain", image)
 
     def close(self) -> None:
@@ -215,9 +170,9 @@ def _why_not(future: Future[Any]) -> str:
 def _calls(source: str, known: str, settings: LearnerSettings, *, progress: Progress) -> Calls:
     """Return what the process can be asked for."""
     # Imported here: the process of the page opens faster without torch.
-    from fewlabel.labelling.learner import Learner
+    from fewlabel.labelling.learner import _Learner
 
-    learner = Learner(source, settings, progress)
+    learner = _Learner(source, settings, progress)
     if _fingerprint(learner.images) != known:
         # By their rows, labels would go to other images.
         raise UsageError(

@@ -1,4 +1,4 @@
-"""``Review``: what somebody checks after the model: predictions, confusions, doubtful labels."""
+"""``_Review``: what somebody checks after the model: predictions, confusions, doubtful labels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fewlabel.data.label_rows import DRAWN
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import Acceptance
 from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _rank_labels
-from fewlabel.labelling.answers import Answer, _cell_of
+from fewlabel.labelling.answers import Answer
 from fewlabel.labelling.cards import Suggestion
 from fewlabel.labelling.messages import SOURCES, Round
 from fewlabel.labelling.pictures import _Pictures
-from fewlabel.labelling.session import Session
+from fewlabel.labelling.session import _Session
 from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, Wanted
 from fewlabel.percent import _percent_text
 
@@ -66,16 +66,10 @@ class _Tested(NamedTuple):
     probability: np.ndarray
 
 
-class Review:
-    """What a review page asks for, and does.
+class _Review:
+    """What a review page asks for, and does."""
 
-    Parameters
-    ----------
-    session : Session
-        What is labeled; a `Refitter` tells of its rounds.
-    """
-
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: _Session) -> None:
         self.session, self._lock, self._turn = session, threading.RLock(), threading.Lock()
         self._accepted: tuple[tuple[str, int, float], int] = ("", 0, 0.0), 0
         self._learner = session.refitter
@@ -89,13 +83,7 @@ class Review:
                 self.take(self._learner.round)
 
     def take(self, found: Round) -> None:
-        """Keep what a round predicts, for the history of each image.
-
-        Parameters
-        ----------
-        found : Round
-            From `Learner.fit`.
-        """
+        """Keep what a round predicts, for the history of each image."""
         past = _view_of(found, np.arange(len(found.confidence)), found.suggested, found.source)
         with self._lock:
             self._rounds[past.number] = past
@@ -111,20 +99,7 @@ class Review:
     # What is shown
 
     def images(self, wanted: Wanted, page: int = 0) -> Sheet:
-        """Return a page of the images that fit.
-
-        Parameters
-        ----------
-        wanted : Wanted
-            Which.
-        page : int
-            Which page of them, from 0.
-
-        Returns
-        -------
-        Sheet
-            The page; images that were drawn at random are on none until they have their label.
-        """
+        """Return a page of the images that fit."""
         given, view = self._given(), self._view(wanted)
         if view is None:
             return self._sheet([], [], page)
@@ -154,38 +129,15 @@ class Review:
         return self._sheet(view.rows[at], self._says(view, _on_page(at, page)), page)
 
     def confusion(self) -> Confusion:
-        """Return which classes are taken for which.
-
-        Returns
-        -------
-        Confusion
-            From labeled images and models that have not seen their labels.
-        """
-        given, tested, several = self._given(), self._tested(), self.session.store.several
-        if tested is None or not len(tested.present):
-            return Confusion(self._number, several, given.classes, (), 0)
-        present, decided = tested.present, tested.decided
-        if several:
-            kinds = (present & decided, present & ~decided, ~present & decided)
-            counts = np.stack([kind.sum(axis=0) for kind in kinds], axis=1)
-        else:
-            counts = present.astype(np.int64).T @ decided.astype(np.int64)
-        rows = tuple(map(tuple, counts.tolist()))
-        return Confusion(self._number, several, given.classes, rows, len(present))
+        """Return which classes are taken for which."""
+        given, tested, task = self._given(), self._tested(), self.session.store.task
+        n = 0 if tested is None else len(tested.present)
+        counts = task.confusion(tested.present, tested.decided).tolist() if tested and n else []
+        rows = tuple(map(tuple, counts))
+        return Confusion(self._number, not task.exclusive, given.classes, rows, n)
 
     def suspicious(self, page: int = 0) -> Sheet:
-        """Return labels that models which have not seen them contradict, the least probable first.
-
-        Parameters
-        ----------
-        page : int
-            Which page, from 0.
-
-        Returns
-        -------
-        Sheet
-            Those that nobody has looked at again yet.
-        """
+        """Return labels that models contradict which have not seen them, most doubtful first."""
         tested = self._tested()
         if tested is None:
             return self._sheet([], [], page)
@@ -200,18 +152,7 @@ class Review:
         return replace(sheet, n_marked=marked)
 
     def duplicates(self, page: int = 0) -> Sheet:
-        """Return copies and near-copies whose labels differ.
-
-        Parameters
-        ----------
-        page : int
-            Which page, from 0.
-
-        Returns
-        -------
-        Sheet
-            Pairs, the two images of each beside each other.
-        """
+        """Return copies and near-copies whose labels differ."""
         given, found = self._given(), self._round
         pairs = np.zeros((0, 2), np.int64) if found is None else found.near
         pairs = pairs[(given.codes[pairs] >= 0).all(axis=1)]
@@ -221,19 +162,7 @@ class Review:
         return self._sheet(images, [None] * len(why), page, why)
 
     def opinions(self, image: int) -> list[Opinion]:
-        """Return what the model said of an image.
-
-        Parameters
-        ----------
-        image : int
-            Its row.
-
-        Returns
-        -------
-        list of Opinion
-            Of each round that was not told the label, the first one first, and of the last
-            models that were tested; nothing of an image that was drawn at random and is open.
-        """
+        """Return what the model said of an image."""
         if self._given().hidden[image]:
             return []
         with self._lock:
@@ -247,25 +176,7 @@ class Review:
         return found
 
     def explanation(self, image: int) -> bytes | None:
-        """Return a picture of what the model looked at in an image.
-
-        Parameters
-        ----------
-        image : int
-            Its row.
-
-        Returns
-        -------
-        bytes or None
-            A PNG file; None while it is made, or waits for a fit to end: ask again.
-
-        Raises
-        ------
-        UsageError
-            If there is no model, the image is open and was drawn at random, or too many wait.
-        FewLabelError
-            If it cannot be made.
-        """
+        """Return a picture of what the model looked at in an image."""
         if self._learner is None or self._round is None:
             raise UsageError("The model has not learned yet, so that it has nothing to explain.")
         if self._given().hidden[image]:
@@ -275,18 +186,7 @@ class Review:
     # What is accepted without a look
 
     def offer(self, max_error: float = MAX_ERROR) -> Offer:
-        """Return what can be accepted without a look.
-
-        Parameters
-        ----------
-        max_error : float
-            Fraction that may be wrong: one of those of ``fewlabel.evaluate.PROMISES``.
-
-        Returns
-        -------
-        Offer
-            How many images, or why none.
-        """
+        """Return what can be accepted without a look."""
         found = self._round
         if found is None:
             why = "the model has not learned from your labels yet"
@@ -304,27 +204,7 @@ class Review:
         )
 
     def accept(self, annotator: str, round_: int, max_error: float = MAX_ERROR) -> int:
-        """Label all images that are sure enough as predicted; one undo takes all of it back.
-
-        Parameters
-        ----------
-        annotator : str
-            Who accepts.
-        round_ : int
-            Of the model, as the page showed it.
-        max_error : float
-            See `offer`.
-
-        Returns
-        -------
-        int
-            Images that have their label now.
-
-        Raises
-        ------
-        UsageError
-            If the model has learned anew since, or nothing can be promised.
-        """
+        """Label all images that are sure enough as predicted; one undo takes all of it back."""
         # Who was not answered in time asks again: the second time waits for the first.
         with self._turn:
             return self._accept(annotator, round_, max_error)
@@ -402,7 +282,7 @@ class Review:
         return held
 
     def _test(self, key: tuple[int, int], found: Round, given: _Given) -> _Tested:
-        several, task = self.session.store.several, self.session.store.task
+        task = self.session.store.task
         column = {name: k for k, name in enumerate(given.classes)}
         proba = np.zeros((len(found.tested), len(given.classes)))
         for k, name in enumerate(found.classes):
@@ -417,7 +297,7 @@ class Review:
         codes = given.codes[found.tested]
         kept = np.flatnonzero(_at(known, codes))
         rows, proba = found.tested[kept], proba[kept]
-        texts = [_cell_of(given.sets[code], several=several) for code in codes[kept]]
+        texts = [task.cell(given.sets[code]) for code in codes[kept]]
         y, _ = task.parse(texts, texts, given.classes)
         present = task.evidence(y, len(given.classes))[0] == 1
         order, probability = _rank_labels(task, y, proba)
@@ -469,8 +349,8 @@ class Review:
 def _promise(found: Round, max_error: float) -> Acceptance:
     promise = next((p for p in found.promises if p.max_error == max_error), None)
     if promise is None:
-        several = ", ".join(f"{p.max_error:g}" for p in found.promises)
-        raise UsageError(f"The error must be one of {several}. Got {max_error:g} instead.")
+        known = ", ".join(f"{p.max_error:g}" for p in found.promises)
+        raise UsageError(f"The error must be one of {known}. Got {max_error:g} instead.")
     return promise
 
 

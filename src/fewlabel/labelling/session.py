@@ -1,4 +1,4 @@
-"""``Session``: what a labelling page asks for and says, without HTTP."""
+"""``_Session``: what a labelling page asks for and says, without HTTP."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from fewlabel.data import ImageSet
 from fewlabel.data.label_rows import DRAWN
 from fewlabel.errors import UsageError
 from fewlabel.labelling.answers import Answer, _check_class_name, _labels_of_cell
-from fewlabel.labelling.cards import Card, Learner, LookAlikes, Order, Suggestion, class_keys
-from fewlabel.labelling.refit import target_reached
-from fewlabel.labelling.store import Store
+from fewlabel.labelling.cards import Card, LookAlikes, Suggestion, class_keys
+from fewlabel.labelling.queue import _Queue
+from fewlabel.labelling.refit import _Refitter, _target_reached
+from fewlabel.labelling.store import _Store
 
 _PACE_S, _PACE_OF = 300.0, 40
 _POLL_S = 2.0
@@ -42,58 +43,15 @@ class _Counts:
     n_random_skipped: int
 
 
-class Session:
-    """One set of images that people label, with what learns from it.
-
-    Parameters
-    ----------
-    images : ImageSet
-        The images.
-    store : Store
-        Where answers go.
-    queue : Order
-        What to show next.
-    refitter : Learner, optional
-        What learns from the answers; by default nothing does.
-    target : float, optional
-        Accuracy at which to say that it is enough.
-    annotator : str
-        Who labels where a page gives no name.
-    suggests : bool
-        Whether pages show suggestions until somebody switches them.
-    table : str
-        The label table, as the user calls it.
-    command : str
-        The command that goes on from the labels.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from fewlabel.data import load_images
-    >>> from fewlabel.labelling.store import open_store
-    >>> class InOrder:
-    ...     def wanted(self, annotator):
-    ...         return iter(range(1797))
-    ...
-    ...     def purpose(self, image):
-    ...         return "train"
-    >>> images = load_images("digits")
-    >>> store = open_store(images, Path(tempfile.mkdtemp()) / "labels.csv")
-    >>> session = Session(images, store, InOrder())
-    >>> card = session.next("ann", 1)[0]
-    >>> session.answer("ann", [Answer(card.image, ("0",))])[0].labels
-    ('0',)
-    >>> session.state()["n_labeled"]
-    1
-    """
+class _Session:
+    """One set of images that people label, with what learns from it."""
 
     def __init__(
         self,
         images: ImageSet,
-        store: Store,
-        queue: Order,
-        refitter: Learner | None = None,
+        store: _Store,
+        queue: _Queue,
+        refitter: _Refitter | None = None,
         *,
         target: float | None = None,
         annotator: str = "",
@@ -119,18 +77,7 @@ class Session:
     # What is shown
 
     def state(self, annotator: str = "") -> dict[str, Any]:
-        """Return all that the page shows beside the images.
-
-        Parameters
-        ----------
-        annotator : str
-            For whose pace.
-
-        Returns
-        -------
-        dict
-            In JSON types; ``classes`` in the order of their keys, by which they are numbered.
-        """
+        """Return all that the page shows beside the images."""
         self._take_table()
         counts, round_ = self._counts(), self._round
         accuracy = None if round_ is None else round_.accuracy
@@ -145,7 +92,7 @@ class Session:
                 "high": float(accuracy.high),
                 "rests_on": str(round_.rests_on),
             }
-        reached = target_reached(accuracy, self.target)
+        reached = _target_reached(accuracy, self.target)
         return {
             "session": self.id,
             "source": self.images.source,
@@ -162,7 +109,7 @@ class Session:
             "refit": self._refit(),
             "stop": {"target": self.target, "reached": reached},
             "pace": self._pace(annotator),
-            "several": self.store.several,
+            "several": not self.store.task.exclusive,
             "repeats": self.store.repeats,
             "annotator": self.annotator,
             "suggests": self.suggests,
@@ -171,14 +118,7 @@ class Session:
         }
 
     def classes(self) -> list[dict[str, Any]]:
-        """Return the classes with their keys.
-
-        Returns
-        -------
-        list of dict
-            ``id``, ``name``, ``key`` and ``initial`` (empty if there is none), and ``n``, the
-            number of images that have it.
-        """
+        """Return the classes with their keys."""
         counts, names = self._counts(), self.store.classes()
         keys = zip(names, *class_keys(names), strict=True)
         return [
@@ -187,22 +127,7 @@ class Session:
         ]
 
     def next(self, annotator: str, n: int = 2, page: str = "") -> list[Card]:
-        """Return the next images for one annotator, which nobody else gets for a while.
-
-        Parameters
-        ----------
-        annotator : str
-            Their name.
-        n : int
-            How many.
-        page : str
-            Where they are shown, as in `Store.lease`.
-
-        Returns
-        -------
-        list of Card
-            As many as there are, the most useful first.
-        """
+        """Return the next images for one annotator, which nobody else gets for a while."""
         held = self.store.lease(annotator, self.queue.wanted(annotator), n, page=page)
         purposes = self._purposes()
         new = [image for image in held if image not in purposes]
@@ -212,22 +137,7 @@ class Session:
         return self._cards(held)
 
     def group(self, annotator: str, n: int = 24, page: str = "") -> LookAlikes | None:
-        """Return images that look alike, for one annotator.
-
-        Parameters
-        ----------
-        annotator : str
-            Their name.
-        n : int
-            How many at most.
-        page : str
-            Where they are shown, as in `Store.lease`.
-
-        Returns
-        -------
-        LookAlikes or None
-            None if there is no such group (yet).
-        """
+        """Return images that look alike, for one annotator."""
         purposes = self._purposes()
         for group in self.queue.groups(n):
             labels, confidence = self._names_of(group.label), float(group.confidence)
@@ -240,23 +150,7 @@ class Session:
         return None
 
     def card(self, image: int) -> Card:
-        """Return one image.
-
-        Parameters
-        ----------
-        image : int
-            Row of the image set.
-
-        Returns
-        -------
-        Card
-            The image.
-
-        Raises
-        ------
-        IndexError
-            If there is no such image.
-        """
+        """Return one image."""
         if not 0 <= image < len(self.images):
             raise IndexError(image)
         return self._cards([image])[0]
@@ -271,31 +165,7 @@ class Session:
         again: bool = False,
         left_out: Sequence[int] = (),
     ) -> list[Answer]:
-        """Store answers; they are on the disk when this returns.
-
-        Parameters
-        ----------
-        annotator : str
-            Who gives them.
-        answers : sequence of Answer
-            The answers; names that are no class yet become one.
-        again : bool
-            Whether they may have been stored already, when nobody heard so: those are left out.
-        left_out : sequence of int
-            Images that are not what the answers say: look-alikes of that label lack them.
-
-        Returns
-        -------
-        list of Answer
-            The answers as they are stored.
-
-        Raises
-        ------
-        UsageError
-            If an image does not exist, or a label is not possible.
-        StorageError
-            If they cannot be stored.
-        """
+        """Store answers; they are on the disk when this returns."""
         cleaned = [replace(self._translated(a), annotator=annotator) for a in answers]
         missing = [a for a in cleaned if not (again and self._is_stored(a))]
         stored = self.store.add(missing) if missing else []
@@ -308,21 +178,7 @@ class Session:
         return stored
 
     def undo(self, annotator: str, image: int | None = None) -> Answer | None:
-        """Take back what somebody answered last; of a group, all of it.
-
-        Parameters
-        ----------
-        annotator : str
-            Who.
-        image : int, optional
-            What they answered last. If no answer of theirs to it stands, it has been taken back
-            already, and nothing happens.
-
-        Returns
-        -------
-        Answer or None
-            What no longer stands, the first of a group; None if there was nothing.
-        """
+        """Take back what somebody answered last; of a group, all of it."""
         if image is not None and not self._standing(annotator, image):
             return None
         undone = self.store.undo(annotator)
@@ -334,23 +190,7 @@ class Session:
         return undone
 
     def add_class(self, name: str) -> str:
-        """Add a class; nothing happens if it exists.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-
-        Returns
-        -------
-        str
-            The name as labels will have it.
-
-        Raises
-        ------
-        UsageError
-            If no label table could hold the name.
-        """
+        """Add a class; nothing happens if it exists."""
         name = _check_class_name(name)
         with self._lock:
             self._renamed.pop(name, None)
@@ -358,27 +198,7 @@ class Session:
         return name
 
     def rename_class(self, class_id: int, old: str, new: str) -> str:
-        """Rename a class; to the name of another merges the two.
-
-        Parameters
-        ----------
-        class_id : int
-            Its number in `classes`.
-        old : str
-            The name that the caller knows it by.
-        new : str
-            The new name.
-
-        Returns
-        -------
-        str
-            The name as labels will have it.
-
-        Raises
-        ------
-        UsageError
-            If the number is no longer that of ``old``, or no label table could hold the name.
-        """
+        """Rename a class; to the name of another merges the two."""
         new, names = _check_class_name(new), self.store.classes()
         if not 0 <= class_id < len(names) or names[class_id] != old:
             raise UsageError(

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fewlabel.data import ImageSet, Labels, MultiLabel, SingleLabel, Task
+from fewlabel.data import ImageSet, Labels, Task
 from fewlabel.data.label_rows import PURPOSES
 from fewlabel.errors import StorageError, UsageError
 from fewlabel.extras import check_installed
 from fewlabel.labelling.answers import (
     Answer,
-    _cell_of,
     _check_annotator,
     _check_answer,
     _check_class_name,
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from fewlabel.labelling.rounds import PastRound
     from fewlabel.labelling.table_sync import _TableSync
 
-__all__ = ["Answer", "Store", "open_store"]
+__all__ = ["Answer", "_Store", "open_store"]
 
 
 def open_store(
@@ -37,7 +36,7 @@ def open_store(
     url: str | None = None,
     several: bool = False,
     repeats: int | None = None,
-) -> Store:
+) -> _Store:
     """Open the answers to a set of images, or begin them.
 
     Parameters
@@ -58,7 +57,7 @@ def open_store(
 
     Returns
     -------
-    Store
+    _Store
         The answers.
 
     Raises
@@ -101,7 +100,7 @@ def open_store(
     except BaseException:
         journal.database.close()
         raise
-    return Store(journal, sync)
+    return _Store(journal, sync)
 
 
 def _sqlite_beside(table: Path) -> str:
@@ -115,32 +114,20 @@ def _sqlite_beside(table: Path) -> str:
     return f"sqlite:///{file}"
 
 
-class Store:
+class _Store:
     """Answers to a set of images; made by `open_store`.
 
     It may be used from several threads, and several processes may share its database. Every method
     raises a `StorageError` where the database cannot be read or written; nothing is kept then.
-
-    Parameters
-    ----------
-    journal : object
-        The events in the database.
-    sync : object
-        The label table, kept in step with them.
     """
 
     def __init__(self, journal: _Journal, sync: _TableSync) -> None:
         self._journal, self._sync = journal, sync
 
     @property
-    def several(self) -> bool:
-        """Whether an image may have several labels."""
-        return self._journal.several
-
-    @property
     def task(self) -> Task:
         """One label an image, or several."""
-        return MultiLabel() if self.several else SingleLabel()
+        return self._journal.task
 
     @property
     def repeats(self) -> int:
@@ -160,7 +147,7 @@ class Store:
         """
         return self._sync.error
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> _Store:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -176,21 +163,6 @@ class Store:
         """Keep answers, in one transaction; they are on the disk when this returns.
 
         The label table is written then. Whether that worked, `table_error` says.
-
-        Parameters
-        ----------
-        answers : sequence of Answer
-            The answers.
-
-        Returns
-        -------
-        list of Answer
-            The same with number and time.
-
-        Raises
-        ------
-        UsageError
-            If one of them is no answer to these images. None is kept then.
         """
         checked = self._checked(answers)
         if not checked:
@@ -212,24 +184,14 @@ class Store:
 
     def _checked(self, answers: Sequence[Answer]) -> list[Answer]:
         with self._journal.mutex:
-            log, n = self._journal.log, len(self._journal.images)
+            log, n = self._journal.log, len(self.images)
             known = frozenset(log.classes())
-        return [_check_answer(a, n_images=n, several=log.several, classes=known) for a in answers]
+        return [_check_answer(a, n_images=n, task=log.task, classes=known) for a in answers]
 
     def undo(self, annotator: str) -> Answer | None:
         """Revoke the last answer of an annotator that stands; what stood before stands again.
 
         Of a group that was confirmed by one key, all answers are revoked.
-
-        Parameters
-        ----------
-        annotator : str
-            Who takes it back.
-
-        Returns
-        -------
-        Answer or None
-            What was revoked, the first of a group; None if there is nothing.
         """
         annotator = _check_annotator(annotator)
         with self._changing() as connection:
@@ -238,109 +200,47 @@ class Store:
             return self._journal.log.answers[targets[-1]] if targets else None
 
     def current(self) -> dict[int, tuple[str, ...]]:
-        """Return the labels that stand.
-
-        Returns
-        -------
-        dict of int to tuple of str
-            Of each labeled image: the last answer; where several annotators are asked, what most
-            of them say.
-        """
+        """Return the labels that stand."""
         with self._journal.fresh() as log:
             return dict(log.current)
 
     def labels(self, instead: Mapping[int, tuple[str, ...]] | None = None) -> Labels:
-        """Return the labels that stand, as `fewlabel.data.read_labels` reads them from the table.
-
-        Parameters
-        ----------
-        instead : mapping of int to tuple of str, optional
-            Labels to take in place of those that stand, such as a consensus.
-
-        Returns
-        -------
-        Labels
-            Of all images, -1 where unlabeled.
-        """
+        """Return the labels that stand, or others instead, as `read_labels` reads them."""
         with self._journal.fresh() as log:
-            everywhere, current = (
-                range(len(self._journal.images)),
-                {**log.current, **(instead or {})},
-            )
-            texts = [_cell_of(current.get(i), several=self.several) for i in everywhere]
+            everywhere = range(len(self.images))
+            cells = {i: log.task.cell(x) for i, x in {**log.current, **(instead or {})}.items()}
+            texts = [cells.get(i, "") for i in everywhere]
             purpose = tuple(log.purposes.get(i, "") for i in everywhere) if log.purposes else ()
-        y, classes = self.task.parse(texts, list(self._journal.images.names), None)
+        y, classes = self.task.parse(texts, list(self.images.names), None)
         return Labels(y, classes, purpose, str(self._sync.table.path), self._sync.table.groups)
 
     def skipped(self) -> set[int]:
-        """Return the images that somebody skipped and nobody has labeled.
-
-        Returns
-        -------
-        set of int
-            Rows of the image set.
-        """
+        """Return the images that somebody skipped and nobody has labeled."""
         with self._journal.fresh() as log:
             return {i for i in log.by_image if i not in log.current and log.standing(i)}
 
     def history(self, image: int) -> list[Answer]:
-        """Return everything that was ever said of an image.
-
-        Parameters
-        ----------
-        image : int
-            Row of the image set.
-
-        Returns
-        -------
-        list of Answer
-            Oldest first, with the names that the classes had then.
-        """
+        """Return everything that was ever said of an image."""
         with self._journal.fresh() as log:
             return [log.answers[i] for i in log.by_image.get(image, ())]
 
     def version(self) -> int:
-        """Return a number that grows with everything that is kept, whoever kept it.
-
-        Returns
-        -------
-        int
-            Number of the last event.
-        """
+        """Return a number that grows with everything that is kept, whoever kept it."""
         with self._journal.fresh() as log:
             return log.last
 
     # What to ask
 
     def purposes(self) -> dict[int, str]:
-        """Return why images were chosen.
-
-        Returns
-        -------
-        dict of int to str
-            ``"train"``, ``"random"`` or ``"audit"``, as in the column `purpose` of the table.
-        """
+        """Return why images were chosen."""
         with self._journal.fresh() as log:
             return dict(log.purposes)
 
     def ask(self, images: Iterable[int], purposes: Iterable[str]) -> None:
-        """Note which images were chosen, and why: they get rows in the label table.
-
-        Parameters
-        ----------
-        images : iterable of int
-            Rows of the image set.
-        purposes : iterable of str
-            ``"train"``, ``"random"`` or ``"audit"`` of each.
-
-        Raises
-        ------
-        UsageError
-            If a purpose or an image is none.
-        """
+        """Note which images were chosen, and why: they get rows in the label table."""
         chosen = dict(zip(map(int, images), map(str, purposes), strict=True))
         for image, purpose in chosen.items():
-            if purpose not in PURPOSES or not 0 <= image < len(self._journal.images):
+            if purpose not in PURPOSES or not 0 <= image < len(self.images):
                 raise UsageError(f"Image {image} cannot be asked for as {purpose!r}.")
         with self._changing() as connection:
             self._journal.ask(connection, chosen)
@@ -348,43 +248,14 @@ class Store:
     def lease(
         self, annotator: str, wanted: Iterable[int], n: int, seconds: float = 120, page: str = ""
     ) -> list[int]:
-        """Give an annotator images to answer that nobody else is at.
-
-        Parameters
-        ----------
-        annotator : str
-            Who is to answer.
-        wanted : iterable of int
-            Rows of the image set, the most useful first; no more of it is read than needed.
-        n : int
-            How many to give.
-        seconds : float
-            After which others may have them.
-        page : str
-            Where they are shown: two pages of one annotator, or of two who give no name, get
-            different images.
-
-        Returns
-        -------
-        list of int
-            The first of them that nobody else holds and that lack an answer of this annotator,
-            each once.
-        """
+        """Give an annotator images to answer that nobody else is at."""
         annotator = _check_annotator(annotator)
         # A lease that is lost in a power cut does no harm.
         with self._journal.writing(durable=False) as connection:
             return self._journal.lease(connection, annotator, page, iter(wanted), n, seconds)
 
     def release(self, annotator: str, page: str = "") -> None:
-        """Let others have the images that an annotator held at a page.
-
-        Parameters
-        ----------
-        annotator : str
-            Who leaves.
-        page : str
-            Which page is left.
-        """
+        """Let others have the images that an annotator held at a page."""
         annotator = _check_annotator(annotator)
         with self._journal.writing(durable=False) as connection:
             self._journal.release(connection, annotator, page)
@@ -392,30 +263,14 @@ class Store:
     # Rounds of the model
 
     def rounds(self) -> list[PastRound]:
-        """Return the rounds that a model has learned, also before this process was started.
-
-        Returns
-        -------
-        list of PastRound
-            The first one first.
-        """
+        """Return the rounds that a model has learned, also before this process was started."""
         from fewlabel.labelling.rounds import _kept
 
         with self._journal.database.read() as connection:
             return _kept(connection)
 
     def add_round(self, number: int, n_labels: int, accuracy: AccuracyEstimate) -> None:
-        """Keep what is known of a round.
-
-        Parameters
-        ----------
-        number : int
-            Its number.
-        n_labels : int
-            Labels that it learned from.
-        accuracy : AccuracyEstimate
-            How good it is.
-        """
+        """Keep what is known of a round."""
         from fewlabel.labelling.rounds import _keep
 
         with self._journal.writing(durable=False) as connection:
@@ -424,55 +279,24 @@ class Store:
     # Several annotators
 
     def standing(self) -> list[Answer]:
-        """Return all answers that were not taken back, also those that do not decide.
-
-        Returns
-        -------
-        list of Answer
-            Image by image, of each the oldest first, with the names that classes have now.
-        """
+        """Return all answers that were not taken back, also those that do not decide."""
         with self._journal.fresh() as log:
             return [answer for image in log.by_image for answer in log.standing(image)]
 
     def votes(self) -> dict[int, dict[str, tuple[str, ...]]]:
-        """Return what each annotator says of each image, before any review.
-
-        Returns
-        -------
-        dict of int to dict of str to tuple of str
-            The last labels by annotator by image.
-        """
+        """Return what each annotator says of each image, before any review."""
         with self._journal.fresh() as log:
             return {image: found for image in log.by_image if (found := log.votes(image))}
 
     # Classes
 
     def classes(self) -> list[str]:
-        """Return the names of the classes.
-
-        Returns
-        -------
-        list of str
-            In the order in which they first appeared.
-        """
+        """Return the names of the classes."""
         with self._journal.fresh() as log:
             return log.classes()
 
     def add_class(self, name: str, annotator: str = "") -> None:
-        """Add a class that no image has yet.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-        annotator : str
-            Who adds it.
-
-        Raises
-        ------
-        UsageError
-            If no table could hold such a name.
-        """
+        """Add a class that no image has yet."""
         name = _check_class_name(name)
         annotator = _check_annotator(annotator)
         with self._changing() as connection:
@@ -480,22 +304,7 @@ class Store:
                 self._journal.keep(connection, "class", annotator, [{"labels": [name]}])
 
     def rename_class(self, old: str, new: str, annotator: str = "") -> None:
-        """Rename a class everywhere; to the name of another one, they become one.
-
-        Parameters
-        ----------
-        old : str
-            Its name.
-        new : str
-            Its new name.
-        annotator : str
-            Who renames it.
-
-        Raises
-        ------
-        UsageError
-            If there is no such class, or no table could hold the new name.
-        """
+        """Rename a class everywhere; to the name of another one, they become one."""
         new = _check_class_name(new)
         annotator = _check_annotator(annotator)
         with self._changing() as connection:
@@ -509,14 +318,7 @@ class Store:
     # The label table
 
     def take_table(self) -> int:
-        """Take in what a person has changed in the label table, and write it if it lacks answers.
-
-        Returns
-        -------
-        int
-            How many labels were taken. A table that is wrong is left alone: `table_error` says
-            what is wrong.
-        """
+        """Take in what a person has changed in the table, and write it; return how many labels."""
         with self._journal.fresh() as log:
             # Nearly always nothing has changed: a poll should write nothing.
             return 0 if self._sync.is_current(log) else self._sync.write()

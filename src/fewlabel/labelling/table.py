@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fewlabel.data import ImageSet
+from fewlabel.data import ImageSet, Task
 from fewlabel.data.cells import _guarded
 from fewlabel.data.columns import Record, _columns
 from fewlabel.data.label_cells import _label_cells
@@ -23,7 +23,7 @@ from fewlabel.data.label_texts import BAR
 from fewlabel.data.tables import _best, _by_role, _faults, _note_group, _parsed, _quoted, _Row
 from fewlabel.errors import LabelError
 from fewlabel.files import atomic_file
-from fewlabel.labelling.answers import _cell_of, _labels_of_cell
+from fewlabel.labelling.answers import _labels_of_cell
 from fewlabel.os_errors import _path_errors
 from fewlabel.reading import _read_regular
 from fewlabel.suffixes import _check_suffix
@@ -131,8 +131,7 @@ class _LabelTable:
         self,
         labels: Mapping[int, tuple[str, ...]],
         purposes: Mapping[int, str],
-        *,
-        several: bool,
+        task: Task,
     ) -> _Stamp:
         """Write the file, whole or not at all; return its stamp."""
         if purposes and "purpose" not in self._columns:
@@ -148,7 +147,7 @@ class _LabelTable:
             own = self._cells.get(image, [])
             state = (labels.get(image), purposes.get(image, ""))
             if any(state) or own or state[0] == ():
-                self._lines[image] = self._line(image, own, *state, several)
+                self._lines[image] = self._line(image, own, *state, task)
             else:
                 # An answer that was taken back leaves no row of its own behind.
                 self._lines.pop(image, None)
@@ -173,11 +172,11 @@ class _LabelTable:
         own: list[str],
         labels: tuple[str, ...] | None,
         purpose: str,
-        several: bool,
+        task: Task,
     ) -> str:
         cells = [*own, *[""] * len(self._header)][: len(self._header)]
         cells[self._columns[self._key]] = _guarded(self._images.names[image])
-        cells[self._columns["label"]] = _guarded(_cell_of(labels, several=several))
+        cells[self._columns["label"]] = "" if labels is None else _guarded(task.cell(labels))
         if "purpose" in self._columns:
             cells[self._columns["purpose"]] = purpose
         return _joined(cells)

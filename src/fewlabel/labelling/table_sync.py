@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from sqlalchemy.engine import Connection
 
 from fewlabel.errors import LabelError, StorageError
-from fewlabel.labelling.answers import Answer, _cell_of, _Log
+from fewlabel.labelling.answers import Answer, _Log
 from fewlabel.labelling.journal import _Journal
 from fewlabel.labelling.schema import tables
 from fewlabel.labelling.table import _digest_of, _LabelTable, _Stamp, _TableContent
@@ -72,7 +72,7 @@ class _TableSync:
             if self._is_blocked or self._is_written(log):
                 return taken
             try:
-                self._stamp = self.table.write(log.current, log.purposes, several=log.several)
+                self._stamp = self.table.write(log.current, log.purposes, log.task)
                 self.error = None
             except (StorageError, LabelError) as error:
                 # The answers are kept, and the next one tries again.
@@ -126,7 +126,7 @@ class _TableSync:
             base = self._journal.log_until(connection, record.version).current
         elif self._journal.log.answers:
             self._check_agrees(content)
-        if content.several and not self._journal.several:
+        if content.several and self._journal.task.exclusive:
             if self._journal.log.answers:
                 raise LabelError(
                     f"{self.table.path} gives images several labels, but the answers are one "
@@ -142,8 +142,8 @@ class _TableSync:
         log = self._journal.log
         for image, labels in content.labels.items():
             if labels is not None and log.current.get(image, labels) != labels:
-                said = _cell_of(labels, several=log.several)
-                kept = _cell_of(log.current[image], several=log.several)
+                said = log.task.cell(labels)
+                kept = log.task.cell(log.current[image])
                 raise LabelError(
                     f"{self.table.path} labels {self._journal.images.names[image]} {said!r}, but "
                     f"the answers in {self._journal.database} say {kept!r}: give another label "

@@ -28,39 +28,24 @@ _POLL_SECONDS = 0.1
 _END_SECONDS = 2.0
 
 
-class WorkerError(FewLabelError):
+class _WorkerError(FewLabelError):
     """What the process could not do, or that it has ended."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What the process is at.
-
-    Attributes
-    ----------
-    name : str
-        The stage; empty while it waits.
-    done, total : int
-        How far it is.
-    """
+class _Stage:
+    """What the process is at."""
 
     name: str = ""
     done: int = 0
     total: int = 0
 
 
-class Worker:
+class _Worker:
     """A child process with state of its own, called one call after the other.
 
     It is started by the first call, has one core less than there are, and gives way to other
     programs. One that dies is started again; the call that it died of fails.
-
-    Parameters
-    ----------
-    build : callable
-        ``build(*args, progress)`` runs in the process and returns its calls by name.
-    *args : object
-        Its arguments, as far as pickle takes them.
     """
 
     def __init__(self, build: Callable[..., Calls], *args: Any) -> None:
@@ -68,33 +53,20 @@ class Worker:
         self._numbers = itertools.count()
         self._waiting: dict[int, tuple[str, tuple[Any, ...], Future[Any]]] = {}
         self._wake = threading.Condition()
-        self._stopping, self._stage = False, Stage()
+        self._stopping, self._stage = False, _Stage()
         self._thread = threading.Thread(target=self._serve, name="worker", daemon=True)
 
     @property
-    def stage(self) -> Stage:
+    def stage(self) -> _Stage:
         """What the process is at."""
         return self._stage
 
     def call(self, name: str, *args: Any) -> Future[Any]:
-        """Ask for a call.
-
-        Parameters
-        ----------
-        name : str
-            Which.
-        *args : object
-            Its arguments, as far as pickle takes them.
-
-        Returns
-        -------
-        Future
-            Its result; or a `WorkerError`, or the error of fewlabel that it raised.
-        """
+        """Ask for a call."""
         future: Future[Any] = Future()
         with self._wake:
             if self._stopping:
-                raise WorkerError("The process has been stopped.")
+                raise _WorkerError("The process has been stopped.")
             self._waiting[next(self._numbers)] = (name, args, future)
             if not self._thread.is_alive() and self._thread.ident is None:
                 self._thread.start()
@@ -125,7 +97,7 @@ class Worker:
                 process.join(_END_SECONDS)
                 self._fail_first(process.exitcode)
             finally:
-                self._stage = Stage()
+                self._stage = _Stage()
                 ours.close()
                 process.terminate()
                 process.join(_END_SECONDS)
@@ -148,9 +120,9 @@ class Worker:
                     return
             kind, content = pipe.recv()
             if kind == "stage":
-                self._stage = Stage(*content)
+                self._stage = _Stage(*content)
                 continue
-            self._stage = Stage()
+            self._stage = _Stage()
             with self._wake:
                 del self._waiting[number]
             if kind == "done":
@@ -167,7 +139,7 @@ class Worker:
             name, _, future = self._waiting.pop(next(iter(self._waiting)))
         why = "killed, perhaps for memory" if exit_code == -9 else f"exit code {exit_code}"
         future.set_exception(
-            WorkerError(f"The process that learns ended while it was at {name!r} ({why}).")
+            _WorkerError(f"The process that learns ended while it was at {name!r} ({why}).")
         )
 
 
@@ -197,7 +169,7 @@ def _run(pipe: Connection, build: Callable[..., Calls], args: tuple[Any, ...]) -
             except BrokenPipeError:
                 return
             except Exception as error:
-                answer = ("failed", WorkerError(f"{type(error).__name__}: {error}"))
+                answer = ("failed", _WorkerError(f"{type(error).__name__}: {error}"))
             pipe.send(answer)
 
 

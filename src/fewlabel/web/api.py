@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fewlabel.errors import DataError
 from fewlabel.labelling.answers import MAX_NAME, Answer
 from fewlabel.labelling.cards import Card, LookAlikes
-from fewlabel.labelling.session import Session
+from fewlabel.labelling.session import _Session
 from fewlabel.web.api_base import Refusal
 
 _MAX_ID, _MAX_ANNOTATOR = 10**9, 64
@@ -72,8 +72,8 @@ class ClassChange(_Body):
     name: Name
 
 
-async def _session(request: Request) -> Session:
-    found: Session = request.app.state.session
+async def _session(request: Request) -> _Session:
+    found: _Session = request.app.state.session
     return found
 
 
@@ -87,7 +87,7 @@ async def _annotator(
     return name or request.app.state.session.annotator
 
 
-Here = Annotated[Session, Depends(_session)]
+Here = Annotated[_Session, Depends(_session)]
 PageId = Annotated[
     str,
     Header(
@@ -194,7 +194,7 @@ def picture(
     return Response(data, media_type=media_type, headers={"cache-control": kept})
 
 
-def _existing(session: Session, image: int) -> int:
+def _existing(session: _Session, image: int) -> int:
     if image >= len(session.images):
         raise HTTPException(404, "There is no such image.")
     return image

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from fewlabel.labelling.answers import MAX_NAME
-from fewlabel.labelling.review import MAX_ERROR, Review
+from fewlabel.labelling.review import MAX_ERROR, _Review
 from fewlabel.labelling.rounds import PastRound
 from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, Wanted
 from fewlabel.web.api import _MAX_ID, Image, Who, _Body, _existing
@@ -29,12 +29,12 @@ class AcceptIn(_Body):
     max_error: float = Field(MAX_ERROR, gt=0, lt=1, allow_inf_nan=False)
 
 
-async def _review(request: Request) -> Review:
-    found: Review = request.app.state.review
+async def _review(request: Request) -> _Review:
+    found: _Review = request.app.state.review
     return found
 
 
-Here = Annotated[Review, Depends(_review)]
+Here = Annotated[_Review, Depends(_review)]
 router = APIRouter(responses={400: {"model": Refusal}})
 
 

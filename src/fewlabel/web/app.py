@@ -12,8 +12,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from fewlabel.labelling.people import _People
-from fewlabel.labelling.review import Review
-from fewlabel.labelling.session import Session
+from fewlabel.labelling.review import _Review
+from fewlabel.labelling.session import _Session
 from fewlabel.web import api_people, api_review
 from fewlabel.web.api import router
 from fewlabel.web.api_base import _new_app
@@ -23,7 +23,7 @@ from fewlabel.web.waiting import _Waiting
 
 
 def _create_app(
-    session: Session,
+    session: _Session,
     *,
     host: str = "127.0.0.1",
     token: str | None = None,
@@ -32,7 +32,7 @@ def _create_app(
     """Return the application of a labelling session."""
     app = _new_app("fewlabel")
     app.state.session = session
-    app.state.review = Review(session)
+    app.state.review = _Review(session)
     app.state.people = _People(app.state.review)
     app.state.thumbnails = thumbnails or _Thumbnails(session.images)
     app.include_router(router)
