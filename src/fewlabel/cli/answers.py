@@ -261,7 +261,8 @@ def _consensus(
     """Return labels where people disagree; CROWDLAB asks a model that is fitted for it."""
     from fewlabel.labelling.people import _Standing
 
-    found = _Standing(store).consensus()
+    standing = _Standing(store)
+    found = standing.consensus()
     if how == "majority" or not found:
         return found
     check_installed("cleanlab", "--consensus crowd")
@@ -278,7 +279,7 @@ def _consensus(
     )
     model = _Learner(store.images, LearnerSettings(fit=fit), progress).fit(store.labels())
     tested = _OutOfFold(model.tested, model.tested_proba, model.classes)
-    return _Standing(store).consensus(tested)
+    return standing.consensus(tested)
 
 
 def _show_export(found: dict[str, Any]) -> None:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from fewlabel.data.label_rows import DRAWN
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import Acceptance
-from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _rank_labels
+from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW
 from fewlabel.labelling.answers import Answer
 from fewlabel.labelling.cards import Suggestion
+from fewlabel.labelling.evidence import (
+    _at,
+    _Given,
+    _given_labels,
+    _Tested,
+    _tested_labels,
+    _View,
+    _view_of,
+)
 from fewlabel.labelling.messages import SOURCES, Round
 from fewlabel.labelling.pictures import _Pictures
 from fewlabel.labelling.session import _Session
@@ -29,41 +36,6 @@ MAX_ERROR = 0.02
 """Fraction of the images that are accepted without a look that may be wrong."""
 
 _MAX_ROUNDS, _MAX_DOUBTFUL = 100, 1_000
-
-
-class _View(NamedTuple):
-    """What a model says of some images: the position in ``sets``."""
-
-    number: int
-    at: datetime
-    rows: np.ndarray
-    cells: np.ndarray
-    codes: np.ndarray
-    confidence: np.ndarray
-    source: np.ndarray
-
-
-class _Given(NamedTuple):
-    """Labels that stand, of all images: the position in ``sets``, -1 without one."""
-
-    version: int
-    codes: np.ndarray
-    sets: list[tuple[str, ...]]
-    # Drawn at random and without a label: a prediction would bias it.
-    hidden: np.ndarray
-    classes: tuple[str, ...]
-
-
-class _Tested(NamedTuple):
-    """Labeled images, and what models say that have not seen the labels."""
-
-    key: tuple[int, int]
-    view: _View
-    present: np.ndarray
-    proba: np.ndarray
-    decided: np.ndarray
-    order: np.ndarray
-    probability: np.ndarray
 
 
 class _Review:
@@ -143,7 +115,8 @@ class _Review:
             return self._sheet([], [], page)
         # Histories are not looked at for all labels: this page is asked for often.
         order, view = tested.order[:_MAX_DOUBTFUL], tested.view
-        order = order[[not self._is_settled(int(i)) for i in view.rows[order]]]
+        said = self.session.store.histories(view.rows[order].tolist())
+        order = order[[not _is_settled(answers) for answers in said]]
         shown = _on_page(order, page)
         chance = [_percent_text(p, 0).replace(" ", "\u00a0") for p in tested.probability[shown]]
         why = [f"Models that have not seen this label give it {text}." for text in chance]
@@ -257,19 +230,10 @@ class _Review:
 
     def _given(self) -> _Given:
         """Return the labels that stand; read anew after every change only."""
-        version, held = self.session.store.version(), self._given_now
-        if held is None or held.version != version:
-            store, n = self.session.store, len(self.session.images)
-            codes, hidden = np.full(n, -1, np.int32), np.zeros(n, dtype=bool)
-            numbers: dict[tuple[str, ...], int] = {}
-            current = store.current()
-            for image, labels in current.items():
-                codes[image] = numbers.setdefault(labels, len(numbers))
-            drawn = [i for i, why in store.purposes().items() if why in DRAWN]
-            hidden[drawn] = codes[drawn] < 0
-            classes = tuple(store.classes())
-            held = self._given_now = _Given(version, codes, list(numbers), hidden, classes)
-        return held
+        version = self.session.store.version()
+        if self._given_now is None or self._given_now.version != version:
+            self._given_now = _given_labels(self.session, version)
+        return self._given_now
 
     def _tested(self) -> _Tested | None:
         """Return tested labels as they stand now, by the names that classes have now."""
@@ -278,39 +242,8 @@ class _Review:
             return None
         key = (given.version, found.number)
         if held is None or held.key != key:
-            held = self._tested_now = self._test(key, found, given)
+            held = self._tested_now = _tested_labels(self.session, key, found, given)
         return held
-
-    def _test(self, key: tuple[int, int], found: Round, given: _Given) -> _Tested:
-        task = self.session.store.task
-        column = {name: k for k, name in enumerate(given.classes)}
-        proba = np.zeros((len(found.tested), len(given.classes)))
-        for k, name in enumerate(found.classes):
-            # Merged classes are as probable as both.
-            for now in self.session._names_of(name):
-                if now in column:
-                    at = column[now]
-                    proba[:, at] = np.minimum(proba[:, at] + found.tested_proba[:, k], 1)
-        # Of a class that was new after the fit, the model knows nothing.
-        learned = {now for name in found.classes for now in self.session._names_of(name)}
-        known = np.array([learned.issuperset(n.lstrip("?") for n in s) for s in given.sets], bool)
-        codes = given.codes[found.tested]
-        kept = np.flatnonzero(_at(known, codes))
-        rows, proba = found.tested[kept], proba[kept]
-        texts = [task.cell(given.sets[code]) for code in codes[kept]]
-        y, _ = task.parse(texts, texts, given.classes)
-        present = task.evidence(y, len(given.classes))[0] == 1
-        order, probability = _rank_labels(task, y, proba)
-        cells = np.array(task.texts(task.predict(proba), given.classes), dtype=object)
-        view = _view_of(found, rows, cells, np.full(len(rows), len(SOURCES), np.uint8))
-        view = view._replace(confidence=task.confidence(proba).astype(np.float32))
-        return _Tested(key, view, present, proba, task.decided(proba), order, probability)
-
-    def _is_settled(self, image: int) -> bool:
-        """Return whether somebody has looked at a label again, against what a model said."""
-        answers = [a for a in self.session.store.history(image) if not a.revoked]
-        last = answers[-1] if answers else None
-        return last is not None and last.origin == "review" and last.labels != last.suggested
 
     def _acceptable(self, found: Round, promise: Acceptance) -> tuple[np.ndarray, int]:
         """Return the images that a promise is of, and how many are unlike anything labeled."""
@@ -358,13 +291,7 @@ def _on_page(rows: Any, page: int) -> Any:
     return rows[page * PAGE : (page + 1) * PAGE]
 
 
-def _view_of(found: Round, rows: np.ndarray, cells: np.ndarray, source: np.ndarray) -> _View:
-    """Return what a round says of some images."""
-    names, codes = np.unique(cells.astype(str), return_inverse=True)
-    now = datetime.now(UTC)
-    return _View(found.number, now, rows, names, codes.ravel(), found.confidence, source)
-
-
-def _at(values: Sequence[bool] | np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return values by their position; False where that is negative."""
-    return np.append(np.asarray(values, dtype=bool), False)[codes]
+def _is_settled(answers: Sequence[Answer]) -> bool:
+    """Return whether somebody has looked at a label again, against what a model said."""
+    last = next((a for a in reversed(answers) if not a.revoked), None)
+    return last is not None and last.origin == "review" and last.labels != last.suggested

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,12 @@ from fewlabel.data.label_rows import DRAWN
 from fewlabel.errors import UsageError
 from fewlabel.labelling.answers import Answer, _check_class_name, _labels_of_cell
 from fewlabel.labelling.cards import Card, LookAlikes, Suggestion, class_keys
+from fewlabel.labelling.messages import Round
+from fewlabel.labelling.progress import _accuracy, _count, _Counts, _doing, _Pace
 from fewlabel.labelling.queue import _Queue
 from fewlabel.labelling.refit import _Refitter, _target_reached
 from fewlabel.labelling.store import _Store
 
-_PACE_S, _PACE_OF = 300.0, 40
 _POLL_S = 2.0
 # Answers that are stored together where there are thousands, and the seconds in between.
 _BLOCK, _BREATH_S = 500, 0.01
@@ -29,18 +29,6 @@ _WHY = {
     "random": "Drawn at random: the estimate of accuracy rests on such images.",
     "audit": "For the audit: it measures, and is never trained on.",
 }
-
-
-@dataclass(frozen=True)
-class _Counts:
-    """What changes with the answers only."""
-
-    version: tuple[int, int]
-    n_labeled: int
-    of_class: Counter[str]
-    n_skipped: int
-    n_random: int
-    n_random_skipped: int
 
 
 class _Session:
@@ -67,10 +55,9 @@ class _Session:
         self.id = hashlib.blake2b(names.encode("utf-8", "replace"), digest_size=8).hexdigest()
         self._lock = threading.Lock()
         self._renamed: dict[str, str] = {}
-        self._times: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_PACE_OF))
+        self._pace = _Pace()
         self._taken = time.monotonic()
         self._counted: _Counts | None = None
-        self._asked: tuple[int, dict[int, str]] | None = None
         # What somebody left out of look-alikes: the labels that it has not, and where they said so.
         self._left_out: dict[int, tuple[tuple[str, ...], int | None]] = {}
 
@@ -79,43 +66,34 @@ class _Session:
     def state(self, annotator: str = "") -> dict[str, Any]:
         """Return all that the page shows beside the images."""
         self._take_table()
-        counts, round_ = self._counts(), self._round
-        accuracy = None if round_ is None else round_.accuracy
-        # Before the first fit after a restart, that of the fits before.
-        points = [r.point for r in self.store.rounds()] if round_ is None else round_.curve
-        curve = [[float(v) for v in point] for point in points if np.isfinite(point).all()]
-        found: dict[str, Any] | None = None
-        if accuracy is not None and np.isfinite(accuracy.value):
-            found = {
-                "value": float(accuracy.value),
-                "low": float(accuracy.low),
-                "high": float(accuracy.high),
-                "rests_on": str(round_.rests_on),
-            }
-        reached = _target_reached(accuracy, self.target)
+        counts, learned = self._counts(), self._round
+        # Before the first fit after a restart, the curve of the fits before.
+        points = [r.point for r in self.store.rounds()] if learned is None else learned.curve
+        accuracy = None if learned is None else learned.accuracy
         return {
             "session": self.id,
             "source": self.images.source,
             "table": self.table,
             "table_error": self.store.table_error,
             "n_images": len(self.images),
-            "n_labeled": counts.n_labeled,
-            "n_skipped": counts.n_skipped,
-            "n_random": counts.n_random,
-            "n_random_skipped": counts.n_random_skipped,
+            **counts.numbers,
             "classes": self.classes(),
-            "accuracy": found,
-            "curve": curve,
-            "refit": self._refit(),
-            "stop": {"target": self.target, "reached": reached},
-            "pace": self._pace(annotator),
+            "accuracy": _accuracy(learned),
+            "curve": [[float(v) for v in point] for point in points if np.isfinite(point).all()],
+            "refit": self.refit(),
+            "stop": {"target": self.target, "reached": _target_reached(accuracy, self.target)},
+            "pace": self._pace.of(annotator),
             "several": not self.store.task.exclusive,
             "repeats": self.store.repeats,
             "annotator": self.annotator,
             "suggests": self.suggests,
             "command": self.command,
-            "version": counts.version[0],
+            "version": counts.version,
         }
+
+    def refit(self) -> dict[str, Any]:
+        """Return what the model is doing."""
+        return _doing(self.refitter)
 
     def classes(self) -> list[dict[str, Any]]:
         """Return the classes with their keys."""
@@ -129,7 +107,7 @@ class _Session:
     def next(self, annotator: str, n: int = 2, page: str = "") -> list[Card]:
         """Return the next images for one annotator, which nobody else gets for a while."""
         held = self.store.lease(annotator, self.queue.wanted(annotator), n, page=page)
-        purposes = self._purposes()
+        purposes = self.store.purposes()
         new = [image for image in held if image not in purposes]
         if new:
             # Before it is seen: a random image that is left out later would bias the estimate.
@@ -138,15 +116,15 @@ class _Session:
 
     def group(self, annotator: str, n: int = 24, page: str = "") -> LookAlikes | None:
         """Return images that look alike, for one annotator."""
-        purposes = self._purposes()
+        purposes = self.store.purposes()
         for group in self.queue.groups(n):
-            labels, confidence = self._names_of(group.label), float(group.confidence)
+            labels, confidence = self._names_of(group.label), group.confidence
             # A label in common would say of random images what the model said of them.
             shown = [i for i in group.images if purposes.get(i, "") not in DRAWN]
             free = [i for i in shown if not self._is_left_out(i, labels)]
             held = self.store.lease(annotator, free, n, page=page)
             if len(held) > 1:
-                return LookAlikes(labels, confidence, int(group.round), tuple(self._cards(held)))
+                return LookAlikes(labels, confidence, group.round, tuple(self._cards(held)))
         return None
 
     def card(self, image: int) -> Card:
@@ -165,12 +143,16 @@ class _Session:
         again: bool = False,
         left_out: Sequence[int] = (),
     ) -> list[Answer]:
-        """Store answers; they are on the disk when this returns."""
+        """Store answers; they are on the disk when this returns.
+
+        With ``again``, those are left out that were stored already, when nobody heard so. Images
+        that are ``left_out`` are not what the answers say: look-alikes of that label lack them.
+        """
         cleaned = [replace(self._translated(a), annotator=annotator) for a in answers]
         missing = [a for a in cleaned if not (again and self._is_stored(a))]
         stored = self.store.add(missing) if missing else []
+        self._pace.note(annotator, len(stored))
         with self._lock:
-            self._times[annotator].extend([time.monotonic()] * len(stored))
             for answer in stored[:1]:
                 self._left_out |= dict.fromkeys(left_out, (answer.labels or (), answer.id))
         if self.refitter is not None:
@@ -235,49 +217,24 @@ class _Session:
         return n
 
     @property
-    def _round(self) -> Any:
+    def _round(self) -> Round | None:
         return None if self.refitter is None else self.refitter.round
-
-    def _refit(self) -> dict[str, Any]:
-        learner = self.refitter
-        if learner is None:
-            return {"running": False, "stage": "", "done": 0, "total": 0, "round": 0, "error": ""}
-        return {
-            "running": bool(learner.running),
-            "stage": str(learner.stage),
-            "done": int(learner.done),
-            "total": int(learner.total),
-            "round": 0 if learner.round is None else int(learner.round.number),
-            "error": str(learner.error),
-        }
 
     def _counts(self) -> _Counts:
         """Return what is labeled; counted anew after every change only."""
-        version = (self.store.version(), 0 if self._round is None else self._round.number)
-        counted = self._counted
-        if counted is None or counted.version != version:
-            current, skipped = self.store.current(), self.store.skipped()
-            asked = [i for i, purpose in self._purposes().items() if purpose in DRAWN]
-            counted = self._counted = _Counts(
-                version=version,
-                n_labeled=len(current),
-                of_class=Counter(name for labels in current.values() for name in labels),
-                n_skipped=len(skipped),
-                n_random=sum(i in current for i in asked),
-                n_random_skipped=sum(i in skipped for i in asked),
-            )
-        return counted
-
-    def _purposes(self) -> dict[int, str]:
-        version, asked = self.store.version(), self._asked
-        if asked is None or asked[0] != version:
-            asked = self._asked = (version, self.store.purposes())
-        return asked[1]
+        version = self.store.version()
+        if self._counted is None or self._counted.version != version:
+            self._counted = _count(self.store, version)
+        return self._counted
 
     def _cards(self, rows: Sequence[int]) -> list[Card]:
         if not rows:
             return []
-        current, purposes, known = self.store.current(), self._purposes(), set(self.store.classes())
+        current, purposes, known = (
+            self.store.current(),
+            self.store.purposes(),
+            set(self.store.classes()),
+        )
         cards = []
         for row in rows:
             one = self.images.subset([row])
@@ -309,7 +266,7 @@ class _Session:
         # A class that is gone since would come back.
         if not known.issuperset(labels):
             return None
-        return Suggestion(labels, float(round_.confidence[row]), int(round_.number))
+        return Suggestion(labels, float(round_.confidence[row]), round_.number)
 
     def _names_of(self, cell: str) -> tuple[str, ...]:
         """Return labels that a model names, by the names that classes have now."""
@@ -329,15 +286,6 @@ class _Session:
             self._taken = now if is_due else self._taken
         if is_due and self.store.take_table() and self.refitter is not None:
             self.refitter.answered()
-
-    def _pace(self, annotator: str) -> float | None:
-        """Return the images a minute of somebody who is at it; None if they are not."""
-        now = time.monotonic()
-        with self._lock:
-            recent = [t for t in self._times[annotator] if now - t < _PACE_S]
-        # A whole group arrives at one moment: the first batch has no beginning.
-        later = sum(t > recent[0] for t in recent) if recent else 0
-        return 60 * later / (recent[-1] - recent[0]) if later > 1 else None
 
     def _translated(self, answer: Answer) -> Answer:
         # Somebody else may have renamed a class since the page was drawn.

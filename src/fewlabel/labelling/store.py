@@ -200,7 +200,7 @@ class _Store:
             return self._journal.log.answers[targets[-1]] if targets else None
 
     def current(self) -> dict[int, tuple[str, ...]]:
-        """Return the labels that stand."""
+        """Return the labels that stand: the last answers, or what most of the annotators say."""
         with self._journal.fresh() as log:
             return dict(log.current)
 
@@ -220,9 +220,13 @@ class _Store:
             return {i for i in log.by_image if i not in log.current and log.standing(i)}
 
     def history(self, image: int) -> list[Answer]:
-        """Return everything that was ever said of an image."""
+        """Return everything that was ever said of an image, by the names that classes had then."""
+        return self.histories([image])[0]
+
+    def histories(self, images: Sequence[int]) -> list[list[Answer]]:
+        """Return the histories of some images."""
         with self._journal.fresh() as log:
-            return [log.answers[i] for i in log.by_image.get(image, ())]
+            return [[log.answers[i] for i in log.by_image.get(image, ())] for image in images]
 
     def version(self) -> int:
         """Return a number that grows with everything that is kept, whoever kept it."""
@@ -232,7 +236,7 @@ class _Store:
     # What to ask
 
     def purposes(self) -> dict[int, str]:
-        """Return why images were chosen."""
+        """Return why images were chosen: ``"train"``, ``"random"`` or ``"audit"``."""
         with self._journal.fresh() as log:
             return dict(log.purposes)
 
@@ -248,7 +252,10 @@ class _Store:
     def lease(
         self, annotator: str, wanted: Iterable[int], n: int, seconds: float = 120, page: str = ""
     ) -> list[int]:
-        """Give an annotator images to answer that nobody else is at."""
+        """Give an annotator images to answer that nobody else is at; no more are read than needed.
+
+        Two pages of one annotator, or of two who give no name, get different images.
+        """
         annotator = _check_annotator(annotator)
         # A lease that is lost in a power cut does no harm.
         with self._journal.writing(durable=False) as connection:
@@ -295,25 +302,23 @@ class _Store:
         with self._journal.fresh() as log:
             return log.classes()
 
-    def add_class(self, name: str, annotator: str = "") -> None:
+    def add_class(self, name: str) -> None:
         """Add a class that no image has yet."""
         name = _check_class_name(name)
-        annotator = _check_annotator(annotator)
         with self._changing() as connection:
             if name not in self._journal.log.classes():
-                self._journal.keep(connection, "class", annotator, [{"labels": [name]}])
+                self._journal.keep(connection, "class", "", [{"labels": [name]}])
 
-    def rename_class(self, old: str, new: str, annotator: str = "") -> None:
+    def rename_class(self, old: str, new: str) -> None:
         """Rename a class everywhere; to the name of another one, they become one."""
         new = _check_class_name(new)
-        annotator = _check_annotator(annotator)
         with self._changing() as connection:
             classes = self._journal.log.classes()
             if old not in classes:
                 known = ", ".join(map(repr, classes[:10]))
                 raise UsageError(f"There is no class {old!r}; the classes are {known}.")
             if old != new:
-                self._journal.keep(connection, "rename", annotator, [{"labels": [old, new]}])
+                self._journal.keep(connection, "rename", "", [{"labels": [old, new]}])
 
     # The label table
 

@@ -120,7 +120,7 @@ def explanation(review: Here, image: Image) -> Response:
     """Return what the model looked at as a picture; 202 while it is made: ask again."""
     picture = review.explanation(_existing(review.session, image))
     if picture is None:
-        doing = review.session.state()["refit"]
+        doing = review.session.refit()
         part = f": {doing['done'] / doing['total']:.0%}" if doing["total"] else ""
         why = "The model is learning; the picture comes after it." if doing["running"] else ""
         return JSONResponse({"detail": why or f"The picture is being made{part}."}, 202)
