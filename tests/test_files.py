@@ -8,7 +8,7 @@ import pytest
 
 from fewlabel import files, locks
 from fewlabel.errors import FewLabelError, RunFolderError, StorageError
-from fewlabel.files import atomic_file, atomic_folder, check_new_folder
+from fewlabel.files import _check_new_folder, atomic_file, atomic_folder
 
 
 def names(folder):
@@ -166,19 +166,19 @@ def test_a_failure_between_the_renames_brings_the_old_folder_back(
 def test_a_folder_without_a_name_of_its_own_is_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunFolderError, match="is not the name of a new folder: give one with"):
-        check_new_folder(name)
+        _check_new_folder(name)
 
 
 def test_what_fewlabel_wrote_needs_force(tmp_path):
-    check_new_folder(tmp_path / "run")
-    check_new_folder(tmp_path)
+    _check_new_folder(tmp_path / "run")
+    _check_new_folder(tmp_path)
     run, model = earlier_run(tmp_path / "run"), tmp_path / "model"
     model.mkdir()
     (model / "manifest.json").write_text('{"format": "fewlabel-model", "format_version": 1}')
     for folder in (run, model):
         with pytest.raises(RunFolderError, match=r"exists already: .* or --force to replace it"):
-            check_new_folder(folder)
-        check_new_folder(folder, force=True)
+            _check_new_folder(folder)
+        _check_new_folder(folder, force=True)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_force_never_replaces_what_fewlabel_did_not_write(content, tmp_path):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     with pytest.raises(RunFolderError, match="exists and was not written by fewlabel, so --force"):
-        check_new_folder(folder, force=True)
+        _check_new_folder(folder, force=True)
     with pytest.raises(RunFolderError), atomic_folder(folder, force=True):
         pytest.fail("the block must not run")
     assert names(folder) == sorted(name.split("/")[0] for name in content)
@@ -220,7 +220,7 @@ def test_a_file_or_a_link_is_never_replaced(force, tmp_path):
     for name in ("file", "broken", "link"):
         message = f"{name} exists and is not a folder: give another"
         with pytest.raises(RunFolderError, match=message):
-            check_new_folder(tmp_path / name, force=force)
+            _check_new_folder(tmp_path / name, force=force)
 
 
 @pytest.mark.parametrize("name", ["n" * 255, "n" * 251 + ".csv", "\u00e9" * 127, "x." + "y" * 200])
@@ -234,7 +234,7 @@ def test_a_name_of_the_greatest_length_is_written(name, tmp_path):
     assert names(tmp_path) == [name]
 
 
-@pytest.mark.parametrize("output", [atomic_file, atomic_folder, check_new_folder])
+@pytest.mark.parametrize("output", [atomic_file, atomic_folder, _check_new_folder])
 @pytest.mark.parametrize("name", ["n" * 300, "d/" * 3000, "n" * 300 + "/x"])
 def test_a_name_that_is_too_long_is_refused(output, name, tmp_path):
     message = r"cannot be written.* longer than the system allows"

@@ -6,7 +6,7 @@ import pytest
 
 from fewlabel.data import load_images, read_labels
 from fewlabel.errors import UsageError
-from fewlabel.files import check_new_folder
+from fewlabel.files import _check_new_folder
 from fewlabel.reading import _max_bytes, _open_regular, _open_zip, _read_regular
 from tests.hostile import not_refused, not_regular
 
@@ -79,4 +79,4 @@ def test_tables_are_regular_files(tmp_path):
 def test_a_pipe_in_an_old_run_folder_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "metrics.json")
     with pytest.raises(UsageError, match="was not written by fewlabel"):
-        check_new_folder(tmp_path, force=True)
+        _check_new_folder(tmp_path, force=True)

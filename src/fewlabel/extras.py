@@ -49,6 +49,14 @@ def is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+def _installed_version(package: str) -> str | None:
+    """Return the version of an installed package; None if it is absent."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def check_installed(package: str, purpose: str) -> None:
     """Raise if an optional package is missing, naming the extra to install; do not import it.
 

@@ -84,7 +84,7 @@ def atomic_folder(
         If the disk is full or the folder cannot be written to.
     """
     path = Path(path)
-    check_new_folder(path, force=force, option=option)
+    _check_new_folder(path, force=force, option=option)
     with _storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _temporary_beside(path, is_folder=True) as temporary:
@@ -94,28 +94,15 @@ def atomic_folder(
                     _sync(file)
             temporary.chmod(0o777 & ~_umask())
             # Another process may have been faster.
-            check_new_folder(path, force=force, option=option)
+            _check_new_folder(path, force=force, option=option)
             _swap_in(temporary, path)
 
 
 @_path_errors(RunFolderError, "written")
-def check_new_folder(path: str | Path, *, force: bool = False, option: str = "--out") -> None:
+def _check_new_folder(path: str | Path, *, force: bool = False, option: str = "--out") -> None:
     """Refuse an output folder that exists, before any work is done for it.
 
-    Parameters
-    ----------
-    path : str or Path
-        Folder to make.
-    force : bool
-        Accept an existing folder.
-    option : str
-        What names the folder on the command line, for errors.
-
-    Raises
-    ------
-    RunFolderError
-        If it exists and ``force`` is false, or if it is a file, or if it is a folder that
-        fewlabel did not write (``--force`` must not delete somebody's photos).
+    With ``force`` too, if fewlabel did not write it: nobody's photos may be deleted.
     """
     path = Path(path)
     # A folder cannot be made within itself and then take its own place.

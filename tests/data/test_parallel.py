@@ -1,6 +1,6 @@
 import pytest
 
-from fewlabel.data.parallel import _parallel_map, worker_count
+from fewlabel.data.parallel import _parallel_map, _worker_count
 
 
 def test_results_keep_the_order_and_progress_reaches_the_end():
@@ -10,7 +10,7 @@ def test_results_keep_the_order_and_progress_reaches_the_end():
     assert calls[-1] == (1001, 1001)
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
     assert _parallel_map(str, []) == []
-    assert 1 <= worker_count() <= 16
+    assert 1 <= _worker_count() <= 16
 
 
 def test_an_exception_is_raised_and_the_rest_is_dropped():
@@ -22,4 +22,4 @@ def test_an_exception_is_raised_and_the_rest_is_dropped():
 
     with pytest.raises(KeyboardInterrupt):
         _parallel_map(fail, range(100_000))
-    assert len(begun) <= 4 * worker_count()
+    assert len(begun) <= 4 * _worker_count()

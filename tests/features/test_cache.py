@@ -104,7 +104,7 @@ def test_everything_that_changes_the_features_changes_the_key(images, monkeypatc
     keys = [_cache_key(*case) for case in cases]
     assert len(set(keys)) == len(keys)
     assert _cache_key(Pixels(), image_set_from_array(pixels)) == keys[0]
-    monkeypatch.setattr(cache, "_package_version", lambda name: "99")
+    monkeypatch.setattr(cache, "_installed_version", lambda name: "99")
     assert _cache_key(Pixels(), images) not in keys
 
 

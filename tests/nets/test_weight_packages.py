@@ -16,7 +16,7 @@ from fewlabel.nets.pretrained import Recipe, _name_from_weights, _read_checkpoin
 from fewlabel.nets.timm_models import _make_timm_model
 from fewlabel.nets.weight_packages import (
     PACKAGES,
-    _installed_version,
+    _known_version,
     _packaged_weights,
     _read_converted,
 )
@@ -41,7 +41,7 @@ def converted(tmp_path):
 
 @pytest.mark.parametrize("known", PACKAGES, ids=lambda known: known.name)
 def test_a_package_gives_the_weights_of_its_network(known, tmp_path, monkeypatch):
-    assert _installed_version(known)
+    assert _known_version(known)
     made = _make_timm_model(Recipe(f"{known.name}.{known.tag}"))
     assert made.source == known.source
     assert made.recipe.mean == made.recipe.std == (0.5, 0.5, 0.5)

@@ -8,7 +8,7 @@ from fewlabel.data.task import MultiLabel, SingleLabel
 from fewlabel.semisupervised.acceptance import AcceptanceRule
 from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.models import _Models, _ModelTrack, _Training
-from fewlabel.semisupervised.rounds import _best_round, run_rounds
+from fewlabel.semisupervised.rounds import _best_round, _run_rounds
 
 PROBA = np.array([[0.9, 0.1], [0.15, 0.85], [0.6, 0.4], [0.3, 0.7]])
 Y = np.array([0, 1, 0, 1, -1, -1, -1, -1])
@@ -56,7 +56,7 @@ class PlayedTrack(_ModelTrack):
 
 def test_a_round_trains_on_labels_and_accepted_rows_with_their_weights():
     track = PlayedTrack([(RIGHT, PROBA)] * 2)
-    run_rounds([track], max_rounds=1)
+    _run_rounds([track], max_rounds=1)
     assert track.seen == [([0, 1], [1, 1]), ([0, 1, 4, 5], [1, 1, 0.25, 0.25])]
     first, second = track.rounds
     assert (first.n_accepted, second.n_accepted, second.n_new) == (0, 2, 2)
@@ -68,7 +68,7 @@ def test_a_round_trains_on_labels_and_accepted_rows_with_their_weights():
 def test_a_pseudo_label_is_revoked_when_the_model_predicts_another():
     changed = np.array([[0.9, 0.1], [0.5, 0.5], [0.1, 0.9], [0.5, 0.5]])
     track = PlayedTrack([(RIGHT, PROBA), (RIGHT, changed), (RIGHT, PROBA)], held=())
-    outcome = run_rounds([track], max_rounds=2)
+    outcome = _run_rounds([track], max_rounds=2)
     assert [record.n_revoked for record in track.rounds] == [0, 0, 1]
     assert [record.n_accepted for record in track.rounds] == [0, 2, 2]
     columns = track.ledger(2).columns()
@@ -84,7 +84,7 @@ def test_a_pseudo_label_is_revoked_when_the_model_predicts_another():
 
 def test_rounds_end_when_nothing_is_accepted_and_the_one_before_is_kept():
     track = PlayedTrack([(RIGHT, PROBA), (RIGHT, np.full((4, 2), 0.5))], held=())
-    assert run_rounds([track], max_rounds=5).best == 1
+    assert _run_rounds([track], max_rounds=5).best == 1
     assert [record.outcome for record in track.rounds] == ["trained", "trained", "nothing accepted"]
     assert track.ledger(2).row == [4, 5]
 
@@ -92,7 +92,7 @@ def test_rounds_end_when_nothing_is_accepted_and_the_one_before_is_kept():
 def test_rounds_end_when_patience_runs_out():
     worse = RIGHT[::-1]
     track = PlayedTrack([(RIGHT, PROBA)] + [(worse, PROBA)] * 5)
-    outcome = run_rounds([track], max_rounds=5, patience=2)
+    outcome = _run_rounds([track], max_rounds=5, patience=2)
     assert (outcome.best, outcome.accuracy.tolist()) == (0, [1, 0, 0])
     np.testing.assert_allclose(outcome.proba, RIGHT, rtol=1e-6)
 
@@ -100,7 +100,7 @@ def test_rounds_end_when_patience_runs_out():
 def test_rounds_may_begin_with_pseudo_labels_and_end_for_lack_of_time():
     track = PlayedTrack([(RIGHT, PROBA)] * 5)
     track.proba = np.concatenate([RIGHT, RIGHT, PROBA])
-    outcome = run_rounds(
+    outcome = _run_rounds(
         [track], first=1, max_rounds=4, stop=lambda: len(track.rounds) == 2, prefer="later"
     )
     assert [record.round for record in track.rounds] == [1, 2]
@@ -110,11 +110,11 @@ def test_rounds_may_begin_with_pseudo_labels_and_end_for_lack_of_time():
 def test_folds_run_in_step_and_labels_that_nobody_could_predict_do_not_count():
     first, second = (np.array([row, row]) for row in RIGHT)
     tracks = [PlayedTrack([(first, PROBA), (second, PROBA)], held=[row]) for row in (2, 3)]
-    outcome = run_rounds(tracks, max_rounds=1)
+    outcome = _run_rounds(tracks, max_rounds=1)
     # Row 2 is right at first, and row 3 in round 1.
     assert outcome.accuracy.tolist() == [0.5, 0.5]
     again = [PlayedTrack([(first, PROBA), (second, PROBA)], held=[row]) for row in (2, 3)]
-    assert run_rounds(again, max_rounds=1, leave=[2]).best == 1
+    assert _run_rounds(again, max_rounds=1, leave=[2]).best == 1
 
 
 def test_of_rounds_as_accurate_within_the_error_the_least_loss_is_kept():

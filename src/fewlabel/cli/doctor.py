@@ -12,6 +12,7 @@ from fewlabel import __version__
 from fewlabel.cli.console import say, show_json, show_table
 from fewlabel.cli.options import Json
 from fewlabel.cli.weights import weights_at_hand
+from fewlabel.extras import _installed_version
 from fewlabel.threads import _lines_of, _memory_bytes, _processor_name
 
 HELP = """Show what this machine can do, what is missing and how to get it.
@@ -56,7 +57,7 @@ def _examine() -> dict[str, Any]:
         "system": platform.platform(),
         "processor": _processor(),
         "devices": _devices(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: _installed_version(name) for name in _PACKAGES},
         "optional": _optional(),
         "weights": weights_at_hand(),
         "data": _data(),
@@ -69,14 +70,14 @@ def _processor() -> dict[str, Any]:
     import torch
 
     from fewlabel.compute import _gemm_rates, matmul_dtype
-    from fewlabel.data.parallel import worker_count
+    from fewlabel.data.parallel import _worker_count
 
     rates = _gemm_rates()
     sets = {name: getattr(torch.cpu, test, None) for name, test in _INSTRUCTION_SETS.items()}
     return {
         "model": _processor_name(),
         "cores": os.cpu_count(),
-        "usable_cores": worker_count(),
+        "usable_cores": _worker_count(),
         "torch_threads": torch.get_num_threads(),
         "instruction_sets": [name for name, test in sets.items() if test is not None and test()],
         "gflop_per_s": {name: round(rate, 1) for name, rate in rates.items()},
@@ -94,21 +95,14 @@ def _devices() -> dict[str, Any]:
     return {"auto": str(_pick_device("auto")), "cuda": cuda, "mps": mps}
 
 
-def _version(package: str) -> str | None:
-    import importlib.metadata
-
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def _optional() -> dict[str, dict[str, str | None]]:
     from fewlabel.extras import EXTRA_OF, is_installed
 
     return {
         package: {
-            "version": (_version(package) or "unknown") if is_installed(package) else None,
+            "version": (_installed_version(package) or "unknown")
+            if is_installed(package)
+            else None,
             "install": f"pip install 'fewlabel[{extra}]'",
         }
         for package, extra in EXTRA_OF.items()

@@ -17,7 +17,7 @@ from fewlabel.cli.inputs import (
 )
 from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
-from fewlabel.files import check_new_folder
+from fewlabel.files import _check_new_folder
 
 HELP = """Write a model as a file that runs without fewlabel.
 
@@ -94,7 +94,7 @@ def export(
     if labels is not None:
         check_labels_exist(labels)
     if web is not None:
-        check_new_folder(web, force=force, option="--web")
+        _check_new_folder(web, force=force, option="--web")
     for package in ("onnx", "onnxscript", "onnxruntime"):
         check_installed(package, "`fewlabel export`")
     with ProgressBars(enabled=not as_json) as progress:

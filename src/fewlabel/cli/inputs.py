@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fewlabel.cli.console import ProgressBars, note, one_line
 from fewlabel.errors import LabelError, UsageError
-from fewlabel.files import check_new_folder
+from fewlabel.files import _check_new_folder
 from fewlabel.locks import _remove_leftovers
 from fewlabel.os_errors import _path_errors
 from fewlabel.suffixes import _check_suffix
@@ -112,7 +112,7 @@ def check_new_file(
 def check_output_folder(path: str | Path, *, force: bool) -> None:
     """Raise before any work if an output folder exists, cannot be written, or is misnamed."""
     _check_suffix(path, "a folder")
-    check_new_folder(path, force=force)
+    _check_new_folder(path, force=force)
     check_place(Path(path))
 
 

@@ -87,13 +87,13 @@ def list_(
 def weights_at_hand() -> list[dict[str, Any]]:
     """Return the networks that packages bring or timm has fetched, as ``--json`` prints them."""
     from fewlabel.errors import DataError
-    from fewlabel.nets.weight_packages import PACKAGES, _installed_version, cached_by_timm
+    from fewlabel.nets.weight_packages import PACKAGES, _known_version, cached_by_timm
 
     found = []
     for known in PACKAGES:
         version, refused = None, ""
         try:
-            version = _installed_version(known)
+            version = _known_version(known)
         except DataError as error:
             refused = str(error)
         missing = refused or f"not here: {known.install}"

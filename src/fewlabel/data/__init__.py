@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from fewlabel.data.arrays import image_set_from_array
-from fewlabel.data.benchmarks import (
-    cache_folder,
-    get_benchmark,
-    list_benchmarks,
-    load_benchmark,
-)
+from fewlabel.data.benchmarks import cache_folder, get_benchmark, list_benchmarks, load_benchmark
 from fewlabel.data.catalog import BenchmarkInfo
 from fewlabel.data.images import ImageSet, Skipped, load_images
 from fewlabel.data.label_forms import labels_of

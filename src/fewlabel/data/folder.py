@@ -10,13 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fewlabel.data.class_folders import NOT_IMAGES, _folder_classes
-from fewlabel.data.decode import (
-    FOREIGN_SUFFIXES,
-    SUFFIXES,
-    _FileInfo,
-    _inspect_file,
-    _quiet_pillow,
-)
+from fewlabel.data.decode import FOREIGN_SUFFIXES, SUFFIXES, _FileInfo, _inspect_file, _quiet_pillow
 from fewlabel.data.imageset import ImageSet, Skipped, _object_array
 from fewlabel.data.looks import _keep_looks, _known_looks
 from fewlabel.data.modes import UnreadableImageError

@@ -19,14 +19,8 @@ Progress: TypeAlias = Callable[[int, int], None]
 _CHUNK = 16
 
 
-def worker_count() -> int:
-    """Count the threads that decode images: one for each core this process may use.
-
-    Returns
-    -------
-    int
-        Between 1 and 16.
-    """
+def _worker_count() -> int:
+    """Count the threads that decode images: one for each core this process may use."""
     return min(16, _usable_cores())
 
 
@@ -44,13 +38,13 @@ def _parallel_map(
     chunks = (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
     results: list[Result] = []
     under_way: deque[Future[list[Result]]] = deque()
-    pool = ThreadPoolExecutor(worker_count(), thread_name_prefix="fewlabel-decode")
+    pool = ThreadPoolExecutor(_worker_count(), thread_name_prefix="fewlabel-decode")
     try:
         # Handed out little by little: after Ctrl-C only a few chunks are left to end.
-        for chunk in itertools.chain(chunks, itertools.repeat(None, 4 * worker_count())):
+        for chunk in itertools.chain(chunks, itertools.repeat(None, 4 * _worker_count())):
             if chunk is not None:
                 under_way.append(pool.submit(work, chunk))
-            if under_way and (chunk is None or len(under_way) >= 4 * worker_count()):
+            if under_way and (chunk is None or len(under_way) >= 4 * _worker_count()):
                 results.extend(under_way.popleft().result())
                 if progress is not None:
                     progress(len(results), len(items))

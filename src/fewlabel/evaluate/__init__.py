@@ -30,12 +30,7 @@ from fewlabel.evaluate.posterior import (
     estimate_on_pool,
     pool_accuracy,
 )
-from fewlabel.evaluate.registry import (
-    candidate_names,
-    find_candidate,
-    make_candidates,
-    register,
-)
+from fewlabel.evaluate.registry import candidate_names, find_candidate, make_candidates, register
 from fewlabel.evaluate.reliability import (
     CoverageCurve,
     ReliabilityCurve,
@@ -43,12 +38,7 @@ from fewlabel.evaluate.reliability import (
     expected_calibration_error,
     reliability_curve,
 )
-from fewlabel.evaluate.selective import (
-    PROMISES,
-    Acceptance,
-    Evidence,
-    accept_at,
-)
+from fewlabel.evaluate.selective import PROMISES, Acceptance, Evidence, accept_at
 
 __all__ = [
     "BASELINE",

@@ -13,14 +13,7 @@ from fewlabel.data import ImageSet
 from fewlabel.errors import ModelFormatError, UsageError, _damaged
 from fewlabel.features.reduce import DampedPCA, _sample_rows
 from fewlabel.params import MAX_SIDE, _as_size, choice, integer
-from fewlabel.persist.schema import (
-    _OBJECT,
-    _among,
-    _check_arrays,
-    _check_fields,
-    _Fields,
-    _listed,
-)
+from fewlabel.persist.schema import _OBJECT, _among, _check_arrays, _check_fields, _Fields, _listed
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with the stage, what is done and what there is to do."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import inspect
 import json
 import os
@@ -27,6 +26,7 @@ import fewlabel
 from fewlabel.compute import _pick_device, matmul_dtype
 from fewlabel.data import ImageSet, cache_folder
 from fewlabel.errors import StorageError
+from fewlabel.extras import _installed_version
 from fewlabel.features.base import FeatureExtractor, Progress
 from fewlabel.files import atomic_file
 from fewlabel.locks import _remove_leftovers
@@ -97,7 +97,7 @@ def _cache_key(extractor: FeatureExtractor, images: ImageSet) -> str:
         _VERSION,
         images.digest(),
         _settings(extractor),
-        {package: _package_version(package) for package in _PACKAGES},
+        {package: _installed_version(package) or "absent" for package in _PACKAGES},
         _source_digest(),
     ]
     text = json.dumps(about, sort_keys=True, default=str)
@@ -120,13 +120,6 @@ def _settings(extractor: Any) -> dict[str, Any]:
     # One network has one entry, whether a file, a package or the hub gave its weights.
     identity = getattr(extractor, "_identity", dict)
     return settings | identity()
-
-
-def _package_version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "absent"
 
 
 @functools.cache

@@ -7,13 +7,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet
-from fewlabel.features.base import (
-    FeatureExtractor,
-    Progress,
-    State,
-    _extractor_from_state,
-    _part,
-)
+from fewlabel.features.base import FeatureExtractor, Progress, State, _extractor_from_state, _part
 from fewlabel.nets import NetworkClassifier
 from fewlabel.params import _check_arguments, number
 from fewlabel.persist.schema import _OBJECT, _check_arrays, _listed

@@ -25,12 +25,7 @@ from fewlabel.evaluate import (
 from fewlabel.graph.graph_model import _GraphModel
 from fewlabel.graph.linear_model import LinearModel
 from fewlabel.graph.predictor import METHODS, _Predictor
-from fewlabel.graph.shared_fit import (
-    _FEW_A_CLASS,
-    ALPHAS,
-    NEIGHBORS,
-    _SharedFit,
-)
+from fewlabel.graph.shared_fit import _FEW_A_CLASS, ALPHAS, NEIGHBORS, _SharedFit
 
 # Chosen labels are typical of their clusters: linear models predict them better than others.
 _CHOICE_ERRORS = 2.0

@@ -29,26 +29,15 @@ _RETRAINED = ("propagated", "refined")
 
 
 @dataclass(frozen=True, eq=False)
-class FewerLabels:
-    """Predictions of the labeled images by models trained on fewer labels.
+class _FewerLabels:
+    """Predictions of the labeled images by models trained on fewer labels."""
 
-    Attributes
-    ----------
-    n_labeled : ndarray of shape (p,)
-        Mean number of labels that the models of each size were trained on, increasing.
-    right : ndarray of shape (t, p)
-        For each tested image and size, the share of the models that predicted it right; none
-        of them saw its label.
-    tested : ndarray of shape (t,), int64
-        The images.
-    """
-
-    n_labeled: np.ndarray
-    right: np.ndarray
-    tested: np.ndarray
+    n_labeled: np.ndarray  # (p,), the mean number of labels of each size, increasing
+    right: np.ndarray  # (t, p), share of the models of a size that are right; none saw it
+    tested: np.ndarray  # (t,) int64, the images
 
 
-def _measure_fewer_labels(main: MainFit) -> FewerLabels:
+def _measure_fewer_labels(main: MainFit) -> _FewerLabels:
     """Train the chosen candidate on growing parts of the labels, and test it on the others."""
     folds, compared = main.shared.folds, main.comparison
     if folds is None:
@@ -68,7 +57,7 @@ def _measure_fewer_labels(main: MainFit) -> FewerLabels:
     correct = study.task.correct(study.y, compared.calibrated(compared.kept.name))
     columns.append(correct.astype(float))
     tested = np.flatnonzero(~folds.unseen)
-    return FewerLabels(np.array(sizes), np.stack(columns, axis=1)[tested], folds.labeled[tested])
+    return _FewerLabels(np.array(sizes), np.stack(columns, axis=1)[tested], folds.labeled[tested])
 
 
 class _Study:

@@ -17,12 +17,7 @@ from fewlabel.data.task import Task
 from fewlabel.evaluate import LabelFolds, choose_candidate
 from fewlabel.graph.fold_scores import _FoldScores, _LabelScores
 from fewlabel.graph.graph_model import _GraphModel
-from fewlabel.graph.linear_model import (
-    PENALTIES,
-    LinearModel,
-    _confident_targets,
-    _labeled_rows,
-)
+from fewlabel.graph.linear_model import PENALTIES, LinearModel, _confident_targets, _labeled_rows
 from fewlabel.graph.predictor import _Predictor
 from fewlabel.graph.refined import _Discriminant, _RefinedGraph
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import importlib.util
 import io
 import json
@@ -19,7 +18,7 @@ import torch
 
 from fewlabel.data import cache_folder
 from fewlabel.errors import DataError, StorageError
-from fewlabel.extras import require
+from fewlabel.extras import _installed_version, require
 from fewlabel.files import atomic_file
 from fewlabel.nets.pretrained import (
     _RECIPE_KEY,
@@ -132,17 +131,14 @@ def installed_packages() -> list[WeightPackage]:
     """
     if importlib.util.find_spec("timm") is None:
         return []
-    return [package for package in PACKAGES if _installed_version(package)]
+    return [package for package in PACKAGES if _known_version(package)]
 
 
-def _installed_version(known: WeightPackage) -> str | None:
+def _known_version(known: WeightPackage) -> str | None:
     """Return the version of a package if it is installed with the weights that are known."""
     if _checked_content(known) is None:
         return None
-    try:
-        return importlib.metadata.version(known.package)
-    except importlib.metadata.PackageNotFoundError:
-        return "of unknown version"
+    return _installed_version(known.package) or "of unknown version"
 
 
 def _checked_content(known: WeightPackage) -> bytes | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import platform
 import re
 import stat
@@ -22,6 +21,7 @@ import numpy as np
 
 import fewlabel
 from fewlabel.errors import ModelFormatError, RunFolderError, UsageError, _damaged
+from fewlabel.extras import _installed_version
 from fewlabel.files import atomic_file, atomic_folder
 from fewlabel.os_errors import _path_errors
 from fewlabel.persist.arrays import ARRAYS_FILE, _decode_arrays, _describe_arrays, _encode_arrays
@@ -179,9 +179,7 @@ def _manifest_bytes(
             f"'_', '-' and '.'. Got {kind!r} instead."
         )
     versions = {"fewlabel": fewlabel.__version__, "python": platform.python_version()}
-    for name in _PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
+    versions |= {name: found for name in _PACKAGES if (found := _installed_version(name))}
     try:
         return _dump_json(
             {

@@ -6,12 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fewlabel.data import ImageSet
-from fewlabel.evaluate import (
-    PROMISES,
-    AccuracyEstimate,
-    accept_at,
-    per_class,
-)
+from fewlabel.evaluate import PROMISES, AccuracyEstimate, accept_at, per_class
 from fewlabel.explain.texts import _percent
 from fewlabel.model import Model
 from fewlabel.report.galleries import _evaluation_galleries

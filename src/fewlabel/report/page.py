@@ -10,11 +10,7 @@ import numpy as np
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import AccuracyEstimate, per_class, scores
 from fewlabel.explain.model import Explained
-from fewlabel.explain.sheets import (
-    _explain_fit,
-    _how_many_explained,
-    _seconds_for_explanations,
-)
+from fewlabel.explain.sheets import _explain_fit, _how_many_explained, _seconds_for_explanations
 from fewlabel.features.pixels import Progress
 from fewlabel.fit_result import FitResult
 from fewlabel.percent import _percent_text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -19,6 +18,7 @@ import torch
 from fewlabel import __version__
 from fewlabel.compute import _pick_device, _thread_pools, matmul_dtype
 from fewlabel.data import ImageSet, Labels
+from fewlabel.extras import _installed_version
 from fewlabel.runs.listing import RECORD
 from fewlabel.threads import _memory_bytes, _processor_name, _usable_cores
 
@@ -76,7 +76,7 @@ def _circumstances(device: str) -> dict[str, Any]:
     """Return what the figures may depend on besides images, labels and settings."""
     at = _pick_device(device)
     pools = _thread_pools().info()
-    versions = {name: found for name in _PACKAGES if (found := _version(name))}
+    versions = {name: found for name in _PACKAGES if (found := _installed_version(name))}
     memory = _memory_bytes()
     return {
         "versions": {"fewlabel": __version__, "python": platform.python_version()} | versions,
@@ -116,10 +116,3 @@ def _hash(parts: Iterable[bytes]) -> str:
         # With its length, or "a", "bc" would be "ab", "c".
         state.update(len(part).to_bytes(8, "big") + part)
     return state.hexdigest()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -30,7 +30,7 @@ from fewlabel.semisupervised.models import _predict_classes
 from fewlabel.semisupervised.network_inputs import _pool_copies
 from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
-from fewlabel.semisupervised.rounds import TRAINED, Preference, _Track, run_rounds
+from fewlabel.semisupervised.rounds import TRAINED, Preference, _run_rounds, _Track
 
 MIN_LABELS = 50
 """With fewer labels, a part that is large enough to choose by leaves too few to train on."""
@@ -52,7 +52,7 @@ class NetworkCandidate(Candidate):
     patience : int or None
         Rounds that do no better on them after which to stop.
     n_se, prefer : float, str
-        Which round is kept, see `fewlabel.semisupervised.rounds.run_rounds`.
+        Which round is kept, see `fewlabel.semisupervised.rounds._run_rounds`.
     retrains : bool
         Whether one more network must be trained with all labels behind those.
     joins_all : bool
@@ -110,7 +110,7 @@ class NetworkCandidate(Candidate):
         assert networks.held is not None
         track = _NetworkTrack(self, networks, networks.held)
         end = networks.seconds * (1 - TRIAL_FRACTION)
-        chosen = run_rounds(
+        chosen = _run_rounds(
             [track],
             first=1,
             max_rounds=self.max_rounds,
@@ -149,7 +149,7 @@ class NetworkCandidate(Candidate):
             return is_enough and track.problem.time_left() < track.rounds[-1].seconds
 
         if n_more and not stop():
-            run_rounds([track], first=n_before + 1, max_rounds=n_before + n_more, stop=stop)
+            _run_rounds([track], first=n_before + 1, max_rounds=n_before + n_more, stop=stop)
         return track.fitted(fitted.tested, fitted.oof_proba, fitted.inductive)
 
 

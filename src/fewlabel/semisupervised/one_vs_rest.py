@@ -18,11 +18,7 @@ from fewlabel.nets import Network, NetworkClassifier
 from fewlabel.params import choice, integer, number
 from fewlabel.persist import load_bundle
 from fewlabel.semisupervised.acceptance import AGREEMENTS, AgreementRule, PseudoLabels
-from fewlabel.semisupervised.base import (
-    SemiSupervisedClassifier,
-    _check_rows,
-    _check_takes,
-)
+from fewlabel.semisupervised.base import SemiSupervisedClassifier, _check_rows, _check_takes
 from fewlabel.semisupervised.binary_heads import (
     BALANCES,
     TRUNKS,
@@ -38,7 +34,7 @@ from fewlabel.semisupervised.models import _Models
 from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
 from fewlabel.semisupervised.networks import NetworkCandidate
-from fewlabel.semisupervised.rounds import Round, _notes, run_rounds
+from fewlabel.semisupervised.rounds import Round, _notes, _run_rounds
 
 _WHO = "BinaryExperts"
 # A fifth is held out: fewer labels calibrate badly, more are missed in training.
@@ -205,7 +201,7 @@ class BinaryExperts(SemiSupervisedClassifier):
             self._track(fold, X, y, rows, template, seed)
             for fold, rows in enumerate(held or [unseen[:0]])
         ]
-        chosen = run_rounds(tracks, max_rounds=self.max_rounds, patience=self.patience)
+        chosen = _run_rounds(tracks, max_rounds=self.max_rounds, patience=self.patience)
         self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
         self.val_accuracy_ = chosen.accuracy
         self.rounds_: list[Round] = tracks[0].rounds

@@ -153,7 +153,7 @@ class _Outcome:
     proba: np.ndarray
 
 
-def run_rounds(
+def _run_rounds(
     tracks: Sequence[_Track],
     *,
     first: int = 0,
@@ -166,29 +166,10 @@ def run_rounds(
 ) -> _Outcome:
     """Run tracks in step, such as folds, until held-out labels gain no more; choose a round.
 
-    Parameters
-    ----------
-    tracks : sequence of _Track
-        Tracks of the same rows, each without its own held-out labels.
-    first : int
-        Number of the first round; 0 trains without pseudo-labels.
-    max_rounds : int
-        Number of the last round.
-    patience : int, optional
-        Rounds that do no better after which to stop; by default none is too many.
-    stop : callable, optional
-        Asked behind each round whether it is to be the last, such as for lack of time.
-    n_se : float
-        Rounds within so many standard errors of the most accurate one count as nearly equal.
-    prefer : {"earlier", "later", "loss"}
-        Which of those to keep: the earliest, the latest, or that of the least log loss.
-    leave : array-like of int
-        Held-out rows that no round could predict: they are not counted.
-
-    Returns
-    -------
-    _Outcome
-        The round to keep. Without held-out labels it is the last one.
+    Round 0 trains without pseudo-labels. ``stop`` is asked behind each round whether it is the
+    last. Of rounds within ``n_se`` standard errors of the most accurate one, that is kept which
+    ``prefer`` names; without held-out labels, the last one. Rows in ``leave``, which no round
+    could predict, are not counted.
     """
     task, y = tracks[0].task, tracks[0].y
     held = np.concatenate([track.held for track in tracks])

@@ -17,16 +17,13 @@ from fewlabel.errors import UsageError
 from fewlabel.evaluate import label_folds, register
 from fewlabel.params import choice, integer, number
 from fewlabel.semisupervised.acceptance import SELECTIONS, AcceptanceRule, PseudoLabels
-from fewlabel.semisupervised.base import (
-    SemiSupervisedClassifier,
-    _check_takes,
-)
+from fewlabel.semisupervised.base import SemiSupervisedClassifier, _check_takes
 from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.models import Progress, _Models, _ModelTrack, _Training
 from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
 from fewlabel.semisupervised.networks import NetworkCandidate
-from fewlabel.semisupervised.rounds import Round, run_rounds
+from fewlabel.semisupervised.rounds import Round, _run_rounds
 
 
 @dataclass(eq=False, repr=False)
@@ -156,12 +153,12 @@ class SelfTraining(SemiSupervisedClassifier):
         unseen = self.folds_.labeled[self.folds_.unseen]
         # Without a label to test them by, no round is kept but that without pseudo-labels.
         most = self.max_rounds if not self.folds_.unseen.all() else 0
-        chosen = run_rounds(tracks, max_rounds=most, patience=self.patience, leave=unseen)
+        chosen = _run_rounds(tracks, max_rounds=most, patience=self.patience, leave=unseen)
         self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
         self.val_accuracy_, self.oof_proba_ = chosen.accuracy, chosen.proba
         # With all labels: as many rounds as did best without some of them.
         final = self._track("final", X, y, unseen[:0], seed, checkpoints)
-        run_rounds([final], max_rounds=self.n_rounds_)
+        _run_rounds([final], max_rounds=self.n_rounds_)
         self.estimator_ = final.models.last
         self.rounds_: list[Round] = final.rounds
         self.ledger_ = final.ledger(self.n_rounds_)

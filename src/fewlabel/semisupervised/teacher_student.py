@@ -19,26 +19,15 @@ from fewlabel.evaluate import label_folds, register
 from fewlabel.nets import NetworkClassifier
 from fewlabel.params import choice, integer, number
 from fewlabel.semisupervised.acceptance import PseudoLabels
-from fewlabel.semisupervised.base import (
-    SemiSupervisedClassifier,
-    _check_rows,
-    _check_takes,
-)
+from fewlabel.semisupervised.base import SemiSupervisedClassifier, _check_rows, _check_takes
 from fewlabel.semisupervised.checkpoints import _Checkpoints
-from fewlabel.semisupervised.ensemble import (
-    AUTO,
-    _combine,
-    _EnsembleView,
-)
+from fewlabel.semisupervised.ensemble import AUTO, _combine, _EnsembleView
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
-from fewlabel.semisupervised.models import (
-    _Models,
-    _predict_classes,
-)
+from fewlabel.semisupervised.models import _Models, _predict_classes
 from fewlabel.semisupervised.network_problem import MIN_STEPS, NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
 from fewlabel.semisupervised.networks import NetworkCandidate
-from fewlabel.semisupervised.rounds import Round, _notes, _Outcome, run_rounds
+from fewlabel.semisupervised.rounds import Round, _notes, _Outcome, _run_rounds
 from fewlabel.semisupervised.teacher_track import _WHO, _TeacherTrack
 
 _MEMBERS = 5
@@ -209,7 +198,7 @@ class TeacherStudent(SemiSupervisedClassifier):
         track = _TeacherTrack(self, y, members, student)
         track.bag()
         # Students differ by the luck of their samples: within the error the least loss decides.
-        chosen = run_rounds([track], max_rounds=self.max_rounds, n_se=1.0, prefer="loss")
+        chosen = _run_rounds([track], max_rounds=self.max_rounds, n_se=1.0, prefer="loss")
         self._keep(track, chosen)
         self.student_ = track.finish(self.n_rounds_)
         # The rows of the training are the caller's; only the models stay.

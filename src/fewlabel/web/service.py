@@ -17,7 +17,7 @@ from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 
 from fewlabel.data.modes import UnreadableImageError
-from fewlabel.data.parallel import worker_count
+from fewlabel.data.parallel import _worker_count
 from fewlabel.data.uploads import Upload, _decode_upload
 from fewlabel.errors import FewLabelError
 from fewlabel.model import Prediction
@@ -73,7 +73,7 @@ class _Service:
         for name in models.names:
             failed = partial(models.errors.__contains__, name)
             self.metrics.reload_failed.labels(name).set_function(failed)
-        self._decoders = ThreadPoolExecutor(worker_count(), "fewlabel-decode")
+        self._decoders = ThreadPoolExecutor(_worker_count(), "fewlabel-decode")
         self.app = _Gate(
             _create_app(self), limits, self.metrics, log, host=host, token=token, names=names
         )
