@@ -121,8 +121,7 @@ def label_folds(
     else:
         fold = _deal(codes[first], n_folds, rng)[group]
     folds = tuple((labeled[fold != k], labeled[fold == k]) for k in range(n_folds))
-    n_classes = y.shape[1] if y.ndim == 2 else int(codes.max()) + 1
-    present = task.evidence(y[labeled], n_classes)[0] == 1
+    present = task.evidence(y[labeled], int(codes.max()) + 1)[0] == 1
     # Marked and not left out: counted as wrong they would make an estimate too pessimistic, since
     # the final model sees their labels, and left out in silence too kind.
     untaught = np.zeros(present.shape, dtype=bool)
