@@ -18,8 +18,9 @@ import torch
 
 from fewlabel.compute import _full_precision
 from fewlabel.data.task import SingleLabel
-from fewlabel.export.modules import _Activated, _BackboneRows, _NetworkRows, _Whole
-from fewlabel.export.onnx_file import _exported, _joined, _read
+from fewlabel.export.assemble import _assembled
+from fewlabel.export.candidate_modules import _Activated, _Whole
+from fewlabel.export.feature_modules import _BackboneRows, _NetworkRows
 from fewlabel.features.backbone import Backbone
 from fewlabel.nets import NetworkSpec, build_network
 from fewlabel.nets.loop import predict_logits
@@ -54,12 +55,10 @@ def compare(
     threads: int,
 ) -> None:
     """Print how long a module takes as a file and in torch, behind pixels of its own size."""
-    import onnx
-
     task = SingleLabel()
     width = 10 if shape[2] == 1 else 1_280
     whole = _Whole(module, _Activated(task), task, task.calibration(), np.arange(width), width)
-    made = _joined(onnx, [_read(shape)], _exported(whole, module.readings))
+    made = _assembled(whole)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     session = onnxruntime.InferenceSession(made.SerializeToString(), options)

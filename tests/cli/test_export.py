@@ -34,7 +34,10 @@ def test_a_run_is_exported_from_another_folder(
     assert "In eight bits: model.int8.onnx" in words
     assert {file.name for file in elsewhere.iterdir()} == {"model.onnx", "model.int8.onnx"}
     refused(run_cli("export", run, "--onnx", "model.onnx"), "model.onnx exists already")
-    found = json.loads(run_cli("export", run, "--onnx", "other.onnx", "--json").output)
+    (elsewhere / "model.onnx").rename("other.onnx")
+    again = run_cli("export", run, "--onnx", "model.onnx", "--int8")
+    refused(again, "model.int8.onnx exists already")
+    found = json.loads(run_cli("export", run, "--onnx", "other.onnx", "--force", "--json").output)
     assert found["about"]["method"] == "graph"
     assert found["difference"] < 1e-3
 

@@ -159,7 +159,7 @@ def test_a_student_is_exported_by_itself(digits: Example, tmp_path: Path) -> Non
     extractor = JoinedFeatures(Pixels(8).fit(images), [network])
     rows = extractor.fit_transform(images)
     model = _fit_rows(digits, extractor, rows, "graph")
-    model.inductive = _Inductive("network", None, Temperature(1.7), 9, 0.8, -0.1, 0.05)
+    model.inductive = _Inductive("network", None, Temperature(1.7), 9, -0.1, 0.05)
     model.columns = np.arange(3)
     model.classes = ("a", "b", "c")
     found = export_onnx(model, tmp_path / "model.onnx", images, graph=False)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from fewlabel.data.modes import _resize_cover
-from fewlabel.export.onnx_file import _read
+from fewlabel.export.assemble import _read
 
 SIZES = [(1, 1), (5, 300), (28, 28), (45, 37), (64, 48), (100, 140), (301, 402), (700, 500)]
 # Smaller below than beside: Pillow 13 begins with the height.

@@ -16,8 +16,8 @@ from PIL import Image
 
 from fewlabel.data import labels_from_truth, load_images
 from fewlabel.errors import DownloadError, RunFolderError, UsageError
-from fewlabel.export import export_page
-from fewlabel.export.web_page import _runtime
+from fewlabel.export import Exported, export_page
+from fewlabel.export.web_page import _PARTS, _runtime
 from fewlabel.fit_result import FitSettings
 from fewlabel.model import Model
 from fewlabel.pipeline import fit_images
@@ -142,6 +142,19 @@ def test_a_folder_of_somebody_else_stays(model: Model, tmp_path: Path) -> None:
     (tmp_path / "photos" / "a.txt").write_text("mine")
     with pytest.raises(RunFolderError, match="--web"):
         export_page(model, tmp_path / "photos", load_images("digits"), runtime="x", force=True)
+
+
+def test_a_file_that_was_exported_is_copied(page: tuple[Path, str], tmp_path: Path) -> None:
+    parts = [f"runtime/{Path(part).name}" for part in _PARTS]
+    with tarfile.open(tmp_path / "runtime.tgz", "w:gz") as archive:
+        for name, part in zip(parts, _PARTS, strict=True):
+            archive.add(page[0] / name, arcname=part)
+    file, about = page[0] / "model.onnx", json.loads((page[0] / "model.json").read_text())
+    given = Exported(str(file), 1, 64, 0.0, 0.0, 1.0, about)
+    made: Any = {"runtime": tmp_path / "runtime.tgz", "exported": given}
+    # Nothing is asked of the model and the images any more.
+    found = export_page(None, tmp_path / "page", None, **made)  # type: ignore[arg-type]
+    assert Path(found.file).read_bytes() == file.read_bytes()
 
 
 @pytest.mark.parametrize("member", ["package/dist/other.js", "../../escape.mjs"])

@@ -88,7 +88,8 @@ def export(
     if onnx is None and web is None:
         raise UsageError("Nothing is asked for: add --onnx FILE or --web DIR.")
     if onnx is not None:
-        check_new_file(onnx, "an ONNX file", ".onnx", force=force, holds="another model")
+        for path in [Path(onnx), *([Path(onnx).with_suffix(".int8.onnx")] if int8 else [])]:
+            check_new_file(str(path), "an ONNX file", ".onnx", force=force, holds="another model")
     if int8 and onnx is None:
         raise UsageError("--int8 is for a file: add --onnx FILE.")
     if labels is not None:
@@ -101,40 +102,39 @@ def export(
         from fewlabel.runs.model import load_run
 
         model = load_run(run)
-        # Without --int8, labels are not asked for.
-        images, labels = _sources(run, images, labels if int8 else "")
+        if images is None or (int8 and labels is None):
+            of_images, of_labels = _recorded(Path(run))
+            images, labels = images or of_images, labels or of_labels
+        if int8 and not labels:
+            raise UsageError("The run was given its labels in Python: give --labels FILE.")
         image_set = open_images(images, progress, scale=model.scale)
         if image_set.skipped:
             warn_of_skipped(image_set.skipped)
         truth = open_truth(labels, image_set, model) if int8 else None
         from fewlabel.export import export_onnx, export_page
 
-        found: dict[str, Any] = {}
         given: dict[str, Any] = {"graph": graph, "progress": progress}
-        if onnx is not None:
-            found = vars(export_onnx(model, onnx, image_set, labels=truth, **given))
+        file = onnx and export_onnx(model, onnx, image_set, labels=truth, **given)
         if web is not None:
             given |= {"name": Path(run).resolve().name, "runtime": runtime, "force": force}
-            page = export_page(model, web, image_set, **given)
-            found = (found or vars(page) | {"file": None}) | {"page": web}
+            page = export_page(model, web, image_set, exported=file, **given)
+    found = vars(file or page) | ({} if web is None else {"page": web})
     show(found, _print, as_json=as_json)
 
 
-def _sources(run: str, images: str | None, labels: str | None) -> tuple[str, str]:
-    """Return the images and labels that are given, or that a run was fitted on."""
-    if images is None or labels is None:
-        from fewlabel.runs.listing import RECORD
-        from fewlabel.runs.rerun import _read_record, _resolve
+def _recorded(run: Path) -> tuple[str, str]:
+    """Return the images and labels that a run was fitted on."""
+    from fewlabel.runs.listing import RECORD
+    from fewlabel.runs.rerun import _read_record, _resolve
 
-        if not (Path(run) / RECORD).is_file():
-            raise UsageError(
-                f"{run} does not say which images it was fitted on (it holds no {RECORD}): give "
-                "some with --images, and their labels with --labels for --int8."
-            )
-        record = _read_record(Path(run))
-        images = images or _resolve(Path(run), record, record["data"]["images"]["source"])
-        labels = labels or _resolve(Path(run), record, record["labels"])
-    return images, labels
+    if not (run / RECORD).is_file():
+        raise UsageError(
+            f"{run} does not say which images it was fitted on (it holds no {RECORD}): give some "
+            "with --images, and their labels with --labels for --int8."
+        )
+    record = _read_record(run)
+    images = _resolve(run, record, record["data"]["images"]["source"])
+    return images, _resolve(run, record, record["labels"])
 
 
 def _instead(about: dict[str, Any]) -> str:
@@ -159,8 +159,7 @@ def _print(found: dict[str, Any]) -> None:
     )
     if found["difference_here"] > 10 * max(found["difference"], 1e-6):
         say(f"The model as this machine computes it, in bfloat16: {found['difference_here']:.1g}.")
-    if found["file"]:
-        say(f"Written to {one_line(found['file'])}: {_cost(found)}.")
+    say(f"Written to {one_line(found['file'])}: {_cost(found)}.")
     if (int8 := found["int8"]) is not None:
         say(
             f"In eight bits: {one_line(int8['file'])}: {_cost(int8)}. Of {int8['n']:,} labeled "
@@ -174,4 +173,4 @@ def _print(found: dict[str, Any]) -> None:
 
 
 def _cost(file: dict[str, Any]) -> str:
-    return f"{file['n_bytes'] / 1e6:.1f} MB, {file['milliseconds']:.1f} ms an image on one thread"
+    return f"{file['n_bytes'] / 1e6:.1f} MB, {file['milliseconds']:.2f} ms an image on one thread"

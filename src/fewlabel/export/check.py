@@ -63,24 +63,23 @@ def _native(images: ImageSet, row: int, down: float = 1.0, across: float = 1.0) 
     return pixels
 
 
-def _probabilities(content: bytes, pictures: list[np.ndarray]) -> np.ndarray:
-    """Return what a file gives for pictures, each of them (1, H, W, C)."""
-    session = _session(content)
+def _probabilities(session: Any, pictures: list[np.ndarray]) -> np.ndarray:
+    """Return what a file gives for pictures, each of them (b, H, W, C)."""
     found = [session.run(["probabilities"], {"images": pixels})[0] for pixels in pictures]
     return np.concatenate(found)
 
 
 def _compare(
-    content: bytes,
+    session: Any,
     model: Model,
     instead: _Inductive | None,
     sample: list[np.ndarray],
     progress: Progress,
 ) -> tuple[float, float]:
     """Return the largest difference in probability from the model in float32, and as it is here."""
-    session, off = _session(content), np.zeros(2)
+    off = np.zeros(2)
     for number, pixels in enumerate(sample, start=1):
-        (found,) = session.run(["probabilities"], {"images": pixels})
+        found = _probabilities(session, [pixels])
         here = _predict(model, instead, pixels)
         with _full_precision():
             exact = _predict(model, instead, pixels)
@@ -98,10 +97,9 @@ def _predict(model: Model, instead: _Inductive | None, pixels: np.ndarray) -> np
     return model.widen(instead.predict_proba(model.extractor, images))
 
 
-def _milliseconds(content: bytes, sample: list[np.ndarray]) -> float:
+def _milliseconds(session: Any, sample: list[np.ndarray]) -> float:
     """Return the median time of one image of the first size, as ONNX Runtime takes them singly."""
-    session, one = _session(content), sample[0][:1]
-    seconds = []
+    one, seconds = sample[0][:1], []
     for _ in range(_TIMED + 3):
         start = time.perf_counter()
         session.run(None, {"images": one})
@@ -110,6 +108,7 @@ def _milliseconds(content: bytes, sample: list[np.ndarray]) -> float:
 
 
 def _session(content: bytes) -> Any:
+    """Return a file as ONNX Runtime runs it, on one thread."""
     runtime = require("onnxruntime", "`fewlabel export`")
     options = runtime.SessionOptions()
     # It warns of constants that it cannot fold.

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import nn
 
 from fewlabel import __version__
+from fewlabel.cluster.neighbors import _EXACT_UP_TO
 from fewlabel.data import ImageSet, Labels
 from fewlabel.errors import FewLabelError, UsageError
-from fewlabel.evaluate import PROMISES, accept_at
-from fewlabel.export.check import _compare, _milliseconds, _native, _probabilities, _sample
-from fewlabel.export.modules import (
-    Reading,
-    _candidate_of,
-    _Features,
-    _features_of,
-    _head_of,
-    _Linear,
-    _Whole,
-)
-from fewlabel.export.quantize import _quantize
+from fewlabel.export.about import METADATA_KEY, _describe
+from fewlabel.export.assemble import _assembled
+from fewlabel.export.candidate_modules import _Activated, _candidate_of, _Linear, _Whole
+from fewlabel.export.check import _compare, _milliseconds, _sample, _session
+from fewlabel.export.feature_modules import _Features, _features_of, _NetworkRows
+from fewlabel.export.quantize import _in_eight_bits
 from fewlabel.extras import require
 from fewlabel.features.base import Progress
 from fewlabel.features.joined import JoinedFeatures
@@ -40,20 +27,11 @@ from fewlabel.graph.inductive import _Inductive
 from fewlabel.graph.predictor import _Predictor
 from fewlabel.model import Model
 
-METADATA_KEY = "fewlabel"
-"""Where a file's metadata hold what must be known to use it, as JSON: see `export_onnx`."""
-
 TOLERANCE = 1e-3
 """Largest difference in probability between a file and its model."""
 
-MAX_ROWS = 10_000
+MAX_ROWS = _EXACT_UP_TO
 """Images whose graph goes into a file: of more, the search for neighbors is no longer exact."""
-
-INPUT, PROBABILITIES, LABELS = "images", "probabilities", "labels"
-_PURPOSE = "`fewlabel export`"
-_OPSET = 18
-# Labeled images that eight bits are measured on, at most.
-_MAX_LABELED = 1_000
 
 
 @dataclass(frozen=True)
@@ -156,7 +134,8 @@ def export_onnx(
     made, about = _build(model, instead)
     report("export", 1, 1)
     content, sample = made.SerializeToString(), _sample(images)
-    difference, here = _compare(content, model, instead, sample, report)
+    session = _session(content)
+    difference, here = _compare(session, model, instead, sample, report)
     n_images = sum(map(len, sample))
     # Written so that NaN fails it.
     if not difference <= TOLERANCE:
@@ -165,95 +144,18 @@ def export_onnx(
             f"{n_images} images, more than {TOLERANCE:g}: nothing was written. Please report it, "
             "with the features and the method of the run."
         )
-    milliseconds, small, int8 = _milliseconds(content, sample), b"", None
+    files, int8 = {Path(file): content}, None
     if labels is not None:
         report("int8", 0, 1)
-        small, int8 = _in_eight_bits(content, model, images, labels)
-        int8 |= {"n_bytes": len(small), "milliseconds": _milliseconds(small, sample)}
-        report("int8", 1, 1)
-    with atomic_file(file) as temporary:
-        temporary.write_bytes(content)
-    if int8 is not None:
+        small, int8 = _in_eight_bits(content, session, model, images, labels, sample)
         beside = Path(file).with_suffix(".int8.onnx")
-        int8["file"] = str(beside)
-        with atomic_file(beside) as temporary:
-            temporary.write_bytes(small)
-    n_bytes = len(content)
+        files[beside], int8["file"] = small, str(beside)
+        report("int8", 1, 1)
+    n_bytes, milliseconds = len(content), _milliseconds(session, sample)
+    for path, written in files.items():
+        with atomic_file(path) as temporary:
+            temporary.write_bytes(written)
     return Exported(str(file), n_bytes, n_images, difference, here, milliseconds, about, int8)
-
-
-def _in_eight_bits(
-    content: bytes, model: Model, images: ImageSet, labels: Labels
-) -> tuple[bytes, dict[str, Any]]:
-    """Return a file in eight bits, and what that costs on labeled images."""
-    rows = labels.labeled
-    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MAX_LABELED)).astype(int)]
-    pictures = [_native(images, row)[None] for row in rows.tolist()]
-    small = _quantize(content, pictures)
-    before, after = (_probabilities(each, pictures) for each in (content, small))
-    y, task = labels.y[rows], model.task
-    changed = (task.decided(before) != task.decided(after)).any(axis=1)
-    return small, {
-        "n": len(rows),
-        "accuracy_before": float(task.correct(y, before).mean()),
-        "accuracy": float(task.correct(y, after).mean()),
-        "n_changed": int(changed.sum()),
-    }
-
-
-def _describe(model: Model, reading: Reading, instead: _Inductive | None) -> dict[str, Any]:
-    """Return what must be known to use a file, as JSON types."""
-    expected, (height, width, channels) = model.expected, reading
-    # They rest on predictions of the candidate that was chosen.
-    kept = [accept_at(*model.evidence, error) for error in PROMISES] if instead is None else []
-    chosen = model.meta.get("method", model.fitted.name)
-    return {
-        "classes": list(model.classes),
-        "task": model.task.name,
-        "metric": model.task.metric,
-        "channels": channels,
-        "size": [height, width],
-        "model_id": model_id(model),
-        "version": __version__,
-        "method": chosen if instead is None else instead.name,
-        "instead_of": None
-        if instead is None
-        else {
-            "method": chosen,
-            **{name: getattr(instead, name) for name in ("difference", "se", "n")},
-        },
-        "accuracy": None if expected is None or instead else expected.to_dict(),
-        "promises": [
-            {"max_error": found.max_error, "threshold": found.threshold}
-            for found in kept
-            if found.threshold is not None
-        ],
-        "pixels": model.scale._to_dict(),
-    }
-
-
-def model_id(model: Model) -> str:
-    """Return a short fingerprint of all that a model predicts with.
-
-    Parameters
-    ----------
-    model : Model
-        The model.
-
-    Returns
-    -------
-    str
-        16 hexadecimal digits; the same for a model that was saved and loaded again.
-    """
-    arrays, meta = model.to_state()
-    state = hashlib.blake2b(digest_size=8)
-    kept = {name: meta[name] for name in ("task", "classes", "columns", "calibration")}
-    state.update(json.dumps(kept, sort_keys=True).encode())
-    for name in sorted(name for name in arrays if name.startswith(("features.", "candidate."))):
-        array = np.ascontiguousarray(arrays[name])
-        state.update(f"{name} {array.shape}".encode())
-        state.update(array.data)
-    return state.hexdigest()
 
 
 def _plan(model: Model, graph: bool | None) -> _Inductive | None:
@@ -279,15 +181,12 @@ def _plan(model: Model, graph: bool | None) -> _Inductive | None:
 
 def _build(model: Model, instead: _Inductive | None) -> tuple[Any, dict[str, Any]]:
     """Return a model as an `onnx.ModelProto`, not compared yet, and what it says of itself."""
-    onnx = require("onnx", _PURPOSE)
-    require("onnxscript", _PURPOSE)
     calibration = model.calibration if instead is None else instead.calibration
     parts = _parts(model, instead)
     whole = _Whole(*parts, model.task, calibration, model.columns, len(model.classes))
-    readings = whole.features.readings
-    made = _joined(onnx, [_read(reading) for reading in readings], _exported(whole, readings))
-    about = _describe(model, max(readings), instead)
+    made, about = _assembled(whole), _describe(model, max(whole.features.readings), instead)
     text = json.dumps(about, ensure_ascii=False, allow_nan=False)
+    onnx = require("onnx", "`fewlabel export`")
     onnx.helper.set_model_props(made, {METADATA_KEY: text})
     made.producer_name, made.producer_version = "fewlabel", __version__
     onnx.checker.check_model(made, full_check=True)
@@ -305,82 +204,4 @@ def _parts(model: Model, instead: _Inductive | None) -> tuple[_Features, nn.Modu
         return _features_of(model.extractor), _Linear(instead.linear)
     extractor = model.extractor
     assert isinstance(extractor, JoinedFeatures)
-    return _head_of(extractor.networks[-1].network_, model.task)
-
-
-def _exported(whole: nn.Module, readings: list[Reading]) -> Any:
-    """Return the graph behind the pixels, for any number of images."""
-    # Two, since a batch of one would be taken for a constant.
-    levels = tuple(torch.zeros(2, channels, h, w) for h, w, channels in readings)
-    batch = torch.export.Dim("n")
-    with _quiet(), torch.no_grad():
-        program = torch.onnx.export(
-            whole.eval(),
-            levels,
-            dynamo=True,
-            input_names=[f"levels_{k}" for k in range(len(levels))],
-            output_names=[PROBABILITIES, LABELS],
-            dynamic_shapes=(({0: batch},) * len(levels),),
-            opset_version=_OPSET,
-            verbose=False,
-        )
-    assert program is not None
-    return program.model_proto
-
-
-def _read(reading: Reading) -> Any:
-    """Return the graph that reads images at a size."""
-    onnx = require("onnx", _PURPOSE)
-    from onnx.inliner import inline_local_functions
-
-    from fewlabel.export.resize import _reading_model
-
-    made = onnx.shape_inference.infer_shapes(inline_local_functions(_reading_model(*reading)))
-    _name_types(made.graph, {})
-    return made
-
-
-def _name_types(graph: Any, outer: dict[str, int]) -> None:
-    """Replace CastLike by Cast, in branches too: ONNX Runtime warns of each one that it loads."""
-    from onnx import helper
-
-    typed = [*graph.input, *graph.value_info, *graph.output]
-    types = outer | {value.name: value.type.tensor_type.elem_type for value in typed}
-    for node in graph.node:
-        if node.op_type == "CastLike":
-            node.op_type = "Cast"
-            node.attribute.append(helper.make_attribute("to", types[node.input.pop()]))
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                _name_types(attribute.g, types)
-
-
-def _joined(onnx: Any, readers: list[Any], body: Any) -> Any:
-    """Return one model of what reads images and what looks at them."""
-    helper, graph = onnx.helper, body.graph
-    nodes = []
-    for number, reader in enumerate(readers):
-        prefixed = onnx.compose.add_prefix(reader, f"read_{number}/", rename_inputs=False)
-        (found,) = (value.name for value in prefixed.graph.output)
-        nodes += [*prefixed.graph.node, helper.make_node("Identity", [found], [f"levels_{number}"])]
-    images = helper.make_tensor_value_info(
-        INPUT, onnx.TensorProto.UINT8, ["n", "height", "width", "channels"]
-    )
-    made = helper.make_graph(
-        [*nodes, *graph.node], "fewlabel", [images], graph.output, graph.initializer
-    )
-    opset = helper.make_opsetid("", _OPSET)
-    return helper.make_model(made, opset_imports=[opset], ir_version=body.ir_version)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the exporter, which reports on its steps and warns of its own parts."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+    return _NetworkRows(extractor.networks[-1].network_), _Activated(model.task)

@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fewlabel.data import ImageSet, Labels
+from fewlabel.export.assemble import _quiet
+from fewlabel.export.check import _milliseconds, _native, _probabilities, _session
 from fewlabel.extras import require
+from fewlabel.model import Model
 
+# Labeled images that eight bits are measured on, at most.
+_MAX_LABELED = 1_000
 # Pictures that tell in which range the values of each layer lie.
 _MAX_PICTURES = 128
 # What follows a convolution and must be in eight bits, too, or each value would go back and forth.
 _LAYERS = ("Conv", "Clip", "Relu", "Add", "MaxPool")
 # Products with fewer weights than this are no size to speak of.
 _MIN_WEIGHTS = 4_096
+
+
+def _in_eight_bits(
+    content: bytes,
+    session: Any,
+    model: Model,
+    images: ImageSet,
+    labels: Labels,
+    sample: list[np.ndarray],
+) -> tuple[bytes, dict[str, Any]]:
+    """Return a file in eight bits, and what that costs on labeled images."""
+    rows = labels.labeled
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MAX_LABELED)).astype(int)]
+    pictures = [_native(images, row)[None] for row in rows.tolist()]
+    small = _quantize(content, pictures)
+    quick = _session(small)
+    before, after = (_probabilities(each, pictures) for each in (session, quick))
+    y, task = labels.y[rows], model.task
+    changed = (task.decided(before) != task.decided(after)).any(axis=1)
+    return small, {
+        "n": len(rows),
+        "accuracy_before": float(task.correct(y, before).mean()),
+        "accuracy": float(task.correct(y, after).mean()),
+        "n_changed": int(changed.sum()),
+        "n_bytes": len(small),
+        "milliseconds": _milliseconds(quick, sample),
+    }
 
 
 def _quantize(content: bytes, pictures: list[np.ndarray]) -> bytes:
@@ -32,31 +64,24 @@ def _quantize(content: bytes, pictures: list[np.ndarray]) -> bytes:
             return None if pixels is None else {"images": pixels}
 
     layers, products = _heavy_nodes(onnx.load_from_string(content))
-    level = logging.root.manager.disable
-    # It recommends a step that would fold the reading of images away.
-    logging.disable(logging.WARNING)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            # By way of files: a model in memory would be changed.
-            source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-            source.write_bytes(content)
-            if layers:
-                quantization.quantize_static(
-                    source,
-                    target,
-                    Pictures(),
-                    nodes_to_quantize=layers,
-                    per_channel=True,
-                    # Bytes without a sign are quick on all x86 processors.
-                    activation_type=quantization.QuantType.QUInt8,
-                )
-            else:
-                quantization.quantize_dynamic(
-                    source, target, nodes_to_quantize=products or ["none"]
-                )
-            return target.read_bytes()
-    finally:
-        logging.disable(level)
+    # Quiet: it recommends a step that would fold the reading of images away.
+    with _quiet(), tempfile.TemporaryDirectory() as folder:
+        # By way of files: a model in memory would be changed.
+        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        source.write_bytes(content)
+        if layers:
+            quantization.quantize_static(
+                source,
+                target,
+                Pictures(),
+                nodes_to_quantize=layers,
+                per_channel=True,
+                # Bytes without a sign are quick on all x86 processors.
+                activation_type=quantization.QuantType.QUInt8,
+            )
+        else:
+            quantization.quantize_dynamic(source, target, nodes_to_quantize=products or ["none"])
+        return target.read_bytes()
 
 
 def _heavy_nodes(made: Any) -> tuple[list[str], list[str]]:

@@ -6,6 +6,7 @@ import html
 import json
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from fewlabel.data.benchmarks import cache_folder
 from fewlabel.data.download import _fetch, _RemoteFile
 from fewlabel.errors import DownloadError, UsageError
 from fewlabel.export.onnx_file import Exported, export_onnx
-from fewlabel.features.pixels import Progress
+from fewlabel.features.base import Progress
 from fewlabel.files import atomic_folder
 from fewlabel.model import Model
 
@@ -51,6 +52,7 @@ def export_page(
     runtime: str | Path | None = None,
     force: bool = False,
     graph: bool | None = None,
+    exported: Exported | None = None,
     progress: Progress | None = None,
 ) -> Exported:
     """Write a static page that classifies photos with a model, in the browser.
@@ -72,6 +74,8 @@ def export_page(
         Replace an earlier page there.
     graph : bool, optional
         As in `export_onnx`.
+    exported : Exported, optional
+        What `export_onnx` returned for this model: its file is copied, and not made again.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -96,18 +100,21 @@ def export_page(
     archive = _runtime(progress) if runtime is None else Path(runtime)
     with atomic_folder(folder, force=force, option="--web") as made:
         _unpack(archive, made / "runtime")
-        model_file = made / "model.onnx"
-        found = export_onnx(model, model_file, images, graph=graph, progress=progress)
-        about = found.about | {"format": "fewlabel-page", "name": name}
+        file = made / "model.onnx"
+        if exported is None:
+            exported = export_onnx(model, file, images, graph=graph, progress=progress)
+        else:
+            shutil.copyfile(exported.file, file)
+        about = exported.about | {"format": "fewlabel-page", "name": name}
         (made / "model.json").write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
-        for file in ("page.css", "page.js"):
-            shutil.copyfile(_PAGE / file, made / file)
+        for part in ("page.css", "page.js"):
+            shutil.copyfile(_PAGE / part, made / part)
         text = (_PAGE / "index.html").read_text(encoding="utf-8")
         (made / "index.html").write_text(text.replace("NAME", html.escape(name)), encoding="utf-8")
         (made / "README.txt").write_text(
             _README.format(folder=Path(folder).name, version=_VERSION), encoding="utf-8"
         )
-    return found
+    return replace(exported, file=str(Path(folder) / "model.onnx"))
 
 
 def _runtime(progress: Progress | None) -> Path:
