@@ -354,22 +354,22 @@ class Model:
             # A network that was loaded is one of the graph on its joined features.
             "method": self.meta.get("method", self.fitted.name),
         }
-        parts: dict[str, Any] = {"features": self.extractor, "candidate": self.fitted}
+        parts: dict[str, Any] = {
+            "features": self.extractor,
+            "candidate": self.fitted,
+            "reference": self.reference,
+            "inductive": self.inductive,
+        }
         for part, thing in parts.items():
-            found, meta[part] = thing.to_state()
-            arrays |= {f"{part}.{name}": array for name, array in found.items()}
+            if thing is not None:
+                found, meta[part] = thing.to_state()
+                arrays |= {f"{part}.{name}": array for name, array in found.items()}
         if len(self.evidence.correct):
             arrays |= {f"evidence.{k}": array for k, array in self.evidence._asdict().items()}
         if self.novelty is not None:
             found, settings = self.novelty.to_state(arrays.get(_SHARED_ROWS))
             arrays |= {f"novelty.{name}": array for name, array in found.items()}
             meta |= {"novelty": settings} if settings else {}
-        if self.reference is not None:
-            found, meta["reference"] = self.reference.to_state()
-            arrays |= {f"reference.{name}": array for name, array in found.items()}
-        if self.inductive is not None:
-            found, meta["inductive"] = self.inductive.to_state()
-            arrays |= {f"inductive.{name}": array for name, array in found.items()}
         return arrays, meta
 
     @classmethod
@@ -430,6 +430,6 @@ class Model:
             )
         if "inductive" in meta:
             model.inductive = _Inductive.from_state(
-                parts["inductive"], meta["inductive"], task, extractor
+                parts["inductive"], meta["inductive"], task, extractor, len(columns)
             )
         return model

@@ -26,7 +26,6 @@ _FIELDS: _Fields = {
     "name": [choice((NETWORK, "supervised", "propagated"))],
     "calibration": [_OBJECT],
     "n": [integer(0, _MAX_COUNT)],
-    "accuracy": [number(0, 1, closed="both"), None],
     "difference": [number(-1, 1, closed="both"), None],
     "se": [number(0, 1, closed="both"), None],
 }
@@ -36,8 +35,8 @@ _FIELDS: _Fields = {
 class _Inductive:
     """The best candidate that needs no graph, calibrated, and how far behind the chosen one it is.
 
-    On ``n`` labels that neither saw its ``accuracy`` differs from that of the chosen candidate by
-    ``difference``, with the standard error ``se`` of the paired difference; all None where none
+    On ``n`` labels that neither saw its accuracy differs from that of the chosen candidate by
+    ``difference``, with the standard error ``se`` of the paired difference; both None where none
     could be tested. ``linear`` is None for the head of the last network.
     """
 
@@ -45,7 +44,6 @@ class _Inductive:
     linear: LinearModel | None
     calibration: Calibration
     n: int = 0
-    accuracy: float | None = None
     difference: float | None = None
     se: float | None = None
 
@@ -69,17 +67,22 @@ class _Inductive:
 
     @classmethod
     def from_state(
-        cls, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], task: Task, extractor: Any
+        cls,
+        arrays: Mapping[str, np.ndarray],
+        meta: Mapping[str, Any],
+        task: Task,
+        extractor: Any,
+        n_classes: int,
     ) -> _Inductive:
         """Return what was saved; raise `ModelFormatError` if it does not fit the extractor."""
         _check_fields(meta, _FIELDS, "inductive")
         linear = None
         if meta["name"] != NETWORK:
-            _check_arrays(arrays, _ARRAYS, "inductive", {"d": extractor.width})
+            _check_arrays(arrays, _ARRAYS, "inductive", {"d": extractor.width, "K": n_classes})
             linear = LinearModel(arrays["coef"], arrays["intercept"], task)
         elif not getattr(extractor, "networks", ()):
             raise _damaged("The model predicts by a network and has none")
-        figures = {name: meta[name] for name in ("n", "accuracy", "difference", "se")}
+        figures = {name: meta[name] for name in ("n", "difference", "se")}
         calibration = _saved_calibration(task, meta["calibration"], "inductive")
         return cls(meta["name"], linear, calibration, **figures)
 
@@ -100,11 +103,7 @@ def _best_inductive(compared: Comparison) -> _Inductive | None:
             task.correct(compared.y, compared._calibrate(proba))[seen].astype(float)
             for proba in (oof[name], compared.oof_proba[kept.name])
         )
-        figures = {
-            "n": int(seen.sum()),
-            "accuracy": float(mine.mean()),
-            "difference": float((mine - theirs).mean()),
-            "se": _standard_error(mine - theirs),
-        }
+        gain = mine - theirs
+        figures = {"n": len(gain), "difference": float(gain.mean()), "se": _standard_error(gain)}
     calibration = fit_calibration(task, compared.y, oof[name], compared.unseen)
     return _Inductive(name, kept.linear_model(name), calibration, **figures)

@@ -290,8 +290,8 @@ class NetworkFitted(Fitted):
         return len(self.track.trained)
 
     def linear_model(self, name: str) -> Any:
-        """Return the linear model of the joined rows; None for a network's own head."""
-        return None if name == NETWORK else self.track.classifier.fitted_.linear_model(name)
+        """Return a linear model of the joined rows; None for a network's own head."""
+        return self.track.classifier.fitted_.linear_model(name)
 
     def predict_proba(self, rows: np.ndarray) -> np.ndarray:
         """Return uncalibrated probabilities of rows that ``extractor`` gave."""
