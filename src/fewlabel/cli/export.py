@@ -110,11 +110,13 @@ def export(
         image_set = open_images(images, progress, scale=model.scale)
         if image_set.skipped:
             warn_of_skipped(image_set.skipped)
-        truth = open_truth(labels, image_set, model) if int8 else None
+        truth = open_truth(labels, image_set, model) if int8 and labels else None
         from fewlabel.export import export_onnx, export_page
 
         given: dict[str, Any] = {"graph": graph, "progress": progress}
-        file = onnx and export_onnx(model, onnx, image_set, labels=truth, **given)
+        file = None
+        if onnx is not None:
+            file = export_onnx(model, onnx, image_set, labels=truth, **given)
         if web is not None:
             given |= {"name": Path(run).resolve().name, "runtime": runtime, "force": force}
             page = export_page(model, web, image_set, exported=file, **given)
