@@ -54,6 +54,23 @@ def atomic_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
             temporary.replace(path)
 
 
+def _make_room(folder: Path, pattern: str, max_bytes: int) -> int:
+    """Delete what was not used for the longest time until the rest fits; return its bytes."""
+    entries = []
+    for file in folder.glob(pattern):
+        # Another run may delete at the same time.
+        with contextlib.suppress(OSError):
+            status = file.stat()
+            entries.append((status.st_mtime_ns, status.st_size, file))
+    total = sum(size for _, size, _ in entries)
+    for _, size, file in sorted(entries):
+        if total <= max_bytes:
+            break
+        file.unlink(missing_ok=True)
+        total -= size
+    return total
+
+
 @contextlib.contextmanager
 def atomic_folder(
     path: str | Path, *, force: bool = False, durable: bool = True, option: str = "--out"

@@ -28,7 +28,7 @@ from fewlabel.data import ImageSet, cache_folder
 from fewlabel.errors import StorageError
 from fewlabel.extras import _installed_version
 from fewlabel.features.base import FeatureExtractor, Progress
-from fewlabel.files import atomic_file
+from fewlabel.files import _make_room, atomic_file
 from fewlabel.locks import _remove_leftovers
 
 MAX_BYTES = 4_000_000_000
@@ -191,22 +191,6 @@ def _write(file: Path, key: str, extractor: FeatureExtractor, rows: np.ndarray) 
     # On a full disk safetensors raises an error of its own.
     with contextlib.suppress(StorageError, OSError, safetensors.SafetensorError):
         _remove_leftovers(file.parent)
-        _make_room(file.parent, needed)
+        _make_room(file.parent, "*.safetensors", MAX_BYTES - needed)
         with atomic_file(file) as temporary:
             safetensors.numpy.save_file(held, temporary, metadata={_KEY: header})
-
-
-def _make_room(folder: Path, needed: int) -> None:
-    """Delete what was not used for the longest time, until the new entry fits."""
-    entries = []
-    for file in folder.glob("*.safetensors"):
-        # Another run may delete at the same time.
-        with contextlib.suppress(OSError):
-            status = file.stat()
-            entries.append((status.st_mtime_ns, status.st_size, file))
-    total = needed + sum(size for _, size, _ in entries)
-    for _, size, file in sorted(entries, key=lambda entry: entry[0]):
-        if total <= MAX_BYTES:
-            break
-        file.unlink(missing_ok=True)
-        total -= size

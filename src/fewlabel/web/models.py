@@ -34,7 +34,6 @@ class _Loaded:
     model: Model
     forms: frozenset[Form]
     max_error: float | None
-    _stamp: _Stamp
     _threshold: Callable[[float], float]
 
     def threshold(self, max_error: float | None) -> float:
@@ -67,7 +66,8 @@ class _Models:
     ) -> None:
         self._runs, self._max_error, self._log = dict(runs), max_error, log
         self.errors: dict[str, str] = {}
-        self._failed: dict[str, _Stamp | None] = {}
+        # What was on the disk when it was loaded last, or could not be.
+        self._tried = {name: _stamp_of(run) for name, run in self._runs.items()}
         self._one_at_a_time = threading.Lock()
         self._asked, self._ended = threading.Event(), False
         self._loaded = {name: _load(name, run, max_error) for name, run in self._runs.items()}
@@ -85,12 +85,12 @@ class _Models:
     def reload(self, name: str) -> _Loaded:
         """Load the model of a name anew beside the old one, then put it in its place."""
         with self._one_at_a_time:
-            stamp, before = _stamp_of(self._runs[name]), self._loaded[name].id
+            run, before = self._runs[name], self._loaded[name].id
+            self._tried[name] = _stamp_of(run)
             try:
-                loaded = _load(name, self._runs[name], self._max_error)
+                loaded = _load(name, run, self._max_error)
             except Exception as error:
                 known = isinstance(error, FewLabelError)
-                self._failed[name] = stamp
                 self.errors[name] = str(error) if known else f"It cannot be loaded: {error!r}."
                 self._log({"event": "reload failed", "model": name, "error": self.errors[name]})
                 if known:
@@ -98,7 +98,6 @@ class _Models:
                 raise ModelFormatError(self.errors[name]) from error
             self._loaded[name] = loaded
             self.errors.pop(name, None)
-            self._failed.pop(name, None)
         self._log({"event": "reload", "model": name, "id": loaded.id, "before": before})
         return loaded
 
@@ -131,9 +130,8 @@ class _Models:
 
     def _is_replaced(self, name: str) -> bool:
         """Return whether there is a model on the disk that was neither loaded nor refused yet."""
-        stamp = _stamp_of(self._runs[name])
         # None while one folder takes the place of another.
-        return stamp not in (None, self._loaded[name]._stamp, self._failed.get(name))
+        return _stamp_of(self._runs[name]) not in (None, self._tried[name])
 
 
 def _load(name: str, run: Path, max_error: float | None) -> _Loaded:
@@ -145,7 +143,7 @@ def _load(name: str, run: Path, max_error: float | None) -> _Loaded:
     forms = _forms_read(model.predict)
     # It takes some milliseconds of tests, and every request asks for one.
     threshold = lru_cache(_MAX_KEPT)(model.threshold)
-    loaded = _Loaded(name, model_id(model), model, forms, max_error, stamp, threshold)
+    loaded = _Loaded(name, model_id(model), model, forms, max_error, threshold)
     loaded.threshold(max_error)
     return loaded
 

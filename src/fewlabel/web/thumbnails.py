@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import threading
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from fewlabel.data import ImageSet, cache_folder
-from fewlabel.locks import _temporary_beside
+from fewlabel.errors import StorageError
+from fewlabel.files import _make_room, atomic_file
 
 SIDES = {"thumb": 320, "full": 2048}
 """Longest side of each kind, in pixels; smaller images keep their size."""
@@ -58,36 +58,16 @@ class _Thumbnails:
 
     def _keep(self, file: Path, data: bytes) -> None:
         """Write a file; a disk that is full costs nothing but the time to scale it again."""
-        with contextlib.suppress(OSError), self._lock:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError, StorageError), self._lock:
             if self._n_bytes is None:
-                self._n_bytes = sum(size for _, size, _ in self._entries())
+                self._n_bytes = _make_room(self.folder, "*.jpg", self.max_bytes)
             if self._n_bytes + len(data) > self.max_bytes:
-                self._make_room()
-            with _temporary_beside(file, is_folder=False) as temporary:
+                # Some more, so that not every new one has to.
+                kept = int(self.max_bytes * (1 - _FREED))
+                self._n_bytes = _make_room(self.folder, "*.jpg", kept)
+            with atomic_file(file, durable=False) as temporary:
                 temporary.write_bytes(data)
-                temporary.replace(file)
             self._n_bytes += len(data)
-
-    def _make_room(self) -> None:
-        """Delete the oldest files, and some more, so that not every new one has to."""
-        entries = sorted(self._entries())
-        total = sum(size for _, size, _ in entries)
-        for _, size, path in entries:
-            if total <= self.max_bytes * (1 - _FREED):
-                break
-            Path(path).unlink(missing_ok=True)
-            total -= size
-        self._n_bytes = total
-
-    def _entries(self) -> list[tuple[float, int, str]]:
-        found = []
-        for entry in os.scandir(self.folder):
-            # Another session may delete at the same time.
-            with contextlib.suppress(OSError):
-                status = entry.stat()
-                found.append((status.st_mtime, status.st_size, entry.path))
-        return found
 
 
 def _kept(file: Path) -> bytes | None:
