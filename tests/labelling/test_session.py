@@ -4,7 +4,7 @@ import pytest
 
 from fewlabel.data import ImageSet
 from fewlabel.labelling.answers import Answer
-from fewlabel.labelling.cards import class_keys
+from fewlabel.labelling.cards import _class_keys
 from fewlabel.labelling.session import _Session
 from fewlabel.labelling.store import open_store
 from tests.labelling.conftest import edit
@@ -28,7 +28,7 @@ from tests.web.stand_ins import InOrder, Told
     ],
 )
 def test_keys_of_classes(names: list[str], keys: list[str], initials: list[str]) -> None:
-    assert class_keys(names) == (keys, initials)
+    assert _class_keys(names) == (keys, initials)
 
 
 @pytest.fixture

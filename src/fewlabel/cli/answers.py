@@ -141,21 +141,20 @@ def export(
     """Write the labels in the form of another tool."""
     given = _given(ctx, labels)
     _check_out(out, format, link=link, force=force)
-    is_kept = url is not None or Path(given.labels).with_suffix(".answers.db").exists()
-    if consensus is not None and not is_kept:
-        raise _no_answers(given.labels)
+    is_kept = _is_kept(given.labels, url, needed=consensus is not None)
     with ProgressBars(enabled=not as_json) as progress:
         image_set = _images(given.images, progress)
         from fewlabel.labelling.exchange import export_labels
+        from fewlabel.labelling.store import open_store
 
+        instead: dict[int, tuple[str, ...]] = {}
         if is_kept:
-            with _open(image_set, given.labels, url) as store:
-                instead = {}
+            with open_store(image_set, given.labels, url) as store:
                 if consensus is not None:
                     instead = _consensus(store, consensus, given, device, cache, progress)
                 found = store.labels(instead)
         else:
-            found, instead = open_labels(given.labels, image_set, min_classes=0), {}
+            found = open_labels(given.labels, image_set, min_classes=0)
         export_labels(found, out, format, images=image_set, link=link)
     result = {"out": out, "format": format, "n_labeled": found.n_labeled}
     result |= {"n_consensus": len(instead)} if consensus is not None else {}
@@ -183,8 +182,9 @@ def import_(
     with ProgressBars(enabled=not as_json) as progress:
         image_set = _images(given.images, progress)
         from fewlabel.labelling.exchange import import_labels
+        from fewlabel.labelling.store import open_store
 
-        with _open(image_set, given.labels, url, several=several) as store:
+        with open_store(image_set, given.labels, url, several) as store:
             n_added, n_labeled = import_labels(store, file), len(store.current())
     result = {"labels": given.labels, "n_added": n_added, "n_labeled": n_labeled}
     show(result | {"n_images": len(image_set)}, _show_import, as_json=as_json)
@@ -200,13 +200,13 @@ def agreement(
 ) -> None:
     """See how far people agree."""
     given = _given(ctx, labels)
-    if url is None and not Path(given.labels).with_suffix(".answers.db").exists():
-        raise _no_answers(given.labels)
+    _is_kept(given.labels, url, needed=True)
     with ProgressBars(enabled=not as_json) as progress:
         image_set = _images(given.images, progress)
-        with _open(image_set, given.labels, url) as store:
-            from fewlabel.labelling.people import _Standing
+        from fewlabel.labelling.people import _Standing
+        from fewlabel.labelling.store import open_store
 
+        with open_store(image_set, given.labels, url) as store:
             found = asdict(_Standing(store).summary())
     show(found, _show_agreement, as_json=as_json)
 
@@ -236,10 +236,15 @@ def _check_out(out: str, form: _Format, *, link: bool, force: bool) -> None:
         raise UsageError("--link is for --format folders: no other form holds images.")
 
 
-def _no_answers(table: str) -> UsageError:
-    return UsageError(
-        f"There are no answers beside {table}: give the label table of `fewlabel label`, or --url."
-    )
+def _is_kept(table: str, url: str | None, *, needed: bool) -> bool:
+    """Return whether there are answers beside a table, or raise if they are needed."""
+    found = url is not None or Path(table).with_suffix(".answers.db").exists()
+    if needed and not found:
+        raise UsageError(
+            f"There are no answers beside {table}: give the label table of `fewlabel label`, or "
+            "--url."
+        )
+    return found
 
 
 def _images(source: str, progress: ProgressBars) -> ImageSet:
@@ -247,12 +252,6 @@ def _images(source: str, progress: ProgressBars) -> ImageSet:
     if found.skipped:
         warn_of_skipped(found.skipped)
     return found
-
-
-def _open(images: ImageSet, table: str, url: str | None, *, several: bool = False) -> _Store:
-    from fewlabel.labelling.store import open_store
-
-    return open_store(images, table, url, several)
 
 
 def _consensus(

@@ -86,28 +86,16 @@ class LookAlikes:
     cards: tuple[Card, ...]
 
 
-def class_keys(names: Sequence[str]) -> tuple[list[str], list[str]]:
+def _class_keys(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the keys that answer with each class.
 
-    Parameters
-    ----------
-    names : sequence of str
-        The classes, the oldest first.
+    First a digit each, or the one character that a class is called by; then the first letter where
+    no other class has it, or the next letter that nothing has where a command or an older class
+    has it. Empty where there is none.
 
-    Returns
-    -------
-    keys : list of str
-        A digit each; for a class that is called by one character, that character. Empty where
-        there are too many.
-    initials : list of str
-        The first letter where no other class has it; where a command or an older class has it, the
-        next letter of the name that nothing has. Else empty.
-
-    Examples
-    --------
-    >>> class_keys(["cat", "dog", "deer", "0"])
+    >>> _class_keys(["cat", "dog", "deer", "0"])
     (['1', '2', '3', '0'], ['c', '', '', ''])
-    >>> class_keys(["moth", "owl"])[1]
+    >>> _class_keys(["moth", "owl"])[1]
     ['o', 'w']
     """
     own = {name: name.lower() for name in names if _is_key(name.lower())}

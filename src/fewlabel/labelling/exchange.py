@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
-import unicodedata
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +19,15 @@ from fewlabel.data import (
     read_labels,
 )
 from fewlabel.data.class_folders import _folder_classes
-from fewlabel.data.label_texts import UNKNOWN
 from fewlabel.data.tables import _write_table
 from fewlabel.errors import LabelError, UsageError
 from fewlabel.files import atomic_file, atomic_folder
 from fewlabel.labelling.answers import Answer, _labels_of_cell
+from fewlabel.labelling.file_names import _distinct, _file_name, _safe
 from fewlabel.labelling.store import _Store
 from fewlabel.suffixes import _check_suffix
 
 _Named = Mapping[int, tuple[str, ...]]
-
-# What Windows keeps for devices, whatever the suffix.
-_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
-# Bytes of a name; most systems have 255, of which a suffix and a number need a part.
-_LONGEST = 120
 
 
 def export_labels(
@@ -166,14 +158,8 @@ def _named(labels: Labels) -> dict[int, tuple[str, ...]]:
 
 def _sayable(labels: Labels, out: Path) -> _Named:
     """Return the labels that a form can hold which only names those that are present."""
-    named = _named(labels)
-    if labels.task.exclusive:
-        return named
-    kept = {
-        image: names
-        for image, names in named.items()
-        if names and not any(name.startswith(UNKNOWN) for name in names)
-    }
+    named, is_known = _named(labels), labels.task.is_known
+    kept = {i: names for i, names in named.items() if names and all(map(is_known, names))}
     if len(kept) < len(named):
         warnings.warn(
             f"{out} leaves out {len(named) - len(kept)} image(s) that have none of the labels, or "
@@ -285,45 +271,6 @@ def _place(images: ImageSet, image: int, target: Path, link: bool) -> None:
             # Another disk, or one without links.
             pass
     shutil.copyfile(source, target)
-
-
-def _file_name(images: ImageSet, image: int) -> str:
-    if images.by_index:
-        return f"{_safe(images.names[image])}.png"
-    # Nothing but the last part: no table of images leads out of the folder.
-    name = images.names[image].replace("\\", "/").rpartition("/")[2]
-    stem, dot, suffix = name.rpartition(".")
-    return f"{_safe(stem)}.{_safe(suffix)}" if dot and stem else _safe(name)
-
-
-def _safe(name: str) -> str:
-    """Return a name that every system takes for a file or a folder.
-
-    >>> _safe("a/b?"), _safe(".. "), _safe("CON"), _safe("x" * 300) == "x" * 120
-    ('a_b_', '_', '_CON', True)
-    """
-    plain = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", name)).strip(" .")
-    short = plain.encode()[:_LONGEST].decode(errors="ignore").strip(" .")
-    return f"_{short}" if not short or _RESERVED.fullmatch(short) else short
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Return names of which no two are the same, not even where case does not count.
-
-    >>> _distinct(["a.png", "A.png", "a-2.png"])
-    ['a.png', 'A-2.png', 'a-2-2.png']
-    """
-    taken: set[str] = set()
-    out = []
-    for name in names:
-        path = Path(name)
-        number, new = 1, name
-        while new.casefold() in taken:
-            number += 1
-            new = path.with_name(f"{path.stem}-{number}{path.suffix}").as_posix()
-        taken.add(new.casefold())
-        out.append(new)
-    return out
 
 
 _WRITERS: dict[str, Callable[..., None]] = {

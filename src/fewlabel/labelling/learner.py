@@ -12,7 +12,7 @@ from fewlabel.data import ImageSet, Labels, load_images
 from fewlabel.errors import UsageError
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_result import FitResult
-from fewlabel.labelling.look_alikes import look_alikes
+from fewlabel.labelling.look_alikes import _look_alikes
 from fewlabel.labelling.messages import SOURCES, LearnerSettings, Picks, Round
 from fewlabel.labelling.rounds import Point
 from fewlabel.pipeline import fit_images
@@ -92,7 +92,7 @@ class _Learner:
             unlike=result.unlike,
             near=_pairs(result.copies, labels.labeled),
             picks=self._choose(labels, self.settings.n_next, confidence),
-            pages=look_alikes(
+            pages=_look_alikes(
                 self.features.rows,
                 shown.astype(str),
                 confidence,

@@ -11,7 +11,7 @@ from fewlabel.compute import _as_generator
 _MIN_CONFIDENCE = 0.5
 
 
-def look_alikes(
+def _look_alikes(
     rows: np.ndarray,
     labels: np.ndarray,
     confidence: np.ndarray,
@@ -24,29 +24,8 @@ def look_alikes(
     The images of each presumed label are clustered by k-means, the most confident
     cluster first, and cut into pages.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (n, d)
-        Features.
-    labels : ndarray of shape (n,)
-        The presumed label of each image, in any form that compares; blank for images that are
-        not to be shown.
-    confidence : ndarray of shape (n,)
-        How sure that label is, from 0 to 1.
-    size : int
-        Images on a page, at most.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    list of ndarray of shape (m,), dtype int64
-        Rows of each page, the most confident page first.
-
-    Examples
-    --------
     >>> X = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], np.float32)
-    >>> [page.tolist() for page in look_alikes(X, np.array(["a", "a", "b", ""]), np.ones(4), 2)]
+    >>> [page.tolist() for page in _look_alikes(X, np.array(["a", "a", "b", ""]), np.ones(4), 2)]
     [[0, 1], [2]]
     """
     rng = _as_generator(random_state)

@@ -22,6 +22,8 @@ EVERY = 20
 
 def _target_reached(accuracy: AccuracyEstimate | None, target: float | None) -> bool:
     """Return whether the accuracy is known to be as high as somebody wants it."""
+    # It is looked at after every refit, so that luck has many chances: not the value, but the whole
+    # interval is to lie above the target.
     return accuracy is not None and target is not None and accuracy.low >= target
 
 
@@ -46,20 +48,16 @@ class _Refitter:
             _calls, source, _fingerprint(store.images), settings or LearnerSettings()
         )
         self._mutex = threading.Lock()
-        self._running, self._due, self._fitted_at = False, False, 0
-        self._stopped, self._error = False, ""
+        self.running, self._due, self._stopped = False, False, False
+        self._fitted_at, self._n_new = 0, 0
+        # Why the last fit failed, or what it waits for; empty if neither.
+        self.error = ""
         self.listeners: list[Callable[[Round], None]] = []
-        self._n_new = 0
 
     @property
     def round(self) -> Round | None:
         """What the model says since the last fit; None before the first."""
         return self._queue.round
-
-    @property
-    def running(self) -> bool:
-        """Whether it learns."""
-        return self._running
 
     @property
     def stage(self) -> str:
@@ -76,15 +74,10 @@ class _Refitter:
         """How much there is to do in the stage."""
         return self.worker.stage.total
 
-    @property
-    def error(self) -> str:
-        """Why the last fit failed, or what it waits for; empty if neither."""
-        return self._error
-
     def start(self) -> None:
         """Choose the first images, and fit if there are labels already."""
         with self._mutex:
-            self._running = True
+            self.running = True
         future = self.worker.call("first", self._store.labels())
         future.add_done_callback(self._take_first)
 
@@ -100,9 +93,9 @@ class _Refitter:
         """Fit again, at once or as soon as the fit that runs has ended."""
         with self._mutex:
             self._due = True
-            if self._running or self._stopped:
+            if self.running or self._stopped:
                 return
-            self._running, self._due = True, False
+            self.running, self._due = True, False
         self._ask()
 
     def explain(self, image: int) -> Future[bytes]:
@@ -122,29 +115,29 @@ class _Refitter:
             self.worker.call("fit", labels, past).add_done_callback(self._take_round)
         except FewLabelError as error:
             # The database is away, and the next answers try again; or it was stopped in between.
-            self._running, self._error = False, str(error)
+            self.running, self.error = False, str(error)
 
     def _take_first(self, future: Future[Picks]) -> None:
-        self._error = _why_not(future)
-        if not self._error:
+        self.error = _why_not(future)
+        if not self.error:
             self._queue.begin(future.result())
             try:
                 has_labels = self._store.labels().n_labeled > 0
                 with self._mutex:
                     self._due |= has_labels
             except StorageError as error:
-                self._error = str(error)
+                self.error = str(error)
         self._go_on()
 
     def _take_round(self, future: Future[Round]) -> None:
-        self._error = _why_not(future)
-        found = None if self._error else future.result()
+        self.error = _why_not(future)
+        found = None if self.error else future.result()
         if found is not None:
             self._queue.update(found)
             try:
                 self._store.add_round(found.number, found.n_labels, found.accuracy)
             except StorageError as error:
-                self._error = str(error)
+                self.error = str(error)
         self._go_on()
         if found is not None:
             for listener in self.listeners:
@@ -153,9 +146,9 @@ class _Refitter:
     def _go_on(self) -> None:
         """Fit again if that was asked for in the meantime."""
         with self._mutex:
-            self._running = self._due and not self._stopped
+            self.running = self._due and not self._stopped
             self._due = False
-        if self._running:
+        if self.running:
             self._ask()
 
 

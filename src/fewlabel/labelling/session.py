@@ -15,7 +15,7 @@ from fewlabel.data import ImageSet
 from fewlabel.data.label_rows import DRAWN
 from fewlabel.errors import UsageError
 from fewlabel.labelling.answers import Answer, _check_class_name, _labels_of_cell
-from fewlabel.labelling.cards import Card, LookAlikes, Suggestion, class_keys
+from fewlabel.labelling.cards import Card, LookAlikes, Suggestion, _class_keys
 from fewlabel.labelling.messages import Round
 from fewlabel.labelling.progress import _accuracy, _count, _Counts, _doing, _Pace
 from fewlabel.labelling.queue import _Queue
@@ -98,7 +98,7 @@ class _Session:
     def classes(self) -> list[dict[str, Any]]:
         """Return the classes with their keys."""
         counts, names = self._counts(), self.store.classes()
-        keys = zip(names, *class_keys(names), strict=True)
+        keys = zip(names, *_class_keys(names), strict=True)
         return [
             {"id": i, "name": name, "key": key, "initial": initial, "n": counts.of_class[name]}
             for i, (name, key, initial) in enumerate(keys)
