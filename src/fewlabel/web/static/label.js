@@ -11,7 +11,7 @@ let nCounted;                      // labeled images, without the new ones in `c
 let cards = [], at = 0;            // the images of this visit, and which one is shown
 let undoable = [];                 // what was answered here: a place in `cards`, or a group
 let picked = new Set();            // labels that are collected, where an image may have several
-let collects = false, inGroups = false, isFetching = false, isSwiping = false;
+let collects = false, inGroups = false, isFetching = false;
 let suggests = true, since = 0, drawn;
 const pictures = new Map();        // images that are loaded before they are needed
 const classes = new Classes({ chosen, changed: renamed });
@@ -334,7 +334,7 @@ function pressed(event) {
 function touches() {
   const view = $("picture");
   let start = null;
-  view.addEventListener("pointerdown", (event) => { start = event; isSwiping = event.pointerType === "touch"; });
+  view.addEventListener("pointerdown", (event) => { start = event; });
   view.addEventListener("pointermove", (event) => {
     const box = view.getBoundingClientRect();
     view.firstElementChild?.style.setProperty("transform-origin",
@@ -342,7 +342,7 @@ function touches() {
   });
   view.addEventListener("pointerup", (event) => {
     const far = event.clientX - (start?.clientX ?? event.clientX);
-    if (isSwiping && Math.abs(far) > 80 && !view.classList.contains("zoomed")) {
+    if (event.pointerType === "touch" && Math.abs(far) > 80 && !view.classList.contains("zoomed")) {
       if (far > 0) confirm(); else answer(null);
     } else if (Math.abs(far) < 8 && shown()) zoom();
     start = null;

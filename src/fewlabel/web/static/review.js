@@ -4,6 +4,7 @@ import { Classes } from "./classes.js";
 import { drawConfusion } from "./confusion.js";
 import { Outbox } from "./outbox.js";
 import { drawPeople } from "./people.js";
+import { drawStory, explain } from "./story.js";
 
 const VIEWS = ["images", "confusion", "suspicious", "duplicates", "people"];
 const EMPTY = {
@@ -153,7 +154,7 @@ function choose(i, opens = false) {
   picked = new Set(card?.labels ?? card?.suggestion?.labels ?? []);
   since = performance.now();
   drawOne();
-  drawStory();
+  drawStory(shown, past, text);
 }
 
 function drawOne() {
@@ -174,28 +175,6 @@ function drawOne() {
   $("take-text").textContent = says ? `${source}: ${text(says.labels)}` : source;
   $("explain").disabled = !card;
   classes.mark(state.several ? picked : card?.labels ?? [], says?.labels ?? []);
-}
-
-async function drawStory() {
-  const card = shown();
-  $("story").replaceChildren();
-  if (!card) return;
-  try {
-    const [answers, opinions] = await Promise.all([call("GET", `/api/images/${card.image}/history`), call("GET", `/api/images/${card.image}/opinions`)]);
-    if (card !== shown()) return;
-    const how = { typed: "answered", confirmed: "confirmed the suggestion", group: "confirmed a group", review: "reviewed", table: "edited the table", import: "imported" };
-    const says = { propagated: "from look-alikes", model: "from the image", tested: "without having seen the label" };
-    // Where several machines learn, two rounds may have one number: the last one before the answer.
-    const by = (a) => past.findLast((r) => r.number === a.round && r.at <= a.at);
-    const round = (a) => (a.round ? `, round ${a.round}${by(a) ? ` of ${number(by(a).n_labels)} labels` : ""}` : "");
-    const lines = [
-      ...answers.map((a) => ({ at: a.at, who: a.annotator || "Somebody", what: a.labels == null ? "skipped" : text(a.labels),
-        how: `${how[a.origin]}${a.suggested ? `; shown: ${text(a.suggested)}${a.confidence == null ? "" : ` ${percent(a.confidence)}`}${round(a)}` : ""}${a.revoked ? "; taken back" : ""}`, isGone: a.revoked })),
-      ...opinions.map((o) => ({ at: o.at, who: `Model, round ${o.round}`, what: `${text(o.labels)} ${percent(o.confidence)}`, how: says[o.source] })),
-    ].sort((a, b) => new Date(b.at) - new Date(a.at));
-    $("story").replaceChildren(...lines.map((line) => element("li", { class: line.isGone ? "gone" : null },
-      element("b", {}, line.what), element("span", {}, `${line.who}, ${line.how}`), element("time", { datetime: line.at }, new Date(line.at).toLocaleString()))));
-  } catch { /* The image itself is there; `refresh` says that the server is away. */ }
 }
 
 function answer(labels) {
@@ -251,27 +230,6 @@ function undo() {
 
 function renamed(id, old, name) {
   outbox.post("PATCH", `/api/classes/${id}`, { old, name }).then(() => refresh()).then(load);
-}
-
-async function explain() {
-  const card = shown();
-  if (!card) return;
-  $("explain-picture").replaceChildren();
-  if (!$("explain-dialog").open) $("explain-dialog").showModal();
-  while (card === shown() && $("explain-dialog").open) {
-    const response = await fetch(`/api/images/${card.image}/explanation`).catch(() => null);
-    if (response?.status === 200) {
-      const image = element("img", { alt: `What the model looked at in ${card.name}` });
-      image.src = URL.createObjectURL(await response.blob());
-      image.addEventListener("load", () => URL.revokeObjectURL(image.src));
-      $("explain-picture").replaceChildren(image);
-      $("explain-state").textContent = "";
-      return;
-    }
-    $("explain-state").textContent = response ? (await response.json()).detail : "The server does not answer.";
-    if (response?.status !== 202) return;
-    await new Promise((done) => setTimeout(done, 700));
-  }
 }
 
 // Without a look
@@ -357,7 +315,7 @@ function move(key) {
 
 const turn = (by) => { if (sheet && sheet.page + by >= 0 && sheet.page + by < sheet.n_pages) change({ page: sheet.page + by }); };
 const KEYS = {
-  " ": keep, Enter: take, u: undo, Backspace: undo, x: explain, n: () => $("find").focus(), "/": () => $("find").focus(),
+  " ": keep, Enter: take, u: undo, Backspace: undo, x: () => explain(shown), n: () => $("find").focus(), "/": () => $("find").focus(),
   g: () => show({ view: VIEWS[(VIEWS.indexOf(view()) + 1) % VIEWS.length] }), "?": () => $("help-dialog").showModal(),
   PageUp: () => turn(-1), PageDown: () => turn(1), Escape: () => choose(-1),
 };
@@ -375,7 +333,7 @@ function pressed(event) {
 
 function listen() {
   onClicks({
-    keep, take, undo, explain, close: () => { choose(-1); }, fresh: load,
+    keep, take, undo, explain: () => explain(shown), close: () => { choose(-1); }, fresh: load,
     accept: askToAccept, settle, "accept-cancel": () => $("accept-dialog").close("cancel"), "page-back": () => turn(-1), "page-forth": () => turn(1),
   });
   for (const tab of document.querySelectorAll("[data-view]")) tab.addEventListener("click", () => show({ view: tab.dataset.view }));
