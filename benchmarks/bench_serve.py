@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, requests: list[bytes], first: int, end: float) -> None:
         self.requests, self.next, self.end = requests, first, end
         self.seconds: list[float] = []
-        self.statuses: dict[str, int] = {}
+        self.statuses = Counter[str]()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.buffer = b""
 
@@ -54,8 +55,7 @@ class Connection(asyncio.Protocol):
             return
         now, self.buffer = time.perf_counter(), b""
         self.seconds.append(now - self.start)
-        status = head[9:12].decode()
-        self.statuses[status] = self.statuses.get(status, 0) + 1
+        self.statuses[head[9:12].decode()] += 1
         if now < self.end:
             self.send()
         else:
@@ -86,10 +86,7 @@ async def load(port: int, requests: list[bytes], n: int, seconds: float) -> dict
     await asyncio.gather(*(connection.done for _, connection in made))
     took, cpu = time.perf_counter() - begin, time.process_time() - cpu
     times = np.concatenate([connection.seconds for _, connection in made])
-    statuses: dict[str, int] = {}
-    for _, connection in made:
-        for status, count in connection.statuses.items():
-            statuses[status] = statuses.get(status, 0) + count
+    statuses = sum((connection.statuses for _, connection in made), Counter())
     p50, p95, p99 = (round(float(v) * 1e3, 1) for v in np.quantile(times, [0.5, 0.95, 0.99]))
     return {
         "connections": n,

@@ -1,7 +1,6 @@
 """Every mistake of the list "Bad input" ends with one clear line, and nothing is lost."""
 
 import resource
-import struct
 import zlib
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image
 
 from fewlabel.cli.console import ProgressBars
 from tests.cli.conftest import QUICK, _write_table, refused, start_cli
-from tests.hostile import changed, copied, model_with, not_regular, npy, npz
+from tests.hostile import changed, copied, model_with, not_regular, npy, npz, png
 
 
 def _files(folder):
@@ -70,17 +69,10 @@ def test_a_truncated_jpeg_is_set_aside(run_cli, tmp_path, photos, label_table):
 
 def _huge_png(path, side=30000):
     """A whole PNG of 30,000 x 30,000 black pixels, one bit each: about 110 kB."""
-
-    def chunk(kind, data):
-        size, checksum = (struct.pack(">I", n) for n in (len(data), zlib.crc32(kind + data)))
-        return size + kind + data + checksum
-
     compressor = zlib.compressobj(9)
     row = b"\0" * (1 + side // 8)
     pixels = b"".join(compressor.compress(row) for _ in range(side)) + compressor.flush()
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    path.write_bytes(png(side, side, pixels, depth=1, color=0))
 
 
 def test_a_huge_png_is_set_aside_without_filling_the_memory(run_cli, tmp_path, photos):

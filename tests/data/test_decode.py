@@ -1,6 +1,3 @@
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,16 +6,7 @@ from fewlabel.data import decode
 from fewlabel.data.decode import _decode_file, _inspect_file, _quiet_pillow
 from fewlabel.data.modes import UnreadableImageError
 from tests.data.conftest import at_most
-
-
-def png_of_size(width, height):
-    """Header of a PNG that promises a size, with hardly any data behind it."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    )
+from tests.hostile import png
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
@@ -124,9 +112,9 @@ def test_truncated_files_are_named(save_photo, suffix, share):
         (b"not an image at all", "not an image of a known format"),
         (b"\x89PNG\r\n\x1a\n", "not an image|decoded"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image of a known format"),
-        (png_of_size(30_000, 30_000), "900 megapixels, more than the 100"),
-        (png_of_size(10_500, 10_500), "110 megapixels, more than the 100"),
-        (png_of_size(9_900, 9_900), "truncated"),
+        (png(30_000, 30_000), "900 megapixels, more than the 100"),
+        (png(10_500, 10_500), "110 megapixels, more than the 100"),
+        (png(9_900, 9_900), "truncated"),
         (bytes(2_000), "GB, more than"),
     ],
 )

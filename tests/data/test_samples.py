@@ -1,4 +1,3 @@
-import struct
 import zlib
 
 import numpy as np
@@ -13,6 +12,7 @@ from fewlabel.data import decode, load_images, samples, tiff
 from fewlabel.data.decode import _decode_file, _inspect_file
 from fewlabel.data.modes import UnreadableImageError
 from fewlabel.data.scale import _kind
+from tests.hostile import png
 
 RAMP = np.tile(np.linspace(0, 255, 16).astype(np.uint8), (16, 1))
 DTYPES = [
@@ -34,12 +34,8 @@ def png_of_16_bits(pixels):
     """Bytes of a PNG of (H, W, 2, 3 or 4) uint16 samples, which Pillow does not write."""
     height, width, channels = pixels.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    header = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    )
+    color = {2: 4, 3: 2, 4: 6}[channels]
+    return png(width, height, zlib.compress(rows), depth=16, color=color)
 
 
 def exact(values, scale, *, inverted=False):

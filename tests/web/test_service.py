@@ -1,8 +1,6 @@
 import io
 import shutil
-import struct
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from fewlabel.runs.model import load_run
 from fewlabel.web.limits import _Limits, _Rate
 from fewlabel.web.models import _Models
 from fewlabel.web.service import _Service
+from tests.hostile import png
 from tests.web.conftest import HERE
 
 Start = Callable[..., tuple[TestClient, _Service]]
@@ -91,26 +90,14 @@ def odd_images() -> dict[str, bytes]:
     }
 
 
-def bomb(width: int, height: int) -> bytes:
-    """Return a PNG whose header promises many pixels."""
-    header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(name + data))
-        return struct.pack(">I", len(data)) + name + data + check
-
-    data = chunk(b"IDAT", zlib.compress(bytes(1000)))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
-
-
 DAMAGED = {
     "no image": b"path,label\na.png,cat\n",
     "cut": encoded(np.zeros((90, 90, 3), np.uint8), "JPEG")[:300],
     "cut png": encoded(np.random.default_rng(0).integers(0, 256, (50, 50), np.uint8))[:900],
-    "a bomb": bomb(60_000, 60_000),
-    "more than a bomb": bomb(2**31 - 1, 2**31 - 1),
-    "above the limit": bomb(9_000, 9_000),
-    "no pixels": bomb(0, 5),
+    "a bomb": png(60_000, 60_000),
+    "more than a bomb": png(2**31 - 1, 2**31 - 1),
+    "above the limit": png(9_000, 9_000),
+    "no pixels": png(0, 5),
     "no chunks": b"\x89PNG\r\n\x1a\n" + bytes(100),
     "only NaN": encoded(np.full((9, 9), np.nan, np.float32), "TIFF"),
     "a picture that runs": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
@@ -296,8 +283,8 @@ def test_a_new_model_takes_the_place_and_a_damaged_one_does_not(
     before = client.get("/readyz").json()["models"]["first"]
     assert before == {"id": model_id(load_run(run)), "reload_failed": False}
     arrays = place / "model" / "arrays.safetensors"
-    whole = arrays.read_bytes()
-    arrays.write_bytes(whole[:-9])
+    whole = arrays.rename(tmp_path / "whole")
+    arrays.write_bytes(whole.read_bytes()[:-9])
     assert service.models._is_replaced("first")
     refused = client.post("/models/first/reload")
     assert refused.status_code == 409
@@ -309,7 +296,8 @@ def test_a_new_model_takes_the_place_and_a_damaged_one_does_not(
     assert client.get("/models").json()[0]["error"] == refused.json()["detail"]
     image = odd_images()["gray.png"]
     assert client.post("/predict", content=image, headers=PNG).json()["id"] == before["id"]
-    arrays.write_bytes(whole)
+    # It is the file that was loaded, and still the last one was refused.
+    whole.replace(arrays)
     assert service.models._is_replaced("first")
     again = client.post("/models/first/reload").json()
     assert again == {"model": "first", "id": before["id"], "changed": False}

@@ -10,7 +10,8 @@ pytest.importorskip("fastapi")
 from fewlabel.web.limits import _Limits
 from fewlabel.web.models import _Models
 from fewlabel.web.service import _Service
-from tests.web.test_service import DAMAGED, bomb, odd_images
+from tests.hostile import png
+from tests.web.test_service import DAMAGED, odd_images
 
 HERE = {"host": "127.0.0.1"}
 
@@ -47,7 +48,7 @@ def test_damaged_images_are_never_an_error_of_the_server(run: Path) -> None:
     from hypothesis import strategies as st
     from starlette.testclient import TestClient
 
-    known = [*odd_images().values(), *DAMAGED.values(), bomb(3, 3)]
+    known = [*odd_images().values(), *DAMAGED.values(), png(3, 3)]
     changes = st.lists(
         st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=9
     )
