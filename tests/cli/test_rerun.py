@@ -23,8 +23,10 @@ def test_a_run_agrees_with_itself_from_anywhere(home, run_cli, monkeypatch, tmp_
     assert result.exit_code == 0, result.output
     assert "The predictions agree, to the last bit: labels equal in 40 of 40" in result.stdout
     # And so does the new one, whose images lie elsewhere.
-    found = json.loads(run_cli("rerun", "again", "--json").stdout)
+    monkeypatch.chdir("again")
+    found = json.loads(run_cli("rerun", ".", "--json").stdout)
     assert (found["n_same"], found["changed"], found["identical"]) == (40, [], True)
+    assert found["out"].endswith("again-again")
     assert found["old"] == found["new"]
 
 

@@ -3,7 +3,8 @@ import csv
 import numpy as np
 import pyarrow.parquet
 
-from fewlabel.runs.tables import _keep_rounds
+from fewlabel.data.tables import _write_table
+from fewlabel.runs.tables import _keep_rounds, _read_predictions
 
 
 def test_predictions_have_a_row_an_image(run, fitted, example):
@@ -17,6 +18,13 @@ def test_predictions_have_a_row_an_image(run, fitted, example):
     assert marked == sorted(fitted.unlike)
     proba = [[float(row[name]) for name in names] for row in rows]
     np.testing.assert_allclose(proba, fitted.proba, atol=1e-5)
+
+
+def test_predictions_are_read_without_the_guard_of_their_cells(tmp_path):
+    table = tmp_path / "predictions.csv"
+    _write_table(table, ("path", "label"), [("=a.png", "-x")])
+    assert table.read_text().endswith("'=a.png,'-x\n")
+    assert _read_predictions(tmp_path) == {"=a.png": {"path": "=a.png", "label": "-x"}}
 
 
 def test_suspicious_labels_come_first(run, fitted, example):

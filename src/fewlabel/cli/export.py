@@ -126,8 +126,8 @@ def export(
 
 def _recorded(run: Path) -> tuple[str, str]:
     """Return the images and labels that a run was fitted on."""
-    from fewlabel.runs.listing import RECORD
-    from fewlabel.runs.rerun import _read_record, _resolve
+    from fewlabel.runs.listing import RECORD, _resolve
+    from fewlabel.runs.rerun import _read_record
 
     if not (run / RECORD).is_file():
         raise UsageError(

@@ -59,8 +59,9 @@ def rerun(
     as_json: options.Json = False,
 ) -> None:
     """Repeat, compare and print."""
-    target = Path(run).absolute()
-    new = out or f"{run.rstrip('/')}-again" if target.name else "run-again"
+    # `.` and `..` have no name of their own.
+    place = Path(run) if Path(run).name.strip(".") else Path(run).resolve()
+    new = out or f"{place}-again"
     check_output_folder(new, force=force)
     with _lock_output(Path(new)), ProgressBars(enabled=not as_json) as progress:
         from fewlabel.runs.rerun import rerun as repeat

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +65,14 @@ def _run_record(run: str | Path) -> dict[str, Any]:
     """Return the figures of a run and how it was made; empty where there is none to be read."""
     # Runs of earlier versions have all in one file.
     return _json_object(Path(run) / "metrics.json") | _json_object(Path(run) / RECORD)
+
+
+def _resolve(run: str | Path, record: dict[str, Any], name: Any) -> Any:
+    """Return a path as it was meant where the command ran; what is no path stays as it is."""
+    if not name or (path := Path(name).expanduser()).is_absolute():
+        return name
+    there = Path(os.path.normpath(Path(run).absolute() / str(record.get("folder", "..")) / path))
+    if not there.exists():
+        return name
+    here = os.path.relpath(there)
+    return str(there) if here.startswith("..") else here

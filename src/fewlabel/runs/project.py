@@ -12,7 +12,7 @@ from typing import Any
 from fewlabel.errors import UsageError
 from fewlabel.files import atomic_file
 from fewlabel.os_errors import _path_errors
-from fewlabel.runs.listing import _run_record
+from fewlabel.runs.listing import _resolve, _run_record
 
 PROJECT = "fewlabel.toml"
 _MARK = "# Written by fewlabel; a flag on the command line wins over what stands here.\n"
@@ -61,11 +61,7 @@ def _run_options(run: str | Path) -> dict[str, Any]:
     kept: dict[str, Any] = {
         n: v for n, kind in _TYPES.items() if type(v := found.get(n)) is kind and v != ""
     }
-    for name in _PATHS:
-        # Seen from another folder, what was named from beside the run lies there.
-        if name in kept and (place := Path(run).parent / kept[name]).exists():
-            kept[name] = os.path.normpath(place)
-    return kept
+    return kept | {name: _resolve(run, found, kept[name]) for name in _PATHS if name in kept}
 
 
 def _write_project(folder: str | Path, options: Mapping[str, Any]) -> bool:

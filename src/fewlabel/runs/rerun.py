@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,9 @@ from fewlabel.fit_result import FitSettings
 from fewlabel.locks import _hidden_beside
 from fewlabel.pipeline import fit_images
 from fewlabel.runs.folder import save_run
-from fewlabel.runs.listing import RECORD, _run_record
+from fewlabel.runs.listing import RECORD, _resolve, _run_record
 from fewlabel.runs.record import _SHORT, _circumstances, _of_images, _of_labels
+from fewlabel.runs.tables import _read_predictions
 
 _FOLDERS = "folders"
 _NAMED = 3
@@ -150,17 +149,6 @@ def _read_record(run: Path) -> dict[str, Any]:
     return record
 
 
-def _resolve(run: Path, record: dict[str, Any], name: Any) -> Any:
-    """Return a path as it was meant where the command ran; what is no path stays as it is."""
-    if not name or (path := Path(name).expanduser()).is_absolute():
-        return name
-    there = Path(os.path.normpath(run.absolute() / str(record.get("folder", "..")) / path))
-    if not there.exists():
-        return name
-    here = os.path.relpath(there)
-    return str(there) if here.startswith("..") else here
-
-
 def _labels(source: str, images: ImageSet) -> Labels:
     """Return the labels that a run was given."""
     if source == _FOLDERS:
@@ -177,7 +165,7 @@ def _changed_images(run: Path, record: dict[str, Any], images: ImageSet) -> list
     old, new = record["data"]["images"], _of_images(images)
     if (old.get("names"), old.get("contents")) == (new["names"], new["contents"]):
         return []
-    names = list(_predictions(run))
+    names = list(_read_predictions(run))
     before, after = (
         dict(zip(each, _parts(str(of.get("each", ""))), strict=False))
         for each, of in ((names, old), (images.names, new))
@@ -210,7 +198,9 @@ def _changed_labels(
     if record["data"]["labels"].get("digest") == _of_labels(labels)["digest"]:
         return []
     old = {
-        n: row.get("label") for n, row in _predictions(run).items() if row.get("source") == "label"
+        n: row.get("label")
+        for n, row in _read_predictions(run).items()
+        if row.get("source") == "label"
     }
     texts = labels.task.texts(labels.training_y, labels.classes)
     new = {name: text for name, text in zip(images.names, texts, strict=True) if text}
@@ -249,22 +239,9 @@ def _flat(found: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _predictions(run: Path) -> dict[str, dict[str, str]]:
-    """Return the rows of a table of predictions by the name of the image."""
-    try:
-        with (run / "predictions.csv").open(
-            newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            rows = csv.DictReader(file)
-            key = (rows.fieldnames or [""])[0]
-            return {row[key]: row for row in rows}
-    except (OSError, KeyError, csv.Error) as error:
-        raise RunFolderError(f"{run / 'predictions.csv'} cannot be read ({error}).") from error
-
-
 def _compare(run: Path, out: Path) -> tuple[int, int, float]:
     """Return how many images two runs share, how many labels agree, and the largest difference."""
-    old, new = _predictions(run), _predictions(out)
+    old, new = _read_predictions(run), _read_predictions(out)
     both = [(old[name], new[name]) for name in old if name in new]
     numbers = ["confidence"]
     if both:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from fewlabel.data import ImageSet
 from fewlabel.features.pixels import Progress
 from fewlabel.model import Model
+from fewlabel.runs.tables import _read_predictions
 
 
 def _confidence_of(
@@ -29,9 +29,6 @@ def _confidence_of(
 def _saved(run: Path) -> dict[str, float]:
     """Return the confidence in each image that a run has predicted; none where it is damaged."""
     try:
-        with (run / "predictions.csv").open(newline="", encoding="utf-8") as file:
-            name, *rest = next(rows := csv.reader(file))
-            place = 1 + rest.index("confidence")
-            return {row[0]: float(row[place]) for row in rows if name in ("path", "index")}
-    except (OSError, ValueError, IndexError, StopIteration, csv.Error):
+        return {name: float(row["confidence"]) for name, row in _read_predictions(run).items()}
+    except (LookupError, ValueError):
         return {}

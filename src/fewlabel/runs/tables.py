@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from fewlabel.data import ImageSet
+from fewlabel.data.cells import _unguarded
 from fewlabel.data.tables import _write_table
+from fewlabel.errors import RunFolderError
 from fewlabel.model import Prediction
 from fewlabel.semisupervised.network_inputs import ROUNDS
 
@@ -43,6 +46,21 @@ def _write_predictions(
         # Lazily: as text, the probabilities of many images and classes would fill the memory.
         columns += [map("{:.5f}".format, column) for column in prediction.proba.T]
     _write_table(path, header, zip(*columns, strict=True))
+
+
+def _read_predictions(run: Path) -> dict[str, dict[str, str]]:
+    """Return the rows of the predictions of a run by the name of the image."""
+    path = run / "predictions.csv"
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            rows = csv.DictReader(file)
+            key = (rows.fieldnames or [""])[0]
+            whole = [
+                {n: _unguarded(c) for n, c in row.items() if isinstance(c, str)} for row in rows
+            ]
+            return {row[key]: row for row in whole}
+    except (OSError, KeyError, csv.Error) as error:
+        raise RunFolderError(f"{path} cannot be read ({error}).") from error
 
 
 def _write_suspicious(path: Path, result: FitResult, images: ImageSet) -> None:
