@@ -1,7 +1,7 @@
 """Commands that write, killed at random moments: what they write is whole or absent.
 
     python benchmarks/kills.py predict --n 50
-    python benchmarks/kills.py select | evaluate | explain | export | folders | bench | fit
+    python benchmarks/kills.py evaluate | select | explain | fit | export | onnx
 
 A command is run in a process that is forked from this one, where everything is imported already,
 so the moments (uniform over the time that it takes) fall on its work and not on the start of
@@ -42,7 +42,7 @@ COMMANDS = {
     "onnx": "export run --onnx out/model.onnx --images images --force",
 }
 # What differs from run to run though nothing else does: times, and the measured speed.
-VOLATILE = re.compile(r"(metrics|run|evaluation)\.json|(report|evaluation)\.html|model_card\.md")
+VOLATILE = re.compile(r"(metrics|run)\.json|(report|evaluation)\.html|model_card\.md")
 
 
 def prepare(place: Path) -> None:

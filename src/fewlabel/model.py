@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import fewlabel.semisupervised as _registers  # noqa: F401
-from fewlabel.data import PixelScale, Task, load_images
+from fewlabel.data import ImageSet, PixelScale, Task, load_images
 from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import TASKS
 from fewlabel.errors import FewLabelError, ModelFormatError, UsageError, _damaged
@@ -219,6 +219,11 @@ class Model:
         if not saved or saved.get("value") is None:
             return None
         return AccuracyEstimate(**{name: saved[name] for name in _ESTIMATE_FIELDS})
+
+    def _was_trained_on(self, images: ImageSet) -> np.ndarray:
+        """Return which images it was trained on (n,), by content: others may have their names."""
+        digests = set(self.meta.get("trained_on", ()))
+        return np.array([digest in digests for digest in images.content_digests()], dtype=bool)
 
     def threshold(self, max_error: float) -> float:
         """Compute the confidence from which on at most so many labels are wrong.

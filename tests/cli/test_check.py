@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewlabel.runs.drift import check_images
+from fewlabel.runs.drift import _check_images
 from fewlabel.runs.model import load_run
 from tests.cli.conftest import refused
 
@@ -58,5 +58,5 @@ def test_too_few_images_and_older_runs_are_one_line(run_cli, world, new_photos, 
     assert model.reference is not None
     model.reference = None
     with pytest.raises(ValueError, match="an earlier fewlabel wrote it"):
-        check_images(model, new_photos / "same")
+        _check_images(model, new_photos / "same")
     assert manifest.is_file()

@@ -72,6 +72,7 @@ def test_a_new_class_hides_in_one_of_the_others(task):
     assert one.verdict == "unlike"
     # Which is a class where an image has one label, and none of them where it may have several.
     assert len(one.odd) == 1
+    assert np.isin(one.kinds, one.odd).sum() >= 0.3 * len(one.kinds)
 
 
 def test_what_is_farther_from_everything_is_unlike(task):

@@ -26,7 +26,7 @@ HELP = """Compare new images with those of a fit, and say whether its accuracy s
 Compares confidence, brightness, contrast, sharpness, the likeness to what is labeled and the mix of
 classes, and says one of three things: the new images look like those of the fit; the classes are
 otherwise frequent, and the accuracy that is then expected; or they are unlike, so that nobody knows
-before some of them are labeled. Of images like those of the fit, about one batch in twenty is
+before some of them are labeled. Of images like those of the fit, about one batch in thirty is
 called otherwise. It takes 20 images; of more than 2,000, so many are drawn at random.
 
 \b
@@ -67,14 +67,15 @@ def check(
     if out is not None:
         check_new_file(out, "a web page", ".html", ".htm", force=force, holds="another report")
     with ProgressBars(enabled=not as_json) as progress:
-        from fewlabel.runs.drift import check_images
+        from fewlabel.runs.drift import _check_images
 
         model, image_set = open_run(run, images, progress)
-        found = check_images(model, image_set, name=run, command=command_of(ctx), progress=progress)
-    metrics = found.metrics
+        metrics, page = _check_images(
+            model, image_set, name=run, command=command_of(ctx), progress=progress
+        )
     if out is not None:
         with atomic_file(out) as temporary:
-            temporary.write_text(found.report_html, encoding="utf-8")
+            temporary.write_text(page, encoding="utf-8")
         metrics = metrics | {"report": out}
     show(metrics, _print, as_json=as_json)
     failures = {"never": (), "unlike": ("unlike",), "drift": ("unlike", "mix")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,7 +41,6 @@ _PRIOR = 10.0
 _STEPS, _BOOTSTRAPS = 30, 60
 _MAX_KEPT, _MAX_LARGE, _SMALL, _MAX_NUMBERS = 1_000, 400, 256, 200_000
 _SIDE = 64
-_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 _FIELDS = {"n_images": [integer(1, 2**53)], "n_labels": [integer(0, _MAX_COUNT)]}
 _ARRAYS = {"proba": "m K", "looks": "m L", "shares": "two K"}
 
@@ -91,19 +90,19 @@ class _Shift(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _Drift:
-    """How unlike the images of a fit ``n`` new images are.
+    """How unlike the images of a fit new images are.
 
     Which part is more unlike anything labeled than 95 % of those of the fit (``beyond``), and
-    whether that is more than chance; the predicted classes of which the images are less like
-    those of the fit (``odd``; K for none of the classes); how frequent each class was and is, with
-    the interval (4, K), and whether it is predicted more or less often; the accuracy to be
-    expected where the images are not unlike.
+    whether that is more than chance; the predicted class of each (``kinds``; K for none of them),
+    and those of which the images are less like those of the fit (``odd``); how frequent each class
+    was and is, with the interval (4, K), and whether it is predicted more or less often; the
+    accuracy to be expected where the images are not unlike.
     """
 
-    n: int
     shifts: tuple[_Shift, ...]
     beyond: float
     many_beyond: bool
+    kinds: np.ndarray
     odd: tuple[int, ...]
     shares: np.ndarray
     moved: np.ndarray
@@ -160,29 +159,28 @@ def _find_drift(
     was, at_fit = reference.proba, reference.shares[0]
     mix = _mix(task, proba, at_fit)
     weights = np.minimum(task.reweigh(was, at_fit, mix)[1], _MAX_WEIGHT)
-    sure = task.confidence(was), task.confidence(proba)
-    looked = [(reference.looks[:, j], looks[:, j]) for j in range(len(LOOKS))]
+    old = np.column_stack([task.confidence(was), reference.looks])
+    new = np.column_stack([task.confidence(proba), looks])
     seen = _SEEN / reference.n_images
     # What the fit has seen of its images shows in the first two.
-    extra = (seen, seen, *[0.0] * (len(LOOKS) - 1))
-    pairs = zip((sure, *looked), extra, strict=True)
-    shifts = [_shift(*pair, weights, allowed) for pair, allowed in pairs]
-    step = sure[1].mean() - np.average(sure[0], weights=weights)
+    shifts = [
+        _shift(name, old[:, j], new[:, j], weights, seen if j < 2 else 0.0)
+        for j, name in enumerate(("confidence", *LOOKS))
+    ]
     # The order of confidences that are nearly the same says nothing, and what is nearer to the
     # labels is no trouble.
-    calm = (abs(step) < _CONFIDENCE_TOLERANCE, shifts[1].above < 0.5)
-    shifts[:2] = [
-        s._replace(is_alarm=s.is_alarm and not c) for s, c in zip(shifts, calm, strict=False)
-    ]
-    named = tuple(s._replace(name=n) for n, s in zip(("confidence", *LOOKS), shifts, strict=True))
-    beyond, many = _beyond(*looked[0], weights, seen)
+    step = new[:, 0].mean() - np.average(old[:, 0], weights=weights)
+    calm = {"confidence": abs(step) < _CONFIDENCE_TOLERANCE, "novelty": shifts[1].above < 0.5}
+    shifts = [s._replace(is_alarm=s.is_alarm and not calm.get(s.name, False)) for s in shifts]
+    beyond, many = _beyond(old[:, 1], new[:, 1], weights, seen)
+    # Of all together: which of several labels is the rarest depends on the others.
     kinds = task.stratify(task.predict(np.concatenate([was, proba])))
-    places = kinds[: len(was)], kinds[len(was) :]
-    odd = _odd(*looked[0], *places, weights, len(at_fit), seen)
+    of_fit, of_new = kinds[: len(was)], kinds[len(was) :]
+    odd = _odd(old[:, 1], new[:, 1], of_fit, of_new, weights, len(at_fit), seen)
     moved = _moved(task, reference, proba)
     accuracy, ends = _accuracy(task, reference, evidence, proba, mix, is_moved=bool(moved.any()))
     shares = np.stack([at_fit, mix, *ends])
-    return _Drift(len(proba), named, beyond, many, odd, shares, moved, accuracy)
+    return _Drift(tuple(shifts), beyond, many, of_new, odd, shares, moved, accuracy)
 
 
 def _moved(task: Task, reference: _Reference, proba: np.ndarray) -> np.ndarray:
@@ -200,19 +198,27 @@ def _errors(errors: float, n_tests: int) -> float:
     return float(np.sqrt(errors**2 + 2 * np.log(n_tests)))
 
 
-def _shift(was: np.ndarray, now: np.ndarray, weights: np.ndarray, allowed: float = 0.0) -> _Shift:
+def _shift(
+    name: str, was: np.ndarray, now: np.ndarray, weights: np.ndarray, allowed: float
+) -> _Shift:
     """Compare two samples, of which the first is weighed; by DeLong's standard error (1988)."""
-    share, order, ranked = weights / weights.sum(), np.argsort(was, kind="stable"), np.sort(now)
-    below = np.concatenate([[0], np.cumsum(share[order])])
-    left, right = (below[np.searchsorted(was[order], now, side)] for side in _SIDES)
-    fewer, more = (np.searchsorted(ranked, was, side) for side in _SIDES)
-    of_new, of_old = (left + right) / 2, (fewer + more) / 2 / len(now)
-    above = float(of_new.mean())
+    share = weights / weights.sum()
+    of_new, of_old = _below(was, share, now), _below(now, np.full(len(now), 1 / len(now)), was)
+    # Sums of shares may end a rounding above 1.
+    above = min(float(of_new.mean()), 1.0)
     variance = of_new.var() / len(now) + (share**2 * (of_old - share @ of_old) ** 2).sum()
     error = max(float(np.sqrt(variance)), 1e-9)
     is_alarm = abs(above - 0.5) > _ERRORS * error + _TOLERANCE + allowed
     low, high = (float(np.clip(above + side * 1.96 * error, 0, 1)) for side in (-1, 1))
-    return _Shift("", above, low, high, bool(is_alarm))
+    return _Shift(name, above, low, high, bool(is_alarm))
+
+
+def _below(sample: np.ndarray, share: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the share of a sample that is below each value; what is equal counts half."""
+    order = np.argsort(sample, kind="stable")
+    ranked, total = sample[order], np.concatenate([[0], np.cumsum(share[order])])
+    left, right = np.searchsorted(ranked, values), np.searchsorted(ranked, values, "right")
+    return np.asarray((total[left] + total[right]) / 2)
 
 
 def _beyond(
@@ -245,7 +251,7 @@ def _odd(
         m = share.sum() ** 2 / (share**2).sum()
         error = np.sqrt((m + n + 1) / 12 / m / n)
         most = 0.5 + _CLASS_TOLERANCE + _errors(_CLASS_ERRORS, n_classes) * error + allowed
-        if _shift(old[was == kind], new[now == kind], share).above > most:
+        if _below(old[was == kind], share / share.sum(), new[now == kind]).mean() > most:
             found.append(kind)
     return tuple(found)
 

@@ -13,7 +13,7 @@ from fewlabel import __version__
 from fewlabel.data import ImageSet
 from fewlabel.fit_result import FitResult
 from fewlabel.percent import _percent_text
-from fewlabel.report.html import _count
+from fewlabel.report.html import _environment
 from fewlabel.report.views import _prediction_rows
 
 _FEW = 5
@@ -77,14 +77,8 @@ def _same_reason(promises: list[dict[str, Any]]) -> str | None:
 
 
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fewlabel.report", "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(md=_escaped, percent=_share, count=_count)
+    environment = _environment().overlay(autoescape=False, keep_trailing_newline=True)
+    environment.filters = environment.filters | {"md": _escaped, "percent": _share}
     return environment.get_template("model_card.md")
 
 

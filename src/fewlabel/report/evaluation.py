@@ -60,16 +60,12 @@ def _render_evaluation(
         measures=_measure_rows(scored),
         confusion=confusion,
         galleries=galleries,
-        tiles=None,
         filters=_filter_view(model.classes, given=False),
         mistakes=mistakes,
         reliability=_reliability_view(*evidence),
         coverage=_coverage_view(*evidence, promises, scored.confidence),
         class_rows=per_class(model.task, scored.y, scored.proba, model.classes),
-        reason="",
         seconds=seconds,
-        peak_rss_mb=None,
-        settings={},
     )
 
 

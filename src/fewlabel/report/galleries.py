@@ -14,6 +14,7 @@ from fewlabel.explain.figure import KINDS, _original_pixels, _overlay_pixels
 from fewlabel.explain.model import Explained
 from fewlabel.explain.texts import _percent, _printable
 from fewlabel.fit_result import FitResult
+from fewlabel.model import Prediction
 from fewlabel.report.html import View
 from fewlabel.report.pictures import _gallery, _picture, _pictures, _words
 from fewlabel.report.scored import Scored
@@ -100,12 +101,15 @@ def _labeled(result: FitResult, images: ImageSet) -> tuple[View, View]:
 
 
 def _predictions(
-    result: FitResult, images: ImageSet, rows: np.ndarray, notes: Sequence[str] | None = None
+    of: FitResult | Prediction,
+    images: ImageSet,
+    rows: np.ndarray,
+    notes: Sequence[str] | None = None,
 ) -> list[View]:
     """Show some images with what is predicted for them."""
-    texts = _words(result.task, result.predicted[rows], result.classes)
-    sure, decided = result.confidence[rows], result.task.decided(result.proba[rows])
-    return _pictures(images, rows, texts, sure, notes, _marks(decided, sure))
+    task, proba = of.task, of.proba[rows]
+    texts, sure = _words(task, task.predict(proba), of.classes), task.confidence(proba)
+    return _pictures(images, rows, texts, sure, notes, _marks(task.decided(proba), sure))
 
 
 def _disagreement(result: FitResult, images: ImageSet, unlabeled: np.ndarray) -> View:

@@ -17,6 +17,8 @@ from fewlabel.report.svg import VARIABLES
 
 View = dict[str, Any]  # what a template shows
 Fact = tuple[str, str, str]  # name, value, what it means
+# What pages of other things lack.
+_OF_FITS: View = {"tiles": None, "reason": "", "peak_rss_mb": None, "settings": {}}
 # What HTML forbids in text: control characters other than tab and line feed.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -33,7 +35,7 @@ def _render(template: str, images: ImageSet, **context: Any) -> str:
             skipped=images.skipped,
             version=__version__,
             variables=VARIABLES,
-            **context,
+            **_OF_FITS | context,
         )
     )
     # File names that are not UTF-8 come as lone surrogates, which no encoder accepts.

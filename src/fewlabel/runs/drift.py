@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fewlabel.data import ImageSet, load_images
 from fewlabel.errors import RunFolderError, UsageError
-from fewlabel.evaluate.drift import (
-    MAX_IMAGES,
-    MIN_IMAGES,
-    _appearance,
-    _Drift,
-    _find_drift,
-)
+from fewlabel.evaluate.drift import MAX_IMAGES, MIN_IMAGES, _appearance, _Drift, _find_drift
 from fewlabel.features.pixels import Progress
 from fewlabel.model import Model
 from fewlabel.percent import _percent_text
@@ -40,68 +33,27 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Check:
-    """How unlike the images of a fit new images are.
-
-    Attributes
-    ----------
-    metrics : dict
-        In a form that JSON takes: ``verdict`` (``"like"``, ``"mix"`` or ``"unlike"``), ``holds``
-        (whether the accuracy holds; None where that is not known), ``in_words``, ``commands``,
-        the ``accuracy`` to be expected, and what was compared.
-    report_html : str
-        The same to look at, with the most unlike images: one self-contained page.
-    """
-
-    metrics: dict[str, Any]
-    report_html: str
-
-
-def check_images(
+def _check_images(
     run: Model,
     images: Any,
     *,
     name: str = "run",
     command: str = "",
     progress: Progress | None = None,
-) -> Check:
-    """Compare new images with those of a fit, and say whether its accuracy holds on them.
+) -> tuple[dict[str, Any], str]:
+    """Compare new images with those of a fit: in a form that JSON takes, and as a page.
 
-    Parameters
-    ----------
-    run : Model
-        A model that was loaded.
-    images : ImageSet
-        New images, at least 20; or anything that `load_images` takes. Of more than 2,000, so many
-        are drawn at random. Those that the model was trained on are left out.
-    name : str
-        What the commands call the folder of the run.
-    command : str
-        The command that checks again, for the report.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
-
-    Returns
-    -------
-    Check
-        Verdict, figures and a report.
-
-    Raises
-    ------
-    UsageError
-        If there are fewer than 20 images that the model was not trained on.
-    RunFolderError
-        If the model holds nothing to compare with.
+    ``verdict`` is ``"like"``, ``"mix"`` or ``"unlike"``; ``holds`` says whether the accuracy holds,
+    and is None where that is not known. ``name`` is what the commands call the folder of the run.
     """
     if run.reference is None:
         raise RunFolderError(
             f"{name} does not hold what new images are compared with, since an earlier fewlabel "
             "wrote it or it was fitted on too few images: fit again."
         )
-    found, known = load_images(images, scale=run.scale), set(run.meta.get("trained_on", ()))
-    # By content, as in an evaluation: the labels of these are known, and flatter the model.
-    free = np.array([i for i, digest in enumerate(found.content_digests()) if digest not in known])
+    found = load_images(images, scale=run.scale)
+    # The labels of the others are known, and flatter the model.
+    free = np.flatnonzero(~run._was_trained_on(found))
     n = len(free)
     if n < MIN_IMAGES:
         raise UsageError(
@@ -119,7 +71,7 @@ def check_images(
     metrics["n_trained_on"] = len(found) - n
     metrics["commands"] = _commands(metrics, found, name)
     page = _render_drift(drift, metrics, prediction, looks, some, command, _now())
-    return Check(metrics, page)
+    return metrics, page
 
 
 def _metrics(drift: _Drift, run: Model) -> dict[str, Any]:
@@ -160,7 +112,7 @@ def _differences(drift: _Drift, classes: tuple[str, ...]) -> list[str]:
     if drift.odd:
         named = [(*classes, "none of the classes")[k] for k in drift.odd]
         more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-        texts.append(f"among those predicted as {', '.join(named[:3])}{more} are others")
+        texts.append(f"others are among those predicted as {', '.join(named[:3])}{more}")
     return texts
 
 
@@ -173,7 +125,8 @@ def _in_words(drift: _Drift, found: dict[str, Any]) -> str:
     if drift.verdict == "unlike":
         return (
             f"How accurate the model is on them is not known: label {_N_LABELS} of them. The "
-            f"confidence alone would give {span}{by_fit}, too much where they show something new."
+            f"confidence {'in the mix that it suggests' if drift.moved.any() else 'alone'} would "
+            f"give {span}{by_fit}, too much where they show something new."
         )
     state = {True: "holds", False: "is likely lower", None: "is not known from the fit"}
     return f"The {found['metric']} {state[found['holds']]}: {span} is expected{by_fit}."

@@ -256,9 +256,7 @@ def _measure(scored: Scored, classes: tuple[str, ...]) -> dict[str, Any]:
 
 def _unseen(scored: Scored, run: Model, images: ImageSet) -> dict[str, Any]:
     """Count the images that the model was trained on, and measure it on the others."""
-    # By content: a test set may use the same names, or hold copies of training images.
-    digests = set(run.meta.get("trained_on", ()))
-    trained = np.array([digest in digests for digest in images.content_digests()], dtype=bool)
+    trained = run._was_trained_on(images)
     unseen, warnings, n = None, list[str](), int(trained.sum())
     if not trained.all():
         unseen = scored._measured(~trained).to_dict()
