@@ -102,7 +102,7 @@ def time_accepting(n: int, n_images: int = 60_000) -> dict[str, Any]:
         open_store(images, Path(folder) / "labels.csv") as store,
     ):
         store.add([Answer(i, (str(i % 10),)) for i in range(10)])
-        session = _Session(images, store, _Queue(store, n_images))
+        session = _Session(store, _Queue(store))
         rest = [
             Answer(i, (str(i % 10),), origin="review", round=1) for i in range(10_000, 10_000 + n)
         ]

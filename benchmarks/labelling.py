@@ -79,7 +79,7 @@ class Desk:
         self.test_rows = extractor.transform(self.test)
         self.test_truth = np.array(labels_from_truth(self.test).names(), dtype=object)
         self.store: _Store = open_store(self.pool, folder / "labels.csv")
-        self.queue = _Queue(self.store, len(self.pool), seed)
+        self.queue = _Queue(self.store, seed)
         self.seconds: list[float] = []
 
     def answer(self, n: int) -> int:

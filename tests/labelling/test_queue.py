@@ -54,7 +54,7 @@ def learned(digits, truth, settings, tmp_path_factory):
     """A session of 60 answers: queue, store, learner and its last round."""
     table = tmp_path_factory.mktemp("desk") / "labels.csv"
     with open_store(digits, table) as store:
-        learner, queue = _Learner(digits, settings), _Queue(store, len(digits))
+        learner, queue = _Learner(digits, settings), _Queue(store)
         queue.begin(learner.first(store.labels()))
         shown = _answer(store, queue, truth, 30)
         queue.update(learner.fit(store.labels()))
@@ -64,7 +64,7 @@ def learned(digits, truth, settings, tmp_path_factory):
 
 
 def test_before_anything_is_known_images_come_in_random_order(digits, store, truth):
-    queue = _Queue(store, len(digits), seed=3)
+    queue = _Queue(store, seed=3)
     first = _answer(store, queue, truth, 5)
     assert len(set(first)) == 5
     assert {queue.purpose(i) for i in first} == {"random"}
@@ -133,7 +133,7 @@ def test_pages_hold_images_of_one_suggestion_without_a_label(learned, truth):
 
 
 def test_a_skipped_image_is_not_shown_again_but_an_open_random_one_comes_first(digits, store):
-    queue = _Queue(store, len(digits))
+    queue = _Queue(store)
     queue.begin(Picks(np.array([4, 7, 9]), ("train", "random", "train")))
     store.ask([7], ["random"])
     assert store.lease("ann", queue.wanted("ann"), 3) == [7, 4, 9]
@@ -142,7 +142,7 @@ def test_a_skipped_image_is_not_shown_again_but_an_open_random_one_comes_first(d
 
 
 def test_a_refit_in_between_makes_no_chosen_image_a_random_one(digits, store, learned):
-    queue = _Queue(store, len(digits))
+    queue = _Queue(store)
     queue.begin(Picks(np.array([4, 7]), ("train", "random")))
     shown = store.lease("ann", queue.wanted("ann"), 2)
     queue.update(learned[0].round)
@@ -175,7 +175,7 @@ class _ByHand:
 def test_answers_during_a_fit_lead_to_another_one_and_a_failure_to_another_try(
     digits, store, truth, learned
 ):
-    worker, queue = _ByHand(), _Queue(store, len(digits))
+    worker, queue = _ByHand(), _Queue(store)
     refitter = _Refitter("digits", store, queue, every=10, worker=worker)
     refitter.start()
     worker.asked[0][2].set_result(Picks(np.arange(50), ("train",) * 50))
@@ -195,7 +195,7 @@ def test_answers_during_a_fit_lead_to_another_one_and_a_failure_to_another_try(
 
 
 def test_a_database_that_is_away_for_a_moment_ends_no_learning(digits, store, truth, monkeypatch):
-    worker, queue = _ByHand(), _Queue(store, len(digits))
+    worker, queue = _ByHand(), _Queue(store)
     refitter = _Refitter("digits", store, queue, every=10, worker=worker)
     refitter.start()
     with monkeypatch.context() as away:
@@ -214,7 +214,7 @@ def test_rounds_go_on_after_a_restart(digits, truth, learned, tmp_path):
     found = replace(learned[0].round, number=1, n_labels=20)
     for number, accuracy in ((1, found.accuracy), (2, at_once)):
         with open_store(digits, tmp_path / "labels.csv") as store:
-            worker, queue = _ByHand(), _Queue(store, len(digits))
+            worker, queue = _ByHand(), _Queue(store)
             refitter = _Refitter("digits", store, queue, worker=worker)
             refitter.refit()
             _, (_, past), asked = worker.asked[-1]
@@ -225,12 +225,12 @@ def test_rounds_go_on_after_a_restart(digits, truth, learned, tmp_path):
         assert (one.number, one.n_labels, one.value) == (1, 20, found.accuracy.value)
         assert (two.number, two.value, two.at.tzinfo) == (2, None, UTC)
         # Until the model has learned again, the page shows what it was.
-        session = _Session(digits, store, queue)
+        session = _Session(store, queue)
         assert session.state()["curve"] == [list(one.point)]
 
 
 def test_labels_that_are_corrected_or_taken_back_are_learned_as_well(digits, store, truth):
-    worker, queue = _ByHand(), _Queue(store, len(digits))
+    worker, queue = _ByHand(), _Queue(store)
     refitter = _Refitter("digits", store, queue, every=10, worker=worker)
     store.add([Answer(i, (truth[i],), annotator="ann", origin="group") for i in range(30)])
     refitter.answered()
@@ -248,7 +248,7 @@ def test_labels_that_are_corrected_or_taken_back_are_learned_as_well(digits, sto
 
 
 def test_it_learns_in_a_process_of_its_own(store, digits, truth, settings):
-    queue = _Queue(store, len(digits))
+    queue = _Queue(store)
     _answer(store, queue, truth, 25)
     refitter = _Refitter("digits", store, queue, settings)
     try:
@@ -269,7 +269,7 @@ def test_images_that_are_others_than_on_the_page_are_not_learned_from(tmp_path, 
     images = draw(tmp_path / "photos", ["a.png", "b.png"])
     with open_store(images, tmp_path / "labels.csv") as store:
         draw(tmp_path / "photos", ["0.png"])
-        refitter = _Refitter(str(tmp_path / "photos"), store, _Queue(store, 2), settings)
+        refitter = _Refitter(str(tmp_path / "photos"), store, _Queue(store), settings)
         try:
             refitter.start()
             deadline = time.monotonic() + 120

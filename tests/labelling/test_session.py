@@ -34,7 +34,7 @@ def test_keys_of_classes(names: list[str], keys: list[str], initials: list[str])
 @pytest.fixture
 def session(images: ImageSet, table: Path) -> _Session:
     store = open_store(images, table)
-    return _Session(images, store, InOrder(len(images)), Told(["cat"] * 6), table=str(table))
+    return _Session(store, InOrder(len(images)), Told(["cat"] * 6), table=str(table))
 
 
 def test_suggestions_follow_the_classes(session: _Session) -> None:

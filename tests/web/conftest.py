@@ -38,7 +38,7 @@ def make(digit_images: ImageSet, tmp_path: Path) -> Iterator[Make]:
         table = tmp_path / "labels.csv"
         store = open_store(images, table, several=several, repeats=repeats)
         queue = InOrder(len(images), store, options.pop("pages", []))
-        made.append(_Session(images, store, queue, table=str(table), **options))
+        made.append(_Session(store, queue, table=str(table), **options))
         return made[-1]
 
     yield session

@@ -12,6 +12,7 @@ import numpy as np
 
 from fewlabel.evaluate import Acceptance, AccuracyEstimate
 from fewlabel.labelling.store import _Store
+from fewlabel.labelling.worker import _Stage
 
 
 @dataclass
@@ -39,7 +40,7 @@ class InOrder:
 class Told:
     """A model that was told the truth, and learns nothing."""
 
-    running, stage, done, total, error = False, "", 0, 0, ""
+    running, stage, error = False, _Stage(), ""
 
     def __init__(self, truth: list[str], *, value: float = 0.91, **known: Any) -> None:
         self.n_answered, n = 0, len(truth)

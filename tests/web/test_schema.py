@@ -30,7 +30,7 @@ def test_nothing_ends_in_an_error_of_the_server(tmp_path: Path, mode: str) -> No
     images = load_images("digits").subset(range(40))
     with open_store(images, tmp_path / "labels.csv", several=True) as store:
         queue = InOrder(len(images), store, [("1", tuple(range(40)))])
-        session = _Session(images, store, queue, Told([f"{i % 3}|" for i in range(40)]))
+        session = _Session(store, queue, Told([f"{i % 3}|" for i in range(40)]))
         app = _create_app(session, thumbnails=_Thumbnails(images, tmp_path / "kept"))
         schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers=HERE)
         operations = [found.ok() for found in schema.get_all_operations()]

@@ -159,13 +159,12 @@ def label(
             device=device.value,
             cache=cache,
         )
-        queue = _Queue(store, len(image_set), given.seed)
+        queue = _Queue(store, given.seed)
         refitter = _Refitter(given.images, store, queue, LearnerSettings(fit=settings))
         _write_project(Path(given.labels).parent, given._asdict())
         words = [given.images, "--labels", given.labels, "--out", "run"]
         command = f"fewlabel fit {shlex.join(words)}{given.flags}"
         session = _Session(
-            image_set,
             store,
             queue,
             refitter,

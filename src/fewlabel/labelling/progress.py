@@ -76,9 +76,9 @@ def _doing(learner: _Refitter | None) -> dict[str, Any]:
         return {"running": False, "stage": "", "done": 0, "total": 0, "round": 0, "error": ""}
     return {
         "running": learner.running,
-        "stage": learner.stage,
-        "done": learner.done,
-        "total": learner.total,
+        "stage": learner.stage.name,
+        "done": learner.stage.done,
+        "total": learner.stage.total,
         "round": 0 if learner.round is None else learner.round.number,
         "error": learner.error,
     }

@@ -31,29 +31,25 @@ class _Queue:
     these, images in random order, which serve the estimate of accuracy as well.
     """
 
-    def __init__(self, store: _Store, n_images: int, seed: int = 0) -> None:
+    def __init__(self, store: _Store, seed: int = 0) -> None:
         self._store, self._mutex = store, threading.Lock()
-        self._shuffled = np.random.default_rng(seed).permutation(n_images)
+        self._shuffled = np.random.default_rng(seed).permutation(len(store.images))
         self._n_done = 0
         self._picks, self._purposes = np.array([], np.int64), dict[int, str]()
         self._why: dict[int, str] = {}
-        self._round: Round | None = None
-
-    @property
-    def round(self) -> Round | None:
-        """The last round of the model; None before there was one."""
-        return self._round
+        # The last one of the model.
+        self.round: Round | None = None
 
     def begin(self, picks: Picks) -> None:
         """Take the images to begin with."""
         with self._mutex:
-            if self._round is None:
+            if self.round is None:
                 self._take(picks)
 
     def update(self, found: Round) -> None:
         """Go on by what a model says."""
         with self._mutex:
-            self._round = found
+            self.round = found
             self._take(found.picks)
 
     def _take(self, picks: Picks) -> None:
@@ -94,7 +90,7 @@ class _Queue:
 
     def groups(self, n: int = 60) -> Iterator[_Group]:
         """Return pages of look-alike images without a label, the most confident first."""
-        found = self._round
+        found = self.round
         if found is None:
             return
         done = set(self._store.current()) | self._store.skipped()

@@ -14,7 +14,7 @@ from fewlabel.evaluate import AccuracyEstimate
 from fewlabel.labelling.messages import LearnerSettings, Picks, Round
 from fewlabel.labelling.queue import _Queue
 from fewlabel.labelling.store import _Store
-from fewlabel.labelling.worker import Calls, Progress, _Worker
+from fewlabel.labelling.worker import Calls, Progress, _Stage, _Worker
 
 EVERY = 20
 """Answers after which the model is fitted again."""
@@ -60,19 +60,9 @@ class _Refitter:
         return self._queue.round
 
     @property
-    def stage(self) -> str:
-        """What it is at; empty while it waits."""
-        return self.worker.stage.name
-
-    @property
-    def done(self) -> int:
-        """How much of the stage is done, of ``total``."""
-        return self.worker.stage.done
-
-    @property
-    def total(self) -> int:
-        """How much there is to do in the stage."""
-        return self.worker.stage.total
+    def stage(self) -> _Stage:
+        """What it is at."""
+        return self.worker.stage
 
     def start(self) -> None:
         """Choose the first images, and fit if there are labels already."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.data import ImageSet
 from fewlabel.data.label_rows import DRAWN
 from fewlabel.errors import UsageError
 from fewlabel.labelling.answers import Answer, _check_class_name, _labels_of_cell
@@ -36,7 +35,6 @@ class _Session:
 
     def __init__(
         self,
-        images: ImageSet,
         store: _Store,
         queue: _Queue,
         refitter: _Refitter | None = None,
@@ -47,10 +45,10 @@ class _Session:
         table: str = "",
         command: str = "",
     ) -> None:
-        self.images, self.store, self.queue, self.refitter = images, store, queue, refitter
+        self.images, self.store, self.queue, self.refitter = store.images, store, queue, refitter
         self.target, self.annotator, self.suggests = target, annotator, suggests
         self.table, self.command = table, command
-        names = "\n".join([table, images.source, *images.names])
+        names = "\n".join([table, self.images.source, *self.images.names])
         # By it a page knows whether answers that it could not send are of these images.
         self.id = hashlib.blake2b(names.encode("utf-8", "replace"), digest_size=8).hexdigest()
         self._lock = threading.Lock()
