@@ -35,7 +35,8 @@ def _known_looks(source: str, files: Mapping[str, Path]) -> dict[str, _FileInfo]
         # Opened here: of a damaged file, numpy leaves its own open.
         with _place(source).open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
             names = kept["names"].tobytes().decode().split("\0")
-            digests, length = kept["digests"].tobytes(), kept["digests"].shape[1]
+            table = kept["digests"]
+            digests, length = table.tobytes(), table.shape[1]
             rows = zip(
                 kept["sizes"].tolist(),
                 kept["is_gray"].tolist(),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fewlabel.data.task import Task
 
 
+@dataclass(eq=False)
 class _LabelScores:
     """Scores at the labeled images only; spreading is linear, so any folds can be added up.
 
@@ -14,33 +17,22 @@ class _LabelScores:
     `Task.seeds`; ``mass`` (m,) sums it over all images.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        scores: np.ndarray,
-        mass: np.ndarray,
-        pairs: np.ndarray,
-        n_columns: int,
-        y: np.ndarray,
-        fold_of: np.ndarray,
-        n_classes: int,
-    ) -> None:
-        self.task = task
-        self.y = y
-        self.fold_of = fold_of
-        self.n_classes = n_classes
-        self.usual: np.ndarray | None = None
-        self._scores = scores
-        self._mass = mass
-        self._pairs = pairs
-        self._n_columns = n_columns
+    task: Task
+    scores: np.ndarray
+    mass: np.ndarray
+    pairs: np.ndarray
+    n_columns: int
+    y: np.ndarray
+    fold_of: np.ndarray
+    n_classes: int
+    usual: np.ndarray | None = None
 
     def predict(self, rows: np.ndarray, train: np.ndarray, class_prior: str) -> np.ndarray:
         """Return probabilities (r, K) of some labeled images from the labels of some folds."""
         columns = self.columns(train)
         return self.task.normalize(
-            self._scores[rows] @ columns,
-            self._mass @ columns,
+            self.scores[rows] @ columns,
+            self.mass @ columns,
             self.usual,
             self.prior(train, class_prior),
         )
@@ -48,9 +40,9 @@ class _LabelScores:
     def columns(self, train: np.ndarray) -> np.ndarray:
         """Return which columns (m, C) add up to the scores from some folds, 0 and 1."""
         # Spreading is linear: the scores from some folds are the sum of their columns.
-        columns = np.zeros((len(self._pairs), self._n_columns), dtype=np.float32)
-        used = np.isin(self._pairs[:, 0], train)
-        columns[np.flatnonzero(used), self._pairs[used, 1]] = 1
+        columns = np.zeros((len(self.pairs), self.n_columns), dtype=np.float32)
+        used = np.isin(self.pairs[:, 0], train)
+        columns[np.flatnonzero(used), self.pairs[used, 1]] = 1
         return columns
 
     def prior(self, train: np.ndarray, class_prior: str) -> np.ndarray:

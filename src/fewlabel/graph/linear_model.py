@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ PENALTIES = (0.1, 1.0, 10.0)
 """Inverse strengths C that cross-fitting chooses between."""
 
 
+@dataclass(eq=False)
 class LinearModel:
     """Logistic regression on rows scaled to unit length.
 
@@ -36,10 +38,9 @@ class LinearModel:
         What it predicts.
     """
 
-    def __init__(self, coef: np.ndarray, intercept: np.ndarray, task: Task) -> None:
-        self.coef = coef
-        self.intercept = intercept
-        self.task = task
+    coef: np.ndarray
+    intercept: np.ndarray
+    task: Task
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return uncalibrated probabilities.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,22 +22,15 @@ _GRAPH = {"graph.rows": "n d", "graph.probabilities": "n K"}
 _NEIGHBORS = {"n_neighbors": [integer(0, _MAX_COUNT)], "seed": [integer(0, 2**63)]}
 
 
+@dataclass(eq=False)
 class _Predictor:
     """What predicts: the graph with the probabilities of its rows, and the linear models."""
 
-    def __init__(
-        self,
-        task: Task,
-        graph: _GraphModel | None,
-        probabilities: np.ndarray | None,
-        linear: dict[str, LinearModel],
-        refined: _RefinedGraph | None = None,
-    ) -> None:
-        self.task = task
-        self.graph = graph
-        self.probabilities = probabilities
-        self.linear = linear
-        self.refined = refined
+    task: Task
+    graph: _GraphModel | None
+    probabilities: np.ndarray | None
+    linear: dict[str, LinearModel]
+    refined: _RefinedGraph | None = None
 
     def predict_proba(self, X: np.ndarray, method: str) -> np.ndarray:
         """Return uncalibrated probabilities (m, K) of new rows by one candidate."""

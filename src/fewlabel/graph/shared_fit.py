@@ -9,6 +9,7 @@ log-probability (``blend``) are fitted and cross-fitted together.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,29 +32,24 @@ _FEW_A_CLASS = 20
 _SETTING_ERRORS = 2.0
 
 
+@dataclass(eq=False)
 class _SharedFit:
     """The candidates fitted on all labels and cross-fitted; ``folds`` None skips the latter."""
 
-    def __init__(
-        self,
-        task: Task,
-        X: np.ndarray,
-        y: np.ndarray,
-        n_classes: int,
-        folds: LabelFolds | None,
-        graph: _GraphModel,
-    ) -> None:
-        self.task = task
-        self.X = X
-        self.y = y
-        self.n_classes = n_classes
-        self.folds = folds
-        self.graph = graph
-        self.settings: dict[str, Any] = {}
-        self.label_scores: dict[float, _LabelScores] = {}
-        self.oof: dict[str, np.ndarray] = {}
-        self.labeled = task.labeled(y)
-        self.rows = _labeled_rows(task, X[self.labeled], y[self.labeled], n_classes)
+    task: Task
+    X: np.ndarray
+    y: np.ndarray
+    n_classes: int
+    folds: LabelFolds | None
+    graph: _GraphModel
+    settings: dict[str, Any] = field(default_factory=dict)
+    label_scores: dict[float, _LabelScores] = field(default_factory=dict)
+    oof: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.labeled = self.task.labeled(self.y)
+        of_labeled = self.X[self.labeled], self.y[self.labeled]
+        self.rows = _labeled_rows(self.task, *of_labeled, self.n_classes)
 
     def fit(self, names: tuple[str, ...], alphas: tuple[float, ...] = ALPHAS) -> _SharedFit:
         """Fit the named candidates; ``"supervised"`` always is."""
@@ -136,23 +132,19 @@ class _SharedFit:
         return self.rows.fit(np.arange(len(self.labeled)), C)
 
     def _cross_fit_linear(self, C: float) -> np.ndarray:
-        def predict(train: np.ndarray, held: np.ndarray) -> np.ndarray:
-            at = np.searchsorted(self.labeled, train), np.searchsorted(self.labeled, held)
-            return self.rows.predict_held(*at, C)
-
         assert self.folds is not None
+        number_of = self.folds.number
+
+        def predict(number: int, held: np.ndarray) -> np.ndarray:
+            is_held = number_of == number
+            return self.rows.predict_held(np.flatnonzero(~is_held), np.flatnonzero(is_held), C)
+
         return _cross_fit(self.folds, predict)
 
     def _on_propagated(self, scores: _FoldScores) -> LinearModel:
-        prior, fold_of = self.settings["class_prior"], scores.at_labels.fold_of
-
-        def predict(train: np.ndarray, held: np.ndarray) -> np.ndarray:
-            number = int(fold_of[np.searchsorted(self.labeled, held[0])])
-            # The graph must not have seen the fold either: its labels would come back, propagated.
-            y = self.task.without(self.y, held)
-            return self.train_propagated(scores.without(number, prior), y).predict_proba(
-                self.X[held]
-            )
+        def predict(number: int, held: np.ndarray) -> np.ndarray:
+            model = self.train_propagated(*self._without(scores, number, held))
+            return model.predict_proba(self.X[held])
 
         if self.folds is not None:
             self.oof["propagated"] = _cross_fit(self.folds, predict)
@@ -160,17 +152,21 @@ class _SharedFit:
 
     def _on_refined(self, scores: _FoldScores) -> _RefinedGraph:
         self.discriminant = _Discriminant(self.X)
-        prior, fold_of = self.settings["class_prior"], scores.at_labels.fold_of
 
-        def predict(train: np.ndarray, held: np.ndarray) -> np.ndarray:
-            number = int(fold_of[np.searchsorted(self.labeled, held[0])])
-            # As above: neither the discriminant nor the seeds may have seen the fold.
-            y = self.task.without(self.y, held)
-            return self.refine(scores.without(number, prior), y).probabilities[held]
+        def predict(number: int, held: np.ndarray) -> np.ndarray:
+            return self.refine(*self._without(scores, number, held)).probabilities[held]
 
         if self.folds is not None:
             self.oof["refined"] = _cross_fit(self.folds, predict)
         return self.refine(self.propagated, self.y)
+
+    def _without(
+        self, scores: _FoldScores, number: int, held: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what is propagated, and the labels, without those of a fold."""
+        # The graph must not have seen them either: they would come back, propagated.
+        proba = scores.without(number, self.settings["class_prior"])
+        return proba, self.task.without(self.y, held)
 
     def refine(self, proba: np.ndarray, y: np.ndarray) -> _RefinedGraph:
         """Spread labels over the graph as refined by what has been propagated of them."""
@@ -194,11 +190,9 @@ class _SharedFit:
         return prepared.fit(np.arange(len(rows)), PENALTIES[0], weights)
 
 
-def _cross_fit(
-    folds: LabelFolds, predict: Callable[[np.ndarray, np.ndarray], np.ndarray]
-) -> np.ndarray:
-    """Return probabilities of every labeled image by ``predict(train, held)`` of its fold."""
-    parts = {k: predict(train, held) for k, (train, held) in enumerate(folds.folds)}
+def _cross_fit(folds: LabelFolds, predict: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return probabilities of every labeled image by ``predict(number, held)`` of its fold."""
+    parts = {k: predict(k, held) for k, (_, held) in enumerate(folds.folds)}
     result = np.empty((len(folds.labeled), parts[0].shape[1]))
     for k, proba in parts.items():
         result[folds.number == k] = proba
