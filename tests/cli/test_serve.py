@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,14 +18,13 @@ import pytest
 
 pytest.importorskip("uvicorn")
 
-from PIL import Image
-
 from fewlabel.export import model_id
 from fewlabel.files import atomic_folder
 from fewlabel.runs.folder import save_run
 from fewlabel.runs.model import load_run
 from tests.cli.conftest import Run, refused, start_cli
 from tests.conftest import Example
+from tests.web.test_service import encoded
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +107,7 @@ def ask(port: int, method: str, path: str) -> tuple[int, dict]:
 def replace(place: Path, run: Path) -> None:
     """Put the model of a run in the place of another, as `fit --force` does."""
     with atomic_folder(place, force=True) as folder:
-        for file in sorted(run.rglob("*")):
-            if file.is_file():
-                target = folder / file.relative_to(run)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(file.read_bytes())
+        shutil.copytree(run, folder, dirs_exist_ok=True)
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -123,12 +119,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 def image_file(side: int) -> bytes:
-    import io
-
-    out = io.BytesIO()
-    pixels = np.random.default_rng(side).integers(0, 256, (side, side), np.uint8)
-    Image.fromarray(pixels).save(out, "PNG")
-    return out.getvalue()
+    return encoded(np.random.default_rng(side).integers(0, 256, (side, side), np.uint8))
 
 
 def test_models_change_and_it_ends_without_a_dropped_request(

@@ -9,6 +9,7 @@ import signal
 import sys
 import warnings
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -118,9 +119,7 @@ def serve(
         seconds=timeout,
     )
 
-    def log(fields: dict[str, Any]) -> None:
-        _log(fields, as_json=as_json)
-
+    log = partial(_log, as_json=as_json)
     with _listen(host, port) as listening:
         with ProgressBars(enabled=not as_json) as progress:
             progress("loading", 0, len(named))
