@@ -14,6 +14,7 @@ from fewlabel.errors import RunFolderError, StorageError
 from fewlabel.locks import _PREFIX, _guarded, _temporary_beside
 from fewlabel.os_errors import OUT_OF_SPACE, _path_errors, _reason_of
 from fewlabel.reading import _read_regular
+from fewlabel.threads import _lines_of
 
 _OF_WRITING = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 _IN_THE_WAY = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY}
@@ -187,7 +188,10 @@ def _sync(file: Path) -> None:
 
 
 def _umask() -> int:
-    # There is no call that only reads it.
+    # The call that reads it sets it: files that other threads make meanwhile would be open to all.
+    found = [value for name, value in _lines_of("/proc/self/status") if name == "Umask"]
+    if found:
+        return int(found[0], 8)
     current = os.umask(0)
     os.umask(current)
     return current
