@@ -20,10 +20,15 @@ METADATA_KEY = "fewlabel"
 
 def _describe(model: Model, reading: Reading, instead: _Inductive | None) -> dict[str, Any]:
     """Return what must be known to use a file, as JSON types."""
-    expected, (height, width, channels) = model.expected, reading
-    # They rest on predictions of the candidate that was chosen.
-    kept = [accept_at(*model.evidence, error) for error in PROMISES] if instead is None else []
-    chosen = model.meta.get("method", model.fitted.name)
+    height, width, channels = reading
+    method, replaced, accuracy, kept = model.meta.get("method", model.fitted.name), None, None, []
+    if instead is not None:
+        figures = {name: getattr(instead, name) for name in ("difference", "se", "n")}
+        method, replaced = instead.name, {"method": method, **figures}
+    else:
+        # They rest on predictions of the candidate that was chosen.
+        kept = [accept_at(*model.evidence, error) for error in PROMISES]
+        accuracy = model.expected and model.expected.to_dict()
     return {
         "classes": list(model.classes),
         "task": model.task.name,
@@ -32,14 +37,9 @@ def _describe(model: Model, reading: Reading, instead: _Inductive | None) -> dic
         "size": [height, width],
         "model_id": model_id(model),
         "version": __version__,
-        "method": chosen if instead is None else instead.name,
-        "instead_of": None
-        if instead is None
-        else {
-            "method": chosen,
-            **{name: getattr(instead, name) for name in ("difference", "se", "n")},
-        },
-        "accuracy": None if expected is None or instead else expected.to_dict(),
+        "method": method,
+        "instead_of": replaced,
+        "accuracy": accuracy,
         "promises": [
             {"max_error": found.max_error, "threshold": found.threshold}
             for found in kept

@@ -23,14 +23,13 @@ def _assembled(whole: _Whole) -> Any:
     """Return a model from uint8 images to probabilities and labels, an `onnx.ModelProto`."""
     onnx = require("onnx", _PURPOSE)
     require("onnxscript", _PURPOSE)
-    readings = whole.features.readings
-    return _joined(onnx, [_read(reading) for reading in readings], _exported(whole, readings))
+    return _joined(onnx, [_read(each) for each in whole.features.readings], _exported(whole))
 
 
-def _exported(whole: _Whole, readings: list[Reading]) -> Any:
+def _exported(whole: _Whole) -> Any:
     """Return the graph behind the pixels, for any number of images."""
     # Two, since a batch of one would be taken for a constant.
-    levels = tuple(torch.zeros(2, channels, h, w) for h, w, channels in readings)
+    levels = tuple(torch.zeros(2, channels, h, w) for h, w, channels in whole.features.readings)
     batch = torch.export.Dim("n")
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(

@@ -30,9 +30,6 @@ class _Features(nn.Module):
 
     readings: list[Reading]
 
-    def forward(self, *levels: Tensor) -> Tensor:
-        raise NotImplementedError
-
 
 class _PixelRows(_Features):
     def __init__(self, extractor: Pixels) -> None:

@@ -89,12 +89,7 @@ def export_onnx(
     model does. A model with a larger one is exported through what predicts best without it, which
     `fit` has kept beside it; how much that costs is in the result.
 
-    Its metadata hold under ``"fewlabel"`` a JSON object: ``classes``, ``task``, ``metric``,
-    ``channels`` and ``size`` (how images are read), ``model_id``, ``version``, ``method``,
-    ``accuracy`` (expected, with its interval, or null), ``promises`` (the ``threshold`` of
-    confidence from which on at most ``max_error`` of the labels are wrong), ``pixels`` (which
-    values became 0 and 255) and ``instead_of`` (null; or the ``method`` whose graph is not in the
-    file, with ``difference`` in accuracy and its standard error ``se`` on ``n`` labels).
+    Its metadata hold under `METADATA_KEY` a JSON object, as docs/how-to/export.md describes it.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ import json
 import shutil
 import tarfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,7 @@ def export_page(
 
 def _runtime(progress: Progress | None) -> Path:
     """Return the archive of the runtime, fetched if it is not in the cache."""
-
-    def report(done: int, total: int) -> None:
-        if progress is not None:
-            progress("download", done, total)
-
+    report = progress and partial(progress, "download")
     try:
         return _fetch(_RUNTIME, [_ADDRESS], cache_folder() / "runtime", progress=report)
     except DownloadError as error:
