@@ -142,9 +142,9 @@ def plain_consistency(n_steps: int) -> None:
 
 def mild_augmentation(n_steps: int) -> None:
     """Change batches of images mildly."""
-    from fewlabel.nets.augment import _make_augmentation
+    from fewlabel.nets.augment import make_augmentation
 
-    augment = _make_augmentation("mild", flip=True)
+    augment = make_augmentation("mild", flip=True)
     batch, generator = torch.rand(BATCH, 1, 28, 28), torch.Generator()
     for _ in range(n_steps):
         augment(batch, generator)

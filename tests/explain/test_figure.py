@@ -7,11 +7,11 @@ from PIL import Image
 
 from fewlabel.explain.explanation import explain_image
 from fewlabel.explain.figure import (
-    _draw_sheet,
     _explanation_png,
     _occlusion_pixels,
     _original_pixels,
     _overlay_pixels,
+    draw_sheet,
 )
 from fewlabel.explain.model import Explained
 
@@ -64,7 +64,7 @@ def test_a_sheet_grows_with_its_items(explanation):
     def sheet(right, wrong=0):
         kinds = ["right"] * right + ["wrong"] * wrong
         items = [Explained(explanation, "17", "left", "left", kind, "note") for kind in kinds]
-        return decode(_draw_sheet(items, CLASSES))
+        return decode(draw_sheet(items, CLASSES))
 
     assert sheet(4, 4).shape[1] == sheet(4).shape[1] > sheet(2).shape[1]
     assert sheet(4, 4).shape[0] > sheet(5).shape[0] > sheet(4).shape[0]

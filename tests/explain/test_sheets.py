@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fewlabel.explain import sheets
-from fewlabel.explain.sheets import _explain_fit, _explain_sheet, _how_many_explained
+from fewlabel.explain.sheets import _explain_fit, _how_many_explained, explain_sheet
 
 QUICK = {"n_samples": 20, "repeats": 2}
 
@@ -16,7 +16,7 @@ def few(example):
 def test_a_sheet_of_right_wrong_and_unsure_predictions(few, example):
     task, truth, classes = few.task, example.truth, few.classes
     y = task.without(truth.y, np.arange(30))
-    found = _explain_sheet(few.model, example.images, 6, y=y, **QUICK)
+    found = explain_sheet(few.model, example.images, 6, y=y, **QUICK)
     assert [one.kind for one in found] == ["right"] * 2 + ["wrong"] * 2 + ["unsure"] * 2
     proba = few.model.predict(example.images).proba
     texts = task.texts(task.predict(proba), classes)
@@ -35,7 +35,7 @@ def test_a_sheet_of_right_wrong_and_unsure_predictions(few, example):
 
 
 def test_without_truth_and_for_one_class(few, example):
-    found = _explain_sheet(few.model, example.images, 4, target=1, **QUICK)
+    found = explain_sheet(few.model, example.images, 4, target=1, **QUICK)
     assert [one.kind for one in found] == ["sure"] * 2 + ["unsure"] * 2
     assert {one.explanation.target for one in found} == {1}
     assert {one.true for one in found} == {""}
@@ -44,7 +44,7 @@ def test_without_truth_and_for_one_class(few, example):
 def test_very_many_images_are_sampled(few, example, monkeypatch):
     monkeypatch.setattr(sheets, "_MAX_POOL", 30)
     names = [
-        [one.name for one in _explain_sheet(few.model, example.images, 40, seed=seed, **QUICK)]
+        [one.name for one in explain_sheet(few.model, example.images, 40, seed=seed, **QUICK)]
         for seed in (0, 0, 1)
     ]
     assert len(names[0]) == 30

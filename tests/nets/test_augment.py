@@ -12,7 +12,7 @@ from fewlabel.nets.augment import (
     _affine_maps,
     _decide_flip,
     _grid,
-    _make_augmentation,
+    make_augmentation,
 )
 
 
@@ -30,7 +30,7 @@ def changed(augment, batch, seed=0):
 def test_shape_range_and_layout_are_kept_and_the_input_is_left_alone(name, channels, fill):
     batch = images(channels=channels).contiguous(memory_format=torch.channels_last)
     before = batch.clone()
-    augment = dataclasses.replace(_make_augmentation(name), fill=fill)
+    augment = dataclasses.replace(make_augmentation(name), fill=fill)
     result = changed(augment, batch)
     assert result.shape == batch.shape
     assert result.dtype == torch.float32
@@ -43,12 +43,12 @@ def test_shape_range_and_layout_are_kept_and_the_input_is_left_alone(name, chann
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_same_generator_gives_the_same_changes(name):
-    augment = _make_augmentation(name, flip=True)
+    augment = make_augmentation(name, flip=True)
     first, again = changed(augment, images()), changed(augment, images())
     assert torch.equal(first, again)
     assert torch.equal(first, changed(augment, images(), seed=1)) == (name == "none")
     # Every row draws its own.
-    result = changed(_make_augmentation(name), images(1).expand(64, -1, -1, -1))
+    result = changed(make_augmentation(name), images(1).expand(64, -1, -1, -1))
     assert len(result.flatten(1).unique(dim=0)) > {"none": 0, "weak": 5}.get(name, 50)
 
 
@@ -118,14 +118,14 @@ def test_auto_flips_color_and_not_gray_and_none_does_nothing():
     assert _decide_flip("auto", 3)
     assert not _decide_flip("auto", 1)
     batch = images()
-    assert changed(_make_augmentation(None, flip=True), batch) is batch
+    assert changed(make_augmentation(None, flip=True), batch) is batch
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: _decide_flip("yes", 3), r"must be True, False or 'auto'\. Got 'yes' instead"),
-        (lambda: _make_augmentation("stong"), r"Got 'stong' instead\. Did you mean 'strong'\?"),
+        (lambda: make_augmentation("stong"), r"Got 'stong' instead\. Did you mean 'strong'\?"),
         (lambda: Augmentation(scale=1.0), r"'scale' parameter of Augmentation .* \[0, 0\.9\]"),
         (lambda: Augmentation(fill="mirror"), "'fill' .* Augmentation must be one of reflect"),
         (lambda: changed(PRESETS["mild"], torch.zeros(3, 4)), "Got an array of 2 axes"),

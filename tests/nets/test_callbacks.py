@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fewlabel.nets import NetworkSpec, Trainer, TrainingSet, build_network
-from fewlabel.nets.augment import _make_augmentation
+from fewlabel.nets.augment import make_augmentation
 from tests.nets.test_loop import (
     CPU,
     SETTINGS,
@@ -76,7 +76,7 @@ def test_a_checkpoint_of_anything_else_is_not_taken_up(tmp_path, change):
     def trainer(checkpoint=None, augment="mild"):
         torch.manual_seed(0)
         net = build_network(NetworkSpec("mlp", (1, 6, 6), 3, {"widths": [8]}))
-        augment = _make_augmentation(augment)
+        augment = make_augmentation(augment)
         return Carrying(net, settings, device=CPU, augment=augment, checkpoint=checkpoint)
 
     with pytest.raises(InterruptedError):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fewlabel.errors import UsageError
-from fewlabel.nets.augment import Augmentation, _make_augmentation
+from fewlabel.nets.augment import Augmentation, make_augmentation
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ChangedHalves:
 
     def __post_init__(self) -> None:
         # The name is looked up at once: a wrong one is noticed before hours of training.
-        object.__setattr__(self, "change", _make_augmentation(self.change))
+        object.__setattr__(self, "change", make_augmentation(self.change))
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Change a batch (b, C, H, W) from 0 to 1; the middle column of an odd width stays."""

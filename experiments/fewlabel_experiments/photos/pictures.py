@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from fewlabel.data import ImageSet, SingleLabel, Task
-from fewlabel.explain.figure import _draw_sheet
-from fewlabel.explain.sheets import _explain_sheet
+from fewlabel.explain.figure import draw_sheet
+from fewlabel.explain.sheets import explain_sheet
 
 from .. import figures
 
@@ -68,7 +68,7 @@ def accepted(session: PhotoSession, trained: SelfTrained) -> bytes:
 def explained(session: PhotoSession, trained: SelfTrained) -> bytes:
     """Explain right, wrong and unsure predictions of held-out photos by LIME."""
     model: Any = _Explainable(session, trained.network)
-    sheet = _explain_sheet(
+    sheet = explain_sheet(
         model,
         session.test,
         session.config["sheet_photos"],
@@ -78,7 +78,7 @@ def explained(session: PhotoSession, trained: SelfTrained) -> bytes:
         seed=session.seed,
         progress=session.progress,
     )
-    return _small(_draw_sheet(sheet, session.classes, title="Held-out photos, explained by LIME"))
+    return _small(draw_sheet(sheet, session.classes, title="Held-out photos, explained by LIME"))
 
 
 @dataclass(frozen=True)

@@ -95,9 +95,9 @@ def explain(
     if samples is not None:
         settings["n_samples"] = samples
     with ProgressBars(enabled=not as_json) as progress:
-        from fewlabel.explain.figure import _draw_sheet, _explanation_png
+        from fewlabel.explain.figure import _explanation_png, draw_sheet
         from fewlabel.explain.model import _class_position, _explain_one, _image_position
-        from fewlabel.explain.sheets import _explain_sheet
+        from fewlabel.explain.sheets import explain_sheet
 
         model, image_set = open_run(run, images, progress)
         if class_name is not None:
@@ -109,11 +109,11 @@ def explain(
             png = _explanation_png(explained[0], model.classes)
         else:
             y = None if labels is None else open_truth(labels, image_set, model).y
-            explained = _explain_sheet(model, image_set, grid, y=y, **settings)
+            explained = explain_sheet(model, image_set, grid, y=y, **settings)
             # The folder's own name: a whole path is wider than the sheet.
             source = image_set.source.rstrip("/").rpartition("/")[2]
             title = f"{source}: what speaks for each prediction"
-            png = _draw_sheet(explained, model.classes, title=title)
+            png = draw_sheet(explained, model.classes, title=title)
     with atomic_file(out) as temporary:
         temporary.write_bytes(png)
     found = {"out": out, "explained": [_as_dict(each, model.classes, seed) for each in explained]}

@@ -89,10 +89,23 @@ def _explanation_png(explained: Explained, classes: Sequence[str]) -> bytes:
     return _png(figure)
 
 
-def _draw_sheet(
-    explained: Sequence[Explained], classes: Sequence[str], *, title: str = ""
-) -> bytes:
-    """Return a picture of explained predictions, each beside its original, kind by kind."""
+def draw_sheet(explained: Sequence[Explained], classes: Sequence[str], *, title: str = "") -> bytes:
+    """Return a picture of explained predictions, each beside its original, kind by kind.
+
+    Parameters
+    ----------
+    explained : sequence of Explained
+        From `fewlabel.explain.sheets.explain_sheet`; at least one.
+    classes : sequence of str
+        Names of the classes.
+    title : str
+        A line above all.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
     from matplotlib.figure import Figure
 
     rows = [

@@ -33,7 +33,7 @@ _PLANS: tuple[_Plan, ...] = ({"n_samples": 150}, {"n_samples": 100, "n_segments"
 _MAX_POOL = 2000  # a sheet is chosen among at most so many images, drawn at random
 
 
-def _explain_sheet(
+def explain_sheet(
     model: Model,
     images: ImageSet,
     n: int = 12,
@@ -48,8 +48,41 @@ def _explain_sheet(
 ) -> list[Explained]:
     """Return explained right, wrong and unsure predictions, of as many classes as possible.
 
-    They are chosen by labels ``y``, -1 where unknown, if given, and by probabilities ``proba``, by
-    default the model's own; ``settings`` are those of `explain_image`.
+    Parameters
+    ----------
+    model : Model
+        The model.
+    images : ImageSet
+        Images to choose from; where there are very many, a random sample of them is used.
+    n : int
+        How many to explain.
+    y : ndarray of shape (len(images),) or (len(images), K), optional
+        Their labels, -1 where unknown. Without them, confident and unsure predictions are chosen.
+    proba : ndarray of shape (len(images), K), optional
+        Probabilities to choose by, such as out-of-fold ones; by default the model's own.
+    target : int, optional
+        One class to explain in all images; by default what is predicted for each, or what is
+        wrong or doubtful.
+    n_samples : int
+        Samples of each repeat.
+    seed : int
+        Seed of the samples.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+    **settings : Any
+        More of how to explain, as for `fewlabel.explain.explanation.explain_image`.
+
+    Returns
+    -------
+    list of Explained
+        The explained predictions, kind by kind.
+
+    Raises
+    ------
+    UsageError
+        If ``n`` is below 1, or no label is known in ``y``.
+    MissingExtraError
+        If Captum is not installed.
     """
     task, classes = model.task, model.classes
     pool = np.arange(len(images)) if y is None else task.labeled(np.asarray(y))
@@ -109,7 +142,7 @@ def _explain_fit(
             return []
     y, seed = result.task.without(labels.y, others), result.settings.seed
     given = {"repeats": _REPEATS} | plan | settings
-    found = _explain_sheet(result.model, images, n, y=y, proba=proba, seed=seed, **given)
+    found = explain_sheet(result.model, images, n, y=y, proba=proba, seed=seed, **given)
     if plan is plans[0]:
         return found
     # Fewer samples only as long as the repeats agree; NaN is of images where nothing matters.

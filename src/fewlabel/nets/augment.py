@@ -71,7 +71,7 @@ class Augmentation:
 
     Examples
     --------
-    >>> mild = _make_augmentation("mild")
+    >>> mild = make_augmentation("mild")
     >>> images = torch.rand(8, 1, 28, 28)
     >>> changed = mild(images, torch.Generator().manual_seed(0))
     >>> changed.shape, bool((changed == images).all())
@@ -196,10 +196,33 @@ PRESETS: dict[str, Augmentation] = {
 (mild), and what a network must not mind once it has learned (strong)."""
 
 
-def _make_augmentation(
+def make_augmentation(
     policy: str | Augmentation | None, *, flip: bool | None = None
 ) -> Augmentation:
-    """Return an augmentation by name."""
+    """Return an augmentation by name.
+
+    Parameters
+    ----------
+    policy : str or Augmentation or None
+        A key of `PRESETS`; None is ``"none"``; an augmentation stays what it is.
+    flip : bool, optional
+        Whether images are mirrored; by default as the augmentation has it. ``"none"`` stays none.
+
+    Returns
+    -------
+    Augmentation
+        The augmentation.
+
+    Raises
+    ------
+    UsageError
+        If there is none of this name.
+
+    Examples
+    --------
+    >>> make_augmentation("weak", flip=True)
+    Augmentation(flip=True, rotate=0.0, ... shift=0.1, ...)
+    """
     if isinstance(policy, Augmentation):
         found = policy
     elif policy is None:
@@ -238,7 +261,7 @@ def _augmentation_for(
     mirrors = _decide_flip(flip, shape[0])
     # An augmentation of the caller's own has its own flip.
     named = not isinstance(policy, Augmentation)
-    found = _make_augmentation(policy, flip=mirrors if named else None)
+    found = make_augmentation(policy, flip=mirrors if named else None)
     if found == PRESETS["none"]:
         return None
     if len(shape) == 1:

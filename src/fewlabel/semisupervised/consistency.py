@@ -15,7 +15,7 @@ from fewlabel.data.targets import _one_hot
 from fewlabel.data.task import SingleLabel
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import register
-from fewlabel.nets.augment import Augmentation, _decide_flip, _make_augmentation
+from fewlabel.nets.augment import Augmentation, _decide_flip, make_augmentation
 from fewlabel.nets.batches import TrainingSet
 from fewlabel.nets.loop import Progress
 from fewlabel.nets.settings import TrainSettings
@@ -256,7 +256,7 @@ class ConsistencyTraining(TrainedNetwork):
     def _change(self, X: np.ndarray, policy: str | Augmentation) -> Augmentation:
         # An augmentation of one's own decides itself whether it mirrors.
         mirrors = _decide_flip(self.flip, X.shape[3] if X.ndim == 4 else 1)
-        return _make_augmentation(policy, flip=mirrors if isinstance(policy, str) else None)
+        return make_augmentation(policy, flip=mirrors if isinstance(policy, str) else None)
 
     def _class_shares(self, codes: np.ndarray) -> torch.Tensor:
         # Even classes, unless the labels are known to show the shares of all images.
