@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from fewlabel.cli import options
+from fewlabel.cli.choices import group
 from fewlabel.cli.console import ProgressBars, one_line, percent, say, show, show_table
 from fewlabel.cli.inputs import (
     FOLDERS,
@@ -16,7 +17,6 @@ from fewlabel.cli.inputs import (
     check_place,
     open_images,
     open_labels,
-    warn_of_skipped,
 )
 from fewlabel.cli.project import Options, is_typed, with_project
 from fewlabel.errors import UsageError
@@ -25,7 +25,6 @@ from fewlabel.runs.project import PROJECT
 from fewlabel.suffixes import _check_suffix
 
 if TYPE_CHECKING:
-    from fewlabel.data import ImageSet
     from fewlabel.labelling.store import _Store
 
 _TABLE = "labels.csv"
@@ -84,9 +83,6 @@ Examples:
 
 _Format = Literal["csv", "folders", "label-studio", "coco"]
 _Consensus = Literal["majority", "crowd"]
-_Images = Annotated[
-    str | None, options.argument("[IMAGES]", f"{options.IMAGES} By default what {PROJECT} names.")
-]
 _Labels = Annotated[
     str,
     options.option(
@@ -101,20 +97,14 @@ _Url = Annotated[
     options.option("--url", "URL", "The answers are in PostgreSQL, postgresql://USER@HOST/NAME."),
 ]
 
-app = typer.Typer(name="answers", help=HELP, rich_markup_mode=None)
-
-
-@app.callback(invoke_without_command=True)
-def _answers(ctx: typer.Context) -> None:
-    if ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help())
+app = group("answers", HELP)
 
 
 @app.command("export", help=EXPORT_HELP)
 def export(
     ctx: typer.Context,
     out: Annotated[str, options.option("--out", "FILE", "File to write; a folder for folders.")],
-    images: _Images = None,
+    images: options.ImagesOrProject = None,
     labels: _Labels = _TABLE,
     format: Annotated[
         _Format,
@@ -143,7 +133,7 @@ def export(
     _check_out(out, format, link=link, force=force)
     is_kept = _is_kept(given.labels, url, needed=consensus is not None)
     with ProgressBars(enabled=not as_json) as progress:
-        image_set = _images(given.images, progress)
+        image_set = open_images(given.images, progress)
         from fewlabel.labelling.exchange import export_labels
         from fewlabel.labelling.store import open_store
 
@@ -180,7 +170,7 @@ def import_(
     _check_suffix(given.labels, "a CSV table", ".csv")
     check_place(Path(given.labels))
     with ProgressBars(enabled=not as_json) as progress:
-        image_set = _images(given.images, progress)
+        image_set = open_images(given.images, progress)
         from fewlabel.labelling.exchange import import_labels
         from fewlabel.labelling.store import open_store
 
@@ -193,7 +183,7 @@ def import_(
 @app.command("agreement", help=AGREEMENT_HELP)
 def agreement(
     ctx: typer.Context,
-    images: _Images = None,
+    images: options.ImagesOrProject = None,
     labels: _Labels = _TABLE,
     url: _Url = None,
     as_json: options.Json = False,
@@ -202,7 +192,7 @@ def agreement(
     given = _given(ctx, labels)
     _is_kept(given.labels, url, needed=True)
     with ProgressBars(enabled=not as_json) as progress:
-        image_set = _images(given.images, progress)
+        image_set = open_images(given.images, progress)
         from fewlabel.labelling.people import _Standing
         from fewlabel.labelling.store import open_store
 
@@ -247,13 +237,6 @@ def _is_kept(table: str, url: str | None, *, needed: bool) -> bool:
     return found
 
 
-def _images(source: str, progress: ProgressBars) -> ImageSet:
-    found = open_images(source, progress)
-    if found.skipped:
-        warn_of_skipped(found.skipped)
-    return found
-
-
 def _consensus(
     store: _Store, how: _Consensus, given: Options, device: Any, cache: bool, progress: ProgressBars
 ) -> dict[int, tuple[str, ...]]:
@@ -265,17 +248,10 @@ def _consensus(
     if how == "majority" or not found:
         return found
     check_installed("cleanlab", "--consensus crowd")
-    from fewlabel.fit_result import FitSettings
     from fewlabel.labelling.agreement import _OutOfFold
     from fewlabel.labelling.learner import LearnerSettings, _Learner
 
-    fit = FitSettings(
-        features=given.features,
-        weights=given.weights,
-        seed=given.seed,
-        device=device.value,
-        cache=cache,
-    )
+    fit = given.fit_settings(device, cache=cache)
     model = _Learner(store.images, LearnerSettings(fit=fit), progress).fit(store.labels())
     tested = _OutOfFold(model.tested, model.tested_proba, model.classes)
     return standing.consensus(tested)

@@ -106,6 +106,18 @@ def choices_of(command: Any) -> list[Choices]:
     return [_OF[p.metavar] for p in command.params if p.metavar in _OF]
 
 
+def group(name: str, text: str) -> typer.Typer:
+    """Return a group of commands, which shows its help where none is named."""
+    app = typer.Typer(name=name, help=text, rich_markup_mode=None)
+
+    @app.callback(invoke_without_command=True)
+    def show_help(ctx: typer.Context) -> None:
+        if ctx.invoked_subcommand is None:
+            typer.echo(ctx.get_help())
+
+    return app
+
+
 class Command(TyperCommand):
     """A command whose help lists the names that its options take from registries."""
 

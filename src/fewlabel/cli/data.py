@@ -5,9 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-import typer
-
 from fewlabel.cli import options
+from fewlabel.cli.choices import group
 from fewlabel.cli.console import ProgressBars, note, say, show_json, show_table
 from fewlabel.cli.inputs import check_output_folder
 from fewlabel.cli.reproduce import check_studies
@@ -67,13 +66,7 @@ class _Made(StrEnum):
     combo = "combo"
 
 
-app = typer.Typer(name="data", help=HELP, rich_markup_mode=None)
-
-
-@app.callback(invoke_without_command=True)
-def _data(ctx: typer.Context) -> None:
-    if ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help())
+app = group("data", HELP)
 
 
 @app.command("list", help=LIST_HELP)

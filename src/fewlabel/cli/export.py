@@ -13,7 +13,6 @@ from fewlabel.cli.inputs import (
     check_new_file,
     open_images,
     open_truth,
-    warn_of_skipped,
 )
 from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
@@ -108,8 +107,6 @@ def export(
         if int8 and not labels:
             raise UsageError("The run was given its labels in Python: give --labels FILE.")
         image_set = open_images(images, progress, scale=model.scale)
-        if image_set.skipped:
-            warn_of_skipped(image_set.skipped)
         truth = open_truth(labels, image_set, model) if int8 and labels else None
         from fewlabel.export import export_onnx, export_page
 

@@ -33,7 +33,6 @@ from fewlabel.cli.inputs import (
 from fewlabel.cli.project import Options, with_project
 from fewlabel.extras import check_installed
 from fewlabel.locks import _hidden_beside, _lock_output
-from fewlabel.runs.project import PROJECT
 
 if TYPE_CHECKING:
     from fewlabel.report.next_steps import _NextStep
@@ -62,10 +61,7 @@ Examples:
 def fit(
     ctx: typer.Context,
     out: Annotated[str, options.option("--out", "RUN", "Folder to write.")],
-    images: Annotated[
-        str | None,
-        options.argument("[IMAGES]", f"{options.IMAGES} By default what {PROJECT} names."),
-    ] = None,
+    images: options.ImagesOrProject = None,
     labels: Annotated[
         str | None,
         options.option(
@@ -119,24 +115,18 @@ def fit(
     check_labels_exist(given.labels)
     with _lock_output(Path(out)), ProgressBars(enabled=not as_json) as progress:
         start = perf_counter()
-        image_set = open_images(given.images, progress)
+        image_set = open_images(given.images, progress, warns=False)
         table = open_labels(given.labels, image_set)
         reading = perf_counter() - start
         # Imported late: a mistake in the images is named before torch has been loaded.
-        from fewlabel.pipeline import FitSettings, fit_images
+        from fewlabel.pipeline import fit_images
         from fewlabel.report.next_steps import _next_steps
         from fewlabel.runs.folder import save_run
 
-        settings = FitSettings(
-            method=method,
-            features=given.features,
-            weights=given.weights,
-            seed=given.seed,
-            device=device.value,
-            time_budget=time,
-            cache=cache,
-            # Outside the run, which is whole or absent: the same command goes on from there.
-            checkpoint=_hidden_beside(Path(out), "training"),
+        # Outside the run, which is whole or absent: the same command goes on from there.
+        checkpoint = _hidden_beside(Path(out), "training")
+        settings = given.fit_settings(
+            device, method=method, time_budget=time, cache=cache, checkpoint=checkpoint
         )
         starting = seconds_of(ctx) - reading
         result = fit_images(image_set, table, settings, progress=progress)

@@ -23,18 +23,21 @@ _NAMED = 3
 
 
 def open_images(
-    source: str, progress: ProgressBars, *, scale: PixelScale | None = None
+    source: str, progress: ProgressBars, *, scale: PixelScale | None = None, warns: bool = True
 ) -> ImageSet:
-    """Return images, with progress; ``scale`` is that of the training images."""
+    """Return images; ``scale`` is that of the training images. Print which cannot be read."""
     from fewlabel.data import load_images
 
-    return load_images(source, progress=progress.stage("reading images"), scale=scale)
+    images = load_images(source, progress=progress.stage("reading images"), scale=scale)
+    if warns:
+        warn_of_skipped(images.skipped)
+    return images
 
 
 def open_run(
     run: str, source: str, progress: ProgressBars, *, max_error: float | None = None
 ) -> tuple[Model, ImageSet]:
-    """Return the model of a run and images for it; print which files cannot be read."""
+    """Return the model of a run and images for it."""
     from fewlabel.runs.model import load_run
 
     model = load_run(run)
@@ -42,14 +45,13 @@ def open_run(
         # Raises, before the images are read, if that cannot be promised.
         model.threshold(max_error)
     # Deep images must be scaled as the training images were, or they would look darker.
-    images = open_images(source, progress, scale=model.scale)
-    if images.skipped:
-        warn_of_skipped(images.skipped)
-    return model, images
+    return model, open_images(source, progress, scale=model.scale)
 
 
 def warn_of_skipped(skipped: Sequence[Skipped]) -> None:
-    """Print which files cannot be read."""
+    """Print which files cannot be read, if there are any."""
+    if not skipped:
+        return
     named = "; ".join(f"{s.path}: {s.reason}" for s in skipped[:_NAMED])
     more = f"; and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""
     note(f"warning: {len(skipped):,} file(s) were set aside: {one_line(named)}{more}")

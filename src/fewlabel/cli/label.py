@@ -40,10 +40,7 @@ Examples:
 
 def label(
     ctx: typer.Context,
-    images: Annotated[
-        str | None,
-        options.argument("[IMAGES]", f"{options.IMAGES} By default what {PROJECT} names."),
-    ] = None,
+    images: options.ImagesOrProject = None,
     labels: Annotated[
         str,
         options.option(
@@ -137,10 +134,8 @@ def label(
                 waiting(done, total)
 
             image_set = load_images(given.images, progress=read)
-        if image_set.skipped:
-            warn_of_skipped(image_set.skipped)
+        warn_of_skipped(image_set.skipped)
         # Imported late: a mistake in the images is named before anything else is loaded.
-        from fewlabel.fit_settings import FitSettings
         from fewlabel.labelling.messages import LearnerSettings
         from fewlabel.labelling.queue import _Queue
         from fewlabel.labelling.refit import _Refitter
@@ -152,13 +147,7 @@ def label(
         store = opened.enter_context(made)
         for name in classes.split(",") if classes else ():
             store.add_class(name)
-        settings = FitSettings(
-            features=given.features,
-            weights=given.weights,
-            seed=given.seed,
-            device=device.value,
-            cache=cache,
-        )
+        settings = given.fit_settings(device, cache=cache)
         queue = _Queue(store, given.seed)
         refitter = _Refitter(given.images, store, queue, LearnerSettings(fit=settings))
         _write_project(Path(given.labels).parent, given._asdict())

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fewlabel.cli.choices import METHODS, STRATEGIES, Choices
+from fewlabel.runs.project import PROJECT
 
 # The largest that scikit-learn takes.
 _MAX_SEED = 2**32 - 1
@@ -148,6 +149,9 @@ def _present(device: Devices) -> Devices:
 
 IMAGES = "Folder, .npz, idx file, CSV manifest, or the name of a benchmark."
 Images = Annotated[str, argument("IMAGES", IMAGES)]
+ImagesOrProject = Annotated[
+    str | None, argument("[IMAGES]", f"{IMAGES} By default what {PROJECT} names.")
+]
 Run = Annotated[str, argument("RUN", "Folder that `fewlabel fit` wrote.")]
 Table = Annotated[str, option("--out", "FILE", "CSV table to write.")]
 Method = Annotated[

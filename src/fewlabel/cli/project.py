@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
@@ -19,6 +19,10 @@ from fewlabel.runs.project import (
     _read_project,
     _run_options,
 )
+
+if TYPE_CHECKING:
+    from fewlabel.cli.options import Devices
+    from fewlabel.fit_settings import FitSettings
 
 TRAVELING = ("features", "weights", "seed")
 
@@ -36,6 +40,13 @@ class Options(NamedTuple):
     def flags(self) -> str:
         """The options that are no defaults, as the end of a command."""
         return "".join(f" {shlex.quote(word)}" for word in _project_flags(self._asdict()))
+
+    def fit_settings(self, device: Devices, **more: Any) -> FitSettings:
+        """Return what a fit is asked for."""
+        from fewlabel.fit_settings import FitSettings
+
+        common = {name: getattr(self, name) for name in TRAVELING}
+        return FitSettings(**common, device=device.value, **more)
 
 
 def with_project(

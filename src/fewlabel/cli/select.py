@@ -100,7 +100,8 @@ def select(
     if labels is not None:
         check_labels_exist(labels)
     with ProgressBars(enabled=not as_json) as progress:
-        image_set = open_images(images, progress, scale=model.scale if model else None)
+        scale = model.scale if model else None
+        image_set = open_images(images, progress, scale=scale, warns=False)
         known = None if labels is None else open_labels(labels, image_set, min_classes=0)
         # Imported late: a mistake in the images is named before torch has been loaded.
         import numpy as np

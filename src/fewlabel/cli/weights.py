@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
-
 from fewlabel.cli import options
+from fewlabel.cli.choices import group
 from fewlabel.cli.console import ProgressBars, note, say, show_json, show_table
 from fewlabel.extras import is_installed
 
@@ -35,13 +34,7 @@ Examples:
 # For all networks together.
 _SECONDS = 6.0
 
-app = typer.Typer(name="weights", help=HELP, rich_markup_mode=None)
-
-
-@app.callback(invoke_without_command=True)
-def _weights(ctx: typer.Context) -> None:
-    if ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help())
+app = group("weights", HELP)
 
 
 @app.command("list", help=LIST_HELP)
