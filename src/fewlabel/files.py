@@ -118,10 +118,7 @@ def atomic_folder(
 
 @_path_errors(RunFolderError, "written")
 def _check_new_folder(path: str | Path, *, force: bool = False, option: str = "--out") -> None:
-    """Refuse an output folder that exists, before any work is done for it.
-
-    With ``force`` too, if fewlabel did not write it: nobody's photos may be deleted.
-    """
+    """Refuse a folder that exists, before any work; with ``force`` if fewlabel never wrote it."""
     path = Path(path)
     # A folder cannot be made within itself and then take its own place.
     if path.name in ("", ".."):

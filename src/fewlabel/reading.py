@@ -86,10 +86,7 @@ def _read_regular(path: str | Path, limit: int | None = None) -> bytes:
 
 @contextmanager
 def _open_zip(path: str | Path, members: Container[str] | None = None) -> Iterator[zipfile.ZipFile]:
-    """Open a zip archive that can be unpacked safely; only ``members`` count towards the bound.
-
-    zipfile gives no more of a member than its directory says: so that is what is checked.
-    """
+    """Open a zip archive that is safe to unpack; only ``members`` count towards the bound."""
     with _open_regular(path) as file, _zip_file(file) as archive:
         length = os.fstat(file.fileno()).st_size
         seen: set[str] = set()

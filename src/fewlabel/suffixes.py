@@ -26,10 +26,7 @@ _FORMATS = {
 
 
 def _check_suffix(path: str | Path, what: str, *suffixes: str) -> None:
-    """Raise if the suffix of an output promises another format than that of its content.
-
-    ``suffixes`` are those that promise it, the usual one first; without any, it is a folder.
-    """
+    """Raise if the suffix of an output promises another format; no ``suffixes`` mean a folder."""
     if "://" in str(path):
         raise UsageError(f"{path} is an address: give a place on this machine with --out.")
     path = Path(path)

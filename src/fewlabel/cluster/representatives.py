@@ -29,11 +29,7 @@ def _pick_representatives(
     distances: np.ndarray | None = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> Picks:
-    """Choose which rows to label, by a strategy of `fewlabel.cluster.strategies`.
-
-    Rows in ``labeled`` and their clusters are not chosen again, those in ``exclude`` not at all;
-    ``n_random`` of the budget are drawn at random. See `Pool` for what else a strategy may use.
-    """
+    """Choose rows to label by a strategy; none in ``exclude``, or of a cluster of ``labeled``."""
     strategy = find_strategy(method)
     # A label that is given twice counts once.
     labeled = np.unique(np.asarray([] if labeled is None else labeled, dtype=np.int64))

@@ -43,11 +43,7 @@ class _FolderClasses:
 def _folder_classes(
     names: Sequence[str], folders: Iterable[str] = (), *, split: str | None = None
 ) -> _FolderClasses:
-    """Find the class of each image by the folders that it lies in.
-
-    Class folders are at one level: the first, or below splits of the data, a folder that holds
-    everything, or the ``split`` that was asked for, whose names are never classes.
-    """
+    """Find the class of each image by its folders: at one level, the first or below splits."""
     paths = [tuple(name.split("/")) for name in names]
     tree = _Tree(paths, split)
     labels = [tree.class_of(path) for path in paths]

@@ -32,11 +32,7 @@ def _from_folder(
     progress: Progress | None = None,
     scale: PixelScale | None = None,
 ) -> ImageSet:
-    """Read a folder of images, of any depth; the folders that they lie in are their classes.
-
-    Hidden names are left out, links are followed only to files inside, and what is passed over
-    because of its suffix is counted in a UserWarning.
-    """
+    """Read a folder of any depth; the folders that images lie in are their classes."""
     root = Path(root)
     start = root if split is None else root / split
     if split is not None and (split in ("", ".", "..") or Path(split).name != split):

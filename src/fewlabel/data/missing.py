@@ -91,11 +91,7 @@ def _known_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
 def _unlabeled_words(
     counts: Mapping[str, int], source: str, classes: Collection[str] = ()
 ) -> set[str]:
-    """Return the texts that mean unlabeled; warn of those that somebody could mean as a class.
-
-    ``counts`` says how many labels each text is, without blanks around it. What a model knows
-    as one of its ``classes`` is a class, whatever it is.
-    """
+    """Return the texts that mean unlabeled and are none of ``classes``; warn of those in doubt."""
     sure = {text for text in counts if text.lower() in _SURE}
     texts = [text for text in counts if text not in sure and text not in classes]
     nothing = [text for text in texts if _is_unlabeled_text(text)]

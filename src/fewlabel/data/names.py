@@ -22,10 +22,7 @@ _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)", re.DOTALL)
 
 
 class _ImageFinder:
-    """Finds images by name: literally first, then by rules that forgive.
-
-    Such as backslashes, decomposed accents and percent signs; one that fits several is an error.
-    """
+    """Finds images by name: literally first, then by rules that forgive; never one of several."""
 
     def __init__(self, names: Iterable[str], source: str | Path, error: type[UsageError]) -> None:
         self.names = dict.fromkeys(names)

@@ -57,10 +57,7 @@ def _read_table(
     error: type[UsageError],
     is_name: Callable[[str], bool] = lambda cell: False,
 ) -> tuple[tuple[str, ...], Iterator[_Row]]:
-    """Read a table with a header: which roles its columns have, and its rows, one by one.
-
-    A data frame, CSV, a spreadsheet, or the JSON of a labeling tool; other columns do no harm.
-    """
+    """Read a table with a header, in any form: which roles its columns have, and its rows."""
     contents: Iterable[_Sheet] = [("", _frame_records(path))] if _is_frame(path) else ()
     path = FRAME if contents else Path(path)
     with _faults(path, error):
@@ -185,10 +182,7 @@ def _shown(header: Sequence[str]) -> str:
 
 
 def _write_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a CSV table, whole or not at all; its suffix must not promise another format.
-
-    Cells that a spreadsheet would run begin with an apostrophe, which reading takes away.
-    """
+    """Write a CSV table, whole or not at all; cells that a spreadsheet would run are guarded."""
     _check_suffix(path, "a CSV table", ".csv")
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         for cells in (header, *rows):

@@ -44,11 +44,7 @@ class _Alarms(NamedTuple):
 
 
 def _alarm_threshold(scores: np.ndarray) -> _Alarms:
-    """Return the threshold of at least 19 scores of labeled images, each without its own label.
-
-    Conformal (Bates et al., Annals of Statistics 2023): of n scores the k-th largest is exceeded by
-    a new image of a labeled class with probability k / (n + 1).
-    """
+    """Return the conformal threshold (Bates et al., Ann. Statist. 2023) of at least 19 scores."""
     n = len(scores)
     # 0.05 * 20 is a little more than 1, or less.
     k = math.floor(round(ALARM_RATE * (n + 1), 9))

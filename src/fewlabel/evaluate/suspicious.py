@@ -18,11 +18,7 @@ def _rank_labels(task: Task, y: np.ndarray, proba: np.ndarray) -> tuple[np.ndarr
 
 
 def _label_probability(task: Task, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
-    """Return how probable each label is (m,); of several an image, the least probable one.
-
-    The self-confidence of confident learning (Northcutt, Jiang and Chuang, JAIR 2021). Its count
-    of wrong labels is not used, see docs/decisions/0016-photos.md.
-    """
+    """Return each image's least self-confidence (m,) (Northcutt, Jiang and Chuang, JAIR 2021)."""
     present, known = task.evidence(y, proba.shape[1])
     # Where classes exclude each other, none is more improbably absent than another is present.
     return np.asarray(np.where(known, np.where(present == 1, proba, 1 - proba), 1.0).min(axis=1))

@@ -14,11 +14,7 @@ _DULL = 0.65  # confidence, at most, where no class is predicted: there is littl
 def _choose_examples(
     task: Task, proba: np.ndarray, n: int, y: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """Choose ``n`` rows that are worth an explanation, of as many classes as possible.
-
-    ``"right"``, ``"wrong"`` and ``"unsure"`` where labels are known, else ``"sure"`` and
-    ``"unsure"``; where a kind has too few, the others take its places.
-    """
+    """Choose ``n`` rows worth an explanation, of many classes; other kinds fill up a rare one."""
     if n < 1:
         raise UsageError(f"At least one example must be chosen. Got {n}.")
     rows = np.arange(len(proba)) if y is None else task.labeled(np.asarray(y))

@@ -35,11 +35,7 @@ def _lime_weights(
     batch_size: int = 128,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[NDArray[np.float64], float]:
-    """Return LIME's weights (d,) of the segments, and the weighted R² of its linear model.
-
-    Ribeiro, Singh and Guestrin, '"Why should I trust you?"', KDD 2016: half of the segments, drawn
-    at random, are taken away many times, and nearer samples count more.
-    """
+    """Return LIME's weights (d,) of segments and its weighted R² (Ribeiro et al., KDD 2016)."""
     if surrogate not in SURROGATES:
         raise UsageError(
             f"The surrogate must be one of {', '.join(SURROGATES)}. Got {surrogate!r}."

@@ -11,10 +11,7 @@ _WINDOWS_A_SIDE = 4.5
 
 
 def _occlusion_map(perturber: _Perturber, target: int) -> NDArray[np.float64]:
-    """Return what each pixel (H, W) adds to the probability of a class (Zeiler and Fergus 2014).
-
-    A square moves over the image. It knows nothing of LIME's segments, and so can check it.
-    """
+    """Return what each pixel (H, W) adds to a probability (Zeiler and Fergus 2014)."""
     height, width = perturber.image.shape[:2]
     window = max(1, round(min(height, width) / _WINDOWS_A_SIDE))
     keep = np.array(

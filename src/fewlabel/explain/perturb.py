@@ -60,11 +60,7 @@ class _Perturber:
 def _fill_image(
     image: NDArray[np.uint8], segments: NDArray[np.int64], fill: str = "auto"
 ) -> tuple[NDArray[np.uint8], str]:
-    """Return the image that shows through where a part is taken away, and how it was made.
-
-    ``"auto"`` is the median color of the border where three quarters of it have one color
-    (``"background"``), else the mean color of each segment, as LIME does it.
-    """
+    """Return what shows where a part is taken away: the border's color, or means of segments."""
     if fill not in FILLS:
         raise UsageError(f"The fill must be one of {', '.join(FILLS)}. Got {fill!r}.")
     background, plain = _background(image)

@@ -122,10 +122,7 @@ def explain_sheet(
 def _explain_fit(
     result: FitResult, images: ImageSet, n: int = 6, *, seconds: float = np.inf, **settings: Any
 ) -> list[Explained]:
-    """Return explained predictions of a fit, as many as the ``seconds`` allow; none without Captum.
-
-    Images of the audit come first; without one, labeled images by their out-of-fold predictions.
-    """
+    """Explain predictions of a fit while ``seconds`` last, the audit first; none without Captum."""
     if not is_installed("captum"):
         return []
     labels, proba, rows = result.labels, result.proba.copy(), result.audited

@@ -34,11 +34,7 @@ class _Superpixels:
 def _superpixels(
     image: NDArray[np.uint8], *, method: str = "auto", n_segments: int | None = None
 ) -> _Superpixels:
-    """Divide an image (H, W, C) into segments, of which there are always several.
-
-    Small images get a grid of cells of 4×4 pixels, where ``lime``'s own finds one segment; photos
-    SLIC superpixels (Achanta et al., IEEE TPAMI 34, 2012), or the grid where these are too few.
-    """
+    """Divide an image into segments: cells of 4×4 pixels, or SLIC (Achanta et al., TPAMI 2012)."""
     height, width = image.shape[:2]
     if method not in METHODS:
         raise UsageError(f"The method must be one of {', '.join(METHODS)}. Got {method!r}.")

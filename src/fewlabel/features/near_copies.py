@@ -68,11 +68,7 @@ def _find_groups(
     neighbors: np.ndarray | None = None,
     distances: np.ndarray | None = None,
 ) -> ImageGroups:
-    """Find which images must stand on one side of every split.
-
-    A near-copy is much nearer than the other neighbors of both (the ratio test of Lowe, 2004), and
-    its thumbnail the same once aligned (Lucas and Kanade, 1981), but for what unlike ones differ.
-    """
+    """Find near-copies: ratio test (Lowe 2004), then aligned thumbnails (Lucas & Kanade 1981)."""
     content, pairs = images.content_groups(), _NO_PAIRS
     if neighbors is not None and distances is not None and neighbors.shape[1] > 1:
         pairs = _near_copies(images, neighbors, distances)

@@ -25,11 +25,7 @@ class _Group:
 
 
 class _Queue:
-    """The order in which images are shown.
-
-    First what `_Learner.first` and, after each refit, `Round.picks` ask for; before and after
-    these, images in random order, which serve the estimate of accuracy as well.
-    """
+    """The order of images: what the model asks for; before and after it random ones to test on."""
 
     def __init__(self, store: _Store, seed: int = 0) -> None:
         self._store, self._mutex = store, threading.Lock()

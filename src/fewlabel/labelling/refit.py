@@ -28,11 +28,7 @@ def _target_reached(accuracy: AccuracyEstimate | None, target: float | None) -> 
 
 
 class _Refitter:
-    """Fits the model again after every few answers, in a process of its own.
-
-    Answers never depend on it: where it fails, they are kept, the queue goes on in random order,
-    and the next answers try again.
-    """
+    """Fits again after every few answers, in a process of its own; answers never depend on it."""
 
     def __init__(
         self,

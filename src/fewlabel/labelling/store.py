@@ -115,11 +115,7 @@ def _sqlite_beside(table: Path) -> str:
 
 
 class _Store:
-    """Answers to a set of images; made by `open_store`.
-
-    It may be used from several threads, and several processes may share its database. Every method
-    raises a `StorageError` where the database cannot be read or written; nothing is kept then.
-    """
+    """Answers to a set of images, for several threads and processes; `open_store` makes it."""
 
     def __init__(self, journal: _Journal, sync: _TableSync) -> None:
         self._journal, self._sync = journal, sync

@@ -42,11 +42,7 @@ class _Stage:
 
 
 class _Worker:
-    """A child process with state of its own, called one call after the other.
-
-    It is started by the first call, has one core less than there are, and gives way to other
-    programs. One that dies is started again; the call that it died of fails.
-    """
+    """A child process with state, for one call after the other; one that dies is started again."""
 
     def __init__(self, build: Callable[..., Calls], *args: Any) -> None:
         self._build, self._args = build, args

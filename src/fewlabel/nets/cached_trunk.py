@@ -18,10 +18,7 @@ _STEM = ("conv_stem", "bn1")
 
 
 def _split_network(network: Network) -> tuple[nn.Module, Network] | None:
-    """Return the layers below the last block, and a network of the others, which it shares.
-
-    None where a network is not built of a stem and blocks, as EfficientNet and MobileNet are.
-    """
+    """Return the layers below the last block, and a network of the others; None without blocks."""
     model: Any = getattr(network.body, "model", None)
     if not all(hasattr(model, name) for name in (*_STEM, "blocks", "conv_head")):
         return None

@@ -103,10 +103,7 @@ def _read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def _read_recipe(path: str | Path) -> Recipe | None:
-    """Return what a weight file needs besides its tensors; None if that is not known.
-
-    It is known by the checksum, stands in a ``config.json`` or ``NAME.json`` beside it, or in it.
-    """
+    """Return what a weight file needs, by its checksum, or as stated beside or in it; or None."""
     path = Path(path).expanduser()
     _check_format(path)
     # A checksum reads the whole file: only one of a known size is worth it.

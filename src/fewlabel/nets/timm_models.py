@@ -57,11 +57,7 @@ def _make_timm_model(
     size: tuple[int, int] | None = None,
     seed: int | None = 0,
 ) -> _TimmModel:
-    """Make a timm model without its classifier, on the CPU.
-
-    Weights are those given, else of an installed package, else of timm's cache or the hub; if not
-    ``pretrained``, random ones, by a ``seed`` of their own unless it is None.
-    """
+    """Make a timm model without classifier, its weights given, installed, fetched, or random."""
     _check_model_name(recipe.model)
     source = "" if weights is None else "The saved file of weights"
     if isinstance(weights, str | Path):

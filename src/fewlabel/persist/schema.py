@@ -108,11 +108,7 @@ def _check_arrays(
     *,
     positive: Collection[str] = (),
 ) -> dict[str, int]:
-    """Return the size of every dimension; raise if arrays are missing or do not fit together.
-
-    ``shapes`` names the dimensions of each array, such as ``"d k"``; those of one name are of one
-    size, and those in ``known`` of that. All numbers are finite floats.
-    """
+    """Return the size of each named dimension; raise if finite arrays are missing or do not fit."""
     sizes = dict(known or {})
     for name, dimensions in shapes.items():
         at, array, named = f"{where}.{name}", arrays.get(name), dimensions.split()

@@ -58,10 +58,7 @@ def _render_report(
     n_explained: int | None = 0,
     progress: Progress | None = None,
 ) -> str:
-    """Render the report of a fit, a whole HTML page; the same inputs give the same page.
-
-    ``n_explained`` is how many predictions to explain; None explains a few where it takes seconds.
-    """
+    """Render the page of a fit; ``n_explained`` None explains a few where that takes seconds."""
     scored = _scored(result)
     explained: list[Explained] = []
     if n_explained is None:

@@ -80,10 +80,7 @@ def _write_suspicious(path: Path, result: FitResult, images: ImageSet) -> None:
 
 
 def _write_ledger(path: Path, result: FitResult, images: ImageSet) -> None:
-    """Write every label that was ever assumed, as a Parquet table; of several an image, a row each.
-
-    ``method`` is ``"given"``, ``"graph"`` or the training; a null ``revoked_in_round`` still holds.
-    """
+    """Write every label ever assumed, as Parquet; one with a null ``revoked_in_round`` holds."""
     parts = _ledger_parts(result)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     revoked = columns["revoked"]

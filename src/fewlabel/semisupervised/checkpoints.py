@@ -28,11 +28,7 @@ _FILES = {ARRAYS_FILE, MANIFEST_FILE}
 
 
 class _Checkpoints:
-    """Arrays and models by name, of one run: each a model folder, whole or absent, that names it.
-
-    What another run has kept is not taken, and goes when this one keeps something. ``about`` are
-    arrays and JSON types that decide the result; without a ``folder`` nothing is kept.
-    """
+    """Arrays and models by name, of the run that ``about`` decides; none without a ``folder``."""
 
     def __init__(self, folder: str | Path | None, about: Any = None) -> None:
         self.folder = None if folder is None else Path(folder)

@@ -30,11 +30,7 @@ class _Job:
 
 
 class _Batcher:
-    """Predicts in one thread, at once for all requests that wait.
-
-    While a batch is predicted, the requests of the next one gather: nobody waits for others to
-    come, and the more come, the larger the batches.
-    """
+    """Predicts in one thread all requests at once that came while the last batch was predicted."""
 
     def __init__(self, max_waiting: int, on_batch: Callable[[int], None]) -> None:
         self.max_waiting, self.n_waiting, self._on_batch = max_waiting, 0, on_batch

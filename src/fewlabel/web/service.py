@@ -52,10 +52,7 @@ MaxError = Annotated[
 
 
 class _Service:
-    """A prediction service: its application, and the threads that work for it.
-
-    Used as a context manager: inside, models are watched and images predicted.
-    """
+    """A prediction service: inside it, models are watched and images predicted."""
 
     def __init__(
         self,

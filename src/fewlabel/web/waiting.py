@@ -16,10 +16,7 @@ _PATIENCE_S = 1.5
 
 
 class _Waiting:
-    """Answers on a port where reading images takes long; to call as ``progress(done, total)``.
-
-    ``begun`` is called once the page is there.
-    """
+    """Answers while images are read; calls ``begun`` once, and is called with done and total."""
 
     def __init__(
         self, listening: socket.socket, host: str, token: str | None, begun: Callable[[], None]
