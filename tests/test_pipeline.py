@@ -9,7 +9,7 @@ from PIL import Image
 
 from fewlabel.data import Labels, load_images
 from fewlabel.errors import LabelError
-from fewlabel.features.near_copies import ImageGroups
+from fewlabel.features.near_copies import _ImageGroups
 from fewlabel.pipeline import FitSettings, _pool, fit_images
 from tests.conftest import NAMES, pictures
 
@@ -149,7 +149,7 @@ def test_the_pool_is_of_other_groups_or_of_tested_labels_where_hardly_any_is(n_a
         tested=tested, kept=SimpleNamespace(name="graph"), oof_proba={"graph": proba[tested]}
     )
     kept = SimpleNamespace(comparison=compared, fitted=SimpleNamespace(proba=proba))
-    groups = ImageGroups(np.arange(n), number, number, np.empty((0, 2), np.int64))
+    groups = _ImageGroups(np.arange(n), number, number, np.empty((0, 2), np.int64))
     assert len(_pool(labels, groups, kept)) == n_pool
 
 

@@ -13,7 +13,7 @@ from fewlabel.errors import LabelError
 from fewlabel.evaluate import BASELINE, AccuracyEstimate, Choice, Gain, gain_on_labels
 from fewlabel.features.base import FeatureExtractor
 from fewlabel.features.extract import Features, _choose_extractors, _suited_to
-from fewlabel.features.near_copies import ImageGroups, _find_groups
+from fewlabel.features.near_copies import _find_groups, _ImageGroups
 from fewlabel.fit_settings import FitSettings
 from fewlabel.semisupervised.network_problem import _least_seconds
 from fewlabel.semisupervised.networks import MIN_LABELS
@@ -45,7 +45,7 @@ def _fit_warnings(
     choice: Choice,
     audit: AccuracyEstimate | None,
     audit_gain: Gain | None = None,
-    groups: ImageGroups | None = None,
+    groups: _ImageGroups | None = None,
 ) -> list[str]:
     """Return what the user must know of the images and labels, a sentence or two each."""
     found, groups = list[str](), groups or _find_groups(images, labels)
@@ -76,7 +76,7 @@ def _fit_warnings(
     return found
 
 
-def _kinship(labels: Labels, groups: ImageGroups) -> list[str]:
+def _kinship(labels: Labels, groups: _ImageGroups) -> list[str]:
     """Return which images are copies of others that are trained on, or share a group with them."""
     found = list[str]()
     trained = labels.task.labeled(labels.training_y)

@@ -36,6 +36,8 @@ from fewlabel.persist.schema import (
     _NAME,
     _OBJECT,
     _WORD,
+    Saved,
+    State,
     _among,
     _check_fields,
     _check_finite,
@@ -73,8 +75,6 @@ _FIELDS: _Fields = {
 }
 # The graph and what finds unlike images search the same rows.
 _SHARED_ROWS = "candidate.graph.rows"
-
-State = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +149,7 @@ class Prediction:
         return counts
 
 
-class Model:
+class Model(Saved):
     """Extractor, fitted candidate, calibration and all classes: what predicts images.
 
     Parameters
@@ -341,15 +341,7 @@ class Model:
         return wide
 
     def to_state(self) -> State:
-        """Return what predicting needs, for `fewlabel.persist.save_bundle`.
-
-        Returns
-        -------
-        arrays : dict of str to ndarray
-            Weights and rows.
-        meta : dict
-            Task, classes and descriptions, for JSON.
-        """
+        """Return what predicting needs."""
         arrays: dict[str, np.ndarray] = {}
         meta = self.meta | {
             "task": self.task.name,
@@ -379,25 +371,7 @@ class Model:
 
     @classmethod
     def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Model:
-        """Rebuild a model that predicts as the saved one did.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            From `to_state`.
-        meta : dict
-            From `to_state`.
-
-        Returns
-        -------
-        Model
-            The model.
-
-        Raises
-        ------
-        ModelFormatError
-            If something is missing or does not fit together.
-        """
+        """Rebuild a model that predicts as the saved one did."""
         _check_fields(meta, _FIELDS, "meta")
         task, classes, columns = TASKS[meta["task"]], tuple(meta["classes"]), meta["columns"]
         known = _listed(_among(range(len(classes))), distinct=True)

@@ -35,7 +35,7 @@ from fewlabel.evaluate import (
     why_no_curve,
 )
 from fewlabel.features.extract import Features, Progress, extract_features
-from fewlabel.features.near_copies import ImageGroups, _find_groups
+from fewlabel.features.near_copies import _find_groups, _ImageGroups
 from fewlabel.fit_checks import _check_trainable, _fit_warnings, _why_no_networks
 from fewlabel.fit_networks import _keep_networks
 from fewlabel.fit_result import FitResult
@@ -48,7 +48,7 @@ from fewlabel.graph.novelty import _fit_novelty
 from fewlabel.graph.predictor import METHODS as MAIN_METHODS
 from fewlabel.model import Model
 from fewlabel.selection import Selection, select_images, write_picks
-from fewlabel.semisupervised.search import DEFAULT_SECONDS, Kept, _network_methods, _search
+from fewlabel.semisupervised.search import DEFAULT_SECONDS, _Kept, _network_methods, _search
 
 __all__ = [
     "Features",
@@ -155,9 +155,9 @@ def _result(
     settings: FitSettings,
     features: Features,
     main: MainFit,
-    kept: Kept,
+    kept: _Kept,
     model: Model,
-    found: ImageGroups,
+    found: _ImageGroups,
     pool: np.ndarray,
     estimate: AccuracyEstimate,
     seconds: dict[str, float],
@@ -288,7 +288,7 @@ def _extract(images: ImageSet, settings: FitSettings, progress: Progress | None)
 def _audit(
     labels: Labels,
     model: Model,
-    kept: Kept,
+    kept: _Kept,
     rows: np.ndarray,
     groups: np.ndarray,
     pool: np.ndarray,
@@ -329,7 +329,7 @@ def _audit_gain(
     return gain_on_audit(name, kept_right, baseline_right)
 
 
-def _pool(labels: Labels, groups: ImageGroups, kept: Kept) -> np.ndarray:
+def _pool(labels: Labels, groups: _ImageGroups, kept: _Kept) -> np.ndarray:
     """Return probabilities (n, K), uncalibrated, of images of whose group none is trained on."""
     trained = labels.task.labeled(labels.training_y)
     untrained = np.setdiff1d(np.arange(len(labels.y)), trained)
@@ -373,7 +373,7 @@ def _drawn(
 
 
 def _learning_curve(
-    kept: Kept,
+    kept: _Kept,
     main: MainFit,
     labels: Labels,
     groups: np.ndarray,

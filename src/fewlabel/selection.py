@@ -17,7 +17,7 @@ from fewlabel.data.label_rows import RANDOM_FRACTION
 from fewlabel.data.tables import _write_table
 from fewlabel.errors import UsageError
 from fewlabel.features.extract import Features, Progress, extract_features
-from fewlabel.features.near_copies import ImageGroups, _find_groups
+from fewlabel.features.near_copies import _find_groups, _ImageGroups
 
 ENOUGH_A_CLASS = 5
 """Labels a class from which on it pays to ask what a model is unsure of (docs/decisions/0016)."""
@@ -317,7 +317,7 @@ def _anchors(known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _selection_warnings(
-    images: ImageSet, copies: np.ndarray, groups: ImageGroups, n_awaited: int
+    images: ImageSet, copies: np.ndarray, groups: _ImageGroups, n_awaited: int
 ) -> list[str]:
     warnings = []
     if n_awaited:

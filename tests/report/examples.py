@@ -15,7 +15,7 @@ from fewlabel.fit_result import FitResult
 from fewlabel.fit_settings import FitSettings
 from fewlabel.model import Model
 from fewlabel.report.page import _render_report
-from fewlabel.report.scored import Scored
+from fewlabel.report.scored import _Scored
 
 ONE, SEVERAL = SingleLabel(), MultiLabel()
 TASKS = (ONE, SEVERAL)
@@ -73,7 +73,7 @@ def images(n=200) -> ImageSet:
     return image_set_from_array(pixels)
 
 
-def scored(task=ONE, n=60, n_classes=3, sharpness=2.0, seed=0) -> Scored:
+def scored(task=ONE, n=60, n_classes=3, sharpness=2.0, seed=0) -> _Scored:
     """Labels, and probabilities that are right more often than not."""
     rng = np.random.default_rng(seed)
     y = np.r_[np.arange(n_classes), rng.integers(0, n_classes, n - n_classes)]
@@ -81,7 +81,7 @@ def scored(task=ONE, n=60, n_classes=3, sharpness=2.0, seed=0) -> Scored:
         y = rng.integers(0, 2, (n, n_classes))
     present, _ = task.evidence(y, n_classes)
     logits = rng.normal(size=(n, n_classes)) + sharpness * (present - 0.5)
-    return Scored(task, y, task.activate(logits))
+    return _Scored(task, y, task.activate(logits))
 
 
 def candidates(graph=0.8, supervised=0.7, chosen="graph", se=0.05, n_se=2.0) -> Choice:

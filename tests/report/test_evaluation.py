@@ -4,7 +4,7 @@ import pytest
 from fewlabel.evaluate import estimate_accuracy
 from fewlabel.model import Model
 from fewlabel.report.evaluation import _render_evaluation
-from fewlabel.report.scored import Scored
+from fewlabel.report.scored import _Scored
 
 from .examples import ONE, SEVERAL, images, scored, words
 
@@ -46,14 +46,14 @@ def test_it_is_compared_with_what_fit_expected():
 @pytest.mark.usefixtures("no_figures")
 def test_the_most_confident_mistakes_are_listed():
     proba = np.array([[0.9, 0.1], [0.2, 0.8], [0.997, 0.003], [0.4, 0.6]])
-    one = Scored(ONE, np.array([0, 0, 1, 1]), proba)
+    one = _Scored(ONE, np.array([0, 0, 1, 1]), proba)
     text = words(evaluation_page(one=one, classes=["cat", "dog"]))
     assert "sure 2 dog cat > 99 % 1 cat dog 80 % Confidence" in text
-    right = Scored(ONE, np.array([0, 1]), np.eye(2))
+    right = _Scored(ONE, np.array([0, 1]), np.eye(2))
     assert "No mistakes." in words(evaluation_page(one=right))
     y = np.array([[1, 0], [0, 0], [1, -1]])
     proba = np.array([[0.9, 0.2], [0.2, 0.8], [0.7, 0.4]])
-    text = words(evaluation_page(SEVERAL, Scored(SEVERAL, y, proba), classes=["cat", "dog"]))
+    text = words(evaluation_page(SEVERAL, _Scored(SEVERAL, y, proba), classes=["cat", "dog"]))
     assert "Exact match on 3 images" in text
     assert "1 none dog 64 %" in text
     assert "cat 2 of 3 2 100.0 %" in text

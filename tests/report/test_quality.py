@@ -3,7 +3,7 @@ import pytest
 
 from fewlabel.evaluate import PROMISES, accept_at
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
-from fewlabel.report.scored import Scored
+from fewlabel.report.scored import _Scored
 
 from .examples import ONE, SEVERAL, TASKS, scored
 
@@ -17,7 +17,7 @@ def promises(correct, confidence):
 def exactly(y, predicted, confidence=0.8, n_classes=3):
     proba = np.full((len(y), n_classes), (1 - confidence) / (n_classes - 1))
     proba[np.arange(len(y)), predicted] = confidence
-    return Scored(ONE, np.array(y), proba)
+    return _Scored(ONE, np.array(y), proba)
 
 
 def test_confusions_by_frequency():
@@ -68,7 +68,7 @@ def test_coverage_names_what_can_be_promised_and_no_more():
 @pytest.mark.parametrize("n", [2, 6, 30])
 def test_few_images_are_enough(task, n):
     one = scored(task, n=30)
-    few = Scored(task, one.y[:n], one.proba[:n])
+    few = _Scored(task, one.y[:n], one.proba[:n])
     evidence = few.correct, few.confidence
     caption = _coverage_view(*evidence, promises(*evidence), one.confidence)["caption"]
     assert "certainty" in caption
@@ -76,6 +76,6 @@ def test_few_images_are_enough(task, n):
 
 
 def test_labels_that_are_not_known_count_for_nothing():
-    one = Scored(SEVERAL, np.array([[1, -1], [0, -1]]), np.array([[0.9, 0.8], [0.2, 0.3]]))
+    one = _Scored(SEVERAL, np.array([[1, -1], [0, -1]]), np.array([[0.9, 0.8], [0.2, 0.3]]))
     assert one.correct.tolist() == [True, True]
     np.testing.assert_allclose(one.confidence, [0.9, 0.8])

@@ -18,7 +18,6 @@ from fewlabel.errors import DataError
 from fewlabel.features.base import (
     _IMAGE_FIELDS,
     Progress,
-    State,
     _fill,
     _part,
     _ReducedExtractor,
@@ -30,7 +29,15 @@ from fewlabel.nets.memory import _is_out_of_memory, _warn_halved
 from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, _name_from_weights, _tensors_digest
 from fewlabel.nets.timm_models import _check_timm_weights
 from fewlabel.params import _as_size, check_parameters, integer, number
-from fewlabel.persist.schema import _FLAG, _OPTIONS, _WORD, _check_finite, _check_layers, _listed
+from fewlabel.persist.schema import (
+    _FLAG,
+    _OPTIONS,
+    _WORD,
+    State,
+    _check_finite,
+    _check_layers,
+    _listed,
+)
 
 # On a CPU the maps of a layer must stay in the cache: eight images of 160 × 160 run twice as
 # fast as 64 at once.

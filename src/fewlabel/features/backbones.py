@@ -12,9 +12,9 @@ from sklearn.base import clone
 from fewlabel.data import ImageSet
 from fewlabel.errors import UsageError
 from fewlabel.features.backbone import Backbone
-from fewlabel.features.base import FeatureExtractor, Progress, State, _part
+from fewlabel.features.base import FeatureExtractor, Progress, _part
 from fewlabel.features.reduce import DampedPCA, _sample_rows
-from fewlabel.persist.schema import _OBJECT, _check_arrays, _listed
+from fewlabel.persist.schema import _OBJECT, State, _check_arrays, _listed
 
 MAX_BACKBONES = 8
 """Networks that can be joined, at most."""

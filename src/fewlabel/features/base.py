@@ -13,7 +13,16 @@ from fewlabel.data import ImageSet
 from fewlabel.errors import ModelFormatError, UsageError, _damaged
 from fewlabel.features.reduce import DampedPCA, _sample_rows
 from fewlabel.params import MAX_SIDE, _as_size, choice, integer
-from fewlabel.persist.schema import _OBJECT, _among, _check_arrays, _check_fields, _Fields, _listed
+from fewlabel.persist.schema import (
+    _OBJECT,
+    Saved,
+    State,
+    _among,
+    _check_arrays,
+    _check_fields,
+    _Fields,
+    _listed,
+)
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with the stage, what is done and what there is to do."""
@@ -27,10 +36,8 @@ _IMAGE_FIELDS: _Fields = {
 }
 """How a saved extractor reads images."""
 
-State: TypeAlias = tuple[dict[str, np.ndarray], dict[str, Any]]
 
-
-class FeatureExtractor(ABC):
+class FeatureExtractor(Saved, ABC):
     """One row of features an image, learned without a look at labels.
 
     A kind of features says in ``_fit``, ``_transform``, ``_state`` and ``_from_state`` how it does
@@ -118,21 +125,8 @@ class FeatureExtractor(ABC):
         """
         return self.fit(images, progress=progress).transform(images, progress=progress)
 
-    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what `from_state` needs.
-
-        Returns
-        -------
-        arrays : dict of str to ndarray
-            What was learned.
-        meta : dict
-            Settings, for JSON.
-
-        Raises
-        ------
-        UsageError
-            If the extractor is not fitted.
-        """
+    def to_state(self) -> State:
+        """Return what `from_state` needs; raise `UsageError` if it is not fitted."""
         self._check_fitted()
         arrays, meta = self._state()
         return arrays, {"extractor": self.name, **meta}
@@ -141,27 +135,7 @@ class FeatureExtractor(ABC):
     def from_state(
         cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], *, device: str = "auto"
     ) -> Self:
-        """Rebuild a fitted extractor.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            From `to_state`.
-        meta : dict
-            From `to_state`.
-        device : {"auto", "cpu", "cuda", "mps"}
-            Where a network runs.
-
-        Returns
-        -------
-        FeatureExtractor
-            The extractor; it transforms as the saved one did.
-
-        Raises
-        ------
-        ModelFormatError
-            If the state is of another kind of features, or something is missing or does not fit.
-        """
+        """Rebuild a fitted extractor; a network of it runs on ``device``."""
         _check_fields(meta, {"extractor": [choice([cls.name])], **cls._fields}, "features")
         # Whatever a forged state makes the parts complain of, the user needs one answer.
         try:

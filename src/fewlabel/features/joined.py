@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet
-from fewlabel.features.base import FeatureExtractor, Progress, State, _extractor_from_state, _part
+from fewlabel.features.base import FeatureExtractor, Progress, _extractor_from_state, _part
 from fewlabel.nets import NetworkClassifier
 from fewlabel.params import _check_arguments, number
-from fewlabel.persist.schema import _OBJECT, _check_arrays, _listed
+from fewlabel.persist.schema import _OBJECT, State, _check_arrays, _listed
 
 _BLOCK_SIZE = 1_024
 

@@ -23,23 +23,14 @@ _SIDE, _MARGIN, _STEPS = 28, 3, 4
 _MAX_STEP, _MAX_MOVE = 0.1, 0.25
 
 
-class ImageGroups(NamedTuple):
-    """Which images belong together.
+class _ImageGroups(NamedTuple):
+    """Which images belong together, as numbers (n,), and pairs (m, 2) of near-copies."""
 
-    Attributes
-    ----------
-    content : ndarray of shape (n,), dtype int64
-        The same number for exact copies.
-    copies : ndarray of shape (n,), dtype int64
-        The same number for copies and near-copies.
-    number : ndarray of shape (n,), dtype int64
-        The same number for these, and for what the column `group` joins.
-    pairs : ndarray of shape (m, 2), dtype int64
-        Near-copies that were found.
-    """
-
+    # The same for exact copies.
     content: np.ndarray
+    # For near-copies as well.
     copies: np.ndarray
+    # And for what the column `group` joins.
     number: np.ndarray
     pairs: np.ndarray
 
@@ -67,7 +58,7 @@ def _find_groups(
     labels: Labels | None = None,
     neighbors: np.ndarray | None = None,
     distances: np.ndarray | None = None,
-) -> ImageGroups:
+) -> _ImageGroups:
     """Find near-copies: ratio test (Lowe 2004), then aligned thumbnails (Lucas & Kanade 1981)."""
     content, pairs = images.content_groups(), _NO_PAIRS
     if neighbors is not None and distances is not None and neighbors.shape[1] > 1:
@@ -75,7 +66,7 @@ def _find_groups(
     # Exact copies are known, and no near-copies.
     pairs = pairs[content[pairs[:, 0]] != content[pairs[:, 1]]]
     copies = _join_groups(content, pairs=pairs)
-    return ImageGroups(content, copies, _join_groups(copies, _given_groups(images, labels)), pairs)
+    return _ImageGroups(content, copies, _join_groups(copies, _given_groups(images, labels)), pairs)
 
 
 def _near_copies(images: ImageSet, neighbors: np.ndarray, distances: np.ndarray) -> np.ndarray:

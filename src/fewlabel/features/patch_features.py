@@ -14,7 +14,6 @@ from fewlabel.features.base import (
     _IMAGE_FIELDS,
     FeatureExtractor,
     Progress,
-    State,
     _fill,
     _reducer_from_state,
     _reducer_state,
@@ -24,7 +23,7 @@ from fewlabel.features.filters import _map_shape, _PatchFilters
 from fewlabel.features.patches import PatchDictionary
 from fewlabel.features.reduce import _sample_rows
 from fewlabel.params import _as_size, integer, number
-from fewlabel.persist.schema import _OBJECT, _check_arrays, _Fields
+from fewlabel.persist.schema import _OBJECT, State, _check_arrays, _Fields
 
 _BLOCK_SIZE = 512
 _REDUCED_SIDE = 64

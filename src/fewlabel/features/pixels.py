@@ -11,7 +11,6 @@ from fewlabel.data import ImageSet
 from fewlabel.features.base import (
     _IMAGE_FIELDS,
     Progress,
-    State,
     _fill,
     _ReducedExtractor,
     _reducer_state,
@@ -19,6 +18,7 @@ from fewlabel.features.base import (
 )
 from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
 from fewlabel.params import _as_size, check_parameters
+from fewlabel.persist.schema import State
 
 _BLOCK_SIZE = 512
 # Half that of patches: a row has a value for every pixel.

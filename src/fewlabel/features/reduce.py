@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fewlabel.cluster.transformer import Transformer
 from fewlabel.compute import _as_generator
 from fewlabel.params import check_parameters, integer, number
-from fewlabel.persist.schema import _FLAG, _MAX_COUNT, _check_arrays, _check_fields
+from fewlabel.persist.schema import _FLAG, _MAX_COUNT, Saved, State, _check_arrays, _check_fields
 
 REDUCTION_CONSTRAINTS = {
     "n_components": [integer(1), None],
@@ -39,7 +39,7 @@ _FIELDS = {
 
 
 @dataclass(eq=False, repr=False)
-class DampedPCA(Transformer):
+class DampedPCA(Transformer, Saved):
     """Standardize, project on principal components, damp their eigenvalues by a power.
 
     The reduction that Coates and Ng use after a dictionary: whitening (power 0.5) makes noise
@@ -144,16 +144,8 @@ class DampedPCA(Transformer):
             kept = self._folded = of, weights
         return kept[1]
 
-    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what `from_state` needs.
-
-        Returns
-        -------
-        arrays : dict of str to ndarray
-            Mean, scale, components and eigenvalues.
-        meta : dict
-            Parameters, for JSON.
-        """
+    def to_state(self) -> State:
+        """Return parameters, and mean, scale, components and eigenvalues."""
         check_is_fitted(self)
         meta = {
             "n_components": int(self.n_components),
@@ -164,25 +156,7 @@ class DampedPCA(Transformer):
 
     @classmethod
     def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> DampedPCA:
-        """Rebuild a fitted reducer.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            From `to_state`.
-        meta : dict
-            From `to_state`.
-
-        Returns
-        -------
-        DampedPCA
-            The reducer; it transforms as the saved one did, to the last bit.
-
-        Raises
-        ------
-        ModelFormatError
-            If something is missing or the shapes contradict each other.
-        """
+        """Rebuild a reducer that transforms as the saved one did, to the last bit."""
         _check_fields(meta, _FIELDS, "reduce")
         sizes = _check_arrays(arrays, _ARRAYS, "reduce", positive=("scale", "eigenvalues"))
         reducer = cls(**{name: meta[name] for name in _FIELDS})

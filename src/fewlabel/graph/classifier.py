@@ -22,14 +22,23 @@ from fewlabel.graph.predictor import METHODS as MAIN_METHODS
 from fewlabel.graph.predictor import _Predictor
 from fewlabel.graph.shared_fit import ALPHAS, NEIGHBORS
 from fewlabel.params import check_parameters, choice, each, integer, number
-from fewlabel.persist.schema import _OBJECT, _PLAIN, _among, _check_fields, _Fields, _listed
+from fewlabel.persist.schema import (
+    _OBJECT,
+    _PLAIN,
+    Saved,
+    State,
+    _among,
+    _check_fields,
+    _Fields,
+    _listed,
+)
 
 METHODS = ("auto", *MAIN_METHODS)
 _ME = "FewLabelClassifier"
 
 
 @dataclass(eq=False, repr=False)
-class FewLabelClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
+class FewLabelClassifier(LabelClassifier, Saved, ClassifierMixin, BaseEstimator):
     """Learn from a few labels and many unlabeled rows, and keep what cross-fitting favors.
 
     Candidates are logistic regression on the given labels (the supervised baseline), label
@@ -211,16 +220,8 @@ class FewLabelClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, dtype=np.float32, reset=False)
         return self._predictor().predict_proba(X, BASELINE)
 
-    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what predicting needs, for `fewlabel.persist.save_bundle`.
-
-        Returns
-        -------
-        arrays : dict of str to ndarray
-            A linear model, and for the graph its rows and their probabilities.
-        meta : dict
-            Task, method, classes and calibration, as JSON types.
-        """
+    def to_state(self) -> State:
+        """Return what predicting needs."""
         arrays, meta = self.fitted_.to_state()
         return arrays, meta | {
             "classes": self.classes_.tolist(),
@@ -230,25 +231,7 @@ class FewLabelClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
 
     @classmethod
     def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> FewLabelClassifier:
-        """Return a classifier that predicts as the saved one did.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            From `to_state`.
-        meta : dict
-            From `to_state`.
-
-        Returns
-        -------
-        FewLabelClassifier
-            A classifier for ``predict`` and ``predict_proba``.
-
-        Raises
-        ------
-        ModelFormatError
-            If something is missing or does not fit together.
-        """
+        """Return a classifier that predicts as the saved one did."""
         predictor = _Predictor.from_state(arrays, meta)
         # A file that was put together of two models would predict, and wrongly.
         n_features, n_classes = predictor.shape

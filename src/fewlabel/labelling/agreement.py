@@ -19,35 +19,22 @@ _Kappa = Callable[[Votes], float | None]
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How far annotators agree on the images that at least two of them answered.
-
-    Parameters
-    ----------
-    n_images : int
-        How many such images there are.
-    agreed : float
-        Fraction of the pairs of answers to one image that are the same.
-    method : str
-        ``"Cohen"`` for two annotators, ``"Fleiss"`` for more.
-    kappa : float or None
-        Agreement beyond chance, 1 at best; where an image may have several labels, the mean
-        over the classes. None if all answers are of one class.
-    by_class : dict of str to float or None
-        The same of each class against the others.
-    pairs : dict of (str, str) to (int, float or None)
-        Of two annotators: the images that both answered, and Cohen's kappa.
-    """
+class _Agreement:
+    """How far annotators agree on the images that at least two of them answered."""
 
     n_images: int
+    # Fraction of the pairs of answers to one image that are the same.
     agreed: float
+    # "Cohen" for two annotators, "Fleiss" for more.
     method: str
+    # Beyond chance, 1 at best; of several labels the mean. None if all answers are of one class.
     kappa: float | None
     by_class: dict[str, float | None]
+    # Of two annotators: the images that both answered, and Cohen's kappa.
     pairs: dict[tuple[str, str], tuple[int, float | None]]
 
 
-def measure_agreement(votes: Votes, task: Task = TASKS["single-label"]) -> Agreement | None:
+def measure_agreement(votes: Votes, task: Task = TASKS["single-label"]) -> _Agreement | None:
     """Compute how far annotators agree.
 
     Cohen (1960), "A coefficient of agreement for nominal scales"; Fleiss (1971), "Measuring
@@ -88,7 +75,7 @@ def measure_agreement(votes: Votes, task: Task = TASKS["single-label"]) -> Agree
     # Of each class against the others.
     by_class = {names[1]: kappa(each) for each, _, names in MultiLabel().decisions(shared)}
     overall = _mean_kappa(kappa, shared, task)
-    return Agreement(len(shared), float(np.mean(same)), method, overall, by_class, pairs)
+    return _Agreement(len(shared), float(np.mean(same)), method, overall, by_class, pairs)
 
 
 def consensus_labels(

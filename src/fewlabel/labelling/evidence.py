@@ -11,7 +11,7 @@ import numpy as np
 from fewlabel.data.label_rows import DRAWN
 from fewlabel.data.label_texts import UNKNOWN
 from fewlabel.evaluate.suspicious import _rank_labels
-from fewlabel.labelling.messages import SOURCES, Round
+from fewlabel.labelling.messages import SOURCES, _Round
 from fewlabel.labelling.session import _Session
 
 
@@ -64,7 +64,9 @@ def _given_labels(session: _Session, version: int) -> _Given:
     return _Given(version, codes, list(numbers), hidden, classes)
 
 
-def _tested_labels(session: _Session, key: tuple[int, int], found: Round, given: _Given) -> _Tested:
+def _tested_labels(
+    session: _Session, key: tuple[int, int], found: _Round, given: _Given
+) -> _Tested:
     """Return tested labels by the names that classes have now."""
     task = session.store.task
     column = {name: k for k, name in enumerate(given.classes)}
@@ -92,7 +94,7 @@ def _tested_labels(session: _Session, key: tuple[int, int], found: Round, given:
     return _Tested(key, view, present, proba, task.decided(proba), order, probability)
 
 
-def _view_of(found: Round, rows: np.ndarray, cells: np.ndarray, source: np.ndarray) -> _View:
+def _view_of(found: _Round, rows: np.ndarray, cells: np.ndarray, source: np.ndarray) -> _View:
     """Return what a round says of some images."""
     names, codes = np.unique(cells.astype(str), return_inverse=True)
     now = datetime.now(UTC)

@@ -13,7 +13,7 @@ from fewlabel.errors import UsageError
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_result import FitResult
 from fewlabel.labelling.look_alikes import _look_alikes
-from fewlabel.labelling.messages import SOURCES, LearnerSettings, Picks, Round
+from fewlabel.labelling.messages import SOURCES, LearnerSettings, Picks, _Round
 from fewlabel.labelling.rounds import Point
 from fewlabel.pipeline import fit_images
 from fewlabel.selection import select_images
@@ -58,7 +58,7 @@ class _Learner:
         """Choose the images to begin with: those that represent many others."""
         return self._choose(labels, self.settings.n_first)
 
-    def fit(self, labels: Labels, past: Sequence[Point] | None = None) -> Round:
+    def fit(self, labels: Labels, past: Sequence[Point] | None = None) -> _Round:
         """Learn from the labels so far, and choose what to ask for next."""
         start = time.perf_counter()
         result = fit_images(
@@ -76,7 +76,7 @@ class _Learner:
         open_ = np.setdiff1d(np.arange(len(self.images)), labels.labeled)
         shown = np.full(len(self.images), "", dtype=object)
         shown[open_] = suggested[open_]
-        return Round(
+        return _Round(
             number=len(self._curve),
             n_labels=labels.n_labeled,
             classes=result.classes,

@@ -35,62 +35,31 @@ class Picks:
 
 
 @dataclass(frozen=True, eq=False)
-class Round:
-    """What a model says after a refit.
-
-    Attributes
-    ----------
-    number : int
-        Rounds before this one, and it.
-    n_labels : int
-        Labels it was fitted on.
-    classes : tuple of str
-        Names of the columns.
-    suggested : ndarray of shape (n,), dtype object
-        Most probable label of each image; where it may have several, joined by bars.
-    confidence : ndarray of shape (n,), dtype float32
-        Probability that this is right.
-    accuracy : AccuracyEstimate
-        How often it is, on the images without a label.
-    rests_on : str
-        What that rests on, in words.
-    curve : tuple of (int, float, float, float)
-        Labels, accuracy and the ends of its interval of every round so far.
-    promises : tuple of Acceptance
-        What can be accepted without a look.
-    tested : ndarray of shape (m,), dtype int64
-        Labeled images that the tested models did not see.
-    tested_proba : ndarray of shape (m, K), dtype float32
-        What these models say of them.
-    source : ndarray of shape (n,), dtype uint8
-        Where each prediction comes from, as a position in ``SOURCES``.
-    unlike : ndarray of shape (u,), dtype int64
-        Images that are unlike anything labeled.
-    near : ndarray of shape (p, 2), dtype int64
-        Pairs of labeled images that are copies of each other, or nearly.
-    picks : Picks
-        What to ask for next.
-    pages : list of ndarray
-        Look-alike images with one suggestion, page by page.
-    seconds : float
-        How long all that took.
-    """
+class _Round:
+    """What a model says after a refit, of n images; m of the labeled ones were tested."""
 
     number: int
     n_labels: int
     classes: tuple[str, ...]
+    # Most probable labels (n,), object: several are joined by bars; and how probable, float32.
     suggested: np.ndarray
     confidence: np.ndarray
+    # On the images without a label, and what that rests on, in words.
     accuracy: AccuracyEstimate
     rests_on: str
+    # Of every round so far.
     curve: tuple[Point, ...]
     promises: tuple[Acceptance, ...]
+    # Labeled images (m,) that the tested models did not see, and what these say (m, K), float32.
     tested: np.ndarray
     tested_proba: np.ndarray
+    # Where each prediction comes from (n,), uint8, as a position in ``SOURCES``.
     source: np.ndarray
     unlike: np.ndarray
+    # Pairs (p, 2) of labeled images that are copies of each other, or nearly.
     near: np.ndarray
     picks: Picks
+    # Look-alike images with one suggestion, page by page.
     pages: list[np.ndarray] = field(default_factory=list)
     seconds: float = 0.0
 

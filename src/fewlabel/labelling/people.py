@@ -48,7 +48,7 @@ class Annotator:
 
 @dataclass(frozen=True)
 class Summary:
-    """Who has answered, and how far they agree; see `fewlabel.labelling.agreement.Agreement`.
+    """Who has answered, and how far they agree; see `fewlabel.labelling.agreement`.
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data.label_rows import DRAWN
-from fewlabel.labelling.messages import Round
+from fewlabel.labelling.messages import _Round
 from fewlabel.labelling.refit import _Refitter
 from fewlabel.labelling.store import _Store
 
@@ -62,7 +62,7 @@ class _Pace:
         return 60 * later / (recent[-1] - recent[0]) if later > 1 else None
 
 
-def _accuracy(learned: Round | None) -> dict[str, Any] | None:
+def _accuracy(learned: _Round | None) -> dict[str, Any] | None:
     """Return how good a model is; None where that is not known."""
     if learned is None or not np.isfinite(learned.accuracy.value):
         return None

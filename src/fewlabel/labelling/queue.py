@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fewlabel.data.label_rows import DRAWN
-from fewlabel.labelling.messages import Picks, Round
+from fewlabel.labelling.messages import Picks, _Round
 from fewlabel.labelling.store import _Store
 
 
@@ -34,7 +34,7 @@ class _Queue:
         self._picks, self._purposes = np.array([], np.int64), dict[int, str]()
         self._why: dict[int, str] = {}
         # The last one of the model.
-        self.round: Round | None = None
+        self.round: _Round | None = None
 
     def begin(self, picks: Picks) -> None:
         """Take the images to begin with."""
@@ -42,7 +42,7 @@ class _Queue:
             if self.round is None:
                 self._take(picks)
 
-    def update(self, found: Round) -> None:
+    def update(self, found: _Round) -> None:
         """Go on by what a model says."""
         with self._mutex:
             self.round = found

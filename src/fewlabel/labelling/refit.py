@@ -11,7 +11,7 @@ from typing import Any
 from fewlabel.data import ImageSet
 from fewlabel.errors import FewLabelError, StorageError, UsageError
 from fewlabel.evaluate import AccuracyEstimate
-from fewlabel.labelling.messages import LearnerSettings, Picks, Round
+from fewlabel.labelling.messages import LearnerSettings, Picks, _Round
 from fewlabel.labelling.queue import _Queue
 from fewlabel.labelling.store import _Store
 from fewlabel.labelling.worker import Calls, Progress, _Stage, _Worker
@@ -48,10 +48,10 @@ class _Refitter:
         self._fitted_at, self._n_new = 0, 0
         # Why the last fit failed, or what it waits for; empty if neither.
         self.error = ""
-        self.listeners: list[Callable[[Round], None]] = []
+        self.listeners: list[Callable[[_Round], None]] = []
 
     @property
-    def round(self) -> Round | None:
+    def round(self) -> _Round | None:
         """What the model says since the last fit; None before the first."""
         return self._queue.round
 
@@ -115,7 +115,7 @@ class _Refitter:
                 self.error = str(error)
         self._go_on()
 
-    def _take_round(self, future: Future[Round]) -> None:
+    def _take_round(self, future: Future[_Round]) -> None:
         self.error = _why_not(future)
         found = None if self.error else future.result()
         if found is not None:

@@ -23,10 +23,10 @@ from fewlabel.labelling.evidence import (
     _View,
     _view_of,
 )
-from fewlabel.labelling.messages import SOURCES, Round
+from fewlabel.labelling.messages import SOURCES, _Round
 from fewlabel.labelling.pictures import _Pictures
 from fewlabel.labelling.session import _Session
-from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, Wanted
+from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, _Wanted
 from fewlabel.percent import _percent_text
 
 PAGE = 60
@@ -54,7 +54,7 @@ class _Review:
             if self._learner.round is not None:
                 self.take(self._learner.round)
 
-    def take(self, found: Round) -> None:
+    def take(self, found: _Round) -> None:
         """Keep what a round predicts, for the history of each image."""
         past = _view_of(found, np.arange(len(found.confidence)), found.suggested, found.source)
         with self._lock:
@@ -70,7 +70,7 @@ class _Review:
 
     # What is shown
 
-    def images(self, wanted: Wanted, page: int = 0) -> Sheet:
+    def images(self, wanted: _Wanted, page: int = 0) -> Sheet:
         """Return a page of the images that fit."""
         given, view = self._given(), self._view(wanted)
         if view is None:
@@ -211,15 +211,15 @@ class _Review:
     # Within
 
     @property
-    def _round(self) -> Round | None:
-        found: Round | None = None if self._learner is None else self._learner.round
+    def _round(self) -> _Round | None:
+        found: _Round | None = None if self._learner is None else self._learner.round
         return found
 
     @property
     def _number(self) -> int:
         return 0 if self._round is None else self._round.number
 
-    def _view(self, wanted: Wanted) -> _View | None:
+    def _view(self, wanted: _Wanted) -> _View | None:
         """Return what the wanted round says; without any, the labels that there are."""
         if wanted.source == "tested":
             tested = self._tested()
@@ -245,7 +245,7 @@ class _Review:
             held = self._tested_now = _tested_labels(self.session, key, found, given)
         return held
 
-    def _acceptable(self, found: Round, promise: Acceptance) -> tuple[np.ndarray, int]:
+    def _acceptable(self, found: _Round, promise: Acceptance) -> tuple[np.ndarray, int]:
         """Return the images that a promise is of, and how many are unlike anything labeled."""
         given, n = self._given(), len(found.confidence)
         if promise.threshold is None:
@@ -279,7 +279,7 @@ class _Review:
         return Sheet(len(rows), page, -(-len(rows) // PAGE), self._number, tuple(cards))
 
 
-def _promise(found: Round, max_error: float) -> Acceptance:
+def _promise(found: _Round, max_error: float) -> Acceptance:
     promise = next((p for p in found.promises if p.max_error == max_error), None)
     if promise is None:
         known = ", ".join(f"{p.max_error:g}" for p in found.promises)

@@ -15,7 +15,7 @@ from fewlabel.data.label_rows import DRAWN
 from fewlabel.errors import UsageError
 from fewlabel.labelling.answers import Answer, _check_class_name, _labels_of_cell
 from fewlabel.labelling.cards import Card, LookAlikes, Suggestion, _class_keys
-from fewlabel.labelling.messages import Round
+from fewlabel.labelling.messages import _Round
 from fewlabel.labelling.progress import _accuracy, _count, _Counts, _doing, _Pace
 from fewlabel.labelling.queue import _Queue
 from fewlabel.labelling.refit import _Refitter, _target_reached
@@ -215,7 +215,7 @@ class _Session:
         return n
 
     @property
-    def _round(self) -> Round | None:
+    def _round(self) -> _Round | None:
         return None if self.refitter is None else self.refitter.round
 
     def _counts(self) -> _Counts:

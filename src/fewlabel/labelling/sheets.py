@@ -9,27 +9,8 @@ from fewlabel.labelling.cards import Card
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which images to show; classes by name.
-
-    Attributes
-    ----------
-    predicted, not_predicted : str or None
-        What is predicted, and what is not.
-    label, not_label : str or None
-        What the label says, and what it does not.
-    low, high : float
-        Confidence of the prediction.
-    source : str
-        ``"label"``, ``"propagated"`` or ``"model"``; ``"tested"`` for labeled images, with what
-        models say that have not seen the label; empty for all.
-    round : int or None
-        Of the model; by default the last.
-    order : str
-        ``"unsure"`` or ``"sure"`` first, or ``"name"``.
-    annotator : str
-        Who has answered, before any review; empty for all images.
-    """
+class _Wanted:
+    """Which images to show; classes by name, None for any."""
 
     predicted: str | None = None
     not_predicted: str | None = None
@@ -37,9 +18,11 @@ class Wanted:
     not_label: str | None = None
     low: float = 0.0
     high: float = 1.0
+    # One of ``SOURCES``; "tested" for what models say that have not seen the label; "" for all.
     source: str = ""
     round: int | None = None
     order: str = "unsure"
+    # Who has answered, before any review.
     annotator: str = ""
 
 

@@ -19,11 +19,12 @@ from fewlabel.nets.loop import predict_logits
 from fewlabel.nets.network import Network, NetworkSpec
 from fewlabel.nets.state import _network_from_state, _network_to_state
 from fewlabel.nets.timm_network import _PREFIX
+from fewlabel.persist.schema import Saved, State
 
 _SMALLEST_SCALE = 1e-6
 
 
-class TrainedNetwork(LabelClassifier, ClassifierMixin, BaseEstimator):
+class TrainedNetwork(LabelClassifier, Saved, ClassifierMixin, BaseEstimator):
     """A classifier made of a network, for one label an image or several.
 
     A subclass sets ``classes_``, ``task_`` and ``network_`` in ``fit``. It takes ``architecture``,
@@ -68,16 +69,8 @@ class TrainedNetwork(LabelClassifier, ClassifierMixin, BaseEstimator):
         """
         return self._run(X, embed=True)
 
-    def to_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what predicting needs, for `fewlabel.persist.save_bundle`.
-
-        Returns
-        -------
-        arrays : dict of str to ndarray
-            Weights and statistics.
-        meta : dict
-            The network's description, the classes and the task's name, for JSON.
-        """
+    def to_state(self) -> State:
+        """Return the network's weights and description, the classes and the task's name."""
         check_is_fitted(self, "network_")
         arrays, meta = _network_to_state(self.network_, self.classes_)
         return arrays, meta | {"task": self.task_.name}
@@ -91,29 +84,7 @@ class TrainedNetwork(LabelClassifier, ClassifierMixin, BaseEstimator):
         task: Task | None = None,
         device: str = "auto",
     ) -> Self:
-        """Rebuild a classifier that predicts as the saved one did.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            From `to_state`.
-        meta : dict
-            From `to_state`.
-        task : Task, optional
-            The task, where it is none of fewlabel's.
-        device : {"auto", "cpu", "cuda", "mps"}
-            Where to predict.
-
-        Returns
-        -------
-        TrainedNetwork
-            A classifier for ``predict`` and ``predict_proba``.
-
-        Raises
-        ------
-        ModelFormatError
-            If weights, description and task do not fit together.
-        """
+        """Rebuild a classifier that predicts as the saved one did; or of a ``task`` of its own."""
         network, classes = _network_from_state(arrays, meta, _pick_device(device))
         model = cls(**cls._of(network.spec), device=device)
         model.network_, model.classes_ = network, classes

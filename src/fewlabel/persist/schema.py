@@ -10,7 +10,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,9 @@ _Fields = Mapping[str, Sequence[Any]]
 """Constraints of each field, of which one must be met: None, one with ``is_satisfied_by``, or
 the fields of an object. A name that ends in ``?`` may be missing."""
 
+State: TypeAlias = tuple[dict[str, np.ndarray], dict[str, Any]]
+"""Arrays and JSON types by name: what `fewlabel.persist.save_bundle` takes."""
+
 _MAX_COUNT = 1 << 24
 """Largest number of classes, features or neighbors that a saved model may speak of."""
 
@@ -27,6 +30,45 @@ _MAX_OPTION = 1 << 16
 _MAX_WORD = 200
 _SCALARS = (str, bool, int, float)
 _LAYERS = frozenset({"blocks", "depth", "depths", "layers", "num_blocks", "num_layers", "widths"})
+
+
+class Saved:
+    """What can be saved once it is fitted, and does the same when it is rebuilt."""
+
+    def to_state(self) -> State:
+        """Return what `from_state` needs.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            What was learned.
+        meta : dict
+            Settings and descriptions, for JSON.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Self:
+        """Rebuild what was saved.
+
+        Parameters
+        ----------
+        arrays : dict of str to ndarray
+            From `to_state`.
+        meta : dict
+            From `to_state`.
+
+        Returns
+        -------
+        Saved
+            The same, fitted.
+
+        Raises
+        ------
+        ModelFormatError
+            If something is missing or does not fit together.
+        """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from fewlabel.fit_result import FitResult
 from fewlabel.model import Prediction
 from fewlabel.report.html import View
 from fewlabel.report.pictures import _gallery, _picture, _pictures, _words
-from fewlabel.report.scored import Scored
+from fewlabel.report.scored import _Scored
 from fewlabel.report.tiles import _marks
 from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
 
@@ -40,7 +40,7 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
     unlabeled = np.setdiff1d(np.arange(len(result.proba)), result.labels.labeled)
     order = unlabeled[np.argsort(-result.confidence[unlabeled], kind="stable")]
     audit = result.audited
-    audited = Scored(task, result.labels.y[audit], result.proba[audit])
+    audited = _Scored(task, result.labels.y[audit], result.proba[audit])
     kinds = task.stratify(task.predict(result.proba))
     doubtful, typical = _labeled(result, images)
     return [
@@ -78,7 +78,7 @@ def _fit_galleries(result: FitResult, images: ImageSet) -> list[View]:
 def _labeled(result: FitResult, images: ImageSet) -> tuple[View, View]:
     """Show labels that are improbable without themselves, and typical ones of the others."""
     task, y, classes = result.task, result.labels.training_y, result.classes
-    tested = Scored(task, y[result.tested], result.tested_proba)
+    tested = _Scored(task, y[result.tested], result.tested_proba)
     wrong = np.flatnonzero(~tested.correct)
     wrong = wrong[np.argsort(result.label_probability[wrong], kind="stable")][:_SIZE]
     n_suspicious = np.isin(result.tested[wrong], result.suspicious).sum()
@@ -141,13 +141,13 @@ def _next_to_label(result: FitResult, unlabeled: np.ndarray) -> np.ndarray:
     return pool[_pick_representatives(rows, _N_NEXT, method="medoids", random_state=seed).indices]
 
 
-def _most_confident_mistakes(scored: Scored) -> np.ndarray:
+def _most_confident_mistakes(scored: _Scored) -> np.ndarray:
     wrong = np.flatnonzero(~scored.correct)
     return wrong[np.argsort(-scored.confidence[wrong], kind="stable")[:_SIZE]]
 
 
 def _mistakes(
-    held_out: Scored,
+    held_out: _Scored,
     wrong: np.ndarray,
     rows: np.ndarray,
     images: ImageSet,
@@ -170,7 +170,7 @@ def _mistakes(
 
 
 def _evaluation_galleries(
-    scored: Scored, images: ImageSet, classes: Sequence[str]
+    scored: _Scored, images: ImageSet, classes: Sequence[str]
 ) -> tuple[list[View], list[View]]:
     """Show the worst mistakes and the least confident predictions, and list the former."""
     confidence = scored.confidence

@@ -18,7 +18,7 @@ from fewlabel.report.galleries import _accepted_galleries, _explained_galleries,
 from fewlabel.report.html import Fact, View, _count, _render
 from fewlabel.report.next_steps import _free_name, _is_known_well, _next_steps
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
-from fewlabel.report.scored import Scored
+from fewlabel.report.scored import _Scored
 from fewlabel.report.tiles import _filter_view
 from fewlabel.report.training import _training_view
 from fewlabel.report.views import (
@@ -93,15 +93,15 @@ def _render_report(
     )
 
 
-def _scored(result: FitResult) -> Scored:
+def _scored(result: FitResult) -> _Scored:
     """Return what measures rest on: the audit, or what cross-fitting predicted."""
     if result.audit is None:
-        return Scored(result.task, result.labels.training_y[result.tested], result.tested_proba)
+        return _Scored(result.task, result.labels.training_y[result.tested], result.tested_proba)
     # A random sample that was never trained on says more than cross-fitting.
-    return Scored(result.task, result.labels.y[result.audited], result.proba[result.audited])
+    return _Scored(result.task, result.labels.y[result.audited], result.proba[result.audited])
 
 
-def _measured_views(result: FitResult, scored: Scored) -> View:
+def _measured_views(result: FitResult, scored: _Scored) -> View:
     """Show how good it is, on labels that are known."""
     return {
         "measures": _measure_rows(scored) if result.audit or result.estimate.n else [],
@@ -217,7 +217,7 @@ def _headline(
     return {"kicker": kicker, "estimate": estimate, "lines": filter(None, lines), "facts": facts}
 
 
-def _trust_views(result: FitResult, scored: Scored) -> View:
+def _trust_views(result: FitResult, scored: _Scored) -> View:
     """Draw what the confidence is worth: by the labels drawn at random, if they are enough."""
     correct, confidence, n = *result.model.evidence, len(result.model.evidence.correct)
     note = f"From {n:,} labels{' drawn at random' if result.unlabeled.any() else ''}."
@@ -267,7 +267,7 @@ def _scored_on(result: FitResult, n: int) -> str:
     return text
 
 
-def _measure_rows(scored: Scored) -> list[View]:
+def _measure_rows(scored: _Scored) -> list[View]:
     """List the measures that are defined, with what they mean."""
     found = scores(scored.task, scored.y, scored.proba)
     return [

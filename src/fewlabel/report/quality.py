@@ -25,7 +25,7 @@ from fewlabel.report.plots import (
     _coverage_figure,
     _reliability_figure,
 )
-from fewlabel.report.scored import Scored
+from fewlabel.report.scored import _Scored
 
 _MAX_CONFUSIONS = 15
 
@@ -41,7 +41,7 @@ def _matrix_view(counts: np.ndarray, names: Sequence[str], **labels: str) -> Vie
     }
 
 
-def _confusion_view(scored: Scored, classes: Sequence[str]) -> View | None:
+def _confusion_view(scored: _Scored, classes: Sequence[str]) -> View | None:
     """Draw the confusion matrix and list the most frequent ones; None without one class each."""
     true = scored.task.codes(scored.y)
     predicted = scored.task.codes(scored.task.predict(scored.proba))

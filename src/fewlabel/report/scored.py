@@ -12,24 +12,13 @@ from fewlabel.evaluate import AccuracyEstimate, estimate_accuracy
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
-    """Images whose labels are known, and what a model predicts for them.
-
-    Attributes
-    ----------
-    task : Task
-        One label an image or several.
-    y : ndarray of shape (n,) or (n, K)
-        Their labels.
-    proba : ndarray of shape (n, K)
-        Probabilities.
-    groups : ndarray of shape (n,), optional
-        The same number for images that belong together.
-    """
+class _Scored:
+    """Images whose labels are known, and what a model predicts for them."""
 
     task: Task
     y: np.ndarray
     proba: np.ndarray
+    # The same number (n,) for images that belong together.
     groups: np.ndarray | None = None
 
     @property

@@ -26,7 +26,7 @@ from fewlabel.files import atomic_folder
 from fewlabel.model import Model, Prediction
 from fewlabel.percent import _percent_text
 from fewlabel.report.html import _now
-from fewlabel.report.scored import Scored
+from fewlabel.report.scored import _Scored
 from fewlabel.runs.model import _save_model
 from fewlabel.runs.record import MOVED, _write_record
 from fewlabel.runs.tables import _keep_rounds, _write_ledger, _write_predictions, _write_suspicious
@@ -212,7 +212,7 @@ def evaluate_run(
     labeled = images.subset(rows)
     prediction = run.predict(labeled, progress=progress)
     groups = _find_groups(images, labels).number[rows]
-    scored = Scored(run.task, labels.y[rows], prediction.proba, groups)
+    scored = _Scored(run.task, labels.y[rows], prediction.proba, groups)
     metrics = _measure(scored, run.classes) | _unseen(scored, run, labeled)
     html = _render_evaluation(
         run,
@@ -232,7 +232,7 @@ def evaluate_run(
     return Evaluation(metrics, html)
 
 
-def _measure(scored: Scored, classes: tuple[str, ...]) -> dict[str, Any]:
+def _measure(scored: _Scored, classes: tuple[str, ...]) -> dict[str, Any]:
     """Compute all metrics of predictions."""
     task, y, proba = scored.task, scored.y, scored.proba
     measured = scored._measured()
@@ -254,7 +254,7 @@ def _measure(scored: Scored, classes: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def _unseen(scored: Scored, run: Model, images: ImageSet) -> dict[str, Any]:
+def _unseen(scored: _Scored, run: Model, images: ImageSet) -> dict[str, Any]:
     """Count the images that the model was trained on, and measure it on the others."""
     trained = run._was_trained_on(images)
     unseen, warnings, n = None, list[str](), int(trained.sum())

@@ -28,23 +28,13 @@ _MAX_TRIALS = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
-    """The candidate that was kept, and what it predicted for labels that it had not seen.
-
-    Attributes
-    ----------
-    comparison : Comparison
-        The candidate, and all that were compared with it.
-    rows : ndarray of shape (n, d)
-        What the candidate was fitted on, of all images.
-    history : TrainingHistory or None
-        Curves and rounds of networks, where there are any.
-    notes : list of str
-        What the user must know.
-    """
+class _Kept:
+    """The candidate that was kept, and what it predicted for labels that it had not seen."""
 
     comparison: Comparison
+    # What the candidate was fitted on (n, d), of all images.
     rows: np.ndarray
+    # Curves and rounds of networks, where there are any.
     history: TrainingHistory | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -70,12 +60,12 @@ def _network_methods(task: Task | None = None) -> tuple[str, ...]:
     return tuple(name for name in candidate_names(task) if _is_network(name))
 
 
-def _search(problem: Problem, main: MainFit, method: str, seconds: float) -> Kept:
+def _search(problem: Problem, main: MainFit, method: str, seconds: float) -> _Kept:
     """Fit further candidates where wanted, within ``seconds``, and keep the best."""
     end = time.perf_counter() + seconds
     problem = replace(problem, time_left=lambda: end - time.perf_counter(), asked=method != "auto")
     networks = NetworkProblem.of(problem, main.kept)
-    kept = Kept(main.comparison, problem.rows)
+    kept = _Kept(main.comparison, problem.rows)
     tried: list[Fitted] = []
     for candidate in _wanted(networks, method, seconds, kept.notes):
         tried.append(candidate.fit(networks))
@@ -114,7 +104,7 @@ def _wanted(
             n_networks, used = n_networks + 1, used + before - problem.time_left()
 
 
-def _choose(problem: Problem, main: Kept, tried: list[Fitted]) -> Kept:
+def _choose(problem: Problem, main: _Kept, tried: list[Fitted]) -> _Kept:
     """Choose by the labels that all were tested on; the best networks go on with all labels."""
     # The choice has two stages on purpose. Cross-fitting tests the main candidates on every
     # label, which a network that trains for minutes cannot pay for: it is tested on a fifth of
@@ -143,7 +133,7 @@ def _choose(problem: Problem, main: Kept, tried: list[Fitted]) -> Kept:
     history = best.history if isinstance(best.history, TrainingHistory) else None
     if history is not None:
         history = _with_tried(history, [each for each in tried if each.name != name])
-    return Kept(
+    return _Kept(
         replace(compared, kept=best),
         best.rows if isinstance(best, NetworkFitted) else problem.rows,
         history,

@@ -11,7 +11,7 @@ from pydantic import Field
 from fewlabel.labelling.answers import MAX_NAME
 from fewlabel.labelling.review import MAX_ERROR, _Review
 from fewlabel.labelling.rounds import PastRound
-from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, Wanted
+from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, _Wanted
 from fewlabel.web.api import _MAX_ID, Image, Who, _Body, _existing
 from fewlabel.web.api_base import Refusal
 
@@ -59,7 +59,7 @@ def images(
         raise HTTPException(404, "There is no such class.")
     by, not_by, has, lacks = (None if k is None else names[k] for k in numbers)
     low, high = min_confidence, max_confidence
-    wanted = Wanted(by, not_by, has, lacks, low, high, source, round, order, annotator)
+    wanted = _Wanted(by, not_by, has, lacks, low, high, source, round, order, annotator)
     return review.images(wanted, page)
 
 
