@@ -24,7 +24,7 @@ from fewlabel.runs.folder import save_run
 from fewlabel.runs.listing import _list_runs
 from fewlabel.runs.model import _save_model, load_run
 from fewlabel.runs.project import _read_project, _run_options
-from fewlabel.runs.second_round import _saved
+from fewlabel.runs.tables import _saved
 
 Seed = tuple[str, bytes]
 Reader = Callable[[Path], None]

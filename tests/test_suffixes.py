@@ -2,7 +2,7 @@ import pytest
 
 from fewlabel.data import write_labels
 from fewlabel.errors import UsageError
-from fewlabel.suffixes import _check_suffix
+from fewlabel.files import _check_suffix
 
 
 def test_what_a_suffix_promises():

@@ -1,4 +1,4 @@
-"""Outputs that are whole or absent: written under a temporary name, then renamed."""
+"""Outputs that are whole or absent, and named as what they hold."""
 
 from __future__ import annotations
 
@@ -10,11 +10,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fewlabel.errors import RunFolderError, StorageError
+from fewlabel.errors import RunFolderError, StorageError, UsageError
 from fewlabel.locks import _PREFIX, _guarded, _temporary_beside
 from fewlabel.os_errors import OUT_OF_SPACE, _path_errors, _reason_of
 from fewlabel.reading import _read_regular
 from fewlabel.threads import _lines_of
+
+_FORMATS = {
+    **dict.fromkeys((".csv",), "a CSV table"),
+    **dict.fromkeys((".tsv", ".tab"), "a table with tabs"),
+    **dict.fromkeys((".xls", ".xlsx", ".xlsm", ".ods", ".numbers"), "a spreadsheet"),
+    **dict.fromkeys((".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".xml"), "structured text"),
+    **dict.fromkeys((".html", ".htm", ".mhtml"), "a web page"),
+    **dict.fromkeys((".pdf", ".doc", ".docx", ".odt", ".rtf", ".tex"), "a document"),
+    **dict.fromkeys((".md", ".rst"), "marked-up text"),
+    **dict.fromkeys((".ppt", ".pptx", ".odp"), "slides"),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".jfif", ".gif", ".webp", ".bmp"), "a picture"),
+    **dict.fromkeys((".tif", ".tiff", ".svg", ".eps", ".ps", ".heic", ".avif"), "a picture"),
+    **dict.fromkeys((".parquet", ".feather", ".arrow", ".npz", ".npy", ".h5", ".hdf5"), "arrays"),
+    **dict.fromkeys((".mat", ".pkl", ".pickle", ".joblib", ".rds"), "saved objects"),
+    **dict.fromkeys((".pt", ".pth", ".onnx", ".safetensors", ".ckpt"), "a model in one file"),
+    **dict.fromkeys((".zip", ".gz", ".bz2", ".xz", ".zst", ".tar", ".tgz", ".7z"), "an archive"),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "a database"),
+}
 
 _OF_WRITING = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 _IN_THE_WAY = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY}
@@ -232,3 +250,17 @@ def _is_of(about: str, path: Path) -> bool:
         return found == path or found in path.parents
     name = found.relative_to(path.parent).parts[0]
     return name == path.name or name.startswith(_PREFIX)
+
+
+def _check_suffix(path: str | Path, what: str, *suffixes: str) -> None:
+    """Raise if the suffix of an output promises another format; no ``suffixes`` mean a folder."""
+    if "://" in str(path):
+        raise UsageError(f"{path} is an address: give a place on this machine with --out.")
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in _FORMATS and suffix not in suffixes:
+        better = path.stem + suffixes[0] if suffixes else path.stem
+        raise UsageError(
+            f"{path} would be {what}, and its suffix promises {_FORMATS[suffix]}: name it "
+            f"{path.with_name(better)} instead."
+        )

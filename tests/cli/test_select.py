@@ -6,7 +6,7 @@ import pytest
 
 from fewlabel.data import load_images
 from fewlabel.runs.model import load_run
-from fewlabel.runs.second_round import _confidence_of
+from fewlabel.runs.tables import _confidence_of
 from tests.cli.conftest import QUICK, draw, refused, rows_of
 
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from fewlabel.cluster import seeding
-from fewlabel.cluster.seeding import _kmeans_plus_plus
+from fewlabel.cluster import kmeans
+from fewlabel.cluster.kmeans import _kmeans_plus_plus
 from tests.cluster.examples import blobs
 
 
 @pytest.mark.parametrize(("n_features", "at_least"), [(5, 20_000), (8, 400), (300, 400)])
 def test_one_center_falls_into_each_far_cluster(monkeypatch, n_features, at_least):
     # Of more rows a sample is looked at, and its projections where it has many features.
-    monkeypatch.setattr(seeding, "_SAMPLE_AT_LEAST", at_least)
+    monkeypatch.setattr(kmeans, "_SAMPLE_AT_LEAST", at_least)
     X = 100 * blobs(10, 100, n_features, spread=0.01)
     for seed in range(5):
         chosen = _kmeans_plus_plus(X, 10, np.random.default_rng(seed))

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewlabel.data import load_images, read_labels
-from fewlabel.data.cells import _guarded, _unguarded
+from fewlabel.data.columns import _guarded, _unguarded
 from fewlabel.data.tables import _write_table
 
 CELLS = [

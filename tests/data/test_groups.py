@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from fewlabel.data import image_set_from_array, labels_from_truth, load_images, read_labels
-from fewlabel.data.groups import _given_groups, _join_groups
 from fewlabel.errors import DataError, LabelError
+from fewlabel.features.near_copies import _given_groups, _join_groups
 
 
 def test_groups_are_joined_through_each_other():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fewlabel.data import image_set_from_array, labels_from_truth, load_images, read_labels
-from fewlabel.data.label_cells import _label_cells
+from fewlabel.data.label_texts import _label_cells
 from fewlabel.errors import LabelError
 
 

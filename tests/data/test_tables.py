@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewlabel.data.cells import _unguarded
+from fewlabel.data.columns import _unguarded
 from fewlabel.data.tables import _read_table, _write_table
 from fewlabel.errors import LabelError
 

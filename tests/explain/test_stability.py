@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fewlabel.explain.stability import _rank_agreement, _stability
+from fewlabel.explain.occlusion import _rank_agreement, _stability
 
 
 @pytest.mark.parametrize(("kind", "known"), [("spearman", 1 - 6 * 2 / 60), ("kendall", 4 / 6)])

@@ -1,6 +1,6 @@
 import numpy as np
 
-from fewlabel.labelling.look_alikes import _look_alikes
+from fewlabel.labelling.learner import _look_alikes
 
 
 def test_cut_clusters_fill_every_page_but_the_last_of_a_label():

@@ -15,7 +15,7 @@ from fewlabel.fit_result import FitResult
 from fewlabel.fit_settings import FitSettings
 from fewlabel.model import Model
 from fewlabel.report.page import _render_report
-from fewlabel.report.scored import _Scored
+from fewlabel.report.quality import _Scored
 
 ONE, SEVERAL = SingleLabel(), MultiLabel()
 TASKS = (ONE, SEVERAL)

@@ -4,7 +4,7 @@ import pytest
 from fewlabel.evaluate import estimate_accuracy
 from fewlabel.model import Model
 from fewlabel.report.evaluation import _render_evaluation
-from fewlabel.report.scored import _Scored
+from fewlabel.report.quality import _Scored
 
 from .examples import ONE, SEVERAL, images, scored, words
 

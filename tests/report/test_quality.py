@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from fewlabel.evaluate import PROMISES, accept_at
-from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
-from fewlabel.report.scored import _Scored
+from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view, _Scored
 
 from .examples import ONE, SEVERAL, TASKS, scored
 

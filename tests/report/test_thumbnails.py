@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewlabel.report.thumbnails import _is_tiny, _thumbnail_uri
+from fewlabel.report.pictures import _is_tiny, _thumbnail_uri
 
 
 def decode(uri):

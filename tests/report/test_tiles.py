@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewlabel.report.thumbnails import _sheet_uri
+from fewlabel.report.pictures import _sheet_uri
 from fewlabel.report.tiles import _BLOCK, _marks, _path_lists, _tiles_view
 
 from .examples import images

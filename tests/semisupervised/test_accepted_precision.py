@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fewlabel.semisupervised.accepted_precision import AcceptedPrecision
+from fewlabel.semisupervised.history import AcceptedPrecision
 
 
 def test_each_counts_by_its_weight_unknown_truth_does_not_and_each_epoch_counts_anew():

@@ -11,9 +11,9 @@ from fewlabel.errors import UsageError
 from fewlabel.nets import NetworkClassifier, TrainSettings
 from fewlabel.nets.augment import Augmentation
 from fewlabel.semisupervised import consistency
-from fewlabel.semisupervised.accepted_precision import AcceptedPrecision
 from fewlabel.semisupervised.consistency import ConsistencyTraining
 from fewlabel.semisupervised.consistency_rules import METHODS
+from fewlabel.semisupervised.history import AcceptedPrecision
 
 NET = {"architecture": "cnn", "options": {"widths": (16, 32), "dropout": 0.0}}
 QUICK = NET | {"n_steps": 12, "steps_per_epoch": 4, "batch_size": 8, "mu": 2, "random_state": 0}

@@ -21,8 +21,8 @@ from fewlabel.cli.inputs import (
 from fewlabel.cli.project import Options, is_typed, with_project
 from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
+from fewlabel.files import _check_suffix
 from fewlabel.runs.project import PROJECT
-from fewlabel.suffixes import _check_suffix
 
 if TYPE_CHECKING:
     from fewlabel.labelling.store import _Store

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from fewlabel.cli.console import ProgressBars, note, one_line
 from fewlabel.errors import LabelError, UsageError
-from fewlabel.files import _check_new_folder
+from fewlabel.files import _check_new_folder, _check_suffix
 from fewlabel.locks import _remove_leftovers
 from fewlabel.os_errors import _path_errors
-from fewlabel.suffixes import _check_suffix
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet, Labels, PixelScale, Skipped, Task

@@ -16,8 +16,8 @@ from fewlabel.cli.inputs import FOLDERS, check_place, warn_of_skipped
 from fewlabel.cli.project import Options, is_typed, with_project
 from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
+from fewlabel.files import _check_suffix
 from fewlabel.runs.project import PROJECT, _write_project
-from fewlabel.suffixes import _check_suffix
 
 _TABLE = "labels.csv"
 

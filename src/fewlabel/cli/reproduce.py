@@ -10,7 +10,7 @@ from fewlabel.cli import options
 from fewlabel.cli.console import ProgressBars, note, one_line, say, show_json, show_table
 from fewlabel.cli.inputs import check_place
 from fewlabel.errors import UsageError
-from fewlabel.suffixes import _check_suffix
+from fewlabel.files import _check_suffix
 
 if TYPE_CHECKING:
     from fewlabel_experiments.runner import StudyResult

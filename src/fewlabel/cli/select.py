@@ -110,7 +110,7 @@ def select(
 
         confidence = None
         if run is not None and model is not None:
-            from fewlabel.runs.second_round import _confidence_of
+            from fewlabel.runs.tables import _confidence_of
 
             confidence = _confidence_of(Path(run), model, image_set, progress)
         selection = select_images(

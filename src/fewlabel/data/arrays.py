@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from fewlabel.data.array_labels import _truth_of
 from fewlabel.data.imageset import ImageSet
+from fewlabel.data.label_texts import _truth_of
 from fewlabel.data.scale import (
     GROUNDS,
     PixelScale,

@@ -1,4 +1,7 @@
-"""Which columns of a table hold the images and the labels, and what their cells mean."""
+"""Which columns of a table hold the images and the labels, and what their cells mean.
+
+Cells that a spreadsheet would run as a formula are guarded when written, and read back.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,11 @@ from typing import Any
 
 from fewlabel.data.label_names import _label_name
 from fewlabel.data.label_texts import BAR
+
+# What Excel, LibreOffice and Google take for the beginning of a formula, in both widths; behind
+# apostrophes too, so that a text that looks guarded is told from one that is.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 ROLES = ("path", "index", "label", "purpose", "group")
 """What a column may hold; that is its name, or one of the synonyms."""
@@ -113,3 +121,13 @@ def _joined(names: Iterable[Any], place: str) -> str:
         if BAR in name or name[:1] in ("[", "{"):
             raise _TableError(f"{name!r} is no label: give texts without a bar.", place)
     return BAR.join(names)
+
+
+def _guarded(cell: str) -> str:
+    """Return a cell with an apostrophe before what a spreadsheet would run; numbers stay."""
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
+
+
+def _unguarded(cell: str) -> str:
+    """Return a cell without the apostrophe that `_guarded` puts before it."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

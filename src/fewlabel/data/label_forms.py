@@ -10,8 +10,7 @@ import numpy as np
 
 from fewlabel.data.columns import _label, _TableError
 from fewlabel.data.imageset import ImageSet
-from fewlabel.data.label_cells import _label_cells
-from fewlabel.data.label_texts import BAR
+from fewlabel.data.label_texts import BAR, _label_cells
 from fewlabel.data.labels import Labels, labels_from_truth, read_labels
 from fewlabel.data.tables import _frame_cell, _is_frame
 from fewlabel.data.task import Task, _task_of_texts, task_of

@@ -9,8 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from fewlabel.data.imageset import ImageSet
-from fewlabel.data.label_cells import _label_cells
-from fewlabel.data.label_texts import BAR, _listed_names
+from fewlabel.data.label_texts import BAR, _label_cells, _listed_names
 from fewlabel.data.names import _ImageFinder, _is_file
 from fewlabel.data.tables import _note_group, _read_table, _Row
 from fewlabel.data.task import Task

@@ -1,14 +1,25 @@
-"""Labels as texts: a class, or several such as ``a|b``; codes, or 1, 0 and -1, in arrays."""
+"""Labels as texts, a class, or several such as ``a|b``, each in one spelling; and as arrays."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from fewlabel.data.label_names import _label_name, _look
+from fewlabel.data.label_names import _label_name, _listed, _look, _warn_of_look_alikes
+from fewlabel.data.missing import (
+    _known_labels,
+    _unlabeled_words,
+    _warn_of_labels,
+    _warn_of_one_class,
+)
 from fewlabel.errors import DataError, LabelError
+
+_WHOLE = re.compile(r"[+-]?\d+([.,]0*)?")
 
 BAR = "|"
 """Stands between labels; alone, it says that an image has none of them."""
@@ -137,3 +148,122 @@ def _parts(text: str, where: str) -> tuple[set[str], set[str], bool]:
             "the two."
         )
     return present, unknown - {""}, "" in unknown
+
+
+def _label_cells(
+    texts: Sequence[str], source: str, classes: Sequence[str] | None = None
+) -> list[str]:
+    """Return labels of a table, folders or an array, each class in one spelling; "" unlabeled."""
+    names = {text: BAR.join(map(_label_name, text.split(BAR))) for text in set(texts)}
+    mark = UNKNOWN if any(BAR in name for name in names.values()) else ""
+    counts: Counter[str] = Counter()
+    for text, n in Counter(texts).items():
+        for part in names[text].split(BAR):
+            counts[part.removeprefix(mark).strip()] += n
+    known = {_label_name(name) for name in classes or ()}
+    replaced = dict.fromkeys(_unlabeled_words(counts, source, known), "")
+    if classes is None:
+        kept = {name: n for name, n in counts.items() if name not in replaced}
+        replaced |= _whole_numbers(kept, source)
+        _warn_of_look_alikes({n: kept[n] for n in kept if n not in replaced}, source)
+    final = {text: _replace(name, replaced) for text, name in names.items()}
+    return [final[text] for text in texts]
+
+
+def _whole_numbers(counts: Mapping[str, int], source: str) -> dict[str, str]:
+    """Return what to replace where all are whole numbers, and some also stand as fractions."""
+    if not all(_WHOLE.fullmatch(name) for name in counts):
+        return {}
+    spellings = defaultdict(list)
+    for name in sorted(counts, key=len):
+        spellings[re.sub("[.,]0*$", "", name)].append(name)
+    found = {name: same[0] for same in spellings.values() for name in same[1:]}
+    if found:
+        pairs = [f"{a!r} ({counts[a]:,}) as {b!r} ({counts[b]:,})" for a, b in found.items()]
+        _warn_of_labels(f"{source}: numbers written in two ways are one class: {_listed(pairs)}.")
+    return found
+
+
+def _replace(text: str, names: Mapping[str, str]) -> str:
+    """Return a text with other names; blank if none of several is left."""
+    if BAR not in text:
+        return names.get(text, text)
+    new = []
+    for part in text.split(BAR):
+        name = part.removeprefix(UNKNOWN).strip()
+        kept = names.get(name, name)
+        new.append(part.replace(name, kept) if kept or not name else "")
+    # A bar alone says that there is none; where nothing is left, nothing was said.
+    return BAR.join(new) if any(new) or not text.strip(BAR) else ""
+
+
+def _truth_of(
+    y: Any, classes: Sequence[str] | None, n: int, source: str
+) -> tuple[list[str], list[str] | None]:
+    """Return the labels of n images as texts, and the names of a table's columns."""
+    values, known = _known_labels(y)
+    names = None if classes is None else [_name(c) for c in classes]
+    is_column = known.ndim == 2 and known.shape[1] == 1
+    # One column is one label an image, unless it has a name of its own.
+    if is_column and not (names is not None and len(names) == 1):
+        known = known[:, 0]
+    if known.ndim == 2:
+        columns = [str(i) for i in range(known.shape[1])] if names is None else names
+        cells = _several_texts(values, known, columns, n, source)
+        if names is None:
+            _warn_of_one_hot(np.asarray(y), source)
+        return cells, columns
+    if known.shape != (n,):
+        raise DataError(f"The y of {source} must have shape ({n},). Got {known.shape}.")
+    texts = np.full(n, "", dtype=object)
+    texts[known] = found = _texts(values, source)
+    if set(found) == {"1"}:
+        _warn_of_one_class(y, values, known, source)
+    return texts.tolist(), None
+
+
+def _warn_of_one_hot(y: np.ndarray, source: str) -> None:
+    """Warn of a table that looks like one class an image, and has no names that say otherwise."""
+    if y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
+        _warn_of_labels(
+            f"The y of {source} is read as several labels an image, and each image has exactly "
+            "one: if it is one-hot, give y.argmax(axis=1) instead."
+        )
+
+
+def _texts(values: np.ndarray, source: str) -> list[str]:
+    # pandas makes floats of whole numbers where one is missing.
+    if values.dtype.kind == "f":
+        bad = values[~np.isfinite(values) | (values != np.rint(values))]
+        if len(bad):
+            raise DataError(
+                f"The y of {source} must hold classes. Got fractions such as {bad[0]:g} instead."
+            )
+        values = values.astype(np.int64)
+    listed = next((v for v in values.tolist() if isinstance(v, list | tuple | dict | set)), None)
+    if listed is not None:
+        raise DataError(
+            f"The y of {source} must hold one label an image, or be a table of 1, 0 and -1. "
+            f"Got {str(listed)[:80]} instead."
+        )
+    return [str(value).strip() for value in values.tolist()]
+
+
+def _name(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _several_texts(
+    values: np.ndarray, known: np.ndarray, names: Sequence[str], n: int, source: str
+) -> list[str]:
+    _check_label_names(names, source)
+    numbers = values.dtype.kind in "buif" and np.isin(values, (0, 1)).all()
+    if known.shape != (n, len(names)) or not numbers:
+        raise DataError(
+            f"The y of {source} must have shape ({n},), or ({n}, K) with 1, 0 and -1 and a name in "
+            f"classes for each of the K labels. Got {known.shape} of {values.dtype} and "
+            f"{len(names)} names."
+        )
+    table = np.full(known.shape, -1, dtype=np.int8)
+    table[known] = values
+    return _barred_texts(_label_texts(table, names))

@@ -13,8 +13,8 @@ import numpy as np
 
 from fewlabel.data.images import load_images
 from fewlabel.data.imageset import ImageSet
-from fewlabel.data.label_cells import _label_cells
 from fewlabel.data.label_rows import DRAWN, _check_classes, _collect, _metadata_rows, _table_rows
+from fewlabel.data.label_texts import _label_cells
 from fewlabel.data.tables import FRAME, _is_frame, _write_table
 from fewlabel.data.task import Task, _task_of_texts, task_of
 from fewlabel.errors import LabelError

@@ -9,15 +9,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fewlabel.data.cells import _guarded, _unguarded
-from fewlabel.data.columns import ROLES, Record, _candidates, _cell, _columns, _label, _TableError
+from fewlabel.data.columns import (
+    ROLES,
+    Record,
+    _candidates,
+    _cell,
+    _columns,
+    _guarded,
+    _label,
+    _TableError,
+    _unguarded,
+)
 from fewlabel.data.json_labels import _json_records
 from fewlabel.data.missing import _is_unlabeled
 from fewlabel.data.sheets import _sheets
 from fewlabel.errors import UsageError
-from fewlabel.files import atomic_file
+from fewlabel.files import _check_suffix, atomic_file
 from fewlabel.reading import _read_regular
-from fewlabel.suffixes import _check_suffix
 
 SEPARATORS = ",;\t|"
 """What may stand between the cells of a CSV table; the one that yields the columns is taken."""

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from fewlabel.errors import DataError, UsageError
 from fewlabel.explain.lime import _lime_weights
-from fewlabel.explain.occlusion import _occlusion_map, _segment_means
+from fewlabel.explain.occlusion import _occlusion_map, _rank_agreement, _segment_means, _stability
 from fewlabel.explain.perturb import PredictProba, _fill_image, _Perturber
-from fewlabel.explain.stability import _rank_agreement, _stability
 from fewlabel.explain.superpixels import _superpixels
 from fewlabel.features.pixels import Progress
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from fewlabel.data import ImageSet, Labels
-from fewlabel.data.groups import _NO_PAIRS, _given_groups, _join_groups
 from fewlabel.percent import _percent_text
+
+_NO_PAIRS = np.empty((0, 2), np.int64)
 
 # Candidates are among so few neighbors, and nearer than this part of the local scale.
 _NEAREST, _RATIO = 5, 0.6
@@ -139,3 +140,27 @@ def _aligned(moving: torch.Tensor, fixed: torch.Tensor) -> np.ndarray:
         step = (solved[:, 1:] / solved[:, :1].clamp_min(0.2)).clamp(-_MAX_STEP, _MAX_STEP)
         move = (move + step[..., None]).clamp(-_MAX_MOVE, _MAX_MOVE)
     return np.asarray(least.numpy())
+
+
+def _join_groups(*groups: Any, pairs: np.ndarray = _NO_PAIRS) -> np.ndarray:
+    """Return one number for images that share a group in any grouping (n,), or stand in a pair."""
+    # Imported late: listing and labeling images should not wait for scipy.
+    from scipy import sparse
+    from scipy.sparse.csgraph import connected_components
+
+    n, edges = len(groups[0]), [pairs]
+    for group in groups:
+        _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+        edges.append(np.stack([np.arange(n), first[inverse]], axis=1))
+    rows, columns = np.concatenate(edges).T
+    graph = sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
+def _given_groups(images: Any, labels: Any = None) -> np.ndarray:
+    """Return the groups that a manifest, a label table or both of them name."""
+    groups: list[Any] = [np.arange(len(images))]
+    for names in (images.given_groups, () if labels is None else labels.groups):
+        # A blank one stands alone.
+        groups += [[name or f"\0{i}" for i, name in enumerate(names)]] if names else []
+    return _join_groups(*groups)

@@ -21,11 +21,10 @@ from fewlabel.data import (
 from fewlabel.data.class_folders import _folder_classes
 from fewlabel.data.tables import _write_table
 from fewlabel.errors import LabelError, UsageError
-from fewlabel.files import atomic_file, atomic_folder
+from fewlabel.files import _check_suffix, atomic_file, atomic_folder
 from fewlabel.labelling.answers import Answer, _labels_of_cell
 from fewlabel.labelling.file_names import _distinct, _file_name, _safe
 from fewlabel.labelling.store import _Store
-from fewlabel.suffixes import _check_suffix
 
 _Named = Mapping[int, tuple[str, ...]]
 

@@ -16,9 +16,8 @@ from fewlabel.labelling.agreement import (
     measure_agreement,
 )
 from fewlabel.labelling.answers import Answer, _settles
-from fewlabel.labelling.cards import Suggestion
+from fewlabel.labelling.cards import Sheet, Suggestion
 from fewlabel.labelling.review import _on_page, _Review
-from fewlabel.labelling.sheets import Sheet
 from fewlabel.labelling.store import _Store
 
 

@@ -1,4 +1,4 @@
-"""Learning in the background while somebody labels, and when there is enough."""
+"""Learning and drawing explanations in the background while somebody labels."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from fewlabel.labelling.messages import LearnerSettings, Picks, _Round
 from fewlabel.labelling.queue import _Queue
 from fewlabel.labelling.store import _Store
 from fewlabel.labelling.worker import Calls, Progress, _Stage, _Worker
+
+_MAX_KEPT, _MAX_WAITING, _MAX_BYTES = 64, 4, 4_000_000
 
 EVERY = 20
 """Answers after which the model is fitted again."""
@@ -165,3 +167,35 @@ def _fingerprint(images: ImageSet) -> str:
     """Return a short text that stands for the names of images and their order."""
     names = "\n".join(images.names).encode("utf-8", "replace")
     return hashlib.blake2b(names, digest_size=8).hexdigest()
+
+
+class _Pictures:
+    """The last pictures, and those that are being made."""
+
+    def __init__(self, learner: _Refitter) -> None:
+        self._learner, self._lock = learner, threading.Lock()
+        self._made: dict[tuple[int, int], Future[bytes]] = {}
+
+    def get(self, image: int, round_: int) -> bytes | None:
+        """Return the picture of an image and a round; None while it is made."""
+        key = (image, round_)
+        with self._lock:
+            future = self._made.get(key) or self._ask(key)
+            if not future.done():
+                return None
+            if future.cancelled() or future.exception() is not None:
+                # Somebody may have installed what was missing.
+                del self._made[key]
+        picture = future.result()
+        if len(picture) > _MAX_BYTES:
+            raise UsageError("The picture is too large for a page: use `fewlabel explain`.")
+        return picture
+
+    def _ask(self, key: tuple[int, int]) -> Future[bytes]:
+        done = [known for known, future in self._made.items() if future.done()]
+        if len(self._made) - len(done) >= _MAX_WAITING:
+            raise UsageError(f"{_MAX_WAITING} explanations wait already: try again later.")
+        for old in done[: max(0, len(self._made) + 1 - _MAX_KEPT)]:
+            del self._made[old]
+        self._made[key] = self._learner.explain(key[0])
+        return self._made[key]

@@ -13,7 +13,7 @@ from fewlabel.errors import UsageError
 from fewlabel.evaluate import Acceptance
 from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW
 from fewlabel.labelling.answers import Answer
-from fewlabel.labelling.cards import Suggestion
+from fewlabel.labelling.cards import Confusion, Offer, Opinion, Sheet, Suggestion, _Wanted
 from fewlabel.labelling.evidence import (
     _at,
     _Given,
@@ -24,9 +24,8 @@ from fewlabel.labelling.evidence import (
     _view_of,
 )
 from fewlabel.labelling.messages import SOURCES, _Round
-from fewlabel.labelling.pictures import _Pictures
+from fewlabel.labelling.refit import _Pictures
 from fewlabel.labelling.session import _Session
-from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, _Wanted
 from fewlabel.percent import _percent_text
 
 PAGE = 60

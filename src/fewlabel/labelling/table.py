@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fewlabel.data import ImageSet, Task
-from fewlabel.data.cells import _guarded
-from fewlabel.data.columns import Record, _columns
-from fewlabel.data.label_cells import _label_cells
+from fewlabel.data.columns import Record, _columns, _guarded
 from fewlabel.data.label_rows import (
     _finder,
     _Given,
@@ -19,14 +17,13 @@ from fewlabel.data.label_rows import (
     _take,
     _unknown_image,
 )
-from fewlabel.data.label_texts import BAR
+from fewlabel.data.label_texts import BAR, _label_cells
 from fewlabel.data.tables import _best, _by_role, _faults, _note_group, _parsed, _quoted, _Row
 from fewlabel.errors import LabelError
-from fewlabel.files import atomic_file
+from fewlabel.files import _check_suffix, atomic_file
 from fewlabel.labelling.answers import _labels_of_cell
 from fewlabel.os_errors import _path_errors
 from fewlabel.reading import _read_regular
-from fewlabel.suffixes import _check_suffix
 
 _WHAT = "label table"
 _Stamp = tuple[int, int, int]

@@ -12,8 +12,7 @@ from fewlabel.model import Model
 from fewlabel.report.galleries import _evaluation_galleries
 from fewlabel.report.html import _count, _render
 from fewlabel.report.page import _EXACT, _headline, _measure_rows
-from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
-from fewlabel.report.scored import _Scored
+from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view, _Scored
 from fewlabel.report.tiles import _filter_view
 
 

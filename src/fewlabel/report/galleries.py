@@ -17,7 +17,7 @@ from fewlabel.fit_result import FitResult
 from fewlabel.model import Prediction
 from fewlabel.report.html import View
 from fewlabel.report.pictures import _gallery, _picture, _pictures, _words
-from fewlabel.report.scored import _Scored
+from fewlabel.report.quality import _Scored
 from fewlabel.report.tiles import _marks
 from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
 

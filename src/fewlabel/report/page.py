@@ -17,8 +17,7 @@ from fewlabel.percent import _percent_text
 from fewlabel.report.galleries import _accepted_galleries, _explained_galleries, _fit_galleries
 from fewlabel.report.html import Fact, View, _count, _render
 from fewlabel.report.next_steps import _free_name, _is_known_well, _next_steps
-from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view
-from fewlabel.report.scored import _Scored
+from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view, _Scored
 from fewlabel.report.tiles import _filter_view
 from fewlabel.report.training import _training_view
 from fewlabel.report.views import (

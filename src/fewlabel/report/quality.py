@@ -1,17 +1,22 @@
-"""Charts of images whose labels are known: the same for a fit and an evaluation."""
+"""Images whose labels are known, and their charts: the same for a fit and an evaluation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import beta
 
+from fewlabel.data import Task
 from fewlabel.evaluate import (
     Acceptance,
+    AccuracyEstimate,
     CoverageCurve,
     confusion_matrix,
     coverage_accuracy_curve,
+    estimate_accuracy,
     expected_calibration_error,
     reliability_curve,
     wilson_interval,
@@ -25,7 +30,6 @@ from fewlabel.report.plots import (
     _coverage_figure,
     _reliability_figure,
 )
-from fewlabel.report.scored import _Scored
 
 _MAX_CONFUSIONS = 15
 
@@ -135,3 +139,30 @@ def _promised(
         parts.append(f"{what} if {_percent_text(found.max_error, 0)} may be wrong")
     which = f"{len(pool):,}" if len(pool) else "new"
     return f"{of} {which} images these can be accepted without a look: {', '.join(parts)}."
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Images whose labels are known, and what a model predicts for them."""
+
+    task: Task
+    y: np.ndarray
+    proba: np.ndarray
+    # The same number (n,) for images that belong together.
+    groups: np.ndarray | None = None
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Whether every known label of an image is predicted right, (n,) bool."""
+        return self.task.correct(self.y, self.proba)
+
+    def _measured(self, chosen: Any = slice(None)) -> AccuracyEstimate:
+        """Return the accuracy on the images, or on some of them, as wide as groups make it."""
+        groups = None if self.groups is None else self.groups[chosen]
+        return estimate_accuracy(self.correct[chosen], is_random_sample=True, groups=groups)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Probability that every known label is predicted right, (n,)."""
+        _, known = self.task.evidence(self.y, self.proba.shape[1])
+        return self.task.confidence(np.where(known, self.proba, 1.0))

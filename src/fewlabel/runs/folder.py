@@ -26,7 +26,7 @@ from fewlabel.files import atomic_folder
 from fewlabel.model import Model, Prediction
 from fewlabel.percent import _percent_text
 from fewlabel.report.html import _now
-from fewlabel.report.scored import _Scored
+from fewlabel.report.quality import _Scored
 from fewlabel.runs.model import _save_model
 from fewlabel.runs.record import MOVED, _write_record
 from fewlabel.runs.tables import _keep_rounds, _write_ledger, _write_predictions, _write_suspicious

@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from fewlabel.data import ImageSet
-from fewlabel.data.cells import _unguarded
+from fewlabel.data.columns import _unguarded
 from fewlabel.data.tables import _write_table
 from fewlabel.errors import RunFolderError
-from fewlabel.model import Prediction
+from fewlabel.features.pixels import Progress
+from fewlabel.model import Model, Prediction
 from fewlabel.semisupervised.network_inputs import ROUNDS
 
 if TYPE_CHECKING:
@@ -130,3 +131,25 @@ def _keep_rounds(checkpoint: Path | None, method: str, folder: Path) -> None:
         # Beside finished networks lie the states from which a training would have gone on.
         unfinished = shutil.ignore_patterns("*.training.safetensors")
         shutil.copytree(rounds, folder / ROUNDS, ignore=unfinished)
+
+
+def _confidence_of(
+    run: Path, model: Model, images: ImageSet, progress: Progress | None = None
+) -> np.ndarray:
+    """Return how confident a run is in its predictions (n,); what is new to it is predicted."""
+    trained = set(model.meta.get("trained_on", ()))
+    # Names say which images are meant only where these are the images of the run.
+    known = _saved(run) if trained and trained <= set(images.content_digests()) else {}
+    found = np.array([known.get(name, np.nan) for name in images.names], dtype=np.float64)
+    new = np.flatnonzero(np.isnan(found))
+    if len(new):
+        found[new] = model.predict(images.subset(new), progress=progress).confidence
+    return np.clip(found, 0, 1)
+
+
+def _saved(run: Path) -> dict[str, float]:
+    """Return the confidence in each image that a run has predicted; none where it is damaged."""
+    try:
+        return {name: float(row["confidence"]) for name, row in _read_predictions(run).items()}
+    except (LookupError, ValueError):
+        return {}

@@ -12,7 +12,7 @@ from fewlabel.semisupervised.one_vs_rest import BinaryExperts
 from fewlabel.semisupervised.teacher_student import TeacherStudent
 
 # isort: on
-from fewlabel.semisupervised.accepted_precision import AcceptedPrecision
+from fewlabel.semisupervised.history import AcceptedPrecision
 from fewlabel.semisupervised.ledger import PseudoLabelLedger
 
 __all__ = [

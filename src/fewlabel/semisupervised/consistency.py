@@ -22,9 +22,9 @@ from fewlabel.nets.settings import TrainSettings
 from fewlabel.nets.trained_network import TrainedNetwork
 from fewlabel.params import check_parameters, choice, integer, number
 from fewlabel.semisupervised.acceptance import PseudoLabels
-from fewlabel.semisupervised.accepted_precision import _PseudoLabelCallback
 from fewlabel.semisupervised.consistency_rules import METHODS, _sharpen
 from fewlabel.semisupervised.consistency_trainer import _ConsistencySettings, _ConsistencyTrainer
+from fewlabel.semisupervised.history import _PseudoLabelCallback
 from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
 from fewlabel.semisupervised.networks import NetworkCandidate

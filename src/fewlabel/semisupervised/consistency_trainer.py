@@ -14,13 +14,13 @@ from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.batches import Batch, TrainingSet
 from fewlabel.nets.loop import Trainer
 from fewlabel.nets.losses import _mean_loss, _smooth_targets, soft_cross_entropy
-from fewlabel.semisupervised.accepted_precision import _PseudoLabelCallback
 from fewlabel.semisupervised.consistency_rules import (
     _Alignment,
     _fairness_loss,
     _make_rule,
     _sharpen,
 )
+from fewlabel.semisupervised.history import _PseudoLabelCallback
 
 
 @dataclass(frozen=True)

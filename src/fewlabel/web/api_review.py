@@ -1,4 +1,4 @@
-"""What the review page asks for, beside the API of the labelling page."""
+"""What the review page asks for of images and people, beside the API of the labelling page."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from fewlabel.labelling.answers import MAX_NAME
+from fewlabel.labelling.cards import Confusion, Offer, Opinion, Sheet, _Wanted
+from fewlabel.labelling.people import Summary, _People
 from fewlabel.labelling.review import MAX_ERROR, _Review
 from fewlabel.labelling.rounds import PastRound
-from fewlabel.labelling.sheets import Confusion, Offer, Opinion, Sheet, _Wanted
 from fewlabel.web.api import _MAX_ID, Image, Who, _Body, _existing
 from fewlabel.web.api_base import Refusal
 
@@ -125,3 +126,38 @@ def explanation(review: Here, image: Image) -> Response:
         why = "The model is learning; the picture comes after it." if doing["running"] else ""
         return JSONResponse({"detail": why or f"The picture is being made{part}."}, 202)
     return Response(picture, media_type="image/png")
+
+
+How = Literal["majority", "crowd"]
+
+
+class SettleIn(_Body):
+    """Settle what people disagree on."""
+
+    how: How = "majority"
+
+
+async def _people(request: Request) -> _People:
+    found: _People = request.app.state.people
+    return found
+
+
+People = Annotated[_People, Depends(_people)]
+
+
+@router.get("/api/people")
+def people(here: People) -> Summary:
+    """Return who has answered, how far they agree, and what the table holds where they do not."""
+    return here.summary()
+
+
+@router.get("/api/people/disputed")
+def disputed(here: People, how: How = "majority", page: Page = 0) -> Sheet:
+    """Return images on which people disagree; the suggestion is their consensus."""
+    return here.disputed(how, page)
+
+
+@router.post("/api/people/settle")
+def settle(here: People, who: Who, body: SettleIn) -> dict[str, int]:
+    """Settle all of them by the consensus; one undo takes it back."""
+    return {"saved": here.settle(who, body.how)}

@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from fewlabel.labelling.people import _People
 from fewlabel.labelling.review import _Review
 from fewlabel.labelling.session import _Session
-from fewlabel.web import api_people, api_review
+from fewlabel.web import api_review
 from fewlabel.web.api import router
 from fewlabel.web.api_base import _new_app
 from fewlabel.web.security import App, _Guard
@@ -37,7 +37,6 @@ def _create_app(
     app.state.thumbnails = thumbnails or _Thumbnails(session.images)
     app.include_router(router)
     app.include_router(api_review.router)
-    app.include_router(api_people.router)
     pages = _pages()
     title = session.images.source.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
     title = title or session.images.source

@@ -1,4 +1,4 @@
-"""What a prediction service takes: bytes, pixels, images, and requests a second; and its log."""
+"""What a prediction service takes, of which it refuses more; what it counts, and its log."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fewlabel.web.metrics import _Metrics
 from fewlabel.web.models import Log
 from fewlabel.web.security import Refusal, _Guard, _length
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 _MAX_CLIENTS = 10_000
 RETRY_AFTER = {"retry-after": "1"}
@@ -151,3 +155,27 @@ def _line(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
         "status": status,
         "seconds": round(seconds, 6),
     }
+
+
+class _Metrics:
+    """Counters of one service, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        self.requests = counter("fewlabel_requests", "Requests.", ("path", "model", "status"))
+        self.seconds = histogram(
+            "fewlabel_request_seconds", "Time of requests.", ("path",), buckets=_SECONDS
+        )
+        self.batches = histogram(
+            "fewlabel_batch_images", "Images predicted at once.", buckets=_SIZES
+        )
+        self.images = counter(
+            "fewlabel_images", "Images, by what came of them.", ("model", "found")
+        )
+        self.reload_failed = gauge(
+            "fewlabel_reload_failed", "1 where the latest model could not be loaded.", ("model",)
+        )
+        self.waiting = gauge("fewlabel_waiting_images", "Images that wait.")

@@ -24,8 +24,7 @@ from fewlabel.model import Prediction
 from fewlabel.web.api_base import _new_app
 from fewlabel.web.api_predict import PREDICT, RELOAD
 from fewlabel.web.batching import _Batcher, _FullError
-from fewlabel.web.limits import RETRY_AFTER, _Gate, _Limits
-from fewlabel.web.metrics import _Metrics
+from fewlabel.web.limits import RETRY_AFTER, _Gate, _Limits, _Metrics
 from fewlabel.web.models import Log, _Loaded, _Models
 
 _TOP = 5
