@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet, labels_from_truth
-from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _rank_labels
+from fewlabel.evaluate.outliers import SUSPICIOUS_BELOW, _rank_labels
 from fewlabel.fit_settings import FitSettings
 from fewlabel.labelling.learner import _Learner
 from fewlabel.labelling.messages import LearnerSettings, Picks

@@ -5,8 +5,14 @@ import pytest
 
 import fewlabel
 from fewlabel.data import image_set_from_array, load_images, read_labels
-from fewlabel.errors import FewLabelError, UsageError
-from fewlabel.os_errors import _is_about_users_path, _path_errors, _reason_of, _refusal
+from fewlabel.errors import (
+    FewLabelError,
+    UsageError,
+    _is_about_users_path,
+    _path_errors,
+    _reason_of,
+    _refusal,
+)
 from fewlabel.persist import load_bundle
 from fewlabel.runs.model import load_run
 

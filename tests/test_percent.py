@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fewlabel.percent import _percent_text
+from fewlabel.texts import _percent_text
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fewlabel.errors import RunFolderError, StorageError, UsageError
+from fewlabel.errors import (
+    OUT_OF_SPACE,
+    RunFolderError,
+    StorageError,
+    UsageError,
+    _path_errors,
+    _reason_of,
+)
 from fewlabel.locks import _PREFIX, _guarded, _temporary_beside
-from fewlabel.os_errors import OUT_OF_SPACE, _path_errors, _reason_of
 from fewlabel.reading import _read_regular
 from fewlabel.threads import _lines_of
 

@@ -8,7 +8,7 @@ from fewlabel.evaluate import Problem, choose_candidate
 from fewlabel.features.backbones import JoinedBackbones
 from fewlabel.features.extract import Features
 from fewlabel.graph import MainFit, fit_main
-from fewlabel.percent import _percent_text
+from fewlabel.texts import _percent_text
 
 _ALL = "joined"
 # As between candidates: the best of several is often an error ahead by luck.

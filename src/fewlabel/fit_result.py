@@ -21,8 +21,12 @@ from fewlabel.evaluate import (
     accept_at,
     gain_on_labels,
 )
-from fewlabel.evaluate.outliers import MIN_LABELS
-from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW, _label_probability, _rank_labels
+from fewlabel.evaluate.outliers import (
+    MIN_LABELS,
+    SUSPICIOUS_BELOW,
+    _label_probability,
+    _rank_labels,
+)
 from fewlabel.features.extract import Features
 from fewlabel.fit_settings import FitSettings
 from fewlabel.model import Model

@@ -31,7 +31,6 @@ from fewlabel.features.pixels import Progress
 from fewlabel.graph.inductive import _Inductive
 from fewlabel.graph.novelty import _Novelty
 from fewlabel.params import choice, integer, number
-from fewlabel.percent import _percent_text
 from fewlabel.persist.schema import (
     _NAME,
     _OBJECT,
@@ -45,6 +44,7 @@ from fewlabel.persist.schema import (
     _listed,
     _Rule,
 )
+from fewlabel.texts import _percent_text
 
 _ENDS = _listed(number(-1e300, 1e300), 2, 2)
 _RANGE = [

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fewlabel.data import load_images
-from fewlabel.data.idx import _read_idx
+from fewlabel.data.formats import _read_idx
 from fewlabel.errors import DataError
 from tests.data.conftest import at_most
 from tests.hostile import idx, idx_files, not_refused, not_regular

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fewlabel.data import MultiLabel, SingleLabel
-from fewlabel.evaluate.suspicious import _label_probability
+from fewlabel.evaluate.outliers import _label_probability
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 
 from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.errors import UsageError
-from fewlabel.explain.examples import _choose_examples, _class_at_issue
+from fewlabel.explain.sheets import _choose_examples, _class_at_issue
 
 ONE, SEVERAL = SingleLabel(), MultiLabel()
 

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 
-from fewlabel.explain.texts import _fixed, _percent, _printable
+from fewlabel.texts import _fixed, _percent, _printable
 
 
 def test_percent():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fewlabel.features.deformations import _deform, _reduce_invariantly
+from fewlabel.features.patches import _deform, _reduce_invariantly
 
 
 def describe(images):

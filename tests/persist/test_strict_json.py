@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewlabel.persist.strict_json import MAX_JSON_BYTES, _dump_json, _parse_json
+from fewlabel.persist.arrays import MAX_JSON_BYTES, _dump_json, _parse_json
 
 json_values = st.recursive(
     st.none()

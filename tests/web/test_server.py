@@ -6,8 +6,7 @@ import time
 import httpx
 import pytest
 
-from fewlabel.web.server import _listen, _url_of
-from fewlabel.web.waiting import _Waiting
+from fewlabel.web.server import _listen, _url_of, _Waiting
 from tests.interpreter import run_code
 
 
@@ -30,7 +29,7 @@ def test_the_page_opens_without_torch() -> None:
 
 
 def test_a_page_says_how_far_the_images_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fewlabel.web.waiting._PATIENCE_S", 0)
+    monkeypatch.setattr("fewlabel.web.server._PATIENCE_S", 0)
     seen: list[str] = []
     with _listen("127.0.0.1", 0) as port:
         address = _url_of(port, "127.0.0.1", "secret")

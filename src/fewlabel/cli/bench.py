@@ -20,7 +20,7 @@ from fewlabel.cli.console import (
 )
 from fewlabel.cli.inputs import check_new_file
 from fewlabel.errors import FewLabelError
-from fewlabel.percent import _percent_text
+from fewlabel.texts import _percent_text
 
 HELP = """Measure accuracy, seconds and memory on a benchmark.
 

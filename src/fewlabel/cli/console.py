@@ -18,7 +18,7 @@ from typing import Any, Self, TextIO
 import typer
 
 from fewlabel.errors import FetchNotice
-from fewlabel.percent import _percent_text
+from fewlabel.texts import _percent_text
 
 # A bar that flashes by would only disturb.
 _PROGRESS_AFTER_S = 2.0

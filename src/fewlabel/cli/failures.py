@@ -27,8 +27,7 @@ import typer
 from typer.core import TyperGroup
 
 from fewlabel.cli.console import note, one_line, warnings_as_lines
-from fewlabel.errors import FewLabelError
-from fewlabel.os_errors import OUT_OF_SPACE, _is_about_users_path, _refusal
+from fewlabel.errors import OUT_OF_SPACE, FewLabelError, _is_about_users_path, _refusal
 
 NOTHING_WRITTEN = "nothing was written"
 PIPE_CLOSED = 141

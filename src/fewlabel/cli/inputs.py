@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fewlabel.cli.console import ProgressBars, note, one_line
-from fewlabel.errors import LabelError, UsageError
+from fewlabel.errors import LabelError, UsageError, _path_errors
 from fewlabel.files import _check_new_folder, _check_suffix
 from fewlabel.locks import _remove_leftovers
-from fewlabel.os_errors import _path_errors
 
 if TYPE_CHECKING:
     from fewlabel.data import ImageSet, Labels, PixelScale, Skipped, Task

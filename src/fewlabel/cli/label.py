@@ -111,8 +111,7 @@ def label(
     check_place(Path(given.labels))
     from fewlabel.data import load_images
     from fewlabel.web.security import _token_for
-    from fewlabel.web.server import _listen, _open_browser, _serve, _url_of
-    from fewlabel.web.waiting import _Waiting
+    from fewlabel.web.server import _listen, _open_browser, _serve, _url_of, _Waiting
 
     token = _token_for(host, token)
     with contextlib.ExitStack() as opened:

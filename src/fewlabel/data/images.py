@@ -16,15 +16,14 @@ from fewlabel.data.benchmarks import load_benchmark
 from fewlabel.data.catalog import NAMES
 from fewlabel.data.decode import SUFFIXES
 from fewlabel.data.folder import _from_files, _from_folder, _open_files, _printable
-from fewlabel.data.idx import _is_idx
+from fewlabel.data.formats import _is_idx
 from fewlabel.data.imageset import ImageSet, Skipped, _object_array
 from fewlabel.data.names import _is_file
 from fewlabel.data.npz import _from_npz
 from fewlabel.data.parallel import Progress
 from fewlabel.data.scale import PixelScale
 from fewlabel.data.tables import TABLE_SUFFIXES, _is_frame, _read_table
-from fewlabel.errors import DataError
-from fewlabel.os_errors import _path_errors
+from fewlabel.errors import DataError, _path_errors
 
 _TAKEN = (
     "Images are taken as a path (of a folder, a .npz, idx or .csv file), a list of paths, a data "

@@ -17,8 +17,7 @@ from fewlabel.data.label_rows import DRAWN, _check_classes, _collect, _metadata_
 from fewlabel.data.label_texts import _label_cells
 from fewlabel.data.tables import FRAME, _is_frame, _write_table
 from fewlabel.data.task import Task, _task_of_texts, task_of
-from fewlabel.errors import LabelError
-from fewlabel.os_errors import _path_errors
+from fewlabel.errors import LabelError, _path_errors
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ import numpy as np
 
 from fewlabel.errors import UsageError
 from fewlabel.evaluate.power_law import _LEAST_ERROR, _draw_curves, _errors_at, _mean_and_covariance
-from fewlabel.percent import _percent_text
+from fewlabel.texts import _percent_text
 
 # With fewer tested labels a curve would be guesswork.
 _MIN_LABELS = 20

@@ -1,4 +1,4 @@
-"""From which score on an image is unlike all that are labeled, at a rate of false alarms."""
+"""What is worth a look: images unlike any labeled, and labels that models contradict."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import beta
 
-from fewlabel.percent import _percent_text
+from fewlabel.data.task import Task
+from fewlabel.texts import _percent_text
+
+SUSPICIOUS_BELOW = 0.05
+"""A label that is less probable than this without itself is worth a look."""
 
 ALARM_RATE = 0.05
 """Fraction of the images of labeled classes that may be listed as unlike all of them."""
@@ -50,3 +54,17 @@ def _alarm_threshold(scores: np.ndarray) -> _Alarms:
     k = math.floor(round(ALARM_RATE * (n + 1), 9))
     low, high = (float(end) for end in beta.ppf([0.025, 0.975], k, n + 1 - k))
     return _Alarms(float(np.sort(scores)[n - k]), n, k / (n + 1), low, high)
+
+
+def _rank_labels(task: Task, y: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which labels (d,) to check first, by position, and how probable each (m,) is."""
+    probability = _label_probability(task, y, proba)
+    order = np.argsort(probability, kind="stable")
+    return order[~task.correct(y, proba)[order]], probability
+
+
+def _label_probability(task: Task, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
+    """Return each image's least self-confidence (m,) (Northcutt, Jiang and Chuang, JAIR 2021)."""
+    present, known = task.evidence(y, proba.shape[1])
+    # Where classes exclude each other, none is more improbably absent than another is present.
+    return np.asarray(np.where(known, np.where(present == 1, proba, 1 - proba), 1.0).min(axis=1))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fewlabel.explain.explanation import Explanation
 from fewlabel.explain.model import Explained
-from fewlabel.explain.texts import _fixed, _percent, _printable
+from fewlabel.texts import _fixed, _percent, _printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from fewlabel.data import ImageSet, Labels
-from fewlabel.percent import _percent_text
+from fewlabel.texts import _percent_text
 
 _NO_PAIRS = np.empty((0, 2), np.int64)
 

@@ -1,10 +1,13 @@
-"""The database of the label store, SQLite or PostgreSQL, and which image is which in it."""
+"""The database of the label store: which image is which in it, and the rounds of the model."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,12 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from fewlabel.data import ImageSet
 from fewlabel.errors import StorageError, UsageError
+from fewlabel.evaluate import AccuracyEstimate
 from fewlabel.extras import require
-from fewlabel.labelling.schema import HEAD, project
+from fewlabel.labelling.schema import HEAD, project, rounds
+
+Point = tuple[int, float, float, float]
+"""Labels, accuracy and the ends of its interval."""
 
 # Seconds to wait for another process that writes.
 _PATIENCE = 30
@@ -218,3 +225,52 @@ class _ImageRows:
         last = record.name.rpartition("/")[2]
         same = [row for row in free if self._images.names[row].rpartition("/")[2] == last]
         return next(iter(same or free), None)
+
+
+@dataclass(frozen=True)
+class PastRound:
+    """A round of the model.
+
+    Attributes
+    ----------
+    number : int
+        Its number; where several machines learn from one database, two may have the same.
+    at : datetime
+        When it was there.
+    n_labels : int
+        Labels that it learned from.
+    value, low, high : float or None
+        Estimated accuracy and its interval; None where nothing was known of it.
+    """
+
+    number: int
+    at: datetime
+    n_labels: int
+    value: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def point(self) -> Point:
+        """The same for the learning curve, NaN where nothing was known."""
+        known = [math.nan if v is None else v for v in (self.value, self.low, self.high)]
+        return self.n_labels, *known  # type: ignore[return-value]
+
+
+def _keep(connection: Connection, number: int, n_labels: int, found: AccuracyEstimate) -> None:
+    """Add a round."""
+    values = {"value": found.value, "low": found.low, "high": found.high}
+    known = {name: float(v) if math.isfinite(v) else None for name, v in values.items()}
+    row = {"number": number, "at": datetime.now(UTC), "n_labels": n_labels}
+    connection.execute(rounds.insert(), row | known)
+
+
+def _kept(connection: Connection) -> list[PastRound]:
+    """Return all rounds, the first one first."""
+    rows = connection.execute(rounds.select().order_by(rounds.c.id)).all()
+    return [PastRound(r.number, _in_utc(r.at), r.n_labels, r.value, r.low, r.high) for r in rows]
+
+
+def _in_utc(at: datetime) -> datetime:
+    """Return a time with its zone, which SQLite does not keep."""
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fewlabel.data.label_rows import DRAWN
 from fewlabel.data.label_texts import UNKNOWN
-from fewlabel.evaluate.suspicious import _rank_labels
+from fewlabel.evaluate.outliers import _rank_labels
 from fewlabel.labelling.messages import SOURCES, _Round
 from fewlabel.labelling.session import _Session
 

@@ -15,8 +15,7 @@ from sqlalchemy.engine import Connection
 from fewlabel.data import ImageSet, MultiLabel, SingleLabel, Task
 from fewlabel.errors import StorageError
 from fewlabel.labelling.answers import Answer, _Event, _Log
-from fewlabel.labelling.database import _Database, _ImageRows
-from fewlabel.labelling.rounds import _in_utc
+from fewlabel.labelling.database import _Database, _ImageRows, _in_utc
 from fewlabel.labelling.schema import events, images, leases, project
 
 # One key takes back as many answers as one key gave.

@@ -14,8 +14,8 @@ from fewlabel.data import ImageSet, Labels, load_images
 from fewlabel.errors import UsageError
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.fit_result import FitResult
+from fewlabel.labelling.database import Point
 from fewlabel.labelling.messages import SOURCES, LearnerSettings, Picks, _Round
-from fewlabel.labelling.rounds import Point
 from fewlabel.pipeline import fit_images
 from fewlabel.selection import select_images
 

@@ -12,7 +12,7 @@ import numpy as np
 from fewlabel.data.label_rows import RANDOM_FRACTION
 from fewlabel.evaluate import Acceptance, AccuracyEstimate
 from fewlabel.fit_settings import FitSettings
-from fewlabel.labelling.rounds import Point
+from fewlabel.labelling.database import Point
 
 SOURCES = ("label", "propagated", "model")
 """Where a prediction may come from."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import Acceptance
-from fewlabel.evaluate.suspicious import SUSPICIOUS_BELOW
+from fewlabel.evaluate.outliers import SUSPICIOUS_BELOW
 from fewlabel.labelling.answers import Answer
 from fewlabel.labelling.cards import Confusion, Offer, Opinion, Sheet, Suggestion, _Wanted
 from fewlabel.labelling.evidence import (
@@ -26,7 +26,7 @@ from fewlabel.labelling.evidence import (
 from fewlabel.labelling.messages import SOURCES, _Round
 from fewlabel.labelling.refit import _Pictures
 from fewlabel.labelling.session import _Session
-from fewlabel.percent import _percent_text
+from fewlabel.texts import _percent_text
 
 PAGE = 60
 """Images on a page; even, so that pairs stay together."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from fewlabel.evaluate import AccuracyEstimate
+    from fewlabel.labelling.database import PastRound
     from fewlabel.labelling.journal import _Journal
-    from fewlabel.labelling.rounds import PastRound
     from fewlabel.labelling.table_sync import _TableSync
 
 __all__ = ["Answer", "_Store", "open_store"]
@@ -267,14 +267,14 @@ class _Store:
 
     def rounds(self) -> list[PastRound]:
         """Return the rounds that a model has learned, also before this process was started."""
-        from fewlabel.labelling.rounds import _kept
+        from fewlabel.labelling.database import _kept
 
         with self._journal.database.read() as connection:
             return _kept(connection)
 
     def add_round(self, number: int, n_labels: int, accuracy: AccuracyEstimate) -> None:
         """Keep what is known of a round."""
-        from fewlabel.labelling.rounds import _keep
+        from fewlabel.labelling.database import _keep
 
         with self._journal.writing(durable=False) as connection:
             _keep(connection, number, n_labels, accuracy)

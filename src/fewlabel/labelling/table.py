@@ -19,10 +19,9 @@ from fewlabel.data.label_rows import (
 )
 from fewlabel.data.label_texts import BAR, _label_cells
 from fewlabel.data.tables import _best, _by_role, _faults, _note_group, _parsed, _quoted, _Row
-from fewlabel.errors import LabelError
+from fewlabel.errors import LabelError, _path_errors
 from fewlabel.files import _check_suffix, atomic_file
 from fewlabel.labelling.answers import _labels_of_cell
-from fewlabel.os_errors import _path_errors
 from fewlabel.reading import _read_regular
 
 _WHAT = "label table"

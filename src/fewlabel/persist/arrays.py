@@ -1,7 +1,9 @@
-"""Named numpy arrays in one safetensors file, checked before they are built."""
+"""Named arrays in one safetensors file, checked before they are built, and JSON in bounds."""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ import safetensors
 import safetensors.numpy
 
 from fewlabel.errors import ModelFormatError, UsageError, _damaged
+
+MAX_JSON_BYTES = 16 * 2**20
+"""Largest JSON file written or read: 16 MiB."""
 
 ARRAYS_FILE = "arrays.safetensors"
 """Name of the file that holds the arrays of a model."""
@@ -87,3 +92,32 @@ def _check_header(path: Path, name: str, declared: Any, found: Any) -> None:
             f"{path}: the array {name[:80]!r} must be {dtype} of shape {str(shape)[:80]}, and the "
             f"file holds {found.get_dtype()} of shape {found.get_shape()}"
         )
+
+
+def _dump_json(value: Any) -> bytes:
+    """Return a value as JSON in ASCII; raise if it is no such value, or the text over 16 MiB."""
+    data = (json.dumps(value, indent=1, allow_nan=False) + "\n").encode("ascii")
+    if len(data) > MAX_JSON_BYTES:
+        raise ValueError(
+            f"the text takes {len(data):,} bytes, more than {MAX_JSON_BYTES:,}; "
+            "store long lists of numbers as arrays"
+        )
+    return data
+
+
+def _parse_json(data: bytes) -> Any:
+    """Return the value of JSON text; raise ValueError if it is none, not finite, or too large."""
+    if len(data) > MAX_JSON_BYTES:
+        raise ValueError(f"it takes {len(data):,} bytes, more than {MAX_JSON_BYTES:,}")
+    try:
+        # The grammar lets 1e999 through, which is infinite, and Python's reader NaN besides.
+        return json.loads(data.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it nests too deeply") from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value

@@ -20,12 +20,18 @@ from typing import Any
 import numpy as np
 
 import fewlabel
-from fewlabel.errors import ModelFormatError, RunFolderError, UsageError, _damaged
+from fewlabel.errors import ModelFormatError, RunFolderError, UsageError, _damaged, _path_errors
 from fewlabel.extras import _installed_version
 from fewlabel.files import atomic_file, atomic_folder
-from fewlabel.os_errors import _path_errors
-from fewlabel.persist.arrays import ARRAYS_FILE, _decode_arrays, _describe_arrays, _encode_arrays
-from fewlabel.persist.strict_json import MAX_JSON_BYTES, _dump_json, _parse_json
+from fewlabel.persist.arrays import (
+    ARRAYS_FILE,
+    MAX_JSON_BYTES,
+    _decode_arrays,
+    _describe_arrays,
+    _dump_json,
+    _encode_arrays,
+    _parse_json,
+)
 from fewlabel.reading import _check_bytes, _open_regular
 
 FORMAT_NAME = "fewlabel-model"

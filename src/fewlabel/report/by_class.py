@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.explain.texts import _printable
 from fewlabel.report.html import View
 from fewlabel.report.quality import _matrix_view
 from fewlabel.semisupervised.history import TrainingHistory
+from fewlabel.texts import _printable
 
 _MAX_ROUNDS = 4  # in the table, the last ones
 _MAX_CLASSES = 40  # in the table, those with the most pseudo-labels in the last round

@@ -12,9 +12,9 @@ import numpy as np
 from fewlabel import __version__
 from fewlabel.data import ImageSet
 from fewlabel.fit_result import FitResult
-from fewlabel.percent import _percent_text
 from fewlabel.report.html import _environment
 from fewlabel.report.views import _prediction_rows
+from fewlabel.texts import _percent_text
 
 _FEW = 5
 _MOST_CLASSES = 40

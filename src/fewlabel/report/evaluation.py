@@ -7,13 +7,13 @@ from typing import Any
 
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import PROMISES, AccuracyEstimate, accept_at, per_class
-from fewlabel.explain.texts import _percent
 from fewlabel.model import Model
 from fewlabel.report.galleries import _evaluation_galleries
 from fewlabel.report.html import _count, _render
 from fewlabel.report.page import _EXACT, _headline, _measure_rows
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view, _Scored
 from fewlabel.report.tiles import _filter_view
+from fewlabel.texts import _percent
 
 
 def _render_evaluation(

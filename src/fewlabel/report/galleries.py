@@ -9,10 +9,9 @@ import numpy as np
 from fewlabel.cluster.representatives import _pick_representatives
 from fewlabel.cluster.strategies.clusters import _typicality
 from fewlabel.data import ImageSet
-from fewlabel.explain.examples import _by_class
 from fewlabel.explain.figure import KINDS, _original_pixels, _overlay_pixels
 from fewlabel.explain.model import Explained
-from fewlabel.explain.texts import _percent, _printable
+from fewlabel.explain.sheets import _by_class
 from fewlabel.fit_result import FitResult
 from fewlabel.model import Prediction
 from fewlabel.report.html import View
@@ -20,6 +19,7 @@ from fewlabel.report.pictures import _gallery, _picture, _pictures, _words
 from fewlabel.report.quality import _Scored
 from fewlabel.report.tiles import _marks
 from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
+from fewlabel.texts import _percent, _printable
 
 _SIZE = 16  # pictures at most
 _MAX_ROUNDS = 4

@@ -12,8 +12,8 @@ import numpy as np
 
 from fewlabel import __version__
 from fewlabel.data import ImageSet
-from fewlabel.explain.texts import _fixed, _percent, _printable
 from fewlabel.report.svg import VARIABLES
+from fewlabel.texts import _fixed, _percent, _printable
 
 View = dict[str, Any]  # what a template shows
 Fact = tuple[str, str, str]  # name, value, what it means

@@ -13,7 +13,6 @@ from fewlabel.explain.model import Explained
 from fewlabel.explain.sheets import _explain_fit, _how_many_explained, _seconds_for_explanations
 from fewlabel.features.pixels import Progress
 from fewlabel.fit_result import FitResult
-from fewlabel.percent import _percent_text
 from fewlabel.report.galleries import _accepted_galleries, _explained_galleries, _fit_galleries
 from fewlabel.report.html import Fact, View, _count, _render
 from fewlabel.report.next_steps import _free_name, _is_known_well, _next_steps
@@ -31,6 +30,7 @@ from fewlabel.report.views import (
     _prediction_rows,
     _weak,
 )
+from fewlabel.texts import _percent_text
 
 _MIN_RANDOM = 20
 _EXACT = "An image counts as right only if every known label is right."

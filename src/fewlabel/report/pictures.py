@@ -11,8 +11,8 @@ from PIL import Image
 
 from fewlabel.data import ImageSet, Task
 from fewlabel.data.label_texts import BAR
-from fewlabel.explain.texts import _printable
 from fewlabel.report.html import View
+from fewlabel.texts import _printable
 
 _MAX_SIDE = 160
 # Up to this side the page enlarges an image and shows its pixels.

@@ -13,8 +13,6 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from fewlabel.evaluate import CandidateScore, CoverageCurve, LearningCurve, ReliabilityCurve
-from fewlabel.explain.texts import _printable
-from fewlabel.percent import _percent_text
 from fewlabel.report.svg import (
     ACCENT,
     ACCENT_2,
@@ -31,6 +29,7 @@ from fewlabel.report.svg import (
     _draw,
     _fraction_axis,
 )
+from fewlabel.texts import _percent_text, _printable
 
 MAX_NUMBERED_CLASSES = 20
 _Interval = tuple[np.ndarray, np.ndarray]

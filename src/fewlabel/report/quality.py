@@ -21,8 +21,6 @@ from fewlabel.evaluate import (
     reliability_curve,
     wilson_interval,
 )
-from fewlabel.explain.texts import _printable
-from fewlabel.percent import _percent_text
 from fewlabel.report.html import View
 from fewlabel.report.plots import (
     MAX_NUMBERED_CLASSES,
@@ -30,6 +28,7 @@ from fewlabel.report.plots import (
     _coverage_figure,
     _reliability_figure,
 )
+from fewlabel.texts import _percent_text, _printable
 
 _MAX_CONFUSIONS = 15
 

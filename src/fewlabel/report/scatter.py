@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from fewlabel.explain.texts import _printable
 from fewlabel.report.svg import HALO, INK, _draw
+from fewlabel.texts import _printable
 
 # Mid-tones: each stands out from a white page and from a dark one.
 PALETTE = (

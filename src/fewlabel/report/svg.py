@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
-from fewlabel.explain.texts import _printable
+from fewlabel.texts import _printable
 
 INK, MUTED, LINE, ACCENT = "#151a21", "#576170", "#e1e5ea", "#2456d6"
 ACCENT_2, HEAT, HEAT_BAD, ON_HEAT = "#b9520b", "#1e3a8a", "#7c2d12", "#ffffff"

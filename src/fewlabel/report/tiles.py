@@ -9,9 +9,9 @@ from urllib.parse import quote
 import numpy as np
 
 from fewlabel.data import ImageSet
-from fewlabel.explain.texts import _percent, _printable
 from fewlabel.report.html import View
 from fewlabel.report.pictures import _is_tiny, _sheet_uri
+from fewlabel.texts import _percent, _printable
 
 _SIDE, _COLUMNS, _BLOCK = 36, 40, 160
 _BANDS = ("below 50 %", "50 to 80 %", "80 to 95 %", "95 % and more")

@@ -12,13 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from fewlabel.explain.texts import _printable
-from fewlabel.percent import _percent_text
 from fewlabel.report.by_class import _by_class_views, _votes_views
 from fewlabel.report.html import View
 from fewlabel.report.scatter import _class_color
 from fewlabel.report.svg import ACCENT, _draw, _fraction_axis
 from fewlabel.semisupervised.history import TrainingHistory
+from fewlabel.texts import _percent_text, _printable
 
 _MAX_LINES = 10  # of a chart; of more networks the last ones are drawn
 _MAX_POINTS = 100  # of a line; of more epochs, means of several are drawn

@@ -10,15 +10,14 @@ from sklearn.manifold import TSNE
 from fewlabel.compute import _threads_for
 from fewlabel.data import ImageSet
 from fewlabel.evaluate import BASELINE
-from fewlabel.explain.texts import _printable
 from fewlabel.fit_result import FitResult
-from fewlabel.percent import _percent_text
 from fewlabel.report.html import View
 from fewlabel.report.pictures import _words
 from fewlabel.report.plots import _candidates_figure, _confidence_figure, _learning_figure
 from fewlabel.report.scatter import PALETTE, _class_color, _map_figure, _places
 from fewlabel.report.tiles import _marks, _path_lists, _tiles_view
 from fewlabel.semisupervised.search import _network_methods
+from fewlabel.texts import _percent_text, _printable
 
 # t-SNE of so many takes a few seconds, and more points would hide each other.
 _MAP_IMAGES = 1_200

@@ -12,10 +12,10 @@ from fewlabel.errors import RunFolderError, UsageError
 from fewlabel.evaluate.drift import MAX_IMAGES, MIN_IMAGES, _appearance, _Drift, _find_drift
 from fewlabel.features.pixels import Progress
 from fewlabel.model import Model
-from fewlabel.percent import _percent_text
 from fewlabel.report.drift import _render_drift
 from fewlabel.report.html import _now
 from fewlabel.report.next_steps import _free_name
+from fewlabel.texts import _percent_text
 
 _N_LABELS = 30
 _TITLES = {

@@ -24,12 +24,12 @@ from fewlabel.features.near_copies import _find_groups
 from fewlabel.features.pixels import Progress
 from fewlabel.files import atomic_folder
 from fewlabel.model import Model, Prediction
-from fewlabel.percent import _percent_text
 from fewlabel.report.html import _now
 from fewlabel.report.quality import _Scored
 from fewlabel.runs.model import _save_model
 from fewlabel.runs.record import MOVED, _write_record
 from fewlabel.runs.tables import _keep_rounds, _write_ledger, _write_predictions, _write_suspicious
+from fewlabel.texts import _percent_text
 
 if TYPE_CHECKING:
     from fewlabel.fit_result import FitResult

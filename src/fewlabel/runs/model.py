@@ -9,10 +9,9 @@ import numpy as np
 
 from fewlabel import __version__
 from fewlabel.data import ImageSet
-from fewlabel.errors import ModelFormatError, RunFolderError
+from fewlabel.errors import ModelFormatError, RunFolderError, _path_errors
 from fewlabel.evaluate.drift import MIN_IMAGES, _make_reference, _Reference
 from fewlabel.model import Model
-from fewlabel.os_errors import _path_errors
 from fewlabel.persist import load_bundle, save_bundle
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fewlabel.errors import UsageError
+from fewlabel.errors import UsageError, _path_errors
 from fewlabel.files import atomic_file
-from fewlabel.os_errors import _path_errors
 from fewlabel.runs.listing import _resolve, _run_record
 
 PROJECT = "fewlabel.toml"

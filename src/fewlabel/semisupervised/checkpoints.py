@@ -16,8 +16,8 @@ from sklearn.base import clone
 from fewlabel.errors import ModelFormatError
 from fewlabel.locks import _remove_leftovers
 from fewlabel.persist import Bundle, load_bundle, save_bundle
+from fewlabel.persist.arrays import _parse_json
 from fewlabel.persist.manifest import ARRAYS_FILE, MANIFEST_FILE
-from fewlabel.persist.strict_json import _parse_json
 from fewlabel.reading import _read_regular
 from fewlabel.semisupervised.history import _plain
 

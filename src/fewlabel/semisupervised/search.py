@@ -13,10 +13,10 @@ from fewlabel.evaluate import Candidate, Comparison, Fitted, Problem, choose_fit
 from fewlabel.evaluate.registry import REGISTRY, candidate_names, make_candidates
 from fewlabel.graph.candidates import MainFit
 from fewlabel.graph.predictor import METHODS as MAIN_METHODS
-from fewlabel.percent import _percent_text
 from fewlabel.semisupervised.history import TrainingHistory
 from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.networks import TRIAL_FRACTION, NetworkCandidate, NetworkFitted
+from fewlabel.texts import _percent_text
 
 DEFAULT_SECONDS = 1_800.0
 """Time budget where networks are asked for and none is given."""

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from fewlabel.labelling.answers import MAX_NAME
 from fewlabel.labelling.cards import Confusion, Offer, Opinion, Sheet, _Wanted
+from fewlabel.labelling.database import PastRound
 from fewlabel.labelling.people import Summary, _People
 from fewlabel.labelling.review import MAX_ERROR, _Review
-from fewlabel.labelling.rounds import PastRound
 from fewlabel.web.api import _MAX_ID, Image, Who, _Body, _existing
 from fewlabel.web.api_base import Refusal
 

@@ -18,8 +18,8 @@ from fewlabel.web import api_review
 from fewlabel.web.api import router
 from fewlabel.web.api_base import _new_app
 from fewlabel.web.security import App, _Guard
+from fewlabel.web.server import _Waiting
 from fewlabel.web.thumbnails import _Thumbnails
-from fewlabel.web.waiting import _Waiting
 
 
 def _create_app(
