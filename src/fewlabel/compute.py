@@ -161,9 +161,7 @@ def _as_generator(seed: int | np.random.RandomState | None) -> np.random.Generat
 
 @contextlib.contextmanager
 def _timed_stage(
-    seconds: dict[str, float],
-    stage: str,
-    progress: Callable[[str, int, int], None] | None = None,
+    seconds: dict[str, float], stage: str, progress: Callable[[str, int, int], None] | None = None
 ) -> Iterator[None]:
     """Note under its name how long a stage takes, and report its start and its end."""
     start = time.perf_counter()

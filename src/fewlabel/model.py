@@ -258,11 +258,7 @@ class Model(Saved):
         )
 
     def predict(
-        self,
-        images: Any,
-        *,
-        max_error: float | None = None,
-        progress: Progress | None = None,
+        self, images: Any, *, max_error: float | None = None, progress: Progress | None = None
     ) -> Prediction:
         """Predict the labels of images.
 

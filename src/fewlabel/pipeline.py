@@ -373,11 +373,7 @@ def _drawn(
 
 
 def _learning_curve(
-    kept: _Kept,
-    main: MainFit,
-    labels: Labels,
-    groups: np.ndarray,
-    accuracy: AccuracyEstimate,
+    kept: _Kept, main: MainFit, labels: Labels, groups: np.ndarray, accuracy: AccuracyEstimate
 ) -> tuple[LearningCurve | None, str]:
     """Return what more labels would bring, or why that cannot be estimated."""
     if kept.fitted.name not in MAIN_METHODS:

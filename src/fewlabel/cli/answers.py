@@ -11,13 +11,7 @@ import typer
 from fewlabel.cli import options
 from fewlabel.cli.choices import group
 from fewlabel.cli.console import ProgressBars, one_line, percent, say, show, show_table
-from fewlabel.cli.inputs import (
-    FOLDERS,
-    check_new_file,
-    check_place,
-    open_images,
-    open_labels,
-)
+from fewlabel.cli.inputs import FOLDERS, check_new_file, check_place, open_images, open_labels
 from fewlabel.cli.project import Options, is_typed, with_project
 from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed

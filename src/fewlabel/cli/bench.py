@@ -39,12 +39,7 @@ Examples:
   fewlabel bench mnist --labels 100 --images 10000 --out results.jsonl
 """
 
-_FIGURES = (
-    "accuracy",
-    "supervised_accuracy",
-    "mean_confidence",
-    "expected_calibration_error",
-)
+_FIGURES = ("accuracy", "supervised_accuracy", "mean_confidence", "expected_calibration_error")
 
 
 def bench(

@@ -8,14 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fewlabel.cli import options
-from fewlabel.cli.console import (
-    ProgressBars,
-    interval_cells,
-    one_line,
-    say,
-    show,
-    show_table,
-)
+from fewlabel.cli.console import ProgressBars, interval_cells, one_line, say, show, show_table
 from fewlabel.cli.failures import command_of
 from fewlabel.cli.inputs import check_output_folder
 from fewlabel.locks import _lock_output

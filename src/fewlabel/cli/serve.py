@@ -140,12 +140,7 @@ def serve(
             signal.signal(signal.SIGHUP, lambda *_: models.reload_all())
         with service:
             _serve(
-                service.app,
-                listening,
-                log=log,
-                grace_s=timeout,
-                drain=service.end,
-                drain_s=drain,
+                service.app, listening, log=log, grace_s=timeout, drain=service.end, drain_s=drain
             )
 
 

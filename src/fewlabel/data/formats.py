@@ -92,11 +92,7 @@ def _is_idx_folder(folder: Path) -> bool:
 
 
 def _from_idx_folder(
-    folder: Path,
-    split: str | None,
-    *,
-    source: str,
-    class_names: tuple[str, ...] = (),
+    folder: Path, split: str | None, *, source: str, class_names: tuple[str, ...] = ()
 ) -> ImageSet:
     """Read idx files with the official names (``train-images-idx3-ubyte.gz``, …)."""
     if split not in (None, *IDX_PREFIX):

@@ -25,10 +25,7 @@ def _worker_count() -> int:
 
 
 def _parallel_map(
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
-    *,
-    progress: Progress | None = None,
+    function: Callable[[Item], Result], items: Sequence[Item], *, progress: Progress | None = None
 ) -> list[Result]:
     """Apply a function to every item in threads; results come in the order of the items."""
 

@@ -8,10 +8,7 @@ from fewlabel.errors import DataError, LabelError
 
 
 def stratified_split(
-    y: np.ndarray,
-    groups: np.ndarray | None,
-    test_fraction: float,
-    rng: np.random.Generator,
+    y: np.ndarray, groups: np.ndarray | None, test_fraction: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hold out a share of every class, with no group on both sides.
 

@@ -133,12 +133,7 @@ def label_folds(
 
 
 def held_out(
-    folds: LabelFolds,
-    y: Any,
-    task: Task,
-    *,
-    min_labels: int = 20,
-    min_fraction: float = 0.2,
+    folds: LabelFolds, y: Any, task: Task, *, min_labels: int = 20, min_fraction: float = 0.2
 ) -> np.ndarray | None:
     """Return labeled images to hold out of training, as many whole folds as are needed.
 

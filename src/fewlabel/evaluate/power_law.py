@@ -39,12 +39,7 @@ def _mean_and_covariance(wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _draw_curves(
-    relative: np.ndarray,
-    mean: np.ndarray,
-    covariance: np.ndarray,
-    *,
-    n_now: int,
-    n_classes: int,
+    relative: np.ndarray, mean: np.ndarray, covariance: np.ndarray, *, n_now: int, n_classes: int
 ) -> np.ndarray:
     """Return plausible curves (s, 4), from their posterior on the logarithmic scale of the errors.
 

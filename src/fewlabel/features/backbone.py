@@ -302,9 +302,7 @@ class Backbone(_ReducedExtractor):
         return torch.cat(rows).cpu().numpy()
 
 
-def _prefetched(
-    blocks: Iterator[tuple[slice, np.ndarray]],
-) -> Iterator[tuple[slice, np.ndarray]]:
+def _prefetched(blocks: Iterator[tuple[slice, np.ndarray]]) -> Iterator[tuple[slice, np.ndarray]]:
     """Decode the next block while the last one is worked on."""
     with ThreadPoolExecutor(1, thread_name_prefix="fewlabel-prefetch") as pool:
         pending = pool.submit(next, blocks, None)

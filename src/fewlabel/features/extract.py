@@ -150,11 +150,7 @@ def _seconds_for(extractor: Any, images: ImageSet, *, cache: bool) -> float:
 
 
 def _suited_to(
-    images: ImageSet,
-    seconds: float | None = None,
-    device: str = "auto",
-    *,
-    cache: bool = False,
+    images: ImageSet, seconds: float | None = None, device: str = "auto", *, cache: bool = False
 ) -> tuple[str, str, tuple[str, ...]]:
     """Return the features that suit images, given what is at hand; why; and what is missing."""
     shape = images.native_shape
@@ -182,12 +178,7 @@ def _suited_to(
 
 
 def _networks_in_time(
-    names: list[str],
-    images: ImageSet,
-    seconds: float | None,
-    device: str,
-    *,
-    cache: bool = False,
+    names: list[str], images: ImageSet, seconds: float | None, device: str, *, cache: bool = False
 ) -> tuple[str, str]:
     """Return the networks, of some from the fastest on, and the side that time allows; and why."""
     limit = _UNASKED_SECONDS if seconds is None else _TIME_FRACTION * seconds

@@ -11,13 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from fewlabel.data import (
-    ImageSet,
-    Labels,
-    labels_from_truth,
-    load_images,
-    read_labels,
-)
+from fewlabel.data import ImageSet, Labels, labels_from_truth, load_images, read_labels
 from fewlabel.data.class_folders import _folder_classes
 from fewlabel.data.tables import _write_table
 from fewlabel.errors import LabelError, UsageError

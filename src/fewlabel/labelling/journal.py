@@ -122,11 +122,7 @@ class _Journal:
         return list(newest)[::-1]
 
     def keep(
-        self,
-        connection: Connection,
-        kind: str,
-        annotator: str,
-        rows: Iterable[Mapping[str, Any]],
+        self, connection: Connection, kind: str, annotator: str, rows: Iterable[Mapping[str, Any]]
     ) -> None:
         """Keep events of one kind."""
         common = {"at": datetime.now(UTC), "kind": kind, "annotator": annotator}

@@ -66,11 +66,7 @@ class _Learner:
         """Learn from the labels so far, and choose what to ask for next."""
         start = time.perf_counter()
         result = fit_images(
-            self.images,
-            labels,
-            self.settings.fit,
-            prepared=self.features,
-            progress=self._progress,
+            self.images, labels, self.settings.fit, prepared=self.features, progress=self._progress
         )
         self.result, accuracy = result, result.headline
         self._curve = self._curve if past is None else list(past)

@@ -9,12 +9,7 @@ from statistics import median
 
 from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
-from fewlabel.labelling.agreement import (
-    _agreed_labels,
-    _OutOfFold,
-    _read_kappa,
-    measure_agreement,
-)
+from fewlabel.labelling.agreement import _agreed_labels, _OutOfFold, _read_kappa, measure_agreement
 from fewlabel.labelling.answers import Answer, _settles
 from fewlabel.labelling.cards import Sheet, Suggestion
 from fewlabel.labelling.review import _on_page, _Review

@@ -11,12 +11,7 @@ from fewlabel.data import ImageSet, Labels, Task
 from fewlabel.data.label_rows import PURPOSES
 from fewlabel.errors import StorageError, UsageError
 from fewlabel.extras import check_installed
-from fewlabel.labelling.answers import (
-    Answer,
-    _check_annotator,
-    _check_answer,
-    _check_class_name,
-)
+from fewlabel.labelling.answers import Answer, _check_annotator, _check_answer, _check_class_name
 from fewlabel.labelling.table import _LabelTable
 
 if TYPE_CHECKING:

@@ -10,13 +10,7 @@ from pathlib import Path
 
 from fewlabel.data import ImageSet, Task
 from fewlabel.data.columns import Record, _columns, _guarded
-from fewlabel.data.label_rows import (
-    _finder,
-    _Given,
-    _index_text,
-    _take,
-    _unknown_image,
-)
+from fewlabel.data.label_rows import _finder, _Given, _index_text, _take, _unknown_image
 from fewlabel.data.label_texts import BAR, _label_cells
 from fewlabel.data.tables import _best, _by_role, _faults, _note_group, _parsed, _quoted, _Row
 from fewlabel.errors import LabelError, _path_errors
@@ -124,10 +118,7 @@ class _LabelTable:
         return _Row(str(self.path), record[0], _by_role(record, header, columns))
 
     def write(
-        self,
-        labels: Mapping[int, tuple[str, ...]],
-        purposes: Mapping[int, str],
-        task: Task,
+        self, labels: Mapping[int, tuple[str, ...]], purposes: Mapping[int, str], task: Task
     ) -> _Stamp:
         """Write the file, whole or not at all; return its stamp."""
         if purposes and "purpose" not in self._columns:
@@ -163,12 +154,7 @@ class _LabelTable:
         return self._shown == (labels, purposes)
 
     def _line(
-        self,
-        image: int,
-        own: list[str],
-        labels: tuple[str, ...] | None,
-        purpose: str,
-        task: Task,
+        self, image: int, own: list[str], labels: tuple[str, ...] | None, purpose: str, task: Task
     ) -> str:
         cells = [*own, *[""] * len(self._header)][: len(self._header)]
         cells[self._columns[self._key]] = _guarded(self._images.names[image])

@@ -151,11 +151,7 @@ class FineTuning(SupervisedNetwork):
         return is_solved
 
     def _fit_network(
-        self,
-        network: Network,
-        data: TrainingSet,
-        settings: TrainSettings,
-        validation: Any,
+        self, network: Network, data: TrainingSet, settings: TrainSettings, validation: Any
     ) -> tuple[Network, list[dict[str, Any]]]:
         parts = _split_network(network) if self.depth == "top" else None
         if parts is not None and validation is None:

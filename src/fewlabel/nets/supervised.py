@@ -134,12 +134,7 @@ class SupervisedNetwork(TrainedNetwork):
         )
 
     def fit_soft(
-        self,
-        X: Any,
-        targets: Any,
-        mask: Any = None,
-        sample_weight: Any = None,
-        classes: Any = None,
+        self, X: Any, targets: Any, mask: Any = None, sample_weight: Any = None, classes: Any = None
     ) -> Self:
         """Train on probabilities, such as those of another model.
 

@@ -49,11 +49,7 @@ class _TimmBody(nn.Module):
 
 
 def _timm_network(
-    spec: NetworkSpec,
-    *,
-    frozen_norms: bool = False,
-    unit_rows: bool = False,
-    **model_kwargs: Any,
+    spec: NetworkSpec, *, frozen_norms: bool = False, unit_rows: bool = False, **model_kwargs: Any
 ) -> Network:
     """Build a network whose body is a timm model with weights of torch's global generator."""
     made = _make_timm_model(

@@ -147,11 +147,7 @@ def _most_confident_mistakes(scored: _Scored) -> np.ndarray:
 
 
 def _mistakes(
-    held_out: _Scored,
-    wrong: np.ndarray,
-    rows: np.ndarray,
-    images: ImageSet,
-    classes: Sequence[str],
+    held_out: _Scored, wrong: np.ndarray, rows: np.ndarray, images: ImageSet, classes: Sequence[str]
 ) -> list[View]:
     """Show some mistakes on images that were held out, label and prediction."""
     task = held_out.task

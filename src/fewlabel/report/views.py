@@ -92,11 +92,7 @@ def _map_view(result: FitResult) -> View | None:
     seed, index = result.settings.seed, _map_rows(result)
     xy = _plane(rows[index], np.random.default_rng(seed), seed)
     svg = _map_figure(
-        xy,
-        codes[index],
-        result.confidence[index],
-        result.origin[index] == "label",
-        result.classes,
+        xy, codes[index], result.confidence[index], result.origin[index] == "label", result.classes
     )
     return {
         "svg": svg,

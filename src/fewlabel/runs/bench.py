@@ -111,10 +111,7 @@ def _split(dataset: str, seed: int) -> tuple[ImageSet, ImageSet]:
 
 
 def _score(
-    result: FitResult,
-    test: ImageSet,
-    classes: tuple[str, ...],
-    progress: Progress | None,
+    result: FitResult, test: ImageSet, classes: tuple[str, ...], progress: Progress | None
 ) -> dict[str, float]:
     """Accuracy on the test images of what was kept, main job and baseline; confidence there."""
     y = labels_from_truth(test, classes).y

@@ -6,13 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fewlabel.data import (
-    ImageSet,
-    Labels,
-    labels_from_truth,
-    load_images,
-    read_labels,
-)
+from fewlabel.data import ImageSet, Labels, labels_from_truth, load_images, read_labels
 from fewlabel.data.tables import _write_table
 from fewlabel.pipeline import (
     Features,

@@ -15,11 +15,7 @@ from fewlabel.compute import _timed_stage, peak_rss_mb
 from fewlabel.data import ImageSet, Labels
 from fewlabel.data.tables import _write_table
 from fewlabel.errors import LabelError
-from fewlabel.evaluate import (
-    confusion_matrix,
-    per_class,
-    scores,
-)
+from fewlabel.evaluate import confusion_matrix, per_class, scores
 from fewlabel.features.near_copies import _find_groups
 from fewlabel.features.pixels import Progress
 from fewlabel.files import atomic_folder

@@ -222,8 +222,4 @@ class _HeadScale:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the numbers as JSON types."""
-        return {
-            "log_odds": self.log_odds.tolist(),
-            "slope": self.slope,
-            "offset": self.offset,
-        }
+        return {"log_odds": self.log_odds.tolist(), "slope": self.slope, "offset": self.offset}
