@@ -12,11 +12,11 @@ from fewlabel.cluster.kmeans import KMeans
 from fewlabel.compute import _as_generator
 from fewlabel.data import ImageSet, Labels, load_images
 from fewlabel.errors import UsageError
-from fewlabel.features.extract import Features, Progress, extract_features
+from fewlabel.features.extract import Features, Progress
 from fewlabel.fit_result import FitResult
 from fewlabel.labelling.database import Point
 from fewlabel.labelling.messages import SOURCES, LearnerSettings, Picks, _Round
-from fewlabel.pipeline import fit_images
+from fewlabel.pipeline import _extract, fit_images
 from fewlabel.selection import select_images
 
 # Images that a model is less sure of are better looked at one by one.
@@ -46,16 +46,7 @@ class _Learner:
     def features(self) -> Features:
         """Features of all images; computed, or read from the cache, when first asked for."""
         if self._features is None:
-            given = self.settings.fit
-            self._features = extract_features(
-                self.images,
-                features=given.features,
-                weights=given.weights,
-                seed=given.seed,
-                device=given.device,
-                cache=given.cache,
-                progress=self._progress,
-            )
+            self._features = _extract(self.images, self.settings.fit, self._progress)
         return self._features
 
     def first(self, labels: Labels) -> Picks:

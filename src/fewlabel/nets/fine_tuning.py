@@ -256,23 +256,23 @@ def _fit_linear_probe(
     known: np.ndarray | None = None,
     *,
     exclusive: bool = True,
+    penalty: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit logistic regression to soft targets: coef (K, d) and intercept (K,) of a head."""
     # Embeddings about 1 in size suit the default strength. known is how far each target counts
     # where classes do not exclude each other.
-    X = np.ascontiguousarray(rows, dtype=np.float32)
-    Y = np.asarray(targets, dtype=np.float32)
+    X, Y = np.ascontiguousarray(rows), np.asarray(targets, dtype=np.float32)
     weight = np.ones(len(X), np.float32) if weights is None else np.asarray(weights, np.float32)
     total = max(float(weight.sum()), 1e-12)
     weight = (weight / total)[:, None]
     counts = 1.0 if known is None else known
     n_features, n_classes = X.shape[1], Y.shape[1]
-    penalty = 1 / total
+    penalty = 1 / total if penalty is None else penalty
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         head = flat.reshape(n_classes, n_features + 1)
-        # Products in float32, as the embeddings are; what the search adds up in float64.
-        coef = head[:, :-1].astype(np.float32)
+        # Products are as exact as the rows; what the search adds up is in float64.
+        coef = head[:, :-1].astype(X.dtype)
         scores = (X @ coef.T).astype(np.float64) + head[:, -1]
         if exclusive:
             # Of the largest score 0, the exponentials stay within range.
@@ -280,10 +280,10 @@ def _fit_linear_probe(
             scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
             loss = -float((weight * Y * scores).sum())
             mass = Y.sum(axis=1, keepdims=True)
-            residual = (weight * (np.exp(scores) * mass - Y)).astype(np.float32)
+            residual = (weight * (np.exp(scores) * mass - Y)).astype(X.dtype)
         else:
             loss = float((weight * counts * (np.logaddexp(0, scores) - Y * scores)).sum())
-            residual = (weight * counts * (expit(scores) - Y)).astype(np.float32)
+            residual = (weight * counts * (expit(scores) - Y)).astype(X.dtype)
         gradient = np.empty_like(head)
         gradient[:, :-1] = residual.T @ X + penalty * head[:, :-1]
         gradient[:, -1] = residual.sum(axis=0)

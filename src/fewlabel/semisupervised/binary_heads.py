@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
@@ -24,6 +23,7 @@ from fewlabel.nets import (
     predict_logits,
 )
 from fewlabel.nets.batches import _as_inputs, _input_shape
+from fewlabel.nets.fine_tuning import _fit_linear_probe
 from fewlabel.nets.layerwise import _layerwise_groups, _open_layers
 from fewlabel.nets.photos import _as_images, _read_photos, _rows_at_once
 
@@ -91,31 +91,13 @@ def _solve_heads(
     intercept = np.empty(targets.shape[1])
     for start in range(0, targets.shape[1], _HEADS_AT_ONCE):
         some = slice(start, start + _HEADS_AT_ONCE)
-        coef[some], intercept[some] = _solve(standard, targets[:, some], weights[:, some])
+        # Their losses are added, so that none disturbs another.
+        coef[some], intercept[some] = _fit_linear_probe(
+            standard, targets[:, some], None, weights[:, some], exclusive=False, penalty=_DECAY
+        )
     coef /= scale
     intercept -= coef @ mean
     return coef.astype(np.float32), intercept.astype(np.float32)
-
-
-def _solve(
-    rows: np.ndarray, targets: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Solve some heads together: their losses are added, so none disturbs another."""
-    n, d = rows.shape
-    n_heads = targets.shape[1]
-
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        coef, intercept = flat[:-n_heads].reshape(n_heads, d), flat[-n_heads:]
-        logits = rows @ coef.T + intercept
-        losses = np.logaddexp(0, logits) - targets * logits
-        slope = weights * (expit(logits) - targets) / n
-        value = float((weights * losses).sum() / n + 0.5 * _DECAY * (coef**2).sum())
-        gradient = np.concatenate([(slope.T @ rows + _DECAY * coef).ravel(), slope.sum(axis=0)])
-        return value, gradient
-
-    start = np.zeros(n_heads * (d + 1))
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
-    return found[:-n_heads].reshape(n_heads, d), found[-n_heads:]
 
 
 def _make_experts(
