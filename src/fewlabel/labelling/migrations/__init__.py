@@ -1,1 +1,1 @@
-"""Alembic's migrations of the label store; `fewlabel.labelling.database` runs them."""
+"""Alembic's migrations of the label store, which go up alone: answers are never deleted."""

@@ -56,8 +56,3 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["image_id"], ["images.id"], name="fk_leases_image"),
     )
     op.execute("INSERT INTO project (id, several) VALUES (1, FALSE)")
-
-
-def downgrade() -> None:
-    """Refuse: answers are never deleted."""
-    raise NotImplementedError("A label store is not taken back to an earlier version.")

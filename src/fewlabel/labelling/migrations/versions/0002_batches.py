@@ -12,8 +12,3 @@ down_revision = "0001"
 def upgrade() -> None:
     """Add the column; answers that are there were given one by one."""
     op.add_column("events", sa.Column("batch", sa.Integer(), nullable=True))
-
-
-def downgrade() -> None:
-    """Refuse: answers are never deleted."""
-    raise NotImplementedError("A label store is not taken back to an earlier version.")

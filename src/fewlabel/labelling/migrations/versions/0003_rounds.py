@@ -23,8 +23,3 @@ def upgrade() -> None:
         sa.Column("high", sa.Float(), nullable=True),
         sqlite_autoincrement=True,
     )
-
-
-def downgrade() -> None:
-    """Refuse: answers are never deleted."""
-    raise NotImplementedError("A label store is not taken back to an earlier version.")

@@ -12,8 +12,3 @@ down_revision = "0003"
 def upgrade() -> None:
     """Add the column."""
     op.add_column("leases", sa.Column("page", sa.String(64), nullable=False, server_default=""))
-
-
-def downgrade() -> None:
-    """Refuse: answers are never deleted."""
-    raise NotImplementedError("A label store is not taken back to an earlier version.")
