@@ -4,8 +4,6 @@ The public names, loaded when they are first used: ``import fewlabel`` alone imp
 torch nor scikit-learn.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 

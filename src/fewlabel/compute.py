@@ -1,7 +1,5 @@
 """What this machine computes fastest with: device, threads, matrix-product type, memory."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os

@@ -5,8 +5,6 @@ was found, and gives the next step. The command line prints the message as one l
 exits with ``exit_code``.
 """
 
-from __future__ import annotations
-
 import errno
 import functools
 import os

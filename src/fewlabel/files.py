@@ -1,7 +1,5 @@
 """Outputs that are whole or absent, and named as what they hold."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

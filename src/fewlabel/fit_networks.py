@@ -1,7 +1,5 @@
 """Which of several joined networks are kept: what predicts labels that it did not see."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from fewlabel.evaluate import Problem, choose_candidate

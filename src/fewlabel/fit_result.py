@@ -1,7 +1,5 @@
 """What a fit gives."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any

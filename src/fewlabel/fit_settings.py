@@ -1,7 +1,5 @@
 """What a fit is asked for; without torch, so that a page that only passes it on opens fast."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Who is at work on an output, by locks that end with their process however it ends."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -7,8 +7,6 @@ are made here, None, a type, ``callable``, ``"array-like"``, ``"boolean"`` and
 ``"random_state"``.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real

@@ -4,8 +4,6 @@
 and reporting are in `fewlabel.runs` and `fewlabel.report`.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Files opened for reading: regular ones only, and no more of them than there is room for."""
 
-from __future__ import annotations
-
 import errno
 import os
 import re

@@ -1,7 +1,5 @@
 """Which images to label first: the first half of the main job."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

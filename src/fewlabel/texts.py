@@ -1,7 +1,5 @@
 """Fractions, numbers and names, as every page, table and message writes them."""
 
-from __future__ import annotations
-
 import math
 import unicodedata
 

@@ -1,7 +1,5 @@
 """What machine this is, how many of its cores may be used, and threads that disturb nobody."""
 
-from __future__ import annotations
-
 import math
 import os
 import platform

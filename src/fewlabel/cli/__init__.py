@@ -1,7 +1,5 @@
 """The command line: ``fewlabel COMMAND``. It parses, calls the pipeline and prints; no logic."""
 
-from __future__ import annotations
-
 from fewlabel.cli.commands import app, main
 
 __all__ = ["app", "main"]

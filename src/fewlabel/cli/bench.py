@@ -1,7 +1,5 @@
 """``fewlabel bench``: accuracy, seconds and memory on a benchmark."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

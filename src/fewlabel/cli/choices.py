@@ -4,8 +4,6 @@ A registry is read when a name is checked or the help of such a command is shown
 start.
 """
 
-from __future__ import annotations
-
 import ast
 import difflib
 import sys

@@ -1,7 +1,5 @@
 """The commands in the order of the work, and the entry point."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from typing import Annotated

@@ -1,7 +1,5 @@
 """``fewlabel demo``: the whole pipeline on the digits."""
 
-from __future__ import annotations
-
 import json
 import os
 import time

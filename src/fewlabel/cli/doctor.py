@@ -1,7 +1,5 @@
 """``fewlabel doctor``: what this machine can do, what is missing and how to get it."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

@@ -1,7 +1,5 @@
 """``fewlabel evaluate``: how good a model is on a labeled set."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer

@@ -9,8 +9,6 @@
 | 141 | the reader of a pipe went away, as in ``| head`` |
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -1,7 +1,5 @@
 """``fewlabel label``: the labelling page."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import shlex

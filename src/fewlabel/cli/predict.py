@@ -1,7 +1,5 @@
 """``fewlabel predict``: labels for new images."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer

@@ -1,7 +1,5 @@
 """``fewlabel rerun``: a run once more, and whether its predictions agree."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """``fewlabel runs``: the runs below a folder, side by side."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from fewlabel.cli import options

@@ -1,7 +1,5 @@
 """``fewlabel serve``: predictions by HTTP."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re

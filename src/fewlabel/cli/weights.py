@@ -1,7 +1,5 @@
 """``fewlabel weights``: pretrained networks, what they are good for and how fast they are here."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from fewlabel.cli import options

@@ -14,8 +14,6 @@ Neither drops a nearest center: bounds carry a margin for rounding, and every di
 decides is a float32 sum of squared differences in full space.
 """
 
-from __future__ import annotations
-
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple

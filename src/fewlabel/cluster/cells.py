@@ -6,8 +6,6 @@ sequence of matrix products. How many cells each row looks into is not guessed: 
 number that reaches the wanted recall on a sample whose neighbors were found exhaustively.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -1,7 +1,5 @@
 """Lloyd's iterations of k-means over exact nearest centers."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.sparse import csr_matrix
 

@@ -5,8 +5,6 @@ of each group of 16 columns costs a tenth of that, and an entry can only be larg
 where its group's maximum is.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -1,7 +1,5 @@
 """What the transformers of this package share: the contract of ``fit`` and ``transform``."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from typing import Any, Self
 

@@ -1,7 +1,5 @@
 """Images and labels: every input form to one ``ImageSet``, label tables, splits, benchmarks."""
 
-from __future__ import annotations
-
 from fewlabel.data.arrays import image_set_from_array
 from fewlabel.data.benchmarks import cache_folder, get_benchmark, list_benchmarks, load_benchmark
 from fewlabel.data.catalog import BenchmarkInfo

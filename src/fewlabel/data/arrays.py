@@ -1,7 +1,5 @@
 """Any array of images to uint8 pixels of shape ``(n, H, W, 1 or 3)``."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

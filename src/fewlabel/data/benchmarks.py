@@ -1,7 +1,5 @@
 """Benchmark data sets by name: where they are, where they come from, how they are read."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import sys

@@ -1,7 +1,5 @@
 """The table of benchmark data sets: sizes, licenses, mirrors and checksums."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The checks on labels and probabilities that every measure starts with."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Classes by folders: class folders, splits of the data above them, and what wraps them."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence

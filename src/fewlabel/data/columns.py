@@ -3,8 +3,6 @@
 Cells that a spreadsheet would run as a formula are guarded when written, and read back.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """One image file to uint8 pixels: every mode Pillow knows, bounded in memory."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import math

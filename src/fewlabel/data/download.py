@@ -1,7 +1,5 @@
 """Fetch files from mirrors by pooch: retried, bounded, checked, and whole or absent."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import re

@@ -1,7 +1,5 @@
 """Folders of images, of any depth, and single files."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections import Counter

@@ -1,7 +1,5 @@
 """Manifests and idx files as image sets."""
 
-from __future__ import annotations
-
 import gzip
 import math
 import os

@@ -1,7 +1,5 @@
 """The Grocery Store Dataset: from its archive to ``SPLIT/CLASS/*.jpg``."""
 
-from __future__ import annotations
-
 import re
 import zipfile
 import zlib

@@ -1,7 +1,5 @@
 """``load_images``: every input form to one ``ImageSet``."""
 
-from __future__ import annotations
-
 import difflib
 import os
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Labels as labeling tools write them in JSON: Label Studio, COCO, and one object an image."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

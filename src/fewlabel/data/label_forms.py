@@ -1,7 +1,5 @@
 """Labels in any form that Python code holds them in, lined up with the images."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import Any

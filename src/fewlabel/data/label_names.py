@@ -1,7 +1,5 @@
 """Names of classes as people write them: one spelling of a name, and names that look alike."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """Rows of label tables, matched with the images that they name."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Labels as texts, a class, or several such as ``a|b``, each in one spelling; and as arrays."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections import Counter, defaultdict

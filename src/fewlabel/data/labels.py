@@ -1,7 +1,5 @@
 """Label tables: ``path,label`` or ``index,label``, with one label an image or several."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Each file is decoded once to know that it can be read, which takes minutes for 1
 was found is kept by folder, and counts as long as a file has the same place, size and times.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """What means unlabeled: one rule for tables, arrays, pandas and every estimator."""
 
-from __future__ import annotations
-
 import re
 import sys
 import warnings

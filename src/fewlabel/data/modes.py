@@ -1,7 +1,5 @@
 """Pillow's modes to plain pixels: palette, transparent, other color spaces, any size."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

@@ -1,7 +1,5 @@
 """Images found by the names that tables, manifests and labeling tools give them."""
 
-from __future__ import annotations
-
 import difflib
 import re
 import unicodedata

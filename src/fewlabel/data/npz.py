@@ -1,7 +1,5 @@
 """``.npz`` archives as image sets, trusting nothing that their headers promise."""
 
-from __future__ import annotations
-
 import io
 import math
 import zipfile

@@ -1,7 +1,5 @@
 """Work on many files at once: Pillow and hashing release the interpreter's lock."""
 
-from __future__ import annotations
-
 import itertools
 from collections import deque
 from collections.abc import Callable, Sequence

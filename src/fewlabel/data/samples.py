@@ -1,7 +1,5 @@
 """Samples that are not plain 8 bits: deeper, with a sign, or with a value for no data."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any, BinaryIO, NamedTuple
 

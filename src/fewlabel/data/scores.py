@@ -1,7 +1,5 @@
 """What all classifiers of this package have in common: predictions, and the score."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

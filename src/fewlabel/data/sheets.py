@@ -1,7 +1,5 @@
 """Sheets of Excel workbooks and of OpenDocument spreadsheets, as records of text."""
 
-from __future__ import annotations
-
 import io
 import re
 import warnings

@@ -1,7 +1,5 @@
 """Splits that keep exact duplicates on one side and classes in proportion."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from fewlabel.errors import DataError, LabelError

@@ -1,7 +1,5 @@
 """Where the pixels of an ``ImageSet`` come from: an array in memory, or files."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path

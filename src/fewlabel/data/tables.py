@@ -1,7 +1,5 @@
 """Tables of labels and manifests: read in any usual form, written as CSV, whole or not at all."""
 
-from __future__ import annotations
-
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence

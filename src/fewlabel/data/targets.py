@@ -1,7 +1,5 @@
 """Labels as the propagation methods take them: codes with -1 for unlabeled."""
 
-from __future__ import annotations
-
 import warnings
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One label an image, and several: the two tasks."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any

@@ -6,8 +6,6 @@ cases; for one label its rows sum to 1. Algorithms are written once and call the
 nothing else asks which of the two it is.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """TIFF files: their tags, and those that Pillow cannot read, with tifffile."""
 
-from __future__ import annotations
-
 import logging
 import math
 from typing import Any, BinaryIO

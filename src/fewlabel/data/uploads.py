@@ -1,7 +1,5 @@
 """Images that come as bytes, one by one, and are read as a model wants them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias
 

@@ -1,7 +1,5 @@
 """How good a model is, from few labels: metrics, calibration, cross-fitting, the choice."""
 
-from __future__ import annotations
-
 from fewlabel.evaluate.calibrate import calibrate_apart, fit_calibration
 from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
 from fewlabel.evaluate.choose import CandidateScore, Choice, choose_candidate

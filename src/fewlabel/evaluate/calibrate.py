@@ -1,7 +1,5 @@
 """Calibration on labels that were not trained on, and of predictions that are tested afterwards."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

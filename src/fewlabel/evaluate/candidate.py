@@ -1,7 +1,5 @@
 """The contract of everything that learns: a problem goes in, a fitted candidate comes out."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable

@@ -1,7 +1,5 @@
 """The choice between methods, made on predictions of labeled images that they did not see."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

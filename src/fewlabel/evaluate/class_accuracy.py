@@ -1,7 +1,5 @@
 """How well each class is recognized in unlabeled images: precision and recall, with intervals."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Fitted candidates, compared on the labels that all of them were tested on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce

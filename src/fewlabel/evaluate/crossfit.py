@@ -5,8 +5,6 @@ labels are dealt into folds, and each fold is predicted from the labels of the o
 choice between methods, the calibration and the accuracy estimate all rest on these predictions.
 """
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """How accurate a model is on all the images, from few labels and with an interval."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass
 from typing import Any

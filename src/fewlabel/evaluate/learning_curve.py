@@ -16,8 +16,6 @@ performance", BMC Medical Informatics and Decision Making 12:8, 2012.
 Viering and Loog, "The shape of learning curves: a review", IEEE TPAMI 45(6), 2023.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 

@@ -4,8 +4,6 @@ The same code for every task: what is known of each class is a column of
 `fewlabel.data.task.Task.evidence`, and what is not known counts for nothing.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """What is worth a look: images unlike any labeled, and labels that models contradict."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 

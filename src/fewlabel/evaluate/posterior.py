@@ -1,7 +1,5 @@
 """How accurate a model is on unlabeled images: its confidence in all, and the labels of a few."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 

@@ -6,8 +6,6 @@ picked: a grid of all of them, with and without a floor, is weighed by how well 
 plausible curves are drawn from it.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 _POWERS = np.linspace(0.0, 1.2, 49)

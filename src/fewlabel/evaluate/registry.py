@@ -4,8 +4,6 @@ A new method is one file with one class: a `Candidate` with `register` above it.
 choice, the comparison of methods and the report find it by its name.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

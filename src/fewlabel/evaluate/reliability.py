@@ -4,8 +4,6 @@ All functions take, for each image, whether its prediction is right and how conf
 `fewlabel.data.task.Task.correct` and ``confidence`` return them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 

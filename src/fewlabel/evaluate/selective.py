@@ -1,7 +1,5 @@
 """How many images can be accepted without a look if only so many may be wrong."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple

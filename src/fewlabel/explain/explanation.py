@@ -1,7 +1,5 @@
 """The explanation of one prediction, from the image to weights and how far to trust them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any

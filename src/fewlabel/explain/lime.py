@@ -1,7 +1,5 @@
 """LIME: which segments speak for a class, by a linear model of what the classifier says."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """What a model looked at in one image."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass

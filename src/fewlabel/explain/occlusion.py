@@ -1,7 +1,5 @@
 """Occlusion, which checks LIME, and how far methods and repeats agree: whether to trust them."""
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Take parts of an image away, and see what the model says then."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

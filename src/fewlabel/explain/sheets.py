@@ -1,7 +1,5 @@
 """Explain right, wrong and unsure predictions, of as many classes as possible."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter

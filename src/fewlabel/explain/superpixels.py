@@ -1,7 +1,5 @@
 """Divide an image into segments: a grid for small images, superpixels for photos."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What turns an image set into rows of numbers: the contract that every kind of features keeps."""
 
-from __future__ import annotations
-
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable

@@ -5,8 +5,6 @@ of the images, the extractor's settings, its weights, and the code and the packa
 So nothing has to be thrown away by hand, and a changed image is never answered with old features.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import hashlib

@@ -1,7 +1,5 @@
 """Features of an image set, in one call."""
 
-from __future__ import annotations
-
 import warnings as python_warnings
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Patch filters: learned without labels, applied as one matrix product a block of images."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from itertools import pairwise

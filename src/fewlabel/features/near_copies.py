@@ -1,7 +1,5 @@
 """Near-copies: bursts, crops and re-encodings, found among the nearest neighbors of the graph."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

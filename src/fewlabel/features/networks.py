@@ -1,7 +1,5 @@
 """timm networks made ready to give features: built, filled, checked and folded."""
 
-from __future__ import annotations
-
 import copy
 from collections import Counter
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """How far annotators agree, and what they say together."""
 
-from __future__ import annotations
-
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Answers, and what follows from a series of them: the labels that stand, classes, purposes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace

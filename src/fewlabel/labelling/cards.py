@@ -1,7 +1,5 @@
 """What the pages show: images as cards, groups and sheets of them, opinions, and keys."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The database of the label store: which image is which in it, and the rounds of the model."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import time

@@ -1,7 +1,5 @@
 """Labels that stand, and what models say of images, as arrays that a review filters."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Labels brought to other tools and back: CSV, class folders, Label Studio, COCO."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import warnings

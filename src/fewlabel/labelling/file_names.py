@@ -1,7 +1,5 @@
 """Names of files and folders that every system takes, for images and classes of any name."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Events in the database, and what follows from them, kept up to date in memory."""
 
-from __future__ import annotations
-
 import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence

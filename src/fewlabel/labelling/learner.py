@@ -1,7 +1,5 @@
 """What the labels so far teach, and what to ask for next: images, and pages of look-alikes."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from typing import Any

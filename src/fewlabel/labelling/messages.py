@@ -3,8 +3,6 @@
 Nothing here imports torch, which only the process that learns needs.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

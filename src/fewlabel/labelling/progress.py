@@ -1,7 +1,5 @@
 """How far a session is: what is labeled, how fast, how good the model is, and what it is doing."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter, defaultdict, deque

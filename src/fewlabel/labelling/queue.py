@@ -1,7 +1,5 @@
 """What to show next: images that help the model most, random ones between them, or whole pages."""
 
-from __future__ import annotations
-
 import itertools
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Learning and drawing explanations in the background while somebody labels."""
 
-from __future__ import annotations
-
 import hashlib
 import threading
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """``_Review``: what somebody checks after the model: predictions, confusions, doubtful labels."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The tables of the label store; a change of them comes with a migration in ``migrations``."""
 
-from __future__ import annotations
-
 from sqlalchemy import (
     JSON,
     Boolean,

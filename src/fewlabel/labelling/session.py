@@ -1,7 +1,5 @@
 """``_Session``: what a labelling page asks for and says, without HTTP."""
 
-from __future__ import annotations
-
 import hashlib
 import threading
 import time

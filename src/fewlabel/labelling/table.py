@@ -1,7 +1,5 @@
 """The label table beside the store: read as a person left it, written with all it held."""
 
-from __future__ import annotations
-
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The label table and the answers brought together, whoever changed which of them."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import time

@@ -1,7 +1,5 @@
 """A process of its own that answers calls: what takes long never holds up who waits for a page."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import multiprocessing

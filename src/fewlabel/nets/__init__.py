@@ -1,7 +1,5 @@
 """Networks and their training loop. Here alone callers see torch."""
 
-from __future__ import annotations
-
 from fewlabel.nets.architectures import ARCHITECTURES, build_network
 from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.batches import Batch, TrainingSet

@@ -5,8 +5,6 @@ once. All that is random comes from one generator on the CPU in one draw: the sa
 gives the same changes on every device.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches

@@ -4,8 +4,6 @@ Every function takes images (b, C, H, W) from 0 to 1 and amounts (b, 1, 1, 1) fr
 gives new images from 0 to 1. They follow the operations of RandAugment (Cubuk et al. 2020).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """The top of a network, trained on what the layers below it gave once, and kept for the next."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 from typing import Any

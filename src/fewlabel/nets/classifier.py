@@ -1,7 +1,5 @@
 """A network as a scikit-learn classifier, for one label a row or several: arrays in, arrays out."""
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any

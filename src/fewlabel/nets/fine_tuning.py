@@ -1,7 +1,5 @@
 """A pretrained network fine-tuned on a few labeled photos: its head, its top, or all of it."""
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any

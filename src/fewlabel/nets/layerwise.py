@@ -1,7 +1,5 @@
 """Fine-tuning by layers: which ones are trained, and how fast each is."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -4,8 +4,6 @@ A loss takes logits (b, K), targets (b, K), and ``known`` (b, K) or None: how fa
 counts, from 0 to 1. It gives one number a row. What a head starts from differs by task, too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import singledispatch
 

@@ -1,7 +1,5 @@
 """What happens when memory runs out: half as many rows at once, and a warning."""
 
-from __future__ import annotations
-
 import warnings
 
 import torch

@@ -1,7 +1,5 @@
 """Photos as networks take them: uint8 pixels at one size, bounded in memory."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Weight files of backbones: what they need, how they are read, and what is refused."""
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """How a classifier made of a network is trained on labels, or on the probabilities of another."""
 
-from __future__ import annotations
-
 import copy
 from pathlib import Path
 from typing import Any, Self

@@ -1,7 +1,5 @@
 """timm models without their classifier: made, filled with weights, set to an input size."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Mapping, Sequence

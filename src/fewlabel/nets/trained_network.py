@@ -1,7 +1,5 @@
 """What every classifier made of a network does once it is trained: predict, embed, be saved."""
 
-from __future__ import annotations
-
 from typing import Any, Self
 
 import numpy as np

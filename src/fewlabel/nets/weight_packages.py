@@ -1,7 +1,5 @@
 """Pretrained weights in packages of the package index: found, checked and converted, offline."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import importlib.util

@@ -1,7 +1,5 @@
 """Named arrays in one safetensors file, checked before they are built, and JSON in bounds."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ its manifest, the sizes, the checksums and the header of its arrays have been ch
 checksums find damage; they do not prove who wrote the model.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import platform

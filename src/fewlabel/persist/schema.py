@@ -5,8 +5,6 @@ are made here, and its arrays by the names of their dimensions. What does not fi
 its name, so that a forged model ends in one line and not in a network of 2^31 pixels.
 """
 
-from __future__ import annotations
-
 import reprlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Pseudo-labels by class and round in a report, and the votes of the experts that gave them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The report of a model on images whose labels are known."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which images are worth a look."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The page itself: templates filled in, and how numbers are written in them."""
 
-from __future__ import annotations
-
 import functools
 import re
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """What to do after a fit, as commands that work as they stand."""
 
-from __future__ import annotations
-
 import itertools
 import shlex
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The report of a fit: how good it is, what it sees, and what to do next."""
 
-from __future__ import annotations
-
 import shlex
 from dataclasses import asdict, replace
 

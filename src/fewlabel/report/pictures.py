@@ -1,7 +1,5 @@
 """Pictures as ``data:`` URIs, with their captions, and rows of them under one heading."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Sequence

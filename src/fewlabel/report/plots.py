@@ -1,7 +1,5 @@
 """The charts of the reports."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

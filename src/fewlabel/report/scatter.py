@@ -1,7 +1,5 @@
 """The 2-D map of the images: where the classes lie, which images are labeled, who is unsure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Matplotlib's figures as inline SVG, in the page's light colors, for which CSS has dark ones."""
 
-from __future__ import annotations
-
 import base64
 import io
 import re

@@ -1,7 +1,5 @@
 """The curves of trained networks as event files, which TensorBoard shows."""
 
-from __future__ import annotations
-
 import json
 import numbers
 import re

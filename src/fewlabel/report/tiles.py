@@ -1,7 +1,5 @@
 """The images of a report as small tiles of one picture, and what galleries are filtered by."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from time import perf_counter
 from urllib.parse import quote

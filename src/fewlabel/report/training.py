@@ -1,7 +1,5 @@
 """The training of networks in a report: curves by epoch, and a table of the rounds."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any

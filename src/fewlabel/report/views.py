@@ -1,7 +1,5 @@
 """The sections of the report of a fit: what was compared, predicted and assumed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One benchmark run: labels looked up for a few images, accuracy on images never seen."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

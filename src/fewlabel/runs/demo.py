@@ -1,7 +1,5 @@
 """The whole pipeline once, on the digits: from images without labels to a tested model."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The runs below a folder, side by side."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The project file ``fewlabel.toml``: what `select` or `label` was asked for, kept for others."""
 
-from __future__ import annotations
-
 import json
 import os
 import tomllib

@@ -1,7 +1,5 @@
 """Train on labels and on what the model itself predicts for the unlabeled rows."""
 
-from __future__ import annotations
-
 # isort: off
 # In this order the candidates are registered, listed in help and tried by `auto`.
 from fewlabel.semisupervised.graph_distillation import GraphDistillation

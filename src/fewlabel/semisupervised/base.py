@@ -1,7 +1,5 @@
 """What the estimators of this package have in common: what they take, predict and score."""
 
-from __future__ import annotations
-
 import inspect
 from abc import abstractmethod
 from collections.abc import Sequence

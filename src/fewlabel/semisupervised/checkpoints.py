@@ -1,7 +1,5 @@
 """What a training has finished, on disk: an interrupted run goes on behind it."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

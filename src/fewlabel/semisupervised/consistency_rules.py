@@ -1,7 +1,5 @@
 """How much each pseudo-label of a batch counts, and what a rule remembers between batches."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

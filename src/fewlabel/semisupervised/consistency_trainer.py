@@ -1,7 +1,5 @@
 """The training step in which strongly changed images learn from weakly changed ones."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What an ensemble predicts for unlabeled rows, and which of it is accepted."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Fine-tuning: a pretrained network learns the labels."""
 
-from __future__ import annotations
-
 from fewlabel.evaluate import register
 from fewlabel.semisupervised.acceptance import PseudoLabels
 from fewlabel.semisupervised.network_problem import NetworkProblem

@@ -1,7 +1,5 @@
 """Graph distillation: a network learns what the graph propagates, and improves the graph."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from fewlabel.evaluate import register

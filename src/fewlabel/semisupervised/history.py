@@ -1,7 +1,5 @@
 """What happened in training: losses by epoch, pseudo-labels by round, and how many are right."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

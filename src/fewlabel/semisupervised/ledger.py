@@ -1,7 +1,5 @@
 """The ledger of pseudo-labels: what was assumed, when, and when it was taken back."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

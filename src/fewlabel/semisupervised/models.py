@@ -1,7 +1,5 @@
 """Models that the rounds of estimators train in turn, each once, and what each predicts."""
 
-from __future__ import annotations
-
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable

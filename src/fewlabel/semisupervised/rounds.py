@@ -4,8 +4,6 @@ Methods differ in what they accept, in what they train and on what: that is a `_
 the same loop, for estimators and for the networks of a search.
 """
 
-from __future__ import annotations
-
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """The search within a time budget: further candidates beside the graph, the best of them kept."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace

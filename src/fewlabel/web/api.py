@@ -1,7 +1,5 @@
 """The HTTP API of a labelling session; the pages use nothing else."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 

@@ -1,7 +1,5 @@
 """What the labelling page and the prediction service have in common."""
 
-from __future__ import annotations
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse

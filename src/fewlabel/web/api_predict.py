@@ -1,7 +1,5 @@
 """What the prediction service takes and answers, for its OpenAPI description."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import BaseModel

@@ -1,7 +1,5 @@
 """What the review page asks for of images and people, beside the API of the labelling page."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response

@@ -1,7 +1,5 @@
 """Pages and API of a labelling session as one ASGI application."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import jinja2

@@ -1,7 +1,5 @@
 """Requests that come at the same time, predicted together by one thread."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import threading

@@ -1,7 +1,5 @@
 """The models of a prediction service, by name: loaded, and replaced while they are used."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What stands between the network and the pages: who may ask, from where, and how much."""
 
-from __future__ import annotations
-
 import ipaddress
 import secrets
 import socket

@@ -1,7 +1,5 @@
 """The prediction service: images in, labels with their confidences out."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Iterable, Sequence

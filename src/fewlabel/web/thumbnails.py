@@ -1,7 +1,5 @@
 """Images as a page shows them: scaled on demand, and kept on disk within a bound."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import threading

@@ -4,8 +4,6 @@ A new strategy is one file in this folder with one function: a `Pool` goes in, `
 `register_strategy` stands above it. Commands and benchmarks find it by its name.
 """
 
-from __future__ import annotations
-
 import difflib
 import importlib
 import pkgutil

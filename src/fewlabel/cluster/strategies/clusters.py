@@ -1,7 +1,5 @@
 """Strategies that cluster the rows, and choose the best row of each cluster."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import replace
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Strategies that cover all rows greedily: those that a model is unsure of count more."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A random draw: the labels are a random sample, so estimates from them are unbiased."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from fewlabel.cluster.strategies import Picks, Pool, register_strategy

@@ -1,7 +1,5 @@
 """What Alembic runs: the migrations, within the transaction that the caller has begun."""
 
-from __future__ import annotations
-
 from alembic import context
 
 from fewlabel.labelling.schema import metadata

@@ -1,7 +1,5 @@
 """Images, events, leases, and which label tables were written."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 

@@ -1,7 +1,5 @@
 """Which answers were given by one key, and are taken back by one."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 

@@ -1,7 +1,5 @@
 """The rounds of the model, and how many annotators are to answer each image."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 

@@ -1,7 +1,5 @@
 """Which page in a browser holds an image: two without a name never get the same."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 
