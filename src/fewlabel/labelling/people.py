@@ -86,11 +86,7 @@ class _People:
         return self._now()[1]
 
     def disputed(self, how: str = "majority", page: int = 0) -> Sheet:
-        """Return images on which people disagree, those with the least agreement first.
-
-        ``how`` is "majority" or "crowd". The confidence is the fraction of people who say what is
-        suggested.
-        """
+        """Return disputed images, the least agreed first; ``how`` is "majority" or "crowd"."""
         standing = self._now()[0]
         found = standing.consensus(self._tested(how))
         sure = {image: _fraction(standing.votes[image], found[image]) for image in found}

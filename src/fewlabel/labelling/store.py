@@ -132,10 +132,7 @@ class _Store:
 
     @property
     def table_error(self) -> str | None:
-        """Why the label table was not read or written the last time; None if it was.
-
-        The answers are kept all the same, and the table is left as it is until that is mended.
-        """
+        """Why the label table was not read or written the last time; None if it was."""
         return self._sync.error
 
     def __enter__(self) -> _Store:
@@ -151,10 +148,7 @@ class _Store:
     # Answers
 
     def add(self, answers: Sequence[Answer]) -> list[Answer]:
-        """Keep answers, in one transaction; they are on the disk when this returns.
-
-        The label table is written then. Whether that worked, `table_error` says.
-        """
+        """Keep answers on the disk, in one transaction; then write the table: see `table_error`."""
         checked = self._checked(answers)
         if not checked:
             return []
@@ -180,10 +174,7 @@ class _Store:
         return [_check_answer(a, n_images=n, task=log.task, classes=known) for a in answers]
 
     def undo(self, annotator: str) -> Answer | None:
-        """Revoke the last answer of an annotator that stands; what stood before stands again.
-
-        Of a group that was confirmed by one key, all answers are revoked.
-        """
+        """Revoke an annotator's last answer that stands, and all that the same key gave."""
         annotator = _check_annotator(annotator)
         with self._changing() as connection:
             targets = self._journal.log.last_of(annotator)
@@ -243,10 +234,7 @@ class _Store:
     def lease(
         self, annotator: str, wanted: Iterable[int], n: int, seconds: float = 120, page: str = ""
     ) -> list[int]:
-        """Give an annotator images to answer that nobody else is at; no more are read than needed.
-
-        Two pages of one annotator, or of two who give no name, get different images.
-        """
+        """Give an annotator at a page images that are held nowhere else; read no more of them."""
         annotator = _check_annotator(annotator)
         # A lease that is lost in a power cut does no harm.
         with self._journal.writing(durable=False) as connection:

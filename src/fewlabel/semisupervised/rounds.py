@@ -82,10 +82,7 @@ class _Track(ABC):
 
     @abstractmethod
     def accept(self, number: int) -> PseudoLabels | None:
-        """Return the pseudo-labels of a round from 1, chosen anew among all rows of the pool.
-
-        None if the round trains without any.
-        """
+        """Return the pseudo-labels of a round, all chosen anew; None if it trains without any."""
 
     @abstractmethod
     def train(self, number: int, pseudo: PseudoLabels) -> None:
