@@ -136,8 +136,7 @@ def patch_model() -> Callable[[np.ndarray], np.ndarray]:
 def prepare(way: str, name: str, weights: str) -> Callable[[], dict[str, float]]:
     """Import what a contender needs and give its work, warmed up."""
     from fewlabel.explain.explanation import explain_image
-    from fewlabel.explain.perturb import _fill_image
-    from fewlabel.explain.superpixels import _superpixels
+    from fewlabel.explain.perturb import _fill_image, _superpixels
 
     predict, module, image = model_and_image(name, weights)
     target = int(predict(image[None])[0].argmax())

@@ -21,9 +21,8 @@ from fewlabel.labelling.store import Answer, open_store
 from fewlabel.nets.pretrained import _read_checkpoint, _read_recipe
 from fewlabel.pipeline import FitSettings, fit_images
 from fewlabel.runs.folder import save_run
-from fewlabel.runs.listing import _list_runs
 from fewlabel.runs.model import _save_model, load_run
-from fewlabel.runs.project import _read_project, _run_options
+from fewlabel.runs.project import _list_runs, _read_project, _run_options
 from fewlabel.runs.tables import _saved
 
 Seed = tuple[str, bytes]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fewlabel.runs.listing import _run_record
+from fewlabel.runs.project import _run_record
 
 METRICS = ("estimate", "supervised_accuracy", "method")
 

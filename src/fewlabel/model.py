@@ -22,9 +22,9 @@ from fewlabel.evaluate import (
     accept_at,
     find_candidate,
 )
-from fewlabel.evaluate.calibrate import _saved_calibration
 from fewlabel.evaluate.drift import _Reference
 from fewlabel.evaluate.estimates import _ESTIMATE_FIELDS
+from fewlabel.evaluate.reliability import _saved_calibration
 from fewlabel.evaluate.selective import _saved_evidence
 from fewlabel.features.base import FeatureExtractor, _extractor_from_state
 from fewlabel.features.pixels import Progress

@@ -6,7 +6,7 @@ import pytest
 from fewlabel import extras, pipeline
 from fewlabel.explain import sheets
 from fewlabel.locks import _lock_output
-from fewlabel.runs.listing import _run_record
+from fewlabel.runs.project import _run_record
 from fewlabel.semisupervised.history import AcceptedLabels, TrainingHistory
 from tests.cli.conftest import QUICK, draw, refused, rows_of
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from fewlabel.errors import DataError, MissingExtraError, UsageError
-from fewlabel.explain import superpixels as module
-from fewlabel.explain.superpixels import _grid, _superpixels
+from fewlabel.explain import perturb as module
+from fewlabel.explain.perturb import _grid, _superpixels
 
 
 def photo(side, channels=3):

@@ -123,7 +123,7 @@ def export(
 
 def _recorded(run: Path) -> tuple[str, str]:
     """Return the images and labels that a run was fitted on."""
-    from fewlabel.runs.listing import RECORD, _resolve
+    from fewlabel.runs.project import RECORD, _resolve
     from fewlabel.runs.rerun import _read_record
 
     if not (run / RECORD).is_file():

@@ -24,7 +24,7 @@ def runs(
     as_json: options.Json = False,
 ) -> None:
     """Print the table."""
-    from fewlabel.runs.listing import _list_runs
+    from fewlabel.runs.project import _list_runs
 
     found = _list_runs(folder)
     if not found:

@@ -1,6 +1,5 @@
 """How good a model is, from few labels: metrics, calibration, cross-fitting, the choice."""
 
-from fewlabel.evaluate.calibrate import calibrate_apart, fit_calibration
 from fewlabel.evaluate.candidate import Candidate, Fitted, Problem
 from fewlabel.evaluate.choose import CandidateScore, Choice, choose_candidate
 from fewlabel.evaluate.class_accuracy import class_accuracy
@@ -32,8 +31,10 @@ from fewlabel.evaluate.registry import candidate_names, find_candidate, make_can
 from fewlabel.evaluate.reliability import (
     CoverageCurve,
     ReliabilityCurve,
+    calibrate_apart,
     coverage_accuracy_curve,
     expected_calibration_error,
+    fit_calibration,
     reliability_curve,
 )
 from fewlabel.evaluate.selective import PROMISES, Acceptance, Evidence, accept_at

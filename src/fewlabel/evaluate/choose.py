@@ -9,7 +9,7 @@ import numpy as np
 from fewlabel.data.checks import _check_same_length
 from fewlabel.data.task import Task
 from fewlabel.errors import UsageError
-from fewlabel.evaluate.calibrate import calibrate_apart
+from fewlabel.evaluate.reliability import calibrate_apart
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from scipy.stats import binomtest
 
 from fewlabel.data.calibration import Calibration
 from fewlabel.data.task import Task
-from fewlabel.evaluate.calibrate import calibrate_apart, fit_calibration
 from fewlabel.evaluate.candidate import Fitted, Problem
 from fewlabel.evaluate.choose import Choice, choose_candidate
+from fewlabel.evaluate.reliability import calibrate_apart, fit_calibration
 
 BASELINE = "supervised"
 """Name of the candidate that learns from the given labels and from nothing else."""

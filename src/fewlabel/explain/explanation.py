@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from fewlabel.errors import DataError, UsageError
 from fewlabel.explain.lime import _lime_weights
 from fewlabel.explain.occlusion import _occlusion_map, _rank_agreement, _segment_means, _stability
-from fewlabel.explain.perturb import PredictProba, _fill_image, _Perturber
-from fewlabel.explain.superpixels import _superpixels
+from fewlabel.explain.perturb import PredictProba, _fill_image, _Perturber, _superpixels
 from fewlabel.features.pixels import Progress
 
 LOW_AGREEMENT = 0.5

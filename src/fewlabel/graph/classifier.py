@@ -16,7 +16,7 @@ from fewlabel.data.scores import LabelClassifier
 from fewlabel.data.task import task_of
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import BASELINE, Problem, fit_calibration
-from fewlabel.evaluate.calibrate import _saved_calibration
+from fewlabel.evaluate.reliability import _saved_calibration
 from fewlabel.graph.candidates import _loaded, _names, _SharedFitted, deal_folds, fit_main
 from fewlabel.graph.predictor import METHODS as MAIN_METHODS
 from fewlabel.graph.predictor import _Predictor

@@ -12,8 +12,8 @@ from fewlabel.data import Task
 from fewlabel.data.calibration import Calibration
 from fewlabel.errors import _damaged
 from fewlabel.evaluate import BASELINE, Comparison, choose_candidate, fit_calibration
-from fewlabel.evaluate.calibrate import _saved_calibration
 from fewlabel.evaluate.choose import _standard_error
+from fewlabel.evaluate.reliability import _saved_calibration
 from fewlabel.graph.linear_model import LinearModel
 from fewlabel.params import choice, integer, number
 from fewlabel.persist.schema import _MAX_COUNT, _OBJECT, _check_arrays, _check_fields, _Fields

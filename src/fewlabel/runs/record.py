@@ -19,7 +19,7 @@ from fewlabel import __version__
 from fewlabel.compute import _pick_device, _thread_pools, matmul_dtype
 from fewlabel.data import ImageSet, Labels
 from fewlabel.extras import _installed_version
-from fewlabel.runs.listing import RECORD
+from fewlabel.runs.project import RECORD
 from fewlabel.threads import _memory_bytes, _processor_name, _usable_cores
 
 if TYPE_CHECKING:

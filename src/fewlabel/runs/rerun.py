@@ -13,7 +13,7 @@ from fewlabel.fit_result import FitSettings
 from fewlabel.locks import _hidden_beside
 from fewlabel.pipeline import fit_images
 from fewlabel.runs.folder import save_run
-from fewlabel.runs.listing import RECORD, _resolve, _run_record
+from fewlabel.runs.project import RECORD, _resolve, _run_record
 from fewlabel.runs.record import _SHORT, _circumstances, _of_images, _of_labels
 from fewlabel.runs.tables import _read_predictions
 
