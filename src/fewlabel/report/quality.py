@@ -1,7 +1,5 @@
 """Images whose labels are known, and their charts: the same for a fit and an evaluation."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +29,33 @@ from fewlabel.report.plots import (
 from fewlabel.texts import _percent_text, _printable
 
 _MAX_CONFUSIONS = 15
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Images whose labels are known, and what a model predicts for them."""
+
+    task: Task
+    y: np.ndarray
+    proba: np.ndarray
+    # The same number (n,) for images that belong together.
+    groups: np.ndarray | None = None
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Whether every known label of an image is predicted right, (n,) bool."""
+        return self.task.correct(self.y, self.proba)
+
+    def _measured(self, chosen: Any = slice(None)) -> AccuracyEstimate:
+        """Return the accuracy on the images, or on some of them, as wide as groups make it."""
+        groups = None if self.groups is None else self.groups[chosen]
+        return estimate_accuracy(self.correct[chosen], is_random_sample=True, groups=groups)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Probability that every known label is predicted right, (n,)."""
+        _, known = self.task.evidence(self.y, self.proba.shape[1])
+        return self.task.confidence(np.where(known, self.proba, 1.0))
 
 
 def _matrix_view(counts: np.ndarray, names: Sequence[str], **labels: str) -> View:
@@ -138,30 +163,3 @@ def _promised(
         parts.append(f"{what} if {_percent_text(found.max_error, 0)} may be wrong")
     which = f"{len(pool):,}" if len(pool) else "new"
     return f"{of} {which} images these can be accepted without a look: {', '.join(parts)}."
-
-
-@dataclass(frozen=True, eq=False)
-class _Scored:
-    """Images whose labels are known, and what a model predicts for them."""
-
-    task: Task
-    y: np.ndarray
-    proba: np.ndarray
-    # The same number (n,) for images that belong together.
-    groups: np.ndarray | None = None
-
-    @property
-    def correct(self) -> np.ndarray:
-        """Whether every known label of an image is predicted right, (n,) bool."""
-        return self.task.correct(self.y, self.proba)
-
-    def _measured(self, chosen: Any = slice(None)) -> AccuracyEstimate:
-        """Return the accuracy on the images, or on some of them, as wide as groups make it."""
-        groups = None if self.groups is None else self.groups[chosen]
-        return estimate_accuracy(self.correct[chosen], is_random_sample=True, groups=groups)
-
-    @property
-    def confidence(self) -> np.ndarray:
-        """Probability that every known label is predicted right, (n,)."""
-        _, known = self.task.evidence(self.y, self.proba.shape[1])
-        return self.task.confidence(np.where(known, self.proba, 1.0))
