@@ -1,11 +1,9 @@
 """The model: what predicts images, for every command and for both tasks."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -366,7 +364,7 @@ class Model(Saved):
         return arrays, meta
 
     @classmethod
-    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Model:
+    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Self:
         """Rebuild a model that predicts as the saved one did."""
         _check_fields(meta, _FIELDS, "meta")
         task, classes, columns = TASKS[meta["task"]], tuple(meta["classes"]), meta["columns"]

@@ -1,10 +1,8 @@
 """k-means as a scikit-learn estimator, and starting centers that data of any size can pay for."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClusterMixin
@@ -86,7 +84,7 @@ class KMeans(ClusterMixin, Transformer):
         "spherical": ["boolean"],
     }
 
-    def fit(self, X: Any, y: Any = None) -> KMeans:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Find the clusters; raise if there are fewer rows than clusters."""
         check_parameters(self)
         if not isinstance(self.init, str) and len(self.init) != self.n_clusters:

@@ -1,10 +1,8 @@
 """Which rows to label first, as a function and as an estimator."""
 
-from __future__ import annotations
-
 import numbers
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
@@ -90,7 +88,7 @@ class Representatives(ClusterMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = {"n_representatives": [integer(1)]}
 
-    def fit(self, X: Any, y: Any = None) -> Representatives:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Choose rows.
 
         Parameters

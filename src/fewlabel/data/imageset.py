@@ -1,12 +1,10 @@
 """``ImageSet``: the images of one source, read in blocks and never all decoded at once."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -100,7 +98,7 @@ class ImageSet:
         """How many images there are, as scikit-learn asks for it."""
         return (len(self),)
 
-    def __getitem__(self, rows: Any) -> ImageSet:
+    def __getitem__(self, rows: Any) -> Self:
         """Take some of the images as `subset` does, for scikit-learn's cross-validation."""
         # It asks as of an array: with an ellipsis for the other axes.
         rows = rows[0] if isinstance(rows, tuple) else rows
@@ -260,7 +258,7 @@ class ImageSet:
             state.update(content)
         return state.hexdigest()
 
-    def subset(self, indices: Sequence[int] | np.ndarray) -> ImageSet:
+    def subset(self, indices: Sequence[int] | np.ndarray) -> Self:
         """Take some of the images, as a set that keeps their names.
 
         Parameters
@@ -274,7 +272,7 @@ class ImageSet:
             The subset; it decodes nothing.
         """
         chosen = np.asarray(indices, dtype=np.int64)
-        taken = ImageSet(
+        taken = type(self)(
             self._store,
             names=[self.names[i] for i in chosen],
             source=self.source,

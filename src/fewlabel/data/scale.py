@@ -1,12 +1,10 @@
 """One scale for a whole set of images: which pixel value becomes 0, and which 255."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
@@ -98,7 +96,7 @@ class PixelScale:
         return found | {"ground": self.ground}
 
     @classmethod
-    def _from_dict(cls, state: Mapping[str, Any]) -> PixelScale:
+    def _from_dict(cls, state: Mapping[str, Any]) -> Self:
         """Return the scale that `_to_dict` wrote."""
         found = [state.get(kind) for kind in ("integer", "large", "float")]
         ranges = [None if each is None else (float(each[0]), float(each[1])) for each in found]

@@ -1,13 +1,11 @@
 """Features of a pretrained network: any timm model, from the hub or from a file."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -208,9 +206,7 @@ class Backbone(_ReducedExtractor):
         }
 
     @classmethod
-    def _from_state(
-        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
-    ) -> Backbone:
+    def _from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str) -> Self:
         settings = {name: meta[name] for name in _SAVED}
         extractor = cls(**settings, size=tuple(meta["size"]), device=device)
         weights = _part(arrays, "weights.")

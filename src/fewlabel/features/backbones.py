@@ -1,10 +1,8 @@
 """Pretrained networks whitened: the rows of each beside those of the others."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
@@ -117,9 +115,9 @@ class JoinedBackbones(FeatureExtractor):
             axis=1,
         )
 
-    def _alone(self, number: int) -> JoinedBackbones:
+    def _alone(self, number: int) -> Self:
         """Return one of the networks by itself, reduced as here."""
-        one = JoinedBackbones(
+        one = type(self)(
             [self.parts[number]],
             n_components=self.n_components,
             power=self.power,
@@ -158,9 +156,7 @@ class JoinedBackbones(FeatureExtractor):
         return arrays, meta
 
     @classmethod
-    def _from_state(
-        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
-    ) -> JoinedBackbones:
+    def _from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str) -> Self:
         parts = [
             Backbone.from_state(_part(arrays, f"parts{number}."), about, device=device)
             for number, about in enumerate(meta["parts"])

@@ -1,9 +1,7 @@
 """Cluster distances: how far a row lies from the centers of k-means."""
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -60,7 +58,7 @@ class ClusterDistances(Transformer):
     spherical: bool = False
     random_state: int | np.random.RandomState | None = None
 
-    def fit(self, X: Any, y: Any = None) -> ClusterDistances:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Find the centers."""
         X = validate_data(self, X, dtype=np.float32)
         self.kmeans_ = KMeans(

@@ -1,8 +1,6 @@
 """Features joined with what trained networks see: one row an image for the graph."""
 
-from __future__ import annotations
-
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -86,9 +84,7 @@ class JoinedFeatures(FeatureExtractor):
         return arrays, {"base": about, "networks": networks, "share": self.share}
 
     @classmethod
-    def _from_state(
-        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
-    ) -> JoinedFeatures:
+    def _from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str) -> Self:
         # A forged state could nest without end.
         if meta["base"].get("extractor") == cls.name:
             raise ValueError("joined features within joined features")

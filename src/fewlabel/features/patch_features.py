@@ -1,10 +1,8 @@
 """The patch dictionary over an image set: fitted on a sample, applied in a stream."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import KW_ONLY, asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -113,9 +111,7 @@ class PatchFeatures(FeatureExtractor):
         }
 
     @classmethod
-    def _from_state(
-        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
-    ) -> PatchFeatures:
+    def _from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str) -> Self:
         extractor = cls(max_fit_samples=meta["max_fit_samples"], random_state=meta["random_state"])
         extractor.size_ = _as_size(meta["size"], owner="PatchFeatures")
         extractor.channels_ = int(meta["channels"])

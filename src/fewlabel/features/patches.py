@@ -1,11 +1,9 @@
 """The patch dictionary: image features learned without labels or pretrained weights."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -126,7 +124,7 @@ class PatchDictionary(Transformer):
         "power": REDUCTION_CONSTRAINTS["power"],
     }
 
-    def fit(self, X: Any, y: Any = None) -> PatchDictionary:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the dictionary and the reduction from images (n, H, W), (n, H, W, C) or (n, d)."""
         check_parameters(self)
         images = self._as_images(X, reset=True)

@@ -1,9 +1,7 @@
 """Pixels as features: the simplest extractor, and the yardstick for the others."""
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -91,9 +89,7 @@ class Pixels(_ReducedExtractor):
         }
 
     @classmethod
-    def _from_state(
-        cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str
-    ) -> Pixels:
+    def _from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any], device: str) -> Self:
         size, channels = _as_size(meta["size"], owner="Pixels"), meta["channels"]
         settings = {name: meta[name] for name in ("max_fit_samples", "random_state")}
         extractor = cls(size, gray=channels == 1, **settings)

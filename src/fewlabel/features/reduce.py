@@ -1,9 +1,7 @@
 """Fewer, better scaled features: principal components whose eigenvalues are damped."""
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -94,11 +92,11 @@ class DampedPCA(Transformer, Saved):
         "ridge": [number(0)],
     }
 
-    def fit(self, X: Any, y: Any = None) -> DampedPCA:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the components from some rows, a sample of the data set where it is large."""
         return self._fit_overwriting(validate_data(self, X, dtype=np.float32, copy=True))
 
-    def _fit_overwriting(self, X: np.ndarray) -> DampedPCA:
+    def _fit_overwriting(self, X: np.ndarray) -> Self:
         # Rows that nobody needs any more: a large sample is not copied.
         check_parameters(self)
         self.n_features_in_ = X.shape[1]
@@ -155,7 +153,7 @@ class DampedPCA(Transformer, Saved):
         return {name: getattr(self, f"{name}_") for name in _ARRAYS}, meta
 
     @classmethod
-    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> DampedPCA:
+    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Self:
         """Rebuild a reducer that transforms as the saved one did, to the last bit."""
         _check_fields(meta, _FIELDS, "reduce")
         sizes = _check_arrays(arrays, _ARRAYS, "reduce", positive=("scale", "eigenvalues"))

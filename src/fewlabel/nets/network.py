@@ -1,11 +1,9 @@
 """What a network is: a description that JSON can hold, a body and a linear head; where it runs."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +50,7 @@ class NetworkSpec:
         }
 
     @classmethod
-    def _from_dict(cls, fields: Mapping[str, Any]) -> NetworkSpec:
+    def _from_dict(cls, fields: Mapping[str, Any]) -> Self:
         """Return the description that `to_dict` gave."""
         shape = tuple(int(n) for n in fields["input_shape"])
         return cls(str(fields["name"]), shape, int(fields["n_outputs"]), dict(fields["options"]))

@@ -1,13 +1,11 @@
 """The main job on images as an estimator of scikit-learn."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -103,7 +101,7 @@ class FewLabelImageClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> FewLabelImageClassifier:
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Learn from labeled and unlabeled images.
 
         Parameters
@@ -202,7 +200,7 @@ class FewLabelImageClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
         return Path(folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> FewLabelImageClassifier:
+    def load(cls, folder: str | Path) -> Self:
         """Load a model that was saved by `save` or by ``fewlabel fit``; nothing is executed.
 
         Parameters

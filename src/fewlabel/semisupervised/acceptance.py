@@ -6,9 +6,8 @@ several labels a row they are called twice: for labels that are present, and wit
 those that are absent.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -54,19 +53,19 @@ class PseudoLabels:
     @classmethod
     def _of_classes(
         cls, rows: np.ndarray, codes: np.ndarray, confidence: np.ndarray, n_classes: int
-    ) -> PseudoLabels:
+    ) -> Self:
         """Return pseudo-labels of one class a row."""
         targets = _one_hot(codes, n_classes)
         mask = np.ones(targets.shape, dtype=bool)
         return cls(rows, targets, mask, targets > 0, targets * confidence[:, None])
 
-    def at(self, pool: np.ndarray) -> PseudoLabels:
+    def at(self, pool: np.ndarray) -> Self:
         """Return the same with row numbers, where rows are positions in a pool."""
         return replace(self, rows=pool[self.rows])
 
-    def _take(self, places: np.ndarray) -> PseudoLabels:
+    def _take(self, places: np.ndarray) -> Self:
         """Return some of the rows."""
-        return PseudoLabels(*(part[places] for part in vars(self).values()))
+        return type(self)(*(part[places] for part in vars(self).values()))
 
     def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return rows, classes and confidence of the labels that are assumed to be present."""

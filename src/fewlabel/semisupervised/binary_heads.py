@@ -1,12 +1,10 @@
 """One binary head a class on a shared trunk: a single product gives the scores of all of them."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -181,7 +179,7 @@ class _HeadScale:
     @classmethod
     def fit(
         cls, logits: np.ndarray, codes: np.ndarray, shares: np.ndarray, *, balanced: bool
-    ) -> _HeadScale:
+    ) -> Self:
         """Fit slope and offset."""
         shares = np.clip(shares, 1e-4, 1 - 1e-4)
         # A balanced head behaves as if its class were half of all: the shares undo that.

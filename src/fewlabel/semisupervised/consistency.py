@@ -1,11 +1,9 @@
 """Consistency training: an image should keep its class however strongly it is changed."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -171,7 +169,7 @@ class ConsistencyTraining(TrainedNetwork):
         *,
         propagated: Any = None,
         callback: _PseudoLabelCallback | None = None,
-    ) -> ConsistencyTraining:
+    ) -> Self:
         """Train on labeled and unlabeled images.
 
         Parameters

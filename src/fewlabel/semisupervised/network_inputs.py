@@ -1,9 +1,7 @@
 """What networks are given: settings, labels without copies, and pixels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -62,7 +60,7 @@ class NetworkSettings:
     side: int = 64
 
     @classmethod
-    def for_features(cls, extractor: Any, device: str) -> NetworkSettings:
+    def for_features(cls, extractor: Any, device: str) -> Self:
         """Return settings that suit what makes the features: a backbone is fine-tuned."""
         # Of several joined networks the first is trained on.
         extractor = getattr(extractor, "parts", [extractor])[0]

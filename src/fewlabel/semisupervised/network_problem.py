@@ -1,13 +1,11 @@
 """What all networks of a search share: held-out labels, time for training, pixels, checkpoints."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import time
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -45,7 +43,7 @@ class NetworkProblem(Problem):
     main: Fitted
 
     @classmethod
-    def of(cls, problem: Problem, main: Fitted | None = None) -> NetworkProblem:
+    def of(cls, problem: Problem, main: Fitted | None = None) -> Self:
         """Return a problem with what its networks share; by default ``main`` is fitted here."""
         if isinstance(problem, cls):
             return problem

@@ -1,11 +1,9 @@
 """Binary experts: a multi-class network, fine-tuned into one expert a class, labels the rest."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
@@ -183,7 +181,7 @@ class BinaryExperts(SemiSupervisedClassifier):
         "n_folds": [integer(0, _OF_FOLDS)],
     }
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None) -> BinaryExperts:
+    def fit(self, X: Any, y: Any, *, groups: Any = None) -> Self:
         """Train the network and its experts in rounds, then once more with all labels."""
         template = self._template(X)
         X, y, rng, seed = self._begin(X, y, template)
