@@ -91,8 +91,9 @@ def _small_cnn(
     before = spec.input_shape[0]
     for width in widths:
         layers += [nn.Conv2d(before, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)]
-        # Rounded up, so that a side of one pixel is not halved any more.
-        layers += [nn.ReLU(inplace=True), nn.MaxPool2d(2, ceil_mode=True)]
+        # Rounded up, so that a side of one pixel is not halved any more. Of what is pooled only a
+        # quarter is left to cut off at 0, and the result is the same to the last bit.
+        layers += [nn.MaxPool2d(2, ceil_mode=True), nn.ReLU(inplace=True)]
         before = width
     layers += [nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(dropout)]
     return Network(spec, nn.Sequential(*layers), 4 * before)
