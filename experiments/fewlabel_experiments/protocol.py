@@ -31,7 +31,7 @@ class Settings:
     data: str | None = None  # other data than the study's own
     save_models: Path | None = None  # folder to save every model into
     from_models: Path | None = None  # folder with models that are loaded in place of training
-    sizes: Mapping[str, int] = field(default_factory=dict)  # by the names of `Study.sizes`
+    own: Mapping[str, Any] = field(default_factory=dict)  # by the names of `Study.own`
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Study(ABC):
     session: type[Session] = Session
     pictures: tuple[str, ...] = ()  # files of a run that its page shows besides the figures
     measures: Mapping[str, str] = MappingProxyType({})  # headings of numbers beside the accuracy
-    sizes: tuple[str, ...] = ()  # settings that are numbers of images and that the user may change
+    own: tuple[str, ...] = ()  # settings of a study alone that the user may change
 
     def __init__(self, name: str, title: str, folder: Path) -> None:
         self.name = name
@@ -134,16 +134,16 @@ class Study(ABC):
         return within
 
     def config(self, settings: Settings) -> dict[str, Any]:
-        """Return ``[full]``, overlaid by ``[quick]`` and by the user's data and sizes."""
-        if settings.sizes and not set(settings.sizes) <= set(self.sizes):
+        """Return ``[full]``, overlaid by ``[quick]`` and by what the user asks for."""
+        if not set(settings.own) <= set(self.own):
             raise UsageError(
                 f"The images of the study {self.name} are as many as its data set has: leave out "
-                "--labeled, --unlabeled and --test."
+                "--labeled, --unlabeled and --test, --letters, --case and --noise, and --device."
             )
         config: dict[str, Any] = dict(self._tables["full"])
         config |= self._tables["quick"] if settings.quick else {}
         config |= {"data": settings.data} if settings.data is not None else {}
-        return config | dict(settings.sizes)
+        return config | dict(settings.own)
 
     @abstractmethod
     def rows(self, config: dict[str, Any]) -> list[Row]:

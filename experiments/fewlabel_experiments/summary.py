@@ -20,6 +20,10 @@ COLUMNS = (
 """Columns of ``ours.csv``; those of a study's own numbers follow."""
 
 
+MAX_DOUBLING = 1.0
+"""Points that the second half of a training may bring for it to count as long enough."""
+
+
 @dataclass(frozen=True)
 class RowSummary:
     """A row over its seeds."""
@@ -38,16 +42,24 @@ class RowSummary:
     goal: float | None = None  # accuracy that is to be reached, in percent
 
     @property
+    def is_converged(self) -> bool:
+        """Whether more training would hardly have changed the mean, as far as that was looked at.
+
+        A study measures it as ``last_doubling``: points that the second half of the steps brought.
+        """
+        return self.extra.get("last_doubling", 0.0) <= MAX_DOUBLING
+
+    @property
     def difference(self) -> float | None:
         """Our accuracy less the published one, in points."""
-        if self.mean is None or self.published is None:
+        if self.mean is None or self.published is None or not self.is_converged:
             return None
         return self.mean - self.published
 
     @property
     def reached(self) -> bool | None:
-        """Whether the goal is reached; None without one."""
-        if self.mean is None or self.goal is None:
+        """Whether the goal is reached; None without one, or before the end of training."""
+        if self.mean is None or self.goal is None or not self.is_converged:
             return None
         return self.mean >= self.goal
 
@@ -74,8 +86,8 @@ class GoalResult:
 
 
 def check_goals(study: Study, summaries: Sequence[RowSummary]) -> list[GoalResult]:
-    """Compare the goals of a study with its rows; those of rows without a mean are left out."""
-    found = {s.row.id: s for s in summaries if s.mean is not None}
+    """Compare the goals of a study with its rows that are measured and have converged."""
+    found = {s.row.id: s for s in summaries if s.mean is not None and s.is_converged}
     results = []
     for goal in study.goals:
         bound, own = _bound(goal, found), found.get(goal.row)

@@ -111,10 +111,11 @@ def filled(headings: Sequence[str], lines: Cells) -> tuple[tuple[str, ...], Cell
 
 
 def spread(summary: RowSummary) -> str:
-    """Write mean and standard deviation; without it for one seed, a dash for none."""
+    """Write mean and standard deviation, which one seed lacks; a dash for nothing measured."""
     if summary.mean is None:
         return NONE
-    return f"{summary.mean:.1f}" + ("" if summary.sd is None else f" ± {summary.sd:.1f}")
+    sd = "" if summary.sd is None else f" ± {summary.sd:.1f}"
+    return f"{summary.mean:.1f}{sd}" + ("" if summary.is_converged else " (not converged)")
 
 
 def markdown(headings: Sequence[str], lines: Cells) -> str:

@@ -54,6 +54,8 @@ def test_make_needs_the_benchmarks_a_new_folder_and_images(run_cli, tmp_path):
     (tmp_path / "photo.jpg").touch()
     refused(run_cli(*make, tmp_path, "--force"), "was not written by fewlabel")
     refused(run_cli(*make, tmp_path / "new", "--labeled", "0"), "at least 1")
+    other = ("--letters", "chars74k", "--case", "upper")
+    refused(run_cli(*make, tmp_path / "new", *other), "give --letters emnist")
 
 
 @pytest.mark.data

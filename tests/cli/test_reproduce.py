@@ -87,7 +87,7 @@ def test_where_the_studies_are_not_installed_it_is_said(run_cli, monkeypatch, tm
 
 def test_preprocessing_is_drawn_and_nothing_is_run(run_cli, coin, monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr(coin, "sizes", ("n_labeled", "n_unlabeled", "n_test"))
+    monkeypatch.setattr(coin, "own", ("n_labeled", "n_unlabeled", "n_test"))
     monkeypatch.setattr(coin, "show_preprocessing", lambda *given: asked.append(given))
     file = tmp_path / "steps.png"
     result = run_cli("reproduce", "coin", "--show-preprocessing", "--test", "7", "--out", file)

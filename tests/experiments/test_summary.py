@@ -27,6 +27,17 @@ def test_other_data_are_not_compared_with_what_was_published(coin, monkeypatch):
     assert summary.read_ours(coin, coin.rows({}))[0].published is None
 
 
+def test_rows_that_were_not_trained_long_enough_are_marked_and_not_compared(coin):
+    runs = [record("one", 0, 0.5, extra={"last_doubling": gain}) for gain in (0.9, 1.1)]
+    both = [summary.summarize(coin, coin.rows({}), [run, record("two", 0, 0.7)]) for run in runs]
+    (whole, *_), (short, *_) = both
+    assert (whole.reached, whole.difference, tables.spread(whole)) == (True, 0.0, "50.0")
+    assert (short.reached, short.difference) == (None, None)
+    assert tables.spread(short) == "50.0 (not converged)"
+    # The goal of the other row is what this one has.
+    assert [len(summary.check_goals(coin, found)) for found in both] == [1, 0]
+
+
 def test_ours_csv_holds_all_that_the_tables_need(coin):
     rows = coin.rows({})
     runs = [record("one", seed, 0.5 + 0.01 * seed, commit=f"c{seed}") for seed in (0, 1)]

@@ -19,9 +19,9 @@ from .settings import ComboSettings
 README = """# A digit and a letter in one noisy image
 
 Made by `fewlabel data make combo` (seed {seed}). Gray images of 56×56 pixels; each shows one
-handwritten digit (MNIST) and one handwritten letter (`letters`: both cases share a label), side by
-side in random order, with random size, place, slant, pen, background and noise. The splits share
-no glyph, and the writers of the test letters wrote nothing in the other splits.
+handwritten digit (MNIST) and one handwritten letter ({letters}, case: {case}), side by side in
+random order, with random size, place, slant, pen, background and noise. Both cases of a letter
+share a label. The splits share no glyph; with the letters of chars74k, no writer of letters either.
 
 | file | holds |
 |---|---|
@@ -50,7 +50,9 @@ def write_combo(
         if sizes["test"]:
             np.savez(folder / "test.npz", X=combo.test.images)
             _write_table(folder / "test-labels.csv", combo.test)
-        (folder / "README.md").write_text(README.format(seed=seed, **sizes), encoding="utf-8")
+        source = {"letters": settings.letters or "their own", "case": settings.case}
+        text = README.format(seed=seed, **sizes, **source)
+        (folder / "README.md").write_text(text, encoding="utf-8")
         # The version marks the folder as one that --force may replace.
         marked = {"fewlabel_version": __version__, "seed": seed, **sizes, **asdict(settings)}
         text = json.dumps(marked, indent=1, allow_nan=False)

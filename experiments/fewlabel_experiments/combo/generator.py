@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from fewlabel.errors import UsageError
 
 from .compose import add_noise, place, write
-from .glyphs import LABELS, SPLITS, Glyphs, GlyphSplits, load_glyphs
-from .settings import SIDE, ComboSettings
+from .glyphs import LABELS, SPLITS, Glyphs, GlyphSplits, letters_at_hand, load_glyphs
+from .settings import NOISES, SIDE, ComboSettings
 
 _BLOCK = 256
 
@@ -39,7 +39,16 @@ class Combo:
     labeled: ComboSplit  # to train on with targets
     # To train on without: the targets are there to measure pseudo-labels, not to learn from
     unlabeled: ComboSplit
-    test: ComboSplit  # to measure on; the letters are by writers that are in no other split
+    test: ComboSplit  # to measure on
+
+
+def settings_of(
+    letters: str | None = None, case: str | None = None, noise: str | None = None
+) -> ComboSettings:
+    """Return settings by the names that a user gives; by default those of the study."""
+    noises = NOISES[str(noise or "standard")]
+    letters = str(letters or letters_at_hand())
+    return ComboSettings(noise=noises, letters=letters, case=str(case or "any"))
 
 
 def make_combo(
@@ -58,7 +67,8 @@ def make_combo(
         if n < 0:
             raise UsageError(f"The number of {name} images must be at least 0. Got {n}.")
     settings = settings or ComboSettings()
-    glyphs = load_glyphs(seed) if glyphs is None else glyphs
+    if glyphs is None:
+        glyphs = load_glyphs(seed, settings.letters, settings.case)
     made, done = {}, 0
     for number, (name, n) in enumerate(sizes.items()):
         images = np.empty((n, SIDE, SIDE), dtype=np.uint8)

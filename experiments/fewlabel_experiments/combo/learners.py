@@ -22,12 +22,16 @@ SUBMISSION = "submission.csv"
 
 def alone(session: ComboSession, recipe: Recipe) -> Outcome:
     """Train one network on the given labels."""
-    return _tested(session, recipe, session.alone(recipe).predict_proba)[0]
+    network = session.alone(recipe)
+    outcome = _tested(session, recipe, network.predict_proba)[0]
+    return _long_enough(session, recipe, outcome, network, "train")
 
 
 def untaught(session: ComboSession, recipe: Recipe, name: str) -> Outcome:
     """Return the network that a teacher trains on the given labels, as its students' rival."""
-    return _tested(session, recipe, session.taught(name, recipe, 0).predict_proba)[0]
+    model = session.taught(name, recipe, 0)
+    outcome = _tested(session, recipe, model.predict_proba)[0]
+    return _long_enough(session, recipe, outcome, model.student_, "teacher: alone")
 
 
 def ensemble(session: ComboSession, recipe: Recipe, name: str) -> Outcome:
@@ -35,7 +39,7 @@ def ensemble(session: ComboSession, recipe: Recipe, name: str) -> Outcome:
     model = session.taught(name, recipe, 0)
     outcome, _ = _tested(session, recipe, model.ensemble_proba)
     outcome.extra["members"] = float(len(recipe.members))
-    return outcome
+    return _as_long_as(session, recipe, outcome)
 
 
 def taught(
@@ -56,7 +60,37 @@ def taught(
     if is_best and len(session.data.unseen):
         images = session.images("unseen", recipe)
         outcome.files[SUBMISSION] = _submission(model.predict(images))
+    outcome.extra.update(_length(session, model.student_, f"teacher: student-{model.n_rounds_}"))
+    return _as_long_as(session, recipe, outcome)
+
+
+def _length(session: ComboSession, network: Any, stage: str) -> dict[str, float]:
+    """Return how long a network was trained: steps, and passes over what it learned from."""
+    passes = network.history_[-1]["epoch"] + 1
+    return {"steps": float(session.steps.get(stage, 0)), "passes": float(passes)}
+
+
+def _long_enough(
+    session: ComboSession, recipe: Recipe, outcome: Outcome, network: Any, stage: str
+) -> Outcome:
+    """Note how long a network was trained, and what the second half of the steps brought."""
+    outcome.extra.update(_length(session, network, stage))
+    if session.config["doubles"] and session.draws:
+        half = _tested(session, recipe, session.alone(recipe, 0.5).predict_proba)[0]
+        session.doublings[_kind(recipe)] = 100 * (outcome.accuracy - half.accuracy)
+    return _as_long_as(session, recipe, outcome)
+
+
+def _as_long_as(session: ComboSession, recipe: Recipe, outcome: Outcome) -> Outcome:
+    """Say of a row what is known of the training of its network on the labels alone."""
+    if _kind(recipe) in session.doublings:
+        outcome.extra["last_doubling"] = session.doublings[_kind(recipe)]
     return outcome
+
+
+def _kind(recipe: Recipe) -> tuple[Any, ...]:
+    """Return what networks have in common that learn equally fast."""
+    return recipe.network, recipe.preprocess, recipe.copies, recipe.structure, recipe.few
 
 
 def _tested(

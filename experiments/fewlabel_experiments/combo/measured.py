@@ -23,6 +23,9 @@ MEASURES = {
     "mean_average_precision": "mAP %",
     "calibration": "calibration error %",
     "accepted": "pseudo-labeled %",
+    "steps": "steps",
+    "passes": "passes",
+    "last_doubling": "last doubling of the steps, points",
     "test_seconds": "seconds of the test",
 }
 """What a row measures beside exact match, with its heading."""
@@ -38,8 +41,8 @@ def measure(session: ComboSession, recipe: Recipe, proba: np.ndarray) -> Outcome
         "pair": float((digit & letter).mean()),
         "digit": float(digit.mean()),
         "letter": float(letter.mean()),
-        "micro_f1": float(f1_score(truth, predicted, average="micro")),
-        "macro_f1": float(f1_score(truth, predicted, average="macro")),
+        "micro_f1": float(f1_score(truth, predicted, average="micro", zero_division=0.0)),
+        "macro_f1": float(f1_score(truth, predicted, average="macro", zero_division=0.0)),
         "mean_average_precision": found["mean_average_precision"],
         "calibration": found["calibration_error"],
     }

@@ -19,7 +19,7 @@ from fewlabel.semisupervised import TeacherStudent
 from ..protocol import Progress, Session, Settings
 from .augment import changed_copies
 from .competition import CompetitionData, load_competition
-from .generator import make_combo
+from .generator import make_combo, settings_of
 from .glyphs import LABELS
 from .pair import pair_network
 from .preprocess import preprocess_images
@@ -56,6 +56,8 @@ class ComboSession(Session):
     ) -> None:
         super().__init__(config, settings, seed, progress)
         self.data = load_data(config, seed)
+        self.steps: dict[str, int] = {}  # of each training, by its stage
+        self.doublings: dict[tuple[Any, ...], float] = {}  # what the second half of steps brought
         # Models of a teacher are kept here between the rows that use them.
         self._folder = Path(tempfile.mkdtemp(prefix="fewlabel-combo-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
@@ -97,14 +99,21 @@ class ComboSession(Session):
             learning_rate=config["rate"],
             augment=recipe.changes,
             flip=False,
+            device=config["device"],
             random_state=self.seed,
         )
 
-    def alone(self, recipe: Recipe) -> NetworkClassifier:
-        """Train one network on the given labels."""
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Report progress, and note how many steps a training takes."""
+        self.steps[stage] = total
+        self.progress(stage, done, total)
+
+    def alone(self, recipe: Recipe, part: float = 1.0) -> NetworkClassifier:
+        """Train one network on the given labels; or with a part of the steps."""
         images, targets = self.training_set(recipe)
         network = self.network(recipe.network, recipe)
-        return network.set_params(progress=self.progress).fit(images, targets)
+        network.set_params(progress=self.report, min_steps=max(1, round(part * network.min_steps)))
+        return network.fit(images, targets)
 
     def taught(self, name: str, recipe: Recipe, rounds: int) -> TeacherStudent:
         """Train the members of an ensemble, and let them teach students.
@@ -124,7 +133,7 @@ class ComboSession(Session):
             # The number of rounds is fixed: no label is spent on choosing it.
             val_fraction=0.0,
             checkpoint=self._folder / name,
-            progress=self.progress,
+            progress=self.report,
             random_state=self.seed,
         )
         return model.fit(np.concatenate([images, pool]), np.concatenate([targets, unknown]))
@@ -134,7 +143,8 @@ def load_data(config: dict[str, Any], seed: int) -> Data:
     """Make or read the images of a seed."""
     sizes = config["n_labeled"], config["n_unlabeled"], config["n_test"]
     if config["data"] == GENERATED:
-        made = make_combo(*sizes, seed=seed)
+        look = settings_of(config["letters"], config["case"], config["noise"])
+        made = make_combo(*sizes, seed=seed, settings=look)
         return Data(
             made.labeled.images,
             made.labeled.targets,

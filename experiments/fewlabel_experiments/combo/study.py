@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fewlabel.errors import UsageError
+
 from .. import figures
 from ..protocol import Row, Settings, Study
 from ..summary import RowSummary
 from . import pictures
-from .glyphs import load_glyphs
+from .glyphs import letters_at_hand, load_glyphs
 from .lines import LINES
 from .measured import MEASURES
 from .recipes import recipes
@@ -24,12 +26,19 @@ class Combo(Study):
     session = ComboSession
     pictures = pictures.FILES
     measures = MEASURES
-    sizes = ("n_labeled", "n_unlabeled", "n_test")
+    own = ("n_labeled", "n_unlabeled", "n_test", "letters", "case", "noise", "device")
 
     def config(self, settings: Settings) -> dict[str, Any]:
         """Return the settings of a run; the competition's images are counted."""
         config = super().config(settings)
-        if config["data"] != GENERATED:
+        if config["data"] == GENERATED:
+            config["letters"] = config["letters"] or letters_at_hand()
+        elif {"letters", "case", "noise"} & set(settings.own):
+            raise UsageError(
+                "The competition's images are what they are: leave out --letters, --case and "
+                "--noise, or --data."
+            )
+        else:
             read = competition(config["data"])
             n = len(read.images)
             config["n_labeled"] = min(config["n_labeled"], n - held_out(n, config))
@@ -62,7 +71,7 @@ class Combo(Study):
         """Refuse folders of models, and glyphs that are not there."""
         super().check(config, settings)
         if config["data"] == GENERATED:
-            load_glyphs()
+            load_glyphs(0, config["letters"], config["case"])
 
     def show_preprocessing(self, config: dict[str, Any], path: Path) -> None:
         """Draw what every step of preprocessing makes of the first images."""

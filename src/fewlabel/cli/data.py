@@ -48,15 +48,16 @@ Examples:
 MAKE_HELP = """Make a data set from benchmarks, and print the folder that holds it.
 
 The only one is combo: a handwritten digit and a letter in one noisy gray image of 56x56 pixels,
-36 labels of which two are on. It needs the benchmarks mnist and letters. The folder gets
-images.npz (labeled images first) with labels.csv, and test.npz with test-labels.csv; its
-README.md says more. No handwriting is in two of the parts. The same seed makes the same images,
-and more of one part change neither its first ones nor the other parts.
+36 labels of which two are on. It needs the benchmark mnist, and emnist-letters or letters. The
+folder gets images.npz (labeled images first) with labels.csv, and test.npz with test-labels.csv;
+its README.md says more. No handwriting is in two of the parts. The same seed makes the same
+images, and more of one part change neither its first ones nor the other parts.
 
 \b
 Examples:
   fewlabel data make combo --out combo
   fewlabel data make combo --labeled 1000 --unlabeled 3000 --test 1000 --out small --seed 1
+  fewlabel data make combo --letters chars74k --noise strong --out hard
 """
 
 
@@ -121,6 +122,9 @@ def make(
     labeled: Annotated[int, options.number("--labeled", "Images with labels.", least=1)] = 30_000,
     unlabeled: Annotated[int, options.number("--unlabeled", "Images without.")] = 30_000,
     test: Annotated[int, options.number("--test", "Images to test on.")] = 10_000,
+    letters: options.Letters = None,
+    case: options.Case = None,
+    noise: options.Noise = None,
     seed: options.Seed = 0,
     force: Annotated[
         bool, options.flag("--force", "Replace a folder that fewlabel wrote.")
@@ -131,10 +135,9 @@ def make(
     check_output_folder(out, force=force)
     check_studies()
     from fewlabel_experiments.combo.files import write_combo
-    from fewlabel_experiments.combo.generator import make_combo
-    from fewlabel_experiments.combo.settings import ComboSettings
+    from fewlabel_experiments.combo.generator import make_combo, settings_of
 
-    settings = ComboSettings()
+    settings = settings_of(letters, case, noise)
     with ProgressBars(enabled=not as_json) as progress:
         made = make_combo(
             labeled,
@@ -147,7 +150,8 @@ def make(
         write_combo(made, out, seed=seed, settings=settings, force=force)
     if as_json:
         sizes = {"labeled": labeled, "unlabeled": unlabeled, "test": test}
-        show_json({"name": name.value, "folder": out, "seed": seed, **sizes})
+        look = {"letters": settings.letters, "case": settings.case}
+        show_json({"name": name.value, "folder": out, "seed": seed, **sizes, **look})
         return
     note(f"{name.value} is in this folder: images.npz with labels.csv, and test.npz:")
     say(out)

@@ -26,6 +26,27 @@ class Devices(StrEnum):
     mps = "mps"
 
 
+class LetterSets(StrEnum):
+    """Whose letters images of two characters are made of."""
+
+    emnist = "emnist"
+    chars74k = "chars74k"
+
+
+class Cases(StrEnum):
+    """Which letters images of two characters are made of."""
+
+    either = "any"
+    capital = "upper"
+
+
+class Noises(StrEnum):
+    """How noisy images of two characters are."""
+
+    standard = "standard"
+    strong = "strong"
+
+
 def whole_number(
     text: str, *, least: int = 0, most: int | None = None, option: str | None = None
 ) -> int:
@@ -199,6 +220,19 @@ Token = Annotated[
         help="Ask for this token; beyond this machine one is made.",
     ),
 ]
+Letters = Annotated[
+    LetterSets | None,
+    typer.Option(
+        "--letters",
+        help="Letters of combo: of emnist-letters, split at random, by default where they are on "
+        "this machine; or of the benchmark letters, whose test writers wrote nothing else.",
+    ),
+]
+Case = Annotated[
+    Cases | None,
+    typer.Option("--case", help="Case of the letters of combo; upper is for emnist. Default: any."),
+]
+Noise = Annotated[Noises | None, typer.Option("--noise", help="Noise of combo. Default: standard.")]
 Device = Annotated[Devices, typer.Option("--device", help="Where to compute.", callback=_present)]
 Cache = Annotated[
     bool,

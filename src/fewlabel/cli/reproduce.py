@@ -33,7 +33,8 @@ Examples:
   fewlabel reproduce clusters-b --seeds 0,1,2 --out study-b --save-models study-b-models
   fewlabel reproduce clusters-b --from-models study-b-models
   fewlabel reproduce photos --data food11/
-  fewlabel reproduce combo --labeled 30000 --unlabeled 30000 --test 10000
+  fewlabel reproduce combo --labeled 30000 --unlabeled 30000 --test 10000 --device cuda
+  fewlabel reproduce combo --letters chars74k --noise strong
   fewlabel reproduce combo --show-preprocessing --out steps.png
 """
 
@@ -77,6 +78,10 @@ def reproduce(
     test: Annotated[
         int | None, options.number("--test", "Test images, for the study combo.", least=1)
     ] = None,
+    letters: options.Letters = None,
+    case: options.Case = None,
+    noise: options.Noise = None,
+    device: options.Device = options.Devices.auto,
     show_preprocessing: Annotated[
         bool,
         options.flag(
@@ -101,14 +106,22 @@ def reproduce(
     from fewlabel_experiments.runner import run_study
 
     chosen = find_study(study)
-    sizes = {"n_labeled": labeled, "n_unlabeled": unlabeled, "n_test": test}
+    asked = {
+        "n_labeled": labeled,
+        "n_unlabeled": unlabeled,
+        "n_test": test,
+        "letters": letters,
+        "case": case,
+        "noise": noise,
+        "device": None if device == options.Devices.auto else device.value,
+    }
     settings = Settings(
         quick=quick,
         seeds=tuple(options.seeds_of(seeds)) if seeds else (),
         data=data,
         save_models=None if save_models is None else Path(save_models),
         from_models=None if from_models is None else Path(from_models),
-        sizes={name: size for name, size in sizes.items() if size is not None},
+        own={name: value for name, value in asked.items() if value is not None},
     )
     if show_preprocessing:
         picture = Path(out or f"fewlabel-{study}-preprocessing.png")

@@ -3,8 +3,9 @@ import gzip
 import numpy as np
 import pytest
 
-from fewlabel.errors import DataError
-from fewlabel_experiments.combo.glyphs import LABELS, SPLITS, Glyphs, load_glyphs
+from fewlabel.errors import DataError, UsageError
+from fewlabel_experiments.combo.generator import settings_of
+from fewlabel_experiments.combo.glyphs import LABELS, SPLITS, Glyphs, letters_at_hand, load_glyphs
 from tests.data.test_idx import idx_bytes
 
 
@@ -12,8 +13,8 @@ from tests.data.test_idx import idx_bytes
 def data(tmp_path, monkeypatch):
     """Benchmarks of 8 training glyphs a class, of which two are the same, and one test glyph."""
     rng = np.random.default_rng(0)
-    for name, n_classes in (("mnist", 10), ("letters", 26)):
-        folder = tmp_path / name
+    for folder, n_classes in (("mnist", 10), ("letters", 26), ("emnist-letters", 26)):
+        folder = tmp_path / folder
         folder.mkdir()
         for split, each in (("train", 8), ("t10k", 1)):
             pixels = rng.integers(0, 256, (n_classes * each, 28, 28), dtype=np.uint8)
@@ -23,11 +24,39 @@ def data(tmp_path, monkeypatch):
             for name, array in (("images-idx3", pixels), ("labels-idx1", labels)):
                 file = folder / f"{split}-{name}-ubyte.gz"
                 file.write_bytes(gzip.compress(idx_bytes(array)))
+            if folder.name == "emnist-letters":
+                # The last of a class is lower case, all others upper case.
+                case = (np.arange(len(labels)) < len(labels) - n_classes).astype(np.uint8)
+                case = case if split == "train" else np.ones_like(case)
+                file = folder / f"{split}-case-idx1-ubyte.gz"
+                file.write_bytes(gzip.compress(idx_bytes(case)))
     monkeypatch.setenv("FEWLABEL_DATA", str(tmp_path))
+    monkeypatch.setenv("FEWLABEL_CACHE", str(tmp_path / "none"))
+    return tmp_path
+
+
+def test_letters_are_of_the_set_and_case_asked_for(data):
+    both, upper = (load_glyphs(0, "emnist", case) for case in ("any", "upper"))
+    kept, all_of_them = (
+        {g.tobytes() for split in SPLITS for g in of[split][1].pixels} for of in (upper, both)
+    )
+    assert kept < all_of_them
+    assert len(all_of_them) - len(kept) == 26
+    assert letters_at_hand() == settings_of().letters == "emnist"
+    (data / "emnist-letters" / "train-case-idx1-ubyte.gz").write_bytes(b"no")
+    with pytest.raises(DataError, match=r"train-case-idx1-ubyte\.gz does not say .* leave out"):
+        load_glyphs(0, "emnist", "upper")
+    (data / "emnist-letters" / "train-labels-idx1-ubyte.gz").unlink()
+    assert letters_at_hand() == "chars74k"
+    assert len(load_glyphs()["test"][1].labels) == 26
+    with pytest.raises(UsageError, match="which letters of chars74k are upper case: give"):
+        load_glyphs(0, "chars74k", "upper")
+    with pytest.raises(UsageError, match="must be one of emnist, chars74k"):
+        load_glyphs(0, "letters")
 
 
 def test_no_glyph_is_in_two_splits_and_the_seed_deals_anew(data):
-    dealt = load_glyphs(3)
+    dealt = load_glyphs(3, "chars74k")
     assert tuple(dealt) == SPLITS
     for kind, count in ((0, 10), (1, 26)):
         parts = [{g.tobytes() for g in dealt[split][kind].pixels} for split in SPLITS]

@@ -8,7 +8,7 @@ import pytest
 from fewlabel.data import MultiLabel
 from fewlabel.errors import DataError, UsageError
 from fewlabel_experiments import registry
-from fewlabel_experiments.combo import measured, pictures, recipes, session
+from fewlabel_experiments.combo import learners, measured, pictures, recipes, session
 from fewlabel_experiments.combo.generator import make_combo
 from fewlabel_experiments.combo.glyphs import LABELS
 from fewlabel_experiments.protocol import Settings
@@ -28,7 +28,7 @@ def printed(monkeypatch, glyphs):
 
 
 def test_rows_follow_from_the_sizes_and_the_passes_of_resnet_50():
-    config = STUDY.config(Settings(sizes={"n_labeled": 800, "n_test": 50}))
+    config = STUDY.config(Settings(own={"n_labeled": 800, "n_test": 50}))
     assert (config["n_labeled"], config["n_test"], config["few"]) == (800, 50, 0)
     assert not [row.id for row in STUDY.rows(config) if row.id.startswith("few")]
     networks = CONFIG["networks"]
@@ -36,8 +36,9 @@ def test_rows_follow_from_the_sizes_and_the_passes_of_resnet_50():
         given = networks | {"resnet50": networks["resnet50"] | {"passes": passes}}
         ids = [row.id for row in STUDY.rows(CONFIG | {"networks": given})]
         assert ("resnet50" in ids) == bool(passes)
+    assert STUDY.config(Settings(own={"letters": "chars74k"}))["letters"] == "chars74k"
     with pytest.raises(UsageError, match=r"study photos are as many .* leave out --labeled"):
-        registry.find_study("photos").config(Settings(sizes={"n_test": 50}))
+        registry.find_study("photos").config(Settings(own={"n_test": 50}))
 
 
 def test_each_character_counts_by_itself():
@@ -88,6 +89,25 @@ def test_training_images_are_those_of_the_recipe(printed):
     assert opened.network("pair", known["best"]).task == session.ONE_OF_EACH
 
 
+def test_rows_say_how_long_they_were_trained_and_whether_it_was_enough(printed, monkeypatch):
+    network = CONFIG["networks"]["cnn"] | {"widths": [2, 2]}
+    sizes = {"n_labeled": 240, "n_unlabeled": 4, "n_test": 8, "few": 0, "passes": 4, "rounds": 1}
+    networks = dict.fromkeys(("cnn", "resnet"), network)
+    config = CONFIG | sizes | {"networks": networks, "several_members": ["cnn", "resnet"]}
+    opened = session.ComboSession(config, Settings(), 0, lambda *done: None)
+    known = recipes.recipes(config)
+    found = learners.alone(opened, known["prepared"]).extra
+    assert (found["steps"], found["passes"]) == (32, 4)
+    assert abs(found["last_doubling"]) <= 100
+    alone = learners.untaught(opened, known["single"], "single").extra
+    several = learners.ensemble(opened, known["several"], "several").extra
+    # The same network on the same images is trained as long.
+    assert several["last_doubling"] == alone["last_doubling"]
+    assert "steps" not in several
+    opened = session.ComboSession(config, Settings(), 1, lambda *done: None)
+    assert "last_doubling" not in learners.alone(opened, known["prepared"]).extra
+
+
 def test_a_part_of_the_competition_is_held_out(competition):
     config = STUDY.config(Settings(data=str(competition)))
     assert (config["n_labeled"], config["n_unlabeled"], config["few"]) == (40, 6, 0)
@@ -96,5 +116,7 @@ def test_a_part_of_the_competition_is_held_out(competition):
     everything = session.competition(str(competition)).images
     used = np.concatenate([data.labeled, data.test])
     assert sorted(used.sum(axis=(1, 2))) == sorted(everything.sum(axis=(1, 2)))
+    with pytest.raises(UsageError, match="leave out --letters, --case and --noise"):
+        STUDY.config(Settings(data=str(competition), own={"noise": "strong"}))
     with pytest.raises(DataError, match=r"lacks images_l\.pkl"):
         STUDY.config(Settings(data=str(competition / "none")))
