@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from fewlabel import NetworkClassifier, TeacherStudent
 from fewlabel.errors import UsageError
+from fewlabel.semisupervised.models import _Models
 from fewlabel_experiments.combo.task import GroupedLabels
 from tests.semisupervised.conftest import SMALL, made, sums_of_digits, train
 
@@ -87,6 +88,32 @@ def test_a_mask_is_never_a_target(monkeypatch):
     # Soft labels lie on the side that is accepted.
     accepted = targets[~unknown]
     assert ((accepted > 0.59) | (accepted < 0.41)).all()
+
+
+def test_all_labels_for_each_member_hard_targets_and_labels_that_count_alike(monkeypatch):
+    trained, fit = {}, _Models.fit
+
+    def watched(self, training, **settings):
+        trained[training.name] = training
+        return fit(self, training, **settings)
+
+    monkeypatch.setattr(_Models, "fit", watched)
+    accept = {"positive": 1e-6, "negative": 1 - 1e-6, "agreement": 1e-6, "val_fraction": 0.0}
+    shared = {"bagging": False, "sample": "all", **accept, **ONE}
+    spreads = []
+    for balance in (False, True):
+        made("teacher", SEVERAL, soft=False, balance=balance, **shared).fit(*sums_of_digits()[:2])
+        assert trained["member-1"].rows.tolist() == trained["member-2"].rows.tolist()
+        assert len(set(trained["member-1"].rows)) == len(trained["member-1"].rows) == 200
+        student = trained["student-1"]
+        assumed = student.rows >= 200
+        assert set(np.unique(student.targets)) == {0, 1}
+        assert student.mask.all()
+        assert assumed.sum() == 1_000
+        counts = (student.targets * student.weights[:, None])[assumed].sum(axis=0)
+        spreads.append(counts.max() / counts.min() - 1)
+        assert student.weights[assumed].mean() == pytest.approx(0.7)
+    assert spreads[1] < 0.7 * spreads[0]
 
 
 def test_the_structure_of_the_student_is_kept():

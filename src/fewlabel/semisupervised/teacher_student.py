@@ -47,7 +47,8 @@ _THRESHOLD = [choice([AUTO]), number(0, 1, closed="neither"), "array-like"]
 class TeacherStudent(SemiSupervisedClassifier):
     """Networks on bootstrap samples label the unlabeled rows, and teach one student.
 
-    Each member is trained on its own bootstrap sample of the labels. What they predict on average
+    Each member is trained on its own bootstrap sample of the labels, or, without ``bagging``, on
+    all of them and with weights of its own. What they predict on average
     for the unlabeled rows, where they agree and are confident, is what a student learns beside the
     labels. Then the student teaches the next one (Noisy Student, Xie et al. 2020). A part of the
     labels is held out to measure what each round gains over one network trained without
@@ -67,6 +68,9 @@ class TeacherStudent(SemiSupervisedClassifier):
         How a student is made; by default as the first member. Its ``augment`` is the noise.
     n_members : int, optional
         Number of members; by default as many as ``members`` lists, 5 for a single one.
+    bagging : bool
+        Whether members are trained on bootstrap samples. A sample lacks a third of the labels,
+        which costs much where they are few; but ``"auto"`` needs them: without, it is 0.9 and 0.05.
     positive : float, array-like of shape (K,) or "auto"
         Least probability of a label that is assumed present. ``"auto"`` chooses one for each
         label on what members predict for labeled rows outside their bootstrap sample.
@@ -81,6 +85,10 @@ class TeacherStudent(SemiSupervisedClassifier):
         Weight of a pseudo-label beside a label's 1.
     labeled_fraction : float
         Fraction of the rows of a student's sample that are labeled, at least.
+    soft : bool
+        Whether students learn the probabilities that the teacher predicts, or what they decide.
+    balance : bool
+        Whether every label counts alike among the pseudo-labels, however often it was accepted.
     sample : {"bootstrap", "all"}
         Whether a student is trained on a bootstrap sample of labels and pseudo-labels, or on
         all of them.
@@ -141,12 +149,15 @@ class TeacherStudent(SemiSupervisedClassifier):
     student: Any = None
     _: KW_ONLY
     n_members: int | None = None
+    bagging: bool = True
     positive: Any = AUTO
     negative: Any = AUTO
     precision: float = 0.98
     agreement: float = 0.8
     pseudo_weight: float = 0.7
     labeled_fraction: float = 0.25
+    soft: bool = True
+    balance: bool = False
     sample: str = "bootstrap"
     max_rounds: int = 2
     val_fraction: float = 0.2
@@ -158,6 +169,9 @@ class TeacherStudent(SemiSupervisedClassifier):
     _model_name = "student_"
     _parameter_constraints = SemiSupervisedClassifier._parameter_constraints | {
         "n_members": [integer(1), None],
+        "bagging": [bool],
+        "soft": [bool],
+        "balance": [bool],
         "positive": _THRESHOLD,
         "negative": _THRESHOLD,
         "precision": _FRACTION,

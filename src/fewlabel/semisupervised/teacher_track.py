@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,12 +34,12 @@ class _TeacherTrack(_ModelTrack):
         self.names = [f"member-{number}" for number in range(1, len(members) + 1)]
 
     def bag(self) -> None:
-        """Train the members in turn, each on its own bootstrap sample of the labels."""
+        """Train the members in turn, each on its own sample of the labels."""
         total = np.zeros((len(self.labeled), self.n_classes))
         count = np.zeros(len(self.labeled))
         self.member_accuracy: list[float] = []
         for name, template in zip(self.names, self.members, strict=True):
-            rows = self._bootstrap(name)
+            rows = self._bootstrap(name) if self.settings.bagging else self.labeled
             sample = self.sample(rows, self.accepted[0], 1.0)
             proba = self.models.fit(_Training(name, template, **sample))
             # Each row is tested by the members whose sample left it out, at the cost of no label.
@@ -99,14 +100,23 @@ class _TeacherTrack(_ModelTrack):
             return _Training(name, self.student, **self.sample(labeled, pseudo, 1.0))
         rng = np.random.default_rng(_seed_of(self.models.seed, f"{name} sample"))
         share, n_pseudo = self.settings.labeled_fraction, len(pseudo.rows)
+        if not self.settings.soft:
+            pseudo = replace(pseudo, targets=pseudo.present.astype(np.float32))
+        counts = _how_much(pseudo.present) if self.settings.balance else None
         # Labels are repeated, so that many pseudo-labels do not outvote them.
         n_labeled = max(len(labeled), round(share / (1 - share) * n_pseudo))
         if self.settings.sample == "bootstrap":
             taken = rng.choice(labeled, n_labeled)
-            pseudo = pseudo._take(rng.integers(n_pseudo, size=n_pseudo))
+            if counts is None:
+                drawn = rng.integers(n_pseudo, size=n_pseudo)
+            else:
+                drawn, counts = rng.choice(n_pseudo, n_pseudo, p=counts / n_pseudo), None
+            pseudo = pseudo._take(drawn)
         else:
             taken = np.resize(labeled, n_labeled)
         sample = self.sample(taken, pseudo, self.settings.pseudo_weight)
+        if counts is not None:
+            sample["weights"][n_labeled:] *= counts
         return _Training(name, self.student, **sample)
 
     def _bootstrap(self, name: str) -> np.ndarray:
@@ -122,3 +132,17 @@ class _TeacherTrack(_ModelTrack):
 
     def _accuracy(self, proba: np.ndarray) -> float:
         return float(self.task.correct(self.y[self.held], proba).mean())
+
+
+def _how_much(present: np.ndarray) -> np.ndarray:
+    """Return how much rows (m,) count, 1 on average, for all labels to count about alike.
+
+    >>> _how_much(np.array([[1, 0], [1, 0], [1, 0], [0, 1]])).tolist()
+    [0.666..., 0.666..., 0.666..., 2.0]
+    """
+    each = present / np.maximum(present.sum(axis=0), 1)
+    # Of several labels a row, the mean; rows without any are as the average one.
+    total = present.sum(axis=1)
+    amount = np.where(total > 0, each.sum(axis=1) / np.maximum(total, 1), 0.0)
+    amount[total == 0] = amount[total > 0].mean() if total.any() else 1.0
+    return np.asarray(amount / amount.mean())
