@@ -1,7 +1,7 @@
 """From an answer to the next image on the labeling page, while the model learns.
 
     python benchmarks/bench_page.py --images fashion-mnist --answers 150
-    python benchmarks/bench_page.py --open /tmp/photos --accept 46000
+    python benchmarks/bench_page.py --open photos-100000 --accept 46000
 
 A server of `fewlabel label` and its learning process run as a user starts them. Of each step the
 time is taken that a page waits: the answer saved, the next card asked for, and its image fetched.

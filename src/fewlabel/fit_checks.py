@@ -22,6 +22,11 @@ from fewlabel.semisupervised.search import MIN_SECONDS
 _MANY = 5
 """Images that show nothing are warned of from one in so many on."""
 
+_NO_AUDIT = (
+    "None of the labeled images is known to be drawn at random, so the accuracy estimate may be "
+    "off: `fewlabel select --audit 50` draws images for an unbiased one."
+)
+
 
 def _check_trainable(images: ImageSet, labels: Labels) -> None:
     """Raise if there are fewer than two classes, or images, that are labeled to train on."""
@@ -69,10 +74,7 @@ def _fit_warnings(
     found += _left_blank(labels)
     some_left = labels.n_labeled < len(labels.y)
     if audit is None and not len(labels.random) and some_left:
-        found.append(
-            "None of the labeled images is known to be drawn at random, so the accuracy estimate "
-            "may be off: `fewlabel select --audit 50` draws images for an unbiased one."
-        )
+        found.append(_NO_AUDIT)
     return found
 
 

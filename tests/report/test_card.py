@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from fewlabel.fit_checks import _NO_AUDIT
 from fewlabel.report.card import _render_card
 from tests.report.examples import ONE, SEVERAL, fit_result, images
 
@@ -26,6 +27,17 @@ def test_it_says_what_the_report_says_on_a_page(task):
     # Tables are whole: a row has as many cells as its heading.
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         assert len({re.sub(r"\\\|", "", row).count("|") for row in table.splitlines()}) == 1
+
+
+def test_that_no_label_is_random_is_said_where_it_matters_and_once():
+    result = fit_result(ONE, warnings=[_NO_AUDIT, "Shift: see `fewlabel check --help` and `d_e`."])
+    text = card_of(result)
+    _, limits = text.split("## Limits")
+    assert limits.count("drawn at random") == 1
+    assert "`fewlabel select --audit 50`" in limits
+    # Once in the table as what the figure rests on, once as what a promise would take.
+    assert text.count("drawn at random") == 3
+    assert r"see `fewlabel check --help` and \`d\_e\`." in limits
 
 
 def test_names_are_text_and_weights_are_named_with_their_license():

@@ -11,6 +11,8 @@ import numpy as np
 
 from fewlabel import __version__
 from fewlabel.data import ImageSet
+from fewlabel.evaluate.estimates import NOT_RANDOM
+from fewlabel.fit_checks import _NO_AUDIT
 from fewlabel.fit_result import FitResult
 from fewlabel.report.html import _environment
 from fewlabel.report.views import _prediction_rows
@@ -48,6 +50,9 @@ def _render_card(
         command=_one_line(command),
         run=_one_line(run),
         headline=result.headline,
+        # The limits say it once.
+        note=result.headline.note.replace(NOT_RANDOM, "").strip(),
+        warnings=[text for text in result.warnings if text != _NO_AUDIT],
         rows=rows[:_MOST_CLASSES],
         n_left_out=max(len(rows) - _MOST_CLASSES, 0),
         small=small,
@@ -72,6 +77,8 @@ def _chosen(result: FitResult) -> list[str]:
 
 def _same_reason(promises: list[dict[str, Any]]) -> str | None:
     """Return why nothing is promised, if it is the same for every share of errors."""
+    if promises and not any(row["n_labels"] for row in promises):
+        return "that takes labels drawn at random"
     reasons = {row["why_not"] if row["threshold"] is None else None for row in promises}
     return reasons.pop() if len(reasons) == 1 else None
 
@@ -88,7 +95,10 @@ def _share(value: float | None, digits: int = 1) -> str:
 
 def _escaped(text: str) -> str:
     """Return text that Markdown shows as it is: class names and paths come from anywhere."""
-    return re.sub(r"([\\`*_{}\[\]<>|#&~])", r"\\\1", _one_line(text))
+    # What fewlabel itself says holds commands.
+    parts = re.split(r"(`(?:fewlabel|pip|--)[^`|]*`)", _one_line(text))
+    parts[::2] = [re.sub(r"([\\`*_{}\[\]<>|#&~])", r"\\\1", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def _one_line(text: str) -> str:
