@@ -14,7 +14,7 @@ FROM python:${PYTHON} AS build
 # are at hand, and pip takes the one for processors, whose version is the higher ("2.13.0+cpu").
 # A build without that network sets it to a mirror.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-# Add onnx (for `export`), explain, noise, scale or tensorboard as needed.
+# Add onnx (for `export`), explain, noise or tensorboard as needed.
 ARG EXTRAS=photos,web,postgres,tables,tiff
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/fewlabel

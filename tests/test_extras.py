@@ -18,10 +18,10 @@ def test_a_package_that_is_there_is_imported(monkeypatch):
     assert is_installed("numpy")
     assert not is_installed("a_package_that_nobody_wrote")
     assert require("timm", "A pretrained backbone").__name__ == "timm"
-    module = ModuleType("pynndescent")
-    monkeypatch.setitem(sys.modules, "pynndescent", module)
+    module = ModuleType("cleanlab")
+    monkeypatch.setitem(sys.modules, "cleanlab", module)
     monkeypatch.setattr(extras, "is_installed", lambda name: True)
-    assert require("pynndescent", "The search") is module
+    assert require("cleanlab", "The search") is module
 
 
 @pytest.mark.parametrize("package", sorted(EXTRA_OF))

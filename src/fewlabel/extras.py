@@ -14,7 +14,6 @@ EXTRA_OF: dict[str, str] = {
     "timm": "photos",
     "captum": "explain",
     "skimage": "explain",
-    "pynndescent": "scale",
     "tensorboard": "tensorboard",
     "tifffile": "tiff",
     "openpyxl": "tables",

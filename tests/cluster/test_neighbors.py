@@ -1,12 +1,8 @@
 """Neighbors whatever the search: equal rows, zeros, and what is refused."""
 
-from functools import partial
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.distance import cdist
 
 from fewlabel.cluster import neighbors, topk
 from fewlabel.cluster.neighbors import NeighborIndex, nearest_neighbors
@@ -64,13 +60,8 @@ def test_rows_that_are_all_equal_or_all_neighbors(X, k):
 
 def test_auto_depends_on_the_number_of_rows(monkeypatch):
     monkeypatch.setattr(neighbors, "_EXACT_UP_TO", 50)
-    monkeypatch.setattr(neighbors, "_CELLS_UP_TO", 100)
     X = clustered(101, 3)
     assert NeighborIndex(X[:50]).method == "exact"
-    assert NeighborIndex(X[:100]).method == "cells"
-    monkeypatch.setattr(neighbors, "is_installed", lambda name: True)
-    assert NeighborIndex(X).method == "pynndescent"
-    monkeypatch.setattr(neighbors, "is_installed", lambda name: False)
     assert NeighborIndex(X).method == "cells"
 
 
@@ -95,31 +86,3 @@ def test_settings_and_rows_that_are_refused(k, settings, message):
         nearest_neighbors(hole, 2)
     with pytest.raises(ValueError, match="Input queries contains infinity"):
         NeighborIndex(X).query(hole, 2)
-
-
-def fake_query(rows, queries, k):
-    """Stand in for pynndescent, whose compilation takes half a minute; miss some rows."""
-    found = np.argsort(cdist(queries, rows), axis=1, kind="stable")[:, :k]
-    found[5] = np.roll(found[5], -1)
-    found[5, -1] = 200
-    found[7, -1] = -1
-    return found.astype(np.int32), None
-
-
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_pynndescent_drops_the_row_itself_and_fills_gaps(monkeypatch, metric):
-    def index(rows, *, random_state, **settings):
-        assert isinstance(random_state, int)
-        return SimpleNamespace(query=partial(fake_query, rows))
-
-    library = SimpleNamespace(NNDescent=index)
-    monkeypatch.setattr(neighbors, "require", lambda name, purpose: library)
-    X = clustered(300, 6)
-    index = NeighborIndex(X, metric, method="pynndescent")
-    indices, distances = index.graph(6)
-    assert_nearest(indices, distances, truth(X, metric=metric), 6, atol=2e-5)
-    Q = clustered(30, 6, seed=1)
-    indices, _ = index.query(Q, 6)
-    keep = np.arange(30) != 5
-    exact = nearest_neighbors(X, 6, queries=Q, metric=metric)[0]
-    np.testing.assert_array_equal(indices[keep], exact[keep])

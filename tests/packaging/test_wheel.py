@@ -47,7 +47,6 @@ SMOKES = {
     "assert len(installed_packages()) >= 2",
     "explain": ["explain", "RUN", "photos/a00.png", "--out", "why.png"],
     "onnx": ["export", "RUN", "--onnx", "model.onnx", "--images", "photos"],
-    "scale": "from fewlabel.extras import require; require('pynndescent', 'The search')",
     "tensorboard": "from fewlabel.report.tensorboard import _write_events\n"
     "from fewlabel.semisupervised.history import TrainingHistory\n"
     "log = TrainingHistory(); log.add_history('network 1', [{'loss': 0.9}])\n"

@@ -13,11 +13,10 @@ from fewlabel.cluster.cells import _Cells
 from fewlabel.cluster.topk import _exhaustive_search
 from fewlabel.compute import _as_generator, matmul_dtype
 from fewlabel.errors import UsageError
-from fewlabel.extras import is_installed, require
 from fewlabel.params import _check_arguments, choice, integer, number
 
 METRICS = ("cosine", "euclidean")
-METHODS = ("auto", "exact", "cells", "pynndescent")
+METHODS = ("auto", "exact", "cells")
 
 _CONSTRAINTS = {
     "metric": [choice(METRICS)],
@@ -27,7 +26,6 @@ _CONSTRAINTS = {
 }
 
 _EXACT_UP_TO = 10_000
-_CELLS_UP_TO = 200_000
 
 
 def nearest_neighbors(
@@ -54,14 +52,13 @@ def nearest_neighbors(
     metric : {"cosine", "euclidean"}
         Cosine distance (1 - cosine) or Euclidean distance. A row of zeros has no direction:
         its cosine distance to every row is 1.
-    method : {"auto", "exact", "cells", "pynndescent"}
+    method : {"auto", "exact", "cells"}
         ``"exact"`` compares all pairs. ``"cells"`` looks into the nearest of about ``sqrt(n)``
-        cells, as many as ``recall`` takes. ``"auto"`` is exact up to 10,000 rows, then cells,
-        and above 200,000 rows pynndescent where it is installed.
+        cells, as many as ``recall`` takes. ``"auto"`` is exact up to 10,000 rows, then cells.
     recall : float
         Fraction of true neighbors that ``"cells"`` should find, in (0, 1].
     random_state : int, RandomState or None
-        Seed of the cells, or of pynndescent.
+        Seed of the cells.
 
     Returns
     -------
@@ -100,16 +97,16 @@ class NeighborIndex:
         Rows to search, finite; computed with as float32.
     metric : {"cosine", "euclidean"}
         Distance; see `nearest_neighbors`.
-    method : {"auto", "exact", "cells", "pynndescent"}
+    method : {"auto", "exact", "cells"}
         How to search; see `nearest_neighbors`.
     recall : float
         Fraction of true neighbors that ``"cells"`` should find, in (0, 1].
     random_state : int, RandomState or None
-        Seed of the cells, or of pynndescent.
+        Seed of the cells.
 
     Attributes
     ----------
-    method : {"exact", "cells", "pynndescent"}
+    method : {"exact", "cells"}
         What ``"auto"`` came to.
 
     Raises
@@ -147,7 +144,9 @@ class NeighborIndex:
         self._bias = None
         if metric == "euclidean":
             self._bias = np.einsum("ij,ij->i", self._rows, self._rows) / 2
-        self.method = _choose_method(method, len(rows))
+        self.method = method
+        if method == "auto":
+            self.method = "exact" if len(rows) <= _EXACT_UP_TO else "cells"
         self._rng = _as_generator(random_state)
         # By the number of neighbors: more of them lie in more cells.
         self._n_probes: dict[int, int] = {}
@@ -156,7 +155,6 @@ class NeighborIndex:
             self._cells = _Cells(
                 self._rows, self._bias, spherical=metric == "cosine", rng=self._rng
             )
-        self._descent: _Descent | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -235,11 +233,8 @@ class NeighborIndex:
         limit = len(self) - (own is not None)
         # bfloat16 products order neighbors roughly: take more of them and order those exactly.
         wanted = k if matmul_dtype("cpu") is torch.float32 else min(2 * k + 16, limit)
-        if self.method == "pynndescent":
-            ids = self._descend(queries, k, own)
-        else:
-            ids = self._search(queries, wanted, own)
-        # Cells may hold too few rows, and pynndescent may find too few.
+        ids = self._search(queries, wanted, own)
+        # Cells may hold too few rows.
         short = np.flatnonzero((ids < 0).any(axis=1))
         if len(short):
             rest = None if own is None else own[short]
@@ -265,13 +260,6 @@ class NeighborIndex:
     def _exhaustive(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
         return _exhaustive_search(self._rows, self._bias, queries, k, own)
 
-    def _descend(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
-        """Neighbors by pynndescent; -1 where it misses one."""
-        if self._descent is None:
-            seed = int(self._rng.integers(2**31 - 1))
-            self._descent = _Descent(self._rows, self.metric, k, seed)
-        return self._descent.search(queries, k, own)
-
     def _rank(
         self, queries: np.ndarray, zero: np.ndarray, ids: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -287,36 +275,6 @@ class NeighborIndex:
             distances[self._zero[ids]] = 1
         order = np.lexsort((ids, distances), axis=1)[:, :k]
         return np.take_along_axis(ids, order, 1), np.take_along_axis(distances, order, 1)
-
-
-class _Descent:
-    """A pynndescent index that knows which row a query is."""
-
-    def __init__(self, rows: np.ndarray, metric: str, k: int, seed: int) -> None:
-        library = require("pynndescent", "The method 'pynndescent' of nearest_neighbors")
-        self._index = library.NNDescent(
-            rows, metric=metric, n_neighbors=max(k + 1, 16), random_state=seed
-        )
-
-    def search(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
-        """Find stored rows near each query."""
-        if own is None:
-            return self._index.query(queries, k)[0].astype(np.int64)
-        found = self._index.query(queries, k + 1)[0].astype(np.int64)
-        # Drop the row itself, or the last neighbor where the search did not find it.
-        drop = found == own[:, None]
-        drop[~drop.any(axis=1), -1] = True
-        return found[~drop].reshape(len(found), k)
-
-
-def _choose_method(method: str, n_rows: int) -> str:
-    if method != "auto":
-        return method
-    if n_rows <= _EXACT_UP_TO:
-        return "exact"
-    if n_rows <= _CELLS_UP_TO or not is_installed("pynndescent"):
-        return "cells"
-    return "pynndescent"
 
 
 def _check_k(k: Any, available: int, what: str) -> None:

