@@ -14,12 +14,14 @@ findings are added to results/fuzz.json.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import hashlib
 import json
 import random
 import resource
 import shutil
+import sqlite3
 import struct
 import tempfile
 import time
@@ -46,9 +48,11 @@ from fuzz_readers import (
     read_manifest,
     read_model,
     read_project,
+    read_record,
     read_run,
     read_table,
     read_weights,
+    record_seeds,
     run_seeds,
     table_seeds,
     weight_seeds,
@@ -150,9 +154,31 @@ def damage_model(whole: bytes, other: bytes, dice: random.Random) -> bytes:
     return struct.pack("<Q", len(text)) + text + arrays
 
 
-def damage_some(whole: bytes, other: bytes, dice: random.Random) -> bytes:
-    """Damage a third of files that may be wrong in their own way."""
-    return damage(whole, other, dice) if dice.randrange(3) == 0 else whole
+def damage_database(whole: bytes, other: bytes, dice: random.Random) -> bytes:
+    """Damage a SQLite file, or change, double or drop up to three of its rows."""
+    if dice.randrange(3) == 0:
+        return damage(whole, other, dice)
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        # A database in memory cannot be one with a log beside it, as these are.
+        connection.deserialize(whole[:18] + b"\1\1" + whole[20:])
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        names = [row[0] for row in connection.execute(tables)]
+        for _ in range(dice.choice((1, 1, 2, 3))):
+            table = dice.choice(names)
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            value = dice.choice(VALUES)
+            value = json.dumps(value) if isinstance(value, list | dict) else value
+            value = float(value) if isinstance(value, int) and abs(value) >= 2**63 else value
+            which = dice.choice(("1", f"rowid = {dice.randrange(1, 8)}"))
+            statement = f"UPDATE OR IGNORE {table} SET {dice.choice(columns)} = ?1 WHERE {which}"
+            if dice.randrange(8) == 0:
+                statement = f"DELETE FROM {table} WHERE {which} AND ?1 IS ?1"
+            # Some columns do not take everything.
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute(statement, (value,))
+        changed = connection.serialize()
+    return changed[:18] + whole[18:20] + changed[20:]
 
 
 READERS: dict[str, tuple[Callable[[], list[Seed]], Callable[..., bytes], Reader]] = {
@@ -165,7 +191,8 @@ READERS: dict[str, tuple[Callable[[], list[Seed]], Callable[..., bytes], Reader]
     "runs": (run_seeds, damage, read_run),
     "projects": (project_seeds, damage, read_project),
     "weights": (weight_seeds, damage, read_weights),
-    "answers": (answer_seeds, damage_some, read_answers),
+    "records": (record_seeds, damage, read_record),
+    "answers": (answer_seeds, damage_database, read_answers),
 }
 
 
@@ -214,7 +241,9 @@ def main() -> None:
     seeds, outcomes, numbers = READERS[options.reader][0](), Counter(), {}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
+    # Of 10,000 databases, most of the time would go by until the disk has each.
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         for number in range(options.first, options.first + options.n):
             name, data = make(options.reader, number, seeds)
             file = Path(folder) / name

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import io
 import json
 import shutil
-import sqlite3
 import struct
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from PIL import Image, features
 
-from fewlabel.data import image_set_from_array, labels_from_truth, load_images, read_labels
+from fewlabel.data import (
+    ImageSet,
+    Labels,
+    image_set_from_array,
+    labels_from_truth,
+    load_images,
+    read_labels,
+)
+from fewlabel.evaluate import make_candidates
 from fewlabel.labelling.store import Answer, open_store
 from fewlabel.nets.pretrained import _read_checkpoint, _read_recipe
 from fewlabel.pipeline import FitSettings, fit_images
 from fewlabel.runs.folder import save_run
 from fewlabel.runs.model import _save_model, load_run
 from fewlabel.runs.project import _list_runs, _read_project, _run_options
+from fewlabel.runs.rerun import rerun
 from fewlabel.runs.tables import _saved
 
 Seed = tuple[str, bytes]
@@ -150,7 +160,7 @@ def _sheet_seeds(rows: list[tuple[str, str]]) -> list[Seed]:
 
 def read_table(file: Path) -> None:
     """Read labels for twelve images."""
-    read_labels(file, load_images(_pictures(file.parent)))
+    read_labels(file, _twelve(file.parent))
 
 
 def _pictures(folder: Path) -> Path:
@@ -160,6 +170,11 @@ def _pictures(folder: Path) -> Path:
         for i in range(12):
             Image.new("L", (8, 8), 20 * i).save(images / f"i{i:02d}.png")
     return images
+
+
+@functools.cache
+def _twelve(folder: Path) -> ImageSet:
+    return load_images(_pictures(folder))
 
 
 def manifest_seeds() -> list[Seed]:
@@ -253,17 +268,23 @@ def read_model(file: Path) -> None:
     model.predict(image_set_from_array(np.zeros((2, 12, 12), np.uint8)))
 
 
-def run_seeds() -> list[Seed]:
-    """Return the files of a run that are read again beside its model."""
+@functools.cache
+def _run_files() -> dict[str, bytes]:
+    """Fit a run, and return the files that are read again beside its model."""
     X = np.random.default_rng(0).integers(0, 255, (40, 8, 8), np.uint8)
     images = image_set_from_array(X, np.where(np.arange(40) < 20, np.arange(40) % 2, -1))
     settings = FitSettings(features="pixels", cache=False, checkpoint=None)
     result = fit_images(images, labels_from_truth(images), settings)
     with tempfile.TemporaryDirectory() as folder:
         run = save_run(result, images, Path(folder) / "run")
-        # Once each: those of a kind are damaged in the same manner.
-        names = ("metrics.json", "predictions.csv")
-        return [(name, (run / name).read_bytes()) for name in names]
+        names = ("metrics.json", "predictions.csv", "run.json")
+        return {name: (run / name).read_bytes() for name in names}
+
+
+def run_seeds() -> list[Seed]:
+    """Return what came of a run."""
+    # Once each: those of a kind are damaged in the same manner.
+    return [(name, _run_files()[name]) for name in ("metrics.json", "predictions.csv")]
 
 
 def read_run(file: Path) -> None:
@@ -275,6 +296,39 @@ def read_run(file: Path) -> None:
     _run_options(run)
     _saved(run)
     shutil.rmtree(run)
+
+
+def record_seeds() -> list[Seed]:
+    """Return how a run was made, with labels that can be found."""
+    record = json.loads(_run_files()["run.json"])
+    record |= {"folder": "..", "labels": "labels.csv"}
+    return [("run.json", json.dumps(record).encode())]
+
+
+def read_record(file: Path) -> None:
+    """Read what a run is repeated from, beside its other files; fit nothing."""
+    run, images = file.parent / "a-run", _twelve(file.parent)
+    (run / "model").mkdir(parents=True, exist_ok=True)
+    for name in ("metrics.json", "predictions.csv"):
+        (run / name).write_bytes(_run_files()[name])
+    shutil.move(file, run / file.name)
+    (file.parent / "labels.csv").write_text("path,label\ni00.png,a\ni01.png,b\n")
+    _list_runs(file.parent)
+    _run_options(run)
+    with mock.patch("fewlabel.runs.rerun.fit_images", _check), contextlib.suppress(_Fitted):
+        rerun(run, file.parent / "again", images=images)
+
+
+class _Fitted(Exception):  # noqa: N818
+    """What comes instead of a fit."""
+
+
+def _check(images: ImageSet, labels: Labels, settings: FitSettings, **_: object) -> None:
+    """Make what a fit makes of its settings."""
+    if settings.method != "auto":
+        make_candidates(labels.task, [settings.method])
+    np.random.default_rng(settings.seed)
+    raise _Fitted
 
 
 def project_seeds() -> list[Seed]:
@@ -310,44 +364,21 @@ def read_weights(file: Path) -> None:
 
 
 def answer_seeds() -> list[Seed]:
-    """Return the database of a labeling page, as it is and with odd values in its rows."""
-    odd = ("NULL", "'x'", "-1", "1e308", "'[]'", "'[1]'", "'{}'", "x'ff'", "9223372036854775807")
-    columns = {
-        "events": ("at", "kind", "annotator", "image_id", "labels", "purpose", "batch", "target"),
-        "images": ("digest", "name"),
-        "tables": ("place", "digest", "version"),
-        "project": ("several",),
-        "alembic_version": ("version_num",),
-    }
+    """Return the database of a labeling page."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with open_store(load_images(_pictures(folder)), folder / "labels.csv") as store:
+        with open_store(_twelve(folder), folder / "labels.csv") as store:
             store.add([Answer(i, ("ab"[i % 2],), annotator="Ann") for i in range(5)])
             store.undo("Ann")
             store.add_class("c")
             store.lease("Bob", [7, 8], 2)
-        file = folder / "labels.answers.db"
-        found = [("labels.answers.db", file.read_bytes())] * 20
-        for table, names in columns.items():
-            for column in names:
-                for value in odd:
-                    changed = folder / "changed.db"
-                    shutil.copy(file, changed)
-                    with (
-                        contextlib.closing(
-                            sqlite3.connect(changed, isolation_level=None)
-                        ) as connection,
-                        contextlib.suppress(sqlite3.Error),
-                    ):
-                        connection.execute(f"UPDATE {table} SET {column} = {value}")
-                    found.append(("labels.answers.db", changed.read_bytes()))
-    return found
+        return [("labels.answers.db", (folder / "labels.answers.db").read_bytes())]
 
 
 def read_answers(file: Path) -> None:
     """Open a store, read all of it, and add to it."""
     try:
-        with open_store(load_images(_pictures(file.parent)), file.parent / "labels.csv") as store:
+        with open_store(_twelve(file.parent), file.parent / "labels.csv") as store:
             store.labels(), store.history(0), store.votes(), store.classes(), store.skipped()
             store.add([Answer(3, ("a",), annotator="Eve")])
             store.undo("Eve")

@@ -74,6 +74,7 @@ def test_what_cannot_be_repeated_is_one_line(home, run_cli):
     for wrong in (
         {"settings": None},
         {"settings": good["settings"] | {"seed": "5"}},
+        {"settings": good["settings"] | {"seed": -1}},
         {"data": {"images": []}},
         {"labels": 1},
     ):

@@ -9,7 +9,7 @@ import pytest
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "fuzz.py"
 N_EACH = 60
 READERS = ("images", "tables", "manifests", "npz", "idx", "models")
-READERS += ("runs", "projects", "weights", "answers")
+READERS += ("runs", "projects", "weights", "records", "answers")
 # Numbers of inputs that once ended in a traceback.
 TELLING = {"manifests": (3, 6, 13, 33, 7194, 8901, 9201)}
 

@@ -73,6 +73,18 @@ def test_a_newer_or_damaged_database_is_refused(images, table, file):
         open_store(images, table)
 
 
+@pytest.mark.parametrize(
+    "statement", ["UPDATE alembic_version SET version_num = '0'", "DELETE FROM project"]
+)
+def test_rows_that_no_fewlabel_wrote_are_refused(statement, images, table, file):
+    open_store(images, table).close()
+    with sqlite3.connect(file) as connection:
+        connection.execute(statement)
+    connection.close()
+    with pytest.raises(StorageError, match=r"answers\.db are damaged .*: put a copy in its place"):
+        open_store(images, table)
+
+
 @pytest.mark.parametrize("url", ["mysql://me:secret@host/name", "labels", "postgresql:secret"])
 def test_another_database_is_refused_without_its_password(url, images, table):
     with pytest.raises((UsageError, StorageError)) as caught:

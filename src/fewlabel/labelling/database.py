@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, MultipleResultsFound, NoResultFound
 
 from fewlabel.data import ImageSet
 from fewlabel.errors import StorageError, UsageError
@@ -76,6 +76,16 @@ class _Database:
                 f"The answers in {self} cannot be read or written ({reason}): nothing of this step "
                 "was kept there. See that the database runs and has room, then try again."
             ) from error
+        except (NoResultFound, MultipleResultsFound, UnicodeDecodeError) as error:
+            raise self.damaged(error) from error
+
+    def damaged(self, why: Exception | str) -> StorageError:
+        """Return the error for what no fewlabel wrote: damage, or somebody's edit."""
+        text = why if isinstance(why, str) else f"{type(why).__name__}: {why}"
+        return StorageError(
+            f"The answers in {self} are damaged ({text}): put a copy in its place, or move it away "
+            "and begin anew with the label table."
+        )
 
     def __str__(self) -> str:
         """Return where the database is, without its password."""
@@ -158,6 +168,8 @@ def _upgrade(engine: Engine, name: _Database) -> None:
                     f"{name} was written by a newer fewlabel (its version is {found}, this one "
                     f"reads up to {HEAD}): update with `pip install -U fewlabel`."
                 )
+            if found is not None and found not in {f"{n:04}" for n in range(1, int(HEAD))}:
+                raise name.damaged(f"a version {found!r:.20}")
             # Imported late: seldom needed, and a third of a second.
             from alembic import command
             from alembic.config import Config

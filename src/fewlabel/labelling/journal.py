@@ -11,7 +11,6 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
 from fewlabel.data import ImageSet, MultiLabel, SingleLabel, Task
-from fewlabel.errors import StorageError
 from fewlabel.labelling.answers import Answer, _Event, _Log
 from fewlabel.labelling.database import _Database, _ImageRows, _in_utc
 from fewlabel.labelling.schema import events, images, leases, project
@@ -216,10 +215,7 @@ class _Journal:
         try:
             yield
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
-            raise StorageError(
-                f"The answers in {self.database} are damaged ({type(error).__name__}: {error}): "
-                "put a copy in its place, or move it away and begin anew with the label table."
-            ) from error
+            raise self.database.damaged(error) from error
 
     def _event_of(self, row: Any) -> _Event:
         _check_texts((row.kind, row.annotator, row.purpose or "", row.origin or ""))
