@@ -144,7 +144,7 @@ def _read_record(run: Path) -> dict[str, Any]:
         value: Any = record
         for part in name.split("."):
             value = value.get(part, ...) if isinstance(value, dict) else ...
-        if not isinstance(value, kinds) or (name == "settings.seed" and value < 0):
+        if not isinstance(value, kinds) or (isinstance(value, int) and value < 0):
             raise RunFolderError(f"{run / RECORD} is damaged ({name}): copy it anew, or fit again.")
     return record
 
