@@ -73,12 +73,15 @@ def _parameter(parameter: Any) -> str:
     else:
         choices = _choices(parameter)
         flag = "" if parameter.is_flag else f" {parameter.metavar or choices}"
-        name = f"`{parameter.opts[0]}{flag}`"
+        names = (*parameter.opts, *parameter.secondary_opts)
+        name = ", ".join(f"`{option}{flag}`" for option in names)
     default = parameter.default
     if parameter.required:
         shown = "required"
     elif default is None or default is False:
         shown = ""
+    elif default is True:
+        shown = f"`{parameter.opts[0]}`"
     else:
         shown = f"`{getattr(default, 'value', default)}`"
     return f"| {_cell(name)} | {_cell(parameter.help or '')} | {shown} |"

@@ -151,6 +151,7 @@ def test_every_command_explains_itself(name: str) -> None:
     command = COMMANDS[name]
     summary, _, rest = command.help.partition("\n")
     assert summary.endswith("."), "the first line is the summary of the list of commands"
+    assert not command.get_short_help_str(63).endswith("..."), "the list would cut it off"
     assert "Examples:\n" in rest
     assert f"{name} " in rest or f"{name}\n" in rest, "an example calls the command"
     undescribed = [p.name for p in command.params if p.name != "help" and not p.help]

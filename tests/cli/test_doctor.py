@@ -28,6 +28,7 @@ def test_doctor_says_how_to_get_what_is_missing(run_cli, monkeypatch, tmp_path):
     room = {"free_disk_gb": 0.5, "memory_gb": 8.0, "free_memory_gb": 1.0}
     monkeypatch.setattr(doctor, "_room", lambda: room)
     result = run_cli("doctor")
+    assert result.stdout.count("pip install 'fewlabel[noise]'") == 1
     assert "timm is not installed: run `pip install 'fewlabel[photos]'`" in result.stdout
     assert "gone, which is not a folder" in result.stdout
     for text in ("Less than 3 GB of memory is free", "Less than 1 GB of disk is free"):

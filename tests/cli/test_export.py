@@ -33,7 +33,7 @@ def test_a_run_is_exported_from_another_folder(
     assert "The method graph needs the graph of all images, and is replaced by supervised" in words
     assert "In eight bits: model.int8.onnx" in words
     assert {file.name for file in elsewhere.iterdir()} == {"model.onnx", "model.int8.onnx"}
-    refused(run_cli("export", run, "--onnx", "model.onnx"), "model.onnx exists already")
+    refused(run_cli("export", run, "--onnx", "model.onnx"), "model.onnx exists already", "--onnx")
     (elsewhere / "model.onnx").rename("other.onnx")
     again = run_cli("export", run, "--onnx", "model.onnx", "--int8")
     refused(again, "model.int8.onnx exists already")

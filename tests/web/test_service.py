@@ -244,6 +244,11 @@ def test_a_token_is_asked_for_but_by_those_who_watch(start: Start) -> None:
     assert client.get("/readyz", headers={"host": "birds.example"}).status_code == 200
     assert client.get("/readyz", headers={"host": "other.example"}).status_code == 421
     by_token = PNG | {"authorization": "Bearer secret"}
+    described = client.get("/openapi.json", headers=by_token).json()
+    (scheme,) = described["components"]["securitySchemes"].values()
+    assert scheme == {"type": "http", "scheme": "bearer"}
+    assert described["paths"]["/readyz"]["get"]["security"] == []
+    assert client.get("/", headers=by_token).json()["models"] == ["first"]
     assert client.post("/predict", content=image, headers=by_token).status_code == 200
     service.end()
     ending = client.get("/readyz")

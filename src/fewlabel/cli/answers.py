@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _TABLE = "labels.csv"
 
-HELP = """Take answers to other tools and back, and see how far people agree.
+HELP = """Take answers to other tools and back; see how far people agree.
 
 The answers are those of `fewlabel label`, beside the label table; the page may be open meanwhile.
 

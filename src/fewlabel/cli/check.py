@@ -21,7 +21,7 @@ from fewlabel.cli.failures import command_of
 from fewlabel.cli.inputs import check_new_file, open_run
 from fewlabel.files import atomic_file
 
-HELP = """Compare new images with those of a fit, and say whether its accuracy still holds.
+HELP = """Say whether the accuracy of a fit still holds on new images.
 
 Compares confidence, brightness, contrast, sharpness, the likeness to what is labeled and the mix of
 classes, and says one of three things: the new images look like those of the fit; the classes are
@@ -88,19 +88,21 @@ def _print(found: dict[str, Any]) -> None:
     for text in found["differences"]:
         say(f"- {one_line(text)}")
     say()
-    rows = [(found["metric"], *interval_cells(found["accuracy"]))]
-    if found["expected_by_fit"]:
-        rows.append(("expected by fit", *interval_cells(found["expected_by_fit"])))
-    show_table((f"{found['n_compared']:,} images", "", "95 % interval"), rows, right=(1,))
+    # A table of accuracies would look like a promise where none is made.
+    if found["verdict"] != "unlike":
+        rows = [(found["metric"], *interval_cells(found["accuracy"]))]
+        if found["expected_by_fit"]:
+            rows.append(("expected by fit", *interval_cells(found["expected_by_fit"])))
+        show_table((f"{found['n_compared']:,} images", "", "95 % interval"), rows, right=(1,))
+        say()
     moved = [row for row in found["classes"] if row["moved"]]
     if moved:
-        say()
         cells = [
             (row["class"], *(percent(row[name]) for name in ("at_fit", "now", "low", "high")))
             for row in moved
         ]
         show_table(("class", "in the fit", "now", "from", "to"), cells, right=(1, 2, 3, 4))
-    say()
+        say()
     say("Next:")
     for command in found["commands"]:
         say(f"  {command}")

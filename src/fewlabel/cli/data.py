@@ -34,7 +34,7 @@ Examples:
   fewlabel data list --json
 """
 
-GET_HELP = """Fetch a benchmark data set, and print the folder that holds it.
+GET_HELP = """Fetch a benchmark data set, and print its folder.
 
 Every file is checked against its published checksum. A download that breaks off is tried again,
 then the next mirror is. What is on this machine already is not fetched.
@@ -45,7 +45,7 @@ Examples:
   FEWLABEL_CACHE=/big/disk fewlabel data get grocery
 """
 
-MAKE_HELP = """Make a data set from benchmarks, and print the folder that holds it.
+MAKE_HELP = """Make a data set from benchmarks, and print its folder.
 
 The only one is combo: a handwritten digit and a letter in one noisy gray image of 56x56 pixels,
 36 labels of which two are on. It needs the benchmark mnist, and emnist-letters or letters. The

@@ -26,7 +26,7 @@ from fewlabel.files import atomic_folder
 from fewlabel.locks import _lock_output
 
 FOLDER = "fewlabel-demo"
-HELP = """Run the whole pipeline on the digits that ship with scikit-learn.
+HELP = """Run the whole pipeline on digits that ship with scikit-learn.
 
 Chooses 40 of 1,297 small images of handwritten digits, looks their labels up (a person would
 type them), learns from them and from the unlabeled rest, and tests on 500 images that were

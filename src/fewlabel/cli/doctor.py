@@ -13,7 +13,7 @@ from fewlabel.cli.weights import weights_at_hand
 from fewlabel.extras import _installed_version
 from fewlabel.threads import _lines_of, _memory_bytes, _processor_name
 
-HELP = """Show what this machine can do, what is missing and how to get it.
+HELP = """Show what this machine can do, and how to get what is missing.
 
 Measures the rate of matrix products (two seconds), and lists the processor's instruction sets,
 the devices, the packages, the pretrained weights, the benchmark data and the free room. Put its
@@ -42,8 +42,8 @@ def doctor(as_json: Json = False) -> None:
         show_json(found)
         return
     show_table(("", ""), list(_lines(found)))
+    say()
     for advice in found["advice"]:
-        say()
         say(advice)
 
 
@@ -169,7 +169,8 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("packages", ", ".join(f"{n} {v}" for n, v in found["packages"].items())),
     ]
     for package, what in found["optional"].items():
-        lines.append((f"{package} (optional)", what["version"] or f"missing: {what['install']}"))
+        # How to get it stands below.
+        lines.append((f"{package} (optional)", what["version"] or "missing"))
     lines += [(f"weights {w['name']}", w["where"]) for w in found["weights"]]
     lines.append(("FEWLABEL_DATA", data["FEWLABEL_DATA"] or "not set"))
     lines.append(("downloads go to", data["cache"]))

@@ -22,7 +22,7 @@ from fewlabel.files import atomic_file
 if TYPE_CHECKING:
     from fewlabel.explain.model import Explained
 
-HELP = """Show which parts of an image speak for a class and which against it.
+HELP = """Show what in an image speaks for a class, and what against it.
 
 Draws the image beside its explanation by LIME: green speaks for the class, red against it.
 The stability says how far to trust the picture: how well repeats with other random samples

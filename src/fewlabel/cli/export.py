@@ -87,8 +87,9 @@ def export(
     if onnx is None and web is None:
         raise UsageError("Nothing is asked for: add --onnx FILE or --web DIR.")
     if onnx is not None:
+        rule: dict[str, Any] = {"force": force, "holds": "another model", "option": "--onnx"}
         for path in [Path(onnx), *([Path(onnx).with_suffix(".int8.onnx")] if int8 else [])]:
-            check_new_file(str(path), "an ONNX file", ".onnx", force=force, holds="another model")
+            check_new_file(str(path), "an ONNX file", ".onnx", **rule)
     if int8 and onnx is None:
         raise UsageError("--int8 is for a file: add --onnx FILE.")
     if labels is not None:

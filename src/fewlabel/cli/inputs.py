@@ -88,22 +88,27 @@ def check_labels_exist(table: str) -> None:
 
 @_path_errors(UsageError, "written")
 def check_new_file(
-    path: str, what: str = "a CSV table", *suffixes: str, force: bool, holds: str
+    path: str,
+    what: str = "a CSV table",
+    *suffixes: str,
+    force: bool,
+    holds: str,
+    option: str = "--out",
 ) -> None:
     """Raise before any work if an output file exists, cannot be written, or is misnamed.
 
     With ``force`` it may exist; ``holds`` says in the message what would be lost, ``what`` and
-    ``suffixes`` what will be written.
+    ``suffixes`` what will be written, ``option`` what names it.
     """
     _check_suffix(path, what, *(suffixes or (".csv",)))
     target = Path(path)
     if target.is_dir():
-        raise UsageError(f"{path} is a folder: give the name of a file with --out.")
+        raise UsageError(f"{path} is a folder: give the name of a file with {option}.")
     if target.exists() and not target.is_file():
-        raise UsageError(f"{path} is not an ordinary file: give another name with --out.")
+        raise UsageError(f"{path} is not an ordinary file: give another name with {option}.")
     if target.exists() and not force:
         raise UsageError(
-            f"{path} exists already and may hold {holds}: give another name with --out, "
+            f"{path} exists already and may hold {holds}: give another name with {option}, "
             "or --force to replace it."
         )
     check_place(target)

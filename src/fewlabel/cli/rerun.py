@@ -11,7 +11,7 @@ from fewlabel.cli.failures import command_of
 from fewlabel.cli.inputs import check_output_folder
 from fewlabel.locks import _lock_output
 
-HELP = """Repeat a run from its record, and say whether the predictions agree.
+HELP = """Repeat a run, and say whether the predictions agree.
 
 Reads run.json in the folder RUN, computes the features anew and fits again on the same images,
 labels and settings into a new folder. Then says how many labels are the same, the largest

@@ -22,7 +22,7 @@ _RATE = 20
 _MB = 1_000_000
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
-HELP = """Predict images that are sent by HTTP, with models that `fewlabel fit` made.
+HELP = """Predict images that are sent by HTTP.
 
 POST an image to /predict, or several as a form, and get JSON: labels, calibrated confidences, and
 with `--max-error 2%` no label where the model is not sure enough. Several models are asked by
@@ -65,8 +65,8 @@ def serve(
         int | None,
         options.number(
             "--rate",
-            f"Requests a second of one address, 0 for any number. By default {_RATE}, and any "
-            "number where only this machine can ask.",
+            f"Requests with images a second of one address, 0 for any number. By default {_RATE}, "
+            "and any number where only this machine can ask.",
         ),
     ] = None,
     max_mb: Annotated[

@@ -18,7 +18,7 @@ Examples:
   fewlabel weights list --no-measure --json
 """
 
-LIST_HELP = """List pretrained networks, where their weights are, and what suits this machine.
+LIST_HELP = """List pretrained networks, and what suits this machine.
 
 Prints the published accuracy on ImageNet, the size, the license, and how many images a second
 each network computes here (a second for each; decoding comes on top).

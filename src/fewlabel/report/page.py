@@ -41,7 +41,7 @@ _MEASURES = {
     ),
     "micro_f1": ("micro F1", "precision and recall over all classes together"),
     "macro_f1": ("macro F1", "their mean over the classes: each counts the same"),
-    "calibration_error": ("calibration error", "mean gap of the probabilities, class by class"),
+    "calibration_error": ("class-wise calibration error", "mean gap of all probabilities"),
 }
 
 

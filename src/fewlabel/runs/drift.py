@@ -126,7 +126,7 @@ def _in_words(drift: _Drift, found: dict[str, Any]) -> str:
         return (
             f"How accurate the model is on them is not known: label {_N_LABELS} of them. The "
             f"confidence {'in the mix that it suggests' if drift.moved.any() else 'alone'} would "
-            f"give {span}{by_fit}, too much where they show something new."
+            f"give {span}, too much where they show something new{by_fit}."
         )
     state = {True: "holds", False: "is likely lower", None: "is not known from the fit"}
     return f"The {found['metric']} {state[found['holds']]}: {span} is expected{by_fit}."

@@ -69,7 +69,7 @@ class _Service:
             self.metrics.reload_failed.labels(name).set_function(failed)
         self._decoders = ThreadPoolExecutor(_worker_count(), "fewlabel-decode")
         self.app = _Gate(
-            _create_app(self), limits, self.metrics, log, host=host, token=token, names=names
+            _create_app(self, token), limits, self.metrics, log, host=host, token=token, names=names
         )
 
     def __enter__(self) -> Self:
@@ -212,7 +212,7 @@ async def _files(request: Request, max_images: int) -> list[tuple[str | None, by
         raise HTTPException(400, f"The form is damaged ({error}). {_HINT}") from None
 
 
-def _create_app(service: _Service) -> FastAPI:
+def _create_app(service: _Service, token: str | None) -> FastAPI:
     app = _new_app("fewlabel serve")
     models = service.models
 
@@ -220,6 +220,11 @@ def _create_app(service: _Service) -> FastAPI:
         if name not in models.names:
             raise HTTPException(404, f"There is no model {name!r}: see /models.")
         return name
+
+    @app.get("/", include_in_schema=False)
+    async def home() -> dict[str, Any]:
+        """Return where to ask what, for who opens the printed address."""
+        return {"models": list(models.names), "hint": _HINT, "see": ["/models", "/openapi.json"]}
 
     @app.post("/predict", **PREDICT)
     async def predict(request: Request, top: Top = _TOP, max_error: MaxError = None) -> Response:
@@ -262,4 +267,11 @@ def _create_app(service: _Service) -> FastAPI:
         text = generate_latest(service.metrics.registry)
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
+    if token:
+        # Made once and kept by the application, so that clients that are generated send it.
+        schema = app.openapi()
+        schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{"token": []}]
+        for path in _Gate.public:
+            schema["paths"][path]["get"]["security"] = []
     return app
