@@ -80,7 +80,7 @@ def test_what_cannot_be_repeated_is_one_line(home, run_cli):
     ):
         record.write_text(json.dumps(good | wrong))
         refused(run_cli("rerun", "run"), "run.json is damaged", "fit again")
-    for gone in ({"labels": "gone.csv"}, {"labels": ""}):
+    for gone in ({"labels": "gone.csv"}, {"labels": ""}, {"labels": "x" * 300}):
         record.write_text(json.dumps(good | gone))
         refused(run_cli("rerun", "run"), "--labels")
     record.unlink()

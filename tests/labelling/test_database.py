@@ -74,10 +74,16 @@ def test_a_newer_or_damaged_database_is_refused(images, table, file):
 
 
 @pytest.mark.parametrize(
-    "statement", ["UPDATE alembic_version SET version_num = '0'", "DELETE FROM project"]
+    "statement",
+    [
+        "UPDATE alembic_version SET version_num = '0'",
+        "DELETE FROM project",
+        "UPDATE events SET labels = '[]'",
+    ],
 )
 def test_rows_that_no_fewlabel_wrote_are_refused(statement, images, table, file):
-    open_store(images, table).close()
+    with open_store(images, table) as store:
+        store.add([Answer(0, ("x",))])
     with sqlite3.connect(file) as connection:
         connection.execute(statement)
     connection.close()

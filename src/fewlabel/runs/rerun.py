@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,7 @@ def _labels(source: str, images: ImageSet) -> Labels:
         return labels_from_truth(images)
     if not source:
         raise LabelError("The run was given its labels in Python: give their table with --labels.")
-    if not Path(source).exists():
+    if not os.path.exists(source):  # noqa: PTH110
         raise LabelError(f"The labels {source} are not there any more: give --labels.")
     return read_labels(source, images)
 
