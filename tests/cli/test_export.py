@@ -31,15 +31,21 @@ def test_a_run_is_exported_from_another_folder(
     words = " ".join(result.output.split())
     assert "on 64 images" in words
     assert "The method graph needs the graph of all images, and is replaced by supervised" in words
+    assert "labels that neither saw. --no-graph asks for that" in words
     assert "In eight bits: model.int8.onnx" in words
     assert {file.name for file in elsewhere.iterdir()} == {"model.onnx", "model.int8.onnx"}
     refused(run_cli("export", run, "--onnx", "model.onnx"), "model.onnx exists already", "--onnx")
     (elsewhere / "model.onnx").rename("other.onnx")
     again = run_cli("export", run, "--onnx", "model.onnx", "--int8")
     refused(again, "model.int8.onnx exists already")
+    kept = run_cli("export", run, "--onnx", "kept.onnx")
+    words = " ".join(kept.output.split())
+    assert "that of its 60 images is in the file" in words
+    assert "With --no-graph it is replaced by supervised: accuracy" in words
     found = json.loads(run_cli("export", run, "--onnx", "other.onnx", "--force", "--json").output)
     assert found["about"]["method"] == "graph"
     assert found["difference"] < 1e-3
+    assert found["graph"]["kept"]
 
 
 def test_mistakes_are_one_line(run: Path, run_cli: Run) -> None:

@@ -10,10 +10,13 @@ import onnxruntime
 import pytest
 
 import fewlabel.export.onnx_file as onnx_file
+from fewlabel.cli.export import _of_graph
 from fewlabel.data import ImageSet, image_set_from_array
 from fewlabel.data.calibration import Temperature
 from fewlabel.errors import FewLabelError, UsageError
 from fewlabel.export import METADATA_KEY, export_onnx, model_id
+from fewlabel.export.onnx_file import _build
+from fewlabel.export.quantize import _heavy_nodes
 from fewlabel.features.backbone import Backbone
 from fewlabel.features.backbones import JoinedBackbones
 from fewlabel.features.base import FeatureExtractor
@@ -45,6 +48,7 @@ def _extractors(images: ImageSet) -> dict[str, FeatureExtractor]:
         "pixels": Pixels(n_components=20),
         "patches": PatchFeatures(),
         "backbone": Backbone("resnet10t", pretrained=False, size=32, flip=True, n_components=9),
+        "transformer": Backbone("test_vit", pretrained=False, size=32),
         "backbones": JoinedBackbones([backbone, Backbone("test_resnet", pretrained=False)]),
         "networks": JoinedFeatures(
             Pixels(8).fit(images), [_network(images, False), _network(images, True)]
@@ -80,7 +84,10 @@ def test_all_features_are_exported(features: str, digits: Example, tmp_path: Pat
     # Of random networks, whitening enlarges what a level of a pixel changes.
     assert found.difference < (1e-3 if features == "backbones" else 1e-4)
     assert found.n_images == 64
-    assert found.n_bytes == (tmp_path / "model.onnx").stat().st_size
+    content = (tmp_path / "model.onnx").read_bytes()
+    assert found.n_bytes == len(content)
+    # Nor does it say where the code lies on this machine.
+    assert b".py" not in content
 
 
 @pytest.mark.parametrize("method", ["graph", "refined", "blend", "propagated", "supervised"])
@@ -184,7 +191,30 @@ def test_what_keeps_nothing_without_its_graph_is_refused(
         export_onnx(model, tmp_path / "model.onnx", digits.images, graph=True)
 
 
-@pytest.mark.parametrize("features", ["patches", "backbone"])
+def test_a_graph_that_is_too_large_is_left_out(
+    digits: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = digits.fit(method="graph").model
+    monkeypatch.setattr(onnx_file, "MAX_ROWS", 399)
+    found = export_onnx(model, tmp_path / "model.onnx", digits.images)
+    assert found.graph is not None
+    assert not found.graph["kept"]
+    printed = _of_graph("graph", "accuracy", found.graph)
+    assert "The graph has 400 images; a file holds at most 399." in printed
+
+
+def test_eight_bits_leave_what_is_beside_a_network(digits: Example) -> None:
+    images = digits.images
+    extractor = JoinedFeatures(PatchFeatures().fit(images), [_network(images, False)])
+    made, _ = _build(_fit_rows(digits, extractor, extractor.fit_transform(images), "graph"), None)
+    layers, products = _heavy_nodes(made)
+    inside = [node.name for node in made.graph.node if ".network" in str(node.metadata_props)]
+    assert layers
+    assert not products
+    assert set(layers) <= set(inside)
+
+
+@pytest.mark.parametrize("features", ["patches", "backbone", "transformer"])
 def test_eight_bits_cost_little(features: str, digits: Example, tmp_path: Path) -> None:
     model = _fit(digits, features, "supervised")
     found = export_onnx(model, tmp_path / "model.onnx", digits.images, labels=digits.labels)

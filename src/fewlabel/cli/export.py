@@ -137,33 +137,52 @@ def _recorded(run: Path) -> tuple[str, str]:
     return images, _resolve(run, record, record["labels"])
 
 
-def _instead(about: dict[str, Any]) -> str:
-    """Return what was exported in place of the candidate that needs the graph."""
-    replaced, names = about["instead_of"], {"network": "the last network by itself"}
-    text = f"The method {replaced['method']} needs the graph of all images, and is replaced by "
-    text += f"{names.get(about['method'], about['method'])}: "
-    if replaced["difference"] is None:
-        return f"{text}no label could be tested, so what that costs is not known."
+def _of_graph(method: str, metric: str, graph: dict[str, Any]) -> str:
+    """Return whether the graph that a method needs is in the file, and why, and what else gives."""
+    text, n = f"The method {method} needs the graph of all images", f"{graph['n_images']:,}"
+    kept, other = graph["kept"], _without_graph(metric, graph)
+    if kept:
+        text += f": that of its {n} images is in the file, which predicts as the model does. "
+        return text + (f"With --no-graph it is replaced by {other}" if other else "")
+    text += f", and is replaced by {other} "
+    if graph["n_images"] > graph["max_images"]:
+        return f"{text}The graph has {n} images; a file holds at most {graph['max_images']:,}."
+    return f"{text}--no-graph asks for that: without it, the graph goes into the file."
+
+
+def _without_graph(metric: str, graph: dict[str, Any]) -> str:
+    """Return the name of what predicts without the graph, and what that costs, as a sentence."""
+    if "method" not in graph:
+        return ""
+    name = {"network": "the last network by itself"}.get(graph["method"], graph["method"])
+    if graph["difference"] is None:
+        return f"{name}: no label could be tested, so what that costs is not known."
     return (
-        f"{text}{about['metric']} {100 * replaced['difference']:+.1f} points "
-        f"(± {100 * replaced['se']:.1f}) on {replaced['n']:,} labels that neither saw."
+        f"{name}: {metric} {100 * graph['difference']:+.1f} points (± {100 * graph['se']:.1f}) on "
+        f"{graph['n']:,} labels that neither saw."
     )
 
 
 def _print(found: dict[str, Any]) -> None:
-    if found["about"]["instead_of"] is not None:
-        say(_instead(found["about"]))
+    about, graph = found["about"], found["graph"]
+    if graph is not None:
+        method = about["method"] if graph["kept"] else about["instead_of"]["method"]
+        say(_of_graph(method, about["metric"], graph))
     say(
         f"Largest difference from the model on {found['n_images']:,} images: "
         f"{found['difference']:.1g} in probability."
     )
     if found["difference_here"] > 10 * max(found["difference"], 1e-6):
-        say(f"The model as this machine computes it, in bfloat16: {found['difference_here']:.1g}.")
+        say(
+            "On this machine `predict` computes with shorter numbers (bfloat16) and differs from "
+            f"the file by up to {found['difference_here']:.1g} on them; with "
+            "FEWLABEL_MATMUL=float32 it does not."
+        )
     say(f"Written to {one_line(found['file'])}: {_cost(found)}.")
     if (int8 := found["int8"]) is not None:
         say(
             f"In eight bits: {one_line(int8['file'])}: {_cost(int8)}. Of {int8['n']:,} labeled "
-            f"images {int8['n_changed']:,} are predicted otherwise; {found['about']['metric']} "
+            f"images {int8['n_changed']:,} are predicted otherwise; {about['metric']} "
             f"{percent(int8['accuracy'])} instead of {percent(int8['accuracy_before'])}."
         )
     if page := found.get("page"):

@@ -23,8 +23,7 @@ def _describe(model: Model, reading: Reading, instead: _Inductive | None) -> dic
     height, width, channels = reading
     method, replaced, accuracy, kept = model.meta.get("method", model.fitted.name), None, None, []
     if instead is not None:
-        figures = {name: getattr(instead, name) for name in ("difference", "se", "n")}
-        method, replaced = instead.name, {"method": method, **figures}
+        method, replaced = instead.name, instead.figures | {"method": method}
     else:
         # They rest on predictions of the candidate that was chosen.
         kept = [accept_at(*model.evidence, error) for error in PROMISES]

@@ -17,6 +17,8 @@ from fewlabel.extras import require
 
 _PURPOSE = "`fewlabel export`"
 _OPSET = 18
+SCOPES = "pkg.torch.onnx.name_scopes"
+"""Where torch notes the names of the modules that a node comes from."""
 
 
 def _assembled(whole: _Whole) -> Any:
@@ -43,7 +45,13 @@ def _exported(whole: _Whole) -> Any:
             verbose=False,
         )
     assert program is not None
-    return program.model_proto
+    made = program.model_proto
+    for node in made.graph.node:
+        # The rest names lines of code, by where they lie on this machine.
+        kept = [part for part in node.metadata_props if part.key == SCOPES]
+        del node.metadata_props[:]
+        node.metadata_props.extend(kept)
+    return made
 
 
 def _read(reading: Reading) -> Any:

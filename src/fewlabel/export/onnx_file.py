@@ -58,6 +58,11 @@ class Exported:
         Of the file in eight bits beside it: ``file``, ``n_bytes``, ``milliseconds``, and of the
         ``n`` labeled images ``accuracy``, ``accuracy_before`` and ``n_changed``, which are
         predicted otherwise.
+    graph : dict or None
+        Of a model that needs the graph of all images: its ``n_images``, of how many a file holds
+        it at most (``max_images``), whether it is ``kept``, and the ``method`` that predicts
+        without it, where the model has one, with the ``difference`` in accuracy and its standard
+        error ``se`` on ``n`` labels that neither saw.
     """
 
     file: str
@@ -68,6 +73,7 @@ class Exported:
     milliseconds: float
     about: dict[str, Any]
     int8: dict[str, Any] | None = None
+    graph: dict[str, Any] | None = None
 
 
 def export_onnx(
@@ -124,7 +130,7 @@ def export_onnx(
         If the file cannot be written.
     """
     report = progress or (lambda stage, done, total: None)
-    instead = _plan(model, graph)
+    instead, of_graph = _plan(model, graph)
     report("export", 0, 1)
     made, about = _build(model, instead)
     report("export", 1, 1)
@@ -150,28 +156,32 @@ def export_onnx(
     for path, written in files.items():
         with atomic_file(path) as temporary:
             temporary.write_bytes(written)
-    return Exported(str(file), n_bytes, n_images, difference, here, milliseconds, about, int8)
+    return Exported(
+        str(file), n_bytes, n_images, difference, here, milliseconds, about, int8, of_graph
+    )
 
 
-def _plan(model: Model, graph: bool | None) -> _Inductive | None:
-    """Return what is exported instead of the candidate; None where that goes into the file."""
+def _plan(model: Model, graph: bool | None) -> tuple[_Inductive | None, dict[str, Any] | None]:
+    """Return what replaces the candidate in a file, if anything, and `Exported.graph`."""
     arrays, _ = model.fitted.to_state()
     if "graph.rows" not in arrays:
-        return None
+        return None, None
     n = len(arrays["graph.rows"])
     if graph and n > MAX_ROWS:
         raise UsageError(
             f"The graph of this model holds {n:,} images, and a file at most {MAX_ROWS:,}: leave "
             "--graph out, and the file predicts without it."
         )
-    if graph or (graph is None and n <= MAX_ROWS):
-        return None
-    if model.inductive is None:
+    kept, instead = graph is not False and n <= MAX_ROWS, model.inductive
+    if instead is None and not kept:
         raise UsageError(
             "The model predicts by its graph and keeps nothing that predicts without it, as models "
             "of earlier versions do: fit again."
         )
-    return model.inductive
+    found = {"n_images": n, "max_images": MAX_ROWS, "kept": kept} | (
+        {} if instead is None else instead.figures
+    )
+    return None if kept else instead, found
 
 
 def _build(model: Model, instead: _Inductive | None) -> tuple[Any, dict[str, Any]]:

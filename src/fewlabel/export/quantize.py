@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data import ImageSet, Labels
-from fewlabel.export.assemble import _quiet
+from fewlabel.export.assemble import SCOPES, _quiet
 from fewlabel.export.check import _milliseconds, _native, _probabilities, _session
 from fewlabel.extras import require
 from fewlabel.model import Model
@@ -69,6 +69,9 @@ def _quantize(content: bytes, pictures: list[np.ndarray]) -> bytes:
         # By way of files: a model in memory would be changed.
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         source.write_bytes(content)
+        if products:
+            quantization.quantize_dynamic(source, target, nodes_to_quantize=products)
+            source.write_bytes(target.read_bytes())
         if layers:
             quantization.quantize_static(
                 source,
@@ -79,25 +82,24 @@ def _quantize(content: bytes, pictures: list[np.ndarray]) -> bytes:
                 # Bytes without a sign are quick on all x86 processors.
                 activation_type=quantization.QuantType.QUInt8,
             )
-        else:
-            quantization.quantize_dynamic(source, target, nodes_to_quantize=products or ["none"])
-        return target.read_bytes()
+        return (target if products or layers else source).read_bytes()
 
 
 def _heavy_nodes(made: Any) -> tuple[list[str], list[str]]:
     """Return the names of the layers of networks, and of products with many weights."""
     sizes = {weights.name: int(np.prod(weights.dims)) for weights in made.graph.initializer}
-    layers, products, last = list[tuple[int, str]](), list[str](), -1
+    layers, last = list[tuple[int, str]](), -1
+    products: dict[bool, list[str]] = {True: [], False: []}
     for place, node in enumerate(made.graph.node):
-        weights = [name for name in node.input if name in sizes]
-        # Not the patch dictionary: its one convolution has few weights.
-        if node.op_type == "Conv" and any("network" in name for name in weights):
-            last = place
-        if node.op_type in _LAYERS:
+        scopes = next((part.value for part in node.metadata_props if part.key == SCOPES), "")
+        of_network = ".network" in scopes
+        if of_network and node.op_type in _LAYERS:
             layers.append((place, node.name))
+            last = place if node.op_type == "Conv" else last
+        is_heavy = max((sizes.get(name, 0) for name in node.input), default=0) >= _MIN_WEIGHTS
         # The stored rows of a graph decide which are nearest, and stay as they are.
-        if node.op_type in ("MatMul", "Gemm") and any(
-            sizes[name] >= _MIN_WEIGHTS and "stored" not in name for name in weights
-        ):
-            products.append(node.name)
-    return [name for place, name in layers if place <= last + 1], products
+        if node.op_type in ("MatMul", "Gemm") and is_heavy and (of_network or ".reduce" in scopes):
+            products[of_network].append(node.name)
+    # Beside a network, reductions stay as they are: they enlarge what eight bits change before.
+    has_network = last >= 0 or bool(products[True])
+    return [name for place, name in layers if place <= last + 1], products[has_network]

@@ -47,6 +47,12 @@ class _Inductive:
     difference: float | None = None
     se: float | None = None
 
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Its name and what it costs, as JSON types."""
+        figures = {name: getattr(self, name) for name in ("difference", "se", "n")}
+        return {"method": self.name} | figures
+
     def predict_proba(self, extractor: Any, images: Any) -> np.ndarray:
         """Return calibrated probabilities (m, k) of images by a model's extractor."""
         if self.linear is not None:
