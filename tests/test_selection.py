@@ -70,6 +70,16 @@ def test_a_part_of_the_budget_is_no_row_more_for_a_rounding_error(digits):
     assert (chosen.purpose == "random").sum() == 7
 
 
+@pytest.mark.parametrize(
+    ("budget", "n_known", "method"),
+    [(199, 0, "representatives"), (200, 0, "herding"), (140, 60, "herding")],
+)
+def test_many_labels_cover_all_images(digits, budget, n_known, method):
+    labels = digits.known(range(n_known)) if n_known else None
+    chosen = select_images(digits.images, budget, labels=labels, prepared=digits.features)
+    assert chosen.method == method
+
+
 def test_a_second_round_asks_where_the_model_is_unsure(digits):
     labels, unsure = digits.known(range(60)), np.arange(200, 300)
     confidence = np.ones(400)

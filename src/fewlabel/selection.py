@@ -21,6 +21,8 @@ ENOUGH_A_CLASS = 5
 """Labels a class from which on it pays to ask what a model is unsure of (docs/decisions/0016)."""
 # So many labeled images say where labels are; clusters around all of many more take minutes.
 _MAX_ANCHORS = 2_000
+# So many labels cover a set better than the middles of its clusters do: see decision 15.
+_MANY = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,8 @@ def select_images(
         How many to choose for training; may be 0 where there is an audit.
     method : str, optional
         A selection strategy, by its name in `fewlabel.cluster.strategies`; by default
-        ``"representatives"``, and ``"herding"`` where a confidence is given.
+        ``"herding"`` where a confidence is given or there are 200 labels with these, else
+        ``"representatives"``.
     random_fraction : float
         Fraction of the budget that is drawn at random, spread over all clusters: trained on
         like the others, and what an honest estimate of accuracy rests on. 0 draws none.
@@ -122,11 +125,13 @@ def select_images(
     """
     images = load_images(images)
     seconds: dict[str, float] = {}
-    method = method or ("representatives" if confidence is None else "herding")
-    strategy = find_strategy(method)
     _check_amounts(budget, audit, random_fraction)
     uncertainty = None if confidence is None else _uncertainty(confidence, len(images))
     labels = labels or Labels(np.full(len(images), -1), ())
+    if method is None:
+        covers = confidence is not None or budget + labels.n_labeled >= _MANY
+        method = "herding" if covers else "representatives"
+    strategy = find_strategy(method)
     known = np.union1d(labels.labeled, labels.awaited)
     # A copy has the label of its original: to ask for both would waste one.
     copies = _repeats(images.content_groups(), known)

@@ -44,7 +44,7 @@ def bench(
     dataset: Annotated[str, options.argument("DATASET", "Name from `fewlabel data list`.")],
     labels: Annotated[str, options.option("--labels", "N[,N...]", "Numbers of labeled images.")],
     seeds: Annotated[str, options.option("--seeds", "N[,N...]", "Seeds.")] = "0,1,2",
-    selection: options.Selection = "representatives",
+    selection: options.Selection = None,
     method: options.Method = "auto",
     images: Annotated[
         int | None, options.number("--images", "Use only so many training images.", least=2)
@@ -159,9 +159,9 @@ def _print(records: list[dict[str, Any]], out: str | None) -> None:
         total = statistics.mean(record["seconds"]["total"] for record in group)
         memory = max(record["peak_rss_mb"] for record in group)
         rows.append((f"{n_labeled:,}", *cells, f"{total:.1f}", f"{memory:,.0f}"))
-    first = records[0]
+    first, how = records[0], " or ".join(dict.fromkeys(record["selection"] for record in records))
     say(
-        f"{first['dataset']}, labels chosen by {first['selection']}, method {first['method']}, "
+        f"{first['dataset']}, labels chosen by {how}, method {first['method']}, "
         f"{len({record['seed'] for record in records})} seeds (mean ± sd):"
     )
     # Short ones: with spreads, the table is as wide as a terminal.

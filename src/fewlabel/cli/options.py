@@ -178,7 +178,9 @@ Table = Annotated[str, option("--out", "FILE", "CSV table to write.")]
 Method = Annotated[
     str, choice("--method", METHODS, "How to learn; auto tries those that suit and keeps the best.")
 ]
-_STRATEGY_HELP = "How to choose the images to label."
+_STRATEGY_HELP = (
+    "How to choose the images to label; by default representatives, and herding from 200 labels on"
+)
 Features = Annotated[
     str,
     typer.Option(
@@ -245,10 +247,6 @@ Probabilities = Annotated[bool, flag("--probabilities", "Add one column of proba
 Json = Annotated[bool, flag("--json", "Print the result as JSON on stdout.")]
 Strategy = Annotated[
     str | None,
-    choice(
-        "--method",
-        STRATEGIES,
-        f"{_STRATEGY_HELP} By default representatives, and with --run herding.",
-    ),
+    choice("--method", STRATEGIES, f"{_STRATEGY_HELP}, or with --run."),
 ]
-Selection = Annotated[str, choice("--selection", STRATEGIES, _STRATEGY_HELP)]
+Selection = Annotated[str | None, choice("--selection", STRATEGIES, f"{_STRATEGY_HELP}.")]

@@ -29,7 +29,7 @@ def _run_bench(
     dataset: str,
     *,
     n_labeled: int,
-    selection: str = "representatives",
+    selection: str | None = None,
     n_images: int | None = None,
     progress: Progress | None = None,
     **settings: Any,
@@ -79,7 +79,7 @@ def _run_bench(
     return {
         "dataset": dataset,
         "n_labeled": n_labeled,
-        "selection": selection,
+        "selection": chosen.method,
         "method": wanted.method,
         "seed": seed,
         **scores,
