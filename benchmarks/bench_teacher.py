@@ -32,24 +32,19 @@ from fewlabel_experiments.combo.glyphs import (
 )
 from fewlabel_experiments.combo.preprocess import preprocess_images
 from fewlabel_experiments.combo.recipes import ALL_STEPS, HALVES
-from fewlabel_experiments.combo.session import ONE_OF_EACH
+from fewlabel_experiments.combo.session import NOISY_STUDENT, ONE_OF_EACH
 from fewlabel_experiments.combo.settings import NOISES
 from fewlabel_experiments.protocol import Settings
 from fewlabel_experiments.registry import find_study
 
 RESULT = Path(__file__).parent / "results" / "teacher.jsonl"
-EVERYTHING = {"positive": 1e-6, "negative": 1 - 1e-6, "agreement": 1e-6}
-"""Accept all that a teacher predicts: soft labels say themselves how sure it is."""
-
 WIDTHS = (16, 32, 64, 128)
 STUDENT = ("max_rounds", "passes", "noise", "widths")
 BASE: dict[str, Any] = {
-    "bagging": False,
+    **NOISY_STUDENT,
     "n_members": 1,
-    "balance": True,
-    **EVERYTHING,
-    "max_rounds": 2,
-    "passes": 6,
+    "max_rounds": None,
+    "passes": None,
     "noise": True,
     "widths": WIDTHS,
 }
@@ -64,7 +59,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "three members": {"n_members": 3},
     "three members, bootstrap samples": {"n_members": 3, "bagging": True},
     "only what is sure": {"positive": 0.9, "negative": 0.1, "agreement": 0.6},
-    "one round": {"max_rounds": 1},
+    "two rounds": {"max_rounds": 2},
 }
 
 
@@ -141,14 +136,19 @@ class Bench:
         rounds, passes, noise, widths = (options.pop(k) for k in STUDENT)
         start = time.perf_counter()
         teacher = network(asked, WIDTHS)
-        student = network(asked, widths, noise=noise).set_params(n_epochs=passes)
+        student = network(asked, widths, noise=noise).set_params(n_epochs=passes or asked.passes)
         shared = {"val_fraction": 0.0, "random_state": self.seed, **options}
         alone = TeacherStudent(teacher, teacher, max_rounds=0, **shared).fit(self.X, self.y)
-        model = TeacherStudent(teacher, student, max_rounds=rounds, **shared).fit(self.X, self.y)
+        model = TeacherStudent(teacher, student, max_rounds=rounds or asked.rounds, **shared).fit(
+            self.X, self.y
+        )
         pool = self.X[asked.labeled :]
         return {
             "seed": self.seed,
-            **{k: getattr(asked, k) for k in ("labeled", "unlabeled", "steps", "letters", "noise")},
+            **{
+                k: getattr(asked, k)
+                for k in ("labeled", "unlabeled", "steps", "passes", "rounds", "letters", "noise")
+            },
             "variant": variant,
             "alone": self.score(alone.predict_proba(self.test), self.truth),
             "teacher": self.score(model.ensemble_proba(self.test), self.truth),
@@ -167,6 +167,9 @@ def main() -> None:
     parser.add_argument("--unlabeled", type=int, default=30_000)
     parser.add_argument("--test", type=int, default=3_000)
     parser.add_argument("--steps", type=int, default=2_250)
+    parser.add_argument(
+        "--passes", type=int, default=6, help="of a student over what it learns from"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102, 103])
     parser.add_argument("--letters", choices=LETTER_SETS)
     parser.add_argument("--noise", choices=NOISES, default="standard")

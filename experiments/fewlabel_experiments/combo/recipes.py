@@ -27,6 +27,8 @@ class Recipe:
     structure: bool = False  # whether a network knows that there is one digit and one letter
     # What is done to images anew in every step; never are they mirrored
     changes: str | ChangedHalves | None = None
+    # Whether every member has all labels, and students learn all that members predict
+    noisy: bool = False
     few: bool = False  # whether only some of the labeled images have their labels
 
 
@@ -57,6 +59,7 @@ def recipes(config: dict[str, Any]) -> dict[str, Recipe]:
         members=tuple(config["best_members"]),
         structure=True,
         changes=HALVES,
+        noisy=True,
     )
     residual = replace(plain, network="resnet", changes="mild")
     return {

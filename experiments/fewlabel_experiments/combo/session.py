@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import weakref
@@ -31,6 +32,16 @@ ARCHITECTURES["pair"] = pair_network
 GENERATED = "generated"
 ONE_OF_EACH = GroupedLabels(((0, 10), (10, 36)))
 """One digit and one letter."""
+
+# Noisy Student (Xie et al. 2020): soft labels say themselves how sure they are, and every label
+# counts alike.
+NOISY_STUDENT = {
+    "bagging": False,
+    "balance": True,
+    "positive": 1e-6,
+    "negative": 1 - 1e-6,
+    "agreement": 1e-6,
+}
 
 _HELD = 0.2
 
@@ -124,11 +135,15 @@ class ComboSession(Session):
         images, targets = self.training_set(recipe)
         pool = self.images("unlabeled", recipe)
         unknown = np.full((len(pool), targets.shape[1]), -1)
+        student = self.network(recipe.network, recipe)
+        accepts = {"precision": config["precision"], "agreement": config["agreement"]}
+        if recipe.noisy:
+            accepts = NOISY_STUDENT
+            student.set_params(n_epochs=self._passes(student, len(images), len(pool)))
         model = TeacherStudent(
             [self.network(member, recipe) for member in recipe.members],
-            self.network(recipe.network, recipe),
-            precision=config["precision"],
-            agreement=config["agreement"],
+            student,
+            **accepts,
             max_rounds=rounds,
             # The number of rounds is fixed: no label is spent on choosing it.
             val_fraction=0.0,
@@ -137,6 +152,12 @@ class ComboSession(Session):
             random_state=self.seed,
         )
         return model.fit(np.concatenate([images, pool]), np.concatenate([targets, unknown]))
+
+    def _passes(self, student: NetworkClassifier, n_labeled: int, n_unlabeled: int) -> int:
+        """Return the passes of as many steps as the teacher's and those for unlabeled images."""
+        seen = student.min_steps * student.batch_size + self.config["student_passes"] * n_unlabeled
+        # A quarter of what a student learns from are labels, some of them several times.
+        return math.ceil(seen / (n_unlabeled + max(n_labeled, n_unlabeled // 3)))
 
 
 def load_data(config: dict[str, Any], seed: int) -> Data:
