@@ -33,7 +33,7 @@ Examples:
   fewlabel reproduce clusters-b --seeds 0,1,2 --out study-b --save-models study-b-models
   fewlabel reproduce clusters-b --from-models study-b-models
   fewlabel reproduce photos --data food11/
-  fewlabel reproduce combo --labeled 30000 --unlabeled 30000 --test 10000 --device cuda
+  fewlabel reproduce combo --labeled 30000 --unlabeled 30000 --test 10000
   fewlabel reproduce combo --letters chars74k --noise strong
   fewlabel reproduce combo --show-preprocessing --out steps.png
 """
