@@ -46,8 +46,10 @@ def main() -> None:
                 _answer(page, truth)
                 # About as fast as a person: the model needs its time, too.
                 page.wait_for_timeout(1_500)
-            while page.is_disabled("#confirm"):
+            # The first picture of all shows a suggestion, and no mistake.
+            while page.inner_text("#confirm-text") != truth[page.inner_text("#name")]:
                 _answer(page, truth)
+                page.wait_for_timeout(1_500)
             # Nothing is on its way any more.
             page.wait_for_timeout(4_500)
             _shoot(page, "label")
