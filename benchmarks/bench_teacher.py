@@ -167,6 +167,7 @@ def main() -> None:
     parser.add_argument("--unlabeled", type=int, default=30_000)
     parser.add_argument("--test", type=int, default=3_000)
     parser.add_argument("--steps", type=int, default=2_250)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument(
         "--passes", type=int, default=6, help="of a student over what it learns from"
     )
