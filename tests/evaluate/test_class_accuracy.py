@@ -35,6 +35,14 @@ def test_the_intervals_hold_the_truth(task):
     assert np.abs(np.mean(values, axis=0)).max() < 0.08
 
 
+def test_a_few_labels_of_a_class_that_nothing_looks_like_do_not_make_it_certain():
+    y = np.repeat([0, 1], [7, 30])
+    proba = np.where(np.eye(2)[y] == 1, 0.9999, 0.0001)
+    few, more = class_accuracy(ONE, y, proba, proba, np.array([7, 30]))
+    assert 0.8 < few["recall_low"] < more["recall_low"] < 0.95
+    assert few["recall"] > 0.99
+
+
 def test_without_random_labels_there_is_no_interval_and_a_class_never_predicted_has_nothing():
     pool = np.tile([0.7, 0.2, 0.1], (50, 1))
     first, second, _ = class_accuracy(

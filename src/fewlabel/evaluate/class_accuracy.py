@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import expit
 
 from fewlabel.data.task import Task
+from fewlabel.evaluate.metrics import wilson_interval
 from fewlabel.evaluate.posterior import pool_accuracy
 
 # A calibration of all classes together is off for each one by more: as much as if it rested on
@@ -80,7 +81,12 @@ def class_accuracy(
                 groups=None if groups is None else groups[mine],
             )
             counts.append(np.nan_to_num(share) * theirs.sum())
+        in_doubt = theirs.any()
         counts[1] = counts[1] + pool[~of_pool[:, k] & (pool[:, k] < _LEAST), k].sum()
+        if not in_doubt:
+            # Where no other image may be one, nothing was tested: all labels right, and no more.
+            sure, _ = wilson_interval(n_labels, n_labels)
+            counts[1][2] = max(counts[1][2], counts[0][0] * (1 / sure - 1))
         n_found = int(of_pool[:, k].sum())
         rows.append(_row(counts[0], counts[1], n_found, has_interval=bool(len(y))))
     return rows
