@@ -95,6 +95,8 @@ class Prediction:
         Whether an image is unlike anything labeled; None where the model cannot tell.
     scores : ndarray of shape (n,) or None
         How unlike it is, larger where it is less like them.
+    rows : ndarray of shape (n, d) or None
+        Features of the images; None where they are not at hand.
     """
 
     task: Task
@@ -104,6 +106,7 @@ class Prediction:
     threshold: float = 0.0
     unlike: np.ndarray | None = None
     scores: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
     @property
     def label(self) -> np.ndarray:
@@ -299,7 +302,7 @@ class Model(Saved):
             scores = self.novelty.scores(rows, self.task.entropy(raw))
             unlike = scores > self.novelty.alarms.threshold
         seconds = {"features": middle - start, "predict": time.perf_counter() - middle}
-        return Prediction(self.task, proba, self.classes, seconds, threshold, unlike, scores)
+        return Prediction(self.task, proba, self.classes, seconds, threshold, unlike, scores, rows)
 
     def calibrated(self, proba: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities of all classes.

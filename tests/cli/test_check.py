@@ -52,6 +52,11 @@ def test_other_images_are_named_with_what_to_do(run_cli, world, new_photos, tmp_
 def test_too_few_images_and_older_runs_are_one_line(run_cli, world, new_photos, tmp_path):
     world.draw(tmp_path / "few", 5)
     refused(run_cli("check", world.run, tmp_path / "few"), "holds 0 images that", "fewer than 20")
+    for copy in "abc":
+        for file in sorted((new_photos / "same").iterdir())[:12]:
+            (tmp_path / "burst" / copy).mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, tmp_path / "burst" / copy)
+    refused(run_cli("check", world.run, tmp_path / "burst"), "no near-copies", "fewer than 20")
     shutil.copytree(world.run / "model", tmp_path / "old")
     manifest = tmp_path / "old" / "manifest.json"
     model = load_run(tmp_path / "old")

@@ -4,14 +4,20 @@ import pytest
 from fewlabel.data import MultiLabel, SingleLabel, image_set_from_array
 from fewlabel.errors import ModelFormatError
 from fewlabel.evaluate import Evidence
-from fewlabel.evaluate.drift import _appearance, _find_drift, _make_reference, _Reference
+from fewlabel.evaluate.drift import (
+    _appearance,
+    _clustered,
+    _find_drift,
+    _make_reference,
+    _Reference,
+)
 
 K = 4
 SHARES = np.array([0.4, 0.3, 0.2, 0.1])
 
 
 def batch(task, n, shares, seed, *, strange=0.0, novelty=0.0):
-    """Draw what is true of ``n`` images, calibrated probabilities of it, and their looks."""
+    """Draw what is true of ``n`` images, calibrated probabilities, looks and features."""
     rng = np.random.default_rng(seed)
     true = rng.choice(K, n, p=shares)
     # Exact probabilities in the mix of the fit: Gaussians one apart in every direction.
@@ -23,10 +29,12 @@ def batch(task, n, shares, seed, *, strange=0.0, novelty=0.0):
         proba /= proba + (1 - SHARES)
     looks = rng.normal(size=(n, 4))
     looks[:, 0] += novelty
-    looks[: int(strange * n), 0] += 2.5
+    new = slice(round(strange * n))
     # What is new is taken for the first class.
-    proba[: int(strange * n)] = [0.7, 0.1, 0.1, 0.1]
-    return true, proba, looks
+    proba[new] = [0.7, 0.1, 0.1, 0.1]
+    features = np.eye(8)[true]
+    features[new] = np.eye(8)[K]
+    return true, proba, looks, rng.normal(size=(n, 8)) + 4 * features
 
 
 @pytest.fixture(scope="module", params=[SingleLabel(), MultiLabel()], ids=str)
@@ -35,17 +43,17 @@ def task(request):
 
 
 def drift(task, shares=SHARES, n=400, seed=1, **changes):
-    _, old, looks = batch(task, 1_500, SHARES, 0)
+    _, old, looks, rows_of_fit = batch(task, 1_500, SHARES, 0)
     shown = np.stack([old.mean(axis=0), task.decided(old).mean(axis=0)])
-    true, proba, _ = batch(task, 150, SHARES, 99)
+    true, proba, _, _ = batch(task, 150, SHARES, 99)
     y = true if task.exclusive else np.eye(K, dtype=np.int8)[true]
     confidence = task.confidence(proba).astype(np.float32)
     evidence = Evidence(task.correct(y, proba), confidence)
     reference = _Reference(old[:1_000], looks[:1_000], shown, 1_500, 150)
-    true, new, looks = batch(task, n, shares, seed, **changes)
+    true, new, looks, rows = batch(task, n, shares, seed, **changes)
     y = true if task.exclusive else np.eye(K, dtype=np.int8)[true]
     right = task.correct(y, new).mean()
-    return _find_drift(task, reference, evidence, new, looks), right
+    return _find_drift(task, reference, evidence, new, looks, rows, rows_of_fit), right
 
 
 @pytest.mark.parametrize("n", [60, 400])
@@ -67,12 +75,21 @@ def test_another_mix_of_classes_is_no_alarm_of_the_looks_and_its_accuracy_is_pre
     assert ((low - 0.02 <= shares) & (shares <= high + 0.02)).all()
 
 
-def test_a_new_class_hides_in_one_of_the_others(task):
-    one, _ = drift(task, strange=0.3)
+@pytest.mark.parametrize(("strange", "n"), [(0.3, 400), (0.1, 500), (0.1, 2_000)])
+def test_a_new_class_that_hides_in_another_lies_apart(task, strange, n):
+    one, _ = drift(task, strange=strange, n=n)
     assert one.verdict == "unlike"
-    # Which is a class where an image has one label, and none of them where it may have several.
-    assert len(one.odd) == 1
-    assert np.isin(one.kinds, one.odd).sum() >= 0.3 * len(one.kinds)
+    assert not one.many_beyond
+    # Of 2,000 as many are looked at as there are images of the fit.
+    assert (one.clustered < strange * n).sum() >= 0.5 * strange * n
+    assert (one.clustered < strange * n).mean() >= 0.9
+
+
+def test_other_shares_of_the_classes_and_what_has_no_features_are_no_new_class(task):
+    one, _ = drift(task, np.array([0.05, 0.15, 0.1, 0.7]))
+    assert not len(one.clustered)
+    some = np.zeros((50, 8))
+    assert not len(_clustered(some, some[:0], np.ones(50)))
 
 
 def test_what_is_farther_from_everything_is_unlike(task):

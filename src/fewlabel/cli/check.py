@@ -23,11 +23,12 @@ from fewlabel.files import atomic_file
 
 HELP = """Say whether the accuracy of a fit still holds on new images.
 
-Compares confidence, brightness, contrast, sharpness, the likeness to what is labeled and the mix of
-classes, and says one of three things: the new images look like those of the fit; the classes are
-otherwise frequent, and the accuracy that is then expected; or they are unlike, so that nobody knows
-before some of them are labeled. Of images like those of the fit, about one batch in thirty is
-called otherwise. It takes 20 images; of more than 2,000, so many are drawn at random.
+Compares confidence, brightness, contrast, sharpness, the likeness to what is labeled and to each
+other, and the mix of classes, and says one of three things: the new images look like those of the
+fit; the classes are otherwise frequent, and the accuracy that is then expected; or they are unlike,
+so that nobody knows before some of them are labeled. Of images like those of the fit, about one
+batch in thirty is called otherwise, or fewer. It takes 20 images, of which near-copies count once;
+of more than 2,000, so many are drawn at random.
 
 \b
 Examples:

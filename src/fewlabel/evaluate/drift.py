@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import binom
 
+from fewlabel.cluster.neighbors import nearest_neighbors
 from fewlabel.data import ImageSet
 from fewlabel.data.task import Task
 from fewlabel.evaluate.estimates import AccuracyEstimate
@@ -32,7 +34,11 @@ _ERRORS, _TOLERANCE = 2.4, 0.02
 _TAIL, _TAIL_ERRORS, _TAIL_TOLERANCE = 0.05, 2.3, 0.01
 # The more classes, the more often one of them differs by chance.
 _MIX_ERRORS, _MIX_TOLERANCE = 1.7, 0.02
-_CLASS_ERRORS, _CLASS_TOLERANCE, _CLASS_IMAGES = 1.0, 0.05, 8
+# An image is clustered if of its nearest images so many are new as chance gives to this fraction;
+# the odds are larger, since images of the fit are farther from each other in features of theirs.
+_NEIGHBORS, _RARE, _SEEN_ODDS = 20, 1e-3, 1.2
+# More than these, and than this fraction, are a new class.
+_FEW, _FEW_FRACTION = 2, 0.008
 _CONFIDENCE_TOLERANCE, _MAX_WEIGHT = 0.02, 20.0
 # By so much, divided by their number, images that a graph was made of are more like each other.
 _SEEN = 8.0
@@ -93,17 +99,16 @@ class _Drift:
     """How unlike the images of a fit new images are.
 
     Which part is more unlike anything labeled than 95 % of those of the fit (``beyond``), and
-    whether that is more than chance; the predicted class of each (``kinds``; K for none of them),
-    and those of which the images are less like those of the fit (``odd``); how frequent each class
-    was and is, with the interval (4, K), and whether it is predicted more or less often; the
-    accuracy to be expected where the images are not unlike.
+    whether that is more than chance; those that lie among each other, away from images of the fit
+    (``clustered``, indices); how frequent each class was and is, with the interval (4, K), and
+    whether it is predicted more or less often; the accuracy to be expected where the images are not
+    unlike.
     """
 
     shifts: tuple[_Shift, ...]
     beyond: float
     many_beyond: bool
-    kinds: np.ndarray
-    odd: tuple[int, ...]
+    clustered: np.ndarray
     shares: np.ndarray
     moved: np.ndarray
     accuracy: AccuracyEstimate
@@ -111,7 +116,7 @@ class _Drift:
     @property
     def verdict(self) -> str:
         """Whether they are ``"like"``, of another ``"mix"`` of classes, or ``"unlike"``."""
-        if self.many_beyond or self.odd or any(shift.is_alarm for shift in self.shifts):
+        if self.many_beyond or len(self.clustered) or any(shift.is_alarm for shift in self.shifts):
             return "unlike"
         return "mix" if self.moved.any() else "like"
 
@@ -144,7 +149,13 @@ def _make_reference(
 
 
 def _find_drift(
-    task: Task, reference: _Reference, evidence: Evidence, proba: np.ndarray, looks: np.ndarray
+    task: Task,
+    reference: _Reference,
+    evidence: Evidence,
+    proba: np.ndarray,
+    looks: np.ndarray,
+    rows: np.ndarray,
+    rows_of_fit: np.ndarray,
 ) -> _Drift:
     """Compare new images with those that a model was fitted on.
 
@@ -152,9 +163,9 @@ def _find_drift(
     shift, images of one class look as before: so those of the fit are weighed as in the mix under
     which the calibrated probabilities of the new ones are the likeliest (Saerens, Latinne and
     Decaestecker 2002; Alexandari, Kundaje and Shrikumar 2020). Then confidence and looks are
-    compared by the probability that one of a pair is larger (Mann and Whitney), over all images,
-    and class by class, since a new class hides in one of the others. The accuracy to be expected
-    is the mean probability that a prediction is right, in the new mix where it has changed.
+    compared by the probability that one of a pair is larger (Mann and Whitney). A new class may
+    hide in another, but its features lie among each other. The accuracy to be expected is the mean
+    probability that a prediction is right, in the new mix where it has changed.
     """
     was, at_fit = reference.proba, reference.shares[0]
     mix = _mix(task, proba, at_fit)
@@ -162,7 +173,7 @@ def _find_drift(
     old = np.column_stack([task.confidence(was), reference.looks])
     new = np.column_stack([task.confidence(proba), looks])
     seen = _SEEN / reference.n_images
-    # What the fit has seen of its images shows in the first two.
+    # What the fit has seen of its images shows in the first two, and twice as much in the tail.
     shifts = [
         _shift(name, old[:, j], new[:, j], weights, seen if j < 2 else 0.0)
         for j, name in enumerate(("confidence", *LOOKS))
@@ -172,15 +183,13 @@ def _find_drift(
     step = new[:, 0].mean() - np.average(old[:, 0], weights=weights)
     calm = {"confidence": abs(step) < _CONFIDENCE_TOLERANCE, "novelty": shifts[1].above < 0.5}
     shifts = [s._replace(is_alarm=s.is_alarm and not calm.get(s.name, False)) for s in shifts]
-    beyond, many = _beyond(old[:, 1], new[:, 1], weights, seen)
-    # Of all together: which of several labels is the rarest depends on the others.
-    kinds = task.stratify(task.predict(np.concatenate([was, proba])))
-    of_fit, of_new = kinds[: len(was)], kinds[len(was) :]
-    odd = _odd(old[:, 1], new[:, 1], of_fit, of_new, weights, len(at_fit), seen)
+    beyond, many = _beyond(old[:, 1], new[:, 1], weights, 2 * seen)
+    likelihood = np.minimum(task.reweigh(proba, at_fit, mix)[1], _MAX_WEIGHT)
+    clustered = _clustered(rows, rows_of_fit, likelihood)
     moved = _moved(task, reference, proba)
     accuracy, ends = _accuracy(task, reference, evidence, proba, mix, is_moved=bool(moved.any()))
     shares = np.stack([at_fit, mix, *ends])
-    return _Drift(tuple(shifts), beyond, many, of_new, odd, shares, moved, accuracy)
+    return _Drift(tuple(shifts), beyond, many, clustered, shares, moved, accuracy)
 
 
 def _moved(task: Task, reference: _Reference, proba: np.ndarray) -> np.ndarray:
@@ -189,13 +198,8 @@ def _moved(task: Task, reference: _Reference, proba: np.ndarray) -> np.ndarray:
     now = task.decided(proba).mean(axis=0)
     both = (n * now + m * before + 0.5) / (n + m + 1)
     error = np.sqrt(both * (1 - both) * (1 / n + 1 / m))
-    allowed = _errors(_MIX_ERRORS, len(now)) * error + _MIX_TOLERANCE
+    allowed = np.sqrt(_MIX_ERRORS**2 + 2 * np.log(len(now))) * error + _MIX_TOLERANCE
     return np.asarray(np.abs(now - before) > allowed)
-
-
-def _errors(errors: float, n_tests: int) -> float:
-    """Return standard errors that the largest of so many differences exceeds as seldom as one."""
-    return float(np.sqrt(errors**2 + 2 * np.log(n_tests)))
 
 
 def _shift(
@@ -232,28 +236,26 @@ def _beyond(
     return found, bool(found > _TAIL + _TAIL_ERRORS * error + _TAIL_TOLERANCE + allowed)
 
 
-def _odd(
-    old: np.ndarray,
-    new: np.ndarray,
-    was: np.ndarray,
-    now: np.ndarray,
-    weights: np.ndarray,
-    n_classes: int,
-    allowed: float,
-) -> tuple[int, ...]:
-    """Return the kinds of which new images are more unlike anything labeled than in the fit."""
-    found = []
-    for kind in np.unique(now).tolist():
-        share, n = weights[was == kind], int((now == kind).sum())
-        if min(len(share), n) < _CLASS_IMAGES:
-            continue
-        # So many images of equal weight say as much.
-        m = share.sum() ** 2 / (share**2).sum()
-        error = np.sqrt((m + n + 1) / 12 / m / n)
-        most = 0.5 + _CLASS_TOLERANCE + _errors(_CLASS_ERRORS, n_classes) * error + allowed
-        if _below(old[was == kind], share / share.sum(), new[now == kind]).mean() > most:
-            found.append(kind)
-    return tuple(found)
+def _clustered(rows: np.ndarray, rows_of_fit: np.ndarray, likelihood: np.ndarray) -> np.ndarray:
+    """Return new images that lie among each other, where these are more than chance gives.
+
+    Two samples of one source mix among nearest neighbors (Schilling 1986; Henze 1988). Each image
+    is tested by itself, at how likely it is in the new mix, since a new class may be few of them.
+    """
+    rng = np.random.default_rng(0)
+    old = rows_of_fit[rng.permutation(len(rows_of_fit))[:MAX_IMAGES]]
+    # Where the new ones were more, they would be the neighbors of anything.
+    at = rng.permutation(len(rows))[: len(old)]
+    if not len(at):
+        return at
+    near, _ = nearest_neighbors(np.concatenate([rows[at], old]), min(_NEIGHBORS, len(at)))
+    near, likely = near[: len(at)], likelihood[at]
+    n_new = (near < len(at)).sum(axis=1)
+    # Of the new ones around, too: one that is taken for a class that has become rare is of another.
+    around = np.concatenate([likely, np.zeros(len(old))])[near].sum(axis=1)
+    odds = _SEEN_ODDS * (likely + around) / (1 + n_new) * (len(at) - 1) / len(old)
+    found = at[binom.sf(n_new - 1, near.shape[1], odds / (1 + odds)) <= _RARE]
+    return np.sort(found) if len(found) > _FEW + _FEW_FRACTION * len(at) else found[:0]
 
 
 def _mix(task: Task, proba: np.ndarray, old: np.ndarray) -> np.ndarray:

@@ -32,9 +32,9 @@ def _render_drift(
         for title, caption, shown in (
             ("Most unlike", "Least like anything labeled, the first ones most.", rows),
             (
-                "Predicted as a class that others hide in",
-                "The least like it of the classes whose images are not like those of the fit.",
-                rows[np.isin(drift.kinds[rows], drift.odd)],
+                "Like each other",
+                "And not like images of the fit, as those of a new class are.",
+                drift.clustered,
             ),
             ("Least confident", "Predictions that are most likely wrong.", unsure),
         )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from fewlabel.cluster.neighbors import nearest_neighbors
 from fewlabel.data import ImageSet, load_images
 from fewlabel.errors import RunFolderError, UsageError
 from fewlabel.evaluate.drift import MAX_IMAGES, MIN_IMAGES, _appearance, _Drift, _find_drift
+from fewlabel.features.near_copies import _find_groups
 from fewlabel.features.pixels import Progress
-from fewlabel.model import Model
+from fewlabel.graph.shared_fit import NEIGHBORS
+from fewlabel.model import Model, Prediction
 from fewlabel.report.drift import _render_drift
 from fewlabel.report.html import _now
 from fewlabel.report.next_steps import _free_name
@@ -64,14 +68,33 @@ def _check_images(
     rows = np.random.default_rng(0).permutation(free)[:MAX_IMAGES]
     some = found.subset(np.sort(rows))
     prediction = run.predict(some, progress=progress)
-    scores = np.zeros(len(some)) if prediction.scores is None else prediction.scores
-    looks = np.column_stack([scores, _appearance(some)])
-    drift = _find_drift(run.task, run.reference, run.evidence, prediction.proba, looks)
+    looks, drift = _compare(run, some, prediction)
     metrics = _metrics(drift, run) | {"n_images": n, "n_compared": len(some)}
     metrics["n_trained_on"] = len(found) - n
     metrics["commands"] = _commands(metrics, found, name)
     page = _render_drift(drift, metrics, prediction, looks, some, command, _now())
     return metrics, page
+
+
+def _compare(run: Model, images: ImageSet, prediction: Prediction) -> tuple[np.ndarray, _Drift]:
+    """Return how new images look, and how unlike those of the fit they are, near-copies once."""
+    scores, rows = prediction.scores, prediction.rows
+    assert run.reference is not None
+    assert rows is not None
+    scores = np.zeros(len(images)) if scores is None else scores
+    looks = np.column_stack([scores, _appearance(images)])
+    of_fit = rows[:0] if run.novelty is None else run.novelty.graph.rows
+    # A burst would be like itself alone.
+    near = nearest_neighbors(rows, min(NEIGHBORS, len(rows) - 1))
+    first = np.unique(_find_groups(images, None, *near).copies, return_index=True)[1]
+    if len(first) < MIN_IMAGES:
+        raise UsageError(
+            f"{images.source} holds {len(first)} images that are no near-copies of others: of "
+            f"fewer than {MIN_IMAGES} nothing can be said; collect more."
+        )
+    reference, proba = run.reference, prediction.proba[first]
+    drift = _find_drift(run.task, reference, run.evidence, proba, looks[first], rows[first], of_fit)
+    return looks, replace(drift, clustered=first[drift.clustered])
 
 
 def _metrics(drift: _Drift, run: Model) -> dict[str, Any]:
@@ -87,7 +110,7 @@ def _metrics(drift: _Drift, run: Model) -> dict[str, Any]:
         "metric": run.task.metric,
         "accuracy": drift.accuracy.to_dict(),
         "expected_by_fit": None if expected is None else expected.to_dict(),
-        "differences": _differences(drift, run.classes),
+        "differences": _differences(drift),
         "shifts": [shift._asdict() for shift in drift.shifts],
         "beyond": drift.beyond,
         "many_beyond": drift.many_beyond,
@@ -101,7 +124,7 @@ def _metrics(drift: _Drift, run: Model) -> dict[str, Any]:
     return found | {"title": _TITLES[drift.verdict], "in_words": _in_words(drift, found)}
 
 
-def _differences(drift: _Drift, classes: tuple[str, ...]) -> list[str]:
+def _differences(drift: _Drift) -> list[str]:
     """Say what is unlike the images of the fit, beyond chance."""
     texts = [_WORDS[s.name][s.above > 0.5] for s in drift.shifts if s.is_alarm]
     if drift.many_beyond:
@@ -109,10 +132,11 @@ def _differences(drift: _Drift, classes: tuple[str, ...]) -> list[str]:
             f"{_percent_text(drift.beyond)} of them are more unlike anything labeled than 95 % of "
             "the images of the fit"
         )
-    if drift.odd:
-        named = [(*classes, "none of the classes")[k] for k in drift.odd]
-        more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-        texts.append(f"others are among those predicted as {', '.join(named[:3])}{more}")
+    if len(drift.clustered):
+        texts.append(
+            f"at least {len(drift.clustered):,} of them are like each other and not like images of "
+            "the fit, as those of a new class are"
+        )
     return texts
 
 
