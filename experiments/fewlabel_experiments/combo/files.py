@@ -21,7 +21,7 @@ README = """# A digit and a letter in one noisy image
 Made by `fewlabel data make combo` (seed {seed}). Gray images of 56×56 pixels; each shows one
 handwritten digit (MNIST) and one handwritten letter ({letters}, case: {case}), side by side in
 random order, with random size, place, slant, pen, background and noise. Both cases of a letter
-share a label. The splits share no glyph; with the letters of chars74k, no writer of letters either.
+share a label. The splits share no glyph; of chars74k, the test letters are by writers of their own.
 
 | file | holds |
 |---|---|
