@@ -34,6 +34,12 @@ _KINDS = {
 }
 
 
+def _from_home(path: str | os.PathLike[str]) -> Path:
+    """Return a path with ~ replaced by the folder that it stands for, where there is one."""
+    # Not Path.expanduser, which fails for the home of a user that there is not: a file's name.
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def _max_bytes() -> int:
     """Return how many bytes a file may unpack to; raise `UsageError` if the setting is none."""
     text = os.environ.get(BYTES_SETTING, "").strip()

@@ -90,3 +90,10 @@ def test_a_run_that_is_none_or_whose_labels_are_gone_is_named(run_cli, world, tm
     record.write_text(json.dumps(text))
     arguments = ("--budget", 10, "--run", tmp_path / "run", "--out", tmp_path / "more.csv")
     refused(run_cli("select", world.photos, *arguments), "gone.csv does not exist", "--labels")
+
+
+def test_a_name_that_begins_like_a_home_is_a_name(tmp_path, monkeypatch, run_cli):
+    monkeypatch.chdir(tmp_path)
+    result = run_cli("select", "~nobody-of-this-name/photos", "--budget", 2, "--out", "picks.csv")
+    assert result.exit_code == 2
+    assert "~nobody-of-this-name/photos" in result.output

@@ -11,6 +11,7 @@ from fewlabel.cli.console import say, show_json, show_table
 from fewlabel.cli.options import Json
 from fewlabel.cli.weights import weights_at_hand
 from fewlabel.extras import _installed_version
+from fewlabel.reading import _from_home
 from fewlabel.threads import _lines_of, _memory_bytes, _processor_name
 
 HELP = """Show what this machine can do, and how to get what is missing.
@@ -141,8 +142,8 @@ def _advice(found: dict[str, Any]) -> list[str]:
         install = found["optional"]["timm"]["install"]
         advice.append(f"No pretrained network is at hand: run `{install}` for photos.")
     own = found["data"]["FEWLABEL_DATA"]
-    readable = own is not None and os.access(Path(own).expanduser(), os.R_OK | os.X_OK)
-    if own is not None and not (readable and Path(own).expanduser().is_dir()):
+    readable = own is not None and os.access(_from_home(own), os.R_OK | os.X_OK)
+    if own is not None and not (readable and _from_home(own).is_dir()):
         advice.append(f"FEWLABEL_DATA names {own}, which is not a folder that can be read.")
     if (found["room"]["free_memory_gb"] or 4) < 3:
         advice.append("Less than 3 GB of memory is free: close something before a large fit.")

@@ -24,6 +24,7 @@ from fewlabel.data.imageset import ImageSet
 from fewlabel.data.parallel import Progress
 from fewlabel.data.splits import stratified_split
 from fewlabel.errors import DataError, DownloadError
+from fewlabel.reading import _from_home
 
 
 def cache_folder() -> Path:
@@ -35,7 +36,7 @@ def cache_folder() -> Path:
         The folder, which need not exist yet.
     """
     if chosen := os.environ.get("FEWLABEL_CACHE"):
-        return Path(chosen).expanduser()
+        return _from_home(chosen)
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "fewlabel"
     if sys.platform == "darwin":
@@ -169,7 +170,7 @@ def _benchmark(name: str) -> _Benchmark:
 def _find(name: str) -> Path | None:
     """Folder of a data set that is complete: the user's own before the cache."""
     own = os.environ.get("FEWLABEL_DATA")
-    for above in ([Path(own).expanduser()] if own else []) + [cache_folder()]:
+    for above in ([_from_home(own)] if own else []) + [cache_folder()]:
         folder = above / name
         # `fewlabel doctor` says what is wrong with it.
         if not os.access(folder, os.R_OK | os.X_OK):

@@ -22,6 +22,7 @@ from fewlabel.data.parallel import Progress
 from fewlabel.data.scale import PixelScale
 from fewlabel.data.tables import TABLE_SUFFIXES, _is_frame, _read_table
 from fewlabel.errors import DataError, _path_errors
+from fewlabel.reading import _from_home
 
 _TAKEN = (
     "Images are taken as a path (of a folder, a .npz, idx or .csv file), a list of paths, a data "
@@ -82,7 +83,7 @@ def load_images(
         return source
     if not isinstance(source, str | os.PathLike):
         return _images_given(source, progress, scale)
-    path = Path(source).expanduser()
+    path = _from_home(source)
     try:
         exists = path.exists()
     except PermissionError:
@@ -164,7 +165,7 @@ def _from_paths(
         if not isinstance(path, str | os.PathLike) or not os.fspath(path):
             raise DataError(f"The path in row {row} is {path!r}: give every image a path.")
         names.append(_printable(os.fspath(path)))
-        files[names[-1]] = Path(path).expanduser()
+        files[names[-1]] = _from_home(path)
     missing = [name for name, file in files.items() if not _is_file(file)]
     if missing:
         raise DataError(

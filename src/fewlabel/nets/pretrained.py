@@ -16,7 +16,7 @@ import torch
 
 from fewlabel.errors import DataError, UsageError
 from fewlabel.extras import require
-from fewlabel.reading import _check_bytes, _read_regular
+from fewlabel.reading import _check_bytes, _from_home, _read_regular
 
 DEFAULT_MODEL = "mobilenetv2_100"
 """The timm model that is taken where neither a name nor weights are given."""
@@ -78,7 +78,7 @@ def _check_model_name(name: str) -> str:
 
 def _read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     """Read the tensors of a ``.safetensors`` file onto the CPU; floating ones as float32."""
-    path = Path(path).expanduser()
+    path = _from_home(path)
     _check_format(path)
     try:
         loaded = safetensors.torch.load_file(path)
@@ -102,7 +102,7 @@ def _read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
 
 def _read_recipe(path: str | Path) -> Recipe | None:
     """Return what a weight file needs, by its checksum, or as stated beside or in it; or None."""
-    path = Path(path).expanduser()
+    path = _from_home(path)
     _check_format(path)
     # A checksum reads the whole file: only one of a known size is worth it.
     size = path.stat().st_size
@@ -122,7 +122,7 @@ def _read_recipe(path: str | Path) -> Recipe | None:
 
 def _name_from_weights(path: str | Path) -> str:
     """Return the timm model of a weight file, by its recipe or the longest name it begins with."""
-    path = Path(path).expanduser()
+    path = _from_home(path)
     recipe = _read_recipe(path)
     if recipe is not None:
         return recipe.model

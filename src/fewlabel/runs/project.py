@@ -9,6 +9,7 @@ from typing import Any
 
 from fewlabel.errors import UsageError, _path_errors
 from fewlabel.files import _json_object, atomic_file
+from fewlabel.reading import _from_home
 
 RECORD = "run.json"
 """How a run was made; what came of it stands in ``metrics.json``."""
@@ -165,7 +166,7 @@ def _run_record(run: str | Path) -> dict[str, Any]:
 
 def _resolve(run: str | Path, record: dict[str, Any], name: Any) -> Any:
     """Return a path as it was meant where the command ran; what is no path stays as it is."""
-    if not name or (path := Path(name).expanduser()).is_absolute():
+    if not name or (path := _from_home(name)).is_absolute():
         return name
     there = Path(os.path.normpath(Path(run).absolute() / str(record.get("folder", "..")) / path))
     if not os.path.exists(there):  # noqa: PTH110 (a name may be too long for a Path)
