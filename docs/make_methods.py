@@ -185,9 +185,8 @@ def published() -> str:
         ours, baseline = (
             _spread([row[key] for row in rows]) for key in ("accuracy", "supervised_accuracy")
         )
-        theirs = (
-            PUBLISHED.get(n, "–") if (data, how) == ("fashion-mnist", "representatives") else "–"
-        )
+        compares = data == "fashion-mnist" and how != "random"
+        theirs = PUBLISHED.get(n, "–") if compares else "–"
         lines.append([data, f"{n:,}", how, theirs, f"**{ours}**", baseline])
     heads = ["data", "labels", "chosen by", "published", "fewlabel", "supervised baseline"]
     return _table(heads, lines)
