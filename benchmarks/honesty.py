@@ -59,7 +59,8 @@ TEMPLATE = """\
 {n} fits: {datasets} (photos with a pretrained backbone), pools of at most 10,000 images, 50 to
 1,000 labels, drawn at random or chosen by `fewlabel select`; seeds {seeds}, on which nothing was
 tuned. The truth is the accuracy on the unlabeled images of the pool.
-`python benchmarks/honesty.py --weights mobilenetv2_100.safetensors` makes the record, `--table` this page.
+`python benchmarks/honesty.py --weights mobilenetv2_100.safetensors` makes the record,
+`--table` this page.
 
 ## Accuracy and confidence
 
