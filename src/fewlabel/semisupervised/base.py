@@ -15,7 +15,9 @@ from fewlabel.data.scores import LabelClassifier
 from fewlabel.data.task import Task, task_of
 from fewlabel.errors import UsageError
 from fewlabel.params import check_parameters, integer
+from fewlabel.semisupervised.ledger import PseudoLabelLedger
 from fewlabel.semisupervised.models import _predict_classes
+from fewlabel.semisupervised.rounds import Round, _Track
 
 
 class SemiSupervisedClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
@@ -36,6 +38,8 @@ class SemiSupervisedClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
     }
     classes_: np.ndarray
     task_: Task
+    rounds_: list[Round]
+    ledger_: PseudoLabelLedger
 
     @abstractmethod
     def fit(self, X: Any, y: Any, *, groups: Any = None) -> Self:
@@ -84,6 +88,11 @@ class SemiSupervisedClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
         # An interrupted run may go on with more rounds, and report its progress otherwise.
         left_out = ("checkpoint", "progress", "max_rounds", *left_out)
         return {k: v for k, v in self.get_params(deep=False).items() if k not in left_out}
+
+    def _keep_round(self, track: _Track, best: int) -> None:
+        """Keep the records of a track, and the ledger up to its best round."""
+        self.n_rounds_, self.helped_ = best, best > 0
+        self.rounds_, self.ledger_ = track.rounds, track.ledger(best)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict probabilities."""

@@ -147,9 +147,9 @@ class _ModelTrack(_Track):
         return self.proba[self.held]
 
     def sample(
-        self, labeled: np.ndarray, pseudo: PseudoLabels, weight: float
+        self, labeled: np.ndarray, pseudo: PseudoLabels, weight: Any
     ) -> dict[str, np.ndarray]:
-        """Return labeled and pseudo-labeled rows as a `_Training` takes them."""
+        """Return labeled rows, and pseudo-labeled ones of a weight or of one each, to train on."""
         return {
             "rows": np.concatenate([labeled, pseudo.rows]),
             "targets": np.concatenate([self.targets[labeled], pseudo.targets]),

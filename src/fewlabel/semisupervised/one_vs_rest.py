@@ -27,12 +27,11 @@ from fewlabel.semisupervised.binary_heads import (
 from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.expert_track import Multiclass, _ExpertTrack, _restore
 from fewlabel.semisupervised.history import ExpertVotes
-from fewlabel.semisupervised.ledger import PseudoLabelLedger
 from fewlabel.semisupervised.models import _Models
 from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
 from fewlabel.semisupervised.networks import NetworkCandidate
-from fewlabel.semisupervised.rounds import Round, _notes, _run_rounds
+from fewlabel.semisupervised.rounds import _notes, _run_rounds
 
 _WHO = "BinaryExperts"
 # A fifth is held out: fewer labels calibrate badly, more are missed in training.
@@ -200,13 +199,11 @@ class BinaryExperts(SemiSupervisedClassifier):
             for fold, rows in enumerate(held or [unseen[:0]])
         ]
         chosen = _run_rounds(tracks, max_rounds=self.max_rounds, patience=self.patience)
-        self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
+        self._keep_round(tracks[0], chosen.best)
         self.val_accuracy_ = chosen.accuracy
-        self.rounds_: list[Round] = tracks[0].rounds
         self.notes_ = _notes(self.rounds_, chosen.best, _NOTHING)
         if len(self.classes_) == 2:
             self.notes_.insert(0, _TWO_CLASSES)
-        self.ledger_: PseudoLabelLedger = tracks[0].ledger(chosen.best)
         self.accepted_ = [pseudo.entries() for pseudo in tracks[0].accepted]
         kept = tracks[0].experts.get(chosen.best)
         self.experts_: Network | None = None if kept is None else kept[0]

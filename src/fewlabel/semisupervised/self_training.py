@@ -23,7 +23,7 @@ from fewlabel.semisupervised.models import Progress, _Models, _ModelTrack, _Trai
 from fewlabel.semisupervised.network_problem import NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
 from fewlabel.semisupervised.networks import NetworkCandidate
-from fewlabel.semisupervised.rounds import Round, _run_rounds
+from fewlabel.semisupervised.rounds import _run_rounds
 
 
 @dataclass(eq=False, repr=False)
@@ -154,14 +154,12 @@ class SelfTraining(SemiSupervisedClassifier):
         # Without a label to test them by, no round is kept but that without pseudo-labels.
         most = self.max_rounds if not self.folds_.unseen.all() else 0
         chosen = _run_rounds(tracks, max_rounds=most, patience=self.patience, leave=unseen)
-        self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
         self.val_accuracy_, self.oof_proba_ = chosen.accuracy, chosen.proba
         # With all labels: as many rounds as did best without some of them.
         final = self._track("final", X, y, unseen[:0], seed, checkpoints)
-        _run_rounds([final], max_rounds=self.n_rounds_)
+        _run_rounds([final], max_rounds=chosen.best)
+        self._keep_round(final, chosen.best)
         self.estimator_ = final.models.last
-        self.rounds_: list[Round] = final.rounds
-        self.ledger_ = final.ledger(self.n_rounds_)
         found = self.task_.predict(self.task_.keep_given(final.proba, y))
         self.transduction_ = self.task_.decode(found, self.classes_)
         checkpoints.clear()

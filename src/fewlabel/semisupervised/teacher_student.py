@@ -22,12 +22,11 @@ from fewlabel.semisupervised.acceptance import PseudoLabels
 from fewlabel.semisupervised.base import SemiSupervisedClassifier, _check_rows, _check_takes
 from fewlabel.semisupervised.checkpoints import _Checkpoints
 from fewlabel.semisupervised.ensemble import AUTO, _combine, _EnsembleView
-from fewlabel.semisupervised.ledger import PseudoLabelLedger
 from fewlabel.semisupervised.models import _Models, _predict_classes
 from fewlabel.semisupervised.network_problem import MIN_STEPS, NetworkProblem
 from fewlabel.semisupervised.network_training import Trained, TrainingInputs
 from fewlabel.semisupervised.networks import NetworkCandidate
-from fewlabel.semisupervised.rounds import Round, _notes, _Outcome, _run_rounds
+from fewlabel.semisupervised.rounds import _notes, _Outcome, _run_rounds
 from fewlabel.semisupervised.teacher_track import _WHO, _TeacherTrack
 
 _MEMBERS = 5
@@ -184,8 +183,7 @@ class TeacherStudent(SemiSupervisedClassifier):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        listed = self.members if isinstance(self.members, list) else [self.members]
-        first = listed[0] if listed else None
+        first = self._first()
         tags.classifier_tags.multi_label = first is None or isinstance(first, NetworkClassifier)
         return tags
 
@@ -194,8 +192,7 @@ class TeacherStudent(SemiSupervisedClassifier):
 
         It warns of labels that are always absent or never known.
         """
-        listed = self.members if isinstance(self.members, list) else [self.members]
-        X, y, rng, seed = self._begin(X, y, listed[0] if listed else None)
+        X, y, rng, seed = self._begin(X, y, self._first())
         members, student = self._templates(X, self.task_)
         self.notes_ = self._look_at(y, student)
         self.val_rows_ = _hold_out(self.task_, y, groups, self.val_fraction, rng)
@@ -268,6 +265,10 @@ class TeacherStudent(SemiSupervisedClassifier):
             (_predict_classes(models.model(name), rows, self.classes_) for name in self._members),
         )
 
+    def _first(self) -> Any:
+        listed = self.members if isinstance(self.members, Sequence) else [self.members]
+        return listed[0] if listed else None
+
     def _templates(self, X: np.ndarray, task: Task) -> tuple[list[Any], Any]:
         """Return how each member and the student are made."""
         given = self.members
@@ -305,13 +306,11 @@ class TeacherStudent(SemiSupervisedClassifier):
         return notes
 
     def _keep(self, track: _TeacherTrack, chosen: _Outcome) -> None:
-        self.n_rounds_, self.helped_ = chosen.best, chosen.best > 0
-        self.rounds_: list[Round] = track.rounds
+        self._keep_round(track, chosen.best)
         self.ensemble_accuracy_ = track.ensemble_accuracy
         self.member_accuracy_ = track.member_accuracy
         self.thresholds_ = track.thresholds
         self.val_proba_ = chosen.proba
-        self.ledger_: PseudoLabelLedger = track.ledger(chosen.best)
         self._members = track.names
         if not len(track.pool):
             self.notes_.append("No row is unlabeled: the student is trained on the given labels.")

@@ -103,21 +103,17 @@ class _TeacherTrack(_ModelTrack):
         if not self.settings.soft:
             pseudo = replace(pseudo, targets=pseudo.present.astype(np.float32))
         counts = _how_much(pseudo.present) if self.settings.balance else None
+        weight: Any = self.settings.pseudo_weight
         # Labels are repeated, so that many pseudo-labels do not outvote them.
         n_labeled = max(len(labeled), round(share / (1 - share) * n_pseudo))
         if self.settings.sample == "bootstrap":
             taken = rng.choice(labeled, n_labeled)
-            if counts is None:
-                drawn = rng.integers(n_pseudo, size=n_pseudo)
-            else:
-                drawn, counts = rng.choice(n_pseudo, n_pseudo, p=counts / n_pseudo), None
-            pseudo = pseudo._take(drawn)
+            shares = None if counts is None else counts / n_pseudo
+            pseudo = pseudo._take(rng.choice(n_pseudo, n_pseudo, p=shares))
         else:
             taken = np.resize(labeled, n_labeled)
-        sample = self.sample(taken, pseudo, self.settings.pseudo_weight)
-        if counts is not None:
-            sample["weights"][n_labeled:] *= counts
-        return _Training(name, self.student, **sample)
+            weight = weight if counts is None else weight * counts
+        return _Training(name, self.student, **self.sample(taken, pseudo, weight))
 
     def _bootstrap(self, name: str) -> np.ndarray:
         """Draw the bootstrap sample of a member; by class, so that every class stays in it."""
