@@ -24,14 +24,16 @@ def alone(session: ComboSession, recipe: Recipe) -> Outcome:
     """Train one network on the given labels."""
     network = session.alone(recipe)
     outcome = _tested(session, recipe, network.predict_proba)[0]
-    return _long_enough(session, recipe, outcome, network, "train")
+    outcome.extra.update(_length(session, network, "train"))
+    return _long_enough(session, recipe, outcome, outcome.accuracy)
 
 
 def untaught(session: ComboSession, recipe: Recipe, name: str) -> Outcome:
     """Return the network that a teacher trains on the given labels, as its students' rival."""
     model = session.taught(name, recipe, 0)
     outcome = _tested(session, recipe, model.predict_proba)[0]
-    return _long_enough(session, recipe, outcome, model.student_, "teacher: alone")
+    outcome.extra.update(_length(session, model.student_, "teacher: alone"))
+    return _long_enough(session, recipe, outcome, outcome.accuracy)
 
 
 def ensemble(session: ComboSession, recipe: Recipe, name: str) -> Outcome:
@@ -39,7 +41,7 @@ def ensemble(session: ComboSession, recipe: Recipe, name: str) -> Outcome:
     model = session.taught(name, recipe, 0)
     outcome, _ = _tested(session, recipe, model.ensemble_proba)
     outcome.extra["members"] = float(len(recipe.members))
-    return _as_long_as(session, recipe, outcome)
+    return _long_enough(session, recipe, outcome)
 
 
 def taught(
@@ -61,7 +63,7 @@ def taught(
         images = session.images("unseen", recipe)
         outcome.files[SUBMISSION] = _submission(model.predict(images))
     outcome.extra.update(_length(session, model.student_, f"teacher: student-{model.n_rounds_}"))
-    return _as_long_as(session, recipe, outcome)
+    return _long_enough(session, recipe, outcome)
 
 
 def _length(session: ComboSession, network: Any, stage: str) -> dict[str, float]:
@@ -71,26 +73,24 @@ def _length(session: ComboSession, network: Any, stage: str) -> dict[str, float]
 
 
 def _long_enough(
-    session: ComboSession, recipe: Recipe, outcome: Outcome, network: Any, stage: str
+    session: ComboSession, recipe: Recipe, outcome: Outcome, whole: float | None = None
 ) -> Outcome:
-    """Note how long a network was trained, and what the second half of the steps brought."""
-    outcome.extra.update(_length(session, network, stage))
+    """Note what the second half of the steps brought to a row's network on the labels alone.
+
+    Its accuracy after all steps is trained for where it is not given, as in a run that goes on.
+    """
+
+    def accuracy(part: float) -> float:
+        return _tested(session, recipe, session.alone(recipe, part).predict_proba)[0].accuracy
+
+    def doubling() -> float:
+        return 100 * ((accuracy(1.0) if whole is None else whole) - accuracy(0.5))
+
     if session.config["doubles"] and session.draws:
-        half = _tested(session, recipe, session.alone(recipe, 0.5).predict_proba)[0]
-        session.doublings[_kind(recipe)] = 100 * (outcome.accuracy - half.accuracy)
-    return _as_long_as(session, recipe, outcome)
-
-
-def _as_long_as(session: ComboSession, recipe: Recipe, outcome: Outcome) -> Outcome:
-    """Say of a row what is known of the training of its network on the labels alone."""
-    if _kind(recipe) in session.doublings:
-        outcome.extra["last_doubling"] = session.doublings[_kind(recipe)]
+        # What networks have in common that learn equally fast.
+        kind = recipe.network, recipe.preprocess, recipe.copies, recipe.structure, recipe.few
+        outcome.extra["last_doubling"] = session.work.get(f"half the steps of {kind}", doubling)
     return outcome
-
-
-def _kind(recipe: Recipe) -> tuple[Any, ...]:
-    """Return what networks have in common that learn equally fast."""
-    return recipe.network, recipe.preprocess, recipe.copies, recipe.structure, recipe.few
 
 
 def _tested(

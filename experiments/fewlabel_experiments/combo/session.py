@@ -68,7 +68,6 @@ class ComboSession(Session):
         super().__init__(config, settings, seed, progress)
         self.data = load_data(config, seed)
         self.steps: dict[str, int] = {}  # of each training, by its stage
-        self.doublings: dict[tuple[Any, ...], float] = {}  # what the second half of steps brought
         # Models of a teacher are kept here between the rows that use them.
         self._folder = Path(tempfile.mkdtemp(prefix="fewlabel-combo-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)

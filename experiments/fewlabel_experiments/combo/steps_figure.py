@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from fewlabel.errors import UsageError
 from fewlabel.files import atomic_file
 
+from .. import figures
 from .preprocess import HOWS, PreprocessSettings, Steps, preprocessing_steps
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ _COLORS = np.array(
     [[0, 0, 0], [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [204, 121, 167]],
     dtype=np.uint8,
 )
-_DPI = 110
 _MAX_ROWS = 40
 
 
@@ -52,7 +51,7 @@ def steps_figure(
         raise UsageError(f"The figure takes 1 to {_MAX_ROWS} images. Got {len(images)} instead.")
     steps = preprocessing_steps(images, settings)
     height = 1.1 * len(images) + 0.3
-    figure = Figure(figsize=(len(COLUMNS), height), dpi=_DPI)
+    figure = Figure(figsize=(len(COLUMNS), height))
     figure.subplots_adjust(0.01, 0.15 / height, 0.99, 1 - 0.25 / height, wspace=0.08, hspace=0.16)
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(images), len(COLUMNS), squeeze=False)
@@ -67,12 +66,11 @@ def steps_figure(
         axes[-1].text(
             0.5, -0.02, how, transform=axes[-1].transAxes, ha="center", va="top", fontsize=7
         )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    content = figures.to_png(figure)
     if path is not None:
         with atomic_file(path) as temporary:
-            temporary.write_bytes(buffer.getvalue())
-    return buffer.getvalue()
+            temporary.write_bytes(content)
+    return content
 
 
 def _pictures(steps: Steps, row: int) -> list[np.ndarray]:
