@@ -1,6 +1,6 @@
 """Print the records of ``fewlabel bench`` as a Markdown table.
 
-Use: ``python benchmarks/table.py benchmarks/results/fashion-mnist.jsonl ...``
+Use: ``python benchmarks/table.py benchmarks/results/accuracy.jsonl ...``
 """
 
 from __future__ import annotations
