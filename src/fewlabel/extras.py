@@ -1,7 +1,5 @@
 """Optional packages: which extra brings them, one error text, and the torchvision guard."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.metadata
 import importlib.util

@@ -1,7 +1,5 @@
 """What a fit refuses, and what it warns of: the user's images and labels."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Sequence

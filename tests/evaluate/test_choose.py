@@ -9,7 +9,7 @@ from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.data.calibration import Temperature
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import choose_candidate as choose
-from tests.evaluate.test_calibrate import several
+from tests.evaluate.test_reliability import several
 
 
 def make_proba(y, wrong, confidence=0.7, k=3):

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from fewlabel.evaluate.outliers import _alarm_threshold
+from fewlabel.data import MultiLabel, SingleLabel
+from fewlabel.evaluate.outliers import _alarm_threshold, _label_probability
 
 
 @pytest.mark.parametrize("n", [19, 50, 200])
@@ -24,3 +25,16 @@ def test_words_call_an_excess_what_chance_does_not_give():
     text = found.summary(300, 1_000)["in_words"]
     assert text.startswith("300 of 1,000 unlabeled images (30.0 %) are unlike anything labeled.")
     assert text.endswith(f"at least {np.ceil(300 - 1_000 * found.high):.0f} show something else.")
+
+
+@pytest.mark.parametrize(
+    ("task", "y", "expected"),
+    [
+        (SingleLabel(), [0, 0, 1], [0.6, 0.01, 0.2]),
+        # Absent where it is probable is as doubtful as present where it is not.
+        (MultiLabel(), [[1, 0], [0, 1], [-1, -1]], [0.6, 0.99, 1.0]),
+    ],
+)
+def test_the_least_probable_label_of_an_image_counts(task, y, expected):
+    proba = np.array([[0.6, 0.4], [0.01, 0.99], [0.8, 0.2]])
+    np.testing.assert_allclose(_label_probability(task, np.array(y), proba), expected)

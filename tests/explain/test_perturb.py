@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from fewlabel.errors import UsageError
-from fewlabel.explain.perturb import _fill_image, _Perturber
+from fewlabel.errors import DataError, MissingExtraError, UsageError
+from fewlabel.explain import perturb as module
+from fewlabel.explain.perturb import _fill_image, _grid, _Perturber, _superpixels
 
 SEGMENTS = np.array([[0, 0, 1], [0, 0, 1], [2, 2, 1]])
 
@@ -61,3 +62,72 @@ def test_each_fill():
     assert (filled == (10, 20, 30)).all()
     busy = rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)
     assert _fill_image(busy, np.zeros((9, 9), int))[1] == "mean"
+
+
+def photo(side, channels=3):
+    """Smooth patches of color with some noise."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (4, 4, channels)).repeat(side // 4, 0).repeat(side // 4, 1)
+    return np.clip(coarse + rng.normal(0, 4, coarse.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_segments"),
+    [((28, 28, 1), 49), ((8, 8, 1), 16), ((32, 32, 3), 64), ((3, 5, 1), 12), ((1, 2, 1), 2)],
+)
+def test_small_images_get_a_grid_of_several_cells(shape, n_segments):
+    found = _superpixels(np.zeros(shape, np.uint8))
+    assert (found.method, found.note) == ("grid", "")
+    assert found.segments.max() + 1 == n_segments
+    counts = np.bincount(found.segments.ravel())
+    assert counts.min() >= 1
+    assert counts.max() <= 4 * counts.min()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_photos_get_superpixels_that_follow_the_image(channels):
+    image = photo(96, channels)
+    found = _superpixels(image)
+    assert found.method == "slic"
+    assert 20 <= found.segments.max() + 1 <= 80
+    assert set(np.unique(found.segments)) == set(range(found.segments.max() + 1))
+
+    def spread(segments):
+        rows = image.reshape(-1, channels).astype(float)
+        means = [rows[segments.ravel() == k].mean(0) for k in range(segments.max() + 1)]
+        return np.square(rows - np.array(means)[segments.ravel()]).mean()
+
+    # Cells of the same number cut across the patches of color.
+    assert spread(found.segments) < spread(_grid(96, 96, found.segments.max() + 1)) / 2
+
+
+def test_where_slic_finds_too_few_the_grid_steps_in_and_says_so(monkeypatch):
+    found = _superpixels(np.full((100, 80, 3), 77, np.uint8))
+    assert found.segments.max() + 1 >= 20
+    monkeypatch.setattr(module, "_slic", lambda image, n: np.zeros(image.shape[:2], np.int64))
+    found = _superpixels(photo(64))
+    assert (found.method, found.segments.max() + 1) == ("grid", 64)
+    assert "only 1 in this image" in found.note
+
+
+def test_without_scikit_image_the_grid_is_not_silent(monkeypatch):
+    monkeypatch.setattr(module, "is_installed", lambda name: False)
+    found = _superpixels(photo(64))
+    assert found.method == "grid"
+    assert "scikit-image is not installed" in found.note
+    assert "pip install 'fewlabel[explain]'" in found.note
+    monkeypatch.setattr("fewlabel.extras.is_installed", lambda name: False)
+    with pytest.raises(MissingExtraError, match=r"superpixels needs the package 'skimage'"):
+        _superpixels(photo(64), method="slic")
+
+
+def test_a_grid_has_about_as_many_cells_as_asked_for_where_it_can():
+    for n_segments in (2, 3, 10, 100):
+        found = _grid(30, 60, n_segments).max() + 1
+        assert max(2, n_segments / 2) <= found <= 2 * n_segments
+    with pytest.raises(DataError, match="one pixel cannot be divided"):
+        _superpixels(np.zeros((1, 1, 3), np.uint8))
+    with pytest.raises(UsageError, match=r"method must be one of auto, grid, slic. Got 'quick'"):
+        _superpixels(photo(8), method="quick")
+    with pytest.raises(UsageError, match=r"n_segments must be at least 2. Got 1"):
+        _superpixels(photo(8), n_segments=1)

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fewlabel.errors import ModelFormatError, UsageError
-from fewlabel.persist.arrays import _decode_arrays, _describe_arrays, _encode_arrays
+from fewlabel.persist.arrays import (
+    MAX_JSON_BYTES,
+    _decode_arrays,
+    _describe_arrays,
+    _dump_json,
+    _encode_arrays,
+    _parse_json,
+)
 
 DTYPES = [
     "f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", ">f4", ">i8",
@@ -92,3 +99,41 @@ def test_a_file_that_is_not_as_declared_is_refused(tmp_path, data, declared, tex
     path.write_bytes(data)
     with pytest.raises(ModelFormatError, match=text):
         _decode_arrays(path, declared)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**200), 2**200)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=())),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(json_values)
+@settings(derandomize=True, deadline=None)
+def test_round_trip_is_exact(value):
+    back = _parse_json(_dump_json(value))
+    assert back == value
+    assert repr(back) == repr(value)  # 1, 1.0 and True are equal, and differ here
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b'{"a": NaN}', "NaN is not a finite number"),
+        (b"[-Infinity]", "-Infinity is not a finite number"),
+        (b"[1e999]", "1e999 is not a finite number"),
+        (b"\xff\xfe", "codec can't decode"),
+        (b"", "Expecting value"),
+        (b"{} {}", "Extra data"),
+        (b"[" * 100_000, "nests too deeply"),
+        (b"9" * 5000, "digits"),
+        (b'"' + b"x" * MAX_JSON_BYTES + b'"', "more than 16,777,216"),
+    ],
+)
+def test_what_is_not_json_is_refused_when_reading(data, text):
+    with pytest.raises(ValueError, match=text):
+        _parse_json(data)

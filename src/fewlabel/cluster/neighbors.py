@@ -1,7 +1,5 @@
 """Nearest neighbors among up to hundreds of thousands of rows: a graph, or an index to query."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

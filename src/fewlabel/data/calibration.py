@@ -4,11 +4,9 @@ The maps are fitted on predictions for labeled images that the model did not see
 prior keeps them near the identity where there are few.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import expit, log_softmax, softmax
@@ -55,7 +53,7 @@ class Calibration(ABC):
         """
 
     @abstractmethod
-    def tempered(self, temperature: float) -> Calibration:
+    def tempered(self, temperature: float) -> Self:
         """Return this map, its logits divided by a temperature: what is predicted stays.
 
         Parameters
@@ -92,9 +90,9 @@ class Temperature(Calibration):
 
     temperature: float = 1.0
 
-    def tempered(self, temperature: float) -> Temperature:
+    def tempered(self, temperature: float) -> Self:
         """Return the product of both temperatures."""
-        return Temperature(float(np.clip(self.temperature * temperature, 0.01, 100)))
+        return type(self)(float(np.clip(self.temperature * temperature, 0.01, 100)))
 
     def apply(self, proba: Any) -> np.ndarray:
         """Return class probabilities at this temperature; below 1e-6 they count as 1e-6.
@@ -114,7 +112,7 @@ class Temperature(Calibration):
         return scaled
 
     @classmethod
-    def fit(cls, y: np.ndarray, proba: np.ndarray) -> Temperature:
+    def fit(cls, y: np.ndarray, proba: np.ndarray) -> Self:
         """Fit the temperature to labels that the model did not see.
 
         Minimizes the sum of the log losses plus ``log(T) ** 2 / 2``, the penalty of a log-normal
@@ -179,12 +177,12 @@ class Scaling(Calibration):
     scale: float = 1.0
     shift: float = 0.0
 
-    def tempered(self, temperature: float) -> Scaling:
+    def tempered(self, temperature: float) -> Self:
         """Return scale and shift divided by the temperature: what is above 0.5 stays there."""
         # Both by the same factor, or what is predicted would change.
         most = 10 / max(abs(self.shift), 1e-9)
         scale = float(np.clip(self.scale * min(1 / temperature, most), 0.01, 100))
-        return Scaling(scale, float(np.clip(self.shift * scale / self.scale, -10, 10)))
+        return type(self)(scale, float(np.clip(self.shift * scale / self.scale, -10, 10)))
 
     def apply(self, proba: Any) -> np.ndarray:
         """Return the probabilities of labels at this scale and shift.
@@ -197,7 +195,7 @@ class Scaling(Calibration):
         return np.asarray(expit(self.scale * _log_odds(proba) + self.shift))
 
     @classmethod
-    def fit(cls, y: np.ndarray, proba: np.ndarray) -> Scaling:
+    def fit(cls, y: np.ndarray, proba: np.ndarray) -> Self:
         """Fit scale and shift to labels that the model did not see.
 
         Parameters

@@ -1,7 +1,7 @@
 """One label an image, and several: the two tasks."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -169,6 +169,11 @@ class MultiLabel(Task):
 
     name = "multi-label"
     metric = "exact match"
+    notes = (
+        "An image counts as right only if every known label is right.",
+        " The confidence of an image is the probability that all its labels are right, taken one "
+        "by one.",
+    )
     exclusive = has_preferences = False
     class_priors = ("labels",)
     _calibration = Scaling
@@ -247,9 +252,9 @@ class MultiLabel(Task):
     def prior(self, y: np.ndarray, n_classes: int, class_prior: str) -> np.ndarray:
         return np.asarray(((y == 1).sum(axis=0) + 0.5) / ((y >= 0).sum(axis=0) + 2))
 
-    def usual(self, scores: np.ndarray) -> np.ndarray | None:
-        both = scores.reshape(len(scores), 2, -1).sum(axis=1, dtype=np.float64)
-        return np.asarray(np.median(both, axis=0))
+    def usual(self, scores: Callable[[], np.ndarray]) -> np.ndarray | None:
+        present, absent = np.split(scores(), 2, axis=1)
+        return np.asarray(np.median(np.add(present, absent, dtype=np.float64), axis=0))
 
     def normalize(
         self, scores: np.ndarray, mass: np.ndarray, usual: np.ndarray | None, prior: np.ndarray

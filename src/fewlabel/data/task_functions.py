@@ -7,7 +7,7 @@ nothing else asks which of the two it is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +27,8 @@ class Task(ABC):
         How files and messages call it.
     metric : str
         What the mean of `correct` is called.
+    notes : tuple of str
+        What is to be known of it, and of the confidence.
     exclusive : bool
         Whether classes exclude each other, so that the probabilities of a row sum to 1 and
         calibration never changes what is predicted.
@@ -39,6 +41,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     metric: ClassVar[str]
+    notes: ClassVar[tuple[str, str]] = ("", "")
     exclusive: ClassVar[bool]
     has_preferences: ClassVar[bool]
     class_priors: ClassVar[tuple[str, ...]]
@@ -150,7 +153,7 @@ class Task(ABC):
     def prior(self, y: np.ndarray, n_classes: int, class_prior: str) -> np.ndarray:
         """Return how frequent each class is, (K,): ``"uniform"``, or as in the ``"labels"``."""
 
-    def usual(self, scores: np.ndarray) -> np.ndarray | None:
+    def usual(self, scores: Callable[[], np.ndarray]) -> np.ndarray | None:
         """Return how much usually arrives at an image (K,), of scores (n, C); None if unused."""
         return None
 

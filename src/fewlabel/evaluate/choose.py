@@ -105,8 +105,8 @@ def choose_candidate(
         Images to leave out, which no candidate could predict (``LabelFolds.unseen``). They are
         used all the same where no other is left.
     fold : array-like of shape (m,), int, optional
-        Fold of each image: each is calibrated on the others, as the winner is when it is
-        tested. By default all are calibrated on what is compared, which flatters all a little.
+        Fold of each image: where it may have several labels, each is calibrated on the others, as
+        the winner is when it is tested. By default all are calibrated on what is compared.
     asked : str, optional
         Choose this one whatever the figures are, since it was asked for.
 
@@ -141,7 +141,8 @@ def choose_candidate(
         # lose for it.
         calibration = task.calibrate(y, proba)
         calibrated = calibration.apply(proba)
-        if fold is not None:
+        # A temperature changes no prediction, so that of all labels flatters none of them.
+        if fold is not None and not task.exclusive:
             calibrated = calibrate_apart(task, y_true, given, fold, unseen)[kept]
         correct[name] = task.correct(y, calibrated).astype(float)
         accuracy[name] = float(correct[name].mean())

@@ -81,9 +81,8 @@ def class_accuracy(
                 groups=None if groups is None else groups[mine],
             )
             counts.append(np.nan_to_num(share) * theirs.sum())
-        in_doubt = theirs.any()
         counts[1] = counts[1] + pool[~of_pool[:, k] & (pool[:, k] < _LEAST), k].sum()
-        if not in_doubt:
+        if not theirs.any():
             # Where no other image may be one, nothing was tested: all labels right, and no more.
             sure, _ = wilson_interval(n_labels, n_labels)
             counts[1][2] = max(counts[1][2], counts[0][0] * (1 / sure - 1))

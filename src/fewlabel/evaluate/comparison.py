@@ -244,16 +244,7 @@ def choose_fitted(
         unseen = np.isin(rows, problem.folds.labeled[problem.folds.unseen])
     if len(rows):
         choice = choose_candidate(
-            problem.task,
-            y,
-            oof,
-            prefer=prefer,
-            n_se=n_se,
-            unseen=unseen,
-            # A temperature changes no prediction: only what is not exclusive is flattered by a
-            # calibration on the very labels that are compared.
-            fold=None if problem.task.exclusive else part,
-            asked=asked,
+            problem.task, y, oof, prefer=prefer, n_se=n_se, unseen=unseen, fold=part, asked=asked
         )
     else:
         choice = Choice(fitted[-1].name if asked is None else asked, (), n_se)

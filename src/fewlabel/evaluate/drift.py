@@ -1,10 +1,8 @@
 """Whether new images are like those that a model was fitted on, and its accuracy holds on them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy.stats import binom
@@ -74,7 +72,7 @@ class _Reference:
     @classmethod
     def from_state(
         cls, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], n_classes: int
-    ) -> _Reference:
+    ) -> Self:
         """Return what was saved; raise `ModelFormatError` if something does not fit."""
         _check_fields(meta, _FIELDS, "reference")
         sizes = {"K": n_classes, "L": len(LOOKS), "two": 2}

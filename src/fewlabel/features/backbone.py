@@ -238,11 +238,6 @@ class Backbone(_ReducedExtractor):
         self._at_once = max(1, _CPU_PIXELS // (height * width)) if on_cpu else self.batch_size
         self.reducer_: DampedPCA | None = None
 
-    @property
-    def width(self) -> int:
-        """Length of a row."""
-        return self._width(self.reducer_)
-
     def _width(self, reducer: DampedPCA | None) -> int:
         return self.network_.n_features if reducer is None else reducer.n_components_
 

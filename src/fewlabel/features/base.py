@@ -174,6 +174,14 @@ class _ReducedExtractor(FeatureExtractor):
     random_state: int
     reducer_: DampedPCA | None
 
+    @property
+    def width(self) -> int:
+        """Length of a row."""
+        return self._width(self.reducer_)
+
+    @abstractmethod
+    def _width(self, reducer: DampedPCA | None) -> int: ...
+
     def _sample(self, n: int) -> np.ndarray:
         return _sample_rows(n, self.max_fit_samples, self.random_state)
 

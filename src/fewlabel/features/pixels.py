@@ -97,11 +97,6 @@ class Pixels(_ReducedExtractor):
         extractor._restore_reducer(arrays, meta, size[0] * size[1] * channels)
         return extractor
 
-    @property
-    def width(self) -> int:
-        """Length of a row."""
-        return self._width(self.reducer_)
-
     def _width(self, reducer: DampedPCA | None) -> int:
         n_pixels = self.size_[0] * self.size_[1] * self.channels_
         return n_pixels if reducer is None else reducer.n_components_

@@ -1,7 +1,5 @@
 """The graph and the linear models as candidates, and the choice among them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, ClassVar
 

@@ -1,10 +1,8 @@
 """The main job on features: labels and unlabeled rows in, a calibrated classifier out."""
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -127,7 +125,7 @@ class FewLabelClassifier(LabelClassifier, Saved, ClassifierMixin, BaseEstimator)
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None) -> FewLabelClassifier:
+    def fit(self, X: Any, y: Any, *, groups: Any = None) -> Self:
         """Learn from labeled and unlabeled rows.
 
         Parameters
@@ -230,7 +228,7 @@ class FewLabelClassifier(LabelClassifier, Saved, ClassifierMixin, BaseEstimator)
         }
 
     @classmethod
-    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> FewLabelClassifier:
+    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Self:
         """Return a classifier that predicts as the saved one did."""
         predictor = _Predictor.from_state(arrays, meta)
         # A file that was put together of two models would predict, and wrongly.
@@ -262,12 +260,8 @@ class FewLabelClassifier(LabelClassifier, Saved, ClassifierMixin, BaseEstimator)
             # Rows that sum to 1 to the last bit, as when the candidates were compared.
             y, oof_proba = task.check(y, oof_proba)
         self.calibration_ = fit_calibration(task, y, oof_proba, compared.unseen)
-        # A temperature changes no prediction, so that of all labels flatters none of them.
-        self.cross_fitted_ = self.calibration_.apply(self.oof_proba_)
-        self.supervised_cross_fitted_ = self.supervised_oof_proba_
-        if not task.exclusive:
-            self.cross_fitted_ = compared.calibrated(self.method_)
-            self.supervised_cross_fitted_ = compared.calibrated(BASELINE)
+        self.cross_fitted_ = compared.calibrated(self.method_, self.calibration_)
+        self.supervised_cross_fitted_ = compared.calibrated(BASELINE)
         calibrated = self.calibration_.apply(self.proba_)
         self.label_distributions_ = task.keep_given(calibrated, problem.y)
         predicted = task.predict(self.label_distributions_)

@@ -1,7 +1,5 @@
 """Labels spread within clusters: to the whole cluster, or to its nearest percentile."""
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np

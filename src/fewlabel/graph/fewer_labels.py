@@ -5,8 +5,6 @@ those of the others. Spreading is linear in the labels, so the graph's predictio
 scores that the fit has computed already; only the linear models are trained anew.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Scores of one spreading solve, kept apart by fold: predictions from any of the folds."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,8 +59,7 @@ class _FoldScores:
         self._scores = scores
         self._total = total
         self._folds = np.unique(at_labels.fold_of)
-        if not at_labels.task.exclusive:
-            at_labels.usual = at_labels.task.usual(self._sum(self._folds))
+        at_labels.usual = at_labels.task.usual(lambda: self._sum(self._folds))
 
     def full(self, class_prior: str) -> np.ndarray:
         """Return the probabilities (n, K) of all images from all labels."""

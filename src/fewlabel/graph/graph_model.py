@@ -1,7 +1,5 @@
 """The graph as a predictor: cross-fitted for all folds in one solve, then for good."""
 
-from __future__ import annotations
-
 from hashlib import blake2b
 from typing import Any
 

@@ -1,10 +1,8 @@
 """What predicts without the graph, kept beside a candidate that needs it, for export."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -79,7 +77,7 @@ class _Inductive:
         task: Task,
         extractor: Any,
         n_classes: int,
-    ) -> _Inductive:
+    ) -> Self:
         """Return what was saved; raise `ModelFormatError` if it does not fit the extractor."""
         _check_fields(meta, _FIELDS, "inductive")
         linear = None
@@ -103,8 +101,9 @@ def _best_inductive(compared: Comparison) -> _Inductive | None:
     seen = ~compared.unseen
     name, figures = BASELINE, dict[str, Any]()
     if seen.any():
-        fold = None if task.exclusive else compared.part
-        name = choose_candidate(task, compared.y, oof, unseen=compared.unseen, fold=fold).name
+        name = choose_candidate(
+            task, compared.y, oof, unseen=compared.unseen, fold=compared.part
+        ).name
         mine, theirs = (
             task.correct(compared.y, compared._calibrate(proba))[seen].astype(float)
             for proba in (oof[name], compared.oof_proba[kept.name])

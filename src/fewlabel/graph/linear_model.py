@@ -1,7 +1,5 @@
 """Logistic regression on features: the supervised baseline, and that on propagated labels."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,11 +1,9 @@
 """Images that are unlike anything labeled: few labels reach them, or from many classes alike."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -73,7 +71,7 @@ class _Novelty:
         known: np.ndarray | None,
         width: int,
         graph: _GraphModel | None = None,
-    ) -> _Novelty:
+    ) -> Self:
         """Return what was saved for rows (m, width); raise `ModelFormatError` if it is damaged.
 
         ``graph`` is one that the model has of the ``known`` rows already.

@@ -1,9 +1,7 @@
 """What predicts: the graph with the probabilities of its rows, and the linear models."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -78,7 +76,7 @@ class _Predictor:
         return arrays, meta
 
     @classmethod
-    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> _Predictor:
+    def from_state(cls, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Self:
         """Return a predictor as it was saved; raise `ModelFormatError` if it is damaged."""
         _check_fields(meta, {"task": [choice(TASKS)], "method": [choice(METHODS)]}, "candidate")
         task, method = TASKS[meta["task"]], meta["method"]

@@ -1,7 +1,5 @@
 """Label propagation over a nearest-neighbor graph, as a scikit-learn estimator."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self

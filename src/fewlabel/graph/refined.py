@@ -1,7 +1,5 @@
 """The graph refined: neighbors that a discriminant of the spread labels tells apart count less."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from fewlabel.graph.graph_model import _GraphModel
@@ -12,7 +10,7 @@ from fewlabel.graph.neighbor_graph import (
     _normalize_graph,
     spread,
 )
-from fewlabel.graph.propagation import _chord, _weighted_average
+from fewlabel.graph.propagation import _chord, _neighbor_average
 
 # What the scores weigh in a distance beside the features.
 _SHARE = np.float32(0.3)
@@ -61,8 +59,7 @@ class _RefinedGraph:
         """Average the probabilities of the nearest images: (m, K)."""
         found = self.base.nearest(X, min(self.base.n_candidates, len(self.base.index)))
         scores = _unit_rows(_unit_rows(X) @ self.coef - self.center)
-        average = _weighted_average(*self._rank(*found, scores), self.probabilities)
-        return average / average.sum(axis=1, keepdims=True)
+        return _neighbor_average(*self._rank(*found, scores), self.probabilities)
 
     def _rank(
         self, indices: np.ndarray, distances: np.ndarray, scores: np.ndarray

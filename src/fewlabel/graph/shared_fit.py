@@ -6,11 +6,9 @@ the confident propagated ones (``propagated``), and the mean of graph and baseli
 log-probability (``blend``) are fitted and cross-fitted together.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -51,7 +49,7 @@ class _SharedFit:
         of_labeled = self.X[self.labeled], self.y[self.labeled]
         self.rows = _labeled_rows(self.task, *of_labeled, self.n_classes)
 
-    def fit(self, names: tuple[str, ...], alphas: tuple[float, ...] = ALPHAS) -> _SharedFit:
+    def fit(self, names: tuple[str, ...], alphas: tuple[float, ...] = ALPHAS) -> Self:
         """Fit the named candidates; ``"supervised"`` always is."""
         # Those that learn from what is propagated need it of all rows, and that of each fold.
         keep = "propagated" in names or "refined" in names
@@ -75,11 +73,7 @@ class _SharedFit:
         return self
 
     def best(
-        self,
-        oof: dict[str, np.ndarray],
-        *,
-        prefer: tuple[str, ...] = (),
-        n_se: float = 1.0,
+        self, oof: dict[str, np.ndarray], *, prefer: tuple[str, ...] = (), n_se: float = 1.0
     ) -> str:
         """Return the name of the setting with the best out-of-fold predictions."""
         assert self.folds is not None

@@ -1,13 +1,11 @@
 """``model_card.md``: what a model is, on one page (Mitchell et al., Model cards, 2019)."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import jinja2
-import numpy as np
 
 from fewlabel import __version__
 from fewlabel.data import ImageSet
@@ -16,7 +14,7 @@ from fewlabel.fit_checks import _NO_AUDIT
 from fewlabel.fit_result import FitResult
 from fewlabel.report.html import _environment
 from fewlabel.report.views import _prediction_rows
-from fewlabel.texts import _percent_text
+from fewlabel.texts import _percent
 
 _FEW = 5
 _MOST_CLASSES = 40
@@ -85,12 +83,11 @@ def _same_reason(promises: list[dict[str, Any]]) -> str | None:
 
 def _template() -> jinja2.Template:
     environment = _environment().overlay(autoescape=False, keep_trailing_newline=True)
-    environment.filters = environment.filters | {"md": _escaped, "percent": _share}
+    environment.filters = environment.filters | {
+        "md": _escaped,
+        "percent": partial(_percent, space=" "),
+    }
     return environment.get_template("model_card.md")
-
-
-def _share(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None or np.isnan(value) else _percent_text(value, digits)
 
 
 def _escaped(text: str) -> str:

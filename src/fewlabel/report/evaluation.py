@@ -8,7 +8,7 @@ from fewlabel.evaluate import PROMISES, AccuracyEstimate, accept_at, per_class
 from fewlabel.model import Model
 from fewlabel.report.galleries import _evaluation_galleries
 from fewlabel.report.html import _count, _render
-from fewlabel.report.page import _EXACT, _headline, _measure_rows
+from fewlabel.report.page import _headline, _measure_rows
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view, _Scored
 from fewlabel.report.tiles import _filter_view
 from fewlabel.texts import _percent
@@ -31,7 +31,7 @@ def _render_evaluation(
     evidence = scored.correct, scored.confidence
     promises = [accept_at(*evidence, error) for error in PROMISES]
     measured = scored._measured()
-    lines = ["" if model.task.exclusive else _EXACT]
+    lines = [model.task.notes[0]]
     if model.expected is not None and unseen is not None:
         lines.append(_expectation(model.expected, unseen))
     facts = [

@@ -31,7 +31,6 @@ from fewlabel.report.views import (
 from fewlabel.texts import _percent_text
 
 _MIN_RANDOM = 20
-_EXACT = "An image counts as right only if every known label is right."
 _MEASURES = {
     "balanced_accuracy": ("mean recall", "mean over the classes: each counts the same"),
     "log_loss": ("log loss", "also punishes wrong confidence; lower is better"),
@@ -185,7 +184,7 @@ def _verdict(result: FitResult) -> str:
 def _head(result: FitResult, images: ImageSet) -> View:
     """Return the headline: the accuracy with its interval, and the numbers beside it."""
     audit, metric = result.audit, result.task.metric.capitalize()
-    lines = ["" if result.task.exclusive else _EXACT]
+    lines = [result.task.notes[0]]
     how = "estimated" if audit is None else "audited"
     what = "unlabeled" if result.unlabeled.any() else "new"
     kicker = f"{metric} on {'the ' if what == 'unlabeled' else ''}{what} images, {how}"
@@ -256,12 +255,7 @@ def _scored_on(result: FitResult, n: int) -> str:
         )
     else:
         text = f"Measured on {n:,} images of the audit, whose labels the model never saw."
-    if not result.task.exclusive:
-        text += (
-            " The confidence of an image is the probability that all its labels are right, taken "
-            "one by one."
-        )
-    return text
+    return text + result.task.notes[1]
 
 
 def _measure_rows(scored: _Scored) -> list[View]:

@@ -1,7 +1,5 @@
 """New images beside those that a run was fitted on, in figures, words and pictures."""
 
-from __future__ import annotations
-
 import shlex
 from dataclasses import replace
 from typing import Any
@@ -68,16 +66,18 @@ def _check_images(
     rows = np.random.default_rng(0).permutation(free)[:MAX_IMAGES]
     some = found.subset(np.sort(rows))
     prediction = run.predict(some, progress=progress)
-    looks, drift = _compare(run, some, prediction)
-    metrics = _metrics(drift, run) | {"n_images": n, "n_compared": len(some)}
+    looks, drift, n_compared = _compare(run, some, prediction)
+    metrics = _metrics(drift, run) | {"n_images": n, "n_compared": n_compared}
     metrics["n_trained_on"] = len(found) - n
     metrics["commands"] = _commands(metrics, found, name)
     page = _render_drift(drift, metrics, prediction, looks, some, command, _now())
     return metrics, page
 
 
-def _compare(run: Model, images: ImageSet, prediction: Prediction) -> tuple[np.ndarray, _Drift]:
-    """Return how new images look, and how unlike those of the fit they are, near-copies once."""
+def _compare(
+    run: Model, images: ImageSet, prediction: Prediction
+) -> tuple[np.ndarray, _Drift, int]:
+    """Return how images look, how unlike the fit those are that are no near-copies, how many."""
     scores, rows = prediction.scores, prediction.rows
     assert run.reference is not None
     assert rows is not None
@@ -94,7 +94,7 @@ def _compare(run: Model, images: ImageSet, prediction: Prediction) -> tuple[np.n
         )
     reference, proba = run.reference, prediction.proba[first]
     drift = _find_drift(run.task, reference, run.evidence, proba, looks[first], rows[first], of_fit)
-    return looks, replace(drift, clustered=first[drift.clustered])
+    return looks, replace(drift, clustered=first[drift.clustered]), len(first)
 
 
 def _metrics(drift: _Drift, run: Model) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def _save_model(result: FitResult, images: ImageSet, folder: Path) -> None:
     """Save the model of a fit, made from these images, into a new folder."""
     result.model.reference = _reference(result, images)
     arrays, meta = result.model.to_state()
-    expected = (result.audit or result.estimate).to_dict()
+    expected = result.headline.to_dict()
     trained_on = images.subset(result.task.labeled(result.labels.training_y))
     meta |= {
         "estimate": expected,

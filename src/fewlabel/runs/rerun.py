@@ -1,7 +1,5 @@
 """A run once more, from its record: whether the predictions agree, and what has changed."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 from fewlabel.errors import DataError, UsageError
 from fewlabel_experiments.combo.generator import settings_of
 from fewlabel_experiments.combo.glyphs import LABELS, SPLITS, Glyphs, letters_at_hand, load_glyphs
-from tests.data.test_idx import idx_bytes
+from tests.data.test_formats import idx_bytes
 
 
 @pytest.fixture

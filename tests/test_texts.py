@@ -1,8 +1,9 @@
 import math
 
 import numpy as np
+import pytest
 
-from fewlabel.texts import _fixed, _percent, _printable
+from fewlabel.texts import _fixed, _percent, _percent_text, _printable
 
 
 def test_percent():
@@ -24,3 +25,19 @@ def test_printable():
     rng = np.random.default_rng(0)
     text = "".join(map(chr, rng.integers(0, 0x11000, 2000)))
     _printable(text).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("fraction", "digits", "text"),
+    [
+        (0.0, 1, "0.0 %"),
+        (1e-9, 1, "< 0.1 %"),
+        (0.0005, 1, "0.1 %"),
+        (0.9994, 1, "99.9 %"),
+        (1 - 1e-9, 1, "> 99.9 %"),
+        (0.996, 0, "> 99 %"),
+        (1.0, 0, "100 %"),
+    ],
+)
+def test_only_all_is_all_and_only_nothing_is_nothing(fraction, digits, text):
+    assert _percent_text(fraction, digits) == text
