@@ -20,7 +20,7 @@ from fewlabel.data.catalog import BENCHMARKS
 from fewlabel.data.download import _RemoteFile
 from fewlabel.errors import DataError, DownloadError
 from tests.data.conftest import serving
-from tests.data.test_idx import idx_bytes
+from tests.data.test_formats import idx_bytes
 
 needs_data = pytest.mark.skipif("FEWLABEL_DATA" not in os.environ, reason="needs FEWLABEL_DATA")
 
