@@ -38,7 +38,6 @@ def test_fleiss_kappa_is_the_published_one():
     assert found.kappa == pytest.approx(0.210, abs=0.0005)
     assert found.agreed == pytest.approx(0.378, abs=0.0005)
     assert found.n_images == 10
-    assert len(found.pairs) == 14 * 13 / 2
     assert set(found.by_class) == set("01234")
 
 
@@ -47,7 +46,7 @@ def test_cohens_kappa_is_the_published_one():
     assert (found.method, found.agreed) == ("Cohen", 0.7)
     assert found.kappa == pytest.approx(0.4)
     assert found.by_class["yes"] == pytest.approx(0.4)
-    assert found.pairs == {("rater 00", "rater 01"): (50, pytest.approx(0.4))}
+    assert found.n_images == 50
 
 
 def test_nothing_to_compare_and_nothing_but_one_class():

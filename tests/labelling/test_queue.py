@@ -43,7 +43,7 @@ def store(digits, tmp_path):
 
 
 def _answer(store, queue, truth, n):
-    taken = store.lease("ann", queue.wanted("ann"), n)
+    taken = store.lease("ann", queue.wanted(), n)
     store.ask(taken, [queue.purpose(i) for i in taken])
     store.add([Answer(i, (truth[i],), annotator="ann") for i in taken])
     return taken
@@ -68,10 +68,10 @@ def test_before_anything_is_known_images_come_in_random_order(digits, store, tru
     first = _answer(store, queue, truth, 5)
     assert len(set(first)) == 5
     assert {queue.purpose(i) for i in first} == {"random"}
-    assert not set(first) & set(store.lease("ann", queue.wanted("ann"), 5))
+    assert not set(first) & set(store.lease("ann", queue.wanted(), 5))
     assert list(queue.groups()) == []
     # Everybody gets all images in the end, each once.
-    rest = list(queue.wanted("ann"))
+    rest = list(queue.wanted())
     assert sorted(rest) == sorted(set(range(len(digits))) - set(first))
 
 
@@ -111,7 +111,7 @@ def test_the_queue_follows_the_model_and_keeps_its_random_share(learned, digits)
     found = queue.round
     assert (found.number, found.n_labels) == (2, 60)
     assert [n for n, *_ in found.curve] == [30, 60]
-    wanted = list(queue.wanted("ann"))[: len(found.picks.images)]
+    wanted = list(queue.wanted())[: len(found.picks.images)]
     assert wanted == found.picks.images.tolist()
     chosen = [i for i, why in zip(wanted, found.picks.purposes, strict=True) if why == "train"]
     open_ = np.setdiff1d(np.arange(len(digits)), shown)
@@ -136,15 +136,15 @@ def test_a_skipped_image_is_not_shown_again_but_an_open_random_one_comes_first(d
     queue = _Queue(store)
     queue.begin(Picks(np.array([4, 7, 9]), ("train", "random", "train")))
     store.ask([7], ["random"])
-    assert store.lease("ann", queue.wanted("ann"), 3) == [7, 4, 9]
+    assert store.lease("ann", queue.wanted(), 3) == [7, 4, 9]
     store.add([Answer(4, None, annotator="ann"), Answer(9, ("nine",), annotator="ann")])
-    assert store.lease("ann", queue.wanted("ann"), 1) == [7]
+    assert store.lease("ann", queue.wanted(), 1) == [7]
 
 
 def test_a_refit_in_between_makes_no_chosen_image_a_random_one(digits, store, learned):
     queue = _Queue(store)
     queue.begin(Picks(np.array([4, 7]), ("train", "random")))
-    shown = store.lease("ann", queue.wanted("ann"), 2)
+    shown = store.lease("ann", queue.wanted(), 2)
     queue.update(learned[0].round)
     assert [queue.purpose(i) for i in shown] == ["train", "random"]
 

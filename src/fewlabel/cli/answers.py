@@ -118,7 +118,7 @@ def export(
     features: options.Features = "auto",
     weights: options.Weights = None,
     seed: options.Seed = 0,
-    device: options.Device = options.Devices.auto,
+    device: options.Device = "auto",
     cache: options.Cache = True,
     as_json: options.Json = False,
 ) -> None:

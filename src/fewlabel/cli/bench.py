@@ -51,7 +51,7 @@ def bench(
     ] = None,
     features: options.Features = "auto",
     weights: options.Weights = None,
-    device: options.Device = options.Devices.auto,
+    device: options.Device = "auto",
     time: options.Time = None,
     out: Annotated[
         str | None,
@@ -66,7 +66,7 @@ def bench(
         "n_images": images,
         "features": features,
         "weights": weights,
-        "device": device.value,
+        "device": device,
         "time_budget": time,
     }
     runs = [

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -38,14 +37,6 @@ Examples:
 """
 
 
-class FailOn(StrEnum):
-    """What ends with exit code 1."""
-
-    never = "never"
-    unlike = "unlike"
-    drift = "drift"
-
-
 def check(
     ctx: typer.Context,
     run: options.Run,
@@ -54,13 +45,13 @@ def check(
         str | None, options.option("--out", "FILE", "Page to write, with the most unlike images.")
     ] = None,
     fail_on: Annotated[
-        FailOn,
+        Literal["never", "unlike", "drift"],
         typer.Option(
             "--fail-on",
             help="End with exit code 1 if the images are unlike, or (drift) also if the classes "
             "are otherwise frequent.",
         ),
-    ] = FailOn.never,
+    ] = "never",
     force: Annotated[bool, options.flag("--force", "Replace an existing page.")] = False,
     as_json: options.Json = False,
 ) -> None:
@@ -80,7 +71,7 @@ def check(
         metrics = metrics | {"report": out}
     show(metrics, _print, as_json=as_json)
     failures = {"never": (), "unlike": ("unlike",), "drift": ("unlike", "mix")}
-    if metrics["verdict"] in failures[fail_on.value]:
+    if metrics["verdict"] in failures[fail_on]:
         raise typer.Exit(1)
 
 

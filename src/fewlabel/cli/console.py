@@ -228,6 +228,14 @@ class _Stage:
         )
 
 
+def open_page(address: str) -> None:
+    """Open a page in the user's browser, if there is one."""
+    import webbrowser
+
+    with contextlib.suppress(webbrowser.Error, OSError):
+        webbrowser.open(address)
+
+
 def duration_text(seconds: float) -> str:
     """Return a time as words, such as ``12 s``, ``3 min`` or ``2.5 h``."""
     if seconds < 90:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fewlabel.cli import options
 from fewlabel.cli.choices import group
@@ -61,12 +60,6 @@ Examples:
 """
 
 
-class _Made(StrEnum):
-    """Data sets that can be made."""
-
-    combo = "combo"
-
-
 app = group("data", HELP)
 
 
@@ -117,7 +110,7 @@ def get(
 
 @app.command("make", help=MAKE_HELP)
 def make(
-    name: Annotated[_Made, options.argument("NAME", "What to make: combo.")],
+    name: Annotated[Literal["combo"], options.argument("NAME", "What to make: combo.")],
     out: Annotated[str, options.option("--out", "FOLDER", "Folder to write.")],
     labeled: Annotated[int, options.number("--labeled", "Images with labels.", least=1)] = 30_000,
     unlabeled: Annotated[int, options.number("--unlabeled", "Images without.")] = 30_000,
@@ -151,7 +144,7 @@ def make(
     if as_json:
         sizes = {"labeled": labeled, "unlabeled": unlabeled, "test": test}
         look = {"letters": settings.letters, "case": settings.case}
-        show_json({"name": name.value, "folder": out, "seed": seed, **sizes, **look})
+        show_json({"name": name, "folder": out, "seed": seed, **sizes, **look})
         return
-    note(f"{name.value} is in this folder: images.npz with labels.csv, and test.npz:")
+    note(f"{name} is in this folder: images.npz with labels.csv, and test.npz:")
     say(out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +14,7 @@ from fewlabel.cli.console import (
     interval_cells,
     note,
     one_line,
+    open_page,
     percent,
     say,
     scores_text,
@@ -77,7 +77,7 @@ def fit(
     features: options.Features = "auto",
     weights: options.Weights = None,
     seed: options.Seed = 0,
-    device: options.Device = options.Devices.auto,
+    device: options.Device = "auto",
     cache: options.Cache = True,
     time: options.Time = None,
     probabilities: options.Probabilities = False,
@@ -157,21 +157,13 @@ def fit(
             say(result.left_unexplained.replace("`", ""))
         _print_next(_next_steps(result, given.images, str(run)))
     if opens:
-        _open(run / "report.html")
+        open_page((run / "report.html").absolute().as_uri())
 
 
 def _print_next(steps: list[_NextStep]) -> None:
     for number, step in enumerate(steps):
         say(f"{'Or: ' if number else 'Next: '}{step.why}")
         say(f"  {step.command}")
-
-
-def _open(page: Path) -> None:
-    """Open a page in the browser, if there is one."""
-    import webbrowser
-
-    with contextlib.suppress(webbrowser.Error, OSError):
-        webbrowser.open(page.absolute().as_uri())
 
 
 def _check_tensorboard(folder: str, out: str, *, force: bool) -> Path:

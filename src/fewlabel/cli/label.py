@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fewlabel.cli import options
-from fewlabel.cli.console import ProgressBars, note, one_line, say
+from fewlabel.cli.console import ProgressBars, note, one_line, open_page, say
 from fewlabel.cli.inputs import FOLDERS, check_place, warn_of_skipped
 from fewlabel.cli.project import Options, is_typed, with_project
 from fewlabel.errors import UsageError
@@ -95,7 +95,7 @@ def label(
     features: options.Features = "auto",
     weights: options.Weights = None,
     seed: options.Seed = 0,
-    device: options.Device = options.Devices.auto,
+    device: options.Device = "auto",
     cache: options.Cache = True,
 ) -> None:
     """Serve the page until Ctrl-C."""
@@ -109,7 +109,7 @@ def label(
     check_place(Path(given.labels))
     from fewlabel.data import load_images
     from fewlabel.web.security import _token_for
-    from fewlabel.web.server import _listen, _open_browser, _serve, _url_of, _Waiting
+    from fewlabel.web.server import _listen, _serve, _url_of, _Waiting
 
     token = _token_for(host, token)
     with contextlib.ExitStack() as opened:
@@ -119,7 +119,7 @@ def label(
         def announce() -> None:
             note(f"The page at {address} shows how far that is.")
             if browser:
-                _open_browser(address)
+                open_page(address)
 
         # Of 100,000 photos the objects are walked through time and again, and none is garbage.
         gc.disable()
@@ -167,7 +167,7 @@ def label(
         gc.enable()
         try:
             app = _create_app(session, host=host, token=token)
-            show = None if waiting.has_begun or not browser else lambda: _open_browser(address)
+            show = None if waiting.has_begun or not browser else lambda: open_page(address)
             _serve(app, listening, ready=show)
         finally:
             refitter.close()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,36 +14,7 @@ from fewlabel.runs.project import PROJECT
 _MAX_SEED = 2**32 - 1
 AUTO = "auto"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class Devices(StrEnum):
-    """Where to compute."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class LetterSets(StrEnum):
-    """Whose letters images of two characters are made of."""
-
-    emnist = "emnist"
-    chars74k = "chars74k"
-
-
-class Cases(StrEnum):
-    """Which letters images of two characters are made of."""
-
-    either = "any"
-    capital = "upper"
-
-
-class Noises(StrEnum):
-    """How noisy images of two characters are."""
-
-    standard = "standard"
-    strong = "strong"
+Devices = Literal["auto", "cpu", "cuda", "mps"]
 
 
 def whole_number(
@@ -161,10 +131,10 @@ def choice(name: str, choices: Choices, text: str) -> Any:
 
 def _present(device: Devices) -> Devices:
     """Raise if a device is not there, before any image is read."""
-    if device not in (Devices.auto, Devices.cpu):
+    if device not in (AUTO, "cpu"):
         from fewlabel.compute import _pick_device
 
-        _pick_device(device.value)
+        _pick_device(device)
     return device
 
 
@@ -223,7 +193,7 @@ Token = Annotated[
     ),
 ]
 Letters = Annotated[
-    LetterSets | None,
+    Literal["emnist", "chars74k"] | None,
     typer.Option(
         "--letters",
         help="Letters of combo: of emnist-letters, split at random, by default where they are on "
@@ -231,10 +201,13 @@ Letters = Annotated[
     ),
 ]
 Case = Annotated[
-    Cases | None,
+    Literal["any", "upper"] | None,
     typer.Option("--case", help="Case of the letters of combo; upper is for emnist. Default: any."),
 ]
-Noise = Annotated[Noises | None, typer.Option("--noise", help="Noise of combo. Default: standard.")]
+Noise = Annotated[
+    Literal["standard", "strong"] | None,
+    typer.Option("--noise", help="Noise of combo. Default: standard."),
+]
 Device = Annotated[Devices, typer.Option("--device", help="Where to compute.", callback=_present)]
 Cache = Annotated[
     bool,

@@ -46,7 +46,7 @@ class Options(NamedTuple):
         from fewlabel.fit_settings import FitSettings
 
         common = {name: getattr(self, name) for name in TRAVELING}
-        return FitSettings(**common, device=device.value, **more)
+        return FitSettings(**common, device=device, **more)
 
 
 def with_project(

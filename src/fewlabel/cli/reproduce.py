@@ -81,7 +81,7 @@ def reproduce(
     letters: options.Letters = None,
     case: options.Case = None,
     noise: options.Noise = None,
-    device: options.Device = options.Devices.auto,
+    device: options.Device = "auto",
     show_preprocessing: Annotated[
         bool,
         options.flag(
@@ -113,7 +113,7 @@ def reproduce(
         "letters": letters,
         "case": case,
         "noise": noise,
-        "device": None if device == options.Devices.auto else device.value,
+        "device": None if device == options.AUTO else device,
     }
     settings = Settings(
         quick=quick,

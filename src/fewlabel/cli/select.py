@@ -80,7 +80,7 @@ def select(
     features: options.Features = "auto",
     weights: options.Weights = None,
     seed: options.Seed = 0,
-    device: options.Device = options.Devices.auto,
+    device: options.Device = "auto",
     cache: options.Cache = True,
     force: Annotated[
         bool, options.flag("--force", "Replace an existing table and the labels in it.")
@@ -124,7 +124,7 @@ def select(
             features=given.features,
             weights=given.weights,
             seed=given.seed,
-            device=device.value,
+            device=device,
             cache=cache,
             progress=progress,
         )

@@ -366,12 +366,12 @@ def task_of(y: Any, *, as_column: bool = False) -> Task:
 def _task_of_texts(
     texts: Sequence[str], names: Sequence[str], where: Sequence[str], task: Task | None
 ) -> Task:
-    """Return the task of texts, or raise if it is not the one that a model was trained for."""
+    """Return the task of texts, or raise if it is not the one that is asked for."""
     # A single bar says that an image may have several labels.
     barred = next((i for i, text in enumerate(texts) if BAR in text), None)
     if barred is not None and task == SingleLabel():
         raise LabelError(
-            f"{where[barred]}: {names[barred]} has several labels ({texts[barred]!r}), but "
-            "this model was trained with one label an image."
+            f"{where[barred]}: {names[barred]} has several labels ({texts[barred]!r}), but there "
+            "is one label an image here."
         )
     return task or (SingleLabel() if barred is None else MultiLabel())

@@ -13,6 +13,7 @@ from fewlabel.compute import _full_precision
 from fewlabel.data import ImageSet
 from fewlabel.data.modes import _resize_cover
 from fewlabel.data.stores import _ArrayStore
+from fewlabel.data.uploads import _image_set
 from fewlabel.extras import require
 from fewlabel.features.base import Progress
 from fewlabel.graph.inductive import _Inductive
@@ -90,8 +91,7 @@ def _compare(
 
 
 def _predict(model: Model, instead: _Inductive | None, pixels: np.ndarray) -> np.ndarray:
-    names = [str(number) for number in range(len(pixels))]
-    images = ImageSet(_PillowStore(pixels), names=names, source="images", by_index=True)
+    images = _image_set(_PillowStore(pixels))
     if instead is None:
         return model.predict(images).proba
     return model.widen(instead.predict_proba(model.extractor, images))

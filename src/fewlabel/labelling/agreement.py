@@ -28,8 +28,6 @@ class _Agreement:
     # Beyond chance, 1 at best; of several labels the mean. None if all answers are of one class.
     kappa: float | None
     by_class: dict[str, float | None]
-    # Of two annotators: the images that both answered, and Cohen's kappa.
-    pairs: dict[tuple[str, str], tuple[int, float | None]]
 
 
 def measure_agreement(votes: Votes, task: Task = TASKS["single-label"]) -> _Agreement | None:
@@ -65,15 +63,10 @@ def measure_agreement(votes: Votes, task: Task = TASKS["single-label"]) -> _Agre
     people = sorted({name for given in shared.values() for name in given})
     method, kappa = ("Cohen", _cohen) if len(people) == 2 else ("Fleiss", _fleiss)
     same = [a == b for v in shared.values() for a, b in combinations(v.values(), 2)]
-    pairs = {}
-    for pair in combinations(people, 2):
-        both = {i: {a: v[a] for a in pair} for i, v in shared.items() if {*pair} <= v.keys()}
-        if both:
-            pairs[pair] = (len(both), _mean_kappa(_cohen, both, task))
     # Of each class against the others.
     by_class = {names[1]: kappa(each) for each, _, names in MultiLabel().decisions(shared)}
     overall = _mean_kappa(kappa, shared, task)
-    return _Agreement(len(shared), float(np.mean(same)), method, overall, by_class, pairs)
+    return _Agreement(len(shared), float(np.mean(same)), method, overall, by_class)
 
 
 def consensus_labels(

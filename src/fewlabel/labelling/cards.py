@@ -64,24 +64,15 @@ class Card:
 
 
 @dataclass(frozen=True)
-class LookAlikes:
-    """Images that look alike.
+class LookAlikes(Suggestion):
+    """Images that look alike, and the labels that all of them probably have.
 
     Attributes
     ----------
-    labels : tuple of str
-        The labels that all of them probably have.
-    confidence : float
-        Probability that one of them has these.
-    round : int
-        Which round of the model says so.
     cards : tuple of Card
         The images.
     """
 
-    labels: tuple[str, ...]
-    confidence: float
-    round: int
     cards: tuple[Card, ...]
 
 
@@ -195,26 +186,17 @@ class Confusion:
 
 
 @dataclass(frozen=True)
-class Opinion:
+class Opinion(Suggestion):
     """What the model said of an image.
 
     Attributes
     ----------
-    round : int
-        In which round.
-    labels : tuple of str
-        Its labels.
-    confidence : float
-        How sure it was.
     source : str
         ``"propagated"`` or ``"model"``; ``"tested"`` from models that have not seen the label.
     at : datetime
         When.
     """
 
-    round: int
-    labels: tuple[str, ...]
-    confidence: float
     source: str
     at: datetime
 

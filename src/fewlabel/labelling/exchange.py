@@ -111,11 +111,7 @@ def import_labels(store: _Store, source: str | Path) -> int:
     if Path(source).is_dir():
         found = _found_by_content(store, Path(source))
     else:
-        # Of one label an image, what is wrong with several is said below.
-        task = None if store.task.exclusive else store.task
-        labels = read_labels(source, store.images, min_classes=0, task=task)
-        if labels.task != store.task:
-            raise LabelError(f"{source} gives images several labels, and these have one each.")
+        labels = read_labels(source, store.images, min_classes=0, task=store.task)
         found = _named(labels)
         asked = {i: why for i, why in enumerate(labels.purpose) if why}
         store.ask(asked, asked.values())

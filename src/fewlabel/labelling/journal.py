@@ -30,7 +30,7 @@ class _Journal:
         self.mutex = threading.RLock()
         self._forget(_Log())
         with self.writing() as connection:
-            if several and self.task.exclusive:
+            if several:
                 self.change(connection, several=True)
             if repeats not in (None, self.repeats):
                 self.change(connection, repeats=repeats)

@@ -54,7 +54,7 @@ class _Pace:
         """Return the images a minute of somebody who is at it; None if they are not."""
         now = time.monotonic()
         with self._lock:
-            recent = [t for t in self._times[annotator] if now - t < _PACE_S]
+            recent = [t for t in self._times.get(annotator, ()) if now - t < _PACE_S]
         # A whole group arrives at one moment: the first batch has no beginning.
         later = sum(t > recent[0] for t in recent) if recent else 0
         return 60 * later / (recent[-1] - recent[0]) if later > 1 else None

@@ -50,7 +50,7 @@ class _Queue:
         self._picks = picks.images
         self._purposes = dict(zip(picks.images.tolist(), picks.purposes, strict=True))
 
-    def wanted(self, annotator: str) -> Iterator[int]:
+    def wanted(self) -> Iterator[int]:
         """Return images to show, the most useful first; the store knows which are done."""
         with self._mutex:
             picks, purposes = self._picks, self._purposes

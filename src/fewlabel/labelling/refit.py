@@ -2,11 +2,10 @@
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any
 
-from fewlabel.data import ImageSet
 from fewlabel.errors import FewLabelError, StorageError, UsageError
 from fewlabel.evaluate import AccuracyEstimate
 from fewlabel.labelling.messages import LearnerSettings, Picks, _Round
@@ -41,7 +40,7 @@ class _Refitter:
     ) -> None:
         self._store, self._queue, self._every = store, queue, every
         self.worker = worker or _Worker(
-            _calls, source, _fingerprint(store.images), settings or LearnerSettings()
+            _calls, source, _fingerprint(store.images.names), settings or LearnerSettings()
         )
         self._mutex = threading.Lock()
         self.running, self._due, self._stopped = False, False, False
@@ -152,7 +151,7 @@ def _calls(source: str, known: str, settings: LearnerSettings, *, progress: Prog
     from fewlabel.labelling.learner import _Learner
 
     learner = _Learner(source, settings, progress)
-    if _fingerprint(learner.images) != known:
+    if _fingerprint(learner.images.names) != known:
         # By their rows, labels would go to other images.
         raise UsageError(
             f"The images of {source} are others than when the page was opened: end it and start "
@@ -161,10 +160,10 @@ def _calls(source: str, known: str, settings: LearnerSettings, *, progress: Prog
     return learner.calls()
 
 
-def _fingerprint(images: ImageSet) -> str:
-    """Return a short text that stands for the names of images and their order."""
-    names = "\n".join(images.names).encode("utf-8", "replace")
-    return hashlib.blake2b(names, digest_size=8).hexdigest()
+def _fingerprint(names: Iterable[str]) -> str:
+    """Return a short text that stands for names and their order."""
+    text = "\n".join(names).encode("utf-8", "replace")
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
 class _Pictures:

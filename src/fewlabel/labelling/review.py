@@ -140,9 +140,8 @@ class _Review:
         tested, found = self._tested(), []
         for view in [view for _, view in rounds] + ([] if tested is None else [tested.view]):
             for i in np.flatnonzero((view.rows == image) & (view.source > 0)).tolist():
-                says = self._says(view, [i])[0]
                 source = (*SOURCES, "tested")[view.source[i]]
-                found.append(Opinion(says.round, says.labels, says.confidence, source, view.at))
+                found.append(Opinion(**vars(self._says(view, [i])[0]), source=source, at=view.at))
         return found
 
     def explanation(self, image: int) -> bytes | None:

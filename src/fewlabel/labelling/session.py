@@ -1,6 +1,5 @@
 """``_Session``: what a labelling page asks for and says, without HTTP."""
 
-import hashlib
 import threading
 import time
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from fewlabel.labelling.cards import Card, LookAlikes, Suggestion, _class_keys
 from fewlabel.labelling.messages import _Round
 from fewlabel.labelling.progress import _accuracy, _count, _Counts, _doing, _Pace
 from fewlabel.labelling.queue import _Queue
-from fewlabel.labelling.refit import _Refitter, _target_reached
+from fewlabel.labelling.refit import _fingerprint, _Refitter, _target_reached
 from fewlabel.labelling.store import _Store
 
 _POLL_S = 2.0
@@ -46,9 +45,8 @@ class _Session:
         self.images, self.store, self.queue, self.refitter = store.images, store, queue, refitter
         self.target, self.annotator, self.suggests = target, annotator, suggests
         self.table, self.command = table, command
-        names = "\n".join([table, self.images.source, *self.images.names])
         # By it a page knows whether answers that it could not send are of these images.
-        self.id = hashlib.blake2b(names.encode("utf-8", "replace"), digest_size=8).hexdigest()
+        self.id = _fingerprint([table, self.images.source, *self.images.names])
         self._lock = threading.Lock()
         self._renamed: dict[str, str] = {}
         self._pace = _Pace()
@@ -102,7 +100,7 @@ class _Session:
 
     def next(self, annotator: str, n: int = 2, page: str = "") -> list[Card]:
         """Return the next images for one annotator, which nobody else gets for a while."""
-        held = self.store.lease(annotator, self.queue.wanted(annotator), n, page=page)
+        held = self.store.lease(annotator, self.queue.wanted(), n, page=page)
         purposes = self.store.purposes()
         new = [image for image in held if image not in purposes]
         if new:

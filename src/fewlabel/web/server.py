@@ -11,18 +11,14 @@ import signal
 import socket
 import threading
 import time
-import webbrowser
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import uvicorn
 
 from fewlabel.errors import UsageError
 from fewlabel.web.security import App
-
-if TYPE_CHECKING:
-    import uvicorn
 
 # Of images that are open before, nobody needs to be told anything.
 _PATIENCE_S = 1.5
@@ -145,12 +141,6 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _open_browser(url: str) -> None:
-    """Open an address in the user's browser, if there is one."""
-    with contextlib.suppress(webbrowser.Error, OSError):
-        webbrowser.open(url)
-
-
 class _Waiting:
     """Answers while images are read; calls ``begun`` once, and is called with done and total."""
 
@@ -160,7 +150,7 @@ class _Waiting:
         self.has_begun, self.done, self.total = False, 0, 0
         self._listening, self._guard, self._begun = listening, (host, token), begun
         self._start, self._has_ended = time.monotonic(), False
-        self._server: uvicorn.Server | None = None
+        self._server: _Server | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Take note of how many images are read; begin if that takes long."""
@@ -173,7 +163,6 @@ class _Waiting:
 
     def _serve(self) -> None:
         from fewlabel.web.app import _create_waiting_app
-        from fewlabel.web.server import _Server
 
         self._server = _Server(_create_waiting_app(self, *self._guard))
         if not self._has_ended:
