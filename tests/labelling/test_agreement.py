@@ -5,6 +5,7 @@ import pytest
 
 from fewlabel.data import MultiLabel
 from fewlabel.labelling.agreement import consensus_labels, measure_agreement
+from fewlabel.labelling.people import _Standing
 from fewlabel.labelling.store import Answer, open_store
 
 # Of Fleiss (1971) as Wikipedia works it out: ten subjects, fourteen raters, five categories.
@@ -104,12 +105,12 @@ def test_consensus(monkeypatch):
 
 def test_votes_of_a_store(images, table):
     with open_store(images, table, repeats=2) as store:
-        assert measure_agreement(store.votes()) is None
+        assert measure_agreement(_Standing(store).votes) is None
         store.add([Answer(i, (name,), "Ann") for i, name in enumerate("aabb")])
         store.add([Answer(i, (name,), "Bob") for i, name in enumerate("aabx")])
         store.add([Answer(4, None, "Ann"), Answer(5, ("a",), "Ann", origin="review")])
         store.rename_class("x", "b")
-        assert store.votes()[3] == {"Ann": ("b",), "Bob": ("b",)}
-        assert 4 not in store.votes()
-        found = measure_agreement(store.votes())
+        assert _Standing(store).votes[3] == {"Ann": ("b",), "Bob": ("b",)}
+        assert 4 not in _Standing(store).votes
+        found = measure_agreement(_Standing(store).votes)
         assert (found.n_images, found.kappa) == (4, 1.0)

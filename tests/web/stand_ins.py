@@ -23,7 +23,7 @@ class InOrder:
     store: _Store | None = None
     pages: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
 
-    def wanted(self, annotator: str) -> Iterator[int]:
+    def wanted(self) -> Iterator[int]:
         return iter(range(self.n))
 
     def purpose(self, image: int) -> str:

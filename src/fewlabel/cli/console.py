@@ -100,12 +100,11 @@ def interval_cells(found: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def scores_text(found: Mapping[str, Any]) -> str:
-    """Return the measures that there are as one line, which begins with a capital."""
+    """Return the measures that there are as one line."""
     known = {name: value for name, value in found.items() if value is not None}
     texts = [f"{name} {percent(known[key])}" for key, name in _SCORES.items() if key in known]
     texts += [f"{name} {known[key]:.3f}" for key, name in _ERRORS.items() if key in known]
-    text = ", ".join(texts)
-    return text[:1].upper() + text[1:]
+    return ", ".join(texts)
 
 
 def show_json(value: Any, *, indent: int | None = 2) -> None:

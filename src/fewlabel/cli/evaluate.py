@@ -83,7 +83,8 @@ def _print(found: dict[str, Any]) -> None:
         rows.append(("expected by fit", *interval_cells(found["expected"])))
     show_table((f"{found['n']:,} images", "", "95 % interval"), rows, right=(1,))
     say()
-    say(scores_text(found))
+    scores = scores_text(found)
+    say(scores[:1].upper() + scores[1:])
     say()
     headings = ("class", "images", *(name.replace("_", " ") for name in _OF_CLASS))
     # The class to label more of comes first; one without images last.

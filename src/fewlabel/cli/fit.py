@@ -179,7 +179,7 @@ def _print(summary: dict[str, Any]) -> None:
     show_table(headings, _accuracy_rows(summary), right=(1,))
     say()
     if scores := scores_text(summary["scores"]):
-        say(f"On tested labels: {scores[:1].lower()}{scores[1:]}")
+        say(f"On tested labels: {scores}")
     say(_accepted(summary))
     if weak := [one_line(name) for name in summary["surely_weak"]]:
         more = f" and {len(weak) - _MAX_NAMED} more" if len(weak) > _MAX_NAMED else ""

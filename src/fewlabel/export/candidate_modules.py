@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -70,18 +68,20 @@ class _SeveralLabels:
         return (proba >= 0.5).long()
 
 
-_TASKS: dict[str, Any] = {SingleLabel.name: _OneLabel, MultiLabel.name: _SeveralLabels}
+_TASKS: dict[str, type[_OneLabel] | type[_SeveralLabels]] = {
+    SingleLabel.name: _OneLabel,
+    MultiLabel.name: _SeveralLabels,
+}
 
 
 class _Linear(nn.Module):
     def __init__(self, model: LinearModel) -> None:
         super().__init__()
-        self.activated = _Activated(model.task)
+        self.task = _TASKS[model.task.name]
         self.coef, self.intercept = _constant(model.coef), _constant(model.intercept)
 
     def forward(self, rows: Tensor) -> Tensor:
-        proba: Tensor = self.activated(_unit_rows(rows) @ self.coef + self.intercept)
-        return proba
+        return self.task.activate(_unit_rows(rows) @ self.coef + self.intercept)
 
 
 class _Graph(nn.Module):
@@ -111,8 +111,7 @@ class _Graph(nn.Module):
         scale = squared.amax(1, keepdim=True).clamp_min(_TINY**2)
         weights = torch.exp(-_SHARPNESS * squared / scale)
         weights = weights / weights.sum(1, keepdim=True)
-        average: Tensor = self.task.normalize((weights.unsqueeze(2) * self.proba[near]).sum(1))
-        return average
+        return self.task.normalize((weights.unsqueeze(2) * self.proba[near]).sum(1))
 
 
 class _Refined(_Graph):
@@ -141,8 +140,7 @@ class _Blend(nn.Module):
         self.task, self.one, self.other = _TASKS[task.name], one, other
 
     def forward(self, rows: Tensor) -> Tensor:
-        mean: Tensor = self.task.combine(self.one(rows), self.other(rows))
-        return mean
+        return self.task.combine(self.one(rows), self.other(rows))
 
 
 class _Activated(nn.Module):
@@ -153,8 +151,7 @@ class _Activated(nn.Module):
         self.task = _TASKS[task.name]
 
     def forward(self, logits: Tensor) -> Tensor:
-        proba: Tensor = self.task.activate(logits)
-        return proba
+        return self.task.activate(logits)
 
 
 class _Whole(nn.Module):

@@ -124,11 +124,6 @@ class _Log:
         pairs = [(a, self._renamed[a.id or 0]) for a in found if not a.revoked]
         return [a if names is a.labels else replace(a, labels=names) for a, names in pairs]
 
-    def votes(self, image: int) -> dict[str, tuple[str, ...]]:
-        """Return what each annotator says of an image last, before any review."""
-        given = [a for a in self.standing(image) if not _settles(a) and a.labels is not None]
-        return {a.annotator: a.labels or () for a in given}
-
     def last_of(self, annotator: str) -> list[int]:
         """Return the last answer of somebody in the page that stands, and those of the same key."""
         theirs = (

@@ -10,7 +10,7 @@ import numpy as np
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import Acceptance
 from fewlabel.evaluate.outliers import SUSPICIOUS_BELOW
-from fewlabel.labelling.answers import Answer
+from fewlabel.labelling.answers import Answer, _settles
 from fewlabel.labelling.cards import Confusion, Offer, Opinion, Sheet, Suggestion, _Wanted
 from fewlabel.labelling.evidence import (
     _at,
@@ -87,8 +87,8 @@ class _Review:
         elif wanted.source in SOURCES:
             fits &= (view.source == SOURCES.index(wanted.source)) & (codes < 0)
         if wanted.annotator:
-            votes = self.session.store.votes()
-            theirs = [image for image, given in votes.items() if wanted.annotator in given]
+            given_by = [a for a in self.session.store.standing() if a.annotator == wanted.annotator]
+            theirs = [a.image for a in given_by if a.labels is not None and not _settles(a)]
             fits &= np.isin(view.rows, theirs)
         # Confidences are kept in single precision: 0.9 is a little more there.
         low, high = np.float32(wanted.low), np.float32(wanted.high)

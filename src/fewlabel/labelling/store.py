@@ -269,11 +269,6 @@ class _Store:
         with self._journal.fresh() as log:
             return [answer for image in log.by_image for answer in log.standing(image)]
 
-    def votes(self) -> dict[int, dict[str, tuple[str, ...]]]:
-        """Return what each annotator says of each image, before any review."""
-        with self._journal.fresh() as log:
-            return {image: found for image in log.by_image if (found := log.votes(image))}
-
     # Classes
 
     def classes(self) -> list[str]:
