@@ -71,7 +71,7 @@ def _parameter(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         name = f"`{parameter.metavar or parameter.name.upper()}`"
     else:
-        choices = _choices(parameter)
+        choices = "|".join(getattr(parameter.type, "choices", ()))
         flag = "" if parameter.is_flag else f" {parameter.metavar or choices}"
         names = (*parameter.opts, *parameter.secondary_opts)
         name = ", ".join(f"`{option}{flag}`" for option in names)
@@ -83,19 +83,8 @@ def _parameter(parameter: Any) -> str:
     elif default is True:
         shown = f"`{parameter.opts[0]}`"
     else:
-        shown = f"`{getattr(default, 'value', default)}`"
+        shown = f"`{default}`"
     return f"| {_cell(name)} | {_cell(parameter.help or '')} | {shown} |"
-
-
-def _choices(parameter: Any) -> str:
-    values = (
-        [getattr(v, "value", v) for v in type(parameter.default)] if _is_enum(parameter) else []
-    )
-    return "|".join(values)
-
-
-def _is_enum(parameter: Any) -> bool:
-    return hasattr(type(parameter.default), "__members__")
 
 
 def _section(name: str, command: Any) -> str:
