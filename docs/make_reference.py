@@ -71,8 +71,7 @@ def _parameter(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         name = f"`{parameter.metavar or parameter.name.upper()}`"
     else:
-        choices = "|".join(getattr(parameter.type, "choices", ()))
-        flag = "" if parameter.is_flag else f" {parameter.metavar or choices}"
+        flag = "" if parameter.is_flag else f" {parameter.metavar}"
         names = (*parameter.opts, *parameter.secondary_opts)
         name = ", ".join(f"`{option}{flag}`" for option in names)
     default = parameter.default

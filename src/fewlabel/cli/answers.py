@@ -102,16 +102,14 @@ def export(
     labels: _Labels = _TABLE,
     format: Annotated[
         _Format,
-        typer.Option("--format", metavar="csv|folders|label-studio|coco", help="Form to write."),
+        options.one_of("--format", _Format, "Form to write."),
     ] = "csv",
     link: Annotated[
         bool, options.flag("--link", "In folders, make hard links where the disk allows.")
     ] = False,
     consensus: Annotated[
         _Consensus | None,
-        typer.Option(
-            "--consensus", metavar="majority|crowd", help="What to write where people disagree."
-        ),
+        options.one_of("--consensus", _Consensus, "What to write where people disagree."),
     ] = None,
     url: _Url = None,
     force: Annotated[bool, options.flag("--force", "Replace a file.")] = False,

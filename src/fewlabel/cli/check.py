@@ -36,6 +36,8 @@ Examples:
   fewlabel check run new-photos --fail-on drift --json
 """
 
+_FailOn = Literal["never", "unlike", "drift"]
+
 
 def check(
     ctx: typer.Context,
@@ -45,10 +47,11 @@ def check(
         str | None, options.option("--out", "FILE", "Page to write, with the most unlike images.")
     ] = None,
     fail_on: Annotated[
-        Literal["never", "unlike", "drift"],
-        typer.Option(
+        _FailOn,
+        options.one_of(
             "--fail-on",
-            help="End with exit code 1 if the images are unlike, or (drift) also if the classes "
+            _FailOn,
+            "End with exit code 1 if the images are unlike, or (drift) also if the classes "
             "are otherwise frequent.",
         ),
     ] = "never",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
@@ -15,6 +15,9 @@ _MAX_SEED = 2**32 - 1
 AUTO = "auto"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 Devices = Literal["auto", "cpu", "cuda", "mps"]
+_Letters = Literal["emnist", "chars74k"]
+_Case = Literal["any", "upper"]
+_Noise = Literal["standard", "strong"]
 
 
 def whole_number(
@@ -113,6 +116,11 @@ def _part(text: str | float) -> float:
     return found
 
 
+def one_of(name: str, names: Any, text: str, **more: Any) -> Any:
+    """Return an option that takes one of the names of a ``Literal``."""
+    return typer.Option(name, metavar="|".join(get_args(names)), help=text, **more)
+
+
 def flag(name: str, text: str) -> Any:
     """Return an option that is given or not."""
     return typer.Option(name, help=text)
@@ -193,22 +201,20 @@ Token = Annotated[
     ),
 ]
 Letters = Annotated[
-    Literal["emnist", "chars74k"] | None,
-    typer.Option(
+    _Letters | None,
+    one_of(
         "--letters",
-        help="Letters of combo: of emnist-letters, split at random, by default where they are on "
+        _Letters,
+        "Letters of combo: of emnist-letters, split at random, by default where they are on "
         "this machine; or of the benchmark letters, whose test writers wrote nothing else.",
     ),
 ]
 Case = Annotated[
-    Literal["any", "upper"] | None,
-    typer.Option("--case", help="Case of the letters of combo; upper is for emnist. Default: any."),
+    _Case | None,
+    one_of("--case", _Case, "Case of the letters of combo; upper is for emnist. Default: any."),
 ]
-Noise = Annotated[
-    Literal["standard", "strong"] | None,
-    typer.Option("--noise", help="Noise of combo. Default: standard."),
-]
-Device = Annotated[Devices, typer.Option("--device", help="Where to compute.", callback=_present)]
+Noise = Annotated[_Noise | None, one_of("--noise", _Noise, "Noise of combo. Default: standard.")]
+Device = Annotated[Devices, one_of("--device", Devices, "Where to compute.", callback=_present)]
 Cache = Annotated[
     bool,
     flag(
