@@ -26,6 +26,7 @@ from fewlabel.features.patch_features import PatchFeatures
 from fewlabel.features.pixels import Pixels
 from fewlabel.fit_result import FitResult, FitSettings
 from fewlabel.graph.inductive import _Inductive
+from fewlabel.graph.predictor import METHODS
 from fewlabel.model import Model
 from fewlabel.nets import NetworkClassifier
 from fewlabel.pipeline import fit_images
@@ -90,10 +91,19 @@ def test_all_features_are_exported(features: str, digits: Example, tmp_path: Pat
     assert b".py" not in content
 
 
-@pytest.mark.parametrize("method", ["graph", "refined", "blend", "propagated", "supervised"])
-def test_all_candidates_are_exported(method: str, digits: Example, tmp_path: Path) -> None:
-    model = _fit(digits, "pixels", method)
-    assert export_onnx(model, tmp_path / "model.onnx", digits.images).difference < 1e-5
+@pytest.mark.parametrize(
+    ("data", "method"),
+    [
+        *(("digits", method) for method in METHODS),
+        *(("shapes", method) for method in METHODS if method != "refined"),
+    ],
+)
+def test_all_candidates_are_exported(
+    data: str, method: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    example: Example = request.getfixturevalue(data)
+    model = _fit(example, "pixels", method)
+    assert export_onnx(model, tmp_path / "model.onnx", example.images).difference < 1e-5
 
 
 def test_a_file_of_each_task_names_labels(

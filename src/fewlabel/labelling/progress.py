@@ -32,7 +32,6 @@ def _count(store: _Store, version: int) -> _Counts:
         "n_labeled": len(current),
         "n_skipped": len(skipped),
         "n_random": sum(i in current for i in drawn),
-        "n_random_skipped": sum(i in skipped for i in drawn),
     }
     of_class = Counter(name for labels in current.values() for name in labels)
     return _Counts(version, numbers, of_class)
