@@ -172,10 +172,10 @@ def main() -> None:
         work(3)
         _, figures = contest.timed(lambda: work(args.steps))
         rate = args.steps * BATCH / figures["seconds"]
-        print(json.dumps(figures | {"_images_per_second": rate}))
+        print(json.dumps(figures | {"images_per_second": rate}))
         return
     results = contest.contest(__file__, CONTENDERS, args.repeats, "--steps", str(args.steps))
-    rates = {name: row["_images_per_second"] for name, row in results.items()}
+    rates = {name: row["images_per_second"] for name, row in results.items()}
     kinds = ("supervised", "consistency")
     ratios = {k: round(rates[f"fewlabel {k}"] / rates[f"plain {k}"], 2) for k in kinds}
     contest.write(
