@@ -129,7 +129,7 @@ def longer() -> str:
     lines = [
         [run["dataset"], f"{run['n_labeled']:,}"]
         + [f"{100 * run[k]:.1f}" for k in ("accuracy", "main_accuracy", "supervised_accuracy")]
-        for run in _records("longer_road.jsonl")
+        for run in _records("half_hour.jsonl")
     ]
     return _table(["data", "labels", "with networks %", "without %", "baseline %"], lines)
 
