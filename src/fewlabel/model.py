@@ -1,8 +1,7 @@
 """The model: what predicts images, for every command and for both tasks."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -150,6 +149,7 @@ class Prediction:
         return counts
 
 
+@dataclass(eq=False, repr=False)
 class Model(Saved):
     """Extractor, fitted candidate, calibration and all classes: what predicts images.
 
@@ -183,28 +183,20 @@ class Model(Saved):
         What predicts nearly as well without the graph; None where the candidate needs none.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        extractor: FeatureExtractor,
-        fitted: Fitted,
-        calibration: Calibration,
-        classes: tuple[str, ...],
-        columns: Sequence[int] | np.ndarray,
-        meta: dict[str, Any] | None = None,
-        evidence: Evidence | None = None,
-    ) -> None:
-        self.task = task
-        self.extractor = extractor
-        self.fitted = fitted
-        self.calibration = calibration
-        self.classes = classes
-        self.columns = np.asarray(columns, dtype=np.int64)
-        self.meta = meta or {}
-        self.evidence = evidence or Evidence()
-        self.novelty: _Novelty | None = None
-        self.reference: _Reference | None = None
-        self.inductive: _Inductive | None = None
+    task: Task
+    extractor: FeatureExtractor
+    fitted: Fitted
+    calibration: Calibration
+    classes: tuple[str, ...]
+    columns: np.ndarray
+    meta: dict[str, Any] = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=Evidence)
+    novelty: _Novelty | None = field(default=None, init=False)
+    reference: _Reference | None = field(default=None, init=False)
+    inductive: _Inductive | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.columns = np.asarray(self.columns, dtype=np.int64)
 
     @property
     def scale(self) -> PixelScale:

@@ -1,7 +1,5 @@
 """Cross-validation of scikit-learn with rows that are unlabeled: folds and scores of the others."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -102,7 +100,7 @@ class LabeledKFold:
             yield np.flatnonzero(~np.isin(groups, groups[test])), test
 
 
-def labeled_scorer(scoring: str | Callable[..., float] = "accuracy") -> _LabeledScorer:
+def labeled_scorer(scoring: str | Callable[..., float] = "accuracy") -> Callable[..., float]:
     """Return a scorer that leaves unlabeled rows out, for the parameter ``scoring``.
 
     Parameters

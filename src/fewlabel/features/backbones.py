@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ _MAX_FIT_ROWS = 20_000
 _LENGTH = math.sqrt(1_280)
 
 
+@dataclass(eq=False, repr=False)
 class JoinedBackbones(FeatureExtractor):
     """Rows of pretrained networks side by side, each whitened and of the same length.
 
@@ -58,28 +60,23 @@ class JoinedBackbones(FeatureExtractor):
     3
     """
 
+    parts: list[Backbone]
+    _: KW_ONLY
+    n_components: int = 256
+    power: float = 0.5
+    ridge: float = 10.0
+    random_state: int = 0
+
     name = "backbones"
     _fields = {"parts": [_listed(_OBJECT, 1, MAX_BACKBONES)], "reduce": [_listed(_OBJECT)]}
 
-    def __init__(
-        self,
-        parts: Sequence[Backbone],
-        *,
-        n_components: int = 256,
-        power: float = 0.5,
-        ridge: float = 10.0,
-        random_state: int = 0,
-    ) -> None:
-        if not 1 <= len(parts) <= MAX_BACKBONES or not all(part.is_frozen for part in parts):
+    def __post_init__(self) -> None:
+        n_parts = len(self.parts)
+        if not 1 <= n_parts <= MAX_BACKBONES or not all(part.is_frozen for part in self.parts):
             raise UsageError(
                 f"The 'parts' parameter of JoinedBackbones must be 1 to {MAX_BACKBONES} networks "
-                f"without n_components. Got {len(parts)} instead."
+                f"without n_components. Got {n_parts} instead."
             )
-        self.parts = list(parts)
-        self.n_components = n_components
-        self.power = power
-        self.ridge = ridge
-        self.random_state = random_state
 
     @property
     def width(self) -> int:

@@ -1,5 +1,6 @@
 """Features joined with what trained networks see: one row an image for the graph."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from fewlabel.persist.schema import _OBJECT, State, _check_arrays, _listed
 _BLOCK_SIZE = 1_024
 
 
+@dataclass(eq=False, repr=False)
 class JoinedFeatures(FeatureExtractor):
     """Rows of another extractor beside the embeddings of trained networks.
 
@@ -35,6 +37,11 @@ class JoinedFeatures(FeatureExtractor):
         Mean embedding of each network over the images of `fit`.
     """
 
+    base: FeatureExtractor
+    networks: list[NetworkClassifier]
+    _: KW_ONLY
+    share: float = 0.5
+
     name = "joined"
     _fields = {
         "base": [_OBJECT],
@@ -42,14 +49,8 @@ class JoinedFeatures(FeatureExtractor):
         "share": [number(0, 1, closed="neither")],
     }
 
-    def __init__(
-        self, base: FeatureExtractor, networks: list[NetworkClassifier], *, share: float = 0.5
-    ) -> None:
-        constraints = {"share": [number(0, 1, closed="neither")]}
-        _check_arguments("JoinedFeatures", constraints, share=share)
-        self.base = base
-        self.networks = networks
-        self.share = share
+    def __post_init__(self) -> None:
+        _check_arguments("JoinedFeatures", {"share": self._fields["share"]}, share=self.share)
 
     def _fit(self, images: ImageSet, progress: Progress | None) -> None:
         self.centers_ = [rows.mean(axis=0) for rows in self._embed(images, progress)]

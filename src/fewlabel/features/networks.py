@@ -12,25 +12,16 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from fewlabel.nets.pretrained import Recipe
-from fewlabel.nets.timm_models import _make_timm_model, _try_model
+from fewlabel.nets.timm_models import _make_timm_model, _TimmModel, _try_model
 
 _FOLDING_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class _Network:
-    """A network without its classifier, and what it wants to see."""
+class _Network(_TimmModel):
+    """A timm model in evaluation mode, BatchNorm folded into its module, not into its tensors."""
 
-    # Maps (b, 3, H, W) float32 to (b, n_features), in evaluation mode, BatchNorm folded.
-    module: nn.Module
-    # Its weights under timm's names, before folding.
-    tensors: dict[str, torch.Tensor]
-    recipe: Recipe
-    # Height and width of its input.
-    size: tuple[int, int]
-    n_features: int
-    # Where the weights come from, in words.
-    source: str
+    n_features: int = 0
 
 
 def _load_network(
@@ -47,7 +38,7 @@ def _load_network(
     probe = torch.rand(2, 3, *made.size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     n_features = _try_model(model, probe, recipe.model).shape[1]
     folded = _fold_batch_norms(model, probe)
-    return _Network(folded, made.tensors, made.recipe, made.size, n_features, made.source)
+    return _Network(**vars(made) | {"module": folded, "n_features": n_features})
 
 
 def _fold_batch_norms(model: nn.Module, probe: torch.Tensor) -> nn.Module:

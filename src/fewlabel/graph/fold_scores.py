@@ -49,17 +49,17 @@ class _LabelScores:
         return self.task.prior(used, self.n_classes, class_prior)
 
 
+@dataclass(eq=False)
 class _FoldScores:
     """Scores of one solve at all images (n, m), or no more than their sum over the folds (n, C)."""
 
-    def __init__(
-        self, at_labels: _LabelScores, scores: np.ndarray | None, total: np.ndarray | None
-    ) -> None:
-        self.at_labels = at_labels
-        self._scores = scores
-        self._total = total
-        self._folds = np.unique(at_labels.fold_of)
-        at_labels.usual = at_labels.task.usual(lambda: self._sum(self._folds))
+    at_labels: _LabelScores
+    scores: np.ndarray | None
+    total: np.ndarray | None
+
+    def __post_init__(self) -> None:
+        self._folds = np.unique(self.at_labels.fold_of)
+        self.at_labels.usual = self.at_labels.task.usual(lambda: self._sum(self._folds))
 
     def full(self, class_prior: str) -> np.ndarray:
         """Return the probabilities (n, K) of all images from all labels."""
@@ -88,8 +88,8 @@ class _FoldScores:
         return out
 
     def _sum(self, train: np.ndarray) -> np.ndarray:
-        if self._scores is None:
-            assert self._total is not None
+        if self.scores is None:
+            assert self.total is not None
             assert len(train) == len(self._folds)
-            return self._total
-        return np.asarray(self._scores @ self.at_labels.columns(train))
+            return self.total
+        return np.asarray(self.scores @ self.at_labels.columns(train))

@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy.optimize import minimize
@@ -57,37 +56,22 @@ class LinearModel:
         return self.task.activate(scores)
 
 
-class _LabeledRows(Protocol):
-    """Labeled rows, prepared for many fits on parts of them and with several penalties."""
+@dataclass(eq=False)
+class _SoftmaxRows:
+    """Rows of one class each, for a multinomial regression by scikit-learn."""
+
+    task: Task
+    X: np.ndarray
+    y: np.ndarray
+    n_classes: int
+
+    def __post_init__(self) -> None:
+        self.rows = _unit_rows(self.X)
 
     def fit(
         self, chosen: np.ndarray, C: float, sample_weight: np.ndarray | None = None
     ) -> LinearModel:
         """Train on some of the rows, with an L2 penalty of inverse strength C."""
-
-    def predict_held(self, chosen: np.ndarray, held: np.ndarray, C: float) -> np.ndarray:
-        """Train on some of the rows, and return the probabilities (h, K) of others."""
-
-
-def _labeled_rows(task: Task, X: np.ndarray, y: np.ndarray, n_classes: int) -> _LabeledRows:
-    """Return labeled rows of a task."""
-    kind = _SoftmaxRows if task.exclusive else _SigmoidRows
-    return kind(task, X, y, n_classes)
-
-
-class _SoftmaxRows:
-    """Rows of one class each, for a multinomial regression by scikit-learn."""
-
-    def __init__(self, task: Task, X: np.ndarray, y: np.ndarray, n_classes: int) -> None:
-        self.task = task
-        self.X = X
-        self.rows = _unit_rows(X)
-        self.y = y
-        self.n_classes = n_classes
-
-    def fit(
-        self, chosen: np.ndarray, C: float, sample_weight: np.ndarray | None = None
-    ) -> LinearModel:
         rows, y = self.rows[chosen], self.y[chosen]
         present = np.unique(y)
         # A class without rows has probability 0, where scikit-learn would not know of it.
@@ -113,6 +97,7 @@ class _SoftmaxRows:
         return LinearModel(coef, intercept, self.task)
 
     def predict_held(self, chosen: np.ndarray, held: np.ndarray, C: float) -> np.ndarray:
+        """Train on some of the rows, and return the probabilities (h, K) of others."""
         return self.fit(chosen, C).predict_proba(self.X[held])
 
 
@@ -177,6 +162,14 @@ class _SigmoidRows:
             )
         weights = found.x.reshape(shape)
         return weights[:-1], weights[-1]
+
+
+def _labeled_rows(
+    task: Task, X: np.ndarray, y: np.ndarray, n_classes: int
+) -> _SoftmaxRows | _SigmoidRows:
+    """Return labeled rows of a task, for many fits on parts of them and with several penalties."""
+    kind = _SoftmaxRows if task.exclusive else _SigmoidRows
+    return kind(task, X, y, n_classes)
 
 
 def _unit_rows(X: np.ndarray) -> np.ndarray:

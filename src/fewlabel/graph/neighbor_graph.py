@@ -1,7 +1,6 @@
 """Labels spread over a nearest-neighbor graph: pure functions on arrays."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from fewlabel.data.task import SingleLabel
 
+_Product = Callable[[np.ndarray], np.ndarray]
 _TINY = 1e-12
 _THREADS = 2
 # Unknowns solved for at once: six arrays of them are held, in float32.
@@ -166,7 +166,7 @@ def _solve(
     width = max(1, _VALUES_A_SOLVE // n)
     solution = np.empty_like(target)
     with ThreadPoolExecutor(_THREADS) as pool:
-        product = _Product(graph, pool)
+        product = _product_with(graph, pool)
         for start in range(0, m, width):
             columns = slice(start, start + width)
             solution[:, columns] = _conjugate_gradients(
@@ -213,16 +213,11 @@ def _reach_further(graph: sparse.csr_array, scores: np.ndarray, alpha: float) ->
     return scores
 
 
-class _Product:
-    """The graph times a dense block, its rows shared between threads."""
-
-    def __init__(self, graph: sparse.csr_array, pool: ThreadPoolExecutor) -> None:
-        middle = int(np.searchsorted(graph.indptr, graph.nnz // 2))
-        self.parts = [graph[:middle], graph[middle:]]
-        self.pool = pool
-
-    def __call__(self, block: np.ndarray) -> np.ndarray:
-        return np.concatenate(list(self.pool.map(lambda part: part @ block, self.parts)))
+def _product_with(graph: sparse.csr_array, pool: ThreadPoolExecutor) -> _Product:
+    """Return the product of the graph with a dense block, its rows shared between threads."""
+    middle = int(np.searchsorted(graph.indptr, graph.nnz // 2))
+    parts = graph[:middle], graph[middle:]
+    return lambda block: np.concatenate(list(pool.map(lambda part: part @ block, parts)))
 
 
 def _column_dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
