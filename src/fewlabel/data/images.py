@@ -92,7 +92,7 @@ def load_images(
         # Too long for a path, or with a zero byte in it.
         exists = False
     if not exists:
-        return _load_benchmark(str(source), split)
+        return _load_benchmark(str(source), split, progress)
     if path.is_dir():
         # Raises with its own name where it cannot be listed.
         os.scandir(path).close()
@@ -105,10 +105,10 @@ def load_images(
     return _load_file(path, progress, scale)
 
 
-def _load_benchmark(source: str, split: str | None) -> ImageSet:
+def _load_benchmark(source: str, split: str | None, progress: Progress | None) -> ImageSet:
     name, _, suffix = source.partition(":")
     if name in NAMES and not (suffix and split):
-        return load_benchmark(name, suffix or split)
+        return load_benchmark(name, suffix or split, progress=progress)
     close = difflib.get_close_matches(source.lower(), NAMES, n=1)
     hint = f"did you mean {close[0]!r}?" if close else "check the path."
     raise DataError(f"{source} does not exist, and the benchmarks are {', '.join(NAMES)}: {hint}")

@@ -141,7 +141,7 @@ def pool_accuracy(
 
 
 def estimate_on_pool(
-    compared: Comparison, proba: np.ndarray, level: float = 0.95
+    compared: Comparison, proba: np.ndarray
 ) -> tuple[Calibration, AccuracyEstimate]:
     """Estimate the accuracy on unlabeled images, and calibrate the confidences to agree with it.
 
@@ -151,8 +151,6 @@ def estimate_on_pool(
         The kept candidate and what it predicts for labels that it did not see.
     proba : ndarray of shape (n, K)
         Its uncalibrated probabilities of the unlabeled images.
-    level : float
-        Level of the interval.
 
     Returns
     -------
@@ -167,10 +165,7 @@ def estimate_on_pool(
     if n_seen and not len(proba):
         # All images are labeled: new ones are like these.
         return calibration, estimate_accuracy(
-            task.correct(compared.y, oof),
-            is_random_sample=True,
-            groups=compared.groups,
-            level=level,
+            task.correct(compared.y, oof), is_random_sample=True, groups=compared.groups
         )
     found = PoolAccuracy(math.nan, 0.0, 1.0)
     if n_seen:
@@ -181,14 +176,13 @@ def estimate_on_pool(
             n_labels=n_seen,
             sparsity=_sparsity(compared, n_seen),
             groups=compared.groups[random],
-            level=level,
         )
     if not math.isnan(found.value):
         calibration = agree_with(task, calibration, proba, found.value)
     n, is_random = int(random.sum()) or n_seen, bool(random.any())
     note = _note_of(int((random & ~seen).sum()), is_random)
     n_unseen = len(seen) - n_seen
-    return calibration, AccuracyEstimate(*found, n, n_unseen, level, "posterior", is_random, note)
+    return calibration, AccuracyEstimate(*found, n, n_unseen, 0.95, "posterior", is_random, note)
 
 
 def audit_accuracy(
