@@ -34,8 +34,7 @@ def _run_demo(
     features = extract_features(train, seed=seed, progress=progress)
     labels = _label(train, budget, seed, folder, features)
     labels = replace(labels, source=f"{out}/labels.csv")
-    settings = FitSettings(seed=seed)
-    result = fit_images(train, labels, settings, prepared=features, progress=progress)
+    result = fit_images(train, labels, FitSettings(seed=seed), prepared=features, progress=progress)
     run = save_run(
         result,
         train,
@@ -49,8 +48,8 @@ def _run_demo(
     model = load_run(run)
     truth = labels_from_truth(test, model.classes)
     tested = evaluate_run(model, test, truth, progress=progress).metrics
-    baseline = fit_images(train, labels, replace(settings, method="supervised"), prepared=features)
-    right = model.task.correct(truth.y, baseline.model.predict(test).proba)
+    baseline = result.baseline.predict_proba(result.main.extractor.transform(test))
+    right = model.task.correct(truth.y, model.widen(baseline))
     return {
         "n_labeled": labels.n_labeled,
         "n_train": len(train),
