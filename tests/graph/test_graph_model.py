@@ -39,7 +39,7 @@ def test_a_solve_in_pieces_gives_the_same(task, monkeypatch):
     whole = model.solve(task, y, folds, 3, ALPHA)
     monkeypatch.setattr(graph_model, "_AT_ONCE", 3 * len(X))
     pieces = model.solve(task, y, folds, 3, ALPHA)
-    assert pieces._scores is None
+    assert pieces.scores is None
     for name in ("full", "cross_fitted"):
         a, b = (getattr(scores, name)("labels") for scores in (whole, pieces))
         np.testing.assert_allclose(a, b, atol=5e-3)
