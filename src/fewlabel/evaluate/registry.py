@@ -47,12 +47,12 @@ def candidate_names(task: Task | None = None) -> tuple[str, ...]:
     tuple of str
         Names.
     """
-    return tuple(name for name, c in REGISTRY.items() if task is None or _suits(c, task))
-
-
-def _suits(candidate: type[Candidate], task: Task) -> bool:
-    """Return whether a candidate can learn a task: a task of one's own is a kind of another."""
-    return isinstance(task, tuple(type(kind) for kind in candidate.tasks))
+    # A task of one's own is a kind of another.
+    return tuple(
+        name
+        for name, candidate in REGISTRY.items()
+        if task is None or isinstance(task, tuple(map(type, candidate.tasks)))
+    )
 
 
 def make_candidates(task: Task, names: Iterable[str] | None = None) -> tuple[Candidate, ...]:

@@ -90,7 +90,8 @@ class _Predictor:
             sizes = _check_arrays(arrays, _GRAPH, "candidate", sizes)
             probabilities = arrays["graph.probabilities"]
             lowest = float(probabilities.sum(axis=1).min()) if task.exclusive else 1.0
-            _check_fit(0 <= probabilities.min() <= probabilities.max() <= 1.001 and lowest > 0)
+            if not (0 <= probabilities.min() <= probabilities.max() <= 1.001 and lowest > 0):
+                raise _damaged("The saved probabilities of the graph are none")
             rows, k, seed = arrays["graph.rows"], meta["n_neighbors"], meta["seed"]
             graph = _GraphModel(rows, k, seed, graph=False)
             if method == "refined":
@@ -107,8 +108,3 @@ class _Predictor:
         assert self.graph is not None
         assert self.probabilities is not None
         return self.graph.rows.shape[1], self.probabilities.shape[1]
-
-
-def _check_fit(fits: bool) -> None:
-    if not fits:
-        raise _damaged("The shapes of the saved arrays do not fit together")
