@@ -379,7 +379,7 @@ def read_answers(file: Path) -> None:
     """Open a store, read all of it, and add to it."""
     try:
         with open_store(_twelve(file.parent), file.parent / "labels.csv") as store:
-            store.labels(), store.history(0), store.votes(), store.classes(), store.skipped()
+            store.labels(), store.history(0), store.standing(), store.classes(), store.skipped()
             store.add([Answer(3, ("a",), annotator="Eve")])
             store.undo("Eve")
     finally:
