@@ -138,7 +138,8 @@ class Study(ABC):
         if not set(settings.own) <= set(self.own):
             raise UsageError(
                 f"The images of the study {self.name} are as many as its data set has: leave out "
-                "--labeled, --unlabeled and --test, --letters, --case and --noise, and --device."
+                "--labeled, --unlabeled and --test, --letters, --case and --noise, --rows, and "
+                "--device."
             )
         config: dict[str, Any] = dict(self._tables["full"])
         config |= self._tables["quick"] if settings.quick else {}

@@ -118,7 +118,8 @@ def run_study(
 
 
 def _made_with(study: Study, settings: Settings, config: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in config.items() if key != "seeds"}
+    # More rows and more seeds go on in the folder.
+    kept = {key: value for key, value in config.items() if key not in ("seeds", "rows")}
     return {
         "study": study.name,
         "version": fewlabel.__version__,

@@ -22,12 +22,13 @@ from .augment import changed_copies
 from .competition import CompetitionData, load_competition
 from .generator import make_combo, settings_of
 from .glyphs import LABELS
+from .own_cnn import strided_cnn
 from .pair import pair_network
 from .preprocess import preprocess_images
 from .recipes import Recipe
 from .task import GroupedLabels
 
-ARCHITECTURES["pair"] = pair_network
+ARCHITECTURES |= {"pair": pair_network, "strided-cnn": strided_cnn}
 
 GENERATED = "generated"
 ONE_OF_EACH = GroupedLabels(((0, 10), (10, 36)))
@@ -98,6 +99,7 @@ class ComboSession(Session):
         batch = options.pop("batch", config["batch"])
         passes = config["few_passes"] if recipe.few else config["passes"]
         seen = options.pop("passes", passes) * config["n_labeled"]
+        seen = min(seen, config["most_seen"])
         return NetworkClassifier(
             options.pop("architecture"),
             options=options,

@@ -26,7 +26,7 @@ class Combo(Study):
     session = ComboSession
     pictures = pictures.FILES
     measures = MEASURES
-    own = ("n_labeled", "n_unlabeled", "n_test", "letters", "case", "noise", "device")
+    own = ("n_labeled", "n_unlabeled", "n_test", "letters", "case", "noise", "device", "rows")
 
     def config(self, settings: Settings) -> dict[str, Any]:
         """Return the settings of a run; the competition's images are counted."""
@@ -51,7 +51,11 @@ class Combo(Study):
         known = recipes(config)
         left_out = set() if config["few"] else {"few-alone", "few-best"}
         left_out |= set() if config["networks"]["resnet50"]["passes"] else {"resnet50"}
-        names = config["rows"] or [line.id for line in LINES]
+        every = [line.id for line in LINES]
+        names = config["rows"] or every
+        unknown = [name for name in names if name not in every]
+        if unknown:
+            raise UsageError(f"--rows are some of {', '.join(every)}. Got {unknown[0]!r} instead.")
         rows = []
         for line in LINES:
             if line.id not in names or line.id in left_out:

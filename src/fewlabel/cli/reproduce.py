@@ -35,6 +35,7 @@ Examples:
   fewlabel reproduce photos --data food11/
   fewlabel reproduce combo --labeled 30000 --unlabeled 30000 --test 10000
   fewlabel reproduce combo --letters chars74k --noise strong
+  fewlabel reproduce combo --rows cnn,best-alone --seeds 0
   fewlabel reproduce combo --show-preprocessing --out steps.png
 """
 
@@ -82,6 +83,12 @@ def reproduce(
     case: options.Case = None,
     noise: options.Noise = None,
     device: options.Device = "auto",
+    rows: Annotated[
+        str | None,
+        options.option(
+            "--rows", "ROW[,ROW...]", "Rows of the study combo; the others may follow later."
+        ),
+    ] = None,
     show_preprocessing: Annotated[
         bool,
         options.flag(
@@ -114,6 +121,7 @@ def reproduce(
         "case": case,
         "noise": noise,
         "device": None if device == options.AUTO else device,
+        "rows": rows and [row.strip() for row in rows.split(",")],
     }
     settings = Settings(
         quick=quick,

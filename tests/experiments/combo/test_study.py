@@ -36,6 +36,10 @@ def test_rows_follow_from_the_sizes_and_the_passes_of_resnet_50():
         given = networks | {"resnet50": networks["resnet50"] | {"passes": passes}}
         ids = [row.id for row in STUDY.rows(CONFIG | {"networks": given})]
         assert ("resnet50" in ids) == bool(passes)
+    some = STUDY.config(Settings(own={"rows": ["best", "cnn"]}))
+    assert [row.id for row in STUDY.rows(some)] == ["cnn", "best"]
+    with pytest.raises(UsageError, match=r"--rows are some of cnn, residual, .* Got 'cmn' instead"):
+        STUDY.rows(some | {"rows": ["cmn"]})
     assert STUDY.config(Settings(own={"letters": "chars74k"}))["letters"] == "chars74k"
     with pytest.raises(UsageError, match=r"study photos are as many .* leave out --labeled"):
         registry.find_study("photos").config(Settings(own={"n_test": 50}))
