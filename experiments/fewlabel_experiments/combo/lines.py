@@ -34,8 +34,8 @@ class Line:
 LINES = (
     Line("cnn", _BASELINE, _OWN, "plain", alone),
     Line("residual", f"{_BASELINE}, mild changes", "own residual network", "residual", alone),
-    Line("resnet50", f"{_BASELINE}, one pass", "ResNet-50", "resnet50", alone),
     Line("prepared", _PREPARED, _OWN, "prepared", alone),
+    Line("resnet50", _PREPARED, "ResNet-50", "resnet50", alone),
     Line("flips", f"{_COPIED} as published", _OWN, "flips", alone),
     Line("no-flips", f"{_COPIED} without flips", _OWN, "no-flips", alone),
     Line("copied", _COPIED, _OWN, "single", partial(untaught, name="single")),

@@ -66,7 +66,7 @@ def recipes(config: dict[str, Any]) -> dict[str, Recipe]:
         "plain": plain,
         "residual": residual,
         "residual-heads": replace(residual, preprocess=ALL_STEPS, structure=True),
-        "resnet50": replace(plain, network="resnet50"),
+        "resnet50": replace(prepared, network="resnet50"),
         "prepared": prepared,
         "flips": replace(prepared, copies=PUBLISHED),
         "no-flips": replace(prepared, copies=replace(PUBLISHED, flip=False)),

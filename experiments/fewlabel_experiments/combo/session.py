@@ -96,7 +96,7 @@ class ComboSession(Session):
         """Make a network that is not trained yet."""
         config = self.config
         options = dict(config["networks"][name])
-        batch = options.pop("batch", config["batch"])
+        batch, rate = (options.pop(key, config[key]) for key in ("batch", "rate"))
         passes = config["few_passes"] if recipe.few else config["passes"]
         seen = options.pop("passes", passes) * config["n_labeled"]
         seen = min(seen, config["most_seen"])
@@ -108,7 +108,7 @@ class ComboSession(Session):
             n_epochs=1,
             min_steps=max(1, round(seen / batch)),
             batch_size=batch,
-            learning_rate=config["rate"],
+            learning_rate=rate,
             augment=recipe.changes,
             flip=False,
             device=config["device"],
