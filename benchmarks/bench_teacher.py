@@ -22,6 +22,8 @@ import joblib
 import numpy as np
 
 from fewlabel import NetworkClassifier, TeacherStudent
+from fewlabel.nets import Augmentation
+from fewlabel_experiments.combo.changed_halves import ChangedHalves
 from fewlabel_experiments.combo.generator import make_combo, settings_of
 from fewlabel_experiments.combo.glyphs import (
     LABELS,
@@ -39,13 +41,17 @@ from fewlabel_experiments.registry import find_study
 
 RESULT = Path(__file__).parent / "results" / "teacher.jsonl"
 WIDTHS = (16, 32, 64, 128)
+LARGER = (24, 48, 96, 192)
+STRONGER = ChangedHalves(
+    Augmentation(rotate=20.0, scale=0.2, shear=0.25, shift=0.12, cutout=0.4, fill="zero")
+)
 STUDENT = ("max_rounds", "passes", "noise", "widths")
 BASE: dict[str, Any] = {
     **NOISY_STUDENT,
     "n_members": 1,
     "max_rounds": None,
     "passes": None,
-    "noise": True,
+    "noise": HALVES,
     "widths": WIDTHS,
 }
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -53,13 +59,23 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "hard labels": {"soft": False},
     "not balanced": {"balance": False},
     "as many steps as the teacher": {"passes": 1},
-    "no noise": {"noise": False},
-    "a larger student": {"widths": (24, 48, 96, 192)},
+    "no noise": {"noise": None},
+    "stronger changes": {"noise": STRONGER},
+    "a larger student": {"widths": LARGER},
     "labels as often as they are": {"labeled_fraction": 0.001},
     "three members": {"n_members": 3},
     "three members, bootstrap samples": {"n_members": 3, "bagging": True},
     "only what is sure": {"positive": 0.9, "negative": 0.1, "agreement": 0.6},
     "two rounds": {"max_rounds": 2},
+    "three members, a larger student": {"n_members": 3, "widths": LARGER},
+    "three members, two rounds": {"n_members": 3, "max_rounds": 2},
+    "three members, stronger changes": {"n_members": 3, "noise": STRONGER},
+    "three members, two rounds, a larger student, stronger changes": {
+        "n_members": 3,
+        "max_rounds": 2,
+        "widths": LARGER,
+        "noise": STRONGER,
+    },
 }
 
 
@@ -91,7 +107,7 @@ class Remembered(NetworkClassifier):
         return self
 
 
-def network(asked: argparse.Namespace, widths: Any, *, noise: bool = True) -> Any:
+def network(asked: argparse.Namespace, widths: Any, noise: ChangedHalves | None = HALVES) -> Any:
     """Make the network of the study that reads halves, not trained yet."""
     options = find_study("combo").config(Settings())["networks"]["pair"] | {"widths": widths}
     options.pop("architecture")
@@ -104,7 +120,7 @@ def network(asked: argparse.Namespace, widths: Any, *, noise: bool = True) -> An
         min_steps=asked.steps,
         batch_size=32,
         learning_rate=6e-3,
-        augment=HALVES if noise else None,
+        augment=noise,
         flip=False,
     )
 
@@ -136,7 +152,7 @@ class Bench:
         rounds, passes, noise, widths = (options.pop(k) for k in STUDENT)
         start, processor = time.perf_counter(), time.process_time()
         teacher = network(asked, WIDTHS)
-        student = network(asked, widths, noise=noise).set_params(n_epochs=passes or asked.passes)
+        student = network(asked, widths, noise).set_params(n_epochs=passes or asked.passes)
         shared = {"val_fraction": 0.0, "random_state": self.seed, **options}
         alone = TeacherStudent(teacher, teacher, max_rounds=0, **shared).fit(self.X, self.y)
         model = TeacherStudent(teacher, student, max_rounds=rounds or asked.rounds, **shared).fit(
