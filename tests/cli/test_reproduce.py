@@ -66,6 +66,7 @@ def test_ctrl_c_says_what_is_kept(run_cli, coin, tmp_path):
         (("--data", "digits", "--from-models", "no"), "no holds no saved models"),
         (("--from-models", "a", "--save-models", "b"), "give --save-models or --from-models"),
         (("--labeled", "500"), "leave out --labeled, --unlabeled and --test"),
+        (("--rows", "cnn"), "--case and --noise, --rows, and --device"),
         (("--test", "0"), "Invalid value for '--test'"),
         (("--show-preprocessing",), "clusters-a does not preprocess its images"),
     ],
