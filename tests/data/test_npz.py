@@ -23,6 +23,45 @@ def test_npz(tmp_path):
     assert load_images(path).truth is None
 
 
+def test_npy_is_mapped_with_its_labels(tmp_path):
+    np.save(tmp_path / "images.npy", PIXELS)
+    assert load_images(tmp_path / "images.npy").truth is None
+    np.save(tmp_path / "labels.npy", np.array([3, -1]))
+    images = load_images(tmp_path / "images.npy")
+    assert np.array_equal(images.read([1, 0])[..., 0], PIXELS[::-1])
+    assert images.truth.tolist() == ["3", ""]
+    pixels = images._store.pixels
+    while isinstance(pixels.base, np.ndarray):
+        pixels = pixels.base
+    assert isinstance(pixels, np.memmap)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("images.npy", lambda data: data[:-1], r"images.npy cannot be read as a .npy file"),
+        ("images.npy", lambda data: b"rubbish", r"images.npy cannot be read as a .npy file"),
+        ("labels.npy", lambda data: data[:-8], r"labels.npy cannot be read as a .npy file"),
+    ],
+)
+def test_damaged_npy_is_refused(tmp_path, name, damage, message):
+    np.save(tmp_path / "images.npy", PIXELS)
+    np.save(tmp_path / "labels.npy", np.array([3, 4]))
+    (tmp_path / name).write_bytes(damage((tmp_path / name).read_bytes()))
+    with pytest.raises(DataError, match=message):
+        load_images(tmp_path / "images.npy")
+
+
+def test_npy_of_other_lengths_or_objects_is_refused(tmp_path):
+    np.save(tmp_path / "images.npy", PIXELS)
+    np.save(tmp_path / "labels.npy", np.array([3, 4, 5]))
+    with pytest.raises(DataError, match=r"labels.npy has shape \(3,\), but images.npy holds 2"):
+        load_images(tmp_path / "images.npy")
+    np.save(tmp_path / "labels.npy", np.array([3, None], dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match=r"cannot be read as a \.npy file"):
+        load_images(tmp_path / "images.npy")
+
+
 def test_npz_with_objects_is_refused_and_runs_nothing(tmp_path):
     class Bomb:
         def __reduce__(self):

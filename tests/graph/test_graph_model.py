@@ -37,9 +37,17 @@ def test_a_solve_in_pieces_gives_the_same(task, monkeypatch):
     model = _GraphModel(X, 8, 0)
     folds = label_folds(task, y, None, 3, np.random.default_rng(0))
     whole = model.solve(task, y, folds, 3, ALPHA)
-    monkeypatch.setattr(graph_model, "_AT_ONCE", 3 * len(X))
+    for name in ("_AT_ONCE", "_VALUES_A_SOLVE"):
+        monkeypatch.setattr(graph_model, name, 3 * len(X))
     pieces = model.solve(task, y, folds, 3, ALPHA)
     assert pieces.scores is None
+    sampled = model.solve(task, y, folds, 3, ALPHA, keep=True)
+    rows = sampled.rows
+    assert len(rows) < 0.6 * len(X)
+    assert np.isin(folds.labeled, rows).all()
+    for fold in range(3):
+        a, b = whole.without(fold, "labels")[rows], sampled.without(fold, "labels")
+        np.testing.assert_allclose(a, b, atol=5e-3)
     for name in ("full", "cross_fitted"):
         a, b = (getattr(scores, name)("labels") for scores in (whole, pieces))
         np.testing.assert_allclose(a, b, atol=5e-3)

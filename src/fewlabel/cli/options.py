@@ -146,7 +146,7 @@ def _present(device: Devices) -> Devices:
     return device
 
 
-IMAGES = "Folder, .npz, idx file, CSV manifest, or the name of a benchmark."
+IMAGES = "Folder, .npz, .npy or idx file, CSV manifest, or the name of a benchmark."
 Images = Annotated[str, argument("IMAGES", IMAGES)]
 ImagesOrProject = Annotated[
     str | None, argument("[IMAGES]", f"{IMAGES} By default what {PROJECT} names.")

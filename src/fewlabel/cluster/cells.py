@@ -6,11 +6,18 @@ sequence of matrix products. How many cells each row looks into is not guessed: 
 number that reaches the wanted recall on a sample whose neighbors were found exhaustively.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 
 from fewlabel.cluster.lloyd import _lloyd
 from fewlabel.cluster.topk import _ScoreBuffer, _TopScores
+
+BLOCK_ROWS = 65_536
+"""Rows that are prepared, or whose neighbors are searched, at once."""
 
 _TRAINING_ROWS_PER_CELL = 48
 _SAMPLE = 600
@@ -25,28 +32,32 @@ class _Cells:
 
     def __init__(
         self,
-        rows: np.ndarray,
-        bias: np.ndarray | None,
+        n: int,
+        prepared: Callable[[Any], np.ndarray],
         *,
         spherical: bool,
         rng: np.random.Generator,
     ) -> None:
-        n_cells = int(np.clip(round(len(rows) ** 0.5), 2, 4096))
-        centers = _train(rows, n_cells, spherical=spherical, rng=rng)
+        # ``prepared`` gives some of the n rows as they are compared: all of them at once may be
+        # more than there is memory for.
+        n_cells = int(np.clip(round(n**0.5), 2, 4096))
+        centers = _train(n, prepared, n_cells, spherical=spherical, rng=rng)
         self._centers = torch.from_numpy(centers)
         self._center_bias = torch.from_numpy(np.einsum("ij,ij->i", centers, centers) / 2)
+        parts = [self.rank(prepared(part), 1)[:, 0] for part in gen_batches(n, BLOCK_ROWS)]
+        cell_of = np.concatenate(parts)
         # Rows of a cell lie side by side, so that looking into one is a product of slices.
-        cell_of = self.rank(rows, 1)[:, 0]
-        self._order = np.argsort(cell_of, kind="stable")
-        self._place = np.empty_like(self._order)
-        self._place[self._order] = np.arange(len(rows))
-        self._rows = torch.from_numpy(rows[self._order])
-        self._bias = None if bias is None else torch.from_numpy(bias[self._order])
-        self._starts = np.searchsorted(cell_of[self._order], np.arange(n_cells + 1))
-        self._cell_of = cell_of
-        # Stored rows on which recall is measured.
-        self.sample = np.sort(rng.choice(len(rows), min(len(rows), _SAMPLE), replace=False))
+        self.order = np.argsort(cell_of, kind="stable")
+        self._cell_of = cell_of[self.order]
+        self._starts = np.searchsorted(self._cell_of, np.arange(n_cells + 1))
+        # Places of rows on which recall is measured.
+        self.sample = np.sort(rng.choice(n, min(n, _SAMPLE), replace=False))
         self._buffer = _ScoreBuffer()
+
+    def fill(self, rows: np.ndarray, bias: np.ndarray | None) -> None:
+        """Take the rows in their new ``order``: what is found are places in it."""
+        self._rows = torch.from_numpy(rows)
+        self._bias = None if bias is None else torch.from_numpy(bias)
 
     @property
     def n_cells(self) -> int:
@@ -62,13 +73,16 @@ class _Cells:
             best[start : start + 8192] = scores.topk(n_best, dim=1).indices.numpy()
         return best
 
-    def needed(self, queries: np.ndarray, neighbors: np.ndarray, recall: float) -> int:
-        """Find how many cells a query must look into."""
+    def needed(
+        self, queries: np.ndarray, neighbors: np.ndarray, recall: float
+    ) -> tuple[int, float]:
+        """Find how many cells a query must look into, and the recall that was measured so."""
         ranking = np.argsort(self.rank(queries, self.n_cells), axis=1)
         ranks = np.take_along_axis(ranking, self._cell_of[neighbors].astype(np.int64), axis=1)
         found = np.cumsum(np.bincount(ranks.ravel(), minlength=self.n_cells)) / ranks.size
         n_probes = int(np.searchsorted(found, min(recall + _SAMPLING_MARGIN, 1.0))) + 1
-        return min(n_probes, self.n_cells)
+        n_probes = min(n_probes, self.n_cells)
+        return n_probes, float(found[n_probes - 1])
 
     def search(
         self, queries: np.ndarray, k: int, n_probes: int, own: np.ndarray | None
@@ -94,7 +108,7 @@ class _Cells:
         scores = torch.cat([self._rows[part] @ query for part in parts])
         if self._bias is not None:
             scores -= torch.cat([self._bias[part] for part in parts])
-        members = np.concatenate([self._order[part] for part in parts])
+        members = np.concatenate([np.arange(part.start, part.stop) for part in parts])
         top.put(slice(row, row + 1), scores[None], members)
 
     def _pass(
@@ -129,7 +143,7 @@ class _Cells:
     ) -> None:
         """Score the members of one cell for all queries that look into it."""
         start, stop = int(self._starts[cell]), int(self._starts[cell + 1])
-        members = self._order[start:stop]
+        members = np.arange(start, stop)
         bias = None if self._bias is None else self._bias[start:stop]
         # A block of scores takes 16 MB at most, as in the exhaustive search.
         step = max(256, 4_000_000 // (stop - start))
@@ -139,7 +153,7 @@ class _Cells:
             scores = self._buffer.product(block, self._rows[start:stop].T, bias=bias)
             if own is not None:
                 # No row is its own neighbor.
-                place = self._place[own[some]] - start
+                place = own[some] - start
                 inside = np.flatnonzero((place >= 0) & (place < stop - start))
                 scores.numpy()[inside, place[inside]] = -np.inf
             if fresh:
@@ -150,9 +164,14 @@ class _Cells:
 
 
 def _train(
-    rows: np.ndarray, n_cells: int, *, spherical: bool, rng: np.random.Generator
+    n: int,
+    prepared: Callable[[Any], np.ndarray],
+    n_cells: int,
+    *,
+    spherical: bool,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    size = min(len(rows), _TRAINING_ROWS_PER_CELL * n_cells)
-    sample = rows[np.sort(rng.choice(len(rows), size, replace=False))]
+    size = min(n, _TRAINING_ROWS_PER_CELL * n_cells)
+    sample = prepared(np.sort(rng.choice(n, size, replace=False)))
     start = sample[rng.choice(size, n_cells, replace=False)]
     return _lloyd(sample, start, max_iter=8, spherical=spherical)[0]

@@ -17,7 +17,7 @@ from fewlabel.data.folder import _from_files, _from_folder, _open_files, _printa
 from fewlabel.data.formats import _is_idx
 from fewlabel.data.imageset import ImageSet, Skipped, _object_array
 from fewlabel.data.names import _is_file
-from fewlabel.data.npz import _from_npz
+from fewlabel.data.npz import _from_npy, _from_npz
 from fewlabel.data.parallel import Progress
 from fewlabel.data.scale import PixelScale
 from fewlabel.data.tables import TABLE_SUFFIXES, _is_frame, _read_table
@@ -25,8 +25,8 @@ from fewlabel.errors import DataError, _path_errors
 from fewlabel.reading import _from_home
 
 _TAKEN = (
-    "Images are taken as a path (of a folder, a .npz, idx or .csv file), a list of paths, a data "
-    "frame with a column `path`, an array of shape (n, H, W) or (n, H, W, C), or an ImageSet"
+    "Images are taken as a path (of a folder, a .npz, .npy, idx or .csv file), a list of paths, a "
+    "data frame with a column `path`, an array of shape (n, H, W) or (n, H, W, C), or an ImageSet"
 )
 _NAMED = 5
 
@@ -47,8 +47,9 @@ def load_images(
     ----------
     source : str, Path, data frame, sequence or ImageSet
         A folder of any depth; a tree with one folder a class, or ``SPLIT/CLASS`` folders
-        (the class is then ``truth``); a ``.npz`` file with ``X`` and optionally ``y``; an
-        idx file; a CSV manifest with a ``path`` column; one image file; or the name of a
+        (the class is then ``truth``); a ``.npz`` file with ``X`` and optionally ``y``; a ``.npy``
+        file, which is mapped and not read whole (labels of ``images.npy`` stand in ``labels.npy``);
+        an idx file; a CSV manifest with a ``path`` column; one image file; or the name of a
         benchmark, also as ``NAME:SPLIT``. A path that exists comes before a benchmark of
         the same name. From Python also a list of paths, a data frame with a column ``path``
         (a column ``label`` is then ``truth``), an array of shape (n, H, W) or (n, H, W, C), or
@@ -120,13 +121,15 @@ def _load_file(path: Path, progress: Progress | None, scale: PixelScale | None) 
         return formats._from_manifest(path, progress=progress, scale=scale)
     if suffix == ".npz":
         return _from_npz(path, scale=scale)
+    if suffix == ".npy":
+        return _from_npy(path, scale=scale)
     if suffix in SUFFIXES:
         return _from_files([path], progress=progress, scale=scale)
     if _is_idx(path):
         return formats._from_idx(path, scale=scale)
     raise DataError(
-        f"{path} is of no known form: give a folder, a .npz, idx or .csv file, an image, or one "
-        f"of the benchmarks {', '.join(NAMES)}."
+        f"{path} is of no known form: give a folder, a .npz, .npy, idx or .csv file, an image, or "
+        f"one of the benchmarks {', '.join(NAMES)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""``.npz`` archives as image sets, trusting nothing that their headers promise."""
+"""``.npz`` archives and ``.npy`` files as image sets, trusting nothing that headers promise."""
 
 import io
 import math
@@ -13,7 +13,7 @@ from fewlabel.data.arrays import _with_channels, image_set_from_array
 from fewlabel.data.imageset import ImageSet
 from fewlabel.data.scale import PixelScale
 from fewlabel.errors import DataError
-from fewlabel.reading import _open_zip, _read_into
+from fewlabel.reading import _open_regular, _open_zip, _read_into
 
 _MEMBERS = {f"{name}.npy": name for name in ("X", "y", "classes")}
 _DAMAGE = (OSError, EOFError, MemoryError, RuntimeError, ValueError, zlib.error)
@@ -60,6 +60,30 @@ def _from_npz(path: str | Path, *, scale: PixelScale | None = None) -> ImageSet:
         raise DataError(f"{path} cannot be read as a .npz file: {reason}.") from error
     names = None if classes is None or y is None or y.ndim != 2 else classes.ravel().tolist()
     return image_set_from_array(X, y, classes=names, source=str(path), scale=scale)
+
+
+def _from_npy(path: str | Path, *, scale: PixelScale | None = None) -> ImageSet:
+    """Map a ``.npy`` file of images, which is never read whole; labels are in ``labels.npy``."""
+    path = Path(path)
+    labels = path.with_name(path.name.replace("images", "labels"))
+    y = _map_npy(labels) if labels != path and labels.is_file() else None
+    X = _with_channels(_map_npy(path), str(path))
+    if y is not None and y.shape[:1] != X.shape[:1]:
+        raise DataError(f"{labels} has shape {y.shape}, but {path.name} holds {len(X):,} images.")
+    return image_set_from_array(X, y, source=str(path), scale=scale)
+
+
+def _map_npy(path: Path) -> np.ndarray:
+    try:
+        with _open_regular(path):
+            pass
+        # Raises for Python objects, and where the file is shorter than its header says.
+        return np.asarray(np.lib.format.open_memmap(path, mode="r"))
+    except (OSError, ValueError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)[:200] or type(error).__name__
+        raise DataError(
+            f"{path} cannot be read as a .npy file ({reason}): write it with numpy.save(path, X)."
+        ) from error
 
 
 def _read_arrays(

@@ -3,6 +3,7 @@
 An entry belongs to one set of images and one way of computing: its name is a hash of the contents
 of the images, the extractor's settings, its weights, and the code and the packages that compute.
 So nothing has to be thrown away by hand, and a changed image is never answered with old features.
+Of many images the rows stand in a file of their own, see `fewlabel.features.streamed`.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ from fewlabel.data import ImageSet, cache_folder
 from fewlabel.errors import StorageError
 from fewlabel.extras import _installed_version
 from fewlabel.features.base import FeatureExtractor, Progress
+from fewlabel.features.streamed import STREAMED_FROM, _stream_rows
 from fewlabel.files import _make_room, atomic_file
 from fewlabel.locks import _remove_leftovers
 
@@ -52,12 +54,19 @@ def _cached_transform(
     folder = cache_folder() / "features" if folder is None else folder
     key = _cache_key(extractor, images)
     file = folder / f"{key}.safetensors"
-    found = _read(file, key, extractor, images)
-    if found is not None:
+    found, is_large = _read(file, key, extractor, images), len(images) >= STREAMED_FROM
+    if found is not None and not is_large:
         if progress is not None:
             progress("features of an earlier run", len(images), len(images))
         return found
     start = time.perf_counter()
+    if is_large:
+        # Kept as soon as it is fitted: the parts of a run that goes on are all of one extractor.
+        extractor = found[0] if found else extractor.fit(images, progress=progress)
+        if found is None:
+            _write(file, key, extractor, np.empty((0, extractor.width), np.float32))
+        _make_room(folder, "*.rows", MAX_BYTES)
+        return extractor, _stream_rows(extractor, images, folder / f"{key}.rows", progress)
     rows = extractor.fit_transform(images, progress=progress)
     if time.perf_counter() - start >= LEAST_SECONDS:
         _write(file, key, extractor, rows)
@@ -141,7 +150,8 @@ def _read(
             return None
         arrays, header = _load(file)
         rows = arrays.pop("rows")
-        if header["key"] != key or rows.shape[:1] != (len(images),) or rows.dtype != np.float32:
+        n_rows = 0 if len(images) >= STREAMED_FROM else len(images)
+        if header["key"] != key or rows.shape[:1] != (n_rows,) or rows.dtype != np.float32:
             raise ValueError("another entry")
         # The time of the last use: what has not been used longest goes first.
         with contextlib.suppress(OSError):

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from fewlabel.data import ImageSet
+from fewlabel.data import ImageSet, cache_folder
 from fewlabel.errors import FetchNotice, UsageError
 from fewlabel.features.base import FeatureExtractor, Progress, _kind
+from fewlabel.features.streamed import STREAMED_FROM, _stream_apart
 from fewlabel.params import MAX_SIDE
 
 # Larger pictures in color are photos: networks see more in them than patches do.
@@ -32,7 +33,7 @@ class Features:
     extractor : FeatureExtractor
         What turns images into features, fitted.
     rows : ndarray of shape (n, d), dtype float32
-        One row an image.
+        One row an image; of 200,000 images or more float16, mapped from the disk.
     reason : str
         Which features, and why.
     warnings : tuple of str
@@ -112,8 +113,11 @@ def _computed(
     extractor: FeatureExtractor, images: ImageSet, cache: bool, progress: Progress | None
 ) -> tuple[Any, np.ndarray]:
     """Return the fitted extractor and the rows, of an earlier run where there are such."""
-    if not cache:
+    if not cache and len(images) < STREAMED_FROM:
         return extractor, extractor.fit_transform(images, progress=progress)
+    if not cache:
+        extractor.fit(images, progress=progress)
+        return extractor, _stream_apart(extractor, images, cache_folder() / "features", progress)
     # Imported late: it reads all code that computes features.
     from fewlabel.features.cache import _cached_transform
 

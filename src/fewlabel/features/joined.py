@@ -129,6 +129,7 @@ class JoinedFeatures(FeatureExtractor):
 
 def _unit(rows: np.ndarray) -> np.ndarray:
     """Scale rows to unit length; a row of zeros stays."""
+    rows = np.asarray(rows, np.float32)
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     scaled: np.ndarray = (rows / np.where(norms > 0, norms, 1)).astype(np.float32)
     return scaled

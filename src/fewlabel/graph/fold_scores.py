@@ -51,30 +51,31 @@ class _LabelScores:
 
 @dataclass(eq=False)
 class _FoldScores:
-    """Scores of one solve at all images (n, m), or no more than their sum over the folds (n, C)."""
+    """Scores of one solve (r, m) at ``rows``, all or a sample, and their sum (n, C) over the folds.
+
+    ``scores`` is None where nobody needs them; without ``total`` they are those of all images.
+    """
 
     at_labels: _LabelScores
     scores: np.ndarray | None
     total: np.ndarray | None
+    rows: np.ndarray | slice
 
     def __post_init__(self) -> None:
         self._folds = np.unique(self.at_labels.fold_of)
-        self.at_labels.usual = self.at_labels.task.usual(lambda: self._sum(self._folds))
+        self.at_labels.usual = self.at_labels.task.usual(self._total)
 
     def full(self, class_prior: str) -> np.ndarray:
         """Return the probabilities (n, K) of all images from all labels."""
-        return self.from_folds(self._folds, class_prior)
+        return self._normalized(self._total(), self._folds, class_prior)
 
     def without(self, fold: int, class_prior: str) -> np.ndarray:
-        """Return the probabilities (n, K) of all images from the labels outside one fold."""
+        """Return the probabilities (r, K) of ``rows`` from the labels outside one fold."""
         return self.from_folds(self._folds[self._folds != fold], class_prior)
 
     def from_folds(self, train: np.ndarray, class_prior: str) -> np.ndarray:
-        """Return the probabilities (n, K) of all images from the labels of some folds."""
-        scores, at_labels = self._sum(train), self.at_labels
-        mass = scores.sum(axis=0, dtype=np.float64)
-        prior = at_labels.prior(train, class_prior)
-        return at_labels.task.normalize(scores, mass, at_labels.usual, prior)
+        """Return the probabilities (r, K) of ``rows`` from the labels of some folds."""
+        return self._normalized(self._sum(train), train, class_prior)
 
     def cross_fitted(self, class_prior: str) -> np.ndarray:
         """Return the probabilities of each labeled image from the labels of the other folds."""
@@ -87,9 +88,18 @@ class _FoldScores:
             out[held] = at_labels.predict(held, others, class_prior)
         return out
 
+    def _normalized(self, scores: np.ndarray, train: np.ndarray, class_prior: str) -> np.ndarray:
+        at_labels = self.at_labels
+        # Of a sample, the sum over all images is known all the same.
+        mass = at_labels.mass @ at_labels.columns(train)
+        if self.total is None:
+            mass = scores.sum(axis=0, dtype=np.float64)
+        prior = at_labels.prior(train, class_prior)
+        return at_labels.task.normalize(scores, mass, at_labels.usual, prior)
+
+    def _total(self) -> np.ndarray:
+        return self._sum(self._folds) if self.total is None else self.total
+
     def _sum(self, train: np.ndarray) -> np.ndarray:
-        if self.scores is None:
-            assert self.total is not None
-            assert len(train) == len(self._folds)
-            return self.total
+        assert self.scores is not None
         return np.asarray(self.scores @ self.at_labels.columns(train))

@@ -10,10 +10,17 @@ from fewlabel.cluster.neighbors import NeighborIndex
 from fewlabel.data.task import Task
 from fewlabel.evaluate.crossfit import LabelFolds
 from fewlabel.graph.fold_scores import _FoldScores, _LabelScores
-from fewlabel.graph.neighbor_graph import _affinity_graph, _normalize_graph, spread
+from fewlabel.graph.neighbor_graph import (
+    _VALUES_A_SOLVE,
+    _affinity_graph,
+    _normalize_graph,
+    _reach_further,
+    _spread_near,
+    spread,
+)
 from fewlabel.graph.propagation import _chord, _weighted_average
 
-# Numbers of a solve that are held; of a larger one, only sums and the labeled rows are kept.
+# Numbers of a solve that are held; of a larger one, sums, and those of a sample of the rows.
 _AT_ONCE = 40_000_000
 # Times as many neighbors as there are edges: a refined graph chooses among them.
 _CANDIDATES = 2
@@ -39,6 +46,11 @@ class _GraphModel:
             )
             self.graph = _normalize_graph(_affinity_graph(near, _chord(distances)))
 
+    @property
+    def saved_rows(self) -> np.ndarray:
+        """The rows as a model keeps them: mapped ones of half precision as they are."""
+        return self.rows if self.rows.dtype == np.float16 else np.asarray(self.rows, np.float32)
+
     def solve(
         self,
         task: Task,
@@ -49,7 +61,10 @@ class _GraphModel:
         *,
         keep: bool = False,
     ) -> _FoldScores:
-        """Spread the labels of every fold apart; ``keep`` all, whatever memory it takes."""
+        """Spread the labels of every fold apart; ``keep`` what comes of each at all rows.
+
+        Of a solve that does not fit into memory, that is a sample of the rows.
+        """
         fold_of = np.full(len(y), -1)
         fold_of[folds.labeled] = folds.number
         rows, column, n_columns = task.seeds(y, n_classes)
@@ -59,27 +74,44 @@ class _GraphModel:
             np.stack([fold_of[rows], column], axis=1), axis=0, return_inverse=True
         )
         place, labeled, m = place.ravel(), folds.labeled, len(pairs)
-        keep |= len(y) * m <= _AT_ONCE
-        width = m if keep else max(1, _AT_ONCE // len(y))
-        total: np.ndarray | None = None if keep else np.zeros((len(y), n_columns))
-        at_labels, mass = np.empty((len(labeled), m), np.float32), np.empty(m)
-        scores = None
+        whole = len(y) * m <= _AT_ONCE
+        width = m if whole else max(1, _VALUES_A_SOLVE // len(y))
+        total = None if whole else np.zeros((len(y), n_columns), np.float32)
+        kept = slice(None) if whole else self._sample(labeled, max(1, _AT_ONCE // m))
+        parts, mass = [], np.empty(m)
+        at_labels = np.empty((len(labeled), m), np.float32)
         for start in range(0, m, width):
             stop = min(start + width, m)
             here = (place >= start) & (place < stop)
             seeds = np.zeros((len(y), stop - start), dtype=np.float32)
             seeds[rows[here], place[here] - start] = 1
-            scores = seeds if self.graph is None else spread(self.graph, seeds, alpha)
+            scores = self._spread(seeds, alpha, whole=whole)
             at_labels[:, start:stop] = scores[labeled]
             mass[start:stop] = scores.sum(axis=0, dtype=np.float64)
+            if whole or keep:
+                parts.append(scores[kept])
             # Of a solve that does not fit into memory, only what predicts all images is added up.
             if total is not None:
-                ones = np.ones(stop - start), (np.arange(stop - start), pairs[start:stop, 1])
-                total += scores @ sparse.csr_array(ones, shape=(stop - start, n_columns))
+                ones = np.ones(stop - start, np.float32)
+                where = np.arange(stop - start), pairs[start:stop, 1]
+                total += scores @ sparse.csr_array((ones, where), shape=(stop - start, n_columns))
+        if total is not None and self.graph is not None:
+            total = _reach_further(self.graph, total, alpha)
         found = _LabelScores(
             task, at_labels, mass, pairs, n_columns, y[labeled], fold_of[labeled], n_classes
         )
-        return _FoldScores(found, scores if keep else None, total)
+        return _FoldScores(found, np.hstack(parts) if parts else None, total, kept)
+
+    def _spread(self, seeds: np.ndarray, alpha: float, *, whole: bool) -> np.ndarray:
+        if self.graph is None:
+            return seeds
+        # What a part of the labels does not reach may be reached by the others.
+        return spread(self.graph, seeds, alpha) if whole else _spread_near(self.graph, seeds, alpha)
+
+    def _sample(self, labeled: np.ndarray, n: int) -> np.ndarray:
+        """Draw n rows, the labeled ones among them; ascending."""
+        drawn = np.random.default_rng(self.seed).permutation(len(self.rows))[:n]
+        return np.union1d(drawn, labeled)
 
     def predict(self, X: np.ndarray, task: Task, probabilities: np.ndarray) -> np.ndarray:
         """Average the probabilities (n, K) of the nearest images: (m, K)."""

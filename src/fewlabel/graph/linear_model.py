@@ -8,11 +8,13 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils import gen_batches
 
 from fewlabel.compute import _threads_for
 from fewlabel.data.task import Task
 
 _MAX_ITER = 200
+_BLOCK_ROWS = 65_536
 _TOLERANCE = 1e-7
 # Draws an intercept towards the frequency of its label: one that is always absent stays finite.
 _INTERCEPT_PENALTY = 1e-2
@@ -52,8 +54,12 @@ class LinearModel:
         ndarray of shape (m, K)
             Probabilities, float64.
         """
-        scores = (_unit_rows(X) @ self.coef).astype(np.float64) + self.intercept
-        return self.task.activate(scores)
+        proba = np.empty((len(X), self.coef.shape[1]))
+        # Rows that are mapped from a file are not held all at once.
+        for part in gen_batches(len(X), _BLOCK_ROWS):
+            scores = (_unit_rows(X[part]) @ self.coef).astype(np.float64) + self.intercept
+            proba[part] = self.task.activate(scores)
+        return proba
 
 
 @dataclass(eq=False)
@@ -174,6 +180,7 @@ def _labeled_rows(
 
 def _unit_rows(X: np.ndarray) -> np.ndarray:
     """Return rows (m, d) scaled to length sqrt(d), so that a typical entry is near 1; float32."""
+    X = np.asarray(X, np.float32)
     # Scaled by the largest entry first, huge rows do not overflow, and tiny ones are no zeros.
     peak = np.maximum(X.max(axis=1, keepdims=True), -X.min(axis=1, keepdims=True))
     scaled = X / np.where(peak > 0, peak, 1)

@@ -89,11 +89,23 @@ def spread(
     >>> bool(scores[0] > scores[1] > scores[2] > 0)
     True
     """
+    alpha = float(alpha)
+    return _reach_further(graph, _spread_near(graph, seeds, alpha, tol, max_iter), alpha)
+
+
+def _spread_near(
+    graph: sparse.csr_array,
+    seeds: np.ndarray,
+    alpha: float,
+    tol: float = 1e-3,
+    max_iter: int = 200,
+) -> np.ndarray:
+    """Spread seeds as `spread` does, but no further than the solver comes, a step an iteration."""
     # A numpy scalar would turn all float32 arrays into float64.
     alpha = float(alpha)
     target = ((1 - alpha) * seeds).astype(np.float32)
-    scores = np.maximum(_solve(graph, target, alpha, tol, max_iter), 0)
-    return _reach_further(graph, scores, alpha)
+    solution = _solve(graph, target, alpha, tol, max_iter)
+    return np.maximum(solution, 0, out=solution)
 
 
 def poisson(
@@ -178,20 +190,25 @@ def _solve(
 def _conjugate_gradients(
     product: _Product, target: np.ndarray, alpha: float, tol: float, max_iter: int
 ) -> np.ndarray:
+    # In place wherever it can be: of a million rows each array takes as much as the graph.
     solution = target.copy()
-    residual = target - (solution - alpha * product(solution))
+    residual = product(target)
+    residual *= alpha
     direction = residual.copy()
     squared = _column_dot(residual, residual)
     goal = tol**2 * _column_dot(target, target)
     for _ in range(max_iter):
         if (squared <= goal).all():
             break
-        image = direction - alpha * product(direction)
+        image = product(direction)
+        image *= -alpha
+        image += direction
         # A column that has arrived stays where it is, and an empty one has nowhere to go.
         active = squared > goal
         step = np.where(active, squared / np.maximum(_column_dot(direction, image), _MIN_SUM), 0)
-        solution += step * direction
-        residual -= step * image
+        image *= step
+        residual -= image
+        solution += np.multiply(direction, step, out=image)
         previous, squared = squared, _column_dot(residual, residual)
         direction *= squared / np.maximum(previous, _MIN_SUM)
         direction += residual
@@ -216,8 +233,18 @@ def _reach_further(graph: sparse.csr_array, scores: np.ndarray, alpha: float) ->
 def _product_with(graph: sparse.csr_array, pool: ThreadPoolExecutor) -> _Product:
     """Return the product of the graph with a dense block, its rows shared between threads."""
     middle = int(np.searchsorted(graph.indptr, graph.nnz // 2))
-    parts = graph[:middle], graph[middle:]
-    return lambda block: np.concatenate(list(pool.map(lambda part: part @ block, parts)))
+    parts = (slice(0, middle), graph[:middle]), (slice(middle, None), graph[middle:])
+
+    def product(block: np.ndarray) -> np.ndarray:
+        out = np.empty_like(block)
+
+        def fill(part: tuple[slice, sparse.csr_array]) -> None:
+            out[part[0]] = part[1] @ block
+
+        list(pool.map(fill, parts))
+        return out
+
+    return product
 
 
 def _column_dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:

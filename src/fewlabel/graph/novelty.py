@@ -56,8 +56,8 @@ class _Novelty:
     ) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
         """Return what scoring needs beside ``known`` rows; nothing where that is too much."""
         arrays = {"mass": self.mass, "weights": self.weights, "calibration": self.calibration}
-        rows = np.asarray(self.graph.rows, np.float32)
-        if known is None or not np.array_equal(known, rows):
+        rows = self.graph.saved_rows
+        if known is not rows and (known is None or not np.array_equal(known, rows)):
             if rows.size > _MAX_KEPT:
                 return {}, None
             arrays["rows"] = rows

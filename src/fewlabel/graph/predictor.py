@@ -70,7 +70,7 @@ class _Predictor:
                 arrays["refined.coef"], proba = self.refined.coef, self.refined.probabilities
             assert self.graph is not None
             assert proba is not None
-            arrays["graph.rows"] = np.asarray(self.graph.rows, np.float32)
+            arrays["graph.rows"] = self.graph.saved_rows
             arrays["graph.probabilities"] = proba.astype(np.float32)
             meta |= {"n_neighbors": self.graph.n_neighbors, "seed": self.graph.seed}
         return arrays, meta

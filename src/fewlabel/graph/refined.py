@@ -1,9 +1,10 @@
 """The graph refined: neighbors that a discriminant of the spread labels tells apart count less."""
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from fewlabel.graph.graph_model import _GraphModel
-from fewlabel.graph.linear_model import _unit_rows
+from fewlabel.graph.linear_model import _BLOCK_ROWS, _unit_rows
 from fewlabel.graph.neighbor_graph import (
     _affinity_graph,
     _class_mass_normalize,
@@ -41,7 +42,9 @@ class _RefinedGraph:
     def __init__(self, base: _GraphModel, coef: np.ndarray) -> None:
         self.base = base
         self.coef = coef
-        scores = _unit_rows(base.rows) @ coef
+        scores = np.empty((len(base.rows), coef.shape[1]), np.float32)
+        for part in gen_batches(len(scores), _BLOCK_ROWS):
+            scores[part] = _unit_rows(base.rows[part]) @ coef
         self.center = scores.mean(axis=0)
         self.scores = _unit_rows(scores - self.center)
         self.probabilities = np.empty((0, coef.shape[1]))
@@ -65,6 +68,13 @@ class _RefinedGraph:
         self, indices: np.ndarray, distances: np.ndarray, scores: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the nearest of some candidates (m, c) by features and scores, and how far."""
+        blocks = list(gen_batches(len(indices), _BLOCK_ROWS))
+        found = [self._rank_part(indices[at], distances[at], scores[at]) for at in blocks]
+        return np.concatenate([i for i, _ in found]), np.concatenate([d for _, d in found])
+
+    def _rank_part(
+        self, indices: np.ndarray, distances: np.ndarray, scores: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         joined = np.empty(indices.shape, dtype=np.float32)
         for column in range(indices.shape[1]):
             cosine = np.einsum("ij,ij->i", scores, self.scores[indices[:, column]])

@@ -43,6 +43,8 @@ class _SharedFit:
     settings: dict[str, Any] = field(default_factory=dict)
     label_scores: dict[float, _LabelScores] = field(default_factory=dict)
     oof: dict[str, np.ndarray] = field(default_factory=dict)
+    # Rows of which is known what each fold gives them: all, or a sample of very many.
+    kept: np.ndarray | slice = field(default_factory=lambda: slice(None))
 
     def __post_init__(self) -> None:
         self.labeled = self.task.labeled(self.y)
@@ -54,6 +56,7 @@ class _SharedFit:
         # Those that learn from what is propagated need it of all rows, and that of each fold.
         keep = "propagated" in names or "refined" in names
         scores = self._spread(alphas, keep=keep)
+        self.kept = scores.rows
         prior = self.settings["class_prior"]
         propagated = scores.full(prior)
         if not self.task.exclusive:
@@ -69,6 +72,8 @@ class _SharedFit:
         if "propagated" in names:
             linear["propagated"] = self._on_propagated(scores)
         refined = self._on_refined(scores) if "refined" in names else None
+        if self.graph.index.method == "cells":
+            self.settings["neighbor_recall"] = round(self.graph.index.measured_recall, 4)
         self.predictor = _Predictor(self.task, self.graph, propagated, linear, refined)
         return self
 
@@ -142,28 +147,28 @@ class _SharedFit:
 
         if self.folds is not None:
             self.oof["propagated"] = _cross_fit(self.folds, predict)
-        return self.train_propagated(self.propagated, self.y)
+        return self.train_propagated(self.propagated[self.kept], self.y)
 
     def _on_refined(self, scores: _FoldScores) -> _RefinedGraph:
-        self.discriminant = _Discriminant(self.X)
+        self.discriminant = _Discriminant(self.X[self.kept])
 
         def predict(number: int, held: np.ndarray) -> np.ndarray:
             return self.refine(*self._without(scores, number, held)).probabilities[held]
 
         if self.folds is not None:
             self.oof["refined"] = _cross_fit(self.folds, predict)
-        return self.refine(self.propagated, self.y)
+        return self.refine(self.propagated[self.kept], self.y)
 
     def _without(
         self, scores: _FoldScores, number: int, held: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what is propagated, and the labels, without those of a fold."""
+        """Return what is propagated to kept rows, and the labels, without those of a fold."""
         # The graph must not have seen them either: they would come back, propagated.
         proba = scores.without(number, self.settings["class_prior"])
         return proba, self.task.without(self.y, held)
 
     def refine(self, proba: np.ndarray, y: np.ndarray) -> _RefinedGraph:
-        """Spread labels over the graph as refined by what has been propagated of them."""
+        """Spread labels over the graph as refined by what has been propagated to kept rows."""
         refined = _RefinedGraph(self.graph, self.discriminant.fit(proba))
         rows, column, n_columns = self.task.seeds(y, self.n_classes)
         seeds = np.zeros((len(y), n_columns), dtype=np.float32)
@@ -175,11 +180,12 @@ class _SharedFit:
     def train_propagated(
         self, proba: np.ndarray, y: np.ndarray, at_most: int = _PROPAGATED_MAX
     ) -> LinearModel:
-        """Train on given labels and the confident ones among propagated ones."""
+        """Train on given labels and the confident ones among those propagated to kept rows."""
         rows, targets, weights = _confident_targets(
-            proba, y, fraction=_PROPAGATED_FRACTION, at_most=at_most
+            proba, y[self.kept], fraction=_PROPAGATED_FRACTION, at_most=at_most
         )
-        prepared = _labeled_rows(self.task, self.X[rows], targets, self.n_classes)
+        features = self.X[np.arange(len(y))[self.kept][rows]]
+        prepared = _labeled_rows(self.task, features, targets, self.n_classes)
         # The strongest penalty: propagated labels are many, and some of them are wrong.
         return prepared.fit(np.arange(len(rows)), PENALTIES[0], weights)
 

@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,9 @@ _MAX_TYPICLUST = 500
 _FEW_CLUSTERS = 200
 # The last directions tell images apart, and not classes; those of many features say more.
 _MIN_LEADING, _LEADING_FRACTION = 64, 0.25
+_BLOCK_ROWS = 65_536
+# Of more rows, a sample is clustered, and the others are assigned: so many, or for each cluster.
+_CLUSTERED, _CLUSTERED_EACH = 200_000, 50
 
 
 @register_strategy("representatives")
@@ -66,9 +69,18 @@ def _leading(rows: np.ndarray) -> np.ndarray:
         return rows
     from fewlabel.cluster.lloyd import _unit_rows
 
-    unit = _unit_rows(rows)
-    _, vectors = np.linalg.eigh((unit.T @ unit).astype(np.float64))
-    return unit @ vectors[:, -n_leading:].astype(np.float32)
+    # Rows that are mapped from a file are not held all at once.
+    blocks = [slice(at, at + _BLOCK_ROWS) for at in range(0, len(rows), _BLOCK_ROWS)]
+    gram = np.zeros((rows.shape[1], rows.shape[1]), np.float32)
+    for block in blocks:
+        unit = _unit_rows(np.asarray(rows[block], np.float32))
+        gram += unit.T @ unit
+    _, vectors = np.linalg.eigh(gram.astype(np.float64))
+    leading = np.empty((len(rows), n_leading), np.float32)
+    for block in blocks:
+        unit = _unit_rows(np.asarray(rows[block], np.float32))
+        np.matmul(unit, vectors[:, -n_leading:].astype(np.float32), out=leading[block])
+    return leading
 
 
 def _pool_typicality(pool: Pool) -> np.ndarray:
@@ -103,7 +115,7 @@ def _cluster(pool: Pool, n_clusters: int) -> _Clusters:
     from fewlabel.cluster.kmeans import KMeans
     from fewlabel.cluster.lloyd import _unit_rows
 
-    unit = _unit_rows(pool.rows)
+    unit = _unit_rows(np.asarray(pool.rows, np.float32))
     n_clusters = min(n_clusters, len(unit))
     kmeans = KMeans(
         n_clusters,
@@ -116,9 +128,24 @@ def _cluster(pool: Pool, n_clusters: int) -> _Clusters:
     with warnings.catch_warnings():
         # Fewer different rows than clusters: some clusters then give several rows.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        kmeans.fit(unit)
-    closeness = np.einsum("ij,ij->i", unit, kmeans.cluster_centers_[kmeans.labels_])
-    return _Clusters(kmeans.labels_, closeness, kmeans.cluster_centers_)
+        size = max(_CLUSTERED, _CLUSTERED_EACH * n_clusters)
+        if size >= len(unit):
+            number = kmeans.fit(unit).labels_
+        else:
+            kmeans.fit(unit[np.sort(pool.rng.choice(len(unit), size, replace=False))])
+            number = _assigned(kmeans, unit)
+    closeness = np.empty(len(unit), np.float32)
+    for at in range(0, len(unit), _BLOCK_ROWS):
+        block = slice(at, at + _BLOCK_ROWS)
+        centers = kmeans.cluster_centers_[number[block]]
+        np.einsum("ij,ij->i", unit[block], centers, out=closeness[block])
+    return _Clusters(number, closeness, kmeans.cluster_centers_)
+
+
+def _assigned(kmeans: Any, rows: np.ndarray) -> np.ndarray:
+    """Return the nearest cluster of each row, block by block."""
+    starts = range(0, len(rows), _BLOCK_ROWS)
+    return np.concatenate([kmeans.predict(rows[at : at + _BLOCK_ROWS]) for at in starts])
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

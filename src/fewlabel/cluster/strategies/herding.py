@@ -11,7 +11,7 @@ from fewlabel.cluster.strategies.clusters import _cluster, _leading, _systematic
 _MAX_COVERED = 5_000
 # Squared width of the kernel, in squared distances of a row from the center of its cluster.
 _WIDTH = 4.0
-_BATCH = 64
+_BATCH, _BLOCK = 64, 512
 # Of images that a model is sure of, too, those that are far from all labels count a little.
 _LEAST = 1e-3
 
@@ -49,7 +49,11 @@ def _cover(pool: Pool, held: np.ndarray, free: np.ndarray, n: int, width: float)
     for start in range(0, len(held), _BATCH):
         near = _kernel(rows[held[start : start + _BATCH]], rows[sample], width)
         covered = np.maximum(covered, near.max(axis=0))
-    gains, picks = np.full(len(free), np.inf), []
+    gains, picks = np.empty(len(free)), []
+    for start in range(0, len(free), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        near = _kernel(rows[free[block]], rows[sample], width)
+        gains[block] = np.maximum(near - covered, 0) @ weight
     for _ in range(n):
         # A gain only falls as more is covered: what was less before is less now.
         stale = gains > -np.inf
