@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-import torch
 from sklearn.cluster import KMeans as SklearnKMeans
 
-from fewlabel.cluster import assignment, topk
+from fewlabel.cluster import assignment
 from fewlabel.cluster.lloyd import _lloyd
 from tests.cluster.examples import blobs
 
@@ -29,21 +28,6 @@ def test_it_agrees_with_scikit_learn_in_float64(n_clusters, spread, max_iter, of
     np.testing.assert_array_equal(labels, theirs.labels_)
     np.testing.assert_allclose(centers, theirs.cluster_centers_, atol=1e-6 * (1 + offset) * 10)
     assert inertia == pytest.approx(theirs.inertia_, rel=1e-3 if offset else 1e-5)
-
-
-@pytest.mark.parametrize("projected", [False, True])
-@pytest.mark.usefixtures("plain_below")
-def test_bfloat16_products_change_nothing(monkeypatch, projected):
-    for name in ("_MIN_ROWS", "_MIN_CENTERS", "_MIN_FEATURES") if projected else ():
-        monkeypatch.setattr(assignment, name, 1)
-    scales = np.concatenate([np.full(6, 1.0), np.full(58, 0.05)])
-    X = (np.random.default_rng(1).normal(size=(400, 64)) * scales).astype(np.float32)
-    expected = _lloyd(X, X[:20], max_iter=5, tol=0)
-    for module in (assignment, topk):
-        monkeypatch.setattr(module, "matmul_dtype", lambda device: torch.bfloat16)
-    found = _lloyd(X, X[:20], max_iter=5, tol=0)
-    np.testing.assert_array_equal(found[1], expected[1])
-    np.testing.assert_array_equal(found[0], expected[0])
 
 
 @pytest.mark.usefixtures("plain_below")

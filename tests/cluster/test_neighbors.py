@@ -2,23 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 
-from fewlabel.cluster import neighbors, topk
+from fewlabel.cluster import neighbors
 from fewlabel.cluster.neighbors import NeighborIndex, nearest_neighbors
 from fewlabel.errors import UsageError
-from tests.cluster.examples import assert_nearest, clustered, recall, truth
-
-
-@pytest.mark.parametrize("method", ["exact", "cells"])
-def test_bfloat16_products_are_ranked_again_in_float32(monkeypatch, method):
-    X = clustered(600, 12)
-    for module in (neighbors, topk):
-        monkeypatch.setattr(module, "matmul_dtype", lambda device: torch.bfloat16)
-    indices, distances = nearest_neighbors(X, 8, method=method, recall=1.0)
-    expected = truth(X)
-    assert recall(indices, expected) >= 0.995
-    np.testing.assert_allclose(distances, np.take_along_axis(expected, indices, 1), atol=2e-6)
+from tests.cluster.examples import assert_nearest, clustered, truth
 
 
 @pytest.mark.parametrize("method", ["exact", "cells"])

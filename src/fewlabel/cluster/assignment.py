@@ -22,7 +22,6 @@ import numpy as np
 import torch
 
 from fewlabel.cluster.topk import _ScoreBuffer
-from fewlabel.compute import matmul_dtype
 
 # Rows gathered together for direct distances: two such blocks stay in the second-level cache.
 _PAIRS_AT_ONCE = 256
@@ -98,10 +97,8 @@ class _CenterSearch:
         self.mean_variance = variance / X.shape[1]
         self._rows, self._norms = self._represent(X, keep=not mean.any())
         columns = self._rows.shape[1]
-        exact_product = matmul_dtype("cpu") is torch.float32
-        # Rounding of half a dot product of unit vectors: for float32 random-walk growth, several
-        # times over for safety; for bfloat16 the bound that holds for any two factors.
-        self._rounding = 6e-8 * 8 * columns**0.5 if exact_product else 2.0**-9 * 1.02
+        # Rounding of half a dot product of unit vectors: random-walk growth, several times over.
+        self._rounding = 6e-8 * 8 * columns**0.5
         self._buffer = _ScoreBuffer()
 
     def nearest(self, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -144,7 +141,6 @@ class _CenterSearch:
         factor, halves = form.T.contiguous(), torch.from_numpy(norms / 2)
         for start in range(0, len(labels), _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
-            # Always float32: nothing checks these scores afterwards.
             scores = (self._rows[part] @ factor).sub_(halves).numpy()
             best = scores.argmax(axis=1)
             labels[part] = best

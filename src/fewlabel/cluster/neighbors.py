@@ -3,14 +3,13 @@
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array
 
 from fewlabel.cluster.assignment import _squared_distances
 from fewlabel.cluster.cells import BLOCK_ROWS, _Cells
 from fewlabel.cluster.topk import _exhaustive_search
-from fewlabel.compute import _as_generator, matmul_dtype
+from fewlabel.compute import _as_generator
 from fewlabel.errors import UsageError
 from fewlabel.params import _check_arguments, choice, integer, number
 
@@ -258,15 +257,12 @@ class NeighborIndex:
     def _find(
         self, queries: np.ndarray, zero: np.ndarray, k: int, own: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        limit = len(self) - (own is not None)
-        # bfloat16 products order neighbors roughly: take more of them and order those exactly.
-        wanted = k if matmul_dtype("cpu") is torch.float32 else min(2 * k + 16, limit)
-        ids = self._search(queries, wanted, own)
+        ids = self._search(queries, k, own)
         # Cells may hold too few rows.
         short = np.flatnonzero((ids < 0).any(axis=1))
         if len(short):
             rest = None if own is None else own[short]
-            ids[short] = self._exhaustive(queries[short], ids.shape[1], rest)
+            ids[short] = self._exhaustive(queries[short], k, rest)
         return self._rank(queries, zero, ids, k)
 
     def _search(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:

@@ -8,14 +8,11 @@ where its group's maximum is.
 import numpy as np
 import torch
 
-from fewlabel.compute import matmul_dtype
-
 # Columns whose maximum is taken together.
 _GROUP = 16
 
 # A tile of scores, 16 MB, stays in the last-level cache until it has been looked through.
 _QUERY_ROWS, _TILE_COLUMNS = 1_024, 4_096
-_FEW_ROWS = 16
 
 
 class _ScoreBuffer:
@@ -38,12 +35,8 @@ class _ScoreBuffer:
             self._half_room = torch.empty(m * width // 2)
         self._scores = self._room[: m * width].view(m, width)
         inner = self._scores[:, :n]
-        dtype = matmul_dtype("cpu")
-        # To convert the columns takes longer than the product of a few rows.
-        if dtype is torch.float32 or m <= _FEW_ROWS:
-            torch.mm(left, right, out=inner)
-        else:
-            inner.copy_(left.to(dtype) @ right.to(dtype))
+        # Not in bfloat16: to convert what goes in and comes out takes longer than it saves.
+        torch.mm(left, right, out=inner)
         if bias is not None:
             inner.sub_(bias)
         self._scores[:, n:] = -torch.inf

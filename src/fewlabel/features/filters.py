@@ -1,4 +1,4 @@
-"""Patch filters: learned without labels, applied as one matrix product a block of images."""
+"""Patch filters: learned without labels, applied as one convolution a block of images."""
 
 import warnings
 from dataclasses import dataclass
@@ -9,15 +9,14 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from fewlabel.cluster.kmeans import KMeans
-from fewlabel.compute import matmul_dtype
 
 # Added to a patch's variance before its contrast is normalized (pixels in [0, 1]): below it, a
 # patch is noise, which must not be stretched to the contrast of an edge.
 VARIANCE_FLOOR = 1e-3
 # Added to the eigenvalues of the patch covariance before whitening, for the same reason.
 WHITENING_FLOOR = 0.1
-# Responses held at once: about the second-level caches of two cores, in float32.
-_VALUES_A_BLOCK = 1_000_000
+# Responses held at once: about the second-level cache of a core, in float32.
+_VALUES_A_BLOCK = 500_000
 
 
 @dataclass(frozen=True)
@@ -116,24 +115,37 @@ def _cluster(directions: np.ndarray, n_filters: int, rng: np.random.Generator) -
 
 def _pooled_responses(images: np.ndarray, filters: _PatchFilters) -> np.ndarray:
     """Respond to every patch, threshold both signs, average on a grid, take the square root."""
-    dtype = matmul_dtype("cpu")
-    weight, bias = (torch.tensor(part, dtype=dtype) for part in (filters.weight, filters.bias))
-    out = torch.empty(len(images), filters.n_values)
+    n, channels, n_filters = len(images), images.shape[3], len(filters.bias)
+    size, grid, pad = filters.patch_size, filters.grid, filters.pad
     height, width = _map_shape(images.shape, filters)
+    # Channels last throughout: the filters of a place lie side by side, as the averages need them.
+    by_channel = filters.weight.T.reshape(n_filters, channels, size, size).transpose(0, 2, 3, 1)
+    weight = torch.from_numpy(np.ascontiguousarray(by_channel)).permute(0, 3, 1, 2)
+    bias = torch.from_numpy(filters.bias)
+    down, across = (torch.from_numpy(cells) for cells in _cells(images.shape, filters))
+    boxes = [_boxes(side + 2 * pad, size, filters.stride) for side in images.shape[1:3]]
+    pooled = torch.empty(2, n, grid**2, n_filters)
     # A few images at a time: the full-size response maps, some hundred times larger than their
     # averages, stay in the processor's cache.
-    step = max(1, _VALUES_A_BLOCK // (height * width * len(filters.bias)))
-    for start in range(0, len(images), step):
+    step = max(1, _VALUES_A_BLOCK // (height * width * n_filters))
+    for start in range(0, n, step):
         block = torch.from_numpy(np.array(images[start : start + step], np.float32))
         if images.dtype == np.uint8:
             block /= 255
-        # Filters sum to zero, so a patch's mean drops out by itself, but not in bfloat16.
-        centered = dtype is not torch.float32
-        patches = _unit_contrast(block.permute(0, 3, 1, 2), filters, centered)
-        responses = torch.addmm(bias, patches.to(dtype), weight)
-        responses = responses.view(len(block), height, width, -1)
-        out[start : start + step] = _pool_both_signs(responses, filters)
-    return out.sqrt_().numpy()
+        block = torch.nn.functional.pad(block, (0, 0, pad, pad, pad, pad)).permute(0, 3, 1, 2)
+        # A filter sums to zero, so that a patch's mean drops out; its contrast is divided out.
+        maps = torch.conv2d(block, weight, stride=filters.stride).permute(0, 2, 3, 1)
+        torch.addcmul(bias, maps, _inverse_contrast(block, *boxes), out=maps)
+        torch.ops.aten.softshrink.out(maps, filters.threshold, out=maps)
+        # What both signs exceed the threshold by: their difference first, and then their sum.
+        for part in pooled[:, start : start + step]:
+            by_row = (down @ maps.reshape(len(maps), height, -1)).view(-1, width, n_filters)
+            part.copy_((across @ by_row).view(len(maps), grid**2, n_filters))
+            maps.abs_()
+    difference, both = pooled
+    both -= difference
+    difference.mul_(2).add_(both)
+    return pooled.div_(2).clamp_min_(0).sqrt_().transpose(0, 1).reshape(n, -1).numpy()
 
 
 def _map_shape(shape: tuple[int, ...], filters: _PatchFilters) -> tuple[int, int]:
@@ -142,35 +154,21 @@ def _map_shape(shape: tuple[int, ...], filters: _PatchFilters) -> tuple[int, int
     )
 
 
-def _unit_contrast(images: torch.Tensor, filters: _PatchFilters, centered: bool) -> torch.Tensor:
-    """Flatten all patches of (b, C, H, W) images, each divided by its standard deviation."""
-    padded = torch.nn.functional.pad(images, (filters.pad,) * 4)
-    size, stride = filters.patch_size, filters.stride
-    # The moments of every window by box filters: cheaper than from the unfolded patches.
-    box = torch.nn.functional.avg_pool2d
-    mean = box(padded.mean(1, keepdim=True), size, stride)
-    variance = box(padded.square().mean(1, keepdim=True), size, stride) - mean.square()
-    scale = (variance.clamp_min_(0) + VARIANCE_FLOOR).rsqrt_()
-    windows = padded.unfold(2, size, stride).unfold(3, size, stride)
-    patches = windows.permute(0, 2, 3, 1, 4, 5).reshape(-1, filters.weight.shape[0])
-    if centered:
-        patches -= mean.reshape(-1, 1)
-    return patches.mul_(scale.reshape(-1, 1))
+def _boxes(side: int, size: int, stride: int) -> torch.Tensor:
+    """Return the weights (n, side) of the means over windows of some size."""
+    starts = torch.arange(0, side - size + 1, stride)[:, None]
+    places = torch.arange(side)
+    return ((places >= starts) & (places < starts + size)) / size
 
 
-def _pool_both_signs(responses: torch.Tensor, filters: _PatchFilters) -> torch.Tensor:
-    """Average max(r - t, 0) and max(-r - t, 0) over the cells of the grid."""
-    positive = (responses - filters.threshold).clamp_min_(0)
-    negative = responses.neg_().sub_(filters.threshold).clamp_min_(0)
-    pooled = [_pool(part, filters.grid).float().flatten(1) for part in (positive, negative)]
-    return torch.cat(pooled, dim=1)
-
-
-def _pool(maps: torch.Tensor, grid: int) -> torch.Tensor:
-    """Average (b, h, w, f) maps over grid × grid cells; cells differ by a row at most."""
-    _, height, width, _ = maps.shape
-    by_row = torch.stack([maps[:, a:b].mean(1) for a, b in _cuts(height, grid)], 1)
-    return torch.stack([by_row[:, :, a:b].mean(2) for a, b in _cuts(width, grid)], 2)
+def _inverse_contrast(
+    padded: torch.Tensor, down: torch.Tensor, across: torch.Tensor
+) -> torch.Tensor:
+    """Return 1 / standard deviation of all patches, (b, h, w, 1), of (b, C, H, W) images."""
+    # The moments of every window as products of two box filters with the image.
+    mean, square = (down @ of.mean(1) @ across.T for of in (padded, padded.square()))
+    variance = (square - mean.square_()).clamp_min_(0)
+    return (variance + VARIANCE_FLOOR).rsqrt_()[..., None]
 
 
 def _cuts(side: int, grid: int) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from fewlabel.cluster.strategies.clusters import _cluster, _leading, _systematic
 _MAX_COVERED = 5_000
 # Squared width of the kernel, in squared distances of a row from the center of its cluster.
 _WIDTH = 4.0
-_BATCH, _BLOCK = 64, 512
+_BATCH = 64
 # Of images that a model is sure of, too, those that are far from all labels count a little.
 _LEAST = 1e-3
 
@@ -45,15 +45,20 @@ def _cover(pool: Pool, held: np.ndarray, free: np.ndarray, n: int, width: float)
     else:
         sample = np.arange(len(rows))
     weight = np.ones(len(sample)) if weight is None else np.maximum(weight[sample], _LEAST)
-    covered = np.zeros(len(sample))
+    others, weight = rows[sample], weight.astype(np.float32)
+    covered = np.zeros(len(sample), np.float32)
     for start in range(0, len(held), _BATCH):
-        near = _kernel(rows[held[start : start + _BATCH]], rows[sample], width)
-        covered = np.maximum(covered, near.max(axis=0))
-    gains, picks = np.empty(len(free)), []
-    for start in range(0, len(free), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        near = _kernel(rows[free[block]], rows[sample], width)
-        gains[block] = np.maximum(near - covered, 0) @ weight
+        near = _kernel(rows[held[start : start + _BATCH]], others, width)
+        np.maximum(covered, near.max(axis=0), out=covered)
+
+    def gain(asked: np.ndarray) -> np.ndarray:
+        near = _kernel(rows[asked], others, width)
+        near -= covered
+        return np.maximum(near, 0, out=near) @ weight
+
+    gains, picks = np.empty(len(free), np.float32), []
+    for start in range(0, len(free), _BATCH):
+        gains[start : start + _BATCH] = gain(free[start : start + _BATCH])
     for _ in range(n):
         # A gain only falls as more is covered: what was less before is less now.
         stale = gains > -np.inf
@@ -61,17 +66,18 @@ def _cover(pool: Pool, held: np.ndarray, free: np.ndarray, n: int, width: float)
             ask = np.flatnonzero(stale)
             if len(ask) > _BATCH:
                 ask = ask[np.argpartition(-gains[ask], _BATCH)[:_BATCH]]
-            near = _kernel(rows[free[ask]], rows[sample], width)
-            gains[ask] = np.maximum(near - covered, 0) @ weight
+            gains[ask] = gain(free[ask])
             stale[ask] = False
         best = int(gains.argmax())
-        near = _kernel(rows[free[[best]]], rows[sample], width)[0]
-        covered, gains[best] = np.maximum(covered, near), -np.inf
+        np.maximum(covered, _kernel(rows[free[[best]]], others, width)[0], out=covered)
+        gains[best] = -np.inf
         picks.append(free[best])
     return np.array(picks, np.int64)
 
 
 def _kernel(some: np.ndarray, others: np.ndarray, width: float) -> np.ndarray:
     """Return how like two sets of unit rows are (s, o), from 0 to 1."""
-    near: np.ndarray = np.exp((some @ others.T - 1) * (2 / width))
-    return near
+    near: np.ndarray = some @ others.T
+    near -= 1
+    near *= np.float32(2 / width)
+    return np.exp(near, out=near)
