@@ -6,7 +6,6 @@ import torch
 
 from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.nets.losses import (
-    _head_bias,
     _loss_for,
     _masked_asymmetric_loss,
     _mean_loss,
@@ -68,8 +67,8 @@ def test_a_task_has_losses_by_name_and_smooths_over_what_excludes_each_other():
 def test_a_head_for_several_labels_starts_from_how_often_each_is_present():
     targets = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
     known = np.array([[1, 1], [1, 1], [0, 1]])
-    assert _head_bias(SingleLabel(), targets, None) is None
-    bias = _head_bias(MultiLabel(), targets, known)
+    assert SingleLabel().head_bias(targets, None) is None
+    bias = MultiLabel().head_bias(targets, known)
     np.testing.assert_allclose(1 / (1 + np.exp(-bias)), [1 / 2, 1 / 3], rtol=1e-6)
-    never = _head_bias(MultiLabel(), np.zeros((5, 1)), None)
+    never = MultiLabel().head_bias(np.zeros((5, 1)), None)
     np.testing.assert_allclose(1 / (1 + np.exp(-never)), 0.01, rtol=1e-6)

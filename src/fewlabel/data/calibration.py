@@ -6,7 +6,7 @@ prior keeps them near the identity where there are few.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import expit, log_softmax, softmax
@@ -35,7 +35,15 @@ _SCALE_BOUNDS = ((np.log(0.05), np.log(20.0)), (-5.0, 5.0))
 
 
 class Calibration(ABC):
-    """A map from uncalibrated to calibrated probabilities: a dataclass of its parameters."""
+    """A map from uncalibrated to calibrated probabilities: a dataclass of its parameters.
+
+    Attributes
+    ----------
+    keeps_predictions : bool
+        Whether it never changes which labels are the most probable.
+    """
+
+    keeps_predictions: ClassVar[bool]
 
     @abstractmethod
     def apply(self, proba: Any) -> np.ndarray:
@@ -88,6 +96,7 @@ class Temperature(Calibration):
         Above 0; above 1 makes a model less confident. The most probable class never changes.
     """
 
+    keeps_predictions = True
     temperature: float = 1.0
 
     def tempered(self, temperature: float) -> Self:
@@ -174,6 +183,7 @@ class Scaling(Calibration):
         Added afterwards; above 0 makes every label more probable.
     """
 
+    keeps_predictions = False
     scale: float = 1.0
     shift: float = 0.0
 

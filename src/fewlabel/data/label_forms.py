@@ -91,7 +91,8 @@ def labels_of(
     else:
         task = task_of(y, as_column=True)
         found, codes = task.encode(y, len(images), who)
-        found = found if task.exclusive or not columns else np.array(columns)
+        # A single column is one label an image.
+        found = np.array(columns) if len(columns) > 1 else found
         # pandas makes floats of whole numbers where one is missing.
         return Labels(codes, tuple(_frame_cell(value) for value in found.tolist())), found
     return labels, np.array(labels.classes)

@@ -203,12 +203,12 @@ def _unknown_image(where: str, name: str, images: ImageSet, finder: _ImageFinder
 def _check_classes(path: str | Path, task: Task, given: _Given, min_classes: int) -> None:
     """Refuse tables with too few classes to train or to evaluate."""
     found = sorted(set(given.labels.values()))
-    if not found and (min_classes or not task.exclusive):
+    if not found and min_classes:
         raise LabelError(
             f"{path} labels no image: fill in the column `label` of some rows "
             "(a blank one means unlabeled)."
         )
-    if task.exclusive and len(found) < min_classes:
+    if len(found) < min(min_classes, task.min_classes):
         raise LabelError(
             f"{next(iter(given.places.values()))}: all {len(given.labels)} labels are "
             f"{_listed_names(found)}, but at least {min_classes} classes are needed: label images "

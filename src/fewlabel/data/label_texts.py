@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,27 @@ def _names_text(names: tuple[str, ...]) -> str:
     if not names or names[0].startswith(UNKNOWN):
         names = ("", *names)
     return BAR.join(names) if len(names) > 1 else f"{names[0]}{BAR}"
+
+
+def _names_in(text: str) -> tuple[str, ...]:
+    """Return the names in a text with bars, in order; the inverse of `_names_text`.
+
+    >>> _names_in("dog|cat"), _names_in("?cat|dog"), _names_in("|")
+    (('cat', 'dog'), ('dog', '?cat'), ())
+    """
+    return _in_order(part.strip() for part in text.split(BAR) if part.strip())
+
+
+def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return labels in one order, each once: those that are not known behind the others.
+
+    >>> _in_order(["dog", "?bird", "cat", "dog"])
+    ('cat', 'dog', '?bird')
+    """
+    found = set(names)
+    # What is present is not unknown: so it may come out where two classes are merged.
+    known = {name for name in found if name[:1] != UNKNOWN or name[1:] not in found}
+    return tuple(sorted(known, key=lambda name: (name.startswith(UNKNOWN), name)))
 
 
 def _barred_texts(texts: list[str]) -> list[str]:

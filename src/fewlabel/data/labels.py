@@ -211,7 +211,7 @@ def read_labels(
     task = _task_of_texts(texts, images.names, where, task)
     _check_classes(path, task, given, min_classes)
     y, known = task.parse(texts, where, classes)
-    if not task.exclusive and classes is None and not (y == 1).any():
+    if texts and classes is None and not task.evidence(y, len(known))[0].any():
         raise LabelError(
             f"{path} names no label that is present: write labels with a bar between them, such "
             "as cat|dog."
@@ -274,8 +274,7 @@ def labels_from_truth(
         warnings.warn(note, UserWarning, stacklevel=2)
     task = _task_of_texts(texts, images.names, [images.source] * len(images), task)
     where = [f"{images.source}: {name}" for name in images.names]
-    classes = classes if task.exclusive else named
-    return Labels(*task.parse(texts, where, classes), source="folders", groups=groups)
+    return Labels(*task.parse(texts, where, named), source="folders", groups=groups)
 
 
 def write_labels(

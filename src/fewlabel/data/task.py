@@ -5,10 +5,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, log_softmax, softmax
 
 from fewlabel.data.calibration import PROBABILITY_FLOOR, Scaling, Temperature, _log_odds
-from fewlabel.data.checks import _check_codes, _check_proba, _check_table, _unlearnable_labels
+from fewlabel.data.checks import (
+    _check_codes,
+    _check_proba,
+    _check_several,
+    _check_table,
+    _unlearnable_labels,
+)
 from fewlabel.data.label_texts import (
     BAR,
     UNKNOWN,
@@ -16,6 +22,7 @@ from fewlabel.data.label_texts import (
     _class_codes,
     _label_table,
     _label_texts,
+    _names_in,
     _names_text,
 )
 from fewlabel.data.missing import _warn_of_no_absence
@@ -28,6 +35,8 @@ __all__ = ["TASKS", "MultiLabel", "SingleLabel", "Task", "Votes", "task_of"]
 _EPSILON = 1e-12
 # Fraction of the evidence that usually arrives that the frequency of a label weighs.
 _FEW = 0.02
+# A label that is never present, or always, may still be otherwise elsewhere.
+_MIN_FRACTION = 0.01
 
 
 class SingleLabel(Task):
@@ -36,6 +45,7 @@ class SingleLabel(Task):
     name = "single-label"
     metric = "accuracy"
     exclusive = has_preferences = True
+    min_classes = 2
     class_priors = ("uniform", "labels")
     _calibration = Temperature
 
@@ -71,6 +81,14 @@ class SingleLabel(Task):
     def cell(self, names: tuple[str, ...]) -> str:
         return names[0]
 
+    def names(self, text: str) -> tuple[str, ...]:
+        # The name of a folder may hold a bar.
+        return (text,)
+
+    def check_names(self, names: tuple[str, ...]) -> None:
+        if len(names) != 1:
+            raise UsageError(f"An image has one label here. Got {len(names)} instead.")
+
     def vote(
         self, votes: Collection[tuple[str, ...]], given: Sequence[tuple[str, ...]]
     ) -> Iterable[str]:
@@ -101,6 +119,17 @@ class SingleLabel(Task):
         scaled = scores * factor
         total = scaled.sum(axis=1, keepdims=True)
         return np.asarray(np.where(total > 0, scaled / np.maximum(total, 1e-300), prior))
+
+    def logistic_loss(
+        self,
+        logits: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | float,
+        known: np.ndarray | None,
+    ) -> tuple[float, np.ndarray]:
+        logs, mass = log_softmax(logits, axis=1), targets.sum(axis=1, keepdims=True)
+        residual = weights * (np.exp(logs) * mass - targets)
+        return -float((weights * targets * logs).sum()), np.asarray(residual)
 
     def activate(self, logits: np.ndarray) -> np.ndarray:
         return np.asarray(softmax(np.asarray(logits, dtype=np.float64), axis=1))
@@ -159,6 +188,9 @@ class SingleLabel(Task):
         kept[rows, y[rows]] = 1
         return kept
 
+    def check_proba(self, proba: Any) -> np.ndarray:
+        return _check_proba(proba)
+
     def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
         rows = _check_proba(proba)
         return _check_codes(y, "y_true", rows.shape[1]), rows
@@ -175,6 +207,7 @@ class MultiLabel(Task):
         "by one.",
     )
     exclusive = has_preferences = False
+    min_classes = 1
     class_priors = ("labels",)
     _calibration = Scaling
 
@@ -223,6 +256,9 @@ class MultiLabel(Task):
     def cell(self, names: tuple[str, ...]) -> str:
         return _names_text(names)
 
+    def names(self, text: str) -> tuple[str, ...]:
+        return _names_in(text)
+
     def vote(
         self, votes: Collection[tuple[str, ...]], given: Sequence[tuple[str, ...]]
     ) -> Iterable[str]:
@@ -264,6 +300,29 @@ class MultiLabel(Task):
         # Where next to nothing arrives, how frequent the label is counts instead.
         few = _FEW * usual + _EPSILON
         return np.asarray((present + few * prior) / (present + absent + few))
+
+    def anchor(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
+        # Presence beside absence is less certain where a label is given than a class is.
+        return self.keep_given(proba, y)
+
+    def head_bias(self, targets: np.ndarray, known: np.ndarray | None) -> np.ndarray | None:
+        # Labels are rare: a network that starts at one half each spends its first steps on
+        # learning that.
+        counts = np.ones_like(targets) if known is None else known
+        fraction = (targets * counts).sum(axis=0) / np.maximum(counts.sum(axis=0), 1e-6)
+        fraction = np.clip(fraction, _MIN_FRACTION, 1 - _MIN_FRACTION)
+        return np.asarray(np.log(fraction / (1 - fraction)), dtype=np.float32)
+
+    def logistic_loss(
+        self,
+        logits: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | float,
+        known: np.ndarray | None,
+    ) -> tuple[float, np.ndarray]:
+        counted = weights if known is None else weights * known
+        losses = counted * (np.logaddexp(0, logits) - targets * logits)
+        return float(losses.sum()), np.asarray(counted * (expit(logits) - targets))
 
     def activate(self, logits: np.ndarray) -> np.ndarray:
         return np.asarray(expit(np.asarray(logits, dtype=np.float64)))
@@ -321,16 +380,12 @@ class MultiLabel(Task):
     def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.asarray(np.where(y >= 0, y, proba).astype(proba.dtype))
 
+    def check_proba(self, proba: Any) -> np.ndarray:
+        return _check_several(proba, np.shape(proba))
+
     def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
-        rows = np.asarray(proba, dtype=np.float64)
-        table = _check_table(y, len(rows), "y_true").astype(np.int64)
-        # Written so that NaN fails it.
-        if rows.shape != table.shape or not ((rows >= 0) & (rows <= 1)).all():
-            raise UsageError(
-                f"The 'proba' parameter must be a table of shape {table.shape} of probabilities, "
-                f"from 0 to 1. Got an array of shape {rows.shape} instead, or values beyond."
-            )
-        return table, rows
+        table = _check_table(y, len(proba), "y_true").astype(np.int64)
+        return table, _check_several(proba, table.shape)
 
 
 TASKS: dict[str, Task] = {task.name: task for task in (SingleLabel(), MultiLabel())}

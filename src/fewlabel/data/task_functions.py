@@ -30,11 +30,13 @@ class Task(ABC):
     notes : tuple of str
         What is to be known of it, and of the confidence.
     exclusive : bool
-        Whether classes exclude each other, so that the probabilities of a row sum to 1 and
-        calibration never changes what is predicted.
+        Whether classes exclude each other, for pages that show it; algorithms do not ask.
+    min_classes : int
+        Fewest classes of which something can be learned.
     has_preferences : bool
         Whether measurements say which candidates and settings to prefer among nearly equal
-        ones, see docs/decisions/0005; else settings are chosen by their log loss.
+        ones, see docs/decisions/0005, and how easy representatives are; else settings are
+        chosen by their log loss.
     class_priors : tuple of str
         What spread labels may be normalized by, see `prior`.
     """
@@ -43,6 +45,7 @@ class Task(ABC):
     metric: ClassVar[str]
     notes: ClassVar[tuple[str, str]] = ("", "")
     exclusive: ClassVar[bool]
+    min_classes: ClassVar[int]
     has_preferences: ClassVar[bool]
     class_priors: ClassVar[tuple[str, ...]]
     _calibration: ClassVar[type[Temperature | Scaling]]
@@ -118,6 +121,14 @@ class Task(ABC):
         """Return the names of labels as the cell of a table."""
 
     @abstractmethod
+    def names(self, text: str) -> tuple[str, ...]:
+        """Return the names in a text that is not blank; the inverse of `texts` and `cell`."""
+
+    def check_names(self, names: tuple[str, ...]) -> None:
+        """Raise `UsageError` if these cannot be the labels of an image."""
+        return
+
+    @abstractmethod
     def vote(
         self, votes: Collection[tuple[str, ...]], given: Sequence[tuple[str, ...]]
     ) -> Iterable[str]:
@@ -162,6 +173,29 @@ class Task(ABC):
         self, scores: np.ndarray, mass: np.ndarray, usual: np.ndarray | None, prior: np.ndarray
     ) -> np.ndarray:
         """Return probabilities (r, K) of scores (r, C); ``mass`` (C,) sums those of all images."""
+
+    def anchor(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return spread probabilities (n, K) as other images are predicted from them."""
+        return proba
+
+    # What a network or a linear model learns
+
+    def head_bias(self, targets: np.ndarray, known: np.ndarray | None) -> np.ndarray | None:
+        """Return the offsets (K,), float32, that a head should start from; None for random."""
+        return None
+
+    @abstractmethod
+    def logistic_loss(
+        self,
+        logits: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | float,
+        known: np.ndarray | None,
+    ) -> tuple[float, np.ndarray]:
+        """Return the summed loss of logits (n, K), and its gradient (n, K).
+
+        ``weights`` are of rows; ``known`` (n, K) says how far each of several labels counts.
+        """
 
     # Predictions
 
@@ -231,6 +265,10 @@ class Task(ABC):
     @abstractmethod
     def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return probabilities in which the labels that are given are certain."""
+
+    @abstractmethod
+    def check_proba(self, proba: Any) -> np.ndarray:
+        """Return probabilities, float64, those of classes of sum 1; raise `UsageError` if none."""
 
     @abstractmethod
     def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -142,7 +142,7 @@ def choose_candidate(
         calibration = task.calibrate(y, proba)
         calibrated = calibration.apply(proba)
         # A temperature changes no prediction, so that of all labels flatters none of them.
-        if fold is not None and not task.exclusive:
+        if fold is not None and not calibration.keeps_predictions:
             calibrated = calibrate_apart(task, y_true, given, fold, unseen)[kept]
         correct[name] = task.correct(y, calibrated).astype(float)
         accuracy[name] = float(correct[name].mean())

@@ -180,15 +180,15 @@ class Comparison:
         name : str
             Its name.
         calibration : Temperature or Scaling, optional
-            Taken instead where labels exclude each other: a temperature changes no prediction,
-            so that of all labels flatters none of them.
+            Taken instead where it keeps predictions: a temperature that has seen all labels
+            flatters none of them.
 
         Returns
         -------
         ndarray of shape (m, K)
             Calibrated probabilities, float64.
         """
-        if calibration is not None and self.task.exclusive:
+        if calibration is not None and calibration.keeps_predictions:
             return calibration.apply(self.oof_proba[name])
         return self._calibrate(self.oof_proba[name])
 

@@ -229,7 +229,8 @@ def _confidence(task: Task, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
 
 def _sparsity(compared: Comparison, n_labels: int) -> float:
     """Return classes for each label, of the labels that were not drawn at random."""
-    if not compared.task.exclusive:
+    # By how much they mislead was measured of one label an image.
+    if not compared.task.has_preferences:
         return 0.0
     n_classes = compared.oof_proba[compared.kept.name].shape[1]
     return n_classes / n_labels * (1 - float(compared.is_random.mean()))

@@ -157,7 +157,7 @@ class FewLabelClassifier(LabelClassifier, Saved, ClassifierMixin, BaseEstimator)
         X = validate_data(self, X, dtype=np.float32)
         task = self.task_ = task_of(y, as_column=True)
         self.classes_, codes = task.encode(y, len(X), _ME)
-        if task.exclusive and len(self.classes_) < 2:
+        if len(self.classes_) < task.min_classes:
             raise UsageError(
                 f"{_ME} needs labels of at least two classes. Got 1 class instead: "
                 f"{self.classes_[0]!s}."

@@ -115,8 +115,7 @@ class _GraphModel:
 
     def predict(self, X: np.ndarray, task: Task, probabilities: np.ndarray) -> np.ndarray:
         """Average the probabilities (n, K) of the nearest images: (m, K)."""
-        average = self.average(X, probabilities)
-        return average / average.sum(axis=1, keepdims=True) if task.exclusive else average
+        return task.check_proba(self.average(X, probabilities))
 
     def average(self, X: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Average the values (n, K) of the nearest images: (m, K)."""

@@ -2,22 +2,19 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import singledispatch
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import gen_batches
 
 from fewlabel.compute import _threads_for
-from fewlabel.data.task import Task
+from fewlabel.data.logistic import _fit_labels
+from fewlabel.data.task import SingleLabel, Task
 
 _MAX_ITER = 200
 _BLOCK_ROWS = 65_536
-_TOLERANCE = 1e-7
-# Draws an intercept towards the frequency of its label: one that is always absent stays finite.
-_INTERCEPT_PENALTY = 1e-2
 
 PENALTIES = (0.1, 1.0, 10.0)
 """Inverse strengths C that cross-fitting chooses between."""
@@ -127,55 +124,26 @@ class _SigmoidRows:
         self, chosen: np.ndarray, C: float, sample_weight: np.ndarray | None = None
     ) -> LinearModel:
         weights, intercept = self._solve(chosen, C)
-        coef = weights if self.turn is None else self.turn.T @ weights
-        return LinearModel(coef.astype(np.float32), intercept.astype(np.float32), self.task)
+        coef = weights if self.turn is None else weights @ self.turn
+        return LinearModel(coef.T.astype(np.float32), intercept.astype(np.float32), self.task)
 
     def predict_held(self, chosen: np.ndarray, held: np.ndarray, C: float) -> np.ndarray:
         weights, intercept = self._solve(chosen, C)
-        return self.task.activate(self.rows[held] @ weights + intercept)
+        return self.task.activate(self.rows[held] @ weights.T + intercept)
 
     def _solve(self, chosen: np.ndarray, C: float) -> tuple[np.ndarray, np.ndarray]:
-        rows, known, targets = self.rows[chosen], self.known[chosen], self.targets[chosen]
-        shape = (rows.shape[1] + 1, targets.shape[1])
-        # A label that is never known counts as rare, not as present in every second image.
-        share = ((targets * known).sum(axis=0) + 0.5) / (known.sum(axis=0) + 2)
-        usual = np.log(share / (1 - share))
-
-        # By hand: scikit-learn fits one label after the other, which takes minutes for dozens of
-        # labels, and cannot leave out entries that are unknown.
-        def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-            weights = flat.reshape(shape)
-            scores = rows @ weights[:-1] + weights[-1]
-            losses = np.logaddexp(0, scores) - targets * scores
-            off = weights[-1] - usual
-            value = C * float((known * losses).sum()) + 0.5 * float((weights[:-1] ** 2).sum())
-            value += 0.5 * _INTERCEPT_PENALTY * float(off @ off)
-            slope = C * known * (expit(scores) - targets)
-            gradient = np.empty(shape)
-            gradient[:-1] = rows.T @ slope + weights[:-1]
-            gradient[-1] = slope.sum(axis=0) + _INTERCEPT_PENALTY * off
-            return value, gradient.ravel()
-
-        start = np.zeros(shape)
-        start[-1] = usual
-        with _threads_for(4.0 * rows.size * shape[1]):
-            found = minimize(
-                objective,
-                start.ravel(),
-                jac=True,
-                method="L-BFGS-B",
-                options={"maxiter": _MAX_ITER, "ftol": _TOLERANCE, "gtol": 1e-3},
-            )
-        weights = found.x.reshape(shape)
-        return weights[:-1], weights[-1]
+        return _fit_labels(self.rows[chosen], self.targets[chosen], self.known[chosen], C)
 
 
+@singledispatch
 def _labeled_rows(
     task: Task, X: np.ndarray, y: np.ndarray, n_classes: int
 ) -> _SoftmaxRows | _SigmoidRows:
     """Return labeled rows of a task, for many fits on parts of them and with several penalties."""
-    kind = _SoftmaxRows if task.exclusive else _SigmoidRows
-    return kind(task, X, y, n_classes)
+    return _SigmoidRows(task, X, y, n_classes)
+
+
+_labeled_rows.register(SingleLabel, _SoftmaxRows)
 
 
 def _unit_rows(X: np.ndarray) -> np.ndarray:

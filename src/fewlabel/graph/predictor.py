@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from fewlabel.data.task import TASKS, Task
-from fewlabel.errors import _damaged
+from fewlabel.errors import UsageError, _damaged
 from fewlabel.graph.graph_model import _GraphModel
 from fewlabel.graph.linear_model import LinearModel
 from fewlabel.graph.refined import _RefinedGraph
@@ -89,9 +89,10 @@ class _Predictor:
             _check_fields(meta, _NEIGHBORS, "candidate")
             sizes = _check_arrays(arrays, _GRAPH, "candidate", sizes)
             probabilities = arrays["graph.probabilities"]
-            lowest = float(probabilities.sum(axis=1).min()) if task.exclusive else 1.0
-            if not (0 <= probabilities.min() <= probabilities.max() <= 1.001 and lowest > 0):
-                raise _damaged("The saved probabilities of the graph are none")
+            try:
+                task.check_proba(probabilities)
+            except UsageError as fault:
+                raise _damaged("The saved probabilities of the graph are none") from fault
             rows, k, seed = arrays["graph.rows"], meta["n_neighbors"], meta["seed"]
             graph = _GraphModel(rows, k, seed, graph=False)
             if method == "refined":

@@ -58,11 +58,7 @@ class _SharedFit:
         scores = self._spread(alphas, keep=keep)
         self.kept = scores.rows
         prior = self.settings["class_prior"]
-        propagated = scores.full(prior)
-        if not self.task.exclusive:
-            # Presence beside absence is less certain where a label is given than a class is.
-            propagated = self.task.keep_given(propagated, self.y)
-        self.propagated = propagated
+        self.propagated = propagated = self.task.anchor(scores.full(prior), self.y)
         linear = {"supervised": self._supervised()}
         if self.folds is not None:
             self.oof["graph"] = scores.cross_fitted(prior)

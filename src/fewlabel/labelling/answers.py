@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from fewlabel.data.label_names import _label_name
-from fewlabel.data.label_texts import BAR, UNKNOWN
+from fewlabel.data.label_texts import BAR, UNKNOWN, _in_order
 from fewlabel.data.missing import _is_unlabeled_text
 from fewlabel.data.task import TASKS, Task
 from fewlabel.errors import UsageError
@@ -189,29 +189,6 @@ class _Log:
         return _in_order(self.task.vote(votes.values(), [a.labels or () for a in given]))
 
 
-def _in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Return labels in one order, each once: those that are not known behind the others.
-
-    >>> _in_order(["dog", "?bird", "cat", "dog"])
-    ('cat', 'dog', '?bird')
-    """
-    found = set(names)
-    # What is present is not unknown: so it may come out where two classes are merged.
-    known = {name for name in found if name[:1] != UNKNOWN or name[1:] not in found}
-    return tuple(sorted(known, key=lambda name: (name.startswith(UNKNOWN), name)))
-
-
-def _labels_of_cell(cell: str) -> tuple[str, ...] | None:
-    """Return the labels that a cell of a table holds; the inverse of `Task.cell`.
-
-    >>> _labels_of_cell("dog|cat"), _labels_of_cell("|"), _labels_of_cell("")
-    (('cat', 'dog'), (), None)
-    """
-    if not cell.strip():
-        return None
-    return _in_order(part.strip() for part in cell.split(BAR) if part.strip())
-
-
 def _check_class_name(name: str) -> str:
     """Return the name of a class in one spelling, or raise if no label table could hold it.
 
@@ -245,8 +222,7 @@ def _check_answer(
     labels = answer.labels
     if labels is not None:
         labels = _in_order(n if n in classes else _checked(n, task) for n in labels)
-        if task.exclusive and len(labels) != 1:
-            raise UsageError(f"An image has one label here. Got {len(labels)} instead.")
+        task.check_names(labels)
     return replace(
         answer,
         labels=labels,

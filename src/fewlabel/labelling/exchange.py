@@ -14,7 +14,7 @@ from fewlabel.data.class_folders import _folder_classes
 from fewlabel.data.tables import _write_table
 from fewlabel.errors import LabelError, UsageError
 from fewlabel.files import _check_suffix, atomic_file, atomic_folder
-from fewlabel.labelling.answers import Answer, _labels_of_cell
+from fewlabel.labelling.answers import Answer
 from fewlabel.labelling.file_names import _distinct, _file_name, _safe
 from fewlabel.labelling.store import _Store
 
@@ -137,10 +137,8 @@ def _found_by_content(store: _Store, folder: Path) -> dict[int, tuple[str, ...]]
 
 def _named(labels: Labels) -> dict[int, tuple[str, ...]]:
     """Return the labels of each labeled image."""
-    names, rows = labels.names(), labels.labeled.tolist()
-    # The name of a folder may hold a bar.
-    is_one = labels.task.exclusive
-    return {i: (names[i],) if is_one else _labels_of_cell(names[i]) or () for i in rows}
+    texts = labels.names()
+    return {i: labels.task.names(texts[i]) for i in labels.labeled.tolist()}
 
 
 def _sayable(labels: Labels, out: Path) -> _Named:
@@ -222,11 +220,12 @@ def _write_json(out: Path, content: Any) -> None:
 
 
 def _write_folders(labels: Labels, images: ImageSet, out: Path, link: bool) -> None:
-    if not labels.task.exclusive:
+    found = _named(labels)
+    if any(len(names) != 1 or not labels.task.is_known(names[0]) for names in found.values()):
         raise UsageError(
             "An image with several labels lies in no one folder: export csv, label-studio or coco."
         )
-    named = {image: names[0] for image, names in _named(labels).items()}
+    named = {image: names[0] for image, names in found.items()}
     folders = _distinct([_safe(name) for name in labels.classes])
     folder_of = dict(zip(labels.classes, folders, strict=True))
     firsts = [(folder_of[name], _file_name(images, image)) for image, name in named.items()]

@@ -222,8 +222,8 @@ class _Journal:
         _check_texts([*(row.labels or ()), *(row.suggested or ())])
         image = self.rows.row_of.get(row.image_id)
         labels = None if row.labels is None else tuple(row.labels)
-        if row.kind == "answer" and labels == () and self.task.exclusive:
-            raise ValueError(f"answer {row.id} has no label")
+        if row.kind == "answer" and labels is not None:
+            self.task.check_names(labels)
         if row.kind != "answer" or image is None:
             values = (image, labels or (), row.purpose or "", row.target)
             return _Event(row.id, row.kind, None, *values)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data.label_rows import DRAWN
+from fewlabel.data.label_texts import _names_in
 from fewlabel.errors import UsageError
-from fewlabel.labelling.answers import Answer, _check_class_name, _labels_of_cell
+from fewlabel.labelling.answers import Answer, _check_class_name
 from fewlabel.labelling.cards import Card, LookAlikes, Suggestion, _class_keys
 from fewlabel.labelling.messages import _Round
 from fewlabel.labelling.progress import _accuracy, _count, _Counts, _doing, _Pace
@@ -264,8 +265,7 @@ class _Session:
 
     def _names_of(self, cell: str) -> tuple[str, ...]:
         """Return labels that a model names, by the names that classes have now."""
-        names = _labels_of_cell(cell) or ()
-        return tuple(dict.fromkeys(self._renamed.get(name, name) for name in names))
+        return tuple(dict.fromkeys(self._renamed.get(name, name) for name in _names_in(cell)))
 
     def _is_left_out(self, image: int, labels: tuple[str, ...]) -> bool:
         """Return whether somebody said of an image that it has other labels than these."""

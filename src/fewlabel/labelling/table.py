@@ -9,11 +9,10 @@ from pathlib import Path
 from fewlabel.data import ImageSet, Task
 from fewlabel.data.columns import Record, _columns, _guarded
 from fewlabel.data.label_rows import _finder, _Given, _index_text, _take, _unknown_image
-from fewlabel.data.label_texts import BAR, _label_cells
+from fewlabel.data.label_texts import BAR, _label_cells, _names_in
 from fewlabel.data.tables import _best, _by_role, _faults, _note_group, _parsed, _quoted, _Row
 from fewlabel.errors import LabelError, _path_errors
 from fewlabel.files import _check_suffix, atomic_file
-from fewlabel.labelling.answers import _labels_of_cell
 from fewlabel.reading import _read_regular
 
 _WHAT = "label table"
@@ -104,7 +103,8 @@ class _LabelTable:
             _take(row, name, text, image, given)
         self._header, self._columns, self._lines, self._cells = header, columns, lines, kept
         self._written, self._stale = ({}, {}), set(kept)
-        labels = {image: _labels_of_cell(given.labels.get(image, "")) for image in kept}
+        named = {image: _names_in(text) for image, text in given.labels.items()}
+        labels = {image: named.get(image) for image in kept}
         several = any(BAR in text for text in given.labels.values())
         self.digest, self.groups = _digest_of(data), given.groups_of(len(self._images))
         labeled = {image: found for image, found in labels.items() if found is not None}

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
-from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 
-from fewlabel.compute import _pick_device, _threads_for
+from fewlabel.compute import _pick_device
 from fewlabel.data import ImageSet
+from fewlabel.data.logistic import _fit_logistic
 from fewlabel.data.task import Task
 from fewlabel.nets.augment import Augmentation
 from fewlabel.nets.batches import TrainingSet, _as_inputs
@@ -32,7 +31,6 @@ from fewlabel.nets.timm_network import _COLORS, _PREFIX, _pretrained_network
 from fewlabel.params import _as_size, choice, number
 
 _BLOCK = 256
-_MAX_ITER = 200
 _TOLERANCE = 1e-5
 
 
@@ -184,13 +182,8 @@ class FineTuning(SupervisedNetwork):
     def _solve_head(self, network: Network, data: TrainingSet) -> None:
         """Give the network the best head on its features as they are."""
         weights, known = (None if t is None else t.numpy() for t in (data.weights, data.known))
-        coef, intercept = _fit_linear_probe(
-            _logits(network.eval(), data.inputs, embed=True),
-            data.targets.numpy(),
-            weights,
-            known,
-            exclusive=self.task_.exclusive,
-        )
+        rows = _logits(network.eval(), data.inputs, embed=True)
+        coef, intercept = _fit_linear_probe(self.task_, rows, data.targets.numpy(), weights, known)
         with torch.no_grad():
             network.head.weight.copy_(torch.from_numpy(coef))
             network.head.bias.copy_(torch.from_numpy(intercept))
@@ -248,53 +241,20 @@ def _logits(network: Network, inputs: torch.Tensor, *, embed: bool) -> np.ndarra
 
 
 def _fit_linear_probe(
+    task: Task,
     rows: np.ndarray,
     targets: np.ndarray,
     weights: np.ndarray | None,
     known: np.ndarray | None = None,
     *,
-    exclusive: bool = True,
     penalty: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit logistic regression to soft targets: coef (K, d) and intercept (K,) of a head."""
-    # Embeddings about 1 in size suit the default strength. known is how far each target counts
-    # where classes do not exclude each other.
+    # Embeddings about 1 in size suit the default strength.
     X, Y = np.ascontiguousarray(rows), np.asarray(targets, dtype=np.float32)
     weight = np.ones(len(X), np.float32) if weights is None else np.asarray(weights, np.float32)
     total = max(float(weight.sum()), 1e-12)
-    weight = (weight / total)[:, None]
-    counts = 1.0 if known is None else known
-    n_features, n_classes = X.shape[1], Y.shape[1]
     penalty = 1 / total if penalty is None else penalty
-
-    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        head = flat.reshape(n_classes, n_features + 1)
-        # Products are as exact as the rows; what the search adds up is in float64.
-        coef = head[:, :-1].astype(X.dtype)
-        scores = (X @ coef.T).astype(np.float64) + head[:, -1]
-        if exclusive:
-            # Of the largest score 0, the exponentials stay within range.
-            scores -= scores.max(axis=1, keepdims=True)
-            scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
-            loss = -float((weight * Y * scores).sum())
-            mass = Y.sum(axis=1, keepdims=True)
-            residual = (weight * (np.exp(scores) * mass - Y)).astype(X.dtype)
-        else:
-            loss = float((weight * counts * (np.logaddexp(0, scores) - Y * scores)).sum())
-            residual = (weight * counts * (expit(scores) - Y)).astype(X.dtype)
-        gradient = np.empty_like(head)
-        gradient[:, :-1] = residual.T @ X + penalty * head[:, :-1]
-        gradient[:, -1] = residual.sum(axis=0)
-        return loss + penalty / 2 * float((head[:, :-1] ** 2).sum()), gradient.ravel()
-
-    # A gradient takes two products of n × d × K.
-    with _threads_for(4.0 * X.size * n_classes):
-        found = minimize(
-            objective,
-            np.zeros(n_classes * (n_features + 1)),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": _MAX_ITER, "gtol": _TOLERANCE},
-        )
-    head = found.x.reshape(n_classes, n_features + 1).astype(np.float32)
-    return np.ascontiguousarray(head[:, :-1]), head[:, -1].copy()
+    share = (weight / total)[:, None]
+    coef, intercept = _fit_logistic(task, X, Y, share, known, penalty=penalty, gtol=_TOLERANCE)
+    return np.ascontiguousarray(coef, np.float32), intercept.astype(np.float32)

@@ -1,7 +1,7 @@
 """The losses of networks by task, on soft targets of which some may not be known.
 
 A loss takes logits (b, K), targets (b, K), and ``known`` (b, K) or None: how far each target
-counts, from 0 to 1. It gives one number a row. What a head starts from differs by task, too.
+counts, from 0 to 1. It gives one number a row.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,6 @@ from fewlabel.data.task import MultiLabel, SingleLabel, Task
 from fewlabel.params import _check_arguments, choice
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-
-# A label that is never present, or always, may still be otherwise elsewhere.
-_MIN_FRACTION = 0.01
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
@@ -107,15 +104,13 @@ def _mean_loss(rows: Tensor, weights: Tensor | None) -> Tensor:
     return rows.mean() if weights is None else (rows * weights).mean()
 
 
-def _smooth_targets(targets: Tensor, amount: float, n_outcomes: int | None = None) -> Tensor:
+def _smooth_targets(targets: Tensor, amount: float, uniform: float | None = None) -> Tensor:
     """Mix probabilities (b, K) with the uniform distribution (Szegedy et al. 2016).
 
     >>> _smooth_targets(torch.tensor([[1.0, 0.0]]), 0.5).tolist()
     [[0.75, 0.25]]
     """
-    if amount == 0:
-        return targets
-    return targets * (1 - amount) + amount / (n_outcomes or targets.shape[1])
+    return targets * (1 - amount) + amount * (uniform or 1 / targets.shape[1])
 
 
 @singledispatch
@@ -152,22 +147,10 @@ def _loss_for(task: Task, name: str | None, smoothing: float, owner: str) -> Los
     loss = losses[name or next(iter(losses))]
     if not smoothing:
         return loss
-    # One of several labels is present or absent: two outcomes each.
-    n_outcomes = None if task.exclusive else 2
 
     def smoothed(logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-        return loss(logits, _smooth_targets(targets, smoothing, n_outcomes), known)
+        # Of logits that say nothing: one of K classes, or half of each label.
+        uniform = float(task.activate(np.zeros((1, targets.shape[1])))[0, 0])
+        return loss(logits, _smooth_targets(targets, smoothing, uniform), known)
 
     return smoothed
-
-
-def _head_bias(task: Task, targets: np.ndarray, known: np.ndarray | None) -> np.ndarray | None:
-    """Return the offsets (K,) that a head should start from; None leaves them random."""
-    if task.exclusive:
-        return None
-    # Labels are rare: a network that starts at one half each spends its first steps on learning
-    # that.
-    counts = np.ones_like(targets) if known is None else known
-    fraction = (targets * counts).sum(axis=0) / np.maximum(counts.sum(axis=0), 1e-6)
-    fraction = np.clip(fraction, _MIN_FRACTION, 1 - _MIN_FRACTION)
-    return np.asarray(np.log(fraction / (1 - fraction)), dtype=np.float32)

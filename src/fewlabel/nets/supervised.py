@@ -18,7 +18,7 @@ from fewlabel.nets.augment import Augmentation, _augmentation_for
 from fewlabel.nets.batches import TrainingSet, _as_inputs, _input_shape
 from fewlabel.nets.callbacks import _Validation
 from fewlabel.nets.loop import Augment, Progress, Trainer
-from fewlabel.nets.losses import _head_bias, _loss_for
+from fewlabel.nets.losses import _loss_for
 from fewlabel.nets.network import Network
 from fewlabel.nets.settings import TrainSettings
 from fewlabel.nets.trained_network import TrainedNetwork
@@ -215,7 +215,7 @@ class SupervisedNetwork(TrainedNetwork):
         # Offsets are set where training begins; later they hold what it has learned.
         fresh = not (self.warm_start and hasattr(self, "network_"))
         network = self._build(inputs, settings.seed) if fresh else self._former(inputs)
-        bias = _head_bias(self.task_, targets, known) if fresh else None
+        bias = self.task_.head_bias(targets, known) if fresh else None
         if bias is not None:
             with torch.no_grad():
                 network.head.bias.copy_(torch.from_numpy(bias))

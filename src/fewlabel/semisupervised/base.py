@@ -74,7 +74,7 @@ class SemiSupervisedClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
         """Check parameters and data; return rows, codes of the labels, and what is random."""
         check_parameters(self)
         X, self.task_, self.classes_, codes = _check_inputs(self, X, y, model)
-        if len(self.classes_) < 2 and self.task_.exclusive:
+        if len(self.classes_) < self.task_.min_classes:
             raise UsageError(
                 f"{type(self).__name__} needs labels of at least two classes. Got 1 class "
                 f"instead: {self.classes_[0]!s}. Label rows of another one."

@@ -12,6 +12,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from fewlabel.data.targets import _one_hot
+from fewlabel.data.task import MultiLabel
 from fewlabel.nets import (
     Network,
     Trainer,
@@ -91,7 +92,7 @@ def _solve_heads(
         some = slice(start, start + _HEADS_AT_ONCE)
         # Their losses are added, so that none disturbs another.
         coef[some], intercept[some] = _fit_linear_probe(
-            standard, targets[:, some], None, weights[:, some], exclusive=False, penalty=_DECAY
+            MultiLabel(), standard, targets[:, some], None, weights[:, some], penalty=_DECAY
         )
     coef /= scale
     intercept -= coef @ mean

@@ -184,7 +184,7 @@ class BinaryExperts(SemiSupervisedClassifier):
         """Train the network and its experts in rounds, then once more with all labels."""
         template = self._template(X)
         X, y, rng, seed = self._begin(X, y, template)
-        if not self.task_.exclusive:
+        if self.task_.codes(y) is None:
             raise UsageError(
                 f"{_WHO} takes one label a row. Got a table of labels instead: take SelfTraining "
                 "or TeacherStudent."

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import KW_ONLY, dataclass, fields
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from fewlabel.data.task import Task
+from fewlabel.data.logistic import _fit_labels
+from fewlabel.data.task import SingleLabel, Task
 from fewlabel.errors import UsageError
 from fewlabel.evaluate import label_folds, register
 from fewlabel.params import choice, integer, number
@@ -187,8 +188,7 @@ class SelfTraining(SemiSupervisedClassifier):
         return _SelfTrack(name, self, self._template(self.task_), self.task_, y, held, models)
 
     def _template(self, task: Task) -> Any:
-        default = LogisticRegression(max_iter=200) if task.exclusive else _Logistic()
-        template = clone(default if self.estimator is None else self.estimator)
+        template = clone(_default_estimator(task) if self.estimator is None else self.estimator)
         _check_takes(task, [template], "SelfTraining")
         if self.start_epoch is None:
             return template
@@ -296,30 +296,24 @@ class _Logistic(BaseEstimator):
         classes: np.ndarray | None = None,
     ) -> _Logistic:
         """Train on the probability of each label, as far as it is known."""
-        weights = np.ones(len(X)) if sample_weight is None else sample_weight
-        known = np.ones(targets.shape) if mask is None else mask
+        known = np.ones(targets.shape) if mask is None else np.asarray(mask, dtype=np.float64)
+        if sample_weight is not None:
+            known = known * sample_weight[:, None]
         self.classes_ = np.arange(targets.shape[1]) if classes is None else classes
-        self.models_ = []
-        both = np.concatenate([X, X])
-        sides = np.repeat([1, 0], len(X))
-        for target, part in zip(targets.T, known.T, strict=True):
-            # A soft target is a row that stands on both sides.
-            counted = np.concatenate([target, 1 - target]) * np.tile(part * weights, 2)
-            rows = counted > 0
-            # Of a label that is always there, or never, there is nothing to fit.
-            if len(np.unique(sides[rows])) < 2:
-                self.models_.append(float(sides[rows].mean()) if rows.any() else 0.0)
-                continue
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                model = LogisticRegression(max_iter=200)
-                self.models_.append(model.fit(both[rows], sides[rows], counted[rows]))
+        self.coef_, self.intercept_ = _fit_labels(np.asarray(X, np.float64), targets, known, 1.0)
         return self
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return the probability of each label."""
-        columns = [
-            np.full(len(X), model) if isinstance(model, float) else model.predict_proba(X)[:, 1]
-            for model in self.models_
-        ]
-        return np.stack(columns, axis=1)
+        return np.asarray(expit(X @ self.coef_.T + self.intercept_))
+
+
+@singledispatch
+def _default_estimator(task: Task) -> Any:
+    """Return what is trained where no estimator is given."""
+    return _Logistic()
+
+
+@_default_estimator.register
+def _(task: SingleLabel) -> LogisticRegression:
+    return LogisticRegression(max_iter=200)
