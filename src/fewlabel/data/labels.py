@@ -211,7 +211,7 @@ def read_labels(
     task = _task_of_texts(texts, images.names, where, task)
     _check_classes(path, task, given, min_classes)
     y, known = task.parse(texts, where, classes)
-    if texts and classes is None and not task.evidence(y, len(known))[0].any():
+    if given.labels and classes is None and not task.evidence(y, len(known))[0].any():
         raise LabelError(
             f"{path} names no label that is present: write labels with a bar between them, such "
             "as cat|dog."
