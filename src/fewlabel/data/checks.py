@@ -57,18 +57,6 @@ def _check_proba(proba: Any) -> np.ndarray:
     return array
 
 
-def _check_several(proba: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Return probabilities of labels of a shape (n, K) as float64; raise if they are none."""
-    rows = np.asarray(proba, dtype=np.float64)
-    # Written so that NaN fails it.
-    if rows.shape != shape or not ((rows >= 0) & (rows <= 1)).all():
-        raise UsageError(
-            f"The 'proba' parameter must be a table of shape {shape} of probabilities, from 0 to "
-            f"1. Got an array of shape {rows.shape} instead, or values beyond."
-        )
-    return rows
-
-
 def _check_correct(correct: Any) -> np.ndarray:
     """Return which predictions (n,) are right as float64; raise if one is neither."""
     array = np.asarray(correct)

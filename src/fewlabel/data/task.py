@@ -8,13 +8,7 @@ import numpy as np
 from scipy.special import expit, log_softmax, softmax
 
 from fewlabel.data.calibration import PROBABILITY_FLOOR, Scaling, Temperature, _log_odds
-from fewlabel.data.checks import (
-    _check_codes,
-    _check_proba,
-    _check_several,
-    _check_table,
-    _unlearnable_labels,
-)
+from fewlabel.data.checks import _check_codes, _check_proba, _check_table, _unlearnable_labels
 from fewlabel.data.label_texts import (
     BAR,
     UNKNOWN,
@@ -120,6 +114,9 @@ class SingleLabel(Task):
         total = scaled.sum(axis=1, keepdims=True)
         return np.asarray(np.where(total > 0, scaled / np.maximum(total, 1e-300), prior))
 
+    def rescale(self, proba: np.ndarray) -> np.ndarray:
+        return np.asarray(proba / proba.sum(axis=1, keepdims=True))
+
     def logistic_loss(
         self,
         logits: np.ndarray,
@@ -187,9 +184,6 @@ class SingleLabel(Task):
         kept[rows] = 0
         kept[rows, y[rows]] = 1
         return kept
-
-    def check_proba(self, proba: Any) -> np.ndarray:
-        return _check_proba(proba)
 
     def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
         rows = _check_proba(proba)
@@ -380,12 +374,16 @@ class MultiLabel(Task):
     def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.asarray(np.where(y >= 0, y, proba).astype(proba.dtype))
 
-    def check_proba(self, proba: Any) -> np.ndarray:
-        return _check_several(proba, np.shape(proba))
-
     def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:
-        table = _check_table(y, len(proba), "y_true").astype(np.int64)
-        return table, _check_several(proba, table.shape)
+        rows = np.asarray(proba, dtype=np.float64)
+        table = _check_table(y, len(rows), "y_true").astype(np.int64)
+        # Written so that NaN fails it.
+        if rows.shape != table.shape or not ((rows >= 0) & (rows <= 1)).all():
+            raise UsageError(
+                f"The 'proba' parameter must be a table of shape {table.shape} of probabilities, "
+                f"from 0 to 1. Got an array of shape {rows.shape} instead, or values beyond."
+            )
+        return table, rows
 
 
 TASKS: dict[str, Task] = {task.name: task for task in (SingleLabel(), MultiLabel())}

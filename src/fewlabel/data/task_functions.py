@@ -178,6 +178,10 @@ class Task(ABC):
         """Return spread probabilities (n, K) as other images are predicted from them."""
         return proba
 
+    def rescale(self, proba: np.ndarray) -> np.ndarray:
+        """Return probabilities (r, K) of which rows of classes sum to 1."""
+        return proba
+
     # What a network or a linear model learns
 
     def head_bias(self, targets: np.ndarray, known: np.ndarray | None) -> np.ndarray | None:
@@ -265,10 +269,6 @@ class Task(ABC):
     @abstractmethod
     def keep_given(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return probabilities in which the labels that are given are certain."""
-
-    @abstractmethod
-    def check_proba(self, proba: Any) -> np.ndarray:
-        """Return probabilities, float64, those of classes of sum 1; raise `UsageError` if none."""
 
     @abstractmethod
     def check(self, y: Any, proba: Any) -> tuple[np.ndarray, np.ndarray]:

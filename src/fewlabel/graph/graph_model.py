@@ -115,7 +115,7 @@ class _GraphModel:
 
     def predict(self, X: np.ndarray, task: Task, probabilities: np.ndarray) -> np.ndarray:
         """Average the probabilities (n, K) of the nearest images: (m, K)."""
-        return task.check_proba(self.average(X, probabilities))
+        return task.rescale(self.average(X, probabilities))
 
     def average(self, X: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Average the values (n, K) of the nearest images: (m, K)."""

@@ -90,7 +90,7 @@ class _Predictor:
             sizes = _check_arrays(arrays, _GRAPH, "candidate", sizes)
             probabilities = arrays["graph.probabilities"]
             try:
-                task.check_proba(probabilities)
+                task.check(task.predict(probabilities), probabilities)
             except UsageError as fault:
                 raise _damaged("The saved probabilities of the graph are none") from fault
             rows, k, seed = arrays["graph.rows"], meta["n_neighbors"], meta["seed"]
