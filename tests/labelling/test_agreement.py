@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fewlabel.data import MultiLabel
-from fewlabel.labelling.agreement import consensus_labels, measure_agreement
+from fewlabel.labelling.agreement import _consensus_labels, _measure_agreement
 from fewlabel.labelling.people import _Standing
 from fewlabel.labelling.store import Answer, open_store
 
@@ -34,7 +34,7 @@ def votes_of(rows):
 
 def test_fleiss_kappa_is_the_published_one():
     rows = [[str(c) for c, n in enumerate(counts) for _ in range(n)] for counts in FLEISS]
-    found = measure_agreement(votes_of(rows))
+    found = _measure_agreement(votes_of(rows))
     assert found.method == "Fleiss"
     assert found.kappa == pytest.approx(0.210, abs=0.0005)
     assert found.agreed == pytest.approx(0.378, abs=0.0005)
@@ -43,7 +43,7 @@ def test_fleiss_kappa_is_the_published_one():
 
 
 def test_cohens_kappa_is_the_published_one():
-    found = measure_agreement(votes_of(COHEN))
+    found = _measure_agreement(votes_of(COHEN))
     assert (found.method, found.agreed) == ("Cohen", 0.7)
     assert found.kappa == pytest.approx(0.4)
     assert found.by_class["yes"] == pytest.approx(0.4)
@@ -51,11 +51,11 @@ def test_cohens_kappa_is_the_published_one():
 
 
 def test_nothing_to_compare_and_nothing_but_one_class():
-    assert measure_agreement({0: {"Ann": ("a",)}, 1: {"Bob": ("a",)}}) is None
-    found = measure_agreement({0: {"Ann": ("a",), "Bob": ("a",)}})
+    assert _measure_agreement({0: {"Ann": ("a",)}, 1: {"Bob": ("a",)}}) is None
+    found = _measure_agreement({0: {"Ann": ("a",), "Bob": ("a",)}})
     assert (found.kappa, found.agreed, found.by_class) == (None, 1.0, {"a": None})
     three = {0: {"Ann": ("a",), "Bob": ("a",), "Eve": ("a",)}, 1: {"Ann": ("a",)}}
-    assert measure_agreement(three).kappa is None
+    assert _measure_agreement(three).kappa is None
 
 
 def test_several_labels_are_compared_class_by_class():
@@ -65,7 +65,7 @@ def test_several_labels_are_compared_class_by_class():
         2: {"Ann": (), "Bob": ()},
         3: {"Ann": ("a",), "Bob": ("a",)},
     }
-    found = measure_agreement(votes, MultiLabel())
+    found = _measure_agreement(votes, MultiLabel())
     assert found.by_class == {"a": 1.0, "b": pytest.approx(0.5)}
     assert found.kappa == pytest.approx(0.75)
     assert found.agreed == 0.75
@@ -88,7 +88,7 @@ def test_consensus(monkeypatch):
     proba[np.arange(200), np.where(rng.random(200) < 0.9, truth, rng.integers(0, 3, 200))] = 0.7
 
     def accuracy() -> float:
-        found = consensus_labels(votes, proba, ("0", "1", "2"))
+        found = _consensus_labels(votes, proba, ("0", "1", "2"))
         assert found.keys() == votes.keys()
         return np.mean([found[image] == str(truth[image]) for image in votes])
 
@@ -99,18 +99,18 @@ def test_consensus(monkeypatch):
     assert accuracy() > 0.6
     # Of a tie, the one who agrees with the others most often is right.
     votes = {**votes, 0: {"Ann": ("1",), "Eve": ("2",)}, 1: {"Eve": ("2",), "Ann": ("1",)}}
-    found = consensus_labels(votes)
+    found = _consensus_labels(votes)
     assert (found[0], found[1]) == ("1", "1")
 
 
 def test_votes_of_a_store(images, table):
     with open_store(images, table, repeats=2) as store:
-        assert measure_agreement(_Standing(store).votes) is None
+        assert _measure_agreement(_Standing(store).votes) is None
         store.add([Answer(i, (name,), "Ann") for i, name in enumerate("aabb")])
         store.add([Answer(i, (name,), "Bob") for i, name in enumerate("aabx")])
         store.add([Answer(4, None, "Ann"), Answer(5, ("a",), "Ann", origin="review")])
         store.rename_class("x", "b")
         assert _Standing(store).votes[3] == {"Ann": ("b",), "Bob": ("b",)}
         assert 4 not in _Standing(store).votes
-        found = measure_agreement(_Standing(store).votes)
+        found = _measure_agreement(_Standing(store).votes)
         assert (found.n_images, found.kappa) == (4, 1.0)

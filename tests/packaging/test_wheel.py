@@ -60,9 +60,9 @@ SMOKES = {
     "book.save('labels.xlsx')\n"
     "fewlabel.read_labels('labels.xlsx', fewlabel.load_images('photos'))",
     "noise": "import numpy as np\n"
-    "from fewlabel.labelling.agreement import consensus_labels\n"
+    "from fewlabel.labelling.agreement import _consensus_labels\n"
     "votes = {i: {'Ann': ('ab'[i % 2],), 'Bob': ('ab'[i % 3 % 2],)} for i in range(12)}\n"
-    "assert len(consensus_labels(votes, np.full((12, 2), 0.5), ['a', 'b'])) == 12\n"
+    "assert len(_consensus_labels(votes, np.full((12, 2), 0.5), ['a', 'b'])) == 12\n"
     "import sys; assert 'cleanlab' in sys.modules",
 }
 

@@ -21,6 +21,22 @@ class ScoreOfLabeled:
     classes_: np.ndarray
     task_: Task
 
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the most probable labels.
+
+        Parameters
+        ----------
+        X : array-like
+            Rows or images, as ``fit`` took them.
+
+        Returns
+        -------
+        ndarray of shape (m,) or (m, K)
+            Classes; or a table, int64, of 1 where a label is probable, else 0.
+        """
+        proba = self.predict_proba(X)  # type: ignore[attr-defined]
+        return self.task_.decode(self.task_.predict(proba), self.classes_)
+
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the fraction of labeled rows that are predicted right, in every known label.
 
@@ -38,7 +54,7 @@ class ScoreOfLabeled:
         float
             Accuracy, or exact match for several labels; NaN where nothing is labeled.
         """
-        predicted = self.predict(X)  # type: ignore[attr-defined]
+        predicted = self.predict(X)
         task, who = self.task_, type(self).__name__
         codes = task.recode(y, self.classes_, len(predicted), who)
         rows = task.labeled(codes)
@@ -66,19 +82,3 @@ class LabelClassifier(ScoreOfLabeled):
             Of the classes, rows that sum to 1; or of each label by itself.
         """
         raise NotImplementedError
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the most probable labels.
-
-        Parameters
-        ----------
-        X : array-like
-            Rows or images, as ``fit`` took them.
-
-        Returns
-        -------
-        ndarray of shape (m,) or (m, K)
-            Classes; or a table, int64, of 1 where a label is probable, else 0.
-        """
-        proba = self.predict_proba(X)
-        return self.task_.decode(self.task_.predict(proba), self.classes_)

@@ -1,6 +1,7 @@
 """Labels spread within clusters: to the whole cluster, or to its nearest percentile."""
 
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -144,8 +145,9 @@ class ClusterPropagation(_Propagation):
         unlabeled = np.asarray("-1" if isinstance(self.classes_[0], str) else -1)
         self.transduction_ = np.where(handed >= 0, self.classes_[handed], unlabeled)
 
-    def _predict(self, X: np.ndarray) -> np.ndarray:
-        return self.cluster_classes_[self.kmeans_.predict(X)]
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the classes of the nearest centers."""
+        return self.cluster_classes_[self.kmeans_.predict(self._check_new(X))]
 
 
 def _fill_from_nearest(centers: np.ndarray, of_cluster: np.ndarray) -> np.ndarray:

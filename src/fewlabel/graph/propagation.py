@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.neighbors import NeighborIndex
-from fewlabel.data.scores import ScoreOfLabeled
+from fewlabel.data.scores import LabelClassifier, ScoreOfLabeled
 from fewlabel.data.targets import _one_hot
 from fewlabel.data.task import SingleLabel
 from fewlabel.graph.neighbor_graph import (
@@ -56,21 +56,6 @@ class _Propagation(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
         self._spread(X, codes)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict classes of new rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-            Classes.
-        """
-        return self._predict(self._check_new(X))
-
     def _check_new(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "label_distributions_")
         return validate_data(self, X, dtype=np.float32, reset=False)
@@ -78,12 +63,9 @@ class _Propagation(ScoreOfLabeled, ClassifierMixin, BaseEstimator):
     @abstractmethod
     def _spread(self, X: np.ndarray, codes: np.ndarray) -> None: ...
 
-    @abstractmethod
-    def _predict(self, X: np.ndarray) -> np.ndarray: ...
-
 
 @dataclass(eq=False, repr=False)
-class GraphPropagation(_Propagation):
+class GraphPropagation(_Propagation, LabelClassifier):
     """Spread labels over the k-nearest-neighbor graph of all rows.
 
     Parameters
@@ -159,24 +141,8 @@ class GraphPropagation(_Propagation):
         self.transduction_ = self.classes_[self.label_distributions_.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Average the probabilities of each row's neighbors, nearer ones weighing more.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n, n_classes)
-            Class probabilities, float64.
-        """
-        return self._averages(self._check_new(X))
-
-    def _predict(self, X: np.ndarray) -> np.ndarray:
-        return self.classes_[self._averages(X).argmax(axis=1)]
-
-    def _averages(self, X: np.ndarray) -> np.ndarray:
+        """Average the probabilities of each row's neighbors, nearer ones weighing more."""
+        X = self._check_new(X)
         k = min(self.n_neighbors, len(self.label_distributions_))
         indices, distances = self._euclidean(self._index.query(X, k))
         return _neighbor_average(indices, distances, self.label_distributions_)

@@ -30,30 +30,16 @@ class _Agreement:
     by_class: dict[str, float | None]
 
 
-def measure_agreement(votes: Votes, task: Task = TASKS["single-label"]) -> _Agreement | None:
-    """Compute how far annotators agree.
+def _measure_agreement(votes: Votes, task: Task = TASKS["single-label"]) -> _Agreement | None:
+    """Compute how far annotators agree; None if no image has answers of two.
 
     Cohen (1960), "A coefficient of agreement for nominal scales"; Fleiss (1971), "Measuring
     nominal scale agreement among many raters", here with any number of answers an image.
 
-    Parameters
-    ----------
-    votes : mapping of int to mapping of str to tuple of str
-        Labels by annotator by image.
-    task : Task
-        One label an image, or several.
-
-    Returns
-    -------
-    Agreement or None
-        None if no image has answers of two annotators.
-
-    Examples
-    --------
     >>> votes = {i: {"Ann": ("cat",), "Bob": ("cat",)} for i in range(6)}
     >>> votes |= {i: {"Ann": ("dog",), "Bob": ("dog",)} for i in range(6, 9)}
     >>> votes[9] = {"Ann": ("dog",), "Bob": ("cat",)}
-    >>> found = measure_agreement(votes)
+    >>> found = _measure_agreement(votes)
     >>> found.n_images, found.agreed, round(found.kappa, 2)
     (10, 0.9, 0.78)
     """
@@ -69,7 +55,7 @@ def measure_agreement(votes: Votes, task: Task = TASKS["single-label"]) -> _Agre
     return _Agreement(len(shared), float(np.mean(same)), method, overall, by_class)
 
 
-def consensus_labels(
+def _consensus_labels(
     votes: Votes, proba: np.ndarray | None = None, classes: Sequence[str] = ()
 ) -> dict[int, str]:
     """Return one label an image that several annotators gave one label each.
@@ -77,25 +63,10 @@ def consensus_labels(
     With the probabilities of a model and cleanlab, CROWDLAB weighs annotators by how often they
     are right (Goh, Tkachenko & Mueller 2022, "CROWDLAB: supervised learning to infer consensus
     labels and quality scores for data with multiple annotators"); else the majority decides, and
-    of a tie the annotator who agrees with the others most often.
+    of a tie the annotator who agrees with the others most often. ``proba`` (n, K) are out-of-fold
+    probabilities of all images.
 
-    Parameters
-    ----------
-    votes : mapping of int to mapping of str to tuple of str
-        The label by annotator by image.
-    proba : ndarray of shape (n, K), optional
-        Out-of-fold probabilities of all images.
-    classes : sequence of str
-        Names of the columns of ``proba``.
-
-    Returns
-    -------
-    dict of int to str
-        The label of each image in ``votes``.
-
-    Examples
-    --------
-    >>> consensus_labels({3: {"Ann": ("cat",), "Bob": ("dog",), "Eve": ("cat",)}})
+    >>> _consensus_labels({3: {"Ann": ("cat",), "Bob": ("dog",), "Eve": ("cat",)}})
     {3: 'cat'}
     """
     given = {image: {a: x[0] for a, x in v.items() if x} for image, v in votes.items()}
@@ -163,7 +134,7 @@ def _decided(
     """Return the consensus of all images."""
     found: dict[int, tuple[str, ...]] = dict.fromkeys(votes, ())
     for decision in task.decisions(votes, proba, classes):
-        for image, label in consensus_labels(*decision).items():
+        for image, label in _consensus_labels(*decision).items():
             found[image] += (label,) if label else ()
     return found
 

@@ -9,7 +9,7 @@ from statistics import median
 
 from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
-from fewlabel.labelling.agreement import _agreed_labels, _OutOfFold, _read_kappa, measure_agreement
+from fewlabel.labelling.agreement import _agreed_labels, _measure_agreement, _OutOfFold, _read_kappa
 from fewlabel.labelling.answers import Answer, _settles
 from fewlabel.labelling.cards import Sheet, Suggestion
 from fewlabel.labelling.review import _on_page, _Review
@@ -148,7 +148,7 @@ class _Standing:
 
     def summary(self) -> Summary:
         """Return who has answered, and how far they agree."""
-        found = measure_agreement(self.votes, task=self.store.task)
+        found = _measure_agreement(self.votes, task=self.store.task)
         by_class = [] if found is None else [*found.by_class.items()]
         differing = {i for i, given in self.votes.items() if len({*given.values()}) > 1}
         return Summary(
