@@ -6,7 +6,7 @@ and reporting are in `fewlabel.runs` and `fewlabel.report`.
 
 import math
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -142,80 +142,166 @@ def fit_images(
     pool = _pool(labels, groups, kept)
     calibration, estimate = estimate_on_pool(kept.comparison, pool)
     model = Model(task, fitted.extractor, fitted, calibration, labels.classes, columns, meta)
-    return _result(
-        problem, labels, settings, features, main, kept, model, groups, pool, estimate, seconds
-    )
+    audited = _audited(labels, groups.number)
+    fit = _Fit(labels, problem, features, main, kept, model, groups, pool, audited)
+    return fit.result(settings, estimate, seconds)
 
 
-def _result(
-    problem: Problem,
-    labels: Labels,
-    settings: FitSettings,
-    features: Features,
-    main: MainFit,
-    kept: _Kept,
-    model: Model,
-    found: _ImageGroups,
-    pool: np.ndarray,
-    estimate: AccuracyEstimate,
-    seconds: dict[str, float],
-) -> FitResult:
-    """Predict all images, and estimate how good that is by labels that were not seen."""
-    task, images, compared, groups = labels.task, problem.images, kept.comparison, found.number
-    audited = _audited(labels, groups)
-    audit = _audit(labels, model, kept, audited, groups, pool)
-    if audit is not None:
-        # One number for the accuracy: the confidence agrees with the one that is known better.
-        model.calibration = agree_with(task, model.calibration, pool, audit.value)
-    # What a person said is certain, and stands against any prediction.
-    proba = task.keep_given(model.calibrated(kept.fitted.proba), labels.training_y)
-    drawn, drawn_proba, model.evidence = _drawn(compared, model, labels, proba, audited)
-    model.inductive = _best_inductive(compared)
-    known = _of_known_classes(labels, audited, model.columns)
-    model.novelty, unlike_scores = _fit_novelty(problem, main, compared, kept.rows, known)
-    with _timed_stage(seconds, "curve", problem.progress):
-        curve, no_curve = _learning_curve(kept, main, labels, groups, audit or estimate)
-    oof_proba = compared.calibrated(compared.kept.name, model.calibration)
-    origin = _origin(labels, kept.fitted.name)
-    n_predicted = task.decided(model.widen(oof_proba)).sum(axis=0)
-    # Where all images are labeled, new ones are like those that were tested.
-    others = proba[origin != "label"] if (origin != "label").any() else drawn_proba
-    y = labels.y[drawn]
-    gain = _audit_gain(labels, compared, main, model, proba, audited)
-    warnings = _fit_warnings(images, labels, compared.choice, audit, gain, found)
-    reason = kept._reason(features.reason)
-    return FitResult(
-        labels=labels,
-        model=model,
-        features=Features(model.extractor, kept.rows, reason, features.warnings),
-        main=main.kept,
-        baseline=main.comparison.baseline,
-        propagated=model.widen(main.propagated),
-        proba=proba,
-        origin=origin,
-        choice=compared.choice,
-        estimate=estimate,
-        by_class=class_accuracy(task, y, drawn_proba, others, n_predicted, groups[drawn]),
-        audit=audit,
-        settings=settings,
-        seconds=seconds,
-        warnings=[*features.warnings, *warnings, *kept.notes],
-        n_duplicates=len(images) - len(np.unique(found.content)),
-        n_pool=len(pool),
-        n_near_copies=found.n_near,
-        near_copies=found._in_words(images),
-        copies=found.copies,
-        n_skipped=len(images.skipped),
-        curve=curve,
-        no_curve=no_curve,
-        n_networks=kept.n_networks,
-        training=kept.history,
-        ledger=kept.fitted.ledger,
-        audit_gain=gain,
-        audited=audited,
-        unlike_scores=unlike_scores,
-        **_on_tested(compared, model, oof_proba),
-    )
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """A fit that has kept a candidate: what its predictions and estimates are made of."""
+
+    labels: Labels
+    problem: Problem
+    features: Features
+    main: MainFit
+    kept: _Kept
+    model: Model
+    groups: _ImageGroups
+    # Uncalibrated probabilities (m, K) of images of whose group none was trained on.
+    pool: np.ndarray
+    # Images of the audit of whose group none was trained on.
+    audited: np.ndarray
+
+    @property
+    def compared(self) -> Comparison:
+        """What the kept candidate was compared with."""
+        return self.kept.comparison
+
+    def result(
+        self, settings: FitSettings, estimate: AccuracyEstimate, seconds: dict[str, float]
+    ) -> FitResult:
+        """Predict all images, and estimate how good that is by labels that were not seen."""
+        labels, model, compared, main = self.labels, self.model, self.compared, self.main
+        task, images, name = labels.task, self.problem.images, compared.kept.name
+        audit = self.audit()
+        if audit is not None:
+            # One number for the accuracy: the confidence agrees with the one that is known better.
+            model.calibration = agree_with(task, model.calibration, self.pool, audit.value)
+        # What a person said is certain, and stands against any prediction.
+        proba = task.keep_given(model.calibrated(self.kept.fitted.proba), labels.training_y)
+        drawn, drawn_proba, model.evidence = self.drawn(proba)
+        model.inductive = _best_inductive(compared)
+        known = _of_known_classes(labels, self.audited, model.columns)
+        model.novelty, unlike_scores = _fit_novelty(
+            self.problem, main, compared, self.kept.rows, known
+        )
+        with _timed_stage(seconds, "curve", self.problem.progress):
+            curve, no_curve = self.learning_curve(audit or estimate)
+        oof_proba = compared.calibrated(name, model.calibration)
+        origin = _origin(labels, name)
+        n_predicted = task.decided(model.widen(oof_proba)).sum(axis=0)
+        # Where all images are labeled, new ones are like those that were tested.
+        others = proba[origin != "label"] if (origin != "label").any() else drawn_proba
+        y, groups = labels.y[drawn], self.groups.number[drawn]
+        gain = self.audit_gain(proba)
+        warnings = _fit_warnings(images, labels, compared.choice, audit, gain, self.groups)
+        features, reason = self.features, self.kept._reason(self.features.reason)
+        return FitResult(
+            labels=labels,
+            model=model,
+            features=Features(model.extractor, self.kept.rows, reason, features.warnings),
+            main=main.kept,
+            baseline=main.comparison.baseline,
+            propagated=model.widen(main.propagated),
+            proba=proba,
+            origin=origin,
+            choice=compared.choice,
+            estimate=estimate,
+            by_class=class_accuracy(task, y, drawn_proba, others, n_predicted, groups),
+            audit=audit,
+            settings=settings,
+            seconds=seconds,
+            warnings=[*features.warnings, *warnings, *self.kept.notes],
+            n_duplicates=len(images) - len(np.unique(self.groups.content)),
+            n_pool=len(self.pool),
+            n_near_copies=self.groups.n_near,
+            near_copies=self.groups._in_words(images),
+            copies=self.groups.copies,
+            n_skipped=len(images.skipped),
+            curve=curve,
+            no_curve=no_curve,
+            n_networks=self.kept.n_networks,
+            training=self.kept.history,
+            ledger=self.kept.fitted.ledger,
+            audit_gain=gain,
+            audited=self.audited,
+            unlike_scores=unlike_scores,
+            **_on_tested(compared, model, oof_proba),
+        )
+
+    def audit(self) -> AccuracyEstimate | None:
+        """Return the accuracy by images drawn at random; none of their group was trained on."""
+        rows = self.audited
+        if not len(rows):
+            return None
+        proba, sure = (
+            self.model.calibrated(of) for of in (self.kept.fitted.proba[rows], self.pool)
+        )
+        n, y, groups = len(self.compared.tested), self.labels.y[rows], self.groups.number[rows]
+        return audit_accuracy(self.labels.task, y, proba, sure, n_labels=n, groups=groups)
+
+    def audit_gain(self, proba: np.ndarray) -> Gain | None:
+        """Return what the unlabeled images bring by the audit; None where nothing was compared."""
+        rows, name, main = self.audited, self.compared.kept.name, self.main
+        names = [row.name for row in self.compared.choice.table]
+        if not len(rows) or BASELINE not in names or len(names) < 2:
+            return None
+
+        def right(known: np.ndarray) -> np.ndarray:
+            return self.labels.task.correct(self.labels.y[rows], known)
+
+        def calibrated(name: str, found: np.ndarray) -> np.ndarray:
+            # Where an image may have several labels, the calibration decides which it has.
+            return self.model.widen(main.comparison.calibration(name).apply(found[rows]))
+
+        kept_right = right(proba[rows])
+        if name == BASELINE:
+            # Of its rivals, all images were predicted by the graph alone.
+            return gain_on_audit("graph", right(calibrated("graph", main.propagated)), kept_right)
+        baseline_right = right(calibrated(BASELINE, main.comparison.baseline.proba))
+        return gain_on_audit(name, kept_right, baseline_right)
+
+    def drawn(self, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray, Evidence]:
+        """Return images that were drawn at random, and their predictions without their labels."""
+        compared, model, drawn = self.compared, self.model, self.compared.is_random
+        # What is predicted must not rest on the label, and the confidence must be that of all
+        # images.
+        apart = model.widen(compared.calibrated(compared.kept.name)[drawn])
+        sure = model.calibrated(compared.oof_proba[compared.kept.name][drawn])
+        rows = np.concatenate([compared.tested[drawn], self.audited])
+        y = self.labels.y[rows]
+        apart, sure = (np.concatenate([found, proba[self.audited]]) for found in (apart, sure))
+        confidence = np.clip(model.task.confidence(sure), 0, 1).astype(np.float32)
+        # Of which some labels are not known, nobody can say whether it would be right to accept it.
+        _, known = model.task.evidence(y, len(self.labels.classes))
+        whole = known[:, model.columns].all(axis=1)
+        return rows, sure, Evidence(model.task.correct(y, apart)[whole], confidence[whole])
+
+    def learning_curve(self, accuracy: AccuracyEstimate) -> tuple[LearningCurve | None, str]:
+        """Return what more labels would bring, or why that cannot be estimated."""
+        compared, labels = self.compared, self.labels
+        if compared.kept.name not in MAIN_METHODS:
+            return None, _NO_CURVE.format(compared.kept.name)
+        if 2 * len(compared.tested) > len(labels.y):
+            return None, _TOO_FEW_IMAGES
+        tested = compared.tested[~compared.unseen]
+        # Copies share a fold, so they test as one image.
+        _, first = np.unique(self.groups.number[tested], return_index=True)
+        reason = why_no_curve(labels.task.stratify(labels.training_y)[tested[first]])
+        if reason:
+            return None, reason
+        points = _measure_fewer_labels(self.main)
+        curve = fit_learning_curve(
+            points.n_labeled,
+            points.right,
+            n_now=len(compared.tested),
+            n_classes=self.main.shared.n_classes,
+            is_random_sample=labels.is_random,
+            unlabeled_fraction=1 - len(compared.tested) / len(labels.y),
+            audit=_as_counts(accuracy),
+        )
+        return curve, ""
 
 
 def _on_tested(compared: Comparison, model: Model, oof_proba: np.ndarray) -> dict[str, Any]:
@@ -283,50 +369,6 @@ def _extract(images: ImageSet, settings: FitSettings, progress: Progress | None)
     )
 
 
-def _audit(
-    labels: Labels,
-    model: Model,
-    kept: _Kept,
-    rows: np.ndarray,
-    groups: np.ndarray,
-    pool: np.ndarray,
-) -> AccuracyEstimate | None:
-    """Return the accuracy by images drawn at random; none of their group was trained on."""
-    if not len(rows):
-        return None
-    proba, sure = (model.calibrated(of) for of in (kept.fitted.proba[rows], pool))
-    n, y = len(kept.comparison.tested), labels.y[rows]
-    return audit_accuracy(labels.task, y, proba, sure, n_labels=n, groups=groups[rows])
-
-
-def _audit_gain(
-    labels: Labels,
-    compared: Comparison,
-    main: MainFit,
-    model: Model,
-    proba: np.ndarray,
-    rows: np.ndarray,
-) -> Gain | None:
-    """Return what the unlabeled images bring by the audit; None where nothing was compared."""
-    names = [row.name for row in compared.choice.table]
-    if not len(rows) or BASELINE not in names or len(names) < 2:
-        return None
-
-    def right(known: np.ndarray) -> np.ndarray:
-        return labels.task.correct(labels.y[rows], known)
-
-    def calibrated(name: str, found: np.ndarray) -> np.ndarray:
-        # Where an image may have several labels, the calibration decides which it has.
-        return model.widen(main.comparison.calibration(name).apply(found[rows]))
-
-    kept_right, name = right(proba[rows]), compared.kept.name
-    if name == BASELINE:
-        # Of its rivals, all images were predicted by the graph alone.
-        return gain_on_audit("graph", right(calibrated("graph", main.propagated)), kept_right)
-    baseline_right = right(calibrated(BASELINE, main.comparison.baseline.proba))
-    return gain_on_audit(name, kept_right, baseline_right)
-
-
 def _pool(labels: Labels, groups: _ImageGroups, kept: _Kept) -> np.ndarray:
     """Return probabilities (n, K), uncalibrated, of images of whose group none is trained on."""
     trained = labels.task.labeled(labels.training_y)
@@ -350,52 +392,6 @@ def _of_known_classes(labels: Labels, rows: np.ndarray, columns: np.ndarray) -> 
     """Return the images of the audit that show no class but those that were trained on."""
     present, _ = labels.task.evidence(labels.y[rows], len(labels.classes))
     return rows[np.delete(present, columns, axis=1).sum(axis=1) == 0]
-
-
-def _drawn(
-    compared: Comparison, model: Model, labels: Labels, proba: np.ndarray, audited: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, Evidence]:
-    """Return images that were drawn at random, and their predictions without their labels."""
-    drawn = compared.is_random
-    # What is predicted must not rest on the label, and the confidence must be that of all images.
-    apart = model.widen(compared.calibrated(compared.kept.name)[drawn])
-    sure = model.calibrated(compared.oof_proba[compared.kept.name][drawn])
-    rows = np.concatenate([compared.tested[drawn], audited])
-    y = labels.y[rows]
-    apart, sure = (np.concatenate([of_labels, proba[audited]]) for of_labels in (apart, sure))
-    confidence = np.clip(model.task.confidence(sure), 0, 1).astype(np.float32)
-    # Of which some labels are not known, nobody can say whether it would be right to accept it.
-    _, known = model.task.evidence(y, len(labels.classes))
-    whole = known[:, model.columns].all(axis=1)
-    return rows, sure, Evidence(model.task.correct(y, apart)[whole], confidence[whole])
-
-
-def _learning_curve(
-    kept: _Kept, main: MainFit, labels: Labels, groups: np.ndarray, accuracy: AccuracyEstimate
-) -> tuple[LearningCurve | None, str]:
-    """Return what more labels would bring, or why that cannot be estimated."""
-    if kept.fitted.name not in MAIN_METHODS:
-        return None, _NO_CURVE.format(kept.fitted.name)
-    compared = kept.comparison
-    if 2 * len(compared.tested) > len(labels.y):
-        return None, _TOO_FEW_IMAGES
-    tested = compared.tested[~compared.unseen]
-    # Copies share a fold, so they test as one image.
-    _, first = np.unique(groups[tested], return_index=True)
-    reason = why_no_curve(labels.task.stratify(labels.training_y)[tested[first]])
-    if reason:
-        return None, reason
-    points = _measure_fewer_labels(main)
-    curve = fit_learning_curve(
-        points.n_labeled,
-        points.right,
-        n_now=len(compared.tested),
-        n_classes=main.shared.n_classes,
-        is_random_sample=labels.is_random,
-        unlabeled_fraction=1 - len(compared.tested) / len(labels.y),
-        audit=_as_counts(accuracy),
-    )
-    return curve, ""
 
 
 def _as_counts(accuracy: AccuracyEstimate) -> tuple[float, float] | None:
