@@ -35,6 +35,24 @@ def test_the_form_of_the_labels_says_which_task_it_is(case):
     assert SINGLE != MULTI
 
 
+def test_names_are_those_that_stand_in_a_cell():
+    for names in ((), ("cat",), ("cat", "dog"), ("cat", "?dog"), ("?cat",)):
+        assert MULTI.names(MULTI.cell(names)) == names
+        MULTI.check_names(names)
+    assert SINGLE.names(SINGLE.cell(("cat|dog",))) == ("cat|dog",)
+    SINGLE.check_names(("cat",))
+    for names in ((), ("cat", "dog")):
+        with pytest.raises(UsageError, match=f"one label here. Got {len(names)} instead"):
+            SINGLE.check_names(names)
+
+
+def test_rows_of_classes_alone_are_rescaled(case):
+    task, _, n_classes = case
+    rows = np.full((2, n_classes), 0.5)
+    assert task.rescale(rows).sum() == pytest.approx(2.0 if task == SINGLE else 3.0)
+    assert task.min_classes == (2 if task == SINGLE else 1)
+
+
 def test_labeled_rows_can_be_taken_away(case):
     task, y, n_classes = case
     assert task.labeled(y).tolist() == [0, 1, 3]

@@ -108,6 +108,17 @@ def test_folders_hold_links_or_copies(link, images, table, tmp_path):
         export_labels(Labels(np.zeros(6, int), ("a",)), tmp_path / "out", "folders", images=images)
 
 
+def test_folders_hold_several_labels_only_where_each_image_has_one(images, table, tmp_path):
+    with open_store(images, table, several=True) as store:
+        store.add([Answer(0, ("cat",)), Answer(1, ("dog",))])
+        export_labels(store, tmp_path / "out", "folders")
+        assert (tmp_path / "out" / "dog" / "b.png").exists()
+        for names in ((), ("?cat",), ("cat", "?dog")):
+            store.add([Answer(1, names)])
+            with pytest.raises(UsageError, match="lies in no one folder"):
+                export_labels(store, tmp_path / "new", "folders")
+
+
 def test_arrays_become_files(table, tmp_path):
     images = image_set_from_array(noise(4))
     with open_store(images, table) as store:
