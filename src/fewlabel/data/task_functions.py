@@ -289,6 +289,10 @@ class Task(ABC):
         """Return which classes a prediction names, (n, K) bool."""
         return np.asarray(self.evidence(self.predict(proba), proba.shape[1])[0] == 1)
 
+    def confidence_in(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
+        """Return the probability (n,) that every known label is predicted right."""
+        return self.confidence(np.where(self.evidence(y, proba.shape[1])[1], proba, 1.0))
+
     def correct(self, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
         """Return whether every known label of an image is predicted right, (n,) bool."""
         y, predicted = np.asarray(y), self.predict(np.asarray(proba))

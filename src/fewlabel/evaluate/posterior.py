@@ -171,7 +171,7 @@ def estimate_on_pool(
     if n_seen:
         found = pool_accuracy(
             task.correct(compared.y, oof)[random],
-            _confidence(task, compared.y, oof)[random],
+            task.confidence_in(compared.y, oof)[random],
             task.confidence(calibration.apply(proba)),
             n_labels=n_seen,
             sparsity=_sparsity(compared, n_seen),
@@ -216,15 +216,10 @@ def audit_accuracy(
     AccuracyEstimate
         Resting on these labels, with the confidences as a control variate.
     """
-    confidence = _confidence(task, y, proba), task.confidence(pool)
+    confidence = task.confidence_in(y, proba), task.confidence(pool)
     right = task.correct(y, proba)
     found = pool_accuracy(right, *confidence, n_labels=n_labels, calibrated_on=False, groups=groups)
     return AccuracyEstimate(*found, len(y), 0, 0.95, "posterior", True, "")
-
-
-def _confidence(task: Task, y: np.ndarray, proba: np.ndarray) -> np.ndarray:
-    """Return the confidence in what is known of each label."""
-    return task.confidence(np.where(task.evidence(y, proba.shape[1])[1], proba, 1))
 
 
 def _sparsity(compared: Comparison, n_labels: int) -> float:

@@ -54,8 +54,7 @@ class _Scored:
     @property
     def confidence(self) -> np.ndarray:
         """Probability that every known label is predicted right, (n,)."""
-        _, known = self.task.evidence(self.y, self.proba.shape[1])
-        return self.task.confidence(np.where(known, self.proba, 1.0))
+        return self.task.confidence_in(self.y, self.proba)
 
 
 def _matrix_view(counts: np.ndarray, names: Sequence[str], **labels: str) -> View:

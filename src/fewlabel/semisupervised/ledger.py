@@ -89,10 +89,6 @@ class PseudoLabelLedger:
         dict of str to ndarray
             ``row, label, confidence, round, revoked``.
         """
-        return {
-            "row": np.array(self.row, dtype=np.int64),
-            "label": np.array(self.label, dtype=np.int64),
-            "confidence": np.array(self.confidence, dtype=np.float64),
-            "round": np.array(self.round, dtype=np.int64),
-            "revoked": np.array(self.revoked, dtype=np.int64),
-        }
+        kinds = {"confidence": np.float64}
+        columns = vars(self).items()
+        return {name: np.array(column, kinds.get(name, np.int64)) for name, column in columns}
