@@ -35,14 +35,9 @@ _SCALE_BOUNDS = ((np.log(0.05), np.log(20.0)), (-5.0, 5.0))
 
 
 class Calibration(ABC):
-    """A map from uncalibrated to calibrated probabilities: a dataclass of its parameters.
+    """A map from uncalibrated to calibrated probabilities: a dataclass of its parameters."""
 
-    Attributes
-    ----------
-    keeps_predictions : bool
-        Whether it never changes which labels are the most probable.
-    """
-
+    # Whether it never changes which labels are the most probable.
     keeps_predictions: ClassVar[bool]
 
     @abstractmethod

@@ -118,11 +118,7 @@ class SingleLabel(Task):
         return np.asarray(proba / proba.sum(axis=1, keepdims=True))
 
     def logistic_loss(
-        self,
-        logits: np.ndarray,
-        targets: np.ndarray,
-        weights: np.ndarray | float,
-        known: np.ndarray | None,
+        self, logits: np.ndarray, targets: np.ndarray, weights: Any, known: np.ndarray | None
     ) -> tuple[float, np.ndarray]:
         logs, mass = log_softmax(logits, axis=1), targets.sum(axis=1, keepdims=True)
         residual = weights * (np.exp(logs) * mass - targets)
@@ -308,11 +304,7 @@ class MultiLabel(Task):
         return np.asarray(np.log(fraction / (1 - fraction)), dtype=np.float32)
 
     def logistic_loss(
-        self,
-        logits: np.ndarray,
-        targets: np.ndarray,
-        weights: np.ndarray | float,
-        known: np.ndarray | None,
+        self, logits: np.ndarray, targets: np.ndarray, weights: Any, known: np.ndarray | None
     ) -> tuple[float, np.ndarray]:
         counted = weights if known is None else weights * known
         losses = counted * (np.logaddexp(0, logits) - targets * logits)

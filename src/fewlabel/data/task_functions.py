@@ -190,11 +190,7 @@ class Task(ABC):
 
     @abstractmethod
     def logistic_loss(
-        self,
-        logits: np.ndarray,
-        targets: np.ndarray,
-        weights: np.ndarray | float,
-        known: np.ndarray | None,
+        self, logits: np.ndarray, targets: np.ndarray, weights: Any, known: np.ndarray | None
     ) -> tuple[float, np.ndarray]:
         """Return the summed loss of logits (n, K), and its gradient (n, K).
 
