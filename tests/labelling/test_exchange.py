@@ -110,7 +110,7 @@ def test_folders_hold_links_or_copies(link, images, table, tmp_path):
 
 def test_folders_hold_several_labels_only_where_each_image_has_one(images, table, tmp_path):
     with open_store(images, table, several=True) as store:
-        store.add([Answer(0, ("cat",)), Answer(1, ("dog",))])
+        store.add([Answer(0, ("cat",)), Answer(1, ("dog",)), Answer(2, ("dog",))])
         export_labels(store, tmp_path / "out", "folders")
         assert (tmp_path / "out" / "dog" / "b.png").exists()
         for names in ((), ("?cat",), ("cat", "?dog")):
