@@ -150,12 +150,9 @@ class SingleLabel(Task):
         mean = np.sqrt(np.maximum(a, PROBABILITY_FLOOR) * np.maximum(b, PROBABILITY_FLOOR))
         return np.asarray(mean / mean.sum(axis=1, keepdims=True))
 
-    def align(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
-        if not len(proba):
-            return proba
-        counts = np.bincount(y[y >= 0], minlength=proba.shape[1]) + 1
-        scaled = proba * (counts / counts.sum() / np.maximum(proba.mean(axis=0), _EPSILON))
-        return np.asarray(scaled / np.maximum(scaled.sum(axis=1, keepdims=True), _EPSILON))
+    def shares(self, y: np.ndarray, n_classes: int) -> np.ndarray:
+        counts = np.bincount(y[y >= 0], minlength=n_classes) + 1
+        return np.asarray(counts / counts.sum())
 
     def reweigh(
         self, proba: np.ndarray, old: np.ndarray, new: np.ndarray
@@ -335,13 +332,8 @@ class MultiLabel(Task):
     def combine(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.asarray(expit((_log_odds(a) + _log_odds(b)) / 2))
 
-    def align(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
-        if not len(proba):
-            return proba
-        prior = ((y == 1).sum(axis=0) + 1) / ((y >= 0).sum(axis=0) + 2)
-        mean = np.clip(proba.mean(axis=0), _EPSILON, 1 - _EPSILON)
-        present, absent = proba * prior / mean, (1 - proba) * (1 - prior) / (1 - mean)
-        return np.asarray(present / np.maximum(present + absent, _EPSILON))
+    def shares(self, y: np.ndarray, n_classes: int) -> np.ndarray:
+        return np.asarray(((y == 1).sum(axis=0) + 1) / ((y >= 0).sum(axis=0) + 2))
 
     def reweigh(
         self, proba: np.ndarray, old: np.ndarray, new: np.ndarray

@@ -228,12 +228,17 @@ class Task(ABC):
         """Return the mean of two predictions in log-probability or log-odds, (n, K)."""
 
     @abstractmethod
+    def shares(self, y: np.ndarray, n_classes: int) -> np.ndarray:
+        """Return how frequent each class is among labels (K,), one more for each class."""
+
     def align(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return predictions scaled to the class shares among labels, one more for each class.
+        """Return predictions scaled to the class shares among labels.
 
         Distribution alignment (Berthelot et al. 2020), against the collapse into a few classes.
-        Where there is no row, nothing is scaled.
         """
+        if not len(proba):
+            return proba
+        return self.reweigh(proba, proba.mean(axis=0), self.shares(y, proba.shape[1]))[0]
 
     @abstractmethod
     def reweigh(
