@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +109,8 @@ def _try_model(model: nn.Module, probe: torch.Tensor, name: str) -> torch.Tensor
 def _complete(asked: Recipe, found: Recipe | None) -> Recipe:
     if found is None or found.model.split(".")[0] != asked.model.split(".")[0]:
         return asked
-    return Recipe(
-        asked.model,
+    return replace(
+        asked,
         mean=found.mean if asked.mean is None else asked.mean,
         std=found.std if asked.std is None else asked.std,
         model_kwargs={**found.model_kwargs, **asked.model_kwargs},
@@ -193,11 +193,10 @@ def _settle_input(
 
     config = resolve_model_data_config(model)
     native = tuple(config["input_size"][1:])
-    recipe = Recipe(
-        recipe.model,
+    recipe = replace(
+        recipe,
         mean=_colors("mean", config["mean"] if recipe.mean is None else recipe.mean),
         std=_colors("std", config["std"] if recipe.std is None else recipe.std),
-        model_kwargs=dict(recipe.model_kwargs),
     )
     if size is None or size == native:
         return recipe, native
