@@ -147,7 +147,8 @@ class ClusterPropagation(_Propagation):
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the classes of the nearest centers."""
-        return self.cluster_classes_[self.kmeans_.predict(self._check_new(X))]
+        X = self._check_new(X)
+        return self.cluster_classes_[self.kmeans_.predict(X)]
 
 
 def _fill_from_nearest(centers: np.ndarray, of_cluster: np.ndarray) -> np.ndarray:
