@@ -126,10 +126,10 @@ def networks() -> str:
 
 def longer() -> str:
     """Write what half an hour of networks brought."""
+    figures = ("accuracy", "main_accuracy", "supervised_accuracy")
     lines = [
-        [run["dataset"], f"{run['n_labeled']:,}"]
-        + [f"{100 * run[k]:.1f}" for k in ("accuracy", "main_accuracy", "supervised_accuracy")]
-        for run in _records("half_hour.jsonl")
+        [data, f"{int(n):,}", *(_spread([run[key] for run in runs]) for key in figures)]
+        for (data, n), runs in _groups(_records("half_hour.jsonl"), "dataset", "n_labeled").items()
     ]
     return _table(["data", "labels", "with networks %", "without %", "baseline %"], lines)
 
