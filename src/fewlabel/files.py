@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from fewlabel.errors import (
     _reason_of,
 )
 from fewlabel.locks import _PREFIX, _guarded, _temporary_beside
-from fewlabel.reading import _read_regular
+from fewlabel.reading import _from_home, _read_regular
 from fewlabel.threads import _lines_of
 
 _FORMATS = {
@@ -75,6 +76,23 @@ def atomic_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
             # Temporary files are private; an output gets the user's ordinary mode.
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
+
+
+def cache_folder() -> Path:
+    """Return the folder that downloads go to: ``FEWLABEL_CACHE``, or the user's cache folder.
+
+    Returns
+    -------
+    Path
+        The folder, which need not exist yet.
+    """
+    if chosen := os.environ.get("FEWLABEL_CACHE"):
+        return _from_home(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "fewlabel"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/fewlabel"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewlabel"
 
 
 def _make_room(folder: Path, pattern: str, max_bytes: int) -> int:

@@ -198,7 +198,7 @@ def test_cache_folder(monkeypatch, platform, variables, expected):
     for name in ("FEWLABEL_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/home/me")
-    monkeypatch.setattr("fewlabel.data.benchmarks.sys.platform", platform)
+    monkeypatch.setattr("sys.platform", platform)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert cache_folder() == expected

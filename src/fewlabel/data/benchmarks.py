@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,24 +23,8 @@ from fewlabel.data.imageset import ImageSet
 from fewlabel.data.parallel import Progress
 from fewlabel.data.splits import stratified_split
 from fewlabel.errors import DataError, DownloadError
+from fewlabel.files import cache_folder
 from fewlabel.reading import _from_home
-
-
-def cache_folder() -> Path:
-    """Folder that downloads go to: ``FEWLABEL_CACHE``, or the user's cache folder.
-
-    Returns
-    -------
-    Path
-        The folder, which need not exist yet.
-    """
-    if chosen := os.environ.get("FEWLABEL_CACHE"):
-        return _from_home(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "fewlabel"
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/fewlabel"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewlabel"
 
 
 def list_benchmarks() -> list[BenchmarkInfo]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fewlabel.data.decode import _FileInfo, _stamp_of
-from fewlabel.files import atomic_file
+from fewlabel.files import atomic_file, cache_folder
 
 # Of fewer files, a look takes seconds.
 _MIN_FILES = 5_000
@@ -84,9 +84,6 @@ def _keep_looks(source: str, infos: Mapping[str, _FileInfo]) -> None:
 
 
 def _place(source: str) -> Path:
-    # Imported late: benchmarks are folders, too.
-    from fewlabel.data.benchmarks import cache_folder
-
     about = f"{Path(source).absolute()}\0{_code_digest()}"
     name = hashlib.blake2b(about.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     return cache_folder() / "looks" / f"{name}.npz"

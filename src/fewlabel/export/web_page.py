@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from fewlabel.data import ImageSet
-from fewlabel.data.benchmarks import cache_folder
 from fewlabel.data.download import _fetch, _RemoteFile
 from fewlabel.errors import DownloadError, UsageError
 from fewlabel.export.onnx_file import Exported, export_onnx
 from fewlabel.features.base import Progress
-from fewlabel.files import atomic_folder
+from fewlabel.files import atomic_folder, cache_folder
 from fewlabel.model import Model
 
 _VERSION = "1.30.0"
