@@ -32,6 +32,7 @@ class Settings:
     save_models: Path | None = None  # folder to save every model into
     from_models: Path | None = None  # folder with models that are loaded in place of training
     own: Mapping[str, Any] = field(default_factory=dict)  # by the names of `Study.own`
+    unfinished: Path | None = None  # folder of a seed for what an interrupted row goes on from
 
 
 @dataclass(frozen=True)

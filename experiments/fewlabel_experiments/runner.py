@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,8 @@ def _run_seed(
 ) -> None:
     """Run the rows of one seed that have no record; the data are loaded if there is one."""
     session: Session | None = None
+    unfinished = store.folder / f"unfinished-{seed}"
+    settings = replace(settings, unfinished=unfinished)
     measured = commit()
     stage = f"{study.name}, seed {seed}"
     for number, row in enumerate(rows):
@@ -167,6 +170,7 @@ def _run_seed(
             }
         )
         log(f"{stage}: {row.id} {100 * outcome.accuracy:.2f} % ({cost.seconds:.1f} s)")
+    shutil.rmtree(unfinished, ignore_errors=True)
     progress(stage, len(rows), len(rows))
 
 

@@ -61,6 +61,26 @@ def test_a_finished_run_loads_no_data_again_but_for_more_seeds(coin, tmp_path):
     assert more.summaries[0].seeds == (0, 5)
 
 
+def test_what_an_interrupted_row_goes_on_from_is_kept_until_its_seed_has_ended(
+    coin, monkeypatch, tmp_path
+):
+    found = []
+
+    def open_session(config, settings, seed, progress):
+        found.append(settings.unfinished.is_dir())
+        settings.unfinished.mkdir(exist_ok=True)
+        return protocol.Session(config, settings, seed, progress)
+
+    monkeypatch.setattr(coin, "session", open_session)
+    coin.fail_at = ("two", 0)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run_study(coin, Settings(), tmp_path / "run")
+    coin.fail_at = None
+    runner.run_study(coin, Settings(), tmp_path / "run")
+    assert found == [False, True, False]
+    assert not [path for path in (tmp_path / "run").iterdir() if path.is_dir()]
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

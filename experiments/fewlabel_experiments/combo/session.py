@@ -70,8 +70,12 @@ class ComboSession(Session):
         self.data = load_data(config, seed)
         self.steps: dict[str, int] = {}  # of each training, by its stage
         # Models of a teacher are kept here between the rows that use them.
-        self._folder = Path(tempfile.mkdtemp(prefix="fewlabel-combo-"))
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        if settings.unfinished is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="fewlabel-combo-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        else:
+            self._folder = settings.unfinished
+            self._folder.mkdir(exist_ok=True)
 
     def images(self, kind: str, recipe: Recipe) -> np.ndarray:
         """Return images as a recipe prepares them."""
@@ -124,7 +128,11 @@ class ComboSession(Session):
         """Train one network on the given labels; or with a part of the steps."""
         images, targets = self.training_set(recipe)
         network = self.network(recipe.network, recipe)
-        network.set_params(progress=self.report, min_steps=max(1, round(part * network.min_steps)))
+        network.set_params(
+            progress=self.report,
+            checkpoint=self._folder / "alone.safetensors",
+            min_steps=max(1, round(part * network.min_steps)),
+        )
         return network.fit(images, targets)
 
     def taught(self, name: str, recipe: Recipe, rounds: int) -> TeacherStudent:

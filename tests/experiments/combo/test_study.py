@@ -93,6 +93,27 @@ def test_training_images_are_those_of_the_recipe(printed):
     assert opened.network("pair", known["best"]).task == session.ONE_OF_EACH
 
 
+def test_an_interrupted_row_goes_on_with_the_members_that_are_trained(printed, tmp_path):
+    network = CONFIG["networks"]["cnn"] | {"widths": [2, 2]}
+    sizes = {"n_labeled": 240, "n_unlabeled": 4, "n_test": 4, "few": 0, "passes": 1}
+    config = CONFIG | sizes | {"networks": {"cnn": network}, "single_members": 2}
+    trained = []
+
+    def stop(stage, done, total):
+        trained.append(stage)
+        if len(set(trained)) == 2:
+            raise KeyboardInterrupt
+
+    settings, recipe = Settings(unfinished=tmp_path / "work"), recipes.recipes(config)["single"]
+    with pytest.raises(KeyboardInterrupt):
+        session.ComboSession(config, settings, 0, stop).taught("single", recipe, 0)
+    later = []
+    opened = session.ComboSession(config, settings, 0, lambda stage, *done: later.append(stage))
+    opened.taught("single", recipe, 0)
+    assert trained[0] not in later
+    assert trained[-1] in later
+
+
 def test_rows_say_how_long_they_were_trained_and_whether_it_was_enough(printed, monkeypatch):
     network = CONFIG["networks"]["cnn"] | {"widths": [2, 2]}
     sizes = {"n_labeled": 240, "n_unlabeled": 4, "n_test": 8, "few": 0, "passes": 4, "rounds": 1}
