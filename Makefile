@@ -60,6 +60,7 @@ bench: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python docs/make_reference.py
 	$(BIN)/python docs/make_studies.py
+	$(BIN)/python docs/make_peers.py
 	$(BIN)/python docs/make_methods.py
 	$(BIN)/python -m pytest tests/test_docs.py tests/test_docstrings.py
 

@@ -10,10 +10,13 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
+
+import make_peers
+from records import RESULTS, Rows, figure, groups, records, spread, table
 
 from fewlabel import __all__ as public
 from fewlabel.cluster.strategies import find_strategy, strategy_names
@@ -23,7 +26,6 @@ from fewlabel.graph.predictor import METHODS
 from fewlabel.semisupervised import __all__ as more_public
 
 DOCS = Path(__file__).parent
-RESULTS = DOCS.parent / "benchmarks" / "results"
 STUDIES = DOCS.parent / "experiments" / "fewlabel_experiments"
 BLOCK = re.compile(r"<!-- `make docs` writes (.*?) -->\n.*?<!-- to here -->", re.DOTALL)
 SHOWN = ("representatives", "random")
@@ -42,40 +44,11 @@ PUBLISHED = {
     500: "78.5 (logistic regression, random labels)",
     2_000: "81.5 (k-means, 2,000 clusters)",
 }
-Rows = list[dict[str, Any]]
-
-
-def _records(name: str) -> Rows:
-    return [json.loads(line) for line in (RESULTS / name).read_text("utf-8").splitlines()]
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [list(heads), *map(list, rows)]
-    lines.insert(1, ["---"] * len(lines[0]))
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _figure(percent: float | str, deviation: float | str = "") -> str:
-    # No-break spaces: a figure and its deviation stay on one line.
-    spread = f"\u00a0±\u00a0{float(deviation):.1f}" if deviation not in ("", None) else ""
-    return f"{float(percent):.1f}{spread}"
-
-
-def _spread(values: list[float]) -> str:
-    """Write shares as percent: the mean, and how far seeds lie apart."""
-    return _figure(100 * mean(values), 100 * stdev(values) if len(values) > 1 else "")
-
-
-def _groups(rows: Rows, *keys: str) -> dict[tuple[Any, ...], Rows]:
-    found: dict[tuple[Any, ...], Rows] = {}
-    for row in rows:
-        found.setdefault(tuple(row[key] for key in keys), []).append(row)
-    return found
 
 
 def _of_graph() -> dict[tuple[Any, ...], Rows]:
-    rows = [row for row in _records("methods.jsonl") if "selection" in row]
-    return _groups(rows, "dataset", "n_labels", "selection")
+    rows = [row for row in records("methods.jsonl") if "selection" in row]
+    return groups(rows, "dataset", "n_labels", "selection")
 
 
 def candidates(name: str = "") -> str:
@@ -88,12 +61,12 @@ def candidates(name: str = "") -> str:
             continue
         means = {m: mean(row[m] for row in rows) for m in METHODS}
         best = max(means, key=means.__getitem__)
-        cells = [_spread([row[m] for row in rows]) for m in shown]
+        cells = [spread([row[m] for row in rows]) for m in shown]
         cells = [f"**{c}**" if m == best else c for m, c in zip(shown, cells, strict=True)]
         lines.append([data, str(n), how, *cells])
         if name:
             lines[-1].append(f"{100 * means[best]:.1f} (`{best}`)")
-    return _table([*heads, *(["best of five"] if name else [])], lines)
+    return table([*heads, *(["best of five"] if name else [])], lines)
 
 
 def strategies() -> str:
@@ -101,50 +74,50 @@ def strategies() -> str:
     names = strategy_names()
     lines = []
     every = [row for rows in _of_graph().values() for row in rows]
-    for (data, n), rows in _groups(every, "dataset", "n_labels").items():
+    for (data, n), rows in groups(every, "dataset", "n_labels").items():
         kept = {
             name: [row[row["kept"]] for row in rows if row["selection"] == name] for name in names
         }
         best = max(names, key=lambda name: mean(kept[name]))
-        cells = [f"**{_spread(kept[m])}**" if m == best else _spread(kept[m]) for m in names]
+        cells = [f"**{spread(kept[m])}**" if m == best else spread(kept[m]) for m in names]
         lines.append([data, str(n), *cells])
-    return _table(["data", "labels", *(f"`{name}`" for name in names)], lines)
+    return table(["data", "labels", *(f"`{name}`" for name in names)], lines)
 
 
 def networks() -> str:
     """Write what each method that trains a network reaches in the same time."""
-    rows = [row for row in _records("methods.jsonl") if "method" in row]
+    rows = [row for row in records("methods.jsonl") if "method" in row]
     lines = []
-    for (data, n, name), runs in _groups(rows, "dataset", "n_labels", "method").items():
-        figures = [_spread([run[m] for run in runs]) for m in ("accuracy", "main", "supervised")]
+    for (data, n, name), runs in groups(rows, "dataset", "n_labels", "method").items():
+        figures = [spread([run[m] for run in runs]) for m in ("accuracy", "main", "supervised")]
         count = f"{mean(run['n_networks'] for run in runs):.0f}"
         seconds = f"{mean(run['seconds'] for run in runs):.0f}"
         lines.append([data, str(n), f"`{name}`", *figures, count, seconds])
     heads = ["data", "labels", "method", "accuracy %", "without networks %", "baseline %"]
-    return _table([*heads, "networks", "s"], lines)
+    return table([*heads, "networks", "s"], lines)
 
 
 def longer() -> str:
     """Write what half an hour of networks brought."""
     figures = ("accuracy", "main_accuracy", "supervised_accuracy")
     lines = [
-        [data, f"{int(n):,}", *(_spread([run[key] for run in runs]) for key in figures)]
-        for (data, n), runs in _groups(_records("half_hour.jsonl"), "dataset", "n_labeled").items()
+        [data, f"{int(n):,}", *(spread([run[key] for run in runs]) for key in figures)]
+        for (data, n), runs in groups(records("half_hour.jsonl"), "dataset", "n_labeled").items()
     ]
-    return _table(["data", "labels", "with networks %", "without %", "baseline %"], lines)
+    return table(["data", "labels", "with networks %", "without %", "baseline %"], lines)
 
 
 def rare() -> str:
     """Write what selection does to classes of very different sizes."""
-    rows = [row for row in _records("methods.jsonl") if "rare" in row]
+    rows = [row for row in records("methods.jsonl") if "rare" in row]
     keys = ("accuracy", "balanced_accuracy", "recall_of_three_rarest")
     lines = [
         [str(n), f"`{how}`", f"{mean(run['n_classes'] for run in runs):.1f} of 10"]
-        + [_spread([run[key] for run in runs]) for key in keys]
-        for (n, how), runs in _groups(rows, "n_labels", "rare").items()
+        + [spread([run[key] for run in runs]) for key in keys]
+        for (n, how), runs in groups(rows, "n_labels", "rare").items()
     ]
     heads = ["labels", "chosen by", "classes found", "accuracy %", "mean recall %"]
-    return _table([*heads, "of the three rarest %"], lines)
+    return table([*heads, "of the three rarest %"], lines)
 
 
 def study(name: str, *rows: str) -> str:
@@ -156,12 +129,12 @@ def study(name: str, *rows: str) -> str:
             row["setting"],
             row["model"],
             f"{int(row['n_labeled']):,}",
-            _figure(row["accuracy_mean"], row["accuracy_sd"]),
+            figure(row["accuracy_mean"], row["accuracy_sd"]),
             row["published"] or "–",
         ]
         for row in found
     ]
-    return _table(["setting", "model", "labels", "accuracy %", "published %"], lines)
+    return table(["setting", "model", "labels", "accuracy %", "published %"], lines)
 
 
 def speed() -> str:
@@ -172,24 +145,25 @@ def speed() -> str:
         for name, row in found["median"].items():
             right = f"recall {row['recall']:.3f}" if "recall" in row else "same inertia"
             lines.append([found["task"], name, f"{row['seconds']:.1f}", right])
-    return _table(["task", "library", "s, median of three", "result"], lines)
+    return table(["task", "library", "s, median of three", "result"], lines)
 
 
 def published() -> str:
     """Write the accuracies of the README, with the seeds on which nothing was tuned."""
     # Records without a strategy are of the default one.
-    records = [{"selection": "representatives"} | row for row in _records("accuracy.jsonl")]
-    groups = _groups(records, "dataset", "n_labeled", "selection")
+    rows_of_all = [{"selection": "representatives"} | row for row in records("accuracy.jsonl")]
     lines = []
-    for (data, n, how), rows in sorted(groups.items()):
+    for (data, n, how), rows in sorted(
+        groups(rows_of_all, "dataset", "n_labeled", "selection").items()
+    ):
         ours, baseline = (
-            _spread([row[key] for row in rows]) for key in ("accuracy", "supervised_accuracy")
+            spread([row[key] for row in rows]) for key in ("accuracy", "supervised_accuracy")
         )
         compares = data == "fashion-mnist" and how != "random"
         theirs = PUBLISHED.get(n, "–") if compares else "–"
         lines.append([data, f"{n:,}", how, theirs, f"**{ours}**", baseline])
     heads = ["data", "labels", "chosen by", "published", "fewlabel", "supervised baseline"]
-    return _table(heads, lines)
+    return table(heads, lines)
 
 
 def facts(name: str) -> str:
@@ -218,13 +192,13 @@ def overview() -> str:
     methods = [[f"[`{n}`]({n}.md)", REGISTRY[n].summary] for n in candidate_names()]
     chosen = [[f"[`{n}`]({n}.md)", find_strategy(n).summary] for n in strategy_names()]
     return (
-        _table(["`fit --method`", "learns by"], methods)
+        table(["`fit --method`", "learns by"], methods)
         + "\n\n"
-        + _table(["`select --method`", "chooses"], chosen)
+        + table(["`select --method`", "chooses"], chosen)
     )
 
 
-WRITERS: dict[str, Callable[..., str]] = {
+WRITERS: dict[str, Callable[..., str]] = make_peers.WRITERS | {
     writer.__name__: writer
     for writer in (
         candidates,

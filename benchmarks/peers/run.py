@@ -28,9 +28,10 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-import contest  # noqa: E402
 import speed  # noqa: E402
 import splits  # noqa: E402
+
+import contest  # noqa: E402
 
 OURS = "fewlabel"
 LEARN = {
@@ -163,9 +164,7 @@ def reason(error: subprocess.CalledProcessError, gigabytes: float) -> str:
 
 def tasks(args: argparse.Namespace) -> Iterator[tuple[Path, Row]]:
     """Yield what is to be measured, seed by seed, with the folder of its data."""
-    seeds, budgets = (
-        [int(n) for n in text.split(",")] for text in (args.seeds, args.labels)
-    )
+    seeds, budgets = ([int(n) for n in text.split(",")] for text in (args.seeds, args.labels))
     kinds = args.kinds.split(",")
     wanted = args.peers.split(",") if args.peers else None
     for turn, seed in enumerate(seeds):

@@ -13,18 +13,24 @@ from fewlabel.files import atomic_file
 from fewlabel.pipeline import extract_features
 from fewlabel.runs.bench import _split
 
+# Methods on a graph alone have the test images in it: all sets have at most what MNIST has.
+MAX_TEST = 3_000
 # Of photos one network, so that three splits take minutes; of all others what fewlabel takes.
 FEATURES = {"grocery": "tf_efficientnet_lite0"}
 
 
 @cache
 def pool_and_test(dataset: str, seed: int, n_pool: int) -> tuple[ImageSet, ImageSet]:
-    """Return at most ``n_pool`` images to learn from, drawn by the seed, and the test images."""
+    """Return at most ``n_pool`` images to learn from, drawn by the seed, and at most 3,000 test images."""
+    rng = np.random.default_rng(seed)
     pool, test = _split(dataset, seed)
-    if n_pool < len(pool):
-        rows = np.random.default_rng(seed).choice(len(pool), n_pool, replace=False)
-        pool = pool.subset(np.sort(rows))
-    return pool, test
+    return _at_most(pool, n_pool, rng), _at_most(test, MAX_TEST, rng)
+
+
+def _at_most(images: ImageSet, n: int, rng: np.random.Generator) -> ImageSet:
+    if n >= len(images):
+        return images
+    return images.subset(np.sort(rng.choice(len(images), n, replace=False)))
 
 
 def labels_of_codes(y: np.ndarray) -> Labels:

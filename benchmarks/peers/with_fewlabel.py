@@ -3,11 +3,11 @@
 from functools import partial
 
 import numpy as np
+from splits import labels_of_codes, pool_and_test
 
 from fewlabel import FewLabelClassifier, KMeans
 from fewlabel.cluster.neighbors import nearest_neighbors
 from fewlabel.pipeline import FitSettings, extract_features, fit_images, select_images
-from splits import labels_of_codes, pool_and_test
 
 
 def _classifier(task):

@@ -11,7 +11,7 @@ import numpy as np
 
 def _learn(task, learner, **settings):
     def run():
-        X = np.concatenate([task.X, task.X_test])
+        X = np.concatenate([task.X_unit, task.X_test_unit])
         known = np.flatnonzero(task.y >= 0)
         model = learner(gl.weightmatrix.knn(X, 10), **settings)
         return model.fit_predict(known, task.y[known])[len(task.X) :]

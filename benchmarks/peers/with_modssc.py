@@ -30,7 +30,7 @@ def _transductive(task, name):
     method = get_method_class(name)()
 
     def run():
-        X = np.concatenate([task.X, task.X_test])
+        X = np.concatenate([task.X_unit, task.X_test_unit])
         y = np.concatenate([task.y, np.full(len(task.X_test), -1)])
         graph = build_graph(X, spec=GRAPH, seed=task.seed, cache=False)
         data = NodeDataset(X, y, graph, masks={"train_mask": y >= 0})
@@ -42,13 +42,15 @@ def _transductive(task, name):
 
 def _self_training(task):
     spec = SelfTrainingSpec(
-        classifier_id="logreg", classifier_backend="sklearn", classifier_params={"max_iter": 1000}
+        classifier_id="logreg",
+        classifier_backend="sklearn",
+        classifier_params={"C": 0.1, "max_iter": 1000},
     )
     known = task.y >= 0
 
     def run():
-        mean, scale = task.X.mean(axis=0), task.X.std(axis=0)
-        X, X_test = ((rows - mean) / scale for rows in (task.X, task.X_test))
+        mean, scale = task.X_unit.mean(axis=0), task.X_unit.std(axis=0)
+        X, X_test = ((rows - mean) / scale for rows in (task.X_unit, task.X_test_unit))
         data = InductiveDataset(X[known], task.y[known], X_u=X[~known])
         model = SelfTrainingMethod(spec).fit(data, device=DeviceSpec("cpu"), seed=task.seed)
         return model.predict_proba(X_test).argmax(axis=1)

@@ -22,13 +22,13 @@ def _at_once(task, strategy):
         query = strategy(n_classes=int(task.n_classes), random_state=task.seed)
     else:
         query = strategy(random_state=task.seed)
-    return lambda: query.query(X=task.X, y=y, batch_size=task.n_labels)
+    return lambda: query.query(X=task.X_unit, y=y, batch_size=task.n_labels)
 
 
 def _in_rounds(task, method):
     truth = np.load(task.folder / "truth.npz")["pool"]
     model = SklearnClassifier(
-        make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+        make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)),
         classes=np.arange(int(task.n_classes)),
         random_state=task.seed,
     )
@@ -40,7 +40,7 @@ def _in_rounds(task, method):
         asked = np.random.default_rng(task.seed).choice(len(y), batch, replace=False)
         for _ in range(ROUNDS - 1):
             y[asked] = truth[asked]
-            new = query.query(X=task.X, y=y, clf=model, batch_size=batch)
+            new = query.query(X=task.X_unit, y=y, clf=model, batch_size=batch)
             asked = np.concatenate([asked, new])
         return asked
 
