@@ -28,12 +28,13 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-import speed  # noqa: E402
 import splits  # noqa: E402
 
+import bench_kmeans  # noqa: E402
+import bench_neighbors  # noqa: E402
 import contest  # noqa: E402
 
-OURS = "fewlabel"
+OURS, CLUSTERS = "fewlabel", 2_000
 LEARN = {
     OURS: ("FewLabelClassifier", "fit"),
     "sklearn": (
@@ -170,7 +171,7 @@ def tasks(args: argparse.Namespace) -> Iterator[tuple[Path, Row]]:
     for turn, seed in enumerate(seeds):
         for kind, peers in (("kmeans", KMEANS), ("neighbors", NEIGHBORS)):
             if kind in kinds:
-                folder = speed.write(kind, args.work)
+                folder = write_contest(kind, args.work)
                 # The same rows thrice: what turns is the machine.
                 key = {"kind": kind, "data": "fashion-mnist", "n_pool": 0, "n_labels": 0}
                 yield from methods(folder, {**key, "seed": turn}, peers, wanted)
@@ -187,6 +188,20 @@ def tasks(args: argparse.Namespace) -> Iterator[tuple[Path, Row]]:
                         yield from methods(folder, {**key, "seed": seed}, peers, wanted)
 
 
+def write_contest(kind: str, work: Path) -> Path:
+    """Write what contenders in k-means or nearest neighbors are given; the folder of it."""
+    folder = work / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    if kind == "kmeans" and not (folder / "start.npy").exists():
+        X = contest.fashion_mnist("train")
+        np.save(folder / "X.npy", X)
+        rows = np.random.default_rng(0).choice(len(X), CLUSTERS, replace=False)
+        np.save(folder / "start.npy", X[rows])
+    if kind == "neighbors" and not (folder / "Z.npy").exists():
+        np.save(folder / "Z.npy", bench_neighbors.features())
+    return folder
+
+
 def methods(
     folder: Path, key: Row, peers: dict[str, tuple[str, ...]], wanted: list[str] | None
 ) -> Iterator[tuple[Path, Row]]:
@@ -199,9 +214,9 @@ def methods(
 def score(folder: Path, row: Row, result: np.ndarray, args: argparse.Namespace) -> Row:
     """Return how good a result is."""
     if row["kind"] == "kmeans":
-        return {"inertia": speed.inertia(np.load(folder / "X.npy"), result)}
+        return {"inertia": bench_kmeans.inertia(np.load(folder / "X.npy"), result)}
     if row["kind"] == "neighbors":
-        return {"recall": speed.recall(np.load(folder / "Z.npy"), result)}
+        return {"recall": bench_neighbors.recall(np.load(folder / "Z.npy"), result)}
     truth = np.load(folder / "truth.npz")
     if row["kind"] == "learn":
         classes = np.load(folder / f"labels_{row['n_labels']}.npz")["classes"]

@@ -21,7 +21,7 @@ FEATURES = {"grocery": "tf_efficientnet_lite0"}
 
 @cache
 def pool_and_test(dataset: str, seed: int, n_pool: int) -> tuple[ImageSet, ImageSet]:
-    """Return at most ``n_pool`` images to learn from, drawn by the seed, and at most 3,000 test images."""
+    """Return at most ``n_pool`` images to learn from and 3,000 to test on, by the seed."""
     rng = np.random.default_rng(seed)
     pool, test = _split(dataset, seed)
     return _at_most(pool, n_pool, rng), _at_most(test, MAX_TEST, rng)
