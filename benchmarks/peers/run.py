@@ -43,9 +43,11 @@ LEARN = {
         "LabelSpreading",
         "LabelSpreading, knn",
     ),
-    "graphlearning": ("Laplace", "Poisson"),
+    "graphlearning": ("Laplace", "Poisson", "Poisson, class priors"),
     "modssc": ("label_spreading", "laplace_learning", "poisson_learning", "self_training"),
 }
+# On images of one size, for hours: asked for by --kinds images.
+IMAGES = {"modssc": ("softmatch on images",)}
 SELECT = {
     OURS: ("select", "select, typiclust"),
     "sklearn": ("random",),
@@ -176,14 +178,17 @@ def tasks(args: argparse.Namespace) -> Iterator[tuple[Path, Row]]:
                 key = {"kind": kind, "data": "fashion-mnist", "n_pool": 0, "n_labels": 0}
                 yield from methods(folder, {**key, "seed": turn}, peers, wanted)
         for data in args.data.split(","):
-            if not {"learn", "select"} & set(kinds):
+            if not {"learn", "select", "images"} & set(kinds):
                 break
             folder = args.work / f"{data}-{args.pool}-{seed}"
             splits.write_split(folder, data, seed, args.pool, budgets)
             n_pool = len(np.load(folder / "X.npy", mmap_mode="r"))
+            if "images" in kinds:
+                splits.write_images(folder, data, seed, args.pool)
             for n in (n for n in budgets if n < n_pool):
-                for kind, peers in (("learn", LEARN), ("select", SELECT)):
-                    key = {"kind": kind, "data": data, "n_pool": n_pool, "n_labels": n}
+                for kind, peers in (("learn", LEARN), ("images", IMAGES), ("select", SELECT)):
+                    shown = "select" if kind == "select" else "learn"
+                    key = {"kind": shown, "data": data, "n_pool": n_pool, "n_labels": n}
                     if kind in kinds:
                         yield from methods(folder, {**key, "seed": seed}, peers, wanted)
 

@@ -62,6 +62,15 @@ def write_split(folder: Path, dataset: str, seed: int, n_pool: int, budgets: lis
         np.savez(file, pool=truth.y, test=test_y)
 
 
+def write_images(folder: Path, dataset: str, seed: int, n_pool: int) -> None:
+    """Write the images, (n, H, W, channels) uint8, for methods that do not take features."""
+    if not (folder / "images_test.npy").exists():
+        for name, images in zip(
+            ("images", "images_test"), pool_and_test(dataset, seed, n_pool), strict=True
+        ):
+            np.save(folder / f"{name}.npy", images.read(slice(None)))
+
+
 def write_labels(folder: Path, budget: int, rows: np.ndarray, truth: np.ndarray) -> None:
     """Write the labels of some rows, coded 0, 1, ... among the classes that these show."""
     classes, codes = np.unique(truth[rows], return_inverse=True)

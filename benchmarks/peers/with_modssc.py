@@ -1,18 +1,25 @@
-"""ModSSC: graph methods with the settings of its own configurations for MNIST, self-training.
+"""ModSSC, with the settings of its own configurations for MNIST, and self-training.
 
-Those on the graph are transductive: the test images, without labels, are nodes too.
+Methods on the graph are transductive: the test images, without labels, are nodes too. SoftMatch
+trains a ResNet-18 on the images.
 """
 
 from functools import partial
 
 import numpy as np
+import torch
+from modssc.data_augmentation.api import get_op
+from modssc.data_augmentation.types import AugmentationContext
 from modssc.graph import GraphBuilderSpec, build_graph
 from modssc.graph.artifacts import NodeDataset
 from modssc.graph.specs import GraphWeightsSpec
+from modssc.inductive.deep.bundles import build_torch_bundle_from_classifier
 from modssc.inductive.methods.self_training import SelfTrainingMethod, SelfTrainingSpec
+from modssc.inductive.methods.softmatch import SoftMatchMethod, SoftMatchSpec
 from modssc.inductive.types import DeviceSpec, InductiveDataset
 from modssc.transductive import get_method_class
 
+EPOCHS = 50
 GRAPH = GraphBuilderSpec(
     scheme="knn",
     metric="euclidean",
@@ -53,9 +60,64 @@ def _self_training(task):
         X, X_test = ((rows - mean) / scale for rows in (task.X_unit, task.X_test_unit))
         data = InductiveDataset(X[known], task.y[known], X_u=X[~known])
         model = SelfTrainingMethod(spec).fit(data, device=DeviceSpec("cpu"), seed=task.seed)
-        return model.predict_proba(X_test).argmax(axis=1)
+        # Its probabilities are decision values over their sum, which may be negative.
+        return model.predict(X_test)
 
     return run
+
+
+def _augmented(images, seed, strong):
+    """Return each image shifted by up to two pixels; strong: with a square cut out of it, too."""
+    steps = [get_op("vision.random_crop_pad", padding=2)]
+    steps += [get_op("vision.cutout", frac=0.25)] if strong else []
+    rng, out = np.random.default_rng(seed), np.empty_like(images)
+    context = AugmentationContext(seed=seed, epoch=0, sample_id=0)
+    for row, image in enumerate(images):
+        for step in steps:
+            image = step.apply(image, rng=rng, ctx=context)
+        out[row] = image
+    return torch.from_numpy(out)
+
+
+def _softmatch(task):
+    mean, scale = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
+
+    def tensor(images):
+        colors = np.broadcast_to(images, (*images.shape[:3], 3))
+        return ((colors - mean) / scale).astype(np.float32).transpose(0, 3, 1, 2).copy()
+
+    known = task.y >= 0
+
+    def run():
+        images, labels = tensor(task.images), torch.from_numpy(task.y[known])
+        bundle = build_torch_bundle_from_classifier(
+            classifier_id="image_pretrained",
+            classifier_backend="torch",
+            classifier_params={
+                "model_name": "resnet18",
+                "weights": None,
+                "freeze_backbone": False,
+                "input_layout": "channels_first",
+                "lr": 0.0001,
+                "weight_decay": 0.0001,
+            },
+            sample=torch.from_numpy(images[:2]),
+            num_classes=int(task.y.max()) + 1,
+            seed=task.seed,
+            ema=False,
+        )
+        data = InductiveDataset(
+            torch.from_numpy(images[known]),
+            labels,
+            X_u=torch.from_numpy(images[~known]),
+            X_u_w=_augmented(images[~known], task.seed, strong=False),
+            X_u_s=_augmented(images[~known], task.seed + 1, strong=True),
+        )
+        spec = SoftMatchSpec(model_bundle=bundle, batch_size=128, max_epochs=EPOCHS)
+        model = SoftMatchMethod(spec).fit(data, device=DeviceSpec("cpu"), seed=task.seed)
+        return model.predict_proba(torch.from_numpy(tensor(task.images_test))).argmax(axis=1)
+
+    return lambda: np.asarray(run())
 
 
 METHODS = {
@@ -63,4 +125,5 @@ METHODS = {
     "laplace_learning": partial(_transductive, name="laplace_learning"),
     "poisson_learning": partial(_transductive, name="poisson_learning"),
     "self_training": _self_training,
+    "softmatch on images": _softmatch,
 }
