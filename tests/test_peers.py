@@ -35,7 +35,7 @@ def test_the_page_shows_every_figure_and_they_are_drawn_from_the_record(tmp_path
 
 def test_every_peer_has_its_file_and_pinned_requirements(monkeypatch):
     run = _module(PEERS / "run.py", monkeypatch)
-    peers = {*run.LEARN, *run.SELECT, *run.KMEANS, *run.NEIGHBORS} - {run.OURS}
+    peers = {*run.LEARN, *run.IMAGES, *run.SELECT, *run.KMEANS, *run.NEIGHBORS} - {run.OURS}
     assert peers == {path.stem for path in (PEERS / "requirements").glob("*.txt")}
     for peer in peers:
         assert (PEERS / f"with_{peer}.py").is_file()

@@ -36,7 +36,7 @@ import contest  # noqa: E402
 
 OURS, CLUSTERS = "fewlabel", 2_000
 LEARN = {
-    OURS: ("FewLabelClassifier", "fit"),
+    OURS: ("FewLabelClassifier",),
     "sklearn": (
         "logistic regression",
         "SelfTrainingClassifier",
@@ -46,8 +46,10 @@ LEARN = {
     "graphlearning": ("Laplace", "Poisson", "Poisson, class priors"),
     "modssc": ("label_spreading", "laplace_learning", "poisson_learning", "self_training"),
 }
-# On images of one size, for hours: asked for by --kinds images.
+FIT = {OURS: ("fit",)}
+# For hours, and on images of one size: only where --kinds names them.
 IMAGES = {"modssc": ("softmatch on images",)}
+LEARNERS = {"learn": LEARN, "fit": FIT, "images": IMAGES}
 SELECT = {
     OURS: ("select", "select, typiclust"),
     "sklearn": ("random",),
@@ -75,7 +77,7 @@ Row = dict[str, Any]
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kinds", default="kmeans,neighbors,learn,select")
+    parser.add_argument("--kinds", default="kmeans,neighbors,learn,fit,select")
     parser.add_argument("--data", default="fashion-mnist,mnist,eurosat,grocery")
     parser.add_argument("--labels", default="100,500,2000")
     parser.add_argument("--seeds", default="81,82,83")
@@ -178,7 +180,7 @@ def tasks(args: argparse.Namespace) -> Iterator[tuple[Path, Row]]:
                 key = {"kind": kind, "data": "fashion-mnist", "n_pool": 0, "n_labels": 0}
                 yield from methods(folder, {**key, "seed": turn}, peers, wanted)
         for data in args.data.split(","):
-            if not {"learn", "select", "images"} & set(kinds):
+            if not {*LEARNERS, "select"} & set(kinds):
                 break
             folder = args.work / f"{data}-{args.pool}-{seed}"
             splits.write_split(folder, data, seed, args.pool, budgets)
@@ -186,7 +188,7 @@ def tasks(args: argparse.Namespace) -> Iterator[tuple[Path, Row]]:
             if "images" in kinds:
                 splits.write_images(folder, data, seed, args.pool)
             for n in (n for n in budgets if n < n_pool):
-                for kind, peers in (("learn", LEARN), ("images", IMAGES), ("select", SELECT)):
+                for kind, peers in (*LEARNERS.items(), ("select", SELECT)):
                     shown = "select" if kind == "select" else "learn"
                     key = {"kind": shown, "data": data, "n_pool": n_pool, "n_labels": n}
                     if kind in kinds:
