@@ -36,7 +36,9 @@ CHOSEN = {"logistic regression": "accuracy_logistic", "fewlabel": "accuracy_fewl
 
 
 def _rows(kind: str) -> Rows:
-    return [row for row in records("peers.jsonl") if row["kind"] == kind]
+    """Read what was measured, peer by peer: a run that goes on writes in another order."""
+    rows = [row for row in records("peers.jsonl") if row["kind"] == kind]
+    return sorted(rows, key=lambda row: [OURS, *NAMES].index(row["peer"]))
 
 
 def _name(peer: str, method: str) -> str:
@@ -134,7 +136,9 @@ def peers_verdict() -> str:
         fastest = min(close, key=took.__getitem__, default=None)
         faster = "none comes close"
         if fastest is not None:
-            faster = f"{_name(*fastest)}, {took[ours] / took[fastest]:.1f} times as fast"
+            first = median(row["feature_seconds"] for row in _measured(rows))
+            alone, whole = ((took[ours] + more) / (took[fastest] + more) for more in (0.0, first))
+            faster = f"{_name(*fastest)}: {alone:.1f} times as fast, {whole:.2f} with features"
         lines.append(
             [
                 f"{data}, {n_pool:,}",

@@ -4,6 +4,8 @@ Methods on the graph are transductive: the test images, without labels, are node
 trains a ResNet-18 on the images.
 """
 
+import importlib
+import sys
 from functools import partial
 
 import numpy as np
@@ -19,7 +21,7 @@ from modssc.inductive.methods.softmatch import SoftMatchMethod, SoftMatchSpec
 from modssc.inductive.types import DeviceSpec, InductiveDataset
 from modssc.transductive import get_method_class
 
-EPOCHS = 50
+EPOCHS, LIBRARIES = 50, []
 GRAPH = GraphBuilderSpec(
     scheme="knn",
     metric="euclidean",
@@ -79,7 +81,22 @@ def _augmented(images, seed, strong):
     return torch.from_numpy(out)
 
 
+def _load_torchvision():
+    """Import torchvision where its compiled operators do not match torch, too; none is used."""
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError:
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        # The declaration lives as long as the library.
+        LIBRARIES.append(library)
+
+
 def _softmatch(task):
+    _load_torchvision()
     mean, scale = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
 
     def tensor(images):
