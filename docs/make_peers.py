@@ -94,6 +94,8 @@ def _contest(rows: Rows, key: str, n_pool: int) -> str:
 def _by_pool(rows: Rows, data: str, write: Callable[[Rows, int], str]) -> str:
     rows = [row for row in rows if row["data"] == data]
     parts = []
+    if not rows:
+        return "Not measured yet."
     for n_pool in sorted({row["n_pool"] for row in rows}):
         seconds = median(
             row["feature_seconds"] for row in _measured(rows) if row["n_pool"] == n_pool
@@ -203,7 +205,9 @@ def _paint_set(axes: Axes, rows: Rows, key: str, title: str) -> None:
 
 
 def _draw_lines(path: Path, kind: str, key: str) -> Path:
-    sets = groups(_rows(kind), "data", "n_pool")
+    # What the whole fit predicts is what its classifier does.
+    shown = [row for row in _rows(kind) if row["method"] != "fit"]
+    sets = groups(shown, "data", "n_pool")
 
     def paint(panels: Sequence[Axes]) -> None:
         for axes, ((data, n_pool), rows) in zip(panels, sets.items(), strict=True):

@@ -36,7 +36,7 @@ import contest  # noqa: E402
 
 OURS, CLUSTERS = "fewlabel", 2_000
 LEARN = {
-    OURS: ("FewLabelClassifier",),
+    OURS: ("FewLabelClassifier", "FewLabelClassifier, transductive"),
     "sklearn": (
         "logistic regression",
         "SelfTrainingClassifier",

@@ -15,6 +15,17 @@ def _classifier(task):
     return lambda: model.fit(task.X, task.y).predict(task.X_test)
 
 
+def _transductive(task):
+    model = FewLabelClassifier(random_state=task.seed)
+
+    def run():
+        y = np.concatenate([task.y, np.full(len(task.X_test), -1)])
+        model.fit(np.concatenate([task.X, task.X_test]), y)
+        return model.transduction_[len(task.X) :]
+
+    return run
+
+
 def _pool(task):
     pool, _ = pool_and_test(str(task.dataset), task.seed, len(task.X))
     # Of the run that made the features of the peers; the same, as a test of it says.
@@ -60,6 +71,8 @@ def _neighbors(task, method):
 
 METHODS = {
     "FewLabelClassifier": _classifier,
+    # As the peers that know a graph alone: with the test images, without labels, in it.
+    "FewLabelClassifier, transductive": _transductive,
     "fit": _fit,
     "select": partial(_select, method=None),
     "select, typiclust": partial(_select, method="typiclust"),
