@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean, median
+from typing import Any
 
 from matplotlib.axes import Axes
 from records import Rows, groups, records, spread, table
@@ -86,7 +87,7 @@ def _contest(rows: Rows, key: str, n_pool: int) -> str:
     for (peer, method), own in groups(rows, "peer", "method").items():
         cells = [_cell([r for r in own if r["n_labels"] == n], key, best[n]) for n in budgets]
         memory = max((row["peak_rss_mb"] for row in _measured(own)), default=None)
-        lines.append([_name(peer, method), *cells, f"{memory:,}" if memory else "–"])
+        lines.append([_name(peer, method), *cells, f"{memory:,.0f}" if memory else "–"])
     heads = ["", *(f"{n:,} labels" for n in budgets), "peak MB"]
     return table(heads, lines)
 
@@ -123,6 +124,11 @@ def peers_select(data: str) -> str:
     return _by_pool(_rows("select"), data, write)
 
 
+def _transductive(by_method: dict[tuple[Any, ...], Rows]) -> str:
+    rows = by_method.get((OURS, f"{LEARNER[1]}, transductive"), [])
+    return spread([row["accuracy"] for row in rows]) if rows else "–"
+
+
 def peers_verdict() -> str:
     """Write per set and budget: fewlabel, the best peer, and the fastest that comes close."""
     lines = []
@@ -146,12 +152,14 @@ def peers_verdict() -> str:
                 f"{data}, {n_pool:,}",
                 f"{n:,}",
                 spread([row["accuracy"] for row in by_method[ours]]),
+                _transductive(by_method),
                 f"{_name(*best)} {spread([row['accuracy'] for row in by_method[best]])}",
                 f"{100 * (means[ours] - peers[best]):+.1f}",
                 faster,
             ]
         )
-    heads = ["data, images", "labels", "fewlabel %", "best peer %", "points ahead"]
+    heads = ["data, images", "labels", "fewlabel %", "transductive %", "best peer %"]
+    heads.append("points ahead")
     return table([*heads, "fastest peer within 2 points"], lines)
 
 

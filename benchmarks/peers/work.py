@@ -55,13 +55,15 @@ def main() -> None:
     spec.loader.exec_module(peer)
     task = load(args.folder, args.labels, args.seed)
     work = peer.METHODS[args.method](task)
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     result = work()
-    seconds = time.perf_counter() - start
+    # Beside other programs the processor's seconds are what can be compared.
+    busy, seconds = time.process_time() - busy, time.perf_counter() - start
     np.savez(args.out, result=result)
     lines = Path("/proc/self/status").read_text().splitlines()
     peak = next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM"))
-    json.dump({"seconds": round(seconds, 3), "peak_rss_mb": round(peak)}, sys.stdout)
+    figures = {"seconds": seconds, "processor_seconds": busy, "peak_rss_mb": peak}
+    json.dump({key: round(value, 3) for key, value in figures.items()}, sys.stdout)
 
 
 if __name__ == "__main__":
