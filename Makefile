@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 RESULTS := benchmarks/results
 CODE := src tests docs benchmarks experiments
 
-.PHONY: help demo test test-min check bench docs site clean
+.PHONY: help demo test test-min check bench bench-stages docs site clean
 
 help:
 	@echo "make demo    the whole pipeline on the digits, in under a minute (report in fewlabel-demo/)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-min a part of the tests with the oldest dependencies that are declared (fetches 4 GB)"
 	@echo "make check   lint, types and layers only"
 	@echo "make bench   the accuracy table of the README into $(RESULTS)/ (about an hour)"
+	@echo "make bench-stages what each stage costs, added to $(RESULTS)/stages.jsonl and drawn over commits (needs valgrind)"
 	@echo "make docs    write what is made from commands and records anew, and check every page"
 	@echo "make site    the documentation as a site, in site/; open site/index.html"
 	@echo "make clean   remove $(VENV) and what the tools cached"
@@ -47,7 +48,7 @@ test-min: $(STAMP)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
 	$(BIN)/python benchmarks/versions.py --lowest
 
-bench: $(STAMP)
+bench: bench-stages
 	$(BIN)/fewlabel bench fashion-mnist --labels 20,50,100,500,2000 --seeds 0,1,2 \
 		--selection representatives --out $(RESULTS)/fashion-mnist.jsonl
 	$(BIN)/fewlabel bench fashion-mnist --labels 20,50,100,500,2000 --seeds 0,1,2 \
@@ -56,6 +57,12 @@ bench: $(STAMP)
 		--selection representatives --out $(RESULTS)/mnist.jsonl
 	$(BIN)/fewlabel bench mnist --labels 10,20,50,100 --seeds 0,1,2 \
 		--selection random --out $(RESULTS)/mnist.jsonl
+
+# Adds to the records, which are kept by commit and machine.
+bench-stages: $(STAMP)
+	$(BIN)/python benchmarks/stages.py count
+	$(BIN)/python benchmarks/stages.py time
+	$(BIN)/python benchmarks/stages.py plot
 
 docs: $(STAMP)
 	$(BIN)/python docs/make_reference.py
