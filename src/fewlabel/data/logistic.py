@@ -40,10 +40,10 @@ def _fit_logistic(
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         head = flat.reshape(start.shape)
         # Products are as exact as the rows; what the search adds up is in float64.
-        coef = head[:, :-1].astype(X.dtype)
+        coef = head[:, :-1].astype(X.dtype, copy=False)
         scores = (X @ coef.T).astype(np.float64) + head[:, -1]
         loss, residual = task.logistic_loss(scores, targets, weights, known)
-        residual = residual.astype(X.dtype)
+        residual = residual.astype(X.dtype, copy=False)
         off = head[:, -1] - start[:, -1]
         gradient = np.empty_like(head)
         gradient[:, :-1] = residual.T @ X + penalty * head[:, :-1]
