@@ -26,6 +26,7 @@ EXTRA_OF: dict[str, str] = {
     "onnx": "onnx",
     "onnxscript": "onnx",
     "onnxruntime": "onnx",
+    "ray": "ray",
 }
 """Import name of each optional package and the extra that installs it."""
 

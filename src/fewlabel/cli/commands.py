@@ -43,7 +43,8 @@ for labeling elsewhere, and `demo` does it all on small images.
   fewlabel predict run more-photos --out predictions.csv
 
 IMAGES is a folder of any depth, a folder with one folder a class, a .npz file with X (and y),
-an idx file, a CSV manifest with a column `path`, or a benchmark (`fewlabel data list`).
+an idx file, a CSV manifest with a column `path`, Parquet files with `path` and `bytes`, the URL of
+such or of a folder, or a benchmark (`fewlabel data list`).
 """
 
 app = typer.Typer(

@@ -27,6 +27,7 @@ from fewlabel.cli.inputs import (
     FOLDERS,
     check_labels_exist,
     check_output_folder,
+    engine_of,
     open_images,
     open_labels,
 )
@@ -55,6 +56,7 @@ Examples:
   fewlabel fit photos --labels labels.csv --out run --backbone tf_efficientnet_lite2
   fewlabel fit scans --labels labels.csv --out run --time 30m
   fewlabel fit sorted-photos --labels folders --out run
+  fewlabel fit s3://bucket/photos --labels labels.csv --out run --engine ray
 """
 
 
@@ -101,6 +103,8 @@ def fit(
             "extra `tensorboard`).",
         ),
     ] = None,
+    engine: options.EngineName = "local",
+    ray_address: options.RayAddress = None,
     force: Annotated[bool, options.flag("--force", "Replace an existing run.")] = False,
     opens: Annotated[bool, options.flag("--open", "Open the report in the browser.")] = False,
     as_json: options.Json = False,
@@ -113,7 +117,11 @@ def fit(
         check_installed("captum", "--explain")
     given = with_project(ctx, None if labels in (None, FOLDERS) else labels, names=Options._fields)
     check_labels_exist(given.labels)
-    with _lock_output(Path(out)), ProgressBars(enabled=not as_json) as progress:
+    with (
+        _lock_output(Path(out)),
+        engine_of(engine, ray_address),
+        ProgressBars(enabled=not as_json) as progress,
+    ):
         start = perf_counter()
         image_set = open_images(given.images, progress, warns=False)
         table = open_labels(given.labels, image_set)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,13 +47,25 @@ def open_run(
     return model, open_images(source, progress, scale=model.scale)
 
 
-def warn_of_skipped(skipped: Sequence[Skipped]) -> None:
-    """Print which files cannot be read, if there are any."""
-    if not skipped:
+def warn_of_skipped(skipped: Sequence[Skipped], n_skipped: int | None = None) -> None:
+    """Print which files cannot be read, if there are any; ``skipped`` may be the first of them."""
+    n = len(skipped) if n_skipped is None else n_skipped
+    if not n:
         return
     named = "; ".join(f"{s.path}: {s.reason}" for s in skipped[:_NAMED])
-    more = f"; and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""
-    note(f"warning: {len(skipped):,} file(s) were set aside: {one_line(named)}{more}")
+    more = f"; and {n - _NAMED:,} more" if n > _NAMED else ""
+    note(f"warning: {n:,} file(s) were set aside: {one_line(named)}{more}")
+
+
+def engine_of(name: str, address: str | None) -> AbstractContextManager[None]:
+    """Return where the large steps of a command run."""
+    if name != "ray":
+        if address is not None:
+            raise UsageError("--ray-address is for --engine ray: give both, or neither.")
+        return nullcontext()
+    from fewlabel.scale.ray import on_ray
+
+    return on_ray(address)
 
 
 def open_labels(

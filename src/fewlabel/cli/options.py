@@ -15,6 +15,7 @@ _MAX_SEED = 2**32 - 1
 AUTO = "auto"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 Devices = Literal["auto", "cpu", "cuda", "mps"]
+_Engines = Literal["local", "ray"]
 _Letters = Literal["emnist", "chars74k"]
 _Case = Literal["any", "upper"]
 _Noise = Literal["standard", "strong"]
@@ -220,6 +221,24 @@ Cache = Annotated[
     flag(
         "--cache/--no-cache",
         "Keep features on disk, so that the next run on the same images starts at once.",
+    ),
+]
+EngineName = Annotated[
+    _Engines,
+    one_of(
+        "--engine",
+        _Engines,
+        "Where the large steps run: local is this process; ray the workers of a Ray cluster, or "
+        "of this machine (needs the extra `ray`).",
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    option(
+        "--ray-address",
+        "ADDRESS",
+        "Address of the Ray cluster, such as auto on one of its machines; by default one is "
+        "started on this machine.",
     ),
 ]
 Probabilities = Annotated[bool, flag("--probabilities", "Add one column of probabilities a class.")]

@@ -7,7 +7,7 @@ import typer
 from fewlabel.cli import options
 from fewlabel.cli.console import ProgressBars, one_line, percent, say, show, show_table
 from fewlabel.cli.failures import seconds_of
-from fewlabel.cli.inputs import check_new_file, open_run
+from fewlabel.cli.inputs import check_new_file, engine_of, open_run, warn_of_skipped
 
 HELP = """Label new images with a model that `fewlabel fit` made.
 
@@ -27,6 +27,7 @@ Examples:
   fewlabel predict run new-photos --out predictions.csv
   fewlabel predict run new-photos --out predictions.csv --probabilities
   fewlabel predict run new-photos --out predictions.csv --max-error 2%
+  fewlabel predict run s3://bucket/photos --out predictions.parquet --engine ray
 """
 
 
@@ -44,12 +45,20 @@ def predict(
         ),
     ] = None,
     probabilities: options.Probabilities = False,
+    engine: options.EngineName = "local",
+    ray_address: options.RayAddress = None,
     force: Annotated[bool, options.flag("--force", "Replace an existing table.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Predict and write the table."""
+    if engine == "ray":
+        kind = ("a Parquet table, which --engine ray writes", ".parquet")
+        check_new_file(out, *kind, force=force, holds="labels or predictions")
+        found = _on_ray(ctx, run, images, out, max_error, probabilities, ray_address, not as_json)
+        show(found, _print, as_json=as_json)
+        return
     check_new_file(out, force=force, holds="labels or predictions")
-    with ProgressBars(enabled=not as_json) as progress:
+    with engine_of(engine, ray_address), ProgressBars(enabled=not as_json) as progress:
         from fewlabel.runs.tables import _write_predictions
 
         model, image_set = open_run(run, images, progress, max_error=max_error)
@@ -73,6 +82,34 @@ def predict(
         "classes": prediction.by_class(),
     }
     show(found, _print, as_json=as_json)
+
+
+def _on_ray(
+    ctx: typer.Context,
+    run: str,
+    images: str,
+    out: str,
+    max_error: float | None,
+    probabilities: bool,
+    address: str | None,
+    shows_progress: bool,
+) -> dict[str, Any]:
+    from fewlabel.runs.model import load_run
+    from fewlabel.scale.predict import predict_on_ray
+    from fewlabel.scale.ray import ray_cluster
+
+    model = load_run(run)
+    with ray_cluster(address), ProgressBars(enabled=shows_progress) as progress:
+        found = predict_on_ray(
+            model,
+            images,
+            out,
+            max_error=max_error,
+            probabilities=probabilities,
+            progress=progress,
+        )
+    warn_of_skipped(found.pop("failed"), found["n_skipped"])
+    return found | {"seconds_in_all": round(seconds_of(ctx), 3)}
 
 
 def _print(found: dict[str, Any]) -> None:

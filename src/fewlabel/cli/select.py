@@ -11,7 +11,13 @@ import typer
 from fewlabel.cli import options
 from fewlabel.cli.console import ProgressBars, one_line, say, show_json, show_warnings
 from fewlabel.cli.failures import seconds_of
-from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_images, open_labels
+from fewlabel.cli.inputs import (
+    check_labels_exist,
+    check_new_file,
+    engine_of,
+    open_images,
+    open_labels,
+)
 from fewlabel.cli.project import TRAVELING, with_project
 from fewlabel.runs.project import PROJECT, _write_project
 
@@ -82,6 +88,8 @@ def select(
     seed: options.Seed = 0,
     device: options.Device = "auto",
     cache: options.Cache = True,
+    engine: options.EngineName = "local",
+    ray_address: options.RayAddress = None,
     force: Annotated[
         bool, options.flag("--force", "Replace an existing table and the labels in it.")
     ] = False,
@@ -99,7 +107,7 @@ def select(
     labels = given.labels
     if labels is not None:
         check_labels_exist(labels)
-    with ProgressBars(enabled=not as_json) as progress:
+    with engine_of(engine, ray_address), ProgressBars(enabled=not as_json) as progress:
         scale = model.scale if model else None
         image_set = open_images(images, progress, scale=scale, warns=False)
         known = None if labels is None else open_labels(labels, image_set, min_classes=0)

@@ -89,12 +89,11 @@ class _CenterSearch:
         self.basis = None
         if len(X) >= _MIN_ROWS and n_clusters >= _MIN_CENTERS and X.shape[1] >= _MIN_FEATURES:
             self.basis = _leading_directions(X, mean)
-        variance = float(((X[:: max(1, len(X) // 4096)] - mean) ** 2).sum(axis=1).mean())
+        self.mean_variance = _mean_variance(X, mean)
         # Centering shrinks the rounding margin; without an offset to remove it only costs a copy.
-        if self.basis is None and float(mean @ mean) <= variance:
+        if self.basis is None and float(mean @ mean) <= self.mean_variance * X.shape[1]:
             mean = np.zeros_like(mean)
         self._mean = mean
-        self.mean_variance = variance / X.shape[1]
         self._rows, self._norms = self._represent(X, keep=not mean.any())
         columns = self._rows.shape[1]
         # Rounding of half a dot product of unit vectors: random-walk growth, several times over.
@@ -226,6 +225,11 @@ def _settle(
     nearer = best < squared[row]
     labels[row[nearer]] = candidates[winner[nearer]]
     squared[row[nearer]] = best[nearer]
+
+
+def _mean_variance(X: np.ndarray, mean: np.ndarray) -> float:
+    """Return the variance of a feature, averaged over them, from a sample of the rows."""
+    return float(((X[:: max(1, len(X) // 4096)] - mean) ** 2).sum(axis=1).mean()) / X.shape[1]
 
 
 def _leading_directions(X: np.ndarray, mean: np.ndarray) -> np.ndarray | None:

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from fewlabel.cluster.assignment import _CenterSearch
+from fewlabel.engine import current_engine
 from fewlabel.errors import UsageError
 
 _SUM_ROWS = 4_096
@@ -22,6 +23,9 @@ def _lloyd(
     X = np.ascontiguousarray(X, dtype=np.float32)
     centers = np.array(centers, dtype=np.float32, order="C")
     _check_sizes(X, centers)
+    engine = current_engine()
+    if engine is not None and len(X) >= engine.min_rows:
+        return engine.lloyd(X, centers, max_iter=max_iter, tol=tol, spherical=spherical)
     if spherical:
         centers = _unit_rows(centers)
     search = _CenterSearch(X, len(centers))
@@ -34,7 +38,7 @@ def _lloyd(
     while n_iter < max_iter:
         n_iter += 1
         search.update(labels, squared, centers, moved)
-        members.fill_empty(labels, squared)
+        _fill_empty(labels, squared, len(centers))
         before = centers
         centers = members.means(labels, before)
         moved = (centers != before).any(axis=1)
@@ -60,24 +64,29 @@ class _Members:
         self._X = X
         self._labels = np.full(len(X), -1, dtype=np.int64)
         # float64 sums make an incremental update as good as summing afresh.
-        self._sums = np.zeros((n_clusters, X.shape[1]))
+        self.sums = np.zeros((n_clusters, X.shape[1]))
 
     def means(self, labels: np.ndarray, centers: np.ndarray) -> np.ndarray:
         """Mean of each cluster; the old center, bit for bit, where no member changed."""
+        touched = self.update(labels)
+        # Other centers stay bit for bit, so that the search may skip them.
+        totals = np.bincount(labels, minlength=len(centers))
+        touched &= totals > 0
+        means = centers.copy()
+        means[touched] = self.sums[touched] / totals[touched, None]
+        return means
+
+    def update(self, labels: np.ndarray) -> np.ndarray:
+        """Bring the sums up to date; return which clusters have other members now."""
         changed = np.flatnonzero(labels != self._labels)
-        touched = np.zeros(len(centers), dtype=bool)
+        touched = np.zeros(len(self.sums), dtype=bool)
         touched[labels[changed]] = True
         left = self._labels[changed]
         touched[left[left >= 0]] = True
         for start in range(0, len(changed), _SUM_ROWS):
             self._move(changed[start : start + _SUM_ROWS], labels)
         self._labels[changed] = labels[changed]
-        # Other centers stay bit for bit, so that the search may skip them.
-        totals = np.bincount(labels, minlength=len(centers))
-        touched &= totals > 0
-        means = centers.copy()
-        means[touched] = self._sums[touched] / totals[touched, None]
-        return means
+        return touched
 
     def _move(self, rows: np.ndarray, labels: np.ndarray) -> None:
         left = self._labels[rows]
@@ -87,26 +96,27 @@ class _Members:
         data = np.repeat([1.0, -1.0], [len(rows), known.sum()])
         touched, position = np.unique(cluster, return_inverse=True)
         share = csr_matrix((data, (position, column)), shape=(len(touched), len(rows)))
-        self._sums[touched] += share @ self._X[rows].astype(np.float64)
+        self.sums[touched] += share @ self._X[rows].astype(np.float64)
 
-    def fill_empty(self, labels: np.ndarray, squared: np.ndarray) -> None:
-        """Give each empty cluster the row farthest from its center, in place."""
-        counts = np.bincount(labels, minlength=len(self._sums))
-        empty = np.flatnonzero(counts == 0)
-        if not len(empty):
-            return
-        far = np.argsort(-squared, kind="stable")
-        given = 0
-        for row in far:
-            if given == len(empty) or squared[row] <= 0:
-                break
-            # Taking the only member of a cluster would empty that one.
-            if counts[labels[row]] <= 1:
-                continue
-            counts[labels[row]] -= 1
-            labels[row], squared[row] = empty[given], 0
-            counts[empty[given]] = 1
-            given += 1
+
+def _fill_empty(labels: np.ndarray, squared: np.ndarray, n_clusters: int) -> None:
+    """Give each empty cluster the row farthest from its center, in place."""
+    counts = np.bincount(labels, minlength=n_clusters)
+    empty = np.flatnonzero(counts == 0)
+    if not len(empty):
+        return
+    far = np.argsort(-squared, kind="stable")
+    given = 0
+    for row in far:
+        if given == len(empty) or squared[row] <= 0:
+            break
+        # Taking the only member of a cluster would empty that one.
+        if counts[labels[row]] <= 1:
+            continue
+        counts[labels[row]] -= 1
+        labels[row], squared[row] = empty[given], 0
+        counts[empty[given]] = 1
+        given += 1
 
 
 def _check_n_clusters(n_rows: int, n_clusters: int) -> None:

@@ -1,5 +1,6 @@
 """Nearest neighbors among up to millions of rows: a graph, or an index to query."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from fewlabel.cluster.assignment import _squared_distances
 from fewlabel.cluster.cells import BLOCK_ROWS, _Cells
 from fewlabel.cluster.topk import _exhaustive_search
 from fewlabel.compute import _as_generator
+from fewlabel.engine import current_engine
 from fewlabel.errors import UsageError
 from fewlabel.params import _check_arguments, choice, integer, number
 
@@ -197,11 +199,13 @@ class NeighborIndex:
             If there are not more than ``k`` rows.
         """
         _check_k(k, len(self) - 1, "other rows")
+        engine = current_engine()
+        is_shared = engine is not None and len(self) >= engine.min_rows
+        found = engine.neighbors(self, k) if engine and is_shared else self._by_parts(k)
         indices, distances = _room(len(self), k)
-        for part in gen_batches(len(self), BLOCK_ROWS):
-            own, at = np.arange(part.start, part.stop), self._order[part]
-            found = self._find(self._rows[part], self._zero[part], k, own)
-            indices[at], distances[at] = found
+        for part, (near, far) in found:
+            at = self._order[part]
+            indices[at], distances[at] = near, far
         return indices, distances
 
     def query(self, queries: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -240,6 +244,15 @@ class NeighborIndex:
         for part in gen_batches(len(rows), BLOCK_ROWS):
             indices[part], distances[part] = self._find(*self._prepare(rows[part]), k, None)
         return indices, distances
+
+    def _by_parts(self, k: int) -> Iterator[tuple[slice, tuple[np.ndarray, np.ndarray]]]:
+        for part in gen_batches(len(self), BLOCK_ROWS):
+            yield part, self._neighbors_of(part, k)
+
+    def _neighbors_of(self, part: slice, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find the nearest other rows of some that are held, in the order of their cells."""
+        own = np.arange(part.start, part.stop)
+        return self._find(self._rows[part], self._zero[part], k, own)
 
     def _prepare(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows in the form in which they are compared, and which of them are zero."""

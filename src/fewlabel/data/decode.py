@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -68,6 +68,16 @@ _TURNS = {
 _QUARTER_TURNS = (5, 6, 7, 8)
 
 
+class _Elsewhere(Protocol):
+    """A file that is not on this machine: its content is fetched when it is read."""
+
+    def read(self) -> bytes:
+        """Return the content."""
+
+
+_Source: TypeAlias = Path | bytes | _Elsewhere
+
+
 class _FileInfo(NamedTuple):
     """What the first look at an image file found."""
 
@@ -93,10 +103,11 @@ def _quiet_pillow() -> Iterator[None]:
         yield
 
 
-def _inspect_file(path: Path, n_sampled: int = MAX_SAMPLE) -> _FileInfo:
+def _inspect_file(source: _Source, n_sampled: int = MAX_SAMPLE) -> _FileInfo:
     """Decode a file once at reduced size, to know that it can be read and what it holds."""
-    with _opened(path) as (stream, image):
-        stamp = _stamp_of(os.fstat(stream.fileno()))
+    with _opened(source) as (stream, image):
+        # What comes from elsewhere is known by its content alone.
+        stamp = _stamp_of(os.fstat(stream.fileno())) if isinstance(source, Path) else 0
         size = image.size
         # Of a JPEG an eighth of the side is decoded, for a fraction of the time.
         reduced = image.draft(None, (64, 64)) is not None
@@ -136,16 +147,18 @@ def _look_of(
     return is_gray, tuple(_widest_span(_on_ground(standard, ground)) for ground in GROUNDS)
 
 
-def _has_changed(path: Path, stamp: int, digest: bytes) -> bool:
+def _has_changed(source: Path | bytes, stamp: int, digest: bytes) -> bool:
     """Return whether a file has another content than when it was looked at."""
+    if isinstance(source, bytes):
+        return _digest_of(BytesIO(source)) != digest
     # To hash every file a second time would take as long as to decode some of them.
-    if _stamp_of(path.stat()) == stamp:
+    if _stamp_of(source.stat()) == stamp:
         return False
-    with path.open("rb") as stream:
+    with source.open("rb") as stream:
         return _digest_of(stream) != digest
 
 
-def _digest_of(stream: BufferedReader) -> bytes:
+def _digest_of(stream: BufferedReader | BytesIO) -> bytes:
     # Of the bytes: two files of one photo, saved anew, count as two.
     stream.seek(0)
     return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).digest()
@@ -157,7 +170,7 @@ def _stamp_of(status: os.stat_result) -> int:
 
 
 def _decode_file(
-    source: Path | bytes,
+    source: _Source,
     *,
     size: tuple[int, int] | None,
     channels: int,
@@ -197,12 +210,12 @@ def _known_formats() -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _opened(source: Path | bytes, max_pixels: int | None = None) -> Iterator[tuple]:
+def _opened(source: _Source, max_pixels: int | None = None) -> Iterator[tuple]:
     """Open a file and read its header; every failure becomes an UnreadableImageError."""
     max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
     try:
         stream: BinaryIO
-        with BytesIO(source) if isinstance(source, bytes) else _open_regular(source) as stream:
+        with _stream_of(source) as stream:
             n_bytes = stream.seek(0, os.SEEK_END)
             stream.seek(0)
             if n_bytes == 0:
@@ -229,6 +242,12 @@ def _opened(source: Path | bytes, max_pixels: int | None = None) -> Iterator[tup
         # IndexError, SyntaxError. One damaged photo must not end the work on the others.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UnreadableImageError(f"it cannot be decoded: {reason}") from error
+
+
+def _stream_of(source: _Source) -> BinaryIO:
+    if isinstance(source, Path):
+        return _open_regular(source)
+    return BytesIO(source if isinstance(source, bytes) else source.read())
 
 
 def _open_image(stream: BinaryIO) -> contextlib.AbstractContextManager:

@@ -3,24 +3,35 @@
 import os
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fewlabel.data.class_folders import NOT_IMAGES, _folder_classes
-from fewlabel.data.decode import FOREIGN_SUFFIXES, SUFFIXES, _FileInfo, _inspect_file, _quiet_pillow
+from fewlabel.data.decode import (
+    FOREIGN_SUFFIXES,
+    SUFFIXES,
+    _FileInfo,
+    _inspect_file,
+    _quiet_pillow,
+    _Source,
+)
 from fewlabel.data.imageset import ImageSet, Skipped, _object_array
 from fewlabel.data.looks import _keep_looks, _known_looks
 from fewlabel.data.modes import UnreadableImageError
 from fewlabel.data.parallel import Progress, _parallel_map
 from fewlabel.data.scale import MAX_SAMPLE, PixelScale
-from fewlabel.data.stores import _FileStore
+from fewlabel.data.stores import _FileStore, _UnseenStore
+from fewlabel.engine import current_engine
 from fewlabel.errors import DataError
 
 # Tables and what systems add: nobody takes those for images.
 _BESIDE = frozenset({".csv", ".tsv", ".jsonl", ".xlsx", ".ods", ".ini", ".db", ".md", ".toml"})
 _ABOUT = frozenset({"license", "licence", "copying", "notice", "readme", "citation", "changelog"})
 _NAMED = 5
+
+LOST = "the worker that read it died each time"
+"""Why an image is set aside that no worker lived to look at."""
 
 
 def _from_folder(
@@ -72,30 +83,25 @@ def _from_files(
 
 
 def _open_files(
-    files: dict[str, Path],
-    skipped: list[Skipped],
+    files: Mapping[str, _Source],
+    skipped: Sequence[Skipped],
     source: str,
     *,
     progress: Progress | None = None,
     scale: PixelScale | None = None,
 ) -> ImageSet:
     """Look at every file once, set aside what cannot be read, and keep the rest."""
-    # Together they take some megabytes, however many files there are.
-    n_sampled = max(16, min(MAX_SAMPLE, (1 << 20) // max(1, len(files))))
-
-    def look(item: tuple[str, Path]) -> _FileInfo | Skipped:
-        try:
-            return _inspect_file(item[1], n_sampled)
-        except UnreadableImageError as error:
-            return Skipped(item[0], str(error))
-
-    known = _known_looks(source, files)
-    unknown = [item for item in files.items() if item[0] not in known]
-    with _quiet_pillow():
-        found = _parallel_map(look, unknown, progress=progress)
-    fresh = {n: f for (n, _), f in zip(unknown, found, strict=True) if isinstance(f, _FileInfo)}
+    engine = current_engine()
+    if engine is not None and engine.opens_blindly:
+        unseen, names = _UnseenStore(list(files.values())), list(files)
+        return ImageSet(unseen, names=names, source=source, by_index=False, skipped=skipped)
+    local = {name: file for name, file in files.items() if isinstance(file, Path)}
+    known = _known_looks(source, local)
+    unknown = {name: file for name, file in files.items() if name not in known}
+    found = _look_at(unknown, n_files=len(files), progress=progress)
+    fresh = {n: f for n, f in zip(unknown, found, strict=True) if isinstance(f, _FileInfo)}
     infos = {n: known.get(n) or fresh[n] for n in files if n in known or n in fresh}
-    if len(fresh) > len(known) // 10:
+    if len(fresh) > len(known) // 10 and local:
         _keep_looks(source, infos)
     skipped = [*skipped, *(f for f in found if isinstance(f, Skipped))]
     skipped.sort(key=lambda s: s.path)
@@ -107,6 +113,29 @@ def _open_files(
     names = list(infos)
     store = _FileStore([files[n] for n in names], list(infos.values()), names, scale)
     return ImageSet(store, names=names, source=source, by_index=False, skipped=skipped)
+
+
+def _look_at(
+    files: Mapping[str, _Source], *, n_files: int, progress: Progress | None = None
+) -> list[_FileInfo | Skipped]:
+    """Find out what each file holds, or why it cannot be read."""
+    # Together they take some megabytes, however many files there are.
+    n_sampled = max(16, min(MAX_SAMPLE, (1 << 20) // max(1, n_files)))
+
+    def look(item: tuple[str, _Source]) -> _FileInfo | Skipped:
+        try:
+            return _inspect_file(item[1], n_sampled)
+        except UnreadableImageError as error:
+            return Skipped(item[0], str(error))
+
+    def lost(item: tuple[str, _Source]) -> _FileInfo | Skipped:
+        return Skipped(item[0], LOST)
+
+    engine, items = current_engine(), list(files.items())
+    if engine is not None:
+        return engine.map(look, items, lost, progress)
+    with _quiet_pillow():
+        return _parallel_map(look, items, progress=progress)
 
 
 def _link_problem(path: Path, real_root: Path) -> str | None:

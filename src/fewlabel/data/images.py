@@ -19,6 +19,7 @@ from fewlabel.data.imageset import ImageSet, Skipped, _object_array
 from fewlabel.data.names import _is_file
 from fewlabel.data.npz import _from_npy, _from_npz
 from fewlabel.data.parallel import Progress
+from fewlabel.data.remote import _from_url, _is_parquet
 from fewlabel.data.scale import PixelScale
 from fewlabel.data.tables import TABLE_SUFFIXES, _is_frame, _read_table
 from fewlabel.errors import DataError, _path_errors
@@ -47,9 +48,12 @@ def load_images(
     ----------
     source : str, Path, data frame, sequence or ImageSet
         A folder of any depth; a tree with one folder a class, or ``SPLIT/CLASS`` folders
-        (the class is then ``truth``); a ``.npz`` file with ``X`` and optionally ``y``; a ``.npy``
-        file, which is mapped and not read whole (labels of ``images.npy`` stand in ``labels.npy``);
-        an idx file; a CSV manifest with a ``path`` column; one image file; or the name of a
+        (the class is then ``truth``); the URL of such a folder in an object store, as in
+        ``s3://bucket/photos``; a ``.parquet`` file, or a folder of them, with a column ``path``
+        and the images in a column ``bytes``; a ``.npz`` file with ``X`` and optionally ``y``; a
+        ``.npy`` file, which is mapped and not read whole (labels of ``images.npy`` stand in
+        ``labels.npy``); an idx file; a CSV manifest with a ``path`` column; one image file; or the
+        name of a
         benchmark, also as ``NAME:SPLIT``. A path that exists comes before a benchmark of
         the same name. From Python also a list of paths, a data frame with a column ``path``
         (a column ``label`` is then ``truth``), an array of shape (n, H, W) or (n, H, W, C), or
@@ -84,6 +88,8 @@ def load_images(
         return source
     if not isinstance(source, str | os.PathLike):
         return _images_given(source, progress, scale)
+    if isinstance(source, str) and "://" in source:
+        return _from_url(source, progress=progress, scale=scale)
     path = _from_home(source)
     try:
         exists = path.exists()
@@ -97,6 +103,8 @@ def load_images(
     if path.is_dir():
         # Raises with its own name where it cannot be listed.
         os.scandir(path).close()
+    if _is_parquet(path):
+        return _from_url(path.absolute().as_uri(), progress=progress, scale=scale)
     if path.is_dir() and not formats._is_idx_folder(path):
         return _from_folder(path, split=split, progress=progress, scale=scale)
     if path.is_dir():

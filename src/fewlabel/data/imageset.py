@@ -1,5 +1,6 @@
 """``ImageSet``: the images of one source, read in blocks and never all decoded at once."""
 
+import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from fewlabel.data.scale import PixelScale
-from fewlabel.data.stores import _ArrayStore, _FileStore
+from fewlabel.data.stores import _ArrayStore, _FileStore, _UnseenStore
 from fewlabel.errors import DataError
 
 
@@ -66,7 +67,7 @@ class ImageSet:
 
     def __init__(
         self,
-        store: _ArrayStore | _FileStore,
+        store: _ArrayStore | _FileStore | _UnseenStore,
         *,
         names: Sequence[str],
         source: str,
@@ -76,7 +77,7 @@ class ImageSet:
         truth_classes: Sequence[str] | None = None,
         rows: np.ndarray | None = None,
     ) -> None:
-        self._store = store
+        self._store: Any = store
         self._rows = np.arange(len(store)) if rows is None else np.asarray(rows, dtype=np.int64)
         self.names = tuple(names)
         self.source = source
@@ -238,6 +239,14 @@ class ImageSet:
             Hexadecimal digits, compared as in `content_groups`.
         """
         return [digest.hex() for digest in self._store.digests(self._rows)]
+
+    def _alone(self) -> Self:
+        """Return this set without what its source holds beside it, to be sent elsewhere."""
+        if len(self._rows) == len(self._store):
+            return self
+        alone = copy.copy(self)
+        alone._store, alone._rows = self._store.take(self._rows), np.arange(len(self))
+        return alone
 
     def _is_flat(self) -> np.ndarray:
         """Return whether each image is of one color and so shows nothing."""

@@ -1,5 +1,6 @@
 """Where the pixels of an ``ImageSet`` come from: an array in memory, or files."""
 
+import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fewlabel.data.decode import _decode_file, _FileInfo, _has_changed, _quiet_pillow
+from fewlabel.data.decode import _decode_file, _FileInfo, _has_changed, _quiet_pillow, _Source
 from fewlabel.data.modes import UnreadableImageError, _resize_cover
 from fewlabel.data.parallel import _parallel_map
 from fewlabel.data.scale import GROUNDS, PixelScale, _find_ground, _find_scale
@@ -38,6 +39,10 @@ class _ArrayStore:
     def common_size(self, rows: np.ndarray) -> tuple[int, int] | None:
         """Height and width that some images share."""
         return self.pixels.shape[1], self.pixels.shape[2]
+
+    def take(self, rows: np.ndarray) -> "_ArrayStore":
+        """Take some images, as a store of their own."""
+        return _ArrayStore(self.pixels[rows], self.scale)
 
     def path(self, row: int) -> None:
         """No file: the images are in memory."""
@@ -71,12 +76,12 @@ class _FileStore:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        sources: Sequence[_Source],
         infos: Sequence[_FileInfo],
         names: Sequence[str],
         scale: PixelScale | None = None,
     ) -> None:
-        self._paths = list(paths)
+        self._sources = list(sources)
         self._names = list(names)
         # Arrays and not objects: of a million files they take eight megabytes.
         self._sizes = np.array([(i.height, i.width) for i in infos], np.int32).reshape(-1, 2)
@@ -90,7 +95,7 @@ class _FileStore:
         self._flat = np.array([_is_flat(info, self.scale) for info in infos], bool)
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._sources)
 
     def common_size(self, rows: np.ndarray) -> tuple[int, int] | None:
         """Height and width that some images share, or None if they differ."""
@@ -99,9 +104,21 @@ class _FileStore:
             return None
         return int(sizes[0, 0]), int(sizes[0, 1])
 
-    def path(self, row: int) -> Path:
-        """File of one image."""
-        return self._paths[row]
+    def take(self, rows: np.ndarray) -> "_FileStore":
+        """Take some images, as a store of their own that reads them as this one does."""
+        part = copy.copy(self)
+        part._sources = [self._sources[row] for row in rows]
+        part._names = [self._names[row] for row in rows]
+        part._digests = [self._digests[row] for row in rows]
+        part._sizes, part._stamps, part._flat = (
+            held[rows] for held in (self._sizes, self._stamps, self._flat)
+        )
+        return part
+
+    def path(self, row: int) -> Path | None:
+        """File of one image; None where it is not on this machine."""
+        source = self._sources[row]
+        return source if isinstance(source, Path) else None
 
     def is_flat(self, rows: np.ndarray) -> np.ndarray:
         """Whether each of some images is of one color."""
@@ -118,11 +135,11 @@ class _FileStore:
 
         def decode_into(position: int) -> None:
             row = int(rows[position])
-            path = self._paths[row]
             try:
-                out[position] = _decode_file(path, size=size, channels=channels, scale=self.scale)
+                source = _fetched(self._sources[row])
+                out[position] = _decode_file(source, size=size, channels=channels, scale=self.scale)
                 # Looked at afterwards: it may have been written to meanwhile.
-                if _has_changed(path, int(self._stamps[row]), self._digests[row]):
+                if _has_changed(source, int(self._stamps[row]), self._digests[row]):
                     raise DataError(
                         f"{self._names[row]} has changed since the work began, and its label may "
                         "belong to what it showed then: put the file back, or start again."
@@ -136,6 +153,21 @@ class _FileStore:
         with _quiet_pillow():
             _parallel_map(decode_into, range(len(rows)))
         return out
+
+
+class _UnseenStore:
+    """Files that nobody has looked at: whoever reads them finds out which can be read."""
+
+    def __init__(self, sources: Sequence[_Source]) -> None:
+        self.sources = list(sources)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+
+def _fetched(source: _Source) -> Path | bytes:
+    """Return the content of a file that is elsewhere; one on this machine is opened when read."""
+    return source if isinstance(source, Path | bytes) else source.read()
 
 
 def _is_flat(info: _FileInfo, scale: PixelScale) -> bool:

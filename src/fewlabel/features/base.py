@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 
 from fewlabel.data import ImageSet
+from fewlabel.engine import current_engine
 from fewlabel.errors import ModelFormatError, UsageError, _damaged
 from fewlabel.features.reduce import DampedPCA, _sample_rows
 from fewlabel.params import MAX_SIDE, _as_size, choice, integer
@@ -122,6 +123,19 @@ class FeatureExtractor(Saved, ABC):
             Features.
         """
         return self.fit(images, progress=progress).transform(images, progress=progress)
+
+    def _fit_transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
+        """Fit, and turn the same images into rows, on the engine in use."""
+        if current_engine() is None:
+            return self.fit_transform(images, progress=progress)
+        return self.fit(images, progress=progress)._transform_anywhere(images, progress)
+
+    def _transform_anywhere(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
+        """Turn images into rows, on the engine in use."""
+        engine = current_engine()
+        if engine is None:
+            return self.transform(images, progress=progress)
+        return engine.transform(self, images, progress)
 
     def to_state(self) -> State:
         """Return what `from_state` needs; raise `UsageError` if it is not fitted."""

@@ -67,7 +67,7 @@ def _cached_transform(
             _write(file, key, extractor, np.empty((0, extractor.width), np.float32))
         _make_room(folder, "*.rows", MAX_BYTES)
         return extractor, _stream_rows(extractor, images, folder / f"{key}.rows", progress)
-    rows = extractor.fit_transform(images, progress=progress)
+    rows = extractor._fit_transform(images, progress)
     if time.perf_counter() - start >= LEAST_SECONDS:
         _write(file, key, extractor, rows)
     return extractor, rows

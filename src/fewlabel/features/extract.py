@@ -114,7 +114,7 @@ def _computed(
 ) -> tuple[Any, np.ndarray]:
     """Return the fitted extractor and the rows, of an earlier run where there are such."""
     if not cache and len(images) < STREAMED_FROM:
-        return extractor, extractor.fit_transform(images, progress=progress)
+        return extractor, extractor._fit_transform(images, progress)
     if not cache:
         extractor.fit(images, progress=progress)
         return extractor, _stream_apart(extractor, images, cache_folder() / "features", progress)

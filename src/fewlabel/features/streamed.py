@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fewlabel.data import ImageSet
+from fewlabel.engine import current_engine
 from fewlabel.features.base import FeatureExtractor, Progress
 from fewlabel.files import _storage_errors
 from fewlabel.locks import _open_locked, _release
@@ -20,7 +21,7 @@ STREAMED_FROM = 200_000
 """Of so many images or more, features are streamed; of fewer, they stay in memory as float32."""
 
 # Images a part: what a killed run loses is less than that.
-_PART = 16_384
+_PART, _PARTS_OF_ENGINE = 16_384, 16
 _HALF = np.dtype("<f2")
 _LARGEST = float(np.finfo(_HALF).max)
 
@@ -70,9 +71,11 @@ def _append(
         held = min(out.tell() // row_bytes, n)
         held = n if held == n else held // _PART * _PART
         out.truncate(held * row_bytes)
-        for start in range(held, n, _PART):
-            part = images.subset(np.arange(start, min(start + _PART, n)))
-            rows = extractor.transform(part, progress=note)
+        # To start the workers of an engine takes as long as many parts.
+        size = _PART if current_engine() is None else _PARTS_OF_ENGINE * _PART
+        for start in range(held, n, size):
+            part = images.subset(np.arange(start, min(start + size, n)))
+            rows = extractor._transform_anywhere(part, note)
             out.write(np.clip(rows, -_LARGEST, _LARGEST).astype(_HALF).data)
             out.flush()
             # A length that is on the disk before the rows are would pass for finished parts.

@@ -101,6 +101,8 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self.generator = torch.Generator()
         self.n_parts = 1
+        # Which worker this is, where several train one network.
+        self.rank = 0
 
     def fit(self, data: TrainingSet, validation: _Validation | None = None) -> Network:
         """Train to the end, or until the validation score stops growing.
@@ -164,7 +166,7 @@ class Trainer:
         devices = [self.device.index or 0] if self.device.type == "cuda" else []
         # Dropout draws from the global generator, which belongs to the caller.
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
+            torch.manual_seed(seed + self.rank)
             for number, batch in enumerate(self.batches(epoch, data)):
                 step = epoch * self.steps_per_epoch + number
                 rate = self.optimizer.param_groups[0]["lr"]

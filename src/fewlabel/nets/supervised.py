@@ -1,6 +1,7 @@
 """How a classifier made of a network is trained on labels, or on the probabilities of another."""
 
 import copy
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from fewlabel.compute import _as_generator, _pick_device
 from fewlabel.data.checks import _warn_of_unlearnable
 from fewlabel.data.targets import _check_soft_targets
 from fewlabel.data.task import SingleLabel, Task, task_of
+from fewlabel.engine import current_engine
 from fewlabel.errors import UsageError
 from fewlabel.nets.augment import Augmentation, _augmentation_for
 from fewlabel.nets.batches import TrainingSet, _as_inputs, _input_shape
@@ -221,7 +223,7 @@ class SupervisedNetwork(TrainedNetwork):
                 network.head.bias.copy_(torch.from_numpy(bias))
         data = TrainingSet.of(self._pixels(inputs, network), targets, weights, known)
         validation = held and _Validation(
-            _as_inputs(self._pixels(held[0], network)), held[1], self._accuracy
+            _as_inputs(self._pixels(held[0], network)), held[1], partial(_accuracy_of, self.task_)
         )
         self.network_, self.history_ = network, []
         if self._is_solved(network, data, fresh=fresh):
@@ -238,7 +240,9 @@ class SupervisedNetwork(TrainedNetwork):
     ) -> tuple[Network, list[dict[str, Any]]]:
         """Return the trained network, and what was measured in each epoch."""
         trainer = self._trainer(network, data, settings)
-        return trainer.fit(data, validation), trainer.history
+        engine = current_engine()
+        trained = engine and engine.train(trainer, data, validation)
+        return trained or (trainer.fit(data, validation), trainer.history)
 
     def _is_solved(self, network: Network, data: TrainingSet, *, fresh: bool) -> bool:
         """Prepare a network for training; return whether nothing is left to train."""
@@ -259,9 +263,6 @@ class SupervisedNetwork(TrainedNetwork):
             about=[repr(self.task_), self.loss],
             **more,
         )
-
-    def _accuracy(self, y: np.ndarray, logits: np.ndarray) -> float:
-        return float(self.task_.correct(y, self.task_.activate(logits)).mean())
 
     def _augmentation(self, shape: tuple[int, ...]) -> Augment | None:
         if callable(self.augment) and not isinstance(self.augment, Augmentation):
@@ -290,6 +291,10 @@ class SupervisedNetwork(TrainedNetwork):
     def _pixels(self, inputs: Any, network: Network) -> np.ndarray:
         """Return inputs as an array of the size that the network takes."""
         return np.asarray(inputs)
+
+
+def _accuracy_of(task: Task, y: np.ndarray, logits: np.ndarray) -> float:
+    return float(task.correct(y, task.activate(logits)).mean())
 
 
 def _weights(sample_weight: Any, rows: np.ndarray) -> np.ndarray | None:
