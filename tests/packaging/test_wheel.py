@@ -46,6 +46,7 @@ SMOKES = {
     "photos": "from fewlabel.nets.weight_packages import installed_packages\n"
     "assert len(installed_packages()) >= 2",
     "explain": ["explain", "RUN", "photos/a00.png", "--out", "why.png"],
+    "ray": ["predict", "RUN", "photos", "--out", "labels.parquet", "--engine", "ray"],
     "onnx": ["export", "RUN", "--onnx", "model.onnx", "--images", "photos"],
     "tensorboard": "from fewlabel.report.tensorboard import _write_events\n"
     "from fewlabel.semisupervised.history import TrainingHistory\n"
