@@ -49,16 +49,14 @@ class _RemoteFile:
 class _ParquetCell:
     """The bytes of one image in a row group of a Parquet file."""
 
-    url: str
-    path: str
-    column: str
+    table: _Table
     group: int
     row: int
 
     def read(self) -> bytes:
         """Return the content; images are read by whole row groups, of which two are kept."""
         with _reading:
-            cells = _row_group(self.url, self.path, self.column, self.group)
+            cells = _row_group(self.table, self.group)
         content = cells[self.row].as_py()
         return b"" if content is None else content
 
@@ -77,9 +75,8 @@ def _filesystem_of(url: str) -> tuple[Any, str]:
 
 
 @lru_cache(maxsize=2)
-def _row_group(url: str, path: str, column: str, group: int) -> pa.Array:
-    with _filesystem_of(url)[0].open_input_file(path) as file:
-        return _column(parquet.ParquetFile(file).read_row_group(group, columns=[column]), column)
+def _row_group(table: _Table, group: int) -> pa.Array:
+    return table.read(group, table.content)[0]
 
 
 def _column(table: pa.Table, column: str) -> pa.Array:
@@ -147,7 +144,14 @@ class _Table(NamedTuple):
     name: str
     content: str
     label: str | None
-    n_rows: int
+    # Rows of each group.
+    n_rows: tuple[int, ...]
+
+    def read(self, group: int, *columns: str) -> list[pa.Array]:
+        """Return some columns of a row group."""
+        with _filesystem_of(self.url)[0].open_input_file(self.path) as file:
+            found = parquet.ParquetFile(file).read_row_group(group, columns=list(columns))
+        return [_column(found, column) for column in columns]
 
 
 def _parquet_tables(source: str) -> list[_Table]:
@@ -169,7 +173,9 @@ def _table_of(url: str, path: str) -> _Table:
             raise DataError(f"{path} is not a Parquet file, or is damaged ({error}).") from error
         schema = file.schema_arrow
         label = "label" if "label" in schema.names else None
-        return _Table(url, path, *_image_columns(schema, path), label, file.metadata.num_rows)
+        about = file.metadata
+        n_rows = tuple(about.row_group(group).num_rows for group in range(about.num_row_groups))
+        return _Table(url, path, *_image_columns(schema, path), label, n_rows)
 
 
 def _from_parquet(
@@ -197,17 +203,15 @@ def _from_parquet(
 
 def _rows_of(table: _Table) -> Iterator[tuple[str, str | None, _ParquetCell]]:
     """Return the name, the label and the place of each image of a Parquet file."""
-    with _filesystem_of(table.url)[0].open_input_file(table.path) as stream:
-        file = parquet.ParquetFile(stream)
-        for group in range(file.num_row_groups):
-            columns = file.read_row_group(group, columns=[table.name, *filter(None, [table.label])])
-            names = _column(columns, table.name).to_pylist()
-            labels = [None] * len(names) if table.label is None else columns["label"].to_pylist()
-            for row, (name, label) in enumerate(zip(names, labels, strict=True)):
-                if not name:
-                    raise DataError(f"{table.path}: row {row} of row group {group} has no name.")
-                cell = _ParquetCell(table.url, table.path, table.content, group, row)
-                yield name, None if label is None else str(label), cell
+    for group, n in enumerate(table.n_rows):
+        columns = table.read(group, table.name, *filter(None, [table.label]))
+        names, *rest = [column.to_pylist() for column in columns]
+        labels = rest[0] if rest else [None] * n
+        for row, (name, label) in enumerate(zip(names, labels, strict=True)):
+            if not name:
+                raise DataError(f"{table.path}: row {row} of row group {group} has no name.")
+            cell = _ParquetCell(table, group, row)
+            yield name, None if label is None else str(label), cell
 
 
 def _image_columns(schema: pa.Schema, table: str) -> tuple[str, str]:

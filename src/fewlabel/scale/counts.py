@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from fewlabel.data import Skipped
-from fewlabel.data.folder import LOST
 from fewlabel.model import Model
 
 _NAMED = 3
@@ -48,12 +47,6 @@ class _Counts:
             if row["label"] is not None:
                 self.n_of[row["label"]] += row["confidence_count"]
                 self.confidence_of[row["label"]] += row["confidence_sum"]
-
-    def lose(self, n: int) -> None:
-        """Count images of tables over which workers died, whose names nobody knows."""
-        if n > 0:
-            self.n_failed += n
-            self.failed.append(Skipped(f"{n:,} rows of tables", LOST))
 
     def summary(self, model: Model) -> dict[str, Any]:
         """Return the counts in the form that the command prints."""

@@ -16,7 +16,7 @@ import pyarrow.parquet
 from fewlabel.data import ImageSet, PixelScale, Skipped, load_images
 from fewlabel.data.decode import _FileInfo
 from fewlabel.data.folder import LOST, _look_at
-from fewlabel.data.remote import _column, _filesystem_of, _parquet_tables, _RemoteFile, _Table
+from fewlabel.data.remote import _parquet_tables, _RemoteFile, _Table
 from fewlabel.data.stores import _FileStore, _UnseenStore
 from fewlabel.engine import use_engine
 from fewlabel.errors import DataError
@@ -24,7 +24,7 @@ from fewlabel.features.base import Progress
 from fewlabel.files import atomic_file
 from fewlabel.model import Model, Prediction
 from fewlabel.scale.counts import _Counts
-from fewlabel.scale.ray import CPUS_OF_READING, RayEngine, in_one_thread, stream, tables_of
+from fewlabel.scale.ray import RayEngine, in_one_thread, stream
 
 
 def predict_on_ray(
@@ -74,18 +74,18 @@ def predict_on_ray(
     given = _open_unseen(source, model.scale)
     shared = [
         ray.put(model.to_state()),
-        ray.put((given.images, given.table, max_error, probabilities)),
+        ray.put((given.images, given.tables, max_error, probabilities)),
     ]
     schema = _schema(model, given.key, probabilities)
     found, middle = _Counts(), time.perf_counter()
     with atomic_file(out) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema) as writer:
-        for block in given.with_lost(stream(given.dataset, _Predictor, shared, given.n_images)):
+        blocks = stream(given.columns, _Predictor, shared, given.block_size)
+        for block in given.with_lost(blocks):
             table = pa.table({given.key: block["name"], **_columns_of(block)})
             writer.write_table(_filled(table, schema))
             found.add(block)
             if progress is not None:
                 progress("predict", found.n_rows, given.n_images)
-    found.lose(given.n_images - found.n_rows)
     seconds = {"reading": middle - start, "predict": time.perf_counter() - middle}
     return found.summary(model) | {
         "out": str(out),
@@ -117,42 +117,51 @@ def _schema(model: Model, key: str, probabilities: bool) -> pa.Schema:
 
 @dataclass
 class _Unseen:
-    """Images that no process has looked at yet, as a Ray Data set."""
+    """Images that no process has looked at yet, and what their blocks are made of."""
 
-    dataset: Any
+    columns: dict[str, pa.Array]
     n_images: int
     names: Sequence[str] = ()
     skipped: Sequence[Skipped] = ()
     key: str = "path"
     # Those of an array, which are in memory.
     images: ImageSet | None = None
-    # Of Parquet files, whose columns hold what.
-    table: _Table | None = None
+    # Parquet files: a block is a row group of one of them.
+    tables: Sequence[_Table] = ()
+
+    @property
+    def block_size(self) -> int | None:
+        """Rows of the columns that make a block; None is as many as usual."""
+        return 1 if self.tables else None
 
     def with_lost(self, blocks: Iterator[pa.Table]) -> Iterator[pa.Table]:
         """Add what was set aside before, and images over which workers died."""
-        seen = np.zeros(len(self.names), bool)
+        seen = np.zeros(len(self.columns["position"]), bool)
         for block in blocks:
-            if len(seen):
-                seen[block["position"].to_numpy()] = True
+            seen[block["position"].to_numpy()] = True
             yield block
-        lost = [Skipped(self.names[row], LOST) for row in np.flatnonzero(~seen).tolist()]
-        if failed := [*self.skipped, *lost]:
-            yield pa.table({"name": [f.path for f in failed], "error": [f.reason for f in failed]})
+        lost = [name for row in np.flatnonzero(~seen).tolist() for name in self._names_of(row)]
+        if failed := [*self.skipped, *(Skipped(name, LOST) for name in lost)]:
+            names, errors = ([getattr(f, of) for f in failed] for of in ("path", "reason"))
+            yield pa.table({"name": names, "error": errors})
+
+    def _names_of(self, row: int) -> list[str]:
+        if not self.tables:
+            return [self.names[row]]
+        table = self.tables[self.columns["table"][row].as_py()]
+        names = table.read(self.columns["group"][row].as_py(), table.name)[0]
+        return [name or "" for name in names.to_pylist()]
 
 
 def _open_unseen(source: str, scale: PixelScale) -> _Unseen:
     """Find out which images there are; of files, without a look at any."""
-    import ray
-
     if tables := _parquet_tables(source):
-        columns = dict.fromkeys(c.split(".")[0] for t in tables for c in (t.name, t.content))
-        dataset = ray.data.read_parquet(
-            [table.path for table in tables],
-            filesystem=_filesystem_of(tables[0].url)[0],
-            num_cpus=CPUS_OF_READING,
-        ).select_columns(list(columns))
-        return _Unseen(dataset, sum(table.n_rows for table in tables), table=tables[0])
+        places = [(t, g, n) for t, of in enumerate(tables) for g, n in enumerate(of.n_rows) if n]
+        if not places:
+            raise DataError(f"{source} holds no images: its tables have no rows.")
+        table, group, n_rows = (pa.array(part) for part in zip(*places, strict=True))
+        columns = {"table": table, "group": group, "position": pa.array(np.arange(len(places)))}
+        return _Unseen(columns, sum(n_rows.to_pylist()), tables=tables)
     with use_engine(RayEngine(opens_blindly=True)):
         images = load_images(source, scale=scale)
     columns = {"position": pa.array(np.arange(len(images)))}
@@ -164,7 +173,7 @@ def _open_unseen(source: str, scale: PixelScale) -> _Unseen:
         columns["place"] = pa.array(paths, pa.large_binary())
         columns["url"] = pa.array([getattr(s, "url", None) for s in sources], pa.large_string())
     return _Unseen(
-        ray.data.from_arrow(tables_of(columns)),
+        columns,
         len(images) + len(images.skipped),
         images.names,
         images.skipped,
@@ -181,23 +190,25 @@ class _Predictor:
 
         in_one_thread()
         state, about = ray.get(list(shared))
-        self.images, self.table, self.max_error, self.probabilities = about
+        self.images, self.tables, self.max_error, self.probabilities = about
         self.model = Model.from_state(*state)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Predict a block."""
         if self.images is None:
-            names, sources = _sources_of(batch, self.table)
+            names, sources = _sources_of(batch, self.tables)
             images, errors = _opened(names, sources, self.model.scale)
         else:
             images = self.images.subset(batch["position"].to_numpy())
             names, errors = list(images.names), [None] * len(images)
-        columns: dict[str, Any] = {"name": names, "error": pa.array(errors, pa.string())}
-        if "position" in batch.column_names:
-            columns["position"] = batch["position"]
+        position = batch["position"].to_numpy()
+        if self.tables:
+            # Of the row group.
+            position = np.repeat(position, len(names))
+        columns: dict[str, Any] = {"name": names, "position": position}
         if images is not None:
             columns |= self._predicted(images, errors)
-            columns["error"] = pa.array(errors, pa.string())
+        columns["error"] = pa.array(errors, pa.string())
         return pa.table(columns)
 
     def _predicted(self, images: ImageSet, errors: list[str | None]) -> dict[str, pa.Array]:
@@ -238,11 +249,12 @@ class _Predictor:
         return columns
 
 
-def _sources_of(batch: pa.Table, table: _Table | None) -> tuple[list[str], list[Any]]:
+def _sources_of(batch: pa.Table, tables: Sequence[_Table]) -> tuple[list[str], list[Any]]:
     """Return the names of the images of a block, and where to read them or their bytes."""
-    if table is not None:
-        names, contents = (_column(batch, c).to_pylist() for c in (table.name, table.content))
-        return [name or "" for name in names], [content or b"" for content in contents]
+    if tables:
+        table = tables[batch["table"][0].as_py()]
+        names, contents = table.read(batch["group"][0].as_py(), table.name, table.content)
+        return [n or "" for n in names.to_pylist()], [c or b"" for c in contents.to_pylist()]
     places = zip(batch["place"].to_pylist(), batch["url"].to_pylist(), strict=True)
     sources = [
         Path(os.fsdecode(path)) if url is None else _RemoteFile(url, path.decode())

@@ -25,14 +25,14 @@ from fewlabel.extras import require
 from fewlabel.features.base import FeatureExtractor, Progress, _extractor_from_state
 from fewlabel.threads import _usable_cores
 
-BLOCK = 1_024
+BLOCK = 2_048
 """Images of one task: what a worker that dies costs."""
 
 RETRIES = 3
 """How often a block is tried again whose worker died."""
 
-# Less than a core each, so that the tasks of Ray Data that read tables find room beside them.
-_CPUS_OF_ACTOR, CPUS_OF_READING = 0.9, 0.05
+# Less than a core, so that other tasks of Ray Data find room beside the workers.
+_CPUS_OF_ACTOR = 0.9
 _MAX_TABLES = 10_000
 
 
@@ -83,8 +83,8 @@ class RayEngine(Engine):
         shared = [ray.put(extractor.to_state()), ray.put(images._alone())]
         rows = np.empty((len(images), extractor.width), np.float32)
         missing = np.ones(len(images), bool)
-        dataset = ray.data.from_arrow(tables_of({"index": pa.array(np.arange(len(images)))}))
-        for block in stream(dataset, _Transformer, shared, len(images)):
+        columns = {"index": pa.array(np.arange(len(images)))}
+        for block in stream(columns, _Transformer, shared):
             index = block["index"].to_numpy()
             content = b"".join(block["row"].to_pylist())
             rows[index] = np.frombuffer(content, np.float32).reshape(len(index), -1)
@@ -199,19 +199,24 @@ def on_ray(address: str | None = None) -> Iterator[None]:
         yield
 
 
-def stream(dataset: Any, worker: type, shared: Sequence[Any], n_images: int) -> Iterator[pa.Table]:
+def stream(
+    columns: dict[str, pa.Array],
+    worker: type,
+    shared: Sequence[Any],
+    size: int | None = None,
+) -> Iterator[pa.Table]:
     """Send the blocks of a Ray Data set through workers that live as long as the work.
 
     Parameters
     ----------
-    dataset : ray.data.Dataset
-        What the workers get, as Arrow tables of at most `BLOCK` rows.
+    columns : dict of str to Array
+        What the workers get, in tables of a block each.
     worker : type
         Made with ``shared`` by every worker; called with a table, returns one.
     shared : sequence of ObjectRef
         What every worker needs, put into Ray's object store.
-    n_images : int
-        Rows of the data set: of few, fewer workers are started.
+    size : int, optional
+        Rows of a block; by default `BLOCK`.
 
     Yields
     ------
@@ -221,13 +226,16 @@ def stream(dataset: Any, worker: type, shared: Sequence[Any], n_images: int) -> 
     """
     import ray
 
-    context = ray.data.DataContext.get_current()
+    size = BLOCK if size is None else size
+    dataset = ray.data.from_arrow(_tables_of(columns, size))
+    # Its own, made with it: what is set in general is for those that come later.
+    context = dataset.context
     context.execution_options.preserve_order = True
     # A block is lost then, and not the work.
     context.max_errored_blocks = -1
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    n_actors = max(1, min(n_workers(), -(-n_images // BLOCK)))
+    n_actors = max(1, min(n_workers(), -(-len(next(iter(columns.values()))) // size)))
     with warnings.catch_warnings():
         # How often a block is tried again has no other name yet: see the bound in pyproject.toml.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -235,9 +243,10 @@ def stream(dataset: Any, worker: type, shared: Sequence[Any], n_images: int) -> 
             worker,
             # In a list, so that each worker fetches them by itself and one that restarts can, too.
             fn_constructor_args=(list(shared),),
-            batch_size=BLOCK,
+            batch_size=size,
             batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(size=n_actors),
+            # One block at a time, so that none waits at a worker which another one kills.
+            compute=ray.data.ActorPoolStrategy(size=n_actors, max_tasks_in_flight_per_actor=1),
             num_cpus=_CPUS_OF_ACTOR,
             max_restarts=-1,
             max_task_retries=RETRIES,
@@ -326,19 +335,8 @@ def n_workers() -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
-def tables_of(columns: dict[str, pa.Array]) -> list[pa.Table]:
-    """Cut columns into tables of a block each, or of more where these would be too many.
-
-    Parameters
-    ----------
-    columns : dict of str to Array
-        Columns of one length.
-
-    Returns
-    -------
-    list of Table
-        The tables.
-    """
+def _tables_of(columns: dict[str, pa.Array], size: int) -> list[pa.Table]:
+    """Cut columns into tables of a block each, or of several where these would be too many."""
     table = pa.table(columns)
-    size = max(BLOCK, -(-len(table) // _MAX_TABLES))
+    size *= max(1, -(-len(table) // (size * _MAX_TABLES)))
     return [table.slice(start, size) for start in range(0, len(table), size)]
