@@ -158,7 +158,8 @@ def worker_rate(home: Path) -> dict[str, float]:
         part = names[start : start + BLOCK]
         places = [os.fsencode(home / "files" / name) for name in part]
         urls = pa.array([None] * len(part), pa.string())
-        batch = pa.table({"name": part, "place": places, "url": urls})
+        columns = {"name": part, "place": places, "url": urls, "position": np.arange(len(part))}
+        batch = pa.table(columns)
         begin = time.process_time()
         predictor(batch)
         seconds.append((time.process_time() - begin) / len(part))
