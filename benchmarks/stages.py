@@ -37,8 +37,15 @@ ROOTS = {
 MARK = "<!-- `python benchmarks/stages.py plot` writes what follows -->"
 
 
-def stages(n: int, n_labeled: int, seed: int) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Give each stage in turn, by its name, with what runs it on what the earlier ones made."""
+def stages(args: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Give each stage that is asked for, with what runs it on what the earlier ones made."""
+    for name, run in all_stages(args.images, args.labels, args.seed):
+        if name not in args.skip:
+            yield name, run
+
+
+def all_stages(n: int, n_labeled: int, seed: int) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Give all stages in turn."""
     import numpy as np
 
     from fewlabel.cluster.neighbors import nearest_neighbors
@@ -75,7 +82,7 @@ def stages(n: int, n_labeled: int, seed: int) -> Iterator[tuple[str, Callable[[]
 def timed(args: argparse.Namespace) -> dict[str, Any]:
     """Return wall and processor seconds of each stage."""
     seconds, processor = {}, {}
-    for name, run in stages(args.images, args.labels, args.seed):
+    for name, run in stages(args):
         wall, used = time.perf_counter(), time.process_time()
         run()
         seconds[name] = round(time.perf_counter() - wall, 3)
@@ -91,7 +98,7 @@ def counted_stages(args: argparse.Namespace) -> None:
         command = ["callgrind_control", *options, str(os.getpid())]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
-    for name, run in stages(args.images, args.labels, args.seed):
+    for name, run in stages(args):
         control("--instr=on")
         control("--zero")
         run()
@@ -106,6 +113,7 @@ def counted(args: argparse.Namespace) -> dict[str, Any]:
     for old in out.glob("count.*"):
         old.unlink()
     inner = ["counted-stages", "--images", args.images, "--labels", args.labels]
+    inner += ["--seed", args.seed, "--skip", *args.skip]
     command = [
         "valgrind",
         "--tool=callgrind",
@@ -115,7 +123,7 @@ def counted(args: argparse.Namespace) -> dict[str, Any]:
     # One hash of strings for all runs: it decides how often dictionaries collide.
     fixed = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     subprocess.run(
-        [*command, sys.executable, __file__, *map(str, inner), "--seed", str(args.seed)],
+        [*command, sys.executable, __file__, *map(str, inner)],
         check=True,
         env=os.environ | fixed,
     )
@@ -251,6 +259,8 @@ def main() -> None:
     parser.add_argument("--images", type=int)
     parser.add_argument("--labels", type=int)
     parser.add_argument("--seed", type=int, default=51)
+    # Valgrind takes longer for ``fit`` than for all others together.
+    parser.add_argument("--skip", nargs="*", default=[], help="such as: fit predict")
     parser.add_argument("--no-record", action="store_true")
     parser.add_argument("--out", default="build/stages", help="folder for what is looked at once")
     args = parser.parse_args()
