@@ -1,6 +1,7 @@
 """What this machine computes fastest with: device, threads, matrix-product type, memory."""
 
 import contextlib
+import ctypes
 import functools
 import os
 import resource
@@ -134,6 +135,13 @@ def _gemm_rates(size: int = 1024) -> dict[str, float]:
     small = size if _has_bf16_matrix_units() else min(size, 256)
     rates["bfloat16"] = 2.0 * small**3 / _gemm_seconds(torch.bfloat16, small) / 1e9
     return rates
+
+
+def _return_memory() -> None:
+    """Give back to the system what small arrays took, which glibc keeps after they are gone."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def peak_rss_mb() -> float:

@@ -37,7 +37,7 @@ def test_a_solve_in_pieces_gives_the_same(task, monkeypatch):
     model = _GraphModel(X, 8, 0)
     folds = label_folds(task, y, None, 3, np.random.default_rng(0))
     whole = model.solve(task, y, folds, 3, ALPHA)
-    for name in ("_AT_ONCE", "_VALUES_A_SOLVE"):
+    for name in ("_AT_ONCE", "_SAMPLED", "_VALUES_A_SOLVE"):
         monkeypatch.setattr(graph_model, name, 3 * len(X))
     pieces = model.solve(task, y, folds, 3, ALPHA)
     assert pieces.scores is None

@@ -95,7 +95,8 @@ def test_a_solve_takes_a_few_numbers_a_class_whatever_the_folds(graph, monkeypat
     for n_folds in (4, 40):
         folds = label_folds(task, y, None, n_folds, np.random.default_rng(0))
         for at_once in (10**9, 10**5):
-            monkeypatch.setattr(graph_model, "_AT_ONCE", at_once)
+            for name in ("_AT_ONCE", "_SAMPLED"):
+                monkeypatch.setattr(graph_model, name, at_once)
             peaks[n_folds, at_once] = peak(
                 lambda folds=folds: graph.solve(task, y, folds, K, 0.9, keep=True)
             )

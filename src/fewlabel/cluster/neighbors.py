@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array
 from fewlabel.cluster.assignment import _squared_distances
 from fewlabel.cluster.cells import BLOCK_ROWS, _Cells
 from fewlabel.cluster.topk import _exhaustive_search
-from fewlabel.compute import _as_generator
+from fewlabel.compute import _as_generator, _return_memory
 from fewlabel.engine import current_engine
 from fewlabel.errors import UsageError
 from fewlabel.params import _check_arguments, choice, integer, number
@@ -206,6 +206,8 @@ class NeighborIndex:
         for part, (near, far) in found:
             at = self._order[part]
             indices[at], distances[at] = near, far
+        if len(self) > BLOCK_ROWS:
+            _return_memory()
         return indices, distances
 
     def query(self, queries: Any, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ from fewlabel.graph.neighbor_graph import (
 from fewlabel.graph.propagation import _chord, _weighted_average
 
 # Numbers of a solve that are held; of a larger one, sums, and those of a sample of the rows.
-_AT_ONCE = 40_000_000
+_AT_ONCE, _SAMPLED = 40_000_000, 10_000_000
 # Times as many neighbors as there are edges: a refined graph chooses among them.
 _CANDIDATES = 2
 
@@ -77,8 +77,9 @@ class _GraphModel:
         whole = len(y) * m <= _AT_ONCE
         width = m if whole else max(1, _VALUES_A_SOLVE // len(y))
         total = None if whole else np.zeros((len(y), n_columns), np.float32)
-        kept = slice(None) if whole else self._sample(labeled, max(1, _AT_ONCE // m))
-        parts, mass = [], np.empty(m)
+        kept: Any = slice(None) if whole else self._sample(labeled, max(1, _SAMPLED // m))
+        of_kept = None if whole or not keep else np.empty((len(kept), m), np.float32)
+        mass = np.empty(m)
         at_labels = np.empty((len(labeled), m), np.float32)
         for start in range(0, m, width):
             stop = min(start + width, m)
@@ -88,8 +89,10 @@ class _GraphModel:
             scores = self._spread(seeds, alpha, whole=whole)
             at_labels[:, start:stop] = scores[labeled]
             mass[start:stop] = scores.sum(axis=0, dtype=np.float64)
-            if whole or keep:
-                parts.append(scores[kept])
+            if whole:
+                of_kept = scores
+            elif of_kept is not None:
+                of_kept[:, start:stop] = scores[kept]
             # Of a solve that does not fit into memory, only what predicts all images is added up.
             if total is not None:
                 ones = np.ones(stop - start, np.float32)
@@ -100,7 +103,7 @@ class _GraphModel:
         found = _LabelScores(
             task, at_labels, mass, pairs, n_columns, y[labeled], fold_of[labeled], n_classes
         )
-        return _FoldScores(found, np.hstack(parts) if parts else None, total, kept)
+        return _FoldScores(found, of_kept, total, kept)
 
     def _spread(self, seeds: np.ndarray, alpha: float, *, whole: bool) -> np.ndarray:
         if self.graph is None:

@@ -103,7 +103,7 @@ def _spread_near(
     """Spread seeds as `spread` does, but no further than the solver comes, a step an iteration."""
     # A numpy scalar would turn all float32 arrays into float64.
     alpha = float(alpha)
-    target = ((1 - alpha) * seeds).astype(np.float32)
+    target = ((1 - alpha) * seeds).astype(np.float32, copy=False)
     solution = _solve(graph, target, alpha, tol, max_iter)
     return np.maximum(solution, 0, out=solution)
 
@@ -176,9 +176,11 @@ def _solve(
     """Solve ``(I - alpha S) X = target`` by conjugate gradients, many columns at once."""
     n, m = target.shape
     width = max(1, _VALUES_A_SOLVE // n)
-    solution = np.empty_like(target)
     with ThreadPoolExecutor(_THREADS) as pool:
         product = _product_with(graph, pool)
+        if m <= width:
+            return _conjugate_gradients(product, target, alpha, tol, max_iter)
+        solution = np.empty_like(target)
         for start in range(0, m, width):
             columns = slice(start, start + width)
             solution[:, columns] = _conjugate_gradients(
