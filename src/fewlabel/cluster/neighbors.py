@@ -206,8 +206,9 @@ class NeighborIndex:
         for part, (near, far) in found:
             at = self._order[part]
             indices[at], distances[at] = near, far
-        if len(self) > BLOCK_ROWS:
-            _return_memory()
+            if len(self) > BLOCK_ROWS:
+                # Block by block, or what is left of each would add up.
+                _return_memory()
         return indices, distances
 
     def query(self, queries: Any, k: int) -> tuple[np.ndarray, np.ndarray]:

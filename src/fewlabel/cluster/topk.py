@@ -13,6 +13,8 @@ _GROUP = 16
 
 # A tile of scores, 16 MB, stays in the last-level cache until it has been looked through.
 _QUERY_ROWS, _TILE_COLUMNS = 1_024, 4_096
+# Rows whose candidates, up to thousands of each, are merged at once.
+_MERGED = 1_024
 
 
 class _ScoreBuffer:
@@ -111,8 +113,8 @@ class _TopScores:
         present, first, count = np.unique(rows, return_index=True, return_counts=True)
         # Rows with like numbers of candidates share a block, so that little of it is padding.
         by_count = np.argsort(count, kind="stable")
-        for start in range(0, len(present), 4096):
-            some = by_count[start : start + 4096]
+        for start in range(0, len(present), _MERGED):
+            some = by_count[start : start + _MERGED]
             self._merge(present[some], first[some], count[some], ids, values)
 
     def _merge(
