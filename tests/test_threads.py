@@ -9,7 +9,7 @@ def test_what_the_user_has_set_stays():
     assert environment["OMP_NUM_THREADS"] == "3"
     assert environment["OMP_WAIT_POLICY"] == "ACTIVE"
     assert environment["OPENBLAS_THREAD_TIMEOUT"] == "4"
-    assert environment["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "256"
+    assert environment["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "32"
 
 
 def test_a_quota_bounds_the_cores(monkeypatch, tmp_path):
