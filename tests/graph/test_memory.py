@@ -56,10 +56,10 @@ def test_neighbors_of_mapped_rows_take_the_rows_once_and_blocks(rows, monkeypatc
         in_blocks(monkeypatch, size)
 
         def search(size=size):
-            found[size] = NeighborIndex(rows, random_state=0).graph(5)
+            found[size] = NeighborIndex(rows, random_state=0).graph(40)
 
         found[f"peak {size}"] = peak(search)
-    held = N * D * 4 + N * 5 * 12
+    held = N * D * 4 + N * 40 * 12
     assert found["peak 1000"] - held < 0.5 * (found[f"peak {N}"] - held)
     same = found[N][0] == found[1_000][0]
     assert same.mean() > 0.99
