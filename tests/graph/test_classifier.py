@@ -54,7 +54,7 @@ def test_fifty_labels_of_digits():
     assert [row.name for row in fitted.choice_.table] == list(METHODS[1:])
     assert fitted.choice_.name == fitted.method_
     assert fitted.cross_fitted_.shape == fitted.supervised_cross_fitted_.shape == (50, 10)
-    assert set(fitted.settings_) == {"alpha", "class_prior", "C"}
+    assert set(fitted.settings_) == {"alpha", "class_prior", "clamp", "C"}
     # Cross-fitted predictions are about as good as new ones.
     np.testing.assert_array_equal(fitted.folds_.labeled, labeled)
     right = fitted.cross_fitted_.argmax(axis=1) == truth[labeled]

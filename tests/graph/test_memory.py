@@ -83,7 +83,7 @@ def test_a_refined_graph_takes_a_few_numbers_an_edge(graph, monkeypatch):
     seeds[np.arange(60), np.arange(60) % K] = 1
     edges, scores = graph.graph.nnz * 8, N * K * 8
     limit = 6 * edges + 8 * scores
-    assert peak(lambda: refined.spread(seeds, 0.9, np.full(K, 1 / K))) < limit
+    assert peak(lambda: refined.spread(seeds, 0.9, np.full(K, 1 / K), [False])) < limit
 
 
 def test_a_solve_takes_a_few_numbers_a_class_whatever_the_folds(graph, monkeypatch):

@@ -25,7 +25,7 @@ def refined(X, seeds):
     scores = spread(base.graph, seeds, 0.97)
     before = TASK.normalize(scores, scores.sum(axis=0), None, PRIOR)
     graph = _RefinedGraph(base, _Discriminant(X).fit(before))
-    return before, graph, graph.spread(seeds, 0.97, PRIOR)
+    return before, graph, graph.spread(seeds, 0.97, PRIOR, [False])[0]
 
 
 def test_features_that_tell_classes_apart_weigh_more():

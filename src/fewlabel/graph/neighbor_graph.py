@@ -165,19 +165,49 @@ def poisson(
     return u.astype(np.float32)
 
 
+def _spread_clamped(graph: sparse.csr_array, seeds: np.ndarray, alpha: float) -> np.ndarray:
+    """Spread seeds that stay as they are at the labeled rows: harmonic functions with a leak.
+
+    Other than `spread`'s, such labels take in what others send: each row is of the labels around
+    it, and many labels of one class do not add up far away. ``graph`` is symmetric and not
+    normalized, and ``seeds`` (n, K) one-hot at the labeled rows, else 0 (Zhu, Ghahramani and
+    Lafferty, ICML 2003; ``alpha`` 1 is theirs).
+    """
+    known = np.asarray(seeds.any(axis=1))
+    degree = np.asarray(graph.sum(axis=1), dtype=np.float32).reshape(-1, 1)
+    root = np.sqrt(np.maximum(degree, _TINY))
+    normalized = _normalize_graph(graph)
+    # In D^(1/2) F the matrix is symmetric.
+    target = normalized @ (seeds * root)
+    target[known] = 0
+    target *= np.float32(alpha)
+    found = _solve(normalized, target, alpha, 1e-3, 200, fixed=known)
+    np.maximum(found, 0, out=found)
+    found[known] = (seeds * root)[known]
+    return np.asarray(_reach_further(normalized, found, alpha) / root)
+
+
 def _class_mass_normalize(scores: np.ndarray, prior: np.ndarray) -> np.ndarray:
     """Return probabilities of scores (n, K): classes scaled to a prior mass (Zhu et al. 2003)."""
     return SingleLabel().normalize(scores, scores.sum(axis=0, dtype=np.float64), None, prior)
 
 
 def _solve(
-    graph: sparse.csr_array, target: np.ndarray, alpha: float, tol: float, max_iter: int
+    graph: sparse.csr_array,
+    target: np.ndarray,
+    alpha: float,
+    tol: float,
+    max_iter: int,
+    fixed: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Solve ``(I - alpha S) X = target`` by conjugate gradients, many columns at once."""
+    """Solve ``(I - alpha S) X = target`` by conjugate gradients, many columns at once.
+
+    Rows that are ``fixed`` (n,) have no part in it; the target is 0 there.
+    """
     n, m = target.shape
     width = max(1, _VALUES_A_SOLVE // n)
     with ThreadPoolExecutor(_THREADS) as pool:
-        product = _product_with(graph, pool)
+        product = _product_with(graph, pool, fixed)
         if m <= width:
             return _conjugate_gradients(product, target, alpha, tol, max_iter)
         solution = np.empty_like(target)
@@ -232,7 +262,9 @@ def _reach_further(graph: sparse.csr_array, scores: np.ndarray, alpha: float) ->
     return scores
 
 
-def _product_with(graph: sparse.csr_array, pool: ThreadPoolExecutor) -> _Product:
+def _product_with(
+    graph: sparse.csr_array, pool: ThreadPoolExecutor, fixed: np.ndarray | None
+) -> _Product:
     """Return the product of the graph with a dense block, its rows shared between threads."""
     middle = int(np.searchsorted(graph.indptr, graph.nnz // 2))
     parts = (slice(0, middle), graph[:middle]), (slice(middle, None), graph[middle:])
@@ -244,6 +276,8 @@ def _product_with(graph: sparse.csr_array, pool: ThreadPoolExecutor) -> _Product
             out[part[0]] = part[1] @ block
 
         list(pool.map(fill, parts))
+        if fixed is not None:
+            out[fixed] = 0
         return out
 
     return product

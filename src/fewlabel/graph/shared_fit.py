@@ -6,7 +6,7 @@ the confident propagated ones (``propagated``), and the mean of graph and baseli
 log-probability (``blend``) are fitted and cross-fitted together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -26,6 +26,8 @@ ALPHAS = (0.9, 0.97, 0.99)
 _PROPAGATED_FRACTION = 0.5
 _PROPAGATED_MAX = 8_000
 _FEW_A_CLASS = 20
+# Labels a class above which clamped ones are tried, and above which they are preferred.
+_CLAMP_FROM, _CLAMP_MANY = 5, 20
 # Six settings are compared: by luck alone one of them is often a standard error ahead.
 _SETTING_ERRORS = 2.0
 
@@ -147,12 +149,19 @@ class _SharedFit:
 
     def _on_refined(self, scores: _FoldScores) -> _RefinedGraph:
         self.discriminant = _Discriminant(self.X[self.kept])
+        a_class = len(self.labeled) / self.n_classes
+        clamps = (False, True) if self.folds is not None and a_class > _CLAMP_FROM else (False,)
 
         def predict(number: int, held: np.ndarray) -> np.ndarray:
-            return self.refine(*self._without(scores, number, held)).probabilities[held]
+            _, found = self._refine(*self._without(scores, number, held), clamps)
+            return np.hstack([proba[held] for proba in found])
 
         if self.folds is not None:
-            self.oof["refined"] = _cross_fit(self.folds, predict)
+            both = np.split(_cross_fit(self.folds, predict), len(clamps), axis=1)
+            oof = dict(zip(map(str, clamps), both, strict=True))
+            prefer = str(a_class > _CLAMP_MANY and len(clamps) > 1)
+            kept = self.best(oof, prefer=(prefer,), n_se=1.0)
+            self.settings["clamp"], self.oof["refined"] = kept == "True", oof[kept]
         return self.refine(self.propagated[self.kept], self.y)
 
     def _without(
@@ -165,13 +174,17 @@ class _SharedFit:
 
     def refine(self, proba: np.ndarray, y: np.ndarray) -> _RefinedGraph:
         """Spread labels over the graph as refined by what has been propagated to kept rows."""
+        return self._refine(proba, y, (self.settings.get("clamp", False),))[0]
+
+    def _refine(
+        self, proba: np.ndarray, y: np.ndarray, clamps: Sequence[bool]
+    ) -> tuple[_RefinedGraph, list[np.ndarray]]:
         refined = _RefinedGraph(self.graph, self.discriminant.fit(proba))
         rows, column, n_columns = self.task.seeds(y, self.n_classes)
         seeds = np.zeros((len(y), n_columns), dtype=np.float32)
         seeds[rows, column] = 1
         prior = self.task.prior(y, self.n_classes, self.settings["class_prior"])
-        refined.spread(seeds, self.settings["alpha"], prior)
-        return refined
+        return refined, refined.spread(seeds, self.settings["alpha"], prior, clamps)
 
     def train_propagated(
         self, proba: np.ndarray, y: np.ndarray, at_most: int = _PROPAGATED_MAX
