@@ -14,7 +14,7 @@ TASK = SingleLabel()
 
 def test_what_is_preferred_follows_the_number_of_labels():
     assert _preferred_methods(TASK, 20)[:2] == ("refined", "graph")
-    assert _preferred_methods(TASK, 21)[:2] == ("refined", "blend")
+    assert _preferred_methods(TASK, 21)[:2] == ("blend", "refined")
     assert _preferred_methods(MultiLabel(), 20) == ()
     for n in (1, 10, 100):
         assert sorted(_preferred_methods(TASK, n)) == sorted(METHODS)
@@ -58,4 +58,6 @@ def test_what_is_asked_for_is_fitted_beside_the_baseline_and_kept(method):
     assert main.comparison.baseline.name == "supervised"
     assert main.kept.settings["alpha"] == 0.5
     assert main.shared.graph.n_neighbors == 6
-    assert (main.shared.scores is not None) == (main.kept.name in ("propagated", "refined"))
+    assert (main.shared.scores is not None) == (
+        main.kept.name in ("propagated", "refined", "blend")
+    )

@@ -186,13 +186,12 @@ def _candidate_of(predictor: _Predictor, method: str) -> nn.Module:
     """Return the module of one of the candidates of the graph and the linear models."""
     if method in predictor.linear:
         return _Linear(predictor.linear[method])
-    if method == "refined":
-        assert predictor.refined is not None
-        return _Refined(predictor.task, predictor.refined)
     assert predictor.graph is not None
     assert predictor.probabilities is not None
     graph = _Graph(predictor.task, predictor.graph, predictor.probabilities)
-    if method == "graph":
+    if method != "graph" and predictor.refined is not None:
+        graph = _Refined(predictor.task, predictor.refined)
+    if method != "blend":
         return graph
     return _Blend(predictor.task, graph, _Linear(predictor.linear["supervised"]))
 

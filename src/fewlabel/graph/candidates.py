@@ -104,7 +104,7 @@ class _Refined(_SharedCandidate):
 @register
 class _Blend(_SharedCandidate):
     name = "blend"
-    summary = "The mean of graph and supervised baseline, in log-probability"
+    summary = "The mean of refined graph and supervised baseline, in log-probability"
 
 
 @register
@@ -183,7 +183,7 @@ def fit_main(
         n_se=_CHOICE_ERRORS if task.has_preferences else 1.0,
         asked=asked,
     )
-    if comparison.kept.name not in ("propagated", "refined"):
+    if comparison.kept.name not in ("propagated", "refined", "blend"):
         # They hold n × folds × K numbers, and nothing but a curve of these candidates needs them.
         shared.scores = None
     return MainFit(comparison, shared)
@@ -203,7 +203,9 @@ def _shared_fit(
             problem.folds,
             _shared_graph(problem, n_neighbors),
         )
-        return shared.fit(names, alphas)
+        # A blend is one of the refined graph, where there may be one.
+        refined = {"refined"} & set(_names(problem.task)) if "blend" in names else set()
+        return shared.fit((*names, *sorted(refined - set(names))), alphas)
 
     return problem.once("graph and linear models", fit)
 
@@ -254,4 +256,4 @@ def _preferred_methods(task: Task, labels_per_class: float) -> tuple[str, ...]:
     # best (docs/decisions/0005).
     if labels_per_class <= _FEW_A_CLASS:
         return ("refined", "graph", "blend", "propagated", "supervised")
-    return ("refined", "blend", "graph", "propagated", "supervised")
+    return ("blend", "refined", "graph", "propagated", "supervised")

@@ -42,10 +42,10 @@ class FewLabelClassifier(LabelClassifier, Saved, ClassifierMixin, BaseEstimator)
     Candidates are logistic regression on the given labels (the supervised baseline), label
     spreading over a nearest-neighbor graph, the same once more over edges weighed by a
     discriminant of the spread labels, logistic regression on the labels and the graph's
-    confident ones, and the mean of graph and baseline in log-probability. All choices between
-    settings and candidates, and the calibration, rest on cross-fitted predictions of the labeled
-    rows. A row has one label, or any number of them: then ``y`` is a table, and entries that are
-    unknown neither teach nor test.
+    confident ones, and the mean of refined graph and baseline in log-probability. All choices
+    between settings and candidates, and the calibration, rest on cross-fitted predictions of the
+    labeled rows. A row has one label, or any number of them: then ``y`` is a table, and entries
+    that are unknown neither teach nor test.
 
     Parameters
     ----------
@@ -72,7 +72,8 @@ class FewLabelClassifier(LabelClassifier, Saved, ClassifierMixin, BaseEstimator)
         Every candidate with its cross-fitted accuracy (or exact match), and why it was chosen or
         not; None where too few rows are labeled to cross-fit.
     settings_ : dict
-        The chosen ``alpha``, ``class_prior`` and penalty ``C``.
+        The chosen ``alpha``, ``class_prior`` and penalty ``C``, and whether given labels stay as
+        they are in the refined graph (``clamp``).
     calibration_ : Temperature or Scaling
         Calibrates probabilities; fitted on cross-fitted predictions.
     folds_ : LabelFolds or None

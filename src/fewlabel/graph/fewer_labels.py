@@ -22,8 +22,6 @@ _MAX_FOLDS = 10
 _SIZES = 4
 # A quarter of what the fit takes: the number of rows is what costs time.
 _PROPAGATED_MAX = 2_000
-# These learn from propagated labels, anew for each part of them.
-_RETRAINED = ("propagated", "refined")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +66,9 @@ class _Study:
         self.method = main.kept.name
         self.calibration = main.comparison.calibration()
         self.shared = shared
+        # These learn from propagated labels, anew for each part of them.
+        by_refined = ("refined", "blend") if shared.predictor.refined is not None else ()
+        self.is_retrained = self.method in ("propagated", *by_refined)
         self.labeled = shared.labeled
         self.y = shared.y[self.labeled]
         self.fold_of = self.part_of = shared.folds.number
@@ -95,7 +96,7 @@ class _Study:
     def _windows(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield labels to train on and to test on: each part in turn, with those that follow."""
         starts: list[int] = list(range(self.n_parts))
-        if self.method in _RETRAINED and 2 * size <= self.n_parts:
+        if self.is_retrained and 2 * size <= self.n_parts:
             # Two that share no label test every image, and these models take long to train.
             starts = [0, self.n_parts // 2]
         for start in starts:
@@ -105,7 +106,7 @@ class _Study:
     def _spread_settings(self, size: int) -> tuple[float, str]:
         """Return how to spread so few labels, by the rule of the fit."""
         settings: dict[str, Any] = self.shared.settings
-        if self.method in ("supervised", *_RETRAINED):
+        if self.method == "supervised" or self.is_retrained:
             return settings["alpha"], settings["class_prior"]
         names = {}
         proba: dict[str, np.ndarray] = {}
@@ -125,20 +126,24 @@ class _Study:
 
     def _predict(self, train: np.ndarray, held: np.ndarray, alpha: float, prior: str) -> np.ndarray:
         folds, shared = np.unique(self.fold_of[train]), self.shared
-        if self.method in _RETRAINED:
+        if self.is_retrained:
             assert shared.scores is not None
             y = self.task.without(shared.y, np.setdiff1d(self.labeled, self.labeled[train]))
             proba = shared.scores.from_folds(folds, prior)
-            if self.method == "refined":
-                return shared.refine(proba, y).probabilities[self.labeled[held]]
+            if self.method != "propagated":
+                refined = shared.refine(proba, y).probabilities[self.labeled[held]]
+                return refined if self.method == "refined" else self._blend(refined, train, held)
             model = shared.train_propagated(proba, y, _PROPAGATED_MAX)
             return model.predict_proba(shared.X[self.labeled[held]])
         if self.method == "graph":
             return shared.label_scores[alpha].predict(held, folds, prior)
-        linear = shared.rows.predict_held(train, held, shared.settings["C"])
         if self.method == "supervised":
-            return linear
-        return self.task.combine(shared.label_scores[alpha].predict(held, folds, prior), linear)
+            return shared.rows.predict_held(train, held, shared.settings["C"])
+        return self._blend(shared.label_scores[alpha].predict(held, folds, prior), train, held)
+
+    def _blend(self, by_graph: np.ndarray, train: np.ndarray, held: np.ndarray) -> np.ndarray:
+        linear = self.shared.rows.predict_held(train, held, self.shared.settings["C"])
+        return self.task.combine(by_graph, linear)
 
 
 def _deal_folds(codes: np.ndarray, fold_of: np.ndarray) -> np.ndarray:

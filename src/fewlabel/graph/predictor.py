@@ -39,7 +39,10 @@ class _Predictor:
             return self.refined.predict_proba(X)
         assert self.graph is not None
         assert self.probabilities is not None
-        return self._with_graph(X, method, self.graph.predict(X, self.task, self.probabilities))
+        if self.refined is not None and method == "blend":
+            return self._blend(X, self.refined.predict_proba(X))
+        by_graph = self.graph.predict(X, self.task, self.probabilities)
+        return by_graph if method == "graph" else self._blend(X, by_graph)
 
     def transduce(self, X: np.ndarray, method: str) -> np.ndarray:
         """Return uncalibrated probabilities of the rows of the graph, in which they stand."""
@@ -49,11 +52,12 @@ class _Predictor:
             assert self.refined is not None
             return self.refined.probabilities
         assert self.probabilities is not None
-        return self._with_graph(X, method, self.probabilities)
-
-    def _with_graph(self, X: np.ndarray, method: str, by_graph: np.ndarray) -> np.ndarray:
         if method == "graph":
-            return by_graph
+            return self.probabilities
+        by_graph = self.probabilities if self.refined is None else self.refined.probabilities
+        return self._blend(X, by_graph)
+
+    def _blend(self, X: np.ndarray, by_graph: np.ndarray) -> np.ndarray:
         return self.task.combine(by_graph, self.linear["supervised"].predict_proba(X))
 
     def to_state(self, method: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -65,8 +69,7 @@ class _Predictor:
             arrays |= {"linear.coef": model.coef, "linear.intercept": model.intercept}
         if method not in ("propagated", "supervised"):
             proba = self.probabilities
-            if method == "refined":
-                assert self.refined is not None
+            if method != "graph" and self.refined is not None:
                 arrays["refined.coef"], proba = self.refined.coef, self.refined.probabilities
             assert self.graph is not None
             assert proba is not None
@@ -95,7 +98,8 @@ class _Predictor:
                 raise _damaged("The saved probabilities of the graph are none") from fault
             rows, k, seed = arrays["graph.rows"], meta["n_neighbors"], meta["seed"]
             graph = _GraphModel(rows, k, seed, graph=False)
-            if method == "refined":
+            # Where there is no refined graph, a blend is one of the graph as it is.
+            if method == "refined" or "refined.coef" in arrays:
                 _check_arrays(arrays, {"refined.coef": "d K"}, "candidate", sizes)
                 refined = _RefinedGraph(graph, arrays["refined.coef"])
                 refined.probabilities = probabilities

@@ -2,8 +2,9 @@
 
 Label spreading (``graph``), the same once more over edges weighed by what came of it
 (``refined``), logistic regression on the labels (``supervised``, the baseline), on the labels and
-the confident propagated ones (``propagated``), and the mean of graph and baseline in
-log-probability (``blend``) are fitted and cross-fitted together.
+the confident propagated ones (``propagated``), and the mean of the refined graph, or the graph
+where there is none, and the baseline in log-probability (``blend``) are fitted and cross-fitted
+together.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,8 +27,8 @@ ALPHAS = (0.9, 0.97, 0.99)
 _PROPAGATED_FRACTION = 0.5
 _PROPAGATED_MAX = 8_000
 _FEW_A_CLASS = 20
-# Labels a class above which clamped ones are tried, and above which they are preferred.
-_CLAMP_FROM, _CLAMP_MANY = 5, 20
+# Labels a class above which clamped ones are tried; above _FEW_A_CLASS they are preferred.
+_CLAMP_FROM = 5
 # Six settings are compared: by luck alone one of them is often a standard error ahead.
 _SETTING_ERRORS = 2.0
 
@@ -64,12 +65,14 @@ class _SharedFit:
         linear = {"supervised": self._supervised()}
         if self.folds is not None:
             self.oof["graph"] = scores.cross_fitted(prior)
-            self.oof["blend"] = self.task.combine(self.oof["graph"], self.oof["supervised"])
         # For the learning curve.
         self.scores = scores if keep else None
         if "propagated" in names:
             linear["propagated"] = self._on_propagated(scores)
         refined = self._on_refined(scores) if "refined" in names else None
+        if self.folds is not None:
+            by_graph = self.oof["graph" if refined is None else "refined"]
+            self.oof["blend"] = self.task.combine(by_graph, self.oof["supervised"])
         if self.graph.index.method == "cells":
             self.settings["neighbor_recall"] = round(self.graph.index.measured_recall, 4)
         self.predictor = _Predictor(self.task, self.graph, propagated, linear, refined)
@@ -159,7 +162,7 @@ class _SharedFit:
         if self.folds is not None:
             both = np.split(_cross_fit(self.folds, predict), len(clamps), axis=1)
             oof = dict(zip(map(str, clamps), both, strict=True))
-            prefer = str(a_class > _CLAMP_MANY and len(clamps) > 1)
+            prefer = str(a_class > _FEW_A_CLASS)
             kept = self.best(oof, prefer=(prefer,), n_se=1.0)
             self.settings["clamp"], self.oof["refined"] = kept == "True", oof[kept]
         return self.refine(self.propagated[self.kept], self.y)
