@@ -67,7 +67,13 @@ WEIGHTS = dict.fromkeys(
 )
 
 
+# A matrix product sums the rows of one block otherwise than those of another on some processors.
+ORDER = {"check_methods_sample_order_invariance": "the last bit of float32"}
+
+
 def expected_failed_checks(estimator):
+    if isinstance(estimator, DampedPCA):
+        return ORDER
     weights = WEIGHTS if isinstance(estimator, NetworkClassifier) else {}
     return MINUS_ONE | weights if is_classifier(estimator) else {}
 

@@ -42,7 +42,9 @@ def is_statistic(name):
     return "running" in name
 
 
-def test_a_head_alone_is_the_best_linear_one_on_frozen_features(weights):
+def test_a_head_alone_is_the_best_linear_one_on_frozen_features(weights, monkeypatch):
+    # In bfloat16 what is embedded depends on the batch.
+    monkeypatch.setenv("FEWLABEL_MATMUL", "float32")
     model = tuned(weights, depth="head")
     assert model.history_ == []
     assert set(changes(weights, model).values()) == {0.0}
