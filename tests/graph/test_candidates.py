@@ -13,11 +13,12 @@ TASK = SingleLabel()
 
 
 def test_what_is_preferred_follows_the_number_of_labels():
-    assert _preferred_methods(TASK, 20)[:2] == ("refined", "graph")
-    assert _preferred_methods(TASK, 21)[:2] == ("blend", "refined")
-    assert _preferred_methods(MultiLabel(), 20) == ()
+    assert _preferred_methods(TASK, 20, 0.5)[:2] == ("refined", "graph")
+    assert _preferred_methods(TASK, 21, 0.05)[:2] == ("refined", "blend")
+    assert _preferred_methods(TASK, 21, 0.06)[:2] == ("blend", "refined")
+    assert _preferred_methods(MultiLabel(), 20, 0.5) == ()
     for n in (1, 10, 100):
-        assert sorted(_preferred_methods(TASK, n)) == sorted(METHODS)
+        assert sorted(_preferred_methods(TASK, n, 0.5)) == sorted(METHODS)
 
 
 @pytest.mark.parametrize("task", [TASK, MultiLabel()])

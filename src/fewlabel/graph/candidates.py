@@ -27,6 +27,8 @@ from fewlabel.graph.shared_fit import _FEW_A_CLASS, ALPHAS, NEIGHBORS, _SharedFi
 
 # Chosen labels are typical of their clusters: linear models predict them better than others.
 _CHOICE_ERRORS = 2.0
+# Of the images that are labeled: above it the graph has little to add to a linear model.
+_MANY_FRACTION = 0.05
 
 
 @dataclass(eq=False, kw_only=True)
@@ -179,7 +181,9 @@ def fit_main(
     comparison = choose_fitted(
         problem,
         [candidate.fit(problem) for candidate in make_candidates(task, names)],
-        prefer=_preferred_methods(task, len(shared.labeled) / problem.n_classes),
+        prefer=_preferred_methods(
+            task, len(shared.labeled) / problem.n_classes, len(shared.labeled) / len(problem.y)
+        ),
         n_se=_CHOICE_ERRORS if task.has_preferences else 1.0,
         asked=asked,
     )
@@ -248,12 +252,14 @@ def _names(task: Task) -> tuple[str, ...]:
     return tuple(name for name in candidate_names(task) if name in METHODS)
 
 
-def _preferred_methods(task: Task, labels_per_class: float) -> tuple[str, ...]:
+def _preferred_methods(task: Task, labels_per_class: float, fraction: float) -> tuple[str, ...]:
     """Return the candidates by what is known beforehand, best first."""
     if not task.has_preferences:
         return ()
-    # The baseline hardly has anything to learn from so few labels; with more, the two together do
-    # best (docs/decisions/0005).
+    # The baseline hardly has anything to learn from so few labels; where many images are labeled,
+    # the two together do best (docs/decisions/0005 and 0015).
     if labels_per_class <= _FEW_A_CLASS:
         return ("refined", "graph", "blend", "propagated", "supervised")
+    if fraction <= _MANY_FRACTION:
+        return ("refined", "blend", "graph", "propagated", "supervised")
     return ("blend", "refined", "graph", "propagated", "supervised")
