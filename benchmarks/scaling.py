@@ -195,7 +195,7 @@ def plot(records: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Measure, record and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/many"))
+    parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES))
     parser.add_argument("--work", type=Path, help="where features and runs are kept meanwhile")
     parser.add_argument("--plot", action="store_true", help="draw the records, measure nothing")

@@ -208,8 +208,9 @@ def _shared_fit(
             _shared_graph(problem, n_neighbors),
         )
         # A blend is one of the refined graph, where there may be one.
-        refined = {"refined"} & set(_names(problem.task)) if "blend" in names else set()
-        return shared.fit((*names, *sorted(refined - set(names))), alphas)
+        if "blend" in names and "refined" in _names(problem.task):
+            return shared.fit(tuple(dict.fromkeys((*names, "refined"))), alphas)
+        return shared.fit(names, alphas)
 
     return problem.once("graph and linear models", fit)
 

@@ -29,6 +29,7 @@ _PROPAGATED_MAX = 8_000
 _FEW_A_CLASS = 20
 # Labels a class above which clamped ones are tried; above _FEW_A_CLASS they are preferred.
 _CLAMP_FROM = 5
+_CLAMPED = {False: "free", True: "clamped"}
 # Six settings are compared: by luck alone one of them is often a standard error ahead.
 _SETTING_ERRORS = 2.0
 
@@ -160,11 +161,10 @@ class _SharedFit:
             return np.hstack([proba[held] for proba in found])
 
         if self.folds is not None:
-            both = np.split(_cross_fit(self.folds, predict), len(clamps), axis=1)
-            oof = dict(zip(map(str, clamps), both, strict=True))
-            prefer = str(a_class > _FEW_A_CLASS)
-            kept = self.best(oof, prefer=(prefer,), n_se=1.0)
-            self.settings["clamp"], self.oof["refined"] = kept == "True", oof[kept]
+            parts = np.split(_cross_fit(self.folds, predict), len(clamps), axis=1)
+            oof = {_CLAMPED[clamp]: part for clamp, part in zip(clamps, parts, strict=True)}
+            name = self.best(oof, prefer=(_CLAMPED[a_class > _FEW_A_CLASS],))
+            self.settings["clamp"], self.oof["refined"] = name == _CLAMPED[True], oof[name]
         return self.refine(self.propagated[self.kept], self.y)
 
     def _without(

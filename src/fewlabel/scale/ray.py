@@ -103,19 +103,19 @@ class RayEngine(Engine):
     def neighbors(
         self, index: NeighborIndex, k: int
     ) -> Iterator[tuple[slice, tuple[np.ndarray, np.ndarray]]]:
-        from fewlabel.scale.shards import sharded_neighbors
+        from fewlabel.scale.shards import _sharded_neighbors
 
-        return sharded_neighbors(index, k)
+        return _sharded_neighbors(index, k)
 
     def lloyd(
         self, X: np.ndarray, centers: np.ndarray, **settings: Any
     ) -> tuple[np.ndarray, np.ndarray, float, int]:
         import ray
 
-        from fewlabel.scale.shards import sharded_lloyd
+        from fewlabel.scale.shards import _sharded_lloyd
 
         try:
-            return sharded_lloyd(X, centers, **settings)
+            return _sharded_lloyd(X, centers, **settings)
         except ray.exceptions.RayActorError:
             # The rows of one of them are gone, and nothing that takes long is lost.
             with use_engine(None):

@@ -16,25 +16,10 @@ from fewlabel.scale.ray import RETRIES, bounds_of, in_one_thread, n_workers
 _QUERIES = 8_192
 
 
-def sharded_neighbors(
+def _sharded_neighbors(
     index: NeighborIndex, k: int
 ) -> Iterator[tuple[slice, tuple[np.ndarray, np.ndarray]]]:
-    """Find the nearest other rows of every row of an index, some rows on each worker.
-
-    Parameters
-    ----------
-    index : NeighborIndex
-        All workers get it, so that they find what it finds itself.
-    k : int
-        Neighbors of each row.
-
-    Yields
-    ------
-    part : slice
-        Some rows, in the order in which the index holds them.
-    found : tuple of ndarray
-        Indices and distances, both of shape (m, k).
-    """
+    """Do what `Engine.neighbors` asks for, some rows on each worker: all workers get the index."""
     import ray
 
     # How many cells a row looks into is measured once, and travels with the index.
@@ -52,42 +37,13 @@ def _neighbors_of(index: NeighborIndex, part: slice, k: int) -> tuple[np.ndarray
     return index._neighbors_of(part, k)
 
 
-def sharded_lloyd(
-    X: np.ndarray,
-    centers: np.ndarray,
-    *,
-    max_iter: int = 100,
-    tol: float = 1e-4,
-    spherical: bool = False,
+def _sharded_lloyd(
+    X: np.ndarray, centers: np.ndarray, *, max_iter: int, tol: float, spherical: bool
 ) -> tuple[np.ndarray, np.ndarray, float, int]:
-    """Run Lloyd's iterations with the rows shared out among the workers.
+    """Do what `Engine.lloyd` asks for, with the rows shared out among the workers.
 
     A worker assigns its rows and returns the sums and counts of each cluster in them; these are
     added up in float64, so that the centers are those of one machine up to the last bit or two.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Rows, float32.
-    centers : ndarray of shape (k, d)
-        First centers, float32.
-    max_iter : int
-        Most iterations.
-    tol : float
-        As in `fewlabel.cluster.KMeans`.
-    spherical : bool
-        Whether centers are scaled to unit length.
-
-    Returns
-    -------
-    centers : ndarray of shape (k, d)
-        Centers, float32.
-    labels : ndarray of shape (n,)
-        Cluster of each row, int64.
-    inertia : float
-        Sum of squared distances.
-    n_iter : int
-        Iterations run.
     """
     import ray
 
