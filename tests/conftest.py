@@ -23,9 +23,7 @@ from fewlabel.runs.folder import save_run
 def _products_in(dtype: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FEWLABEL_MATMUL", dtype)
-        matmul_dtype.cache_clear()
         yield
-    matmul_dtype.cache_clear()
 
 
 @pytest.fixture

@@ -19,12 +19,8 @@ from fewlabel.errors import UsageError
 
 
 @pytest.fixture(autouse=True)
-def forget_the_type(monkeypatch):
+def the_processor_decides(monkeypatch):
     monkeypatch.delenv("FEWLABEL_MATMUL", raising=False)
-    matmul_dtype.cache_clear()
-    yield
-    monkeypatch.undo()
-    matmul_dtype.cache_clear()
 
 
 def test_auto_takes_the_best_device_that_is_present(monkeypatch):
@@ -53,7 +49,6 @@ def test_the_type_follows_the_processor_unless_the_environment_decides(bfloat16,
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bfloat16)
     assert matmul_dtype() is matmul_dtype("cuda") is expected
     assert matmul_dtype("mps") is torch.float32
-    matmul_dtype.cache_clear()
     monkeypatch.setenv("FEWLABEL_MATMUL", str(other).removeprefix("torch."))
     assert matmul_dtype() is matmul_dtype("cuda") is other
 

@@ -59,7 +59,6 @@ def _has_bf16_matrix_units() -> bool:
     return bool((flags and flags()) or (avx512 and avx512()))
 
 
-@functools.cache
 def matmul_dtype(device_type: str = "cpu") -> torch.dtype:
     """Type in which this device multiplies matrices fastest at adequate precision.
 
@@ -102,14 +101,12 @@ def _full_precision() -> Iterator[None]:
     """Compute in float32 while the block runs; no other thread may compute meanwhile."""
     before = os.environ.get("FEWLABEL_MATMUL")
     os.environ["FEWLABEL_MATMUL"] = "float32"
-    matmul_dtype.cache_clear()
     try:
         yield
     finally:
         os.environ.pop("FEWLABEL_MATMUL")
         if before is not None:
             os.environ["FEWLABEL_MATMUL"] = before
-        matmul_dtype.cache_clear()
 
 
 def _threads_for(operations: float) -> contextlib.AbstractContextManager[Any]:

@@ -42,9 +42,8 @@ def is_statistic(name):
     return "running" in name
 
 
-def test_a_head_alone_is_the_best_linear_one_on_frozen_features(weights, monkeypatch):
+def test_a_head_alone_is_the_best_linear_one_on_frozen_features(weights, float32):
     # In bfloat16 what is embedded depends on the batch.
-    monkeypatch.setenv("FEWLABEL_MATMUL", "float32")
     model = tuned(weights, depth="head")
     assert model.history_ == []
     assert set(changes(weights, model).values()) == {0.0}

@@ -8,8 +8,7 @@ from fewlabel.nets import photos
 from tests.nets.test_fine_tuning import colored, tuned
 
 
-def test_parts_that_fit_the_cache_change_nothing(weights, monkeypatch):
-    monkeypatch.setenv("FEWLABEL_MATMUL", "float32")
+def test_parts_that_fit_the_cache_change_nothing(weights, float32, monkeypatch):
     whole = tuned(weights).predict_proba(colored(seed=1)[0])
     monkeypatch.setattr(photos, "_CPU_PIXELS", 3 * 32 * 32)
     parts = tuned(weights).predict_proba(colored(seed=1)[0])
