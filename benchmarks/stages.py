@@ -46,14 +46,15 @@ def stages(args: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 def all_stages(n: int, n_labeled: int, seed: int) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Give all stages in turn."""
-    import numpy as np
-
     from fewlabel.cluster.neighbors import nearest_neighbors
     from fewlabel.data import labels_from_truth, load_images
     from fewlabel.features.patches import PatchDictionary
     from fewlabel.graph.neighbor_graph import _affinity_graph, _normalize_graph, spread
     from fewlabel.pipeline import FitSettings, extract_features, fit_images, select_images
     from fewlabel.selection import _looked_up
+
+    # After fewlabel, which bids the threads of numpy sleep while they wait.
+    import numpy as np  # isort: skip
 
     images, made = load_images("fashion-mnist:train").subset(range(n)), dict[str, Any]()
 

@@ -10,6 +10,7 @@ from fewlabel import compute
 from fewlabel.compute import (
     _as_generator,
     _gemm_rates,
+    _in_threads,
     _pick_device,
     _threads_for,
     matmul_dtype,
@@ -84,6 +85,41 @@ def test_small_work_stays_on_one_thread_and_the_number_is_given_back():
     assert threads() == before
     with _threads_for(1e12):
         assert threads() == before
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_parts_are_done_once_each_by_threads_that_compute_alone(three_threads):
+    parts, seen = [], set()
+
+    def work(part):
+        parts.append(part)
+        seen.add(torch.get_num_threads())
+
+    _in_threads(work, 100, 4)
+    assert seen == {1}
+    assert sorted(row for part in parts for row in range(part.start, min(part.stop, 100))) == list(
+        range(100)
+    )
+    # Whole steps, so that the sums of a step do not depend on the number of threads.
+    assert all(part.start % 4 == 0 for part in parts)
+    assert torch.get_num_threads() == 3
+    seen.clear()
+    _in_threads(work, 8, 4)
+    assert seen == {3}
+    _in_threads(work, 0, 4)
+
+
+def test_an_error_in_a_thread_is_raised_and_the_number_of_threads_is_given_back(three_threads):
+    with pytest.raises(ZeroDivisionError):
+        _in_threads(lambda part: 1 // part.start, 100, 4)
+    assert torch.get_num_threads() == 3
 
 
 @pytest.mark.parametrize(("platform", "expected"), [("linux", 2.048), ("darwin", 0.002)])

@@ -3,11 +3,13 @@
 import contextlib
 import ctypes
 import functools
+import math
 import os
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -116,6 +118,33 @@ def _threads_for(operations: float) -> contextlib.AbstractContextManager[Any]:
     if operations >= _SMALL_WORK:
         return contextlib.nullcontext()
     return _thread_pools().limit(limits=1)
+
+
+def _in_threads(work: Callable[[slice], None], n: int, step: int) -> None:
+    """Do ``work`` on parts of n items, whole steps each, in threads that compute alone.
+
+    To wake a sleeping thread of OpenMP takes as long as a product of a few images: two threads
+    that share each product are no faster than one, two that have images of their own are.
+    """
+    n_threads = torch.get_num_threads()
+    # Some parts a thread, so that none waits long for one that other programs have held up.
+    size = step * math.ceil(n / (4 * n_threads * step))
+    parts = [slice(start, start + size) for start in range(0, n, size or 1)]
+    if n_threads == 1 or len(parts) < n_threads:
+        for part in parts:
+            work(part)
+        return
+
+    def alone(part: slice) -> None:
+        torch.set_num_threads(1)
+        work(part)
+
+    try:
+        with ThreadPoolExecutor(n_threads, thread_name_prefix="fewlabel-compute") as pool:
+            list(pool.map(alone, parts))
+    finally:
+        # What was set there holds for every thread that begins after it, too.
+        torch.set_num_threads(n_threads)
 
 
 # To look for the pools takes longer than many a product: once is enough.

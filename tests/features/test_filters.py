@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
 from fewlabel.features import filters as filters_module
@@ -165,3 +166,17 @@ def test_patches_are_cut_from_the_images_channel_by_channel_and_from_their_paddi
     padded = _sample_patches(np.ones((1, 4, 4, 1), np.float32), 300, 3, 2, rng)
     assert padded.min() == 0
     assert padded.sum(axis=1).min() == 1
+
+
+def test_threads_change_nothing(monkeypatch):
+    monkeypatch.setattr(filters_module, "_VALUES_A_BLOCK", 5_000)
+    images = np.random.default_rng(0).integers(0, 256, (60, 12, 12, 1), dtype=np.uint8)
+    filters = learn(images)[1]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = _pooled_responses(images, filters)
+        torch.set_num_threads(4)
+        np.testing.assert_array_equal(_pooled_responses(images, filters), alone)
+    finally:
+        torch.set_num_threads(before)

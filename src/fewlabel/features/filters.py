@@ -1,5 +1,6 @@
 """Patch filters: learned without labels, applied as one convolution a block of images."""
 
+import math
 import warnings
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,14 +10,16 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from fewlabel.cluster.kmeans import KMeans
+from fewlabel.compute import _in_threads
 
 # Added to a patch's variance before its contrast is normalized (pixels in [0, 1]): below it, a
 # patch is noise, which must not be stretched to the contrast of an edge.
 VARIANCE_FLOOR = 1e-3
 # Added to the eigenvalues of the patch covariance before whitening, for the same reason.
 WHITENING_FLOOR = 0.1
-# Responses held at once: about the second-level cache of a core, in float32.
-_VALUES_A_BLOCK = 500_000
+# Responses held at once by a thread, in float32: with fewer the calls cost more than they compute,
+# with more the maps leave the caches.
+_VALUES_A_BLOCK = 1_500_000
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,21 @@ def _cluster(directions: np.ndarray, n_filters: int, rng: np.random.Generator) -
 
 def _pooled_responses(images: np.ndarray, filters: _PatchFilters) -> np.ndarray:
     """Respond to every patch, threshold both signs, average on a grid, take the square root."""
+    # A few images at a time: the full-size response maps, some hundred times larger than their
+    # averages, stay in the processor's cache.
+    step = max(
+        1, _VALUES_A_BLOCK // (math.prod(_map_shape(images.shape, filters)) * len(filters.bias))
+    )
+    pooled = np.empty((len(images), filters.n_values), np.float32)
+
+    def fill(part: slice) -> None:
+        pooled[part] = _respond(images[part], filters, step)
+
+    _in_threads(fill, len(images), step)
+    return pooled
+
+
+def _respond(images: np.ndarray, filters: _PatchFilters, step: int) -> np.ndarray:
     n, channels, n_filters = len(images), images.shape[3], len(filters.bias)
     size, grid, pad = filters.patch_size, filters.grid, filters.pad
     height, width = _map_shape(images.shape, filters)
@@ -125,20 +143,19 @@ def _pooled_responses(images: np.ndarray, filters: _PatchFilters) -> np.ndarray:
     down, across = (torch.from_numpy(cells) for cells in _cells(images.shape, filters))
     boxes = [_boxes(side + 2 * pad, size, filters.stride) for side in images.shape[1:3]]
     pooled = torch.empty(2, n, grid**2, n_filters)
-    # A few images at a time: the full-size response maps, some hundred times larger than their
-    # averages, stay in the processor's cache.
-    step = max(1, _VALUES_A_BLOCK // (height * width * n_filters))
+    every = torch.from_numpy(np.array(images, np.float32))
+    if images.dtype == np.uint8:
+        every /= 255
+    every = torch.nn.functional.pad(every, (0, 0, pad, pad, pad, pad)).permute(0, 3, 1, 2)
+    contrast = _inverse_contrast(every, *boxes)
     for start in range(0, n, step):
-        block = torch.from_numpy(np.array(images[start : start + step], np.float32))
-        if images.dtype == np.uint8:
-            block /= 255
-        block = torch.nn.functional.pad(block, (0, 0, pad, pad, pad, pad)).permute(0, 3, 1, 2)
+        block = slice(start, start + step)
         # A filter sums to zero, so that a patch's mean drops out; its contrast is divided out.
-        maps = torch.conv2d(block, weight, stride=filters.stride).permute(0, 2, 3, 1)
-        torch.addcmul(bias, maps, _inverse_contrast(block, *boxes), out=maps)
+        maps = torch.conv2d(every[block], weight, stride=filters.stride).permute(0, 2, 3, 1)
+        torch.addcmul(bias, maps, contrast[block], out=maps)
         torch.ops.aten.softshrink.out(maps, filters.threshold, out=maps)
         # What both signs exceed the threshold by: their difference first, and then their sum.
-        for part in pooled[:, start : start + step]:
+        for part in pooled[:, block]:
             by_row = (down @ maps.reshape(len(maps), height, -1)).view(-1, width, n_filters)
             part.copy_((across @ by_row).view(len(maps), grid**2, n_filters))
             maps.abs_()

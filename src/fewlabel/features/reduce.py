@@ -4,6 +4,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
@@ -124,12 +125,13 @@ class DampedPCA(Transformer, Saved):
 
     def _reduce(self, X: np.ndarray) -> np.ndarray:
         """Reduce rows that need no check, which takes longer than to reduce a few."""
-        weights = self._weights()
-        reduced = np.empty((len(X), self.n_components_), dtype=np.float32)
+        weights = torch.from_numpy(self._weights())
+        reduced = torch.empty(len(X), self.n_components_)
         for block in gen_batches(len(X), _BLOCK_ROWS):
             # Subtracting from the rows, not from the products, keeps digits where means are large.
-            np.matmul(X[block] - self.mean_, weights, out=reduced[block])
-        return reduced
+            # By torch: where numpy was imported before fewlabel, its threads spin after a product.
+            torch.mm(torch.from_numpy(X[block] - self.mean_), weights, out=reduced[block])
+        return reduced.numpy()
 
     def _weights(self) -> np.ndarray:
         """Return what rows less their mean are multiplied by, (d, k) float32; made once."""
