@@ -12,6 +12,7 @@ import torch
 
 from fewlabel.compute import matmul_dtype
 from fewlabel.data import ImageSet, Labels, image_set_from_array, labels_from_truth, load_images
+from fewlabel.evaluate import crossfit
 from fewlabel.features.extract import Features, extract_features
 from fewlabel.fit_result import FitResult
 from fewlabel.fit_settings import FitSettings
@@ -44,6 +45,15 @@ def arithmetic(request: pytest.FixtureRequest) -> Iterator[torch.dtype]:
 def float32_module() -> Iterator[None]:
     """Multiply in float32 in a whole module, whose fixtures train networks, too."""
     with _products_in("float32"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def five_folds() -> Iterator[None]:
+    """Deal five folds instead of twenty: for tests of what is done with them, not how well."""
+    with pytest.MonkeyPatch.context() as patch:
+        dealt = crossfit._number_of_folds
+        patch.setattr(crossfit, "_number_of_folds", lambda n, distinct: dealt(n or 5, distinct))
         yield
 
 

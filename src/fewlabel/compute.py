@@ -147,6 +147,17 @@ def _in_threads(work: Callable[[slice], None], n: int, step: int) -> None:
         torch.set_num_threads(n_threads)
 
 
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Multiply two float32 matrices, large ones by torch.
+
+    Where numpy was imported before fewlabel, its threads spin for a while after a product, and take
+    the cores from what follows.
+    """
+    if 2 * a.size * b.shape[1] < _SMALL_WORK:
+        return a @ b
+    return torch.mm(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+
+
 # To look for the pools takes longer than many a product: once is enough.
 @functools.cache
 def _thread_pools() -> threadpoolctl.ThreadpoolController:

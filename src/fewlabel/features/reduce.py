@@ -4,7 +4,6 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
@@ -12,7 +11,7 @@ from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fewlabel.cluster.transformer import Transformer
-from fewlabel.compute import _as_generator
+from fewlabel.compute import _as_generator, _product
 from fewlabel.params import check_parameters, integer, number
 from fewlabel.persist.schema import _FLAG, _MAX_COUNT, Saved, State, _check_arrays, _check_fields
 
@@ -125,13 +124,12 @@ class DampedPCA(Transformer, Saved):
 
     def _reduce(self, X: np.ndarray) -> np.ndarray:
         """Reduce rows that need no check, which takes longer than to reduce a few."""
-        weights = torch.from_numpy(self._weights())
-        reduced = torch.empty(len(X), self.n_components_)
+        weights = self._weights()
+        reduced = np.empty((len(X), self.n_components_), dtype=np.float32)
         for block in gen_batches(len(X), _BLOCK_ROWS):
             # Subtracting from the rows, not from the products, keeps digits where means are large.
-            # By torch: where numpy was imported before fewlabel, its threads spin after a product.
-            torch.mm(torch.from_numpy(X[block] - self.mean_), weights, out=reduced[block])
-        return reduced.numpy()
+            reduced[block] = _product(X[block] - self.mean_, weights)
+        return reduced
 
     def _weights(self) -> np.ndarray:
         """Return what rows less their mean are multiplied by, (d, k) float32; made once."""

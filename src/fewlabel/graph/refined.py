@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 from sklearn.utils import gen_batches
 
 from fewlabel.graph.graph_model import _GraphModel
@@ -25,20 +26,21 @@ _CLAMPED_ALPHA = 0.9
 
 
 class _Discriminant:
-    """Ridge regressions on all rows that differ in their targets only: one inverse for all."""
+    """Ridge regressions on all rows that differ in their targets only: one factor for all."""
 
     def __init__(self, X: np.ndarray) -> None:
         self.rows = _unit_rows(X)
         self.rows -= self.rows.mean(axis=0)
         gram = (self.rows.T @ self.rows).astype(np.float64)
         gram += _RIDGE * max(np.trace(gram) / len(gram), 1e-12) * np.eye(len(gram))
-        self.inverse = np.linalg.inv(gram).astype(np.float32)
+        self.factor = cho_factor(gram, overwrite_a=True, check_finite=False)
 
     def fit(self, proba: np.ndarray) -> np.ndarray:
         """Return the weights (d, K) of scores for the most probable classes of all rows."""
         # Not the probabilities: all of them are nearly equal where a graph is unsure of much.
         targets = np.eye(proba.shape[1], dtype=np.float32)[proba.argmax(axis=1)]
-        return self.inverse @ (self.rows.T @ targets)
+        weights = cho_solve(self.factor, self.rows.T @ targets, check_finite=False)
+        return np.asarray(weights, dtype=np.float32)
 
 
 class _RefinedGraph:
