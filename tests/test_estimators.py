@@ -32,8 +32,6 @@ from fewlabel import (
 )
 from fewlabel.errors import UsageError
 
-pytestmark = pytest.mark.usefixtures("five_folds")
-
 MINUS_ONE = {
     "check_classifiers_classes": "the check calls its classes -1 and 1; here -1 is unlabeled"
 }

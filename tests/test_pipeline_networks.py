@@ -17,7 +17,7 @@ QUICK = NetworkSettings("cnn", n_steps=45, batch_size=64, augment="weak")
 
 
 @pytest.fixture(autouse=True, scope="module")
-def quick(five_folds):
+def quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(NetworkSettings, "for_features", lambda extractor, device: QUICK)
         yield

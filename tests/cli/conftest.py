@@ -156,8 +156,3 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         "exact match" if several else "accuracy",
         draw_them,
     )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_estimates(five_folds):
-    """What a command says is looked at, not how sure it is."""

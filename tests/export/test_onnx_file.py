@@ -34,7 +34,7 @@ from fewlabel.runs.folder import save_run
 from fewlabel.runs.model import load_run
 from tests.conftest import Example
 
-pytestmark = pytest.mark.usefixtures("five_folds", "float32")
+pytestmark = pytest.mark.usefixtures("float32")
 
 
 def _network(images: ImageSet, color: bool) -> NetworkClassifier:

@@ -95,8 +95,3 @@ def database_url(request: pytest.FixtureRequest, table: Path) -> Iterator[str]:
 def noise(n: int) -> np.ndarray:
     """Draw n small images, each of its own, (n, 8, 8) uint8."""
     return np.random.default_rng(0).integers(0, 255, (n, 8, 8), np.uint8)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_estimates(five_folds):
-    """What is done with estimates is looked at, not how sure they are."""

@@ -15,8 +15,3 @@ def no_figures(monkeypatch):
     """Leave the charts out, which have tests of their own, to be quick."""
     for module in ("plots", "scatter", "training"):
         monkeypatch.setattr(f"fewlabel.report.{module}._draw", lambda *_, **__: Markup("<svg/>"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_estimates(five_folds):
-    """What is done with estimates is looked at, not how sure they are."""

@@ -153,8 +153,3 @@ def watch(monkeypatch):
 
         monkeypatch.setattr(method, "train", watched)
     return seen
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_estimates(five_folds):
-    """Every search cross-fits its graphs a dozen times."""

@@ -60,8 +60,3 @@ def client_of(session: _Session, tmp_path: Path, **options: Any) -> TestClient:
 @pytest.fixture
 def client(session: _Session, tmp_path: Path) -> TestClient:
     return client_of(session, tmp_path)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_estimates(five_folds):
-    """What is done with estimates is looked at, not how sure they are."""
