@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
-from fewlabel.compute import _pick_device, matmul_dtype
+from fewlabel.compute import _in_threads, _pick_device, matmul_dtype
 from fewlabel.data import ImageSet
 from fewlabel.errors import DataError
 from fewlabel.features.base import (
@@ -275,22 +275,34 @@ class Backbone(_ReducedExtractor):
             self._at_once = -(-min(self._at_once, len(pixels)) // 2)
             _warn_halved(self._at_once, self._device)
 
-    @torch.inference_mode()
     def _forward_parts(self, pixels: np.ndarray) -> np.ndarray:
+        rows = np.empty((len(pixels), self.network_.n_features), dtype=np.float32)
+
+        def fill(part: slice) -> None:
+            for start in range(part.start, min(part.stop, len(pixels)), self._at_once):
+                block = slice(start, min(start + self._at_once, part.stop))
+                rows[block] = self._describe(pixels[block])
+
+        if self._device.type == "cpu":
+            _in_threads(fill, len(pixels), self._at_once)
+        else:
+            fill(slice(0, len(pixels)))
+        return rows
+
+    @torch.inference_mode()
+    def _describe(self, pixels: np.ndarray) -> np.ndarray:
         recipe, device = self.network_.recipe, self._device
         mean = torch.tensor(recipe.mean, device=device).view(1, 3, 1, 1) * 255
         scale = 1 / (torch.tensor(recipe.std, device=device).view(1, 3, 1, 1) * 255)
-        reduced = matmul_dtype(device.type) is torch.bfloat16
-        rows = []
         # (b, H, W, 3) seen as (b, 3, H, W) is channels_last already.
-        for part in torch.from_numpy(pixels).permute(0, 3, 1, 2).split(self._at_once):
-            batch = (part.to(device).float() - mean) * scale
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=reduced):
-                features = self.network_.module(batch).float()
-                if self.flip:
-                    features = (features + self.network_.module(batch.flip(3)).float()) / 2
-            rows.append(features)
-        return torch.cat(rows).cpu().numpy()
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        batch = (images.to(device).float() - mean) * scale
+        reduced = matmul_dtype(device.type) is torch.bfloat16
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=reduced):
+            features = self.network_.module(batch).float()
+            if self.flip:
+                features = (features + self.network_.module(batch.flip(3)).float()) / 2
+        return features.cpu().numpy()
 
 
 def _prefetched(blocks: Iterator[tuple[slice, np.ndarray]]) -> Iterator[tuple[slice, np.ndarray]]:
