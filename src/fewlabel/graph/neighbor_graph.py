@@ -40,7 +40,7 @@ def _normalize_graph(graph: sparse.csr_array) -> sparse.csr_array:
     degree = np.asarray(graph.sum(axis=1)).ravel()
     # A row without edges stays zero, and keeps what it was given.
     inverse = np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, _TINY)), 0).astype(np.float32)
-    scaled = graph.copy().astype(np.float32)
+    scaled = graph.astype(np.float32)
     scaled.data *= np.repeat(inverse, np.diff(scaled.indptr))
     scaled.data *= inverse[scaled.indices]
     return scaled
