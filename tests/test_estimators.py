@@ -78,7 +78,10 @@ def expected_failed_checks(estimator):
     return MINUS_ONE | weights if is_classifier(estimator) else {}
 
 
-@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failed_checks)
+# The last bit may be the same by luck: from run to run, by where an array happens to lie.
+@parametrize_with_checks(
+    ESTIMATORS, expected_failed_checks=expected_failed_checks, xfail_strict=False
+)
 def test_scikit_learns_contract(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SkipTestWarning)
