@@ -1,6 +1,6 @@
 """Up to millions of distinct 28x28 images: Fashion-MNIST and MNIST, each turned and bent anew.
 
-    FEWLABEL_DATA=... python benchmarks/many_images.py 1000000 --out /tmp/many
+    FEWLABEL_DATA=... python benchmarks/many_images.py 1000000 --out FOLDER
 
 writes `images.npy` (n, 28, 28) uint8, which fewlabel maps and never loads whole, and `labels.npy`
 (n,): the ten classes of Fashion-MNIST, then the digits as 10 to 19. The first 100,000 images of a

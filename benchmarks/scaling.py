@@ -1,6 +1,6 @@
 """What an image costs, in seconds and memory, from ten thousand to a million of them.
 
-    FEWLABEL_DATA=... python benchmarks/scaling.py --folder /tmp/many
+    FEWLABEL_DATA=... python benchmarks/scaling.py --folder FOLDER
 
 `select` with a budget of 500, features included, then `fit` with the labels of these images and the
 features that `select` has kept, and everything that it writes: each in a process of its own. The

@@ -67,21 +67,12 @@ WEIGHTS = dict.fromkeys(
 )
 
 
-# A matrix product sums the rows of one block otherwise than those of another on some processors.
-ORDER = {"check_methods_sample_order_invariance": "the last bit of float32"}
-
-
 def expected_failed_checks(estimator):
-    if isinstance(estimator, DampedPCA):
-        return ORDER
     weights = WEIGHTS if isinstance(estimator, NetworkClassifier) else {}
     return MINUS_ONE | weights if is_classifier(estimator) else {}
 
 
-# The last bit may be the same by luck: from run to run, by where an array happens to lie.
-@parametrize_with_checks(
-    ESTIMATORS, expected_failed_checks=expected_failed_checks, xfail_strict=False
-)
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failed_checks)
 def test_scikit_learns_contract(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SkipTestWarning)

@@ -151,10 +151,11 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Multiply two float32 matrices, large ones by torch.
 
     Where numpy was imported before fewlabel, its threads spin for a while after a product, and take
-    the cores from what follows.
+    the cores from what follows. Small products are summed in float64, so that a row's does not
+    depend on the rows beside it.
     """
     if 2 * a.size * b.shape[1] < _SMALL_WORK:
-        return a @ b
+        return (a.astype(np.float64) @ b).astype(np.float32)
     return torch.mm(torch.from_numpy(a), torch.from_numpy(b)).numpy()
 
 
