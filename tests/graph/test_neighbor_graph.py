@@ -30,6 +30,10 @@ def one_hot_seeds(n, labels, n_classes):
     return seeds
 
 
+def clamped(graph, seeds, alpha):
+    return _spread_clamped(_normalize_graph(graph), graph.sum(axis=1), seeds, alpha)
+
+
 def dense_normalized(weights):
     degree = weights.astype(np.float64).sum(axis=1)
     inverse = np.where(degree > 0, 1 / np.sqrt(np.where(degree > 0, degree, 1)), 0)
@@ -203,12 +207,12 @@ def test_clamped_labels_stay_and_each_row_is_the_mean_of_its_neighbors():
     weights = random_graph(40, 3)
     labels = {row: row % 3 for row in range(9)}
     seeds = one_hot_seeds(40, labels, 3)
-    found = _spread_clamped(sparse.csr_array(weights), seeds, 0.9999)
+    found = clamped(sparse.csr_array(weights), seeds, 0.9999)
     np.testing.assert_array_equal(found[:9], seeds[:9])
     mean = weights @ found / weights.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(found[9:], mean[9:], atol=3e-3)
     chain = sparse.csr_array(np.array([[0, 1, 0], [1, 0, 1.0], [0, 1, 0]], np.float32))
-    least = _spread_clamped(chain, one_hot_seeds(3, {0: 0}, 1), 0.5).ravel()
+    least = clamped(chain, one_hot_seeds(3, {0: 0}, 1), 0.5).ravel()
     # With a leak, row 1 is half the mean of 1 and row 2, and row 2 half of row 1: 2/7 and 1/7.
     np.testing.assert_allclose(least, [1, 2 / 7, 1 / 7], rtol=1e-3)
 
@@ -216,8 +220,8 @@ def test_clamped_labels_stay_and_each_row_is_the_mean_of_its_neighbors():
 def test_a_part_without_labels_is_empty_and_long_chains_are_reached():
     n = 900
     chain = sparse.diags_array([np.ones(n - 1, np.float32)] * 2, offsets=[-1, 1]).tocsr()
-    found = _spread_clamped(chain, one_hot_seeds(n, {0: 0, 5: 1}, 2), 0.97)
+    found = clamped(chain, one_hot_seeds(n, {0: 0, 5: 1}, 2), 0.97)
     assert (found.sum(axis=1) > 0).all()
     parts = sparse.block_diag([chain, chain], format="csr")
     seeds = one_hot_seeds(2 * n, {0: 0, 5: 1}, 2)
-    assert not _spread_clamped(sparse.csr_array(parts), seeds, 0.97)[n:].any()
+    assert not clamped(sparse.csr_array(parts), seeds, 0.97)[n:].any()

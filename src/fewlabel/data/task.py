@@ -110,9 +110,11 @@ class SingleLabel(Task):
     ) -> np.ndarray:
         # Class-mass normalization (Zhu et al. 2003); what no label reached is the prior.
         factor = np.where(mass > 0, prior / np.maximum(mass, 1e-300), 0)
-        scaled = scores * factor
-        total = scaled.sum(axis=1, keepdims=True)
-        return np.asarray(np.where(total > 0, scaled / np.maximum(total, 1e-300), prior))
+        scaled = np.asarray(scores * factor)
+        total = scaled.sum(axis=1)
+        scaled /= np.maximum(total, 1e-300)[:, None]
+        scaled[total <= 0] = prior
+        return scaled
 
     def rescale(self, proba: np.ndarray) -> np.ndarray:
         return np.asarray(proba / proba.sum(axis=1, keepdims=True))
@@ -147,8 +149,11 @@ class SingleLabel(Task):
         return np.asarray(-(p * np.log(p)).sum(axis=1))
 
     def combine(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        mean = np.sqrt(np.maximum(a, PROBABILITY_FLOOR) * np.maximum(b, PROBABILITY_FLOOR))
-        return np.asarray(mean / mean.sum(axis=1, keepdims=True))
+        mean = np.maximum(a, PROBABILITY_FLOOR)
+        mean *= np.maximum(b, PROBABILITY_FLOOR)
+        np.sqrt(mean, out=mean)
+        mean /= mean.sum(axis=1, keepdims=True)
+        return mean
 
     def shares(self, y: np.ndarray, n_classes: int) -> np.ndarray:
         counts = np.bincount(y[y >= 0], minlength=n_classes) + 1

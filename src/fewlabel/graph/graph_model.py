@@ -40,7 +40,8 @@ class _GraphModel:
         self._last: tuple[bytes, tuple[np.ndarray, np.ndarray]] | None = None
         # A saved model only predicts, by the neighbor search alone.
         if graph and self.n_neighbors >= 1:
-            self.neighbors, self.distances = self.index.graph(self.n_candidates)
+            neighbors, self.distances = self.index.graph(self.n_candidates)
+            self.neighbors = neighbors.astype(np.int32)
             near, distances = (
                 found[:, : self.n_neighbors] for found in (self.neighbors, self.distances)
             )

@@ -165,26 +165,30 @@ def poisson(
     return u.astype(np.float32)
 
 
-def _spread_clamped(graph: sparse.csr_array, seeds: np.ndarray, alpha: float) -> np.ndarray:
+def _spread_clamped(
+    graph: sparse.csr_array, degree: np.ndarray, seeds: np.ndarray, alpha: float
+) -> np.ndarray:
     """Spread seeds that stay as they are at the labeled rows: harmonic functions with a leak.
 
     Other than `spread`'s, such labels take in what others send: each row is of the labels around
-    it, and many labels of one class do not add up far away. ``graph`` is symmetric and not
-    normalized, and ``seeds`` (n, K) one-hot at the labeled rows, else 0 (Zhu, Ghahramani and
-    Lafferty, ICML 2003; ``alpha`` 1 is theirs).
+    it, and many labels of one class do not add up far away. ``graph`` is normalized, ``degree``
+    (n,) is what its rows summed to before, and ``seeds`` (n, K) are one-hot at the labeled rows,
+    else 0 (Zhu, Ghahramani and Lafferty, ICML 2003; ``alpha`` 1 is theirs).
     """
-    known = np.asarray(seeds.any(axis=1))
-    degree = np.asarray(graph.sum(axis=1), dtype=np.float32).reshape(-1, 1)
-    root = np.sqrt(np.maximum(degree, _TINY))
-    normalized = _normalize_graph(graph)
+    known = np.flatnonzero(seeds.any(axis=1))
     # In D^(1/2) F the matrix is symmetric.
-    target = normalized @ (seeds * root)
+    root = np.sqrt(np.maximum(degree, _TINY)).astype(np.float32)[:, None]
+    kept = seeds[known] * root[known]
+    # The graph is symmetric: its rows are its columns, and far quicker to take.
+    target = np.asarray(graph[known].T @ kept)
     target[known] = 0
     target *= np.float32(alpha)
-    found = _solve(normalized, target, alpha, 1e-3, 200, fixed=known)
+    found = _solve(graph, target, alpha, 1e-3, 200, fixed=known)
     np.maximum(found, 0, out=found)
-    found[known] = (seeds * root)[known]
-    return np.asarray(_reach_further(normalized, found, alpha) / root)
+    found[known] = kept
+    found = _reach_further(graph, found, alpha)
+    found /= root
+    return found
 
 
 def _class_mass_normalize(scores: np.ndarray, prior: np.ndarray) -> np.ndarray:
@@ -267,7 +271,7 @@ def _product_with(
 ) -> _Product:
     """Return the product of the graph with a dense block, its rows shared between threads."""
     middle = int(np.searchsorted(graph.indptr, graph.nnz // 2))
-    parts = (slice(0, middle), graph[:middle]), (slice(middle, None), graph[middle:])
+    parts = [(rows, _rows_of(graph, rows)) for rows in (slice(0, middle), slice(middle, None))]
 
     def product(block: np.ndarray) -> np.ndarray:
         out = np.empty_like(block)
@@ -281,6 +285,16 @@ def _product_with(
         return out
 
     return product
+
+
+def _rows_of(graph: sparse.csr_array, rows: slice) -> sparse.csr_array:
+    """Return some rows without a copy, which slices and constructors make of small parts."""
+    starts = graph.indptr[rows.start : None if rows.stop is None else rows.stop + 1]
+    entries = slice(starts[0], starts[-1])
+    found = sparse.csr_array((len(starts) - 1, graph.shape[1]), dtype=graph.dtype)
+    found.data, found.indices = graph.data[entries], graph.indices[entries]
+    found.indptr = starts - starts[0]
+    return found
 
 
 def _column_dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:

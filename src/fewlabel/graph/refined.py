@@ -67,10 +67,13 @@ class _RefinedGraph:
         if self.base.neighbors is not None:
             ranked = self._rank(self.base.neighbors, self.base.distances, self.scores)
             graph = _affinity_graph(*ranked)
+            degree = graph.sum(axis=1)
+            # By its old name the graph as it was would be held.
+            graph = _normalize_graph(graph)
             found = [
-                _spread_clamped(graph, seeds, _CLAMPED_ALPHA)
+                _spread_clamped(graph, degree, seeds, _CLAMPED_ALPHA)
                 if clamp
-                else spread(_normalize_graph(graph), seeds, alpha)
+                else spread(graph, seeds, alpha)
                 for clamp in clamps
             ]
         probabilities = [_class_mass_normalize(scores, prior) for scores in found]
