@@ -35,10 +35,10 @@ from fewlabel.evaluate import (
 from fewlabel.features.extract import Features, Progress, extract_features
 from fewlabel.features.near_copies import _find_groups, _ImageGroups
 from fewlabel.fit_checks import _check_trainable, _fit_warnings, _why_no_networks
-from fewlabel.fit_networks import _keep_networks
+from fewlabel.fit_features import _fit_features
 from fewlabel.fit_result import FitResult
 from fewlabel.fit_settings import FitSettings
-from fewlabel.graph import MainFit, deal_folds, fit_main
+from fewlabel.graph import MainFit, deal_folds
 from fewlabel.graph.candidates import _shared_graph
 from fewlabel.graph.fewer_labels import _measure_fewer_labels
 from fewlabel.graph.inductive import _best_inductive
@@ -132,8 +132,8 @@ def fit_images(
             )
         problem = replace(problem, groups=groups.number, folds=folds)
         method = settings.method if settings.method in MAIN_METHODS else "auto"
-        main = fit_main(problem, method)
-        problem, main, features = _keep_networks(problem, main, features, method)
+        left = _time_left(settings, seconds)
+        problem, main, features = _fit_features(problem, features, settings, method, left)
     with _timed_stage(seconds, "networks", progress):
         time_left = 0.0 if hopeless else _time_left(settings, seconds)
         kept = _search(problem, main, settings.method, time_left)

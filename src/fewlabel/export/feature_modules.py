@@ -16,6 +16,7 @@ from fewlabel.features.backbones import _LENGTH, JoinedBackbones
 from fewlabel.features.base import FeatureExtractor
 from fewlabel.features.filters import VARIANCE_FLOOR, _cells, _PatchFilters
 from fewlabel.features.joined import JoinedFeatures
+from fewlabel.features.joined_patches import JoinedPatches
 from fewlabel.features.patch_features import PatchFeatures
 from fewlabel.features.pixels import Pixels
 from fewlabel.features.reduce import DampedPCA
@@ -153,6 +154,10 @@ def _features_of(extractor: FeatureExtractor) -> _Features:
         both = zip(extractor.parts, extractor.reducers_, strict=True)
         parts = [_BackboneRows(part, reducer) for part, reducer in both]
         return _SideBySide(parts, [_LENGTH / len(parts) ** 0.5] * len(parts))
+    if isinstance(extractor, JoinedPatches):
+        return _SideBySide(
+            [_PatchRows(part) for part in extractor.parts], [1] * len(extractor.parts)
+        )
     modules: dict[type, Any] = {
         Pixels: _PixelRows,
         PatchFeatures: _PatchRows,

@@ -275,6 +275,7 @@ _KINDS = {
     "backbone": ("backbone", "Backbone"),
     "backbones": ("backbones", "JoinedBackbones"),
     "joined": ("joined", "JoinedFeatures"),
+    "joined-patches": ("joined_patches", "JoinedPatches"),
 }
 
 

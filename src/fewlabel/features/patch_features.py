@@ -1,5 +1,6 @@
 """The patch dictionary over an image set: fitted on a sample, applied in a stream."""
 
+import copy
 import math
 from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any, Self
@@ -18,12 +19,14 @@ from fewlabel.features.base import (
     _size_to_read,
 )
 from fewlabel.features.filters import _map_shape, _PatchFilters
-from fewlabel.features.patches import PatchDictionary
+from fewlabel.features.patches import PatchDictionary, _usual_stride
 from fewlabel.features.reduce import _sample_rows
 from fewlabel.params import _as_size, integer, number
 from fewlabel.persist.schema import _OBJECT, State, _check_arrays, _Fields
 
 _BLOCK_SIZE = 512
+# Of a fine dictionary, at every other step of the usual one.
+_FINE = {"n_filters": 80, "patch_size": 5, "grid": 6, "n_components": 256}
 _REDUCED_SIDE = 64
 _SIDES = [integer(1, 64)]
 _FILTERS: _Fields = {
@@ -50,6 +53,8 @@ class PatchFeatures(FeatureExtractor):
         Images to learn the dictionary and its components from.
     random_state : int
         Seed of the sample and the dictionary.
+    fine : bool
+        Smaller patches, pooled over smaller cells: details, of which more directions are kept.
 
     Attributes
     ----------
@@ -65,6 +70,7 @@ class PatchFeatures(FeatureExtractor):
     _: KW_ONLY
     max_fit_samples: int = 10_000
     random_state: int = 0
+    fine: bool = False
 
     name = "patches"
     _fields = {**_IMAGE_FIELDS, "reduce": [_OBJECT], "filters": [_FILTERS]}
@@ -76,7 +82,10 @@ class PatchFeatures(FeatureExtractor):
         if progress is not None:
             progress("learn patches", 0, 1)
         sample = images.read(rows, size=self.size_, channels=self.channels_)
-        self.dictionary_ = PatchDictionary(random_state=self.random_state).fit(sample)
+        kind: dict[str, Any] = {}
+        if self.fine:
+            kind = _FINE | {"stride": 2 * _usual_stride(self.size_)}
+        self.dictionary_ = PatchDictionary(random_state=self.random_state, **kind).fit(sample)
         if progress is not None:
             progress("learn patches", 1, 1)
 
@@ -96,6 +105,14 @@ class PatchFeatures(FeatureExtractor):
         # The dictionary's default number of components is never None here.
         assert self.dictionary_.reducer_ is not None
         return self.dictionary_.reducer_.n_components_
+
+    def _leading(self, n: int) -> Self:
+        """Return the extractor of the first ``n`` columns alone."""
+        one = copy.copy(self)
+        one.dictionary_ = copy.copy(self.dictionary_)
+        assert self.dictionary_.reducer_ is not None
+        one.dictionary_.reducer_ = self.dictionary_.reducer_._leading_only(n)
+        return one
 
     def _state(self) -> State:
         filters = asdict(self.dictionary_.filters_)

@@ -174,7 +174,7 @@ class PatchDictionary(Transformer):
         size = min(self.patch_size, max(1, shorter // 3))
         # Fewer patches see the border than the middle: a margin of zeros evens that out.
         pad = size // 3
-        stride = self.stride or max(1, round(shorter / 28))
+        stride = self.stride or _usual_stride(images.shape[1:3])
         grid = max(1, min(self.grid, (shorter + 2 * pad - size) // stride + 1))
         # A patch an image is plenty, and the images that are cut from must fit in memory.
         n_pool = max(1, _POOL_VALUES // max(1, math.prod(images.shape[1:])))
@@ -218,6 +218,11 @@ class PatchDictionary(Transformer):
                 f"of X. Got {self.image_shape} instead."
             )
         return height, breadth, channels
+
+
+def _usual_stride(size: tuple[int, ...]) -> int:
+    """Return the pixels from patch to patch that make about 28 steps across images."""
+    return max(1, round(min(size) / 28))
 
 
 def _reduce_invariantly(

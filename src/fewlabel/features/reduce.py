@@ -1,5 +1,6 @@
 """Fewer, better scaled features: principal components whose eigenvalues are damped."""
 
+import copy
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Self
 
@@ -130,6 +131,14 @@ class DampedPCA(Transformer, Saved):
             # Subtracting from the rows, not from the products, keeps digits where means are large.
             reduced[block] = _product(X[block] - self.mean_, weights)
         return reduced
+
+    def _leading_only(self, n: int) -> Self:
+        """Return the reducer to the first ``n`` components."""
+        one = copy.copy(self)
+        one.components_ = np.ascontiguousarray(self.components_[:, :n])
+        one.eigenvalues_ = self.eigenvalues_[:n].copy()
+        one.n_components = one.n_components_ = one._n_features_out = one.components_.shape[1]
+        return one
 
     def _weights(self) -> np.ndarray:
         """Return what rows less their mean are multiplied by, (d, k) float32; made once."""
