@@ -1,4 +1,4 @@
-"""Joined networks: kept or dropped by labels that were not trained on, saved and explained."""
+"""Features that are kept or dropped by labels that were not trained on, saved and explained."""
 
 from types import SimpleNamespace
 
@@ -8,6 +8,8 @@ import pytest
 from fewlabel.explain.model import _explain_one
 from fewlabel.features.backbone import Backbone
 from fewlabel.features.backbones import JoinedBackbones
+from fewlabel.features.joined_patches import JoinedPatches
+from fewlabel.features.patch_features import PatchFeatures
 from fewlabel.pipeline import Features, FitSettings, fit_images
 from fewlabel.runs.folder import save_run
 from fewlabel.runs.model import load_run
@@ -55,3 +57,52 @@ def test_joined_networks_are_kept_saved_and_explained(digits, joined, tmp_path):
     found = _explain_one(model, new, 0, n_samples=60)
     assert found.explanation.segments.shape == (32, 32)
     assert NetworkSettings.for_features(model.extractor, "cpu").backbone == NAMES[0]
+
+
+@pytest.fixture(scope="module")
+def patches(digits):
+    return PatchFeatures().fit(digits.images)
+
+
+def fit_in(seconds, digits, patches, rows):
+    return fit_images(
+        digits.images,
+        digits.labels,
+        FitSettings(method="supervised", time_budget=seconds),
+        prepared=Features(patches, rows, "Patches."),
+    )
+
+
+def planted(digits, width, n_good):
+    """Rows of which only the first columns tell digits apart."""
+    rng = np.random.default_rng(0)
+    n = len(digits.images)
+    rows = rng.normal(0, 20, (n, width))
+    rows[:, :n_good] = np.eye(10)[digits.truth.y][:, np.arange(n_good) % 10]
+    rows[:, :n_good] += rng.normal(0, 0.1, (n, n_good))
+    return rows.astype(np.float32)
+
+
+def test_half_of_the_directions_are_kept_where_the_others_are_noise(digits, patches):
+    result = fit_in(100.0, digits, patches, planted(digits, patches.width, 64))
+    assert "64 directions are kept, by labels that were not trained on: " in result.features.reason
+    assert result.features.rows.shape[1] == result.model.extractor.width == 64
+
+
+def test_a_finer_dictionary_is_kept_where_the_usual_one_sees_nothing(digits, patches, tmp_path):
+    result = fit_in(100.0, digits, patches, planted(digits, patches.width, 0))
+    assert "directions and a finer dictionary are kept, by labels" in result.features.reason
+    extractor = result.model.extractor
+    assert isinstance(extractor, JoinedPatches)
+    assert result.features.rows.shape[1] == extractor.width > patches.width
+    run = save_run(result, digits.images, tmp_path / "run", command="fewlabel fit")
+    expected = result.model.predict(digits.new).proba
+    np.testing.assert_allclose(load_run(run).predict(digits.new).proba, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("seconds", [None, 0.01])
+def test_without_time_the_usual_directions_stay(digits, patches, seconds):
+    rows = planted(digits, patches.width, 64)
+    result = fit_in(seconds, digits, patches, rows)
+    assert result.features.reason == "Patches."
+    assert result.model.extractor is patches

@@ -22,6 +22,7 @@ from fewlabel.features.backbones import JoinedBackbones
 from fewlabel.features.base import FeatureExtractor
 from fewlabel.features.extract import Features
 from fewlabel.features.joined import JoinedFeatures
+from fewlabel.features.joined_patches import JoinedPatches
 from fewlabel.features.patch_features import PatchFeatures
 from fewlabel.features.pixels import Pixels
 from fewlabel.fit_result import FitResult, FitSettings
@@ -48,6 +49,7 @@ def _extractors(images: ImageSet) -> dict[str, FeatureExtractor]:
     return {
         "pixels": Pixels(n_components=20),
         "patches": PatchFeatures(),
+        "joined-patches": JoinedPatches([PatchFeatures(), PatchFeatures(fine=True)]),
         "backbone": Backbone("resnet10t", pretrained=False, size=32, flip=True, n_components=9),
         "transformer": Backbone("test_vit", pretrained=False, size=32),
         "backbones": JoinedBackbones([backbone, Backbone("test_resnet", pretrained=False)]),
@@ -78,7 +80,9 @@ def _run(file: Path, pixels: np.ndarray) -> list[np.ndarray]:
     return found
 
 
-@pytest.mark.parametrize("features", ["pixels", "patches", "backbone", "backbones", "networks"])
+@pytest.mark.parametrize(
+    "features", ["pixels", "patches", "joined-patches", "backbone", "backbones", "networks"]
+)
 def test_all_features_are_exported(features: str, digits: Example, tmp_path: Path) -> None:
     model = _fit(digits, features, "supervised")
     found = export_onnx(model, tmp_path / "model.onnx", digits.images)
