@@ -24,8 +24,8 @@ class FitSettings:
     device : {"auto", "cpu", "cuda", "mps"}
         Where a network runs.
     time_budget : float or None
-        Seconds to spend. From five minutes on, ``"auto"`` tries networks as well, and keeps them
-        where held-out labels favor it; None trains none.
+        Seconds to spend. Other patch features are tried, and from five minutes on ``"auto"``
+        tries networks as well; kept is what held-out labels favor. None tries neither.
     cache : bool
         Take features of an earlier run on the same images from the disk, and keep new ones.
     checkpoint : Path or None

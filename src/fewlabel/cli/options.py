@@ -176,8 +176,9 @@ Time = Annotated[
         "--time",
         metavar="TIME",
         parser=duration,
-        help="Time to spend, such as 5m, 30m or 2h: from five minutes on, --method auto also "
-        "trains networks, as far as the time allows, and keeps them if they do as well.",
+        help="Time to spend, such as 90s, 30m or 2h: other patch features are tried, and from five "
+        "minutes on --method auto also trains networks, as far as the time allows. What does best "
+        "is kept.",
     ),
 ]
 Weights = Annotated[

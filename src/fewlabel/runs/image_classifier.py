@@ -43,7 +43,8 @@ class FewLabelImageClassifier(LabelClassifier, ClassifierMixin, BaseEstimator):
         How to learn, by the name of a candidate; ``"auto"`` keeps what predicts held-out labels
         best.
     time_budget : float or None
-        Seconds to spend; from five minutes on networks are trained as well. None trains none.
+        Seconds to spend: other patch features are tried, and from five minutes on networks are
+        trained as well. None does neither.
     device : {"auto", "cpu", "cuda", "mps"}
         Where a network runs.
     cache : bool
