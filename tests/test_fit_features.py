@@ -85,7 +85,7 @@ def planted(digits, width, n_good):
 
 def test_half_of_the_directions_are_kept_where_the_others_are_noise(digits, patches):
     result = fit_in(100.0, digits, patches, planted(digits, patches.width, 64))
-    assert "64 directions are kept, by labels that were not trained on: " in result.features.reason
+    assert "64 of its directions are kept, by labels that were not" in result.features.reason
     assert result.features.rows.shape[1] == result.model.extractor.width == 64
 
 

@@ -46,7 +46,7 @@ def _fit_features(
             others = _networks_alone(problem)
         elif isinstance(problem.extractor, PatchFeatures):
             took = time.perf_counter() - start
-            usual = f"{problem.extractor.width} directions"
+            usual = f"{problem.extractor.width} of its directions"
             others = _other_patches(problem, settings, took, seconds - took)
     fits = {usual: (problem, main)}
     for name, extractor, rows in others:
@@ -95,11 +95,11 @@ def _other_patches(
     if an_image * (len(images) + usual.max_fit_samples) + _FITS * took > seconds:
         return
     yield (
-        f"{_FEW_COLUMNS} directions",
+        f"{_FEW_COLUMNS} of its directions",
         usual._leading(_FEW_COLUMNS),
         np.ascontiguousarray(rows[:, :_FEW_COLUMNS]),
     )
     fine = PatchFeatures(usual.size_, random_state=usual.random_state, fine=True)
     fine, more = _computed(fine, images, settings.cache, problem.progress)
     joined = JoinedPatches([usual, fine])
-    yield f"{usual.width} directions and a finer dictionary", joined, joined._join([rows, more])
+    yield f"{usual.width} of its directions and a finer dictionary", joined, joined._join([rows, more])
