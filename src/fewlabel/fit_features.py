@@ -101,8 +101,5 @@ def _other_patches(
     )
     fine = PatchFeatures(usual.size_, random_state=usual.random_state, fine=True)
     fine, more = _computed(fine, images, settings.cache, problem.progress)
-    name, joined = (
-        f"{usual.width} of its directions and a finer dictionary",
-        JoinedPatches([usual, fine]),
-    )
-    yield name, joined, joined._join([rows, more])
+    both = JoinedPatches([usual, fine])
+    yield f"{usual.width} of its directions and a finer dictionary", both, both._join([rows, more])
