@@ -92,7 +92,8 @@ def _other_patches(
     start = time.perf_counter()
     usual.transform(images.subset(range(min(_TIMED_IMAGES, len(images)))))
     an_image = (time.perf_counter() - start) / min(_TIMED_IMAGES, len(images))
-    if an_image * (len(images) + usual.max_fit_samples) + _FITS * took > seconds:
+    n_learned = min(usual.max_fit_samples, len(images))
+    if an_image * (len(images) + n_learned) + _FITS * took > seconds:
         return
     yield (
         f"{_FEW_COLUMNS} of its directions",
