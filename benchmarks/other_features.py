@@ -4,8 +4,7 @@
 
 The refined graph on 60,000 images of Fashion-MNIST with labels that `select --method
 representatives` asks for, with and without time for other features (no networks are trained);
-accuracy is that on the 10,000 test images. One record a fit is added to the file. Records of
-November 2026 with ``"usual": null`` have the figures with time alone.
+accuracy is that on the 10,000 test images. One record a fit is added to the file.
 """
 
 from __future__ import annotations

@@ -32,11 +32,9 @@ def test_each_dictionary_has_the_same_share_of_a_row(joined, digits):
 
 def test_a_fine_dictionary_has_smaller_patches_and_cells(digits):
     images = digits.images.subset(range(50))
-    usual, fine = (
-        PatchFeatures((28, 28)).fit(images),
-        PatchFeatures((28, 28), fine=True).fit(images),
-    )
-    (was, new) = (each.dictionary_.filters_ for each in (usual, fine))
+    usual = PatchFeatures((28, 28)).fit(images)
+    fine = PatchFeatures((28, 28), fine=True).fit(images)
+    was, new = (each.dictionary_.filters_ for each in (usual, fine))
     assert (was.patch_size, was.grid, was.stride) == (7, 4, 1)
     assert (new.patch_size, new.grid, new.stride) == (5, 6, 2)
     assert not np.allclose(usual.transform(images)[:, :5], fine.transform(images)[:, :5])
