@@ -1,13 +1,16 @@
 import os
 import socket
+import sys
 import zipfile
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fewlabel.data import load_images, read_labels
 from fewlabel.errors import UsageError
 from fewlabel.files import _check_new_folder
-from fewlabel.reading import _max_bytes, _open_regular, _open_zip, _read_regular
+from fewlabel.reading import _max_bytes, _open_regular, _open_zip, _read_regular, _release_mapped
 from tests.hostile import not_refused, not_regular
 
 
@@ -80,3 +83,41 @@ def test_a_pipe_in_an_old_run_folder_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "metrics.json")
     with pytest.raises(UsageError, match="was not written by fewlabel"):
         _check_new_folder(tmp_path, force=True)
+
+
+def resident(file: Path) -> int:
+    """Bytes of a mapped file that this process holds."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    held = [i for i, line in enumerate(lines) if line.endswith(str(file))]
+    return sum(
+        int(next(line for line in lines[i:] if line.startswith("Rss:")).split()[1]) * 1024
+        for i in held
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_was_read_of_a_mapped_file_is_given_back(tmp_path):
+    file, pixels = tmp_path / "images.npy", np.arange(4 << 20, dtype=np.uint8).reshape(-1, 32, 32)
+    np.save(file, pixels)
+    images = load_images(file)
+    for _, block in images.blocks(256, size=(32, 32), channels=1):
+        assert block.shape[1:] == (32, 32, 1)
+    assert resident(file) == 0
+    assert np.array_equal(
+        images.read([4_000], size=(32, 32), channels=1)[0, :, :, 0], pixels[4_000]
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_was_written_to_a_private_copy_stays(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(8 << 10, np.uint8))
+    for mode, kept in (("c", True), ("r", False)):
+        mapped = np.load(tmp_path / "a.npy", mmap_mode=mode)
+        if mapped.flags.writeable:
+            mapped[:] = 7
+        assert mapped.max() == 7 * kept
+        held = resident(tmp_path / "a.npy")
+        _release_mapped(mapped[1:].view(np.ndarray)[:9])
+        assert mapped.max() == 7 * kept
+        assert held > 0
+        del mapped

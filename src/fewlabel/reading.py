@@ -1,6 +1,7 @@
 """Files opened for reading: regular ones only, and no more of them than there is room for."""
 
 import errno
+import mmap
 import os
 import re
 import stat
@@ -10,7 +11,9 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from fewlabel.errors import UsageError
 
@@ -151,3 +154,13 @@ def _check_regular(mode: int, path: str | Path) -> None:
 
 def _size(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e8 else f"{n_bytes:,} bytes"
+
+
+def _release_mapped(array: np.ndarray) -> None:
+    """Give back to the system what was read of a mapped file: it is read again where needed."""
+    base: Any = array
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    # Of a private copy ("c"), what was written would be lost.
+    if isinstance(base, np.memmap) and base.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
+        base._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]

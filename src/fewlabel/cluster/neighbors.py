@@ -14,6 +14,7 @@ from fewlabel.compute import _as_generator, _return_memory
 from fewlabel.engine import current_engine
 from fewlabel.errors import UsageError
 from fewlabel.params import _check_arguments, choice, integer, number
+from fewlabel.reading import _release_mapped
 
 METRICS = ("cosine", "euclidean")
 METHODS = ("auto", "exact", "cells")
@@ -169,6 +170,7 @@ class NeighborIndex:
         self._zero = np.empty(n, bool)
         for part in gen_batches(n, BLOCK_ROWS):
             self._rows[part], self._zero[part] = self._prepare(given_rows[self._order[part]])
+        _release_mapped(given_rows)
         self._bias = None
         if metric == "euclidean":
             self._bias = np.einsum("ij,ij->i", self._rows, self._rows) / 2

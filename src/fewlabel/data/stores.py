@@ -13,6 +13,7 @@ from fewlabel.data.modes import UnreadableImageError, _resize_cover
 from fewlabel.data.parallel import _parallel_map
 from fewlabel.data.scale import GROUNDS, PixelScale, _find_ground, _find_scale
 from fewlabel.errors import DataError
+from fewlabel.reading import _release_mapped
 
 # What torch holds while it resizes is several times as large as the images.
 _RESIZED_AT_ONCE = 1_024
@@ -54,16 +55,19 @@ class _ArrayStore:
             part = self.pixels[rows[start : start + _RESIZED_AT_ONCE]]
             span = part.max(axis=(1, 2)) - part.min(axis=(1, 2))
             flat[start : start + _RESIZED_AT_ONCE] = span.max(axis=1) <= _FLAT
+            _release_mapped(self.pixels)
         return flat
 
     def digests(self, rows: np.ndarray) -> Iterator[bytes]:
         """Hash the pixels of some images."""
         for row in rows:
             yield hashlib.blake2b(self.pixels[row].tobytes(), digest_size=16).digest()
+        _release_mapped(self.pixels)
 
     def read(self, rows: np.ndarray, size: tuple[int, int], channels: int) -> np.ndarray:
         """Pixels of some images at a size, (b, H, W, channels) uint8."""
         chosen = self.pixels[rows]
+        _release_mapped(self.pixels)
         if chosen.shape[1:3] != tuple(size):
             chosen = _resize_arrays(chosen, size)
         if channels == chosen.shape[3]:
