@@ -31,7 +31,7 @@ from fewlabel.evaluate import (
     expected_calibration_error,
     wilson_interval,
 )
-from fewlabel.features.extract import Features, extract_features
+from fewlabel.features.extract import extract_features
 from fewlabel.fit_result import FitResult
 from fewlabel.fit_settings import FitSettings
 from fewlabel.pipeline import fit_images, select_images
@@ -115,13 +115,13 @@ def subset(images: ImageSet, n: int, seed: int) -> ImageSet:
 def measure(
     result: FitResult,
     truth: np.ndarray,
-    features: Features,
-    test: tuple[np.ndarray, np.ndarray],
+    test: tuple[ImageSet, np.ndarray],
 ) -> dict[str, Any]:
     """Hold what a fit says against the labels of the images that it did not see."""
     hidden = result.labels.y < 0
     model, right = result.model, result.predicted == truth
-    rows, y = test
+    images, y = test
+    rows = model.extractor.transform(images)
     proba = model.calibrated(model.fitted.predict_proba(rows))
     of_test, sure_test = proba.argmax(axis=1) == y, proba.max(axis=1)
     found = {
@@ -173,6 +173,7 @@ def run(
     seed: int,
     labels_wanted: Iterable[tuple[int, str]],
     weights: str | None,
+    seconds: float | None,
     done: set[tuple[Any, ...]],
 ) -> Iterable[dict[str, Any]]:
     """Fit one pool with every number and kind of labels."""
@@ -183,9 +184,9 @@ def run(
     train, test_images = subset(train, POOL, seed), subset(test_images, N_TEST, seed)
     truth = labels_from_truth(train)
     y_test = labels_from_truth(test_images, truth.classes).y
-    settings = FitSettings(seed=seed, weights=weights if dataset in PHOTOS else None)
+    weights = weights if dataset in PHOTOS else None
+    settings = FitSettings(seed=seed, weights=weights, time_budget=seconds)
     features = extract_features(train, weights=settings.weights, seed=seed)
-    test = features.extractor.transform(test_images), y_test
     for n, how in wanted:
         if n > 0.8 * len(train):
             continue
@@ -196,7 +197,7 @@ def run(
                "n_pool": len(train), "method": result.method}  # fmt: skip
         yield (
             row
-            | measure(result, truth.y, features, test)
+            | measure(result, truth.y, (test_images, y_test))
             | {"seconds": round(time.perf_counter() - begin, 2)}
         )
 
@@ -303,6 +304,7 @@ def main() -> None:
     parser.add_argument("--budgets", default=",".join(map(str, BUDGETS)))
     parser.add_argument("--labels", default="random,chosen", help=f"of {', '.join(CHOSEN)}")
     parser.add_argument("--weights", help="a .safetensors file for the photos")
+    parser.add_argument("--time", type=float, help="seconds for other features and networks")
     parser.add_argument("--out", type=Path, default=RECORD)
     parser.add_argument("--table", action="store_true", help="write the page from the record")
     arguments = parser.parse_args()
@@ -315,7 +317,7 @@ def main() -> None:
     wanted = list(itertools.product(budgets, arguments.labels.split(",")))
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     for seed, dataset in itertools.product(seeds, arguments.datasets.split(",")):
-        for row in run(dataset, seed, wanted, arguments.weights, done):
+        for row in run(dataset, seed, wanted, arguments.weights, arguments.time, done):
             add_row(arguments.out, row)
             print(
                 {
