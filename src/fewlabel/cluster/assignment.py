@@ -14,21 +14,21 @@ Neither drops a nearest center: bounds carry a margin for rounding, and every di
 decides is a float32 sum of squared differences in full space.
 """
 
-import itertools
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 
 from fewlabel.cluster.topk import _ScoreBuffer
+from fewlabel.compute import _in_threads
 
 # Rows gathered together for direct distances: two such blocks stay in the second-level cache.
 _PAIRS_AT_ONCE = 256
 # Fewer pairs than this are not worth a second thread.
 _PAIRS_A_THREAD = 2_048
-_ROWS_AT_ONCE = 16_384
-_SCORES_AT_ONCE = 4_194_304
+_ROWS_AT_ONCE, _ROWS_FORMED = 16_384, 2_048
+_SCORES_AT_ONCE = 1_048_576
 # With fewer centers the full product costs less than the bookkeeping that would avoid it.
 _PLAIN_BELOW = 64
 # Below these sizes the full product costs less than finding the principal directions.
@@ -40,18 +40,11 @@ def _squared_distances(
 ) -> np.ndarray:
     """Squared Euclidean distances of given pairs, by direct differences."""
     squared = np.empty(len(rows), dtype=np.float32)
-    n_parts = min(torch.get_num_threads(), max(1, len(rows) // _PAIRS_A_THREAD))
-    bounds = np.linspace(0, len(rows), n_parts + 1).astype(int)
-    parts = [slice(*pair) for pair in itertools.pairwise(bounds)]
 
     def fill(part: slice) -> None:
         _fill_squared(X, rows[part], centers, labels[part], squared[part])
 
-    if n_parts == 1:
-        fill(parts[0])
-        return squared
-    with ThreadPoolExecutor(n_parts) as pool:
-        list(pool.map(fill, parts))
+    _in_threads(fill, len(rows), _PAIRS_A_THREAD)
     return squared
 
 
@@ -98,7 +91,6 @@ class _CenterSearch:
         columns = self._rows.shape[1]
         # Rounding of half a dot product of unit vectors: random-walk growth, several times over.
         self._rounding = 6e-8 * 8 * columns**0.5
-        self._buffer = _ScoreBuffer()
 
     def nearest(self, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Find the nearest center of every row from scratch."""
@@ -163,27 +155,34 @@ class _CenterSearch:
         margin = self._rounding * float(target.norms.max())
         step = max(64, min(_ROWS_AT_ONCE, _SCORES_AT_ONCE // len(target.columns)))
         whole = len(rows) == len(self._X)
-        for start in range(0, len(rows), step):
-            part = slice(start, start + step)
-            chunk = rows[part]
-            block = self._rows[part] if whole else self._rows[torch.from_numpy(chunk)]
-            scores = self._buffer.product(block, factor, bias=halves)
-            if labels[chunk[0]] < 0:
-                labels[chunk] = scores.numpy().argmax(axis=1)
-                squared[chunk] = _squared_distances(self._X, chunk, target.centers, labels[chunk])
-            # The present center is not a candidate against itself.
-            own = position[labels[chunk]]
-            inside = np.flatnonzero(own >= 0)
-            scores.numpy()[inside, own[inside]] = -np.inf
-            # |x - c|² < |x - own|², written for the score x·c - |c|²/2 that the product gives.
-            floor = (self._norms[chunk] - squared[chunk]) / 2
-            floor -= self._rounding * self._norms[chunk] + margin
-            at, column = self._buffer.above(torch.from_numpy(floor))
-            if len(at):
-                found = _squared_distances(
-                    self._X, chunk[at], target.centers, target.columns[column]
-                )
-                _settle(chunk, at, target.columns[column], found, labels, squared)
+
+        def improve(some: slice) -> None:
+            buffer = _ScoreBuffer()
+            for start in range(some.start, min(some.stop, len(rows)), step):
+                part = slice(start, min(start + step, some.stop))
+                chunk = rows[part]
+                block = self._rows[part] if whole else self._rows[torch.from_numpy(chunk)]
+                scores = buffer.product(block, factor, bias=halves)
+                if labels[chunk[0]] < 0:
+                    labels[chunk] = scores.numpy().argmax(axis=1)
+                    squared[chunk] = _squared_distances(
+                        self._X, chunk, target.centers, labels[chunk]
+                    )
+                # The present center is not a candidate against itself.
+                own = position[labels[chunk]]
+                inside = np.flatnonzero(own >= 0)
+                scores.numpy()[inside, own[inside]] = -np.inf
+                # |x - c|² < |x - own|², written for the score x·c - |c|²/2 of the product.
+                floor = (self._norms[chunk] - squared[chunk]) / 2
+                floor -= self._rounding * self._norms[chunk] + margin
+                at, column = buffer.above(torch.from_numpy(floor))
+                if len(at):
+                    found = _squared_distances(
+                        self._X, chunk[at], target.centers, target.columns[column]
+                    )
+                    _settle(chunk, at, target.columns[column], found, labels, squared)
+
+        _in_threads(improve, len(rows), step)
 
     def _represent(self, points: np.ndarray, *, keep: bool) -> tuple[torch.Tensor, np.ndarray]:
         """Points as the product sees them, and their squared distances to the mean."""
@@ -195,14 +194,18 @@ class _CenterSearch:
         form = np.empty((len(points), n_directions + 1), dtype=np.float32)
         norms = np.empty(len(points), dtype=np.float32)
         basis = torch.from_numpy(self.basis)
-        for start in range(0, len(points), 4096):
-            part = slice(start, start + 4096)
-            centered = points[part] - self._mean
-            norms[part] = np.einsum("ij,ij->i", centered, centered)
-            form[part, :n_directions] = (torch.from_numpy(centered) @ basis).numpy()
-            inside = np.einsum("ij,ij->i", form[part, :-1], form[part, :-1])
-            # Rounding must not make the remainder too short: a longer one only weakens the bound.
-            form[part, -1] = np.sqrt(np.maximum(norms[part] - inside, 0) + 4e-6 * norms[part])
+
+        def fill(some: slice) -> None:
+            for part in gen_batches(len(points[some]), _ROWS_FORMED):
+                centered = points[some][part] - self._mean
+                formed, squares = form[some][part], norms[some][part]
+                squares[:] = np.einsum("ij,ij->i", centered, centered)
+                formed[:, :-1] = (torch.from_numpy(centered) @ basis).numpy()
+                inside = np.einsum("ij,ij->i", formed[:, :-1], formed[:, :-1])
+                # Rounding must not make the remainder too short: longer, it weakens the bound.
+                formed[:, -1] = np.sqrt(np.maximum(squares - inside, 0) + 4e-6 * squares)
+
+        _in_threads(fill, len(points), _ROWS_FORMED)
         return torch.from_numpy(form), norms
 
 

@@ -15,6 +15,7 @@ from sklearn.utils import gen_batches
 
 from fewlabel.cluster.lloyd import _lloyd
 from fewlabel.cluster.topk import _ScoreBuffer, _TopScores
+from fewlabel.compute import _in_threads
 
 BLOCK_ROWS = 65_536
 """Rows that are prepared, or whose neighbors are searched, at once."""
@@ -25,6 +26,8 @@ _SAMPLE = 600
 _SAMPLING_MARGIN = 0.003
 # So few queries are quicker one by one: in most cells, no two of them look.
 _FEW = 128
+# Of fewer queries, hardly any look into the same cell.
+_QUERIES_A_THREAD = 4_096
 
 
 class _Cells:
@@ -53,7 +56,6 @@ class _Cells:
         self._starts = np.searchsorted(self._cell_of, np.arange(n_cells + 1))
         # Places of rows on which recall is measured.
         self.sample = np.sort(rng.choice(n, min(n, _SAMPLE), replace=False))
-        self._buffer = _ScoreBuffer()
 
     def fill(self, rows: np.ndarray, bias: np.ndarray | None) -> None:
         """Take the rows in their new ``order``: what is found are places in it."""
@@ -87,18 +89,31 @@ class _Cells:
 
     def search(
         self, queries: np.ndarray, k: int, n_probes: int, own: np.ndarray | None
+    ) -> np.ndarray:
+        """Find the places (m, k) of the best stored rows of each query in its nearest cells."""
+        ids = np.empty((len(queries), k), dtype=np.int64)
+
+        def search(part: slice) -> None:
+            place = None if own is None else own[part]
+            ids[part] = self._search(queries[part], k, n_probes, place).ids
+
+        _in_threads(search, len(queries), _QUERIES_A_THREAD)
+        return ids
+
+    def _search(
+        self, queries: np.ndarray, k: int, n_probes: int, own: np.ndarray | None
     ) -> _TopScores:
-        """Find the best stored rows of each query in its nearest cells."""
         top = _TopScores(len(queries), k)
         cells = self.rank(queries, n_probes)
         if own is None and len(queries) <= _FEW:
             for row, near in enumerate(cells.tolist()):
                 self._put_nearest(torch.from_numpy(queries[row]), near, top, row)
             return top
+        buffer = _ScoreBuffer()
         # Each pass raises the floors, so that the next and larger one lets fewer scores through.
         for first, last in ((0, 1), (1, 4), (4, n_probes)):
             if first < min(last, n_probes):
-                self._pass(queries, cells[:, first:last], top, own, fresh=first == 0)
+                self._pass(queries, cells[:, first:last], top, own, buffer, fresh=first == 0)
         return top
 
     def _put_nearest(
@@ -118,6 +133,7 @@ class _Cells:
         cells: np.ndarray,
         top: _TopScores,
         own: np.ndarray | None,
+        buffer: _ScoreBuffer,
         *,
         fresh: bool,
     ) -> None:
@@ -129,7 +145,7 @@ class _Cells:
         tensor = torch.from_numpy(queries)
         for cell in np.flatnonzero(np.diff(bounds) * np.diff(self._starts)):
             visitors = order[bounds[cell] : bounds[cell + 1]] // width
-            self._visit(int(cell), visitors, tensor, top, own, fresh=fresh)
+            self._visit(int(cell), visitors, tensor, top, own, buffer, fresh=fresh)
         top.flush()
 
     def _visit(
@@ -139,6 +155,7 @@ class _Cells:
         queries: torch.Tensor,
         top: _TopScores,
         own: np.ndarray | None,
+        buffer: _ScoreBuffer,
         *,
         fresh: bool,
     ) -> None:
@@ -151,7 +168,7 @@ class _Cells:
         for at in range(0, len(visitors), step):
             some = visitors[at : at + step]
             block = queries[torch.from_numpy(some)]
-            scores = self._buffer.product(block, self._rows[start:stop].T, bias=bias)
+            scores = buffer.product(block, self._rows[start:stop].T, bias=bias)
             if own is not None:
                 # No row is its own neighbor.
                 place = own[some] - start
@@ -160,7 +177,7 @@ class _Cells:
             if fresh:
                 top.put(some, scores, members)
                 continue
-            rows, columns = self._buffer.above(top.floor(some))
+            rows, columns = buffer.above(top.floor(some))
             top.add(some[rows], members[columns], scores.numpy()[rows, columns])
 
 

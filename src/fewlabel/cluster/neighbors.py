@@ -298,7 +298,7 @@ class NeighborIndex:
         # So many cells cost more than all pairs, which are whole products.
         if n_probes * 2 > self._cells.n_cells:
             return self._exhaustive(queries, k, own)
-        return self._cells.search(queries, k, n_probes, own).ids
+        return self._cells.search(queries, k, n_probes, own)
 
     def _exhaustive(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
         return _exhaustive_search(self._rows, self._bias, queries, k, own)

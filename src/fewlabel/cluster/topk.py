@@ -8,6 +8,8 @@ where its group's maximum is.
 import numpy as np
 import torch
 
+from fewlabel.compute import _in_threads
+
 # Columns whose maximum is taken together.
 _GROUP = 16
 
@@ -148,23 +150,29 @@ def _exhaustive_search(
     """Find the rows with the highest scores for each query among all rows."""
     stored = torch.from_numpy(rows)
     biases = None if bias is None else torch.from_numpy(bias)
-    buffer = _ScoreBuffer()
-    top = _TopScores(len(queries), k)
-    for start in range(0, len(queries), _QUERY_ROWS):
-        part = slice(start, min(start + _QUERY_ROWS, len(queries)))
-        block = torch.from_numpy(queries[part])
-        for left in range(0, len(rows), _TILE_COLUMNS):
-            tile = slice(left, min(left + _TILE_COLUMNS, len(rows)))
-            tile_bias = None if biases is None else biases[tile]
-            scores = buffer.product(block, stored[tile].T, bias=tile_bias)
-            if own is not None:
-                inside = np.flatnonzero((own[part] >= tile.start) & (own[part] < tile.stop))
-                scores.numpy()[inside, own[part][inside] - left] = -np.inf
-            # The first tile fills the lists, so that the next ones have a floor to pass.
-            if left == 0:
-                top.put(part, scores, np.arange(tile.stop))
-                continue
-            at, columns = buffer.above(top.floor(part))
-            top.add(start + at, left + columns, scores.numpy()[at, columns])
-            top.flush()
-    return top.ids
+    ids = np.empty((len(queries), k), dtype=np.int64)
+
+    def search(some: slice) -> None:
+        buffer = _ScoreBuffer()
+        for start in range(some.start, min(some.stop, len(queries)), _QUERY_ROWS):
+            part = slice(start, min(start + _QUERY_ROWS, len(queries)))
+            block = torch.from_numpy(queries[part])
+            top = _TopScores(len(block), k)
+            for left in range(0, len(rows), _TILE_COLUMNS):
+                tile = slice(left, min(left + _TILE_COLUMNS, len(rows)))
+                tile_bias = None if biases is None else biases[tile]
+                scores = buffer.product(block, stored[tile].T, bias=tile_bias)
+                if own is not None:
+                    inside = np.flatnonzero((own[part] >= tile.start) & (own[part] < tile.stop))
+                    scores.numpy()[inside, own[part][inside] - left] = -np.inf
+                # The first tile fills the lists, so that the next ones have a floor to pass.
+                if left == 0:
+                    top.put(slice(None), scores, np.arange(tile.stop))
+                    continue
+                at, columns = buffer.above(top.floor(slice(None)))
+                top.add(at, left + columns, scores.numpy()[at, columns])
+                top.flush()
+            ids[part] = top.ids
+
+    _in_threads(search, len(queries), _QUERY_ROWS)
+    return ids
