@@ -8,7 +8,8 @@ step; ``study`` is the one of the study combo (widths 16, 32, 64 and 128), ``def
 in NCHW, binary cross-entropy, AdamW as torch runs it by default. ``fewlabel`` is
 `NetworkClassifier.fit`, which besides masks what is not known and averages the weights. Seconds
 leave out imports and a warm-up. Ratios are of processor seconds, which other work on the machine
-hardly changes. The goal of 2,000 images a second is for two cores with AVX-512 or matrix units.
+hardly changes. The goal of 2,000 images a second is for two cores with AVX-512 or matrix units
+that do nothing else.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="benchmarks/results/multilabel.json")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--contender")
     args = parser.parse_args()
     n = args.steps * BATCH
@@ -124,8 +125,7 @@ def main() -> None:
                 for network in WIDTHS
             },
             "goal_images_per_second_on_two_cores": GOAL,
-            # Of one core, if one thread computes: two do no less.
-            "reached": rates["fewlabel study"] >= GOAL,
+            "reached": results["fewlabel study"]["images_per_second"] >= GOAL,
         },
     )
 

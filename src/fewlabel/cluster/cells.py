@@ -97,7 +97,9 @@ class _Cells:
             place = None if own is None else own[part]
             ids[part] = self._search(queries[part], k, n_probes, place).ids
 
-        _in_threads(search, len(queries), _QUERIES_A_THREAD)
+        # Visits to a cell are few and large where a thread has as many queries as there can be.
+        share = -(-len(queries) // torch.get_num_threads())
+        _in_threads(search, len(queries), max(share, _QUERIES_A_THREAD))
         return ids
 
     def _search(
