@@ -1,6 +1,8 @@
 """What many rows take: blocks of them, never a copy of all, and no number for each fold and row."""
 
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from fewlabel.graph import graph_model, linear_model, neighbor_graph
 from fewlabel.graph.graph_model import _GraphModel
 from fewlabel.graph.linear_model import LinearModel
 from fewlabel.graph.refined import _RefinedGraph
+from tests.test_reading import resident
 
 N, D, K = 20_000, 48, 6
 
@@ -73,6 +76,20 @@ def test_what_is_linear_in_the_rows_takes_blocks_of_them(rows, monkeypatch):
     monkeypatch.setattr(clusters, "_MIN_LEADING", 8)
     monkeypatch.setattr(clusters, "_LEADING_FRACTION", 0.0)
     assert peak(lambda: clusters._leading(rows)) < N * 8 * 4 + 20 * 1_000 * D * 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_was_read_of_mapped_rows_is_given_back(rows, graph):
+    file, coef = Path(rows.filename), np.ones((D, K), np.float32)
+    for read in (
+        lambda: NeighborIndex(rows),
+        lambda: LinearModel(coef, np.zeros(K, np.float32), SingleLabel()).predict_proba(rows),
+        lambda: _RefinedGraph(graph, coef),
+    ):
+        assert rows.max() > 0
+        assert resident(file) > 0
+        read()
+        assert resident(file) == 0
 
 
 def test_a_refined_graph_takes_a_few_numbers_an_edge(graph, monkeypatch):

@@ -12,6 +12,7 @@ from sklearn.utils import gen_batches
 from fewlabel.compute import _threads_for
 from fewlabel.data.logistic import _fit_labels
 from fewlabel.data.task import SingleLabel, Task
+from fewlabel.reading import _release_mapped
 
 _MAX_ITER = 200
 _BLOCK_ROWS = 65_536
@@ -56,6 +57,7 @@ class LinearModel:
         for part in gen_batches(len(X), _BLOCK_ROWS):
             scores = (_unit_rows(X[part]) @ self.coef).astype(np.float64) + self.intercept
             proba[part] = self.task.activate(scores)
+            _release_mapped(X)
         return proba
 
 

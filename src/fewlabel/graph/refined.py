@@ -16,6 +16,7 @@ from fewlabel.graph.neighbor_graph import (
     spread,
 )
 from fewlabel.graph.propagation import _chord, _neighbor_average
+from fewlabel.reading import _release_mapped
 
 # What the scores weigh in a distance beside the features.
 _SHARE = np.float32(0.3)
@@ -52,6 +53,7 @@ class _RefinedGraph:
         scores = np.empty((len(base.rows), coef.shape[1]), np.float32)
         for part in gen_batches(len(scores), _BLOCK_ROWS):
             scores[part] = _unit_rows(base.rows[part]) @ coef
+            _release_mapped(base.rows)
         self.center = scores.mean(axis=0)
         self.scores = _unit_rows(scores - self.center)
         self.probabilities = np.empty((0, coef.shape[1]))
