@@ -69,8 +69,11 @@ class _Centers(NamedTuple):
 
     centers: np.ndarray
     columns: np.ndarray
-    form: torch.Tensor
-    norms: np.ndarray
+    # Of each center the place among the columns, or -1.
+    position: np.ndarray
+    factor: torch.Tensor
+    halves: torch.Tensor
+    margin: float
 
 
 class _CenterSearch:
@@ -120,10 +123,11 @@ class _CenterSearch:
         if len(columns) * 4 >= len(centers) * 3:
             open_to_all[:] = True
         form, norms = self._represent(centers, keep=False)
-        target = _Centers(centers, np.arange(len(centers)), form, norms)
+        target = self._target(centers, np.arange(len(centers)), form, norms)
         self._improve(np.flatnonzero(open_to_all), target, labels, squared)
         if len(columns):
-            target = _Centers(centers, columns, form[torch.from_numpy(columns)], norms[columns])
+            some = form[torch.from_numpy(columns)]
+            target = self._target(centers, columns, some, norms[columns])
             self._improve(np.flatnonzero(~open_to_all), target, labels, squared)
 
     def _assign_plainly(self, labels: np.ndarray, squared: np.ndarray, centers: np.ndarray) -> None:
@@ -144,15 +148,19 @@ class _CenterSearch:
         if len(centers) < _PLAIN_BELOW:
             squared[:] = _squared_distances(self._X, np.arange(len(labels)), centers, labels)
 
+    def _target(
+        self, centers: np.ndarray, columns: np.ndarray, form: torch.Tensor, norms: np.ndarray
+    ) -> _Centers:
+        position = np.full(len(centers), -1, dtype=np.int64)
+        position[columns] = np.arange(len(columns))
+        margin = self._rounding * float(norms.max())
+        halves = torch.from_numpy(norms / 2)
+        return _Centers(centers, columns, position, form.T.contiguous(), halves, margin)
+
     def _improve(
         self, rows: np.ndarray, target: _Centers, labels: np.ndarray, squared: np.ndarray
     ) -> None:
         """Give ``rows`` a nearer center among those of ``target`` where there is one."""
-        factor = target.form.T.contiguous()
-        halves = torch.from_numpy(target.norms / 2)
-        position = np.full(len(target.centers), -1, dtype=np.int64)
-        position[target.columns] = np.arange(len(target.columns))
-        margin = self._rounding * float(target.norms.max())
         step = max(64, min(_ROWS_AT_ONCE, _SCORES_AT_ONCE // len(target.columns)))
         whole = len(rows) == len(self._X)
 
@@ -162,27 +170,35 @@ class _CenterSearch:
                 part = slice(start, min(start + step, some.stop))
                 chunk = rows[part]
                 block = self._rows[part] if whole else self._rows[torch.from_numpy(chunk)]
-                scores = buffer.product(block, factor, bias=halves)
-                if labels[chunk[0]] < 0:
-                    labels[chunk] = scores.numpy().argmax(axis=1)
-                    squared[chunk] = _squared_distances(
-                        self._X, chunk, target.centers, labels[chunk]
-                    )
-                # The present center is not a candidate against itself.
-                own = position[labels[chunk]]
-                inside = np.flatnonzero(own >= 0)
-                scores.numpy()[inside, own[inside]] = -np.inf
-                # |x - c|² < |x - own|², written for the score x·c - |c|²/2 of the product.
-                floor = (self._norms[chunk] - squared[chunk]) / 2
-                floor -= self._rounding * self._norms[chunk] + margin
-                at, column = buffer.above(torch.from_numpy(floor))
-                if len(at):
-                    found = _squared_distances(
-                        self._X, chunk[at], target.centers, target.columns[column]
-                    )
-                    _settle(chunk, at, target.columns[column], found, labels, squared)
+                buffer.product(block, target.factor, bias=target.halves)
+                self._improve_chunk(chunk, buffer, target, labels, squared)
 
         _in_threads(improve, len(rows), step)
+
+    def _improve_chunk(
+        self,
+        chunk: np.ndarray,
+        buffer: _ScoreBuffer,
+        target: _Centers,
+        labels: np.ndarray,
+        squared: np.ndarray,
+    ) -> None:
+        scores = buffer.scores.numpy()
+        if labels[chunk[0]] < 0:
+            labels[chunk] = scores.argmax(axis=1)
+            squared[chunk] = _squared_distances(self._X, chunk, target.centers, labels[chunk])
+        # The present center is not a candidate against itself.
+        own = target.position[labels[chunk]]
+        inside = np.flatnonzero(own >= 0)
+        scores[inside, own[inside]] = -np.inf
+        # |x - c|² < |x - own|², written for the score x·c - |c|²/2 that the product gives.
+        floor = (self._norms[chunk] - squared[chunk]) / 2
+        floor -= self._rounding * self._norms[chunk] + target.margin
+        at, column = buffer.above(torch.from_numpy(floor))
+        if len(at):
+            candidates = target.columns[column]
+            found = _squared_distances(self._X, chunk[at], target.centers, candidates)
+            _settle(chunk, at, candidates, found, labels, squared)
 
     def _represent(self, points: np.ndarray, *, keep: bool) -> tuple[torch.Tensor, np.ndarray]:
         """Points as the product sees them, and their squared distances to the mean."""

@@ -26,7 +26,7 @@ class _ScoreBuffer:
         # Fresh memory for every block would cost a page fault for each 4 KiB of scores.
         self._room = torch.empty(0)
         self._half_room = torch.empty(0)
-        self._scores = torch.empty(0, _GROUP)
+        self.scores = torch.empty(0, _GROUP)
 
     def product(
         self, left: torch.Tensor, right: torch.Tensor, *, bias: torch.Tensor | None = None
@@ -37,23 +37,23 @@ class _ScoreBuffer:
         if self._room.numel() < m * width:
             self._room = torch.empty(m * width)
             self._half_room = torch.empty(m * width // 2)
-        self._scores = self._room[: m * width].view(m, width)
-        inner = self._scores[:, :n]
+        self.scores = self._room[: m * width].view(m, width)
+        inner = self.scores[:, :n]
         # Not in bfloat16: to convert what goes in and comes out takes longer than it saves.
         torch.mm(left, right, out=inner)
         if bias is not None:
             inner.sub_(bias)
-        self._scores[:, n:] = -torch.inf
-        return self._scores
+        self.scores[:, n:] = -torch.inf
+        return self.scores
 
     def above(self, floor: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Find the scores of the last product that exceed a floor for each row."""
-        n_rows, width = self._scores.shape
+        n_rows, width = self.scores.shape
         n_groups = width // _GROUP
         floors = floor.numpy()
         hot = np.flatnonzero(self._group_maxima().numpy() > floors[:, None])
         rows, groups = hot // n_groups, hot % n_groups
-        members = self._scores.numpy().reshape(n_rows, _GROUP, n_groups)[rows, :, groups]
+        members = self.scores.numpy().reshape(n_rows, _GROUP, n_groups)[rows, :, groups]
         inside = np.flatnonzero(members > floors[rows, None])
         pick = inside // _GROUP
         place = np.sort(rows[pick] * width + (inside % _GROUP) * n_groups + groups[pick])
@@ -63,10 +63,10 @@ class _ScoreBuffer:
         """Maxima of groups: column j belongs to group ``j % (width // 16)``."""
         # Halving the matrix by the larger of its two sides keeps to long contiguous runs, which
         # is several times faster than a reduction over 16 neighbors.
-        n_rows, width = self._scores.shape
+        n_rows, width = self.scores.shape
         half = width // 2
         maxima = self._half_room[: n_rows * half].view(n_rows, half)
-        torch.maximum(self._scores[:, :half], self._scores[:, half:], out=maxima)
+        torch.maximum(self.scores[:, :half], self.scores[:, half:], out=maxima)
         while half > width // _GROUP:
             half //= 2
             torch.maximum(maxima[:, :half], maxima[:, half : 2 * half], out=maxima[:, :half])
