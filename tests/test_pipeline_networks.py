@@ -98,7 +98,8 @@ def test_time_fetches_no_pretrained_network_for_small_images(digits, monkeypatch
     steps = "fewlabel.semisupervised.network_problem._seconds_per_step"
     monkeypatch.setattr(steps, lambda *_: 13.0)
     monkeypatch.setattr("fewlabel.features.backbone.Backbone._load", None)
-    with pytest.raises(UserWarning, match="they need about"):
+    said = "The 300 seconds go to other patch features, and no networks are trained, since they"
+    with pytest.raises(UserWarning, match=said):
         fit_images(digits.images, digits.known(range(80)), FitSettings(time_budget=300.0))
 
 

@@ -12,6 +12,7 @@ from fewlabel.evaluate import BASELINE, AccuracyEstimate, Choice, Gain, gain_on_
 from fewlabel.features.base import FeatureExtractor
 from fewlabel.features.extract import Features, _choose_extractors, _suited_to
 from fewlabel.features.near_copies import _find_groups, _ImageGroups
+from fewlabel.features.patch_features import PatchFeatures
 from fewlabel.fit_settings import FitSettings
 from fewlabel.semisupervised.network_problem import _least_seconds
 from fewlabel.semisupervised.networks import MIN_LABELS
@@ -195,16 +196,19 @@ def _why_no_networks(
         # What was interrupted goes on, however long it takes.
         return ""
     start, needed, why = time.perf_counter(), MIN_SECONDS, ""
+    none = f"No networks are trained in the time of {given:g} seconds"
     if n_labeled < MIN_LABELS:
         why = f"the {n_labeled} labels are too few for it: label {MIN_LABELS} images or more"
     else:
         extractor = _trained_extractor(images, settings) if prepared is None else prepared.extractor
         needed = max(needed, _least_seconds(images, extractor, len(labels.classes)))
+        if isinstance(extractor, PatchFeatures):
+            none = f"The {given:g} seconds go to other patch features, and no networks are trained"
     needed += time.perf_counter() - start
     if not why and needed > given:
         why = f"they need about {math.ceil(needed / 50)} minutes on this machine: give "
         why += f"--time {math.ceil(needed / 50)}m or more"
-    return why and f"No networks are trained in the time of {given:g} seconds, since {why}."
+    return why and f"{none}, since {why}."
 
 
 def _trained_extractor(images: ImageSet, settings: FitSettings) -> FeatureExtractor:
