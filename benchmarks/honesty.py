@@ -85,8 +85,8 @@ the pool has nothing): bias of the mean confidence
 
 In how many of the {n} fits something could be promised, the mean share of the images that was
 accepted in those, and in how many the errors among them were within the promise (95 % are meant).
-Of the {n_broken} promises that test images broke, {n_shifted} are of `letters`, by other writers: what is
-promised holds for images of the same kind.
+Of the {n_broken} promises that test images broke, {n_shifted} are of `letters`, by other writers:
+what is promised holds for images of the same kind.
 
 ## What the unlabeled images brought
 
