@@ -102,6 +102,10 @@ def test_what_was_read_of_a_mapped_file_is_given_back(tmp_path):
     images = load_images(file)
     for _, block in images.blocks(256, size=(32, 32), channels=1):
         assert block.shape[1:] == (32, 32, 1)
+        assert resident(file) == 0
+    for _ in images._store.digests(images._rows):
+        assert resident(file) == 0
+    assert len(images.subset(range(2_000))) == 2_000
     assert resident(file) == 0
     assert np.array_equal(
         images.read([4_000], size=(32, 32), channels=1)[0, :, :, 0], pixels[4_000]

@@ -43,7 +43,7 @@ class _ArrayStore:
 
     def take(self, rows: np.ndarray) -> "_ArrayStore":
         """Take some images, as a store of their own."""
-        return _ArrayStore(self.pixels[rows], self.scale)
+        return _ArrayStore(self._pixels_of(rows), self.scale)
 
     def path(self, row: int) -> None:
         """No file: the images are in memory."""
@@ -52,27 +52,30 @@ class _ArrayStore:
         """Whether each of some images is of one color."""
         flat = np.empty(len(rows), bool)
         for start in range(0, len(rows), _RESIZED_AT_ONCE):
-            part = self.pixels[rows[start : start + _RESIZED_AT_ONCE]]
+            part = self._pixels_of(rows[start : start + _RESIZED_AT_ONCE])
             span = part.max(axis=(1, 2)) - part.min(axis=(1, 2))
             flat[start : start + _RESIZED_AT_ONCE] = span.max(axis=1) <= _FLAT
-            _release_mapped(self.pixels)
         return flat
 
     def digests(self, rows: np.ndarray) -> Iterator[bytes]:
         """Hash the pixels of some images."""
-        for row in rows:
-            yield hashlib.blake2b(self.pixels[row].tobytes(), digest_size=16).digest()
-        _release_mapped(self.pixels)
+        for start in range(0, len(rows), _RESIZED_AT_ONCE):
+            for pixels in self._pixels_of(rows[start : start + _RESIZED_AT_ONCE]):
+                yield hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
 
     def read(self, rows: np.ndarray, size: tuple[int, int], channels: int) -> np.ndarray:
         """Pixels of some images at a size, (b, H, W, channels) uint8."""
-        chosen = self.pixels[rows]
-        _release_mapped(self.pixels)
+        chosen = self._pixels_of(rows)
         if chosen.shape[1:3] != tuple(size):
             chosen = _resize_arrays(chosen, size)
         if channels == chosen.shape[3]:
             return chosen
         return np.repeat(chosen, 3, axis=3) if channels == 3 else _luma(chosen)
+
+    def _pixels_of(self, rows: np.ndarray) -> np.ndarray:
+        chosen = self.pixels[rows]
+        _release_mapped(self.pixels)
+        return chosen
 
 
 class _FileStore:
