@@ -1,3 +1,6 @@
+import threading
+import time
+
 import pytest
 
 from fewlabel.data.parallel import _parallel_map, _worker_count
@@ -11,6 +14,24 @@ def test_results_keep_the_order_and_progress_reaches_the_end():
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
     assert _parallel_map(str, []) == []
     assert 1 <= _worker_count() <= 16
+
+
+@pytest.mark.parametrize("n_short", [0, 1, 40, 200])
+def test_threads_begin_where_items_take_longer(n_short):
+    main, alone = threading.get_ident(), []
+
+    def work(item):
+        alone.append(threading.get_ident() == main)
+        time.sleep(0 if item < n_short else 0.002)
+        return item
+
+    calls: list[int] = []
+    found = _parallel_map(work, range(200), progress=lambda done, _: calls.append(done))
+    assert found == list(range(200))
+    assert calls == sorted(calls)
+    assert calls[-1] == 200
+    # Two are tried, then it is looked at anew after each sixteen.
+    assert n_short <= sum(alone) <= max(2, n_short + 2 * 16)
 
 
 def test_an_exception_is_raised_and_the_rest_is_dropped():

@@ -1,6 +1,7 @@
 """Work on many files at once: Pillow and hashing release the interpreter's lock."""
 
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +16,9 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 # Items of one task: to hand out each by itself would cost more than a small image's decoding.
 _CHUNK = 16
+# What takes fewer seconds each, threads do more slowly than one: Pillow gives up the interpreter's
+# lock several times for each image, and must wait for it each time.
+_SHORT, _TRIED = 3e-4, 2
 
 
 def _worker_count() -> int:
@@ -25,13 +29,15 @@ def _worker_count() -> int:
 def _parallel_map(
     function: Callable[[Item], Result], items: Sequence[Item], *, progress: Progress | None = None
 ) -> list[Result]:
-    """Apply a function to every item in threads; results come in the order of the items."""
+    """Apply a function to every item, in threads where that pays; results keep the order."""
 
     def work(chunk: Sequence[Item]) -> list[Result]:
         return [function(item) for item in chunk]
 
-    chunks = (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
-    results: list[Result] = []
+    results = _apply_while_short(function, items, progress)
+    if len(results) == len(items):
+        return results
+    chunks = (items[start : start + _CHUNK] for start in range(len(results), len(items), _CHUNK))
     under_way: deque[Future[list[Result]]] = deque()
     pool = ThreadPoolExecutor(_worker_count(), thread_name_prefix="fewlabel-decode")
     try:
@@ -45,4 +51,23 @@ def _parallel_map(
                     progress(len(results), len(items))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+    return results
+
+
+def _apply_while_short(
+    function: Callable[[Item], Result], items: Sequence[Item], progress: Progress | None
+) -> list[Result]:
+    """Apply a function to the first items, one by one, up to where they take longer."""
+    results: list[Result] = []
+    is_short = True
+    while is_short and len(results) < len(items):
+        seconds = []
+        for item in items[len(results) : len(results) + (_CHUNK if results else _TRIED)]:
+            start = time.perf_counter()
+            results.append(function(item))
+            seconds.append(time.perf_counter() - start)
+        # Not their mean: what is loaded at the first call, or another program, may come between.
+        is_short = sorted(seconds)[len(seconds) // 4] < _SHORT
+        if progress is not None:
+            progress(len(results), len(items))
     return results
