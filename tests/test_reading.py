@@ -100,11 +100,12 @@ def test_what_was_read_of_a_mapped_file_is_given_back(tmp_path):
     file, pixels = tmp_path / "images.npy", np.arange(4 << 20, dtype=np.uint8).reshape(-1, 32, 32)
     np.save(file, pixels)
     images = load_images(file)
-    for _, block in images.blocks(256, size=(32, 32), channels=1):
+    for _, block in images.blocks(2_048, size=(32, 32), channels=1):
         assert block.shape[1:] == (32, 32, 1)
         assert resident(file) == 0
-    for _ in images._store.digests(images._rows):
-        assert resident(file) == 0
+    for number, _ in enumerate(images._store.digests(images._rows)):
+        # The system tells slowly.
+        assert number % 1_500 or resident(file) == 0
     assert len(images.subset(range(2_000))) == 2_000
     assert resident(file) == 0
     assert np.array_equal(

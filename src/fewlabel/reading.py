@@ -11,11 +11,12 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fewlabel.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BYTES_SETTING = "FEWLABEL_MAX_BYTES"
 """Environment variable that sets how many bytes a file may unpack to, such as ``16G``."""
@@ -156,11 +157,11 @@ def _size(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e8 else f"{n_bytes:,} bytes"
 
 
-def _release_mapped(array: np.ndarray) -> None:
+def _release_mapped(array: "np.ndarray") -> None:
     """Give back to the system what was read of a mapped file: it is read again where needed."""
     base: Any = array
-    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
-        base = base.base
+    while base is not None and getattr(base, "_mmap", None) is None:
+        base = getattr(base, "base", None)
     # Of a private copy ("c"), what was written would be lost.
-    if isinstance(base, np.memmap) and base.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
-        base._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+    if base is not None and base.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        base._mmap.madvise(mmap.MADV_DONTNEED)
