@@ -152,3 +152,11 @@ def run(example: Example, fitted: FitResult, tmp_path_factory: pytest.TempPathFa
     """The run folder of ``fitted``."""
     out = tmp_path_factory.mktemp("runs") / "run"
     return save_run(fitted, example.images, out, command="fewlabel fit", probabilities=True)
+
+
+@pytest.fixture(params=["linear scores", "scores of a network"])
+def min_trained(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refine small graphs by either kind of scores."""
+    if request.param != "linear scores":
+        monkeypatch.setattr("fewlabel.graph.refined._MIN_TRAINED", 2)
+        monkeypatch.setattr("fewlabel.graph.score_network._STEPS", 20)

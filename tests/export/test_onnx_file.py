@@ -174,6 +174,14 @@ def test_a_model_without_its_graph_says_what_that_costs(
     assert instead["difference"] == pytest.approx(rows[found.about["method"]] - rows[method])
 
 
+def test_a_refined_graph_is_exported_with_its_network(
+    digits: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fewlabel.graph.refined._MIN_TRAINED", 2)
+    model = load_run(save_run(digits.fit(method="refined"), digits.images, tmp_path / "run"))
+    assert export_onnx(model, tmp_path / "model.onnx", digits.images).difference < 1e-4
+
+
 def test_a_student_is_exported_by_itself(digits: Example, tmp_path: Path) -> None:
     images = digits.images
     network = _network(images, False)

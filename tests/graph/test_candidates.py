@@ -21,6 +21,7 @@ def test_what_is_preferred_follows_the_number_of_labels():
         assert sorted(_preferred_methods(TASK, n, 0.5)) == sorted(METHODS)
 
 
+@pytest.mark.usefixtures("min_trained")
 @pytest.mark.parametrize("task", [TASK, MultiLabel()])
 def test_registered_candidates_do_what_the_classifier_does(task):
     X, y = groups(90)

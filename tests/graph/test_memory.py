@@ -15,7 +15,7 @@ from fewlabel.evaluate import label_folds
 from fewlabel.graph import graph_model, linear_model, neighbor_graph
 from fewlabel.graph.graph_model import _GraphModel
 from fewlabel.graph.linear_model import LinearModel
-from fewlabel.graph.refined import _RefinedGraph
+from fewlabel.graph.refined import _LinearScores, _RefinedGraph
 from tests.test_reading import resident
 
 N, D, K = 20_000, 48, 6
@@ -84,7 +84,7 @@ def test_what_was_read_of_mapped_rows_is_given_back(rows, graph):
     for read in (
         lambda: NeighborIndex(rows),
         lambda: LinearModel(coef, np.zeros(K, np.float32), SingleLabel()).predict_proba(rows),
-        lambda: _RefinedGraph(graph, coef),
+        lambda: _RefinedGraph(graph, _LinearScores(coef)),
     ):
         assert rows.max() > 0
         assert resident(file) > 0
@@ -95,7 +95,7 @@ def test_what_was_read_of_mapped_rows_is_given_back(rows, graph):
 def test_a_refined_graph_takes_a_few_numbers_an_edge(graph, monkeypatch):
     in_blocks(monkeypatch, 1_000)
     coef = np.random.default_rng(0).normal(size=(D, K)).astype(np.float32)
-    refined = _RefinedGraph(graph, coef)
+    refined = _RefinedGraph(graph, _LinearScores(coef))
     seeds = np.zeros((N, K), np.float32)
     seeds[np.arange(60), np.arange(60) % K] = 1
     edges, scores = graph.graph.nnz * 8, N * K * 8

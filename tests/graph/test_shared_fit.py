@@ -30,6 +30,7 @@ def test_the_baseline_is_cross_fitted_on_the_shared_folds():
         )
 
 
+@pytest.mark.usefixtures("min_trained")
 def test_what_is_propagated_for_a_fold_sees_nothing_of_its_labels():
     """Whatever the labels of a fold are, the predictions for it are the same."""
     before, after = make(), make()

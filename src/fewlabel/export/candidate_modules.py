@@ -13,7 +13,8 @@ from fewlabel.export.feature_modules import _constant, _Features, _of_length
 from fewlabel.graph.graph_model import _GraphModel
 from fewlabel.graph.linear_model import LinearModel
 from fewlabel.graph.predictor import _Predictor
-from fewlabel.graph.refined import _SHARE, _RefinedGraph
+from fewlabel.graph.refined import _SHARE, _LinearScores, _RefinedGraph
+from fewlabel.graph.score_network import _ScoreNetwork
 
 # As `fewlabel.graph.propagation._weighted_average` has it.
 _TINY, _SHARPNESS = 1e-12, 4.0
@@ -114,17 +115,31 @@ class _Graph(nn.Module):
         return self.task.normalize((weights.unsqueeze(2) * self.proba[near]).sum(1))
 
 
+class _Score(nn.Module):
+    """What tells classes apart: a linear map, or a network of one hidden layer."""
+
+    def __init__(self, scorer: _LinearScores | _ScoreNetwork) -> None:
+        super().__init__()
+        *layers, output = map(_constant, scorer)
+        self.layers, self.output = nn.ParameterList(layers), output
+
+    def forward(self, rows: Tensor) -> Tensor:
+        if len(self.layers):
+            rows = torch.relu(rows @ self.layers[0] + self.layers[1])
+        return rows @ self.output
+
+
 class _Refined(_Graph):
     def __init__(self, task: Task, refined: _RefinedGraph) -> None:
         super().__init__(task, refined.base, refined.probabilities)
         self.n_neighbors = max(1, refined.base.n_neighbors)
         self.n_candidates = min(refined.base.n_candidates, len(refined.base.rows))
-        self.coef, self.center = _constant(refined.coef), _constant(refined.center)
-        self.scores = _constant(refined.scores)
+        self.score = _Score(refined.scorer)
+        self.scores, self.center = _constant(refined.scores), _constant(refined.center)
 
     def forward(self, rows: Tensor) -> Tensor:
         near, distances = self.nearest(rows, self.n_candidates)
-        scores = _unit_rows(_unit_rows(rows) @ self.coef - self.center)
+        scores = _unit_rows(self.score(_unit_rows(rows)) - self.center)
         cosine = (scores.unsqueeze(1) * self.scores[near]).sum(2) / scores.shape[1]
         joined = (1 - float(_SHARE)) * distances + float(_SHARE) * (1 - cosine)
         # Smallest first.

@@ -9,7 +9,8 @@ from fewlabel.data.task import TASKS, Task
 from fewlabel.errors import UsageError, _damaged
 from fewlabel.graph.graph_model import _GraphModel
 from fewlabel.graph.linear_model import LinearModel
-from fewlabel.graph.refined import _RefinedGraph
+from fewlabel.graph.refined import _LinearScores, _RefinedGraph
+from fewlabel.graph.score_network import _ScoreNetwork
 from fewlabel.params import choice, integer
 from fewlabel.persist.schema import _MAX_COUNT, _check_arrays, _check_fields
 
@@ -17,6 +18,11 @@ METHODS = ("graph", "refined", "blend", "propagated", "supervised")
 
 _LINEAR = {"linear.coef": "d K", "linear.intercept": "K"}
 _GRAPH = {"graph.rows": "n d", "graph.probabilities": "n K"}
+# In the order of their fields.
+_SCORERS: dict[type[_LinearScores] | type[_ScoreNetwork], dict[str, str]] = {
+    _LinearScores: {"refined.coef": "d K"},
+    _ScoreNetwork: {"refined.hidden": "d h", "refined.offset": "h", "refined.output": "h K"},
+}
 _NEIGHBORS = {"n_neighbors": [integer(0, _MAX_COUNT)], "seed": [integer(0, 2**63)]}
 
 
@@ -70,7 +76,8 @@ class _Predictor:
         if method not in ("propagated", "supervised"):
             proba = self.probabilities
             if method != "graph" and self.refined is not None:
-                arrays["refined.coef"], proba = self.refined.coef, self.refined.probabilities
+                arrays |= {f"refined.{k}": v for k, v in self.refined.scorer._asdict().items()}
+                proba = self.refined.probabilities
             assert self.graph is not None
             assert proba is not None
             arrays["graph.rows"] = self.graph.saved_rows
@@ -99,9 +106,11 @@ class _Predictor:
             rows, k, seed = arrays["graph.rows"], meta["n_neighbors"], meta["seed"]
             graph = _GraphModel(rows, k, seed, graph=False)
             # Where there is no refined graph, a blend is one of the graph as it is.
-            if method == "refined" or "refined.coef" in arrays:
-                _check_arrays(arrays, {"refined.coef": "d K"}, "candidate", sizes)
-                refined = _RefinedGraph(graph, arrays["refined.coef"])
+            if method == "refined" or any(name.startswith("refined.") for name in arrays):
+                scorer = _ScoreNetwork if "refined.hidden" in arrays else _LinearScores
+                _check_arrays(arrays, _SCORERS[scorer], "candidate", sizes)
+                layers = [arrays[name] for name in _SCORERS[scorer]]
+                refined = _RefinedGraph(graph, scorer(*layers))
                 refined.probabilities = probabilities
         return cls(task, graph, probabilities, linear, refined)
 

@@ -1,6 +1,7 @@
-"""The graph refined: neighbors that a discriminant of the spread labels tells apart count less."""
+"""The graph refined: neighbors that scores of the spread labels tell apart count less."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -16,50 +17,87 @@ from fewlabel.graph.neighbor_graph import (
     spread,
 )
 from fewlabel.graph.propagation import _chord, _neighbor_average
+from fewlabel.graph.score_network import _ScoreNetwork, _train_score_network
 from fewlabel.reading import _release_mapped
 
 # What the scores weigh in a distance beside the features.
-_SHARE = np.float32(0.3)
+_SHARE = np.float32(0.4)
 # Of the mean variance of a feature: of many features on few rows, a regression learns by heart.
 _RIDGE = 1e-2
+# Of fewer rows a network learns by heart what was spread: new images have worse scores by it.
+_MIN_TRAINED = 1_000
 # Where labels stay as they are, little depends on it: 0.97 and 1 lose 0 to 0.3 points.
 _CLAMPED_ALPHA = 0.9
 
 
+class _LinearScores(NamedTuple):
+    """Weights (d, K) of scores."""
+
+    coef: np.ndarray
+
+    def scores(self, rows: np.ndarray) -> np.ndarray:
+        """Return the scores (m, K) of rows of unit mean square."""
+        return np.asarray(rows @ self.coef)
+
+
 class _Discriminant:
-    """Ridge regressions on all rows that differ in their targets only: one factor for all."""
+    """What tells apart the classes that were spread to rows: ridge regression, or a network.
+
+    The regressions on all rows differ in their targets only, and share one factor.
+    """
 
     def __init__(self, X: np.ndarray) -> None:
         self.rows = _unit_rows(X)
-        self.rows -= self.rows.mean(axis=0)
+        self.center = self.rows.mean(axis=0)
+        self.rows -= self.center
+        self.scale = float(max(np.linalg.norm(self.rows) / self.rows.size**0.5, 1e-6))
+        self.rows /= np.float32(self.scale)
         gram = (self.rows.T @ self.rows).astype(np.float64)
         gram += _RIDGE * max(np.trace(gram) / len(gram), 1e-12) * np.eye(len(gram))
         self.factor = cho_factor(gram, overwrite_a=True, check_finite=False)
 
-    def fit(self, proba: np.ndarray) -> np.ndarray:
-        """Return the weights (d, K) of scores for the most probable classes of all rows."""
+    def regress(self, proba: np.ndarray) -> _LinearScores:
+        """Return linear scores for the most probable classes of all rows."""
         # Not the probabilities: all of them are nearly equal where a graph is unsure of much.
         targets = np.eye(proba.shape[1], dtype=np.float32)[proba.argmax(axis=1)]
         weights = cho_solve(self.factor, self.rows.T @ targets, check_finite=False)
-        return np.asarray(weights, dtype=np.float32)
+        return _LinearScores(np.asarray(weights, dtype=np.float32))
+
+    @property
+    def can_train(self) -> bool:
+        """Whether there are rows enough for a network."""
+        return len(self.rows) >= _MIN_TRAINED
+
+    def train(self, proba: np.ndarray, seed: int) -> _ScoreNetwork:
+        """Return a network's scores for the most probable classes of all rows."""
+        targets, n_classes = proba.argmax(axis=1), proba.shape[1]
+        return _train_score_network(
+            self.rows, targets, n_classes, seed, center=self.center, scale=self.scale
+        )
 
 
 class _RefinedGraph:
     """A graph whose neighbors are ranked by features and scores, with what was spread over it."""
 
-    def __init__(self, base: _GraphModel, coef: np.ndarray) -> None:
+    def __init__(self, base: _GraphModel, scorer: _LinearScores | _ScoreNetwork) -> None:
         self.base = base
-        self.coef = coef
-        scores = np.empty((len(base.rows), coef.shape[1]), np.float32)
-        for part in gen_batches(len(scores), _BLOCK_ROWS):
-            scores[part] = _unit_rows(base.rows[part]) @ coef
+        self.scorer = scorer
+        parts = []
+        for part in gen_batches(len(base.rows), _BLOCK_ROWS):
+            parts.append(scorer.scores(_unit_rows(base.rows[part])))
             _release_mapped(base.rows)
+        scores = np.concatenate(parts)
         self.center = scores.mean(axis=0)
         self.scores = _unit_rows(scores - self.center)
-        self.probabilities = np.empty((0, coef.shape[1]))
+        self.probabilities = np.empty((0, scores.shape[1]))
 
     def spread(
-        self, seeds: np.ndarray, alpha: float, prior: np.ndarray, clamps: Sequence[bool]
+        self,
+        seeds: np.ndarray,
+        alpha: float,
+        prior: np.ndarray,
+        clamps: Sequence[bool],
+        tol: float = 1e-3,
     ) -> list[np.ndarray]:
         """Spread seeds (n, K) over the graph, clamped or not: probabilities of its rows for each.
 
@@ -75,7 +113,7 @@ class _RefinedGraph:
             found = [
                 _spread_clamped(graph, degree, seeds, _CLAMPED_ALPHA)
                 if clamp
-                else spread(graph, seeds, alpha)
+                else spread(graph, seeds, alpha, tol=tol)
                 for clamp in clamps
             ]
         probabilities = [_class_mass_normalize(scores, prior) for scores in found]
@@ -85,7 +123,7 @@ class _RefinedGraph:
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Average the probabilities of the nearest images: (m, K)."""
         found = self.base.nearest(X, min(self.base.n_candidates, len(self.base.index)))
-        scores = _unit_rows(_unit_rows(X) @ self.coef - self.center)
+        scores = _unit_rows(self.scorer.scores(_unit_rows(X)) - self.center)
         return _neighbor_average(*self._rank(*found, scores), self.probabilities)
 
     def _rank(

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from fewlabel.compute import _in_threads
 from fewlabel.data.task import Task
 from fewlabel.evaluate import LabelFolds, choose_candidate
 from fewlabel.graph.fold_scores import _FoldScores, _LabelScores
@@ -29,6 +30,10 @@ _PROPAGATED_MAX = 8_000
 _FEW_A_CLASS = 20
 # Labels a class above which clamped ones are tried; above _FEW_A_CLASS they are preferred.
 _CLAMP_FROM = 5
+# What a network learns from is the most probable class of each row, soon known.
+_ROUGHLY = 0.1
+# Rows up to which several folds are refined at once, one a thread.
+_TOGETHER = 200_000
 _CLAMPED = {False: "free", True: "clamped"}
 # Six settings are compared: by luck alone one of them is often a standard error ahead.
 _SETTING_ERRORS = 2.0
@@ -161,7 +166,9 @@ class _SharedFit:
             return np.hstack([proba[held] for proba in found])
 
         if self.folds is not None:
-            parts = np.split(_cross_fit(self.folds, predict), len(clamps), axis=1)
+            # Of more rows, two graphs at once take too much memory.
+            found = _cross_fit(self.folds, predict, at_once=len(self.X) <= _TOGETHER)
+            parts = np.split(found, len(clamps), axis=1)
             oof = {_CLAMPED[clamp]: part for clamp, part in zip(clamps, parts, strict=True)}
             name = self.best(oof, prefer=(_CLAMPED[a_class > _FEW_A_CLASS],))
             self.settings["clamp"], self.oof["refined"] = name == _CLAMPED[True], oof[name]
@@ -182,12 +189,17 @@ class _SharedFit:
     def _refine(
         self, proba: np.ndarray, y: np.ndarray, clamps: Sequence[bool]
     ) -> tuple[_RefinedGraph, list[np.ndarray]]:
-        refined = _RefinedGraph(self.graph, self.discriminant.fit(proba))
         rows, column, n_columns = self.task.seeds(y, self.n_classes)
         seeds = np.zeros((len(y), n_columns), dtype=np.float32)
         seeds[rows, column] = 1
         prior = self.task.prior(y, self.n_classes, self.settings["class_prior"])
-        return refined, refined.spread(seeds, self.settings["alpha"], prior, clamps)
+        spread = seeds, self.settings["alpha"], prior
+        refined = _RefinedGraph(self.graph, self.discriminant.regress(proba))
+        if self.discriminant.can_train:
+            (proba,) = refined.spread(*spread, (False,), _ROUGHLY)
+            network = self.discriminant.train(proba[self.kept], self.graph.seed)
+            refined = _RefinedGraph(self.graph, network)
+        return refined, refined.spread(*spread, clamps)
 
     def train_propagated(
         self, proba: np.ndarray, y: np.ndarray, at_most: int = _PROPAGATED_MAX
@@ -202,9 +214,23 @@ class _SharedFit:
         return prepared.fit(np.arange(len(rows)), PENALTIES[0], weights)
 
 
-def _cross_fit(folds: LabelFolds, predict: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
+def _cross_fit(
+    folds: LabelFolds,
+    predict: Callable[[int, np.ndarray], np.ndarray],
+    *,
+    at_once: bool = False,
+) -> np.ndarray:
     """Return probabilities of every labeled image by ``predict(number, held)`` of its fold."""
-    parts = {k: predict(k, held) for k, (_, held) in enumerate(folds.folds)}
+    parts: dict[int, np.ndarray] = {}
+
+    def work(some: slice) -> None:
+        for number in range(len(folds.folds))[some]:
+            parts[number] = predict(number, folds.folds[number][1])
+
+    if at_once:
+        _in_threads(work, len(folds.folds), 1)
+    else:
+        work(slice(None))
     result = np.empty((len(folds.labeled), parts[0].shape[1]))
     for k, proba in parts.items():
         result[folds.number == k] = proba
