@@ -24,8 +24,8 @@ from fewlabel.reading import _release_mapped
 _SHARE = np.float32(0.4)
 # Of the mean variance of a feature: of many features on few rows, a regression learns by heart.
 _RIDGE = 1e-2
-# Of fewer rows a network learns by heart what was spread: new images have worse scores by it.
-_MIN_TRAINED = 1_000
+# Rows a class: of fewer a network learns by heart what was spread, and tells new images worse.
+_MIN_TRAINED = 200
 # Where labels stay as they are, little depends on it: 0.97 and 1 lose 0 to 0.3 points.
 _CLAMPED_ALPHA = 0.9
 
@@ -63,10 +63,9 @@ class _Discriminant:
         weights = cho_solve(self.factor, self.rows.T @ targets, check_finite=False)
         return _LinearScores(np.asarray(weights, dtype=np.float32))
 
-    @property
-    def can_train(self) -> bool:
-        """Whether there are rows enough for a network."""
-        return len(self.rows) >= _MIN_TRAINED
+    def can_train(self, n_classes: int) -> bool:
+        """Say whether there are rows enough for a network."""
+        return len(self.rows) >= _MIN_TRAINED * n_classes
 
     def train(self, proba: np.ndarray, seed: int) -> _ScoreNetwork:
         """Return a network's scores for the most probable classes of all rows."""
@@ -92,12 +91,7 @@ class _RefinedGraph:
         self.probabilities = np.empty((0, scores.shape[1]))
 
     def spread(
-        self,
-        seeds: np.ndarray,
-        alpha: float,
-        prior: np.ndarray,
-        clamps: Sequence[bool],
-        tol: float = 1e-3,
+        self, seeds: np.ndarray, alpha: float, prior: np.ndarray, clamps: Sequence[bool]
     ) -> list[np.ndarray]:
         """Spread seeds (n, K) over the graph, clamped or not: probabilities of its rows for each.
 
@@ -113,7 +107,7 @@ class _RefinedGraph:
             found = [
                 _spread_clamped(graph, degree, seeds, _CLAMPED_ALPHA)
                 if clamp
-                else spread(graph, seeds, alpha, tol=tol)
+                else spread(graph, seeds, alpha)
                 for clamp in clamps
             ]
         probabilities = [_class_mass_normalize(scores, prior) for scores in found]

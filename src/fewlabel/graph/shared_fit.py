@@ -30,8 +30,6 @@ _PROPAGATED_MAX = 8_000
 _FEW_A_CLASS = 20
 # Labels a class above which clamped ones are tried; above _FEW_A_CLASS they are preferred.
 _CLAMP_FROM = 5
-# What a network learns from is the most probable class of each row, soon known.
-_ROUGHLY = 0.1
 # Rows up to which several folds are refined at once, one a thread.
 _TOGETHER = 200_000
 _CLAMPED = {False: "free", True: "clamped"}
@@ -195,8 +193,8 @@ class _SharedFit:
         prior = self.task.prior(y, self.n_classes, self.settings["class_prior"])
         spread = seeds, self.settings["alpha"], prior
         refined = _RefinedGraph(self.graph, self.discriminant.regress(proba))
-        if self.discriminant.can_train:
-            (proba,) = refined.spread(*spread, (False,), _ROUGHLY)
+        if self.discriminant.can_train(self.n_classes):
+            (proba,) = refined.spread(*spread, (False,))
             network = self.discriminant.train(proba[self.kept], self.graph.seed)
             refined = _RefinedGraph(self.graph, network)
         return refined, refined.spread(*spread, clamps)
