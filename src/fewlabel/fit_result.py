@@ -241,8 +241,8 @@ class FitResult:
 
     @property
     def gain(self) -> Gain | None:
-        """What the unlabeled images bring, by the audit if there is one; None if not compared."""
-        return self.audit_gain or gain_on_labels(self.choice)
+        """What the unlabeled images bring, by the audit if there is one; None if not measured."""
+        return self.audit_gain or (gain_on_labels(self.choice) if self.estimate.n else None)
 
     @property
     def rests_on(self) -> str:

@@ -11,6 +11,7 @@ from fewlabel.cli.console import ProgressBars, one_line, percent, say, show
 from fewlabel.cli.inputs import (
     check_labels_exist,
     check_new_file,
+    check_place,
     open_images,
     open_truth,
 )
@@ -96,6 +97,7 @@ def export(
         check_labels_exist(labels)
     if web is not None:
         _check_new_folder(web, force=force, option="--web")
+        check_place(Path(web), "--web")
     for package in ("onnx", "onnxscript", "onnxruntime"):
         check_installed(package, "`fewlabel export`")
     with ProgressBars(enabled=not as_json) as progress:

@@ -124,7 +124,7 @@ def check_new_file(
             f"{path} exists already and may hold {holds}: give another name with {option}, "
             "or --force to replace it."
         )
-    check_place(target)
+    check_place(target, option)
 
 
 def check_output_folder(path: str | Path, *, force: bool) -> None:
@@ -135,7 +135,7 @@ def check_output_folder(path: str | Path, *, force: bool) -> None:
 
 
 @_path_errors(UsageError, "written")
-def check_place(target: Path) -> None:
+def check_place(target: Path, option: str = "--out") -> None:
     """Raise before any work if no file can be made there."""
     # Raises if a name is too long.
     target.exists()
@@ -146,6 +146,6 @@ def check_place(target: Path) -> None:
     if not os.access(above, os.W_OK | os.X_OK):
         raise UsageError(
             f"{target} cannot be written: there is no permission to write in {above}; "
-            "give another place with --out."
+            f"give another place with {option}."
         )
     _remove_leftovers(target.absolute().parent)

@@ -65,6 +65,7 @@ def predict(
         prediction = model.predict(image_set, max_error=max_error, progress=progress)
     _write_predictions(out, image_set, prediction, probabilities=probabilities)
     unlike, novelty = prediction.unlike, model.novelty
+    accepted = prediction.confidence[prediction.accepted]
     found = {
         "out": out,
         "n_images": len(image_set),
@@ -75,10 +76,10 @@ def predict(
         "n_accepted": int(prediction.accepted.sum()),
         "seconds": prediction.seconds,
         "seconds_in_all": round(seconds_of(ctx), 3),
-        "mean_confidence": float(prediction.confidence.mean()),
+        "mean_confidence": float(accepted.mean()) if len(accepted) else None,
         "unlike": None
         if unlike is None or novelty is None
-        else novelty.alarms.summary(int(unlike.sum()), len(unlike)),
+        else novelty.alarms.summary(int(unlike.sum()), len(unlike), "images"),
         "classes": prediction.by_class(),
     }
     show(found, _print, as_json=as_json)
@@ -114,8 +115,9 @@ def _on_ray(
 
 def _print(found: dict[str, Any]) -> None:
     n, seconds = found["n_accepted"], found["seconds_in_all"]
-    mean, left = percent(found["mean_confidence"], 0), found["n_images"] - n
-    say(f"Labeled {n:,} images in {seconds:.1f} s; mean confidence {mean}.")
+    mean, left = found["mean_confidence"], found["n_images"] - n
+    sure = "" if mean is None else f"; mean confidence {percent(mean, 0)}"
+    say(f"Labeled {n:,} images in {seconds:.1f} s{sure}.")
     if found["max_error"] is not None:
         say(
             f"Left {left:,} blank, with less than {percent(found['threshold'])} confidence"

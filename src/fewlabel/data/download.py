@@ -113,9 +113,9 @@ def _fetch(
             failures.append(f"{address}: the checksum is wrong")
         except OSError as error:
             full = error.errno in _DISK_FULL
-            reason = "no room is left on the disk" if full else error.strerror
+            reason = "no room is left on the disk" if full else error.strerror or str(error)
+            step = "free some space, or set" if full else "set"
             raise StorageError(
-                f"{target} cannot be written ({reason}): free some space, or set FEWLABEL_CACHE to "
-                "another folder."
+                f"{target} cannot be written ({reason}): {step} FEWLABEL_CACHE to another folder."
             ) from error
     raise DownloadError(f"{file.name} could not be fetched ({'; '.join(failures)}).")

@@ -28,11 +28,13 @@ class _Alarms(NamedTuple):
     low: float
     high: float
 
-    def summary(self, n_unlike: int, n_images: int) -> dict[str, Any]:
-        """Return how many unlabeled images exceed it, beside what false alarms would give."""
+    def summary(
+        self, n_unlike: int, n_images: int, what: str = "unlabeled images"
+    ) -> dict[str, Any]:
+        """Return how many images exceed it, beside what false alarms would give."""
         rate, low, high = (_percent_text(value, 0) for value in self[2:])
         text = (
-            f"{n_unlike:,} of {n_images:,} unlabeled images ({_percent_text(n_unlike / n_images)}) "
+            f"{n_unlike:,} of {n_images:,} {what} ({_percent_text(n_unlike / n_images)}) "
             f"are unlike anything labeled. If all were of labeled classes, about {rate} would be "
             f"({low} to {high}, from {self.n_labels:,} labels)"
         )

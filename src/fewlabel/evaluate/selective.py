@@ -50,7 +50,8 @@ class Acceptance(NamedTuple):
         if not self.n_labels:
             return "of no label is it known that its image was drawn at random"
         more = f"{self.n_missing:,} more random label{'' if self.n_missing == 1 else 's'}"
-        return f"that takes at least {more} than the {self.n_labels:,} there are"
+        be = "is" if self.n_labels == 1 else "are"
+        return f"that takes at least {more} than the {self.n_labels:,} there {be}"
 
 
 class Evidence(NamedTuple):

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,18 +92,21 @@ def _image_position(images: ImageSet, name: str | None = None) -> int:
     raise UsageError(f"{images.source} holds no image called {name}: {hint}")
 
 
-def _explain_one(model: Model, images: ImageSet, index: int = 0, **settings: Any) -> Explained:
+def _explain_one(
+    model: Model, images: ImageSet, index: int = 0, *, target: int | None = None, **settings: Any
+) -> Explained:
     """Return what speaks for and against a prediction, at the size that the model looks at."""
-    size = _model_size(model, images)
+    size, proba = _model_size(model, images), model.predict(images.subset([index])).proba[0]
     explanation = explain_image(
         _predict_arrays(model),
         images.read([index], size=size)[0],
+        target=int(proba.argmax()) if target is None else target,
         display=_display(images, index, size),
         **settings,
     )
-    predicted = model.task.predict(explanation.proba[None])
-    text = model.task.texts(predicted, model.classes)[0]
-    return Explained(explanation, images.names[index], text)
+    text = model.task.texts(model.task.predict(proba[None]), model.classes)[0]
+    # Of two networks one may look at it in another size than that of the pixels that are changed.
+    return Explained(replace(explanation, proba=proba), images.names[index], text)
 
 
 def _display(images: ImageSet, index: int, size: tuple[int, int]) -> np.ndarray | None:

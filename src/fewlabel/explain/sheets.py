@@ -111,6 +111,8 @@ def explain_sheet(
         )
         explained = replace(
             explained,
+            # As it was chosen: the final model is right on what it was trained on.
+            explanation=replace(explained.explanation, proba=known[row]),
             kind=kind,
             predicted=task.texts(task.predict(known[row][None]), classes)[0],
             true="" if truth is None else task.texts(truth[None], classes)[0],

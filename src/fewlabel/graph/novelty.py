@@ -21,6 +21,8 @@ from fewlabel.persist.schema import _MAX_COUNT, _check_arrays, _check_fields
 # How far labels reach: nearer to 1 they reach everything, see docs/decisions/0016-photos.md.
 _ALPHA = 0.9
 _TINY, _LEAST = 1e-12, 1e-6
+# Cosine distance of an image from itself, whose features may be rounded another way.
+_ITSELF = 1e-5
 _FIELDS = {"n_neighbors": [integer(1, _MAX_COUNT)], "seed": [integer(0, 2**63)]}
 _ARRAYS = {"rows": "n d", "mass": "n", "weights": "two", "calibration": "m"}
 # What a model may keep for this beside what it predicts with: 80 MB.
@@ -48,8 +50,19 @@ class _Novelty:
 
     def scores(self, rows: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """Score new images (m,) by their features and the entropy of their predictions."""
-        mass = self.graph.average(rows, self.mass[:, None])
+        indices, distances = self._nearest(rows)
+        mass = _weighted_average(indices, _chord(distances), self.mass[:, None])
         return np.asarray(self.weights @ np.stack([_rarity(mass[:, 0]), entropy]))
+
+    def _nearest(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the nearest images (m, k), and how far: without an image of the fit itself."""
+        n = len(self.graph.index)
+        k = max(1, min(self.graph.n_neighbors, n))
+        indices, distances = self.graph.nearest(rows, min(k + 1, n))
+        # In the fit it had no part in its own score.
+        start = (distances[:, :1] < _ITSELF) * (distances.shape[1] - k)
+        places = start + np.arange(k)
+        return np.take_along_axis(indices, places, 1), np.take_along_axis(distances, places, 1)
 
     def to_state(
         self, known: np.ndarray | None

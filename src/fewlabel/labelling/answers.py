@@ -203,7 +203,7 @@ def _check_class_name(name: str) -> str:
     if BAR in clean or clean[0] in f"{UNKNOWN}[{{" or _is_unlabeled_text(clean):
         raise UsageError(
             f"{clean!r} cannot be the name of a class: a label table reads it as something else. "
-            "Give a name without a bar and without ? or a bracket in front."
+            "Give another name, without a bar and without ? or a bracket in front."
         )
     return clean
 

@@ -99,9 +99,13 @@ def _scored(result: FitResult) -> _Scored:
 
 def _measured_views(result: FitResult, scored: _Scored) -> View:
     """Show how good it is, on labels that are known."""
+    scored_on = _scored_on(result, len(scored.y))
+    if result.audit is None and not result.estimate.n:
+        nothing: View = {"measures": [], "confusion": None, "class_rows": [], "reliability": None}
+        return nothing | {"scored_on": scored_on}
     return {
-        "measures": _measure_rows(scored) if result.audit or result.estimate.n else [],
-        "scored_on": _scored_on(result, len(scored.y)),
+        "measures": _measure_rows(scored),
+        "scored_on": scored_on,
         "confusion": _confusion_view(scored, result.classes),
         "class_rows": per_class(result.task, scored.y, scored.proba, result.classes),
         **_trust_views(result, scored),
@@ -223,15 +227,18 @@ def _trust_views(result: FitResult, scored: _Scored) -> View:
         if result.audit is None:
             note += ", too few of which were drawn at random: the unlabeled images may be harder"
         note += "."
-    pool, found = result.confidence[result.unlabeled], result.headline
+    pool, beside = result.confidence[result.unlabeled], _beside_headline(result)
+    # What is unlike anything labeled is not accepted, however confident its prediction.
+    pool = np.where(np.isin(np.flatnonzero(result.unlabeled), result.unlike), -1.0, pool)
     return {
-        "reliability": _reliability_view(correct, confidence, note + _beside_headline(pool, found)),
+        "reliability": _reliability_view(correct, confidence, note + beside),
         "coverage": _coverage_view(correct, confidence, result.promises, pool, note),
     }
 
 
-def _beside_headline(pool: np.ndarray, found: AccuracyEstimate) -> str:
+def _beside_headline(result: FitResult) -> str:
     """Say how confident the model is in the unlabeled images, beside their accuracy."""
+    pool, found = result.confidence[result.unlabeled], result.headline
     if not len(pool) or found.value != found.value:
         return ""
     mean = float(pool.mean())

@@ -117,6 +117,8 @@ def _list_runs(folder: str | Path = ".") -> list[dict[str, Any]]:
     folder = Path(folder)
     patterns = ["/".join([*["*"] * depth, "metrics.json"]) for depth in range(_MAX_DEPTH + 1)]
     files = [file for pattern in patterns for file in folder.glob(pattern)]
+    # Through links a run is found more than once: by its shortest name, which comes first.
+    files = list({file.resolve(): file for file in reversed(files)}.values())
     rows = [row for file in files if (row := _row(file)) is not None]
     return sorted(rows, key=lambda row: (str(row["created"]), row["run"]))
 

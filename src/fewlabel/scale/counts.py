@@ -53,15 +53,16 @@ class _Counts:
         n, novelty = self.n_of.total(), model.novelty
         unlike = None
         if novelty is not None and self.has_unlike:
-            unlike = novelty.alarms.summary(self.n_unlike, n)
-        total = float(self.confidence_of.total())
+            unlike = novelty.alarms.summary(self.n_unlike, n, "images")
         accepted = {text: count for text, count in self.n_of.items() if text}
+        n_accepted = sum(accepted.values())
+        total = float(sum(self.confidence_of[text] for text in accepted))
         return {
             "n_images": n,
             "n_skipped": self.n_failed,
             "failed": self.failed,
-            "n_accepted": sum(accepted.values()),
-            "mean_confidence": total / n if n else None,
+            "n_accepted": n_accepted,
+            "mean_confidence": total / n_accepted if n_accepted else None,
             "unlike": unlike,
             "classes": {
                 text: {"n_images": count, "mean_confidence": self.confidence_of[text] / count}
