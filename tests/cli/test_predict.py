@@ -70,5 +70,7 @@ def test_what_may_not_be_wrong_is_left_blank(run_cli, world, tmp_path):
     assert [bool(row["label"]) for row in rows] == sure
     assert found["n_accepted"] == sum(sure) == sum(c["n_images"] for c in found["classes"].values())
     assert {row["source"] for row in rows} == {"model"}
+    mean = np.mean([float(row["confidence"]) for row in rows if row["label"]])
+    assert found["mean_confidence"] == pytest.approx(mean, abs=1e-4)
     text = run_cli(*arguments, "10%", "--force").stdout
     assert f"Left {70 - sum(sure)} blank, with less than" in text

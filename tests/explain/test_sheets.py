@@ -66,6 +66,9 @@ def test_a_fit_explains_labeled_images_as_if_unseen_and_the_audit_first(few, exa
     wrong = [one for one in found if one.kind == "wrong"]
     assert wrong
     assert all(one.predicted != one.true == few.labels.names()[int(one.name)] for one in wrong)
+    unseen = dict(zip(few.tested.tolist(), few.tested_proba, strict=True))
+    for one in found:
+        np.testing.assert_array_equal(one.explanation.proba, unseen[int(one.name)])
     purpose = ("train",) * 30 + ("audit",) * 40 + ("",) * (len(example.images) - 70)
     audited = example.fit(example.known(range(70), purpose), method="graph")
     found = _explain_fit(audited, example.images, 3, **QUICK)

@@ -56,6 +56,16 @@ def test_the_rate_of_false_alarms_holds_over_draws():
     assert np.mean(rates) <= 0.05 + 2 * np.std(rates) / len(rates) ** 0.5
 
 
+def test_an_image_of_the_fit_is_as_unlike_as_it_was_there():
+    X, _, kept, (novelty, scores) = fitted(SingleLabel())
+    free = np.arange(N_LABELED * 2, N)
+    again = novelty.scores(X[free], SingleLabel().entropy(kept.proba[free]))
+    # What its own fold sends is all that differs: it has no label.
+    np.testing.assert_allclose(again, scores[free], rtol=1e-3, atol=1e-3)
+    few = fitted(SingleLabel())[3][0].graph
+    assert novelty._nearest(X[:5])[0].shape == (5, few.n_neighbors)
+
+
 @pytest.mark.parametrize("shared", [False, True])
 def test_what_is_saved_scores_alike(shared):
     X, _, _, (novelty, _) = fitted(SingleLabel())
