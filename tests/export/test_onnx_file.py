@@ -50,7 +50,7 @@ def _extractors(images: ImageSet) -> dict[str, FeatureExtractor]:
         "pixels": Pixels(n_components=20),
         "patches": PatchFeatures(),
         "joined-patches": JoinedPatches([PatchFeatures(), PatchFeatures(fine=True)]),
-        "backbone": Backbone("resnet10t", pretrained=False, size=32, flip=True, n_components=9),
+        "backbone": Backbone("resnet10t", pretrained=False, size=32),
         "transformer": Backbone("test_vit", pretrained=False, size=32),
         "backbones": JoinedBackbones([backbone, Backbone("test_resnet", pretrained=False)]),
         "networks": JoinedFeatures(

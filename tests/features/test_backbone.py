@@ -51,17 +51,12 @@ def test_gives_the_features_of_timm(images, weights, tensors, batch_size, arithm
         np.testing.assert_allclose(scaled, expected, atol=rounding * np.abs(expected).max())
 
 
-def test_flip_averages_with_the_mirror_image(images, weights, monkeypatch):
-    mirrored = image_set_from_array(noise(6, 40)[:, :, ::-1])
-    plain = Backbone(weights=weights, size=40, normalize=False).fit(images)
-    flipped = Backbone(weights=weights, size=40, normalize=False, flip=True).fit(images)
-    features = flipped.transform(images)
-    mean = (plain.transform(images) + plain.transform(mirrored)) / 2
-    np.testing.assert_allclose(features, mean, atol=1e-4 * np.abs(mean).max())
-    # What was saved needs no file of weights.
+def test_what_was_saved_needs_no_file_of_weights(images, weights, monkeypatch):
+    backbone = Backbone(weights=weights, size=40, normalize=False).fit(images)
+    features = backbone.transform(images)
     weights.unlink()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    again = Backbone.from_state(*flipped.to_state())
+    again = Backbone.from_state(*backbone.to_state())
     np.testing.assert_array_equal(again.transform(images), features)
 
 

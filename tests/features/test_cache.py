@@ -41,7 +41,6 @@ def run(extractor, images, folder):
         (Pixels, {"n_components": 8}),
         (PatchFeatures, {"max_fit_samples": 100}),
         (Backbone, {"pretrained": False, "model": SMALL, "size": 32}),
-        (Backbone, {"pretrained": False, "model": SMALL, "size": 32, "n_components": 4}),
     ],
 )
 def test_the_second_run_computes_nothing_and_gives_the_same(
@@ -93,7 +92,7 @@ def test_everything_that_changes_the_features_changes_the_key(images, monkeypatc
         (PatchFeatures(), images),
         (Backbone(SMALL, pretrained=False), images),
         (Backbone(SMALL, pretrained=False, random_state=1), images),
-        (Backbone(SMALL, pretrained=False, flip=True), images),
+        (Backbone(SMALL, pretrained=False, normalize=False), images),
         (Backbone(SMALL, pretrained=False, size=40), images),
         (Backbone("resnet18", pretrained=False), images),
         (Pixels(), images.subset(range(149))),

@@ -73,21 +73,18 @@ class _PatchRows(_Features):
 
 
 class _BackboneRows(_Features):
-    def __init__(self, extractor: Backbone, *more: DampedPCA | None) -> None:
+    def __init__(self, extractor: Backbone, reducer: DampedPCA | None = None) -> None:
         super().__init__()
         network = extractor.network_
         self.readings = [(*network.size, 3)]
         self.network = _frozen(network.module)
         self.mean = _constant(np.array(network.recipe.mean)[:, None, None] * 255)
         self.scale = _constant(1 / (np.array(network.recipe.std)[:, None, None] * 255))
-        self.flip, self.normalize = extractor.flip, extractor.normalize
-        self.reduce = nn.Sequential(*map(_reduction, (extractor.reducer_, *more)))
+        self.normalize, self.reduce = extractor.normalize, _reduction(reducer)
 
     def forward(self, *levels: Tensor) -> Tensor:
         batch = (levels[0] - self.mean) * self.scale
         rows: Tensor = self.network(batch)
-        if self.flip:
-            rows = (rows + self.network(batch.flip(3))) / 2
         if self.normalize:
             rows = _of_length(rows, rows.shape[1] ** 0.5)
         reduced: Tensor = self.reduce(rows)

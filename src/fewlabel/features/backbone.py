@@ -13,16 +13,8 @@ import torch
 from fewlabel.compute import _in_threads, _pick_device, matmul_dtype
 from fewlabel.data import ImageSet
 from fewlabel.errors import DataError
-from fewlabel.features.base import (
-    _IMAGE_FIELDS,
-    Progress,
-    _fill,
-    _part,
-    _ReducedExtractor,
-    _reducer_state,
-)
+from fewlabel.features.base import _IMAGE_FIELDS, FeatureExtractor, Progress, _fill, _part
 from fewlabel.features.networks import _load_network, _Network
-from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
 from fewlabel.nets.memory import _is_out_of_memory, _warn_halved
 from fewlabel.nets.pretrained import DEFAULT_MODEL, Recipe, _name_from_weights, _tensors_digest
 from fewlabel.nets.timm_models import _check_timm_weights
@@ -43,11 +35,11 @@ _CPU_PIXELS = 200_000
 # So many images tell the speed, where there are many.
 _MEASURED, _MEASURED_FROM = 32, 500
 # The parameters that a saved model keeps as they are.
-_SAVED = ("model", "mean", "std", "model_kwargs", "normalize", "flip")
+_SAVED = ("model", "mean", "std", "model_kwargs", "normalize")
 
 
 @dataclass(eq=False, repr=False)
-class Backbone(_ReducedExtractor):
+class Backbone(FeatureExtractor):
     """Features of a pretrained timm network, before its classifier.
 
     Images are read as RGB at one size, scaled from 0 to 1, and normalized as the network was
@@ -74,27 +66,17 @@ class Backbone(_ReducedExtractor):
     normalize : bool
         Scale each row of ``d`` features to the length ``sqrt(d)``, so that the strengths of
         regularization that suit standardized features suit these.
-    flip : bool
-        Average the features of each image with those of its mirror image, for twice the time.
-    n_components : int or None
-        Most principal components to reduce to; None keeps the features.
-    power : float
-        Each component is divided by its eigenvalue to this power, between 0 and 0.5.
     device : {"auto", "cpu", "cuda", "mps"}
         Where to compute.
     batch_size : int
         Images to decode at a time, and to compute at a time but on a CPU.
-    max_fit_samples : int
-        Images to learn the components from.
     random_state : int
-        Seed of random weights, of the sample and of the reduction.
+        Seed of random weights.
 
     Attributes
     ----------
     network_ : _Network
         The network and what it wants to see.
-    reducer_ : DampedPCA or None
-        The fitted reduction.
     """
 
     model: str | None = None
@@ -106,12 +88,8 @@ class Backbone(_ReducedExtractor):
     std: Sequence[float] | None = None
     model_kwargs: Mapping[str, Any] | None = None
     normalize: bool = True
-    flip: bool = False
-    n_components: int | None = None
-    power: float = 0.25
     device: str = "auto"
     batch_size: int = 64
-    max_fit_samples: int = 20_000
     random_state: int = 0
 
     name = "backbone"
@@ -122,23 +100,18 @@ class Backbone(_ReducedExtractor):
         "mean": [_listed(number(-1e3, 1e3), 3, 3)],
         "std": [_listed(number(1e-6, 1e3), 3, 3)],
         "normalize": [_FLAG],
-        "flip": [_FLAG],
-        "reduce": _IMAGE_FIELDS["reduce"],
     }
-    _parameter_constraints: ClassVar[dict] = REDUCTION_CONSTRAINTS | {"batch_size": [integer(1)]}
+    _parameter_constraints: ClassVar[dict] = {"batch_size": [integer(1)]}
+
+    @property
+    def width(self) -> int:
+        """Length of a row."""
+        return self.network_.n_features
 
     @property
     def is_frozen(self) -> bool:
         """Whether the weights alone decide the features, and fitting looks at no image."""
-        return self.n_components is None
-
-    def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
-        """Fit, and turn the same images into rows, running the network once on each."""
-        self._load()
-        features = self._compute(images, None, "backbone", progress)
-        if self.n_components is None:
-            return features
-        return self._learn_components(features[self._sample(len(images))]).transform(features)
+        return True
 
     def _images_per_second(self, seconds: float = 1.0) -> float:
         """Measure how many images the network computes a second here, once they are decoded."""
@@ -176,23 +149,15 @@ class Backbone(_ReducedExtractor):
             "mean": recipe.mean,
             "std": recipe.std,
             "model_kwargs": dict(recipe.model_kwargs),
-            "random_state": None if self.is_frozen else self.random_state,
         }
 
     def _fit(self, images: ImageSet, progress: Progress | None) -> None:
         self._load()
-        if self.n_components is not None:
-            sample = images.subset(self._sample(len(images)))
-            self._learn_components(self._compute(sample, None, "learn components", progress))
-
-    def _transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
-        return self._compute(images, self.reducer_, "backbone", progress)
 
     def _state(self) -> State:
         recipe = self.network_.recipe
-        arrays, reduction = _reducer_state(self.reducer_)
         # The weights are kept too: nothing is fetched again.
-        arrays |= {f"weights.{k}": _compact(v) for k, v in self.network_.tensors.items()}
+        arrays = {f"weights.{k}": _compact(v) for k, v in self.network_.tensors.items()}
         return arrays, {
             "model": recipe.model,
             "model_kwargs": dict(recipe.model_kwargs),
@@ -201,8 +166,6 @@ class Backbone(_ReducedExtractor):
             "mean": [float(value) for value in recipe.mean or ()],
             "std": [float(value) for value in recipe.std or ()],
             "normalize": bool(self.normalize),
-            "flip": bool(self.flip),
-            **reduction,
         }
 
     @classmethod
@@ -215,7 +178,6 @@ class Backbone(_ReducedExtractor):
         tensors = {n: torch.from_numpy(np.array(array)).float() for n, array in weights.items()}
         _check_timm_weights(Recipe(meta["model"], model_kwargs=meta["model_kwargs"]), tensors)
         extractor._load(tensors)
-        extractor._restore_reducer(arrays, meta, extractor.network_.n_features)
         return extractor
 
     def _load(self, tensors: Mapping[str, torch.Tensor] | None = None) -> None:
@@ -236,15 +198,8 @@ class Backbone(_ReducedExtractor):
         height, width = self.network_.size
         on_cpu = self._device.type == "cpu"
         self._at_once = max(1, _CPU_PIXELS // (height * width)) if on_cpu else self.batch_size
-        self.reducer_: DampedPCA | None = None
 
-    def _width(self, reducer: DampedPCA | None) -> int:
-        return self.network_.n_features if reducer is None else reducer.n_components_
-
-    def _compute(
-        self, images: ImageSet, reducer: DampedPCA | None, stage: str, progress: Progress | None
-    ) -> np.ndarray:
-        width = self._width(reducer)
+    def _transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
         names = images.names
 
         def describe(where: slice, pixels: np.ndarray) -> np.ndarray:
@@ -259,10 +214,10 @@ class Backbone(_ReducedExtractor):
             if self.normalize:
                 lengths = np.linalg.norm(rows, axis=1, keepdims=True)
                 rows *= np.sqrt(rows.shape[1]) / np.where(lengths > 0, lengths, 1)
-            return rows if reducer is None else reducer.transform(rows)
+            return rows
 
         blocks = _prefetched(images.blocks(self.batch_size, size=self.network_.size, channels=3))
-        return _fill(len(images), width, blocks, describe, stage, progress)
+        return _fill(len(images), self.width, blocks, describe, "backbone", progress)
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
         """Features of a block of uint8 pixels, (b, d) float32, not normalized."""
@@ -300,8 +255,6 @@ class Backbone(_ReducedExtractor):
         reduced = matmul_dtype(device.type) is torch.bfloat16
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=reduced):
             features = self.network_.module(batch).float()
-            if self.flip:
-                features = (features + self.network_.module(batch.flip(3)).float()) / 2
         return features.cpu().numpy()
 
 

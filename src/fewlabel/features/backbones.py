@@ -36,7 +36,7 @@ class JoinedBackbones(FeatureExtractor):
     Parameters
     ----------
     parts : list of Backbone
-        Networks of which `Backbone.is_frozen` holds.
+        The networks.
     n_components : int
         Most principal components of each.
     power : float
@@ -71,11 +71,10 @@ class JoinedBackbones(FeatureExtractor):
     _fields = {"parts": [_listed(_OBJECT, 1, MAX_BACKBONES)], "reduce": [_listed(_OBJECT)]}
 
     def __post_init__(self) -> None:
-        n_parts = len(self.parts)
-        if not 1 <= n_parts <= MAX_BACKBONES or not all(part.is_frozen for part in self.parts):
+        if not 1 <= len(self.parts) <= MAX_BACKBONES:
             raise UsageError(
-                f"The 'parts' parameter of JoinedBackbones must be 1 to {MAX_BACKBONES} networks "
-                f"without n_components. Got {n_parts} instead."
+                f"The 'parts' parameter of JoinedBackbones must be 1 to {MAX_BACKBONES} networks. "
+                f"Got {len(self.parts)} instead."
             )
 
     @property

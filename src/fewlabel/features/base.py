@@ -10,7 +10,7 @@ import numpy as np
 from fewlabel.data import ImageSet
 from fewlabel.engine import current_engine
 from fewlabel.errors import ModelFormatError, UsageError, _damaged
-from fewlabel.features.reduce import DampedPCA, _sample_rows
+from fewlabel.features.reduce import DampedPCA
 from fewlabel.params import MAX_SIDE, _as_size, choice, integer
 from fewlabel.persist.schema import (
     _OBJECT,
@@ -177,40 +177,6 @@ class FeatureExtractor(Saved, ABC):
             raise UsageError(
                 f"This {type(self).__name__} extractor is not fitted: call fit with images first."
             )
-
-
-class _ReducedExtractor(FeatureExtractor):
-    """Features that `DampedPCA` may shorten, learned from a sample of the images."""
-
-    n_components: int | None
-    power: float
-    max_fit_samples: int
-    random_state: int
-    reducer_: DampedPCA | None
-
-    @property
-    def width(self) -> int:
-        """Length of a row."""
-        return self._width(self.reducer_)
-
-    @abstractmethod
-    def _width(self, reducer: DampedPCA | None) -> int: ...
-
-    def _sample(self, n: int) -> np.ndarray:
-        return _sample_rows(n, self.max_fit_samples, self.random_state)
-
-    def _learn_components(self, rows: np.ndarray) -> DampedPCA:
-        assert self.n_components is not None
-        reducer = DampedPCA(self.n_components, power=self.power, random_state=self.random_state)
-        self.reducer_ = reducer.fit(rows)
-        return reducer
-
-    def _restore_reducer(
-        self, arrays: dict[str, np.ndarray], meta: dict[str, Any], width: int
-    ) -> None:
-        self.reducer_ = _reducer_from_state(arrays, meta, width)
-        if self.reducer_ is not None:
-            self.n_components, self.power = self.reducer_.n_components, self.reducer_.power
 
 
 # Above it, an image is a photo, of which a smaller one shows enough.

@@ -8,13 +8,14 @@ import numpy as np
 from fewlabel.data import ImageSet
 from fewlabel.features.base import (
     _IMAGE_FIELDS,
+    FeatureExtractor,
     Progress,
     _fill,
-    _ReducedExtractor,
+    _reducer_from_state,
     _reducer_state,
     _size_to_read,
 )
-from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA
+from fewlabel.features.reduce import REDUCTION_CONSTRAINTS, DampedPCA, _sample_rows
 from fewlabel.params import _as_size, check_parameters
 from fewlabel.persist.schema import State
 
@@ -24,7 +25,7 @@ _REDUCED_SIDE = 32
 
 
 @dataclass(eq=False, repr=False)
-class Pixels(_ReducedExtractor):
+class Pixels(FeatureExtractor):
     """Resized pixels from 0 to 1, flattened, and optionally reduced by `DampedPCA`.
 
     Parameters
@@ -65,15 +66,22 @@ class Pixels(_ReducedExtractor):
     _fields = _IMAGE_FIELDS
     _parameter_constraints: ClassVar[dict] = REDUCTION_CONSTRAINTS
 
+    @property
+    def width(self) -> int:
+        """Length of a row."""
+        return self._width(self.reducer_)
+
     def _fit(self, images: ImageSet, progress: Progress | None) -> None:
         check_parameters(self)
         self.size_ = _size_to_read(images, self.size, "Pixels", _REDUCED_SIDE)
         gray = images.is_gray if self.gray is None else self.gray
         self.channels_ = 1 if gray else 3
-        self.reducer_ = None
+        self.reducer_: DampedPCA | None = None
         if self.n_components is not None:
-            sample = images.subset(self._sample(len(images)))
-            self._learn_components(self._read(sample, None, "learn components", progress))
+            rows = _sample_rows(len(images), self.max_fit_samples, self.random_state)
+            pixels = self._read(images.subset(rows), None, "learn components", progress)
+            reducer = DampedPCA(self.n_components, power=self.power, random_state=self.random_state)
+            self.reducer_ = reducer.fit(pixels)
 
     def _transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
         return self._read(images, self.reducer_, "pixels", progress)
@@ -94,7 +102,10 @@ class Pixels(_ReducedExtractor):
         settings = {name: meta[name] for name in ("max_fit_samples", "random_state")}
         extractor = cls(size, gray=channels == 1, **settings)
         extractor.size_, extractor.channels_ = size, channels
-        extractor._restore_reducer(arrays, meta, size[0] * size[1] * channels)
+        reducer = _reducer_from_state(arrays, meta, size[0] * size[1] * channels)
+        extractor.reducer_ = reducer
+        if reducer is not None:
+            extractor.n_components, extractor.power = reducer.n_components, reducer.power
         return extractor
 
     def _width(self, reducer: DampedPCA | None) -> int:
