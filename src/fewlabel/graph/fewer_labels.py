@@ -5,7 +5,7 @@ those of the others. Spreading is linear in the labels, so the graph's predictio
 scores that the fit has computed already; only the linear models are trained anew.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,13 +85,13 @@ class _Study:
         """Return the mean number of labels, and how often each labeled image is predicted right."""
         # Like the fit: fewer labels have to reach farther, and want an alpha nearer to 1.
         settings = self._spread_settings(size)
-        hits, tests, n_train = np.zeros(len(self.y)), np.zeros(len(self.y)), []
-        for train, held in self._windows(size):
-            proba = self.calibration.apply(self._predict(train, held, *settings))
+        windows = list(self._windows(size))
+        hits, tests = np.zeros(len(self.y)), np.zeros(len(self.y))
+        for (train, held), refined in zip(windows, self._refined(windows), strict=True):
+            proba = self.calibration.apply(self._predict(train, held, *settings, refined))
             hits[held] += self.task.correct(self.y[held], proba)
             tests[held] += 1
-            n_train.append(len(train))
-        return float(np.mean(n_train)), hits / tests
+        return float(np.mean([len(train) for train, _ in windows])), hits / tests
 
     def _windows(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield labels to train on and to test on: each part in turn, with those that follow."""
@@ -124,16 +124,38 @@ class _Study:
         prefer = _preferred_spread(per_class, tuple(scores), priors)
         return names[self.shared.best(proba, prefer=prefer, n_se=_SETTING_ERRORS)]
 
-    def _predict(self, train: np.ndarray, held: np.ndarray, alpha: float, prior: str) -> np.ndarray:
+    def _refined(self, windows: list[tuple[np.ndarray, np.ndarray]]) -> Sequence[np.ndarray | None]:
+        """Return what refined graphs predict in each window; None where there are none."""
+        if not self.is_retrained or self.method == "propagated":
+            return [None] * len(windows)
+
+        def refine(window: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+            train, held = window
+            return self.shared.refine(*self._from(train)).probabilities[self.labeled[held]]
+
+        return self.shared.each(windows, refine)
+
+    def _from(self, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what some of the labels propagate, and these labels."""
+        shared = self.shared
+        assert shared.scores is not None
+        y = self.task.without(shared.y, np.setdiff1d(self.labeled, self.labeled[train]))
+        folds = np.unique(self.fold_of[train])
+        return shared.scores.from_folds(folds, shared.settings["class_prior"]), y
+
+    def _predict(
+        self,
+        train: np.ndarray,
+        held: np.ndarray,
+        alpha: float,
+        prior: str,
+        refined: np.ndarray | None,
+    ) -> np.ndarray:
+        if refined is not None:
+            return refined if self.method == "refined" else self._blend(refined, train, held)
         folds, shared = np.unique(self.fold_of[train]), self.shared
         if self.is_retrained:
-            assert shared.scores is not None
-            y = self.task.without(shared.y, np.setdiff1d(self.labeled, self.labeled[train]))
-            proba = shared.scores.from_folds(folds, prior)
-            if self.method != "propagated":
-                refined = shared.refine(proba, y).probabilities[self.labeled[held]]
-                return refined if self.method == "refined" else self._blend(refined, train, held)
-            model = shared.train_propagated(proba, y, _PROPAGATED_MAX)
+            model = shared.train_propagated(*self._from(train), _PROPAGATED_MAX)
             return model.predict_proba(shared.X[self.labeled[held]])
         if self.method == "graph":
             return shared.label_scores[alpha].predict(held, folds, prior)

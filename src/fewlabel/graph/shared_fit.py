@@ -30,7 +30,7 @@ _PROPAGATED_MAX = 8_000
 _FEW_A_CLASS = 20
 # Labels a class above which clamped ones are tried; above _FEW_A_CLASS they are preferred.
 _CLAMP_FROM = 5
-# Rows up to which several folds are refined at once, one a thread.
+# Rows up to which several models are fitted at once, one a thread: of more, graphs fill memory.
 _TOGETHER = 200_000
 _CLAMPED = {False: "free", True: "clamped"}
 # Six settings are compared: by luck alone one of them is often a standard error ahead.
@@ -143,7 +143,7 @@ class _SharedFit:
             is_held = number_of == number
             return self.rows.predict_held(np.flatnonzero(~is_held), np.flatnonzero(is_held), C)
 
-        return _cross_fit(self.folds, predict)
+        return self._cross_fit(predict)
 
     def _on_propagated(self, scores: _FoldScores) -> LinearModel:
         def predict(number: int, held: np.ndarray) -> np.ndarray:
@@ -151,7 +151,7 @@ class _SharedFit:
             return model.predict_proba(self.X[held])
 
         if self.folds is not None:
-            self.oof["propagated"] = _cross_fit(self.folds, predict)
+            self.oof["propagated"] = self._cross_fit(predict)
         return self.train_propagated(self.propagated[self.kept], self.y)
 
     def _on_refined(self, scores: _FoldScores) -> _RefinedGraph:
@@ -164,13 +164,42 @@ class _SharedFit:
             return np.hstack([proba[held] for proba in found])
 
         if self.folds is not None:
-            # Of more rows, two graphs at once take too much memory.
-            found = _cross_fit(self.folds, predict, at_once=len(self.X) <= _TOGETHER)
+            found = self._cross_fit(predict, at_once=True)
             parts = np.split(found, len(clamps), axis=1)
             oof = {_CLAMPED[clamp]: part for clamp, part in zip(clamps, parts, strict=True)}
             name = self.best(oof, prefer=(_CLAMPED[a_class > _FEW_A_CLASS],))
             self.settings["clamp"], self.oof["refined"] = name == _CLAMPED[True], oof[name]
         return self.refine(self.propagated[self.kept], self.y)
+
+    def _cross_fit(
+        self, predict: Callable[[int, np.ndarray], np.ndarray], *, at_once: bool = False
+    ) -> np.ndarray:
+        """Return probabilities of every labeled image by ``predict(number, held)`` of its fold."""
+        assert self.folds is not None
+        held = [held for _, held in self.folds.folds]
+        numbers = range(len(held))
+        if at_once:
+            parts = self.each(numbers, lambda number: predict(number, held[number]))
+        else:
+            parts = [predict(number, held[number]) for number in numbers]
+        result = np.empty((len(self.folds.labeled), parts[0].shape[1]))
+        for number, proba in enumerate(parts):
+            result[self.folds.number == number] = proba
+        return result
+
+    def each(self, items: Sequence[Any], work: Callable[[Any], np.ndarray]) -> list[np.ndarray]:
+        """Do something for each item, one a thread where several graphs fit into memory."""
+        found = [np.empty(0)] * len(items)
+
+        def some(part: slice) -> None:
+            for place in range(len(items))[part]:
+                found[place] = work(items[place])
+
+        if len(self.X) <= _TOGETHER:
+            _in_threads(some, len(items), 1)
+        else:
+            some(slice(None))
+        return found
 
     def _without(
         self, scores: _FoldScores, number: int, held: np.ndarray
@@ -210,29 +239,6 @@ class _SharedFit:
         prepared = _labeled_rows(self.task, features, targets, self.n_classes)
         # The strongest penalty: propagated labels are many, and some of them are wrong.
         return prepared.fit(np.arange(len(rows)), PENALTIES[0], weights)
-
-
-def _cross_fit(
-    folds: LabelFolds,
-    predict: Callable[[int, np.ndarray], np.ndarray],
-    *,
-    at_once: bool = False,
-) -> np.ndarray:
-    """Return probabilities of every labeled image by ``predict(number, held)`` of its fold."""
-    parts: dict[int, np.ndarray] = {}
-
-    def work(some: slice) -> None:
-        for number in range(len(folds.folds))[some]:
-            parts[number] = predict(number, folds.folds[number][1])
-
-    if at_once:
-        _in_threads(work, len(folds.folds), 1)
-    else:
-        work(slice(None))
-    result = np.empty((len(folds.labeled), parts[0].shape[1]))
-    for k, proba in parts.items():
-        result[folds.number == k] = proba
-    return result
 
 
 def _one_fold(labeled: np.ndarray) -> LabelFolds:

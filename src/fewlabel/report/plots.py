@@ -192,6 +192,8 @@ def _candidates_figure(
             _annotate(axes, text, (accuracy[place], place), (0, 8), ha="center", weight=weight)
         labels = [_printable(row.name, limit=28) for row in rows]
         axes.set_yticks(range(len(rows)), labels, color=INK)
+        # Where accuracy is 0, the mark stands on the axis.
+        axes.tick_params(axis="y", pad=10)
         span = max(float(reach.max() - accuracy.min()), 0.04)
         _fraction_axis(axes.xaxis, accuracy.min() - 0.14 * span, reach.max() + 0.14 * span)
         axes.set(ylim=(-0.5, len(rows) - 0.3), xlabel=measure)
@@ -257,17 +259,20 @@ def _learning_figure(curve: LearningCurve) -> Markup:
         axes.plot(x[~known], middle[~known], color=ACCENT, linestyle=DASHED)
         style: dict[str, Any] = {"color": MUTED, "markersize": 5, "elinewidth": 1.4}
         style["clip_on"] = False
-        axes.errorbar(curve.n_labeled[shown], points, curve.errors[shown], fmt="o", **style)
+        floor = min(float(low[-1]), float(points.min()) - 0.02, float(middle.min()) - 0.02)
+        above = curve.errors[shown]
+        # As far as the axis goes, and not into its numbers.
+        below = np.minimum(above, points - max(floor, 0))
+        axes.errorbar(curve.n_labeled[shown], points, [below, above], fmt="o", **style)
         axes.vlines(curve.next_n, curve.low, curve.high, color=ACCENT_2, linewidth=2.2)
         ends = ((curve.n_now, curve.now.expected, ACCENT, "now"),)
         for n, value, color, word in (*ends, (curve.next_n, curve.expected, ACCENT_2, "2×")):
             axes.plot(n, value, "o", color=color, markersize=8, clip_on=False)
             text = f"{word} {_percent_text(value)}"
             _annotate(axes, text, (n, value), (-9, 7), ha="right", weight="bold")
-        floor = min(float(low[-1]), float(points.min()) - 0.02, float(middle.min()) - 0.02)
         axes.set(xlim=(first * 0.93, curve.next_n * 1.16))
         axes.set(xlabel="labels", ylabel="share that is right")
-        ceiling = max(float(high.max()), float((points + curve.errors[shown]).max())) + 0.02
+        ceiling = max(float(high.max()), float((points + above).max())) + 0.02
         _fraction_axis(axes.yaxis, floor, ceiling)
         halvings = curve.next_n / 2.0 ** np.arange(8)
         axes.xaxis.set_major_locator(FixedLocator(halvings[halvings >= first * 0.93].tolist()))
