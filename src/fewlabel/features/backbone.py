@@ -149,6 +149,8 @@ class Backbone(FeatureExtractor):
             "mean": recipe.mean,
             "std": recipe.std,
             "model_kwargs": dict(recipe.model_kwargs),
+            # Weights that it drew are told by their digest.
+            "random_state": None,
         }
 
     def _fit(self, images: ImageSet, progress: Progress | None) -> None:
