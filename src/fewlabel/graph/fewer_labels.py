@@ -2,7 +2,7 @@
 
 The folds of the fit are reused: models are trained on the labels of a few folds and tested on
 those of the others. Spreading is linear in the labels, so the graph's predictions are sums of
-scores that the fit has computed already; only the linear models are trained anew.
+scores that the fit has computed already; refined graphs and linear models are fitted anew.
 """
 
 from collections.abc import Iterator, Sequence
