@@ -62,8 +62,7 @@ def test_an_image_of_the_fit_is_as_unlike_as_it_was_there():
     again = novelty.scores(X[free], SingleLabel().entropy(kept.proba[free]))
     # What its own fold sends is all that differs: it has no label.
     np.testing.assert_allclose(again, scores[free], rtol=1e-3, atol=1e-3)
-    few = fitted(SingleLabel())[3][0].graph
-    assert novelty._nearest(X[:5])[0].shape == (5, few.n_neighbors)
+    assert novelty._nearest(X[:5])[0].shape == (5, novelty.graph.n_neighbors)
 
 
 @pytest.mark.parametrize("shared", [False, True])
