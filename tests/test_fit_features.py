@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from fewlabel.data import load_images
 from fewlabel.explain.model import _explain_one
 from fewlabel.features.backbone import Backbone
 from fewlabel.features.backbones import JoinedBackbones
@@ -60,49 +61,67 @@ def test_joined_networks_are_kept_saved_and_explained(digits, joined, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def patches(digits):
-    return PatchFeatures().fit(digits.images)
+def large(digits):
+    """Digits of 24 pixels: there is something finer than the usual patches."""
+    return [
+        load_images(of.read(slice(None)).repeat(3, axis=1).repeat(3, axis=2))
+        for of in (digits.images, digits.new)
+    ]
 
 
-def fit_in(seconds, digits, patches, rows):
+@pytest.fixture(scope="module")
+def patches(large):
+    return PatchFeatures().fit(large[0])
+
+
+def fit_in(seconds, digits, large, patches, rows):
     return fit_images(
-        digits.images,
+        large[0],
         digits.labels,
         FitSettings(method="supervised", time_budget=seconds),
         prepared=Features(patches, rows, "Patches."),
     )
 
 
-def planted(digits, width, n_good):
+def planted(digits, width, n_good, noise=20.0):
     """Rows of which only the first columns tell digits apart."""
     rng = np.random.default_rng(0)
     n = len(digits.images)
-    rows = rng.normal(0, 20, (n, width))
+    rows = rng.normal(0, noise, (n, width))
     rows[:, :n_good] = np.eye(10)[digits.truth.y][:, np.arange(n_good) % 10]
     rows[:, :n_good] += rng.normal(0, 0.1, (n, n_good))
     return rows.astype(np.float32)
 
 
-def test_half_of_the_directions_are_kept_where_the_others_are_noise(digits, patches):
-    result = fit_in(100.0, digits, patches, planted(digits, patches.width, 64))
+def test_half_of_the_directions_are_kept_where_the_others_are_noise(digits, large, patches):
+    result = fit_in(100.0, digits, large, patches, planted(digits, patches.width, 64, 0.3))
     assert "64 of its directions are kept, by labels that were not" in result.features.reason
     assert result.features.rows.shape[1] == result.model.extractor.width == 64
 
 
-def test_a_finer_dictionary_is_kept_where_the_usual_one_sees_nothing(digits, patches, tmp_path):
-    result = fit_in(100.0, digits, patches, planted(digits, patches.width, 0))
-    assert "directions and a finer dictionary are kept, by labels" in result.features.reason
+def test_a_finer_dictionary_is_kept_where_the_usual_one_sees_nothing(
+    digits, large, patches, tmp_path
+):
+    result = fit_in(100.0, digits, large, patches, planted(digits, patches.width, 0))
+    assert "A finer dictionary is joined: labels that are spread" in result.features.reason
     extractor = result.model.extractor
     assert isinstance(extractor, JoinedPatches)
     assert result.features.rows.shape[1] == extractor.width > patches.width
-    run = save_run(result, digits.images, tmp_path / "run", command="fewlabel fit")
-    expected = result.model.predict(digits.new).proba
-    np.testing.assert_allclose(load_run(run).predict(digits.new).proba, expected, atol=1e-5)
+    run = save_run(result, large[0], tmp_path / "run", command="fewlabel fit")
+    expected = result.model.predict(large[1]).proba
+    np.testing.assert_allclose(load_run(run).predict(large[1]).proba, expected, atol=1e-5)
+
+
+def test_no_dictionary_is_finer_where_images_are_tiny(digits):
+    patches = PatchFeatures().fit(digits.images)
+    rows = planted(digits, patches.width, 0)
+    result = fit_in(100.0, digits, [digits.images], patches, rows)
+    assert "of its directions are kept, by labels that were not" in result.features.reason
 
 
 @pytest.mark.parametrize("seconds", [None, 0.01])
-def test_without_time_the_usual_directions_stay(digits, patches, seconds):
+def test_without_time_the_usual_directions_stay(digits, large, patches, seconds):
     rows = planted(digits, patches.width, 64)
-    result = fit_in(seconds, digits, patches, rows)
+    result = fit_in(seconds, digits, large, patches, rows)
     assert result.features.reason == "Patches."
     assert result.model.extractor is patches

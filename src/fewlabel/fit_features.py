@@ -1,4 +1,4 @@
-"""Which of several features are kept: those that predict labels best that they did not see."""
+"""Which of several features are kept: by the doubt they leave, or by labels they did not see."""
 
 import time
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ from fewlabel.evaluate import Problem, choose_candidate
 from fewlabel.features.backbones import JoinedBackbones
 from fewlabel.features.extract import Features, _computed
 from fewlabel.features.joined_patches import JoinedPatches
-from fewlabel.features.patch_features import PatchFeatures
+from fewlabel.features.patch_features import _FINE, PatchFeatures
 from fewlabel.features.streamed import STREAMED_FROM
 from fewlabel.fit_settings import FitSettings
-from fewlabel.graph import MainFit, fit_main
+from fewlabel.graph import MainFit, fit_main, spread_entropy
 from fewlabel.texts import _percent_text
 
 # As between candidates: the best of several is often an error ahead by luck.
 _ERRORS = 2.0
 _FEW_COLUMNS = 64
-# Rows of half the columns and of three times as many take this many times as long, together.
-_FITS = 3.0
+# Of the time that is left, what a finer dictionary may take: the fit needs the rest.
+_FINER_SHARE = 0.5
 _TIMED_IMAGES = 256
 
 _Alternatives = Iterator[tuple[str, Any, np.ndarray]]
@@ -30,28 +30,38 @@ _Alternatives = Iterator[tuple[str, Any, np.ndarray]]
 def _fit_features(
     problem: Problem, features: Features, settings: FitSettings, method: str, seconds: float
 ) -> tuple[Problem, MainFit, Features]:
-    """Fit the main candidates on the features, or on others that predict unseen labels better.
+    """Fit the main candidates on the features, or on others that suit the labels better.
 
-    Instead of joined networks each is tried alone; instead of a patch dictionary, where
-    ``seconds`` allow it, half of its directions, and a finer one beside it.
+    Where ``seconds`` allow it, a patch dictionary is joined with a finer one if that leaves less
+    doubt, and else half of its directions are tried. Of joined networks each is tried alone.
     """
     start = time.perf_counter()
+    finer = _with_finer_patches(problem, settings, seconds)
+    if finer is not None:
+        usual_entropy, entropy = spread_entropy(problem), spread_entropy(finer)
+        if entropy < usual_entropy:
+            reason = (
+                f"{features.reason} A finer dictionary is joined: labels that are spread over both "
+                f"leave an entropy of {entropy:.3f} nats an image, not {usual_entropy:.3f}."
+            )
+            return finer, fit_main(finer, method), _replaced(features, finer, reason)
+    fit_start = time.perf_counter()
     main = fit_main(problem, method)
+    took, left = time.perf_counter() - fit_start, seconds - (time.perf_counter() - start)
     usual, said, prefer = "", "{} are kept", tuple[str, ...]()
     others: _Alternatives = iter(())
-    if problem.folds is not None and not main.comparison.unseen.all():
-        # Else nothing can be compared: no label could have been predicted.
-        if isinstance(problem.extractor, JoinedBackbones):
-            usual, said, prefer = "joined", "{} alone is kept", ("joined",)
-            others = _networks_alone(problem)
-        elif isinstance(problem.extractor, PatchFeatures):
-            took = time.perf_counter() - start
-            usual = f"{problem.extractor.width} of its directions"
-            others = _other_patches(problem, settings, took, seconds - took)
+    if isinstance(problem.extractor, JoinedBackbones):
+        usual, said, prefer = "joined", "{} alone is kept", ("joined",)
+        others = _networks_alone(problem)
+    elif isinstance(problem.extractor, PatchFeatures) and took < left:
+        usual = f"{problem.extractor.width} of its directions"
+        others = _fewer_directions(problem)
     fits = {usual: (problem, main)}
-    for name, extractor, rows in others:
-        other = replace(problem, extractor=extractor, rows=rows, shared={})
-        fits[name] = other, fit_main(other, method)
+    # Without folds nothing can be compared: no label could have been predicted.
+    if problem.folds is not None and not main.comparison.unseen.all():
+        for name, extractor, rows in others:
+            other = replace(problem, extractor=extractor, rows=rows, shared={})
+            fits[name] = other, fit_main(other, method)
     if len(fits) == 1:
         return problem, main, features
     choice = choose_candidate(
@@ -69,8 +79,11 @@ def _fit_features(
     kept = "All are kept" if choice.name == "joined" else said.format(choice.name)
     problem, main = fits[choice.name]
     reason = f"{features.reason} {kept}, by labels that were not trained on: {scores}."
-    found = replace(features, extractor=problem.extractor, rows=problem.rows, reason=reason)
-    return problem, main, found
+    return problem, main, _replaced(features, problem, reason)
+
+
+def _replaced(features: Features, problem: Problem, reason: str) -> Features:
+    return replace(features, extractor=problem.extractor, rows=problem.rows, reason=reason)
 
 
 def _networks_alone(problem: Problem) -> _Alternatives:
@@ -81,26 +94,31 @@ def _networks_alone(problem: Problem) -> _Alternatives:
             yield name, joined._alone(number), rows
 
 
-def _other_patches(
-    problem: Problem, settings: FitSettings, took: float, seconds: float
-) -> _Alternatives:
-    """Yield fewer directions, and more of a finer dictionary, if there is time for both."""
-    usual, images, rows = problem.extractor, problem.images, problem.rows
-    # Rows of very many images are mapped, and not joined in memory.
-    if seconds <= 0 or len(images) >= STREAMED_FROM or usual.width <= _FEW_COLUMNS:
-        return
-    start = time.perf_counter()
-    usual.transform(images.subset(range(min(_TIMED_IMAGES, len(images)))))
-    an_image = (time.perf_counter() - start) / min(_TIMED_IMAGES, len(images))
-    n_learned = min(usual.max_fit_samples, len(images))
-    if an_image * (len(images) + n_learned) + _FITS * took > seconds:
-        return
-    yield (
-        f"{_FEW_COLUMNS} of its directions",
-        usual._leading(_FEW_COLUMNS),
-        np.ascontiguousarray(rows[:, :_FEW_COLUMNS]),
-    )
+def _fewer_directions(problem: Problem) -> _Alternatives:
+    usual, rows = problem.extractor, problem.rows
+    # Rows of very many images are mapped, and not copied.
+    if usual.width > _FEW_COLUMNS and len(rows) < STREAMED_FROM:
+        few = np.ascontiguousarray(rows[:, :_FEW_COLUMNS])
+        yield f"{_FEW_COLUMNS} of its directions", usual._leading(_FEW_COLUMNS), few
+
+
+def _with_finer_patches(problem: Problem, settings: FitSettings, seconds: float) -> Problem | None:
+    """Join a patch dictionary with a finer one; None where there is none, or no time for it."""
+    usual, images = problem.extractor, problem.images
+    if not isinstance(usual, PatchFeatures) or seconds <= 0 or len(images) >= STREAMED_FROM:
+        return None
+    if usual.dictionary_.filters_.patch_size <= _FINE["patch_size"]:
+        # Of very small images the usual patches are as small.
+        return None
     fine = PatchFeatures(usual.size_, random_state=usual.random_state, fine=True)
-    fine, more = _computed(fine, images, settings.cache, problem.progress)
+    n_timed = min(_TIMED_IMAGES, len(images))
+    start = time.perf_counter()
+    usual.transform(images.subset(range(n_timed)))
+    an_image = (time.perf_counter() - start) / n_timed
+    n_learned = min(usual.max_fit_samples, len(images))
+    takes = an_image * (len(images) + n_learned)
+    if takes > _FINER_SHARE * seconds:
+        return None
+    fine, rows = _computed(fine, images, settings.cache, problem.progress)
     both = JoinedPatches([usual, fine])
-    yield f"{usual.width} of its directions and a finer dictionary", both, both._join([rows, more])
+    return replace(problem, extractor=both, rows=both._join([problem.rows, rows]), shared={})

@@ -26,7 +26,7 @@ from fewlabel.persist.schema import _OBJECT, State, _check_arrays, _Fields
 
 _BLOCK_SIZE = 512
 # Of a fine dictionary, at every other step of the usual one.
-_FINE = {"n_filters": 80, "patch_size": 5, "grid": 6, "n_components": 256}
+_FINE = {"n_filters": 80, "patch_size": 5, "grid": 6}
 _REDUCED_SIDE = 64
 _SIDES = [integer(1, 64)]
 _FILTERS: _Fields = {
@@ -54,7 +54,7 @@ class PatchFeatures(FeatureExtractor):
     random_state : int
         Seed of the sample and the dictionary.
     fine : bool
-        Smaller patches, pooled over smaller cells: details, of which more directions are kept.
+        Smaller patches, pooled over smaller cells: details.
 
     Attributes
     ----------

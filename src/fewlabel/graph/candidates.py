@@ -23,7 +23,13 @@ from fewlabel.evaluate import (
 from fewlabel.graph.graph_model import _GraphModel
 from fewlabel.graph.linear_model import LinearModel
 from fewlabel.graph.predictor import METHODS, _Predictor
-from fewlabel.graph.shared_fit import _FEW_A_CLASS, ALPHAS, NEIGHBORS, _SharedFit
+from fewlabel.graph.shared_fit import (
+    _FEW_A_CLASS,
+    ALPHAS,
+    NEIGHBORS,
+    _SharedFit,
+    _wanted_alpha,
+)
 
 # Chosen labels are typical of their clusters: linear models predict them better than others.
 _CHOICE_ERRORS = 2.0
@@ -191,6 +197,30 @@ def fit_main(
         # They hold n × folds × K numbers, and nothing but a curve of these candidates needs them.
         shared.scores = None
     return MainFit(comparison, shared)
+
+
+def spread_entropy(problem: Problem) -> float:
+    """Spread the labels once, and measure how much doubt is left: how well features suit labels.
+
+    Whoever chooses among graphs, and not among models of one, needs no held-out labels: the better
+    one agrees with itself (Zhu, Ghahramani and Lafferty 2003, section 6).
+
+    Parameters
+    ----------
+    problem : Problem
+        What there is to learn.
+
+    Returns
+    -------
+    float
+        Mean entropy of what is spread to the images, in nats.
+    """
+    task, y = problem.task, problem.y
+    a_class = len(task.labeled(y)) / problem.n_classes
+    graph = _shared_graph(problem)
+    shared = _SharedFit(task, problem.rows, y, problem.n_classes, None, graph)
+    shared.fit((), (_wanted_alpha(a_class),))
+    return float(task.entropy(shared.propagated).mean())
 
 
 def _shared_fit(

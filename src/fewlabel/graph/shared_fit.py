@@ -250,10 +250,14 @@ def _preferred_spread(
     labels_per_class: float, alphas: tuple[float, ...], priors: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Return the settings of the spread by what is known beforehand, best first."""
-    # The fewer labels, the farther each must reach, and the nearer to 1 alpha has to be.
-    wanted = 0.99 if labels_per_class <= 5 else 0.97 if labels_per_class <= _FEW_A_CLASS else 0.9
+    wanted = _wanted_alpha(labels_per_class)
     by_nearness = sorted(alphas, key=lambda alpha: abs(np.log((1 - alpha) / (1 - wanted))))
     return tuple(_setting_name(alpha, prior) for prior in priors for alpha in by_nearness)
+
+
+def _wanted_alpha(labels_per_class: float) -> float:
+    # The fewer labels, the farther each must reach, and the nearer to 1 alpha has to be.
+    return 0.99 if labels_per_class <= 5 else 0.97 if labels_per_class <= _FEW_A_CLASS else 0.9
 
 
 def _setting_name(alpha: float, prior: str) -> str:
