@@ -43,6 +43,15 @@ def _percent(fraction: float | None, digits: int = 1, space: str = "\u202f") -> 
     return _percent_text(fraction, digits, space)
 
 
+def _counted(n: int, thing: str = "image") -> str:
+    """Return how many there are of something.
+
+    >>> _counted(1), _counted(1200, "label")
+    ('1 image', '1,200 labels')
+    """
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
+
+
 def _fixed(number: float | None, digits: int = 3) -> str:
     """Return a number with so many digits; a dash where there is none."""
     return "–" if number is None or math.isnan(number) else f"{number:.{digits}f}"

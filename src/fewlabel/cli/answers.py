@@ -17,6 +17,7 @@ from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
 from fewlabel.files import _check_suffix
 from fewlabel.runs.project import PROJECT
+from fewlabel.texts import _counted
 
 if TYPE_CHECKING:
     from fewlabel.labelling.store import _Store
@@ -251,12 +252,13 @@ def _consensus(
 
 def _show_export(found: dict[str, Any]) -> None:
     more = f", {found['n_consensus']:,} of them by consensus" if "n_consensus" in found else ""
-    say(f"Wrote {found['n_labeled']:,} labels{more}: {one_line(found['out'])}")
+    say(f"Wrote {_counted(found['n_labeled'], 'label')}{more}: {one_line(found['out'])}")
 
 
 def _show_import(found: dict[str, Any]) -> None:
-    n = f"{found['n_labeled']:,} of {found['n_images']:,}"
-    say(f"Added {found['n_added']:,} labels to {one_line(found['labels'])}: {n} images.")
+    n = f"{found['n_labeled']:,} of {_counted(found['n_images'])}"
+    added = _counted(found["n_added"], "label")
+    say(f"Added {added} to {one_line(found['labels'])}: {n}.")
 
 
 def _show_agreement(found: dict[str, Any]) -> None:

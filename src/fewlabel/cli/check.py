@@ -19,6 +19,7 @@ from fewlabel.cli.console import (
 from fewlabel.cli.failures import command_of
 from fewlabel.cli.inputs import check_new_file, open_run
 from fewlabel.files import atomic_file
+from fewlabel.texts import _counted
 
 HELP = """Say whether the accuracy of a fit still holds on new images.
 
@@ -88,7 +89,7 @@ def _print(found: dict[str, Any]) -> None:
         rows = [(found["metric"], *interval_cells(found["accuracy"]))]
         if found["expected_by_fit"]:
             rows.append(("expected by fit", *interval_cells(found["expected_by_fit"])))
-        show_table((f"{found['n_compared']:,} images", "", "95 % interval"), rows, right=(1,))
+        show_table((_counted(found["n_compared"]), "", "95 % interval"), rows, right=(1,))
         say()
     moved = [row for row in found["classes"] if row["moved"]]
     if moved:

@@ -19,6 +19,7 @@ from fewlabel.cli.console import (
 from fewlabel.cli.failures import command_of
 from fewlabel.cli.inputs import check_labels_exist, check_new_file, open_run, open_truth
 from fewlabel.files import atomic_file
+from fewlabel.texts import _counted
 
 HELP = """Measure a model on images whose labels are known.
 
@@ -81,7 +82,7 @@ def _print(found: dict[str, Any]) -> None:
         rows.append(("on images not trained on", *interval_cells(found["unseen"])))
     if found["expected"] is not None:
         rows.append(("expected by fit", *interval_cells(found["expected"])))
-    show_table((f"{found['n']:,} images", "", "95 % interval"), rows, right=(1,))
+    show_table((_counted(found["n"]), "", "95 % interval"), rows, right=(1,))
     say()
     scores = scores_text(found)
     say(scores[:1].upper() + scores[1:])

@@ -16,6 +16,7 @@ from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
 from fewlabel.files import _check_suffix
 from fewlabel.runs.project import PROJECT, _write_project
+from fewlabel.texts import _counted
 
 _TABLE = "labels.csv"
 
@@ -160,7 +161,7 @@ def label(
             table=given.labels,
             command=command,
         )
-        say(f"{len(image_set):,} images, {len(store.current()):,} of them labeled.")
+        say(f"{_counted(len(image_set))}, {len(store.current()):,} of them labeled.")
         say(f"The page is at {address} (Ctrl-C ends)")
         refitter.start()
         gc.freeze()
@@ -171,7 +172,7 @@ def label(
             _serve(app, listening, ready=show)
         finally:
             refitter.close()
-        n = f"{len(store.current()):,} of {len(image_set):,}"
-        say(f"Labeled in {one_line(given.labels)}: {n} images.")
+        n = f"{len(store.current()):,} of {_counted(len(image_set))}"
+        say(f"Labeled in {one_line(given.labels)}: {n}.")
     say("Next:")
     say(f"  {command}")

@@ -8,6 +8,7 @@ from fewlabel.cli import options
 from fewlabel.cli.console import ProgressBars, one_line, percent, say, show, show_table
 from fewlabel.cli.failures import seconds_of
 from fewlabel.cli.inputs import check_new_file, engine_of, open_run, warn_of_skipped
+from fewlabel.texts import _counted
 
 HELP = """Label new images with a model that `fewlabel fit` made.
 
@@ -117,7 +118,7 @@ def _print(found: dict[str, Any]) -> None:
     n, seconds = found["n_accepted"], found["seconds_in_all"]
     mean, left = found["mean_confidence"], found["n_images"] - n
     sure = "" if mean is None else f"; mean confidence {percent(mean, 0)}"
-    say(f"Labeled {n:,} images in {seconds:.1f} s{sure}.")
+    say(f"Labeled {_counted(n)} in {seconds:.1f} s{sure}.")
     if found["max_error"] is not None:
         say(
             f"Left {left:,} blank, with less than {percent(found['threshold'])} confidence"

@@ -17,6 +17,7 @@ from fewlabel.cli import options
 from fewlabel.cli.console import ProgressBars, one_line, say
 from fewlabel.errors import UsageError
 from fewlabel.extras import check_installed
+from fewlabel.texts import _counted
 
 _RATE = 20
 _MB = 1_000_000
@@ -168,7 +169,7 @@ def _log(fields: dict[str, Any], *, as_json: bool) -> None:
         line = json.dumps({"time": now} | fields)
     elif fields["event"] == "request":
         words = [fields["method"], fields["path"], fields["status"], f"{fields['seconds']:.3f} s"]
-        words += [f"{fields['images']} images"] if "images" in fields else []
+        words += [_counted(fields["images"])] if "images" in fields else []
         line = " ".join(map(str, [now, fields["client"], *words]))
     else:
         rest = ", ".join(f"{key} {value}" for key, value in fields.items() if key != "event")

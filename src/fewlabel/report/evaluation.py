@@ -11,7 +11,7 @@ from fewlabel.report.html import _count, _render
 from fewlabel.report.page import _headline, _measure_rows
 from fewlabel.report.quality import _confusion_view, _coverage_view, _reliability_view, _Scored
 from fewlabel.report.tiles import _filter_view
-from fewlabel.texts import _percent
+from fewlabel.texts import _counted, _percent
 
 
 def _render_evaluation(
@@ -39,7 +39,7 @@ def _render_evaluation(
         ("mistakes", _count(int((~scored.correct).sum())), "images with a wrong label"),
         ("classes", _count(len(model.classes)), ""),
     ]
-    kicker = f"{model.task.metric.capitalize()} on {len(scored.y):,} images with known labels"
+    kicker = f"{model.task.metric.capitalize()} on {_counted(len(scored.y))} with known labels"
     return _render(
         "evaluation.html",
         images,
