@@ -1,4 +1,4 @@
-"""What other patch features bring that `fit --time` tries: fewer directions, a finer dictionary.
+"""What other patch features bring that `fit --time` tries: a finer dictionary, fewer directions.
 
     python benchmarks/other_features.py --seeds 21 22 23 24 25 --labels 50 100 500 2000
 

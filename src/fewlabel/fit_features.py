@@ -105,10 +105,7 @@ def _fewer_directions(problem: Problem) -> _Alternatives:
 def _with_finer_patches(problem: Problem, settings: FitSettings, seconds: float) -> Problem | None:
     """Join a patch dictionary with a finer one; None where there is none, or no time for it."""
     usual, images = problem.extractor, problem.images
-    if not isinstance(usual, PatchFeatures) or seconds <= 0 or len(images) >= STREAMED_FROM:
-        return None
-    if usual.dictionary_.filters_.patch_size <= _FINE["patch_size"]:
-        # Of very small images the usual patches are as small.
+    if seconds <= 0 or not _has_finer(usual, len(images)):
         return None
     fine = PatchFeatures(usual.size_, random_state=usual.random_state, fine=True)
     n_timed = min(_TIMED_IMAGES, len(images))
@@ -122,3 +119,12 @@ def _with_finer_patches(problem: Problem, settings: FitSettings, seconds: float)
     fine, rows = _computed(fine, images, settings.cache, problem.progress)
     both = JoinedPatches([usual, fine])
     return replace(problem, extractor=both, rows=both._join([problem.rows, rows]), shared={})
+
+
+def _has_finer(extractor: Any, n: int) -> bool:
+    """Return whether features of so many images are those of patches, and there are finer ones."""
+    # Rows of very many images are mapped, and not joined in memory.
+    if not isinstance(extractor, PatchFeatures) or n >= STREAMED_FROM:
+        return False
+    # Of very small images the usual patches are as small.
+    return bool(extractor.dictionary_.filters_.patch_size > _FINE["patch_size"])

@@ -7,6 +7,7 @@ import pytest
 
 from fewlabel.data import Labels, Skipped
 from fewlabel.evaluate import estimate_accuracy
+from fewlabel.fit_settings import FitSettings
 from fewlabel.report import next_steps
 
 from .examples import (
@@ -181,6 +182,22 @@ def test_the_page_for_labels_is_named_where_it_is_installed(monkeypatch, table, 
     found = [s.command for s in steps if s.why == "label more in the browser"]
     expected = ["fewlabel label photos --labels 'b c.csv'"]
     assert found == (expected if is_there and table != "folders" else [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, ["fewlabel fit photos --labels labels.csv --out runs/one-finer --time 9m"]),
+        ({"time_budget": 60.0}, []),
+        ({"method": "graph"}, []),
+    ],
+)
+def test_finer_features_are_offered_to_whoever_has_not_tried_them(monkeypatch, changed, expected):
+    monkeypatch.setattr(next_steps, "_has_finer", lambda extractor, n: True)
+    settings = dataclasses.replace(FitSettings(), **changed)
+    result = dataclasses.replace(fit_result(), settings=settings)
+    steps = next_steps._next_steps(result, "photos", "runs/one")
+    assert [step.command for step in steps if "finer" in step.why] == expected
 
 
 @pytest.mark.usefixtures("no_figures")

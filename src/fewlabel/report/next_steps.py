@@ -1,11 +1,13 @@
 """What to do after a fit, as commands that work as they stand."""
 
 import itertools
+import math
 import shlex
 from pathlib import Path
 from typing import NamedTuple
 
 from fewlabel.extras import is_installed
+from fewlabel.fit_features import _has_finer
 from fewlabel.fit_result import FitResult
 from fewlabel.runs.project import _project_flags
 from fewlabel.selection import ENOUGH_A_CLASS
@@ -13,6 +15,8 @@ from fewlabel.selection import ENOUGH_A_CLASS
 _LEAST = 10
 _AUDIT = 50
 _WIDE = 0.2
+# Times what a fit took, in which finer features are tried, too.
+_LONGER = 4
 # What the labelling page takes.
 _PAGE = ("fastapi", "uvicorn", "sqlalchemy", "alembic")
 
@@ -41,6 +45,13 @@ def _next_steps(result: FitResult, source: str, run: str) -> list[_NextStep]:
         if table.lower().endswith(".csv") and all(map(is_installed, _PAGE)):
             words = ["fewlabel", "label", source, "--labels", table, *_project_flags(given)]
             steps.append(_NextStep("label more in the browser", shlex.join(words)))
+    is_usual = settings.method == "auto" and settings.time_budget is None
+    if is_usual and _has_finer(result.model.extractor, len(result.proba)):
+        minutes = max(1, math.ceil(sum(result.seconds.values()) * _LONGER / 60))
+        finer = _free_name(str(Path(run).parent), f"{Path(run).name}-finer", suffix="")
+        words = ["fewlabel", "fit", source, "--labels", table, "--out", finer]
+        words += ["--time", f"{minutes}m", *_project_flags(given)]
+        steps.append(_NextStep("try finer features, which some images need", shlex.join(words)))
     predict = ["fewlabel", "predict", run, "new-images", "--out", _free_name("", "predictions")]
     use = _NextStep("label new images, here those in new-images", shlex.join(predict))
     # Once the accuracy is known, and more labels would hardly change it, it is time to use it.
