@@ -36,15 +36,9 @@ def _fit_features(
     doubt, and else half of its directions are tried. Of joined networks each is tried alone.
     """
     start = time.perf_counter()
-    finer = _with_finer_patches(problem, settings, seconds)
+    finer, reason = _finer_if_clearer(problem, settings, seconds)
     if finer is not None:
-        usual_entropy, entropy = spread_entropy(problem), spread_entropy(finer)
-        if entropy < usual_entropy:
-            reason = (
-                f"{features.reason} A finer dictionary is joined: labels that are spread over both "
-                f"leave an entropy of {entropy:.3f} nats an image, not {usual_entropy:.3f}."
-            )
-            return finer, fit_main(finer, method), _replaced(features, finer, reason)
+        return finer, fit_main(finer, method), _replaced(features, finer, reason)
     fit_start = time.perf_counter()
     main = fit_main(problem, method)
     took, left = time.perf_counter() - fit_start, seconds - (time.perf_counter() - start)
@@ -78,11 +72,12 @@ def _fit_features(
     scores = ", ".join(f"{row.name} {_percent_text(row.accuracy)}" for row in choice.table)
     kept = "All are kept" if choice.name == "joined" else said.format(choice.name)
     problem, main = fits[choice.name]
-    reason = f"{features.reason} {kept}, by labels that were not trained on: {scores}."
+    reason = f"{kept}, by labels that were not trained on: {scores}."
     return problem, main, _replaced(features, problem, reason)
 
 
 def _replaced(features: Features, problem: Problem, reason: str) -> Features:
+    reason = f"{features.reason} {reason}"
     return replace(features, extractor=problem.extractor, rows=problem.rows, reason=reason)
 
 
@@ -100,6 +95,22 @@ def _fewer_directions(problem: Problem) -> _Alternatives:
     if usual.width > _FEW_COLUMNS and len(rows) < STREAMED_FROM:
         few = np.ascontiguousarray(rows[:, :_FEW_COLUMNS])
         yield f"{_FEW_COLUMNS} of its directions", usual._leading(_FEW_COLUMNS), few
+
+
+def _finer_if_clearer(
+    problem: Problem, settings: FitSettings, seconds: float
+) -> tuple[Problem | None, str]:
+    """Join a patch dictionary with a finer one if labels spread better over both, and say so."""
+    finer = _with_finer_patches(problem, settings, seconds)
+    if finer is None:
+        return None, ""
+    usual, both = spread_entropy(problem), spread_entropy(finer)
+    if both >= usual:
+        return None, ""
+    return finer, (
+        "A finer dictionary is joined: labels that are spread over both leave an entropy of "
+        f"{both:.3f} nats an image, not {usual:.3f}."
+    )
 
 
 def _with_finer_patches(problem: Problem, settings: FitSettings, seconds: float) -> Problem | None:
