@@ -4,7 +4,7 @@ import pytest
 from fewlabel.data import MultiLabel, SingleLabel
 from fewlabel.evaluate import Problem, candidate_names, make_candidates
 from fewlabel.evaluate.registry import REGISTRY
-from fewlabel.graph import FewLabelClassifier, deal_folds, fit_main
+from fewlabel.graph import FewLabelClassifier, deal_folds, fit_main, spread_entropy
 from fewlabel.graph.candidates import _preferred_methods
 from fewlabel.graph.predictor import METHODS
 from tests.graph.examples import groups
@@ -63,3 +63,18 @@ def test_what_is_asked_for_is_fitted_beside_the_baseline_and_kept(method):
     assert (main.shared.scores is not None) == (
         main.kept.name in ("propagated", "refined", "blend")
     )
+
+
+@pytest.mark.parametrize("task", [TASK, MultiLabel()])
+def test_labels_spread_with_less_doubt_over_rows_that_they_suit(task):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(3, size=300)
+    known = truth if task.exclusive else np.eye(3, dtype=np.int8)[truth]
+    y = np.full_like(known, -1)
+    y[:60] = known[:60]
+    entropies = []
+    for noise in (0.1, 0.5, 2.0):
+        rows = (np.eye(3)[truth] + noise * rng.normal(size=(300, 3))).astype(np.float32)
+        entropies.append(spread_entropy(Problem(task, None, None, rows, y, n_classes=3, seed=0)))
+    assert entropies == sorted(entropies)
+    assert entropies[0] < entropies[2] / 2
