@@ -11,6 +11,7 @@ from fewlabel.errors import _damaged
 from fewlabel.evaluate.reliability import _check_confidence, coverage_accuracy_curve
 from fewlabel.params import _check_arguments, number
 from fewlabel.persist.schema import _check_arrays
+from fewlabel.texts import _counted
 
 PROMISES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
 """Round errors that are tried, the smallest first."""
@@ -49,7 +50,7 @@ class Acceptance(NamedTuple):
             return ""
         if not self.n_labels:
             return "of no label is it known that its image was drawn at random"
-        more = f"{self.n_missing:,} more random label{'' if self.n_missing == 1 else 's'}"
+        more = _counted(self.n_missing, "more random label")
         be = "is" if self.n_labels == 1 else "are"
         return f"that takes at least {more} than the {self.n_labels:,} there {be}"
 

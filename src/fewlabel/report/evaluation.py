@@ -74,5 +74,5 @@ def _expectation(expected: AccuracyEstimate, measured: Mapping[str, Any]) -> str
         if measured["low"] <= expected.high and measured["high"] >= expected.low:
             luck = " With so few images that may be luck."
     span = f"{_percent(expected.low)} – {_percent(expected.high)}"
-    labels = f"{expected.n:,} label{'' if expected.n == 1 else 's'}"
+    labels = _counted(expected.n, "label")
     return f"{verdict} {span} that `fewlabel fit` gave from {labels}.{luck}"
