@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
+from sklearn.utils import gen_batches
 
 from fewlabel.data.task import SingleLabel
 
@@ -30,8 +31,11 @@ def _affinity_graph(indices: np.ndarray, distances: np.ndarray) -> sparse.csr_ar
     # Copies have no distance at all.
     scale = np.maximum(distances.max(axis=1, keepdims=True), _TINY)
     half = (np.exp(-4 * (distances / scale) ** 2) / 2).astype(np.float32)
-    ends = np.arange(0, n * k + 1, k)
-    graph = sparse.csr_array((half.ravel(), indices.ravel(), ends), shape=(n, n))
+    # Half of the indices' memory, where their sum with the mirrored ones can be counted so.
+    kind = np.int32 if 2 * n * k <= np.iinfo(np.int32).max else np.int64
+    ends = np.arange(0, n * k + 1, k, dtype=kind)
+    near = indices.ravel().astype(kind, copy=False)
+    graph = sparse.csr_array((half.ravel(), near, ends), shape=(n, n))
     return sparse.csr_array(graph + graph.T)
 
 
@@ -204,35 +208,39 @@ def _solve(
     max_iter: int,
     fixed: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Solve ``(I - alpha S) X = target`` by conjugate gradients, many columns at once.
+    """Solve ``(I - alpha S) X = target`` by conjugate gradients; X takes the target's place.
 
     Rows that are ``fixed`` (n,) have no part in it; the target is 0 there.
     """
     n, m = target.shape
-    width = max(1, _VALUES_A_SOLVE // n)
+    # Columns have nothing to do with each other: each thread solves for some of them.
+    width = max(1, min(_VALUES_A_SOLVE // (_THREADS * n), -(-m // _THREADS)))
+
+    def product(block: np.ndarray) -> np.ndarray:
+        out: np.ndarray = graph @ block
+        if fixed is not None:
+            out[fixed] = 0
+        return out
+
+    def solve(columns: slice) -> None:
+        some = target[:, columns].copy()
+        target[:, columns] = _conjugate_gradients(product, some, alpha, tol, max_iter)
+
     with ThreadPoolExecutor(_THREADS) as pool:
-        product = _product_with(graph, pool, fixed)
-        if m <= width:
-            return _conjugate_gradients(product, target, alpha, tol, max_iter)
-        solution = np.empty_like(target)
-        for start in range(0, m, width):
-            columns = slice(start, start + width)
-            solution[:, columns] = _conjugate_gradients(
-                product, np.ascontiguousarray(target[:, columns]), alpha, tol, max_iter
-            )
-    return solution
+        list(pool.map(solve, gen_batches(m, width)))
+    return target
 
 
 def _conjugate_gradients(
     product: _Product, target: np.ndarray, alpha: float, tol: float, max_iter: int
 ) -> np.ndarray:
     # In place wherever it can be: of a million rows each array takes as much as the graph.
-    solution = target.copy()
     residual = product(target)
     residual *= alpha
     direction = residual.copy()
     squared = _column_dot(residual, residual)
     goal = tol**2 * _column_dot(target, target)
+    solution = target
     for _ in range(max_iter):
         if (squared <= goal).all():
             break
@@ -264,37 +272,6 @@ def _reach_further(graph: sparse.csr_array, scores: np.ndarray, alpha: float) ->
         around = np.unique(graph[rows].indices)
         rows = around[empty[around]]
     return scores
-
-
-def _product_with(
-    graph: sparse.csr_array, pool: ThreadPoolExecutor, fixed: np.ndarray | None
-) -> _Product:
-    """Return the product of the graph with a dense block, its rows shared between threads."""
-    middle = int(np.searchsorted(graph.indptr, graph.nnz // 2))
-    parts = [(rows, _rows_of(graph, rows)) for rows in (slice(0, middle), slice(middle, None))]
-
-    def product(block: np.ndarray) -> np.ndarray:
-        out = np.empty_like(block)
-
-        def fill(part: tuple[slice, sparse.csr_array]) -> None:
-            out[part[0]] = part[1] @ block
-
-        list(pool.map(fill, parts))
-        if fixed is not None:
-            out[fixed] = 0
-        return out
-
-    return product
-
-
-def _rows_of(graph: sparse.csr_array, rows: slice) -> sparse.csr_array:
-    """Return some rows without a copy, which slices and constructors make of small parts."""
-    starts = graph.indptr[rows.start : None if rows.stop is None else rows.stop + 1]
-    entries = slice(starts[0], starts[-1])
-    found = sparse.csr_array((len(starts) - 1, graph.shape[1]), dtype=graph.dtype)
-    found.data, found.indices = graph.data[entries], graph.indices[entries]
-    found.indptr = starts - starts[0]
-    return found
 
 
 def _column_dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
