@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import expit, softmax
 
 from fewlabel.params import Constraints, number
 
@@ -148,13 +148,16 @@ class Temperature(Calibration):
         # Imported late, here and below: listing and labeling images should not wait for it.
         from scipy.optimize import minimize_scalar
 
-        logits, rows = _log_clipped(np.asarray(proba, dtype=np.float64)), np.arange(len(y))
+        logits = _log_clipped(np.asarray(proba, dtype=np.float64))
+        below = logits - logits.max(axis=1, keepdims=True)
+        of_labels = below[np.arange(len(y)), y].sum()
 
         def objective(log_t: float) -> float:
             # Without the prior, ten right answers in a row would send T to its bound; for hundreds
             # of labels it does not matter.
-            losses = -log_softmax(logits * np.exp(-log_t), axis=1)[rows, y]
-            return float(losses.sum() + 0.5 * log_t**2)
+            scale = np.exp(-log_t)
+            losses = np.log(np.exp(below * scale).sum(axis=1)).sum() - of_labels * scale
+            return float(losses + 0.5 * log_t**2)
 
         # The loss is convex in 1/T and the penalty in log T, but their sum need be neither: a
         # grid finds the valley, and the bounded search its bottom.
