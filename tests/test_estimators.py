@@ -35,7 +35,7 @@ from fewlabel.errors import UsageError
 MINUS_ONE = {
     "check_classifiers_classes": "the check calls its classes -1 and 1; here -1 is unlabeled"
 }
-NETWORK = NetworkClassifier(options={"widths": (32, 16)}, n_epochs=5, min_steps=60)
+NETWORK = NetworkClassifier(options={"widths": (32,)}, n_epochs=3, min_steps=30)
 # Quick settings; every parameter that they leave out has its default.
 ESTIMATORS = [
     PatchDictionary(n_filters=6, n_patches=300),
@@ -52,7 +52,7 @@ ESTIMATORS = [
     FewLabelClassifier(alphas=(0.9,)),
     NETWORK,
     SelfTraining(max_rounds=1, n_folds=2),
-    BinaryExperts(NETWORK, max_rounds=1, retrain_steps=20, expert_epochs=1),
+    BinaryExperts(NETWORK, max_rounds=1, retrain_steps=10, expert_epochs=1),
     TeacherStudent(NETWORK, n_members=2, max_rounds=1),
 ]
 # What takes no rows of features: tests/runs/test_image_classifier.py has its checks.
