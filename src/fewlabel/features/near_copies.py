@@ -13,8 +13,6 @@ _NO_PAIRS = np.empty((0, 2), np.int64)
 
 # Candidates are among so few neighbors, and nearer than this part of the local scale.
 _NEAREST, _RATIO = 5, 0.6
-# Neighbors of which the farthest sets the scale.
-_AMONG = 20
 # What is left of distinct neighbors' thumbnails once aligned, and the part of it that is a copy's.
 _SAMPLE, _QUANTILE, _PART, _RESIDUALS = 500, 0.01, 0.3, (0.0015, 0.01)
 # Of a batch, so many must be copies for the next one, whose pairs are farther apart.
@@ -63,7 +61,7 @@ def _find_groups(
     """Find near-copies: ratio test (Lowe 2004), then aligned thumbnails (Lucas & Kanade 1981)."""
     content, pairs = images.content_groups(), _NO_PAIRS
     if neighbors is not None and distances is not None and neighbors.shape[1] > 1:
-        pairs = _near_copies(images, neighbors[:, :_AMONG], distances[:, :_AMONG])
+        pairs = _near_copies(images, neighbors, distances)
     # Exact copies are known, and no near-copies.
     pairs = pairs[content[pairs[:, 0]] != content[pairs[:, 1]]]
     copies = _join_groups(content, pairs=pairs)

@@ -22,9 +22,8 @@ from fewlabel.graph.propagation import _chord, _weighted_average
 
 # Numbers of a solve that are held; of a larger one, sums, and those of a sample of the rows.
 _AT_ONCE, _SAMPLED = 40_000_000, 10_000_000
-# Times as many neighbors as there are edges, among which a refined graph chooses; half as many
-# where they would fill memory.
-_CANDIDATES, _MANY_ROWS = 4, 200_000
+# Times as many neighbors as there are edges: a refined graph chooses among them.
+_CANDIDATES = 2
 
 
 class _GraphModel:
@@ -35,8 +34,7 @@ class _GraphModel:
         self.rows = X
         self.index = NeighborIndex(X, "cosine", random_state=seed)
         self.n_neighbors = min(n_neighbors, len(X) - 1)
-        times = _CANDIDATES if len(X) <= _MANY_ROWS else _CANDIDATES // 2
-        self.n_candidates = min(times * n_neighbors, len(X) - 1)
+        self.n_candidates = min(_CANDIDATES * n_neighbors, len(X) - 1)
         self.neighbors: np.ndarray | None = None
         self.graph: Any = None
         self._last: tuple[bytes, tuple[np.ndarray, np.ndarray]] | None = None
