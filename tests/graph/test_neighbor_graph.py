@@ -113,6 +113,23 @@ def test_spreading_is_linear_in_the_seeds_and_may_go_in_parts(monkeypatch):
     np.testing.assert_allclose(parts, apart, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("n_columns", [4, 40])
+def test_a_start_saves_iterations_and_changes_no_answer(n_columns):
+    weights, rng = random_graph(60, seed=7), np.random.default_rng(7)
+    graph = _normalize_graph(sparse.csr_array(weights))
+    seeds = (rng.random((60, n_columns)) < 0.1).astype(np.float32)
+    exact = dense_spread(weights, seeds, 0.95)
+    start = exact.astype(np.float32)
+    np.testing.assert_allclose(
+        spread(graph, seeds, 0.95, start=start, max_iter=0), exact, rtol=1e-5
+    )
+    near = (start * rng.uniform(0.8, 1.2, start.shape)).astype(np.float32)
+    given = near.copy()
+    found = spread(graph, seeds, 0.95, start=near, tol=1e-6)
+    np.testing.assert_allclose(found, exact, atol=1e-4 * exact.max())
+    np.testing.assert_array_equal(near, given)
+
+
 def test_parts_without_seeds_and_isolated_rows_get_nothing():
     weights = np.zeros((12, 12), dtype=np.float32)
     weights[:5, :5] = random_graph(5, seed=4, density=1)

@@ -135,13 +135,14 @@ class _Study:
 
         return self.shared.each(windows, refine)
 
-    def _from(self, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return what some of the labels propagate, and these labels."""
+    def _from(self, train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return what `_SharedFit.refine` takes, of some of the labels."""
         shared = self.shared
         assert shared.scores is not None
         y = self.task.without(shared.y, np.setdiff1d(self.labeled, self.labeled[train]))
         folds = np.unique(self.fold_of[train])
-        return shared.scores.from_folds(folds, shared.settings["class_prior"]), y
+        proba = shared.scores.from_folds(folds, shared.settings["class_prior"])
+        return proba, y, shared.scores.summed(folds)
 
     def _predict(
         self,
@@ -155,7 +156,7 @@ class _Study:
             return refined if self.method == "refined" else self._blend(refined, train, held)
         folds, shared = np.unique(self.fold_of[train]), self.shared
         if self.is_retrained:
-            model = shared.train_propagated(*self._from(train), _PROPAGATED_MAX)
+            model = shared.train_propagated(*self._from(train)[:2], _PROPAGATED_MAX)
             return model.predict_proba(shared.X[self.labeled[held]])
         if self.method == "graph":
             return shared.label_scores[alpha].predict(held, folds, prior)

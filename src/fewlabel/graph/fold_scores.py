@@ -71,11 +71,20 @@ class _FoldScores:
 
     def without(self, fold: int, class_prior: str) -> np.ndarray:
         """Return the probabilities (r, K) of ``rows`` from the labels outside one fold."""
-        return self.from_folds(self._folds[self._folds != fold], class_prior)
+        return self.from_folds(self.others(fold), class_prior)
 
     def from_folds(self, train: np.ndarray, class_prior: str) -> np.ndarray:
         """Return the probabilities (r, K) of ``rows`` from the labels of some folds."""
         return self._normalized(self._sum(train), train, class_prior)
+
+    def others(self, fold: int) -> np.ndarray:
+        """Return all folds but one."""
+        return self._folds[self._folds != fold]
+
+    def summed(self, train: np.ndarray | None = None) -> np.ndarray | None:
+        """Return the scores (n, C) from all folds, or some; None where rows are a sample."""
+        whole = isinstance(self.rows, slice) and self.scores is not None
+        return self._sum(self._folds if train is None else train) if whole else None
 
     def cross_fitted(self, class_prior: str) -> np.ndarray:
         """Return the probabilities of each labeled image from the labels of the other folds."""
@@ -84,8 +93,7 @@ class _FoldScores:
         for number in self._folds:
             # At the labeled rows only: of all rows it would take a product for each fold.
             held = np.flatnonzero(at_labels.fold_of == number)
-            others = self._folds[self._folds != number]
-            out[held] = at_labels.predict(held, others, class_prior)
+            out[held] = at_labels.predict(held, self.others(number), class_prior)
         return out
 
     def _normalized(self, scores: np.ndarray, train: np.ndarray, class_prior: str) -> np.ndarray:

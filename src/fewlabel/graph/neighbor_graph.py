@@ -57,6 +57,7 @@ def spread(
     seeds: np.ndarray,
     alpha: float,
     *,
+    start: np.ndarray | None = None,
     tol: float = 1e-3,
     max_iter: int = 200,
 ) -> np.ndarray:
@@ -73,6 +74,8 @@ def spread(
         One column a class (or a class and fold): 1 for a label, else 0.
     alpha : float
         How much comes from neighbors, in [0, 1).
+    start : ndarray of shape (n, m), optional
+        Scores over a graph that is much alike: half of the iterations then bring these.
     tol : float
         Relative residual of each column to stop at.
     max_iter : int
@@ -96,7 +99,8 @@ def spread(
     True
     """
     alpha = float(alpha)
-    return _reach_further(graph, _spread_near(graph, seeds, alpha, tol, max_iter), alpha)
+    found = _spread_near(graph, seeds, alpha, tol, max_iter, start)
+    return _reach_further(graph, found, alpha)
 
 
 def _spread_near(
@@ -105,12 +109,13 @@ def _spread_near(
     alpha: float,
     tol: float = 1e-3,
     max_iter: int = 200,
+    start: np.ndarray | None = None,
 ) -> np.ndarray:
     """Spread seeds as `spread` does, but no further than the solver comes, a step an iteration."""
     # A numpy scalar would turn all float32 arrays into float64.
     alpha = float(alpha)
     target = ((1 - alpha) * seeds).astype(np.float32, copy=False)
-    solution = _solve(graph, target, alpha, tol, max_iter)
+    solution = _solve(graph, target, alpha, tol, max_iter, start=start)
     return np.maximum(solution, 0, out=solution)
 
 
@@ -209,6 +214,7 @@ def _solve(
     tol: float,
     max_iter: int,
     fixed: np.ndarray | None = None,
+    start: np.ndarray | None = None,
 ) -> np.ndarray:
     """Solve ``(I - alpha S) X = target`` by conjugate gradients; X takes the target's place.
 
@@ -220,6 +226,7 @@ def _solve(
         order = reverse_cuthill_mckee(graph, symmetric_mode=True)
         graph, target = graph[order][:, order], target[order]
         fixed = None if fixed is None else np.flatnonzero(np.isin(order, fixed))
+        start = None if start is None else start[order]
     # Columns have nothing to do with each other: each thread solves for some of them.
     width = max(1, min(_VALUES_A_SOLVE // (_THREADS * n), -(-m // _THREADS)))
 
@@ -231,7 +238,8 @@ def _solve(
 
     def solve(columns: slice) -> None:
         some = target[:, columns].copy()
-        target[:, columns] = _conjugate_gradients(product, some, alpha, tol, max_iter)
+        begin = some if start is None else start[:, columns].copy()
+        target[:, columns] = _conjugate_gradients(product, some, begin, alpha, tol, max_iter)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(solve, gen_batches(m, width)))
@@ -241,15 +249,22 @@ def _solve(
 
 
 def _conjugate_gradients(
-    product: _Product, target: np.ndarray, alpha: float, tol: float, max_iter: int
+    product: _Product,
+    target: np.ndarray,
+    solution: np.ndarray,
+    alpha: float,
+    tol: float,
+    max_iter: int,
 ) -> np.ndarray:
     # In place wherever it can be: of a million rows each array takes as much as the graph.
-    residual = product(target)
+    residual = product(solution)
     residual *= alpha
+    if solution is not target:
+        residual += target
+        residual -= solution
     direction = residual.copy()
     squared = _column_dot(residual, residual)
     goal = tol**2 * _column_dot(target, target)
-    solution = target
     for _ in range(max_iter):
         if (squared <= goal).all():
             break

@@ -80,7 +80,14 @@ class _Discriminant:
 class _RefinedGraph:
     """A graph whose neighbors are ranked by features and scores, with what was spread over it."""
 
-    def __init__(self, base: _GraphModel, scorer: _LinearScores | _ScoreNetwork) -> None:
+    def __init__(
+        self,
+        base: _GraphModel,
+        scorer: _LinearScores | _ScoreNetwork,
+        start: np.ndarray | None = None,
+    ) -> None:
+        # What a solve begins with: scores over a graph that is much alike, and what came of them.
+        self.start = start
         self.base = base
         self.scorer = scorer
         parts = []
@@ -109,9 +116,10 @@ class _RefinedGraph:
             found = [
                 _spread_clamped(graph, degree, seeds, _CLAMPED_ALPHA)
                 if clamp
-                else spread(graph, seeds, alpha)
+                else spread(graph, seeds, alpha, start=self.start)
                 for clamp in clamps
             ]
+            self.start = None if clamps[0] else found[0]
         probabilities = [_class_mass_normalize(scores, prior) for scores in found]
         self.probabilities = probabilities[0]
         return probabilities

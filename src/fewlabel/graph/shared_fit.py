@@ -147,7 +147,7 @@ class _SharedFit:
 
     def _on_propagated(self, scores: _FoldScores) -> LinearModel:
         def predict(number: int, held: np.ndarray) -> np.ndarray:
-            model = self.train_propagated(*self._without(scores, number, held))
+            model = self.train_propagated(*self._without(scores, number, held)[:2])
             return model.predict_proba(self.X[held])
 
         if self.folds is not None:
@@ -169,7 +169,7 @@ class _SharedFit:
             oof = {_CLAMPED[clamp]: part for clamp, part in zip(clamps, parts, strict=True)}
             name = self.best(oof, prefer=(_CLAMPED[a_class > _FEW_A_CLASS],))
             self.settings["clamp"], self.oof["refined"] = name == _CLAMPED[True], oof[name]
-        return self.refine(self.propagated[self.kept], self.y)
+        return self.refine(self.propagated[self.kept], self.y, scores.summed())
 
     def _cross_fit(
         self, predict: Callable[[int, np.ndarray], np.ndarray], *, at_once: bool = False
@@ -203,30 +203,40 @@ class _SharedFit:
 
     def _without(
         self, scores: _FoldScores, number: int, held: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what is propagated to kept rows, and the labels, without those of a fold."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return what `refine` takes, without the labels of a fold."""
         # The graph must not have seen them either: they would come back, propagated.
         proba = scores.without(number, self.settings["class_prior"])
-        return proba, self.task.without(self.y, held)
+        return proba, self.task.without(self.y, held), scores.summed(scores.others(number))
 
-    def refine(self, proba: np.ndarray, y: np.ndarray) -> _RefinedGraph:
-        """Spread labels over the graph as refined by what has been propagated to kept rows."""
-        return self._refine(proba, y, (self.settings.get("clamp", False),))[0]
+    def refine(self, proba: np.ndarray, y: np.ndarray, start: np.ndarray | None) -> _RefinedGraph:
+        """Spread labels over the graph as refined by what has been propagated to kept rows.
+
+        ``start`` (n, K), where it is known, are the scores that ``proba`` was made of.
+        """
+        return self._refine(proba, y, start, (self.settings.get("clamp", False),))[0]
 
     def _refine(
-        self, proba: np.ndarray, y: np.ndarray, clamps: Sequence[bool]
+        self,
+        proba: np.ndarray,
+        y: np.ndarray,
+        start: np.ndarray | None,
+        clamps: Sequence[bool],
     ) -> tuple[_RefinedGraph, list[np.ndarray]]:
         rows, column, n_columns = self.task.seeds(y, self.n_classes)
         seeds = np.zeros((len(y), n_columns), dtype=np.float32)
         seeds[rows, column] = 1
         prior = self.task.prior(y, self.n_classes, self.settings["class_prior"])
         spread = seeds, self.settings["alpha"], prior
-        refined = _RefinedGraph(self.graph, self.discriminant.regress(proba))
+        refined = _RefinedGraph(self.graph, self.discriminant.regress(proba), start)
         if self.discriminant.can_train(self.n_classes):
             (proba,) = refined.spread(*spread, (False,))
             network = self.discriminant.train(proba[self.kept], self.graph.seed)
-            refined = _RefinedGraph(self.graph, network)
-        return refined, refined.spread(*spread, clamps)
+            refined = _RefinedGraph(self.graph, network, refined.start)
+        probabilities = refined.spread(*spread, clamps)
+        # Only a next graph would begin with it.
+        refined.start = None
+        return refined, probabilities
 
     def train_propagated(
         self, proba: np.ndarray, y: np.ndarray, at_most: int = _PROPAGATED_MAX
