@@ -150,11 +150,9 @@ def speed() -> str:
 
 def published() -> str:
     """Write the accuracies of the README, with the seeds on which nothing was tuned."""
-    # Records without a strategy are of the default one.
-    rows_of_all = [{"selection": "representatives"} | row for row in records("accuracy.jsonl")]
     lines = []
     for (data, n, how), rows in sorted(
-        groups(rows_of_all, "dataset", "n_labeled", "selection").items()
+        groups(records("accuracy.jsonl"), "dataset", "n_labeled", "selection").items()
     ):
         ours, baseline = (
             spread([row[key] for row in rows]) for key in ("accuracy", "supervised_accuracy")
