@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 from fewlabel.data import labels_from_truth, load_images
-from fewlabel.data.label_rows import RANDOM_FRACTION
 from fewlabel.features.extract import extract_features
 from fewlabel.pipeline import FitSettings, fit_images, select_images
 from fewlabel.selection import _looked_up
@@ -30,7 +29,6 @@ def main() -> None:
     parser.add_argument("--data", default="fashion-mnist")
     parser.add_argument("--seeds", type=int, nargs="+", default=[21, 22, 23, 24, 25])
     parser.add_argument("--labels", type=int, nargs="+", default=[50, 100, 500, 2_000])
-    parser.add_argument("--random-fraction", type=float, default=RANDOM_FRACTION)
     parser.add_argument("--out", type=Path, default=RESULT)
     asked = parser.parse_args()
     train, test = (load_images(f"{asked.data}:{part}") for part in ("train", "test"))
@@ -38,17 +36,8 @@ def main() -> None:
     for seed in asked.seeds:
         prepared = extract_features(train, features="patches", seed=seed, cache=True)
         for n in asked.labels:
-            picks = select_images(
-                train,
-                n,
-                method="representatives",
-                random_fraction=asked.random_fraction,
-                seed=seed,
-                prepared=prepared,
-            )
+            picks = select_images(train, n, method="representatives", seed=seed, prepared=prepared)
             record: dict[str, object] = {"data": asked.data, "seed": seed, "labels": n}
-            if asked.random_fraction != RANDOM_FRACTION:
-                record["random fraction"] = asked.random_fraction
             for name, budget in (("usual", None), ("with time", ENOUGH)):
                 settings = FitSettings("refined", seed=seed, time_budget=budget, cache=True)
                 start = time.perf_counter()

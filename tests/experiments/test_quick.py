@@ -18,19 +18,19 @@ pytestmark = [
 
 BOUNDS = {
     "clusters-a": {
-        "lr-all": (80.5, 84.5), "lr-300-random": (72, 79), "lr-50-medoids": (65, 74),
-        "lr-100-medoids": (69, 77), "lr-200-medoids": (73, 79.5), "lr-300-medoids": (74, 79.5),
-        "lr-300-centroids": (73, 79.5), "lr-300-whole": (73, 79.5),
-        "lr-300-nearest75": (73, 79.5), "default-50": (77, 84.5), "default-300": (84.5, 89),
+        "lr-all": (80.5, 83.5), "lr-300-random": (71, 78), "lr-50-medoids": (63, 72),
+        "lr-100-medoids": (67, 74.5), "lr-200-medoids": (72, 78), "lr-300-medoids": (73, 78.5),
+        "lr-300-centroids": (72, 78), "lr-300-whole": (71.5, 77.5),
+        "lr-300-nearest75": (71.5, 77.5), "default-50": (77, 84), "default-300": (84, 88),
     },
     "clusters-b": {
-        "lr-all": (79, 84), "lr-100-distances": (77, 84), "lr-300-distances": (78, 85),
-        "lr-300-random": (72.5, 79.5), "lr-1000-random": (77, 83), "lr-1000-medoids": (76, 82),
-        "lr-1000-whole": (74, 81), "lr-1000-nearest25": (76, 82.5), "network-all": (79, 86),
-        "network-300-random": (70, 80), "network-1000-random": (76, 84),
-        "network-300-medoids": (73, 82), "network-1000-medoids": (75, 83),
-        "network-1000-centroids": (75, 83), "network-1000-whole": (75, 83),
-        "network-1000-nearest25": (75, 83), "default-300": (83, 88.5), "default-1000": (86, 90.5),
+        "lr-all": (80.5, 83.5), "lr-100-distances": (77, 84), "lr-300-distances": (78, 85),
+        "lr-500-random": (74, 80), "lr-2000-random": (78.5, 83), "lr-2000-medoids": (77.5, 82),
+        "lr-2000-whole": (77.5, 82), "lr-2000-nearest25": (77.5, 82), "network-all": (83, 88),
+        "network-500-random": (72, 81), "network-2000-random": (79.5, 85),
+        "network-500-medoids": (73, 82), "network-2000-medoids": (79.5, 85),
+        "network-2000-centroids": (79, 85), "network-2000-whole": (79, 85),
+        "network-2000-nearest25": (79, 85), "default-500": (84, 89), "default-2000": (87, 91),
     },
     # Twenty photos are held out: a photo is five points.
     "photos": {

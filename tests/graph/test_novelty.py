@@ -14,7 +14,7 @@ from fewlabel.graph.novelty import _fit_novelty, _Novelty
 N, N_LABELED = 600, 60
 
 
-def fitted(task, seed=0, own_graph=False, method="auto"):
+def fitted(task, seed=0, own_graph=False):
     """Fit three clusters, of which the last has no label: rows, groups, novelty and scores."""
     rng = np.random.default_rng(seed)
     group = rng.integers(3, size=N)
@@ -26,7 +26,7 @@ def fitted(task, seed=0, own_graph=False, method="auto"):
     problem = Problem(
         task=task, images=None, extractor=None, rows=X, y=y, n_classes=2, folds=folds, seed=seed
     )
-    main = fit_main(problem, method)
+    main = fit_main(problem)
     rows = X.copy() if own_graph else X
     audited = np.flatnonzero(group < 2)[-40:]
     return X, group, main.kept, _fit_novelty(problem, main, main.comparison, rows, audited)
@@ -49,9 +49,8 @@ def test_a_class_without_labels_is_found(task, own_graph):
 
 def test_the_rate_of_false_alarms_holds_over_draws():
     rates = []
-    for seed in range(16):
-        # One method alone: it takes a tenth of the time, and what is tested is the threshold.
-        _, group, _, (novelty, scores) = fitted(SingleLabel(), seed, method="graph")
+    for seed in range(8):
+        _, group, _, (novelty, scores) = fitted(SingleLabel(), seed)
         known = (np.arange(N) >= N_LABELED * 2) & (group < 2)
         rates.append((scores > novelty.alarms.threshold)[known].mean())
     assert np.mean(rates) <= 0.05 + 2 * np.std(rates) / len(rates) ** 0.5

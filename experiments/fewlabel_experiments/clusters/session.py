@@ -61,8 +61,7 @@ class ClusterSession(Session):
         if 0 < config["n_images"] < len(train):
             rng = np.random.default_rng(seed)
             train = train.subset(np.sort(rng.choice(len(train), config["n_images"], replace=False)))
-        test = load_benchmark(config["data"], "test")
-        self.train, self.test = train, test.subset(range(config["n_test"] or len(test)))
+        self.train, self.test = train, load_benchmark(config["data"], "test")
         self.labels = labels_from_truth(self.train)
         self.y = self.labels.y
         self.y_test = labels_from_truth(self.test, self.labels.classes).y
