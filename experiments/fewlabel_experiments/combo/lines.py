@@ -17,6 +17,7 @@ _PREPARED = "preprocessing"
 _COPIED = "preprocessing, changed copies"
 _UNLABELED = "preprocessing, changed copies, unlabeled images"
 _HALVES = "preprocessing, changed halves"
+_WHOLE = "as they are, changed in every step"
 _OWN = "own CNN"
 
 
@@ -90,6 +91,15 @@ LINES = (
         "fewlabel's best",
         "best",
         partial(taught, name="best", is_best=True),
+    ),
+    Line("whole-alone", _WHOLE, "whole-image network", "whole", partial(untaught, name="whole")),
+    Line("whole-ensemble", _WHOLE, "its ensemble", "whole", partial(ensemble, name="whole")),
+    Line(
+        "whole-distilled",
+        f"{_WHOLE}, unlabeled images",
+        "its distilled student",
+        "whole",
+        partial(taught, name="whole", rounds=1),
     ),
     Line("few-alone", "few labels", "fewlabel's network", "few", partial(untaught, name="few")),
     Line(

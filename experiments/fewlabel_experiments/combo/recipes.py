@@ -14,6 +14,9 @@ from .preprocess import PreprocessSettings
 HALVES = ChangedHalves(Augmentation(rotate=10.0, scale=0.1, shear=0.15, shift=0.07, fill="zero"))
 """Both characters of a composed image are turned, moved and scaled a little, each by itself."""
 
+WHOLE = Augmentation(rotate=10.0, scale=0.1, shear=0.15, shift=0.1, fill="edge")
+"""An image as it is, turned, moved and scaled a little."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -26,7 +29,7 @@ class Recipe:
     members: tuple[str, ...] = ()  # networks of the ensemble
     structure: bool = False  # whether a network knows that there is one digit and one letter
     # What is done to images anew in every step; never are they mirrored
-    changes: str | ChangedHalves | None = None
+    changes: str | Augmentation | ChangedHalves | None = None
     # Whether every member has all labels, and students learn all that members predict
     noisy: bool = False
     few: bool = False  # whether only some of the labeled images have their labels
@@ -61,6 +64,13 @@ def recipes(config: dict[str, Any]) -> dict[str, Recipe]:
         changes=HALVES,
         noisy=True,
     )
+    whole = replace(
+        best,
+        preprocess=None,
+        network="spotter",
+        members=tuple(config["whole_members"]),
+        changes=WHOLE,
+    )
     residual = replace(plain, network="resnet", changes="mild")
     return {
         "plain": plain,
@@ -74,5 +84,6 @@ def recipes(config: dict[str, Any]) -> dict[str, Recipe]:
         "several": replace(copied, members=tuple(config["several_members"])),
         "structure": replace(copied, structure=True),
         "best": best,
+        "whole": whole,
         "few": replace(best, few=True),
     } | {f"ablation-{k}": replace(prepared, preprocess=s) for k, (_, s) in ABLATION.items()}

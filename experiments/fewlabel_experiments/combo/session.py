@@ -103,7 +103,7 @@ class ComboSession(Session):
         batch, rate = (options.pop(key, config[key]) for key in ("batch", "rate"))
         passes = config["few_passes"] if recipe.few else config["passes"]
         seen = options.pop("passes", passes) * config["n_labeled"]
-        seen = min(seen, config["most_seen"])
+        seen = min(seen, options.pop("most_seen", config["most_seen"]))
         return NetworkClassifier(
             options.pop("architecture"),
             options=options,

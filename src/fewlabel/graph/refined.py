@@ -100,7 +100,12 @@ class _RefinedGraph:
         self.probabilities = np.empty((0, scores.shape[1]))
 
     def spread(
-        self, seeds: np.ndarray, alpha: float, prior: np.ndarray, clamps: Sequence[bool]
+        self,
+        seeds: np.ndarray,
+        alpha: float,
+        prior: np.ndarray,
+        clamps: Sequence[bool],
+        tol: float = 1e-3,
     ) -> list[np.ndarray]:
         """Spread seeds (n, K) over the graph, clamped or not: probabilities of its rows for each.
 
@@ -116,7 +121,7 @@ class _RefinedGraph:
             found = [
                 _spread_clamped(graph, degree, seeds, _CLAMPED_ALPHA)
                 if clamp
-                else spread(graph, seeds, alpha, start=self.start)
+                else spread(graph, seeds, alpha, start=self.start, tol=tol)
                 for clamp in clamps
             ]
             self.start = None if clamps[0] else found[0]

@@ -230,7 +230,8 @@ class _SharedFit:
         spread = seeds, self.settings["alpha"], prior
         refined = _RefinedGraph(self.graph, self.discriminant.regress(proba), start)
         if self.discriminant.can_train(self.n_classes):
-            (proba,) = refined.spread(*spread, (False,))
+            # Only the most probable classes count here, and what the next solve begins with.
+            (proba,) = refined.spread(*spread, (False,), tol=1e-2)
             network = self.discriminant.train(proba[self.kept], self.graph.seed)
             refined = _RefinedGraph(self.graph, network, refined.start)
         probabilities = refined.spread(*spread, clamps)

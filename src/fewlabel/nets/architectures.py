@@ -39,6 +39,9 @@ def _fully_connected(
     return Network(spec, nn.Sequential(*layers), before)
 
 
+_POOLS = {"mean": nn.AdaptiveAvgPool2d, "max": nn.AdaptiveMaxPool2d}
+
+
 class _ResidualBlock(nn.Module):
     """Two 3×3 convolutions with batch normalization and a shortcut (He et al. 2016)."""
 
@@ -67,8 +70,16 @@ def _small_resnet(
     widths: tuple[int, ...] = (32, 64, 128),
     blocks: int = 1,
     dropout: float = 0.0,
+    pool: str = "mean",
 ) -> Network:
-    """Build a residual network for images up to 64 pixels: a 5×5 stem of stride 2, then stages."""
+    """Build a residual network for images up to 64 pixels: a 5×5 stem of stride 2, then stages.
+
+    Of each channel the ``"mean"`` counts, or the ``"max"``: what is small may stand anywhere.
+    """
+    if pool not in _POOLS:
+        raise UsageError(
+            f"The 'pool' option of resnet must be one of {', '.join(_POOLS)}. Got {pool!r} instead."
+        )
     layers: list[nn.Module] = [
         nn.Conv2d(spec.input_shape[0], widths[0], 5, 2, 2, bias=False),
         nn.BatchNorm2d(widths[0]),
@@ -79,7 +90,7 @@ def _small_resnet(
         for block in range(blocks):
             layers.append(_ResidualBlock(before, width, 2 if stage and not block else 1))
             before = width
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout)]
+    layers += [_POOLS[pool](1), nn.Flatten(), nn.Dropout(dropout)]
     return Network(spec, nn.Sequential(*layers), before)
 
 
