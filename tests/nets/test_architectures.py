@@ -25,6 +25,16 @@ def test_networks_have_the_layers_that_are_asked_for():
     assert sum(type(layer).__name__ == "_ResidualBlock" for layer in network.modules()) == 4
 
 
+def test_of_the_largest_responses_it_does_not_matter_where_they_are():
+    spec = NetworkSpec("resnet", (1, 64, 64), 3, {"widths": [4, 6, 8], "pool": "max"})
+    network = build_network(spec).eval()
+    images = torch.zeros(2, 1, 64, 64)
+    images[0, 0, 24:32, 24:32] = images[1, 0, 32:40, 24:32] = torch.rand(8, 8)
+    one, other = network(images)
+    torch.testing.assert_close(one, other)
+    assert not torch.allclose(one, network(0 * images)[0])
+
+
 @pytest.mark.parametrize(("depth", "widen"), [(10, 1), (16, 2)])
 def test_a_wide_resnet_has_the_depth_and_width_asked_for(depth, widen):
     spec = NetworkSpec("wide-resnet", (3, 32, 32), 10, {"depth": depth, "widen": widen})
@@ -56,6 +66,7 @@ def test_the_inputs_are_standardized():
         (("resnet50", (3, 8, 8), 2), r"or timm/NAME\. Got 'resnet50' .* 'timm/resnet50'\?"),
         (("cnn", (64,), 2), "'cnn' takes images"),
         (("mlp", (4,), 2, {"depth": 3}), "depth"),
+        (("resnet", (1, 8, 8), 2, {"pool": "sum"}), "'pool' option of resnet must be one of mean"),
         (
             ("wide-resnet", (3, 32, 32), 10, {"depth": 12}),
             r"'depth' option of wide-resnet must be .* Got 12",

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_array
 from sklearn.utils import gen_batches
 
 from fewlabel.graph.graph_model import _GraphModel
@@ -80,14 +81,7 @@ class _Discriminant:
 class _RefinedGraph:
     """A graph whose neighbors are ranked by features and scores, with what was spread over it."""
 
-    def __init__(
-        self,
-        base: _GraphModel,
-        scorer: _LinearScores | _ScoreNetwork,
-        start: np.ndarray | None = None,
-    ) -> None:
-        # What a solve begins with: scores over a graph that is much alike, and what came of them.
-        self.start = start
+    def __init__(self, base: _GraphModel, scorer: _LinearScores | _ScoreNetwork) -> None:
         self.base = base
         self.scorer = scorer
         parts = []
@@ -99,35 +93,44 @@ class _RefinedGraph:
         self.scores = _unit_rows(scores - self.center)
         self.probabilities = np.empty((0, scores.shape[1]))
 
+    def solve(
+        self, seeds: np.ndarray, alpha: float, start: np.ndarray | None, tol: float
+    ) -> np.ndarray:
+        """Spread seeds (n, K) over the graph: scores, solved for from a start to a residual."""
+        if self.base.neighbors is None:
+            return seeds
+        return spread(self._normalized()[0], seeds, alpha, start=start, tol=tol)
+
     def spread(
         self,
         seeds: np.ndarray,
         alpha: float,
         prior: np.ndarray,
         clamps: Sequence[bool],
-        tol: float = 1e-3,
+        start: np.ndarray | None = None,
     ) -> list[np.ndarray]:
         """Spread seeds (n, K) over the graph, clamped or not: probabilities of its rows for each.
 
-        The first are kept, for new rows.
+        The first are kept, for new rows. ``start`` is what `spread` begins with.
         """
         found = [seeds for _ in clamps]
         if self.base.neighbors is not None:
-            ranked = self._rank(self.base.neighbors, self.base.distances, self.scores)
-            graph = _affinity_graph(*ranked)
-            degree = graph.sum(axis=1)
-            # By its old name the graph as it was would be held.
-            graph = _normalize_graph(graph)
+            graph, degree = self._normalized()
             found = [
                 _spread_clamped(graph, degree, seeds, _CLAMPED_ALPHA)
                 if clamp
-                else spread(graph, seeds, alpha, start=self.start, tol=tol)
+                else spread(graph, seeds, alpha, start=start)
                 for clamp in clamps
             ]
-            self.start = None if clamps[0] else found[0]
         probabilities = [_class_mass_normalize(scores, prior) for scores in found]
         self.probabilities = probabilities[0]
         return probabilities
+
+    def _normalized(self) -> tuple[csr_array, np.ndarray]:
+        """Return the normalized graph, and what its rows summed to before (n,)."""
+        assert self.base.neighbors is not None
+        graph = _affinity_graph(*self._rank(self.base.neighbors, self.base.distances, self.scores))
+        return _normalize_graph(graph), graph.sum(axis=1)
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Average the probabilities of the nearest images: (m, K)."""

@@ -19,6 +19,7 @@ from fewlabel.evaluate import LabelFolds, choose_candidate
 from fewlabel.graph.fold_scores import _FoldScores, _LabelScores
 from fewlabel.graph.graph_model import _GraphModel
 from fewlabel.graph.linear_model import PENALTIES, LinearModel, _confident_targets, _labeled_rows
+from fewlabel.graph.neighbor_graph import _class_mass_normalize
 from fewlabel.graph.predictor import _Predictor
 from fewlabel.graph.refined import _Discriminant, _RefinedGraph
 
@@ -32,6 +33,8 @@ _FEW_A_CLASS = 20
 _CLAMP_FROM = 5
 # Rows up to which several models are fitted at once, one a thread: of more, graphs fill memory.
 _TOGETHER = 200_000
+# Relative residual of a solve of which the most probable classes count.
+_ROUGH = 1e-2
 _CLAMPED = {False: "free", True: "clamped"}
 # Six settings are compared: by luck alone one of them is often a standard error ahead.
 _SETTING_ERRORS = 2.0
@@ -227,17 +230,15 @@ class _SharedFit:
         seeds = np.zeros((len(y), n_columns), dtype=np.float32)
         seeds[rows, column] = 1
         prior = self.task.prior(y, self.n_classes, self.settings["class_prior"])
-        spread = seeds, self.settings["alpha"], prior
-        refined = _RefinedGraph(self.graph, self.discriminant.regress(proba), start)
+        alpha = self.settings["alpha"]
+        refined = _RefinedGraph(self.graph, self.discriminant.regress(proba))
         if self.discriminant.can_train(self.n_classes):
             # Only the most probable classes count here, and what the next solve begins with.
-            (proba,) = refined.spread(*spread, (False,), tol=1e-2)
-            network = self.discriminant.train(proba[self.kept], self.graph.seed)
-            refined = _RefinedGraph(self.graph, network, refined.start)
-        probabilities = refined.spread(*spread, clamps)
-        # Only a next graph would begin with it.
-        refined.start = None
-        return refined, probabilities
+            start = refined.solve(seeds, alpha, start, _ROUGH)
+            proba = _class_mass_normalize(start, prior)[self.kept]
+            network = self.discriminant.train(proba, self.graph.seed)
+            refined = _RefinedGraph(self.graph, network)
+        return refined, refined.spread(seeds, alpha, prior, clamps, start)
 
     def train_propagated(
         self, proba: np.ndarray, y: np.ndarray, at_most: int = _PROPAGATED_MAX
