@@ -50,10 +50,6 @@ class JoinedPatches(FeatureExtractor):
         """Join rows (n, d_i) by each dictionary."""
         return np.concatenate([_unit(part) for part in rows], axis=1)
 
-    def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
-        """Fit, and turn the same images into rows, computing nothing twice."""
-        return self._join([part.fit_transform(images, progress=progress) for part in self.parts])
-
     def _fit(self, images: ImageSet, progress: Progress | None) -> None:
         for part in self.parts:
             part.fit(images, progress=progress)

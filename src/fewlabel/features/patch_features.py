@@ -19,7 +19,7 @@ from fewlabel.features.base import (
     _size_to_read,
 )
 from fewlabel.features.filters import _map_shape, _PatchFilters
-from fewlabel.features.patches import PatchDictionary, _Responses, _usual_stride
+from fewlabel.features.patches import PatchDictionary, _usual_stride
 from fewlabel.features.reduce import _sample_rows
 from fewlabel.params import _as_size, integer, number
 from fewlabel.persist.schema import _OBJECT, State, _check_arrays, _Fields
@@ -75,15 +75,7 @@ class PatchFeatures(FeatureExtractor):
     name = "patches"
     _fields = {**_IMAGE_FIELDS, "reduce": [_OBJECT], "filters": [_FILTERS]}
 
-    def fit_transform(self, images: ImageSet, *, progress: Progress | None = None) -> np.ndarray:
-        """Fit, and turn the same images into rows, computing nothing twice."""
-        return self._transform(images, progress, self._learn(images, progress))
-
     def _fit(self, images: ImageSet, progress: Progress | None) -> None:
-        self._learn(images, progress)
-
-    def _learn(self, images: ImageSet, progress: Progress | None) -> _Responses:
-        """Learn from a sample of the images; return what the filters respond to it."""
         self.size_ = _size_to_read(images, self.size, "PatchFeatures", _REDUCED_SIDE)
         self.channels_ = 1 if images.is_gray else 3
         rows = _sample_rows(len(images), self.max_fit_samples, self.random_state)
@@ -93,24 +85,16 @@ class PatchFeatures(FeatureExtractor):
         kind: dict[str, Any] = {}
         if self.fine:
             kind = _FINE | {"stride": 2 * _usual_stride(self.size_)}
-        self.dictionary_ = PatchDictionary(random_state=self.random_state, **kind)
-        _, kept = self.dictionary_._fit(sample)
+        self.dictionary_ = PatchDictionary(random_state=self.random_state, **kind).fit(sample)
         if progress is not None:
             progress("learn patches", 1, 1)
-        # The dictionary's default number of components is never None here.
-        assert kept is not None
-        place = np.full(len(images), -1)
-        place[rows] = kept.place
-        return kept._replace(place=place)
 
-    def _transform(
-        self, images: ImageSet, progress: Progress | None, kept: _Responses | None = None
-    ) -> np.ndarray:
+    def _transform(self, images: ImageSet, progress: Progress | None) -> np.ndarray:
         return _fill(
             len(images),
             self.width,
             images.blocks(_BLOCK_SIZE, size=self.size_, channels=self.channels_),
-            lambda where, pixels: self.dictionary_._describe(pixels, kept and kept.of(where)),
+            lambda where, pixels: self.dictionary_._describe(pixels),
             "features",
             progress,
         )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -34,17 +34,6 @@ _BLOCK = 1_024
 
 # Pixels of the images that patches are cut from, in float32.
 _POOL_VALUES = 30_000_000
-
-
-class _Responses(NamedTuple):
-    """What filters respond to some of n images: ``place`` (n,) among ``responses``, or -1."""
-
-    place: np.ndarray
-    responses: np.ndarray
-
-    def of(self, part: slice) -> Self:
-        """Return those to a part of the images."""
-        return self._replace(place=self.place[part])
 
 
 @dataclass(eq=False, repr=False)
@@ -137,16 +126,6 @@ class PatchDictionary(Transformer):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the dictionary and the reduction from images (n, H, W), (n, H, W, C) or (n, d)."""
-        self._fit(X)
-        return self
-
-    def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
-        """Fit, and describe the same images, to whose sample the filters respond only once."""
-        images, kept = self._fit(X)
-        return self._describe(images, kept)
-
-    def _fit(self, X: Any) -> tuple[np.ndarray, _Responses | None]:
-        """Learn; return the images, and the responses that the reduction is learned from."""
         check_parameters(self)
         images = self._as_images(X, reset=True)
         rng = _as_generator(self.random_state)
@@ -154,16 +133,12 @@ class PatchDictionary(Transformer):
         self.filters_ = self._learn(images, rng)
         self.reducer_ = None
         self._n_features_out = self.filters_.n_values
-        kept = None
         if self.n_components is not None:
             rows = np.sort(rng.permutation(len(images))[: self.n_pca_samples])
             # One array from the start: joined blocks would be held twice.
             sample = np.empty((len(rows), self.filters_.n_values), dtype=np.float32)
             for block in gen_batches(len(rows), _BLOCK):
                 sample[block] = _pooled_responses(images[rows[block]], self.filters_)
-            place = np.full(len(images), -1)
-            place[rows] = np.arange(len(rows))
-            kept = _Responses(place, sample.copy())
             self.reducer_ = _reduce_invariantly(
                 images[rows],
                 sample,
@@ -173,7 +148,7 @@ class PatchDictionary(Transformer):
                 rng,
             )
             self._n_features_out = self.reducer_.n_components_
-        return images, kept
+        return self
 
     def transform(self, X: Any) -> np.ndarray:
         """Describe images like those in ``fit``."""
@@ -186,22 +161,13 @@ class PatchDictionary(Transformer):
             )
         return self._describe(images)
 
-    def _describe(self, images: np.ndarray, kept: _Responses | None = None) -> np.ndarray:
+    def _describe(self, images: np.ndarray) -> np.ndarray:
         """Describe images that need no check, which takes longer than to describe one."""
         rows = []
         for block in gen_batches(len(images), _BLOCK):
-            pooled = self._respond(images[block], kept and kept.of(block))
+            pooled = _pooled_responses(images[block], self.filters_)
             rows.append(pooled if self.reducer_ is None else self.reducer_._reduce(pooled))
         return np.concatenate(rows)
-
-    def _respond(self, images: np.ndarray, kept: _Responses | None) -> np.ndarray:
-        if kept is None:
-            return _pooled_responses(images, self.filters_)
-        pooled = kept.responses[kept.place]
-        new = kept.place < 0
-        if new.any():
-            pooled[new] = _pooled_responses(images[new], self.filters_)
-        return pooled
 
     def _learn(self, images: np.ndarray, rng: np.random.Generator) -> _PatchFilters:
         shorter = min(images.shape[1:3])
