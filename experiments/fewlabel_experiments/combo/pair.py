@@ -30,19 +30,28 @@ class PairNetwork(Network):
     def forward(self, x: Tensor) -> Tensor:
         """Compute each label's log probability, up to a constant for each kind."""
         left, right = self.head(self._halves(x)).float()
-        kinds = slice(None, self.first), slice(self.first, None)
-        marginals = []
-        for own, other in (kinds, kinds[::-1]):
-            on_left = left[:, own] + right[:, other].logsumexp(dim=1, keepdim=True)
-            on_right = right[:, own] + left[:, other].logsumexp(dim=1, keepdim=True)
-            marginals.append(torch.logaddexp(on_left, on_right))
-        return torch.cat(marginals, dim=1)
+        return pair_marginals(left, right, self.first)
 
     def _halves(self, x: Tensor) -> Tensor:
         seen = self.standardize(x)
         half = seen.shape[3] // 2
         embeddings: Tensor = self.body(torch.cat([seen[..., :half], seen[..., -half:]]))
         return torch.stack(embeddings.chunk(2))
+
+
+def pair_marginals(left: Tensor, right: Tensor, first: int) -> Tensor:
+    """Return each label's log probability, up to a constant for each of two kinds.
+
+    Either of two things has a score (b, L) of each label, of which the first ones are of the first
+    kind; which thing is of which kind is not known.
+    """
+    kinds = slice(None, first), slice(first, None)
+    marginals = []
+    for own, other in (kinds, kinds[::-1]):
+        on_left = left[:, own] + right[:, other].logsumexp(dim=1, keepdim=True)
+        on_right = right[:, own] + left[:, other].logsumexp(dim=1, keepdim=True)
+        marginals.append(torch.logaddexp(on_left, on_right))
+    return torch.cat(marginals, dim=1)
 
 
 def pair_network(

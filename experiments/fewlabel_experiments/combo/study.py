@@ -51,6 +51,8 @@ class Combo(Study):
         known = recipes(config)
         left_out = set() if config["few"] else {"few-alone", "few-best"}
         left_out |= set() if config["networks"]["resnet50"]["passes"] else {"resnet50"}
+        if not config["rows"] and config["n_labeled"] < config["whole_from"]:
+            left_out |= {line.id for line in LINES if line.recipe == "whole"}
         every = [line.id for line in LINES]
         names = config["rows"] or every
         unknown = [name for name in names if name not in every]
