@@ -36,6 +36,9 @@ def test_rows_follow_from_the_sizes_and_the_passes_of_resnet_50():
         given = networks | {"resnet50": networks["resnet50"] | {"passes": passes}}
         ids = [row.id for row in STUDY.rows(CONFIG | {"networks": given})]
         assert ("resnet50" in ids) == bool(passes)
+    for n_labeled, asked, run in ((9_999, [], 0), (10_000, [], 3), (800, ["whole-alone"], 1)):
+        config = CONFIG | {"n_labeled": n_labeled, "rows": asked}
+        assert sum(row.id.startswith("whole") for row in STUDY.rows(config)) == run
     some = STUDY.config(Settings(own={"rows": ["best", "cnn"]}))
     assert [row.id for row in STUDY.rows(some)] == ["cnn", "best"]
     with pytest.raises(UsageError, match=r"--rows are some of cnn, residual, .* Got 'cmn' instead"):
