@@ -96,7 +96,7 @@ class _RefinedGraph:
     def solve(
         self, seeds: np.ndarray, alpha: float, start: np.ndarray | None, tol: float
     ) -> np.ndarray:
-        """Spread seeds (n, K) over the graph: scores, solved for from a start to a residual."""
+        """Return scores (n, K) of seeds spread over the graph, to a relative residual."""
         if self.base.neighbors is None:
             return seeds
         return spread(self._normalized()[0], seeds, alpha, start=start, tol=tol)
@@ -111,7 +111,7 @@ class _RefinedGraph:
     ) -> list[np.ndarray]:
         """Spread seeds (n, K) over the graph, clamped or not: probabilities of its rows for each.
 
-        The first are kept, for new rows. ``start`` is what `spread` begins with.
+        The first are kept, for new rows. ``start`` (n, K) are scores over one much alike.
         """
         found = [seeds for _ in clamps]
         if self.base.neighbors is not None:

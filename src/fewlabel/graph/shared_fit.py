@@ -33,7 +33,7 @@ _FEW_A_CLASS = 20
 _CLAMP_FROM = 5
 # Rows up to which several models are fitted at once, one a thread: of more, graphs fill memory.
 _TOGETHER = 200_000
-# Relative residual of a solve of which the most probable classes count.
+# Relative residual of a solve of which the most probable classes alone count.
 _ROUGH = 1e-2
 _CLAMPED = {False: "free", True: "clamped"}
 # Six settings are compared: by luck alone one of them is often a standard error ahead.

@@ -117,6 +117,20 @@ def test_an_interrupted_row_goes_on_with_the_members_that_are_trained(printed, t
     assert trained[-1] in later
 
 
+def test_whole_images_are_learned_as_they_are_and_taught(printed):
+    network = CONFIG["networks"]["spotter"] | {"widths": [2, 2], "blocks": 1}
+    sizes = {"n_labeled": 240, "n_unlabeled": 40, "n_test": 8, "few": 0, "passes": 1}
+    config = CONFIG | sizes | {"networks": {"spotter": network}, "student_passes": 1}
+    opened = session.ComboSession(config, Settings(), 0, lambda *done: None)
+    recipe = recipes.recipes(config)["whole"]
+    np.testing.assert_array_equal(opened.training_set(recipe)[0], opened.data.labeled)
+    student = opened.taught("whole", recipe, 1)
+    proba = student.predict_proba(opened.data.test)
+    # One digit and one letter.
+    np.testing.assert_allclose(proba[:, :10].sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(proba[:, 10:].sum(axis=1), 1, atol=1e-6)
+
+
 def test_rows_say_how_long_they_were_trained_and_whether_it_was_enough(printed, monkeypatch):
     network = CONFIG["networks"]["cnn"] | {"widths": [2, 2]}
     sizes = {"n_labeled": 240, "n_unlabeled": 4, "n_test": 8, "few": 0, "passes": 4, "rounds": 1}
